@@ -1,0 +1,102 @@
+import type { Digest, Task } from '../util/index.ts';
+
+/**
+ * The solver's view of the graph. It knows nothing of files or containers: `Op` is whatever the runner understands and `R`
+ * whatever it produces. Results are immutable values; the build's lease keeps alive what they name.
+ */
+export interface SolverVertex<Op> {
+  readonly digest: Digest;
+  readonly name: string;
+  readonly op: Op;
+  readonly inputs: readonly SolverEdge<Op>[];
+  /** Neither loads cached results nor shows its old keys to consumers, but saves new ones (`--no-cache`). */
+  readonly ignoreCache: boolean;
+}
+
+export interface SolverEdge<Op> {
+  readonly vertex: SolverVertex<Op>;
+  readonly output: number;
+}
+
+/** How one input takes part in the cache key. */
+export interface CacheDep<R> {
+  /** Which part of the input the op reads, as a digest over the paths; part of the link, not of the input's key. */
+  readonly selector?: Digest;
+  /**
+   * Content key of what the op reads from the input. Called only when definition keys gave no match.
+   * Absent when something un-hashed could leak into the output.
+   */
+  readonly contentDigest?: (task: Task, input: R) => Promise<Digest>;
+}
+
+/** Identity of an op without its inputs (BuildKit's CacheMap). */
+export interface CacheMap<R> {
+  readonly digest: Digest;
+  /** One per input, in order. */
+  readonly deps: readonly CacheDep<R>[];
+  /** The digest means nothing beyond this process (a local source); only content keys of its result are ever stored. */
+  readonly volatile?: boolean;
+  /** Further identities tried in order while nothing was found, e.g. an image's chain id after its manifest digest. */
+  readonly alternatives?: () => AsyncIterable<Digest>;
+}
+
+/** One per build: knows how to key and run every kind of op. */
+export interface OpRunner<Op, R> {
+  cacheMap(task: Task, vertex: SolverVertex<Op>): Promise<CacheMap<R>>;
+  /** Runs the op. Takes no execution slot while it waits for inputs: the solver calls it when they are there. Gives one result per output. */
+  exec(task: Task, vertex: SolverVertex<Op>, inputs: readonly R[]): Promise<readonly R[]>;
+}
+
+/** A stored result. `createdAt` is in ms since the epoch. */
+export interface CacheRecord {
+  readonly id: string;
+  readonly createdAt: number;
+}
+
+/** A link in the key graph: an op that reads, through `input` and `selector`, something whose key is `from`, has the key it leads to. */
+export interface KeyLink {
+  readonly op: Digest;
+  readonly output: number;
+  readonly input: number;
+  readonly selector?: Digest;
+  /** Node id of the input's key. */
+  readonly from: string;
+}
+
+/**
+ * Where keys and results are kept: the local index, or an imported cache. Node ids are strings of the source's own making;
+ * a leaf's id is `leafKey(opDigest, output)` everywhere.
+ * A failing or corrupt source answers "nothing" and warns; it never fails a build (security rule 13).
+ */
+export interface CacheSource<R> {
+  readonly id: string;
+  /** Node ids that the links lead to. */
+  query(links: readonly KeyLink[]): Promise<readonly string[]> | readonly string[];
+  /** Records stored under a node, newest first. */
+  records(node: string): Promise<readonly CacheRecord[]> | readonly CacheRecord[];
+  /** Turns a record into a result; throws when what it names is gone or damaged. */
+  load(task: Task, record: CacheRecord): Promise<R>;
+  /** Adds links to a node (made if need be). */
+  link?(node: string, links: readonly KeyLink[]): void;
+  /** Stores a result under a node. */
+  save?(node: string, result: R): CacheRecord | undefined;
+  /** Forgets a record that could not be loaded. */
+  drop?(record: CacheRecord): void;
+}
+
+export interface SolveOptions<Op, R> {
+  readonly runner: OpRunner<Op, R>;
+  /** First is the main one: results are saved there. */
+  readonly caches: readonly CacheSource<R>[];
+  /** Executing ops at a time, at least 1. */
+  readonly concurrency: number;
+  /**
+   * Held while a vertex executes, keyed by its cache key, so that two processes on one store run it once.
+   * After waiting the solver looks for a record again.
+   */
+  readonly exclusive?: (task: Task, key: string) => Promise<AsyncDisposable>;
+  /** Milliseconds since the epoch, for events. */
+  readonly now: () => number;
+  /** Keep solving vertices that do not depend on a failed one. Default false: siblings are canceled. */
+  readonly keepGoing?: boolean;
+}

@@ -1,0 +1,51 @@
+import { createHash, hash } from 'node:crypto';
+import { TsbuildError } from './errors.ts';
+
+/** Content identity: `sha256:` followed by 64 lower-case hex digits (OCI image-spec, descriptor.md "Digests"). */
+export type Digest = `sha256:${string}`;
+
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+
+/** Whether `text` obeys the digest grammar; check before any use of foreign digests as file names (CVE-2024-3727). */
+export function isDigest(text: unknown): text is Digest {
+  return typeof text === 'string' && DIGEST.test(text);
+}
+
+/**
+ * Parses a digest that came from outside.
+ * @throws TsbuildError `TSB_DIGEST` when it is not a sha256 digest.
+ */
+export function parseDigest(text: string): Digest {
+  if (isDigest(text)) return text;
+  throw new TsbuildError(
+    'TSB_DIGEST',
+    `Cannot use digest ${JSON.stringify(text.slice(0, 100))}: it is not "sha256:" and 64 lower-case hex digits`,
+  );
+}
+
+/** The sha256 digest of bytes, or of a string's UTF-8 form, in one call. */
+export function sha256(data: Uint8Array | string): Digest {
+  return `sha256:${hash('sha256', data, 'hex')}`;
+}
+
+/** The 64 hex digits of a digest, for use as a file name. */
+export function hexOf(digest: Digest): string {
+  return digest.slice('sha256:'.length);
+}
+
+/** Incremental sha256 over chunks. */
+export class Hasher {
+  readonly #hash = createHash('sha256');
+  /** Bytes hashed so far. */
+  size = 0;
+
+  update(chunk: Uint8Array | string): this {
+    this.#hash.update(chunk);
+    this.size += typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.length;
+    return this;
+  }
+
+  digest(): Digest {
+    return `sha256:${this.#hash.digest('hex')}`;
+  }
+}

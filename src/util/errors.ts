@@ -1,0 +1,109 @@
+import type { SourceRange } from './source.ts';
+
+/**
+ * Every kind of failure that tsbuild reports. docs/errors.md has a line for each; scripts may rely on them.
+ * The exit code follows from the code, see `exitCodeOf`.
+ */
+export type ErrorCode =
+  | 'TSB_USAGE' // the command line is wrong
+  | 'TSB_DOCKERFILE' // the Dockerfile is wrong: parse, instruction or lowering error
+  | 'TSB_CONTEXT' // the build context cannot be read
+  | 'TSB_IGNORE' // the ignore file is wrong
+  | 'TSB_NOT_FOUND' // a file, image, blob or stage that does not exist
+  | 'TSB_STEP' // a RUN step ended with a failure
+  | 'TSB_SANDBOX' // the sandbox could not start
+  | 'TSB_CHANGED' // a file changed while it was read
+  | 'TSB_DIGEST' // bytes that do not match their digest or size, or a malformed digest
+  | 'TSB_ARCHIVE' // a tar or compressed stream that is damaged or hostile
+  | 'TSB_IMAGE' // a manifest, index, config or layout that is malformed
+  | 'TSB_REGISTRY' // a registry answered with an error
+  | 'TSB_NETWORK' // a host could not be reached
+  | 'TSB_LLB' // a malformed build graph
+  | 'TSB_STORE' // the store cannot be used
+  | 'TSB_NO_SPACE' // the disk is full
+  | 'TSB_PERMISSION' // the operating system refused access
+  | 'TSB_EXPORT' // the result could not be written
+  | 'TSB_LINT' // a lint rule was violated and errors are on
+  | 'TSB_CANCELED' // interrupted
+  | 'TSB_INTERNAL'; // a fault of tsbuild itself
+
+export interface ErrorOptions {
+  /** What the user can do about it: one sentence or a command to type. */
+  readonly hint?: string;
+  /** Where in a source file the cause is. */
+  readonly ranges?: readonly SourceRange[];
+  readonly cause?: unknown;
+}
+
+/**
+ * The one error type that reaches the user. The message says what was being done, to what, and why it failed:
+ * capital first letter, no full stop, values quoted. Credentials never belong in it.
+ */
+export class TsbuildError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly ranges: readonly SourceRange[];
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'TsbuildError';
+    this.code = code;
+    this.hint = options.hint;
+    this.ranges = options.ranges ?? [];
+  }
+}
+
+/** Whether `error` is a TsbuildError, of the given code if one is named. */
+export function isTsbuildError(error: unknown, code?: ErrorCode): error is TsbuildError {
+  return error instanceof TsbuildError && (code === undefined || error.code === code);
+}
+
+/** The process exit code for an error: 2 wrong usage, 130 interrupted, 1 everything else. */
+export function exitCodeOf(error: unknown): number {
+  if (isTsbuildError(error, 'TSB_USAGE')) return 2;
+  if (isTsbuildError(error, 'TSB_CANCELED')) return 130;
+  return 1;
+}
+
+/** The text of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The errno name (`ENOENT`, ...) of a Node system error, if it is one. */
+export function errnoOf(error: unknown): string | undefined {
+  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string')
+    return error.code;
+  return undefined;
+}
+
+const REASONS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  ENOENT: ['TSB_NOT_FOUND', 'it does not exist'],
+  ENOTDIR: ['TSB_NOT_FOUND', 'a parent is not a directory'],
+  EACCES: ['TSB_PERMISSION', 'permission denied'],
+  EPERM: ['TSB_PERMISSION', 'the operation is not permitted'],
+  ENOSPC: ['TSB_NO_SPACE', 'no space left on device'],
+  EDQUOT: ['TSB_NO_SPACE', 'the disk quota is used up'],
+  EROFS: ['TSB_PERMISSION', 'the file system is read-only'],
+  EMFILE: ['TSB_INTERNAL', 'too many files are open'],
+};
+
+/**
+ * Turns a Node system error into a TsbuildError that says what was being done.
+ * @param doing the action and its object, e.g. `Cannot read build context "/src"`
+ * @param fallback the code for an errno without one of its own
+ */
+export function fromErrno(
+  error: unknown,
+  doing: string,
+  fallback: ErrorCode,
+  options: ErrorOptions = {},
+): TsbuildError {
+  if (isTsbuildError(error)) return error;
+  const errno = errnoOf(error);
+  const known = errno === undefined ? undefined : REASONS[errno];
+  return new TsbuildError(known?.[0] ?? fallback, `${doing}: ${known?.[1] ?? messageOf(error)}`, {
+    ...options,
+    cause: error,
+  });
+}

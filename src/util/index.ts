@@ -1,0 +1,39 @@
+export { type Canonical, canonicalDigest } from './canonical.ts';
+export { type Digest, Hasher, hexOf, isDigest, parseDigest, sha256 } from './digest.ts';
+export {
+  type ErrorCode,
+  type ErrorOptions,
+  errnoOf,
+  exitCodeOf,
+  fromErrno,
+  isTsbuildError,
+  messageOf,
+  TsbuildError,
+} from './errors.ts';
+export {
+  type Compression,
+  compressionOf,
+  type ContainerConfig,
+  type Descriptor,
+  type HealthcheckConfig,
+  type HistoryEntry,
+  type ImageConfig,
+  type ImageIndex,
+  type Manifest,
+  mediaTypes,
+  type OciPlatform,
+  toOciPlatform,
+} from './oci.ts';
+export {
+  formatPlatform,
+  hostPlatform,
+  normalizePlatform,
+  parsePlatform,
+  type Platform,
+  samePlatform,
+} from './platform.ts';
+export { sanitize, sanitizeLine } from './sanitize.ts';
+export { formatBytes, parseDuration, parseSize } from './size.ts';
+export type { Diagnostic, SourceFile, SourceRange } from './source.ts';
+export { editDistance, suggest } from './suggest.ts';
+export type { BuildEvent, DiagnosticEvent, LogEvent, StatusEvent, Task, VertexEvent, VertexState } from './task.ts';
