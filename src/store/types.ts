@@ -1,0 +1,201 @@
+import type { Compression, Descriptor, Digest } from '../util/index.ts';
+
+/** What a record of the store is, in BuildKit's words where it has one (`buildx du`). */
+export type RecordType =
+  | 'regular'
+  | 'internal'
+  | 'frontend'
+  | 'source.local'
+  | 'source.image'
+  | 'source.git.checkout'
+  | 'source.http'
+  | 'exec.cachemount'
+  | 'image'
+  | 'blob';
+
+/** A problem that the store worked around. Whoever opened the store shows it. */
+export interface StoreWarning {
+  readonly code: 'index-rebuilt' | 'index-unwritable' | 'record-dropped' | 'blob-damaged';
+  readonly message: string;
+}
+
+export interface StoreOptions {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Identity of this boot; read from /proc/sys/kernel/random/boot_id when absent. */
+  readonly bootId?: string;
+  readonly onWarning?: (warning: StoreWarning) => void;
+}
+
+/** Bytes of a blob that are in place. */
+export interface BlobInfo {
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** One compressed form of a layer. */
+export interface LayerBlob {
+  readonly compression: Compression;
+  readonly descriptor: Descriptor;
+}
+
+/** One layer: a directory with what it changes, or blobs with the same content as tar, or both. */
+export interface Layer {
+  readonly id: string;
+  /** Layer ids beneath it when it was made, bottom first. */
+  readonly parents: readonly string[];
+  readonly diffId?: Digest;
+  /** Whether `snapshots/<id>/fs` is complete. False for a directory that a power cut may have damaged. */
+  readonly fs: boolean;
+  readonly blobs: readonly LayerBlob[];
+  readonly type: RecordType;
+  readonly description: string;
+  /** Bytes and inodes of the directory; 0 while there is none. */
+  readonly bytes: number;
+  readonly inodes: number;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  readonly usedAt: number;
+}
+
+export interface NewLayer {
+  /** Hex of the chain id for image layers, so that pulls share them; a random id when absent. */
+  readonly id?: string;
+  readonly parents: readonly string[];
+  readonly type?: RecordType;
+  readonly description?: string;
+  readonly diffId?: Digest;
+}
+
+/** Where a layer's directory is. `fs` is an overlay upper directory, `work` its work directory. */
+export interface LayerPaths {
+  readonly dir: string;
+  readonly fs: string;
+  readonly work: string;
+}
+
+/** A named image of the local image store. */
+export interface StoredImage {
+  /** Normalised reference, e.g. `docker.io/library/debian:12-slim`. */
+  readonly name: string;
+  /** Of a manifest or an index in the blob directory. */
+  readonly descriptor: Descriptor;
+  readonly createdAt: number;
+}
+
+/** A persistent directory of `RUN --mount=type=cache`. */
+export interface CacheMount {
+  readonly id: string;
+  readonly description: string;
+  readonly bytes: number;
+  readonly inodes: number;
+  readonly createdAt: number;
+  readonly usedAt: number;
+}
+
+/** Layers, blobs and cache mounts that a lease keeps alive. */
+export interface LeaseNames {
+  readonly layers?: Iterable<string>;
+  readonly blobs?: Iterable<Digest>;
+  readonly mounts?: Iterable<string>;
+}
+
+/** A lock that is held until disposed or until the process dies, however it dies. */
+export interface Lock extends AsyncDisposable {
+  readonly name: string;
+  release(): void;
+}
+
+export interface LockOptions {
+  readonly signal?: AbortSignal;
+  /** Gives up after so many ms of waiting; waits forever when absent. */
+  readonly timeoutMs?: number;
+  /** Called once when the lock is not free at once. */
+  readonly onWait?: () => void;
+}
+
+/** Deletes directory trees whose files may belong to sub-ids; the worker provides it. */
+export type RemoveTrees = (paths: readonly string[]) => Promise<void>;
+
+/** One line of `tsbuild du`. */
+export interface UsageRecord {
+  readonly type: RecordType;
+  readonly id: string;
+  readonly description: string;
+  /** Bytes on disk that are counted with this record; every blob is counted once. */
+  readonly size: number;
+  /** Named by an image as well, or by more than one record. */
+  readonly shared: boolean;
+  /** Named by the lease of a running build. */
+  readonly inUse: boolean;
+  readonly parents: readonly string[];
+  readonly createdAt: number;
+  readonly usedAt: number;
+}
+
+export interface UsageReport {
+  readonly records: readonly UsageRecord[];
+  /** Sum of the sizes. */
+  readonly totalBytes: number;
+  /** What `prune --all` would give back. */
+  readonly reclaimableBytes: number;
+}
+
+export interface PruneOptions {
+  readonly removeTrees: RemoveTrees;
+  /** Takes records that named images use and internal ones too. Blobs of named images always stay. */
+  readonly all?: boolean;
+  /** Removes least recently used records only until so many bytes are left. */
+  readonly keepStorageBytes?: number;
+  /** Spares what was used in the last so many ms. */
+  readonly untilMs?: number;
+  /** Spares what it says no to. */
+  readonly filter?: (record: UsageRecord) => boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface PruneReport {
+  readonly removed: readonly UsageRecord[];
+  /** Bytes given back, leftovers of killed builds included. */
+  readonly freedBytes: number;
+}
+
+export interface CheckProblem {
+  readonly kind:
+    | 'index-damaged'
+    | 'blob-digest'
+    | 'blob-size'
+    | 'blob-name'
+    | 'layer-directory-missing'
+    | 'layer-blob-missing'
+    | 'layer-empty'
+    | 'layer-unsynced'
+    | 'record-dangling'
+    | 'image-malformed'
+    | 'image-blob-missing'
+    | 'orphan-directory'
+    | 'orphan-ingest'
+    | 'orphan-blob';
+  /** The digest, layer id, record id, image name or path that it is about. */
+  readonly subject: string;
+  readonly message: string;
+  /** An orphan: harmless, costs space only. */
+  readonly harmless: boolean;
+  readonly repaired: boolean;
+}
+
+export interface CheckOptions {
+  /** Removes what is damaged, so that it is fetched or built again. Needs `removeTrees`. */
+  readonly repair?: boolean;
+  readonly removeTrees?: RemoveTrees;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface CheckReport {
+  readonly problems: readonly CheckProblem[];
+  readonly blobs: number;
+  readonly layers: number;
+  readonly bytes: number;
+}
