@@ -1,0 +1,50 @@
+/**
+ * Linux calls that Node lacks, or that are much faster with a directory fd than by a /proc/self/fd path. All are
+ * synchronous and throw errors in the form of Node's own (`code` is the errno name). koffi is loaded at the first call.
+ */
+export {
+  close,
+  fchmodat,
+  fchownat,
+  linkat,
+  mkdirat,
+  mknodat,
+  openat,
+  openat2,
+  type OpenHow,
+  readlinkat,
+  renameat2,
+  symlinkat,
+  type Timespec,
+  unlinkat,
+  UTIME_NOW,
+  UTIME_OMIT,
+  utimensat,
+} from './at.ts';
+export * from './constants.ts';
+export { mount, type MountOptions, mountOverlay, type OverlayOptions, umount } from './mount.ts';
+export { type BytePath, fdPath, sysAvailable, type SysError } from './native.ts';
+export {
+  CLONE_NEWNS,
+  cloneFile,
+  copyFileRange,
+  flock,
+  LOCK_EX,
+  LOCK_NB,
+  LOCK_SH,
+  LOCK_UN,
+  setParentDeathSignal,
+  syncfs,
+  unshare,
+} from './process.ts';
+export { type FileStat, fstat, inodeKey, statat, statatIfExists } from './stat.ts';
+export {
+  getXattr,
+  getXattrAt,
+  listXattrs,
+  listXattrsAt,
+  removeXattr,
+  setXattr,
+  setXattrAt,
+  type XattrTarget,
+} from './xattr.ts';

@@ -1,0 +1,89 @@
+import { constants } from 'node:os';
+import { type BytePath, check, cPath, fdPath, lastErrno, libc, type NativeFunction, sysError } from './native.ts';
+
+const calls = {
+  lgetxattr: libc('lgetxattr', 'int64_t', ['const uint8_t *', 'str', 'uint8_t *', 'size_t']),
+  fgetxattr: libc('fgetxattr', 'int64_t', ['int', 'str', 'uint8_t *', 'size_t']),
+  lsetxattr: libc('lsetxattr', 'int', ['const uint8_t *', 'str', 'const uint8_t *', 'size_t', 'int']),
+  fsetxattr: libc('fsetxattr', 'int', ['int', 'str', 'const uint8_t *', 'size_t', 'int']),
+  llistxattr: libc('llistxattr', 'int64_t', ['const uint8_t *', 'uint8_t *', 'size_t']),
+  flistxattr: libc('flistxattr', 'int64_t', ['int', 'uint8_t *', 'size_t']),
+  lremovexattr: libc('lremovexattr', 'int', ['const uint8_t *', 'str']),
+  fremovexattr: libc('fremovexattr', 'int', ['int', 'str']),
+};
+
+const { ENODATA, EOPNOTSUPP, ERANGE } = constants.errno;
+/** The kernel's limit for a value and for a list (XATTR_SIZE_MAX, XATTR_LIST_MAX). */
+const LIMIT = 65_536;
+let buffer = Buffer.alloc(1024);
+
+/**
+ * What an attribute call is about: an open fd (not one opened with `O_PATH`), or a path, whose last component is not
+ * followed. For a name beneath a directory fd pass `fdPath(dirfd, name)`; for an `O_PATH` fd `fdPath(fd)`, which
+ * reaches the file only through the calls that follow links, so open such files for reading instead.
+ */
+export type XattrTarget = number | BytePath;
+
+/** The value of an attribute, or undefined when it is not set or the file system has none. */
+export function getXattr(target: XattrTarget, name: string): Buffer | undefined {
+  return read(calls.fgetxattr, calls.lgetxattr, 'getxattr', target, name);
+}
+
+/** Sets an attribute, replacing its value. */
+export function setXattr(target: XattrTarget, name: string, value: Uint8Array | string): void {
+  const bytes = typeof value === 'string' ? Buffer.from(value) : value;
+  if (typeof target === 'number') check(calls.fsetxattr(target, name, bytes, bytes.length, 0), 'fsetxattr');
+  else check(calls.lsetxattr(cPath(target, 'lsetxattr'), name, bytes, bytes.length, 0), 'lsetxattr', target);
+}
+
+/** Names of all attributes, unsorted, as latin1 strings of their bytes; empty where the file system has none. */
+export function listXattrs(target: XattrTarget): string[] {
+  const names = read(calls.flistxattr, calls.llistxattr, 'listxattr', target);
+  if (names === undefined || names.length === 0) return [];
+  return names.toString('latin1', 0, names.length - 1).split('\0');
+}
+
+/** Removes an attribute; does nothing when it is not set. */
+export function removeXattr(target: XattrTarget, name: string): void {
+  const byFd = typeof target === 'number';
+  const result = byFd ? calls.fremovexattr(target, name) : calls.lremovexattr(cPath(target, 'lremovexattr'), name);
+  if (result >= 0) return;
+  const errno = lastErrno();
+  if (errno !== ENODATA) throw sysError('removexattr', errno, byFd ? undefined : target);
+}
+
+function read(
+  byFd: NativeFunction,
+  byPath: NativeFunction,
+  syscall: string,
+  target: XattrTarget,
+  name?: string,
+): Buffer | undefined {
+  const names = name === undefined ? [] : [name];
+  for (;;) {
+    const length =
+      typeof target === 'number'
+        ? byFd(target, ...names, buffer, buffer.length)
+        : byPath(cPath(target, syscall), ...names, buffer, buffer.length);
+    if (length >= 0) return Buffer.from(buffer.subarray(0, length));
+    const errno = lastErrno();
+    if (errno === ERANGE && buffer.length < LIMIT) buffer = Buffer.alloc(LIMIT);
+    else if (errno === ENODATA || errno === EOPNOTSUPP) return undefined;
+    else throw sysError(syscall, errno, typeof target === 'number' ? undefined : target);
+  }
+}
+
+/** `getXattr` of a name beneath a directory fd, following no symlink in the name. */
+export function getXattrAt(dirfd: number, name: BytePath, attribute: string): Buffer | undefined {
+  return getXattr(fdPath(dirfd, name), attribute);
+}
+
+/** `setXattr` of a name beneath a directory fd, following no symlink in the name. */
+export function setXattrAt(dirfd: number, name: BytePath, attribute: string, value: Uint8Array | string): void {
+  setXattr(fdPath(dirfd, name), attribute, value);
+}
+
+/** `listXattrs` of a name beneath a directory fd, following no symlink in the name. */
+export function listXattrsAt(dirfd: number, name: BytePath): string[] {
+  return listXattrs(fdPath(dirfd, name));
+}

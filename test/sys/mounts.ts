@@ -1,0 +1,44 @@
+// Run by sys.test.ts inside `unshare -m`; the argument is an empty directory.
+import { mkdirSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { errnoOf } from '../../src/util/index.ts';
+import { MNT_DETACH, mount, mountOverlay, MS_BIND, umount } from '../../src/sys/index.ts';
+
+const root = process.argv[2] ?? '';
+const at = (...names: string[]): string => {
+  const path = join(root, ...names);
+  mkdirSync(path, { recursive: true });
+  return path;
+};
+const errnoOfCall = (action: () => void): string | undefined => {
+  try {
+    action();
+  } catch (error) {
+    return errnoOf(error);
+  }
+  return undefined;
+};
+
+// 80 long paths are more than mount(2) takes in its one page.
+const lowers = Array.from({ length: 80 }, (_, index) => at('lowers', `${index}-${'x'.repeat(100)},:`));
+writeFileSync(join(lowers[0] ?? '', 'bottom'), 'bottom');
+writeFileSync(join(lowers[0] ?? '', 'both'), 'bottom');
+writeFileSync(join(lowers[79] ?? '', 'both'), 'top');
+const merged = at('merged');
+mountOverlay(merged, { lowers, upper: at('upper'), work: at('work'), volatile: true });
+writeFileSync(join(merged, 'new'), '');
+const bottom = readFileSync(join(merged, 'bottom'), 'utf8');
+const top = readFileSync(join(merged, 'both'), 'utf8');
+umount(merged);
+
+mount('tmpfs', merged, { type: 'tmpfs', data: 'size=64k' });
+const TMPFS_MAGIC = 0x01021994;
+const tmpfs = statfsSync(merged).type === TMPFS_MAGIC;
+mount(merged, at('bound'), { flags: MS_BIND });
+umount(at('bound'), MNT_DETACH);
+umount(merged);
+const errors = [
+  errnoOfCall(() => umount(merged)),
+  errnoOfCall(() => mountOverlay(merged, { lowers: [join(root, 'none'), root] })),
+];
+console.log(JSON.stringify({ bottom, top, upper: readdirSync(join(root, 'upper')), tmpfs, errors }));
