@@ -35,5 +35,7 @@ export {
 export { sanitize, sanitizeLine } from './sanitize.ts';
 export { formatBytes, parseDuration, parseSize } from './size.ts';
 export type { Diagnostic, SourceFile, SourceRange } from './source.ts';
+export { parseStrictJson, type StrictJsonOptions } from './json.ts';
 export { editDistance, suggest } from './suggest.ts';
 export type { BuildEvent, DiagnosticEvent, LogEvent, StatusEvent, Task, VertexEvent, VertexState } from './task.ts';
+export { version } from './version.ts';

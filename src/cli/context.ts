@@ -1,0 +1,64 @@
+import type { Readable, Writable } from 'node:stream';
+import { TsbuildError } from '../util/index.ts';
+
+/** What a command sees of the outside: the only way by which the command line's environment gets in. */
+export interface CliContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly uid: number;
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+export function processContext(): CliContext {
+  return {
+    env: process.env,
+    cwd: process.cwd(),
+    uid: process.getuid?.() ?? 0,
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    now: Date.now,
+  };
+}
+
+/** Writes all of `text` to stdout; resolves when it is handed over, also when the reader has gone away. */
+export async function print(context: CliContext, text: string | Uint8Array): Promise<void> {
+  await new Promise<void>((resolve) => {
+    context.stdout.write(text, () => {
+      resolve();
+    });
+  });
+}
+
+/**
+ * A signal that aborts at the first SIGINT, SIGTERM or SIGHUP; a second SIGINT ends the process at once. Everything that tsbuild
+ * started dies with it. Dispose to give the signals back.
+ */
+export function interruptible(): { readonly signal: AbortSignal; readonly received: () => NodeJS.Signals | undefined } & Disposable {
+  const controller = new AbortController();
+  let received: NodeJS.Signals | undefined;
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (received !== undefined) process.exit(exitCodeOfSignal(received));
+    received = name;
+    controller.abort(new TsbuildError('TSB_CANCELED', `Canceled by ${name}`));
+  };
+  const names: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  for (const name of names) process.on(name, onSignal);
+  return {
+    signal: controller.signal,
+    received: () => received,
+    [Symbol.dispose]() {
+      for (const name of names) process.off(name, onSignal);
+    },
+  };
+}
+
+/** 128 plus the signal's number, as shells have it. */
+export function exitCodeOfSignal(name: NodeJS.Signals): number {
+  const numbers: Partial<Record<NodeJS.Signals, number>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
+  return numbers[name] ?? 130;
+}

@@ -1,0 +1,10 @@
+import { version } from '../util/index.ts';
+import { processContext } from './context.ts';
+
+const [first] = process.argv.slice(2);
+if (first === '--version' || first === '-v') {
+  process.stdout.write(`tsbuild ${version}\n`);
+} else {
+  const { runCli } = await import('./program.ts');
+  process.exitCode = await runCli(process.argv.slice(2), processContext());
+}

@@ -1,0 +1,217 @@
+import { Command, CommanderError, Option } from 'commander';
+import { exitCodeOf, version } from '../util/index.ts';
+import type { CliContext } from './context.ts';
+import { collect } from './options.ts';
+import { reportError } from './report.ts';
+
+/**
+ * Runs one command line and gives the exit code: 0 done, 1 failed, 2 wrong usage, 130 or 143 interrupted; `run` gives the
+ * container's own. What a command needs is imported when it runs, so that `--help` and small commands start fast.
+ */
+export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
+  let code = 0;
+  const program = createProgram(context, (result) => {
+    code = result;
+  });
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    await reportError(context, error, { debug: args.includes('--debug') || args.includes('-D') });
+    return exitCodeOf(error);
+  }
+}
+
+type Done = (code: number) => void;
+
+function createProgram(context: CliContext, done: Done): Command {
+  const program = new Command('tsbuild')
+    .description('Builds OCI images from Dockerfiles without a daemon and without root.')
+    .version(`tsbuild ${version}`, '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .option('-D, --debug', 'show stack traces of failures')
+    .showSuggestionAfterError()
+    .showHelpAfterError('Run "tsbuild --help" or "tsbuild COMMAND --help" for what is possible.')
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.stdout.write(text),
+      writeErr: (text) => context.stderr.write(text),
+    });
+  addBuild(program, context, done);
+  addLlb(program, context, done);
+  addRun(program, context, done);
+  addImages(program, context, done);
+  addStore(program, context, done);
+  program
+    .command('doctor')
+    .description('say what this machine allows, and what would lift the limits')
+    .addOption(new Option('--format <format>', 'how to print it').choices(['text', 'json']).default('text'))
+    .action(async (options) => {
+      const { doctor } = await import('./commands/doctor.ts');
+      done(await doctor(context, options));
+    });
+  for (const command of program.commands) command.exitOverride().showHelpAfterError(`Run "tsbuild ${command.name()} --help" for what is possible.`).copyInheritedSettings(program);
+  return program;
+}
+
+/** Options that decide what the graph is; `build` and `llb` share them. */
+function graphOptions(command: Command): Command {
+  return command
+    .argument('[context]', 'directory with the files that COPY and ADD read', '.')
+    .option('-f, --file <path>', 'the Dockerfile (default: Dockerfile in the context); "-" reads it from standard input')
+    .option('--target <stage>', 'the stage to build (default: the last)')
+    .option('--platform <os/arch,…>', 'the platforms to build for (default: this machine)', collect)
+    .option('--build-arg <NAME[=VALUE]>', 'value of an ARG; without a value it is taken from the environment', collect)
+    .option('--label <NAME=VALUE>', 'label to set on the image', collect)
+    .option('--build-context <NAME=VALUE>', 'another context for FROM, COPY --from and mounts: a directory, docker-image://REF or oci-layout://DIR', collect)
+    .option('--no-cache', 'run every step again')
+    .option('--no-cache-filter <stage,…>', 'run the steps of these stages again', collect)
+    .option('--pull', 'ask the registry for newer base images, also for those in the local store')
+    .option('--network <mode>', 'network of RUN steps: default, none or host')
+    .option('--add-host <NAME=IP>', 'line for /etc/hosts of RUN steps', collect)
+    .option('--shm-size <size>', 'size of /dev/shm in RUN steps, e.g. 128m')
+    .option('--ulimit <NAME=SOFT[:HARD]>', 'resource limit of RUN steps', collect)
+    .option('--allow <entitlement>', 'allow what a Dockerfile may not do by itself: network.host, security.insecure', collect)
+    .option('--secret <id=ID[,src=PATH|,env=NAME]>', 'secret for RUN --mount=type=secret', collect)
+    .option('--ssh <ID[=SOCKET|KEY,…]>', 'SSH agent or keys for RUN --mount=type=ssh', collect)
+    .option('--source-date-epoch <seconds>', 'time to put into the image instead of the present (default: $SOURCE_DATE_EPOCH)')
+    .option('--strict', 'treat warnings about what BuildKit does silently as errors');
+}
+
+function addBuild(program: Command, context: CliContext, done: Done): void {
+  graphOptions(program.command('build', { isDefault: true }).description('build an image from a Dockerfile (the default command: "tsbuild ." builds)'))
+    .option('-t, --tag <name[:tag]>', 'name for the image in the local store', collect)
+    .option(
+      '-o, --output <DEST|type=TYPE,…>',
+      'where the result goes: type=image, oci, docker, local or tar with dest=PATH ("-" is standard output); a bare path is a directory for the files',
+      collect,
+    )
+    .option('--annotation <[TYPE:]NAME=VALUE>', 'annotation for the manifest or index', collect)
+    .option('--iidfile <path>', 'write the image id to a file')
+    .option('--metadata-file <path>', 'write what was built to a file, as JSON')
+    .option('-q, --quiet', 'print nothing but the image id')
+    .addOption(new Option('--progress <style>', 'how to show progress').choices(['auto', 'tty', 'plain', 'quiet', 'rawjson']).env('BUILDKIT_PROGRESS').default('auto'))
+    .addOption(new Option('--isolation <rung>', 'what to run steps in (default: the best that this machine allows, see "tsbuild doctor")').choices(['auto', 'userns']).default('auto'))
+    .option('--jobs <n>', 'how many steps may run at a time (default: number of CPUs, at least 4)')
+    .option('--check', 'only check the Dockerfile, same as --call=check')
+    .option('--call <method>', 'build, check, outline or targets; with ",format=json" as JSON')
+    .action(async (path: string, options) => {
+      const { buildCommand } = await import('./commands/build.ts');
+      done(await buildCommand(context, path, options));
+    });
+}
+
+function addLlb(program: Command, context: CliContext, done: Done): void {
+  graphOptions(program.command('llb').description("write the build graph of a Dockerfile to standard output, in BuildKit's format"))
+    .addOption(new Option('--format <format>', 'binary definition, or something to read').choices(['binary', 'json', 'dot', 'mermaid']).default('binary'))
+    .action(async (path: string, options) => {
+      const { llbCommand } = await import('./commands/llb.ts');
+      done(await llbCommand(context, path, options));
+    });
+}
+
+function addRun(program: Command, context: CliContext, done: Done): void {
+  program
+    .command('run')
+    .description('run a command in a new container of an image')
+    .argument('<image>', 'an image of the local store, oci-layout:DIR[:TAG] or oci-archive:FILE')
+    .argument('[command...]', "what to run instead of the image's command")
+    .passThroughOptions()
+    .option('--rm', 'remove the container when it ends (always done)')
+    .option('-e, --env <NAME[=VALUE]>', 'environment variable; without a value it is taken from the environment', collect)
+    .option('--env-file <path>', 'file with environment variables', collect)
+    .option('-v, --volume <HOST:CONTAINER[:ro]>', 'mount a host directory or file', collect)
+    .option('-w, --workdir <path>', 'working directory')
+    .option('-u, --user <name|uid[:group|gid]>', 'user to run as')
+    .option('--entrypoint <program>', "program to run instead of the image's entrypoint")
+    .option('--read-only', 'mount the root file system read-only')
+    .option('--hostname <name>', 'host name of the container')
+    .option('-i, --interactive', 'pass standard input to the container')
+    .option('-t, --tty', 'give the container a terminal')
+    .addOption(new Option('--network <mode>', 'network of the container').choices(['host', 'none']).default('host'))
+    .option('--add-host <NAME=IP>', 'line for /etc/hosts', collect)
+    .option('--platform <os/arch>', 'which platform of the image to run')
+    .action(async (image: string, command: string[], options) => {
+      const { runCommand } = await import('./commands/run.ts');
+      done(await runCommand(context, image, command, options));
+    });
+}
+
+function addImages(program: Command, context: CliContext, done: Done): void {
+  const format = (): Option => new Option('--format <format>', 'how to print it').choices(['table', 'json']).default('table');
+  program
+    .command('images')
+    .description('list the images of the local store')
+    .argument('[name]', 'only images whose name contains this')
+    .addOption(format())
+    .option('-q, --quiet', 'print only image ids')
+    .action(async (name: string | undefined, options) => {
+      const { imagesCommand } = await import('./commands/images.ts');
+      done(await imagesCommand(context, name, options));
+    });
+  program
+    .command('rmi')
+    .description('remove images from the local store')
+    .argument('<image...>', 'names or ids')
+    .action(async (images: string[]) => {
+      const { rmiCommand } = await import('./commands/images.ts');
+      done(await rmiCommand(context, images));
+    });
+  program
+    .command('import')
+    .description('bring an image into the local store: an OCI archive or layout, a docker archive, or the tar of a root file system')
+    .argument('<file|directory>', '"-" reads standard input')
+    .option('-t, --tag <name[:tag]>', 'name for the image', collect)
+    .action(async (path: string, options) => {
+      const { importCommand } = await import('./commands/images.ts');
+      done(await importCommand(context, path, options));
+    });
+  program
+    .command('save')
+    .description('write images of the local store to an archive')
+    .argument('<image...>', 'names')
+    .option('-o, --output <path>', 'the file (default: standard output)')
+    .addOption(new Option('--format <format>', 'kind of archive').choices(['oci', 'docker']).default('oci'))
+    .action(async (images: string[], options) => {
+      const { saveCommand } = await import('./commands/images.ts');
+      done(await saveCommand(context, images, options));
+    });
+}
+
+function addStore(program: Command, context: CliContext, done: Done): void {
+  const format = (): Option => new Option('--format <format>', 'how to print it').choices(['table', 'json']).default('table');
+  program
+    .command('du')
+    .description('show what the store keeps on disk')
+    .addOption(format())
+    .action(async (options) => {
+      const { duCommand } = await import('./commands/store.ts');
+      done(await duCommand(context, options));
+    });
+  program
+    .command('prune')
+    .description('free disk space: remove what no image and no recent build needs')
+    .option('-a, --all', 'remove every cached result')
+    .option('--images', 'remove the images of the local store as well')
+    .option('--keep-storage <size>', 'keep this much of what was used last, e.g. 10g')
+    .option('--filter <filter>', 'until=DURATION: only what was not used for so long, e.g. until=48h', collect)
+    .option('-f, --force', 'accepted for the sake of scripts; there is no question')
+    .addOption(format())
+    .action(async (options) => {
+      const { pruneCommand } = await import('./commands/store.ts');
+      done(await pruneCommand(context, options));
+    });
+  program
+    .command('store')
+    .description('look after the store')
+    .command('check')
+    .description('verify every blob, record and directory of the store')
+    .option('--repair', 'remove what is damaged, so that it is fetched or built again')
+    .addOption(format())
+    .action(async (options) => {
+      const { checkCommand } = await import('./commands/store.ts');
+      done(await checkCommand(context, options));
+    });
+}
