@@ -1,0 +1,15 @@
+export type {
+  BindMount,
+  ExitStatus,
+  ExtraHost,
+  FileMount,
+  IdRange,
+  LayersMount,
+  MountSpec,
+  NamespacePlan,
+  NetworkMode,
+  SecurityMode,
+  StepSpec,
+  TmpfsMount,
+  Ulimit,
+} from './types.ts';

@@ -1,0 +1,136 @@
+/** Whose network a step sees: the machine's, or none but its own loopback. */
+export type NetworkMode = 'host' | 'none';
+
+/** `insecure` gives all capabilities of the step's user namespace and no seccomp filter; it must be allowed by the user. */
+export type SecurityMode = 'sandbox' | 'insecure';
+
+/** Binds a directory or file of the machine. */
+export interface BindMount {
+  readonly type: 'bind';
+  /** Absolute path outside the sandbox. */
+  readonly source: string;
+  /** Path beneath `source`, resolved as if `source` were the root directory (CVE-2024-1753, CVE-2024-23651). */
+  readonly subpath?: string;
+  readonly target: string;
+  readonly readonly?: boolean;
+}
+
+/** Mounts a stack of layers, e.g. another stage, at `target`. */
+export interface LayersMount {
+  readonly type: 'layers';
+  /** Layer directories, bottom first. */
+  readonly lowers: readonly string[];
+  /** Where writes go. Without it a writable mount keeps its writes in memory until the step ends. */
+  readonly upper?: string;
+  readonly work?: string;
+  /** Path beneath the stack's root, resolved there. */
+  readonly subpath?: string;
+  readonly target: string;
+  readonly readonly?: boolean;
+}
+
+export interface TmpfsMount {
+  readonly type: 'tmpfs';
+  readonly target: string;
+  /** Bytes; the kernel's default (half of the memory) when absent. */
+  readonly size?: number;
+  /** Permission bits of its root directory, default 0o1777. */
+  readonly mode?: number;
+}
+
+/** A file that exists only in memory and only for the step: secrets, /etc/hosts, /etc/resolv.conf. */
+export interface FileMount {
+  readonly type: 'file';
+  readonly target: string;
+  readonly data: Uint8Array;
+  /** Permission bits, default 0o400. */
+  readonly mode?: number;
+  /** Owner inside the step, default 0. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Default true. */
+  readonly readonly?: boolean;
+}
+
+export type MountSpec = BindMount | LayersMount | TmpfsMount | FileMount;
+
+/** A resource limit in the terms of `docker run --ulimit`. -1 is unlimited. */
+export interface Ulimit {
+  /** Without `RLIMIT_`, lower case: `nofile`, `nproc`, `core`, ... */
+  readonly name: string;
+  readonly soft: number;
+  readonly hard: number;
+}
+
+export interface ExtraHost {
+  readonly host: string;
+  readonly ip: string;
+}
+
+/** One process in a sandbox of its own. Paths of layers are absolute and belong to the store. */
+export interface StepSpec {
+  /** Layer directories of the root file system, bottom first. */
+  readonly lowers: readonly string[];
+  /** Where writes go; `work` is overlay's own directory on the same file system. */
+  readonly upper: string;
+  readonly work: string;
+  /** Makes the root file system read-only for the step. */
+  readonly readonlyRoot?: boolean;
+  /** In any order; parents are mounted before what lies beneath them. */
+  readonly mounts?: readonly MountSpec[];
+  /** At least one. The first is looked up in PATH of `env` unless it has a slash. */
+  readonly args: readonly string[];
+  /** `NAME=value` each; nothing else is in the step's environment except HOME, which is added when absent. */
+  readonly env: readonly string[];
+  /** Absolute. Created with the user's ownership when missing. */
+  readonly cwd: string;
+  /** `name`, `uid`, `name:group`, `uid:gid`; empty is root. Names are looked up in the image's own files. */
+  readonly user: string;
+  readonly hostname: string;
+  readonly network: NetworkMode;
+  readonly security: SecurityMode;
+  readonly noNewPrivileges?: boolean;
+  readonly extraHosts?: readonly ExtraHost[];
+  /** Content for /etc/resolv.conf; absent: the image's own file stays. */
+  readonly resolvConf?: string;
+  /** Content for /etc/hosts; absent: made from `hostname` and `extraHosts`. */
+  readonly hosts?: string;
+  readonly ulimits?: readonly Ulimit[];
+  /** Bytes of /dev/shm, default 64 MiB. */
+  readonly shmSize?: number;
+  /** Gives the process a terminal of its own. */
+  readonly tty?: boolean;
+  /** Passes standard input on. Default: standard input is /dev/null. */
+  readonly stdin?: boolean;
+  /** A helper process stays PID 1, reaps orphans and passes signals on, as `docker run --init`. */
+  readonly init?: boolean;
+}
+
+/** How a step ended. A sandbox that could not be set up is an error instead. */
+export type ExitStatus =
+  | { readonly kind: 'exited'; readonly code: number }
+  | { readonly kind: 'signaled'; readonly signal: string }
+  /** The program could not be executed: `errno` says why (`ENOENT`: not found). */
+  | { readonly kind: 'not-executed'; readonly path: string; readonly errno: string };
+
+/** One run of consecutive ids of the map of namespace A. */
+export interface IdRange {
+  readonly inside: number;
+  readonly outside: number;
+  readonly count: number;
+}
+
+/** How namespace A is made on this machine, for this user. */
+export interface NamespacePlan {
+  /** `newidmap`: through newuidmap and newgidmap; `direct`: by writing the map (root only). */
+  readonly how: 'newidmap' | 'direct';
+  readonly uids: readonly IdRange[];
+  readonly gids: readonly IdRange[];
+  /** Added to an image's ids on disk. */
+  readonly idShift: number;
+  /** Ids of images go from 0 to idCount - 1. */
+  readonly idCount: number;
+  /** Absolute paths, for `newidmap`. */
+  readonly newuidmap?: string;
+  readonly newgidmap?: string;
+}

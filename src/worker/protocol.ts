@@ -1,0 +1,106 @@
+import type { ExitStatus, MountSpec, NamespacePlan, StepSpec } from '../sandbox/index.ts';
+
+/**
+ * What the worker can do. Every method is a function of plain data to plain data (structured clone), so that it can cross
+ * a process boundary. Paths are absolute; layers are lists of layer directories, bottom first.
+ *
+ * Methods of other rooms (`applyLayer`, `diffLayer`, `fileOp`, `checksum`, `exportTree`, ...) are declared by
+ * augmenting this interface's table in `jobs.ts`; the ones below are the worker's own.
+ */
+export interface WorkerMethods {
+  /** Makes an upper and a work directory whose root looks like that of the topmost lower. */
+  prepareUpper(params: PrepareUpperParams): void;
+  /** Runs one step to its end. Output comes as events. */
+  runStep(params: StepSpec): ExitStatus;
+  /** Deletes trees whose files may belong to sub-ids, however deep and whatever their modes. */
+  removeTrees(params: { readonly paths: readonly string[] }): void;
+  /** Space on disk of trees, each hard-linked file counted once. */
+  usage(params: { readonly paths: readonly string[] }): readonly TreeUsage[];
+  /** Reads one regular file of a layer stack; undefined when it does not exist. */
+  readFile(params: ReadFileParams): Uint8Array | undefined;
+  /** What is at a path of a layer stack; undefined when nothing is. */
+  statPath(params: StatPathParams): PathStat | undefined;
+  /** Names in a directory of a layer stack, sorted by bytes. */
+  readDirectory(params: StatPathParams): readonly string[] | undefined;
+}
+
+export interface PrepareUpperParams {
+  /** Directory that gets `fs` and `work`; made when missing. */
+  readonly dir: string;
+  /** Directories beneath the new layer, bottom first. */
+  readonly lowers: readonly string[];
+}
+
+export interface TreeUsage {
+  readonly path: string;
+  /** Bytes on disk. */
+  readonly bytes: number;
+  readonly inodes: number;
+}
+
+export interface StatPathParams {
+  readonly layers: readonly string[];
+  /** Resolved within the stack; symbolic links of the image stay inside it. */
+  readonly path: string;
+  /** Follow a symbolic link at the end, default true. */
+  readonly followLast?: boolean;
+}
+
+export interface ReadFileParams extends StatPathParams {
+  /** An error is given for larger files. Bytes. */
+  readonly maxBytes: number;
+}
+
+export interface PathStat {
+  readonly type: 'file' | 'directory' | 'symlink' | 'other';
+  readonly mode: number;
+  /** As the image has them. */
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  /** Nanoseconds since the epoch. */
+  readonly mtimeNs: bigint;
+  /** Target, for a symbolic link. */
+  readonly link?: string;
+}
+
+export type MethodName = keyof WorkerMethods;
+export type ParamsOf<M extends MethodName> = Parameters<WorkerMethods[M]>[0];
+export type ResultOf<M extends MethodName> = ReturnType<WorkerMethods[M]>;
+
+/** What the worker is told at its start. */
+export interface WorkerConfig {
+  readonly helperPath: string;
+  readonly storeRoot: string;
+  readonly plan: NamespacePlan;
+  /** Directory with the compiled seccomp filters. */
+  readonly seccompDir: string;
+}
+
+/** Main to worker. */
+export type ToWorker =
+  | { readonly type: 'call'; readonly id: number; readonly method: string; readonly params: unknown }
+  | { readonly type: 'cancel'; readonly id: number }
+  /** Bytes of events that were taken; lets the worker read on. */
+  | { readonly type: 'ack'; readonly id: number; readonly bytes: number };
+
+/** Worker to main. */
+export type FromWorker =
+  | { readonly type: 'ready' }
+  | { readonly type: 'result'; readonly id: number; readonly value: unknown }
+  | { readonly type: 'error'; readonly id: number; readonly error: WireError }
+  /** Output of a step (`stream` 1 or 2), acknowledged by `ack`. */
+  | { readonly type: 'output'; readonly id: number; readonly stream: 1 | 2; readonly data: Uint8Array }
+  /** Progress of a job, not acknowledged. */
+  | { readonly type: 'progress'; readonly id: number; readonly data: unknown };
+
+/** A TsbuildError as it crosses the boundary. */
+export interface WireError {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+  /** Text of the cause, for internal faults: its stack. */
+  readonly detail?: string;
+}
+
+export type { MountSpec };
