@@ -47,3 +47,47 @@ export type {
   UserOption,
   WorkerConstraints,
 } from './ops.ts';
+export {
+  decodeDefinition,
+  decodeOp,
+  encodeDefinition,
+  encodeOp,
+  MAX_DEFINITION_BYTES,
+  metadataToJson,
+  opDigest,
+  opFromJson,
+  opToJson,
+} from './definition.ts';
+export { EnvList } from './env.ts';
+export type { ExecNode, MountOptions, SecretMount, SshMount } from './exec-node.ts';
+export {
+  type CopyOptions,
+  type CopySource,
+  type CreateOptions,
+  type Owner,
+  parseOwner,
+  type PendingAction,
+} from './file-node.ts';
+export { definitionToJson, formatDefinition, type LlbFormat } from './format.ts';
+export { basePath, cleanPath, joinPath } from './go-path.ts';
+export { type Graph, type LlbEdge, type LlbVertex, loadGraph, loadGraphs, MAX_OPS } from './graph.ts';
+export type { Json } from './json.ts';
+export { marshal, type MarshalOptions } from './marshal.ts';
+export { type AnyOutput, LateOutput, type NodeLocation, type OpOptions, Output } from './node.ts';
+export {
+  diff,
+  git,
+  type GitOptions,
+  type GitRemote,
+  http,
+  type HttpOptions,
+  image,
+  type ImageOptions,
+  local,
+  type LocalOptions,
+  ociLayout,
+  type OciLayoutOptions,
+  type ResolveMode,
+} from './sources.ts';
+export { merge, type RunOptions, scratch, State, type StateMeta } from './state.ts';
+export { carriesOutput, outputCount } from './validate.ts';

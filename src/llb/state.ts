@@ -1,0 +1,147 @@
+import { normalizePlatform, type Platform } from '../util/index.ts';
+import { EnvList } from './env.ts';
+import { ExecNode, type MountOptions, type SecretMount, type SshMount } from './exec-node.ts';
+import { FileNode, type PendingAction } from './file-node.ts';
+import { joinPath } from './go-path.ts';
+import { MergeNode } from './merge-node.ts';
+import { type AnyOutput, type OpOptions, Output } from './node.ts';
+import type { CdiDevice, HostIp, NetworkMode, ProxyEnv, SecurityMode, Ulimit } from './ops.ts';
+
+/** What a state carries beside its tree; steps run with it. */
+export interface StateMeta {
+  readonly env: EnvList;
+  /** Absolute. */
+  readonly dir: string;
+  readonly user: string;
+  readonly hostname: string;
+  readonly network: NetworkMode;
+  readonly security: SecurityMode;
+  readonly extraHosts: readonly HostIp[];
+  readonly ulimits: readonly Ulimit[];
+  readonly cgroupParent: string;
+  readonly platform?: Platform | undefined;
+}
+
+const DEFAULT_META: StateMeta = {
+  env: EnvList.empty,
+  dir: '/',
+  user: '',
+  hostname: '',
+  network: 'sandbox',
+  security: 'sandbox',
+  extraHosts: [],
+  ulimits: [],
+  cgroupParent: '',
+};
+
+export interface RunOptions extends OpOptions {
+  readonly args: readonly string[];
+  readonly mounts?: readonly MountOptions[];
+  readonly secrets?: readonly SecretMount[];
+  readonly ssh?: readonly SshMount[];
+  readonly devices?: readonly CdiDevice[];
+  readonly proxyEnv?: ProxyEnv | undefined;
+  readonly validExitCodes?: readonly number[];
+  readonly readonlyRoot?: boolean;
+  /** Overrides what the state says, for this step only. */
+  readonly meta?: Partial<StateMeta>;
+}
+
+/**
+ * A file tree that is yet to be made, and the surroundings in which steps on it run. Immutable: every method gives a new
+ * state. Nothing happens until it is marshalled and solved.
+ */
+export class State {
+  /** Undefined is scratch, the empty tree. */
+  readonly output: AnyOutput | undefined;
+  readonly meta: StateMeta;
+
+  constructor(output?: AnyOutput, meta: StateMeta = DEFAULT_META) {
+    this.output = output;
+    const platform = output instanceof Output ? output.platform : undefined;
+    this.meta = platform === undefined ? meta : { ...meta, platform: normalizePlatform(platform) };
+  }
+
+  /** The same surroundings on another tree. */
+  withOutput(output: AnyOutput | undefined): State {
+    return new State(output, this.meta);
+  }
+
+  /** The same tree with other surroundings. */
+  with(meta: Partial<StateMeta>): State {
+    const state = new State(undefined, { ...this.meta, ...meta });
+    return Object.assign(Object.create(State.prototype) as State, { output: this.output, meta: state.meta });
+  }
+
+  addEnv(key: string, value: string): State {
+    return this.with({ env: this.meta.env.set(key, value) });
+  }
+
+  /** A relative directory is taken from the present one. */
+  dir(path: string): State {
+    return this.with({ dir: path.startsWith('/') ? path : joinPath(this.meta.dir || '/', path) });
+  }
+
+  user(user: string): State {
+    return this.with({ user });
+  }
+
+  platform(platform: Platform): State {
+    return this.with({ platform: normalizePlatform(platform) });
+  }
+
+  /** Runs a process with this tree as its root; the result is the tree afterwards. */
+  run(options: RunOptions): State {
+    return this.withOutput(this.exec(options).rootOutput());
+  }
+
+  /** Like `run`, for callers that also want what writable mounts hold afterwards. */
+  exec(options: RunOptions): ExecNode {
+    const { args, mounts, secrets, ssh, devices, proxyEnv, validExitCodes, readonlyRoot, meta, ...rest } = options;
+    const all = { ...this.meta, ...meta };
+    return new ExecNode(
+      this.output,
+      {
+        args,
+        env: all.env,
+        cwd: all.dir,
+        user: all.user,
+        hostname: all.hostname,
+        network: all.network,
+        security: all.security,
+        extraHosts: all.extraHosts,
+        ulimits: all.ulimits,
+        cgroupParent: all.cgroupParent,
+        validExitCodes: validExitCodes ?? [],
+        proxyEnv,
+        readonlyRoot: readonlyRoot ?? false,
+        mounts: mounts ?? [],
+        secrets: secrets ?? [],
+        ssh: ssh ?? [],
+        devices: devices ?? [],
+      },
+      all.platform,
+      rest,
+    );
+  }
+
+  /** Changes the tree by file actions, one after the other. */
+  file(actions: readonly PendingAction[], options: OpOptions = {}): State {
+    return this.withOutput(new Output(new FileNode(this.output, this.meta.dir, actions, options)));
+  }
+}
+
+/** The empty tree. */
+export function scratch(): State {
+  return new State();
+}
+
+/** Lays trees on top of each other, later ones win. Keeps the surroundings of the first that is not scratch. */
+export function merge(states: readonly State[], options: OpOptions = {}): State {
+  const present = states.filter((state) => state.output !== undefined);
+  const first = present[0];
+  if (first === undefined) return scratch();
+  if (present.length === 1) return first;
+  const outputs = present.map((state) => state.output).filter((output): output is AnyOutput => output !== undefined);
+  return first.withOutput(new Output(new MergeNode(outputs, options)));
+}

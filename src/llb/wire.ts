@@ -1,0 +1,138 @@
+import { TsbuildError } from '../util/index.ts';
+
+/** Protobuf wire types that proto3 messages use (protobuf "Encoding"); groups are not among them. */
+export const wireTypes = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
+
+/** A malformed message. `what` completes "Cannot read LLB: …". */
+export function malformed(what: string): TsbuildError {
+  return new TsbuildError('TSB_LLB', `Cannot read LLB: ${what}`);
+}
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Reads protobuf from untrusted bytes; never reads past the end. */
+export class WireReader {
+  readonly #bytes: Uint8Array;
+  #offset = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get done(): boolean {
+    return this.#offset >= this.#bytes.length;
+  }
+
+  /** The next field's number and wire type. */
+  tag(): { readonly field: number; readonly wireType: number } {
+    const value = this.varint();
+    const field = value / 8n;
+    if (field < 1n || field > 0x1fff_ffffn) throw malformed(`field number ${field} is out of range`);
+    return { field: Number(field), wireType: Number(value & 7n) };
+  }
+
+  /** An unsigned 64-bit varint. */
+  varint(): bigint {
+    let low = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = this.#byte();
+      low += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) return BigInt(low);
+    }
+    let value = BigInt(low);
+    for (let shift = 28n; shift < 70n; shift += 7n) {
+      const byte = this.#byte();
+      if (shift === 63n && byte > 1) break;
+      value |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+    throw malformed('a number is longer than 64 bits');
+  }
+
+  bytes(): Uint8Array {
+    const length = this.varint();
+    const rest = this.#bytes.length - this.#offset;
+    if (length > BigInt(rest)) throw malformed(`a field of ${length} bytes has only ${rest} bytes left`);
+    const start = this.#offset;
+    this.#offset += Number(length);
+    return this.#bytes.subarray(start, this.#offset);
+  }
+
+  string(): string {
+    const bytes = this.bytes();
+    try {
+      return UTF8.decode(bytes);
+    } catch (cause) {
+      throw new TsbuildError('TSB_LLB', 'Cannot read LLB: a string is not valid UTF-8', { cause });
+    }
+  }
+
+  skip(wireType: number): void {
+    if (wireType === wireTypes.varint) this.varint();
+    else if (wireType === wireTypes.bytes) this.bytes();
+    else if (wireType === wireTypes.fixed64 || wireType === wireTypes.fixed32) {
+      const size = wireType === wireTypes.fixed64 ? 8 : 4;
+      if (this.#bytes.length - this.#offset < size) throw malformed('a field is cut off');
+      this.#offset += size;
+    } else throw malformed(`wire type ${wireType} is not supported`);
+  }
+
+  #byte(): number {
+    const byte = this.#bytes[this.#offset];
+    if (byte === undefined) throw malformed('the message is cut off');
+    this.#offset++;
+    return byte;
+  }
+}
+
+/** Writes protobuf. */
+export class WireWriter {
+  readonly #chunks: Uint8Array[] = [];
+  #pending: number[] = [];
+  #size = 0;
+
+  tag(field: number, wireType: number): this {
+    return this.varint(BigInt(field * 8 + wireType));
+  }
+
+  /** Negative numbers are written as 64-bit two's complement, which is what int32 and int64 fields do. */
+  varint(value: bigint): this {
+    let rest = BigInt.asUintN(64, value);
+    while (rest >= 0x80n) {
+      this.#pending.push(Number(rest & 0x7fn) | 0x80);
+      rest >>= 7n;
+    }
+    this.#pending.push(Number(rest));
+    return this;
+  }
+
+  bytes(value: Uint8Array): this {
+    this.varint(BigInt(value.length));
+    this.#flush();
+    this.#chunks.push(value);
+    this.#size += value.length;
+    return this;
+  }
+
+  string(value: string): this {
+    return this.bytes(Buffer.from(value, 'utf8'));
+  }
+
+  finish(): Uint8Array {
+    this.#flush();
+    const all = new Uint8Array(this.#size);
+    let offset = 0;
+    for (const chunk of this.#chunks) {
+      all.set(chunk, offset);
+      offset += chunk.length;
+    }
+    return all;
+  }
+
+  #flush(): void {
+    if (this.#pending.length === 0) return;
+    this.#chunks.push(Uint8Array.from(this.#pending));
+    this.#size += this.#pending.length;
+    this.#pending = [];
+  }
+}
