@@ -84,17 +84,17 @@ export class Output {
 
 /** An output that is decided later, before the graph is marshalled: the build context, whose paths are known last. */
 export class LateOutput {
-  #target: Output | undefined;
+  #target: AnyOutput | undefined;
   #decided = false;
 
-  decide(target: Output | undefined): void {
+  decide(target: AnyOutput | undefined): void {
     this.#target = target;
     this.#decided = true;
   }
 
   get target(): Output | undefined {
     if (!this.#decided) throw new Error('The output was not decided before the graph was marshalled');
-    return this.#target;
+    return resolveOutput(this.#target);
   }
 }
 
