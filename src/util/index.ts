@@ -1,3 +1,4 @@
+export { leafKey } from './cache-key.ts';
 export { type Canonical, canonicalDigest } from './canonical.ts';
 export { type Digest, Hasher, hexOf, isDigest, parseDigest, sha256 } from './digest.ts';
 export {

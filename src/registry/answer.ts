@@ -1,0 +1,71 @@
+import { parseStrictJson, sanitizeLine, TsbuildError } from '../util/index.ts';
+
+/** Largest error or token body that is read, in bytes. */
+export const SMALL_BODY_LIMIT: number = 64 * 1024;
+
+/** A URL for messages: without user info, and without the query, which may hold a signature. */
+export function displayUrl(url: URL): string {
+  return `${url.origin}${url.pathname}`;
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+};
+
+/**
+ * The error for an answer that is not what was asked for.
+ * @param doing e.g. `Cannot load manifest of "docker.io/library/alpine:latest"`
+ */
+export function answerError(
+  doing: string,
+  answer: { readonly method: string; readonly url: URL; readonly status: number; readonly body: Uint8Array },
+): TsbuildError {
+  const { status } = answer;
+  const reason = REASONS[status];
+  const said = serverMessage(answer.body);
+  const text =
+    `${answer.method} ${displayUrl(answer.url)} answered ${status}${reason === undefined ? '' : ` ${reason}`}` +
+    (said === undefined ? '' : `: ${said}`);
+  switch (status) {
+    case 404:
+      return new TsbuildError('TSB_NOT_FOUND', `${doing}: not found (${text})`, {
+        hint: 'check the spelling of name and tag',
+      });
+    case 401:
+    case 403:
+      return new TsbuildError(
+        'TSB_REGISTRY',
+        `${doing}: access denied, the repository does not exist or may require authorization (${text})`,
+        { hint: 'check the spelling of the name; private repositories need credentials' },
+      );
+    case 429:
+      return new TsbuildError('TSB_REGISTRY', `${doing}: the registry limits requests (${text})`, {
+        hint: 'wait, log in, or configure a mirror in registries.conf',
+      });
+    default:
+      return new TsbuildError('TSB_REGISTRY', `${doing}: ${text}`);
+  }
+}
+
+/** The first message of a distribution error body, made safe to show. */
+function serverMessage(body: Uint8Array): string | undefined {
+  try {
+    const document = parseStrictJson(body, { what: 'error body', maxBytes: SMALL_BODY_LIMIT });
+    const { errors } = document as { errors?: unknown };
+    const first: unknown = Array.isArray(errors) ? errors[0] : undefined;
+    if (typeof first !== 'object' || first === null) return undefined;
+    const { code, message } = first as { code?: unknown; message?: unknown };
+    const text = typeof message === 'string' && message !== '' ? message : code;
+    return typeof text === 'string' && text !== '' ? sanitizeLine(text, 200) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,149 @@
+import { parseStrictJson, type Task, TsbuildError } from '../util/index.ts';
+import { answerError, SMALL_BODY_LIMIT } from './answer.ts';
+import { type Challenge, parseChallenges } from './challenge.ts';
+import type { HttpAnswer, HttpClient, HttpRequest } from './http.ts';
+import { validateRealm } from './realm.ts';
+import { networkError } from './retry.ts';
+import type { Credential, Credentials } from './types.ts';
+
+/** For whom and what a request is authorised. Credentials belong to scheme, host and port (security rule 9). */
+export interface AuthScope {
+  /** `scheme://host:port` of the registry. */
+  readonly origin: string;
+  /** The registry's name, under which credentials are kept. */
+  readonly host: string;
+  /** e.g. `repository:library/debian:pull` */
+  readonly scope: string;
+  readonly insecure: boolean;
+}
+
+/**
+ * Turns 401 answers into `Authorization` headers: bearer tokens (distribution's token protocol, anonymous or with
+ * credentials) and basic authentication. Tokens are kept until a registry refuses them.
+ */
+export class Authenticator {
+  readonly #http: HttpClient;
+  readonly #credentials: Credentials | undefined;
+  readonly #headers = new Map<string, string>();
+  readonly #asked = new Map<string, Promise<Credential | undefined>>();
+
+  constructor(http: HttpClient, credentials: Credentials | undefined) {
+    this.#http = http;
+    this.#credentials = credentials;
+  }
+
+  /** The header to send, if a challenge was met before. */
+  header(scope: AuthScope): string | undefined {
+    return this.#headers.get(keyOf(scope));
+  }
+
+  /**
+   * Answers a challenge.
+   * @param refused the header that the registry just turned down, if one was sent
+   * @returns the header for the next try, or undefined when there is nothing (more) to offer
+   * @throws TsbuildError when the token server misbehaves
+   */
+  async authenticate(
+    task: Task,
+    scope: AuthScope,
+    answer: HttpAnswer,
+    refused: string | undefined,
+  ): Promise<string | undefined> {
+    const key = keyOf(scope);
+    const known = this.#headers.get(key);
+    // Another request may have renewed it in the meantime.
+    if (known !== undefined && known !== refused) return known;
+    this.#headers.delete(key);
+    const challenges = parseChallenges(answer.header('www-authenticate') ?? '');
+    const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
+    let header: string | undefined;
+    if (bearer !== undefined) header = `Bearer ${await this.#token(task, scope, bearer, answer.url)}`;
+    else if (challenges.some(({ scheme }) => scheme === 'basic'))
+      header = basic(await this.#credential(task, scope.host));
+    if (header === undefined || header === refused) return undefined;
+    this.#headers.set(key, header);
+    return header;
+  }
+
+  async #credential(task: Task, host: string): Promise<Credential | undefined> {
+    let asked = this.#asked.get(host);
+    if (asked === undefined) {
+      asked = this.#credentials?.get(task, host) ?? Promise.resolve(undefined);
+      this.#asked.set(host, asked);
+    }
+    return asked;
+  }
+
+  /** The scope is ours, never the challenge's: a registry does not get to ask for more than the request needs. */
+  async #token(task: Task, scope: AuthScope, challenge: Challenge, registry: URL): Promise<string> {
+    const realm = validateRealm(challenge.parameters.get('realm'), registry);
+    const credential = await this.#credential(task, scope.host);
+    const request = tokenRequest(realm, challenge.parameters.get('service'), scope, credential);
+    const doing = `Cannot get a token for ${JSON.stringify(scope.host)}`;
+    let answer: HttpAnswer;
+    let body: Buffer;
+    try {
+      answer = await this.#http.send(task, request);
+      body = await answer.small(SMALL_BODY_LIMIT);
+    } catch (error) {
+      throw networkError(doing, realm.origin + realm.pathname, error);
+    }
+    if (answer.status !== 200) {
+      throw answerError(doing, { method: request.method, url: realm, status: answer.status, body });
+    }
+    return parseToken(body, doing);
+  }
+}
+
+function keyOf({ origin, scope }: AuthScope): string {
+  return `${origin} ${scope}`;
+}
+
+function basic(credential: Credential | undefined): string | undefined {
+  if (credential === undefined || !('username' in credential)) return undefined;
+  return `Basic ${Buffer.from(`${credential.username}:${credential.password}`).toString('base64')}`;
+}
+
+function tokenRequest(
+  realm: URL,
+  service: string | undefined,
+  scope: AuthScope,
+  credential: Credential | undefined,
+): HttpRequest {
+  const common = { insecure: scope.insecure, redirects: 'refuse' } as const;
+  if (credential !== undefined && 'identityToken' in credential) {
+    const form = new URLSearchParams({
+      grant_type: 'refresh_token',
+      refresh_token: credential.identityToken,
+      client_id: 'tsbuild',
+      service: service ?? '',
+      scope: scope.scope,
+    });
+    return {
+      ...common,
+      method: 'POST',
+      url: realm,
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: form.toString(),
+    };
+  }
+  const url = new URL(realm);
+  if (service !== undefined) url.searchParams.set('service', service);
+  url.searchParams.set('scope', scope.scope);
+  const authorization = basic(credential);
+  return { ...common, method: 'GET', url, headers: {}, ...(authorization === undefined ? {} : { authorization }) };
+}
+
+function parseToken(body: Uint8Array, doing: string): string {
+  const document = parseStrictJson(body, { what: 'token answer', maxBytes: SMALL_BODY_LIMIT });
+  const { token, access_token: accessToken } = (typeof document === 'object' && document !== null ? document : {}) as {
+    token?: unknown;
+    access_token?: unknown;
+  };
+  const found = typeof token === 'string' && token !== '' ? token : accessToken;
+  // Goes into a header: visible ASCII only.
+  if (typeof found !== 'string' || !/^[\x21-\x7e]+$/.test(found)) {
+    throw new TsbuildError('TSB_REGISTRY', `${doing}: the answer of the token server contains no usable token`);
+  }
+  return found;
+}

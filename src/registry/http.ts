@@ -1,0 +1,250 @@
+import type { Dispatcher } from 'undici';
+import { messageOf, type Task, TsbuildError } from '../util/index.ts';
+import { displayUrl } from './answer.ts';
+import { isLoopbackHost } from './endpoint.ts';
+import { isAcceptableRedirect } from './realm.ts';
+import type { RegistryLimits, RegistryOptions } from './types.ts';
+
+/** All limits, see `RegistryLimits`. */
+export type Limits = Required<RegistryLimits>;
+
+const DEFAULT_LIMITS: Limits = {
+  connectMs: 20_000,
+  headersMs: 60_000,
+  idleMs: 30_000,
+  smallBodyMs: 60_000,
+  windowMs: 30_000,
+  minBytesPerWindow: 64 * 1024,
+  attempts: 4,
+  backoffMs: 1000,
+  maxRetryAfterMs: 60_000,
+};
+
+const MAX_REDIRECTS = 10;
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST';
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Sent to the request's own origin only, and no more once a redirect has left it. */
+  readonly authorization?: string;
+  /** Accept any TLS certificate. */
+  readonly insecure: boolean;
+  readonly redirects: 'follow' | 'refuse';
+  readonly body?: string;
+}
+
+/** An answer whose body has not been read. Read or discard it, or the connection stays taken. */
+export interface HttpAnswer {
+  readonly method: string;
+  /** After redirects. */
+  readonly url: URL;
+  readonly status: number;
+  header(name: string): string | undefined;
+  /** The whole body, for answers that are small by nature. @throws TsbuildError `TSB_REGISTRY` beyond `limit` bytes */
+  small(limit: number): Promise<Buffer>;
+  /** The body in chunks; fails when it stalls or crawls. */
+  stream(): AsyncGenerator<Uint8Array, void, undefined>;
+  discard(): void;
+}
+
+/** Sends single requests: connections, timeouts, redirects. Retries and authentication are built on it. */
+export class HttpClient implements AsyncDisposable {
+  readonly limits: Limits;
+  readonly #options: RegistryOptions;
+  readonly #agents = new Map<string, Dispatcher>();
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+    this.limits = { ...DEFAULT_LIMITS, ...options.limits };
+  }
+
+  /** @throws the network's errors as they are; TsbuildError for refused redirects and when the task is canceled */
+  async send(task: Task, request: HttpRequest): Promise<HttpAnswer> {
+    const origin = request.url;
+    let { url } = request;
+    let trusted = true;
+    for (let hops = 0; ; hops++) {
+      trusted &&= url.origin === origin.origin;
+      const answer = await this.#exchange(task, request, url, trusted);
+      const location = answer.header('location');
+      if (
+        request.redirects === 'refuse' ||
+        location === undefined ||
+        ![301, 302, 303, 307, 308].includes(answer.status)
+      )
+        return answer;
+      answer.discard();
+      const refuse = (why: string): TsbuildError =>
+        new TsbuildError('TSB_REGISTRY', `Cannot follow redirect of ${displayUrl(origin)}: ${why}`);
+      if (hops >= MAX_REDIRECTS) throw refuse(`there are more than ${MAX_REDIRECTS}`);
+      if (!URL.canParse(location, url.href)) throw refuse('its target is not a URL');
+      url = new URL(location, url.href);
+      if (url.username !== '' || url.password !== '') throw refuse('its target contains user information');
+      if (!isAcceptableRedirect(url, origin)) throw refuse(`its target ${url.origin} is not acceptable from there`);
+    }
+  }
+
+  async #exchange(task: Task, request: HttpRequest, url: URL, trusted: boolean): Promise<HttpAnswer> {
+    throwIfCanceled(task);
+    const { request: send } = await import('undici');
+    const abort = new AbortController();
+    const onCancel = (): void => abort.abort(task.signal.reason);
+    task.signal.addEventListener('abort', onCancel, { once: true });
+    const release = (): void => task.signal.removeEventListener('abort', onCancel);
+    const timer = setTimeout(() => abort.abort(new Stalled('no answer in time')), this.limits.headersMs);
+    try {
+      const response = await send(url, {
+        method: request.method,
+        headers: {
+          'user-agent': this.#options.userAgent ?? 'tsbuild',
+          // Bytes are hashed as they are sent.
+          'accept-encoding': 'identity',
+          ...request.headers,
+          ...(trusted && request.authorization !== undefined ? { authorization: request.authorization } : {}),
+        },
+        dispatcher: await this.#agent(url, request.insecure),
+        signal: abort.signal,
+        ...(request.body === undefined ? {} : { body: request.body }),
+      });
+      return new Answer(request.method, url, response, { abort, release, limits: this.limits });
+    } catch (error) {
+      release();
+      throwIfCanceled(task);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #agent(url: URL, insecure: boolean): Promise<Dispatcher> {
+    const direct = isLoopbackHost(url.host);
+    const key = `${direct ? 'direct' : 'proxied'} ${insecure ? 'insecure' : 'secure'}`;
+    const known = this.#agents.get(key);
+    if (known !== undefined) return known;
+    const { Agent, EnvHttpProxyAgent } = await import('undici');
+    const tls = insecure ? { rejectUnauthorized: false } : {};
+    const options = {
+      connect: { timeout: this.limits.connectMs, ...tls },
+      headersTimeout: this.limits.headersMs,
+      bodyTimeout: this.limits.idleMs,
+    };
+    const { proxy } = this.#options;
+    const agent =
+      direct || proxy === undefined
+        ? new Agent(options)
+        : new EnvHttpProxyAgent({
+            ...options,
+            requestTls: { timeout: this.limits.connectMs, ...tls },
+            httpProxy: proxy.http ?? '',
+            httpsProxy: proxy.https ?? '',
+            noProxy: proxy.no ?? '',
+          });
+    this.#agents.set(key, agent);
+    return agent;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const agents = [...this.#agents.values()];
+    this.#agents.clear();
+    await Promise.all(agents.map(async (agent) => agent.destroy()));
+  }
+}
+
+/** A body or answer that did not come at the least rate. Retried like a broken connection. */
+export class Stalled extends Error {
+  override readonly name = 'Stalled';
+}
+
+/** @throws TsbuildError `TSB_CANCELED` */
+export function throwIfCanceled(task: Task): void {
+  if (!task.signal.aborted) return;
+  const reason: unknown = task.signal.reason;
+  throw reason instanceof TsbuildError
+    ? reason
+    : new TsbuildError('TSB_CANCELED', `Canceled: ${messageOf(reason)}`, { cause: reason });
+}
+
+interface AnswerControl {
+  readonly abort: AbortController;
+  readonly release: () => void;
+  readonly limits: Limits;
+}
+
+class Answer implements HttpAnswer {
+  readonly method: string;
+  readonly url: URL;
+  readonly status: number;
+  readonly #response: Dispatcher.ResponseData;
+  readonly #control: AnswerControl;
+
+  constructor(method: string, url: URL, response: Dispatcher.ResponseData, control: AnswerControl) {
+    this.method = method;
+    this.url = url;
+    this.status = response.statusCode;
+    this.#response = response;
+    this.#control = control;
+    // A body that nobody reads must not bring the process down when its connection breaks.
+    response.body.on('error', () => {});
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#response.headers[name];
+    return Array.isArray(value) ? value[0] : value;
+  }
+
+  async small(limit: number): Promise<Buffer> {
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    const timer = setTimeout(
+      () => this.#control.abort.abort(new Stalled('the body did not end in time')),
+      this.#control.limits.smallBodyMs,
+    );
+    try {
+      for await (const chunk of this.#response.body as AsyncIterable<Uint8Array>) {
+        size += chunk.length;
+        if (size > limit) {
+          throw new TsbuildError(
+            'TSB_REGISTRY',
+            `Cannot use answer of ${displayUrl(this.url)}: it has more than ${limit} bytes`,
+          );
+        }
+        chunks.push(chunk);
+      }
+    } finally {
+      clearTimeout(timer);
+      this.#control.release();
+    }
+    return Buffer.concat(chunks, size);
+  }
+
+  async *stream(): AsyncGenerator<Uint8Array, void, undefined> {
+    const { limits, abort, release } = this.#control;
+    let received = 0;
+    let waiting = true;
+    let slowWindows = 0;
+    // Two windows in a row, and only while we wait for the network: a slow disk is not a slow registry.
+    const timer = setInterval(() => {
+      slowWindows = waiting && received < limits.minBytesPerWindow ? slowWindows + 1 : 0;
+      if (slowWindows === 2) abort.abort(new Stalled('the body arrives too slowly'));
+      received = 0;
+    }, limits.windowMs);
+    try {
+      for await (const chunk of this.#response.body as AsyncIterable<Uint8Array>) {
+        received += chunk.length;
+        waiting = false;
+        yield chunk;
+        waiting = true;
+      }
+    } finally {
+      clearInterval(timer);
+      release();
+    }
+  }
+
+  discard(): void {
+    this.#control.release();
+    // Reading a short rest keeps the connection for the next request.
+    this.#response.body.dump({ limit: 16 * 1024 }).catch(() => {});
+  }
+}

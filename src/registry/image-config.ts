@@ -1,0 +1,77 @@
+import { type Digest, type HistoryEntry, type ImageConfig, isDigest, parseStrictJson } from '../util/index.ts';
+import { type Guard, guardFor, type Json } from './guards.ts';
+
+/** Largest image config that is read, in bytes; configs with an inline build cache are the large ones. */
+export const MAX_CONFIG_BYTES: number = 8 * 1024 * 1024;
+
+/**
+ * Parses an image config. Known keys are checked, unknown ones survive; null stands for absent, as Go writes it.
+ * @param what names the document in messages, e.g. `config of "docker.io/library/alpine"`
+ * @throws TsbuildError `TSB_IMAGE` naming the place in the document
+ */
+export function parseImageConfig(bytes: Uint8Array, what: string): ImageConfig {
+  const guard = guardFor(what);
+  const document = guard.object(parseStrictJson(bytes, { what, maxBytes: MAX_CONFIG_BYTES }), '');
+  const rootfs = document['rootfs'] === undefined ? {} : guard.object(document['rootfs'], 'rootfs');
+  if (rootfs['type'] !== undefined && rootfs['type'] !== 'layers') throw guard.fail('rootfs.type', 'is not "layers"');
+  const config: ImageConfig = {
+    ...document,
+    architecture: guard.string(document['architecture'], 'architecture'),
+    os: guard.string(document['os'], 'os'),
+    config: containerConfig(guard, document['config']),
+    rootfs: { type: 'layers', diff_ids: diffIds(guard, rootfs['diff_ids']) },
+    history: guard
+      .list(document['history'] ?? [], 'history')
+      .map((entry, index) => history(guard, entry, `history[${index}]`)),
+  };
+  for (const key of ['created', 'author', 'variant', 'os.version'] as const) {
+    const value = guard.optionalString(document[key], key);
+    if (value === undefined) delete config[key];
+  }
+  if (guard.stringList(document['os.features'], 'os.features') === undefined) delete config['os.features'];
+  return config;
+}
+
+function diffIds(guard: Guard, value: unknown): Digest[] {
+  return guard.list(value ?? [], 'rootfs.diff_ids').map((item, index) => {
+    if (!isDigest(item)) throw guard.fail(`rootfs.diff_ids[${index}]`, 'is not a sha256 digest');
+    return item;
+  });
+}
+
+function containerConfig(guard: Guard, value: unknown): ImageConfig['config'] {
+  if (value === undefined || value === null) return {};
+  const found = guard.object(value, 'config');
+  for (const key of ['User', 'WorkingDir', 'StopSignal']) guard.optionalString(found[key], `config.${key}`);
+  for (const key of ['Env', 'Entrypoint', 'Cmd', 'OnBuild', 'Shell']) guard.stringList(found[key], `config.${key}`);
+  for (const key of ['ExposedPorts', 'Volumes']) {
+    if (found[key] !== undefined && found[key] !== null) guard.object(found[key], `config.${key}`);
+  }
+  guard.strings(found['Labels'], 'config.Labels');
+  if (found['ArgsEscaped'] !== undefined && typeof found['ArgsEscaped'] !== 'boolean') {
+    throw guard.fail('config.ArgsEscaped', 'is not true or false');
+  }
+  healthcheck(guard, found['Healthcheck']);
+  return Object.fromEntries(Object.entries(found).filter(([, item]) => item !== null));
+}
+
+function healthcheck(guard: Guard, value: unknown): void {
+  if (value === undefined || value === null) return;
+  const found = guard.object(value, 'config.Healthcheck');
+  guard.stringList(found['Test'], 'config.Healthcheck.Test');
+  for (const key of ['Interval', 'Timeout', 'StartPeriod', 'StartInterval', 'Retries']) {
+    const number = found[key];
+    if (number !== undefined && number !== null && !Number.isInteger(number)) {
+      throw guard.fail(`config.Healthcheck.${key}`, 'is not a whole number');
+    }
+  }
+}
+
+function history(guard: Guard, value: unknown, path: string): HistoryEntry {
+  const found: Json = guard.object(value, path);
+  for (const key of ['created', 'author', 'created_by', 'comment']) guard.optionalString(found[key], `${path}.${key}`);
+  const empty = found['empty_layer'];
+  if (empty !== undefined && empty !== null && typeof empty !== 'boolean')
+    throw guard.fail(`${path}.empty_layer`, 'is not true or false');
+  return Object.fromEntries(Object.entries(found).filter(([, item]) => item !== null)) as HistoryEntry;
+}

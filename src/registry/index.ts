@@ -1,0 +1,32 @@
+/**
+ * Image references, the documents of the OCI image format as they come from outside, and the client of the OCI
+ * distribution API with the configuration of registries.conf.
+ */
+export { createRegistry, MAX_MANIFEST_BYTES } from './client.ts';
+export { type Endpoint, isLoopbackHost } from './endpoint.ts';
+export { type Guard, guardFor } from './guards.ts';
+export { MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
+export { documentMediaType, isIndexType, isManifestType, parseIndex, parseManifest } from './manifest.ts';
+export {
+  familiarReference,
+  formatReference,
+  isHost,
+  isTag,
+  normalizeReference,
+  parseReference,
+  type Reference,
+  type Repository,
+  withDefaultTag,
+} from './reference.ts';
+export {
+  emptyRegistriesConfig,
+  endpointsFor,
+  expandAlias,
+  loadRegistriesConf,
+  type MirrorConfig,
+  parseRegistriesConf,
+  type RegistriesConfig,
+  type RegistriesConfPaths,
+  type RegistryConfig,
+} from './registries-conf.ts';
+export type { Credential, Credentials, FetchedManifest, Registry, RegistryLimits, RegistryOptions } from './types.ts';

@@ -1,0 +1,81 @@
+import type { Descriptor, Digest, Task } from '../util/index.ts';
+import type { Reference, Repository } from './reference.ts';
+import type { RegistriesConfig } from './registries-conf.ts';
+
+/** What a user has for one registry host. An identity token is an OAuth refresh token, as `docker login` stores it. */
+export type Credential = { readonly username: string; readonly password: string } | { readonly identityToken: string };
+
+/** Where credentials come from. Asked at most once per host and registry object, only after the host wanted them. */
+export interface Credentials {
+  /** @param host `host[:port]`, `docker.io` for the Docker Hub */
+  get(task: Task, host: string): Promise<Credential | undefined>;
+}
+
+/** How long to wait, in ms, and how much to accept, in bytes. Every limit has a default. */
+export interface RegistryLimits {
+  /** For a connection. Default 20 s. */
+  readonly connectMs?: number;
+  /** From request to response headers. Default 60 s. */
+  readonly headersMs?: number;
+  /** Without a byte of the body. Default 30 s. */
+  readonly idleMs?: number;
+  /** For a whole small body (manifest, token, error). Default 60 s. */
+  readonly smallBodyMs?: number;
+  /** Blobs must arrive at `minBytesPerWindow` (default 64 KiB) per `windowMs` (default 30 s); two slow windows end the try. */
+  readonly windowMs?: number;
+  readonly minBytesPerWindow?: number;
+  /** Tries per request, the first included. Default 4. */
+  readonly attempts?: number;
+  /** Wait before the second try; doubles each time. Default 1 s. */
+  readonly backoffMs?: number;
+  /** The longest `Retry-After` that is obeyed; beyond it the request fails. Default 60 s. */
+  readonly maxRetryAfterMs?: number;
+}
+
+export interface RegistryOptions {
+  /** Default: every registry as named, HTTPS only, loopback hosts excepted. */
+  readonly config?: RegistriesConfig;
+  /** Default: anonymous. */
+  readonly credentials?: Credentials;
+  readonly limits?: RegistryLimits;
+  /** Milliseconds since the epoch, for `Retry-After` dates. */
+  readonly now: () => number;
+  /** Proxies from the environment (`https_proxy` and friends), read by the caller. Loopback hosts are never proxied. */
+  readonly proxy?: { readonly http?: string; readonly https?: string; readonly no?: string };
+  readonly userAgent?: string;
+  /** Told about what was worked around: a mirror that failed, a repeated request. */
+  readonly onWarning?: (message: string) => void;
+}
+
+/** A manifest or index with its descriptor: digest and size of the very bytes, media type as verified. */
+export interface FetchedManifest {
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+}
+
+/** Client of the OCI distribution API. Holds connections: dispose it. */
+export interface Registry extends AsyncDisposable {
+  /**
+   * What a tag or digest stands for now, as the registry says. The digest of a tag is the registry's word until the
+   * manifest is fetched by it, which is when it is verified.
+   * @throws TsbuildError `TSB_NOT_FOUND`, `TSB_REGISTRY`, `TSB_NETWORK`
+   */
+  resolve(task: Task, reference: Reference): Promise<Descriptor>;
+  /**
+   * The manifest or index of a reference; the digest wins over the tag when there are both. At most 4 MiB.
+   * @throws TsbuildError as `resolve`, and `TSB_DIGEST`, `TSB_IMAGE`
+   */
+  manifest(task: Task, reference: Reference): Promise<FetchedManifest>;
+  /**
+   * The bytes of a blob, resumed where a connection broke. Never more than `descriptor.size` bytes; the end is reached
+   * only when size and digest are right.
+   * @param options `verify: false` leaves the digest to the consumer, who hashes anyway
+   * @throws TsbuildError as `manifest`
+   */
+  blob(
+    task: Task,
+    repository: Repository,
+    descriptor: { readonly digest: Digest; readonly size: number },
+    options?: { readonly verify?: boolean },
+  ): AsyncGenerator<Uint8Array, void, undefined>;
+}
