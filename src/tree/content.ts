@@ -1,0 +1,44 @@
+import { createHash, hash } from 'node:crypto';
+import { readSync } from 'node:fs';
+import { canonicalDigest, type Digest } from '../util/index.ts';
+import type { Xattr } from './node.ts';
+
+const CHUNK = 1 << 20;
+let chunk: Buffer | undefined;
+
+/**
+ * sha256 of what an fd gives from its current offset to the end. Synchronous, in 1 MiB chunks.
+ * @param size expected bytes; small files are hashed in one call
+ */
+export function hashFile(fd: number, size: number): Digest {
+  const buffer = (chunk ??= Buffer.allocUnsafeSlow(CHUNK));
+  let length = readSync(fd, buffer, 0, CHUNK, null);
+  // The caller compares the file's stat afterwards, so there is no need to look for more than `size`.
+  if (length === size && length < CHUNK) return `sha256:${hash('sha256', buffer.subarray(0, length), 'hex')}`;
+  const hasher = createHash('sha256');
+  while (length > 0) {
+    hasher.update(buffer.subarray(0, length));
+    length = readSync(fd, buffer, 0, CHUNK, null);
+  }
+  return `sha256:${hasher.digest('hex')}`;
+}
+
+/** Reads until the buffer is full or the file ends. */
+export function readFull(fd: number, buffer: Uint8Array): number {
+  let length = 0;
+  while (length < buffer.length) {
+    const count = readSync(fd, buffer, length, buffer.length - length, null);
+    if (count === 0) break;
+    length += count;
+  }
+  return length;
+}
+
+/** sha256 of nothing: the identity of a directory without extended attributes. */
+export const EMPTY_DIGEST: Digest = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+/** One digest for a file's content (undefined for directories) and its extended attributes. */
+export function contentIdentity(content: Digest | undefined, xattrs: readonly Xattr[]): Digest {
+  if (xattrs.length === 0) return content ?? EMPTY_DIGEST;
+  return canonicalDigest('tsbuild.xattrs.v1', [content ?? '', ...xattrs.flatMap(({ name, value }) => [name, value])]);
+}

@@ -1,0 +1,93 @@
+import { ContextTree, type ContextDir, type ContextNode, newDir, toNode } from './context-tree.ts';
+import type { ByteString } from './bytes.ts';
+import { TsbuildError } from '../util/index.ts';
+
+/**
+ * Directories of a build context with the stat of every entry, in columns, small and fast to send to the worker.
+ * Names contain no slash, so slashes separate them.
+ */
+export interface PackedContext {
+  /** Absolute path of the context on the host, as a byte string. */
+  readonly root: ByteString;
+  readonly xattrs: boolean;
+  /** Directory paths from the root (`''`), parents first. */
+  readonly dirs: readonly ByteString[];
+  /** Number of entries of each directory. */
+  readonly counts: Uint32Array;
+  readonly names: string;
+  /** mode, nlink, size; the first row is the root's. */
+  readonly numbers: Float64Array;
+  /** dev, ino, mtime and ctime in nanoseconds; the first row is the root's. */
+  readonly bigs: BigInt64Array;
+  /** Targets of the symlinks, in order, separated by NUL. */
+  readonly links: string;
+}
+
+/** Packs the given directories (from `ContextTree.record`). */
+export function packContext(tree: ContextTree, touched: ReadonlySet<ContextDir>): PackedContext {
+  const dirs = [...touched].filter((dir) => dir.nodes).sort((a, b) => (a.path < b.path ? -1 : 1));
+  const rows: ContextNode[] = [tree.root.node];
+  const names: ByteString[] = [];
+  const links: ByteString[] = [];
+  for (const dir of dirs) {
+    for (const [name, node] of dir.nodes ?? []) {
+      rows.push(node);
+      names.push(name);
+      if (node.type === 'symlink') links.push(node.linkname);
+    }
+  }
+  const numbers = new Float64Array(rows.length * 3);
+  const bigs = new BigInt64Array(rows.length * 4);
+  rows.forEach(({ stat }, row) => {
+    numbers.set([stat.mode, stat.nlink, stat.size], row * 3);
+    bigs.set([stat.dev, stat.ino, stat.mtimeNs, stat.ctimeNs], row * 4);
+  });
+  return {
+    root: tree.rootPath,
+    xattrs: tree.hasXattrs,
+    dirs: dirs.map((dir) => dir.path),
+    counts: Uint32Array.from(dirs, (dir) => dir.nodes?.size ?? 0),
+    names: names.join('/'),
+    numbers,
+    bigs,
+    links: links.join('\0'),
+  };
+}
+
+/**
+ * The context as it was packed. Reads only contents from the host, each checked against its packed stat.
+ * @throws TsbuildError `TSB_INTERNAL` from its methods when a directory is needed that was not packed
+ */
+export function unpackContext(packed: PackedContext): ContextTree {
+  const names = packed.names === '' ? [] : packed.names.split('/');
+  const links = packed.links.split('\0');
+  let row = 0;
+  let link = 0;
+  const next = (): ContextNode => {
+    const [mode = 0, nlink = 0, size = 0] = packed.numbers.subarray(row * 3, row * 3 + 3);
+    const [dev = 0n, ino = 0n, mtimeNs = 0n, ctimeNs = 0n] = packed.bigs.subarray(row * 4, row * 4 + 4);
+    row++;
+    const isLink = (mode & 0o170000) === 0o120000;
+    return toNode({ mode, nlink, size, dev, ino, mtimeNs, ctimeNs }, isLink ? (links[link++] ?? '') : '');
+  };
+  const root = newDir('', next());
+  const byPath = new Map<ByteString, ContextDir>([['', root]]);
+  packed.dirs.forEach((path, index) => {
+    const dir = byPath.get(path);
+    if (!dir) throw new TsbuildError('TSB_INTERNAL', `Cannot unpack the build context: "${path}" has no parent`);
+    const nodes = new Map<ByteString, ContextNode>();
+    for (let left = packed.counts[index] ?? 0; left > 0; left--) {
+      const name = names[row - 1] ?? '';
+      const node = next();
+      nodes.set(name, node);
+      if (node.type === 'directory') {
+        const child = newDir(path === '' ? name : `${path}/${name}`, node);
+        dir.children.set(name, child);
+        byPath.set(child.path, child);
+      }
+    }
+    dir.nodes = nodes;
+    dir.names = [...nodes.keys()];
+  });
+  return ContextTree.frozen(packed.root, root, packed.xattrs);
+}

@@ -1,0 +1,304 @@
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
+import { sysAvailable } from '../sys/index.ts';
+import { type Digest, errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
+import { type ByteString, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
+import { contentIdentity, hashFile } from './content.ts';
+import { type HostStat, sameStat, toHostStat } from './host-stat.ts';
+import { nodeType, type ReadableTree, type TreeNode, type Xattr } from './node.ts';
+import { readXattrs } from './xattrs.ts';
+
+/** What an ignore file says; paths are relative to the context root, as text, with `/` between names. */
+export interface IgnoreMatcher {
+  ignored(path: string, isDir: boolean): boolean;
+  /** Whether nothing below an ignored directory can be let in again. */
+  canPruneDir(path: string): boolean;
+}
+
+/** Remembers digests of host files between builds. `path` is absolute; an entry counts only while the whole stat is equal. */
+export interface StatCache {
+  get(path: ByteString, stat: HostStat): Digest | undefined;
+  put(path: ByteString, stat: HostStat, digest: Digest): void;
+}
+
+export interface ContextOptions {
+  readonly ignore?: IgnoreMatcher;
+  readonly stats?: StatCache;
+  /** Milliseconds since the epoch: digests of files changed just now are not kept, since a later change could leave the stat equal. */
+  readonly now: () => number;
+  /** Whether extended attributes are read. Default: when src/sys works here. */
+  readonly xattrs?: boolean;
+}
+
+export interface ContextNode extends TreeNode {
+  readonly stat: HostStat;
+}
+
+/** A directory of a context, read when it is first needed. */
+export interface ContextDir {
+  /** From the context's root, which is `''`. */
+  readonly path: ByteString;
+  readonly node: ContextNode;
+  readonly children: Map<ByteString, ContextDir>;
+  nodes: ReadonlyMap<ByteString, ContextNode> | undefined;
+  names: readonly ByteString[];
+  digests: Map<ByteString, Digest> | undefined;
+}
+
+const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+/** Modification times move in steps of the kernel's tick; a file this young (ms) may change and keep its times. */
+const RACY_MS = 50;
+
+/**
+ * A local build context: the files below a host directory minus what the ignore file excludes, all owned by 0:0.
+ * Directories are read lazily and once, so that a build touches only what its steps name and sees one state throughout.
+ * A path that changes after it was read gives `TSB_CHANGED`: directories are recognised by inode, files by their whole
+ * stat, so neither a replaced file nor a directory swapped for a symlink leads outside (CVE-2018-15664 class).
+ */
+export class ContextTree implements ReadableTree<ContextDir> {
+  readonly root: ContextDir;
+  /** Absolute, symlinks resolved. */
+  readonly rootPath: ByteString;
+  readonly #options: ContextOptions;
+  #xattrs: boolean | undefined;
+  #touched: Set<ContextDir> | undefined;
+
+  private constructor(rootPath: ByteString, root: ContextDir, options: ContextOptions) {
+    this.rootPath = rootPath;
+    this.root = root;
+    this.#options = options;
+    this.#xattrs = options.xattrs;
+  }
+
+  /**
+   * @param path directory on the host; a symlink to it is followed
+   * @throws TsbuildError `TSB_CONTEXT` or `TSB_PERMISSION`
+   */
+  static open(path: string, options: ContextOptions): ContextTree {
+    try {
+      const rootPath = realpathSync(toFsPath(toByteString(path)), 'latin1');
+      const stats = lstatSync(toFsPath(rootPath), { bigint: true });
+      if (!stats.isDirectory()) {
+        throw new TsbuildError('TSB_CONTEXT', `Cannot use build context "${path}": it is not a directory`);
+      }
+      return new ContextTree(rootPath, newDir('', toNode(toHostStat(stats), '')), options);
+    } catch (error) {
+      throw fromErrno(error, `Cannot read build context "${path}"`, 'TSB_CONTEXT');
+    }
+  }
+
+  /** A tree of directories that were read elsewhere: nothing more is read, but for content. See `unpackContext`. */
+  static frozen(rootPath: ByteString, root: ContextDir, xattrs: boolean): ContextTree {
+    return new ContextTree(rootPath, root, { now: () => 0, xattrs });
+  }
+
+  /** Runs `walk` and returns the directories that it read, for `packContext`. */
+  record(walk: () => void): ReadonlySet<ContextDir> {
+    const outer = this.#touched;
+    const touched = new Set<ContextDir>([this.root]);
+    this.#touched = touched;
+    try {
+      walk();
+    } finally {
+      this.#touched = outer;
+    }
+    return touched;
+  }
+
+  get hasXattrs(): boolean {
+    return (this.#xattrs ??= sysAvailable());
+  }
+
+  list(dir: ContextDir): readonly ByteString[] {
+    this.#load(dir);
+    return dir.names;
+  }
+
+  lookup(dir: ContextDir, name: ByteString): ContextNode | undefined {
+    return this.#load(dir).get(name);
+  }
+
+  stat(dir: ContextDir): ContextNode {
+    return dir.node;
+  }
+
+  enter(dir: ContextDir, name: ByteString): ContextDir {
+    const known = dir.children.get(name);
+    if (known) return known;
+    const node = this.lookup(dir, name);
+    if (node?.type !== 'directory') throw new TypeError(`"${toText(joinPath(dir.path, name))}" is not a directory`);
+    const child = newDir(joinPath(dir.path, name), node);
+    dir.children.set(name, child);
+    return child;
+  }
+
+  leave(): void {
+    // Handles hold no resources.
+  }
+
+  open(dir: ContextDir, name: ByteString, node: TreeNode): number {
+    const path = joinPath(dir.path, name);
+    let fd: number;
+    try {
+      fd = openSync(toFsPath(this.#absolute(path)), OPEN_FILE);
+    } catch (error) {
+      throw readError(error, path);
+    }
+    try {
+      this.#verify(fd, path, node);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+    return fd;
+  }
+
+  close(fd: number, dir: ContextDir, name: ByteString, node: TreeNode): void {
+    try {
+      this.#verify(fd, joinPath(dir.path, name), node);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  xattrs(dir: ContextDir, name: ByteString, node: TreeNode): readonly Xattr[] {
+    if ((node.type !== 'file' && node.type !== 'directory') || !this.hasXattrs) return [];
+    const path = name === '' ? dir.path : joinPath(dir.path, name);
+    const fd = node.type === 'file' ? this.open(dir, name, node) : this.#openDirectory(path, node as ContextNode);
+    try {
+      return readXattrs(fd);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Identity of a file's content and extended attributes, or of a directory's attributes, from the stat cache if it is there. */
+  contentDigest(dir: ContextDir, name: ByteString, node: ContextNode): Digest {
+    const known = dir.digests?.get(name);
+    if (known) return known;
+    const path = this.#absolute(name === '' ? dir.path : joinPath(dir.path, name));
+    let digest = this.#options.stats?.get(path, node.stat);
+    if (!digest) {
+      digest = this.#hash(dir, name, node);
+      const changed = Number(
+        (node.stat.ctimeNs > node.stat.mtimeNs ? node.stat.ctimeNs : node.stat.mtimeNs) / 1_000_000n,
+      );
+      if (this.#options.now() - changed > RACY_MS) this.#options.stats?.put(path, node.stat, digest);
+    }
+    (dir.digests ??= new Map()).set(name, digest);
+    return digest;
+  }
+
+  #hash(dir: ContextDir, name: ByteString, node: ContextNode): Digest {
+    if (node.type === 'directory') return contentIdentity(undefined, this.xattrs(dir, name, node));
+    const fd = this.open(dir, name, node);
+    let closed = false;
+    try {
+      const content = hashFile(fd, node.size);
+      const xattrs = this.hasXattrs ? readXattrs(fd) : [];
+      closed = true;
+      this.close(fd, dir, name, node);
+      return contentIdentity(content, xattrs);
+    } finally {
+      if (!closed) closeSync(fd);
+    }
+  }
+
+  #absolute(path: ByteString): ByteString {
+    return path === '' ? this.rootPath : `${this.rootPath === '/' ? '' : this.rootPath}/${path}`;
+  }
+
+  #verify(fd: number, path: ByteString, node: TreeNode): void {
+    if (!sameStat(toHostStat(fstatSync(fd, { bigint: true })), (node as ContextNode).stat)) throw changed(path);
+  }
+
+  #openDirectory(path: ByteString, node: ContextNode): number {
+    let fd: number;
+    try {
+      fd = openSync(toFsPath(this.#absolute(path)), OPEN_DIRECTORY);
+    } catch (error) {
+      throw readError(error, path);
+    }
+    const now = fstatSync(fd, { bigint: true });
+    if (now.ino !== node.stat.ino || now.dev !== node.stat.dev) {
+      closeSync(fd);
+      throw changed(path);
+    }
+    return fd;
+  }
+
+  #load(dir: ContextDir): ReadonlyMap<ByteString, ContextNode> {
+    this.#touched?.add(dir);
+    if (dir.nodes) return dir.nodes;
+    const nodes = new Map<ByteString, ContextNode>();
+    const fd = this.#openDirectory(dir.path, dir.node);
+    try {
+      const base = `/proc/self/fd/${fd}`;
+      const names = readdirSync(base, 'latin1').sort();
+      for (const name of names) {
+        const node = this.#read(`${base}/${name}`, joinPath(dir.path, name));
+        if (node) nodes.set(name, node);
+      }
+    } catch (error) {
+      throw readError(error, dir.path);
+    } finally {
+      closeSync(fd);
+    }
+    dir.nodes = nodes;
+    if (this.#options.ignore) this.#dropEmptyIgnored(dir, nodes, this.#options.ignore);
+    dir.names = [...nodes.keys()];
+    return nodes;
+  }
+
+  /** The node of a path, or undefined when it vanished or is ignored for good. */
+  #read(fsPath: ByteString, path: ByteString): ContextNode | undefined {
+    const stats = lstatSync(toFsPath(fsPath), { bigint: true, throwIfNoEntry: false });
+    if (!stats) return undefined;
+    const stat = toHostStat(stats);
+    const isDir = nodeType(stat.mode) === 'directory';
+    const { ignore } = this.#options;
+    if (ignore) {
+      const text = toText(path);
+      if (ignore.ignored(text, isDir) && (!isDir || ignore.canPruneDir(text))) return undefined;
+    }
+    const link = nodeType(stat.mode) === 'symlink' ? readlinkSync(toFsPath(fsPath), 'latin1') : '';
+    return toNode(stat, link);
+  }
+
+  /** An ignored directory that may contain files let in again is there only for the sake of those. */
+  #dropEmptyIgnored(dir: ContextDir, nodes: Map<ByteString, ContextNode>, ignore: IgnoreMatcher): void {
+    for (const [name, node] of nodes) {
+      if (node.type !== 'directory' || !ignore.ignored(toText(joinPath(dir.path, name)), true)) continue;
+      if (this.list(this.enter(dir, name)).length === 0) {
+        nodes.delete(name);
+        dir.children.delete(name);
+      }
+    }
+  }
+}
+
+export function newDir(path: ByteString, node: ContextNode): ContextDir {
+  return { path, node, children: new Map(), nodes: undefined, names: [], digests: undefined };
+}
+
+export function toNode(stat: HostStat, linkname: ByteString): ContextNode {
+  const type = nodeType(stat.mode);
+  const size = type === 'file' ? stat.size : 0;
+  const node = { type, mode: stat.mode & 0o7777, uid: 0, gid: 0, size, mtimeNs: stat.mtimeNs, linkname, stat };
+  return type === 'file' && stat.nlink > 1 ? { ...node, hardlink: `${stat.dev}:${stat.ino}` } : node;
+}
+
+function changed(path: ByteString, cause?: unknown): TsbuildError {
+  return new TsbuildError('TSB_CHANGED', `Cannot use "${toText(path)}" of the build context: it changed during build`, {
+    hint: 'run the build again while nothing writes to the build context, or exclude the path in .dockerignore',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function readError(error: unknown, path: ByteString): TsbuildError {
+  const errno = errnoOf(error);
+  if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ELOOP') return changed(path, error);
+  return fromErrno(error, `Cannot read "${toText(path)}" of the build context`, 'TSB_CONTEXT', {
+    hint: 'exclude it in .dockerignore, or make it readable',
+  });
+}

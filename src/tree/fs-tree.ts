@@ -1,0 +1,300 @@
+import { closeSync, fchmodSync, fchownSync, readdirSync, readSync, writeSync } from 'node:fs';
+import {
+  AT_REMOVEDIR,
+  AT_SYMLINK_NOFOLLOW,
+  close,
+  fchmodat,
+  fchownat,
+  fdPath,
+  type FileStat,
+  fstat,
+  inodeKey,
+  linkat,
+  mkdirat,
+  mknodat,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_RDONLY,
+  O_TRUNC,
+  O_WRONLY,
+  openat,
+  readlinkat,
+  S_IFIFO,
+  setXattr,
+  statatIfExists,
+  symlinkat,
+  type Timespec,
+  unlinkat,
+  utimensat,
+} from '../sys/index.ts';
+import { errnoOf, TsbuildError } from '../util/index.ts';
+import { type ByteString, compareBytes, fromBytes, joinPath, toFsPath, toText } from './bytes.ts';
+import {
+  type FileContent,
+  type NodeAttributes,
+  nodeType,
+  type TreeNode,
+  type WritableTree,
+  type Xattr,
+} from './node.ts';
+import { splitPath } from './resolve.ts';
+import { readXattrs } from './xattrs.ts';
+
+/** An open directory below the root. */
+export interface FsDir {
+  readonly fd: number;
+  /** From the root (`''`), for messages. */
+  readonly path: ByteString;
+  /** New files take the directory's group. */
+  readonly setgid: boolean;
+}
+
+export interface FsTreeOptions {
+  /** Added to image ids when files are given away, subtracted when they are read. */
+  readonly idShift: number;
+  /** Image ids from here on cannot be represented. Default: 65536 with a shift, else 2^32 - 1. */
+  readonly idLimit?: number;
+}
+
+const OPEN_DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+const CHUNK = 1 << 20;
+let chunk: Buffer | undefined;
+
+/**
+ * Files beneath one directory of this machine: a mounted image root, or a plain directory. Every call goes through the
+ * fd of a directory and one name that is not followed, so symlinks placed or swapped by whoever wrote the tree cannot
+ * lead outside (security rule 1). Errors are Node's system errors; callers say what was being done.
+ */
+export class FsTree implements WritableTree<FsDir> {
+  readonly root: FsDir;
+  readonly #idShift: number;
+  readonly #idLimit: number;
+  readonly #uid: number = process.geteuid?.() ?? 0;
+  readonly #gid: number = process.getegid?.() ?? 0;
+
+  private constructor(root: FsDir, options: FsTreeOptions) {
+    this.root = root;
+    this.#idShift = options.idShift;
+    this.#idLimit = options.idLimit ?? (options.idShift > 0 ? 65_536 : 2 ** 32 - 1);
+  }
+
+  /** @param path of a trusted directory; symlinks in it are followed */
+  static open(path: string, options: FsTreeOptions): FsTree {
+    const fd = openat(-100, path, O_RDONLY | O_DIRECTORY);
+    return new FsTree({ fd, path: '', setgid: (fstat(fd).mode & 0o2000) !== 0 }, options);
+  }
+
+  [Symbol.dispose](): void {
+    close(this.root.fd);
+  }
+
+  list(dir: FsDir): readonly ByteString[] {
+    return readdirSync(`/proc/self/fd/${dir.fd}`, 'latin1').sort(compareBytes);
+  }
+
+  lookup(dir: FsDir, name: ByteString): TreeNode | undefined {
+    const stat = statatIfExists(dir.fd, checkName(name));
+    return stat && this.#node(stat, dir.fd, name);
+  }
+
+  stat(dir: FsDir): TreeNode {
+    return this.#node(fstat(dir.fd), dir.fd, '');
+  }
+
+  enter(dir: FsDir, name: ByteString): FsDir {
+    const fd = openat(dir.fd, checkName(name), OPEN_DIRECTORY);
+    return { fd, path: joinPath(dir.path, name), setgid: (fstat(fd).mode & 0o2000) !== 0 };
+  }
+
+  leave(dir: FsDir): void {
+    if (dir !== this.root) close(dir.fd);
+  }
+
+  open(dir: FsDir, name: ByteString): number {
+    return openat(dir.fd, checkName(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  }
+
+  close(fd: number): void {
+    closeSync(fd);
+  }
+
+  xattrs(dir: FsDir, name: ByteString): readonly Xattr[] {
+    return readXattrs(name === '' ? dir.fd : fdPath(dir.fd, checkName(name)));
+  }
+
+  mkdir(dir: FsDir, name: ByteString, attributes: NodeAttributes): void {
+    mkdirat(dir.fd, checkName(name), 0o700);
+    this.setAttributes(dir, name, attributes);
+  }
+
+  createFile(dir: FsDir, name: ByteString, attributes: NodeAttributes, content: FileContent | Uint8Array): void {
+    const fd = openat(dir.fd, checkName(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    try {
+      if (content instanceof Uint8Array) writeAll(fd, content, content.length);
+      else copyContent(content, fd);
+      const uid = this.#diskId(attributes.uid, joinPath(dir.path, name));
+      const gid = this.#diskId(attributes.gid, joinPath(dir.path, name));
+      if (uid !== this.#uid || gid !== this.#gid || dir.setgid) fchownSync(fd, uid, gid);
+      fchmodSync(fd, attributes.mode);
+      for (const xattr of attributes.xattrs) setXattr(fd, xattr.name, xattr.value);
+      if (attributes.mtimeNs !== undefined) setTimes(fd, null, attributes.mtimeNs);
+    } finally {
+      close(fd);
+    }
+  }
+
+  truncateFile(dir: FsDir, name: ByteString, content: Uint8Array): void {
+    const fd = openat(dir.fd, checkName(name), O_WRONLY | O_TRUNC | O_NOFOLLOW | O_NONBLOCK);
+    try {
+      writeAll(fd, content, content.length);
+    } finally {
+      close(fd);
+    }
+  }
+
+  symlink(dir: FsDir, name: ByteString, target: ByteString, attributes: NodeAttributes): void {
+    symlinkat(toFsPath(target), dir.fd, checkName(name));
+    this.#setOwner(dir, name, attributes.uid, attributes.gid);
+    if (attributes.mtimeNs !== undefined) setTimes(dir.fd, toFsPath(name), attributes.mtimeNs);
+  }
+
+  mkfifo(dir: FsDir, name: ByteString, attributes: NodeAttributes): void {
+    mknodat(dir.fd, checkName(name), S_IFIFO | 0o600);
+    this.setAttributes(dir, name, { ...attributes, xattrs: [] });
+  }
+
+  link(target: ByteString, dir: FsDir, name: ByteString): void {
+    const names = splitPath(target);
+    const last = names.pop() ?? '';
+    let from = this.root;
+    try {
+      for (const one of names) {
+        const next = this.enter(from, one);
+        this.leave(from);
+        from = next;
+      }
+      linkat(from.fd, checkName(last), dir.fd, checkName(name));
+    } finally {
+      this.leave(from);
+    }
+  }
+
+  setAttributes(dir: FsDir, name: ByteString, attributes: Partial<NodeAttributes>): void {
+    const { mode, uid, gid, mtimeNs, xattrs } = attributes;
+    // Owners first: chown clears setuid bits and file capabilities.
+    if (uid !== undefined || gid !== undefined) this.#setOwner(dir, name, uid, gid);
+    if (mode !== undefined) {
+      if (name === '') fchmodSync(dir.fd, mode);
+      else fchmodat(dir.fd, checkName(name), mode);
+    }
+    for (const xattr of xattrs ?? []) {
+      setXattr(name === '' ? dir.fd : fdPath(dir.fd, checkName(name)), xattr.name, xattr.value);
+    }
+    if (mtimeNs !== undefined) setTimes(dir.fd, name === '' ? null : checkName(name), mtimeNs);
+  }
+
+  remove(dir: FsDir, name: ByteString): void {
+    const entry = checkName(name);
+    try {
+      unlinkat(dir.fd, entry);
+      return;
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === 'ENOENT') return;
+      if (errno !== 'EISDIR' && errno !== 'EPERM') throw error;
+    }
+    const child = this.enter(dir, name);
+    try {
+      for (const one of this.list(child)) this.remove(child, one);
+    } finally {
+      this.leave(child);
+    }
+    unlinkat(dir.fd, entry, AT_REMOVEDIR);
+  }
+
+  #setOwner(dir: FsDir, name: ByteString, uid: number | undefined, gid: number | undefined): void {
+    const path = joinPath(dir.path, name);
+    const user = uid === undefined ? -1 : this.#diskId(uid, path);
+    const group = gid === undefined ? -1 : this.#diskId(gid, path);
+    if (name === '') fchownSync(dir.fd, user, group);
+    else fchownat(dir.fd, checkName(name), user, group, AT_SYMLINK_NOFOLLOW);
+  }
+
+  #diskId(id: number, path: ByteString): number {
+    if (Number.isInteger(id) && id >= 0 && id < this.#idLimit) return id + this.#idShift;
+    throw new TsbuildError(
+      'TSB_PERMISSION',
+      `Cannot set the owner of "/${toText(path)}": id ${id} is not below ${this.#idLimit}`,
+      { hint: 'use smaller ids, or add more sub-ids to /etc/subuid and /etc/subgid' },
+    );
+  }
+
+  #node(stat: FileStat, fd: number, name: ByteString): TreeNode {
+    const type = nodeType(stat.mode);
+    const node = {
+      type,
+      mode: stat.mode & 0o7777,
+      uid: this.#imageId(stat.uid),
+      gid: this.#imageId(stat.gid),
+      size: type === 'file' ? stat.size : 0,
+      mtimeNs: BigInt(stat.mtimeSec) * 1_000_000_000n + BigInt(stat.mtimeNsec),
+      linkname: type === 'symlink' ? fromBytes(readlinkat(fd, toFsPath(name))) : '',
+    };
+    if (type === 'file' && stat.nlink > 1) return { ...node, hardlink: inodeKey(stat) };
+    if (type === 'char' || type === 'block') {
+      return { ...node, device: { major: stat.rdevMajor, minor: stat.rdevMinor } };
+    }
+    return node;
+  }
+
+  #imageId(id: number): number {
+    return id >= this.#idShift ? id - this.#idShift : 65_534;
+  }
+}
+
+/** A name as the kernel takes it; everything that is not one name below a directory is refused. */
+function checkName(name: ByteString): string | Buffer {
+  if (name === '' || name === '.' || name === '..' || name.includes('/')) {
+    throw new TsbuildError('TSB_INTERNAL', `Cannot use "${toText(name)}" as the name of a file`);
+  }
+  return toFsPath(name);
+}
+
+function setTimes(fd: number, name: string | Buffer | null, ns: bigint): void {
+  const time = toTimespec(ns);
+  utimensat(fd, name, time, time);
+}
+
+function toTimespec(ns: bigint): Timespec {
+  const nsec = Number(BigInt.asIntN(64, ns) % 1_000_000_000n);
+  const sec = Number(ns / 1_000_000_000n);
+  return nsec < 0 ? { sec: sec - 1, nsec: nsec + 1_000_000_000 } : { sec, nsec };
+}
+
+function copyContent(content: FileContent, to: number): void {
+  const from = content.open();
+  const buffer = (chunk ??= Buffer.allocUnsafeSlow(CHUNK));
+  let closed = false;
+  try {
+    let length = readSync(from, buffer, 0, CHUNK, null);
+    let copied = 0;
+    while (length > 0) {
+      writeAll(to, buffer, length);
+      copied += length;
+      // Whoever closes the file sees whether it grew meanwhile.
+      if (copied === content.size) break;
+      length = readSync(from, buffer, 0, CHUNK, null);
+    }
+    closed = true;
+    content.close(from);
+  } finally {
+    if (!closed) closeSync(from);
+  }
+}
+
+function writeAll(fd: number, bytes: Uint8Array, length: number): void {
+  for (let done = 0; done < length;) done += writeSync(fd, bytes, done, length - done, null);
+}

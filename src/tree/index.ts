@@ -1,0 +1,52 @@
+/**
+ * File trees: the local build context, stacks of layer directories, and mounted roots, behind one interface; content
+ * checksums over them; glob and ignore-style patterns. Names and paths are byte strings (see bytes.ts), paths are
+ * relative to the tree's root without a leading slash, `''` is the root.
+ */
+export {
+  type ByteString,
+  compareBytes,
+  fromBytes,
+  joinPath,
+  toByteString,
+  toBytes,
+  toFsPath,
+  toText,
+} from './bytes.ts';
+export { checksumTree, type HashedTree, selectorDigest, type Selector } from './checksum.ts';
+export { contentIdentity, EMPTY_DIGEST, hashFile } from './content.ts';
+export { packContext, type PackedContext, unpackContext } from './context-pack.ts';
+export {
+  type ContextDir,
+  type ContextNode,
+  type ContextOptions,
+  ContextTree,
+  type IgnoreMatcher,
+  type StatCache,
+} from './context-tree.ts';
+export { FsTree, type FsDir, type FsTreeOptions } from './fs-tree.ts';
+export { hasWildcards, matchGlob } from './glob.ts';
+export { type HostStat, sameStat, toHostStat } from './host-stat.ts';
+export { type LayerDigests, type LayerNode, type LayersOptions, LayersTree, type MergedDir } from './layers-tree.ts';
+export {
+  type FileContent,
+  type NodeAttributes,
+  nodeType,
+  type NodeType,
+  type ReadableTree,
+  type TreeNode,
+  type WritableTree,
+  type Xattr,
+} from './node.ts';
+export { PatternList, type PatternState } from './patterns.ts';
+export { type Located, resolvePath, splitPath } from './resolve.ts';
+export {
+  cleanNames,
+  type FilterState,
+  PathFilter,
+  type FilterResult,
+  resolveWildcards,
+  type Visit,
+  walkTree,
+} from './select.ts';
+export { isImageXattr, readXattrs } from './xattrs.ts';

@@ -1,0 +1,150 @@
+import { type ByteString, joinPath, toText } from './bytes.ts';
+import { hasWildcards, matchGlob } from './glob.ts';
+import type { ReadableTree, TreeNode } from './node.ts';
+import { PatternList, type PatternState } from './patterns.ts';
+import { resolvePath, splitPath } from './resolve.ts';
+
+/**
+ * Paths that a wildcard source stands for, in byte order, as fsutil's ResolveWildcards finds them: the part before the
+ * first wildcard is resolved (its last symlink only with `followLinks`), the rest is matched name by name without
+ * following symlinks. A path without wildcards stands for itself, whether it exists or not.
+ */
+export function resolveWildcards<D>(tree: ReadableTree<D>, path: ByteString, followLinks: boolean): ByteString[] {
+  const names = cleanNames(path);
+  const first = names.findIndex((name) => hasWildcards(name));
+  if (first < 0) return [names.join('/')];
+  const base = resolvePath(tree, names.slice(0, first).join('/'), { followLast: followLinks });
+  try {
+    const found: ByteString[] = [];
+    if (base.self !== undefined) expand(tree, base.self, base.path, names.slice(first).map(toText), found);
+    return found;
+  } finally {
+    base.release();
+  }
+}
+
+function expand<D>(
+  tree: ReadableTree<D>,
+  dir: D,
+  path: ByteString,
+  patterns: readonly string[],
+  found: ByteString[],
+): void {
+  const [pattern = '', ...rest] = patterns;
+  for (const name of tree.list(dir)) {
+    if (matchGlob(pattern, toText(name)) !== true) continue;
+    if (rest.length === 0) found.push(joinPath(path, name));
+    else if (tree.lookup(dir, name)?.type === 'directory') {
+      const child = tree.enter(dir, name);
+      try {
+        expand(tree, child, joinPath(path, name), rest, found);
+      } finally {
+        tree.leave(child);
+      }
+    }
+  }
+}
+
+/** Names of a path after lexical cleaning, as Go's path.Join("/", path) does it. */
+export function cleanNames(path: ByteString): ByteString[] {
+  const names: ByteString[] = [];
+  for (const name of splitPath(path)) {
+    if (name === '..') names.pop();
+    else names.push(name);
+  }
+  return names;
+}
+
+/** What a filter says of one path. */
+export interface FilterResult {
+  readonly included: boolean;
+  /** Whether anything below can be included: otherwise a directory need not be read. */
+  readonly descend: boolean;
+  readonly state: FilterState;
+}
+
+export interface FilterState {
+  readonly include: PatternState;
+  readonly exclude: PatternState;
+}
+
+/** Include and exclude patterns of a copy; paths are relative to the directory copied. */
+export class PathFilter {
+  readonly #include: PatternList | undefined;
+  readonly #exclude: PatternList | undefined;
+  static readonly start: FilterState = { include: [], exclude: [] };
+
+  /** @throws TsbuildError `TSB_LLB` when a pattern is malformed. */
+  constructor(include: readonly string[], exclude: readonly string[]) {
+    this.#include = include.length > 0 ? new PatternList(include) : undefined;
+    this.#exclude = exclude.length > 0 ? new PatternList(exclude) : undefined;
+  }
+
+  /** Undefined when there are no patterns: everything is included. */
+  static of(include: readonly string[], exclude: readonly string[]): PathFilter | undefined {
+    return include.length + exclude.length > 0 ? new PathFilter(include, exclude) : undefined;
+  }
+
+  test(path: ByteString, parent: FilterState): FilterResult {
+    const text = toText(path);
+    const include = this.#include?.match(text, parent.include);
+    const exclude = this.#exclude?.match(text, parent.exclude);
+    const wanted = include?.matched ?? true;
+    const excluded = exclude?.matched ?? false;
+    return {
+      included: wanted && !excluded,
+      descend:
+        (!excluded || this.#exclude?.hasExclusions === true) && (wanted || this.#include?.canMatchBelow(text) === true),
+      state: { include: include?.state ?? [], exclude: exclude?.state ?? [] },
+    };
+  }
+}
+
+export interface Visit<D> {
+  readonly dir: D;
+  readonly name: ByteString;
+  readonly node: TreeNode;
+  /** Relative to the directory that the walk began in. */
+  readonly path: ByteString;
+}
+
+/**
+ * Walks everything below a directory that a filter lets through, in byte order of names, directories before what is in
+ * them. A directory that is only there for the sake of something below comes when the first of those does.
+ */
+export function walkTree<D>(
+  tree: ReadableTree<D>,
+  dir: D,
+  filter: PathFilter | undefined,
+  visit: (visited: Visit<D>) => void,
+): void {
+  const waiting: Visit<D>[] = [];
+  const flush = (): void => {
+    for (const parent of waiting) visit(parent);
+    waiting.length = 0;
+  };
+  const walk = (current: D, prefix: ByteString, state: FilterState): void => {
+    for (const name of tree.list(current)) {
+      const path = joinPath(prefix, name);
+      const result = filter?.test(path, state);
+      if (result && !result.included && !result.descend) continue;
+      const node = tree.lookup(current, name);
+      if (!node) continue;
+      const visited = { dir: current, name, node, path };
+      if (result === undefined || result.included) {
+        flush();
+        visit(visited);
+      } else if (node.type === 'directory') waiting.push(visited);
+      else continue;
+      if (node.type !== 'directory' || result?.descend === false) continue;
+      const child = tree.enter(current, name);
+      try {
+        walk(child, path, result?.state ?? PathFilter.start);
+      } finally {
+        tree.leave(child);
+      }
+      if (waiting.at(-1) === visited) waiting.pop();
+    }
+  };
+  walk(dir, '', PathFilter.start);
+}
