@@ -1,0 +1,52 @@
+import { editDistance } from '../../util/index.ts';
+import { compareBytes } from './text.ts';
+
+/** BuildKit proposes words that are at most two edits away. */
+const MAX_DISTANCE = 2;
+
+export interface SuggestionOptions {
+  /** Compare without regard to case; the suggestion then takes over the case of `word`. */
+  readonly ignoreCase?: boolean;
+}
+
+/**
+ * The nearest of `options` to `word`, or undefined when none is near or the word is itself one of them (then the mistake is
+ * elsewhere). Of several equally near ones the first in byte order wins.
+ */
+export function suggestWord(
+  word: string,
+  options: Iterable<string>,
+  { ignoreCase = false }: SuggestionOptions = {},
+): string | undefined {
+  const wanted = ignoreCase ? word.toLowerCase() : word;
+  let best: string | undefined;
+  let bestDistance = MAX_DISTANCE + 1;
+  for (const option of [...options].sort(compareBytes)) {
+    const candidate = ignoreCase ? option.toLowerCase() : option;
+    if (candidate === wanted) return undefined;
+    if (Math.abs(candidate.length - wanted.length) > MAX_DISTANCE) continue;
+    const distance = editDistance(wanted, candidate);
+    if (distance < bestDistance) {
+      bestDistance = distance;
+      best = ignoreCase ? withCaseOf(candidate, word) : candidate;
+    }
+  }
+  return best === '' ? undefined : best;
+}
+
+/** The message with ` (did you mean x?)` appended when one of `options` is near `word`. */
+export function didYouMean(
+  message: string,
+  word: string,
+  options: Iterable<string>,
+  settings?: SuggestionOptions,
+): string {
+  const found = suggestWord(word, options, settings);
+  return found === undefined ? message : `${message} (did you mean ${found}?)`;
+}
+
+function withCaseOf(word: string, model: string): string {
+  if (model === model.toLowerCase()) return word.toLowerCase();
+  if (model === model.toUpperCase()) return word.toUpperCase();
+  return word;
+}
