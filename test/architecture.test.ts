@@ -31,6 +31,7 @@ const dependencies: Readonly<Record<string, string>> = {
   'fast-glob': 'globs that users type',
   koffi: 'system calls that Node lacks',
   'p-limit': 'bounded concurrency',
+  'smol-toml': 'registries.conf',
   'tar-stream': 'tar headers of exported archives',
   undici: 'HTTP to registries',
   'xxhash-wasm': 'keys of the stat cache',

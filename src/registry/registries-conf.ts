@@ -67,7 +67,7 @@ export async function loadRegistriesConf(paths: RegistriesConfPaths): Promise<Re
         },
       );
     }
-    return await parseRegistriesConf(text, paths.explicit);
+    return parseRegistriesConf(text, paths.explicit);
   }
   const user = paths.home === undefined ? undefined : join(paths.home, '.config/containers');
   const folders = [paths.system ?? '/etc/containers', ...(user === undefined ? [] : [user])];
