@@ -157,7 +157,7 @@ export interface PruneOptions {
 
 export interface PruneReport {
   readonly removed: readonly UsageRecord[];
-  /** Bytes given back, leftovers of killed builds included. */
+  /** Bytes given back; leftovers of killed builds are not counted. */
   readonly freedBytes: number;
 }
 
@@ -165,7 +165,6 @@ export interface CheckProblem {
   readonly kind:
     | 'index-damaged'
     | 'blob-digest'
-    | 'blob-size'
     | 'blob-name'
     | 'layer-directory-missing'
     | 'layer-blob-missing'
@@ -175,8 +174,7 @@ export interface CheckProblem {
     | 'image-malformed'
     | 'image-blob-missing'
     | 'orphan-directory'
-    | 'orphan-ingest'
-    | 'orphan-blob';
+    | 'orphan-ingest';
   /** The digest, layer id, record id, image name or path that it is about. */
   readonly subject: string;
   readonly message: string;

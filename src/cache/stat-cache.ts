@@ -1,0 +1,164 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import type { Store } from '../store/index.ts';
+import { type Digest, hexOf, sha256 } from '../util/index.ts';
+import { COLUMNS, decodeStatTable, encodeStatTable, type StatTable } from './stat-file.ts';
+
+/** The parts of a file's status that tell whether it changed; `fs.lstatSync(path, { bigint: true })` fits. */
+export interface StatKey {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly size: bigint;
+  readonly mode: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+}
+
+/** ns. Kernels stamp files by a clock that ticks every 1 to 10 ms. */
+const TICK = 20_000_000n;
+/** ns. File systems without fractions of seconds (ext3, FAT) stamp every 1 or 2 s. */
+const COARSE_TICK = 2_000_000_000n;
+const SECOND = 1_000_000_000n;
+/** Entries of files that this build did not look at are kept up to so many, for other Dockerfiles of the same context. */
+const KEEP_UNSEEN = 50_000;
+
+const EMPTY: StatTable = { names: [], numbers: new BigUint64Array(0), digests: Buffer.alloc(0) };
+
+/**
+ * Digests of a context's files by their status, so that an unchanged file is not read again. Paths are relative to the
+ * context and opaque here. A file whose change time is so near to now that another change could carry the same stamp is
+ * not remembered ("racy git", git's technical documentation).
+ */
+export class StatCache {
+  readonly #file: string;
+  readonly #openedNs: bigint;
+  readonly #stored: StatTable;
+  readonly #seen: Uint8Array;
+  readonly #added = new Map<string, { readonly stat: StatKey; readonly digest: Digest }>();
+  /** Where the next path is expected: contexts are walked in the same order every time. */
+  #cursor = 0;
+  #positions: Map<string, number> | undefined;
+
+  /** The cache of the context directory at this absolute path; empty when there is none or it is damaged. */
+  static open(store: Store, contextPath: string): StatCache {
+    const file = join(store.layout.statcache, hexOf(sha256(contextPath)));
+    return new StatCache(file, store.now());
+  }
+
+  /** @param now ms since the epoch, before any file of the context is looked at */
+  constructor(file: string, now: number) {
+    this.#file = file;
+    this.#openedNs = BigInt(Math.floor(now)) * 1_000_000n;
+    this.#stored = readTable(file);
+    this.#seen = new Uint8Array(this.#stored.names.length);
+  }
+
+  /** The digest of the content, if the file has not changed since it was put. */
+  get(path: string, stat: StatKey): Digest | undefined {
+    const added = this.#added.get(path);
+    if (added) return sameStat(added.stat, stat) ? added.digest : undefined;
+    const position = this.#find(path);
+    if (position === undefined || !this.#matches(position, stat)) return undefined;
+    this.#seen[position] = 1;
+    return `sha256:${this.#stored.digests.toString('hex', position * 32, position * 32 + 32)}`;
+  }
+
+  /**
+   * Remembers a digest.
+   * @param stat from before the file was read; the caller has checked that it is the same afterwards
+   */
+  put(path: string, stat: StatKey, digest: Digest): void {
+    if (path.includes('\0') || !this.#isTrustworthy(stat)) return;
+    const { dev, ino, size, mode, mtimeNs, ctimeNs } = stat;
+    this.#added.set(path, { stat: { dev, ino, size, mode, mtimeNs, ctimeNs }, digest });
+  }
+
+  /** Writes the file if something was added. Failing to is not an error: the files are hashed again next time. */
+  save(): void {
+    if (this.#added.size === 0) return;
+    const temporary = `${this.#file}.${crypto.randomUUID()}`;
+    try {
+      fs.writeFileSync(temporary, encodeStatTable(this.#merged()), { flag: 'wx', mode: 0o600 });
+      fs.renameSync(temporary, this.#file);
+    } catch {
+      fs.rmSync(temporary, { force: true });
+    }
+  }
+
+  #find(path: string): number | undefined {
+    const { names } = this.#stored;
+    if (names[this.#cursor] === path) return this.#cursor++;
+    if (!this.#positions) {
+      this.#positions = new Map();
+      for (const [position, name] of names.entries()) this.#positions.set(name, position);
+    }
+    const position = this.#positions.get(path);
+    if (position !== undefined) this.#cursor = position + 1;
+    return position;
+  }
+
+  #matches(position: number, stat: StatKey): boolean {
+    const { numbers } = this.#stored;
+    const at = position * COLUMNS;
+    return (
+      numbers[at + 4] === stat.mtimeNs &&
+      numbers[at + 5] === stat.ctimeNs &&
+      numbers[at + 1] === stat.ino &&
+      numbers[at + 2] === stat.size &&
+      numbers[at] === stat.dev &&
+      numbers[at + 3] === stat.mode
+    );
+  }
+
+  /** Whether a change after the reading would show, at the latest stamp that it could carry. */
+  #isTrustworthy(stat: StatKey): boolean {
+    const latest = stat.mtimeNs > stat.ctimeNs ? stat.mtimeNs : stat.ctimeNs;
+    const tick = stat.ctimeNs % SECOND === 0n ? COARSE_TICK : TICK;
+    return stat.mtimeNs >= 0n && stat.ctimeNs >= 0n && latest + tick < this.#openedNs;
+  }
+
+  #merged(): StatTable {
+    const stored = this.#stored;
+    const unseen = stored.names.length - this.#seen.reduce((total, flag) => total + flag, 0);
+    const kept = stored.names.flatMap((name, position) =>
+      !this.#added.has(name) && (this.#seen[position] === 1 || unseen <= KEEP_UNSEEN) ? [position] : [],
+    );
+    const entries = [
+      ...kept.map((position) => ({ name: stored.names[position] ?? '', position })),
+      ...Array.from(this.#added, ([name, added]) => ({ name, added })),
+    ].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const numbers = new BigUint64Array(entries.length * COLUMNS);
+    const digests = Buffer.alloc(entries.length * 32);
+    for (const [index, entry] of entries.entries()) {
+      if ('added' in entry) {
+        const { dev, ino, size, mode, mtimeNs, ctimeNs } = entry.added.stat;
+        numbers.set([dev, ino, size, mode, mtimeNs, ctimeNs], index * COLUMNS);
+        digests.write(hexOf(entry.added.digest), index * 32, 'hex');
+      } else {
+        const at = entry.position * COLUMNS;
+        numbers.set(stored.numbers.subarray(at, at + COLUMNS), index * COLUMNS);
+        stored.digests.copy(digests, index * 32, entry.position * 32, entry.position * 32 + 32);
+      }
+    }
+    return { names: entries.map(({ name }) => name), numbers, digests };
+  }
+}
+
+function readTable(file: string): StatTable {
+  try {
+    return decodeStatTable(fs.readFileSync(file)) ?? EMPTY;
+  } catch {
+    return EMPTY;
+  }
+}
+
+function sameStat(a: StatKey, b: StatKey): boolean {
+  return (
+    a.mtimeNs === b.mtimeNs &&
+    a.ctimeNs === b.ctimeNs &&
+    a.ino === b.ino &&
+    a.size === b.size &&
+    a.dev === b.dev &&
+    a.mode === b.mode
+  );
+}

@@ -1,0 +1,102 @@
+import fs from 'node:fs';
+import { type Digest, fromErrno, Hasher, hexOf, TsbuildError } from '../util/index.ts';
+import { join } from 'node:path';
+import { syncDirectory } from './layout.ts';
+import type { BlobInfo } from './types.ts';
+
+/**
+ * Writes one blob: into a temporary file on the same file system, hashed on the way, and under its digest only once it is
+ * whole and on disk (security rule 12). Whoever makes one must `commit` or `abort` it; `using` aborts what was not committed.
+ */
+export class BlobWriter {
+  /** The temporary file. */
+  readonly path: string;
+  readonly #blobs: string;
+  readonly #hasher = new Hasher();
+  #fd: number;
+
+  /** @param blobs the directory that the blob ends in */
+  constructor(path: string, blobs: string) {
+    this.path = path;
+    this.#blobs = blobs;
+    try {
+      this.#fd = fs.openSync(path, 'wx', 0o600);
+    } catch (error) {
+      throw storeWriteError(error, path);
+    }
+  }
+
+  /** Bytes written so far. */
+  get size(): number {
+    return this.#hasher.size;
+  }
+
+  /** @throws TsbuildError `TSB_NO_SPACE`, `TSB_STORE`; the writer is aborted then */
+  write(chunk: Uint8Array): void {
+    try {
+      for (let done = 0; done < chunk.length;) done += fs.writeSync(this.#fd, chunk, done);
+    } catch (error) {
+      this.abort();
+      throw storeWriteError(error, this.path);
+    }
+    this.#hasher.update(chunk);
+  }
+
+  /**
+   * Makes the blob visible. A blob that is there already is replaced, so a damaged one heals.
+   * @throws TsbuildError `TSB_DIGEST` when digest or size (bytes) are not the expected ones; `TSB_NO_SPACE`, `TSB_STORE`.
+   * Nothing is visible and the writer is aborted then.
+   */
+  commit(expected: { digest?: Digest; size?: number } = {}): BlobInfo {
+    if (this.#fd < 0) throw new TsbuildError('TSB_INTERNAL', 'Cannot commit a blob twice');
+    const digest = this.#hasher.digest();
+    const { size } = this.#hasher;
+    if (expected.size !== undefined && size !== expected.size) {
+      this.abort();
+      throw new TsbuildError(
+        'TSB_DIGEST',
+        `Cannot store blob "${expected.digest ?? digest}": it has ${size} bytes instead of ${expected.size}`,
+      );
+    }
+    if (expected.digest !== undefined && digest !== expected.digest) {
+      this.abort();
+      throw new TsbuildError('TSB_DIGEST', `Cannot store blob "${expected.digest}": its bytes have digest "${digest}"`);
+    }
+    const target = join(this.#blobs, hexOf(digest));
+    try {
+      // A failed fsync may have dropped the dirty pages: the file is given up, never synced again.
+      fs.fsyncSync(this.#fd);
+      fs.fchmodSync(this.#fd, 0o444);
+      this.#close();
+      fs.renameSync(this.path, target);
+      syncDirectory(this.#blobs);
+    } catch (error) {
+      this.abort();
+      throw storeWriteError(error, target);
+    }
+    return { digest, size };
+  }
+
+  /** Drops what was written. Safe to call at any time. */
+  abort(): void {
+    if (this.#fd >= 0) this.#close();
+    fs.rmSync(this.path, { force: true });
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#fd >= 0) this.abort();
+  }
+
+  #close(): void {
+    const fd = this.#fd;
+    this.#fd = -1;
+    fs.closeSync(fd);
+  }
+}
+
+/** The error for a failed write in the store. */
+export function storeWriteError(error: unknown, path: string): TsbuildError {
+  return fromErrno(error, `Cannot write ${JSON.stringify(path)} in the store`, 'TSB_STORE', {
+    hint: 'run "tsbuild prune" to free space, or set TSBUILD_ROOT to a directory on another disk',
+  });
+}

@@ -1,0 +1,211 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Digest } from '../util/index.ts';
+import { emptyGarbage, removeEmptyLayers } from './garbage.ts';
+import { imageBlobs } from './image-graph.ts';
+import { discard } from './layers.ts';
+import type { Store } from './store.ts';
+import type { CheckOptions, CheckProblem, CheckReport, Layer } from './types.ts';
+
+type Report = (
+  problem: Omit<CheckProblem, 'repaired' | 'harmless'> & { harmless?: boolean },
+  repair?: () => void,
+) => void;
+
+/**
+ * Compares everything in the store with what it should be: the index with itself, each blob with its digest, rows with
+ * files, images with their blobs. With `repair`, what is damaged is removed so that it is fetched or built again.
+ */
+export async function check(store: Store, options: CheckOptions = {}): Promise<CheckReport> {
+  await using _lock = await store.lock('gc', options.signal ? { signal: options.signal } : {});
+  store.layers.flush();
+  const problems: CheckProblem[] = [];
+  const report: Report = (problem, repair) => {
+    const repaired = options.repair === true && repair !== undefined;
+    if (repaired) repair();
+    problems.push({ harmless: false, ...problem, repaired });
+  };
+
+  const integrity = store.database().integrity();
+  if (integrity.length > 0) {
+    report({ kind: 'index-damaged', subject: store.database().path, message: integrity.join('; ') }, () =>
+      store.database().rebuild(),
+    );
+  }
+  const blobs = await checkBlobs(store, options, report);
+  // In one transaction, so that no other process changes things between a row and its file.
+  const layers = store.database().transaction(() => {
+    problems.length = blobs.problems + (integrity.length > 0 ? 1 : 0);
+    checkLayers(store, report, blobs.damaged);
+    checkRecords(store, report);
+    checkImages(store, report);
+    checkOrphans(store, report);
+    if (options.repair) removeEmptyLayers(store);
+    return store.layers.list().length;
+  });
+  if (options.repair && options.removeTrees) await emptyGarbage(store, options.removeTrees);
+  return { problems, blobs: blobs.count, layers, bytes: blobs.bytes };
+}
+
+interface BlobCheck {
+  readonly count: number;
+  readonly bytes: number;
+  readonly problems: number;
+  /** Found damaged, removed or not. */
+  readonly damaged: ReadonlySet<string>;
+}
+
+async function checkBlobs(store: Store, options: CheckOptions, report: Report): Promise<BlobCheck> {
+  const names = fs.readdirSync(store.layout.blobs).sort();
+  const damaged = new Set<string>();
+  let problems = 0;
+  let bytes = 0;
+  for (const [position, name] of names.entries()) {
+    options.signal?.throwIfAborted();
+    options.onProgress?.(position, names.length);
+    const path = join(store.layout.blobs, name);
+    const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+    if (!stat) continue;
+    bytes += stat.size;
+    const isName = /^[0-9a-f]{64}$/.test(name);
+    const digest: Digest = `sha256:${name}`;
+    if (!isName) {
+      problems++;
+      report({ kind: 'blob-name', subject: path, message: `"${path}" is not a blob` }, () =>
+        fs.rmSync(path, { recursive: true, force: true }),
+      );
+    } else if (!stat.isFile() || (!store.blobs.verify(digest) && fs.existsSync(path))) {
+      problems++;
+      damaged.add(digest);
+      report(
+        { kind: 'blob-digest', subject: digest, message: `The bytes of blob "${digest}" are not what they were` },
+        () => store.blobs.remove(digest),
+      );
+    }
+    await nextTurn();
+  }
+  options.onProgress?.(names.length, names.length);
+  return { count: names.length, bytes, problems, damaged };
+}
+
+function checkLayers(store: Store, report: Report, damaged: ReadonlySet<string>): void {
+  const held = store.leases.names('layer');
+  for (const row of store.database().prepare('SELECT * FROM layers').all()) {
+    const layer = store.layers.get(String(row['id']));
+    if (!layer) continue;
+    if (store.layers.isStale(row) && !held.has(layer.id)) {
+      report(
+        {
+          kind: 'layer-unsynced',
+          subject: layer.id,
+          message: `Layer "${layer.id}" was not on disk when the machine went down, its directory is not used`,
+          harmless: true,
+        },
+        () => store.layers.dropFs(layer.id),
+      );
+    }
+    let hasFs = layer.fs;
+    if (hasFs && !fs.lstatSync(store.layers.paths(layer.id).fs, { throwIfNoEntry: false })?.isDirectory()) {
+      hasFs = false;
+      report(
+        { kind: 'layer-directory-missing', subject: layer.id, message: `The directory of layer "${layer.id}" is gone` },
+        () => store.layers.dropFs(layer.id),
+      );
+    }
+    const usableBlobs = checkLayerBlobs(store, layer, report, damaged);
+    if (!hasFs && usableBlobs === 0 && !held.has(layer.id)) {
+      report(
+        {
+          kind: 'layer-empty',
+          subject: layer.id,
+          message: `Layer "${layer.id}" has neither directory nor blob`,
+          harmless: layer.blobs.length === 0 && row['fs'] === 0,
+        },
+        () => store.database().prepare('DELETE FROM layers WHERE id = ?').run(layer.id),
+      );
+    }
+  }
+}
+
+/** @returns how many of its blobs can be used */
+function checkLayerBlobs(store: Store, layer: Layer, report: Report, damaged: ReadonlySet<string>): number {
+  let usable = 0;
+  for (const { descriptor } of layer.blobs) {
+    if (store.blobs.has(descriptor.digest, descriptor.size) && !damaged.has(descriptor.digest)) {
+      usable++;
+      continue;
+    }
+    report(
+      {
+        kind: 'layer-blob-missing',
+        subject: descriptor.digest,
+        message: `Blob "${descriptor.digest}" of layer "${layer.id}" is gone or damaged`,
+      },
+      () => store.layers.dropBlob(layer.id, descriptor.digest),
+    );
+  }
+  return usable;
+}
+
+function checkRecords(store: Store, report: Report): void {
+  const rows = store.database().prepare('SELECT record, kind, name FROM record_names').all();
+  const layers = new Set(store.layers.list().map(({ id }) => id));
+  const dangling = new Set<string>();
+  for (const row of rows) {
+    const name = String(row['name']);
+    const there = row['kind'] === 'layer' ? layers.has(name) : store.blobs.has(name as Digest);
+    if (!there) dangling.add(String(row['record']));
+  }
+  for (const record of dangling) {
+    report(
+      { kind: 'record-dangling', subject: record, message: `Cache record "${record}" names something that is gone` },
+      () => store.database().prepare('DELETE FROM records WHERE id = ?').run(record),
+    );
+  }
+}
+
+function checkImages(store: Store, report: Report): void {
+  for (const path of store.images.files()) {
+    const image = store.images.parse(path);
+    if (!image) {
+      report({ kind: 'image-malformed', subject: path, message: `Image file "${path}" is damaged` }, () =>
+        fs.rmSync(path, { recursive: true, force: true }),
+      );
+      continue;
+    }
+    const { missing, malformed } = imageBlobs(store.blobs, image.descriptor);
+    const lost = [...missing, ...malformed];
+    if (lost.length === 0) continue;
+    report(
+      {
+        kind: 'image-blob-missing',
+        subject: image.name,
+        message: `Image "${image.name}" lacks ${lost.length} of its blobs, for example "${lost[0] ?? ''}"`,
+      },
+      () => store.images.remove(image.name),
+    );
+  }
+}
+
+function checkOrphans(store: Store, report: Report): void {
+  const held = store.leases.names('layer');
+  for (const name of fs.readdirSync(store.layout.snapshots)) {
+    if (held.has(name)) continue;
+    const row = store.database().prepare('SELECT fs FROM layers WHERE id = ?').get(name);
+    if (row?.['fs'] === 1) continue;
+    const path = join(store.layout.snapshots, name);
+    report({ kind: 'orphan-directory', subject: path, message: `"${path}" belongs to no layer`, harmless: true }, () =>
+      discard(store.layout, path),
+    );
+  }
+  const sessions = new Set(fs.readdirSync(store.layout.sessions));
+  for (const name of fs.readdirSync(store.layout.ingest)) {
+    if (sessions.has(name)) continue;
+    const path = join(store.layout.ingest, name);
+    report(
+      { kind: 'orphan-ingest', subject: path, message: `"${path}" was left by a killed build`, harmless: true },
+      () => fs.rmSync(path, { recursive: true, force: true }),
+    );
+  }
+}

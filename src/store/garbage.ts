@@ -1,0 +1,143 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import type { LeaseKind } from './leases.ts';
+import { tryKernelLock } from './kernel-lock.ts';
+import { discard, isLayerId } from './layers.ts';
+import type { Store } from './store.ts';
+import type { RemoveTrees } from './types.ts';
+
+/** ms; for temporary files that no session owns. Younger ones, and ones from the future, are left alone. */
+const STRAY_AGE = 24 * 3600 * 1000;
+
+export interface GarbageReport {
+  /** Temporary files and directory trees that were deleted. */
+  readonly removed: number;
+  /** Why directories were left alone, if they were. */
+  readonly skipped?: string;
+}
+
+/**
+ * Removes what killed builds left behind: temporary files, directories that are not part of the store, leases, lock files.
+ * Never touches what a running build holds. Cheap when there is nothing to do.
+ */
+export async function collectGarbage(store: Store, removeTrees: RemoveTrees): Promise<GarbageReport> {
+  await using _lock = await store.lock('gc');
+  return await collectUnderLock(store, removeTrees);
+}
+
+/** The same for a caller that holds the lock `gc`. */
+export async function collectUnderLock(store: Store, removeTrees: RemoveTrees): Promise<GarbageReport> {
+  const { unknownAlive, removedFiles } = store.sessions.sweep();
+  const removed = removedFiles + removeStrayFiles(store);
+  sweepLockFiles(store);
+  if (!unknownAlive) discardUnowned(store);
+  const trees = await emptyGarbage(store, removeTrees);
+  return {
+    removed: removed + trees,
+    ...(unknownAlive ? { skipped: 'a build that began before the index was replaced is still running' } : {}),
+  };
+}
+
+/** Deletes the directories that were put aside. @returns their number */
+export async function emptyGarbage(store: Store, removeTrees: RemoveTrees): Promise<number> {
+  const paths = fs.readdirSync(store.layout.garbage).map((name) => join(store.layout.garbage, name));
+  if (paths.length > 0) await removeTrees(paths);
+  return paths.length;
+}
+
+function removeStrayFiles(store: Store): number {
+  let removed = 0;
+  const now = store.now();
+  const candidates = [store.layout.ingest, store.root].flatMap((dir) =>
+    fs
+      .readdirSync(dir, { withFileTypes: true })
+      .filter((entry) => entry.isFile() && (dir !== store.root || /^index-[0-9a-f]{32}\.tmp$/.test(entry.name)))
+      .map((entry) => join(dir, entry.name)),
+  );
+  for (const path of candidates) {
+    const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+    if (!stat || now - stat.mtimeMs < STRAY_AGE) continue;
+    fs.rmSync(path, { force: true });
+    removed++;
+  }
+  return removed;
+}
+
+/** Lock files go when they are released; what is left belongs to killed processes. */
+function sweepLockFiles(store: Store): void {
+  for (const name of fs.readdirSync(store.layout.locks)) {
+    const lock = tryKernelLock(join(store.layout.locks, name), false);
+    if (typeof lock === 'object') lock.release();
+  }
+}
+
+/**
+ * Puts aside directories without a row that vouches for them, and deletes rows that stand for nothing. In one transaction
+ * and by renaming only, so that it is over in a moment and nobody can begin to use one meanwhile.
+ */
+function discardUnowned(store: Store): void {
+  const db = store.database();
+  db.transaction(
+    () => {
+      const held = store.leases.names('layer');
+      const complete = new Set<string>();
+      for (const row of db.prepare('SELECT id, fs, synced, boot_id FROM layers WHERE fs = 1').all()) {
+        const id = String(row['id']);
+        if (store.layers.isStale(row) && !held.has(id)) store.layers.dropFs(id);
+        else complete.add(id);
+      }
+      discardExcept(store, store.layout.snapshots, 'layer', (name) => isLayerId(name) && complete.has(name));
+      removeEmptyLayers(store);
+      const mounts = new Set(store.mounts.list().map(({ id }) => store.mounts.directory(id)));
+      discardExcept(store, store.layout.mounts, 'mount', (name) => mounts.has(join(store.layout.mounts, name)));
+    },
+    { durable: true },
+  );
+}
+
+function discardExcept(store: Store, dir: string, kind: LeaseKind, keep: (name: string) => boolean): void {
+  const held = store.leases.names(kind);
+  const heldPaths = new Set(kind === 'mount' ? [...held].map((id) => store.mounts.directory(id)) : []);
+  for (const name of fs.readdirSync(dir)) {
+    if (!keep(name) && !held.has(name) && !heldPaths.has(join(dir, name))) discard(store.layout, join(dir, name));
+  }
+}
+
+/** Rows with neither directory nor blob that nobody is about to fill, and the cache records that name them. */
+export function removeEmptyLayers(store: Store): void {
+  const db = store.database();
+  db.exec(`
+    DELETE FROM layers WHERE fs = 0
+      AND NOT EXISTS (SELECT 1 FROM layer_blobs WHERE layer = layers.id)
+      AND NOT EXISTS (SELECT 1 FROM lease_names WHERE kind = 'layer' AND name = layers.id);
+    DELETE FROM layer_blobs WHERE layer NOT IN (SELECT id FROM layers);
+  `);
+  removeDanglingRecords(store);
+}
+
+/** Cache records that name a layer that is gone, and links that lead to no record any more. @returns how many records */
+export function removeDanglingRecords(store: Store): number {
+  const db = store.database();
+  const removed = db
+    .prepare(
+      `DELETE FROM records WHERE id IN
+         (SELECT record FROM record_names WHERE kind = 'layer' AND name NOT IN (SELECT id FROM layers))`,
+    )
+    .run();
+  db.exec('DELETE FROM record_names WHERE record NOT IN (SELECT id FROM records)');
+  return removed;
+}
+
+/** Links of the key graph from which no record can be reached. */
+export function removeDeadLinks(store: Store): void {
+  store.database().transaction(() => {
+    store.database().exec(`
+      WITH RECURSIVE alive (node) AS (
+        SELECT node FROM records
+        UNION
+        SELECT links.source FROM links JOIN alive ON links.node = alive.node
+      )
+      DELETE FROM links WHERE node NOT IN (SELECT node FROM alive)
+    `);
+  });
+}

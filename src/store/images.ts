@@ -1,0 +1,85 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { type Descriptor, errnoOf, hexOf, isDigest, sha256 } from '../util/index.ts';
+import { storeWriteError } from './blob-writer.ts';
+import { writeFileDurably, type StoreLayout } from './layout.ts';
+import type { StoredImage } from './types.ts';
+
+/**
+ * The local image store: one small file per name, so that names outlive the index. The blobs they point at are kept by
+ * every prune; `remove` is the way to give them up.
+ */
+export class ImageTable {
+  readonly #layout: StoreLayout;
+  readonly #now: () => number;
+
+  constructor(layout: StoreLayout, now: () => number) {
+    this.#layout = layout;
+    this.#now = now;
+  }
+
+  /** Points a name at an image. All its blobs must be in place and held by a lease. */
+  put(name: string, descriptor: Descriptor): void {
+    const image: StoredImage = { name, descriptor, createdAt: Math.floor(this.#now()) };
+    const path = this.#path(name);
+    try {
+      writeFileDurably(path, `${JSON.stringify(image)}\n`, this.#layout.root);
+    } catch (error) {
+      throw storeWriteError(error, path);
+    }
+  }
+
+  get(name: string): StoredImage | undefined {
+    const image = this.#read(this.#path(name));
+    return image?.name === name ? image : undefined;
+  }
+
+  /** By name. A file that is damaged is left out; `check` reports it. */
+  list(): readonly StoredImage[] {
+    return this.files()
+      .map((path) => this.#read(path))
+      .filter((image) => image !== undefined)
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** @returns whether it was there. Its blobs stay until the next prune. */
+  remove(name: string): boolean {
+    try {
+      fs.unlinkSync(this.#path(name));
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return false;
+      throw storeWriteError(error, this.#path(name));
+    }
+  }
+
+  /** Paths of all image files. */
+  files(): readonly string[] {
+    return fs
+      .readdirSync(this.#layout.images)
+      .sort()
+      .map((name) => join(this.#layout.images, name));
+  }
+
+  /** What a file says, or undefined when it is damaged or not in its place. */
+  parse(path: string): StoredImage | undefined {
+    const image = this.#read(path);
+    return image && this.#path(image.name) === path ? image : undefined;
+  }
+
+  #path(name: string): string {
+    return join(this.#layout.images, `${hexOf(sha256(name))}.json`);
+  }
+
+  #read(path: string): StoredImage | undefined {
+    try {
+      const image = JSON.parse(fs.readFileSync(path, 'utf8')) as Partial<StoredImage> | null;
+      const descriptor = image?.descriptor;
+      if (typeof image?.name !== 'string' || !descriptor || !isDigest(descriptor.digest)) return undefined;
+      if (typeof descriptor.mediaType !== 'string' || typeof descriptor.size !== 'number') return undefined;
+      return { name: image.name, descriptor, createdAt: Number(image.createdAt) || 0 };
+    } catch {
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import fs from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
+import { errnoOf, fromErrno } from '../util/index.ts';
+import { isDamage, openSqlite, primaryCode, SQLITE_BUSY } from './sqlite.ts';
+
+/** Linux's O_PATH, which Node does not name. */
+const O_PATH = 0o10000000;
+
+/**
+ * An exclusive lock on a file that the kernel releases when the process dies, however it dies. It is SQLite's (fcntl record
+ * locks), because Node has no flock. The file must never be opened by other means in this process: closing any descriptor
+ * of it would drop the lock (POSIX), except O_PATH descriptors.
+ */
+export interface KernelLock {
+  readonly path: string;
+  /** Releases the lock and removes its file. */
+  release(): void;
+}
+
+/**
+ * Takes the lock if it is free.
+ * @param create makes the file if need be; otherwise a missing file gives `missing`
+ * @throws TsbuildError `TSB_STORE`, `TSB_NO_SPACE`, `TSB_PERMISSION` when the file cannot be made
+ */
+export function tryKernelLock(path: string, create = true): KernelLock | 'busy' | 'missing' {
+  for (;;) {
+    let anchor: number;
+    try {
+      // Pins the inode, so that its number cannot be taken by another file while we compare.
+      anchor = fs.openSync(path, O_PATH | fs.constants.O_NOFOLLOW);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw fromErrno(error, `Cannot lock ${JSON.stringify(path)}`, 'TSB_STORE');
+      if (!create) return 'missing';
+      openSqlite(path, 0).close();
+      continue;
+    }
+    try {
+      const db = lockOnce(path);
+      if (db === 'busy') return 'busy';
+      if (db !== 'damaged') {
+        // Whoever held it before removed the file on release: then ours is a lock on a nameless file.
+        if (fs.lstatSync(path, { throwIfNoEntry: false })?.ino === fs.fstatSync(anchor).ino) return held(path, db);
+        db.close();
+      }
+    } finally {
+      fs.closeSync(anchor);
+    }
+    if (!create && !fs.existsSync(path)) return 'missing';
+  }
+}
+
+function lockOnce(path: string): DatabaseSync | 'busy' | 'damaged' {
+  const db = openSqlite(path, 0);
+  try {
+    db.exec('BEGIN EXCLUSIVE');
+    return db;
+  } catch (error) {
+    db.close();
+    if (primaryCode(error) === SQLITE_BUSY) return 'busy';
+    if (!isDamage(error)) throw fromErrno(error, `Cannot lock ${JSON.stringify(path)}`, 'TSB_STORE');
+    // Garbage in the file: nobody can hold a lock through it.
+    fs.rmSync(path, { force: true, recursive: true });
+    return 'damaged';
+  }
+}
+
+function held(path: string, db: DatabaseSync): KernelLock {
+  return {
+    path,
+    release: () => {
+      if (!db.isOpen) return;
+      fs.rmSync(path, { force: true });
+      db.close();
+    },
+  };
+}

@@ -1,0 +1,245 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { type Compression, type Digest, TsbuildError } from '../util/index.ts';
+import type { BlobDir } from './blob-dir.ts';
+import { storeWriteError } from './blob-writer.ts';
+import type { Database, Row, Statement } from './database.ts';
+import { randomId, type StoreLayout } from './layout.ts';
+import type { Lease } from './leases.ts';
+import type { Layer, LayerBlob, LayerPaths, NewLayer, RecordType } from './types.ts';
+
+/**
+ * The layers. Making one: `create` (the row, held by a lease), `prepareDirectory` under the lock `layer-<id>`, fill it,
+ * `setFs`. Until `setFs` the directory is not part of the store: a crash leaves it to garbage collection. A directory that
+ * was not synced is worth nothing after a reboot, for the power may have failed in between.
+ */
+export class LayerTable {
+  readonly #layout: StoreLayout;
+  readonly #db: Database;
+  readonly #blobs: BlobDir;
+  readonly #now: () => number;
+  readonly #bootId: string;
+  readonly #touched = new Map<string, number>();
+  readonly #select: Statement;
+  readonly #selectBlobs: Statement;
+
+  constructor(layout: StoreLayout, db: Database, blobs: BlobDir, options: { now: () => number; bootId: string }) {
+    this.#layout = layout;
+    this.#db = db;
+    this.#blobs = blobs;
+    this.#now = options.now;
+    this.#bootId = options.bootId;
+    this.#select = db.prepare('SELECT * FROM layers WHERE id = ?');
+    this.#selectBlobs = db.prepare('SELECT * FROM layer_blobs WHERE layer = ? ORDER BY compression, digest');
+  }
+
+  get(id: string): Layer | undefined {
+    const row = this.#select.get(id);
+    return row && this.#layer(row);
+  }
+
+  list(): readonly Layer[] {
+    return this.#db
+      .prepare('SELECT * FROM layers ORDER BY created_at, id')
+      .all()
+      .map((row) => this.#layer(row));
+  }
+
+  /** Layers with this diff id, whatever they stand on; any blob of theirs will do for all of them. */
+  byDiffId(diffId: Digest): readonly Layer[] {
+    return this.#db
+      .prepare('SELECT * FROM layers WHERE diff_id = ? ORDER BY created_at, id')
+      .all(diffId)
+      .map((row) => this.#layer(row));
+  }
+
+  /** Whether each of them is there with a directory or a blob. */
+  usable(ids: readonly string[]): boolean {
+    return ids.every((id) => {
+      const layer = this.get(id);
+      if (!layer) return false;
+      if (layer.fs && fs.existsSync(this.paths(id).fs)) return true;
+      return layer.blobs.some(({ descriptor }) => this.#blobs.has(descriptor.digest, descriptor.size));
+    });
+  }
+
+  /**
+   * Makes the row if there is none with that id; the lease holds it in either case.
+   * @returns the id
+   */
+  create(layer: NewLayer, lease: Lease): string {
+    const id = layer.id ?? randomId();
+    if (!isLayerId(id))
+      throw new TsbuildError('TSB_INTERNAL', `Cannot make layer ${JSON.stringify(id)}: not a layer id`);
+    const now = Math.floor(this.#now());
+    lease.hold({ layers: [id] });
+    this.#db
+      .prepare(
+        `INSERT OR IGNORE INTO layers (id, parents, diff_id, type, description, created_at, used_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      )
+      .run(
+        id,
+        JSON.stringify(layer.parents),
+        layer.diffId ?? null,
+        layer.type ?? 'regular',
+        layer.description ?? '',
+        now,
+        now,
+      );
+    return id;
+  }
+
+  paths(id: string): LayerPaths {
+    if (!isLayerId(id))
+      throw new TsbuildError('TSB_INTERNAL', `Cannot use layer ${JSON.stringify(id)}: not a layer id`);
+    const dir = join(this.#layout.snapshots, id);
+    return { dir, fs: join(dir, 'fs'), work: join(dir, 'work') };
+  }
+
+  /**
+   * Empty `fs` and `work` directories for a layer that has none. Call it with the lock `layer-<id>` held, and look at
+   * `get(id).fs` under that lock first. What a killed process left there is put aside for garbage collection.
+   * @throws TsbuildError `TSB_INTERNAL` when the layer has a directory; `TSB_NO_SPACE`, `TSB_STORE`
+   */
+  prepareDirectory(id: string): LayerPaths {
+    const paths = this.paths(id);
+    if (this.get(id)?.fs) throw new TsbuildError('TSB_INTERNAL', `Cannot fill layer "${id}": it is complete`);
+    try {
+      discard(this.#layout, paths.dir);
+      fs.mkdirSync(paths.fs, { recursive: true, mode: 0o755 });
+      fs.mkdirSync(paths.work, { mode: 0o700 });
+      fs.chmodSync(paths.dir, 0o755);
+      fs.chmodSync(paths.fs, 0o755);
+    } catch (error) {
+      throw storeWriteError(error, paths.dir);
+    }
+    return paths;
+  }
+
+  /**
+   * Says that the directory is complete.
+   * @param usage bytes and inodes of `fs`; `synced`: it is on disk and survives a power cut
+   */
+  setFs(id: string, usage: { readonly bytes: number; readonly inodes: number; readonly synced?: boolean }): void {
+    const changed = this.#db
+      .prepare('UPDATE layers SET fs = 1, bytes = ?, inodes = ?, synced = ?, boot_id = ? WHERE id = ?')
+      .run(usage.bytes, usage.inodes, usage.synced ? 1 : 0, this.#bootId, id);
+    if (changed === 0)
+      throw new TsbuildError('TSB_STORE', `Cannot finish layer "${id}": it is not in the store any more`);
+  }
+
+  /** The directories of these layers are on disk now (syncfs). */
+  markSynced(ids: Iterable<string>): void {
+    this.#db.transaction(() => {
+      for (const id of ids)
+        this.#db.prepare('UPDATE layers SET synced = 1 WHERE id = ? AND boot_id = ?').run(id, this.#bootId);
+    });
+  }
+
+  /** Complete layers that a power cut would still take. */
+  unsynced(): readonly string[] {
+    const rows = this.#db
+      .prepare('SELECT id FROM layers WHERE fs = 1 AND synced = 0 AND boot_id = ?')
+      .all(this.#bootId);
+    return rows.map((row) => String(row['id']));
+  }
+
+  /**
+   * Adds a compressed form; the blob must be in place and held by a lease.
+   * @throws TsbuildError `TSB_DIGEST` when the layer has another diff id
+   */
+  addBlob(id: string, blob: LayerBlob & { readonly diffId: Digest }): void {
+    const { descriptor, compression, diffId } = blob;
+    this.#db.transaction(() => {
+      const known = this.get(id);
+      if (!known)
+        throw new TsbuildError('TSB_STORE', `Cannot add a blob to layer "${id}": it is not in the store any more`);
+      if (known.diffId !== undefined && known.diffId !== diffId) {
+        throw new TsbuildError(
+          'TSB_DIGEST',
+          `Cannot add blob "${descriptor.digest}" to layer "${id}": its content "${diffId}" is not the layer's "${known.diffId}"`,
+        );
+      }
+      this.#db.prepare('UPDATE layers SET diff_id = ? WHERE id = ?').run(diffId, id);
+      this.#db
+        .prepare(
+          'INSERT OR REPLACE INTO layer_blobs (layer, digest, compression, media_type, size) VALUES (?, ?, ?, ?, ?)',
+        )
+        .run(id, descriptor.digest, compression, descriptor.mediaType, descriptor.size);
+    });
+  }
+
+  /** Forgets a blob, e.g. after it was found damaged. The file is not touched. */
+  dropBlob(id: string, digest: Digest): void {
+    this.#db.prepare('DELETE FROM layer_blobs WHERE layer = ? AND digest = ?').run(id, digest);
+  }
+
+  /** Forgets the directory, e.g. after it was found damaged, and puts it aside for garbage collection. */
+  dropFs(id: string): void {
+    this.#db.transaction(() => {
+      this.#db.prepare('UPDATE layers SET fs = 0, bytes = 0, inodes = 0, synced = 0 WHERE id = ?').run(id);
+      discard(this.#layout, this.paths(id).dir);
+    });
+  }
+
+  /** Notes that they were used now. Written with the next flush. */
+  touch(ids: Iterable<string>): void {
+    const now = Math.floor(this.#now());
+    for (const id of ids) this.#touched.set(id, now);
+  }
+
+  flush(): void {
+    if (this.#touched.size === 0) return;
+    const update = this.#db.prepare('UPDATE layers SET used_at = ? WHERE id = ?');
+    this.#db.transaction(() => {
+      for (const [id, usedAt] of this.#touched) update.run(usedAt, id);
+    });
+    this.#touched.clear();
+  }
+
+  /** Whether a directory is complete but lost its worth with the last boot. */
+  isStale(row: Row): boolean {
+    return row['fs'] === 1 && row['synced'] === 0 && row['boot_id'] !== this.#bootId;
+  }
+
+  #layer(row: Row): Layer {
+    const id = String(row['id']);
+    const fsUsable = row['fs'] === 1 && !this.isStale(row);
+    return {
+      id,
+      parents: JSON.parse(String(row['parents'])) as string[],
+      ...(row['diff_id'] === null ? {} : { diffId: row['diff_id'] as Digest }),
+      fs: fsUsable,
+      blobs: this.#selectBlobs.all(id).map((blob) => ({
+        compression: blob['compression'] as Compression,
+        descriptor: {
+          mediaType: String(blob['media_type']),
+          digest: blob['digest'] as Digest,
+          size: Number(blob['size']),
+        },
+      })),
+      type: row['type'] as RecordType,
+      description: String(row['description']),
+      bytes: fsUsable ? Number(row['bytes']) : 0,
+      inodes: fsUsable ? Number(row['inodes']) : 0,
+      createdAt: Number(row['created_at']),
+      usedAt: Math.max(Number(row['used_at']), this.#touched.get(id) ?? 0),
+    };
+  }
+}
+
+/** Ids become directory names: 128 to 256 random or hashed bits in hex. */
+export function isLayerId(id: string): boolean {
+  return /^[0-9a-f]{32,64}$/.test(id);
+}
+
+/**
+ * Takes a directory out of use in one step; `collectGarbage` deletes it later. Its content may belong to sub-ids and is
+ * not touched.
+ */
+export function discard(layout: StoreLayout, dir: string): void {
+  if (!fs.lstatSync(dir, { throwIfNoEntry: false })) return;
+  fs.mkdirSync(layout.garbage, { recursive: true, mode: 0o700 });
+  fs.renameSync(dir, join(layout.garbage, randomId()));
+}

@@ -1,0 +1,113 @@
+import type { Database, Statement } from './database.ts';
+import { randomId } from './layout.ts';
+import type { Sessions } from './sessions.ts';
+import type { LeaseNames } from './types.ts';
+
+export type LeaseKind = 'layer' | 'blob' | 'mount';
+
+/** What one build needs: garbage collection leaves it alone until the lease is released or its process is dead. */
+export class Lease {
+  readonly id: string;
+  readonly #leases: Leases;
+
+  constructor(id: string, leases: Leases) {
+    this.id = id;
+    this.#leases = leases;
+  }
+
+  /**
+   * Holds layers, blobs and cache mounts from now on. Hold first and look whether it is there afterwards: what is there
+   * then stays there.
+   * @returns the layers that the store does not have (any more)
+   */
+  hold(names: LeaseNames): { readonly missingLayers: readonly string[] } {
+    return this.#leases.hold(this.id, names);
+  }
+
+  release(): void {
+    this.#leases.release(this.id);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve(this.release());
+  }
+}
+
+export class Leases {
+  readonly #db: Database;
+  readonly #sessions: Sessions;
+  /** Names held by this process, to enter them again in a new index, and to skip what is held already. */
+  readonly #open = new Map<string, Set<string>>();
+  readonly #insert: Statement;
+  readonly #layerExists: Statement;
+
+  constructor(db: Database, sessions: Sessions) {
+    this.#db = db;
+    this.#sessions = sessions;
+    this.#insert = db.prepare('INSERT OR IGNORE INTO lease_names (lease, kind, name) VALUES (?, ?, ?)');
+    this.#layerExists = db.prepare('SELECT 1 AS found FROM layers WHERE id = ?');
+    db.onRebuild(() => this.#enterAgain());
+  }
+
+  create(): Lease {
+    const id = randomId();
+    const session = this.#sessions.own();
+    this.#db.prepare('INSERT INTO leases (id, session) VALUES (?, ?)').run(id, session);
+    this.#open.set(id, new Set());
+    return new Lease(id, this);
+  }
+
+  hold(id: string, names: LeaseNames): { readonly missingLayers: readonly string[] } {
+    const held = this.#open.get(id);
+    if (!held) throw new Error(`lease ${id} was released`);
+    const layers = [...(names.layers ?? [])];
+    const wanted: (readonly [LeaseKind, string])[] = [
+      ...layers.map((name) => ['layer', name] as const),
+      ...Array.from(names.blobs ?? [], (name) => ['blob', name] as const),
+      ...Array.from(names.mounts ?? [], (name) => ['mount', name] as const),
+    ];
+    const added = wanted.filter(([kind, name]) => !held.has(`${kind} ${name}`));
+    if (added.length > 0) {
+      this.#db.transaction(() => {
+        for (const [kind, name] of added) this.#insert.run(id, kind, name);
+      });
+      for (const [kind, name] of added) held.add(`${kind} ${name}`);
+    }
+    return { missingLayers: layers.filter((name) => !this.#layerExists.get(name)) };
+  }
+
+  release(id: string): void {
+    if (!this.#open.delete(id)) return;
+    this.#db.transaction(() => {
+      this.#db.prepare('DELETE FROM lease_names WHERE lease = ?').run(id);
+      this.#db.prepare('DELETE FROM leases WHERE id = ?').run(id);
+    });
+  }
+
+  /** Whether any lease names it. Leases of dead sessions count until `Sessions.sweep`. */
+  holds(kind: LeaseKind, name: string): boolean {
+    return (
+      this.#db.prepare('SELECT 1 AS found FROM lease_names WHERE kind = ? AND name = ?').get(kind, name) !== undefined
+    );
+  }
+
+  /** Everything of that kind that a lease names. */
+  names(kind: LeaseKind): Set<string> {
+    const rows = this.#db.prepare('SELECT DISTINCT name FROM lease_names WHERE kind = ?').all(kind);
+    return new Set(rows.map((row) => String(row['name'])));
+  }
+
+  #enterAgain(): void {
+    for (const [id, names] of this.#open) {
+      this.#db.prepare('INSERT OR IGNORE INTO leases (id, session) VALUES (?, ?)').run(id, this.#sessions.own());
+      for (const text of names) {
+        const space = text.indexOf(' ');
+        this.#insert.run(id, text.slice(0, space), text.slice(space + 1));
+      }
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { hexOf, sha256 } from '../util/index.ts';
+import { storeWriteError } from './blob-writer.ts';
+import type { Database, Row } from './database.ts';
+import type { StoreLayout } from './layout.ts';
+import type { Lease } from './leases.ts';
+import type { CacheMount } from './types.ts';
+
+/** The directories of `RUN --mount=type=cache`. `mounts/<sha256 of the id>/fs` holds the files, `id` beside it the id. */
+export class MountTable {
+  readonly #layout: StoreLayout;
+  readonly #db: Database;
+  readonly #now: () => number;
+
+  constructor(layout: StoreLayout, db: Database, now: () => number) {
+    this.#layout = layout;
+    this.#db = db;
+    this.#now = now;
+    db.onRebuild(() => this.#findAgain());
+  }
+
+  /**
+   * The directory of a cache mount, made if need be; the lease holds it.
+   * @param id whatever keeps projects apart is part of it
+   * @returns the path, and whether it is new: then the caller sets owner and mode
+   */
+  ensure(id: string, lease: Lease, description = ''): { readonly path: string; readonly created: boolean } {
+    const now = Math.floor(this.#now());
+    const dir = this.#dir(id);
+    const path = join(dir, 'fs');
+    lease.hold({ mounts: [id] });
+    return this.#db.transaction(() => {
+      this.#db
+        .prepare(
+          `INSERT INTO mounts (id, description, created_at, used_at) VALUES (?, ?, ?, ?)
+           ON CONFLICT (id) DO UPDATE SET used_at = excluded.used_at`,
+        )
+        .run(id, description, now, now);
+      try {
+        if (fs.existsSync(path)) return { path, created: false };
+        fs.mkdirSync(dir, { recursive: true, mode: 0o755 });
+        fs.chmodSync(dir, 0o755);
+        fs.writeFileSync(join(dir, 'id'), id);
+        fs.mkdirSync(path, { mode: 0o755 });
+      } catch (error) {
+        throw storeWriteError(error, path);
+      }
+      return { path, created: true };
+    });
+  }
+
+  /** Notes how much is in it. */
+  setUsage(id: string, usage: { readonly bytes: number; readonly inodes: number }): void {
+    this.#db.prepare('UPDATE mounts SET bytes = ?, inodes = ? WHERE id = ?').run(usage.bytes, usage.inodes, id);
+  }
+
+  get(id: string): CacheMount | undefined {
+    const row = this.#db.prepare('SELECT * FROM mounts WHERE id = ?').get(id);
+    return row && toMount(row);
+  }
+
+  list(): readonly CacheMount[] {
+    return this.#db.prepare('SELECT * FROM mounts ORDER BY created_at, id').all().map(toMount);
+  }
+
+  #dir(id: string): string {
+    return join(this.#layout.mounts, hexOf(sha256(id)));
+  }
+
+  /** The outer directory of a mount, for removal. */
+  directory(id: string): string {
+    return this.#dir(id);
+  }
+
+  #findAgain(): void {
+    const now = Math.floor(this.#now());
+    for (const name of fs.readdirSync(this.#layout.mounts)) {
+      try {
+        const id = fs.readFileSync(join(this.#layout.mounts, name, 'id'), 'utf8');
+        if (hexOf(sha256(id)) !== name) continue;
+        this.#db
+          .prepare('INSERT OR IGNORE INTO mounts (id, description, created_at, used_at) VALUES (?, ?, ?, ?)')
+          .run(id, '', now, now);
+      } catch {
+        // Not a cache mount: garbage collection takes it.
+      }
+    }
+  }
+}
+
+function toMount(row: Row): CacheMount {
+  return {
+    id: String(row['id']),
+    description: String(row['description']),
+    bytes: Number(row['bytes']),
+    inodes: Number(row['inodes']),
+    createdAt: Number(row['created_at']),
+    usedAt: Number(row['used_at']),
+  };
+}

@@ -1,0 +1,136 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import type { Digest } from '../util/index.ts';
+import { collectUnderLock, emptyGarbage, removeDanglingRecords, removeDeadLinks } from './garbage.ts';
+import { discard } from './layers.ts';
+import type { Store } from './store.ts';
+import type { PruneOptions, PruneReport, UsageRecord } from './types.ts';
+import { blobsOfImages, type Survey, survey, type SurveyEntry, sum } from './usage.ts';
+
+/** Records removed in one transaction: other processes wait for it, so it must stay short. */
+const BATCH = 64;
+
+/**
+ * Frees space as `buildctl prune` does. Without `all` it takes every record that no named image uses and that is not
+ * internal; with it those too. Never takes what a running build holds, nor blobs of named images. Least recently used
+ * records go first. Cache records that name something removed go with it, and before it.
+ */
+export async function prune(store: Store, options: PruneOptions): Promise<PruneReport> {
+  await using _lock = await store.lock('gc', options.signal ? { signal: options.signal } : {});
+  const garbage = await collectUnderLock(store, options.removeTrees);
+  const removed: UsageRecord[] = [];
+  let freedBytes = 0;
+  if (garbage.skipped === undefined) {
+    const state = survey(store);
+    const victims = choose(state, options, store.now());
+    for (let start = 0; start < victims.length; start += BATCH) {
+      options.signal?.throwIfAborted();
+      const batch = removeBatch(store, victims.slice(start, start + BATCH));
+      removed.push(...batch.removed.map(({ record }) => record));
+      freedBytes += batch.freedBytes;
+      await emptyGarbage(store, options.removeTrees);
+    }
+    removeDeadLinks(store);
+    freedBytes += forget(store, options);
+  }
+  return { removed, freedBytes };
+}
+
+/** The records to remove, in order. */
+function choose(state: Survey, options: PruneOptions, now: number): readonly SurveyEntry[] {
+  const candidates = state.entries
+    .filter(({ kind, record }) => kind !== 'image' && !record.inUse && (options.filter?.(record) ?? true))
+    .filter((entry) => options.all || !isProtected(entry, state))
+    .filter(({ record }) => options.untilMs === undefined || now - record.usedAt >= options.untilMs)
+    .sort((a, b) => a.record.usedAt - b.record.usedAt || b.record.parents.length - a.record.parents.length);
+  if (options.keepStorageBytes === undefined) return candidates;
+
+  let left = sum(state.entries.map(({ record }) => record.size));
+  const users = new Map<Digest, number>();
+  for (const digest of state.entries.flatMap(({ blobs }) => blobs)) users.set(digest, (users.get(digest) ?? 0) + 1);
+  const victims: SurveyEntry[] = [];
+  for (const entry of candidates) {
+    if (left <= options.keepStorageBytes) break;
+    victims.push(entry);
+    left -= entry.directoryBytes;
+    for (const digest of entry.blobs) {
+      const others = (users.get(digest) ?? 0) - 1;
+      users.set(digest, others);
+      if (others === 0) left -= state.blobs.get(digest) ?? 0;
+    }
+  }
+  return victims;
+}
+
+/** BuildKit spares internal records, frontends and what the image store uses unless `--all` is given. */
+function isProtected({ record, blobs }: SurveyEntry, state: Survey): boolean {
+  if (record.type === 'internal' || record.type === 'frontend') return true;
+  return blobs.some((digest) => state.imageBlobs.has(digest));
+}
+
+function removeBatch(
+  store: Store,
+  victims: readonly SurveyEntry[],
+): { readonly removed: readonly SurveyEntry[]; readonly freedBytes: number } {
+  const db = store.database();
+  // First the records, on disk before anything that they name is gone.
+  const removed = db.transaction(
+    () => {
+      const free = victims.filter(({ kind, record }) => kind === 'image' || !store.leases.holds(kind, record.id));
+      for (const { kind, record } of free) {
+        if (kind === 'layer') {
+          db.prepare('DELETE FROM layers WHERE id = ?').run(record.id);
+          db.prepare('DELETE FROM layer_blobs WHERE layer = ?').run(record.id);
+        } else if (kind === 'mount') db.prepare('DELETE FROM mounts WHERE id = ?').run(record.id);
+        else if (kind === 'blob') {
+          db.prepare(
+            "DELETE FROM records WHERE id IN (SELECT record FROM record_names WHERE kind = 'blob' AND name = ?)",
+          ).run(record.id);
+        }
+      }
+      removeDanglingRecords(store);
+      return free;
+    },
+    { durable: true },
+  );
+  let freedBytes = 0;
+  // Then the files. Who wanted one in between has a lease or a row by now, which this transaction sees.
+  db.transaction(() => {
+    const images = blobsOfImages(store);
+    const byLayer = db.prepare('SELECT 1 AS found FROM layer_blobs WHERE digest = ?');
+    freedBytes = 0;
+    for (const { kind, record, directoryBytes, blobs: named } of removed) {
+      if (kind === 'layer' && !store.layers.get(record.id) && !store.leases.holds('layer', record.id)) {
+        discard(store.layout, store.layers.paths(record.id).dir);
+        freedBytes += directoryBytes;
+      }
+      if (kind === 'mount' && !store.mounts.get(record.id) && !store.leases.holds('mount', record.id)) {
+        discard(store.layout, store.mounts.directory(record.id));
+        freedBytes += directoryBytes;
+      }
+      for (const digest of named) {
+        if (images.has(digest) || byLayer.get(digest) || store.leases.holds('blob', digest)) continue;
+        freedBytes += store.blobs.info(digest)?.size ?? 0;
+        store.blobs.remove(digest);
+      }
+    }
+  });
+  return { removed, freedBytes };
+}
+
+/** Facts and stat caches: all of them with `all`, else those that were not used for `untilMs`. @returns bytes freed */
+function forget(store: Store, options: PruneOptions): number {
+  if (options.filter !== undefined || options.keepStorageBytes !== undefined) return 0;
+  if (!options.all && options.untilMs === undefined) return 0;
+  const before = store.now() - (options.untilMs ?? 0);
+  store.database().prepare('DELETE FROM facts WHERE used_at <= ?').run(Math.floor(before));
+  let freed = 0;
+  for (const name of fs.readdirSync(store.layout.statcache)) {
+    const path = join(store.layout.statcache, name);
+    const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+    if (!stat?.isFile() || (options.untilMs !== undefined && stat.mtimeMs > before)) continue;
+    fs.rmSync(path, { force: true });
+    freed += stat.size;
+  }
+  return freed;
+}

@@ -1,0 +1,46 @@
+/**
+ * Times are ms since the epoch; lists are JSON. What a lease or a cache record names is a row of (kind, name), kind being
+ * `layer`, `blob` or `mount`.
+ */
+export const SCHEMA: string = `
+CREATE TABLE layers (
+  id TEXT PRIMARY KEY, parents TEXT NOT NULL, diff_id TEXT,
+  fs INTEGER NOT NULL DEFAULT 0, synced INTEGER NOT NULL DEFAULT 0, boot_id TEXT,
+  type TEXT NOT NULL, description TEXT NOT NULL,
+  bytes INTEGER NOT NULL DEFAULT 0, inodes INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL, used_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX layers_by_diff_id ON layers (diff_id);
+CREATE TABLE layer_blobs (
+  layer TEXT NOT NULL, digest TEXT NOT NULL, compression TEXT NOT NULL, media_type TEXT NOT NULL, size INTEGER NOT NULL,
+  PRIMARY KEY (layer, digest)
+) WITHOUT ROWID;
+CREATE INDEX layer_blobs_by_digest ON layer_blobs (digest);
+CREATE TABLE mounts (
+  id TEXT PRIMARY KEY, description TEXT NOT NULL, bytes INTEGER NOT NULL DEFAULT 0, inodes INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL, used_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE sessions (id TEXT PRIMARY KEY, started_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE leases (id TEXT PRIMARY KEY, session TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE lease_names (
+  lease TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (lease, kind, name)
+) WITHOUT ROWID;
+CREATE INDEX lease_names_by_name ON lease_names (kind, name);
+CREATE TABLE links (
+  source TEXT NOT NULL, op TEXT NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, selector TEXT NOT NULL,
+  node TEXT NOT NULL, PRIMARY KEY (source, op, input, output, selector, node)
+) WITHOUT ROWID;
+CREATE INDEX links_by_node ON links (node);
+CREATE TABLE records (
+  id TEXT PRIMARY KEY, node TEXT NOT NULL, result TEXT NOT NULL, created_at INTEGER NOT NULL, used_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX records_by_node ON records (node);
+CREATE TABLE record_names (
+  record TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (record, kind, name)
+) WITHOUT ROWID;
+CREATE INDEX record_names_by_name ON record_names (kind, name);
+CREATE TABLE facts (
+  kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, stored_at INTEGER NOT NULL, used_at INTEGER NOT NULL,
+  PRIMARY KEY (kind, key)
+) WITHOUT ROWID;
+`;

@@ -1,0 +1,58 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { fromErrno, TsbuildError } from '../util/index.ts';
+
+export const SQLITE_BUSY = 5;
+const SQLITE_IOERR = 10;
+const SQLITE_CORRUPT = 11;
+const SQLITE_FULL = 13;
+const SQLITE_CANTOPEN = 14;
+const SQLITE_NOTADB = 26;
+
+/**
+ * Opens an SQLite file, made if need be. The module is loaded at first use: the worker imports this folder without it.
+ * @param timeout ms that SQLite itself waits for a lock
+ * @throws TsbuildError `TSB_STORE` when the file cannot be opened at all
+ */
+export function openSqlite(path: string, timeout: number): DatabaseSync {
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
+  try {
+    return new DatabaseSync(path, { timeout });
+  } catch (error) {
+    throw sqliteError(error, path);
+  }
+}
+
+/** SQLite's primary result code, or undefined when the error is not SQLite's. */
+export function primaryCode(error: unknown): number | undefined {
+  if (typeof error !== 'object' || error === null || !('errcode' in error)) return undefined;
+  return typeof error.errcode === 'number' ? error.errcode & 0xff : undefined;
+}
+
+/** Whether the error says that the file's content is not what SQLite wrote. */
+export function isDamage(error: unknown): boolean {
+  const code = primaryCode(error);
+  return code === SQLITE_CORRUPT || code === SQLITE_NOTADB;
+}
+
+/** Turns an error of SQLite into the one for the user. Others pass as they are. */
+export function sqliteError(error: unknown, path: string): unknown {
+  const code = primaryCode(error);
+  if (code === undefined) return error;
+  const doing = `Cannot use the store's index ${JSON.stringify(path)}`;
+  if (code === SQLITE_FULL) {
+    return new TsbuildError('TSB_NO_SPACE', `${doing}: no space left on device`, {
+      hint: 'run "tsbuild prune" to free space, or set TSBUILD_ROOT to a directory on another disk',
+      cause: error,
+    });
+  }
+  if (code === SQLITE_BUSY) {
+    return new TsbuildError('TSB_STORE', `${doing}: other processes keep it locked`, {
+      hint: 'run the command again when other builds are done',
+      cause: error,
+    });
+  }
+  if (code === SQLITE_CANTOPEN || code === SQLITE_IOERR) {
+    return fromErrno(error, doing, 'TSB_STORE', { hint: 'check that the disk is writable and not full' });
+  }
+  return fromErrno(error, doing, 'TSB_STORE');
+}

@@ -1,0 +1,147 @@
+import fs from 'node:fs';
+import { resolve } from 'node:path';
+import { compressionOf, type Digest, hexOf, sha256 } from '../util/index.ts';
+import { BlobDir } from './blob-dir.ts';
+import { Database } from './database.ts';
+import { findManifests } from './image-graph.ts';
+import { ImageTable } from './images.ts';
+import { LayerTable } from './layers.ts';
+import { openLayout, storeLayout, type StoreLayout } from './layout.ts';
+import { Leases } from './leases.ts';
+import { Locks } from './locks.ts';
+import { MountTable } from './mounts.ts';
+import { Sessions } from './sessions.ts';
+import type { Lock, LockOptions, StoreOptions } from './types.ts';
+
+/**
+ * The directory where everything that outlives a command is: blobs, layers, images, cache records. Any number of processes
+ * may use one store at the same time. After a crash it opens by itself, and nothing that is visible is half done.
+ *
+ * Removal is the reverse of making: records go first, then what they name.
+ */
+export class Store {
+  readonly root: string;
+  readonly blobs: BlobDir;
+  readonly layers: LayerTable;
+  readonly images: ImageTable;
+  readonly mounts: MountTable;
+  readonly leases: Leases;
+  readonly sessions: Sessions;
+  readonly locks: Locks;
+  readonly layout: StoreLayout;
+  readonly now: () => number;
+  readonly #db: Database;
+  readonly #beforeClose: (() => void)[] = [];
+  #closed = false;
+
+  /**
+   * Opens the store in `root`, made if need be. Takes a few ms.
+   * @throws TsbuildError `TSB_STORE` when the directory is not safe or has an unknown format; `TSB_PERMISSION`, `TSB_NO_SPACE`
+   */
+  static open(root: string, options: StoreOptions): Store {
+    return new Store(resolve(root), options);
+  }
+
+  private constructor(root: string, options: StoreOptions) {
+    this.root = root;
+    this.now = options.now;
+    this.layout = storeLayout(root);
+    const header = openLayout(this.layout);
+    this.#db = new Database(this.layout, header, options.onWarning ?? (() => {}));
+    this.sessions = new Sessions(this.layout, this.#db, options.now);
+    this.leases = new Leases(this.#db, this.sessions);
+    this.blobs = new BlobDir(root, () => this.session());
+    const bootId = options.bootId ?? fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    this.layers = new LayerTable(this.layout, this.#db, this.blobs, { now: options.now, bootId });
+    this.images = new ImageTable(this.layout, options.now);
+    this.mounts = new MountTable(this.layout, this.#db, options.now);
+    this.locks = new Locks(this.layout.locks);
+    this.#db.onRebuild(() => this.#findImageLayers());
+  }
+
+  /** Names this process; temporary files of the worker carry it too: `new BlobDir(root, store.session())`. */
+  session(): string {
+    return this.sessions.own();
+  }
+
+  /**
+   * A lock among all processes of the store. The kernel releases it when the process dies.
+   * @throws the signal's reason; TsbuildError `TSB_STORE` after `timeoutMs`
+   */
+  lock(name: string, options?: LockOptions): Promise<Lock> {
+    return this.locks.acquire(name, options);
+  }
+
+  /** The index, for the tables of src/cache. */
+  database(): Database {
+    return this.#db;
+  }
+
+  /** Adds something to be written when the store is closed. */
+  beforeClose(write: () => void): void {
+    this.#beforeClose.push(write);
+  }
+
+  /** Writes what is buffered (times of last use). */
+  flush(): void {
+    for (const write of this.#beforeClose) write();
+    this.layers.flush();
+  }
+
+  /** Leases end with it. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      this.flush();
+      this.sessions.close();
+    } finally {
+      this.#db.close();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** For a new index: the layers of every image whose blobs are there, so that they are not fetched again. */
+  #findImageLayers(): void {
+    const now = Math.floor(this.now());
+    const insertLayer = this.#db.prepare(
+      `INSERT OR IGNORE INTO layers (id, parents, diff_id, type, description, created_at, used_at)
+       VALUES (?, ?, ?, 'source.image', ?, ?, ?)`,
+    );
+    const insertBlob = this.#db.prepare(
+      'INSERT OR IGNORE INTO layer_blobs (layer, digest, compression, media_type, size) VALUES (?, ?, ?, ?, ?)',
+    );
+    for (const { descriptor, manifest, config } of findManifests(this.blobs)) {
+      if (!config) continue;
+      const ids = chainIds(config.rootfs.diff_ids).map(hexOf);
+      for (const [position, layer] of manifest.layers.entries()) {
+        const id = ids[position] ?? '';
+        const compression = compressionOf(layer.mediaType);
+        if (!compression || !this.blobs.has(layer.digest, layer.size)) continue;
+        const parents = JSON.stringify(ids.slice(0, position));
+        insertLayer.run(
+          id,
+          parents,
+          config.rootfs.diff_ids[position] ?? null,
+          `layer of ${descriptor.digest}`,
+          now,
+          now,
+        );
+        insertBlob.run(id, layer.digest, compression, layer.mediaType, layer.size);
+      }
+    }
+  }
+}
+
+/** Chain id of each layer, bottom first (image-spec config.md, "Layer ChainID"). */
+export function chainIds(diffIds: readonly Digest[]): readonly Digest[] {
+  const chain: Digest[] = [];
+  for (const diffId of diffIds) {
+    const below = chain.at(-1);
+    chain.push(below === undefined ? diffId : sha256(`${below} ${diffId}`));
+  }
+  return chain;
+}
