@@ -90,6 +90,11 @@ export class LayerTable {
     return id;
   }
 
+  /** Corrects what a layer stands on, for one that was made before that was known. */
+  setParents(id: string, parents: readonly string[]): void {
+    this.#db.prepare('UPDATE layers SET parents = ? WHERE id = ?').run(JSON.stringify(parents), id);
+  }
+
   paths(id: string): LayerPaths {
     if (!isLayerId(id))
       throw new TsbuildError('TSB_INTERNAL', `Cannot use layer ${JSON.stringify(id)}: not a layer id`);
@@ -146,7 +151,8 @@ export class LayerTable {
   }
 
   /**
-   * Adds a compressed form; the blob must be in place and held by a lease.
+   * Adds a compressed form. A lease on the layer holds the blobs that it has here. Of an image layer that was not fetched
+   * yet the blob may be missing.
    * @throws TsbuildError `TSB_DIGEST` when the layer has another diff id
    */
   addBlob(id: string, blob: LayerBlob & { readonly diffId: Digest }): void {
