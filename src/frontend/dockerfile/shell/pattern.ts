@@ -196,7 +196,7 @@ class Matcher {
 }
 
 function reversePattern(pattern: string): string {
-  const chars = [...pattern];
+  const chars = Array.from(pattern);
   const out: string[] = [];
   for (let index = 0; index < chars.length; index++) {
     const char = chars[index] ?? '';
@@ -212,7 +212,7 @@ function reversePattern(pattern: string): string {
 }
 
 function reversed(text: string): string {
-  return [...text].reverse().join('');
+  return Array.from(text).reverse().join('');
 }
 
 function codePoints(text: string): number[] {

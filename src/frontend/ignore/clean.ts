@@ -1,0 +1,16 @@
+/**
+ * The shortest name of a slash-separated path, by its text alone: no empty or `.` elements, `..` resolved where something stands
+ * before it, no slash at the end. An empty path is `.` (Go's path.Clean).
+ */
+export function clean(path: string): string {
+  const rooted = path.startsWith('/');
+  const out: string[] = [];
+  for (const element of path.split('/')) {
+    if (element === '' || element === '.') continue;
+    if (element !== '..') out.push(element);
+    else if (out.length > 0 && out.at(-1) !== '..') out.pop();
+    else if (!rooted) out.push('..');
+  }
+  if (rooted) return `/${out.join('/')}`;
+  return out.length === 0 ? '.' : out.join('/');
+}

@@ -1,0 +1,194 @@
+import { TsbuildError } from '../../util/index.ts';
+import { clean } from './clean.ts';
+import { BadPatternError, matchPath } from './file-match.ts';
+import { compileRegex, type PathTest } from './path-regex.ts';
+import { trimSpace } from './trim.ts';
+
+/** Which patterns matched a directory, to be passed on to its entries. */
+export type MatchInfo = Uint8Array;
+
+/**
+ * An ordered list of patterns where the last one that matches decides: with a leading `!` the path does not match. A pattern
+ * that matches a directory matches everything below it. `*` and `?` stay within a path element, `**` crosses any number.
+ * The rules are those of moby/patternmatcher, its oddities included.
+ */
+export class PatternMatcher {
+  readonly #patterns: readonly PathPattern[];
+  readonly #exceptions: readonly PathPattern[];
+
+  /**
+   * @param patterns blank ones are skipped
+   * @throws TsbuildError `TSB_IGNORE` for a bare `!` and for what `matchPath` takes for malformed
+   */
+  constructor(patterns: readonly string[]) {
+    this.#patterns = patterns
+      .map(trimSpace)
+      .filter((pattern) => pattern !== '')
+      .map((pattern) => new PathPattern(clean(pattern)));
+    this.#exceptions = this.#patterns.filter((pattern) => pattern.isException);
+  }
+
+  /** Whether any pattern starts with `!`. */
+  get hasExceptions(): boolean {
+    return this.#exceptions.length > 0;
+  }
+
+  /** The cleaned patterns, without `!`. */
+  get patterns(): readonly { readonly text: string; readonly isException: boolean }[] {
+    return this.#patterns;
+  }
+
+  /**
+   * Whether the path matches, and what its entries need to know if it is a directory.
+   * @param parent the parent directory's result; without it, all parents are matched here
+   */
+  match(path: string, parent?: MatchInfo): { readonly matched: boolean; readonly info: MatchInfo } {
+    const info = new Uint8Array(this.#patterns.length);
+    return { matched: this.#run(path, parent, info), info };
+  }
+
+  /** Like `match` for an entry that has nothing below it. */
+  matchesBelow(path: string, parent?: MatchInfo): boolean {
+    return this.#run(path, parent, undefined);
+  }
+
+  #run(path: string, parent: MatchInfo | undefined, info: MatchInfo | undefined): boolean {
+    let matched = false;
+    for (let index = 0; index < this.#patterns.length; index++) {
+      const pattern = this.#patterns[index];
+      if (!pattern) continue;
+      if (parent?.[index] !== 1) {
+        // Only a pattern that would change the answer needs to be asked.
+        if (pattern.isException !== matched) continue;
+        if (!pattern.matches(path) && !(parent === undefined && matchesParent(pattern, path))) continue;
+      }
+      if (info) info[index] = 1;
+      matched = !pattern.isException;
+    }
+    return matched;
+  }
+
+  /** Whether a `!` pattern could match something below the directory. */
+  mayExceptBelow(directory: string): boolean {
+    if (this.#exceptions.length === 0) return false;
+    const elements = directory.split('/');
+    return this.#exceptions.some((pattern) => pattern.mayMatchBelow(elements));
+  }
+}
+
+function matchesParent(pattern: PathPattern, path: string): boolean {
+  for (let end = path.indexOf('/', 1); end > 0; end = path.indexOf('/', end + 1)) {
+    if (pattern.matches(path.slice(0, end))) return true;
+  }
+  return false;
+}
+
+class PathPattern {
+  readonly text: string;
+  readonly isException: boolean;
+  #test: PathTest | undefined;
+  #elements: readonly ElementTest[] | undefined;
+
+  constructor(pattern: string) {
+    this.isException = pattern.startsWith('!');
+    this.text = this.isException ? pattern.slice(1) : pattern;
+    if (this.text === '') throw new TsbuildError('TSB_IGNORE', 'illegal exclusion pattern: "!"');
+    try {
+      matchPath(this.text, '.');
+    } catch (error) {
+      throw badPattern(this.text, error);
+    }
+  }
+
+  /** @throws TsbuildError `TSB_IGNORE` for a set that only its use shows to be malformed, e.g. `[z-a]` */
+  matches(path: string): boolean {
+    this.#test ??= this.#compile();
+    return this.#test(path);
+  }
+
+  #compile(): PathTest {
+    try {
+      return compile(this.text);
+    } catch (error) {
+      throw badPattern(this.text, error);
+    }
+  }
+
+  /** Compares element by element; from a `**`, a set or an escape on, anything may match. */
+  mayMatchBelow(directory: readonly string[]): boolean {
+    this.#elements ??= this.text.split('/').map(elementTest);
+    for (const [index, name] of directory.entries()) {
+      const test = this.#elements[index];
+      if (test === undefined) return false;
+      if (test === 'anything') return true;
+      if (!test(name)) return false;
+    }
+    return this.#elements.length > directory.length;
+  }
+}
+
+type ElementTest = PathTest | 'anything';
+
+function elementTest(element: string): ElementTest {
+  if (/\*\*|[[\]\\^]/.test(element)) return 'anything';
+  return compile(element);
+}
+
+function badPattern(pattern: string, cause: unknown): unknown {
+  if (!(cause instanceof BadPatternError)) return cause;
+  return new TsbuildError('TSB_IGNORE', `Cannot use pattern ${JSON.stringify(pattern)}: ${cause.message}`, { cause });
+}
+
+/**
+ * Turns a pattern into a test. Most are plain text, with `**` at one end perhaps; the others go by way of the regular expression
+ * that moby/patternmatcher would make of them, because what it makes of odd ones (`[!a]`, `\d`, `a^b`) is part of the rules.
+ */
+function compile(pattern: string): PathTest {
+  const chars = Array.from(pattern);
+  let regex = '^';
+  let kind: 'exact' | 'prefix' | 'suffix' | 'regex' = 'exact';
+  for (let index = 0, step = 0; index < chars.length; index++, step++) {
+    const char = chars[index] ?? '';
+    if (char === '*' && chars[index + 1] === '*') {
+      index++;
+      if (chars[index + 1] === '/') index++;
+      if (index + 1 < chars.length) {
+        regex += '(.*/)?';
+        kind = 'regex';
+      } else if (kind === 'exact') {
+        kind = 'prefix';
+      } else {
+        regex += '.*';
+        kind = 'regex';
+      }
+      if (step === 0) kind = 'suffix';
+    } else if (char === '*' || char === '?') {
+      regex += char === '*' ? '[^/]*' : '[^/]';
+      kind = 'regex';
+    } else if ('.+()|{}$'.includes(char)) {
+      regex += `\\${char}`;
+    } else if (char === '\\') {
+      index++;
+      regex += `\\${chars[index] ?? ''}`;
+      if (index < chars.length) kind = 'regex';
+    } else {
+      regex += char;
+      if (char === '[' || char === ']') kind = 'regex';
+    }
+  }
+  switch (kind) {
+    case 'exact':
+      return (path) => path === pattern;
+    case 'prefix': {
+      const prefix = pattern.slice(0, -2);
+      return (path) => path.startsWith(prefix);
+    }
+    case 'suffix': {
+      const suffix = pattern.slice(2);
+      const bare = suffix.startsWith('/') ? suffix.slice(1) : undefined;
+      return (path) => path.endsWith(suffix) || path === bare;
+    }
+    case 'regex':
+      return compileRegex(`${regex}$`);
+  }
+}

@@ -1,0 +1,84 @@
+import { sanitize, sanitizeLine, type SourceFile, type TsbuildError } from '../../../util/index.ts';
+import { formatSourceExcerpt } from '../../dockerfile/index.ts';
+import type { Finding } from '../linter.ts';
+import { json, jsonLocation, jsonSource } from './format.ts';
+
+/** What `--call=check` found. */
+export interface CheckResult {
+  readonly file: SourceFile;
+  readonly findings: readonly Finding[];
+  /** What would have failed the build. */
+  readonly error?: TsbuildError;
+}
+
+/** The exit code: 1 for any warning or error; advice alone is 0. */
+export function checkStatus({ findings, error }: CheckResult): 0 | 1 {
+  return error || findings.some((finding) => !finding.advice) ? 1 : 0;
+}
+
+/** The report for people: the number of warnings, each warning with its place, then advice, then the error if any. */
+export function formatCheck(result: CheckResult): string {
+  const { file, error } = result;
+  const findings = sorted(result.findings);
+  const warnings = findings.filter((finding) => !finding.advice);
+  const parts = warnings.length > 0 ? [`Check complete, ${count(warnings.length)}\n`] : [];
+  if (warnings.length === 0 && !error) parts.push('Check complete, no warnings found.\n');
+  for (const warning of warnings) parts.push(formatFinding(file, warning, 'WARNING'));
+  for (const advice of findings) if (advice.advice) parts.push(formatFinding(file, advice, 'ADVICE'));
+  if (error) {
+    if (findings.length > 0) parts.push('\n');
+    parts.push(`${sanitize(error.message)}\n`, formatSourceExcerpt(file, error.ranges));
+  }
+  return parts.join('');
+}
+
+function count(warnings: number): string {
+  return warnings === 1 ? '1 warning has been found!' : `${warnings} warnings have been found!`;
+}
+
+function formatFinding(file: SourceFile, finding: Finding, kind: string): string {
+  const url = finding.url === undefined ? '' : ` - ${finding.url}`;
+  const help = finding.help === undefined ? '' : `${finding.help}\n`;
+  const excerpt = formatSourceExcerpt(file, finding.ranges);
+  return `\n${kind}: ${finding.code}${url}\n${sanitizeLine(finding.message, 2000)}\n${help}${excerpt}`;
+}
+
+/** By first line, those without a place first and in the order of their names. */
+function sorted(findings: readonly Finding[]): readonly Finding[] {
+  const lineOf = (finding: Finding): number => finding.ranges[0]?.startLine ?? 0;
+  return [...findings].sort((a, b) => {
+    if (lineOf(a) !== lineOf(b)) return lineOf(a) - lineOf(b);
+    return lineOf(a) === 0 && a.code !== b.code ? (a.code < b.code ? -1 : 1) : 0;
+  });
+}
+
+/** The report as BuildKit's `frontend.lint` 1.0.0 JSON, with our advice in a key of its own. */
+export function formatCheckJson({ file, findings, error }: CheckResult): string {
+  const item = (finding: Finding): object => ({
+    ruleName: finding.code,
+    description: finding.description,
+    url: finding.url,
+    detail: finding.message,
+    location: jsonLocation(finding.ranges) ?? { ranges: [] },
+  });
+  const advice = findings.filter((finding) => finding.advice);
+  return json({
+    warnings: findings.filter((finding) => !finding.advice).map(item),
+    sources: [{ filename: file.name, data: jsonSource(file), language: 'Dockerfile' }],
+    ...(advice.length > 0 && { advice: advice.map(item) }),
+    ...(error && { buildError: { message: error.message, location: jsonLocation(error.ranges) ?? { ranges: [] } } }),
+  });
+}
+
+/** The lines below a finished build that tell of its warnings; empty when there are none. */
+export function formatFindingsSummary(findings: readonly Finding[]): string {
+  const warnings = findings.filter((finding) => !finding.advice);
+  if (warnings.length === 0) return '';
+  const lines = sorted(warnings).map((finding) => {
+    const line = finding.ranges[0]?.startLine ?? 0;
+    const place = line > 0 ? ` (line ${line})` : '';
+    return ` - ${finding.code}: ${sanitizeLine(finding.message)}${place}\n`;
+  });
+  const head = warnings.length === 1 ? '1 warning found' : `${warnings.length} warnings found`;
+  return `\n ${head} (use --check to expand):\n${lines.join('')}`;
+}
