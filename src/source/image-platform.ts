@@ -1,0 +1,69 @@
+import { isIndexType, isManifestType } from '../registry/index.ts';
+import { type Descriptor, formatPlatform, type ImageIndex, normalizePlatform, type Platform } from '../util/index.ts';
+
+/** Annotation with which BuildKit marks the manifests of attestations within an index. */
+const REFERENCE_TYPE = 'vnd.docker.reference.type';
+
+/**
+ * The entries of an index that can serve a platform, best first: exact matches, then what the machine can run as well
+ * (containerd's platform vector: lower variants, 386 on amd64, 32-bit arm on arm64), then entries that do not say what
+ * they are for, nested indexes among them. Of equals the first in the document wins. Attestations never match.
+ */
+export function selectManifests(index: ImageIndex, wanted: Platform): Descriptor[] {
+  const entries = index.manifests.filter(isImage);
+  const vector = platformVector(wanted).map(formatPlatform);
+  const matches = entries
+    .map((entry) => ({ entry, rank: vector.indexOf(platformText(entry)) }))
+    .filter(({ entry, rank }) => rank !== -1 && matchesVersion(entry, wanted));
+  // Array.prototype.sort is stable.
+  const ranked = matches.sort((a, b) => a.rank - b.rank).map(({ entry }) => entry);
+  return [...ranked, ...entries.filter(({ platform }) => platform === undefined)];
+}
+
+/** The platforms that an index has images for, for messages. */
+export function availablePlatforms(index: ImageIndex): string[] {
+  return [...new Set(index.manifests.filter(isImage).map(platformText))].filter((text) => text !== '').sort();
+}
+
+function isImage({ mediaType, annotations, platform }: Descriptor): boolean {
+  if (!isIndexType(mediaType) && !isManifestType(mediaType)) return false;
+  if (annotations !== undefined && Object.hasOwn(annotations, REFERENCE_TYPE)) return false;
+  return platform === undefined || !(platform.os === 'unknown' || platform.architecture === 'unknown');
+}
+
+function platformText({ platform }: Descriptor): string {
+  return platform === undefined ? '' : formatPlatform(normalizePlatform(platform));
+}
+
+/** Windows images run on the build they were made for. */
+function matchesVersion({ platform }: Descriptor, wanted: Platform): boolean {
+  const version = platform?.['os.version'];
+  if (wanted.osVersion === undefined || version === undefined) return true;
+  return version.split('.').slice(0, 3).join('.') === wanted.osVersion.split('.').slice(0, 3).join('.');
+}
+
+/** What can run where `wanted` runs, best first. */
+export function platformVector(wanted: Platform): Platform[] {
+  const { os, architecture, variant } = normalizePlatform(wanted);
+  const below = (architecture: string, from: number, to: number): Platform[] =>
+    Array.from({ length: Math.max(0, from - to + 1) }, (_, index) => ({
+      os,
+      architecture,
+      variant: `v${from - index}`,
+    }));
+  const version = Number(/^v(\d+)/.exec(variant ?? '')?.[1] ?? 0);
+  switch (architecture) {
+    case 'amd64':
+      return [...below('amd64', version, 2), { os, architecture }, { os, architecture: '386' }];
+    case 'arm':
+      return below('arm', version, 5);
+    case 'arm64':
+      return [
+        ...(variant === undefined ? [] : [{ os, architecture, variant }]),
+        { os, architecture },
+        ...below('arm', 8, 5),
+      ];
+    default:
+      return [{ os, architecture, ...(variant === undefined ? {} : { variant }) }];
+  }
+}

@@ -1,0 +1,78 @@
+import type { Registry } from '../registry/index.ts';
+import type { Lease, Store } from '../store/index.ts';
+import type { Descriptor, Digest, ImageConfig, Manifest, Platform, Task } from '../util/index.ts';
+
+/**
+ * Where an image may come from. `default`: a name in the local image store is used as it is, every other reference is
+ * resolved at its registry anew. `pull`: the registry is always asked. `local`: what was resolved before is good enough.
+ */
+export type ResolveMode = 'default' | 'pull' | 'local';
+
+/** Remembers what references resolved to, so that a build goes on when the network does not. */
+export interface FactStore {
+  get(kind: string, key: string): { readonly value: unknown } | undefined;
+  put(kind: string, key: string, value: unknown): void;
+}
+
+export interface ImageSourceOptions {
+  readonly store: Store;
+  /** Holds every blob that is found or fetched. */
+  readonly lease: Lease;
+  readonly registry: Registry;
+  readonly facts?: FactStore;
+  /** Layers in transfer at a time. Default 4. */
+  readonly concurrency?: number;
+  /** Milliseconds since the epoch, for events. */
+  readonly now: () => number;
+}
+
+export interface ResolveOptions {
+  /** Default `default`. */
+  readonly mode?: ResolveMode;
+}
+
+/** A layer of an image, as the registry has it and as it is once unpacked. */
+export interface ImageLayer {
+  readonly descriptor: Descriptor;
+  /** Of the uncompressed tar. Whoever unpacks compares: only then is it known to be right. */
+  readonly diffId: Digest;
+}
+
+/** An image for one platform: everything but the layers' bytes, which come when they are asked for. */
+export interface ResolvedImage {
+  /** Normalised: `docker.io/library/debian:12`, with `@sha256:…` if that was given; or `oci-layout://…`. */
+  readonly ref: string;
+  /** Of what the reference stands for, index or manifest: this is what LLB pins. */
+  readonly digest: Digest;
+  /** Of `digest`. */
+  readonly descriptor: Descriptor;
+  readonly manifestDigest: Digest;
+  readonly manifest: Manifest;
+  readonly config: ImageConfig;
+  /** The config's own bytes. */
+  readonly configBytes: Uint8Array;
+  /** Bottom first. */
+  readonly layers: readonly ImageLayer[];
+  /**
+   * Brings a layer's blob into the store unless it is there. Any number of calls at a time; a blob is transferred once.
+   * @param vertex what progress is reported under
+   * @throws TsbuildError `TSB_NETWORK`, `TSB_REGISTRY`, `TSB_NOT_FOUND`, `TSB_DIGEST`, `TSB_STORE`, `TSB_CANCELED`
+   */
+  fetchLayer(task: Task, layer: Descriptor, vertex?: Digest): Promise<void>;
+}
+
+export interface ImageSource {
+  /**
+   * Resolves a reference for a platform.
+   * @param ref an image reference (docker's defaults apply) or `oci-layout://path[:tag][@digest]`
+   * @throws TsbuildError `TSB_USAGE` for a malformed reference; `TSB_NOT_FOUND` when there is no such image or none for
+   * the platform; `TSB_IMAGE`, `TSB_DIGEST` when it is damaged or hostile; `TSB_NETWORK`, `TSB_REGISTRY`
+   */
+  resolve(task: Task, ref: string, platform: Platform, options?: ResolveOptions): Promise<ResolvedImage>;
+}
+
+/** Where the documents and blobs of one image come from when the store does not have them. */
+export interface ImageOrigin {
+  document(task: Task, descriptor: Descriptor): Promise<Uint8Array>;
+  blob(task: Task, descriptor: Descriptor): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+}
