@@ -24,7 +24,7 @@ export interface CacheDep<R> {
   readonly selector?: Digest;
   /**
    * Content key of what the op reads from the input. Called only when definition keys gave no match.
-   * Absent when something un-hashed could leak into the output.
+   * Absent when something un-hashed could leak into the output. A failure counts as "no key": executing the op will tell.
    */
   readonly contentDigest?: (task: Task, input: R) => Promise<Digest>;
 }
@@ -43,8 +43,13 @@ export interface CacheMap<R> {
 /** One per build: knows how to key and run every kind of op. */
 export interface OpRunner<Op, R> {
   cacheMap(task: Task, vertex: SolverVertex<Op>): Promise<CacheMap<R>>;
-  /** Runs the op. Takes no execution slot while it waits for inputs: the solver calls it when they are there. Gives one result per output. */
+  /**
+   * Runs the op; called when the inputs are there and a slot is free. Gives one result per output. After an abort it rejects, with
+   * whatever error, once all that it started has ended.
+   */
   exec(task: Task, vertex: SolverVertex<Op>, inputs: readonly R[]): Promise<readonly R[]>;
+  /** Whether executing mostly waits for the network: such ops have slots of their own. Default: none does. */
+  isSource?(vertex: SolverVertex<Op>): boolean;
 }
 
 /** A stored result. `createdAt` is in ms since the epoch. */
@@ -90,13 +95,28 @@ export interface SolveOptions<Op, R> {
   readonly caches: readonly CacheSource<R>[];
   /** Executing ops at a time, at least 1. */
   readonly concurrency: number;
+  /** Executing sources at a time. Default: `concurrency`, and at least 4. */
+  readonly sourceConcurrency?: number;
   /**
    * Held while a vertex executes, keyed by its cache key, so that two processes on one store run it once.
-   * After waiting the solver looks for a record again.
+   * After waiting the solver looks for a record again. No slot is held meanwhile.
    */
   readonly exclusive?: (task: Task, key: string) => Promise<AsyncDisposable>;
   /** Milliseconds since the epoch, for events. */
   readonly now: () => number;
   /** Keep solving vertices that do not depend on a failed one. Default false: siblings are canceled. */
   readonly keepGoing?: boolean;
+}
+
+/** Solves graphs; all calls share what they have found out. One per build: local sources are taken as unchanging. */
+export interface Solver<Op, R> {
+  /**
+   * Results of `edges`, in order. Nothing that was started is running any more when the promise settles.
+   * @throws SolveError of the first vertex that failed
+   * @throws TsbuildError `TSB_CANCELED` (or the signal's reason, if that is a TsbuildError) when the task was aborted, `TSB_LLB`
+   * when the graph has a cycle
+   */
+  solve(task: Task, edges: readonly SolverEdge<Op>[]): Promise<readonly R[]>;
+  /** Nodes of the main cache under which the result of a solved edge stands, for cache export. */
+  keys(edge: SolverEdge<Op>): readonly string[];
 }

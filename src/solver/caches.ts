@@ -1,0 +1,152 @@
+import { leafKey, messageOf } from '../util/index.ts';
+import type { EdgeNode } from './graph.ts';
+import { contentKey } from './keys.ts';
+import type { CacheRecord, CacheSource, KeyLink } from './types.ts';
+
+/** The caches of a build, read and written so that a fault of theirs is a miss (security rule 13). */
+export class Caches<Op, R> {
+  readonly sources: readonly CacheSource<R>[];
+  readonly #warn: (message: string) => void;
+  readonly #faulty = new Set<string>();
+
+  constructor(sources: readonly CacheSource<R>[], warn: (message: string) => void) {
+    this.sources = sources;
+    this.#warn = warn;
+  }
+
+  /**
+   * Follows the keys that the inputs of an edge have by now, and notes the records found as candidates.
+   * @param again asks also for what was asked for before: another process may have saved something since
+   */
+  async search(edge: EdgeNode<Op, R>, again = false): Promise<void> {
+    const { vertex } = edge;
+    if (vertex.vertex.ignoreCache || vertex.map?.volatile) return;
+    for (let source = 0; source < this.sources.length; source++) {
+      const known = edge.nodes[source];
+      if (known === undefined) continue;
+      for (const node of vertex.inputs.length === 0 ? leafKeys(edge) : await this.#common(edge, source, again)) {
+        if (known.has(node) && !again) continue;
+        known.add(node);
+        await this.#records(edge, source, node);
+      }
+    }
+  }
+
+  /** Whether the caches know something that reads what this input is. */
+  matches(edge: EdgeNode<Op, R>, input: number): boolean {
+    return edge.reached.some((inputs) => (inputs[input]?.nodes.size ?? 0) > 0);
+  }
+
+  /** Nodes of the main cache that all of `links` lead to, per input. */
+  async common(links: readonly (readonly KeyLink[])[]): Promise<string[]> {
+    const perInput: Set<string>[] = [];
+    for (const ofInput of links) perInput.push(new Set(await this.#query(0, ofInput)));
+    return intersection(perInput);
+  }
+
+  link(node: string, links: readonly KeyLink[]): void {
+    this.#guard(0, undefined, (main) => main.link?.(node, links));
+  }
+
+  /** Stores in the main cache. Gives the id of the result there. */
+  save(node: string, result: R): string | undefined {
+    const record = this.#guard(0, undefined, (main) => main.save?.(node, result));
+    return record === undefined ? undefined : this.resultId(0, record.id);
+  }
+
+  drop(source: number, record: CacheRecord): void {
+    this.#guard(source, undefined, (cache) => cache.drop?.(record));
+  }
+
+  resultId(source: number, record: string): string {
+    return `${source}/${record}`;
+  }
+
+  async #records(edge: EdgeNode<Op, R>, source: number, node: string): Promise<void> {
+    let records: readonly CacheRecord[] = [];
+    try {
+      records = (await this.sources[source]?.records(node)) ?? [];
+    } catch (error) {
+      this.#fault(source, error);
+    }
+    let found = false;
+    for (const record of records) {
+      const id = this.resultId(source, record.id);
+      if (edge.seen.has(id)) continue;
+      edge.seen.add(id);
+      edge.candidates.push({ source, node, record });
+      found = true;
+    }
+    // The main cache first: loading from it is cheapest. Then the newest.
+    if (found) edge.candidates.sort((a, b) => a.source - b.source || b.record.createdAt - a.record.createdAt);
+  }
+
+  async #common(edge: EdgeNode<Op, R>, source: number, again: boolean): Promise<string[]> {
+    const reached = edge.reached[source] ?? [];
+    for (const [input, state] of reached.entries()) {
+      const links = lookupLinks(edge, source, input);
+      if (links.length === 0 || (links.length === state.links && !again)) continue;
+      const nodes = await this.#query(source, links);
+      state.links = links.length;
+      for (const node of nodes) state.nodes.add(node);
+    }
+    return intersection(reached.map(({ nodes }) => nodes));
+  }
+
+  async #query(source: number, links: readonly KeyLink[]): Promise<readonly string[]> {
+    if (links.length === 0) return [];
+    try {
+      return (await this.sources[source]?.query(links)) ?? [];
+    } catch (error) {
+      this.#fault(source, error);
+      return [];
+    }
+  }
+
+  #guard<T>(source: number, otherwise: T, use: (cache: CacheSource<R>) => T): T {
+    const cache = this.sources[source];
+    if (cache === undefined) return otherwise;
+    try {
+      return use(cache);
+    } catch (error) {
+      this.#fault(source, error);
+      return otherwise;
+    }
+  }
+
+  #fault(source: number, error: unknown): void {
+    const id = this.sources[source]?.id ?? '';
+    if (this.#faulty.has(id)) return;
+    this.#faulty.add(id);
+    this.#warn(`Cannot use cache "${id}" in full: ${messageOf(error)}`);
+  }
+}
+
+/** The nodes of an edge without inputs: one per identity of the op. */
+export function leafKeys<Op, R>(edge: EdgeNode<Op, R>): string[] {
+  return edge.vertex.digests.map((digest) => leafKey(digest, edge.output));
+}
+
+/** All links from one input's keys to an edge, for every identity of the op. */
+export function keyLinks<Op, R>(edge: EdgeNode<Op, R>, input: number, from: Iterable<string>): KeyLink[] {
+  const { vertex, output } = edge;
+  const selector = vertex.map?.deps[input]?.selector;
+  const content = vertex.contentDigests[input];
+  const links: KeyLink[] = [];
+  for (const op of vertex.digests) {
+    for (const node of from)
+      links.push({ op, output, input, from: node, ...(selector === undefined ? {} : { selector }) });
+    if (content !== undefined) links.push({ op, output, input, from: contentKey(content) });
+  }
+  return links;
+}
+
+/** Links by which to look: an input that ignores the cache or means nothing beyond this process has only its content to show. */
+function lookupLinks<Op, R>(edge: EdgeNode<Op, R>, source: number, input: number): KeyLink[] {
+  return keyLinks(edge, input, edge.vertex.inputs[input]?.nodes[source] ?? []);
+}
+
+function intersection(sets: readonly Set<string>[]): string[] {
+  const [first, ...rest] = sets;
+  return first === undefined ? [] : [...first].filter((node) => rest.every((set) => set.has(node)));
+}

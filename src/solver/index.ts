@@ -1,0 +1,16 @@
+export { SolveError } from './errors.ts';
+export { contentKey } from './keys.ts';
+export { MemoryCache } from './memory-cache.ts';
+export { createSolver, solve } from './solver.ts';
+export type {
+  CacheDep,
+  CacheMap,
+  CacheRecord,
+  CacheSource,
+  KeyLink,
+  OpRunner,
+  SolveOptions,
+  Solver,
+  SolverEdge,
+  SolverVertex,
+} from './types.ts';

@@ -1,0 +1,120 @@
+import { type BuildEvent, messageOf, type Task, type VertexState } from '../util/index.ts';
+import type { EdgeNode, VertexNode } from './graph.ts';
+import type { Scope } from './scope.ts';
+
+/** One call of `solve`. */
+export interface Session {
+  readonly events: (event: BuildEvent) => void;
+  /** Keys of the vertices it covers. */
+  readonly vertices: ReadonlySet<string>;
+}
+
+/** Says what happens to vertices, to every session that covers them. */
+export class Reporter<Op, R> {
+  readonly #now: () => number;
+  readonly #sessions = new Set<Session>();
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  open(session: Session): Disposable {
+    this.#sessions.add(session);
+    return { [Symbol.dispose]: () => void this.#sessions.delete(session) };
+  }
+
+  pending(node: VertexNode<Op, R>): void {
+    if (node.state === 'new') this.#say(node, 'pending');
+  }
+
+  started(node: VertexNode<Op, R>): void {
+    if (node.state === 'loading') node.state = 'started';
+    else this.#say(node, 'started');
+  }
+
+  done(node: VertexNode<Op, R>): void {
+    this.#say(node, 'done');
+  }
+
+  /** For a vertex that was shown as running. */
+  canceled(node: VertexNode<Op, R>): void {
+    if (node.state === 'started' || node.state === 'loading') this.#say(node, 'canceled');
+  }
+
+  failed(node: VertexNode<Op, R>, error: unknown): void {
+    if (node.state !== 'failed') this.#say(node, 'failed', messageOf(error));
+  }
+
+  /**
+   * An edge has its result, from a cache if the vertex did not run. Inputs that nobody needs any more now are cached as well,
+   * and are told of first.
+   */
+  settled(edge: EdgeNode<Op, R>): void {
+    const cached: VertexNode<Op, R>[] = [];
+    const edges = [edge];
+    for (let next = edges.pop(); next !== undefined; next = edges.pop()) {
+      if (next.settled) continue;
+      next.settled = true;
+      const { vertex } = next;
+      vertex.open--;
+      if (vertex.open > 0) continue;
+      if (vertex.state === 'pending' || vertex.state === 'loading') cached.push(vertex);
+      for (const input of vertex.inputs) {
+        input.consumers--;
+        if (input.consumers === 0 && !input.settled) edges.push(input);
+      }
+    }
+    cached.sort((a, b) => a.index - b.index);
+    for (const vertex of cached) this.#say(vertex, 'cached');
+  }
+
+  /** What a runner or cache gets to work for a vertex. */
+  task(node: VertexNode<Op, R>, scope: Scope): Task {
+    return {
+      get signal() {
+        return scope.signal;
+      },
+      events: (event) => {
+        // Loading and hashing is silent unless it takes long enough to have progress.
+        const ofNode = event.type !== 'diagnostic' && event.vertex === node.vertex.digest;
+        if (ofNode && event.type !== 'vertex' && node.state === 'pending') {
+          this.started(node);
+          node.state = 'loading';
+        }
+        this.#send(node, event);
+      },
+    };
+  }
+
+  /** A fault that does no harm to the build. */
+  warn(message: string): void {
+    const event: BuildEvent = {
+      type: 'diagnostic',
+      diagnostic: { code: 'CacheFault', severity: 'warning', message, ranges: [] },
+      at: this.#now(),
+    };
+    for (const events of new Set([...this.#sessions].map((session) => session.events))) events(event);
+  }
+
+  #say(node: VertexNode<Op, R>, state: VertexState, error?: string): void {
+    node.state = state;
+    this.#send(node, {
+      type: 'vertex',
+      vertex: node.vertex.digest,
+      name: node.vertex.name,
+      inputs: node.vertex.inputs.map(({ vertex }) => vertex.digest),
+      state,
+      at: this.#now(),
+      ...(error === undefined ? {} : { error }),
+    });
+  }
+
+  #send(node: VertexNode<Op, R>, event: BuildEvent): void {
+    const told = new Set<(event: BuildEvent) => void>();
+    for (const { events, vertices } of this.#sessions) {
+      if (told.has(events) || !vertices.has(node.key)) continue;
+      told.add(events);
+      events(event);
+    }
+  }
+}
