@@ -13,6 +13,8 @@ export interface Selector {
   readonly wildcard: boolean;
   readonly include: readonly string[];
   readonly exclude: readonly string[];
+  /** Of a directory only the contents are read, its own mode and owner do not count. */
+  readonly contents: boolean;
   /** Of the paths that `include` lets through, each of these must be the beginning of one. */
   readonly required: readonly string[];
 }
@@ -59,9 +61,11 @@ function checksumOne<D>(tree: HashedTree<D>, selector: Selector, label: string):
       const { node, self } = located;
       if (!node) throw notFound(label, match);
       const name = splitPath(match).at(-1) ?? '';
-      const handle = self ?? located.parent;
-      stream.record(name, node, digestOf(tree, handle, self === undefined ? located.name : '', node));
-      if (self === undefined) continue;
+      if (self === undefined) {
+        stream.record(name, node, digestOf(tree, located.parent, located.name, node));
+        continue;
+      }
+      if (!selector.contents) stream.record(name, node, digestOf(tree, self, '', node));
       walkTree(tree, self, filter, (visited) => {
         if (selector.required.length > 0) included.push(match === '' ? visited.path : `${match}/${visited.path}`);
         stream.record(visited.path, visited.node, digestOf(tree, visited.dir, visited.name, visited.node));

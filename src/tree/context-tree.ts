@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
 import { sysAvailable } from '../sys/index.ts';
 import { type Digest, errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
-import { type ByteString, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
+import { type ByteString, compareBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
 import { contentIdentity, hashFile } from './content.ts';
 import { type HostStat, sameStat, toHostStat } from './host-stat.ts';
 import { nodeType, type ReadableTree, type TreeNode, type Xattr } from './node.ts';
@@ -9,12 +9,17 @@ import { readXattrs } from './xattrs.ts';
 
 /** What an ignore file says; paths are relative to the context root, as text, with `/` between names. */
 export interface IgnoreMatcher {
-  ignored(path: string, isDir: boolean): boolean;
+  /** `info` of a directory is handed back as `parent` for what is in it. */
+  ignored(path: string, isDir: boolean, parent?: Uint8Array): { readonly ignored: boolean; readonly info?: Uint8Array };
   /** Whether nothing below an ignored directory can be let in again. */
-  canPruneDir(path: string): boolean;
+  canSkipDir(path: string): boolean;
 }
 
-/** Remembers digests of host files between builds. `path` is absolute; an entry counts only while the whole stat is equal. */
+/**
+ * Remembers digests of a context's files between builds (src/cache has one). `path` is relative to the context; an entry
+ * counts only while the whole stat is equal, and it is for the cache to refuse files changed so recently that a further
+ * change could leave the stat equal.
+ */
 export interface StatCache {
   get(path: ByteString, stat: HostStat): Digest | undefined;
   put(path: ByteString, stat: HostStat, digest: Digest): void;
@@ -23,8 +28,6 @@ export interface StatCache {
 export interface ContextOptions {
   readonly ignore?: IgnoreMatcher;
   readonly stats?: StatCache;
-  /** Milliseconds since the epoch: digests of files changed just now are not kept, since a later change could leave the stat equal. */
-  readonly now: () => number;
   /** Whether extended attributes are read. Default: when src/sys works here. */
   readonly xattrs?: boolean;
 }
@@ -42,12 +45,12 @@ export interface ContextDir {
   nodes: ReadonlyMap<ByteString, ContextNode> | undefined;
   names: readonly ByteString[];
   digests: Map<ByteString, Digest> | undefined;
+  /** What the ignore matcher wants back for the entries. */
+  ignoreInfo: Uint8Array | undefined;
 }
 
 const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-/** Modification times move in steps of the kernel's tick; a file this young (ms) may change and keep its times. */
-const RACY_MS = 50;
 
 /**
  * A local build context: the files below a host directory minus what the ignore file excludes, all owned by 0:0.
@@ -74,7 +77,7 @@ export class ContextTree implements ReadableTree<ContextDir> {
    * @param path directory on the host; a symlink to it is followed
    * @throws TsbuildError `TSB_CONTEXT` or `TSB_PERMISSION`
    */
-  static open(path: string, options: ContextOptions): ContextTree {
+  static open(path: string, options: ContextOptions = {}): ContextTree {
     try {
       const rootPath = realpathSync(toFsPath(toByteString(path)), 'latin1');
       const stats = lstatSync(toFsPath(rootPath), { bigint: true });
@@ -89,7 +92,7 @@ export class ContextTree implements ReadableTree<ContextDir> {
 
   /** A tree of directories that were read elsewhere: nothing more is read, but for content. See `unpackContext`. */
   static frozen(rootPath: ByteString, root: ContextDir, xattrs: boolean): ContextTree {
-    return new ContextTree(rootPath, root, { now: () => 0, xattrs });
+    return new ContextTree(rootPath, root, { xattrs });
   }
 
   /** Runs `walk` and returns the directories that it read, for `packContext`. */
@@ -123,9 +126,9 @@ export class ContextTree implements ReadableTree<ContextDir> {
   }
 
   enter(dir: ContextDir, name: ByteString): ContextDir {
+    const node = this.lookup(dir, name);
     const known = dir.children.get(name);
     if (known) return known;
-    const node = this.lookup(dir, name);
     if (node?.type !== 'directory') throw new TypeError(`"${toText(joinPath(dir.path, name))}" is not a directory`);
     const child = newDir(joinPath(dir.path, name), node);
     dir.children.set(name, child);
@@ -176,14 +179,11 @@ export class ContextTree implements ReadableTree<ContextDir> {
   contentDigest(dir: ContextDir, name: ByteString, node: ContextNode): Digest {
     const known = dir.digests?.get(name);
     if (known) return known;
-    const path = this.#absolute(name === '' ? dir.path : joinPath(dir.path, name));
+    const path = name === '' ? dir.path : joinPath(dir.path, name);
     let digest = this.#options.stats?.get(path, node.stat);
     if (!digest) {
       digest = this.#hash(dir, name, node);
-      const changed = Number(
-        (node.stat.ctimeNs > node.stat.mtimeNs ? node.stat.ctimeNs : node.stat.mtimeNs) / 1_000_000n,
-      );
-      if (this.#options.now() - changed > RACY_MS) this.#options.stats?.put(path, node.stat, digest);
+      this.#options.stats?.put(path, node.stat, digest);
     }
     (dir.digests ??= new Map()).set(name, digest);
     return digest;
@@ -234,9 +234,8 @@ export class ContextTree implements ReadableTree<ContextDir> {
     const fd = this.#openDirectory(dir.path, dir.node);
     try {
       const base = `/proc/self/fd/${fd}`;
-      const names = readdirSync(base, 'latin1').sort();
-      for (const name of names) {
-        const node = this.#read(`${base}/${name}`, joinPath(dir.path, name));
+      for (const name of readdirSync(base, 'latin1').sort(compareBytes)) {
+        const node = readNode(`${base}/${name}`);
         if (node) nodes.set(name, node);
       }
     } catch (error) {
@@ -245,40 +244,40 @@ export class ContextTree implements ReadableTree<ContextDir> {
       closeSync(fd);
     }
     dir.nodes = nodes;
-    if (this.#options.ignore) this.#dropEmptyIgnored(dir, nodes, this.#options.ignore);
+    if (this.#options.ignore) this.#dropIgnored(dir, nodes, this.#options.ignore);
     dir.names = [...nodes.keys()];
     return nodes;
   }
 
-  /** The node of a path, or undefined when it vanished or is ignored for good. */
-  #read(fsPath: ByteString, path: ByteString): ContextNode | undefined {
-    const stats = lstatSync(toFsPath(fsPath), { bigint: true, throwIfNoEntry: false });
-    if (!stats) return undefined;
-    const stat = toHostStat(stats);
-    const isDir = nodeType(stat.mode) === 'directory';
-    const { ignore } = this.#options;
-    if (ignore) {
-      const text = toText(path);
-      if (ignore.ignored(text, isDir) && (!isDir || ignore.canPruneDir(text))) return undefined;
-    }
-    const link = nodeType(stat.mode) === 'symlink' ? readlinkSync(toFsPath(fsPath), 'latin1') : '';
-    return toNode(stat, link);
-  }
-
-  /** An ignored directory that may contain files let in again is there only for the sake of those. */
-  #dropEmptyIgnored(dir: ContextDir, nodes: Map<ByteString, ContextNode>, ignore: IgnoreMatcher): void {
+  /** An ignored directory stays when something in it is let in again, for the sake of that. */
+  #dropIgnored(dir: ContextDir, nodes: Map<ByteString, ContextNode>, ignore: IgnoreMatcher): void {
     for (const [name, node] of nodes) {
-      if (node.type !== 'directory' || !ignore.ignored(toText(joinPath(dir.path, name)), true)) continue;
-      if (this.list(this.enter(dir, name)).length === 0) {
-        nodes.delete(name);
-        dir.children.delete(name);
-      }
+      const isDir = node.type === 'directory';
+      const path = toText(joinPath(dir.path, name));
+      const { ignored, info } = ignore.ignored(path, isDir, dir.ignoreInfo);
+      if (isDir && (!ignored || !ignore.canSkipDir(path))) {
+        const child = newDir(joinPath(dir.path, name), node);
+        child.ignoreInfo = info;
+        dir.children.set(name, child);
+        if (!ignored || this.list(child).length > 0) continue;
+      } else if (!ignored) continue;
+      nodes.delete(name);
+      dir.children.delete(name);
     }
   }
 }
 
+/** The node at a path of the host, or undefined when it vanished. */
+function readNode(fsPath: ByteString): ContextNode | undefined {
+  const path = toFsPath(fsPath);
+  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  if (!stats) return undefined;
+  const stat = toHostStat(stats);
+  return toNode(stat, nodeType(stat.mode) === 'symlink' ? readlinkSync(path, 'latin1') : '');
+}
+
 export function newDir(path: ByteString, node: ContextNode): ContextDir {
-  return { path, node, children: new Map(), nodes: undefined, names: [], digests: undefined };
+  return { path, node, children: new Map(), nodes: undefined, names: [], digests: undefined, ignoreInfo: undefined };
 }
 
 export function toNode(stat: HostStat, linkname: ByteString): ContextNode {

@@ -1,4 +1,4 @@
-import { closeSync, fchmodSync, fchownSync, readdirSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, fchownSync, ftruncateSync, readdirSync, readSync, writeSync } from 'node:fs';
 import {
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
@@ -52,6 +52,15 @@ export interface FsDir {
   readonly setgid: boolean;
 }
 
+/** A file that is being written, in any order of its parts; what is not written is a hole. */
+export interface FileWriter {
+  write(chunk: Uint8Array, offset: number): void;
+  /** Sets the metadata and closes. */
+  finish(): void;
+  /** Closes only. */
+  abandon(): void;
+}
+
 export interface FsTreeOptions {
   /** Added to image ids when files are given away, subtracted when they are read. */
   readonly idShift: number;
@@ -60,6 +69,7 @@ export interface FsTreeOptions {
 }
 
 const OPEN_DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+const CREATE_FILE = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
 const CHUNK = 1 << 20;
 let chunk: Buffer | undefined;
 
@@ -131,19 +141,52 @@ export class FsTree implements WritableTree<FsDir> {
   }
 
   createFile(dir: FsDir, name: ByteString, attributes: NodeAttributes, content: FileContent | Uint8Array): void {
-    const fd = openat(dir.fd, checkName(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    const fd = openat(dir.fd, checkName(name), CREATE_FILE, 0o600);
     try {
       if (content instanceof Uint8Array) writeAll(fd, content, content.length);
       else copyContent(content, fd);
-      const uid = this.#diskId(attributes.uid, joinPath(dir.path, name));
-      const gid = this.#diskId(attributes.gid, joinPath(dir.path, name));
-      if (uid !== this.#uid || gid !== this.#gid || dir.setgid) fchownSync(fd, uid, gid);
-      fchmodSync(fd, attributes.mode);
-      for (const xattr of attributes.xattrs) setXattr(fd, xattr.name, xattr.value);
-      if (attributes.mtimeNs !== undefined) setTimes(fd, null, attributes.mtimeNs);
+      this.#finishFile(fd, dir, name, attributes);
     } finally {
       close(fd);
     }
+  }
+
+  /** As `createFile`, for content that comes in pieces. */
+  writeFile(dir: FsDir, name: ByteString, size: number, attributes: NodeAttributes): FileWriter {
+    const fd = openat(dir.fd, checkName(name), CREATE_FILE, 0o600);
+    return {
+      write: (chunk, offset) => writeAll(fd, chunk, chunk.length, offset),
+      finish: () => {
+        try {
+          if (size > 0) ftruncateSync(fd, size);
+          this.#finishFile(fd, dir, name, attributes);
+        } finally {
+          close(fd);
+        }
+      },
+      abandon: () => close(fd),
+    };
+  }
+
+  /** A handle of the same directory that has to be left on its own. */
+  keep(dir: FsDir): FsDir {
+    return { ...dir, fd: openat(dir.fd, '.', OPEN_DIRECTORY) };
+  }
+
+  /** The tree below a directory, whose root cannot be climbed out of. */
+  subtree(dir: FsDir): FsTree {
+    const root = { ...this.keep(dir), path: '' };
+    return new FsTree(root, { idShift: this.#idShift, idLimit: this.#idLimit });
+  }
+
+  #finishFile(fd: number, dir: FsDir, name: ByteString, attributes: NodeAttributes): void {
+    const uid = this.#diskId(attributes.uid, joinPath(dir.path, name));
+    const gid = this.#diskId(attributes.gid, joinPath(dir.path, name));
+    // Chown clears setuid bits and file capabilities, so it comes first.
+    if (uid !== this.#uid || gid !== this.#gid || dir.setgid) fchownSync(fd, uid, gid);
+    fchmodSync(fd, attributes.mode);
+    for (const xattr of attributes.xattrs) setXattr(fd, xattr.name, xattr.value);
+    if (attributes.mtimeNs !== undefined) setTimes(fd, null, attributes.mtimeNs);
   }
 
   truncateFile(dir: FsDir, name: ByteString, content: Uint8Array): void {
@@ -295,6 +338,8 @@ function copyContent(content: FileContent, to: number): void {
   }
 }
 
-function writeAll(fd: number, bytes: Uint8Array, length: number): void {
-  for (let done = 0; done < length;) done += writeSync(fd, bytes, done, length - done, null);
+function writeAll(fd: number, bytes: Uint8Array, length: number, offset?: number): void {
+  for (let done = 0; done < length; ) {
+    done += writeSync(fd, bytes, done, length - done, offset === undefined ? null : offset + done);
+  }
 }

@@ -4,8 +4,8 @@
  * @returns undefined when the pattern is malformed
  */
 export function matchGlob(pattern: string, name: string): boolean | undefined {
-  const chars = [...pattern];
-  const text = [...name];
+  const chars = Array.from(pattern);
+  const text = Array.from(name);
   if (!isValidGlob(chars)) return undefined;
   return matchFrom(chars, 0, text, 0);
 }

@@ -24,7 +24,7 @@ export {
   type IgnoreMatcher,
   type StatCache,
 } from './context-tree.ts';
-export { FsTree, type FsDir, type FsTreeOptions } from './fs-tree.ts';
+export { type FileWriter, type FsDir, FsTree, type FsTreeOptions } from './fs-tree.ts';
 export { hasWildcards, matchGlob } from './glob.ts';
 export { type HostStat, sameStat, toHostStat } from './host-stat.ts';
 export { type LayerDigests, type LayerNode, type LayersOptions, LayersTree, type MergedDir } from './layers-tree.ts';

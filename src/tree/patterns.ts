@@ -89,7 +89,7 @@ function compile(pattern: string): Pattern {
 function compileMatch(text: string): (path: string) => boolean {
   let source = '^';
   let kind: 'exact' | 'prefix' | 'suffix' | 'regexp' = 'exact';
-  const chars = [...text];
+  const chars = Array.from(text);
   for (let i = 0, step = 0; i < chars.length; step++) {
     const char = chars[i++] as string;
     if (char === '*' && chars[i] === '*') {

@@ -1,0 +1,77 @@
+import { LayersTree, type ReadableTree } from '../tree/index.ts';
+import type { FileAction } from '../llb/index.ts';
+import { TsbuildError } from '../util/index.ts';
+import { applyAction } from './apply-action.ts';
+import { type OverlayDir, type OverlayEntry, OverlayTree } from './overlay-tree.ts';
+import { checkActions, openInput } from './run.ts';
+import type { FileOpParams } from './types.ts';
+import { isArchiveMatch } from './unpack.ts';
+
+/** The layer that a file op makes, described but not written. */
+export interface DirectLayer {
+  /** Layer directories below it, bottom first. */
+  readonly lowers: readonly string[];
+  /** In the order of a layer; contents are opened when they are read. */
+  readonly entries: Iterable<OverlayEntry>;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Whether the entries of the layer can be had without writing files: one chain of actions from layers or scratch to one
+ * output, whose copies read inputs of the op only.
+ */
+export function canMakeEntries({ actions, inputs }: Pick<FileOpParams, 'actions' | 'inputs'>): boolean {
+  return actions.every((action, index) => {
+    const base = action.input;
+    const chained = index === 0 ? base < 0 || inputs[base]?.kind === 'layers' : base === inputs.length + index - 1;
+    return (
+      chained && action.secondaryInput < inputs.length && action.output === (index === actions.length - 1 ? 0 : -1)
+    );
+  });
+}
+
+/**
+ * Runs the actions in memory. Gives what a diff of `runFileActions`' layer would.
+ * @returns undefined when an ADD meets an archive, which has to be unpacked for real
+ * @throws TsbuildError
+ */
+export async function layerEntries(
+  params: FileOpParams,
+  task: { readonly signal: AbortSignal },
+): Promise<DirectLayer | undefined> {
+  const { actions, inputs, idShift, now } = params;
+  checkActions(actions, inputs.length);
+  if (!canMakeEntries(params)) throw new TsbuildError('TSB_INTERNAL', 'Cannot run this file operation in memory');
+  const base = inputs[actions[0]?.input ?? -1];
+  const lowers = base?.kind === 'layers' ? base.layers : [];
+  const tree = new OverlayTree(new LayersTree(lowers, { idShift }), now);
+  const trees = inputs.map((input) => openInput(input, idShift));
+  const warnings = new Set<string>();
+  for (const action of actions) {
+    const source = sourceOf(action, trees, idShift);
+    const archives = { found: false };
+    await applyAction<OverlayDir>({
+      action,
+      tree,
+      source,
+      treeOf: (input) => trees[input],
+      warn: (message) => warnings.add(message),
+      signal: task.signal,
+      unpack: async (match) => {
+        if (source && (await isArchiveMatch(source, match))) archives.found = true;
+        return archives.found;
+      },
+    });
+    if (archives.found) return undefined;
+  }
+  return { lowers, entries: tree.entries(), warnings: [...warnings] };
+}
+
+function sourceOf(
+  action: FileAction,
+  trees: readonly ReadableTree<unknown>[],
+  idShift: number,
+): ReadableTree<unknown> | undefined {
+  if (action.kind !== 'copy') return undefined;
+  return trees[action.secondaryInput] ?? new LayersTree([], { idShift });
+}

@@ -1,0 +1,10 @@
+/**
+ * LLB file operations: copy, mkdir, mkfile, rm, symlink. `runFileActions` does them on mounted roots; `layerEntries`
+ * computes the layer that they would make without writing any file, where that is possible.
+ */
+export { layerEntries, canMakeEntries, type DirectLayer } from './direct.ts';
+export { parseMode, type ModeChange } from './mode.ts';
+export type { OverlayEntry } from './overlay-tree.ts';
+export { runFileActions } from './run.ts';
+export { actionSelectors } from './selectors.ts';
+export type { FileInput, FileOpHost, FileOpOutput, FileOpParams, FileOpResult, WritableRoot } from './types.ts';

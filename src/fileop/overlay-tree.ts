@@ -1,0 +1,327 @@
+import { type ByteString, compareBytes, joinPath, toText } from '../tree/index.ts';
+import type {
+  FileContent,
+  LayersTree,
+  LayerNode,
+  MergedDir,
+  NodeAttributes,
+  NodeType,
+  TreeNode,
+  WritableTree,
+  Xattr,
+} from '../tree/index.ts';
+import { resolvePath } from '../tree/index.ts';
+import { TsbuildError } from '../util/index.ts';
+
+type FullAttributes = NodeAttributes & { readonly mtimeNs: bigint };
+
+/** A file in memory; two names of one file share the object. */
+interface Leaf {
+  readonly type: Exclude<NodeType, 'directory'>;
+  attributes: FullAttributes;
+  content: FileContent | Uint8Array | undefined;
+  readonly linkname: ByteString;
+  /** Set when the file got a second name. */
+  id: string | undefined;
+}
+
+/** A directory as it is after the changes so far. */
+export interface OverlayDir {
+  /** From the root (`''`). */
+  readonly path: ByteString;
+  readonly parent: OverlayDir | undefined;
+  /** The directory of the base that shows through. */
+  readonly base: MergedDir | undefined;
+  /** The base has a directory here that this one hides. */
+  readonly opaque: boolean;
+  /** Undefined: the base's. */
+  attributes: FullAttributes | undefined;
+  /** Something in it or about it changed. */
+  touched: boolean;
+  /** Undefined is a removed name of the base. */
+  readonly changes: Map<ByteString, Leaf | OverlayDir | undefined>;
+  /** Unchanged directories that were entered. */
+  readonly passed: Map<ByteString, OverlayDir>;
+}
+
+/** One entry of the layer that holds the changes. */
+export interface OverlayEntry {
+  /** From the root, without a leading slash. */
+  readonly path: ByteString;
+  /** `whiteout` removes the path of the layers below, `opaque` all that is in the directory `path`. */
+  readonly type: NodeType | 'hardlink' | 'whiteout' | 'opaque';
+  readonly attributes: FullAttributes;
+  readonly size: number;
+  /** Target of a symlink, or path of the file that a hard link is a name of. */
+  readonly linkname: ByteString;
+  readonly content: FileContent | Uint8Array | undefined;
+  /** What the layers below have at the path, if it is of the same type. */
+  readonly replaced: LayerNode | undefined;
+}
+
+/**
+ * Changes on top of a layer stack, kept in memory: what `FsTree` on an overlay mount would do to the upper directory,
+ * without files being written. Contents stay where they are until a layer is made of the entries.
+ */
+export class OverlayTree implements WritableTree<OverlayDir> {
+  readonly root: OverlayDir;
+  readonly #base: LayersTree;
+  readonly #now: bigint;
+  #links = 0;
+
+  /** @param now time of what is made without one, nanoseconds since the epoch */
+  constructor(base: LayersTree, now: bigint) {
+    this.#base = base;
+    this.#now = now;
+    this.root = newDir('', undefined, base.root, false);
+  }
+
+  list(dir: OverlayDir): readonly ByteString[] {
+    const names = new Set(dir.base ? this.#base.list(dir.base) : []);
+    for (const [name, change] of dir.changes) {
+      if (change) names.add(name);
+      else names.delete(name);
+    }
+    return [...names].sort(compareBytes);
+  }
+
+  lookup(dir: OverlayDir, name: ByteString): TreeNode | undefined {
+    if (dir.changes.has(name)) {
+      const change = dir.changes.get(name);
+      return change && (isDir(change) ? this.stat(change) : leafNode(change));
+    }
+    const passed = dir.passed.get(name);
+    if (passed) return this.stat(passed);
+    return dir.base && this.#base.lookup(dir.base, name);
+  }
+
+  stat(dir: OverlayDir): TreeNode {
+    const { attributes, base } = dir;
+    if (!attributes) return (base ?? this.#base.root).node;
+    return { type: 'directory', ...attributes, size: 0, linkname: '' };
+  }
+
+  enter(dir: OverlayDir, name: ByteString): OverlayDir {
+    const change = dir.changes.get(name);
+    if (change && isDir(change)) return change;
+    let passed = dir.passed.get(name);
+    if (!passed) {
+      if (!dir.base) throw new TypeError(`"${toText(joinPath(dir.path, name))}" is not a directory`);
+      passed = newDir(joinPath(dir.path, name), dir, this.#base.enter(dir.base, name), false);
+      dir.passed.set(name, passed);
+    }
+    return passed;
+  }
+
+  leave(): void {
+    // Handles hold no resources.
+  }
+
+  open(dir: OverlayDir, name: ByteString, node: TreeNode): number {
+    const change = dir.changes.get(name);
+    if (change === undefined && dir.base) return this.#base.open(dir.base, name, node);
+    if (change && !isDir(change) && change.content && !(change.content instanceof Uint8Array)) {
+      return change.content.open();
+    }
+    throw new TsbuildError('TSB_INTERNAL', `Cannot read "/${toText(joinPath(dir.path, name))}": it is not written yet`);
+  }
+
+  close(fd: number): void {
+    this.#base.close(fd);
+  }
+
+  xattrs(dir: OverlayDir, name: ByteString, node: TreeNode): readonly Xattr[] {
+    const change = name === '' ? dir : (dir.changes.get(name) ?? dir.passed.get(name));
+    if (change?.attributes) return change.attributes.xattrs;
+    return dir.base ? this.#base.xattrs(dir.base, name, node) : [];
+  }
+
+  mkdir(dir: OverlayDir, name: ByteString, attributes: NodeAttributes): void {
+    const below = dir.base && this.#base.lookup(dir.base, name);
+    const child = newDir(joinPath(dir.path, name), dir, undefined, below?.type === 'directory');
+    child.attributes = this.#complete(attributes);
+    child.touched = true;
+    this.#change(dir, name, child);
+  }
+
+  createFile(dir: OverlayDir, name: ByteString, attributes: NodeAttributes, content: FileContent | Uint8Array): void {
+    this.#change(dir, name, this.#leaf('file', attributes, content));
+  }
+
+  truncateFile(dir: OverlayDir, name: ByteString, content: Uint8Array): void {
+    const leaf = this.#copyUp(dir, name);
+    leaf.content = content;
+    leaf.attributes = { ...leaf.attributes, mtimeNs: this.#now };
+  }
+
+  symlink(dir: OverlayDir, name: ByteString, target: ByteString, attributes: NodeAttributes): void {
+    this.#change(dir, name, this.#leaf('symlink', { ...attributes, mode: 0o777 }, undefined, target));
+  }
+
+  mkfifo(dir: OverlayDir, name: ByteString, attributes: NodeAttributes): void {
+    this.#change(dir, name, this.#leaf('fifo', { ...attributes, xattrs: [] }, undefined));
+  }
+
+  link(target: ByteString, dir: OverlayDir, name: ByteString): void {
+    const located = resolvePath(this, target, { followLast: false });
+    const leaf = this.#copyUp(located.parent, located.name);
+    leaf.id ??= `link:${++this.#links}`;
+    this.#change(dir, name, leaf);
+  }
+
+  setAttributes(dir: OverlayDir, name: ByteString, attributes: Partial<NodeAttributes>): void {
+    const node = name === '' ? this.stat(dir) : this.lookup(dir, name);
+    if (node?.type === 'directory') {
+      const target = name === '' ? dir : this.enter(dir, name);
+      const kept: FullAttributes = target.attributes ?? {
+        ...attributesOf(node),
+        xattrs: target.base ? this.#base.xattrs(target.base, '', node) : [],
+      };
+      target.attributes = merge(kept, attributes);
+      touch(target);
+      return;
+    }
+    const leaf = this.#copyUp(dir, name);
+    leaf.attributes = merge(leaf.attributes, attributes);
+  }
+
+  remove(dir: OverlayDir, name: ByteString): void {
+    const inBase = dir.base && this.#base.lookup(dir.base, name);
+    dir.passed.delete(name);
+    this.#change(dir, name, undefined);
+    if (!inBase) dir.changes.delete(name);
+  }
+
+  /** The changes as layer entries: directories before what is in them, names in byte order. */
+  *entries(): Generator<OverlayEntry, void, void> {
+    yield* this.#entriesOf(this.root, new Map());
+  }
+
+  *#entriesOf(dir: OverlayDir, links: Map<Leaf, ByteString>): Generator<OverlayEntry, void, void> {
+    if (!dir.touched) return;
+    const below = dir.base?.node;
+    yield entry(dir.path, 'directory', dir.attributes ?? this.#baseAttributes(dir), { replaced: below });
+    if (dir.opaque) yield entry(dir.path, 'opaque', none);
+    const names = [...dir.changes.keys(), ...dir.passed.keys()].sort(compareBytes);
+    for (const name of names) {
+      const path = joinPath(dir.path, name);
+      const change = dir.changes.has(name) ? dir.changes.get(name) : dir.passed.get(name);
+      if (!change) yield entry(path, 'whiteout', none);
+      else if (isDir(change)) yield* this.#entriesOf(change, links);
+      else yield this.#leafEntry(path, change, links, dir.base && this.#base.lookup(dir.base, name));
+    }
+  }
+
+  #leafEntry(path: ByteString, leaf: Leaf, links: Map<Leaf, ByteString>, below: LayerNode | undefined): OverlayEntry {
+    const first = leaf.id === undefined ? undefined : links.get(leaf);
+    if (first !== undefined) return entry(path, 'hardlink', leaf.attributes, { linkname: first });
+    if (leaf.id !== undefined) links.set(leaf, path);
+    const { content, linkname } = leaf;
+    const replaced = below?.type === leaf.type ? below : undefined;
+    const size = content instanceof Uint8Array ? content.length : (content?.size ?? 0);
+    return { path, type: leaf.type, attributes: leaf.attributes, size, linkname, content, replaced };
+  }
+
+  #baseAttributes(dir: OverlayDir): FullAttributes {
+    const node = this.stat(dir);
+    return { ...attributesOf(node), xattrs: dir.base ? this.#base.xattrs(dir.base, '', node) : [] };
+  }
+
+  /** The changeable form of a file that is there. */
+  #copyUp(dir: OverlayDir, name: ByteString): Leaf {
+    const change = dir.changes.get(name);
+    if (change && !isDir(change)) return change;
+    const base = this.#base;
+    const node = dir.base && base.lookup(dir.base, name);
+    if (!node || !dir.base || node.type === 'directory') {
+      throw new TypeError(`"${toText(joinPath(dir.path, name))}" is not a file`);
+    }
+    const home = dir.base;
+    const attributes = { ...attributesOf(node), xattrs: base.xattrs(home, name, node) };
+    const content =
+      node.type === 'file'
+        ? { size: node.size, open: () => base.open(home, name, node), close: (fd: number) => base.close(fd) }
+        : undefined;
+    const leaf: Leaf = { type: node.type, attributes, content, linkname: node.linkname, id: undefined };
+    // Copying up changes nothing that the directory's time would show.
+    dir.changes.set(name, leaf);
+    touch(dir);
+    return leaf;
+  }
+
+  #leaf(
+    type: Leaf['type'],
+    attributes: NodeAttributes,
+    content: FileContent | Uint8Array | undefined,
+    linkname: ByteString = '',
+  ): Leaf {
+    return { type, attributes: this.#complete(attributes), content, linkname, id: undefined };
+  }
+
+  #complete(attributes: NodeAttributes): FullAttributes {
+    return { ...attributes, mtimeNs: attributes.mtimeNs ?? this.#now };
+  }
+
+  #change(dir: OverlayDir, name: ByteString, change: Leaf | OverlayDir | undefined): void {
+    dir.changes.set(name, change);
+    if (dir.attributes?.mtimeNs !== this.#now) {
+      dir.attributes = { ...(dir.attributes ?? this.#baseAttributes(dir)), mtimeNs: this.#now };
+    }
+    touch(dir);
+  }
+}
+
+const none: FullAttributes = { mode: 0, uid: 0, gid: 0, mtimeNs: 0n, xattrs: [] };
+
+function entry(
+  path: ByteString,
+  type: OverlayEntry['type'],
+  attributes: FullAttributes,
+  rest: Partial<OverlayEntry> = {},
+): OverlayEntry {
+  return { path, type, attributes, size: 0, linkname: '', content: undefined, replaced: undefined, ...rest };
+}
+
+function newDir(
+  path: ByteString,
+  parent: OverlayDir | undefined,
+  base: MergedDir | undefined,
+  opaque: boolean,
+): OverlayDir {
+  return { path, parent, base, opaque, attributes: undefined, touched: false, changes: new Map(), passed: new Map() };
+}
+
+function isDir(change: Leaf | OverlayDir): change is OverlayDir {
+  return 'changes' in change;
+}
+
+function touch(dir: OverlayDir): void {
+  for (let one: OverlayDir | undefined = dir; one && !one.touched; one = one.parent) one.touched = true;
+}
+
+function leafNode(leaf: Leaf): TreeNode {
+  const { attributes, content, type, linkname, id } = leaf;
+  const size = content instanceof Uint8Array ? content.length : (content?.size ?? 0);
+  const { mode, uid, gid, mtimeNs } = attributes;
+  const node = { type, mode, uid, gid, mtimeNs, size, linkname };
+  return id === undefined ? node : { ...node, hardlink: id };
+}
+
+function attributesOf(node: TreeNode): Omit<FullAttributes, 'xattrs'> {
+  return { mode: node.mode, uid: node.uid, gid: node.gid, mtimeNs: node.mtimeNs };
+}
+
+function merge(kept: FullAttributes, changes: Partial<NodeAttributes>): FullAttributes {
+  return {
+    mode: changes.mode ?? kept.mode,
+    uid: changes.uid ?? kept.uid,
+    gid: changes.gid ?? kept.gid,
+    mtimeNs: changes.mtimeNs ?? kept.mtimeNs,
+    xattrs: changes.xattrs && changes.xattrs.length > 0 ? mergeXattrs(kept.xattrs, changes.xattrs) : kept.xattrs,
+  };
+}
+
+function mergeXattrs(kept: readonly Xattr[], changes: readonly Xattr[]): readonly Xattr[] {
+  const all = new Map([...kept, ...changes].map((xattr) => [xattr.name, xattr]));
+  return [...all.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}

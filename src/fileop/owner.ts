@@ -1,0 +1,87 @@
+import { type ChownOptions, type UserOption } from '../llb/index.ts';
+import { type ReadableTree, resolvePath, toText } from '../tree/index.ts';
+import { readSync } from 'node:fs';
+import { TsbuildError } from '../util/index.ts';
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** passwd and group files beyond this are refused (bytes). */
+const MAX_BYTES = 10 << 20;
+
+/**
+ * Owner that an action asks for: names are looked up in /etc/passwd and /etc/group of the input that the name refers to.
+ * A user without a group gets its primary group, a number its own; a name that is not found becomes 0, with a warning.
+ * @param treeOf the tree of an input, undefined where it has none
+ */
+export function resolveOwner(
+  owner: ChownOptions | undefined,
+  treeOf: (input: number) => ReadableTree<unknown> | undefined,
+  warn: (message: string) => void,
+): Owner | undefined {
+  if (!owner) return undefined;
+  let uid = 0;
+  let gid = 0;
+  if (owner.user?.kind === 'byId') uid = gid = owner.user.id;
+  else if (owner.user) {
+    const fields = find(owner.user, '/etc/passwd', treeOf);
+    uid = parseId(fields?.[2]);
+    gid = parseId(fields?.[3]);
+    if (!fields) warn(`User "${owner.user.name}" is not in /etc/passwd of the image: 0 is used`);
+  }
+  if (owner.group?.kind === 'byId') gid = owner.group.id;
+  else if (owner.group) {
+    const fields = find(owner.group, '/etc/group', treeOf);
+    if (fields) gid = parseId(fields[2]);
+    else warn(`Group "${owner.group.name}" is not in /etc/group of the image: ${gid} is used`);
+  }
+  return { uid, gid };
+}
+
+function find(
+  option: Extract<UserOption, { kind: 'byName' }>,
+  path: string,
+  treeOf: (input: number) => ReadableTree<unknown> | undefined,
+): readonly string[] | undefined {
+  const tree = treeOf(option.input);
+  const text = tree ? readSmall(tree, path) : undefined;
+  for (const line of text?.split('\n') ?? []) {
+    const fields = line.trim().split(':');
+    if (fields[0] === option.name && fields.length >= 3) return fields;
+  }
+  return undefined;
+}
+
+function parseId(text: string | undefined): number {
+  return text !== undefined && /^\d{1,10}$/.test(text) ? Number(text) : 0;
+}
+
+/** A regular file's text, or undefined when there is no such file. */
+function readSmall<D>(tree: ReadableTree<D>, path: string): string | undefined {
+  const located = resolvePath(tree, path, { followLast: true });
+  try {
+    const { node, name, parent } = located;
+    if (!node) return undefined;
+    if (node.type !== 'file') {
+      throw new TsbuildError('TSB_IMAGE', `Cannot look up a user in "${path}" of the image: it is not a regular file`);
+    }
+    if (node.size > MAX_BYTES) {
+      throw new TsbuildError('TSB_IMAGE', `Cannot look up a user in "${path}" of the image: it is larger than 10 MiB`);
+    }
+    const bytes = Buffer.alloc(node.size);
+    const fd = tree.open(parent, name, node);
+    let length = 0;
+    try {
+      for (let count = 1; count > 0 && length < bytes.length; length += count) {
+        count = readSync(fd, bytes, length, bytes.length - length, null);
+      }
+    } finally {
+      tree.close(fd, parent, name, node);
+    }
+    return toText(bytes.toString('latin1', 0, length));
+  } finally {
+    located.release();
+  }
+}

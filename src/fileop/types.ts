@@ -1,0 +1,50 @@
+import type { PackedContext } from '../tree/index.ts';
+import type { FileAction } from '../llb/index.ts';
+
+/** What a file op reads or builds upon. */
+export type FileInput =
+  | { readonly kind: 'context'; readonly context: PackedContext }
+  /** Layer directories, bottom first; none is scratch. */
+  | { readonly kind: 'layers'; readonly layers: readonly string[] };
+
+/** A file op with its inputs, as it is sent to the worker. */
+export interface FileOpParams {
+  readonly actions: readonly FileAction[];
+  readonly inputs: readonly FileInput[];
+  /** Added to image ids on disk. */
+  readonly idShift: number;
+  /** The time of new directories and files without one of their own, nanoseconds since the epoch. */
+  readonly now: bigint;
+}
+
+/** A new layer that is being written. */
+export interface WritableRoot {
+  /** The mounted root. */
+  readonly path: string;
+  /** The directory that holds the layer: the overlay's upper directory, or `path` itself on scratch. */
+  readonly layer: string;
+  /** Unmounts it; the layer is complete. */
+  freeze(): void;
+  /** Unmounts it and removes the layer. */
+  discard(): void;
+}
+
+/** What `runFileActions` needs from the worker. */
+export interface FileOpHost {
+  /** A new writable layer on top of layer directories (bottom first). */
+  createRoot(layers: readonly string[]): WritableRoot;
+}
+
+/** One output of a file op: a layer on top of others. Frozen. */
+export interface FileOpOutput {
+  /** Directories below the new layer, bottom first. */
+  readonly lowers: readonly string[];
+  readonly root: WritableRoot;
+}
+
+export interface FileOpResult {
+  /** In the order of the op's outputs. */
+  readonly outputs: readonly FileOpOutput[];
+  /** Things the user should know, e.g. an owner name that is not in the image. */
+  readonly warnings: readonly string[];
+}
