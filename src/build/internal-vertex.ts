@@ -1,0 +1,39 @@
+import { type Digest, messageOf, sha256, type Task } from '../util/index.ts';
+
+/** Reports progress of one part of an internal vertex. */
+export type ReportStatus = (id: string, current: number, total?: number, completed?: boolean) => void;
+
+/**
+ * Shows work that is not a vertex of the graph (loading metadata, exporting) as one in the progress display.
+ * @param now milliseconds since the epoch
+ */
+export async function withInternalVertex<T>(
+  task: Task,
+  now: () => number,
+  name: string,
+  work: (vertex: Digest, status: ReportStatus) => Promise<T>,
+): Promise<T> {
+  const vertex = sha256(`tsbuild.internal:${name}`);
+  const base = { type: 'vertex', vertex, name, inputs: [] } as const;
+  task.events({ ...base, state: 'started', at: now() });
+  const status: ReportStatus = (id, current, total, completed) => {
+    task.events({
+      type: 'status',
+      vertex,
+      id,
+      current,
+      ...(total === undefined ? {} : { total }),
+      unit: 'bytes',
+      at: now(),
+      ...(completed === undefined ? {} : { completed }),
+    });
+  };
+  try {
+    const result = await work(vertex, status);
+    task.events({ ...base, state: 'done', at: now() });
+    return result;
+  } catch (error) {
+    task.events({ ...base, state: task.signal.aborted ? 'canceled' : 'failed', at: now(), error: messageOf(error) });
+    throw error;
+  }
+}

@@ -1,0 +1,236 @@
+import type { Lease, Store } from '../store/index.ts';
+import { type Compression, compressionOf, type Descriptor, type Digest, mediaTypes, type Task, TsbuildError } from '../util/index.ts';
+import type { WorkerClient } from '../worker/index.ts';
+
+/** Fetches the blob of an image layer into the store. */
+export type LayerFetcher = (task: Task) => Promise<void>;
+
+/** A layer as a blob. */
+export interface PackedLayer {
+  readonly diffId: Digest;
+  readonly descriptor: Descriptor;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+}
+
+export interface NewDirectory {
+  readonly parents: readonly string[];
+  readonly description: string;
+  readonly type?: 'regular' | 'source.local' | 'internal';
+}
+
+/** What fills a new layer: the directories below it, bottom first, and where its own are. */
+export interface LayerSlot {
+  readonly id: string;
+  readonly lowers: readonly string[];
+  readonly dir: string;
+  readonly fs: string;
+  readonly work: string;
+}
+
+interface Options {
+  readonly store: Store;
+  readonly lease: Lease;
+  readonly worker: () => Promise<WorkerClient>;
+}
+
+/**
+ * Makes one form of a layer from the other when it is needed: blobs are fetched and unpacked to directories, directories are
+ * packed to blobs. Each is done once at a time, in this process and among processes.
+ */
+export class LayerService {
+  readonly #store: Store;
+  readonly #lease: Lease;
+  readonly #worker: () => Promise<WorkerClient>;
+  readonly #fetchers = new Map<string, LayerFetcher>();
+  readonly #unpacking = new Map<string, Promise<string>>();
+  readonly #packing = new Map<string, Promise<PackedLayer>>();
+  /** Layers whose directories were made by this process and are not known to be on disk. */
+  readonly made = new Set<string>();
+
+  constructor(options: Options) {
+    this.#store = options.store;
+    this.#lease = options.lease;
+    this.#worker = options.worker;
+  }
+
+  /** Says where the blob of a layer can be had when the store lacks it. */
+  offer(id: string, fetch: LayerFetcher): void {
+    this.#fetchers.set(id, fetch);
+  }
+
+  /** Whether all layers are there or can be fetched. */
+  available(ids: readonly string[]): boolean {
+    return ids.every((id) => this.#store.layers.usable([id]) || (this.#fetchers.has(id) && this.#store.layers.get(id) !== undefined));
+  }
+
+  /** The directories of layers, bottom first; what is not unpacked is fetched (in parallel) and unpacked. */
+  async directories(task: Task, ids: readonly string[]): Promise<readonly string[]> {
+    const missing = ids.filter((id) => this.#store.layers.get(id)?.fs !== true);
+    await Promise.all(missing.map((id) => this.#ensureBlob(task, id)));
+    const paths: string[] = [];
+    for (const id of ids) paths.push(await this.#directory(task, id));
+    return paths;
+  }
+
+  async #directory(task: Task, id: string): Promise<string> {
+    if (this.#store.layers.get(id)?.fs) return this.#store.layers.paths(id).fs;
+    return once(this.#unpacking, id, () => this.#unpack(task, id));
+  }
+
+  async #unpack(task: Task, id: string): Promise<string> {
+    await using _lock = await this.#store.lock(`layer-${id}`, { signal: task.signal });
+    const layer = this.#layer(id);
+    if (layer.fs) return this.#store.layers.paths(id).fs;
+    const lowers = await this.directories(task, layer.parents);
+    const blob = layer.blobs.find(({ descriptor }) => this.#store.blobs.has(descriptor.digest));
+    if (!blob) throw new TsbuildError('TSB_STORE', `Cannot unpack layer "${id}": the store has no blob of it`);
+    const paths = this.#store.layers.prepareDirectory(id);
+    const worker = await this.#worker();
+    const applied = await worker.call(
+      'applyLayer',
+      {
+        blob: this.#store.blobs.path(blob.descriptor.digest),
+        digest: blob.descriptor.digest,
+        size: blob.descriptor.size,
+        compression: blob.compression,
+        ...(layer.diffId === undefined ? {} : { diffId: layer.diffId }),
+        lowers,
+        target: paths.fs,
+      },
+      { signal: task.signal },
+    );
+    this.#store.layers.setFs(id, applied);
+    this.made.add(id);
+    return paths.fs;
+  }
+
+  async #ensureBlob(task: Task, id: string): Promise<void> {
+    const layer = this.#layer(id);
+    if (layer.blobs.some(({ descriptor }) => this.#store.blobs.has(descriptor.digest))) return;
+    const fetch = this.#fetchers.get(id);
+    if (fetch) await fetch(task);
+    else if (!layer.fs) throw new TsbuildError('TSB_STORE', `Cannot use layer "${id}": its files are not in the store any more`, { hint: 'run the build again' });
+  }
+
+  /**
+   * The layer as a blob of the given compression. A blob of another compression is taken as it is when the layer came with an
+   * image, unless `force` asks for the very one.
+   */
+  async pack(task: Task, id: string, compression: Compression, options: { readonly force?: boolean; readonly level?: number } = {}): Promise<PackedLayer> {
+    const key = `${id} ${compression} ${options.level ?? ''} ${options.force ?? false}`;
+    return once(this.#packing, key, () => this.#pack(task, id, compression, options));
+  }
+
+  async #pack(task: Task, id: string, compression: Compression, options: { readonly force?: boolean; readonly level?: number }): Promise<PackedLayer> {
+    const ready = this.#packed(id, compression, options.force === true || this.#layer(id).type !== 'source.image');
+    if (ready) return ready;
+    if (this.#fetchers.has(id) && this.#layer(id).blobs.length > 0) {
+      await this.#ensureBlob(task, id);
+      const fetched = this.#packed(id, compression, options.force === true);
+      if (fetched) return fetched;
+    }
+    const layer = this.#layer(id);
+    const [own, lowers] = [await this.#directory(task, id), await this.directories(task, layer.parents)];
+    await using _lock = await this.#store.lock(`pack-${id}`, { signal: task.signal });
+    const again = this.#packed(id, compression, true);
+    if (again) return again;
+    const worker = await this.#worker();
+    const packed = await worker.call(
+      'diffLayer',
+      { upper: own, lowers, compression, ...(options.level === undefined ? {} : { level: options.level }) },
+      { signal: task.signal },
+    );
+    const descriptor: Descriptor = { mediaType: layerType(compression), digest: packed.digest, size: packed.size };
+    this.#lease.hold({ blobs: [packed.digest] });
+    this.#store.layers.addBlob(id, { compression, descriptor, diffId: packed.diffId });
+    return { diffId: packed.diffId, descriptor, createdAt: layer.createdAt };
+  }
+
+  #packed(id: string, compression: Compression, exact: boolean): PackedLayer | undefined {
+    const layer = this.#layer(id);
+    if (layer.diffId === undefined) return undefined;
+    const present = layer.blobs.filter(({ descriptor }) => this.#store.blobs.has(descriptor.digest));
+    const blob = present.find((one) => one.compression === compression) ?? (exact ? undefined : present[0]);
+    if (!blob) return undefined;
+    this.#lease.hold({ blobs: [blob.descriptor.digest] });
+    return { diffId: layer.diffId, descriptor: blob.descriptor, createdAt: layer.createdAt };
+  }
+
+  /**
+   * Makes a layer by filling an empty directory. It joins the store only when `fill` succeeds; else it is thrown away.
+   * `fill` gives the space that the directory takes.
+   */
+  async create(task: Task, layer: NewDirectory, fill: (slot: LayerSlot) => Promise<{ readonly bytes: number; readonly inodes: number }>): Promise<string> {
+    const lowers = await this.directories(task, layer.parents);
+    const id = this.#store.layers.create({ parents: layer.parents, type: layer.type ?? 'regular', description: layer.description }, this.#lease);
+    await using _lock = await this.#store.lock(`layer-${id}`, { signal: task.signal });
+    const paths = this.#store.layers.prepareDirectory(id);
+    try {
+      const usage = await fill({ id, lowers, ...paths });
+      this.#store.layers.setFs(id, usage);
+      this.made.add(id);
+      return id;
+    } catch (error) {
+      await this.discard([paths.dir]);
+      throw error;
+    }
+  }
+
+  /** Makes a layer that is only a blob so far. */
+  createPacked(layer: NewDirectory, packed: { readonly diffId: Digest; readonly digest: Digest; readonly size: number; readonly compression: Compression }): string {
+    const id = this.#store.layers.create({ parents: layer.parents, type: layer.type ?? 'regular', description: layer.description }, this.#lease);
+    this.#lease.hold({ blobs: [packed.digest] });
+    const descriptor: Descriptor = { mediaType: layerType(packed.compression), digest: packed.digest, size: packed.size };
+    this.#store.layers.addBlob(id, { compression: packed.compression, descriptor, diffId: packed.diffId });
+    return id;
+  }
+
+  /** Registers the layers of an image, bottom first, and gives their ids, which are chain ids: two images share them. */
+  adopt(layers: readonly { readonly chainId: string; readonly diffId: Digest; readonly descriptor: Descriptor }[], description: string): readonly string[] {
+    const ids: string[] = [];
+    for (const { chainId, diffId, descriptor } of layers) {
+      const id = this.#store.layers.create({ id: chainId, parents: [...ids], diffId, type: 'source.image', description }, this.#lease);
+      const known = this.#store.layers.get(id)?.blobs.some((blob) => blob.descriptor.digest === descriptor.digest);
+      if (!known) this.#store.layers.addBlob(id, { compression: compressionOf(descriptor.mediaType) ?? 'gzip', descriptor, diffId });
+      this.#lease.hold({ blobs: [descriptor.digest] });
+      ids.push(id);
+    }
+    return ids;
+  }
+
+  /** Deletes what a failed op left; never fails, for garbage collection finds it again. */
+  async discard(paths: readonly string[]): Promise<void> {
+    try {
+      await (await this.#worker()).call('removeTrees', { paths });
+    } catch {
+      // The directory has no row in the index, so the next garbage collection takes it.
+    }
+  }
+
+  #layer(id: string): NonNullable<ReturnType<Store['layers']['get']>> {
+    const layer = this.#store.layers.get(id);
+    if (!layer) throw new TsbuildError('TSB_STORE', `Cannot use layer "${id}": it is not in the store any more`, { hint: 'run the build again' });
+    return layer;
+  }
+}
+
+function layerType(compression: Compression): string {
+  switch (compression) {
+    case 'none':
+      return mediaTypes.ociLayer;
+    case 'gzip':
+      return mediaTypes.ociLayerGzip;
+    case 'zstd':
+      return mediaTypes.ociLayerZstd;
+  }
+}
+
+/** Joins a running promise of the same key; a failed one is forgotten. */
+function once<T>(running: Map<string, Promise<T>>, key: string, start: () => Promise<T>): Promise<T> {
+  const known = running.get(key);
+  if (known) return known;
+  const promise = start().finally(() => running.delete(key));
+  running.set(key, promise);
+  return promise;
+}

@@ -1,0 +1,35 @@
+import type { Lease, Store } from '../../store/index.ts';
+import type { Task } from '../../util/index.ts';
+import type { WorkerClient } from '../../worker/index.ts';
+import type { LayerService } from '../layers.ts';
+import type { LocalResult } from './result.ts';
+
+/** An image that was found, with the ids of its layers. */
+export interface ImageLayers {
+  /** Of the manifest for the platform. */
+  readonly manifestDigest: string;
+  /** Of the whole stack: equal for images with the same files, however compressed or named. */
+  readonly chainId: string;
+  /** Bottom first. */
+  readonly layers: readonly string[];
+}
+
+/** What the op runners of one build share. */
+export interface OpContext {
+  readonly store: Store;
+  readonly lease: Lease;
+  readonly layers: LayerService;
+  readonly worker: () => Promise<WorkerClient>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Image named by a source op's identifier and platform. */
+  readonly image: (task: Task, identifier: string, platform: string, attrs: ReadonlyMap<string, string>) => Promise<ImageLayers>;
+  /** Host directory named by a local source op. */
+  readonly local: (name: string, attrs: ReadonlyMap<string, string>) => LocalResult;
+  /** Value of a secret, or undefined when the build was given none with that id. */
+  readonly secret: (id: string) => Promise<Uint8Array | undefined>;
+  /** Path of the SSH agent's socket, or undefined. */
+  readonly sshSocket: (id: string) => string | undefined;
+  readonly warn: (message: string) => void;
+  readonly entitlements: ReadonlySet<string>;
+}

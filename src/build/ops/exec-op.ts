@@ -1,0 +1,203 @@
+import type { ExecOp, Mount } from '../../llb/index.ts';
+import { type ExitStatus, type MountSpec, resolvConfOfHost, type StepSpec } from '../../sandbox/index.ts';
+import { type Digest, type Task, TsbuildError } from '../../util/index.ts';
+import type { LayerSlot } from '../layers.ts';
+import { cacheMount } from './cache-mount.ts';
+import type { OpContext } from './context.ts';
+import { materialize } from './local-layer.ts';
+import { type OpResult, snapshot } from './result.ts';
+
+/** Host name inside RUN steps, BuildKit's. */
+const HOSTNAME = 'buildkitsandbox';
+
+/**
+ * Runs an exec op: every mount with an output becomes a new layer on its input, all others are gone afterwards.
+ * @throws TsbuildError `TSB_STEP` with BuildKit's text when the process fails
+ */
+export async function runExec(context: OpContext, task: Task, vertex: Digest, name: string, exec: ExecOp, inputs: readonly OpResult[]): Promise<readonly OpResult[]> {
+  checkEntitlements(context, exec);
+  await using held = new AsyncDisposableStack();
+  const bases = await Promise.all(inputs.map((input) => materialize(context, task, input)));
+  const outputs = exec.mounts.filter((mount) => mount.output >= 0).sort((a, b) => a.output - b.output);
+  const results = new Map<number, string>();
+
+  // Each output is filled inside the callback of the one before it, so that a failure throws all of them away.
+  const fillFrom = async (index: number, slots: ReadonlyMap<Mount, LayerSlot>): Promise<void> => {
+    const mount = outputs[index];
+    if (!mount) {
+      await runStep(context, task, vertex, exec, await stepSpec(context, task, held, exec, bases, slots));
+      return;
+    }
+    const parents = mount.input < 0 ? [] : (bases[mount.input] ?? []);
+    const id = await context.layers.create(task, { parents, description: name }, async (slot) => {
+      const worker = await context.worker();
+      await worker.call('prepareUpper', { dir: slot.dir, lowers: slot.lowers }, { signal: task.signal });
+      await fillFrom(index + 1, new Map([...slots, [mount, slot]]));
+      const [usage] = await worker.call('usage', { paths: [slot.fs] }, { signal: task.signal });
+      return { bytes: usage?.bytes ?? 0, inodes: usage?.inodes ?? 0 };
+    });
+    results.set(mount.output, id);
+  };
+  await fillFrom(0, new Map());
+
+  return outputs.map((mount) => {
+    const parents = mount.input < 0 ? [] : (bases[mount.input] ?? []);
+    return snapshot([...parents, results.get(mount.output) ?? '']);
+  });
+}
+
+function checkEntitlements(context: OpContext, exec: ExecOp): void {
+  const wanted = [exec.network === 'host' ? 'network.host' : '', exec.security === 'insecure' ? 'security.insecure' : ''];
+  for (const name of wanted) {
+    if (name === '' || context.entitlements.has(name)) continue;
+    throw new TsbuildError('TSB_STEP', `entitlement ${name} is not allowed`, { hint: `if the Dockerfile is to be trusted with it, build with --allow ${name}` });
+  }
+  const device = exec.cdiDevices.find((one) => !one.optional);
+  if (device) throw new TsbuildError('TSB_STEP', `Cannot give device ${JSON.stringify(device.name)} to the step: devices are not supported`);
+}
+
+async function stepSpec(
+  context: OpContext,
+  task: Task,
+  held: AsyncDisposableStack,
+  exec: ExecOp,
+  bases: readonly (readonly string[])[],
+  slots: ReadonlyMap<Mount, LayerSlot>,
+): Promise<StepSpec> {
+  const { meta } = exec;
+  const root = exec.mounts.find((mount) => mount.dest === '/');
+  if (!root) throw new TsbuildError('TSB_LLB', 'Cannot run a step without a root mount');
+  const rootSlot = slots.get(root) ?? (await scratchSlot(context, task, held, root, bases));
+  const mounts: MountSpec[] = [];
+  let shmSize: number | undefined;
+  for (const mount of exec.mounts) {
+    if (mount === root) continue;
+    if (mount.type === 'tmpfs' && mount.dest === '/dev/shm') {
+      shmSize = mount.tmpfs?.size;
+      continue;
+    }
+    const spec = await mountSpec(context, task, held, mount, bases, slots);
+    if (spec) mounts.push(spec);
+  }
+  return {
+    lowers: rootSlot.lowers,
+    upper: rootSlot.fs,
+    work: rootSlot.work,
+    readonlyRoot: root.readonly,
+    mounts,
+    args: meta.args,
+    env: await environment(context, exec),
+    cwd: meta.cwd === '' ? '/' : meta.cwd,
+    user: meta.user,
+    hostname: meta.hostname === '' ? HOSTNAME : meta.hostname,
+    network: exec.network === 'none' ? 'none' : 'host',
+    security: exec.security,
+    extraHosts: meta.extraHosts.map(({ host, ip }) => ({ host, ip })),
+    resolvConf: resolvConfOfHost(),
+    ulimits: meta.ulimits.map(({ name, soft, hard }) => ({ name, soft, hard })),
+    ...(shmSize ? { shmSize } : {}),
+  };
+}
+
+/** A root that is read only or whose changes nobody wants still needs a place for them. */
+async function scratchSlot(context: OpContext, task: Task, held: AsyncDisposableStack, mount: Mount, bases: readonly (readonly string[])[]): Promise<LayerSlot> {
+  const parents = mount.input < 0 ? [] : (bases[mount.input] ?? []);
+  const lowers = await context.layers.directories(task, parents);
+  const id = context.store.layers.create({ parents, type: 'internal', description: 'discarded changes' }, context.lease);
+  const paths = context.store.layers.prepareDirectory(id);
+  held.defer(() => context.layers.discard([paths.dir]));
+  const worker = await context.worker();
+  await worker.call('prepareUpper', { dir: paths.dir, lowers }, { signal: task.signal });
+  return { id, lowers, ...paths };
+}
+
+async function mountSpec(
+  context: OpContext,
+  task: Task,
+  held: AsyncDisposableStack,
+  mount: Mount,
+  bases: readonly (readonly string[])[],
+  slots: ReadonlyMap<Mount, LayerSlot>,
+): Promise<MountSpec | undefined> {
+  const target = mount.dest;
+  switch (mount.type) {
+    case 'bind': {
+      const slot = slots.get(mount);
+      const subpath = mount.selector === '' || mount.selector === '/' ? {} : { subpath: mount.selector };
+      if (slot) return { type: 'layers', lowers: slot.lowers, upper: slot.fs, work: slot.work, ...subpath, target, readonly: mount.readonly };
+      const lowers = await context.layers.directories(task, mount.input < 0 ? [] : (bases[mount.input] ?? []));
+      return { type: 'layers', lowers, ...subpath, target, readonly: mount.readonly };
+    }
+    case 'tmpfs':
+      return { type: 'tmpfs', target, ...(mount.tmpfs?.size ? { size: mount.tmpfs.size } : {}) };
+    case 'cache':
+      return cacheMount(context, task, held, mount, mount.input < 0 ? [] : (bases[mount.input] ?? []));
+    case 'secret': {
+      const secret = mount.secret;
+      if (!secret) throw new TsbuildError('TSB_LLB', 'Cannot mount a secret without an id');
+      const data = await context.secret(secret.id);
+      if (data) return { type: 'file', target, data, mode: secret.mode, uid: secret.uid, gid: secret.gid };
+      if (secret.optional) return undefined;
+      throw missingSecret(secret.id);
+    }
+    case 'ssh': {
+      const ssh = mount.ssh;
+      if (!ssh) throw new TsbuildError('TSB_LLB', 'Cannot mount an SSH agent without an id');
+      const socket = context.sshSocket(ssh.id);
+      if (socket !== undefined) return { type: 'bind', source: socket, target };
+      if (ssh.optional) return undefined;
+      throw new TsbuildError('TSB_STEP', `unset ssh forward key ${ssh.id}`, { hint: `build with --ssh ${ssh.id}` });
+    }
+  }
+}
+
+function missingSecret(id: string): TsbuildError {
+  return new TsbuildError('TSB_STEP', `secret ${id}: not found`, { hint: `build with --secret id=${id},src=PATH or --secret id=${id},env=NAME` });
+}
+
+/** The op's environment, with proxy settings and secrets that are asked for as variables. */
+async function environment(context: OpContext, exec: ExecOp): Promise<readonly string[]> {
+  const env = [...exec.meta.env];
+  const has = (name: string): boolean => env.some((entry) => entry.startsWith(`${name}=`));
+  const proxy = exec.meta.proxyEnv;
+  if (proxy) {
+    const settings = { http_proxy: proxy.httpProxy, https_proxy: proxy.httpsProxy, ftp_proxy: proxy.ftpProxy, no_proxy: proxy.noProxy, all_proxy: proxy.allProxy };
+    for (const [name, value] of Object.entries(settings)) {
+      if (value === '') continue;
+      for (const spelled of [name.toUpperCase(), name]) if (!has(spelled)) env.push(`${spelled}=${value}`);
+    }
+  }
+  for (const secret of exec.secretEnv) {
+    const data = await context.secret(secret.id);
+    if (data) env.push(`${secret.name}=${Buffer.from(data).toString('utf8')}`);
+    else if (!secret.optional) throw missingSecret(secret.id);
+  }
+  if (exec.mounts.some((mount) => mount.type === 'ssh') && !has('SSH_AUTH_SOCK')) {
+    const first = exec.mounts.find((mount) => mount.type === 'ssh' && context.sshSocket(mount.ssh?.id ?? '') !== undefined);
+    if (first) env.push(`SSH_AUTH_SOCK=${first.dest}`);
+  }
+  return env;
+}
+
+async function runStep(context: OpContext, task: Task, vertex: Digest, exec: ExecOp, spec: StepSpec): Promise<void> {
+  const worker = await context.worker();
+  const status = await worker.call('runStep', spec, {
+    signal: task.signal,
+    onOutput: (stream, data) => {
+      task.events({ type: 'log', vertex, stream, data, at: context.now() });
+    },
+  });
+  if (status.kind === 'exited' && (exec.meta.validExitCodes.length > 0 ? exec.meta.validExitCodes : [0]).includes(status.code)) return;
+  throw new TsbuildError('TSB_STEP', `process ${JSON.stringify(exec.meta.args.join(' '))} did not complete successfully: ${describeStatus(status)}`);
+}
+
+function describeStatus(status: ExitStatus): string {
+  switch (status.kind) {
+    case 'exited':
+      return `exit code: ${status.code}`;
+    case 'signaled':
+      return `it was ended by signal ${status.signal}`;
+    case 'not-executed':
+      return status.errno === 'ENOENT' ? `"${status.path}" was not found in the image` : `"${status.path}" cannot be executed (${status.errno})`;
+  }
+}

@@ -1,0 +1,98 @@
+import type { CopyAction, FileAction, FileOp } from '../../llb/index.ts';
+import type { FileInput } from '../../fileop/index.ts';
+import { checksumTree, packContext, type Selector } from '../../tree/index.ts';
+import type { Task } from '../../util/index.ts';
+import type { LayerSlot } from '../layers.ts';
+import type { OpContext } from './context.ts';
+import { type OpResult, snapshot } from './result.ts';
+
+/** What a copy reads from its source, for checksums. */
+export function selectorOf(copy: CopyAction): Selector {
+  return {
+    path: copy.src,
+    followLinks: copy.followSymlink,
+    wildcard: copy.allowWildcard,
+    include: copy.includePatterns,
+    exclude: copy.excludePatterns,
+    contents: copy.dirCopyContents,
+    required: copy.requiredPaths,
+  };
+}
+
+/** Runs a file op in the worker. Its outputs are new layers on top of their inputs. */
+export async function runFileOp(
+  context: OpContext,
+  task: Task,
+  name: string,
+  file: FileOp,
+  inputs: readonly OpResult[],
+  type: 'regular' | 'source.local' = 'regular',
+): Promise<readonly OpResult[]> {
+  const idsOfDirectories = new Map<string, string>();
+  const sources = await Promise.all(
+    inputs.map(async (input, index): Promise<FileInput> => {
+      if (input.kind === 'local') return { kind: 'context', context: packContext(input.tree, walkedBy(file, index, input.tree)) };
+      const layers = await context.layers.directories(task, input.layers);
+      layers.forEach((path, at) => idsOfDirectories.set(path, input.layers[at] ?? ''));
+      return { kind: 'layers', layers };
+    }),
+  );
+  const worker = await context.worker();
+  const slots: LayerSlot[] = [];
+  const count = layersNeeded(file.actions, inputs.length);
+
+  // A slot is filled inside the callback of the one before it, so that a failure throws all of them away.
+  let outputs: readonly { readonly lowers: readonly string[]; readonly layer: string }[] = [];
+  const fill = async (): Promise<ReadonlyMap<string, { readonly bytes: number; readonly inodes: number }>> => {
+    if (slots.length < count) {
+      let usages: ReadonlyMap<string, { readonly bytes: number; readonly inodes: number }> = new Map();
+      const id = await context.layers.create(task, { parents: [], description: name, type }, async (slot) => {
+        slots.push(slot);
+        usages = await fill();
+        return usages.get(slot.fs) ?? { bytes: 0, inodes: 0 };
+      });
+      const slot = slots.find((one) => one.id === id);
+      if (slot) idsOfDirectories.set(slot.fs, id);
+      return usages;
+    }
+    const done = await worker.call(
+      'fileOp',
+      { actions: file.actions, inputs: sources, now: BigInt(Math.floor(context.now())) * 1_000_000n, slots: slots.map(({ dir, fs, work }) => ({ dir, fs, work })) },
+      { signal: task.signal },
+    );
+    for (const warning of done.warnings) context.warn(warning);
+    outputs = done.outputs;
+    return new Map(done.usage.map(({ path, bytes, inodes }) => [path, { bytes, inodes }]));
+  };
+  await fill();
+
+  return outputs.map(({ lowers, layer }) => {
+    const parents = lowers.map((path) => idsOfDirectories.get(path) ?? '');
+    const id = idsOfDirectories.get(layer) ?? '';
+    context.store.layers.setParents(id, parents);
+    return snapshot([...parents, id]);
+  });
+}
+
+/** The directories of a local input that the copies look at. */
+function walkedBy(file: FileOp, input: number, tree: Parameters<typeof packContext>[0]): Parameters<typeof packContext>[1] {
+  const selectors = file.actions.flatMap((action) => (action.kind === 'copy' && action.secondaryInput === input ? [selectorOf(action)] : []));
+  return tree.record(() => {
+    if (selectors.length > 0) checksumTree(tree, selectors, 'build context');
+  });
+}
+
+/** At most so many layers are made: one for each chain of actions, one more for each result that is used twice. */
+function layersNeeded(actions: readonly FileAction[], inputs: number): number {
+  const uses = new Map<number, number>();
+  const use = (index: number): void => {
+    if (index >= inputs) uses.set(index, (uses.get(index) ?? 0) + 1);
+  };
+  actions.forEach((action, index) => {
+    use(action.input);
+    use(action.secondaryInput);
+    if (action.output >= 0) use(index + inputs);
+  });
+  const chains = actions.filter((action) => action.input < inputs).length;
+  return chains + [...uses.values()].filter((count) => count > 1).reduce((sum, count) => sum + count, 0);
+}

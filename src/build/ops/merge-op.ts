@@ -1,0 +1,25 @@
+import type { DiffOp, MergeOp } from '../../llb/index.ts';
+import { TsbuildError } from '../../util/index.ts';
+import { type LayersResult, type OpResult, scratch, snapshot } from './result.ts';
+
+/** The layers of a result. @throws TsbuildError `TSB_LLB` for a local directory, which has none */
+export function layersOf(result: OpResult | undefined): readonly string[] {
+  if (result?.kind === 'layers') return result.layers;
+  throw new TsbuildError('TSB_LLB', 'Cannot build on a local directory: copy it first');
+}
+
+/** Snapshots on top of each other: their layers one after the other. Nothing is read or written. */
+export function mergeResults(op: MergeOp, inputs: readonly OpResult[]): LayersResult {
+  return snapshot(op.inputs.flatMap(({ input }) => (input < 0 ? [] : layersOf(inputs[input]))));
+}
+
+/** What `upper` has on top of `lower`, where `upper` was built on `lower`: its own layers. */
+export function diffResults(op: DiffOp, inputs: readonly OpResult[]): LayersResult {
+  const lower = op.lower === undefined || op.lower.input < 0 ? [] : layersOf(inputs[op.lower.input]);
+  const upper = op.upper === undefined || op.upper.input < 0 ? [] : layersOf(inputs[op.upper.input]);
+  if (upper.length === 0) return scratch;
+  if (lower.every((id, index) => upper[index] === id)) return snapshot(upper.slice(lower.length));
+  throw new TsbuildError('TSB_LLB', 'Cannot compute a diff between snapshots of which one was not built on the other', {
+    hint: 'diff a snapshot with one that it was built on',
+  });
+}

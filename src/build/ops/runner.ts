@@ -1,0 +1,138 @@
+import type { ExecOp, FileOp, LlbVertex, Op, SourceOp } from '../../llb/index.ts';
+import type { CacheDep, CacheMap, OpRunner, SolverVertex } from '../../solver/index.ts';
+import { checksumTree, type Selector, selectorDigest } from '../../tree/index.ts';
+import { canonicalDigest, type Digest, formatPlatform, type Task, TsbuildError } from '../../util/index.ts';
+import type { OpContext } from './context.ts';
+import { execInputUse, execKey } from './exec-key.ts';
+import { runExec } from './exec-op.ts';
+import { fileInputUse, fileKey } from './file-key.ts';
+import { runFileOp, selectorOf } from './file-op.ts';
+import { diffResults, mergeResults } from './merge-op.ts';
+import { type OpResult, snapshot } from './result.ts';
+
+type Vertex = SolverVertex<Op>;
+
+/** Knows how to key and run every kind of op. */
+export function createRunner(context: OpContext): OpRunner<Op, OpResult> {
+  return {
+    cacheMap: (task, vertex) => cacheMap(context, task, vertex),
+    exec: (task, vertex, inputs) => exec(context, task, vertex, inputs),
+  };
+}
+
+async function cacheMap(context: OpContext, task: Task, vertex: Vertex): Promise<CacheMap<OpResult>> {
+  const { body } = vertex.op;
+  switch (body?.kind) {
+    case 'source':
+      return sourceMap(context, task, vertex.op, body);
+    case 'exec':
+      return { digest: execKey(vertex.op, body), deps: vertex.inputs.map((_, index) => execDep(context, vertex, body, index)) };
+    case 'file':
+      return { digest: fileKey(body), deps: vertex.inputs.map((_, index) => fileDep(context, vertex, body, index)) };
+    case 'merge':
+      return { digest: canonicalDigest('tsbuild.merge.v1', body.inputs.map(({ input }) => input)), deps: vertex.inputs.map(() => ({})) };
+    case 'diff':
+      return { digest: canonicalDigest('tsbuild.diff.v1', [body.lower?.input ?? -1, body.upper?.input ?? -1]), deps: vertex.inputs.map(() => ({})) };
+    default:
+      throw unsupported(vertex);
+  }
+}
+
+async function exec(context: OpContext, task: Task, vertex: Vertex, inputs: readonly OpResult[]): Promise<readonly OpResult[]> {
+  const { body } = vertex.op;
+  switch (body?.kind) {
+    case 'source':
+      return [await runSource(context, task, vertex.op, body)];
+    case 'exec':
+      return runExec(context, task, vertex.digest, vertex.name, body, inputs);
+    case 'file':
+      return runFileOp(context, task, vertex.name, body, inputs);
+    case 'merge':
+      return [mergeResults(body, inputs)];
+    case 'diff':
+      return [diffResults(body, inputs)];
+    default:
+      throw unsupported(vertex);
+  }
+}
+
+function unsupported(vertex: Vertex): TsbuildError {
+  return new TsbuildError('TSB_LLB', `Cannot run "${vertex.name}": ops of kind ${JSON.stringify(vertex.op.body?.kind ?? 'none')} are not supported`);
+}
+
+function scheme(identifier: string): string {
+  return identifier.slice(0, Math.max(0, identifier.indexOf('://')));
+}
+
+function platformOf(op: Op): string {
+  const { platform } = op;
+  if (!platform) return '';
+  return formatPlatform({ os: platform.os, architecture: platform.architecture, ...(platform.variant === '' ? {} : { variant: platform.variant }) });
+}
+
+async function sourceMap(context: OpContext, task: Task, op: Op, source: SourceOp): Promise<CacheMap<OpResult>> {
+  switch (scheme(source.identifier)) {
+    case 'docker-image':
+    case 'oci-layout': {
+      const image = await context.image(task, source.identifier, platformOf(op), source.attrs);
+      const key = (kind: string, digest: string): Digest => canonicalDigest('tsbuild.image.v1', { kind, digest, platform: platformOf(op) });
+      return {
+        digest: key('manifest', image.manifestDigest),
+        deps: [],
+        // The same files under another name or compression are the same base (BuildKit's second phase).
+        async *alternatives() {
+          yield key('chain', image.chainId);
+        },
+      };
+    }
+    case 'local':
+      return { digest: canonicalDigest('tsbuild.local.v1', [source.identifier, ...[...source.attrs].filter(([name]) => name !== 'local.session').flat()]), deps: [], volatile: true };
+    default:
+      throw new TsbuildError('TSB_LLB', `Cannot use source ${JSON.stringify(source.identifier)}: sources of this kind are not supported`);
+  }
+}
+
+async function runSource(context: OpContext, task: Task, op: Op, source: SourceOp): Promise<OpResult> {
+  if (scheme(source.identifier) === 'local') return context.local(source.identifier.slice('local://'.length), source.attrs);
+  const image = await context.image(task, source.identifier, platformOf(op), source.attrs);
+  return snapshot(image.layers);
+}
+
+/** Content key of the selected paths of an input: from the directory for a local one, by the worker for layers. */
+async function contentDigest(context: OpContext, task: Task, name: string, input: OpResult, selectors: readonly Selector[]): Promise<Digest> {
+  if (input.kind === 'local') return checksumTree(input.tree, selectors, 'build context');
+  const layers = await context.layers.directories(task, input.layers);
+  const worker = await context.worker();
+  return worker.call('checksum', { layers, selectors, label: name }, { signal: task.signal });
+}
+
+function execDep(context: OpContext, vertex: Vertex, op: ExecOp, index: number): CacheDep<OpResult> {
+  const use = execInputUse(op, index);
+  const selectors = use.selectors.map(
+    (path): Selector => ({ path, followLinks: true, wildcard: false, include: [], exclude: [], contents: false, required: [] }),
+  );
+  return {
+    selector: selectorDigest(selectors),
+    ...(use.byContent ? { contentDigest: (task: Task, input: OpResult) => contentDigest(context, task, inputName(vertex, index), input, selectors) } : {}),
+  };
+}
+
+function fileDep(context: OpContext, vertex: Vertex, op: FileOp, index: number): CacheDep<OpResult> {
+  const use = fileInputUse(op, index);
+  if (use.base || (use.copies.length === 0 && !use.databases)) return {};
+  const selectors = use.copies.map(selectorOf);
+  if (use.databases) selectors.push(...['/etc/passwd', '/etc/group'].map(databaseSelector));
+  return {
+    selector: selectorDigest(selectors),
+    contentDigest: (task, input) => contentDigest(context, task, inputName(vertex, index), input, selectors),
+  };
+}
+
+/** A wildcard, so that a missing file is no error. */
+function databaseSelector(path: string): Selector {
+  return { path: `${path.slice(0, -1)}[${path.slice(-1)}]`, followLinks: true, wildcard: true, include: [], exclude: [], contents: false, required: [] };
+}
+
+function inputName(vertex: Vertex, index: number): string {
+  return (vertex.inputs[index]?.vertex as LlbVertex | undefined)?.name ?? `input ${index}`;
+}

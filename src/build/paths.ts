@@ -1,0 +1,17 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+/** Whether this runs from the bundle in dist/ or from the sources. */
+const bundled = !import.meta.url.endsWith('.ts');
+
+/** The package's own directory. The bundle keeps its chunks in dist/chunks. */
+const root = fileURLToPath(new URL(bundled ? (import.meta.url.includes('/chunks/') ? '../..' : '..') : '../..', import.meta.url));
+
+/** The program of the worker process. */
+export const workerEntry: string = bundled ? `${root}/dist/worker.js` : `${root}/src/worker/main.ts`;
+
+/** Compiled seccomp filters. */
+export const seccompDirectory: string = `${root}/native/seccomp`;
+
+/** Directories that may have the native helper of this checkout or package, in order. */
+export const helperDirectories: readonly string[] = [`${root}/dist/native`].filter((path) => existsSync(path));

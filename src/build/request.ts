@@ -1,0 +1,54 @@
+import type { Platform, SourceFile } from '../util/index.ts';
+
+/** What `tsbuild build` was asked for, with everything from the command line resolved. */
+export interface BuildRequest {
+  /** Host directory that COPY and ADD read; absent: there is none, and the Dockerfile came by other means. */
+  readonly contextDir?: string;
+  /** Host directory and name of the Dockerfile, where it is not `Dockerfile` in the context. */
+  readonly dockerfile?: { readonly dir: string; readonly name: string } | SourceFile;
+  readonly target?: string;
+  readonly platforms: readonly Platform[];
+  readonly buildArgs: ReadonlyMap<string, string>;
+  readonly labels: ReadonlyMap<string, string>;
+  /** `--build-context`: name to value as typed, with directories absolute. */
+  readonly namedContexts: ReadonlyMap<string, string>;
+  readonly noCache: boolean;
+  readonly noCacheStages: readonly string[];
+  readonly pull: boolean;
+  readonly network?: 'default' | 'none' | 'host';
+  readonly extraHosts: readonly { readonly host: string; readonly ip: string }[];
+  /** Bytes. */
+  readonly shmSize?: number;
+  readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
+  readonly entitlements: ReadonlySet<string>;
+  readonly secrets: ReadonlyMap<string, SecretSource>;
+  /** SSH id to the path of an agent's socket. */
+  readonly sshSockets: ReadonlyMap<string, string>;
+  /** Seconds since the epoch that times in the image are set to. */
+  readonly sourceDateEpoch?: number;
+  /** Steps that may run at a time. */
+  readonly jobs: number;
+  /** Warnings about what BuildKit does silently are errors. */
+  readonly strict: boolean;
+}
+
+/** Where the value of a secret comes from; it is read when a step asks for it. */
+export type SecretSource = { readonly kind: 'file'; readonly path: string } | { readonly kind: 'value'; readonly value: string };
+
+/** Platforms and defaults of an empty request, for callers that fill in little. */
+export const emptyRequest: Omit<BuildRequest, 'contextDir'> = {
+  platforms: [],
+  buildArgs: new Map(),
+  labels: new Map(),
+  namedContexts: new Map(),
+  noCache: false,
+  noCacheStages: [],
+  pull: false,
+  extraHosts: [],
+  ulimits: [],
+  entitlements: new Set(),
+  secrets: new Map(),
+  sshSockets: new Map(),
+  jobs: 4,
+  strict: false,
+};

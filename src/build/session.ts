@@ -1,0 +1,148 @@
+import { createIndexCache, FactCache, type IndexCache } from '../cache/index.ts';
+import { createRegistry, loadRegistriesConf, type Registry } from '../registry/index.ts';
+import { createImageSource, type ImageSource } from '../source/index.ts';
+import { type Lease, Store } from '../store/index.ts';
+import type { Digest } from '../util/index.ts';
+import { startWorker, type WorkerClient } from '../worker/index.ts';
+import { LayerService } from './layers.ts';
+import { type OpResult, snapshot } from './ops/result.ts';
+import { findHelper, seccompDirectory, workerEntry } from './paths.ts';
+
+export interface SessionOptions {
+  /** The store's directory. */
+  readonly root: string;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly signal: AbortSignal;
+  /** The user's home directory. */
+  readonly home: string;
+  readonly onWarning: (message: string) => void;
+  /** Path of a registries.conf that replaces the usual ones. */
+  readonly registriesConf?: string;
+  /** Path of the native helper, where it is not beside the program. */
+  readonly helper?: string;
+  /** Proxy variables of the environment. */
+  readonly proxies?: Readonly<Record<string, string>>;
+}
+
+/**
+ * What one command shares: the open store with its lease, the worker (started when it is first needed), the registry client and
+ * the cache. Dispose it: processes end, the lease is given back.
+ */
+export class Session implements AsyncDisposable {
+  readonly options: SessionOptions;
+  readonly store: Store;
+  readonly now: () => number;
+  readonly #lease: { value: Lease | undefined } = { value: undefined };
+  #worker: Promise<WorkerClient> | undefined;
+  #registry: Promise<Registry> | undefined;
+  #images: ImageSource | undefined;
+  #layers: LayerService | undefined;
+  #cache: IndexCache<OpResult> | undefined;
+
+  constructor(options: SessionOptions) {
+    this.options = options;
+    this.now = options.now;
+    this.store = Store.open(options.root, { now: options.now, onWarning: (warning) => options.onWarning(warning.message) });
+  }
+
+  /** What this command needs of the store; garbage collection leaves it alone. */
+  get lease(): Lease {
+    return (this.#lease.value ??= this.store.leases.create());
+  }
+
+  /** The process inside the namespace, started at the first call. */
+  worker(): Promise<WorkerClient> {
+    return (this.#worker ??= startWorker({
+      helperPath: findHelper(this.options.helper),
+      workerEntry,
+      seccompDir: seccompDirectory,
+      storeRoot: this.store.root,
+      session: this.store.session(),
+      signal: this.options.signal,
+    }));
+  }
+
+  /** Whether the worker was asked for. */
+  get workerStarted(): boolean {
+    return this.#worker !== undefined;
+  }
+
+  /** The registry client; its configuration is read when something is first asked of it, which most builds never do. */
+  #openRegistry(): Promise<Registry> {
+    return (this.#registry ??= this.#createRegistry());
+  }
+
+  async #createRegistry(): Promise<Registry> {
+    const { proxies = {}, registriesConf, home } = this.options;
+    return createRegistry({
+      config: await loadRegistriesConf({ ...(registriesConf === undefined ? {} : { explicit: registriesConf }), home }),
+      now: this.now,
+      onWarning: this.options.onWarning,
+      proxy: proxiesOf(proxies),
+    });
+  }
+
+  get images(): ImageSource {
+    return (this.#images ??= createImageSource({
+      store: this.store,
+      lease: this.lease,
+      registry: lazyRegistry(() => this.#openRegistry()),
+      facts: new FactCache(this.store, this.now),
+      now: this.now,
+    }));
+  }
+
+  get layers(): LayerService {
+    return (this.#layers ??= new LayerService({ store: this.store, lease: this.lease, worker: () => this.worker() }));
+  }
+
+  get cache(): IndexCache<OpResult> {
+    return (this.#cache ??= createIndexCache<OpResult>(this.store, {
+      now: this.now,
+      codec: {
+        encode: (result) => (result.kind === 'layers' ? { json: JSON.stringify(result.layers), layers: result.layers } : undefined),
+        decode: (json) => snapshot(JSON.parse(json) as string[]),
+      },
+      hold: ({ layers }) => {
+        this.lease.hold({ layers });
+        if (!this.layers.available(layers)) throw new Error('a layer of the record is gone');
+      },
+      onWarning: this.options.onWarning,
+    }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#cache?.flush();
+      if (this.#worker) await this.#worker.then((worker) => worker[Symbol.asyncDispose](), () => undefined);
+      await (await this.#registry)?.[Symbol.asyncDispose]();
+    } finally {
+      this.#lease.value?.release();
+      this.store.close();
+    }
+  }
+}
+
+/** Opens the store for one command. @throws TsbuildError `TSB_STORE`, `TSB_PERMISSION` */
+export function openSession(options: SessionOptions): Session {
+  return new Session(options);
+}
+
+function lazyRegistry(open: () => Promise<Registry>): Registry {
+  return {
+    resolve: async (task, reference) => (await open()).resolve(task, reference),
+    manifest: async (task, reference) => (await open()).manifest(task, reference),
+    async *blob(task, repository, descriptor: { readonly digest: Digest; readonly size: number }, options) {
+      yield* (await open()).blob(task, repository, descriptor, options);
+    },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+function proxiesOf(env: Readonly<Record<string, string>>): { http?: string; https?: string; no?: string } {
+  const http = env['http_proxy'] ?? env['HTTP_PROXY'];
+  const https = env['https_proxy'] ?? env['HTTPS_PROXY'];
+  const no = env['no_proxy'] ?? env['NO_PROXY'];
+  return { ...(http === undefined ? {} : { http }), ...(https === undefined ? {} : { https }), ...(no === undefined ? {} : { no }) };
+}

@@ -1,0 +1,99 @@
+import { openSession } from '../../build/index.ts';
+import { check, du, prune, type UsageRecord } from '../../store/index.ts';
+import { formatBytes, parseDuration, parseSize, TsbuildError } from '../../util/index.ts';
+import { type CliContext, interruptible, print } from '../context.ts';
+import { sessionOptions } from '../session-options.ts';
+import { formatAge, formatTable } from '../table.ts';
+
+interface FormatOptions {
+  readonly format: 'table' | 'json';
+}
+
+/** `tsbuild du` */
+export async function duCommand(context: CliContext, options: FormatOptions): Promise<number> {
+  using interrupt = interruptible();
+  await using session = openSession(sessionOptions(context, interrupt.signal));
+  const report = du(session.store);
+  if (options.format === 'json') {
+    await print(context, `${JSON.stringify(report, undefined, 2)}\n`);
+    return 0;
+  }
+  const table = formatTable(['ID', 'TYPE', 'SIZE', 'LAST USED', 'DESCRIPTION'], report.records.map((record) => row(record, context.now())));
+  await print(context, `${table}Reclaimable:  ${formatBytes(report.reclaimableBytes)}\nTotal:        ${formatBytes(report.totalBytes)}\n`);
+  return 0;
+}
+
+function row(record: UsageRecord, now: number): readonly string[] {
+  const marks = `${record.shared ? '*' : ''}${record.inUse ? ' (in use)' : ''}`;
+  return [record.id.slice(0, 20), record.type, `${formatBytes(record.size)}${marks}`, formatAge(now - record.usedAt), record.description];
+}
+
+interface PruneOptions extends FormatOptions {
+  readonly all?: boolean;
+  readonly images?: boolean;
+  readonly keepStorage?: string;
+  readonly filter?: readonly string[];
+}
+
+/** `tsbuild prune` */
+export async function pruneCommand(context: CliContext, options: PruneOptions): Promise<number> {
+  using interrupt = interruptible();
+  await using session = openSession(sessionOptions(context, interrupt.signal));
+  if (options.images) for (const image of session.store.images.list()) session.store.images.remove(image.name);
+  const report = await prune(session.store, {
+    removeTrees: async (paths) => {
+      if (paths.length > 0) await (await session.worker()).call('removeTrees', { paths });
+    },
+    signal: interrupt.signal,
+    ...(options.all ? { all: true } : {}),
+    ...(options.keepStorage === undefined ? {} : { keepStorageBytes: parseSize(options.keepStorage) }),
+    ...parsePruneFilters(options.filter ?? []),
+  });
+  if (options.format === 'json') {
+    await print(context, `${JSON.stringify(report, undefined, 2)}\n`);
+    return 0;
+  }
+  const now = context.now();
+  if (report.removed.length > 0) await print(context, formatTable(['ID', 'TYPE', 'SIZE', 'LAST USED', 'DESCRIPTION'], report.removed.map((record) => row(record, now))));
+  await print(context, `Freed:  ${formatBytes(report.freedBytes)}\n`);
+  return 0;
+}
+
+function parsePruneFilters(filters: readonly string[]): { untilMs?: number } {
+  let untilMs: number | undefined;
+  for (const filter of filters) {
+    const match = /^until=(.+)$/.exec(filter);
+    if (!match) throw new TsbuildError('TSB_USAGE', `Cannot use --filter ${JSON.stringify(filter)}: only until=DURATION is known`, { hint: 'for example: --filter until=48h' });
+    untilMs = parseDuration(match[1] ?? '');
+  }
+  return untilMs === undefined ? {} : { untilMs };
+}
+
+interface CheckOptions extends FormatOptions {
+  readonly repair?: boolean;
+}
+
+/** `tsbuild store check`: 0 when the store is sound (or was repaired), 1 when something is damaged. */
+export async function checkCommand(context: CliContext, options: CheckOptions): Promise<number> {
+  using interrupt = interruptible();
+  await using session = openSession(sessionOptions(context, interrupt.signal));
+  const report = await check(session.store, {
+    signal: interrupt.signal,
+    ...(options.repair ? { repair: true } : {}),
+    removeTrees: async (paths) => {
+      if (paths.length > 0) await (await session.worker()).call('removeTrees', { paths });
+    },
+  });
+  const damaged = report.problems.filter((problem) => !problem.harmless && !problem.repaired);
+  if (options.format === 'json') {
+    await print(context, `${JSON.stringify(report, undefined, 2)}\n`);
+    return damaged.length > 0 ? 1 : 0;
+  }
+  for (const problem of report.problems) {
+    const state = problem.repaired ? 'repaired' : problem.harmless ? 'harmless' : 'damaged';
+    await print(context, `${state}: ${problem.message}\n`);
+  }
+  const summary = damaged.length === 0 ? 'The store is sound' : `${damaged.length} ${damaged.length === 1 ? 'thing is' : 'things are'} damaged; run "tsbuild store check --repair"`;
+  await print(context, `${summary}: ${report.blobs} blobs, ${report.layers} layers, ${formatBytes(report.bytes)}.\n`);
+  return damaged.length > 0 ? 1 : 0;
+}

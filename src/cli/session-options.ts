@@ -1,0 +1,37 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { SessionOptions } from '../build/index.ts';
+import { sanitizeLine } from '../util/index.ts';
+import type { CliContext } from './context.ts';
+
+/** Where the store is: `$TSBUILD_ROOT`, else `$XDG_DATA_HOME/tsbuild`, else `~/.local/share/tsbuild`. */
+export function storeRoot(context: CliContext): string {
+  const { TSBUILD_ROOT, XDG_DATA_HOME, HOME } = context.env;
+  if (TSBUILD_ROOT) return TSBUILD_ROOT;
+  if (XDG_DATA_HOME?.startsWith('/')) return join(XDG_DATA_HOME, 'tsbuild');
+  return join(HOME || homedir(), '.local/share/tsbuild');
+}
+
+/** What a session needs to know of the environment. Warnings go to stderr unless `onWarning` takes them. */
+export function sessionOptions(context: CliContext, signal: AbortSignal, onWarning?: (message: string) => void): SessionOptions {
+  const { env } = context;
+  return {
+    root: storeRoot(context),
+    now: context.now,
+    signal,
+    home: env['HOME'] ?? homedir(),
+    onWarning: onWarning ?? ((message) => context.stderr.write(`warning: ${sanitizeLine(message)}\n`)),
+    ...(env['CONTAINERS_REGISTRIES_CONF'] ? { registriesConf: env['CONTAINERS_REGISTRIES_CONF'] } : {}),
+    ...(env['TSBUILD_HELPER'] ? { helper: env['TSBUILD_HELPER'] } : {}),
+    proxies: proxyEnvironment(env),
+  };
+}
+
+function proxyEnvironment(env: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy']) {
+    const value = env[name];
+    if (value) found[name] = value;
+  }
+  return found;
+}
