@@ -1,0 +1,226 @@
+/* /proc, /dev and /sys as Docker's steps see them. Nothing here opens a path of the image through a symbolic link. */
+#include "step.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+enum { CGROUP2_MAGIC = 0x63677270, TTY_GROUP = 5 };
+
+static const struct {
+  const char *path;
+  unsigned major, minor;
+} nodes[] = {
+    {"/dev/null", 1, 3}, {"/dev/zero", 1, 5}, {"/dev/full", 1, 7}, {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0},
+};
+
+static const struct {
+  const char *name, *target;
+} links[] = {
+    {"fd", "/proc/self/fd"},         {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
+    {"stderr", "/proc/self/fd/2"}, {"core", "/proc/kcore"},      {"ptmx", "pts/ptmx"},
+};
+
+static const char *const masked_in_proc[] = {
+    "acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "timer_list", "timer_stats", "sched_debug", "scsi",
+};
+static const char *const readonly_in_proc[] = {"bus", "fs", "irq", "sys", "sysrq-trigger"};
+static const char *const masked_in_sys[] = {"firmware", "devices/virtual/powercap", "kernel/debug", "kernel/tracing", "kernel/security"};
+
+/* A mount of a new file system; `options` are pairs of key and value, ended by NULL. */
+static int new_mount(const char *type, unsigned attributes, const char *const *options) {
+  int context = sys_fsopen(type);
+  if (context < 0) return -1;
+  for (; *options != NULL; options += 2)
+    if (sys_fsconfig(context, options[0], options[1]) < 0) fail("cannot set option %s of %s", options[0], type);
+  int fd = sys_fsmount(context, attributes);
+  int error = errno;
+  close(context);
+  errno = error;
+  return fd;
+}
+
+/* /proc, /dev or /sys of the image: made when missing, refused unless a real directory (CVE-2019-19921, CVE-2023-27561). */
+static int system_directory(int root, const char *path, struct stubs *stubs) {
+  struct stat info;
+  if (fstatat(root, path + 1, &info, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(info.st_mode))
+    fail_with(ENOTDIR, "%s in the image is not a directory", path);
+  return resolve_target(root, path, true, stubs, 0, 0).fd;
+}
+
+/* What hides things: an empty read-only directory, attached at its first use and copied from then on, and /dev/null. */
+struct masks {
+  int directory, null;
+};
+
+/* `dir` is the root of a file system of the kernel's own, where names can be trusted. */
+static void mask(struct masks *masks, int dir, const char *name) {
+  int target = sys_openat2(dir, name, O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH_ | RESOLVE_NO_SYMLINKS_);
+  if (target < 0) return;
+  struct stat info;
+  if (fstat(target, &info) < 0) fail("cannot stat %s", name);
+  int cover;
+  if (!S_ISDIR(info.st_mode)) cover = sys_open_tree(masks->null, false);
+  else if (masks->directory >= 0) cover = sys_open_tree(masks->directory, false);
+  else {
+    const char *const options[] = {"size", "4096", "mode", "0555", NULL};
+    cover = masks->directory = new_mount("tmpfs", MOUNT_RDONLY_ | MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_, options);
+  }
+  if (cover < 0 || sys_move_mount(cover, target) < 0) fail("cannot hide %s", name);
+  if (cover != masks->directory) close(cover);
+  close(target);
+}
+
+static void make_readonly(int dir, const char *name) {
+  int target = sys_openat2(dir, name, O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH_ | RESOLVE_NO_SYMLINKS_);
+  if (target < 0) return;
+  int copy = sys_open_tree(target, true);
+  if (copy < 0 || sys_mount_setattr(copy, true, MOUNT_RDONLY_ | MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_) < 0 || sys_move_mount(copy, target) < 0)
+    fail("cannot make /proc/%s read-only", name);
+  close(copy);
+  close(target);
+}
+
+static void mount_proc(struct step_spec *spec, int root, struct masks *masks, struct stubs *stubs) {
+  stage = "proc";
+  static const char *const no_options[] = {NULL};
+  int target = system_directory(root, "/proc", stubs), proc;
+  if (spec->bind_proc) {
+    int old = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    proc = old < 0 ? -1 : sys_open_tree(old, true);
+  } else {
+    proc = new_mount("proc", MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_, no_options);
+  }
+  if (proc < 0 || sys_move_mount(proc, target) < 0) fail("cannot mount /proc");
+  close(target);
+  if (!spec->insecure) {
+    for (size_t at = 0; at < sizeof readonly_in_proc / sizeof *readonly_in_proc; at++) make_readonly(proc, readonly_in_proc[at]);
+    for (size_t at = 0; at < sizeof masked_in_proc / sizeof *masked_in_proc; at++) mask(masks, proc, masked_in_proc[at]);
+  }
+  close(proc);
+}
+
+static int open_device(size_t index) {
+  struct stat info;
+  int fd = open(nodes[index].path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0 || fstat(fd, &info) < 0) fail("cannot open %s", nodes[index].path);
+  /* A machine that is itself a container may have been given something else (CVE-2025-31133). */
+  if (!S_ISCHR(info.st_mode) || info.st_rdev != makedev(nodes[index].major, nodes[index].minor))
+    fail_with(0, "%s of this machine is not the device of that name", nodes[index].path);
+  return fd;
+}
+
+static void bind_device(int dev, const char *name, int source) {
+  int target = openat(dev, name, O_CREAT | O_EXCL | O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0666);
+  int copy = sys_open_tree(source, false);
+  if (target < 0 || copy < 0 || sys_move_mount(copy, target) < 0) fail("cannot make /dev/%s", name);
+  close(copy);
+  close(target);
+}
+
+static void mount_in_dev(int dev, const char *name, const char *type, unsigned attributes, const char *const *options, bool optional) {
+  int fd = new_mount(type, MOUNT_NOSUID_ | MOUNT_NOEXEC_ | attributes, options);
+  if (fd < 0 && optional && errno == ENODEV) return;
+  if (fd < 0 || mkdirat(dev, name, 0755) < 0) fail("cannot make /dev/%s", name);
+  int target = openat(dev, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (target < 0 || sys_move_mount(fd, target) < 0) fail("cannot mount /dev/%s", name);
+  close(target);
+  close(fd);
+}
+
+static void mount_dev(struct step_spec *spec, int root, struct stubs *stubs) {
+  stage = "dev";
+  const char *const options[] = {"mode", "0755", "size", "65536k", NULL};
+  const char *const pts[] = {"ptmxmode", "0666", "mode", "0620", spec->id_count > TTY_GROUP ? "gid" : NULL, "5", NULL};
+  const char *const shm[] = {"mode", "1777", "size", spec->shm_size, NULL};
+  const char *const none[] = {NULL};
+  int target = system_directory(root, "/dev", stubs);
+  int dev = new_mount("tmpfs", MOUNT_NOSUID_, options);
+  if (dev < 0 || sys_move_mount(dev, target) < 0) fail("cannot mount /dev");
+  close(target);
+  for (size_t at = 0; at < sizeof nodes / sizeof *nodes; at++) {
+    int source = open_device(at);
+    bind_device(dev, nodes[at].path + strlen("/dev/"), source);
+    close(source);
+  }
+  for (size_t at = 0; at < sizeof links / sizeof *links; at++)
+    if (symlinkat(links[at].target, dev, links[at].name) < 0) fail("cannot make /dev/%s", links[at].name);
+  mount_in_dev(dev, "pts", "devpts", 0, pts, false);
+  mount_in_dev(dev, "shm", "tmpfs", MOUNT_NODEV_, shm, false);
+  mount_in_dev(dev, "mqueue", "mqueue", MOUNT_NODEV_, none, true);
+  close(dev);
+}
+
+static bool machine_has_only_cgroup2(void) {
+  struct statfs system;
+  return statfs("/sys/fs/cgroup", &system) == 0 && system.f_type == CGROUP2_MAGIC;
+}
+
+static void mount_cgroup(struct step_spec *spec, int sys, bool cgroup2, struct masks *masks) {
+  static const char *const none[] = {NULL};
+  int target = sys_openat2(sys, "fs/cgroup", O_PATH | O_NOFOLLOW, 0, RESOLVE_BENEATH_ | RESOLVE_NO_SYMLINKS_);
+  if (target < 0) return;
+  unsigned readonly = spec->insecure ? 0 : MOUNT_RDONLY_;
+  int group = cgroup2 ? new_mount("cgroup2", MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_ | readonly, none) : -1;
+  /* The tree of version 1 would show the machine's groups: an empty directory tells programs that there are no limits. */
+  if (group < 0) mask(masks, sys, "fs/cgroup");
+  else if (sys_move_mount(group, target) < 0) fail("cannot mount /sys/fs/cgroup");
+  close(target);
+  if (group >= 0) close(group);
+}
+
+static void mount_sys(struct step_spec *spec, int root, struct masks *masks, struct stubs *stubs) {
+  stage = "sys";
+  static const char *const none[] = {NULL};
+  unsigned attributes = MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_ | (spec->insecure ? 0 : MOUNT_RDONLY_);
+  int target = system_directory(root, "/sys", stubs);
+  bool cgroup2 = machine_has_only_cgroup2();
+  /* A sysfs of its own belongs to the network namespace, so only a private one can have it. */
+  int sys = spec->private_network ? new_mount("sysfs", attributes, none) : -1;
+  if (sys < 0) {
+    int old = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (old < 0) return;
+    sys = sys_open_tree(old, true);
+    close(old);
+    if (sys < 0 || sys_mount_setattr(sys, true, attributes) < 0) fail("cannot copy /sys");
+  }
+  if (sys_move_mount(sys, target) < 0) fail("cannot mount /sys");
+  close(target);
+  mount_cgroup(spec, sys, cgroup2, masks);
+  for (size_t at = 0; !spec->insecure && at < sizeof masked_in_sys / sizeof *masked_in_sys; at++) mask(masks, sys, masked_in_sys[at]);
+  close(sys);
+}
+
+void mount_system(struct step_spec *spec, int root, struct stubs *stubs) {
+  struct masks masks = {-1, -1};
+  stage = "dev";
+  masks.null = open_device(0);
+  mount_proc(spec, root, &masks, stubs);
+  mount_dev(spec, root, stubs);
+  mount_sys(spec, root, &masks, stubs);
+  close(masks.null);
+  if (masks.directory >= 0) close(masks.directory);
+}
+
+int open_terminal(int root, int *master) {
+  stage = "terminal";
+  int unlock = 0;
+  *master = sys_openat2(root, "dev/pts/ptmx", O_RDWR | O_NOCTTY, 0, RESOLVE_BENEATH_ | RESOLVE_NO_SYMLINKS_);
+  if (*master < 0 || ioctl(*master, TIOCSPTLCK, &unlock) < 0) fail("cannot make a terminal");
+  int slave = ioctl(*master, 0x5441 /* TIOCGPTPEER */, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (slave < 0) fail("cannot open the terminal");
+  return slave;
+}
+
+void attach_console(int root, int terminal) {
+  int dev = sys_openat2(root, "dev", O_PATH | O_DIRECTORY, 0, RESOLVE_BENEATH_ | RESOLVE_NO_SYMLINKS_);
+  if (dev < 0) fail("cannot open /dev");
+  bind_device(dev, "console", terminal);
+  close(dev);
+}

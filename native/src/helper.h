@@ -1,0 +1,84 @@
+/* Shared declarations of the sandbox helper. Errors end the process: there is nothing to save in a half-made sandbox. */
+#ifndef TSBUILD_HELPER_H
+#define TSBUILD_HELPER_H
+
+#define _GNU_SOURCE
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Exit code of a helper that reported an error on its status descriptor or on stderr. */
+#define EXIT_SETUP 125
+
+/* ---- report.c: errors as `error <errno> <stage> <text>` lines on the status descriptor, else as text on stderr ---- */
+
+/* Where status lines go; -1 sends errors to stderr. */
+extern int status_fd;
+/* The step that the process is at, for error lines. */
+extern const char *stage;
+/* Called by fail before the process ends, unless NULL. */
+extern void (*before_exit)(void);
+
+void status_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Reports with errno and exits. */
+_Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same with a given errno; 0 for faults that are not a system call's. */
+_Noreturn void fail_with(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- sys.c: calls and memory ---- */
+
+void *allocate(size_t size);
+char *format_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* All of a descriptor; fails beyond `limit`. Always NUL-terminated. */
+char *read_fd(int fd, size_t limit, size_t *length);
+void write_fd(int fd, const void *data, size_t length);
+unsigned long long parse_number(const char *text, unsigned long long limit);
+
+#define RESOLVE_NO_XDEV_ 0x01
+#define RESOLVE_NO_MAGICLINKS_ 0x02
+#define RESOLVE_NO_SYMLINKS_ 0x04
+#define RESOLVE_BENEATH_ 0x08
+#define RESOLVE_IN_ROOT_ 0x10
+int sys_openat2(int dir, const char *path, int flags, mode_t mode, unsigned resolve);
+
+#define MOUNT_RDONLY_ 0x01
+#define MOUNT_NOSUID_ 0x02
+#define MOUNT_NODEV_ 0x04
+#define MOUNT_NOEXEC_ 0x08
+int sys_fsopen(const char *type);
+/* Sets a string option; a NULL value sets a flag. */
+int sys_fsconfig(int context, const char *key, const char *value);
+/* Creates the superblock and a detached mount of it. */
+int sys_fsmount(int context, unsigned attributes);
+/* A detached copy of what `fd` refers to. */
+int sys_open_tree(int fd, bool recursive);
+/* Attaches a detached mount to what `target` refers to. */
+int sys_move_mount(int mount, int target);
+int sys_mount_setattr(int fd, bool recursive, unsigned attributes);
+int sys_pidfd_open(pid_t pid);
+/* fork with new namespaces; `flags` are CLONE_NEW* and CLONE_FILES. */
+pid_t sys_fork_into(int flags, int *pidfd);
+int sys_close_range(unsigned first, unsigned last, unsigned flags);
+
+/* A signal when the parent dies, and an exit if it is dead already. `parent` is a pidfd of it. */
+void die_with_parent(int parent);
+/* Blocks every signal and gives a descriptor that reads them. */
+int catch_signals(void);
+/* Default handlers, nothing blocked: for the program that is executed next. */
+void release_signals(void);
+/* Waits for `child`, passing on every signal from the descriptor and reaping orphans. Gives the child's wait status. */
+int supervise(pid_t child, int signals);
+/* Removes everything in a directory (tree.c). */
+void remove_contents(int dir);
+/* Exit code as shells have it: 128 + n for signal n. */
+int exit_code_of(int wait_status);
+
+/* ---- subcommands ---- */
+
+int command_enter(int argc, char **argv);
+int command_step(int argc, char **argv);
+int command_remove(int argc, char **argv);
+int command_usage(int argc, char **argv);
+
+#endif

@@ -1,0 +1,21 @@
+/* tsbuild-helper: makes the namespaces that Node cannot make. See docs/dev/sandbox.md for the order of things. */
+#include "helper.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int main(int argc, char **argv) {
+  static const struct {
+    const char *name;
+    int (*run)(int, char **);
+  } commands[] = {
+      {"enter", command_enter},
+      {"step", command_step},
+      {"remove", command_remove},
+      {"usage", command_usage},
+  };
+  for (size_t at = 0; argc > 1 && at < sizeof commands / sizeof *commands; at++)
+    if (strcmp(argv[1], commands[at].name) == 0) return commands[at].run(argc - 2, argv + 2);
+  fputs("tsbuild-helper is a part of tsbuild and is not meant to be called by hand\n", stderr);
+  return 2;
+}

@@ -1,0 +1,204 @@
+/* The new root: overlay, system mounts, the step's own mounts, pivot. */
+#include "step.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int open_directory(const char *path) {
+  int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) fail("cannot open directory \"%s\"", path);
+  return fd;
+}
+
+static void open_directories(const struct list *paths, int *fds) {
+  for (size_t at = 0; at < paths->count; at++) fds[at] = open_directory(paths->items[at]);
+}
+
+static int open_source(const struct mount_spec *mount) {
+  if (mount->source == NULL) fail_with(0, "a bind mount without a source");
+  int root = open(mount->source, O_PATH | O_CLOEXEC);
+  if (root < 0) fail("cannot open mount source \"%s\"", mount->source);
+  if (mount->subpath == NULL) return root;
+  int fd = open_in_root(root, mount->subpath, O_PATH);
+  if (fd < 0) fail("cannot open \"%s\" in the source of the mount at \"%s\"", mount->subpath, mount->target);
+  close(root);
+  return fd;
+}
+
+void open_sources(struct step_spec *spec) {
+  stage = "sources";
+  open_directories(&spec->lowers, spec->lower_fds);
+  *spec->upper_fd = open_directory(spec->upper);
+  *spec->work_fd = open_directory(spec->work);
+  for (size_t at = 0; at < spec->mount_count; at++) {
+    struct mount_spec *mount = &spec->mounts[at];
+    if (mount->kind == MOUNT_BIND) *mount->source_fd = open_source(mount);
+    if (mount->kind != MOUNT_LAYERS) continue;
+    open_directories(&mount->lowers, mount->lower_fds);
+    if (mount->upper != NULL) *mount->upper_fd = open_directory(mount->upper);
+    if (mount->work != NULL) *mount->work_fd = open_directory(mount->work);
+  }
+}
+
+static int make_directory(int parent, const char *name) {
+  if (mkdirat(parent, name, 0755) < 0) fail("cannot make staging directory \"%s\"", name);
+  int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) fail("cannot open staging directory \"%s\"", name);
+  return fd;
+}
+
+static void link_fd(int dir, const char *name, int fd) {
+  char target[40];
+  snprintf(target, sizeof target, "/proc/self/fd/%d", fd);
+  if (symlinkat(target, dir, name) < 0) fail("cannot make staging link \"%s\"", name);
+}
+
+/* A private tmpfs, attached where nobody needs to look any more: on overlay's work directory. It goes with the old root. */
+static int mount_staging(int place) {
+  stage = "staging";
+  int context = sys_fsopen("tmpfs");
+  if (context < 0 || sys_fsconfig(context, "mode", "0700") < 0) fail("cannot make a tmpfs");
+  int fd = sys_fsmount(context, MOUNT_NOSUID_ | MOUNT_NODEV_);
+  if (fd < 0) fail("cannot make a tmpfs");
+  if (sys_move_mount(fd, place) < 0) fail("cannot attach the staging tmpfs");
+  close(context);
+  return fd;
+}
+
+/* An upper directory in memory whose root looks like that of the topmost layer. */
+static void make_scratch_upper(int dir, int *upper, int *work, int top) {
+  struct stat info = {.st_mode = 0755};
+  if (top >= 0 && fstat(top, &info) < 0) fail("cannot stat a layer");
+  *upper = make_directory(dir, "upper");
+  *work = make_directory(dir, "scratch");
+  if (fchown(*upper, info.st_uid, info.st_gid) < 0 || fchmod(*upper, info.st_mode & 07777) < 0) fail("cannot prepare a scratch directory");
+}
+
+/*
+ * Mounts a stack of directories. Layers are named by links of one to three digits in a directory of their own, so that 500 of
+ * them fit the one page that mount(2) takes, and no path of the store shows in /proc/mounts.
+ */
+static int mount_stack(int staging, const char *name, const int *lowers, size_t count, int upper, int work, bool writable) {
+  stage = "overlay";
+  int dir = make_directory(staging, name);
+  char data[4096], number[24];
+  size_t length = (size_t)snprintf(data, sizeof data, "lowerdir=");
+  if (writable && upper < 0) make_scratch_upper(dir, &upper, &work, count == 0 ? -1 : lowers[count - 1]);
+  for (size_t at = count; at-- > 0;) {
+    snprintf(number, sizeof number, "%zu", at);
+    link_fd(dir, number, lowers[at]);
+    length += (size_t)snprintf(data + length, sizeof data - length, "%s%s", number, at == 0 ? "" : ":");
+    if (length > sizeof data - 64) fail_with(E2BIG, "too many layers (%zu)", count);
+  }
+  /* Overlay wants a lower directory in any case, and two without an upper one. */
+  if (count == 0 || (count == 1 && upper < 0)) {
+    close(make_directory(dir, "empty"));
+    length += (size_t)snprintf(data + length, sizeof data - length, "%sempty", count == 0 ? "" : ":");
+  }
+  if (upper >= 0) {
+    link_fd(dir, "u", upper);
+    link_fd(dir, "w", work);
+    length += (size_t)snprintf(data + length, sizeof data - length, ",upperdir=u,workdir=w,volatile");
+  }
+  snprintf(data + length, sizeof data - length, ",userxattr");
+  close(make_directory(dir, "root"));
+  if (fchdir(dir) < 0) fail("cannot enter the staging directory");
+  if (mount("overlay", "root", "overlay", 0, data) < 0) fail("cannot mount the layers");
+  int root = openat(dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (root < 0) fail("cannot open the mounted layers");
+  close(dir);
+  return root;
+}
+
+static void attach(int mount, int root, const char *path, bool directory, struct stubs *stubs) {
+  struct target target = resolve_target(root, path, directory, stubs, 0, 0);
+  if (target.is_directory != directory)
+    fail_with(directory ? ENOTDIR : EISDIR, "cannot mount a %s on \"%s\"", directory ? "directory" : "file", path);
+  if (sys_move_mount(mount, target.fd) < 0) fail("cannot mount on \"%s\"", path);
+  close(target.fd);
+}
+
+static bool is_directory(int fd) {
+  struct stat info;
+  if (fstat(fd, &info) < 0) fail("cannot stat a mount source");
+  return S_ISDIR(info.st_mode);
+}
+
+static void attach_copy(const struct mount_spec *mount, int source, unsigned attributes, int root, struct stubs *stubs) {
+  bool directory = is_directory(source);
+  /* Recursive: the kernel refuses to show what lies under mounts that a less privileged namespace inherited. */
+  int copy = sys_open_tree(source, directory);
+  if (copy < 0) fail("cannot copy the mount for \"%s\"", mount->target);
+  if (mount->readonly) attributes |= MOUNT_RDONLY_;
+  if (attributes != 0 && sys_mount_setattr(copy, directory, attributes) < 0) fail("cannot set the options of \"%s\"", mount->target);
+  attach(copy, root, mount->target, directory, stubs);
+  close(copy);
+}
+
+static void mount_layers(const struct mount_spec *mount, size_t index, int staging, int root, struct stubs *stubs) {
+  char name[32];
+  snprintf(name, sizeof name, "mount%zu", index);
+  int stack = mount_stack(staging, name, mount->lower_fds, mount->lowers.count, *mount->upper_fd, *mount->work_fd, !mount->readonly);
+  stage = "mounts";
+  int source = mount->subpath == NULL ? stack : open_in_root(stack, mount->subpath, O_PATH);
+  if (source < 0) fail("cannot open \"%s\" in the source of the mount at \"%s\"", mount->subpath, mount->target);
+  attach_copy(mount, source, 0, root, stubs);
+}
+
+static void mount_tmpfs(const struct mount_spec *mount, int root, struct stubs *stubs) {
+  char mode[16];
+  snprintf(mode, sizeof mode, "%o", mount->mode);
+  int context = sys_fsopen("tmpfs");
+  if (context < 0 || sys_fsconfig(context, "mode", mode) < 0) fail("cannot make a tmpfs");
+  if (mount->size != NULL && sys_fsconfig(context, "size", mount->size) < 0) fail("cannot make a tmpfs of size %s", mount->size);
+  int fd = sys_fsmount(context, MOUNT_NOSUID_ | MOUNT_NODEV_ | (mount->readonly ? MOUNT_RDONLY_ : 0));
+  if (fd < 0) fail("cannot make a tmpfs for \"%s\"", mount->target);
+  attach(fd, root, mount->target, true, stubs);
+  close(fd);
+  close(context);
+}
+
+static void mount_file(const struct mount_spec *mount, size_t index, int staging, int root, struct stubs *stubs) {
+  char name[32];
+  snprintf(name, sizeof name, "file%zu", index);
+  int fd = openat(staging, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+  if (fd < 0) fail("cannot make the file for \"%s\"", mount->target);
+  write_fd(fd, mount->data, mount->data_length);
+  if (fchown(fd, mount->uid, mount->gid) < 0 || fchmod(fd, mount->mode) < 0) fail("cannot set the owner of \"%s\"", mount->target);
+  attach_copy(mount, fd, MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_, root, stubs);
+  close(fd);
+}
+
+struct built_root build_root(struct step_spec *spec, struct stubs *stubs) {
+  int staging = mount_staging(*spec->work_fd);
+  int root = mount_stack(staging, "root", spec->lower_fds, spec->lowers.count, *spec->upper_fd, *spec->work_fd, true);
+  /* Before anything is mounted in it: the image's own files decide. */
+  struct built_root built = {root, find_identity(root, spec->user, spec->id_count)};
+  mount_system(spec, root, stubs);
+  for (size_t at = 0; at < spec->mount_count; at++) {
+    const struct mount_spec *mount = &spec->mounts[at];
+    stage = "mounts";
+    switch (mount->kind) {
+    case MOUNT_BIND: attach_copy(mount, *mount->source_fd, MOUNT_NOSUID_ | MOUNT_NODEV_, root, stubs); break;
+    case MOUNT_LAYERS: mount_layers(mount, at, staging, root, stubs); break;
+    case MOUNT_TMPFS: mount_tmpfs(mount, root, stubs); break;
+    case MOUNT_FILE: mount_file(mount, at, staging, root, stubs); break;
+    }
+  }
+  if (stubs->overflow) fail_with(0, "too many mount targets are missing in the image");
+  return built;
+}
+
+void enter_root(int root) {
+  stage = "pivot";
+  /* Stacks the old root on the new one and takes it away, so that no directory for it is needed. */
+  if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0) fail("cannot change the root");
+  if (umount2(".", MNT_DETACH) < 0) fail("cannot take the old root away");
+  if (chdir("/") < 0) fail("cannot enter the new root");
+}

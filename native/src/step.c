@@ -1,0 +1,250 @@
+/*
+ * step: one process in namespaces of its own. This process stays outside them; its child becomes PID 1 inside, builds the root
+ * and executes the program.
+ *
+ * With an id shift the namespaces belong to a user namespace B of their own, whose root may not walk to the store. This
+ * process then goes into the child's mount namespace with the rights it has in namespace A, opens everything there, and the
+ * child mounts through the shared descriptors.
+ */
+#include "step.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SPEC_FD = 3, STATUS_FD = 4 };
+
+/* Descriptors between the two halves. */
+struct plumbing {
+  int sync[2];          /* outer, inner */
+  int outer;            /* pidfd of the outer half */
+  int in[2], out[2], err[2];
+  struct stubs *stubs;
+};
+
+void report_end(int wait_status) {
+  if (WIFSIGNALED(wait_status)) status_line("signal %d", WTERMSIG(wait_status));
+  else status_line("exit %d", WEXITSTATUS(wait_status));
+}
+
+static void send_fd(int socket, int fd) {
+  char byte = 'f', control[CMSG_SPACE(sizeof(int))] = {0};
+  struct iovec data = {&byte, 1};
+  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  if (sendmsg(socket, &message, MSG_NOSIGNAL) < 0) fail("cannot pass a descriptor");
+}
+
+/* -1 when the other half is gone. */
+static int receive_fd(int socket) {
+  char byte, control[CMSG_SPACE(sizeof(int))];
+  struct iovec data = {&byte, 1};
+  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  ssize_t got;
+  while ((got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR) continue;
+  struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+  if (header == NULL || header->cmsg_type != SCM_RIGHTS) return -1;
+  int fd;
+  memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  return fd;
+}
+
+/* ---- inside ---- */
+
+static void enter_user_namespace(const struct plumbing *plumbing) {
+  char byte;
+  if (recv(plumbing->sync[1], &byte, 1, 0) != 1) _exit(EXIT_SETUP);
+  if (unshare(CLONE_FILES) < 0) fail("cannot separate the descriptors");
+  if (send(plumbing->sync[1], "", 1, MSG_NOSIGNAL) != 1) _exit(EXIT_SETUP);
+  if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) fail("cannot become root of the namespace");
+  /* Owner of what is made in /proc for this process. */
+  prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  die_with_parent(plumbing->outer);
+}
+
+static void take_streams(struct step_spec *spec, const struct plumbing *plumbing, const struct identity *identity, int terminal) {
+  stage = "streams";
+  int in = terminal, out = terminal, err = terminal;
+  if (setsid() < 0) fail("cannot start a session");
+  if (terminal >= 0) {
+    if (ioctl(terminal, TIOCSCTTY, 0) < 0) fail("cannot take the terminal");
+    /* The group stays: writing to other people's terminals goes by it. */
+    if (fchown(terminal, identity->uid, (gid_t)-1) < 0) fail("cannot give the terminal away");
+  } else {
+    in = spec->stdin_open ? plumbing->in[0] : open("/dev/null", O_RDONLY | O_CLOEXEC);
+    out = plumbing->out[1];
+    err = plumbing->err[1];
+    if (in < 0) fail("cannot open /dev/null");
+    /* So that a program which is not root can open /dev/stdout. */
+    if (spec->stdin_open && fchown(in, identity->uid, identity->gid) < 0) fail("cannot give standard input away");
+    if (fchown(out, identity->uid, identity->gid) < 0 || fchown(err, identity->uid, identity->gid) < 0) fail("cannot give standard output away");
+  }
+  if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) fail("cannot set the standard streams");
+}
+
+static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *plumbing) {
+  stage = "namespaces";
+  die_with_parent(plumbing->outer);
+  if (spec->shift > 0) enter_user_namespace(plumbing);
+  umask(0);
+  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) fail("cannot make mounts private");
+  if (sethostname(spec->hostname, strlen(spec->hostname)) < 0) fail("cannot set the hostname \"%.64s\"", spec->hostname);
+  if (spec->private_network) bring_loopback_up();
+  if (spec->shift == 0) open_sources(spec);
+  struct built_root built = build_root(spec, plumbing->stubs);
+  int terminal = -1;
+  if (spec->tty) {
+    int master;
+    terminal = open_terminal(built.root, &master);
+    attach_console(built.root, terminal);
+    send_fd(plumbing->sync[1], master);
+    close(master);
+  }
+  stage = "cwd";
+  struct target cwd = resolve_target(built.root, spec->cwd, true, NULL, built.identity.uid, built.identity.gid);
+  if (!cwd.is_directory) fail_with(ENOTDIR, "cannot enter \"%s\"", spec->cwd);
+  stage = "pivot";
+  if (spec->readonly_root && sys_mount_setattr(built.root, false, MOUNT_RDONLY_) < 0) fail("cannot make the root read-only");
+  enter_root(built.root);
+  take_streams(spec, plumbing, &built.identity, terminal);
+  umask(022);
+  drop_and_execute(spec, &built.identity, cwd.fd, plumbing->outer, status_fd);
+  _exit(EXIT_SETUP);
+}
+
+/* ---- outside ---- */
+
+/* The child's number in the pid namespace that /proc shows, which need not be the one that this process lives in. */
+static int number_in_proc(int pidfd) {
+  char path[64], text[1024];
+  snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+  if (got < 0) fail("cannot read %s", path);
+  close(fd);
+  text[got] = 0;
+  const char *line = strstr(text, "\nPid:\t");
+  int number = line == NULL ? 0 : atoi(line + 6);
+  if (number <= 0) fail_with(0, "/proc does not show the step");
+  return number;
+}
+
+static void map_ids(int number, const char *name, const struct step_spec *spec) {
+  char path[64], text[64];
+  snprintf(path, sizeof path, "/proc/%d/%s", number, name);
+  int length = snprintf(text, sizeof text, "0 %u %u\n", spec->shift, spec->id_count);
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, text, (size_t)length) != length) fail("cannot write the step's %s", name);
+  close(fd);
+}
+
+static void prepare_user_namespace(struct step_spec *spec, const struct plumbing *plumbing, int pidfd) {
+  stage = "id-map";
+  int number = number_in_proc(pidfd), own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+  char byte;
+  map_ids(number, "uid_map", spec);
+  map_ids(number, "gid_map", spec);
+  if (own < 0 || setns(pidfd, CLONE_NEWNS) < 0) fail("cannot enter the step's mount namespace");
+  open_sources(spec);
+  stage = "namespaces";
+  if (setns(own, CLONE_NEWNS) < 0) fail("cannot leave the step's mount namespace");
+  close(own);
+  if (send(plumbing->sync[0], "", 1, MSG_NOSIGNAL) != 1) return;
+  /* Until the child has its own table, descriptors must not be closed here. */
+  if (recv(plumbing->sync[0], &byte, 1, 0) != 1) return;
+}
+
+/* Owned by root of the step's user namespace, which will give it to the step's user. */
+static void make_pipe(int fds[2], int outer, unsigned shift) {
+  if (pipe2(fds, O_CLOEXEC) < 0 || fcntl(fds[outer], F_SETFL, O_NONBLOCK) < 0) fail("cannot make a pipe");
+  if (shift > 0 && fchown(fds[0], shift, shift) < 0) fail("cannot give a pipe away");
+}
+
+static size_t start_pumps(struct step_spec *spec, const struct plumbing *plumbing, int terminal, struct pump *pumps) {
+  size_t count = 0;
+  if (spec->tty) {
+    if (spec->stdin_open) pumps[count].from = STDIN_FILENO, pumps[count++].to = terminal;
+    pumps[count].from = terminal, pumps[count++].to = STDOUT_FILENO;
+    return count;
+  }
+  if (spec->stdin_open) pumps[count].from = STDIN_FILENO, pumps[count++].to = plumbing->in[1];
+  pumps[count].from = plumbing->out[0], pumps[count++].to = STDOUT_FILENO;
+  pumps[count].from = plumbing->err[0], pumps[count++].to = STDERR_FILENO;
+  return count;
+}
+
+static void clean_up(const struct step_spec *spec, int upper, struct stubs *stubs) {
+  stage = "cleanup";
+  remove_stubs(upper, stubs);
+  /* Left by `volatile`, and would make a second mount of the directory fail. */
+  int work = open(spec->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (work >= 0) remove_contents(work);
+}
+
+int command_step(int argc, char **argv) {
+  static struct step_spec spec;
+  static struct pump pumps[3];
+  struct plumbing plumbing = {.in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}};
+  status_fd = STATUS_FD;
+  stage = "start";
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) fail("cannot ask for a signal at the parent's death");
+  if (argc == 2 && strcmp(argv[0], "--parent") == 0 && getppid() != (pid_t)parse_number(argv[1], 1 << 30)) return EXIT_SETUP;
+  /* Whatever the caller left open ends here. */
+  if (sys_close_range(STATUS_FD + 1, ~0u, 0) < 0) fail("cannot close inherited descriptors");
+  if (fcntl(SPEC_FD, F_SETFD, FD_CLOEXEC) < 0 || fcntl(STATUS_FD, F_SETFD, FD_CLOEXEC) < 0) {
+    status_fd = -1;
+    fail("descriptors 3 and 4 must be open");
+  }
+  parse_spec(&spec, SPEC_FD);
+  close(SPEC_FD);
+
+  stage = "start";
+  int signals = catch_signals(), pidfd = -1;
+  int upper = open(spec.upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (upper < 0) fail("cannot open directory \"%s\"", spec.upper);
+  plumbing.outer = sys_pidfd_open(getpid());
+  plumbing.stubs = mmap(NULL, sizeof *plumbing.stubs, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (plumbing.outer < 0 || plumbing.stubs == MAP_FAILED || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, plumbing.sync) < 0)
+    fail("cannot make descriptors");
+  if (!spec.tty) {
+    if (spec.stdin_open) make_pipe(plumbing.in, 1, spec.shift);
+    make_pipe(plumbing.out, 0, spec.shift);
+    make_pipe(plumbing.err, 0, spec.shift);
+  }
+  int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+  if (spec.private_network) flags |= CLONE_NEWNET;
+  if (spec.shift > 0) flags |= CLONE_NEWUSER | CLONE_FILES;
+  stage = "namespaces";
+  pid_t child = sys_fork_into(flags, spec.shift > 0 ? &pidfd : NULL);
+  if (child < 0) fail("cannot make the step's namespaces");
+  if (child == 0) run_inside(&spec, &plumbing);
+  status_line("pid %d", child);
+  if (spec.shift > 0) prepare_user_namespace(&spec, &plumbing, pidfd);
+  close(plumbing.sync[1]);
+  if (plumbing.in[0] >= 0) close(plumbing.in[0]);
+
+  int terminal = -1;
+  if (spec.tty && (terminal = receive_fd(plumbing.sync[0])) >= 0) make_raw(STDIN_FILENO);
+  size_t count = spec.tty && terminal < 0 ? 0 : start_pumps(&spec, &plumbing, terminal, pumps);
+  int status = supervise_step(child, signals, pumps, count, terminal);
+  clean_up(&spec, upper, plumbing.stubs);
+  report_end(status);
+  return exit_code_of(status);
+}

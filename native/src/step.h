@@ -1,0 +1,120 @@
+/* What one step is made of, and the parts of setting it up. */
+#ifndef TSBUILD_STEP_H
+#define TSBUILD_STEP_H
+
+#include "helper.h"
+
+struct list {
+  char **items; /* ends with NULL */
+  size_t count;
+};
+
+enum mount_kind { MOUNT_BIND, MOUNT_LAYERS, MOUNT_TMPFS, MOUNT_FILE };
+
+struct mount_spec {
+  enum mount_kind kind;
+  const char *target, *source, *subpath, *upper, *work, *size;
+  struct list lowers;
+  const char *data;
+  size_t data_length;
+  unsigned mode, uid, gid;
+  bool readonly;
+  /* Filled by open_sources: the source, or the stack's directories. In shared memory, -1 where there is none. */
+  int *source_fd, *upper_fd, *work_fd, *lower_fds;
+};
+
+struct limit {
+  int resource;
+  unsigned long long soft, hard;
+};
+
+struct filter {
+  void *instructions;
+  size_t count;
+};
+
+struct step_spec {
+  struct list lowers, args, env;
+  const char *upper, *work, *cwd, *user, *hostname, *shm_size;
+  bool readonly_root, private_network, insecure, no_new_privileges, tty, stdin_open, init, bind_proc;
+  unsigned shift, id_count;
+  uint64_t capabilities;
+  struct filter filter;
+  struct limit *limits;
+  size_t limit_count;
+  struct mount_spec *mounts;
+  size_t mount_count;
+  int *upper_fd, *work_fd, *lower_fds;
+};
+
+/* spec.c: pairs of length-prefixed fields, ended by the key "end". */
+void parse_spec(struct step_spec *spec, int fd);
+
+/* resolve.c: paths beneath a root that others may have filled with traps. */
+
+/* Names of what was made for mounts, shared by the process that makes them and the one that removes them. */
+struct stubs {
+  size_t used;
+  bool overflow;
+  char text[1 << 20];
+};
+
+struct target {
+  int fd;
+  bool is_directory;
+};
+
+/* openat2 within `root`, with symbolic links of the tree resolved in it and no magic links. */
+int open_in_root(int root, const char *path, int flags);
+/* Opens `path` for mounting on it, making what is missing. `stubs` NULL: what is made stays, owned by uid and gid. */
+struct target resolve_target(int root, const char *path, bool directory, struct stubs *stubs, uid_t uid, gid_t gid);
+/* Removes what is still as it was made, from the overlay's upper directory. Restores the times of parents. */
+void remove_stubs(int upper, struct stubs *stubs);
+
+/* user.c */
+struct identity {
+  uid_t uid;
+  gid_t gid;
+  gid_t *groups;
+  size_t group_count;
+  const char *home;
+};
+/* Resolves `name[:group]` by the passwd and group files of the root file system, as runc does. */
+struct identity find_identity(int root, const char *user, unsigned id_count);
+
+/* rootfs.c */
+
+/* Opens everything outside that the mounts need. Runs in the step's mount namespace, with namespace A's rights. */
+void open_sources(struct step_spec *spec);
+struct built_root {
+  int root;
+  struct identity identity;
+};
+/* Makes the new root, but does not enter it. */
+struct built_root build_root(struct step_spec *spec, struct stubs *stubs);
+void enter_root(int root);
+
+/* devices.c: /proc, /dev, /sys and what is hidden in them. */
+void mount_system(struct step_spec *spec, int root, struct stubs *stubs);
+void attach_console(int root, int terminal);
+int open_terminal(int root, int *master);
+
+/* step.c: the line `exit <code>` or `signal <number>`. */
+void report_end(int wait_status);
+
+/* process.c: from namespaces to the program. */
+void bring_loopback_up(void);
+void drop_and_execute(struct step_spec *spec, const struct identity *identity, int cwd, int parent, int keep);
+
+/* pump.c: the step's input and output. */
+struct pump {
+  int from, to;
+  size_t start, end;
+  bool done;
+  char buffer[65536];
+};
+int supervise_step(pid_t child, int signals, struct pump *pumps, size_t count, int terminal);
+bool make_raw(int fd);
+void restore_terminal(void);
+
+#endif

@@ -1,0 +1,133 @@
+import { TsbuildError } from '../util/index.ts';
+import { hostsFile } from './network-files.ts';
+import type { FileMount, MountSpec, NamespacePlan, StepSpec, Ulimit } from './types.ts';
+
+/** What the helper needs to know beside the step itself. */
+export interface EncodeOptions {
+  readonly plan: Pick<NamespacePlan, 'idShift' | 'idCount'>;
+  /** The compiled seccomp filter, see `seccompFilterPath`. */
+  readonly seccompPath: string;
+  /** Show the machine's /proc instead of a new one, where a container hides parts of its own. Default false. */
+  readonly bindProc?: boolean;
+}
+
+/** Docker's default set: 14 capabilities, `CapBnd: 00000000a80425fb`. */
+const DOCKER_CAPABILITIES = 0xa8_04_25_fbn;
+const ALL_CAPABILITIES = 0xffff_ffff_ffff_ffffn;
+const UNLIMITED = 0xffff_ffff_ffff_ffffn;
+
+/** Numbers of RLIMIT_* on Linux (mips and sparc differ, and are not supported). */
+const RESOURCES: Readonly<Record<string, number>> = {
+  cpu: 0, fsize: 1, data: 2, stack: 3, core: 4, rss: 5, nproc: 6, nofile: 7, memlock: 8, as: 9, locks: 10, sigpending: 11,
+  msgqueue: 12, nice: 13, rtprio: 14, rttime: 15,
+}; // oxfmt-ignore
+
+/**
+ * The step as the helper reads it (native/src/spec.c): pairs of key and value, each a 4-byte little-endian length and bytes.
+ * @throws TsbuildError `TSB_SANDBOX` for values that cannot be given to a process (NUL bytes) and unknown limits.
+ */
+export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
+  const fields = new Fields();
+  const insecure = spec.security === 'insecure';
+  fields.add('shift', options.plan.idShift).add('id-count', options.plan.idCount);
+  for (const lower of spec.lowers) fields.add('lower', lower);
+  fields
+    .add('upper', spec.upper)
+    .add('work', spec.work)
+    .add('readonly-root', spec.readonlyRoot ?? false);
+  for (const arg of spec.args) fields.add('arg', arg);
+  for (const variable of spec.env) fields.add('env', variable);
+  fields.add('cwd', spec.cwd).add('user', spec.user).add('hostname', spec.hostname);
+  fields.add('private-network', spec.network === 'none').add('insecure', insecure);
+  fields.add('capabilities', insecure ? ALL_CAPABILITIES : DOCKER_CAPABILITIES);
+  if (!insecure) fields.add('seccomp', options.seccompPath);
+  fields.add('no-new-privileges', spec.noNewPrivileges ?? false);
+  fields
+    .add('tty', spec.tty ?? false)
+    .add('stdin', spec.stdin ?? false)
+    .add('init', spec.init ?? false);
+  fields.add('bind-proc', options.bindProc ?? false).add('shm-size', spec.shmSize ?? 64 * 2 ** 20);
+  for (const ulimit of spec.ulimits ?? []) fields.add('limit', encodeLimit(ulimit));
+  for (const mount of orderMounts([...networkMounts(spec), ...(spec.mounts ?? [])])) addMount(fields, mount);
+  return fields.end();
+}
+
+/** Parents before what lies beneath them; the order of mounts at one depth stays. */
+function orderMounts(mounts: readonly MountSpec[]): readonly MountSpec[] {
+  const depth = (mount: MountSpec): number => mount.target.split('/').filter(Boolean).length;
+  return mounts.toSorted((a, b) => depth(a) - depth(b));
+}
+
+function networkMounts(spec: StepSpec): readonly FileMount[] {
+  const taken = new Set(spec.mounts?.map((mount) => mount.target.replace(/\/+$/, '')));
+  const file = (target: string, text: string): readonly FileMount[] =>
+    taken.has(target) ? [] : [{ type: 'file', target, data: Buffer.from(text), mode: 0o644 }];
+  return [
+    ...file('/etc/hosts', spec.hosts ?? hostsFile(spec.hostname, spec.extraHosts ?? [])),
+    ...(spec.resolvConf === undefined ? [] : file('/etc/resolv.conf', spec.resolvConf)),
+  ];
+}
+
+function addMount(fields: Fields, mount: MountSpec): void {
+  fields.add('mount', mount.type).add('m.target', mount.target);
+  switch (mount.type) {
+    case 'bind':
+      fields.add('m.source', mount.source).add('m.readonly', mount.readonly ?? false);
+      if (mount.subpath !== undefined) fields.add('m.subpath', mount.subpath);
+      break;
+    case 'layers':
+      for (const lower of mount.lowers) fields.add('m.lower', lower);
+      fields.add('m.readonly', mount.readonly ?? false);
+      if (mount.upper !== undefined) fields.add('m.upper', mount.upper);
+      if (mount.work !== undefined) fields.add('m.work', mount.work);
+      if (mount.subpath !== undefined) fields.add('m.subpath', mount.subpath);
+      break;
+    case 'tmpfs':
+      fields.add('m.mode', mount.mode ?? 0o1777);
+      if (mount.size !== undefined) fields.add('m.size', mount.size);
+      break;
+    case 'file':
+      fields.add('m.data', mount.data).add('m.mode', mount.mode ?? 0o400);
+      fields
+        .add('m.uid', mount.uid ?? 0)
+        .add('m.gid', mount.gid ?? 0)
+        .add('m.readonly', mount.readonly ?? true);
+      break;
+    default:
+      mount satisfies never;
+  }
+}
+
+function encodeLimit(ulimit: Ulimit): string {
+  const resource = RESOURCES[ulimit.name.toLowerCase()];
+  if (resource === undefined)
+    throw new TsbuildError('TSB_USAGE', `Cannot set limit "${ulimit.name}": there is no such limit`, {
+      hint: `the limits are: ${Object.keys(RESOURCES).join(', ')}`,
+    });
+  const value = (limit: number): bigint => (limit < 0 ? UNLIMITED : BigInt(limit));
+  return `${resource}:${value(ulimit.soft)}:${value(ulimit.hard)}`;
+}
+
+class Fields {
+  readonly #parts: Uint8Array[] = [];
+
+  add(key: string, value: string | number | bigint | boolean | Uint8Array): this {
+    if (typeof value === 'string' && value.includes('\0'))
+      throw new TsbuildError('TSB_SANDBOX', `Cannot start the step: its ${key} contains a NUL byte`);
+    this.#put(Buffer.from(key));
+    if (value instanceof Uint8Array) this.#put(value);
+    else this.#put(Buffer.from(typeof value === 'boolean' ? (value ? '1' : '0') : String(value)));
+    return this;
+  }
+
+  end(): Buffer {
+    this.#put(Buffer.from('end'));
+    return Buffer.concat(this.#parts);
+  }
+
+  #put(bytes: Uint8Array): void {
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(bytes.length);
+    this.#parts.push(length, bytes);
+  }
+}

@@ -1,0 +1,28 @@
+import type { NamespacePlan } from './types.ts';
+
+export interface EnterOptions {
+  readonly plan: NamespacePlan;
+  /** An existing directory that gets a tmpfs which only the namespace sees. */
+  readonly privateTmpfs?: string;
+  /** The process that the namespace must not outlive. */
+  readonly parentPid: number;
+}
+
+/** Arguments of the helper that run `command` in namespace A. */
+export function enterArguments(options: EnterOptions, command: readonly string[]): readonly string[] {
+  const { plan } = options;
+  const ranges = (flag: string, map: NamespacePlan['uids']): string[] =>
+    map.flatMap(({ inside, outside, count }) => [flag, `${inside}:${outside}:${count}`]);
+  return [
+    'enter',
+    '--parent',
+    String(options.parentPid),
+    ...ranges('--uid', plan.uids),
+    ...ranges('--gid', plan.gids),
+    ...(plan.newuidmap === undefined ? [] : ['--newuidmap', plan.newuidmap]),
+    ...(plan.newgidmap === undefined ? [] : ['--newgidmap', plan.newgidmap]),
+    ...(options.privateTmpfs === undefined ? [] : ['--tmpfs', options.privateTmpfs]),
+    '--',
+    ...command,
+  ];
+}

@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs';
+import { findProgram } from './find-program.ts';
+import { identityMap, isMapped, mappedFromZero, parseSubIds, rootlessMap } from './subids.ts';
+import type { NamespacePlan } from './types.ts';
+
+/** Root's range where /etc/subuid names none: high enough that nobody else uses it, and containers' usual size. */
+const ROOT_SHIFT = 1_879_048_192;
+const IDS_PER_IMAGE = 65_536;
+
+/** What a plan is made from; everything is read from the machine when absent. */
+export interface PlanInputs {
+  readonly uid: number;
+  readonly gid: number;
+  readonly userName: string;
+  readonly subuid: string;
+  readonly subgid: string;
+  /** Content of /proc/self/uid_map and gid_map. */
+  readonly uidMap: string;
+  readonly gidMap: string;
+  readonly newuidmap: string | undefined;
+  readonly newgidmap: string | undefined;
+}
+
+/** Why no namespace with a full range of ids can be made. */
+export interface PlanProblem {
+  readonly problem: 'no-newuidmap' | 'no-subids' | 'few-subids' | 'no-ids';
+  readonly message: string;
+  /** A command or action for the user. */
+  readonly fix: string;
+}
+
+/** Reads the inputs of a plan from the machine. */
+export function readPlanInputs(user: {
+  readonly uid: number;
+  readonly gid: number;
+  readonly name: string;
+}): PlanInputs {
+  const read = (path: string): string => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch {
+      return '';
+    }
+  };
+  return {
+    uid: user.uid,
+    gid: user.gid,
+    userName: user.name,
+    subuid: read('/etc/subuid'),
+    subgid: read('/etc/subgid'),
+    uidMap: read('/proc/self/uid_map'),
+    gidMap: read('/proc/self/gid_map'),
+    newuidmap: findProgram('newuidmap'),
+    newgidmap: findProgram('newgidmap'),
+  };
+}
+
+/**
+ * How namespace A is made for a user.
+ *
+ * Root maps every id it has onto itself, and images' ids are shifted into root's subordinate range, so that no process of a
+ * step is ever the machine's root. Other users map 0 to themselves and the rest to their subordinate ids.
+ */
+export function planNamespace(inputs: PlanInputs): NamespacePlan | PlanProblem {
+  return inputs.uid === 0 ? planForRoot(inputs) : planForUser(inputs);
+}
+
+function planForRoot(inputs: PlanInputs): NamespacePlan | PlanProblem {
+  const uids = identityMap(inputs.uidMap);
+  const gids = identityMap(inputs.gidMap);
+  const user = { name: inputs.userName, uid: 0 };
+  const own = parseSubIds(inputs.subuid, user)[0];
+  const ownGroup = parseSubIds(inputs.subgid, user)[0];
+  const agreed = own !== undefined && own.start === ownGroup?.start ? own : undefined;
+  const fits = (start: number, count: number): boolean => isMapped(uids, start, count) && isMapped(gids, start, count);
+
+  const shift = agreed?.start ?? ROOT_SHIFT;
+  const count = Math.min(agreed?.count ?? IDS_PER_IMAGE, ownGroup?.count ?? IDS_PER_IMAGE);
+  if (fits(shift, count)) return { how: 'direct', uids, gids, idShift: shift, idCount: count };
+  // In a container, root's own ids end early: the upper part of what it has stands in for a range.
+  const mapped = Math.min(mappedFromZero(uids), mappedFromZero(gids));
+  if (mapped >= 2 * IDS_PER_IMAGE)
+    return { how: 'direct', uids, gids, idShift: mapped - IDS_PER_IMAGE, idCount: IDS_PER_IMAGE };
+  if (mapped > 1) return { how: 'direct', uids, gids, idShift: 0, idCount: mapped };
+  return {
+    problem: 'no-ids',
+    message: 'root has only one id here, so that files of an image cannot keep their owners',
+    fix: 'run tsbuild where more ids are mapped (see /proc/self/uid_map)',
+  };
+}
+
+function planForUser(inputs: PlanInputs): NamespacePlan | PlanProblem {
+  const user = { name: inputs.userName, uid: inputs.uid };
+  const uids = rootlessMap(inputs.uid, parseSubIds(inputs.subuid, user));
+  const gids = rootlessMap(inputs.gid, parseSubIds(inputs.subgid, user));
+  const fix = `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${inputs.userName}`;
+  if (inputs.newuidmap === undefined || inputs.newgidmap === undefined)
+    return {
+      problem: 'no-newuidmap',
+      message: 'the programs newuidmap and newgidmap are not installed',
+      fix: 'sudo apt-get install uidmap',
+    };
+  if (uids.length === 1 || gids.length === 1)
+    return {
+      problem: 'no-subids',
+      message: `/etc/${uids.length === 1 ? 'subuid' : 'subgid'} gives user "${inputs.userName}" no subordinate ids`,
+      fix,
+    };
+  const idCount = Math.min(mappedFromZero(uids), mappedFromZero(gids));
+  if (idCount < 1000)
+    return {
+      problem: 'few-subids',
+      message: `user "${inputs.userName}" has only ${idCount - 1} subordinate ids, and images commonly use up to 65534`,
+      fix,
+    };
+  const { newuidmap, newgidmap } = inputs;
+  return { how: 'newidmap', uids, gids, idShift: 0, idCount, newuidmap, newgidmap };
+}
+
+/** Whether `plan` is a plan. */
+export function isPlan(plan: NamespacePlan | PlanProblem): plan is NamespacePlan {
+  return 'how' in plan;
+}

@@ -1,0 +1,73 @@
+import { constants } from 'node:os';
+import { getSystemErrorName } from 'node:util';
+import { TsbuildError } from '../util/index.ts';
+import type { ExitStatus } from './types.ts';
+
+/** What the helper has said on its status descriptor. */
+export interface StepReport {
+  /** PID 1 of the step, in the pid namespace of whoever started the helper. */
+  pid?: number;
+  status?: ExitStatus;
+  error?: { readonly errno: number; readonly stage: string; readonly text: string };
+}
+
+const SIGNALS: ReadonlyMap<number, string> = new Map(
+  Object.entries(constants.signals).map(([name, number]) => [number, name]),
+);
+
+/** Takes one line of the status descriptor into `report`. The first end that was reported counts. */
+export function readStatusLine(report: StepReport, line: string): void {
+  const [word = '', number = '', stage = '', ...text] = line.split(' ');
+  const value = Number(number);
+  switch (word) {
+    case 'pid':
+      report.pid = value;
+      break;
+    case 'exit':
+      report.status ??= { kind: 'exited', code: value };
+      break;
+    case 'signal':
+      report.status ??= { kind: 'signaled', signal: SIGNALS.get(value) ?? `SIG${value}` };
+      break;
+    case 'error':
+      report.error ??= { errno: value, stage, text: text.join(' ') };
+      break;
+    default:
+  }
+}
+
+/** Stages that fail because of what the image or the user's instructions are; at the others the machine is at fault. */
+const USERS_STAGES = new Set(['user', 'cwd', 'mounts', 'limits', 'sources']);
+
+const HINTS: Readonly<Record<string, string>> = {
+  'id-map': 'tsbuild doctor says what this machine allows',
+  namespaces: 'tsbuild doctor says what this machine allows',
+  namespace: 'tsbuild doctor says what this machine allows',
+  overlay:
+    'the store must be on a local file system such as ext4, xfs or btrfs, not on overlayfs or NFS (see TSBUILD_ROOT)',
+  proc: 'in a container, /proc must not be masked: tsbuild doctor says more',
+};
+
+/**
+ * How the step ended, from all that was reported.
+ * @param exitCode of the helper itself, null when it was killed
+ * @throws TsbuildError `TSB_STEP` or `TSB_SANDBOX` when the step could not be set up
+ */
+export function concludeStep(report: StepReport, exitCode: number | null, stderr?: string): ExitStatus {
+  const { error } = report;
+  if (error === undefined) {
+    if (report.status !== undefined) return report.status;
+    const reason = stderr?.trim().split('\n').at(-1) ?? '';
+    const why = reason === '' ? (exitCode === null ? 'it was killed' : `exit code ${exitCode}`) : reason;
+    throw new TsbuildError('TSB_SANDBOX', `Cannot run the sandbox helper: ${why}`);
+  }
+  const errno = error.errno === 0 ? undefined : getSystemErrorName(-error.errno);
+  if (error.stage === 'exec' && errno !== undefined) return { kind: 'not-executed', path: error.text, errno };
+  const code = USERS_STAGES.has(error.stage) ? 'TSB_STEP' : 'TSB_SANDBOX';
+  const hint = HINTS[error.stage];
+  throw new TsbuildError(
+    code,
+    `Cannot set up the step (${error.stage}): ${error.text}${errno === undefined ? '' : ` (${errno})`}`,
+    hint === undefined || code === 'TSB_STEP' ? {} : { hint },
+  );
+}

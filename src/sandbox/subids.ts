@@ -1,0 +1,69 @@
+import type { IdRange } from './types.ts';
+
+/** A range of subordinate ids that a user may map: a line of /etc/subuid or /etc/subgid. */
+export interface SubIdRange {
+  readonly start: number;
+  readonly count: number;
+}
+
+const MAX_ID = 4_294_967_294;
+
+/**
+ * The ranges of one user in /etc/subuid or /etc/subgid (subuid(5)), in the file's order. Lines may name the user or give the
+ * user id. Malformed lines, ranges beyond 32 bits and parts that an earlier line has already given are left out.
+ */
+export function parseSubIds(
+  text: string,
+  user: { readonly name: string; readonly uid: number },
+): readonly SubIdRange[] {
+  const ranges: SubIdRange[] = [];
+  for (const line of text.split('\n')) {
+    const match = /^([^:#]+):(\d{1,10}):(\d{1,10})\s*$/.exec(line);
+    if (!match || (match[1] !== user.name && match[1] !== String(user.uid))) continue;
+    const start = Number(match[2]);
+    const count = Math.min(Number(match[3]), MAX_ID - start + 1);
+    if (count <= 0 || start === 0) continue;
+    const overlaps = ranges.some((range) => start < range.start + range.count && range.start < start + count);
+    if (!overlaps) ranges.push({ start, count });
+  }
+  return ranges;
+}
+
+/** The map of namespace A for an ordinary user: 0 is the user, 1 and on are the subordinate ids. */
+export function rootlessMap(id: number, ranges: readonly SubIdRange[]): readonly IdRange[] {
+  const map: IdRange[] = [{ inside: 0, outside: id, count: 1 }];
+  let inside = 1;
+  for (const { start, count } of ranges) {
+    map.push({ inside, outside: start, count });
+    inside += count;
+  }
+  return map;
+}
+
+/**
+ * The map of namespace A for root: every id that this process has, as it is.
+ * @param own content of /proc/self/uid_map or gid_map
+ */
+export function identityMap(own: string): readonly IdRange[] {
+  const map: IdRange[] = [];
+  for (const line of own.split('\n')) {
+    const match = /^\s*(\d+)\s+\d+\s+(\d+)\s*$/.exec(line);
+    if (match) map.push({ inside: Number(match[1]), outside: Number(match[1]), count: Number(match[2]) });
+  }
+  return map;
+}
+
+/** How many ids from 0 upwards a map covers without a gap. */
+export function mappedFromZero(map: readonly IdRange[]): number {
+  let next = 0;
+  for (const range of map.toSorted((a, b) => a.inside - b.inside)) {
+    if (range.inside > next) break;
+    next = Math.max(next, range.inside + range.count);
+  }
+  return next;
+}
+
+/** Whether all ids of a range are in a map. */
+export function isMapped(map: readonly IdRange[], start: number, count: number): boolean {
+  return map.some((range) => start >= range.inside && start + count <= range.inside + range.count);
+}
