@@ -21,6 +21,8 @@ export interface IndexCacheOptions<R> {
   readonly codec: ResultCodec<R>;
   /** The build's: holds what loaded results name. */
   readonly lease: Lease;
+  /** Whether layers can be used; `store.layers.usable` when absent. A build may know where to fetch what the store lacks. */
+  readonly available?: (layers: readonly string[]) => boolean;
   /** Told about a part of the cache that cannot be used, at most once per kind of failure. */
   readonly onWarning?: (message: string) => void;
 }
@@ -84,7 +86,8 @@ export class IndexCache<R> implements Required<CacheSource<R>> {
     const layers = names.filter(({ kind }) => kind === 'layer').map(({ name }) => String(name));
     const blobs = names.filter(({ kind }) => kind === 'blob').map(({ name }) => name as Digest);
     this.#options.lease.hold({ layers, blobs });
-    if (!this.#store.layers.usable(layers)) throw gone(id, 'a layer that it names is not there any more');
+    const available = this.#options.available?.(layers) ?? this.#store.layers.usable(layers);
+    if (!available) throw gone(id, 'a layer that it names is not there any more');
     if (!blobs.every((digest) => this.#store.blobs.has(digest)))
       throw gone(id, 'a blob that it names is not there any more');
     const result = this.#options.codec.decode(String(row['result']));

@@ -4,12 +4,13 @@ import type { Store } from '../store/index.ts';
 import { type Digest, hexOf, sha256 } from '../util/index.ts';
 import { COLUMNS, decodeStatTable, encodeStatTable, type StatTable } from './stat-file.ts';
 
-/** The parts of a file's status that tell whether it changed; `fs.lstatSync(path, { bigint: true })` fits. */
+/** The parts of a file's status that tell whether it changed. */
 export interface StatKey {
   readonly dev: bigint;
   readonly ino: bigint;
-  readonly size: bigint;
-  readonly mode: bigint;
+  readonly size: number;
+  readonly mode: number;
+  /** Nanoseconds since the epoch. */
   readonly mtimeNs: bigint;
   readonly ctimeNs: bigint;
 }
@@ -33,9 +34,13 @@ export class StatCache {
   readonly #file: string;
   readonly #openedNs: bigint;
   readonly #stored: StatTable;
+  /** Sizes and modes stand between the 64-bit integers as doubles. */
+  readonly #doubles: Float64Array;
   readonly #seen: Uint8Array;
+  /** What was asked for, in order: positions of stored entries and names of added ones. The file is written in this order. */
+  readonly #order: (number | string)[] = [];
   readonly #added = new Map<string, { readonly stat: StatKey; readonly digest: Digest }>();
-  /** Where the next path is expected: contexts are walked in the same order every time. */
+  /** Where the next path is expected: a context is walked in much the same order every time. */
   #cursor = 0;
   #positions: Map<string, number> | undefined;
 
@@ -50,15 +55,18 @@ export class StatCache {
     this.#file = file;
     this.#openedNs = BigInt(Math.floor(now)) * 1_000_000n;
     this.#stored = readTable(file);
+    const { buffer, byteOffset, length } = this.#stored.numbers;
+    this.#doubles = new Float64Array(buffer, byteOffset, length);
     this.#seen = new Uint8Array(this.#stored.names.length);
   }
 
   /** The digest of the content, if the file has not changed since it was put. */
   get(path: string, stat: StatKey): Digest | undefined {
-    const added = this.#added.get(path);
+    const added = this.#added.size > 0 && this.#added.get(path);
     if (added) return sameStat(added.stat, stat) ? added.digest : undefined;
     const position = this.#find(path);
     if (position === undefined || !this.#matches(position, stat)) return undefined;
+    if (this.#seen[position] === 0) this.#order.push(position);
     this.#seen[position] = 1;
     return `sha256:${this.#stored.digests.toString('hex', position * 32, position * 32 + 32)}`;
   }
@@ -70,6 +78,7 @@ export class StatCache {
   put(path: string, stat: StatKey, digest: Digest): void {
     if (path.includes('\0') || !this.#isTrustworthy(stat)) return;
     const { dev, ino, size, mode, mtimeNs, ctimeNs } = stat;
+    if (!this.#added.has(path)) this.#order.push(path);
     this.#added.set(path, { stat: { dev, ino, size, mode, mtimeNs, ctimeNs }, digest });
   }
 
@@ -104,9 +113,9 @@ export class StatCache {
       numbers[at + 4] === stat.mtimeNs &&
       numbers[at + 5] === stat.ctimeNs &&
       numbers[at + 1] === stat.ino &&
-      numbers[at + 2] === stat.size &&
       numbers[at] === stat.dev &&
-      numbers[at + 3] === stat.mode
+      this.#doubles[at + 2] === stat.size &&
+      this.#doubles[at + 3] === stat.mode
     );
   }
 
@@ -119,28 +128,34 @@ export class StatCache {
 
   #merged(): StatTable {
     const stored = this.#stored;
-    const unseen = stored.names.length - this.#seen.reduce((total, flag) => total + flag, 0);
-    const kept = stored.names.flatMap((name, position) =>
-      !this.#added.has(name) && (this.#seen[position] === 1 || unseen <= KEEP_UNSEEN) ? [position] : [],
+    const entries = this.#order.filter(
+      (entry) => typeof entry === 'string' || !this.#added.has(stored.names[entry] ?? ''),
     );
-    const entries = [
-      ...kept.map((position) => ({ name: stored.names[position] ?? '', position })),
-      ...Array.from(this.#added, ([name, added]) => ({ name, added })),
-    ].sort((a, b) => (a.name < b.name ? -1 : 1));
+    const unseen = stored.names.length - this.#seen.reduce((total, flag) => total + flag, 0);
+    if (unseen <= KEEP_UNSEEN) {
+      for (const [position, name] of stored.names.entries())
+        if (this.#seen[position] === 0 && !this.#added.has(name)) entries.push(position);
+    }
     const numbers = new BigUint64Array(entries.length * COLUMNS);
+    const doubles = new Float64Array(numbers.buffer);
     const digests = Buffer.alloc(entries.length * 32);
     for (const [index, entry] of entries.entries()) {
-      if ('added' in entry) {
-        const { dev, ino, size, mode, mtimeNs, ctimeNs } = entry.added.stat;
-        numbers.set([dev, ino, size, mode, mtimeNs, ctimeNs], index * COLUMNS);
-        digests.write(hexOf(entry.added.digest), index * 32, 'hex');
-      } else {
-        const at = entry.position * COLUMNS;
-        numbers.set(stored.numbers.subarray(at, at + COLUMNS), index * COLUMNS);
-        stored.digests.copy(digests, index * 32, entry.position * 32, entry.position * 32 + 32);
+      const at = index * COLUMNS;
+      if (typeof entry === 'number') {
+        numbers.set(stored.numbers.subarray(entry * COLUMNS, (entry + 1) * COLUMNS), at);
+        stored.digests.copy(digests, index * 32, entry * 32, entry * 32 + 32);
+        continue;
       }
+      const added = this.#added.get(entry);
+      if (!added) continue;
+      const { dev, ino, size, mode, mtimeNs, ctimeNs } = added.stat;
+      numbers.set([dev, ino, 0n, 0n, mtimeNs, ctimeNs], at);
+      doubles[at + 2] = size;
+      doubles[at + 3] = mode;
+      digests.write(hexOf(added.digest), index * 32, 'hex');
     }
-    return { names: entries.map(({ name }) => name), numbers, digests };
+    const names = entries.map((entry) => (typeof entry === 'string' ? entry : (stored.names[entry] ?? '')));
+    return { names, numbers, digests };
   }
 }
 

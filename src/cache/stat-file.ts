@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 
-/** 64-bit numbers per entry: dev, ino, size, mode, mtime, ctime (ns). */
+/** 64-bit numbers per entry: dev, ino, size (double), mode (double), mtime, ctime (ns). */
 export const COLUMNS = 6;
 const MAGIC = 'tsbstat1';
 /** magic, crc32 of the rest, number of entries, bytes of the names. */

@@ -106,7 +106,7 @@ function checkLayers(store: Store, report: Report, damaged: ReadonlySet<string>)
       );
     }
     let hasFs = layer.fs;
-    if (hasFs && !fs.lstatSync(store.layers.paths(layer.id).fs, { throwIfNoEntry: false })?.isDirectory()) {
+    if (hasFs && !isDirectory(store.layers.paths(layer.id).fs)) {
       hasFs = false;
       report(
         { kind: 'layer-directory-missing', subject: layer.id, message: `The directory of layer "${layer.id}" is gone` },
@@ -114,7 +114,7 @@ function checkLayers(store: Store, report: Report, damaged: ReadonlySet<string>)
       );
     }
     const usableBlobs = checkLayerBlobs(store, layer, report, damaged);
-    if (!hasFs && usableBlobs === 0 && !held.has(layer.id)) {
+    if (!hasFs && usableBlobs === 0 && !isRemote(layer) && !held.has(layer.id)) {
       report(
         {
           kind: 'layer-empty',
@@ -128,6 +128,19 @@ function checkLayers(store: Store, report: Report, damaged: ReadonlySet<string>)
   }
 }
 
+function isDirectory(path: string): boolean {
+  try {
+    return fs.lstatSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/** Layers of images are fetched when they are needed: one without content is no fault. */
+function isRemote(layer: Layer): boolean {
+  return layer.type === 'source.image' && layer.blobs.length > 0;
+}
+
 /** @returns how many of its blobs can be used */
 function checkLayerBlobs(store: Store, layer: Layer, report: Report, damaged: ReadonlySet<string>): number {
   let usable = 0;
@@ -136,13 +149,14 @@ function checkLayerBlobs(store: Store, layer: Layer, report: Report, damaged: Re
       usable++;
       continue;
     }
+    if (isRemote(layer) && !damaged.has(descriptor.digest)) continue;
     report(
       {
         kind: 'layer-blob-missing',
         subject: descriptor.digest,
         message: `Blob "${descriptor.digest}" of layer "${layer.id}" is gone or damaged`,
       },
-      () => store.layers.dropBlob(layer.id, descriptor.digest),
+      () => (isRemote(layer) ? undefined : store.layers.dropBlob(layer.id, descriptor.digest)),
     );
   }
   return usable;

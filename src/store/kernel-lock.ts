@@ -52,7 +52,8 @@ export function tryKernelLock(path: string, create = true): KernelLock | 'busy' 
 function lockOnce(path: string): DatabaseSync | 'busy' | 'damaged' {
   const db = openSqlite(path, 0);
   try {
-    db.exec('BEGIN EXCLUSIVE');
+    // Without a journal file beside it: nothing is ever written.
+    db.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
     return db;
   } catch (error) {
     db.close();

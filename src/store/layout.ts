@@ -102,7 +102,9 @@ function readHeader(layout: StoreLayout): StoreHeader | undefined {
   if (header?.format === FORMAT && typeof header.index === 'string' && /^index[-0-9]*\.sqlite$/.test(header.index))
     return { index: header.index };
   const format =
-    typeof header?.format === 'number' ? `it has format ${header.format}` : 'its store.json is not understood';
+    typeof header?.format === 'number' && header.format !== FORMAT
+      ? `it has format ${header.format}`
+      : 'its store.json is not understood';
   throw new TsbuildError(
     'TSB_STORE',
     `Cannot use store ${JSON.stringify(layout.root)}: ${format}, this version of tsbuild knows format ${FORMAT}`,

@@ -97,10 +97,14 @@ export class Sessions {
   }
 
   close(): void {
-    if (!this.#own) return;
-    this.#forget(this.#own.id);
-    fs.rmSync(join(this.#layout.ingest, this.#own.id), { recursive: true, force: true });
-    this.#own.lock.release();
+    const own = this.#own;
+    if (!own) return;
     this.#own = undefined;
+    try {
+      this.#forget(own.id);
+      fs.rmSync(join(this.#layout.ingest, own.id), { recursive: true, force: true });
+    } finally {
+      own.lock.release();
+    }
   }
 }

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { resolve } from 'node:path';
-import { compressionOf, type Digest, hexOf, sha256 } from '../util/index.ts';
+import { compressionOf, type Digest, hexOf, messageOf, sha256 } from '../util/index.ts';
 import { BlobDir } from './blob-dir.ts';
 import { Database } from './database.ts';
 import { findManifests } from './image-graph.ts';
@@ -11,7 +11,7 @@ import { Leases } from './leases.ts';
 import { Locks } from './locks.ts';
 import { MountTable } from './mounts.ts';
 import { Sessions } from './sessions.ts';
-import type { Lock, LockOptions, StoreOptions } from './types.ts';
+import type { Lock, LockOptions, StoreOptions, StoreWarning } from './types.ts';
 
 /**
  * The directory where everything that outlives a command is: blobs, layers, images, cache records. Any number of processes
@@ -32,6 +32,7 @@ export class Store {
   readonly now: () => number;
   readonly #db: Database;
   readonly #beforeClose: (() => void)[] = [];
+  readonly #warn: (warning: StoreWarning) => void;
   #closed = false;
 
   /**
@@ -47,7 +48,8 @@ export class Store {
     this.now = options.now;
     this.layout = storeLayout(root);
     const header = openLayout(this.layout);
-    this.#db = new Database(this.layout, header, options.onWarning ?? (() => {}));
+    this.#warn = options.onWarning ?? (() => {});
+    this.#db = new Database(this.layout, header, this.#warn);
     this.sessions = new Sessions(this.layout, this.#db, options.now);
     this.leases = new Leases(this.#db, this.sessions);
     this.blobs = new BlobDir(root, () => this.session());
@@ -88,15 +90,17 @@ export class Store {
     this.layers.flush();
   }
 
-  /** Leases end with it. */
+  /** Ends the leases of this process. Never fails. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    try {
-      this.flush();
-      this.sessions.close();
-    } finally {
-      this.#db.close();
+    // What fails here costs at most some times of last use; the next collection clears the rest away.
+    for (const step of [() => this.flush(), () => this.sessions.close(), () => this.#db.close()]) {
+      try {
+        step();
+      } catch (error) {
+        this.#warn({ code: 'index-unwritable', message: `Cannot finish with the store: ${messageOf(error)}` });
+      }
     }
   }
 

@@ -15,7 +15,7 @@ export type RecordType =
 
 /** A problem that the store worked around. Whoever opened the store shows it. */
 export interface StoreWarning {
-  readonly code: 'index-rebuilt' | 'index-unwritable' | 'record-dropped' | 'blob-damaged';
+  readonly code: 'index-rebuilt' | 'index-unwritable';
   readonly message: string;
 }
 

@@ -72,9 +72,10 @@ export function messageOf(error: unknown): string {
 
 /** The errno name (`ENOENT`, ...) of a Node system error, if it is one. */
 export function errnoOf(error: unknown): string | undefined {
-  if (typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string')
-    return error.code;
-  return undefined;
+  if (typeof error !== 'object' || error === null || !('code' in error) || typeof error.code !== 'string')
+    return undefined;
+  // libuv has no name for it.
+  return error.code === 'Unknown system error -122' ? 'EDQUOT' : error.code;
 }
 
 const REASONS: Readonly<Record<string, readonly [ErrorCode, string]>> = {

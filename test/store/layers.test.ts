@@ -1,0 +1,175 @@
+import fs from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { chainIds, collectGarbage } from '../../src/store/index.ts';
+import { mediaTypes, sha256 } from '../../src/util/index.ts';
+import { makeLayer, openStore, removeTrees, tempRoot } from './support.ts';
+
+const blobOf = (content: string) =>
+  ({
+    compression: 'gzip',
+    descriptor: { mediaType: mediaTypes.ociLayerGzip, digest: sha256(content), size: content.length },
+    diffId: sha256(`diff of ${content}`),
+  }) as const;
+
+describe('layers', () => {
+  test('a layer is usable once it has a directory or a blob', () => {
+    using opened = openStore();
+    const { store } = opened;
+    using lease = store.leases.create();
+    const id = store.layers.create({ parents: ['a'.repeat(64)], type: 'regular', description: 'RUN make' }, lease);
+    expect(store.layers.usable([id])).toBe(false);
+    const paths = store.layers.prepareDirectory(id);
+    expect(fs.readdirSync(paths.fs)).toEqual([]);
+    expect(store.layers.usable([id])).toBe(false);
+    opened.advance(5);
+    store.layers.setFs(id, { bytes: 12, inodes: 3 });
+    expect(store.layers.get(id)).toEqual({
+      id,
+      parents: ['a'.repeat(64)],
+      fs: true,
+      blobs: [],
+      type: 'regular',
+      description: 'RUN make',
+      bytes: 12,
+      inodes: 3,
+      createdAt: 1_700_000_000_000,
+      usedAt: 1_700_000_000_000,
+    });
+    expect(store.layers.usable([id])).toBe(true);
+    expect(store.layers.usable([id, 'f'.repeat(64)])).toBe(false);
+    expect(() => store.layers.prepareDirectory(id)).toThrow(/it is complete/);
+  });
+
+  test('blobs are found by diff id, and count only with the right size', () => {
+    using opened = openStore();
+    const { store } = opened;
+    using lease = store.leases.create();
+    const id = store.layers.create({ parents: [] }, lease);
+    store.layers.addBlob(id, blobOf('content'));
+    expect(store.layers.usable([id])).toBe(false);
+    store.blobs.put('content');
+    expect(store.layers.usable([id])).toBe(true);
+    expect(store.layers.byDiffId(sha256('diff of content')).map((layer) => layer.id)).toEqual([id]);
+    fs.chmodSync(store.blobs.path(sha256('content')), 0o600);
+    fs.truncateSync(store.blobs.path(sha256('content')), 2);
+    expect(store.layers.usable([id])).toBe(false);
+    expect(() => store.layers.addBlob(id, { ...blobOf('other'), diffId: sha256('other diff') })).toThrow(
+      expect.objectContaining({ code: 'TSB_DIGEST' }),
+    );
+  });
+
+  test('creating an id that is there keeps it', () => {
+    using opened = openStore();
+    const id = 'c'.repeat(64);
+    makeLayer(opened.store, { id, size: 10 });
+    using lease = opened.store.leases.create();
+    expect(opened.store.layers.create({ id, parents: ['d'.repeat(64)] }, lease)).toBe(id);
+    expect(opened.store.layers.get(id)).toMatchObject({ fs: true, parents: [], bytes: 10 });
+  });
+
+  test.each(['', '..', 'a/b', 'A'.repeat(64), 'a'.repeat(31), 'sha256:x', 'a'.repeat(65)])(
+    'the id %j never becomes a path',
+    (id) => {
+      using opened = openStore();
+      using lease = opened.store.leases.create();
+      expect(() => opened.store.layers.create({ id, parents: [] }, lease)).toThrow(/not a layer id/);
+      expect(() => opened.store.layers.paths(id)).toThrow(/not a layer id/);
+    },
+  );
+
+  test('leftovers of a killed process are not mixed into the next try', () => {
+    using opened = openStore();
+    const { store } = opened;
+    using lease = store.leases.create();
+    const id = store.layers.create({ parents: [] }, lease);
+    fs.writeFileSync(`${store.layers.prepareDirectory(id).fs}/half`, 'x');
+    expect(fs.readdirSync(store.layers.prepareDirectory(id).fs)).toEqual([]);
+  });
+
+  test('a directory that was not synced is not used after a reboot, nor its record', async () => {
+    const root = tempRoot();
+    let unsynced = '';
+    let synced = '';
+    let withBlob = '';
+    {
+      using before = openStore(root, { bootId: 'boot-1' });
+      const { store } = before;
+      unsynced = makeLayer(store);
+      synced = makeLayer(store, { synced: true });
+      const later = makeLayer(store);
+      withBlob = makeLayer(store);
+      store.blobs.put('content');
+      store.layers.addBlob(withBlob, blobOf('content'));
+      expect([...store.layers.unsynced()].sort()).toEqual([unsynced, later, withBlob].sort());
+      store.layers.markSynced([later]);
+      expect(store.layers.usable([unsynced, synced, later, withBlob])).toBe(true);
+      synced = later;
+    }
+    using after = openStore(root, { bootId: 'boot-2' });
+    const { store } = after;
+    expect(store.layers.usable([unsynced])).toBe(false);
+    expect(store.layers.usable([synced])).toBe(true);
+    expect(store.layers.get(withBlob)).toMatchObject({ fs: false, bytes: 0 });
+    expect(store.layers.usable([withBlob])).toBe(true);
+    await collectGarbage(store, removeTrees);
+    expect(store.layers.get(unsynced)).toBeUndefined();
+    expect(fs.existsSync(store.layers.paths(unsynced).dir)).toBe(false);
+    expect(fs.existsSync(store.layers.paths(withBlob).dir)).toBe(false);
+    expect(fs.existsSync(store.layers.paths(synced).dir)).toBe(true);
+    // Made again from its blob, it counts as a directory of this boot.
+    store.layers.prepareDirectory(withBlob);
+    store.layers.setFs(withBlob, { bytes: 1, inodes: 1 });
+    expect(store.layers.get(withBlob)?.fs).toBe(true);
+  });
+
+  test('the time of last use is kept', () => {
+    const root = tempRoot();
+    using opened = openStore(root);
+    const id = makeLayer(opened.store);
+    opened.advance(1000);
+    opened.store.layers.touch([id]);
+    expect(opened.store.layers.get(id)?.usedAt).toBe(1_700_000_001_000);
+    opened.store.close();
+    using again = openStore(root);
+    expect(again.store.layers.get(id)?.usedAt).toBe(1_700_000_001_000);
+  });
+
+  test('chain ids follow the image spec', () => {
+    const [a, b, c] = [sha256('a'), sha256('b'), sha256('c')] as const;
+    expect(chainIds([a, b, c])).toEqual([a, sha256(`${a} ${b}`), sha256(`${sha256(`${a} ${b}`)} ${c}`)]);
+    expect(chainIds([])).toEqual([]);
+  });
+});
+
+describe('images and cache mounts', () => {
+  test('images are put, listed by name, replaced and removed', () => {
+    using opened = openStore();
+    const { images } = opened.store;
+    const descriptor = (text: string) => ({ mediaType: mediaTypes.ociManifest, digest: sha256(text), size: 1 });
+    images.put('docker.io/library/b:1', descriptor('b'));
+    images.put('docker.io/library/a:1', descriptor('a'));
+    images.put('docker.io/library/b:1', { ...descriptor('b2'), annotations: { x: 'y' } });
+    expect(images.list().map(({ name }) => name)).toEqual(['docker.io/library/a:1', 'docker.io/library/b:1']);
+    expect(images.get('docker.io/library/b:1')?.descriptor).toEqual({ ...descriptor('b2'), annotations: { x: 'y' } });
+    expect(images.remove('docker.io/library/b:1')).toBe(true);
+    expect(images.remove('docker.io/library/b:1')).toBe(false);
+    expect(images.get('docker.io/library/b:1')).toBeUndefined();
+  });
+
+  test('a cache mount keeps its files from build to build', () => {
+    using opened = openStore();
+    const { mounts, leases } = opened.store;
+    using lease = leases.create();
+    const first = mounts.ensure('project/../npm', lease, 'npm cache');
+    expect(first.created).toBe(true);
+    expect(first.path.startsWith(`${opened.root}/mounts/`)).toBe(true);
+    fs.writeFileSync(`${first.path}/file`, 'x');
+    mounts.setUsage('project/../npm', { bytes: 1, inodes: 2 });
+    opened.advance(10);
+    expect(mounts.ensure('project/../npm', lease)).toEqual({ path: first.path, created: false });
+    expect(mounts.list()).toMatchObject([
+      { id: 'project/../npm', description: 'npm cache', bytes: 1, usedAt: 1_700_000_000_010 },
+    ]);
+    expect(mounts.ensure('project/npm', lease).path).not.toBe(first.path);
+  });
+});

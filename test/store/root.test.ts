@@ -1,0 +1,123 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { Store } from '../../src/store/index.ts';
+import { isTsbuildError } from '../../src/util/index.ts';
+import { openStore, tempRoot } from './support.ts';
+
+const now = (): number => 0;
+
+/** The error of opening, as text with hint. */
+function refusal(root: string): string {
+  try {
+    Store.open(root, { now }).close();
+  } catch (error) {
+    if (isTsbuildError(error)) return `${error.code} ${error.message} (${error.hint ?? ''})`;
+    throw error;
+  }
+  return 'opened';
+}
+
+describe('opening a store', () => {
+  test('makes private directories', () => {
+    using opened = openStore();
+    for (const dir of ['.', 'blobs', 'blobs/sha256', 'ingest', 'snapshots', 'mounts', 'images', 'locks', 'sessions'])
+      expect(fs.statSync(join(opened.root, dir)).mode & 0o7777, dir).toBe(0o700);
+    expect(opened.warnings).toEqual([]);
+  });
+
+  test('opens again with what was in it', () => {
+    const root = tempRoot();
+    {
+      using first = openStore(root);
+      first.store.blobs.put('hello');
+      first.store.images.put('a', { mediaType: 'x', ...first.store.blobs.put('hello') });
+    }
+    using second = openStore(root);
+    expect(second.store.images.list().map(({ name }) => name)).toEqual(['a']);
+    expect([...second.store.blobs.list()]).toHaveLength(1);
+    expect(second.warnings).toEqual([]);
+  });
+
+  test.each([
+    ['spaces and unicode', 'a b ü €'],
+    ['a long path', `${'x'.repeat(100)}/${'y'.repeat(100)}`],
+    ['a quote', `it's "one"`],
+  ])('works in a path with %s', (_name, path) => {
+    using opened = openStore(join(tempRoot(), path));
+    expect(opened.store.blobs.put('x').size).toBe(1);
+  });
+
+  test.each([
+    ['others can write to it', (root: string) => fs.chmodSync(root, 0o770), /other users can write to it.*chmod 700/],
+    ['everybody can write to it', (root: string) => fs.chmodSync(root, 0o707), /other users can write to it/],
+    [
+      'it has a newer format',
+      (root: string) => fs.writeFileSync(join(root, 'store.json'), '{"format":2}'),
+      /has format 2/,
+    ],
+    [
+      'its header is garbage',
+      (root: string) => fs.writeFileSync(join(root, 'store.json'), 'x'),
+      /not understood.*TSBUILD_ROOT/,
+    ],
+    ['its header is no object', (root: string) => fs.writeFileSync(join(root, 'store.json'), 'null'), /not understood/],
+    [
+      'its header leads elsewhere',
+      (root: string) => fs.writeFileSync(join(root, 'store.json'), '{"format":1,"index":"../x"}'),
+      /not understood/,
+    ],
+    [
+      'its header is a directory',
+      (root: string) => {
+        fs.rmSync(join(root, 'store.json'));
+        fs.mkdirSync(join(root, 'store.json'));
+      },
+      /TSB_STORE/,
+    ],
+  ])('refuses one when %s, and changes nothing', (_name, spoil, expected) => {
+    const root = tempRoot();
+    openStore(root).store.close();
+    spoil(root);
+    const before = fs.readdirSync(root).map((name) => [name, fs.statSync(join(root, name)).mtimeMs]);
+    expect(refusal(root)).toMatch(expected);
+    expect(fs.readdirSync(root).map((name) => [name, fs.statSync(join(root, name)).mtimeMs])).toEqual(before);
+  });
+
+  test.runIf(process.getuid?.() === 0)('refuses one of another user', () => {
+    const root = tempRoot();
+    openStore(root).store.close();
+    fs.chownSync(root, 12_345, 12_345);
+    expect(refusal(root)).toMatch(/belongs to user 12345/);
+  });
+
+  test('refuses a symbolic link, a file, and a directory with other things in it', () => {
+    const root = tempRoot();
+    openStore(root).store.close();
+    fs.symlinkSync(root, `${root}-link`);
+    expect(refusal(`${root}-link`)).toMatch(/symbolic link/);
+    fs.writeFileSync(`${root}-file`, '');
+    expect(refusal(`${root}-file`)).toMatch(/not a directory/);
+    fs.mkdirSync(`${root}-home`);
+    fs.writeFileSync(join(`${root}-home`, 'letter.txt'), '');
+    expect(refusal(`${root}-home`)).toMatch(/holds other files, for example "letter.txt"/);
+    expect(fs.readdirSync(`${root}-home`)).toEqual(['letter.txt']);
+  });
+
+  test('closes to others what they could read', () => {
+    const root = tempRoot();
+    openStore(root).store.close();
+    fs.chmodSync(root, 0o755);
+    openStore(root).store.close();
+    expect(fs.statSync(root).mode & 0o777).toBe(0o700);
+  });
+
+  test('finishes a store whose making was interrupted', () => {
+    const root = tempRoot();
+    fs.mkdirSync(join(root, 'blobs'), { recursive: true, mode: 0o700 });
+    fs.chmodSync(root, 0o700);
+    fs.writeFileSync(join(root, 'store.json'), '');
+    using opened = openStore(root);
+    expect(opened.store.blobs.put('x').size).toBe(1);
+  });
+});
