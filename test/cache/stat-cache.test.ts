@@ -1,0 +1,220 @@
+import * as fc from 'fast-check';
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { StatCache, type StatKey } from '../../src/cache/index.ts';
+import { sha256 } from '../../src/util/index.ts';
+import { openStore, tempRoot } from '../store/support.ts';
+
+const OPENED_MS = 1_700_000_000_000;
+const ns = (ms: number): bigint => BigInt(ms) * 1_000_000n;
+
+const stat = (more: Partial<StatKey> = {}): StatKey => ({
+  dev: 2049n,
+  ino: 12_345_678_901n,
+  size: 1234,
+  mode: 0o100644,
+  mtimeNs: ns(OPENED_MS - 60_000) + 123_456_789n,
+  ctimeNs: ns(OPENED_MS - 50_000) + 987_654_321n,
+  ...more,
+});
+
+function newFile(): string {
+  const root = tempRoot();
+  fs.mkdirSync(root);
+  return join(root, 'cache');
+}
+
+const open = (file: string): StatCache => new StatCache(file, OPENED_MS);
+
+describe('the stat cache', () => {
+  test('remembers digests from one build to the next', () => {
+    const file = newFile();
+    const first = open(file);
+    expect(first.get('a', stat())).toBeUndefined();
+    first.put('a', stat(), sha256('a'));
+    first.put('dir/ü€', stat({ ino: 2n }), sha256('b'));
+    expect(first.get('a', stat())).toBe(sha256('a'));
+    first.save();
+    const second = open(file);
+    expect(second.get('dir/ü€', stat({ ino: 2n }))).toBe(sha256('b'));
+    expect(second.get('a', stat())).toBe(sha256('a'));
+    expect(second.get('b', stat())).toBeUndefined();
+  });
+
+  test.each([
+    ['dev', { dev: 1n }],
+    ['ino', { ino: 1n }],
+    ['size', { size: 1 }],
+    ['mode', { mode: 0o100755 }],
+    ['mtime', { mtimeNs: stat().mtimeNs + 1n }],
+    ['ctime', { ctimeNs: stat().ctimeNs - 1n }],
+  ])('a change of %s alone is a miss', (_name, change) => {
+    const file = newFile();
+    const first = open(file);
+    first.put('a', stat(), sha256('a'));
+    expect(first.get('a', stat(change))).toBeUndefined();
+    first.save();
+    expect(open(file).get('a', stat(change))).toBeUndefined();
+  });
+
+  test.each([
+    ['changed 1 s before', -1000, true],
+    ['changed 30 ms before', -30, true],
+    ['changed 10 ms before', -10, false],
+    ['changed while the build runs', 5, false],
+    ['from the future', 1e9, false],
+  ])('a file %s is remembered: %s %s', (_name, ms, remembered) => {
+    for (const which of ['mtimeNs', 'ctimeNs'] as const) {
+      const cache = open(newFile());
+      const recent = stat({ [which]: ns(OPENED_MS + ms) + 1n });
+      cache.put('a', recent, sha256('a'));
+      expect(cache.get('a', recent) !== undefined).toBe(remembered);
+    }
+  });
+
+  test('where stamps have whole seconds only, two seconds must have passed', () => {
+    const cache = open(newFile());
+    const coarse = (seconds: number): StatKey =>
+      stat({ mtimeNs: ns(OPENED_MS - 9000), ctimeNs: ns(OPENED_MS - seconds * 1000) });
+    cache.put('a', coarse(2), sha256('a'));
+    cache.put('b', coarse(3), sha256('b'));
+    expect(cache.get('a', coarse(2))).toBeUndefined();
+    expect(cache.get('b', coarse(3))).toBe(sha256('b'));
+  });
+
+  test('times before 1970 and names with NUL are not remembered', () => {
+    const cache = open(newFile());
+    cache.put('a', stat({ mtimeNs: -1n }), sha256('a'));
+    cache.put('a\0b', stat(), sha256('a'));
+    cache.save();
+    expect(cache.get('a', stat({ mtimeNs: -1n }))).toBeUndefined();
+    expect(cache.get('a\0b', stat())).toBeUndefined();
+  });
+
+  test('a real file: rewritten with the same size and its mtime put back, it is a miss', () => {
+    const file = newFile();
+    const path = `${file}.source`;
+    fs.writeFileSync(path, 'one');
+    fs.utimesSync(path, 1e9, 1e9);
+    const later = Date.now() + 60_000;
+    const first = new StatCache(file, later);
+    const lstat = (): StatKey => {
+      const { dev, ino, size, mode, mtimeNs, ctimeNs } = fs.lstatSync(path, { bigint: true });
+      return { dev, ino, size: Number(size), mode: Number(mode), mtimeNs, ctimeNs };
+    };
+    first.put('f', lstat(), sha256('one'));
+    first.save();
+    expect(new StatCache(file, later).get('f', lstat())).toBe(sha256('one'));
+    fs.writeFileSync(path, 'two');
+    fs.utimesSync(path, 1e9, 1e9);
+    expect(new StatCache(file, later).get('f', lstat())).toBeUndefined();
+  });
+
+  test('contexts do not share entries, and the directory is the store’s', () => {
+    using opened = openStore();
+    const cache = StatCache.open(opened.store, '/src/a');
+    cache.put('f', stat(), sha256('a'));
+    cache.save();
+    expect(StatCache.open(opened.store, '/src/b').get('f', stat())).toBeUndefined();
+    expect(StatCache.open(opened.store, '/src/a').get('f', stat())).toBe(sha256('a'));
+    expect(fs.readdirSync(join(opened.root, 'statcache'))).toHaveLength(1);
+  });
+
+  test('entries that this build did not ask for are kept, changed ones replaced', () => {
+    const file = newFile();
+    const first = open(file);
+    for (const name of ['a', 'b', 'c']) first.put(name, stat(), sha256(name));
+    first.save();
+    const second = open(file);
+    second.get('c', stat());
+    second.put('b', stat({ size: 2 }), sha256('b2'));
+    second.put('d', stat(), sha256('d'));
+    second.save();
+    const third = open(file);
+    expect(['a', 'b', 'c', 'd'].map((name) => third.get(name, name === 'b' ? stat({ size: 2 }) : stat()))).toEqual(
+      ['a', 'b2', 'c', 'd'].map((name) => sha256(name)),
+    );
+  });
+
+  test('nothing is written when nothing was added', () => {
+    const file = newFile();
+    open(file).save();
+    expect(fs.existsSync(file)).toBe(false);
+  });
+
+  test('a file that cannot be written is no error', () => {
+    const cache = open('/proc/nothing/here');
+    cache.put('a', stat(), sha256('a'));
+    cache.save();
+    expect(cache.get('a', stat())).toBe(sha256('a'));
+  });
+
+  test('a damaged file is an empty cache, whatever the damage', () => {
+    const file = newFile();
+    const first = open(file);
+    for (let number = 0; number < 20; number++) first.put(`file ${number}`, stat(), sha256(String(number)));
+    first.save();
+    const good = fs.readFileSync(file);
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.nat(good.length * 8 - 1).map((bit) => {
+            const bytes = Buffer.from(good);
+            bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+            return bytes;
+          }),
+          fc.nat(good.length - 1).map((length) => good.subarray(0, length)),
+          fc.uint8Array({ maxLength: 100 }).map((tail) => Buffer.concat([good, tail, Buffer.of(0)])),
+          fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.from(bytes)),
+        ),
+        (bytes) => {
+          fs.writeFileSync(file, bytes);
+          expect(open(file).get('file 3', stat())).toBeUndefined();
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  test('any entries come back, asked for in any order', () => {
+    const file = newFile();
+    const name = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }).filter((text) => !text.includes('\0'));
+    const bits = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
+    const numbers = fc.record({ dev: bits, ino: bits, size: fc.maxSafeNat(), mode: fc.nat(0xffff) });
+    fc.assert(
+      fc.property(fc.dictionary(name, numbers, { maxKeys: 12 }), fc.infiniteStream(fc.nat()), (entries, random) => {
+        fs.rmSync(file, { force: true });
+        const first = open(file);
+        for (const [path, more] of Object.entries(entries)) first.put(path, stat(more), sha256(path));
+        first.save();
+        const second = open(file);
+        const shuffled = Object.entries(entries)
+          .map((entry) => ({ entry, rank: random.next().value as number }))
+          .sort((a, b) => a.rank - b.rank);
+        for (const { entry } of shuffled) expect(second.get(entry[0], stat(entry[1]))).toBe(sha256(entry[0]));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test.each([
+    [2_000, 3],
+    [20_000, 25],
+  ])('%i entries are loaded in about %i ms', (count, limit) => {
+    const file = newFile();
+    const names = Array.from({ length: count }, (_, number) => `packages/module-${number % 200}/src/file-${number}.ts`);
+    const first = open(file);
+    for (const [number, path] of names.entries()) first.put(path, stat({ ino: BigInt(number) }), sha256(path));
+    first.save();
+    const times = Array.from({ length: 5 }, () => {
+      const start = performance.now();
+      const cache = open(file);
+      const time = performance.now() - start;
+      expect(cache.get(names[count - 1] ?? '', stat({ ino: BigInt(count - 1) }))).toBe(sha256(names[count - 1] ?? ''));
+      return time;
+    });
+    // Three times the target: other tests run on the same processors.
+    expect(Math.min(...times)).toBeLessThan(limit * 3);
+  });
+});
