@@ -68,6 +68,7 @@ export {
   parseOwner,
   type PendingAction,
 } from './file-node.ts';
+export { stateOf } from './definition-node.ts';
 export { definitionToJson, formatDefinition, type LlbFormat } from './format.ts';
 export { basePath, cleanPath, joinPath } from './go-path.ts';
 export { type Graph, type LlbEdge, type LlbVertex, loadGraph, loadGraphs, MAX_OPS } from './graph.ts';

@@ -1,3 +1,4 @@
+import { joinPath } from './go-path.ts';
 import { DiffNode } from './merge-node.ts';
 import { type OpOptions, Output } from './node.ts';
 import { SourceNode } from './source-node.ts';
@@ -174,7 +175,7 @@ export function git(remote: GitRemote, options: GitOptions = {}): State {
     'git.fetchbycommit': fetchByCommit ? 'true' : undefined,
   };
   const fragment = ref || subdir ? `#${ref ?? ''}${subdir ? `:${subdir}` : ''}` : '';
-  return sourceState(`git://${remote.host}/${remote.path.replace(/^\/+/, '')}${fragment}`, attrs, caps, rest);
+  return sourceState(`git://${remote.host}${joinPath('/', remote.path)}${fragment}`, attrs, caps, rest);
 }
 
 /** What has to be laid on `lower` to get `upper`. */

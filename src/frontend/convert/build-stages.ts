@@ -1,0 +1,94 @@
+import { parsePlatform, type Platform, TsbuildError } from '../../util/index.ts';
+import { didYouMean, type Expansion, expandWord, type Stage } from '../dockerfile/index.ts';
+import { dockerfileError, placed } from '../dockerfile/failure.ts';
+import { goQuote } from '../dockerfile/text.ts';
+import { lintFrom } from '../lint/index.ts';
+import type { Lowering } from './lowering.ts';
+import { StageState } from './stage-state.ts';
+
+/** Reads the FROM instructions: expands base names and platforms and finds the stages that others build on. */
+export function buildStages(lowering: Lowering): void {
+  const { stages: parsed } = lowering.dockerfile;
+  for (const [index, stage] of parsed.entries()) {
+    const used = new Set<string>();
+    const base = placed(stage.ranges, () => expandFrom(lowering, stage.baseName, used));
+    const platform =
+      stage.platform === '' ? undefined : placed(stage.ranges, () => expandFrom(lowering, stage.platform, used));
+    lintFrom(
+      lowering.linter,
+      stage,
+      { baseName: base, platform },
+      new Map(lowering.globalArgs.entries()),
+      new Set(lowering.outline.args.keys()),
+    );
+    if (base.value === '') throw dockerfileError(`base name (${stage.baseName}) should not be blank`, stage.ranges);
+    const state = new StageState(stage, { baseName: base.value, outline: lowering.outline });
+    if (platform !== undefined) state.platform = readPlatform(lowering, stage, platform);
+    const replacement =
+      stage.name === '' ? undefined : lowering.contexts.find(stage.name, state.platform ?? lowering.platform);
+    if (replacement !== undefined) {
+      state.namedContext = replacement;
+      lowering.stages.add(state);
+      state.base = undefined;
+      continue;
+    }
+    if (stage.name === '') state.name = `stage-${index}`;
+    lowering.stages.add(state);
+    for (const key of used) state.outline.usedArgs.add(key);
+    state.commandTotal = countSteps(state);
+    state.ignoreCache = isUncached(lowering, stage.name);
+  }
+}
+
+function countSteps(state: StageState): number {
+  const pull = state.baseName !== 'scratch' && state.base === undefined ? 1 : 0;
+  return pull + state.stage.commands.filter(({ type }) => ['add', 'copy', 'run', 'workdir'].includes(type)).length;
+}
+
+function isUncached(lowering: Lowering, name: string): boolean {
+  const { noCache } = lowering.options;
+  if (noCache === undefined || noCache === true) return noCache === true;
+  return noCache.some((wanted) => wanted.toLowerCase() === name.toLowerCase());
+}
+
+function expandFrom(lowering: Lowering, word: string, used: Set<string>): Expansion {
+  const expanded = expandWord(word, lowering.globalArgs, { escape: lowering.dockerfile.escape });
+  for (const key of expanded.matched) used.add(key);
+  return expanded;
+}
+
+function readPlatform(lowering: Lowering, stage: Stage, expanded: Expansion): Platform {
+  const near = (message: string): string => {
+    for (const key of expanded.unmatched) {
+      const hinted = didYouMean(message, key, lowering.globalArgs.keys());
+      if (hinted !== message) return hinted;
+    }
+    return message;
+  };
+  if (expanded.value === '') {
+    throw dockerfileError(near(`empty platform value from expression ${stage.platform}`), stage.ranges);
+  }
+  try {
+    return parsePlatform(expanded.value, lowering.options.buildPlatform);
+  } catch (error) {
+    if (!(error instanceof TsbuildError)) throw error;
+    const reason = `${goQuote(expanded.value)}: unknown operating system or architecture: invalid argument`;
+    throw dockerfileError(near(`failed to parse platform ${stage.platform}: ${reason}`), stage.ranges);
+  }
+}
+
+/**
+ * The stage that is to be built.
+ * @throws TsbuildError `TSB_DOCKERFILE` with a suggestion when there is none of that name
+ */
+export function findTarget(lowering: Lowering): StageState {
+  const { target } = lowering.options;
+  const { all } = lowering.stages;
+  const last = all.at(-1);
+  if (last === undefined) throw dockerfileError('dockerfile contains no stages to build');
+  if (!target) return last;
+  const found = lowering.stages.byName(target) ?? (/^\d+$/.test(target) ? all[Number(target)] : undefined);
+  if (found !== undefined) return found;
+  const message = `target stage ${goQuote(target)} could not be found`;
+  throw dockerfileError(didYouMean(message, target, lowering.stages.names()));
+}

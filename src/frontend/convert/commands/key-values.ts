@@ -1,0 +1,62 @@
+import {
+  type ArgCommand,
+  type ArgDefinition,
+  type EnvCommand,
+  expandWord,
+  type KeyValue,
+  type LabelCommand,
+} from '../../dockerfile/index.ts';
+import { addHistory, setConfigEnv } from '../image-config.ts';
+import type { Lowering } from '../lowering.ts';
+import type { StageState } from '../stage-state.ts';
+import { reportUnmatched } from '../unmatched.ts';
+
+/** Arguments that steer the build and never become environment. */
+const NOT_ENVIRONMENT = new Set(['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE']);
+
+export function lowerEnv(lowering: Lowering, state: StageState, command: EnvCommand): void {
+  for (const pair of command.env) {
+    state.state = state.state.addEnv(pair.key, pair.value);
+    setConfigEnv(state.image.config, pair.key, pair.value);
+  }
+  addHistory(state.image, `ENV ${joinPairs(command.env)}`, lowering);
+}
+
+export function lowerLabel(lowering: Lowering, state: StageState, command: LabelCommand): void {
+  const labels = new Map(Object.entries(state.image.config.Labels ?? {}));
+  for (const pair of command.labels) {
+    labels.set(pair.key, pair.value);
+  }
+  state.image.config.Labels = Object.fromEntries(labels);
+  addHistory(state.image, `LABEL ${joinPairs(command.labels)}`, lowering);
+}
+
+function joinPairs(pairs: readonly KeyValue[]): string {
+  return pairs.map(({ key, value }) => `${key}=${value}`).join(' ');
+}
+
+/** What the user gave wins over the default, and an argument without either takes the global one of its name. */
+export function lowerArg(lowering: Lowering, state: StageState, command: ArgCommand): void {
+  const shown: string[] = [];
+  for (const arg of command.args) {
+    const value = argValue(lowering, state, command, arg);
+    if (value !== undefined && !NOT_ENVIRONMENT.has(arg.key)) state.state = state.state.addEnv(arg.key, value);
+    const given = lowering.buildArgs.has(arg.key);
+    const inherited = arg.value === undefined && !given && lowering.globalArgs.has(arg.key);
+    const definition = { ...arg, value };
+    if (!inherited) state.outline.args.set(arg.key, { definition, value, ranges: command.ranges, deps: new Set() });
+    state.outline.usedArgs.add(arg.key);
+    state.buildArgs.push(definition);
+    shown.push(value === undefined ? arg.key : `${arg.key}=${value}`);
+  }
+  addHistory(state.image, `ARG ${shown.join(' ')}`, lowering);
+}
+
+function argValue(lowering: Lowering, state: StageState, command: ArgCommand, arg: ArgDefinition): string | undefined {
+  const given = lowering.buildArgs.get(arg.key);
+  if (given !== undefined) return given;
+  if (arg.value === undefined) return lowering.globalArgs.get(arg.key);
+  const { value, unmatched } = expandWord(arg.value, state.state.meta.env, { escape: lowering.dockerfile.escape });
+  reportUnmatched(lowering, state, command, unmatched);
+  return value;
+}

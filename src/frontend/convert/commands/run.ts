@@ -1,0 +1,125 @@
+import { EnvList, type MountOptions, type RunOptions, scratch } from '../../../llb/index.ts';
+import { chompHeredoc, parseHeredocWord, type RunCommand } from '../../dockerfile/index.ts';
+import { dockerfileError } from '../../dockerfile/failure.ts';
+import { addHistory } from '../image-config.ts';
+import type { Lowering } from '../lowering.ts';
+import { displayName, stepName } from '../names.ts';
+import type { StageState } from '../stage-state.ts';
+import { withShell } from './processes.ts';
+import { proxyFromArgs } from './proxy.ts';
+import { lowerMounts } from './run-mounts.ts';
+
+/** RUN: a step on the stage's tree. */
+export function lowerRun(
+  lowering: Lowering,
+  state: StageState,
+  command: RunCommand,
+  sources: readonly StageState[],
+): void {
+  // A command may read any file.
+  state.paths.add('/');
+  const { options } = lowering;
+  const { env } = state.state.meta;
+  const line = commandLine(lowering, state, command);
+  const args = command.prependShell ? withShell(state.image, line.args) : line.args;
+  const lowered = lowerMounts(lowering, state, command, sources);
+  const shm: readonly MountOptions[] = options.shmSize ? [{ dest: '/dev/shm', tmpfs: { size: options.shmSize } }] : [];
+  const network = command.network === 'default' ? state.state.meta.network : command.network;
+  requireEntitlements(lowering, command, network);
+  const text = displayName(`${command.original}${line.suffix}`, maskSecrets(command, env), {
+    escape: lowering.dockerfile.escape,
+    rawQuotes: true,
+    skipUnset: true,
+  });
+  const run: RunOptions = {
+    args,
+    mounts: [...line.mounts, ...lowered.mounts, ...shm],
+    secrets: lowered.secrets,
+    ssh: lowered.ssh,
+    devices: [
+      ...(options.devices ?? []),
+      ...command.devices.map(({ name, required }) => ({ name, optional: !required })),
+    ],
+    proxyEnv: proxyFromArgs(lowering.buildArgs),
+    meta: {
+      network,
+      security: command.security,
+      extraHosts: options.extraHosts ?? [],
+      ulimits: options.ulimits ?? [],
+      cgroupParent: options.cgroupParent ?? '',
+    },
+    ignoreCache: state.ignoreCache,
+    description: { 'com.docker.dockerfile.v1.command': command.original },
+    location: lowering.location(command.ranges),
+    name: stepName(state, text, lowering.shown(state.state.meta.platform), env),
+    ...(options.linuxResources === undefined ? {} : { linuxResources: options.linuxResources }),
+  };
+  state.state = state.state.run(run);
+  const history = [...argsOf(state, env), ...args].join(' ');
+  addHistory(state.image, `RUN ${history} # buildkit`, { layer: true, epoch: lowering.epoch });
+}
+
+interface Line {
+  readonly args: readonly string[];
+  /** Added to the name of the step. */
+  readonly suffix: string;
+  readonly mounts: readonly MountOptions[];
+}
+
+/** Where a heredoc that is a script of its own is put. */
+const PIPES = '/dev/pipes/';
+
+function commandLine(lowering: Lowering, state: StageState, command: RunCommand): Line {
+  const [word] = command.cmdLine;
+  const [file] = command.files;
+  if (file === undefined) return { args: command.cmdLine, suffix: '', mounts: [] };
+  if (word === undefined || command.cmdLine.length !== 1 || !command.prependShell) {
+    throw dockerfileError(`parsing produced an invalid run command: ${command.cmdLine.join(' ')}`);
+  }
+  if (parseHeredocWord(word) === undefined) {
+    // Heredocs with other text: the shell gets all of it as it was written.
+    const bodies = command.files.map(({ name, data }) => `\n${data}${name}`);
+    return { args: [word + bodies.join('')], suffix: '', mounts: [] };
+  }
+  const data = file.chomp ? chompHeredoc(file.data) : file.data;
+  const suffix = ` (${summarize(file.data)})`;
+  if (state.image.os === 'windows' || !data.startsWith('#!')) return { args: [data], suffix, mounts: [] };
+  const script = scratch().file(
+    [{ kind: 'mkfile', path: file.name, mode: 0o755, data: Buffer.from(data), options: {} }],
+    { name: '[internal] preparing inline document', platform: state.platform ?? lowering.platform },
+  );
+  return {
+    args: [PIPES + file.name],
+    suffix,
+    mounts: [{ dest: PIPES, source: script.output, selector: '/', readonly: true }],
+  };
+}
+
+function summarize(body: string): string {
+  const lines = body.trim().replaceAll('\r\n', '\n').split('\n');
+  return `${lines[0] ?? ''}${lines.length > 1 ? '...' : ''}`;
+}
+
+/** Secrets that are put in the environment are stars in names. */
+function maskSecrets(command: RunCommand, env: EnvList): EnvList {
+  let masked = env;
+  for (const mount of command.mounts) {
+    if (mount.type === 'secret' && mount.env !== undefined) masked = masked.set(mount.env, '****');
+  }
+  return masked;
+}
+
+/** `|2 a=1 b=` for the history: the arguments in scope, in the order of their declaration. */
+function argsOf(state: StageState, env: EnvList): readonly string[] {
+  const values = new Map<string, string>();
+  for (const arg of state.buildArgs) values.set(arg.key, env.get(arg.key) ?? arg.value ?? '');
+  if (values.size === 0) return [];
+  return [`|${values.size}`, ...[...values].map(([key, value]) => `${key}=${value}`)];
+}
+
+function requireEntitlements(lowering: Lowering, command: RunCommand, network: string): void {
+  const { usage } = lowering;
+  if (network === 'host') usage.require('network.host', command.ranges);
+  if (command.security === 'insecure') usage.require('security.insecure', command.ranges);
+  if (command.devices.length > 0) usage.require('device', command.ranges);
+}

@@ -1,0 +1,101 @@
+import type { ContainerConfig, HistoryEntry, ImageConfig, Platform } from '../../util/index.ts';
+import { goTime } from './go-format.ts';
+import { DEFAULT_PATH_UNIX } from './paths.ts';
+
+/** PATH of images that set none; undefined for Windows, which has its own. */
+export function defaultPath(os: string): string | undefined {
+  return os === 'windows' ? undefined : `PATH=${DEFAULT_PATH_UNIX}`;
+}
+
+/** The config of a stage that starts from nothing. */
+export function emptyImage(platform: Platform): ImageConfig {
+  const path = defaultPath(platform.os);
+  return {
+    architecture: platform.architecture,
+    os: platform.os,
+    ...(platform.osVersion ? { 'os.version': platform.osVersion } : {}),
+    ...(platform.variant ? { variant: platform.variant } : {}),
+    config: { ...(path === undefined ? {} : { Env: [path] }), WorkingDir: '/' },
+    rootfs: { type: 'layers', diff_ids: [] },
+    history: [],
+  };
+}
+
+const CONFIG_KEYS = [
+  'User',
+  'ExposedPorts',
+  'Env',
+  'Entrypoint',
+  'Cmd',
+  'Volumes',
+  'WorkingDir',
+  'Labels',
+  'StopSignal',
+  'ArgsEscaped',
+  'Healthcheck',
+  'OnBuild',
+  'Shell',
+] as const;
+
+const IMAGE_KEYS = ['created', 'author', 'architecture', 'os', 'os.version', 'os.features', 'variant'] as const;
+
+/**
+ * A copy that can be changed, with what the image specification and Docker define and nothing else: other keys of a base
+ * image (container ids, inline cache) describe that image and not the one being built.
+ */
+export function copyConfig(image: ImageConfig): ImageConfig {
+  const config: ContainerConfig = {};
+  for (const key of CONFIG_KEYS) {
+    const value: unknown = image.config[key];
+    if (value !== undefined && value !== null) config[key as string] = structuredClone(value);
+  }
+  const out: ImageConfig = {
+    architecture: image.architecture,
+    os: image.os,
+    config,
+    rootfs: { type: 'layers', diff_ids: [...image.rootfs.diff_ids] },
+    history: image.history.map((entry) => ({ ...entry })),
+  };
+  for (const key of IMAGE_KEYS) {
+    const value: unknown = image[key];
+    if (value !== undefined && value !== null && value !== '') out[key as string] = structuredClone(value);
+  }
+  return out;
+}
+
+/** The platform that an image config names; undefined when it names none. */
+export function platformOf(image: ImageConfig): Platform | undefined {
+  if (!image.os || !image.architecture) return undefined;
+  return {
+    os: image.os,
+    architecture: image.architecture,
+    ...(image.variant ? { variant: image.variant } : {}),
+    ...(image['os.version'] ? { osVersion: image['os.version'] } : {}),
+  };
+}
+
+/** `KEY=value` split at the first `=`; without one the value is empty. */
+export function splitEnv(entry: string): readonly [string, string] {
+  const equals = entry.indexOf('=');
+  return equals < 0 ? [entry, ''] : [entry.slice(0, equals), entry.slice(equals + 1)];
+}
+
+/** Sets a variable in a config's environment where it stands already, else at the end. */
+export function setConfigEnv(config: ContainerConfig, key: string, value: string): void {
+  const env = (config.Env ??= []);
+  const index = env.findIndex((entry) => splitEnv(entry)[0] === key);
+  if (index < 0) env.push(`${key}=${value}`);
+  else env[index] = `${key}=${value}`;
+}
+
+/** Adds what an instruction did to the image's history. */
+export function addHistory(
+  image: ImageConfig,
+  createdBy: string,
+  options: { readonly layer?: boolean; readonly epoch?: number | undefined } = {},
+): void {
+  const entry: HistoryEntry = { created_by: createdBy, comment: 'buildkit.dockerfile.v0' };
+  if (options.epoch !== undefined) entry.created = goTime(options.epoch);
+  if (!options.layer) entry.empty_layer = true;
+  image.history.push(entry);
+}

@@ -1,0 +1,17 @@
+import type { Command } from '../dockerfile/index.ts';
+import { lintUndefinedVariables } from '../lint/index.ts';
+import type { Lowering } from './lowering.ts';
+import type { StageState } from './stage-state.ts';
+
+/** Warns of variables that nothing defines. ARGs without value are defined. */
+export function reportUnmatched(
+  lowering: Lowering,
+  state: StageState,
+  command: Command,
+  unmatched: ReadonlySet<string>,
+): void {
+  if (unmatched.size === 0) return;
+  const declared = new Set(state.buildArgs.map((arg) => arg.key));
+  const known = state.state.meta.env.keys();
+  lintUndefinedVariables(lowering.linter.scoped(command.comments), command.ranges, unmatched, declared, known);
+}

@@ -1,0 +1,36 @@
+import type { SourceRange } from '../../util/index.ts';
+
+/** What a step may do beyond the ordinary; the user has to allow it. */
+export type Entitlement = 'network.host' | 'security.insecure' | 'device';
+
+export interface UsedCredential {
+  readonly id: string;
+  readonly required: boolean;
+  readonly ranges: readonly SourceRange[];
+}
+
+/** What the steps of a build take from outside, so that it can be checked before the first of them runs. */
+export class Usage {
+  readonly secrets: Map<string, UsedCredential> = new Map();
+  readonly ssh: Map<string, UsedCredential> = new Map();
+  /** Ids of cache mounts, with their namespace. */
+  readonly caches: Set<string> = new Set();
+  readonly entitlements: Map<Entitlement, readonly SourceRange[]> = new Map();
+
+  addSecret(credential: UsedCredential): void {
+    merge(this.secrets, credential);
+  }
+
+  addSsh(credential: UsedCredential): void {
+    merge(this.ssh, credential);
+  }
+
+  require(entitlement: Entitlement, ranges: readonly SourceRange[]): void {
+    if (!this.entitlements.has(entitlement)) this.entitlements.set(entitlement, ranges);
+  }
+}
+
+function merge(all: Map<string, UsedCredential>, one: UsedCredential): void {
+  const known = all.get(one.id);
+  all.set(one.id, known === undefined || (one.required && !known.required) ? one : known);
+}

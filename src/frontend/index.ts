@@ -1,0 +1,52 @@
+/**
+ * The Dockerfile frontend: text -> stages of typed instructions -> LLB and an image config. It reaches the world through
+ * `Bridge` only.
+ */
+export type {
+  Bridge,
+  BridgeInput,
+  FileOrigin,
+  FileRequest,
+  ImageRequest,
+  ResolvedImage,
+  SourceTimeRequest,
+} from './bridge.ts';
+export {
+  type Compilation,
+  compileDockerfile,
+  type CompiledPlatform,
+  compileParsed,
+  type CompileResult,
+} from './convert/compile.ts';
+export { loadMainContext, type MainContext } from './convert/main-context.ts';
+export { type GitRef, parseGitRef } from './convert/git-ref.ts';
+export type { CompileOptions, ContextSpec } from './convert/options.ts';
+export { formatPlatformFull } from './convert/platform.ts';
+export type { Entitlement, Usage, UsedCredential } from './convert/usage.ts';
+export { type Dockerfile, formatSourceExcerpt, parseDockerfile } from './dockerfile/index.ts';
+export { BadPatternError, IgnoreMatcher, matchPath, parseIgnoreFile, PatternMatcher } from './ignore/index.ts';
+export {
+  type CheckResult,
+  checkStatus,
+  defaultLintConfig,
+  type Finding,
+  formatCheck,
+  formatCheckJson,
+  formatFindingsSummary,
+  formatOutline,
+  formatOutlineJson,
+  formatSubrequests,
+  formatSubrequestsJson,
+  formatTargets,
+  formatTargetsJson,
+  type LintConfig,
+  Linter,
+  lintFile,
+  listTargets,
+  locateFindings,
+  type Outline,
+  parseLintConfig,
+  type Rule,
+  rules,
+  type Target,
+} from './lint/index.ts';
