@@ -1,8 +1,12 @@
 import { type SourceRange, TsbuildError } from '../../util/index.ts';
 
+/** Words from the Dockerfile are part of messages, and may be very long. */
+const MAX_MESSAGE = 4096;
+
 /** A Dockerfile mistake. The texts are BuildKit's, which scripts and people know. */
 export function dockerfileError(message: string, ranges: readonly SourceRange[] = [], hint?: string): TsbuildError {
-  return new TsbuildError('TSB_DOCKERFILE', message, { ranges, ...(hint === undefined ? {} : { hint }) });
+  const short = message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)}…` : message;
+  return new TsbuildError('TSB_DOCKERFILE', short, { ranges, ...(hint === undefined ? {} : { hint }) });
 }
 
 /** The same mistake, said to be at `line` of the Dockerfile. */

@@ -11,7 +11,7 @@ export interface SuggestionOptions {
 
 /**
  * The nearest of `options` to `word`, or undefined when none is near or the word is itself one of them (then the mistake is
- * elsewhere). Of several equally near ones the first in byte order wins.
+ * elsewhere). Of several equally near ones one with the same letters wins, then the first in byte order.
  */
 export function suggestWord(
   word: string,
@@ -20,12 +20,13 @@ export function suggestWord(
 ): string | undefined {
   const wanted = ignoreCase ? word.toLowerCase() : word;
   let best: string | undefined;
-  let bestDistance = MAX_DISTANCE + 1;
+  let bestDistance = MAX_DISTANCE + 0.5;
   for (const option of [...options].sort(compareBytes)) {
     const candidate = ignoreCase ? option.toLowerCase() : option;
     if (candidate === wanted) return undefined;
     if (Math.abs(candidate.length - wanted.length) > MAX_DISTANCE) continue;
-    const distance = editDistance(wanted, candidate);
+    // Swapped letters are the likelier slip.
+    const distance = editDistance(wanted, candidate) - (sameLetters(wanted, candidate) ? 0.5 : 0);
     if (distance < bestDistance) {
       bestDistance = distance;
       best = ignoreCase ? withCaseOf(candidate, word) : candidate;
@@ -43,6 +44,10 @@ export function didYouMean(
 ): string {
   const found = suggestWord(word, options, settings);
   return found === undefined ? message : `${message} (did you mean ${found}?)`;
+}
+
+function sameLetters(a: string, b: string): boolean {
+  return a.length === b.length && Array.from(a).sort().join('') === Array.from(b).sort().join('');
 }
 
 function withCaseOf(word: string, model: string): string {

@@ -73,7 +73,7 @@ class PathMatcher {
     if (here >= 0 && (here === this.#name.length || !isLast)) return here;
     if (!star) return -1;
     for (let skipped = position; skipped < this.#name.length && this.#name[skipped] !== SLASH; skipped++) {
-      const end = this.#runAt(from, to, skipped + 1);
+      const end = this.#runAt(from, to, skipped + 1, true);
       if (end >= 0 && (!isLast || end === this.#name.length)) return end;
     }
     return -1;

@@ -19,8 +19,9 @@ type Item =
   /** `(set* separator)?` */
   | { readonly kind: 'optional'; readonly items: readonly Item[] };
 
-/** With more repetitions than this a backtracking engine could take long. */
+/** With more repetitions, or for longer paths, a backtracking engine could take long. */
 const MAX_BUILTIN_STARS = 2;
+const MAX_BUILTIN_PATH = 1024;
 
 const MAX_CODE_POINT = 0x10ffff;
 const WORD: CharSet = [[0x30, 0x39], [0x41, 0x5a], [0x5f, 0x5f], [0x61, 0x7a]]; // oxfmt-ignore
@@ -31,13 +32,11 @@ const NOT_NEWLINE: CharSet = complement([[0x0a, 0x0a]]);
 /** @throws BadPatternError for what Go's regexp package refuses */
 export function compileRegex(source: string): PathTest {
   const items = new RegexParser(Array.from(source)).parse();
-  const stars = countStars(items);
-  if (stars <= MAX_BUILTIN_STARS) {
-    const regex = new RegExp(toSource(items), 'u');
-    return (path) => regex.test(path);
-  }
-  const program = assemble(items);
-  return (path) => simulate(program, path);
+  let program: readonly Op[] | undefined;
+  const slow: PathTest = (path) => simulate((program ??= assemble(items)), path);
+  if (countStars(items) > MAX_BUILTIN_STARS) return slow;
+  const regex = new RegExp(toSource(items), needsUnicode(items) ? 'u' : '');
+  return (path) => (path.length > MAX_BUILTIN_PATH ? slow(path) : regex.test(path));
 }
 
 class RegexParser {
@@ -326,8 +325,33 @@ function itemSource(item: Item): string {
 }
 
 function setSource(set: CharSet): string {
-  const hex = (code: number): string => `\\u{${code.toString(16)}}`;
-  return `[${set.map(([low, high]) => (low === high ? hex(low) : `${hex(low)}-${hex(high)}`)).join('')}]`;
+  if (isSingle(set)) return charSource(set[0]?.[0] ?? 0);
+  const inner = (ranges: CharSet): string =>
+    ranges.map(([low, high]) => (low === high ? charSource(low) : `${charSource(low)}-${charSource(high)}`)).join('');
+  const rest = complement(set);
+  return rest.length > 0 && rest.length < set.length ? `[^${inner(rest)}]` : `[${inner(set)}]`;
+}
+
+function isSingle(set: CharSet): boolean {
+  return set.length === 1 && set[0]?.[0] === set[0]?.[1];
+}
+
+function charSource(code: number): string {
+  if (code > 0xffff) return `\\u{${code.toString(16)}}`;
+  return `\\u${code.toString(16).padStart(4, '0')}`;
+}
+
+/**
+ * Whether it matters that a character may be two UTF-16 units: for single characters out of a set, and for sets that tell such
+ * characters apart.
+ */
+function needsUnicode(items: readonly Item[]): boolean {
+  return items.some((item) => {
+    if (item.kind === 'optional') return needsUnicode(item.items);
+    if (item.kind === 'assert') return false;
+    const isPlain = item.set.every(([low, high]) => low <= 0xffff && (high <= 0xffff || high === MAX_CODE_POINT));
+    return !isPlain || (item.kind === 'set' && !isSingle(item.set));
+  });
 }
 
 /** Instructions of the simulated machine. `jump` goes to two places at once. */

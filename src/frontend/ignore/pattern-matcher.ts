@@ -189,6 +189,23 @@ function compile(pattern: string): PathTest {
       return (path) => path.endsWith(suffix) || path === bare;
     }
     case 'regex':
-      return compileRegex(`${regex}$`);
+      return compileWild(pattern, `${regex}$`);
   }
+}
+
+/** A pattern with wildcards. Its plain parts are looked for first: that tells most paths apart, and faster. */
+function compileWild(pattern: string, regex: string): PathTest {
+  const parts = plainParts(pattern);
+  const ending = parts.at(-1) ?? '';
+  const longest = parts.reduce((best, part) => (part.length > best.length ? part : best), '');
+  if (longest === '') return compileRegex(regex);
+  let test: PathTest | undefined;
+  return (path) => path.endsWith(ending) && path.includes(longest) && (test ??= compileRegex(regex))(path);
+}
+
+/** The texts between the wildcards of a pattern; none when there are sets or escapes in it. */
+function plainParts(pattern: string): readonly string[] {
+  if (/[[\]\\^]/.test(pattern)) return [];
+  // The slash of `**/` may be missing in the path.
+  return pattern.split(/\*\*\/?|[*?]/);
 }
