@@ -72,9 +72,20 @@ function readPlatform(lowering: Lowering, stage: Stage, expanded: Expansion): Pl
     return parsePlatform(expanded.value, lowering.options.buildPlatform);
   } catch (error) {
     if (!(error instanceof TsbuildError)) throw error;
-    const reason = `${goQuote(expanded.value)}: unknown operating system or architecture: invalid argument`;
-    throw dockerfileError(near(`failed to parse platform ${stage.platform}: ${reason}`), stage.ranges);
+    throw dockerfileError(near(`failed to parse platform ${stage.platform}: ${whyNot(expanded.value)}`), stage.ranges);
   }
+}
+
+/** What containerd says of a platform that it cannot parse. */
+function whyNot(platform: string): string {
+  const parts = platform.split('/');
+  const bad = parts.find((part) => !/^[A-Za-z0-9_.-]+(?:\([A-Za-z0-9_.-]*\))?$/.test(part));
+  if (bad !== undefined) {
+    const rule = 'platform specifier component must match "^[A-Za-z0-9_.-]+$"';
+    return `${goQuote(bad)} is an invalid component of ${goQuote(platform)}: ${rule}: invalid argument`;
+  }
+  const reason = parts.length > 1 ? 'cannot parse platform specifier' : 'unknown operating system or architecture';
+  return `${goQuote(platform)}: ${reason}: invalid argument`;
 }
 
 /**

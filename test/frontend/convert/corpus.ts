@@ -1,9 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Bridge, CompileOptions } from '../../../src/frontend/index.ts';
+import {
+  type Bridge,
+  compileDockerfile,
+  type CompileOptions,
+  type CompileResult,
+} from '../../../src/frontend/index.ts';
 import { parsePlatform, parseSize, type Digest, type ImageConfig, TsbuildError } from '../../../src/util/index.ts';
 
 const DATA: string = fileURLToPath(new URL('../../../../shared/conformance/', import.meta.url));
@@ -26,16 +31,29 @@ export interface Case {
   readonly extraFlags?: readonly string[];
   readonly publishAs?: string;
   readonly expect?: unknown;
+  readonly expectedWarnings?:
+    | 'none'
+    | readonly { readonly rule: string; readonly detail: string; readonly line: number }[];
 }
 
 /** Unpacks the cases once per version of the archive, to a folder under the temp directory. */
 export function unpackCorpus(): string {
   const archive = join(DATA, 'cases.tar.xz');
-  const root = join(tmpdir(), `tsbuild-frontend-cases-${statSync(archive).size}`);
+  const root = join(tmpdir(), `tsbuild-frontend-corpus-${statSync(archive).size}`);
   if (!existsSync(root)) {
     const partial = `${root}.${process.pid}`;
     mkdirSync(partial, { recursive: true });
-    execFileSync('tar', ['-xJf', archive, '-C', partial, 'cases', 'contexts', 'bases']);
+    execFileSync('tar', [
+      '-xJf',
+      archive,
+      '-C',
+      partial,
+      '--exclude=files.json.gz',
+      'cases',
+      'contexts',
+      'bases',
+      'expected',
+    ]);
     renameSync(partial, root);
   }
   return root;
@@ -195,5 +213,50 @@ export class CorpusBridge implements Bridge {
 
   async sourceTime(): Promise<number | undefined> {
     return undefined;
+  }
+}
+
+/** All cases, and the images that they publish for each other. */
+export class Corpus {
+  readonly root: string = unpackCorpus();
+  readonly cases: readonly Case[];
+  readonly #publishers = new Map<string, Case[]>();
+
+  constructor() {
+    this.cases = readdirSync(join(this.root, 'cases'))
+      .sort()
+      .map((id) => loadCase(this.root, id));
+    for (const one of this.cases) {
+      if (one.publishAs === undefined) continue;
+      const name = /:[^/]*$/.test(one.publishAs) ? one.publishAs : `${one.publishAs}:latest`;
+      this.#publishers.set(name, [...(this.#publishers.get(name) ?? []), one]);
+    }
+  }
+
+  case(id: string): Case {
+    const found = this.cases.find((one) => one.id === id);
+    if (found === undefined) throw new Error(`No case ${id}`);
+    return found;
+  }
+
+  /** @param digests of the images that the case names */
+  async compile(
+    one: Case,
+    digests: ReadonlyMap<string, Digest> = new Map(),
+    change: (options: CompileOptions) => CompileOptions = (options) => options,
+  ): Promise<CompileResult> {
+    const { options, locals } = caseOptions(one);
+    const published = async (name: string, architecture: string): Promise<ImageConfig | undefined> => {
+      const all = this.#publishers.get(name) ?? [];
+      const earlier = all.filter((other) => other.group === one.group && (other.seq ?? 0) < (one.seq ?? 0));
+      const source = earlier.at(-1) ?? all.find((other) => other.id !== one.id);
+      if (source === undefined) return undefined;
+      const { platforms } = await this.compile(source);
+      const config = (platforms.find((other) => other.platform.architecture === architecture) ?? platforms[0])?.config;
+      if (config === undefined) return undefined;
+      const layers = config.history.filter((entry) => !entry.empty_layer);
+      return { ...config, rootfs: { type: 'layers', diff_ids: layers.map(() => `sha256:${'0'.repeat(64)}` as const) } };
+    };
+    return compileDockerfile(new CorpusBridge(this.root, locals, digests, published), change(options));
   }
 }
