@@ -327,7 +327,7 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
     if (outcome !== undefined) return outcome;
     if (!edge.lookedDeep) {
       // There were records, which made looking further pointless, but none could be loaded.
-      await this.#lookDeep(edge, scope);
+      void (await this.#lookDeep(edge, scope));
       outcome = await this.#load(edge, scope);
       if (outcome !== undefined) return outcome;
     }

@@ -25,6 +25,7 @@ export {
   type OciPlatform,
   toOciPlatform,
 } from './oci.ts';
+export { formatSourceExcerpt } from './excerpt.ts';
 export {
   formatPlatform,
   hostPlatform,

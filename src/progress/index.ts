@@ -1,0 +1,5 @@
+export { colorless, createPalette, paint, type Palette } from './colors.ts';
+export { createProgress } from './display.ts';
+export { type Failure, formatFailure } from './failure.ts';
+export type { Progress, ProgressMode, ProgressOptions, ProgressOutput } from './types.ts';
+export { formatWarnings, warningLine, type WarningOptions } from './warnings.ts';
