@@ -71,6 +71,17 @@ static int mount_staging(int place) {
   return fd;
 }
 
+/* The root of an overlay looks like its upper directory: gives it the attributes of the topmost layer's root. */
+static void copy_root_attributes(int upper, int top) {
+  struct stat info;
+  int fd = openat(upper, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 || fstat(top, &info) < 0) fail("cannot open the roots of layers");
+  if (fchown(fd, info.st_uid, info.st_gid) < 0 || fchmod(fd, info.st_mode & 07777) < 0) fail("cannot prepare the upper directory");
+  struct timespec times[2] = {info.st_atim, info.st_mtim};
+  if (futimens(fd, times) < 0) fail("cannot set the times of the upper directory");
+  close(fd);
+}
+
 /* An upper directory in memory whose root looks like that of the topmost layer. */
 static void make_scratch_upper(int dir, int *upper, int *work, int top) {
   struct stat info = {.st_mode = 0755};
@@ -177,6 +188,7 @@ static void mount_file(const struct mount_spec *mount, size_t index, int staging
 
 struct built_root build_root(struct step_spec *spec, struct stubs *stubs) {
   int staging = mount_staging(*spec->work_fd);
+  if (spec->prepare_upper && spec->lowers.count > 0) copy_root_attributes(*spec->upper_fd, spec->lower_fds[spec->lowers.count - 1]);
   int root = mount_stack(staging, "root", spec->lower_fds, spec->lowers.count, *spec->upper_fd, *spec->work_fd, true);
   /* Before anything is mounted in it: the image's own files decide. */
   struct built_root built = {root, find_identity(root, spec->user, spec->id_count)};

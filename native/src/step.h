@@ -36,7 +36,7 @@ struct filter {
 struct step_spec {
   struct list lowers, args, env;
   const char *upper, *work, *cwd, *user, *hostname, *shm_size;
-  bool readonly_root, private_network, insecure, no_new_privileges, tty, stdin_open, init, bind_proc;
+  bool prepare_upper, readonly_root, private_network, insecure, no_new_privileges, tty, stdin_open, init, bind_proc;
   unsigned shift, id_count;
   uint64_t capabilities;
   struct filter filter;

@@ -1,3 +1,25 @@
+/**
+ * One process in a sandbox: what it is (`StepSpec`), how the native helper is told (`encodeStep`), run (`runStep`) and
+ * understood (`concludeStep`); how namespace A is made (`planNamespace`, `enterArguments`); what the machine allows (`probe`).
+ */
+export { type DoctorLine, type DoctorReport, formatDoctor, probe, type ProbeOptions, type Rung } from './doctor.ts';
+export { type EncodeOptions, encodeStep } from './encode-step.ts';
+export { enterArguments, type EnterOptions } from './enter.ts';
+export { findHelper, findSeccompFilter } from './helper-path.ts';
+export { resolvConfOfHost } from './machine.ts';
+export {
+  isPlan,
+  planNamespace,
+  type PlanInputs,
+  type PlanProblem,
+  readPlanInputs,
+  requirePlan,
+} from './namespace-plan.ts';
+export { hostsFile } from './network-files.ts';
+export { readLines, runStep, type RunStepOptions } from './run-step.ts';
+export { type LoneStep, removeAlone, runAlone, type RunAloneOptions } from './run-alone.ts';
+export { concludeStep, readStatusLine, type StepReport } from './step-status.ts';
+export { parseSubIds, type SubIdRange } from './subids.ts';
 export type {
   BindMount,
   ExitStatus,

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { TsbuildError } from '../util/index.ts';
 import { findProgram } from './find-program.ts';
 import { identityMap, isMapped, mappedFromZero, parseSubIds, rootlessMap } from './subids.ts';
 import type { NamespacePlan } from './types.ts';
@@ -120,4 +121,16 @@ function planForUser(inputs: PlanInputs): NamespacePlan | PlanProblem {
 /** Whether `plan` is a plan. */
 export function isPlan(plan: NamespacePlan | PlanProblem): plan is NamespacePlan {
   return 'how' in plan;
+}
+
+/**
+ * The plan for a user.
+ * @throws TsbuildError `TSB_SANDBOX` with the command to type where there is none.
+ */
+export function requirePlan(inputs: PlanInputs): NamespacePlan {
+  const plan = planNamespace(inputs);
+  if (isPlan(plan)) return plan;
+  throw new TsbuildError('TSB_SANDBOX', `Cannot make a user namespace for image files: ${plan.message}`, {
+    hint: plan.fix,
+  });
 }

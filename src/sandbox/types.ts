@@ -74,6 +74,8 @@ export interface StepSpec {
   /** Where writes go; `work` is overlay's own directory on the same file system. */
   readonly upper: string;
   readonly work: string;
+  /** Gives the empty `upper` the attributes of the topmost layer's root first. */
+  readonly prepareUpper?: boolean;
   /** Makes the root file system read-only for the step. */
   readonly readonlyRoot?: boolean;
   /** In any order; parents are mounted before what lies beneath them. */

@@ -1,13 +1,12 @@
-import type { ExitStatus, MountSpec, NamespacePlan, StepSpec } from '../sandbox/index.ts';
+import type { LayerMethods } from './layer-methods.ts';
+import type { ExitStatus, NamespacePlan, StepSpec } from '../sandbox/index.ts';
 
 /**
  * What the worker can do. Every method is a function of plain data to plain data (structured clone), so that it can cross
- * a process boundary. Paths are absolute; layers are lists of layer directories, bottom first.
- *
- * Methods of other rooms (`applyLayer`, `diffLayer`, `fileOp`, `checksum`, `exportTree`, ...) are declared by
- * augmenting this interface's table in `jobs.ts`; the ones below are the worker's own.
+ * a process boundary. Paths are absolute; layers are lists of layer directories, bottom first. `handlers.ts` has the code
+ * of each.
  */
-export interface WorkerMethods {
+export interface WorkerMethods extends LayerMethods {
   /** Makes an upper and a work directory whose root looks like that of the topmost lower. */
   prepareUpper(params: PrepareUpperParams): void;
   /** Runs one step to its end. Output comes as events. */
@@ -71,10 +70,18 @@ export type ResultOf<M extends MethodName> = ReturnType<WorkerMethods[M]>;
 /** What the worker is told at its start. */
 export interface WorkerConfig {
   readonly helperPath: string;
+  /** Path of the worker's own program, which its threads run too. */
+  readonly entry: string;
   readonly storeRoot: string;
   readonly plan: NamespacePlan;
   /** Directory with the compiled seccomp filters. */
   readonly seccompDir: string;
+  /** A tmpfs that only the worker's namespace sees: for mount points. */
+  readonly privateDir: string;
+  /** The store session that temporary files belong to. */
+  readonly session?: string;
+  /** Steps see the machine's /proc, because a new one cannot be mounted here. */
+  readonly bindProc?: boolean;
 }
 
 /** Main to worker. */
@@ -102,5 +109,3 @@ export interface WireError {
   /** Text of the cause, for internal faults: its stack. */
   readonly detail?: string;
 }
-
-export type { MountSpec };

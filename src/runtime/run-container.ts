@@ -1,0 +1,197 @@
+import type { ChildProcess } from 'node:child_process';
+import { chownSync, mkdirSync } from 'node:fs';
+import { constants } from 'node:os';
+import { isatty } from 'node:tty';
+import {
+  encodeStep,
+  type ExitStatus,
+  type ExtraHost,
+  type LoneStep,
+  type MountSpec,
+  type NamespacePlan,
+  type NetworkMode,
+  removeAlone,
+  resolvConfOfHost,
+  runAlone,
+  type StepSpec,
+  type Ulimit,
+} from '../sandbox/index.ts';
+import { fromErrno, type ImageConfig, isTsbuildError, TsbuildError } from '../util/index.ts';
+import { argumentsOf, environmentOf } from './container-process.ts';
+import { parseVolume } from './volume.ts';
+
+export interface RunContainerOptions {
+  /** Layer directories, bottom first. */
+  readonly layers: readonly string[];
+  readonly config: ImageConfig;
+  /** Words after the image: they replace CMD. */
+  readonly command?: readonly string[];
+  /** Replaces ENTRYPOINT and drops the image's CMD; empty takes ENTRYPOINT away. */
+  readonly entrypoint?: string;
+  /** `NAME=value`, or `NAME` to pass the caller's on; lines of env files (`parseEnvFile`) come first. */
+  readonly env?: readonly string[];
+  readonly callerEnv: Readonly<Record<string, string | undefined>>;
+  /** `source:target[:ro]` each. */
+  readonly volumes?: readonly string[];
+  /** Directory that relative volume sources are relative to. */
+  readonly cwd: string;
+  readonly mounts?: readonly MountSpec[];
+  readonly workdir?: string;
+  readonly user?: string;
+  readonly hostname: string;
+  readonly readonly?: boolean;
+  /** `-i`: passes standard input on. */
+  readonly interactive?: boolean;
+  /** `-t`: gives the container a terminal. */
+  readonly tty?: boolean;
+  /** A small init process as PID 1. */
+  readonly init?: boolean;
+  readonly network?: NetworkMode;
+  readonly extraHosts?: readonly ExtraHost[];
+  readonly ulimits?: readonly Ulimit[];
+  /** Bytes of /dev/shm. */
+  readonly shmSize?: number;
+  readonly noNewPrivileges?: boolean;
+  /** Gets `fs` and `work` for what the container writes; both are gone afterwards. On the file system of the layers. */
+  readonly scratchDir: string;
+  readonly helperPath: string;
+  readonly seccompPath: string;
+  readonly plan: NamespacePlan;
+  readonly bindProc?: boolean;
+  /** Ends the container at once. */
+  readonly signal?: AbortSignal;
+}
+
+/** How a container ended. `exitCode` follows docker run: the program's own, 128 + signal, 125, 126 or 127. */
+export interface ContainerEnd {
+  readonly exitCode: number;
+  /** Set for 125, 126 and 127: why the program did not run. */
+  readonly error?: TsbuildError;
+}
+
+/** Signals of this process that are meant for the container. */
+const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGALRM'] as const;
+
+/** Docker's client gives up at the third: PID 1 ignores signals that it has no handler for. */
+const LAST_INTERRUPT = 3;
+
+/**
+ * Runs a container in the foreground on this process's own standard streams and waits for its end. Signals to this process go
+ * to the container meanwhile. Does not throw: what went wrong is in the result.
+ */
+export async function runContainer(options: RunContainerOptions): Promise<ContainerEnd> {
+  try {
+    const spec = containerSpec(options);
+    await using scratch = makeScratch(options);
+    const { plan, helperPath, seccompPath, bindProc = false } = options;
+    const encoded = encodeStep({ ...spec, upper: scratch.upper, work: scratch.work }, { plan, seccompPath, bindProc });
+    const step = runAlone({
+      helperPath,
+      plan,
+      encoded,
+      stdio: [options.interactive ? 'inherit' : 'ignore', 'inherit', 'inherit'],
+    });
+    return endOf(await attended(step, options.signal));
+  } catch (error) {
+    const known = isTsbuildError(error) ? error : fromErrno(error, 'Cannot run the container', 'TSB_SANDBOX');
+    return { exitCode: 125, error: known };
+  }
+}
+
+/**
+ * The step that a container is, but for where it writes.
+ * @throws TsbuildError `TSB_USAGE`
+ */
+export function containerSpec(options: RunContainerOptions): Omit<StepSpec, 'upper' | 'work'> {
+  const { config } = options.config;
+  const tty = options.tty ?? false;
+  if (tty && options.interactive && !isatty(0))
+    throw new TsbuildError('TSB_USAGE', 'Cannot give the container a terminal: standard input is not one', {
+      hint: 'leave out -t, or -i',
+    });
+  const workdir = options.workdir ?? (config.WorkingDir || '/');
+  if (!workdir.startsWith('/'))
+    throw new TsbuildError('TSB_USAGE', `Cannot use working directory "${workdir}": it is not an absolute path`);
+  const network = options.network ?? 'host';
+  const resolvConf = network === 'host' ? resolvConfOfHost() : undefined;
+  const request = { ...options, config, tty };
+  return {
+    lowers: options.layers,
+    prepareUpper: true,
+    readonlyRoot: options.readonly ?? false,
+    mounts: [...(options.mounts ?? []), ...(options.volumes ?? []).map((text) => parseVolume(text, options.cwd))],
+    args: argumentsOf(request),
+    env: environmentOf(request),
+    cwd: workdir,
+    user: options.user ?? config.User ?? '',
+    hostname: options.hostname,
+    network,
+    security: 'sandbox',
+    tty,
+    stdin: options.interactive ?? false,
+    init: options.init ?? false,
+    noNewPrivileges: options.noNewPrivileges ?? false,
+    extraHosts: options.extraHosts ?? [],
+    ulimits: options.ulimits ?? [],
+    ...(resolvConf === undefined ? {} : { resolvConf }),
+    ...(options.shmSize === undefined ? {} : { shmSize: options.shmSize }),
+  };
+}
+
+function makeScratch(
+  options: RunContainerOptions,
+): AsyncDisposable & { readonly upper: string; readonly work: string } {
+  const { plan, scratchDir, helperPath } = options;
+  const paths = { upper: `${scratchDir}/fs`, work: `${scratchDir}/work` };
+  for (const path of Object.values(paths)) {
+    mkdirSync(path, { recursive: true });
+    if (plan.idShift > 0) chownSync(path, plan.idShift, plan.idShift);
+  }
+  return { ...paths, [Symbol.asyncDispose]: () => removeAlone(helperPath, plan, Object.values(paths)) };
+}
+
+/** Waits for the end, with signals passed on. */
+async function attended(step: LoneStep, signal: AbortSignal | undefined): Promise<ExitStatus> {
+  const kill = (): void => void step.child.kill('SIGKILL');
+  const release = forwardSignals(step.child, kill);
+  signal?.addEventListener('abort', kill);
+  if (signal?.aborted) kill();
+  try {
+    return await step.ended;
+  } catch (error) {
+    if (signal?.aborted) throw new TsbuildError('TSB_CANCELED', 'The container was ended', { cause: error });
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', kill);
+    release();
+  }
+}
+
+function forwardSignals(child: ChildProcess, kill: () => void): () => void {
+  let interrupts = 0;
+  const forward = (name: NodeJS.Signals): void => {
+    if ((name === 'SIGINT' || name === 'SIGTERM') && ++interrupts >= LAST_INTERRUPT) kill();
+    else child.kill(name);
+  };
+  for (const name of FORWARDED) process.on(name, forward);
+  return () => {
+    for (const name of FORWARDED) process.off(name, forward);
+  };
+}
+
+function endOf(status: ExitStatus): ContainerEnd {
+  switch (status.kind) {
+    case 'exited':
+      return { exitCode: status.code };
+    case 'signaled':
+      return { exitCode: 128 + (constants.signals[status.signal as NodeJS.Signals] ?? 0) };
+    case 'not-executed': {
+      const missing = status.errno === 'ENOENT';
+      const why = missing ? 'it was not found in the image' : `it cannot be executed (${status.errno})`;
+      return {
+        exitCode: missing ? 127 : 126,
+        error: new TsbuildError('TSB_STEP', `Cannot run "${status.path}": ${why}`),
+      };
+    }
+  }
+}

@@ -1,0 +1,226 @@
+import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { release } from 'node:os';
+import { join } from 'node:path';
+import { isTsbuildError, messageOf } from '../util/index.ts';
+import { encodeStep } from './encode-step.ts';
+import { findHelper, findSeccompFilter } from './helper-path.ts';
+import { isPlan, planNamespace, type PlanProblem, readPlanInputs } from './namespace-plan.ts';
+import { runAlone } from './run-alone.ts';
+import type { NamespacePlan, StepSpec } from './types.ts';
+
+/**
+ * Kinds of isolation, strongest first: 1 all ids and overlay; 2 the same with the surrounding container's /proc; 3 overlay
+ * refused; 4 no subordinate ids; 5 no user namespaces, but root; 6 none. tsbuild runs steps on 1 and 2 and says of the
+ * others what is missing; Dockerfiles without RUN need less.
+ */
+export type Rung = 1 | 2 | 3 | 4 | 5 | 6;
+
+export interface DoctorLine {
+  readonly name: string;
+  readonly state: 'ok' | 'warning' | 'problem';
+  readonly text: string;
+  /** A command to type, or what else to do. */
+  readonly fix?: string;
+}
+
+export interface DoctorReport {
+  readonly rung: Rung;
+  /** Whether RUN steps and `tsbuild run` work. */
+  readonly usable: boolean;
+  readonly lines: readonly DoctorLine[];
+  readonly plan?: NamespacePlan;
+  /** What `startWorker` and `encodeStep` must be told on rung 2. */
+  readonly bindProc: boolean;
+}
+
+export interface ProbeOptions {
+  readonly user: { readonly uid: number; readonly gid: number; readonly name: string };
+  /** An existing directory on the file system of the store. */
+  readonly storeRoot: string;
+  /** What the user chose as helper. */
+  readonly helper?: string;
+}
+
+/** Finds out what this machine allows, by running a step that does nothing. */
+export async function probe(options: ProbeOptions): Promise<DoctorReport> {
+  const lines: DoctorLine[] = [kernelLine()];
+  const end = (rung: Rung, more: Partial<DoctorReport> = {}): DoctorReport => ({
+    rung,
+    usable: rung <= 2,
+    lines,
+    bindProc: false,
+    ...more,
+  });
+  let helper: string;
+  let seccompPath: string;
+  try {
+    helper = findHelper(options.helper);
+    seccompPath = findSeccompFilter();
+    lines.push({ name: 'helper', state: 'ok', text: helper });
+  } catch (error) {
+    lines.push(problemLine('helper', error));
+    return end(6);
+  }
+  const plan = planNamespace(readPlanInputs(options.user));
+  lines.push(...userNamespaceLines());
+  lines.push(idLine(plan));
+  if (!isPlan(plan)) return end(4);
+  const trial = { ...options, helper, seccompPath, plan };
+  const first = await tryStep(trial, false);
+  if (first === undefined) {
+    lines.push({ name: 'trial step', state: 'ok', text: 'namespaces, overlay and seccomp work' });
+    return end(1, { plan });
+  }
+  if (failedAt(first, 'proc') && (await tryStep(trial, true)) === undefined) {
+    lines.push({ name: 'trial step', state: 'warning', text: 'works with the /proc of the surrounding container' });
+    return end(2, { plan, bindProc: true });
+  }
+  lines.push(problemLine('trial step', first), ...explain(first));
+  if (failedAt(first, 'overlay')) return end(3);
+  return end(options.user.uid === 0 ? 5 : 6);
+}
+
+/** The report as text for a terminal, one line per finding. */
+export function formatDoctor(report: DoctorReport): string {
+  const marks = { ok: 'ok     ', warning: 'warning', problem: 'problem' } as const;
+  const verdict = report.usable
+    ? `RUN steps work here (rung ${report.rung}: ${RUNGS[report.rung]})`
+    : `RUN steps do not work here (rung ${report.rung}: ${RUNGS[report.rung]}); Dockerfiles without RUN can be built`;
+  const findings = report.lines.flatMap(({ name, state, text, fix }) => [
+    `${marks[state]}  ${name}: ${text}`,
+    ...(fix === undefined ? [] : [`         fix: ${fix}`]),
+  ]);
+  return `${[...findings, verdict].join('\n')}\n`;
+}
+
+const RUNGS: Readonly<Record<Rung, string>> = {
+  1: 'user namespace with all ids, overlay',
+  2: 'as rung 1, inside a container that hides parts of /proc',
+  3: 'the kernel refuses overlay mounts on the store',
+  4: 'no subordinate ids for this user',
+  5: 'user namespaces are blocked',
+  6: 'user namespaces are blocked',
+};
+
+function kernelLine(): DoctorLine {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  if (major > 5 || (major === 5 && minor >= 12)) return { name: 'kernel', state: 'ok', text: release() };
+  return {
+    name: 'kernel',
+    state: 'problem',
+    text: `${release()} is too old: overlay in user namespaces and mount_setattr came with 5.12`,
+    fix: 'run a newer kernel',
+  };
+}
+
+/** Switches of distributions that turn user namespaces off for ordinary programs. */
+function userNamespaceLines(): readonly DoctorLine[] {
+  const switches = [
+    { path: '/proc/sys/user/max_user_namespaces', bad: '0', set: 'user.max_user_namespaces=15000' },
+    { path: '/proc/sys/kernel/unprivileged_userns_clone', bad: '0', set: 'kernel.unprivileged_userns_clone=1' },
+    {
+      path: '/proc/sys/kernel/apparmor_restrict_unprivileged_userns',
+      bad: '1',
+      set: 'kernel.apparmor_restrict_unprivileged_userns=0',
+    },
+  ];
+  return switches
+    .filter(({ path, bad }) => readText(path) === bad)
+    .map(({ path, bad, set }) => ({
+      name: 'user namespaces',
+      state: 'warning',
+      text: `${path} is ${bad}, which keeps ordinary programs from using them`,
+      fix: `sudo sysctl -w ${set}`,
+    }));
+}
+
+function idLine(plan: NamespacePlan | PlanProblem): DoctorLine {
+  if (!isPlan(plan)) return { name: 'ids', state: 'problem', text: plan.message, fix: plan.fix };
+  const shifted = plan.idShift === 0 ? '' : `, shifted by ${plan.idShift}`;
+  return { name: 'ids', state: 'ok', text: `${plan.idCount} ids for images${shifted}` };
+}
+
+interface Trial extends ProbeOptions {
+  readonly helper: string;
+  readonly seccompPath: string;
+  readonly plan: NamespacePlan;
+}
+
+/** Runs the helper itself as the program of a step; undefined when that works. */
+async function tryStep(trial: Trial, bindProc: boolean): Promise<unknown> {
+  const { plan } = trial;
+  const dir = mkdtempSync(join(trial.storeRoot, 'doctor-'));
+  try {
+    const paths = { lower: join(dir, 'lower'), upper: join(dir, 'upper'), work: join(dir, 'work') };
+    for (const path of Object.values(paths)) {
+      mkdirSync(path);
+      if (plan.idShift > 0) chownSync(path, plan.idShift, plan.idShift);
+    }
+    const program = join(paths.lower, 'program');
+    copyFileSync(trial.helper, program);
+    chmodSync(program, 0o755);
+    const spec: StepSpec = {
+      lowers: [paths.lower],
+      upper: paths.upper,
+      work: paths.work,
+      args: ['/program'],
+      env: [],
+      cwd: '/',
+      user: '0:0',
+      hostname: 'tsbuild',
+      network: 'none',
+      security: 'sandbox',
+    };
+    const encoded = encodeStep(spec, { plan, seccompPath: trial.seccompPath, bindProc });
+    const step = runAlone({ helperPath: trial.helper, plan, encoded, stdio: ['ignore', 'ignore', 'pipe'] });
+    const status = await step.ended;
+    // The helper's answer to being called without arguments.
+    return status.kind === 'exited' && status.code === 2
+      ? undefined
+      : new Error(`unexpected end: ${JSON.stringify(status)}`);
+  } catch (error) {
+    return error;
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function failedAt(error: unknown, stage: string): boolean {
+  return isTsbuildError(error) && error.message.includes(`(${stage})`);
+}
+
+function explain(error: unknown): readonly DoctorLine[] {
+  const text = messageOf(error);
+  if (/user namespace.*(EPERM|not permitted)/i.test(text))
+    return [
+      {
+        name: 'user namespaces',
+        state: 'problem',
+        text: 'the kernel or a security module refuses to make one',
+        fix: 'in a container: start it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined',
+      },
+    ];
+  if (/user namespace.*(ENOSPC|no space)/i.test(text))
+    return [
+      {
+        name: 'user namespaces',
+        state: 'problem',
+        text: 'their number is limited to none',
+        fix: 'sudo sysctl -w user.max_user_namespaces=15000',
+      },
+    ];
+  return [];
+}
+
+function problemLine(name: string, error: unknown): DoctorLine {
+  const hint = isTsbuildError(error) ? error.hint : undefined;
+  return { name, state: 'problem', text: messageOf(error), ...(hint === undefined ? {} : { fix: hint }) };
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}

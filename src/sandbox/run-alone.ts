@@ -1,0 +1,76 @@
+import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
+import type { Duplex } from 'node:stream';
+import { TsbuildError } from '../util/index.ts';
+import { enterArguments } from './enter.ts';
+import { readLines } from './run-step.ts';
+import { concludeStep, readStatusLine, type StepReport } from './step-status.ts';
+import type { ExitStatus, NamespacePlan } from './types.ts';
+
+export interface RunAloneOptions {
+  readonly helperPath: string;
+  readonly plan: NamespacePlan;
+  /** Output of `encodeStep`. */
+  readonly encoded: Uint8Array;
+  /** Standard input, output and error of the helper, which passes bytes on. */
+  readonly stdio: readonly ['inherit' | 'ignore', 'inherit' | 'ignore' | 'pipe', 'inherit' | 'ignore' | 'pipe'];
+}
+
+/** A step that runs in a namespace A of its own, without a worker. */
+export interface LoneStep {
+  readonly child: ChildProcess;
+  /** @throws TsbuildError `TSB_SANDBOX` or `TSB_STEP` when the step could not be set up */
+  readonly ended: Promise<ExitStatus>;
+}
+
+/**
+ * Runs one step straight from this process: the helper makes namespace A and starts itself in it. Signals sent to the child
+ * reach the step; killing it kills everything.
+ */
+export function runAlone(options: RunAloneOptions): LoneStep {
+  const command = [options.helperPath, 'step', '--parent', '1'];
+  const stdio: StdioOptions = [...options.stdio, 'pipe', 'pipe'];
+  const child = spawn(
+    options.helperPath,
+    enterArguments({ plan: options.plan, parentPid: process.pid }, command),
+    // A session of its own: the terminal's signals reach this process only, which passes them on once.
+    { env: {}, stdio, detached: true },
+  );
+  const report: StepReport = {};
+  let said = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-4000);
+  });
+  const spec = child.stdio[3] as Duplex;
+  spec.on('error', () => undefined);
+  spec.end(options.encoded);
+  readLines(child.stdio[4] as Duplex, (line) => readStatusLine(report, line));
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code));
+  }).then((code) => concludeStep(report, code, said));
+  return { child, ended };
+}
+
+/**
+ * Deletes trees whose files may belong to sub-ids, in a namespace A of its own, without a worker.
+ * @throws TsbuildError `TSB_STORE`
+ */
+export async function removeAlone(helperPath: string, plan: NamespacePlan, paths: readonly string[]): Promise<void> {
+  const child = spawn(helperPath, enterArguments({ plan, parentPid: process.pid }, [helperPath, 'remove']), {
+    env: {},
+    stdio: ['pipe', 'ignore', 'pipe'],
+    detached: true,
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(paths.map((path) => `${path}\0`).join(''));
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  if (code !== 0)
+    throw new TsbuildError('TSB_STORE', `Cannot delete directories: ${said.trim() || `exit code ${code}`}`);
+}

@@ -1,0 +1,216 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { enterArguments, type NamespacePlan, readPlanInputs, requirePlan } from '../sandbox/index.ts';
+import { TsbuildError } from '../util/index.ts';
+import type { FromWorker, MethodName, ParamsOf, ResultOf, ToWorker, WorkerConfig } from './protocol.ts';
+import { fromWire } from './wire-error.ts';
+
+export interface StartWorkerOptions {
+  readonly helperPath: string;
+  /** The worker's program: src/worker/main.ts or its bundle. */
+  readonly workerEntry: string;
+  /** Directory with the compiled seccomp filters. */
+  readonly seccompDir: string;
+  readonly storeRoot: string;
+  /** The store session that temporary files belong to. */
+  readonly session?: string;
+  /** How namespace A is made; found out for the present user when absent. */
+  readonly plan?: NamespacePlan;
+  readonly bindProc?: boolean;
+  /** Ends the worker, whatever it is doing. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds that the worker may take to end by itself at disposal. Default 2000. */
+  readonly graceMs?: number;
+}
+
+export interface CallOptions {
+  /** Cancels the call; the promise is rejected once everything that it started is gone. */
+  readonly signal?: AbortSignal;
+  /** Takes output of a step. The step is held up while returned promises are pending. */
+  readonly onOutput?: (stream: 1 | 2, data: Uint8Array) => void | Promise<void>;
+  readonly onProgress?: (data: unknown) => void;
+}
+
+/** The worker, seen from the main process. Dispose it to end it with everything that it started. */
+export interface WorkerClient extends AsyncDisposable {
+  readonly plan: NamespacePlan;
+  /**
+   * Calls a method.
+   * @throws TsbuildError what the method throws; `TSB_SANDBOX` when the worker is gone
+   */
+  call<M extends MethodName>(method: M, params: ParamsOf<M>, options?: CallOptions): Promise<ResultOf<M>>;
+}
+
+/**
+ * Starts the worker in namespace A and waits until it is ready.
+ * @throws TsbuildError `TSB_SANDBOX` when the machine does not allow it; the hint says what to do
+ */
+export async function startWorker(options: StartWorkerOptions): Promise<WorkerClient> {
+  const plan = options.plan ?? requirePlan(readPlanInputs(currentUser()));
+  const privateDir = `${options.storeRoot}/private`;
+  mkdirSync(privateDir, { recursive: true, mode: 0o700 });
+  const config: WorkerConfig = {
+    helperPath: options.helperPath,
+    storeRoot: options.storeRoot,
+    seccompDir: options.seccompDir,
+    entry: options.workerEntry,
+    privateDir,
+    plan,
+    ...(options.session === undefined ? {} : { session: options.session }),
+    ...(options.bindProc === undefined ? {} : { bindProc: options.bindProc }),
+  };
+  const command = [
+    process.execPath,
+    '--disable-warning=ExperimentalWarning',
+    options.workerEntry,
+    JSON.stringify(config),
+  ];
+  const child = spawn(
+    options.helperPath,
+    enterArguments({ plan, privateTmpfs: privateDir, parentPid: process.pid }, command),
+    {
+      // Nothing of the caller's environment gets near steps. A session of its own: Ctrl-C is for the main process to handle.
+      env: {},
+      detached: true,
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      serialization: 'advanced',
+    },
+  );
+  const client = new Client(child, plan, options.graceMs ?? 2000);
+  const { signal } = options;
+  const end = (): void => client.kill();
+  signal?.addEventListener('abort', end, { once: true });
+  child.once('close', () => signal?.removeEventListener('abort', end));
+  if (signal?.aborted) end();
+  await client.ready;
+  return client;
+}
+
+function currentUser(): { uid: number; gid: number; name: string } {
+  const { uid, gid, username } = userInfo();
+  return { uid, gid, name: username };
+}
+
+interface Pending {
+  readonly options: CallOptions;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+class Client implements WorkerClient {
+  readonly plan: NamespacePlan;
+  readonly ready: Promise<void>;
+  readonly #child: ChildProcess;
+  readonly #graceMs: number;
+  readonly #pending = new Map<number, Pending>();
+  readonly #closed: Promise<void>;
+  #stderr = '';
+  #next = 1;
+  #gone: TsbuildError | undefined;
+
+  constructor(child: ChildProcess, plan: NamespacePlan, graceMs: number) {
+    this.plan = plan;
+    this.#child = child;
+    this.#graceMs = graceMs;
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-4000);
+    });
+    let begin: () => void;
+    let refuse: (error: TsbuildError) => void;
+    this.ready = new Promise((resolve, reject) => {
+      begin = resolve;
+      refuse = reject;
+    });
+    // Calls report it too; a client that nobody waits for must not end the process.
+    this.ready.catch(() => undefined);
+    this.#closed = new Promise((resolve) => {
+      const close = (error: TsbuildError): void => {
+        this.#gone ??= error;
+        refuse(this.#gone);
+        for (const { reject } of this.#pending.values()) reject(this.#gone);
+        this.#pending.clear();
+        resolve();
+      };
+      child.once('error', (cause) =>
+        close(new TsbuildError('TSB_SANDBOX', `Cannot start the worker: ${cause.message}`, { cause })),
+      );
+      child.once('close', (code, killedBy) => close(this.#describeEnd(code, killedBy)));
+    });
+    child.on('message', (message: FromWorker) => {
+      if (message.type === 'ready') begin();
+      else this.#take(message);
+    });
+  }
+
+  call<M extends MethodName>(method: M, params: ParamsOf<M>, options: CallOptions = {}): Promise<ResultOf<M>> {
+    if (this.#gone) return Promise.reject(this.#gone);
+    const { signal } = options;
+    if (signal?.aborted) return Promise.reject(new TsbuildError('TSB_CANCELED', 'Canceled', { cause: signal.reason }));
+    const id = this.#next++;
+    const cancel = (): void => this.#send({ type: 'cancel', id });
+    signal?.addEventListener('abort', cancel);
+    const done = new Promise<unknown>((resolve, reject) => {
+      this.#pending.set(id, { options, resolve, reject });
+      this.#send({ type: 'call', id, method, params });
+    });
+    return done.finally(() => signal?.removeEventListener('abort', cancel)) as Promise<ResultOf<M>>;
+  }
+
+  #take(message: Exclude<FromWorker, { type: 'ready' }>): void {
+    const pending = this.#pending.get(message.id);
+    if (!pending) return;
+    switch (message.type) {
+      case 'result':
+        this.#pending.delete(message.id);
+        pending.resolve(message.value);
+        break;
+      case 'error':
+        this.#pending.delete(message.id);
+        pending.reject(fromWire(message.error));
+        break;
+      case 'output':
+        void this.#takeOutput(message.id, message.stream, message.data, pending.options);
+        break;
+      case 'progress':
+        pending.options.onProgress?.(message.data);
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  async #takeOutput(id: number, stream: 1 | 2, data: Uint8Array, options: CallOptions): Promise<void> {
+    try {
+      await options.onOutput?.(stream, data);
+    } finally {
+      this.#send({ type: 'ack', id, bytes: data.length });
+    }
+  }
+
+  #send(message: ToWorker): void {
+    if (this.#child.connected) this.#child.send(message, () => undefined);
+  }
+
+  #describeEnd(code: number | null, killedBy: string | null): TsbuildError {
+    const said = this.#stderr.trim().split('\n').at(-1) ?? '';
+    const how = said === '' ? (killedBy === null ? `exit code ${code}` : `signal ${killedBy}`) : said;
+    return new TsbuildError('TSB_SANDBOX', `The worker process ended: ${how}`, {
+      hint: 'tsbuild doctor says what this machine allows',
+      ...(this.#stderr === '' ? {} : { cause: new Error(this.#stderr) }),
+    });
+  }
+
+  /** Ends the worker at once. */
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#gone ??= new TsbuildError('TSB_SANDBOX', 'The worker was ended');
+    if (this.#child.connected) this.#child.disconnect();
+    const timer = setTimeout(() => this.kill(), this.#graceMs);
+    await this.#closed;
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,78 @@
+import { chownSync, readdirSync } from 'node:fs';
+import { copyAll, type FileInput, layerEntries, runFileActions, type WritableRoot } from '../fileop/index.ts';
+import { writeLayerFromEntries } from '../layer/index.ts';
+import { TsbuildError } from '../util/index.ts';
+import type { HandlerContext } from './handlers.ts';
+import { usage } from './helper-tools.ts';
+import { blobDir, layerCompression } from './layer-jobs.ts';
+import type { FileOpCall, FileOpOutcome, PackedBlob, PackFileOpCall } from './layer-methods.ts';
+import { overlayLayerEntries } from './layer-entries.ts';
+import { prepareUpper } from './prepare-upper.ts';
+import { mountStack } from './stack-mounts.ts';
+
+export async function fileOp(params: FileOpCall, context: HandlerContext): Promise<FileOpOutcome> {
+  const { config, signal } = context;
+  const free = [...params.slots];
+  const createRoot = (lowers: readonly string[]): WritableRoot => {
+    const slot = free.shift();
+    if (!slot) throw new TsbuildError('TSB_INTERNAL', 'A file operation makes more layers than were prepared');
+    prepareUpper({ dir: slot.dir, lowers }, context);
+    if (lowers.length === 0)
+      return { path: slot.fs, layer: slot.fs, freeze: () => undefined, discard: () => undefined };
+    const stack = mountStack(config, lowers, { fs: slot.fs, work: slot.work });
+    const unmount = (): void => stack[Symbol.dispose]();
+    return { path: stack.path, layer: slot.fs, freeze: unmount, discard: unmount };
+  };
+  const { actions, inputs, now } = params;
+  const { outputs, warnings } = await runFileActions(
+    { actions, inputs, now, idShift: config.plan.idShift },
+    { createRoot },
+    { signal },
+  );
+  const used = params.slots.filter((slot) => !free.includes(slot)).map((slot) => slot.fs);
+  return {
+    outputs: outputs.map(({ lowers, root }) => ({ lowers, layer: root.layer })),
+    usage: await usage({ paths: used }, context),
+    warnings,
+  };
+}
+
+export async function packFileOp(
+  params: PackFileOpCall,
+  context: HandlerContext,
+): Promise<(PackedBlob & { readonly warnings: readonly string[] }) | undefined> {
+  const { actions, inputs, now } = params;
+  const { idShift } = context.config.plan;
+  const direct = await layerEntries({ actions, inputs, now, idShift }, { signal: context.signal });
+  if (!direct) return undefined;
+  const { diffId, digest, size } = await writeLayerFromEntries(
+    overlayLayerEntries(direct.entries),
+    blobDir(context).ingest(),
+    {
+      compression: layerCompression(params),
+      signal: context.signal,
+      ...(params.clampTime === undefined ? {} : { clampTime: params.clampTime }),
+    },
+  );
+  return { diffId, digest, size, warnings: direct.warnings };
+}
+
+/** Copies a layer stack into the directory of a cache mount that is empty; the step's root owns a new one. */
+export async function prepareCacheMount(
+  params: { readonly dir: string; readonly lowers: readonly string[] },
+  context: HandlerContext,
+): Promise<void> {
+  const { dir, lowers } = params;
+  const { plan } = context.config;
+  if (readdirSync(dir).length > 0) return;
+  // A new directory belongs to the step's root.
+  chownSync(dir, plan.idShift, plan.idShift);
+  if (lowers.length === 0) return;
+  const input: FileInput = { kind: 'layers', layers: lowers };
+  const root: WritableRoot = { path: dir, layer: dir, freeze: () => undefined, discard: () => undefined };
+  await runFileActions(
+    { actions: [{ ...copyAll, output: 0 }], inputs: [input], now: 0n, idShift: plan.idShift },
+    { createRoot: () => root },
+    { signal: context.signal },
+  );
+}

@@ -1,0 +1,40 @@
+import type { MethodName, ParamsOf, ResultOf, WorkerConfig } from './protocol.ts';
+
+/** What a handler gets beside its parameters. */
+export interface HandlerContext {
+  readonly config: WorkerConfig;
+  readonly signal: AbortSignal;
+  /** Output of a step. Wait for the promise, if there is one, before producing more. Not available in threads. */
+  readonly output: (stream: 1 | 2, data: Uint8Array) => Promise<void> | undefined;
+  readonly progress: (data: unknown) => void;
+}
+
+export type Handler<M extends MethodName> = (
+  params: ParamsOf<M>,
+  context: HandlerContext,
+) => ResultOf<M> | Promise<ResultOf<M>>;
+
+/** Where a method runs: in the worker's main thread, or in one of its threads because it computes or reads for long. */
+export interface Method<M extends MethodName> {
+  readonly place: 'main' | 'thread';
+  /** Loads the code at the first call: what a build does not need costs it nothing. */
+  readonly load: () => Promise<Handler<M>>;
+}
+
+/** Everything the worker can do. */
+export const methods: { readonly [M in MethodName]: Method<M> } = {
+  prepareUpper: { place: 'main', load: async () => (await import('./prepare-upper.ts')).prepareUpper },
+  runStep: { place: 'main', load: async () => (await import('./steps.ts')).runStepHere },
+  removeTrees: { place: 'main', load: async () => (await import('./helper-tools.ts')).removeTrees },
+  usage: { place: 'main', load: async () => (await import('./helper-tools.ts')).usage },
+  readFile: { place: 'main', load: async () => (await import('./stack-files.ts')).readFile },
+  statPath: { place: 'main', load: async () => (await import('./stack-files.ts')).statPath },
+  applyLayer: { place: 'thread', load: async () => (await import('./layer-jobs.ts')).applyLayer },
+  diffLayer: { place: 'thread', load: async () => (await import('./layer-jobs.ts')).diffLayer },
+  fileOp: { place: 'thread', load: async () => (await import('./file-jobs.ts')).fileOp },
+  packFileOp: { place: 'thread', load: async () => (await import('./file-jobs.ts')).packFileOp },
+  checksum: { place: 'thread', load: async () => (await import('./layer-jobs.ts')).checksum },
+  prepareCacheMount: { place: 'main', load: async () => (await import('./file-jobs.ts')).prepareCacheMount },
+  syncStore: { place: 'thread', load: async () => (await import('./layer-jobs.ts')).syncStore },
+  readDirectory: { place: 'main', load: async () => (await import('./stack-files.ts')).readDirectory },
+};

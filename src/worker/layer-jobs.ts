@@ -1,0 +1,72 @@
+import { closeSync, openSync } from 'node:fs';
+import { applyLayer as apply, diffLayer as diff, type LayerCompression } from '../layer/index.ts';
+import { BlobDir } from '../store/index.ts';
+import { syncfs } from '../sys/index.ts';
+import { checksumTree, LayersTree } from '../tree/index.ts';
+import type { Compression, Digest } from '../util/index.ts';
+import type { HandlerContext } from './handlers.ts';
+import type { ApplyLayerParams, ChecksumParams, DiffLayerParams, PackedBlob } from './layer-methods.ts';
+
+export async function applyLayer(
+  params: ApplyLayerParams,
+  context: HandlerContext,
+): Promise<{ readonly diffId: Digest; readonly bytes: number; readonly inodes: number }> {
+  const { plan } = context.config;
+  const { diffId, bytes, inodes } = await apply({
+    blob: params.blob,
+    compression: params.compression,
+    expected: {
+      digest: params.digest,
+      size: params.size,
+      ...(params.diffId === undefined ? {} : { diffId: params.diffId }),
+    },
+    target: params.target,
+    lowers: params.lowers,
+    idShift: plan.idShift,
+    idCount: plan.idCount,
+    signal: context.signal,
+    onProgress: context.progress,
+  });
+  return { diffId, bytes, inodes };
+}
+
+export async function diffLayer(params: DiffLayerParams, context: HandlerContext): Promise<PackedBlob> {
+  const { diffId, digest, size } = await diff({
+    upper: params.upper,
+    lowers: params.lowers,
+    idShift: context.config.plan.idShift,
+    compression: layerCompression(params),
+    sink: blobDir(context).ingest(),
+    signal: context.signal,
+    ...(params.clampTime === undefined ? {} : { clampTime: params.clampTime }),
+  });
+  return { diffId, digest, size };
+}
+
+/** The compression that a call asks for. */
+export function layerCompression(params: {
+  readonly compression: Compression;
+  readonly level?: number;
+}): LayerCompression {
+  return { kind: params.compression, ...(params.level === undefined ? {} : { level: params.level }) };
+}
+
+/** The store's blobs, written to under the main process's session. */
+export function blobDir(context: HandlerContext): BlobDir {
+  const { session } = context.config;
+  return new BlobDir(context.config.storeRoot, session === undefined ? undefined : () => session);
+}
+
+export function checksum(params: ChecksumParams, context: HandlerContext): Digest {
+  const tree = new LayersTree(params.layers, { idShift: context.config.plan.idShift });
+  return checksumTree(tree, params.selectors, params.label);
+}
+
+export function syncStore(_params: Record<string, never>, context: HandlerContext): void {
+  const fd = openSync(context.config.storeRoot, 'r');
+  try {
+    syncfs(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

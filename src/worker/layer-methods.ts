@@ -1,0 +1,84 @@
+import type { FileInput } from '../fileop/index.ts';
+import type { FileAction } from '../llb/index.ts';
+import type { Selector } from '../tree/index.ts';
+import type { Compression, Digest } from '../util/index.ts';
+
+/** Methods on layers: between blobs and directories, file ops, checksums. */
+export interface LayerMethods {
+  /** Unpacks a blob into an empty layer directory. */
+  applyLayer(params: ApplyLayerParams): { readonly diffId: Digest; readonly bytes: number; readonly inodes: number };
+  /** Packs a layer directory to a blob in the store. */
+  diffLayer(params: DiffLayerParams): PackedBlob;
+  /** Runs a file op; each layer that it makes fills one of the slots, in order. */
+  fileOp(params: FileOpCall): FileOpOutcome;
+  /** Runs a file op straight to a layer blob, without writing files; undefined when that is not possible. */
+  packFileOp(params: PackFileOpCall): (PackedBlob & { readonly warnings: readonly string[] }) | undefined;
+  /** Content key of selected paths of a layer stack. */
+  checksum(params: ChecksumParams): Digest;
+  /** Makes the directory of a cache mount usable by steps; a new one starts with the files of a layer stack. */
+  prepareCacheMount(params: { readonly dir: string; readonly lowers: readonly string[] }): void;
+  /** Flushes the store's file system to disk. */
+  syncStore(params: Record<string, never>): void;
+}
+
+export interface ApplyLayerParams {
+  /** Path of the blob. */
+  readonly blob: string;
+  readonly digest: Digest;
+  /** Bytes of the blob. */
+  readonly size: number;
+  readonly compression: Compression;
+  /** What must come out. */
+  readonly diffId?: Digest;
+  /** Layer directories below, bottom first. */
+  readonly lowers: readonly string[];
+  /** The empty directory. */
+  readonly target: string;
+}
+
+export interface DiffLayerParams {
+  readonly upper: string;
+  readonly lowers: readonly string[];
+  readonly compression: Compression;
+  readonly level?: number;
+  /** Seconds since the epoch that later times become. */
+  readonly clampTime?: number;
+}
+
+/** A layer blob in the store. */
+export interface PackedBlob {
+  readonly diffId: Digest;
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+export interface FileOpCall {
+  readonly actions: readonly FileAction[];
+  readonly inputs: readonly FileInput[];
+  /** Nanoseconds since the epoch: the time of what has none of its own. */
+  readonly now: bigint;
+  readonly slots: readonly { readonly dir: string; readonly fs: string; readonly work: string }[];
+}
+
+export interface FileOpOutcome {
+  /** The layer directory of each output and those below it, bottom first. */
+  readonly outputs: readonly { readonly lowers: readonly string[]; readonly layer: string }[];
+  readonly usage: readonly { readonly path: string; readonly bytes: number; readonly inodes: number }[];
+  readonly warnings: readonly string[];
+}
+
+export interface PackFileOpCall {
+  readonly actions: readonly FileAction[];
+  readonly inputs: readonly FileInput[];
+  readonly now: bigint;
+  readonly compression: Compression;
+  readonly level?: number;
+  readonly clampTime?: number;
+}
+
+export interface ChecksumParams {
+  readonly layers: readonly string[];
+  readonly selectors: readonly Selector[];
+  /** Names the tree in errors. */
+  readonly label: string;
+}

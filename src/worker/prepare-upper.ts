@@ -1,0 +1,31 @@
+import { chmodSync, chownSync, lutimesSync, mkdirSync, statSync } from 'node:fs';
+import { fromErrno } from '../util/index.ts';
+import type { HandlerContext } from './handlers.ts';
+import type { PrepareUpperParams } from './protocol.ts';
+
+/**
+ * Makes `fs` and `work` for an overlay. The root of a mounted overlay looks like that of its upper directory, so `fs` gets the
+ * attributes of the topmost layer's root.
+ */
+export function prepareUpper(params: PrepareUpperParams, context: HandlerContext): void {
+  const { idShift } = context.config.plan;
+  const top = params.lowers.at(-1);
+  const [fs, work] = [`${params.dir}/fs`, `${params.dir}/work`];
+  try {
+    mkdirSync(params.dir, { recursive: true, mode: 0o700 });
+    for (const path of [fs, work]) mkdirSync(path, { recursive: true });
+    chownSync(work, idShift, idShift);
+    chmodSync(work, 0o700);
+    if (top === undefined) {
+      chownSync(fs, idShift, idShift);
+      chmodSync(fs, 0o755);
+      return;
+    }
+    const root = statSync(top);
+    chownSync(fs, root.uid, root.gid);
+    chmodSync(fs, root.mode & 0o7777);
+    lutimesSync(fs, root.atimeMs / 1000, root.mtimeMs / 1000);
+  } catch (error) {
+    throw fromErrno(error, `Cannot make the layer directory "${params.dir}"`, 'TSB_STORE');
+  }
+}

@@ -1,0 +1,76 @@
+import { type HandlerContext, type Method, methods } from './handlers.ts';
+import { TsbuildError } from '../util/index.ts';
+import type { FromWorker, MethodName, ToWorker, WorkerConfig } from './protocol.ts';
+import { ThreadPool } from './thread-pool.ts';
+import { toWire } from './wire-error.ts';
+
+/** Jobs at a time; more would only compete for the disk and for the CPUs that steps want. */
+const THREADS = 2;
+
+/** Bytes of output under way to the main process, above which a step has to wait. */
+const OUTPUT_WINDOW = 1 << 20;
+
+interface Call {
+  readonly controller: AbortController;
+  unacknowledged: number;
+  resume: (() => void) | undefined;
+}
+
+type AnyMethod = Method<MethodName>;
+
+/** Serves calls over the IPC channel until the main process goes away, then ends this process. */
+export function serve(config: WorkerConfig): void {
+  const calls = new Map<number, Call>();
+  const threads = new ThreadPool(THREADS, config);
+
+  const start = async (id: number, name: string, params: unknown, call: Call): Promise<unknown> => {
+    const method = (methods as Readonly<Record<string, AnyMethod>>)[name];
+    if (!method) throw new TsbuildError('TSB_INTERNAL', `The worker has no method "${name}"`);
+    const progress = (data: unknown): void => send({ type: 'progress', id, data });
+    if (method.place === 'thread') return threads.run(name, params, call.controller.signal, progress);
+    const context: HandlerContext = {
+      config,
+      signal: call.controller.signal,
+      progress,
+      output: (stream, data) => {
+        send({ type: 'output', id, stream, data });
+        call.unacknowledged += data.length;
+        // A canceled step is not held up: nobody may be left to take its output.
+        if (call.unacknowledged <= OUTPUT_WINDOW || call.controller.signal.aborted) return undefined;
+        return new Promise((resolve) => (call.resume = resolve));
+      },
+    };
+    const handler = (await method.load()) as (params: unknown, context: HandlerContext) => unknown;
+    return handler(params, context);
+  };
+
+  process.on('message', (message: ToWorker) => {
+    if (message.type === 'call') {
+      const call: Call = { controller: new AbortController(), unacknowledged: 0, resume: undefined };
+      calls.set(message.id, call);
+      void start(message.id, message.method, message.params, call)
+        .then(
+          (value) => send({ type: 'result', id: message.id, value }),
+          (error: unknown) => send({ type: 'error', id: message.id, error: toWire(error) }),
+        )
+        .finally(() => calls.delete(message.id));
+      return;
+    }
+    const call = calls.get(message.id);
+    if (!call) return;
+    if (message.type === 'cancel') {
+      call.controller.abort();
+      call.resume?.();
+    } else {
+      call.unacknowledged -= message.bytes;
+      if (call.unacknowledged <= OUTPUT_WINDOW / 2) call.resume?.();
+    }
+  });
+  process.on('disconnect', () => process.exit(0));
+  send({ type: 'ready' });
+}
+
+function send(message: FromWorker): void {
+  // The channel closes when the main process ends; so will this one.
+  process.send?.(message, undefined, undefined, () => undefined);
+}

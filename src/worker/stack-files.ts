@@ -1,0 +1,68 @@
+import { closeSync, fstatSync, readSync } from 'node:fs';
+import { LayersTree, resolvePath, toByteString, toText, type MergedDir, type Located } from '../tree/index.ts';
+import { TsbuildError } from '../util/index.ts';
+import type { HandlerContext } from './handlers.ts';
+import type { PathStat, ReadFileParams, StatPathParams } from './protocol.ts';
+
+/** What is at a path of a layer stack; undefined when nothing is. Symbolic links are resolved within the stack. */
+export function statPath(params: StatPathParams, context: HandlerContext): PathStat | undefined {
+  return locate(params, context, ({ node }) => {
+    if (!node) return undefined;
+    const type = node.type === 'file' || node.type === 'directory' || node.type === 'symlink' ? node.type : 'other';
+    const { mode, uid, gid, size, mtimeNs } = node;
+    const link = node.type === 'symlink' ? { link: toText(node.linkname) } : {};
+    return { type, mode, uid, gid, size, mtimeNs, ...link };
+  });
+}
+
+/** Names in a directory of a layer stack, sorted by bytes; undefined when it is not a directory. */
+export function readDirectory(params: StatPathParams, context: HandlerContext): readonly string[] | undefined {
+  return locate(params, context, ({ self }, tree) => (self ? tree.list(self).map(toText) : undefined));
+}
+
+/**
+ * Reads one regular file of a layer stack.
+ * @throws TsbuildError `TSB_IMAGE` when it is larger than allowed or no regular file
+ */
+export function readFile(params: ReadFileParams, context: HandlerContext): Uint8Array | undefined {
+  return locate(params, context, (located, tree) => {
+    const { node, parent, name } = located;
+    if (!node) return undefined;
+    const fail = (why: string): never => {
+      throw new TsbuildError('TSB_IMAGE', `Cannot read "${params.path}" of the image: ${why}`);
+    };
+    if (node.type !== 'file') return fail(`it is a ${node.type}`);
+    if (node.size > params.maxBytes) return fail(`it is larger than ${params.maxBytes} bytes`);
+    const fd = tree.open(parent, name, node);
+    try {
+      return readAll(fd, params.maxBytes);
+    } finally {
+      closeSync(fd);
+    }
+  });
+}
+
+function locate<T>(
+  params: StatPathParams,
+  context: HandlerContext,
+  use: (located: Located<MergedDir>, tree: LayersTree) => T,
+): T {
+  const tree = new LayersTree(params.layers, { idShift: context.config.plan.idShift });
+  const located = resolvePath(tree, toByteString(params.path), { followLast: params.followLast ?? true });
+  try {
+    return use(located, tree);
+  } finally {
+    located.release();
+  }
+}
+
+function readAll(fd: number, limit: number): Uint8Array {
+  const data = Buffer.alloc(Math.min(fstatSync(fd).size, limit));
+  let length = 0;
+  while (length < data.length) {
+    const got = readSync(fd, data, length, data.length - length, null);
+    if (got === 0) break;
+    length += got;
+  }
+  return data.subarray(0, length);
+}

@@ -1,0 +1,77 @@
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, symlinkSync } from 'node:fs';
+import { MNT_DETACH, mountOverlay, umount } from '../sys/index.ts';
+import { fromErrno } from '../util/index.ts';
+import type { WorkerConfig } from './protocol.ts';
+
+/** A mounted stack. Dispose it to unmount. */
+export interface MountedStack extends Disposable {
+  /** The merged root. */
+  readonly path: string;
+}
+
+export interface Upper {
+  readonly fs: string;
+  readonly work: string;
+}
+
+/** Above so many layers their paths may not fit the page that older kernels take; links with short names then stand in. */
+const LINK_FROM = 20;
+
+/**
+ * Mounts layer directories (bottom first) at a private place that only this namespace sees; with `upper` for writing, else
+ * read-only. The mount disappears with the namespace in any case.
+ * @throws TsbuildError `TSB_STORE` when the kernel refuses
+ */
+export function mountStack(config: WorkerConfig, layers: readonly string[], upper?: Upper): MountedStack {
+  const own = mkdtempSync(`${config.privateDir}/stack-`);
+  const path = `${own}/root`;
+  try {
+    mkdirSync(path);
+    const lowers = layers.length > LINK_FROM ? linkLayers(own, layers) : [...layers];
+    // Overlay wants a lower directory in any case, and two without an upper one.
+    if (lowers.length === 0 || (lowers.length === 1 && !upper)) {
+      mkdirSync(`${own}/empty`);
+      lowers.unshift(`${own}/empty`);
+    }
+    mountOverlay(path, {
+      lowers,
+      volatile: true,
+      ...(upper ? { upper: upper.fs, work: upper.work } : {}),
+    });
+  } catch (error) {
+    rmSync(own, { recursive: true, force: true });
+    throw fromErrno(error, 'Cannot mount layers', 'TSB_STORE');
+  }
+  return {
+    path,
+    [Symbol.dispose](): void {
+      umount(path, MNT_DETACH);
+      // Fails while something is mounted there, so that what follows cannot reach into layers.
+      rmdirSync(path);
+      rmSync(own, { recursive: true, force: true });
+      // Left by `volatile`, and would make a second mount of the directory fail.
+      if (upper) rmSync(`${upper.work}/work`, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Mounts a stack for the time of `use`. */
+export function withMountedStack<T>(
+  config: WorkerConfig,
+  layers: readonly string[],
+  upper: Upper | undefined,
+  use: (path: string) => T,
+): T {
+  using stack = mountStack(config, layers, upper);
+  return use(stack.path);
+}
+
+function linkLayers(own: string, layers: readonly string[]): string[] {
+  const directory = `${own}/l`;
+  mkdirSync(directory);
+  return layers.map((layer, index) => {
+    const link = `${directory}/${index}`;
+    symlinkSync(layer, link);
+    return link;
+  });
+}

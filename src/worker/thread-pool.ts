@@ -1,0 +1,92 @@
+import { Worker } from 'node:worker_threads';
+import { TsbuildError } from '../util/index.ts';
+import type { WireError, WorkerConfig } from './protocol.ts';
+import { raise, signalFlag } from './shared-signal.ts';
+import { fromWire } from './wire-error.ts';
+
+/** Main thread to job thread. */
+export interface Job {
+  readonly method: string;
+  readonly params: unknown;
+  readonly flag: Int32Array<SharedArrayBuffer>;
+}
+
+/** Job thread to main thread. */
+export type FromThread =
+  | { readonly type: 'progress'; readonly data: unknown }
+  | { readonly type: 'result'; readonly value: unknown }
+  | { readonly type: 'error'; readonly error: WireError };
+
+interface Waiting {
+  readonly job: Job;
+  readonly progress: (data: unknown) => void;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Threads for work that takes long, made when they are first needed. One job at a time each; others wait in order. */
+export class ThreadPool {
+  readonly #size: number;
+  readonly #config: WorkerConfig;
+  readonly #idle: Worker[] = [];
+  readonly #queue: Waiting[] = [];
+  #started = 0;
+
+  constructor(size: number, config: WorkerConfig) {
+    this.#size = size;
+    this.#config = config;
+  }
+
+  run(method: string, params: unknown, signal: AbortSignal, progress: (data: unknown) => void): Promise<unknown> {
+    const flag = signalFlag();
+    const cancel = (): void => raise(flag);
+    if (signal.aborted) cancel();
+    signal.addEventListener('abort', cancel);
+    const done = new Promise<unknown>((resolve, reject) => {
+      this.#queue.push({ job: { method, params, flag }, progress, resolve, reject });
+      this.#next();
+    });
+    return done.finally(() => signal.removeEventListener('abort', cancel));
+  }
+
+  #next(): void {
+    if (this.#queue.length === 0) return;
+    const thread = this.#idle.pop() ?? (this.#started < this.#size ? this.#start() : undefined);
+    const waiting = thread && this.#queue.shift();
+    if (!waiting) return;
+    let settled = false;
+    const settle = (): void => {
+      settled = true;
+      thread.off('message', take);
+      thread.off('error', fail);
+      thread.off('exit', gone);
+      this.#next();
+    };
+    const take = (message: FromThread): void => {
+      if (message.type === 'progress') return waiting.progress(message.data);
+      this.#idle.push(thread);
+      settle();
+      if (message.type === 'result') waiting.resolve(message.value);
+      else waiting.reject(fromWire(message.error));
+    };
+    const fail = (error: unknown): void => {
+      if (settled) return;
+      this.#started--;
+      settle();
+      waiting.reject(error);
+    };
+    const gone = (): void => fail(new TsbuildError('TSB_INTERNAL', 'A thread of the worker ended unexpectedly'));
+    thread.on('message', take);
+    thread.on('error', fail);
+    thread.on('exit', gone);
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+    thread.postMessage(waiting.job);
+  }
+
+  #start(): Worker {
+    this.#started++;
+    const thread = new Worker(this.#config.entry, { workerData: this.#config });
+    thread.unref();
+    return thread;
+  }
+}
