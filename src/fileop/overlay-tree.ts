@@ -46,10 +46,9 @@ export interface OverlayDir {
 
 /** One entry of the layer that holds the changes. */
 export interface OverlayEntry {
-  /** From the root, without a leading slash. */
+  /** From the root, without a leading slash; `''` is the root. The names of whiteouts begin with `.wh.`. */
   readonly path: ByteString;
-  /** `whiteout` removes the path of the layers below, `opaque` all that is in the directory `path`. */
-  readonly type: NodeType | 'hardlink' | 'whiteout' | 'opaque';
+  readonly type: NodeType | 'hardlink' | 'whiteout';
   readonly attributes: FullAttributes;
   readonly size: number;
   /** Target of a symlink, or path of the file that a hard link is a name of. */
@@ -192,34 +191,41 @@ export class OverlayTree implements WritableTree<OverlayDir> {
     if (!inBase) dir.changes.delete(name);
   }
 
-  /** The changes as layer entries: directories before what is in them, names in byte order. */
-  *entries(): Generator<OverlayEntry, void, void> {
-    yield* this.#entriesOf(this.root, new Map());
+  /** The changes as layer entries, by path bytes. Of the names of one file, the first is the file and others are links. */
+  entries(): OverlayEntry[] {
+    const entries: (OverlayEntry & { readonly leaf?: Leaf })[] = [];
+    this.#collect(this.root, entries);
+    entries.sort((a, b) => compareBytes(a.path, b.path));
+    const links = new Map<Leaf, ByteString>();
+    return entries.map(({ leaf, ...one }) => {
+      if (leaf?.id === undefined) return one;
+      const first = links.get(leaf);
+      if (first !== undefined) return entry(one.path, 'hardlink', one.attributes, { linkname: first });
+      links.set(leaf, one.path);
+      return one;
+    });
   }
 
-  *#entriesOf(dir: OverlayDir, links: Map<Leaf, ByteString>): Generator<OverlayEntry, void, void> {
+  #collect(dir: OverlayDir, entries: (OverlayEntry & { readonly leaf?: Leaf })[]): void {
     if (!dir.touched) return;
-    const below = dir.base?.node;
-    yield entry(dir.path, 'directory', dir.attributes ?? this.#baseAttributes(dir), { replaced: below });
-    if (dir.opaque) yield entry(dir.path, 'opaque', none);
-    const names = [...dir.changes.keys(), ...dir.passed.keys()].sort(compareBytes);
-    for (const name of names) {
+    const replaced = dir.base?.node;
+    entries.push(entry(dir.path, 'directory', dir.attributes ?? this.#baseAttributes(dir), { replaced }));
+    if (dir.opaque) entries.push(entry(joinPath(dir.path, '.wh..wh..opq'), 'whiteout', none));
+    for (const child of dir.passed.values()) this.#collect(child, entries);
+    for (const [name, change] of dir.changes) {
       const path = joinPath(dir.path, name);
-      const change = dir.changes.has(name) ? dir.changes.get(name) : dir.passed.get(name);
-      if (!change) yield entry(path, 'whiteout', none);
-      else if (isDir(change)) yield* this.#entriesOf(change, links);
-      else yield this.#leafEntry(path, change, links, dir.base && this.#base.lookup(dir.base, name));
+      if (!change) entries.push(entry(joinPath(dir.path, `.wh.${name}`), 'whiteout', none));
+      else if (isDir(change)) this.#collect(change, entries);
+      else
+        entries.push({ ...this.#leafEntry(path, change, dir.base && this.#base.lookup(dir.base, name)), leaf: change });
     }
   }
 
-  #leafEntry(path: ByteString, leaf: Leaf, links: Map<Leaf, ByteString>, below: LayerNode | undefined): OverlayEntry {
-    const first = leaf.id === undefined ? undefined : links.get(leaf);
-    if (first !== undefined) return entry(path, 'hardlink', leaf.attributes, { linkname: first });
-    if (leaf.id !== undefined) links.set(leaf, path);
-    const { content, linkname } = leaf;
-    const replaced = below?.type === leaf.type ? below : undefined;
+  #leafEntry(path: ByteString, leaf: Leaf, below: LayerNode | undefined): OverlayEntry {
+    const { attributes, content, linkname, type } = leaf;
+    const replaced = below?.type === type ? below : undefined;
     const size = content instanceof Uint8Array ? content.length : (content?.size ?? 0);
-    return { path, type: leaf.type, attributes: leaf.attributes, size, linkname, content, replaced };
+    return { path, type, attributes, size, linkname, content, replaced };
   }
 
   #baseAttributes(dir: OverlayDir): FullAttributes {

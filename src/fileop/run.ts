@@ -1,7 +1,8 @@
-import type { CopyAction, FileAction } from '../llb/index.ts';
+import type { FileAction } from '../llb/index.ts';
 import { FsTree, type FsDir, LayersTree, type ReadableTree, unpackContext } from '../tree/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { applyAction } from './apply-action.ts';
+import { copyAll } from './copy-all.ts';
 import { isArchiveMatch, unpackArchive } from './unpack.ts';
 import type { FileInput, FileOpHost, FileOpOutput, FileOpParams, FileOpResult, WritableRoot } from './types.ts';
 
@@ -155,28 +156,6 @@ class Run {
 export function openInput(input: FileInput, idShift: number): ReadableTree<unknown> {
   return input.kind === 'context' ? unpackContext(input.context) : new LayersTree(input.layers, { idShift });
 }
-
-const copyAll: CopyAction & FileAction = {
-  kind: 'copy',
-  input: -1,
-  secondaryInput: 0,
-  output: -1,
-  src: '/',
-  dest: '/',
-  mode: -1,
-  followSymlink: false,
-  dirCopyContents: true,
-  attemptUnpack: false,
-  createDestPath: true,
-  allowWildcard: false,
-  allowEmptyWildcard: false,
-  timestamp: -1n,
-  includePatterns: [],
-  excludePatterns: [],
-  alwaysReplaceExistingDestPaths: false,
-  modeStr: '',
-  requiredPaths: [],
-};
 
 /**
  * Checks indexes and returns the action that makes each output.

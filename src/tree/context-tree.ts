@@ -63,13 +63,15 @@ export class ContextTree implements ReadableTree<ContextDir> {
   /** Absolute, symlinks resolved. */
   readonly rootPath: ByteString;
   readonly #options: ContextOptions;
+  readonly #frozen: boolean;
   #xattrs: boolean | undefined;
   #touched: Set<ContextDir> | undefined;
 
-  private constructor(rootPath: ByteString, root: ContextDir, options: ContextOptions) {
+  private constructor(rootPath: ByteString, root: ContextDir, options: ContextOptions, frozen: boolean) {
     this.rootPath = rootPath;
     this.root = root;
     this.#options = options;
+    this.#frozen = frozen;
     this.#xattrs = options.xattrs;
   }
 
@@ -84,7 +86,7 @@ export class ContextTree implements ReadableTree<ContextDir> {
       if (!stats.isDirectory()) {
         throw new TsbuildError('TSB_CONTEXT', `Cannot use build context "${path}": it is not a directory`);
       }
-      return new ContextTree(rootPath, newDir('', toNode(toHostStat(stats), '')), options);
+      return new ContextTree(rootPath, newDir('', toNode(toHostStat(stats), '')), options, false);
     } catch (error) {
       throw fromErrno(error, `Cannot read build context "${path}"`, 'TSB_CONTEXT');
     }
@@ -92,7 +94,7 @@ export class ContextTree implements ReadableTree<ContextDir> {
 
   /** A tree of directories that were read elsewhere: nothing more is read, but for content. See `unpackContext`. */
   static frozen(rootPath: ByteString, root: ContextDir, xattrs: boolean): ContextTree {
-    return new ContextTree(rootPath, root, { xattrs });
+    return new ContextTree(rootPath, root, { xattrs }, true);
   }
 
   /** Runs `walk` and returns the directories that it read, for `packContext`. */
@@ -230,6 +232,12 @@ export class ContextTree implements ReadableTree<ContextDir> {
   #load(dir: ContextDir): ReadonlyMap<ByteString, ContextNode> {
     this.#touched?.add(dir);
     if (dir.nodes) return dir.nodes;
+    if (this.#frozen) {
+      throw new TsbuildError(
+        'TSB_INTERNAL',
+        `Cannot read "${toText(dir.path)}" of the build context: it was not packed`,
+      );
+    }
     const nodes = new Map<ByteString, ContextNode>();
     const fd = this.#openDirectory(dir.path, dir.node);
     try {
@@ -294,10 +302,13 @@ function changed(path: ByteString, cause?: unknown): TsbuildError {
   });
 }
 
+/** What the kernel says when something is no longer of the kind that it was; EINVAL is readlink(2)'s way. */
+const CHANGED = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL', 'ENXIO']);
+
 function readError(error: unknown, path: ByteString): TsbuildError {
   const errno = errnoOf(error);
-  if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ELOOP') return changed(path, error);
-  return fromErrno(error, `Cannot read "${toText(path)}" of the build context`, 'TSB_CONTEXT', {
+  if (errno !== undefined && CHANGED.has(errno)) return changed(path, error);
+  return fromErrno(error, `Cannot read "${toText(path) || '.'}" of the build context`, 'TSB_CONTEXT', {
     hint: 'exclude it in .dockerignore, or make it readable',
   });
 }

@@ -339,7 +339,7 @@ function copyContent(content: FileContent, to: number): void {
 }
 
 function writeAll(fd: number, bytes: Uint8Array, length: number, offset?: number): void {
-  for (let done = 0; done < length; ) {
+  for (let done = 0; done < length;) {
     done += writeSync(fd, bytes, done, length - done, offset === undefined ? null : offset + done);
   }
 }

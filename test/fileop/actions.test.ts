@@ -1,0 +1,305 @@
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { actionSelectors, layerEntries, parseMode, runFileActions } from '../../src/fileop/index.ts';
+import type { FileAction, FileActionBody, ChownOptions } from '../../src/llb/index.ts';
+import { LayersTree } from '../../src/tree/index.ts';
+import {
+  chain,
+  context,
+  copy,
+  describeTree,
+  layers,
+  NOW,
+  overlayHost,
+  runInMemory,
+  runOnMount,
+  Scratch,
+  type Spec,
+} from './support.ts';
+
+const T = 1_700_000_000;
+const mkdir = (path: string, makeParents = false): FileActionBody => ({
+  kind: 'mkdir',
+  path,
+  mode: 0o750,
+  makeParents,
+  timestamp: -1n,
+});
+const mkfile = (path: string, data: string, owner?: ChownOptions): FileActionBody => ({
+  kind: 'mkfile',
+  path,
+  mode: 0o640,
+  data: Buffer.from(data),
+  timestamp: -1n,
+  ...(owner ? { owner } : {}),
+});
+const rm = (path: string, options: { allowNotFound?: boolean; allowWildcard?: boolean } = {}): FileActionBody => ({
+  kind: 'rm',
+  path,
+  allowNotFound: false,
+  allowWildcard: false,
+  ...options,
+});
+const symlink = (oldPath: string, newPath: string): FileActionBody => ({
+  kind: 'symlink',
+  oldPath,
+  newPath,
+  timestamp: -1n,
+});
+
+const rows: readonly { name: string; base?: Spec; actions: FileActionBody[]; gives?: object; fails?: string }[] = [
+  {
+    name: 'mkdir with parents, through a symlink',
+    base: { l: '->real', real: null },
+    actions: [mkdir('/l/a/b', true), mkdir('/real/a')],
+    gives: {
+      l: `symlink  0:0 ${T} -> real`,
+      real: 'directory 755 0:0 now',
+      'real/a': 'directory 750 0:0 now',
+      'real/a/b': 'directory 750 0:0 now',
+    },
+  },
+  { name: 'mkdir without its parent', actions: [mkdir('/a/b')], fails: 'mkdir /a/b: no such file or directory' },
+  { name: 'mkdir over a file', base: { f: '' }, actions: [mkdir('/f/x', true)], fails: 'mkdir /f: not a directory' },
+  {
+    name: 'mkfile makes and replaces, keeping the mode of what was there',
+    base: { f: { file: 'old and long', mode: 0o604, uid: 3 }, l: '->/f' },
+    actions: [mkfile('/l', 'new'), mkfile('/g', 'g', { user: { kind: 'byId', id: 9 } })],
+    gives: {
+      f: 'file 604 3:3 now "new"',
+      g: 'file 640 9:9 now "g"',
+      l: `symlink  0:0 ${T} -> /f`,
+    },
+  },
+  { name: 'mkfile without its parent', actions: [mkfile('/a/b', '')], fails: 'open /a/b: no such file or directory' },
+  { name: 'mkfile over a directory', base: { d: null }, actions: [mkfile('/d', '')], fails: 'open /d: is a directory' },
+  {
+    name: 'rm of a tree, of wildcards, of a symlink and not its target',
+    base: { d: { sub: { f: '' } }, l: '->k', k: 'k', a1: '', a2: '' },
+    actions: [rm('/d'), rm('/a*', { allowWildcard: true }), rm('/l'), rm('/no', { allowNotFound: true })],
+    gives: { k: `file 644 0:0 ${T} "k"` },
+  },
+  {
+    name: 'what was removed and made again hides what is below',
+    base: { d: { old: 'o', sub: { x: '' } } },
+    actions: [rm('/d'), mkdir('/d'), mkfile('/d/new', 'n')],
+    gives: { d: 'directory 750 0:0 now', 'd/new': 'file 640 0:0 now "n"' },
+  },
+  { name: 'rm of nothing', actions: [rm('/no')], fails: 'rm /no: no such file or directory' },
+  { name: 'rm of the root', actions: [rm('/')], fails: 'Cannot remove "/"' },
+  {
+    name: 'symlink',
+    actions: [symlink('../x', '/l')],
+    gives: { l: 'symlink  0:0 now -> ../x' },
+  },
+  { name: 'symlink over a file', base: { f: '' }, actions: [symlink('x', '/f')], fails: 'symlink /f: file exists' },
+];
+
+test.each(rows)('$name', async ({ base = {}, actions, gives, fails }) => {
+  using scratch = new Scratch();
+  const inputs = [layers(scratch.tree(base))];
+  const all = chain(actions, 1);
+  if (fails !== undefined) {
+    await expect(runOnMount(scratch, all, inputs)).rejects.toThrow(fails);
+    await expect(runInMemory(scratch, all, inputs)).rejects.toThrow(fails);
+    return;
+  }
+  expect(describeTree((await runOnMount(scratch, all, inputs)).tree)).toEqual(gives);
+  expect(describeTree(await runInMemory(scratch, all, inputs))).toEqual(gives);
+});
+
+describe('owners by name', () => {
+  const passwd = 'root:x:0:0::/:\nbob:x:1001:1002::/:\n';
+  const group = 'root:x:0:\nstaff:x:50:bob\n';
+  const named = (user?: string, groupName?: string): ChownOptions => ({
+    ...(user === undefined ? {} : { user: { kind: 'byName' as const, name: user, input: 0 } }),
+    ...(groupName === undefined ? {} : { group: { kind: 'byName' as const, name: groupName, input: 0 } }),
+  });
+  test.each([
+    ['bob', undefined, '1001:1002', []],
+    ['bob', 'staff', '1001:50', []],
+    [undefined, 'staff', '0:50', []],
+    ['nobody', undefined, '0:0', ['User "nobody" is not in /etc/passwd of the image: 0 is used']],
+    ['bob', 'none', '1001:1002', ['Group "none" is not in /etc/group of the image: 1002 is used']],
+  ])('%s:%s is %s', async (user, groupName, owner, expected) => {
+    using scratch = new Scratch();
+    const inputs = [layers(scratch.tree({ etc: { passwd: '->../real', group }, real: passwd }))];
+    const { tree, warnings } = await runOnMount(scratch, chain([mkfile('/f', 'x', named(user, groupName))], 1), inputs);
+    expect(describeTree(tree)['f']).toBe(`file 640 ${owner} now "x"`);
+    expect(warnings).toEqual(expected);
+  });
+
+  test.each([
+    ['is a fifo', (path: string) => spawnSync('mkfifo', [path])],
+    ['is huge', (path: string) => fs.writeFileSync(path, Buffer.alloc(11 << 20))],
+  ])('are refused quickly when passwd %s (PRC-08)', async (_, make) => {
+    using scratch = new Scratch();
+    const base = scratch.tree({ etc: {} });
+    make(join(base, 'etc/passwd'));
+    const run = runOnMount(scratch, chain([mkfile('/f', 'x', named('bob'))], 1), [layers(base)]);
+    await expect(run).rejects.toThrow(/Cannot look up a user in "\/etc\/passwd"/);
+  });
+});
+
+test('a result that is used twice is frozen, and both outputs are right', async () => {
+  using scratch = new Scratch();
+  const actions: FileAction[] = [
+    { ...mkfile('/a', 'a'), input: -1, secondaryInput: -1, output: -1 },
+    { ...mkfile('/b', 'b'), input: 0, secondaryInput: -1, output: 0 },
+    { ...copy('/a', '/c'), input: 0, secondaryInput: 1, output: 1 },
+  ];
+  const params = { actions, inputs: [], idShift: 0, now: NOW };
+  const { outputs } = await runFileActions(params, overlayHost(scratch), { signal: new AbortController().signal });
+  const trees = outputs.map((o) =>
+    Object.keys(describeTree(new LayersTree([...o.lowers, o.root.layer], { idShift: 0 }))),
+  );
+  expect(trees).toEqual([['a', 'b'], ['a', 'b', 'c'].filter((name) => name !== 'b')]);
+});
+
+test('a build context can be built upon', async () => {
+  using scratch = new Scratch();
+  const { tree } = await runOnMount(scratch, chain([mkfile('/new', 'n')], 1), [
+    context(scratch.tree({ d: { f: 'x' } })),
+  ]);
+  expect(Object.keys(describeTree(tree))).toEqual(['d', 'd/f', 'new']);
+});
+
+test.each([
+  ['an input that is not there', { input: 7 }, 'invalid input index 7'],
+  ['a source that is not there', { secondaryInput: -2 }, 'invalid input index -2'],
+  ['no output', { output: -1 }, 'no outputs specified'],
+  ['a gap in the outputs', { output: 5 }, 'invalid output index 5'],
+])('refuses %s', async (_, change, message) => {
+  using scratch = new Scratch();
+  const [action] = chain([mkfile('/f', '')], 1);
+  const run = runOnMount(scratch, [{ ...(action as FileAction), ...change }], [layers()]);
+  await expect(run).rejects.toThrow(message);
+});
+
+test('a canceled run discards its layers', async () => {
+  using scratch = new Scratch();
+  const reason = new Error('stop');
+  const base = overlayHost(scratch);
+  let discarded = 0;
+  const host = {
+    createRoot: (lowers: readonly string[]) => ({ ...base.createRoot(lowers), discard: () => void discarded++ }),
+  };
+  const dir = scratch.tree({});
+  for (let i = 0; i < 5000; i++) fs.writeFileSync(join(dir, `f${i}`), '');
+  const params = { actions: chain([copy('/', '/d')]), inputs: [layers(), context(dir)], idShift: 0, now: NOW };
+  await expect(runFileActions(params, host, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  expect(discarded).toBe(1);
+});
+
+test('the selectors of an op leave out what is built upon', () => {
+  const owner: ChownOptions = { user: { kind: 'byName', name: 'x', input: 2 } };
+  const selectors = actionSelectors(chain([copy('/a', '/b', { owner })], 3), 3);
+  expect([...selectors.keys()]).toEqual([2, 1]);
+  expect(actionSelectors(chain([copy('/a', '/b')].map((c) => ({ ...c }))), 2).has(0)).toBe(false);
+});
+
+describe('symbolic modes are those of chmod(1)', () => {
+  const clause = fc.tuple(
+    fc.constantFrom('', 'u', 'g', 'o', 'a', 'ug', 'go', 'uo'),
+    fc.array(
+      fc.tuple(
+        fc.constantFrom('+', '-', '='),
+        fc.oneof(
+          fc.constantFrom('u', 'g', 'o', ''),
+          fc.subarray(['r', 'w', 'x', 'X', 's', 't']).map((l) => l.join('')),
+        ),
+      ),
+      { minLength: 1, maxLength: 2 },
+    ),
+  );
+  const symbolic = fc
+    .array(clause, { minLength: 1, maxLength: 3 })
+    .map((clauses) => clauses.map(([who, ops]) => who + ops.map((op) => op.join('')).join('')).join(','));
+
+  test('for files and directories', () => {
+    using scratch = new Scratch();
+    const path = scratch.tree({ f: '', d: null });
+    const cases = fc.sample(fc.tuple(symbolic, fc.integer({ min: 0, max: 0o7777 }), fc.constantFrom('f', 'd')), 300);
+    // Only five digits make chmod clear the setuid and setgid bits of a directory.
+    const script = cases.map(
+      ([mode, start, name]) =>
+        `chmod ${start.toString(8).padStart(5, '0')} ${name}; chmod -- '${mode}' ${name}; stat -c %a ${name}`,
+    );
+    const { stdout } = spawnSync('sh', ['-c', `umask 0\n${script.join('\n')}`], { cwd: path, encoding: 'utf8' });
+    const got = cases.map(
+      ([mode, start, name]) => `${mode} ${start} ${name} ${parseMode(mode)(start, name === 'd').toString(8)}`,
+    );
+    const wanted = stdout
+      .trim()
+      .split('\n')
+      .map((line, i) => `${cases[i]?.slice(0, 3).join(' ')} ${line}`);
+    expect(got).toEqual(wanted);
+  });
+});
+
+const names = fc.constantFrom('a', 'b', 'c', 'a-b', 'é');
+const paths = fc.array(names, { minLength: 1, maxLength: 3 }).map((parts) => `/${parts.join('/')}`);
+const specs: fc.Arbitrary<Spec> = fc.letrec<{ dir: Spec; entry: Spec[string] }>((tie) => ({
+  dir: fc.dictionary(names, tie('entry'), { maxKeys: 3, noNullPrototype: true }),
+  entry: fc.oneof(
+    { maxDepth: 3, depthSize: 'medium' },
+    fc.constantFrom<Spec[string]>('x', 'yy', '->a', '->/b', '->../c', null),
+    fc.constantFrom<Spec[string]>({ file: 'z', mode: 0o600, uid: 5 }, { file: 's', mode: 0o4711 }),
+    tie('dir'),
+  ),
+})).dir;
+const bodies: fc.Arbitrary<FileActionBody> = fc.oneof(
+  fc
+    .record({
+      src: fc.oneof(paths, fc.constantFrom('/', '/*', '/a*', '/*/b')),
+      dest: fc.oneof(
+        paths,
+        paths.map((path) => `${path}/`),
+        fc.constant('/'),
+      ),
+      mode: fc.constantFrom(-1, 0o755, 0o640),
+      dirCopyContents: fc.boolean(),
+      alwaysReplaceExistingDestPaths: fc.boolean(),
+      excludePatterns: fc.constantFrom<string[]>([], ['a'], ['**/b', '!c/b']),
+      includePatterns: fc.constantFrom<string[]>([], ['*/a'], ['**/c']),
+      timestamp: fc.constantFrom(-1n, 1_600_000_000_000_000_000n),
+    })
+    .map(({ src, dest, ...options }) => copy(src, dest, options)),
+  paths.map((path) => mkdir(path, true)),
+  fc.tuple(paths, fc.constantFrom('1', '22')).map(([path, data]) => mkfile(path, data)),
+  paths.map((path) => rm(path, { allowNotFound: true })),
+  fc.tuple(fc.constantFrom('a', '/b', '../c'), paths).map(([to, path]) => symlink(to, path)),
+);
+
+test('memory and mount agree on random trees and actions', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      specs,
+      specs,
+      specs,
+      fc.array(bodies, { minLength: 1, maxLength: 4 }),
+      async (lower, upper, source, actions) => {
+        using scratch = new Scratch();
+        const inputs = [layers(scratch.tree(lower), scratch.tree(upper)), context(scratch.tree(source))];
+        const outcome = async (run: () => Promise<Parameters<typeof describeTree>[0]>): Promise<unknown> =>
+          run().then(describeTree, (error: unknown) => String(error));
+        const onMount = await outcome(async () => (await runOnMount(scratch, chain(actions), inputs)).tree);
+        const inMemory = await outcome(() => runInMemory(scratch, chain(actions), inputs));
+        expect(inMemory).toEqual(onMount);
+      },
+    ),
+    { numRuns: 150 },
+  );
+}, 120_000);
+
+test('an op whose copies read intermediate results is not described in memory', async () => {
+  const actions: FileAction[] = [
+    { ...mkfile('/a', 'a'), input: -1, secondaryInput: -1, output: -1 },
+    { ...copy('/a', '/c'), input: -1, secondaryInput: 0, output: 0 },
+  ];
+  const params = { actions, inputs: [], idShift: 0, now: NOW };
+  await expect(layerEntries(params, { signal: new AbortController().signal })).rejects.toThrow('in memory');
+});

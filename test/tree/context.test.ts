@@ -1,0 +1,299 @@
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import {
+  checksumTree,
+  ContextTree,
+  type ContextNode,
+  packContext,
+  resolvePath,
+  type Selector,
+  toText,
+  unpackContext,
+  walkTree,
+} from '../../src/tree/index.ts';
+import { IgnoreMatcher } from '../../src/frontend/ignore/index.ts';
+import { TempDir } from './support.ts';
+
+export const all: Selector = {
+  path: '/',
+  followLinks: true,
+  wildcard: false,
+  include: [],
+  exclude: [],
+  contents: true,
+  required: [],
+};
+
+function list(tree: ContextTree): string[] {
+  const paths: string[] = [];
+  walkTree(tree, tree.root, undefined, ({ path }) => paths.push(toText(path)));
+  return paths;
+}
+
+function read(tree: ContextTree, path: string): string {
+  const located = resolvePath(tree, path, { followLast: true });
+  const fd = tree.open(located.parent, located.name, located.node as ContextNode);
+  const content = fs.readFileSync(fd, 'utf8');
+  tree.close(fd, located.parent, located.name, located.node as ContextNode);
+  return content;
+}
+
+describe('walking', () => {
+  test('gives paths in byte order, names byte exact', () => {
+    using dir = new TempDir();
+    for (const name of ['b', 'a/z', 'a/b', 'a-b', 'Z', 'é', '\u{1f600}', '\uffee']) dir.write(name);
+    fs.writeFileSync(Buffer.concat([Buffer.from(`${dir.path}/`), Buffer.of(0xff, 0x0a)]), '');
+    const tree = ContextTree.open(dir.path);
+    expect(list(tree)).toEqual(['Z', 'a', 'a/b', 'a/z', 'a-b', 'b', 'é', '\uffee', '\u{1f600}', '\ufffd\n']);
+    expect(tree.list(tree.root).at(-1)).toBe('\u00ff\n');
+  });
+
+  test('owners are 0:0, modes those of the files', () => {
+    using dir = new TempDir();
+    fs.chownSync(dir.write('f', 'x', 0o640), 5, 6);
+    const tree = ContextTree.open(dir.path);
+    expect(tree.lookup(tree.root, 'f')).toMatchObject({ type: 'file', mode: 0o640, uid: 0, gid: 0, size: 1 });
+  });
+
+  test('reads only what is asked for', () => {
+    using dir = new TempDir();
+    dir.write('wanted/f', 'x');
+    dir.write('huge/f', 'x');
+    const tree = ContextTree.open(dir.path);
+    const touched = tree.record(() => checksumTree(tree, [{ ...all, path: '/wanted' }], 'context'));
+    expect([...touched].map((one) => one.path)).toEqual(['', 'wanted']);
+  });
+
+  test('a context that is a symlink, a file, or missing', () => {
+    using dir = new TempDir();
+    dir.write('real/f');
+    dir.link('real', 'link');
+    expect(list(ContextTree.open(join(dir.path, 'link')))).toEqual(['f']);
+    expect(() => ContextTree.open(join(dir.path, 'real/f'))).toThrow('it is not a directory');
+    expect(() => ContextTree.open(join(dir.path, 'none'))).toThrow('it does not exist');
+  });
+});
+
+describe('ignoring', () => {
+  const ignoring = (dir: TempDir, ...patterns: string[]): string[] =>
+    list(ContextTree.open(dir.path, { ignore: new IgnoreMatcher(patterns) }));
+
+  test('ignored files and directories are not there', () => {
+    using dir = new TempDir();
+    for (const name of ['a.log', 'src/b.log', 'src/c.ts', 'node_modules/x/y.js']) dir.write(name);
+    expect(ignoring(dir, '**/*.log', 'node_modules')).toEqual(['src', 'src/c.ts']);
+  });
+
+  test('a directory stays for what is let in again, and only then', () => {
+    using dir = new TempDir();
+    for (const name of ['a/b/keep', 'a/b/drop', 'a/c/drop', 'a/drop']) dir.write(name);
+    expect(ignoring(dir, 'a', '!a/b/keep')).toEqual(['a', 'a/b', 'a/b/keep']);
+    expect(ignoring(dir, '*', '!**/none')).toEqual([]);
+  });
+
+  test('an ignored directory is not read', () => {
+    using dir = new TempDir();
+    dir.write('secret/f');
+    dir.write('f');
+    const tree = ContextTree.open(dir.path, { ignore: new IgnoreMatcher(['secret']) });
+    fs.rmSync(join(dir.path, 'secret'), { recursive: true });
+    expect(list(tree)).toEqual(['f']);
+  });
+});
+
+describe('symlinks stay inside (CTX-01)', () => {
+  test.each([
+    ['foo', undefined],
+    ['dir/etc/passwd', undefined],
+    ['../../../etc/passwd', undefined],
+    ['sub/bar', undefined],
+    ['dir/inside', 'inside'],
+    ['abs', 'inside'],
+    ['sub/up', 'inside'],
+  ])('%s', (path, content) => {
+    using dir = new TempDir();
+    dir.write('inside', 'inside');
+    dir.link('/etc/passwd', 'foo');
+    dir.link('../../../etc/group', 'sub/bar');
+    dir.link('../../../../../../../inside', 'sub/up');
+    dir.link('/', 'dir');
+    dir.link('/inside', 'abs');
+    const tree = ContextTree.open(dir.path);
+    const located = resolvePath(tree, path, { followLast: true });
+    if (content === undefined) expect(located.node).toBeUndefined();
+    else expect(read(tree, path)).toBe(content);
+  });
+
+  test("a missing path has BuildKit's error", () => {
+    using dir = new TempDir();
+    dir.link('/etc/passwd', 'foo');
+    const tree = ContextTree.open(dir.path);
+    for (const path of ['/foo', '/none']) {
+      expect(() => checksumTree(tree, [{ ...all, path }], 'context')).toThrow(
+        `failed to calculate checksum of ref context: "${path}": not found`,
+      );
+    }
+  });
+});
+
+describe('files that change between reading the stat and using the file (CTX-05)', () => {
+  const changes: readonly (readonly [string, (path: string, dir: TempDir) => void])[] = [
+    ['is rewritten', (path) => fs.writeFileSync(path, 'other content')],
+    ['is rewritten in place with the same size and time', (path) => {
+      const { atime, mtime } = fs.statSync(path);
+      fs.writeFileSync(path, 'CONTENT');
+      fs.utimesSync(path, atime, mtime);
+    }],
+    ['grows', (path) => fs.appendFileSync(path, 'x')],
+    ['is truncated', (path) => fs.truncateSync(path)],
+    ['is replaced', (path) => {
+      fs.writeFileSync(`${path}2`, 'content');
+      fs.renameSync(`${path}2`, path);
+    }],
+    ['becomes a symlink', (path) => {
+      fs.rmSync(path);
+      fs.symlinkSync('/etc/passwd', path);
+    }],
+    ['becomes a fifo', (path) => {
+      fs.rmSync(path);
+      spawnSync('mkfifo', [path]);
+    }],
+    ['vanishes', (path) => fs.rmSync(path)],
+    ['has its directory replaced by a symlink', (_path, dir) => {
+      fs.renameSync(join(dir.path, 'd'), join(dir.path, 'moved'));
+      dir.write('elsewhere/f', 'content');
+      fs.symlinkSync('elsewhere', join(dir.path, 'd'));
+    }],
+  ]; // oxfmt-ignore
+
+  test.each(changes)('%s', (_, change) => {
+    using dir = new TempDir();
+    const path = dir.write('d/f', 'content');
+    const tree = ContextTree.open(dir.path);
+    list(tree);
+    change(path, dir);
+    expect(() => read(tree, 'd/f')).toThrow('Cannot use "d/f" of the build context: it changed during build');
+    const touched = tree.record(() => list(tree));
+    expect(() => read(unpackContext(packContext(tree, touched)), 'd/f')).toThrow('changed during build');
+  });
+
+  test('a change while it is read is seen when it is closed', () => {
+    using dir = new TempDir();
+    const path = dir.write('f', 'content');
+    const tree = ContextTree.open(dir.path);
+    const node = tree.lookup(tree.root, 'f') as ContextNode;
+    const fd = tree.open(tree.root, 'f', node);
+    fs.appendFileSync(path, 'x');
+    expect(() => tree.close(fd, tree.root, 'f', node)).toThrow('changed during build');
+    expect(() => fs.fstatSync(fd)).toThrow('EBADF');
+  });
+
+  test('a directory swapped for a symlink to elsewhere before it is read', () => {
+    using dir = new TempDir();
+    dir.write('ctx/d/f');
+    dir.write('victim/hello', 'canary');
+    const tree = ContextTree.open(join(dir.path, 'ctx'));
+    tree.list(tree.root);
+    fs.renameSync(join(dir.path, 'ctx/d'), join(dir.path, 'ctx/e'));
+    fs.symlinkSync('../victim', join(dir.path, 'ctx/d'));
+    expect(() => list(tree)).toThrow('Cannot use "d" of the build context: it changed during build');
+  });
+
+  test('an attacker who swaps a directory and a symlink in a loop never leads outside', async () => {
+    using dir = new TempDir();
+    for (let i = 0; i < 20; i++) dir.write(`ctx/a/d/f${i}`, 'inside');
+    for (let i = 0; i < 20; i++) dir.write(`victim/d/f${i}`, 'canary');
+    fs.symlinkSync('../victim', join(dir.path, 'ctx/b'));
+    const script = `import os,ctypes
+l=ctypes.CDLL(None)
+while True: l.syscall(316,-100,b"a",-100,b"b",2)`;
+    const attacker = spawn('python3', ['-c', script], { cwd: join(dir.path, 'ctx'), stdio: 'ignore' });
+    try {
+      const end = performance.now() + 1500;
+      let clean = 0;
+      while (performance.now() < end) {
+        await new Promise((resolve) => setImmediate(resolve));
+        try {
+          const tree = ContextTree.open(join(dir.path, 'ctx'));
+          walkTree(tree, tree.root, undefined, ({ dir: at, name, node, path }) => {
+            if (node.type !== 'file') return;
+            const fd = tree.open(at, name, node);
+            expect(`${path} ${fs.readFileSync(fd, 'utf8')}`).toMatch(/ inside$/);
+            tree.close(fd, at, name, node);
+          });
+          clean++;
+        } catch (error) {
+          expect(String(error)).toMatch(/changed during build/);
+        }
+      }
+      expect(clean).toBeGreaterThan(0);
+    } finally {
+      attacker.kill('SIGKILL');
+    }
+  });
+});
+
+describe('odd files (CTX-10)', () => {
+  test('fifos, sockets and devices are listed and never opened', async () => {
+    using dir = new TempDir();
+    spawnSync('mkfifo', [join(dir.path, 'fifo')]);
+    spawnSync('mknod', [join(dir.path, 'zero'), 'c', '1', '5']);
+    const server = net.createServer().listen(join(dir.path, 'sock'));
+    await new Promise((resolve) => server.once('listening', resolve));
+    const tree = ContextTree.open(dir.path);
+    const types = tree.list(tree.root).map((name) => tree.lookup(tree.root, name)?.type);
+    expect(types).toEqual(['fifo', 'socket', 'char']);
+    expect(checksumTree(tree, [all], 'context')).toMatch(/^sha256:/);
+    server.close();
+  });
+
+  test('what cannot be read is named', () => {
+    using dir = new TempDir();
+    fs.chmodSync(dir.path, 0o755);
+    dir.write('locked/f');
+    dir.write('secret', 'x', 0);
+    fs.chmodSync(join(dir.path, 'locked'), 0);
+    const script = `
+      import { ContextTree, checksumTree } from ${JSON.stringify(new URL('../../src/tree/index.ts', import.meta.url).href)};
+      process.setgid(65534); process.setuid(65534);
+      for (const path of ['/locked', '/secret']) {
+        try {
+          const tree = ContextTree.open(${JSON.stringify(dir.path)}, { xattrs: false });
+          checksumTree(tree, [{ path, followLinks: true, wildcard: false, include: [], exclude: [], contents: true, required: [] }], 'context');
+        } catch (error) { console.log(error.code, error.message); }
+      }`;
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+    expect(stdout.trim().split('\n')).toEqual([
+      'TSB_PERMISSION Cannot read "locked" of the build context: permission denied',
+      'TSB_PERMISSION Cannot read "secret" of the build context: permission denied',
+    ]);
+  });
+});
+
+test('a packed context is the same in another process', () => {
+  using dir = new TempDir();
+  dir.write('a/b/f', 'x', 0o755);
+  dir.write('é', 'y');
+  dir.link('a/b', 'link');
+  fs.linkSync(join(dir.path, 'a/b/f'), join(dir.path, 'a/hard'));
+  const tree = ContextTree.open(dir.path);
+  const touched = tree.record(() => checksumTree(tree, [all], 'context'));
+  const copy = unpackContext(structuredClone(packContext(tree, touched)));
+  expect(list(copy)).toEqual(list(tree));
+  expect(checksumTree(copy, [all], 'x')).toBe(checksumTree(tree, [all], 'x'));
+  expect(read(copy, 'link/f')).toBe('x');
+});
+
+test('a packed context knows nothing beyond what was packed', () => {
+  using dir = new TempDir();
+  dir.write('a/f');
+  dir.write('b/f');
+  const tree = ContextTree.open(dir.path);
+  list(tree);
+  const touched = tree.record(() => checksumTree(tree, [{ ...all, path: '/a' }], 'context'));
+  const copy = unpackContext(packContext(tree, touched));
+  expect(() => list(copy)).toThrow('was not packed');
+});
