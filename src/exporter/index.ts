@@ -1,0 +1,43 @@
+/**
+ * Results to images and files: assembles config, manifest and index in BuildKit's form, writes archives, layouts,
+ * directories and the local image store, imports images and root file systems, and saves, lists and removes images.
+ */
+export type { Progress } from './archive.ts';
+export type { ArchiveSource } from './archive-file.ts';
+export { assembleImage } from './assemble.ts';
+export { parseCsvLine } from './csv.ts';
+export {
+  checkOutput,
+  type ExportContext,
+  type Exported,
+  exportResult,
+  type ExportResult,
+  platformDirectory,
+  storeImage,
+  type TreeRequest,
+} from './export.ts';
+export { type ImageListEntry, listImages, removeImages } from './image-list.ts';
+export { importArchive, importDirectory, type ImportedImage, type ImportOptions } from './import.ts';
+export { familiarName, parseNames, tagOf } from './names.ts';
+export {
+  type Destination,
+  type ImageOutput,
+  type OutputCompression,
+  type OutputSpec,
+  parseOutput,
+  type ParseOutputOptions,
+  STDOUT,
+} from './output.ts';
+export { saveImages, type SaveOptions } from './save.ts';
+export type { StdoutStream } from './sink.ts';
+export { readStoredImage, selectPlatform, type StoredImageContent, type StoredPlatform } from './stored-image.ts';
+export type {
+  Annotations,
+  AssembledImage,
+  AssembledPlatform,
+  AssembleOptions,
+  ExportLayer,
+  ImageAnnotations,
+  ImageDocument,
+  PlatformImage,
+} from './types.ts';

@@ -1,0 +1,31 @@
+import { familiarReference, formatReference, parseReference, withDefaultTag } from '../registry/index.ts';
+import { TsbuildError } from '../util/index.ts';
+
+/**
+ * Image names as the user gives them (`-t`, `name=`), normalised, each once, in order: `app` is
+ * `docker.io/library/app:latest`.
+ * @throws TsbuildError `TSB_USAGE`
+ */
+export function parseNames(names: Iterable<string>): string[] {
+  const normalised = new Set<string>();
+  for (const name of names) {
+    const reference = parseReference(name.trim());
+    if (reference.digest !== undefined) {
+      throw new TsbuildError('TSB_USAGE', `Cannot name an image ${JSON.stringify(name)}: a digest is not a name`, {
+        hint: 'leave out "@sha256:…"',
+      });
+    }
+    normalised.add(formatReference(withDefaultTag(reference)));
+  }
+  return [...normalised];
+}
+
+/** The tag of a normalised name. */
+export function tagOf(name: string): string {
+  return parseReference(name).tag ?? 'latest';
+}
+
+/** A normalised name as docker shows it: `app:latest`. */
+export function familiarName(name: string): string {
+  return familiarReference(parseReference(name));
+}

@@ -1,0 +1,150 @@
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fsyncSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { basename, dirname, join } from 'node:path';
+import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
+import { STDOUT, type Destination } from './output.ts';
+
+/** Where an archive goes, from its first byte to its last. Dispose aborts what was not committed. */
+export interface ByteSink extends AsyncDisposable {
+  /** The chunk may be reused once it is settled. */
+  write(chunk: Uint8Array): void | Promise<void>;
+  /** Everything is written: makes it visible. */
+  commit(): Promise<void>;
+}
+
+/** The standard output of the process. */
+export interface StdoutStream {
+  readonly isTTY?: boolean;
+  write(chunk: Uint8Array, done: (error?: Error | null) => void): boolean;
+}
+
+/**
+ * Opens a destination. A regular file is written beside its place and renamed at the end, so that a failure leaves the old
+ * one; other things (pipes, /dev/null) are written to directly.
+ * @param exporter names the output type in messages
+ * @throws TsbuildError `TSB_USAGE` for a terminal or directory; `TSB_PERMISSION`, `TSB_NOT_FOUND`, `TSB_EXPORT`
+ */
+export function openSink(dest: Destination, stdout: StdoutStream, exporter: string): ByteSink {
+  return dest === STDOUT ? stdoutSink(stdout, exporter) : fileSink(dest);
+}
+
+/** @throws TsbuildError `TSB_USAGE` when standard output is a terminal; checked before a build as well */
+export function checkStdout(stdout: StdoutStream, exporter: string): void {
+  if (stdout.isTTY !== true) return;
+  throw new TsbuildError(
+    'TSB_USAGE',
+    `Cannot export: output file is required for ${exporter} exporter. refusing to write to console`,
+    { hint: `add dest=FILE, or redirect the output` },
+  );
+}
+
+function stdoutSink(stdout: StdoutStream, exporter: string): ByteSink {
+  checkStdout(stdout, exporter);
+  return {
+    write: async (chunk) =>
+      new Promise((resolve, reject) => {
+        stdout.write(chunk, (error) => {
+          if (!error) resolve();
+          else reject(fromErrno(error, 'Cannot write to standard output', 'TSB_EXPORT'));
+        });
+      }),
+    commit: async () => {},
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
+
+function fileSink(dest: string): ByteSink {
+  const doing = `Cannot write ${JSON.stringify(dest)}`;
+  const present = statOf(dest);
+  if (present?.isDirectory()) {
+    throw new TsbuildError('TSB_USAGE', `${doing}: it is a directory`, { hint: 'name a file, or add tar=false' });
+  }
+  if (present !== undefined && !present.isFile()) return directSink(dest, doing);
+  // A link to a file is kept, and what it points at replaced.
+  const target = present === undefined ? dest : realpathSync(dest);
+  const temporary = join(dirname(target), `.${basename(target).slice(0, 100)}.${randomBytes(6).toString('hex')}.tmp`);
+  const fd = open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, doing);
+  let pending = true;
+  const abort = (): void => {
+    if (!pending) return;
+    pending = false;
+    closeSync(fd);
+    rmSync(temporary, { force: true });
+  };
+  const guarded = (body: () => void): void => {
+    try {
+      body();
+    } catch (error) {
+      abort();
+      throw fromErrno(error, doing, 'TSB_EXPORT');
+    }
+  };
+  return {
+    write: (chunk) => guarded(() => writeAll(fd, chunk)),
+    commit: async () => {
+      guarded(() => {
+        if (present !== undefined) fchmodSync(fd, present.mode & 0o777);
+        fsyncSync(fd);
+        renameSync(temporary, target);
+        pending = false;
+        closeSync(fd);
+      });
+    },
+    [Symbol.asyncDispose]: async () => abort(),
+  };
+}
+
+/** For what cannot be replaced by rename. */
+function directSink(dest: string, doing: string): ByteSink {
+  const fd = open(dest, constants.O_WRONLY, doing);
+  let closed = false;
+  const close = (): void => {
+    if (closed) return;
+    closed = true;
+    closeSync(fd);
+  };
+  return {
+    write: (chunk) => {
+      try {
+        writeAll(fd, chunk);
+      } catch (error) {
+        throw fromErrno(error, doing, 'TSB_EXPORT');
+      }
+    },
+    commit: async () => close(),
+    [Symbol.asyncDispose]: async () => close(),
+  };
+}
+
+function open(path: string, flags: number, doing: string): number {
+  try {
+    return openSync(path, flags, 0o666);
+  } catch (error) {
+    throw fromErrno(error, doing, 'TSB_EXPORT');
+  }
+}
+
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw fromErrno(error, `Cannot write ${JSON.stringify(path)}`, 'TSB_EXPORT');
+  }
+}
+
+function writeAll(fd: number, chunk: Uint8Array): void {
+  for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done);
+}
