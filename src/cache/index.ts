@@ -1,4 +1,5 @@
 /** What earlier builds left behind to be used again: cache records in the store's index, file digests by status, small facts. */
+export { type KeyDifference, KeyHistory, type KeyParts } from './explain.ts';
 export { type Fact, FactCache } from './facts.ts';
 export {
   createIndexCache,

@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { LeaseKind } from './leases.ts';
 import { tryKernelLock } from './kernel-lock.ts';
 import { discard, isLayerId } from './layers.ts';
@@ -45,13 +45,17 @@ export async function emptyGarbage(store: Store, removeTrees: RemoveTrees): Prom
   return paths.length;
 }
 
+/** Temporary files of no session, and indexes that were given up. */
 function removeStrayFiles(store: Store): number {
   let removed = 0;
   const now = store.now();
+  const current = basename(store.database().path);
+  const isStray = (name: string): boolean =>
+    /^index-[0-9a-f]{32}\.tmp$/.test(name) || (/^index(-\d+)?\.sqlite/.test(name) && !name.startsWith(current));
   const candidates = [store.layout.ingest, store.root].flatMap((dir) =>
     fs
       .readdirSync(dir, { withFileTypes: true })
-      .filter((entry) => entry.isFile() && (dir !== store.root || /^index-[0-9a-f]{32}\.tmp$/.test(entry.name)))
+      .filter((entry) => entry.isFile() && (dir !== store.root || isStray(entry.name)))
       .map((entry) => join(dir, entry.name)),
   );
   for (const path of candidates) {

@@ -7,6 +7,12 @@ import { isDamage, openSqlite, primaryCode, SQLITE_BUSY } from './sqlite.ts';
 const O_PATH = 0o10000000;
 
 /**
+ * Locks that this process holds. Kernel locks belong to the process, so this is state of the process too: without it the
+ * garbage collector would close, and thereby release, a lock whose holder keeps no reference to it.
+ */
+const heldByProcess = new Set<DatabaseSync>();
+
+/**
  * An exclusive lock on a file that the kernel releases when the process dies, however it dies. It is SQLite's (fcntl record
  * locks), because Node has no flock. The file must never be opened by other means in this process: closing any descriptor
  * of it would drop the lock (POSIX), except O_PATH descriptors.
@@ -66,10 +72,11 @@ function lockOnce(path: string): DatabaseSync | 'busy' | 'damaged' {
 }
 
 function held(path: string, db: DatabaseSync): KernelLock {
+  heldByProcess.add(db);
   return {
     path,
     release: () => {
-      if (!db.isOpen) return;
+      if (!heldByProcess.delete(db)) return;
       fs.rmSync(path, { force: true });
       db.close();
     },

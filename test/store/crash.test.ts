@@ -47,8 +47,8 @@ const POINTS = ['rename', 'fsync', 'fdatasync', 'unlink', 'mkdir', 'pwrite64', '
 
 describe.runIf(hasStrace)('killed at a system call', () => {
   test.each([
-    ['build', ['a', 'new'], { pwrite64: 6, fsync: 2 }],
-    ['prune', ['all'], { pwrite64: 5 }],
+    ['build', ['a', 'new'], { pwrite64: 13, fsync: 3, mkdir: 2, fdatasync: 2 }],
+    ['prune', ['all'], { pwrite64: 11, unlink: 3, fsync: 2, mkdir: 2, fdatasync: 2, rename: 2 }],
   ] as const)('%s: the store is sound, and the next try succeeds', { timeout: 60_000 }, async (what, args, faults) => {
     const template = tempRoot();
     await runUser(['build', template, 'a', 'b', 'c']);
@@ -71,7 +71,7 @@ describe.runIf(hasStrace)('killed at a system call', () => {
       for (let call = calls.pop(); call; call = calls.pop()) await explore(call);
     };
     await Promise.all([lane(), lane(), lane()]);
-    expect(kills).toBeGreaterThan(15);
+    expect(kills).toBeGreaterThan(10);
   });
 
   test.each([
@@ -92,12 +92,12 @@ describe.runIf(hasStrace)('killed at a system call', () => {
 });
 
 describe('killed at any time', () => {
-  test('twelve times in a row on one store, while others go on', { timeout: 60_000 }, async () => {
+  test('nine times in a row on one store, while others go on', { timeout: 60_000 }, async () => {
     const root = tempRoot();
     const started = Date.now();
     await runUser(['builds', root, 'first', '6']);
     const whole = Date.now() - started;
-    for (let round = 0; round < 12; round++) {
+    for (let round = 0; round < 9; round++) {
       const doomed = startUser([
         round % 3 === 2 ? 'prunes' : 'builds',
         root,
@@ -105,7 +105,7 @@ describe('killed at any time', () => {
       ]);
       const spared = runUser(['builds', root, `s${round}`, '3']);
       const end = ended(doomed);
-      await delay(whole * (0.3 + round / 12));
+      await delay(whole * (0.3 + round / 9));
       doomed.kill('SIGKILL');
       await end;
       expect(await spared).toMatchObject({ code: 0, stderr: '' });

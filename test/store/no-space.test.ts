@@ -1,9 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-
-const program = fileURLToPath(new URL('programs/store-user.ts', import.meta.url));
+import { storeUser } from './support.ts';
 
 const canMount = ((): boolean => {
   try {
@@ -16,7 +14,7 @@ const canMount = ((): boolean => {
 
 /** Runs a shell script in a mount namespace with a small file system at /mnt. */
 function onTmpfs(options: string, script: string): string {
-  const node = `${process.execPath} ${program}`;
+  const node = `${process.execPath} ${storeUser()}`;
   const command = `mount -t tmpfs -o ${options} none /mnt && export NODE="${node}" && ${script}`;
   return execFileSync('unshare', ['-Urm', 'sh', '-c', command], { encoding: 'utf8' });
 }

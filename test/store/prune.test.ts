@@ -224,15 +224,17 @@ describe('prune', () => {
     expect((await prune(store, { removeTrees, untilMs: 1000 })).removed, 'from the future').toEqual([]);
   });
 
-  test('temporary files without an owner go after a day', async () => {
+  test('temporary files without an owner, and given-up indexes, go after a day', async () => {
     using opened = openStore(undefined, { now: Date.now() });
-    const path = `${opened.root}/ingest/stray`;
-    fs.writeFileSync(path, 'x');
+    const strays = ['ingest/stray', `index-${'0'.repeat(32)}.tmp`, 'index-3.sqlite', 'index-3.sqlite-wal'];
+    for (const name of strays) fs.writeFileSync(`${opened.root}/${name}`, 'x');
+    const left = (): string[] => strays.filter((name) => fs.existsSync(`${opened.root}/${name}`));
     await collectGarbage(opened.store, removeTrees);
-    expect(fs.existsSync(path)).toBe(true);
+    expect(left()).toEqual(strays);
     opened.advance(25 * 3_600_000);
-    expect(await collectGarbage(opened.store, removeTrees)).toEqual({ removed: 1 });
-    expect(fs.existsSync(path)).toBe(false);
+    expect(await collectGarbage(opened.store, removeTrees)).toEqual({ removed: 4 });
+    expect(left()).toEqual([]);
+    expect(fs.existsSync(`${opened.root}/index.sqlite`)).toBe(true);
   });
 
   test('a failing removal of trees loses nothing: the next one does it', async () => {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { buildSync } from 'esbuild';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -107,11 +108,30 @@ export function putImage(store: Store, name: string, layers: readonly (Uint8Arra
   return descriptor;
 }
 
-const program = fileURLToPath(new URL('programs/store-user.ts', import.meta.url));
+let bundle: string | undefined;
+
+/** The program that uses a store, as one JavaScript file: it starts several times faster than from sources. */
+export function storeUser(): string {
+  if (bundle === undefined) {
+    const dir = fs.mkdtempSync(join(tmpdir(), 'tsbuild-store-test-'));
+    roots.push(dir);
+    bundle = join(dir, 'store-user.mjs');
+    const entry = fileURLToPath(new URL('programs/store-user.ts', import.meta.url));
+    buildSync({
+      entryPoints: [entry],
+      outfile: bundle,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node22',
+    });
+  }
+  return bundle;
+}
 
 /** Starts the program that uses a store in another process. */
 export function startUser(args: readonly string[], prefix: readonly string[] = []): ChildProcess {
-  const [command = process.execPath, ...rest] = [...prefix, process.execPath, program, ...args];
+  const [command = process.execPath, ...rest] = [...prefix, process.execPath, storeUser(), ...args];
   return spawn(command, rest, { stdio: ['pipe', 'pipe', 'pipe'] });
 }
 
