@@ -1,0 +1,101 @@
+import { readSync } from 'node:fs';
+import {
+  close,
+  fdPath,
+  type FileStat,
+  getXattr,
+  listXattrs,
+  O_NOFOLLOW,
+  O_RDONLY,
+  openat,
+  readlinkat,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  type XattrTarget,
+} from '../sys/index.ts';
+import { type ByteString, toPath } from './byte-string.ts';
+import { isLayerXattr } from './xattrs.ts';
+
+/** A file in an open directory. */
+export interface FileAt {
+  readonly dirfd: number;
+  readonly stat: FileStat;
+}
+
+/** Whether type, mode, owner and time (to the nanosecond) are the same. */
+export function sameAttributes(a: FileStat, b: FileStat): boolean {
+  return (
+    a.mode === b.mode && a.uid === b.uid && a.gid === b.gid && a.mtimeSec === b.mtimeSec && a.mtimeNsec === b.mtimeNsec
+  );
+}
+
+/** Whether two files have the same attributes that layers carry. */
+export function sameXattrs(a: XattrTarget, b: XattrTarget): boolean {
+  const names = layerXattrNames(a);
+  const others = layerXattrNames(b);
+  if (names.length !== others.length) return false;
+  return names.every((name, index) => {
+    const text = Buffer.from(name, 'latin1').toString();
+    return name === others[index] && Buffer.compare(getXattr(a, text) ?? EMPTY, getXattr(b, text) ?? EMPTY) === 0;
+  });
+}
+
+const EMPTY = Buffer.alloc(0);
+
+function layerXattrNames(target: XattrTarget): ByteString[] {
+  return listXattrs(target).filter(isLayerXattr).sort();
+}
+
+/** Whether a file that is no directory is the same in two places, in everything that a layer holds of it. */
+export function isUnchanged(upper: FileAt, lower: FileAt, name: ByteString): boolean {
+  const { stat } = upper;
+  if (!sameAttributes(stat, lower.stat) || stat.size !== lower.stat.size) return false;
+  const path = toPath(name);
+  switch (stat.mode & S_IFMT) {
+    case S_IFREG:
+      return sameContent(upper.dirfd, lower.dirfd, name, stat.size);
+    case S_IFLNK:
+      return readlinkat(upper.dirfd, path).equals(readlinkat(lower.dirfd, path));
+    default:
+      return (
+        stat.rdevMajor === lower.stat.rdevMajor &&
+        stat.rdevMinor === lower.stat.rdevMinor &&
+        sameXattrs(fdPath(upper.dirfd, path), fdPath(lower.dirfd, path))
+      );
+  }
+}
+
+function sameContent(upperDir: number, lowerDir: number, name: ByteString, size: number): boolean {
+  const upper = openat(upperDir, toPath(name), O_RDONLY | O_NOFOLLOW);
+  try {
+    const lower = openat(lowerDir, toPath(name), O_RDONLY | O_NOFOLLOW);
+    try {
+      if (!sameXattrs(upper, lower)) return false;
+      const length = Math.min(size, 1 << 20) || 1;
+      const a = Buffer.allocUnsafe(length);
+      const b = Buffer.allocUnsafe(length);
+      for (let at = 0; at < size;) {
+        const count = readSync(upper, a, 0, length, at);
+        if (count === 0 || !filled(lower, b, count, at)) return false;
+        if (a.compare(b, 0, count, 0, count) !== 0) return false;
+        at += count;
+      }
+      return true;
+    } finally {
+      close(lower);
+    }
+  } finally {
+    close(upper);
+  }
+}
+
+/** Reads exactly `count` bytes; false when the file is shorter. */
+function filled(fd: number, buffer: Buffer, count: number, position: number): boolean {
+  for (let at = 0; at < count;) {
+    const got = readSync(fd, buffer, at, count - at, position + at);
+    if (got === 0) return false;
+    at += got;
+  }
+  return true;
+}

@@ -1,0 +1,56 @@
+import { fchmodSync, fchownSync, readSync, writeSync } from 'node:fs';
+import {
+  close,
+  fchownat,
+  type FileStat,
+  mknodat,
+  O_CREAT,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_RDONLY,
+  O_WRONLY,
+  openat,
+  readlinkat,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  symlinkat,
+  utimensat,
+} from '../sys/index.ts';
+import { type ByteString, toPath } from './byte-string.ts';
+import { copyXattrs } from './xattrs.ts';
+
+/**
+ * Copies a file from a lower layer to the layer above, with its attributes, as overlayfs does before a file is linked.
+ * Returns the bytes of content.
+ */
+export function copyLowerFile(fromDirfd: number, stat: FileStat, toDirfd: number, name: ByteString): number {
+  const path = toPath(name);
+  const times = { sec: stat.mtimeSec, nsec: stat.mtimeNsec };
+  const type = stat.mode & S_IFMT;
+  if (type !== S_IFREG) {
+    if (type === S_IFLNK) symlinkat(readlinkat(fromDirfd, path), toDirfd, path);
+    else mknodat(toDirfd, path, stat.mode, stat.rdevMajor, stat.rdevMinor);
+    fchownat(toDirfd, path, stat.uid, stat.gid);
+    utimensat(toDirfd, path, times, times);
+    return 0;
+  }
+  const from = openat(fromDirfd, path, O_RDONLY | O_NOFOLLOW);
+  try {
+    const to = openat(toDirfd, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    try {
+      const buffer = Buffer.allocUnsafeSlow(Math.min(stat.size, 1 << 20) || 1);
+      for (let count = readSync(from, buffer); count > 0; count = readSync(from, buffer))
+        for (let at = 0; at < count;) at += writeSync(to, buffer, at, count - at);
+      fchownSync(to, stat.uid, stat.gid);
+      fchmodSync(to, stat.mode & 0o7777);
+      copyXattrs(from, to);
+      utimensat(to, null, times, times);
+    } finally {
+      close(to);
+    }
+  } finally {
+    close(from);
+  }
+  return stat.size;
+}

@@ -1,0 +1,171 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import type { Transform } from 'node:stream';
+import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
+import { isTsbuildError, messageOf, TsbuildError } from '../util/index.ts';
+import { ZstdFrameScanner } from './zstd-frames.ts';
+
+/** What a stream is compressed with, as its first bytes tell. */
+export type ArchiveCompression = 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
+
+/** How many bytes `sniffCompression` wants to see. */
+export const SNIFF_BYTES = 6;
+
+/** Recognises compressed data by its magic number; anything else counts as not compressed. */
+export function sniffCompression(head: Uint8Array): ArchiveCompression {
+  const starts = (...bytes: readonly number[]): boolean => bytes.every((byte, index) => head[index] === byte);
+  if (starts(0x1f, 0x8b, 0x08)) return 'gzip';
+  if (starts(0x28, 0xb5, 0x2f, 0xfd)) return 'zstd';
+  if (starts(0x42, 0x5a, 0x68)) return 'bzip2';
+  if (starts(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00)) return 'xz';
+  return 'none';
+}
+
+/** Bounds for what comes out of a compressed stream (security rule 8). */
+export interface DecompressLimits {
+  /** Bytes of output. */
+  readonly maxBytes: number;
+  /** Output bytes per input byte, looked at once the output is larger than `ratioFrom` bytes. */
+  readonly maxRatio: number;
+  readonly ratioFrom: number;
+}
+
+/** No image layer in use comes near: 10 GiB of zeros as gzip have a ratio of 1000. */
+export const DEFAULT_LIMITS: DecompressLimits = { maxBytes: 256 * 2 ** 30, maxRatio: 200, ratioFrom: 2 ** 30 };
+
+const CHUNK = 1 << 20;
+
+/** The bytes of a file in chunks of up to 1 MiB; each is valid until the next is asked for. */
+export function* readChunks(file: string | number): Generator<Buffer> {
+  const fd = typeof file === 'number' ? file : openSync(file, 'r');
+  try {
+    // Two buffers in turn, since the decompressor may still read the one before.
+    const buffers = Array.from({ length: 8 }, () => Buffer.allocUnsafeSlow(CHUNK));
+    for (let index = 0, position = 0; ; index++) {
+      const buffer = buffers[index % buffers.length] as Buffer;
+      const count = readSync(fd, buffer, 0, CHUNK, position);
+      if (count === 0) return;
+      position += count;
+      yield count === CHUNK ? buffer : buffer.subarray(0, count);
+    }
+  } finally {
+    if (typeof file !== 'number') closeSync(fd);
+  }
+}
+
+/**
+ * Decompresses while the consumer works: the inflater runs on libuv's pool and is at most 4 MiB ahead.
+ * @throws TsbuildError `TSB_ARCHIVE` when the stream is damaged, cut off, followed by other bytes, or a bomb
+ */
+export async function* decompress(
+  input: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  compression: ArchiveCompression,
+  limits: DecompressLimits = DEFAULT_LIMITS,
+): AsyncGenerator<Buffer> {
+  const meter = { in: 0, out: 0 };
+  const source = decode(metered(input, meter), compression, meter);
+  for await (const chunk of source) {
+    meter.out += chunk.length;
+    if (meter.out > limits.maxBytes || (meter.out > limits.ratioFrom && meter.out > meter.in * limits.maxRatio)) {
+      throw new TsbuildError(
+        'TSB_ARCHIVE',
+        `Cannot decompress the archive: ${meter.in} bytes became more than ${meter.out - chunk.length}, which looks like a decompression bomb`,
+      );
+    }
+    yield chunk;
+  }
+}
+
+async function* metered(
+  input: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  meter: { in: number },
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of input) {
+    meter.in += chunk.length;
+    yield chunk;
+  }
+}
+
+function decode(
+  input: AsyncIterable<Uint8Array>,
+  compression: ArchiveCompression,
+  meter: { in: number },
+): AsyncIterable<Buffer> {
+  const options = { chunkSize: CHUNK, readableHighWaterMark: 4 * CHUNK };
+  switch (compression) {
+    case 'none':
+      return asBuffers(input);
+    case 'gzip':
+      return throughStream(input, createGunzip(options), meter);
+    case 'zstd':
+      // containerd and buildah make windows of 8 MiB at most; 27 is zstd's own limit without --long.
+      return throughStream(
+        wholeFrames(input),
+        createZstdDecompress({ ...options, params: { [constants.ZSTD_d_windowLogMax]: 27 } }),
+        meter,
+      );
+    case 'bzip2':
+    case 'xz':
+      throw new TsbuildError('TSB_ARCHIVE', `Cannot decompress the archive: ${compression} is not supported`);
+  }
+}
+
+async function* asBuffers(input: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  for await (const chunk of input)
+    yield Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+}
+
+async function* wholeFrames(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const scanner = new ZstdFrameScanner();
+  for await (const chunk of input) yield* scanner.split(chunk);
+}
+
+async function* throughStream(
+  input: AsyncIterable<Uint8Array>,
+  stream: Transform & { readonly bytesWritten: number },
+  meter: { in: number },
+): AsyncGenerator<Buffer> {
+  let failure: { readonly error: unknown } | undefined;
+  const feed = async (): Promise<void> => {
+    for await (const chunk of input) {
+      if (stream.destroyed || stream.readableEnded) break;
+      if (!stream.write(chunk)) await drained(stream);
+    }
+    stream.end();
+  };
+  const feeding = feed().catch((error: unknown) => {
+    failure ??= { error };
+    stream.destroy();
+  });
+  try {
+    for await (const chunk of stream) yield chunk as Buffer;
+  } catch (error) {
+    failure ??= { error };
+  } finally {
+    stream.destroy();
+  }
+  await feeding;
+  if (failure) {
+    const { error } = failure;
+    if (isTsbuildError(error)) throw error;
+    throw new TsbuildError('TSB_ARCHIVE', `Cannot decompress the archive: ${messageOf(error)}`, { cause: error });
+  }
+  // Node stops without an error at zeros behind the last member.
+  if (stream.bytesWritten !== meter.in) {
+    const extra = meter.in - stream.bytesWritten;
+    throw new TsbuildError('TSB_ARCHIVE', `Cannot decompress the archive: ${extra} bytes follow the compressed data`);
+  }
+}
+
+async function drained(stream: Transform): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      stream.off('drain', done);
+      stream.off('close', done);
+      stream.off('end', done);
+      resolve();
+    };
+    stream.on('drain', done);
+    stream.on('close', done);
+    stream.on('end', done);
+  });
+}

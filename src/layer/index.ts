@@ -1,0 +1,42 @@
+/**
+ * Layers: tar in and out, compression, layer blob -> overlay upper directory (`applyLayer`) and back (`diffLayer`), and
+ * layer blobs straight from lists of entries (`writeLayerFromEntries`). Needs src/sys for everything that touches trees;
+ * the archive parts do not.
+ */
+export {
+  applyLayer,
+  type ApplyOptions,
+  type ApplyResult,
+  type ArchiveSource,
+  extractArchive,
+  type ExtractArchiveOptions,
+  readArchive,
+  type ReadArchiveOptions,
+} from './apply.ts';
+export { type ByteString, compareBytes, fromText, quote, toPath, toText } from './byte-string.ts';
+export {
+  type ArchiveCompression,
+  decompress,
+  type DecompressLimits,
+  DEFAULT_LIMITS,
+  readChunks,
+  SNIFF_BYTES,
+  sniffCompression,
+} from './decompress.ts';
+export { diffLayer, type DiffOptions } from './diff.ts';
+export type { EntryType, SparseRegion, TarEntry } from './entry.ts';
+export { cleanPath } from './extractor.ts';
+export { gzip, GZIP_LEVEL } from './gzip-encoder.ts';
+export { type EncodedLayer, LayerEncoder } from './layer-encoder.ts';
+export { BLOCK_BYTES, type LayerCompression, type LayerSink } from './sink.ts';
+export { ZSTD_LEVEL } from './stream-encoder.ts';
+export { type TarHandler, TarReader } from './tar-reader.ts';
+export { type TarEntryInput, type TarTarget, TarWriter } from './tar-writer.ts';
+export {
+  type ContentSource,
+  type LayerEntry,
+  LayerWriter,
+  sortEntries,
+  writeLayerFromEntries,
+  type WriteLayerOptions,
+} from './write-layer.ts';

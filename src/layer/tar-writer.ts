@@ -1,0 +1,153 @@
+import type { Timespec } from '../sys/index.ts';
+import { type ByteString, isAscii } from './byte-string.ts';
+import type { TarEntry } from './entry.ts';
+import { formatPax } from './pax.ts';
+import { BLOCK } from './tar-header.ts';
+
+/** What a `TarWriter` is told about an entry; fields that are absent are 0 or empty. */
+export interface TarEntryInput {
+  /** As it shall stand in the archive, without leading slash. Directories get their trailing slash here. */
+  readonly path: ByteString;
+  readonly type: TarEntry['type'];
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Bytes of content that follow; only for files. */
+  readonly size?: number;
+  /** Written in whole seconds. */
+  readonly mtime?: Pick<Timespec, 'sec'>;
+  readonly linkPath?: ByteString;
+  readonly devMajor?: number;
+  readonly devMinor?: number;
+  /** Written as they are: the caller chooses. */
+  readonly xattrs?: ReadonlyMap<ByteString, Buffer> | undefined;
+}
+
+const FLAGS = { file: 0x30, hardlink: 0x31, symlink: 0x32, char: 0x33, block: 0x34, dir: 0x35, fifo: 0x36 } as const;
+
+/** The largest numbers that ustar's octal fields hold. */
+const MAX_OCTAL_7 = 0o7777777;
+const MAX_OCTAL_11 = 0o77777777777;
+
+const PAX_PATH = 'PaxHeader';
+
+/** Where a `TarWriter` puts its bytes. */
+export interface TarTarget {
+  /** A place for `length` (at most one block) bytes, filled with whatever was there before. Valid until the next call. */
+  reserve(length: number): { readonly buffer: Buffer; readonly offset: number };
+  write(bytes: Uint8Array): void;
+}
+
+/**
+ * Writes tar headers in one dialect: ustar, preceded by a PAX header where something does not fit (long or non-ASCII
+ * names, big numbers, times before 1970, xattrs), never GNU. Owners are numeric, times whole seconds, PAX records
+ * sorted: the same entries give the same bytes. Content is up to the caller, followed by `pad`.
+ */
+export class TarWriter {
+  readonly #target: TarTarget;
+
+  constructor(target: TarTarget) {
+    this.#target = target;
+  }
+
+  /** Writes the header of an entry, after which `size` bytes of content and `pad(size)` are due. */
+  header(entry: TarEntryInput): void {
+    const path = entry.type === 'dir' && !entry.path.endsWith('/') ? `${entry.path}/` : entry.path;
+    const split = splitPath(path);
+    const pax = paxRecords(entry, path, split === undefined);
+    if (pax) {
+      const data = formatPax(pax);
+      this.#block(PAX_PATH, '', 0x78, { mode: 0o644, size: data.length });
+      this.#target.write(data);
+      this.pad(data.length);
+    }
+    const [name, prefix] = split ?? [asciiTail(path), ''];
+    this.#block(name, prefix, FLAGS[entry.type], entry);
+  }
+
+  /** Zeros up to the block boundary after `size` bytes of content. */
+  pad(size: number): void {
+    const over = size % BLOCK;
+    if (over === 0) return;
+    const { buffer, offset } = this.#target.reserve(BLOCK - over);
+    buffer.fill(0, offset, offset + BLOCK - over);
+  }
+
+  /** The end marker. */
+  end(): void {
+    for (let count = 0; count < 2; count++) {
+      const { buffer, offset } = this.#target.reserve(BLOCK);
+      buffer.fill(0, offset, offset + BLOCK);
+    }
+  }
+
+  #block(name: ByteString, prefix: ByteString, flag: number, entry: Partial<TarEntryInput>): void {
+    const { buffer, offset } = this.#target.reserve(BLOCK);
+    buffer.fill(0, offset, offset + BLOCK);
+    buffer.write(name, offset, 'latin1');
+    const { mode = 0, uid = 0, gid = 0, size = 0, linkPath = '' } = entry;
+    const seconds = entry.mtime?.sec ?? 0;
+    octal(buffer, offset + 100, 7, mode & 0o7777);
+    octal(buffer, offset + 108, 7, uid > MAX_OCTAL_7 ? 0 : uid);
+    octal(buffer, offset + 116, 7, gid > MAX_OCTAL_7 ? 0 : gid);
+    octal(buffer, offset + 124, 11, size > MAX_OCTAL_11 ? 0 : size);
+    octal(buffer, offset + 136, 11, seconds < 0 || seconds > MAX_OCTAL_11 ? 0 : seconds);
+    buffer[offset + 156] = flag;
+    if (linkPath !== '') buffer.write(fits(linkPath) ? linkPath : asciiTail(linkPath), offset + 157, 100, 'latin1');
+    buffer.write('ustar\u000000', offset + 257, 'latin1');
+    octal(buffer, offset + 329, 7, entry.devMajor ?? 0);
+    octal(buffer, offset + 337, 7, entry.devMinor ?? 0);
+    if (prefix !== '') buffer.write(prefix, offset + 345, 'latin1');
+    let sum = 8 * 0x20;
+    for (let index = offset; index < offset + BLOCK; index++) sum += buffer[index] as number;
+    octal(buffer, offset + 148, 6, sum);
+    buffer[offset + 155] = 0x20;
+  }
+}
+
+/** `digits` octal digits; the byte after them stays as it is. */
+function octal(buffer: Buffer, offset: number, digits: number, value: number): void {
+  let rest = value;
+  for (let index = offset + digits - 1; index >= offset; index--) {
+    const high = Math.floor(rest / 8);
+    buffer[index] = 0x30 + rest - high * 8;
+    rest = high;
+  }
+}
+
+function fits(name: ByteString): boolean {
+  return name.length <= 100 && isAscii(name);
+}
+
+/** Name and prefix fields for a path, or undefined when it needs a PAX record. */
+function splitPath(path: ByteString): readonly [ByteString, ByteString] | undefined {
+  if (fits(path)) return [path, ''];
+  if (path.length > 256 || !isAscii(path)) return undefined;
+  // The slash that divides them is in neither field; a directory's own last slash is not it.
+  const slash = path.lastIndexOf('/', Math.min(155, path.length - 2));
+  if (slash <= 0 || path.length - slash - 1 > 100) return undefined;
+  return [path.slice(slash + 1), path.slice(0, slash)];
+}
+
+/** What a reader without PAX sees of a name: its last 100 bytes, ASCII only. */
+function asciiTail(name: ByteString): ByteString {
+  return name.slice(-100).replaceAll(/[^\u0020-\u007e]/g, '_');
+}
+
+function paxRecords(
+  entry: TarEntryInput,
+  path: ByteString,
+  longPath: boolean,
+): Map<ByteString, Buffer | ByteString> | undefined {
+  const { uid = 0, gid = 0, size = 0, linkPath = '', xattrs } = entry;
+  const seconds = entry.mtime?.sec ?? 0;
+  const records = new Map<ByteString, Buffer | ByteString>();
+  if (longPath) records.set('path', path);
+  if (!fits(linkPath)) records.set('linkpath', linkPath);
+  if (uid > MAX_OCTAL_7) records.set('uid', String(uid));
+  if (gid > MAX_OCTAL_7) records.set('gid', String(gid));
+  if (size > MAX_OCTAL_11) records.set('size', String(size));
+  if (seconds < 0 || seconds > MAX_OCTAL_11) records.set('mtime', String(seconds));
+  if (xattrs) for (const [name, value] of xattrs) records.set(`SCHILY.xattr.${name}`, value);
+  return records.size > 0 ? records : undefined;
+}
