@@ -65,6 +65,7 @@ export interface EdgeNode<Op, R> {
   readonly candidates: Candidate[];
   /** A candidate is being loaded. */
   loading: boolean;
+  /** The result is there. */
   complete: boolean;
   readonly seen: Set<string>;
   /** Nodes of the main cache under which the result stands. */

@@ -121,7 +121,6 @@ test('any graph gives the same results cold, warm, partly evicted and with faili
       const cache = new TestCache();
       const cold = await run(graphOf(list), cache, seed + 1);
       expect(cold.results).toEqual(expected);
-      expect(cold.rig.executed.length).toBe(new Set(cold.rig.executed.map((_, at) => at)).size);
       expectTidy(cold.rig);
 
       const warm = await run(graphOf(list), cache, seed + 2);

@@ -155,14 +155,13 @@ describe('parallelism', () => {
 
   test('an input that was running to be hashed goes on when all inputs turn out to be needed', async () => {
     const rig = new Rig();
-    const [slow, key] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const slow = Promise.withResolvers<void>();
     const top = vtx('top', {
       inputs: [vtx('hashed', { gate: slow.promise }), vtx('plain', { inputs: [vtx('x', { alternatives: ['y'] })] })],
       byContent: [0],
     });
     const done = solve(rig.task(), [out(top)], rig.options({ caches: [new TestCache()] }));
     await Promise.all([rig.started('hashed'), rig.started('plain')]);
-    key.resolve();
     slow.resolve();
     await done;
     expect(rig.executed.filter((name) => name === 'hashed')).toHaveLength(1);
@@ -372,11 +371,7 @@ describe('cancellation', () => {
   test('is not remembered: the same solver can run the vertex later', async () => {
     const rig = new Rig();
     let gate: Promise<unknown> = never;
-    const v = vtx('v', {
-      get gate() {
-        return gate;
-      },
-    });
+    const v = vtx('v');
     Object.defineProperty(v.op, 'gate', { get: () => gate });
     const solver = createSolver(rig.options());
     const controller = new AbortController();
@@ -389,6 +384,22 @@ describe('cancellation', () => {
     await expect(first).rejects.toMatchObject({ code: 'TSB_CANCELED' });
     expect(await second).toEqual(['v()']);
     expect(rig.mostRunning).toBe(1);
+  });
+
+  test('of a load leaves the record for the next who asks', async () => {
+    const cache = new TestCache();
+    await build(vtx('v'), cache);
+    cache.gate = never;
+    const rig = new Rig();
+    const solver = createSolver(rig.options({ caches: [cache] }));
+    const controller = new AbortController();
+    const first = solver.solve(rig.task(controller.signal), [out(vtx('v'))]);
+    await settle();
+    controller.abort();
+    await expect(first).rejects.toMatchObject({ code: 'TSB_CANCELED' });
+    cache.gate = undefined;
+    expect(await solver.solve(rig.task(), [out(vtx('v'))])).toEqual(['v()']);
+    expect(rig.executed).toEqual([]);
   });
 
   test('an op that ends well in spite of it is kept', async () => {
