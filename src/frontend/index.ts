@@ -13,6 +13,7 @@ export type {
 } from './bridge.ts';
 export {
   type Compilation,
+  compileContext,
   compileDockerfile,
   type CompiledPlatform,
   compileParsed,
@@ -24,7 +25,7 @@ export type { CompileOptions, ContextSpec } from './convert/options.ts';
 export { formatPlatformFull } from './convert/platform.ts';
 export type { Entitlement, Usage, UsedCredential } from './convert/usage.ts';
 export { type Dockerfile, formatSourceExcerpt, parseDockerfile } from './dockerfile/index.ts';
-export { BadPatternError, IgnoreMatcher, matchPath, parseIgnoreFile, PatternMatcher } from './ignore/index.ts';
+export { BadPatternError, IgnoreMatcher, type MatchInfo, matchPath, parseIgnoreFile, PatternMatcher } from './ignore/index.ts';
 export {
   type CheckResult,
   checkStatus,

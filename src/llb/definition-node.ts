@@ -1,3 +1,4 @@
+import type { Platform } from '../util/index.ts';
 import { type LlbVertex, loadGraph } from './graph.ts';
 import { type MarshalContext, Node, Output } from './node.ts';
 import type { Definition, Op, OpInput, OpMetadata } from './ops.ts';
@@ -34,6 +35,12 @@ class DefinitionNode extends Node {
   }
 }
 
+function platformOf({ platform }: Op): Platform | undefined {
+  if (platform === undefined) return undefined;
+  const { os, architecture, variant, osVersion } = platform;
+  return { os, architecture, ...(variant ? { variant } : {}), ...(osVersion ? { osVersion } : {}) };
+}
+
 /**
  * The state of what a definition makes, to build further on it.
  * @throws TsbuildError `TSB_LLB` when the definition is malformed
@@ -45,8 +52,8 @@ export function stateOf(definition: Definition): State {
   const outputOf = (edge: { readonly vertex: LlbVertex; readonly output: number }): Output => {
     const node = nodes.get(edge.vertex);
     if (node === undefined) throw new Error('Vertices come after their inputs');
-    return new Output(node, { index: () => edge.output });
+    return new Output(node, { index: () => edge.output, platform: platformOf(edge.vertex.op) });
   };
   for (const vertex of vertices) nodes.set(vertex, new DefinitionNode(vertex, vertex.inputs.map(outputOf)));
-  return new State(outputOf(result));
+  return State.of(outputOf(result));
 }

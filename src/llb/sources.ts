@@ -14,7 +14,7 @@ function sourceState(
   options: OpOptions,
 ): State {
   const node = new SourceNode(identifier, attrs, caps, options);
-  return new State(new Output(node, { platform: options.platform }));
+  return State.of(new Output(node, { platform: options.platform }));
 }
 
 export interface ImageOptions extends OpOptions {

@@ -58,19 +58,22 @@ export class State {
 
   constructor(output?: AnyOutput, meta: StateMeta = DEFAULT_META) {
     this.output = output;
-    const platform = output instanceof Output ? output.platform : undefined;
-    this.meta = platform === undefined ? meta : { ...meta, platform: normalizePlatform(platform) };
+    this.meta = meta;
+  }
+
+  /** A tree with the surroundings that all start with; the platform is the output's, where it has one. */
+  static of(output: AnyOutput | undefined): State {
+    return new State(output, withPlatform(DEFAULT_META, output));
   }
 
   /** The same surroundings on another tree. */
   withOutput(output: AnyOutput | undefined): State {
-    return new State(output, this.meta);
+    return new State(output, withPlatform(this.meta, output));
   }
 
   /** The same tree with other surroundings. */
   with(meta: Partial<StateMeta>): State {
-    const state = new State(undefined, { ...this.meta, ...meta });
-    return Object.assign(Object.create(State.prototype) as State, { output: this.output, meta: state.meta });
+    return new State(this.output, { ...this.meta, ...meta });
   }
 
   addEnv(key: string, value: string): State {
@@ -129,6 +132,11 @@ export class State {
   file(actions: readonly PendingAction[], options: OpOptions = {}): State {
     return this.withOutput(new Output(new FileNode(this.output, this.meta.dir, actions, options)));
   }
+}
+
+function withPlatform(meta: StateMeta, output: AnyOutput | undefined): StateMeta {
+  const platform = output instanceof Output ? output.platform : undefined;
+  return platform === undefined ? meta : { ...meta, platform: normalizePlatform(platform) };
 }
 
 /** The empty tree. */

@@ -71,7 +71,7 @@ test('a step gets what its state has, and secrets and sockets come after sorted 
 test('a writable mount is an output of its own', () => {
   const mount = { dest: '/out', source: scratch().output };
   const node = alpine.exec({ args: ['true'], mounts: [mount] });
-  const state = new State(node.mountOutput(mount));
+  const state = State.of(node.mountOutput(mount));
   expect(loadGraph(marshal(state)).result?.output).toBe(1);
 });
 

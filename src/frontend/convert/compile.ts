@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { type Definition, type Graph, loadGraphs, type SourceInfo, type State } from '../../llb/index.ts';
 import { parseReference } from '../../registry/index.ts';
 import { type ImageConfig, normalizePlatform, type Platform, type SourceFile, TsbuildError } from '../../util/index.ts';
@@ -16,6 +17,7 @@ import type { CompileOptions } from './options.ts';
 import { mergeOutlines, OutlineCapture } from './outline.ts';
 import { formatPlatformFull, predefinedArgs } from './platform.ts';
 import { reachableFrom } from './stage-state.ts';
+import { surprises } from './surprises.ts';
 import { Usage } from './usage.ts';
 
 /** What a Dockerfile compiles to for one platform. */
@@ -57,14 +59,29 @@ export interface CompileResult {
  * @throws TsbuildError `TSB_DOCKERFILE` and what the bridge throws
  */
 export async function compileDockerfile(bridge: Bridge, options: CompileOptions): Promise<CompileResult> {
-  const context = await loadMainContext(bridge, options);
+  return compileContext(bridge, options, await loadMainContext(bridge, options));
+}
+
+/** `compileDockerfile` for a context that is loaded already, so that the caller has its text for error excerpts. */
+export async function compileContext(
+  bridge: Bridge,
+  options: CompileOptions,
+  context: MainContext,
+): Promise<CompileResult> {
   const dockerfile = parseFile(context);
   const linter = Linter.forDockerfile(dockerfile, options.buildArgs.get('BUILDKIT_DOCKERFILE_CHECK'));
   return compileParsed({ bridge, options, context, dockerfile, linter });
 }
 
 function parseFile(context: MainContext): Dockerfile {
-  if (context.dockerfile.text === '') throw dockerfileError('the Dockerfile cannot be empty');
+  const { text, name } = context.dockerfile;
+  if (text === '') throw dockerfileError('the Dockerfile cannot be empty');
+  const nul = text.indexOf('\0');
+  if (nul >= 0) {
+    const line = text.slice(0, nul).split('\n').length;
+    const range = { file: name, startLine: line, endLine: line };
+    throw dockerfileError(`dockerfile parse error on line ${line}: there is a NUL character`, [range]);
+  }
   const dockerfile = parseDockerfile(context.dockerfile);
   if (dockerfile.stages.length === 0) throw dockerfileError('dockerfile contains no stages to build');
   return dockerfile;
@@ -84,6 +101,7 @@ export interface Compilation {
 export async function compileParsed(parts: Compilation): Promise<CompileResult> {
   const { options, dockerfile, linter, context } = parts;
   lintFile(dockerfile, linter);
+  reportSyntax(parts);
   const usage = new Usage();
   const multiPlatform = wantsIndex(options);
   const info: SourceInfo = { filename: dockerfile.file.name, data: context.data, language: 'Dockerfile' };
@@ -110,6 +128,16 @@ export async function compileParsed(parts: Compilation): Promise<CompileResult> 
     usage,
     outline: first.outline,
   };
+}
+
+/** Docker's own frontend images are what is built in here; any other one would read the file in its own way. */
+function reportSyntax({ dockerfile, linter, options }: Compilation): void {
+  const given = options.buildArgs.get('BUILDKIT_SYNTAX');
+  const directive = dockerfile.directives.syntax;
+  const frontend = (given ?? directive?.value ?? '').trim().split(' ')[0] ?? '';
+  if (frontend === '' || /^(dockerfile\.v0|(docker\.io\/)?docker\/dockerfile(-upstream)?([:@].*)?)$/.test(frontend))
+    return;
+  linter.report(surprises.ForeignSyntax, given === undefined ? (directive?.ranges ?? []) : [], [frontend]);
 }
 
 function wantsIndex(options: CompileOptions): boolean {
@@ -158,7 +186,7 @@ async function lowerPlatform(
   for (const [key, info] of meta.infos) outline.args.set(key, info);
   const lowering = new Lowering({
     bridge,
-    options: withSandboxHostname(options),
+    options: settled(options),
     dockerfile,
     linter,
     usage: request.usage,
@@ -201,9 +229,15 @@ function isImageName(name: string): boolean {
   }
 }
 
-function withSandboxHostname(options: CompileOptions): CompileOptions {
+/** The options with host names and addresses in their one spelling, and the host name that a build argument gives. */
+function settled(options: CompileOptions): CompileOptions {
   const hostname = options.buildArgs.get('BUILDKIT_SANDBOX_HOSTNAME');
-  return hostname ? { ...options, hostname } : options;
+  const extraHosts = options.extraHosts?.map(({ host, ip }) => {
+    const family = isIP(ip);
+    if (family === 0) throw new TsbuildError('TSB_USAGE', `failed to parse additional hosts: failed to parse IP ${ip}`);
+    return { host: host.toLowerCase(), ip: family === 4 ? ip : new URL(`http://[${ip}]`).hostname.slice(1, -1) };
+  });
+  return { ...options, ...(hostname ? { hostname } : {}), ...(extraHosts === undefined ? {} : { extraHosts }) };
 }
 
 /** Steps see the time that was found and not the name of its source. */

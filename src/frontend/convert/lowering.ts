@@ -53,7 +53,7 @@ export class Lowering {
   }
 
   get contextState(): State {
-    return new State(this.context);
+    return State.of(this.context);
   }
 
   /** The epoch as LLB has it, in nanoseconds. */

@@ -146,7 +146,7 @@ export class NamedContexts {
       });
       late.decide(state.output);
     });
-    return { state: new State(late) };
+    return { state: State.of(late) };
   }
 
   async #loadInput(key: string, name: string): Promise<LoadedContext> {

@@ -13,6 +13,7 @@ function surprise<A extends readonly string[]>(
 export const surprises: {
   readonly CopyLinkIgnored: Rule<readonly [keyword: string]>;
   readonly CopyLinkNamedOwner: Rule<readonly [keyword: string, owner: string]>;
+  readonly ForeignSyntax: Rule<readonly [frontend: string]>;
   readonly CopyManyIntoFile: Rule<readonly [keyword: string, dest: string]>;
   readonly UnencryptedGitSource: Rule<readonly [url: string]>;
 } = {
@@ -27,6 +28,12 @@ export const surprises: {
     '--link copies into an empty tree, where names of users and groups mean nothing',
     (keyword: string, owner: string) => `${keyword} --link cannot look up the owner "${owner}"`,
     'use numeric ids in --chown',
+  ),
+  ForeignSyntax: surprise(
+    'ForeignSyntax',
+    'Frontend images are not run: every file is read as a Dockerfile',
+    (frontend: string) => `The frontend image "${frontend}" is not used`,
+    'drop the syntax directive, or convert the file to a Dockerfile',
   ),
   CopyManyIntoFile: surprise(
     'CopyManyIntoFile',

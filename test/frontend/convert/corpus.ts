@@ -98,13 +98,13 @@ export function caseOptions(one: Case): {
   for (let index = 0; index < flags.length; index++) {
     const flag = flags[index] ?? '';
     const value = BARE_FLAGS.has(flag) ? '' : (flags[++index] ?? '').replaceAll('{case}', one.dir);
-    const [key = '', rest = ''] = cut(value, '=');
+    const [key, rest] = cut(value, '=');
     if (flag === '--label') labels.set(key, rest);
     else if (flag === '--platform') platforms = value.split(',').map((text) => parsePlatform(text));
     else if (flag === '--no-cache') extra.noCache = true;
     else if (flag === '--no-cache-filter') extra.noCache = value.split(',');
     else if (flag === '--add-host') {
-      const [names = '', ip = ''] = cut(value, value.includes(':') ? ':' : '=');
+      const [names, ip] = cut(value, value.includes(':') ? ':' : '=');
       for (const host of names.split(';')) hosts.push({ host, ip });
     } else if (flag === '--ulimit') {
       const [soft = '', hard = soft] = rest.split(':');
@@ -185,7 +185,7 @@ export class CorpusBridge implements Bridge {
     name: string,
     platform: { readonly os: string; readonly architecture: string; readonly variant?: string },
   ): ImageConfig | undefined {
-    const [repository = '', tag = ''] = cut(name.replace(/^docker\.io\/(library\/)?/, ''), ':');
+    const [repository, tag] = cut(name.replace(/^docker\.io\/(library\/)?/, ''), ':');
     const layout = join(this.#root, 'bases', repository);
     if (!existsSync(layout)) return undefined;
     const blob = (digest: string): Manifest =>

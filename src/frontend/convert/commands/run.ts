@@ -25,7 +25,8 @@ export function lowerRun(
   const lowered = lowerMounts(lowering, state, command, sources);
   const shm: readonly MountOptions[] = options.shmSize ? [{ dest: '/dev/shm', tmpfs: { size: options.shmSize } }] : [];
   const network = command.network === 'default' ? state.state.meta.network : command.network;
-  requireEntitlements(lowering, command, network);
+  if (args.length === 0) throw dockerfileError('arguments are required');
+  requireEntitlements(lowering, command);
   const text = displayName(`${command.original}${line.suffix}`, maskSecrets(command, env), {
     escape: lowering.dockerfile.escape,
     rawQuotes: true,
@@ -117,9 +118,10 @@ function argsOf(state: StageState, env: EnvList): readonly string[] {
   return [`|${values.size}`, ...[...values].map(([key, value]) => `${key}=${value}`)];
 }
 
-function requireEntitlements(lowering: Lowering, command: RunCommand, network: string): void {
+/** What the Dockerfile asks for; a network that the user chose for all steps needs no further word. */
+function requireEntitlements(lowering: Lowering, command: RunCommand): void {
   const { usage } = lowering;
-  if (network === 'host') usage.require('network.host', command.ranges);
+  if (command.network === 'host') usage.require('network.host', command.ranges);
   if (command.security === 'insecure') usage.require('security.insecure', command.ranges);
   if (command.devices.length > 0) usage.require('device', command.ranges);
 }

@@ -1,0 +1,24 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { compile, config, ops } from './support.ts';
+
+const ROOT = fileURLToPath(new URL('../../../testdata/frontend/', import.meta.url));
+
+/** `UPDATE_GOLDENS=1` writes what is made now; read the difference before committing it. */
+const update = process.env['UPDATE_GOLDENS'] === '1';
+
+test.each(readdirSync(ROOT))('%s lowers to its golden graph and config', async (name) => {
+  const text = readFileSync(join(ROOT, name, 'Dockerfile'), 'utf8');
+  const images = { 'docker.io/library/parent:latest': { OnBuild: ['COPY . /src', 'RUN build'] } };
+  const result = await compile(text, { platforms: [{ os: 'linux', architecture: 'arm64' }] }, { images });
+  const file = join(ROOT, name, 'golden.json');
+  const made = {
+    ops: ops(result),
+    config: config(result),
+    diagnostics: result.diagnostics.map(({ code, message, ranges }) => `${ranges[0]?.startLine}: ${code}: ${message}`),
+  };
+  if (update || !existsSync(file)) writeFileSync(file, `${JSON.stringify(made, undefined, 1)}\n`);
+  expect(JSON.parse(JSON.stringify(made))).toEqual(JSON.parse(readFileSync(file, 'utf8')));
+});
