@@ -79,13 +79,17 @@ class PathMatcher {
     return -1;
   }
 
-  /** Matches a run without stars; gives the end in the name or -1. After a mismatch only the syntax is checked. */
-  #runAt(from: number, to: number, position: number): number {
+  /**
+   * Matches a run without stars; gives the end in the name or -1. After a mismatch the rest is read for its syntax only,
+   * unless that was done before.
+   */
+  #runAt(from: number, to: number, position: number, isChecked = false): number {
     let failed = false;
     let at = position;
     for (let index = from; index < to;) {
       const char = this.#name[at];
-      if (!failed && char === undefined) failed = true;
+      if (char === undefined) failed = true;
+      if (failed && isChecked) return -1;
       switch (this.#pattern[index]) {
         case OPEN: {
           const set = this.#set(index + 1, to, char ?? 0);

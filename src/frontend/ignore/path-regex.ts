@@ -1,293 +1,52 @@
-import { BadPatternError } from './file-match.ts';
+import {
+  type Assertion,
+  type CharSet,
+  codeOf,
+  complement,
+  type Item,
+  MAX_CODE_POINT,
+  parseRegex,
+  WORD,
+} from './regex-parser.ts';
 
 /**
- * The part of Go's regular expressions that comes out of path patterns, matched without backtracking: hostile patterns such as
- * `*a*a*a*a*b` take time linear in the path. Simple ones run on the built-in engine, which is faster.
+ * Regular expressions on paths, matched without backtracking: hostile patterns such as `*a*a*a*a*b` take time linear in the
+ * path. Simple ones on short paths run on the built-in engine, which is faster.
  */
 
-export type PathTest = (path: string) => boolean;
-
-/** A set of characters as sorted pairs of first and last code point. */
-type CharSet = readonly (readonly [number, number])[];
-
-type Assertion = 'start' | 'end' | 'word' | 'notWord';
-
-type Item =
-  | { readonly kind: 'set'; readonly set: CharSet }
-  | { readonly kind: 'assert'; readonly assert: Assertion }
-  | { readonly kind: 'star'; readonly set: CharSet }
-  /** `(set* separator)?` */
-  | { readonly kind: 'optional'; readonly items: readonly Item[] };
+/** Whether a path matches, or with `orParent` the path or any directory above it. */
+export type PathTest = (path: string, orParent?: boolean) => boolean;
 
 /** With more repetitions, or for longer paths, a backtracking engine could take long. */
 const MAX_BUILTIN_STARS = 2;
-const MAX_BUILTIN_PATH = 1024;
+const MAX_BUILTIN_PATH = 256;
 
-const MAX_CODE_POINT = 0x10ffff;
-const WORD: CharSet = [[0x30, 0x39], [0x41, 0x5a], [0x5f, 0x5f], [0x61, 0x7a]]; // oxfmt-ignore
-const DIGIT: CharSet = [[0x30, 0x39]];
-const SPACE: CharSet = [[0x09, 0x0a], [0x0c, 0x0d], [0x20, 0x20]]; // oxfmt-ignore
-const NOT_NEWLINE: CharSet = complement([[0x0a, 0x0a]]);
+const SLASH = 0x2f;
 
-/** @throws BadPatternError for what Go's regexp package refuses */
+/** Makes a test for paths of one that takes no account of parents. */
+export function withParents(test: (path: string) => boolean): PathTest {
+  return (path, orParent = false) => {
+    if (test(path)) return true;
+    if (!orParent) return false;
+    for (let end = path.indexOf('/', 1); end > 0; end = path.indexOf('/', end + 1)) {
+      if (test(path.slice(0, end))) return true;
+    }
+    return false;
+  };
+}
+
+/**
+ * Compiles an expression that is anchored at both ends.
+ * @throws BadPatternError for what Go's regexp package refuses
+ */
 export function compileRegex(source: string): PathTest {
-  const items = new RegexParser(Array.from(source)).parse();
+  const items = parseRegex(source);
   let program: readonly Op[] | undefined;
-  const slow: PathTest = (path) => simulate((program ??= assemble(items)), path);
+  const slow: PathTest = (path, orParent = false) => simulate((program ??= assemble(items)), path, orParent);
   if (countStars(items) > MAX_BUILTIN_STARS) return slow;
   const regex = new RegExp(toSource(items), needsUnicode(items) ? 'u' : '');
-  return (path) => (path.length > MAX_BUILTIN_PATH ? slow(path) : regex.test(path));
-}
-
-class RegexParser {
-  readonly #chars: readonly string[];
-  #index = 0;
-
-  constructor(chars: readonly string[]) {
-    this.#chars = chars;
-  }
-
-  parse(): Item[] {
-    const items = this.#sequence();
-    if (this.#index < this.#chars.length) throw new BadPatternError();
-    return items;
-  }
-
-  #sequence(): Item[] {
-    const items: Item[] = [];
-    for (let char = this.#chars[this.#index]; char !== undefined && char !== ')'; char = this.#chars[this.#index]) {
-      this.#index++;
-      this.#item(char, items);
-    }
-    return items;
-  }
-
-  #item(char: string, items: Item[]): void {
-    switch (char) {
-      case '^':
-        items.push({ kind: 'assert', assert: 'start' });
-        return;
-      case '$':
-        items.push({ kind: 'assert', assert: 'end' });
-        return;
-      case '(': {
-        const inner = this.#sequence();
-        // The only group that a pattern makes is optional.
-        if (this.#chars[this.#index] !== ')' || this.#chars[this.#index + 1] !== '?') throw new BadPatternError();
-        this.#index += 2;
-        items.push({ kind: 'optional', items: inner });
-        return;
-      }
-      case '*': {
-        const last = items.pop();
-        if (last?.kind !== 'set') throw new BadPatternError();
-        items.push({ kind: 'star', set: last.set });
-        return;
-      }
-      case '.':
-        items.push({ kind: 'set', set: NOT_NEWLINE });
-        return;
-      case '[':
-        items.push({ kind: 'set', set: this.#set() });
-        return;
-      case '\\':
-        this.#escape(items);
-        return;
-      default:
-        items.push(literal(codeOf(char)));
-    }
-  }
-
-  /** An escape outside a set. */
-  #escape(items: Item[]): void {
-    const char = this.#next();
-    switch (char) {
-      case 'A':
-        items.push({ kind: 'assert', assert: 'start' });
-        return;
-      case 'z':
-        items.push({ kind: 'assert', assert: 'end' });
-        return;
-      case 'b':
-        items.push({ kind: 'assert', assert: 'word' });
-        return;
-      case 'B':
-        items.push({ kind: 'assert', assert: 'notWord' });
-        return;
-      case 'C':
-        throw new BadPatternError();
-      case 'Q':
-        this.#quoted(items);
-        return;
-      case 'E':
-        return;
-      default:
-        items.push({ kind: 'set', set: this.#classEscape(char) ?? single(this.#charEscape(char)) });
-    }
-  }
-
-  /** Everything up to `\E` is literal. */
-  #quoted(items: Item[]): void {
-    while (this.#index < this.#chars.length) {
-      const char = this.#next();
-      if (char === '\\' && this.#chars[this.#index] === 'E') {
-        this.#index++;
-        return;
-      }
-      items.push(literal(codeOf(char)));
-    }
-  }
-
-  #classEscape(char: string): CharSet | undefined {
-    switch (char) {
-      case 'd':
-        return DIGIT;
-      case 'D':
-        return complement(DIGIT);
-      case 's':
-        return SPACE;
-      case 'S':
-        return complement(SPACE);
-      case 'w':
-        return WORD;
-      case 'W':
-        return complement(WORD);
-      default:
-        return undefined;
-    }
-  }
-
-  /** The character that a backslash and `char` stand for. Unicode classes (`\pL`) are not supported. */
-  #charEscape(char: string): number {
-    const simple = { a: 0x07, f: 0x0c, n: 0x0a, r: 0x0d, t: 0x09, v: 0x0b }[char];
-    if (simple !== undefined) return simple;
-    if (char === 'x') return this.#hex();
-    if (/^[0-7]$/.test(char)) return this.#octal(char);
-    if (codeOf(char) >= 0x80 || /^[0-9A-Za-z]$/.test(char)) throw new BadPatternError();
-    return codeOf(char);
-  }
-
-  #hex(): number {
-    let digits = '';
-    if (this.#chars[this.#index] === '{') {
-      this.#index++;
-      for (let char = this.#next(); char !== '}'; char = this.#next()) digits += char;
-    } else {
-      digits = this.#next() + this.#next();
-    }
-    const code = Number.parseInt(digits, 16);
-    if (!/^[0-9A-Fa-f]+$/.test(digits) || code > MAX_CODE_POINT) throw new BadPatternError();
-    return code;
-  }
-
-  /** `\0` and up to three digits; a single digit but 0 would be a back reference, which Go does not have. */
-  #octal(first: string): number {
-    let digits = first;
-    while (digits.length < 3 && /^[0-7]$/.test(this.#chars[this.#index] ?? '')) digits += this.#next();
-    if (first !== '0' && digits.length === 1) throw new BadPatternError();
-    return Number.parseInt(digits, 8);
-  }
-
-  #set(): CharSet {
-    const negated = this.#chars[this.#index] === '^';
-    if (negated) this.#index++;
-    const ranges: (readonly [number, number])[] = [];
-    for (let isFirst = true; isFirst || this.#chars[this.#index] !== ']'; isFirst = false) {
-      const named = this.#namedClass();
-      if (named) {
-        ranges.push(...named);
-        continue;
-      }
-      const low = this.#setChar();
-      if (typeof low !== 'number') {
-        ranges.push(...low);
-        continue;
-      }
-      let high = low;
-      if (
-        this.#chars[this.#index] === '-' &&
-        this.#index + 1 < this.#chars.length &&
-        this.#chars[this.#index + 1] !== ']'
-      ) {
-        this.#index++;
-        const upper = this.#setChar();
-        if (typeof upper !== 'number' || upper < low) throw new BadPatternError();
-        high = upper;
-      }
-      ranges.push([low, high]);
-    }
-    this.#index++;
-    return negated ? complement(ranges) : ranges;
-  }
-
-  #setChar(): number | CharSet {
-    const char = this.#next();
-    if (char !== '\\') return codeOf(char);
-    const escaped = this.#next();
-    return this.#classEscape(escaped) ?? this.#charEscape(escaped);
-  }
-
-  /** `[:alpha:]` within a set. */
-  #namedClass(): CharSet | undefined {
-    if (this.#chars[this.#index] !== '[' || this.#chars[this.#index + 1] !== ':') return undefined;
-    const rest = this.#chars.slice(this.#index, this.#index + 12).join('');
-    const match = /^\[:(\^?)([a-z]+):\]/.exec(rest);
-    if (!match) {
-      if (this.#chars.join('').includes(':]', this.#index + 2)) throw new BadPatternError();
-      return undefined;
-    }
-    const set = POSIX_CLASSES.get(match[2] ?? '');
-    if (!set) throw new BadPatternError();
-    this.#index += match[0].length;
-    return match[1] === '^' ? complement(set) : set;
-  }
-
-  #next(): string {
-    const char = this.#chars[this.#index];
-    if (char === undefined) throw new BadPatternError();
-    this.#index++;
-    return char;
-  }
-}
-
-const POSIX_CLASSES: ReadonlyMap<string, CharSet> = new Map<string, CharSet>([
-  ['alnum', [[0x30, 0x39], [0x41, 0x5a], [0x61, 0x7a]]],
-  ['alpha', [[0x41, 0x5a], [0x61, 0x7a]]],
-  ['ascii', [[0x00, 0x7f]]],
-  ['blank', [[0x09, 0x09], [0x20, 0x20]]],
-  ['cntrl', [[0x00, 0x1f], [0x7f, 0x7f]]],
-  ['digit', DIGIT],
-  ['graph', [[0x21, 0x7e]]],
-  ['lower', [[0x61, 0x7a]]],
-  ['print', [[0x20, 0x7e]]],
-  ['punct', [[0x21, 0x2f], [0x3a, 0x40], [0x5b, 0x60], [0x7b, 0x7e]]],
-  ['space', [[0x09, 0x0d], [0x20, 0x20]]],
-  ['upper', [[0x41, 0x5a]]],
-  ['word', WORD],
-  ['xdigit', [[0x30, 0x39], [0x41, 0x46], [0x61, 0x66]]],
-]); // oxfmt-ignore
-
-function codeOf(char: string): number {
-  return char.codePointAt(0) ?? 0;
-}
-
-function single(code: number): CharSet {
-  return [[code, code]];
-}
-
-function literal(code: number): Item {
-  return { kind: 'set', set: single(code) };
-}
-
-function complement(set: CharSet): CharSet {
-  const out: [number, number][] = [];
-  let next = 0;
-  for (const [low, high] of [...set].sort((a, b) => a[0] - b[0])) {
-    if (low > next) out.push([next, low - 1]);
-    next = Math.max(next, high + 1);
-  }
-  if (next <= MAX_CODE_POINT) out.push([next, MAX_CODE_POINT]);
-  return out;
+  const fast = withParents((path) => regex.test(path));
+  return (path, orParent) => (path.length > MAX_BUILTIN_PATH ? slow : fast)(path, orParent);
 }
 
 function contains(set: CharSet, code: number): boolean {
@@ -381,8 +140,8 @@ function assemble(items: readonly Item[]): readonly Op[] {
   return program;
 }
 
-/** Follows all possibilities at once, character by character. Items are anchored at both ends. */
-function simulate(program: readonly Op[], path: string): boolean {
+/** Follows all possibilities at once, character by character. */
+function simulate(program: readonly Op[], path: string, orParent: boolean): boolean {
   const chars = Array.from(path, codeOf);
   let current: number[] = [];
   /** The last position at which each instruction was reached, so that none is followed twice. */
@@ -397,10 +156,15 @@ function simulate(program: readonly Op[], path: string): boolean {
       if (op === undefined || op.op === 'set') into.push(at);
       else if (op.op === 'jump') pending.push(op.second, op.first);
       else if (holds(op.assert, chars, position)) pending.push(at + 1);
+      else if (orParent && op.assert === 'end' && chars[position] === SLASH && at + 1 === program.length) {
+        // The path of a directory ends here.
+        pending.push(at + 1);
+      }
     }
   };
   reach(0, 0, current);
   for (let position = 0; position < chars.length && current.length > 0; position++) {
+    if (position > 0 && current.includes(program.length)) return true;
     const next: number[] = [];
     for (const at of current) {
       const op = program[at];

@@ -1,7 +1,7 @@
 import { TsbuildError } from '../../util/index.ts';
 import { clean } from './clean.ts';
 import { BadPatternError, matchPath } from './file-match.ts';
-import { compileRegex, type PathTest } from './path-regex.ts';
+import { compileRegex, type PathTest, withParents } from './path-regex.ts';
 import { trimSpace } from './trim.ts';
 
 /** Which patterns matched a directory, to be passed on to its entries. */
@@ -60,7 +60,7 @@ export class PatternMatcher {
       if (parent?.[index] !== 1) {
         // Only a pattern that would change the answer needs to be asked.
         if (pattern.isException !== matched) continue;
-        if (!pattern.matches(path) && !(parent === undefined && matchesParent(pattern, path))) continue;
+        if (!pattern.matches(path, parent === undefined)) continue;
       }
       if (info) info[index] = 1;
       matched = !pattern.isException;
@@ -74,13 +74,6 @@ export class PatternMatcher {
     const elements = directory.split('/');
     return this.#exceptions.some((pattern) => pattern.mayMatchBelow(elements));
   }
-}
-
-function matchesParent(pattern: PathPattern, path: string): boolean {
-  for (let end = path.indexOf('/', 1); end > 0; end = path.indexOf('/', end + 1)) {
-    if (pattern.matches(path.slice(0, end))) return true;
-  }
-  return false;
 }
 
 class PathPattern {
@@ -101,9 +94,9 @@ class PathPattern {
   }
 
   /** @throws TsbuildError `TSB_IGNORE` for a set that only its use shows to be malformed, e.g. `[z-a]` */
-  matches(path: string): boolean {
+  matches(path: string, orParent: boolean): boolean {
     this.#test ??= this.#compile();
-    return this.#test(path);
+    return this.#test(path, orParent);
   }
 
   #compile(): PathTest {
@@ -178,15 +171,15 @@ function compile(pattern: string): PathTest {
   }
   switch (kind) {
     case 'exact':
-      return (path) => path === pattern;
+      return withParents((path) => path === pattern);
     case 'prefix': {
       const prefix = pattern.slice(0, -2);
-      return (path) => path.startsWith(prefix);
+      return withParents((path) => path.startsWith(prefix));
     }
     case 'suffix': {
       const suffix = pattern.slice(2);
       const bare = suffix.startsWith('/') ? suffix.slice(1) : undefined;
-      return (path) => path.endsWith(suffix) || path === bare;
+      return withParents((path) => path.endsWith(suffix) || path === bare);
     }
     case 'regex':
       return compileWild(pattern, `${regex}$`);
@@ -200,7 +193,10 @@ function compileWild(pattern: string, regex: string): PathTest {
   const longest = parts.reduce((best, part) => (part.length > best.length ? part : best), '');
   if (longest === '') return compileRegex(regex);
   let test: PathTest | undefined;
-  return (path) => path.endsWith(ending) && path.includes(longest) && (test ??= compileRegex(regex))(path);
+  return (path, orParent = false) => {
+    if (!path.includes(longest) || !(orParent || path.endsWith(ending))) return false;
+    return (test ??= compileRegex(regex))(path, orParent);
+  };
 }
 
 /** The texts between the wildcards of a pattern; none when there are sets or escapes in it. */
