@@ -81,7 +81,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<WorkerCl
   const { signal } = options;
   const end = (): void => client.kill();
   signal?.addEventListener('abort', end, { once: true });
-  child.once('close', () => signal?.removeEventListener('abort', end));
+  child.once('exit', () => signal?.removeEventListener('abort', end));
   if (signal?.aborted) end();
   await client.ready;
   return client;
@@ -135,7 +135,12 @@ class Client implements WorkerClient {
       child.once('error', (cause) =>
         close(new TsbuildError('TSB_SANDBOX', `Cannot start the worker: ${cause.message}`, { cause })),
       );
-      child.once('close', (code, killedBy) => close(this.#describeEnd(code, killedBy)));
+      // Not `close`: Node does not emit it after a disconnect from this side.
+      child.once('exit', (code, killedBy) => {
+        const end = (): void => close(this.#describeEnd(code, killedBy));
+        if (child.stderr === null || child.stderr.closed) end();
+        else child.stderr.once('close', end);
+      });
     });
     child.on('message', (message: FromWorker) => {
       if (message.type === 'ready') begin();

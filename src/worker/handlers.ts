@@ -35,6 +35,8 @@ export const methods: { readonly [M in MethodName]: Method<M> } = {
   packFileOp: { place: 'thread', load: async () => (await import('./file-jobs.ts')).packFileOp },
   checksum: { place: 'thread', load: async () => (await import('./layer-jobs.ts')).checksum },
   prepareCacheMount: { place: 'main', load: async () => (await import('./file-jobs.ts')).prepareCacheMount },
+  writeTreeTar: { place: 'thread', load: async () => (await import('./tree-jobs.ts')).writeTreeTar },
+  writeTreeDirectory: { place: 'thread', load: async () => (await import('./tree-jobs.ts')).writeTreeDirectory },
   syncStore: { place: 'thread', load: async () => (await import('./layer-jobs.ts')).syncStore },
   readDirectory: { place: 'main', load: async () => (await import('./stack-files.ts')).readDirectory },
 };

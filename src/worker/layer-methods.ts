@@ -17,6 +17,10 @@ export interface LayerMethods {
   checksum(params: ChecksumParams): Digest;
   /** Makes the directory of a cache mount usable by steps; a new one starts with the files of a layer stack. */
   prepareCacheMount(params: { readonly dir: string; readonly lowers: readonly string[] }): void;
+  /** Writes merged trees as one tar to an existing file. */
+  writeTreeTar(params: WriteTreeParams): void;
+  /** Copies merged trees into an existing directory, owned by the invoking user. */
+  writeTreeDirectory(params: WriteTreeParams & { readonly mode: 'copy' | 'delete' }): void;
   /** Flushes the store's file system to disk. */
   syncStore(params: Record<string, never>): void;
 }
@@ -81,4 +85,20 @@ export interface ChecksumParams {
   readonly selectors: readonly Selector[];
   /** Names the tree in errors. */
   readonly label: string;
+}
+
+/** Merged trees and where in the output each goes. */
+export interface WriteTreeParams {
+  /** The file or directory, on the host. */
+  readonly path: string;
+  readonly trees: readonly {
+    /** Layer directories, bottom first. */
+    readonly layers: readonly string[];
+    /** A directory of the output. */
+    readonly prefix?: string;
+    /** Names the tree in messages. */
+    readonly label: string;
+  }[];
+  /** Seconds since the epoch that later times become. */
+  readonly epoch?: number;
 }

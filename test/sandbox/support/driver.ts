@@ -1,0 +1,15 @@
+// Runs one scenario as whoever started this process and prints its result as JSON.
+import * as scenarios from './scenarios.ts';
+
+const [, , name = '', argument = 'null'] = process.argv;
+const scenario = (scenarios as Readonly<Record<string, (argument: never) => unknown>>)[name];
+if (!scenario) throw new Error(`there is no scenario ${name}`);
+try {
+  const result = await scenario(JSON.parse(argument) as never);
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+} catch (error) {
+  for (let at: unknown = error; at !== undefined; at = (at as { suppressed?: unknown }).suppressed) {
+    console.error((at as { error?: unknown }).error ?? at, (at as { cause?: unknown }).cause);
+  }
+  process.exitCode = 1;
+}
