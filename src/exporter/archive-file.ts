@@ -110,7 +110,7 @@ export class ArchiveFile implements Disposable {
     return this.#find(name) !== undefined;
   }
 
-  /** @throws TsbuildError `TSB_IMAGE` */
+  /** @throws TsbuildError `TSB_NOT_FOUND`, `TSB_IMAGE` when it is too large */
   read(name: string, maxBytes: number): Buffer {
     const { offset, size } = this.#member(name);
     if (size > maxBytes)
@@ -151,7 +151,7 @@ export class ArchiveFile implements Disposable {
     const member = this.#find(name);
     if (member === undefined)
       throw new TsbuildError(
-        'TSB_IMAGE',
+        'TSB_NOT_FOUND',
         `Cannot use ${this.what}: file ${JSON.stringify(name.slice(0, 200))} is missing`,
       );
     return member;

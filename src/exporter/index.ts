@@ -17,7 +17,8 @@ export {
   type TreeRequest,
 } from './export.ts';
 export { type ImageListEntry, listImages, removeImages } from './image-list.ts';
-export { importArchive, importDirectory, type ImportedImage, type ImportOptions } from './import.ts';
+export { importArchive, importDirectory } from './import.ts';
+export type { ImportedImage, ImportOptions } from './import-common.ts';
 export { familiarName, parseNames, tagOf } from './names.ts';
 export {
   type Destination,

@@ -88,7 +88,7 @@ export function parseOutput(text: string, options: ParseOutputOptions): OutputSp
     );
   const fields = parseCsvLine(text);
   if (text === '') throw fail('it is empty');
-  if (fields.length === 1 && fields[0] === text && !text.startsWith('type=')) {
+  if (fields.length === 1 && fields[0] === text && !/^[a-z-]+=/i.test(text)) {
     if (text === STDOUT) return { type: 'tar', dest: STDOUT };
     if (isWord(text)) throw fail('"type" is required', 'for example: type=oci,dest=image.tar');
     return { type: 'local', dest: resolve(options.cwd, text), mode: 'copy' };

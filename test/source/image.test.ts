@@ -175,11 +175,11 @@ describe('from a registry', () => {
     const [layer] = image.layers;
     if (layer === undefined) throw new Error('no layer');
     let finish: (() => void) | undefined;
-    let closed = false;
+    const connection = { closed: false };
     const slow = new Promise<void>((resolve) => {
       server.on(`/v2/x/blobs/${layer.digest}`, (_, response) => {
         response.write(layer.bytes.subarray(0, 10));
-        response.on('close', () => (closed = true));
+        response.on('close', () => (connection.closed = true));
         finish = () => response.end(layer.bytes.subarray(10));
         resolve();
       });
@@ -196,13 +196,13 @@ describe('from a registry', () => {
     expect(store.blobs.has(layer.digest)).toBe(true);
 
     store.blobs.remove(layer.digest);
-    closed = false;
+    connection.closed = false;
     const third = testTask();
     const three = resolved.fetchLayer(third, resolved.layers[0]!.descriptor);
     while (server.requests.filter(({ url }) => url.endsWith(layer.digest)).length < 2) await new Promise(setImmediate);
     third.controller.abort(new Error('enough'));
     await expect(three).rejects.toThrow('enough');
-    while (!closed) await new Promise(setImmediate);
+    while (!connection.closed) await new Promise(setImmediate);
   });
 
   test.each<[string, (image: TestImage) => TestBlob, string]>([

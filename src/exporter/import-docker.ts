@@ -1,0 +1,115 @@
+import { setImmediate } from 'node:timers/promises';
+import { decompress, SNIFF_BYTES, sniffCompression } from '../layer/index.ts';
+import { guardFor, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, parseImageConfig } from '../registry/index.ts';
+import {
+  type Descriptor,
+  type Digest,
+  Hasher,
+  parseStrictJson,
+  sha256,
+  type Task,
+  TsbuildError,
+} from '../util/index.ts';
+import type { ArchiveFile } from './archive-file.ts';
+import { type ImportedImage, type ImportOptions, OCI_LAYERS, publish, putImage, validName } from './import-common.ts';
+
+/** One entry of a docker archive's `manifest.json`. */
+export interface DockerImage {
+  readonly config: string;
+  readonly names: readonly string[];
+  readonly layers: readonly string[];
+}
+
+/** The content of a docker archive's `manifest.json`, or undefined when it is something else and that is fine. */
+export function dockerManifest(archive: ArchiveFile, required: boolean): DockerImage[] | undefined {
+  const what = `manifest.json of ${archive.what}`;
+  const guard = guardFor(what);
+  try {
+    const document = parseStrictJson(archive.read('manifest.json', MAX_MANIFEST_BYTES), { what });
+    return guard.list(document, 'manifest.json', 1000).map((value, index): DockerImage => {
+      const image = guard.object(value, `[${index}]`);
+      const names = guard.stringList(image['RepoTags'], `[${index}].RepoTags`) ?? [];
+      return {
+        config: guard.string(image['Config'], `[${index}].Config`),
+        names: names.filter((name) => name !== '<none>:<none>'),
+        layers: guard.stringList(image['Layers'], `[${index}].Layers`) ?? [],
+      };
+    });
+  } catch (error) {
+    if (required || archive.has('repositories')) throw error;
+    return undefined;
+  }
+}
+
+/** Imports the images of a docker archive; its layers are compared with the diff ids of their config. */
+export async function importDocker(
+  task: Task,
+  archive: ArchiveFile,
+  images: readonly DockerImage[],
+  options: ImportOptions,
+): Promise<ImportedImage[]> {
+  if (images.length === 0) throw new TsbuildError('TSB_IMAGE', `Cannot import ${archive.what}: it has no images`);
+  const imported: ImportedImage[] = [];
+  for (const image of images) {
+    const configBytes = archive.read(image.config, MAX_CONFIG_BYTES);
+    const config = parseImageConfig(configBytes, `config ${JSON.stringify(image.config)} of ${archive.what}`);
+    const diffIds = config.rootfs.diff_ids;
+    if (diffIds.length !== image.layers.length) {
+      throw new TsbuildError(
+        'TSB_IMAGE',
+        `Cannot import ${archive.what}: the config has ${diffIds.length} diff ids for ${image.layers.length} layers`,
+      );
+    }
+    const layers: Descriptor[] = [];
+    for (const [index, name] of image.layers.entries()) {
+      layers.push(await importLayer(task, archive, name, diffIds[index] ?? sha256(''), options));
+    }
+    imported.push({
+      names: image.names.flatMap((name) => validName(name) ?? []),
+      descriptor: putImage(configBytes, layers, options),
+    });
+  }
+  return publish(imported, archive.what, options);
+}
+
+/** Stores a layer of a docker archive, which may be compressed, after comparing it with its diff id. */
+async function importLayer(
+  task: Task,
+  archive: ArchiveFile,
+  name: string,
+  diffId: Digest,
+  { store, lease }: ImportOptions,
+): Promise<Descriptor> {
+  const [head = Buffer.alloc(0)] = archive.stream(name);
+  const compression = sniffCompression(head.subarray(0, SNIFF_BYTES));
+  if (compression === 'bzip2' || compression === 'xz') {
+    throw new TsbuildError(
+      'TSB_ARCHIVE',
+      `Cannot import layer ${JSON.stringify(name)} of ${archive.what}: ${compression} is not supported`,
+    );
+  }
+  const hasher = new Hasher();
+  using writer = store.blobs.ingest();
+  const raw = function* (): Generator<Uint8Array> {
+    for (const chunk of archive.stream(name)) {
+      writer.write(chunk);
+      // The decompressor may look at it later.
+      yield Buffer.from(chunk);
+    }
+  };
+  for await (const chunk of decompress(raw(), compression)) {
+    hasher.update(chunk);
+    await setImmediate();
+    task.signal.throwIfAborted();
+  }
+  const found = hasher.digest();
+  if (found !== diffId) {
+    throw new TsbuildError(
+      'TSB_DIGEST',
+      `Cannot import layer ${JSON.stringify(name)} of ${archive.what}: its content has digest ${found}, the config says ${diffId}`,
+    );
+  }
+  const { digest, size } = writer.commit();
+  lease.hold({ blobs: [digest] });
+  return { mediaType: OCI_LAYERS[compression], digest, size };
+}
