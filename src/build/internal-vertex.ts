@@ -1,4 +1,4 @@
-import { type Digest, messageOf, sha256, type Task } from '../util/index.ts';
+import { type Digest, messageOf, sha256, type Task, type VertexState } from '../util/index.ts';
 
 /** Reports progress of one part of an internal vertex. */
 export type ReportStatus = (id: string, current: number, total?: number, completed?: boolean) => void;
@@ -14,8 +14,10 @@ export async function withInternalVertex<T>(
   work: (vertex: Digest, status: ReportStatus) => Promise<T>,
 ): Promise<T> {
   const vertex = sha256(`tsbuild.internal:${name}`);
-  const base = { type: 'vertex', vertex, name, inputs: [] } as const;
-  task.events({ ...base, state: 'started', at: now() });
+  const emit = (state: VertexState, error?: string): void => {
+    task.events({ type: 'vertex', vertex, name, inputs: [], state, at: now(), ...(error === undefined ? {} : { error }) });
+  };
+  emit('started');
   const status: ReportStatus = (id, current, total, completed) => {
     task.events({
       type: 'status',
@@ -30,10 +32,10 @@ export async function withInternalVertex<T>(
   };
   try {
     const result = await work(vertex, status);
-    task.events({ ...base, state: 'done', at: now() });
+    emit('done');
     return result;
   } catch (error) {
-    task.events({ ...base, state: task.signal.aborted ? 'canceled' : 'failed', at: now(), error: messageOf(error) });
+    emit(task.signal.aborted ? 'canceled' : 'failed', messageOf(error));
     throw error;
   }
 }

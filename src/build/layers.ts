@@ -11,6 +11,20 @@ export interface PackedLayer {
   readonly descriptor: Descriptor;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
+  /** What made it. */
+  readonly description: string;
+  /** It came with an image. */
+  readonly fromImage: boolean;
+}
+
+/** In which form a layer is wanted. */
+export interface PackForm {
+  readonly kind: Compression;
+  readonly level?: number;
+  /** Layers of base images in this form too, instead of as they came. */
+  readonly force?: boolean;
+  /** Seconds since the epoch that later times in the layer become; layers of base images stay as they are. */
+  readonly clampTime?: number;
 }
 
 export interface NewDirectory {
@@ -46,7 +60,7 @@ export class LayerService {
   readonly #unpacking = new Map<string, Promise<string>>();
   readonly #packing = new Map<string, Promise<PackedLayer>>();
   /** Layers whose directories were made by this process and are not known to be on disk. */
-  readonly made = new Set<string>();
+  readonly made: Set<string> = new Set();
 
   constructor(options: Options) {
     this.#store = options.store;
@@ -113,48 +127,53 @@ export class LayerService {
     else if (!layer.fs) throw new TsbuildError('TSB_STORE', `Cannot use layer "${id}": its files are not in the store any more`, { hint: 'run the build again' });
   }
 
-  /**
-   * The layer as a blob of the given compression. A blob of another compression is taken as it is when the layer came with an
-   * image, unless `force` asks for the very one.
-   */
-  async pack(task: Task, id: string, compression: Compression, options: { readonly force?: boolean; readonly level?: number } = {}): Promise<PackedLayer> {
-    const key = `${id} ${compression} ${options.level ?? ''} ${options.force ?? false}`;
-    return once(this.#packing, key, () => this.#pack(task, id, compression, options));
+  /** The layer as a blob. A blob of another compression is taken as it is when the layer came with an image, unless forced. */
+  async pack(task: Task, id: string, form: PackForm): Promise<PackedLayer> {
+    const key = `${id} ${form.kind} ${form.level ?? ''} ${form.force ?? false} ${form.clampTime ?? ''}`;
+    return once(this.#packing, key, () => this.#pack(task, id, form));
   }
 
-  async #pack(task: Task, id: string, compression: Compression, options: { readonly force?: boolean; readonly level?: number }): Promise<PackedLayer> {
-    const ready = this.#packed(id, compression, options.force === true || this.#layer(id).type !== 'source.image');
-    if (ready) return ready;
-    if (this.#fetchers.has(id) && this.#layer(id).blobs.length > 0) {
-      await this.#ensureBlob(task, id);
-      const fetched = this.#packed(id, compression, options.force === true);
-      if (fetched) return fetched;
-    }
+  async #pack(task: Task, id: string, form: PackForm): Promise<PackedLayer> {
     const layer = this.#layer(id);
+    const fromImage = layer.type === 'source.image';
+    const clamp = fromImage ? undefined : form.clampTime;
+    const anyForm = fromImage && form.force !== true;
+    if (clamp === undefined) {
+      if (this.#fetchers.has(id) && !this.#packed(id, form.kind, anyForm)) await this.#ensureBlob(task, id);
+      const ready = this.#packed(id, form.kind, anyForm);
+      if (ready) return ready;
+    }
     const [own, lowers] = [await this.#directory(task, id), await this.directories(task, layer.parents)];
     await using _lock = await this.#store.lock(`pack-${id}`, { signal: task.signal });
-    const again = this.#packed(id, compression, true);
+    const again = clamp === undefined ? this.#packed(id, form.kind, false) : undefined;
     if (again) return again;
     const worker = await this.#worker();
     const packed = await worker.call(
       'diffLayer',
-      { upper: own, lowers, compression, ...(options.level === undefined ? {} : { level: options.level }) },
+      {
+        upper: own,
+        lowers,
+        compression: form.kind,
+        ...(form.level === undefined ? {} : { level: form.level }),
+        ...(clamp === undefined ? {} : { clampTime: clamp }),
+      },
       { signal: task.signal },
     );
-    const descriptor: Descriptor = { mediaType: layerType(compression), digest: packed.digest, size: packed.size };
+    const descriptor: Descriptor = { mediaType: layerType(form.kind), digest: packed.digest, size: packed.size };
     this.#lease.hold({ blobs: [packed.digest] });
-    this.#store.layers.addBlob(id, { compression, descriptor, diffId: packed.diffId });
-    return { diffId: packed.diffId, descriptor, createdAt: layer.createdAt };
+    // A layer with other times is another layer: its blob is not one of this one's.
+    if (clamp === undefined) this.#store.layers.addBlob(id, { compression: form.kind, descriptor, diffId: packed.diffId });
+    return { diffId: packed.diffId, descriptor, createdAt: layer.createdAt, description: layer.description, fromImage };
   }
 
-  #packed(id: string, compression: Compression, exact: boolean): PackedLayer | undefined {
-    const layer = this.#layer(id);
-    if (layer.diffId === undefined) return undefined;
-    const present = layer.blobs.filter(({ descriptor }) => this.#store.blobs.has(descriptor.digest));
-    const blob = present.find((one) => one.compression === compression) ?? (exact ? undefined : present[0]);
+  #packed(id: string, kind: Compression, anyForm: boolean): PackedLayer | undefined {
+    const { diffId, blobs, createdAt, description, type } = this.#layer(id);
+    if (diffId === undefined) return undefined;
+    const present = blobs.filter(({ descriptor }) => this.#store.blobs.has(descriptor.digest));
+    const blob = present.find((one) => one.compression === kind) ?? (anyForm ? present[0] : undefined);
     if (!blob) return undefined;
     this.#lease.hold({ blobs: [blob.descriptor.digest] });
-    return { diffId: layer.diffId, descriptor: blob.descriptor, createdAt: layer.createdAt };
+    return { diffId, descriptor: blob.descriptor, createdAt, description, fromImage: type === 'source.image' };
   }
 
   /**

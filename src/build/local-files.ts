@@ -12,7 +12,7 @@ const MAX_BYTES = 16 * 1024 * 1024;
  * @throws TsbuildError `TSB_CONTEXT` when it is not a regular file or too large; `TSB_PERMISSION`
  */
 export function readLocalFile(dir: string, path: string, limit?: number): Uint8Array | undefined {
-  const tree = ContextTree.open(dir, { now: () => 0, xattrs: false });
+  const tree = ContextTree.open(dir, { xattrs: false });
   const located = resolvePath(tree, toByteString(path), { followLast: true });
   try {
     const { node, parent, name } = located;

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /** Whether this runs from the bundle in dist/ or from the sources. */
@@ -13,5 +12,3 @@ export const workerEntry: string = bundled ? `${root}/dist/worker.js` : `${root}
 /** Compiled seccomp filters. */
 export const seccompDirectory: string = `${root}/native/seccomp`;
 
-/** Directories that may have the native helper of this checkout or package, in order. */
-export const helperDirectories: readonly string[] = [`${root}/dist/native`].filter((path) => existsSync(path));

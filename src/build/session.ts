@@ -6,7 +6,8 @@ import type { Digest } from '../util/index.ts';
 import { startWorker, type WorkerClient } from '../worker/index.ts';
 import { LayerService } from './layers.ts';
 import { type OpResult, snapshot } from './ops/result.ts';
-import { findHelper, seccompDirectory, workerEntry } from './paths.ts';
+import { findHelper } from '../sandbox/index.ts';
+import { seccompDirectory, workerEntry } from './paths.ts';
 
 export interface SessionOptions {
   /** The store's directory. */
@@ -88,7 +89,7 @@ export class Session implements AsyncDisposable {
       store: this.store,
       lease: this.lease,
       registry: lazyRegistry(() => this.#openRegistry()),
-      facts: new FactCache(this.store, this.now),
+      facts: new FactCache(this.store),
       now: this.now,
     }));
   }
@@ -99,14 +100,11 @@ export class Session implements AsyncDisposable {
 
   get cache(): IndexCache<OpResult> {
     return (this.#cache ??= createIndexCache<OpResult>(this.store, {
-      now: this.now,
+      lease: this.lease,
+      available: (layers) => this.layers.available(layers),
       codec: {
         encode: (result) => (result.kind === 'layers' ? { json: JSON.stringify(result.layers), layers: result.layers } : undefined),
         decode: (json) => snapshot(JSON.parse(json) as string[]),
-      },
-      hold: ({ layers }) => {
-        this.lease.hold({ layers });
-        if (!this.layers.available(layers)) throw new Error('a layer of the record is gone');
       },
       onWarning: this.options.onWarning,
     }));

@@ -19,13 +19,21 @@ export {
   compileParsed,
   type CompileResult,
 } from './convert/compile.ts';
+export { checkDockerfile } from './convert/check.ts';
 export { loadMainContext, type MainContext } from './convert/main-context.ts';
 export { type GitRef, parseGitRef } from './convert/git-ref.ts';
 export type { CompileOptions, ContextSpec } from './convert/options.ts';
 export { formatPlatformFull } from './convert/platform.ts';
 export type { Entitlement, Usage, UsedCredential } from './convert/usage.ts';
 export { type Dockerfile, formatSourceExcerpt, parseDockerfile } from './dockerfile/index.ts';
-export { BadPatternError, IgnoreMatcher, type MatchInfo, matchPath, parseIgnoreFile, PatternMatcher } from './ignore/index.ts';
+export {
+  BadPatternError,
+  IgnoreMatcher,
+  type MatchInfo,
+  matchPath,
+  parseIgnoreFile,
+  PatternMatcher,
+} from './ignore/index.ts';
 export {
   type CheckResult,
   checkStatus,

@@ -1,5 +1,5 @@
 import type { Lease, Store } from '../../store/index.ts';
-import type { Task } from '../../util/index.ts';
+import type { Compression, Digest, Task } from '../../util/index.ts';
 import type { WorkerClient } from '../../worker/index.ts';
 import type { LayerService } from '../layers.ts';
 import type { LocalResult } from './result.ts';
@@ -12,6 +12,13 @@ export interface ImageLayers {
   readonly chainId: string;
   /** Bottom first. */
   readonly layers: readonly string[];
+}
+
+/** Results that are only packed, and how. */
+export interface DirectOutput {
+  readonly vertices: ReadonlySet<Digest>;
+  readonly compression: Compression;
+  readonly level?: number;
 }
 
 /** What the op runners of one build share. */
@@ -32,4 +39,8 @@ export interface OpContext {
   readonly sshSocket: (id: string) => string | undefined;
   readonly warn: (message: string) => void;
   readonly entitlements: ReadonlySet<string>;
+  /** Layers with the files of local directories that had to be copied whole. */
+  readonly copies: WeakMap<LocalResult['tree'], Promise<readonly string[]>>;
+  /** Vertices whose files nobody needs: only the layer blob is wanted, and is written straight from the sources where that is possible. */
+  readonly direct?: DirectOutput;
 }

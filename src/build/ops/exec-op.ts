@@ -79,6 +79,7 @@ async function stepSpec(
     const spec = await mountSpec(context, task, held, mount, bases, slots);
     if (spec) mounts.push(spec);
   }
+  const resolvConf = resolvConfOfHost(exec.network === 'none' ? 'private' : 'host');
   return {
     lowers: rootSlot.lowers,
     upper: rootSlot.fs,
@@ -93,9 +94,9 @@ async function stepSpec(
     network: exec.network === 'none' ? 'none' : 'host',
     security: exec.security,
     extraHosts: meta.extraHosts.map(({ host, ip }) => ({ host, ip })),
-    resolvConf: resolvConfOfHost(),
+    ...(resolvConf === undefined ? {} : { resolvConf }),
     ulimits: meta.ulimits.map(({ name, soft, hard }) => ({ name, soft, hard })),
-    ...(shmSize ? { shmSize } : {}),
+    ...(shmSize === undefined || shmSize === 0 ? {} : { shmSize }),
   };
 }
 

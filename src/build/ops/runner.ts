@@ -17,6 +17,7 @@ export function createRunner(context: OpContext): OpRunner<Op, OpResult> {
   return {
     cacheMap: (task, vertex) => cacheMap(context, task, vertex),
     exec: (task, vertex, inputs) => exec(context, task, vertex, inputs),
+    isSource: (vertex) => vertex.op.body?.kind === 'source',
   };
 }
 

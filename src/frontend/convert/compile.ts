@@ -68,12 +68,13 @@ export async function compileContext(
   options: CompileOptions,
   context: MainContext,
 ): Promise<CompileResult> {
-  const dockerfile = parseFile(context);
+  const dockerfile = parseContext(context);
   const linter = Linter.forDockerfile(dockerfile, options.buildArgs.get('BUILDKIT_DOCKERFILE_CHECK'));
   return compileParsed({ bridge, options, context, dockerfile, linter });
 }
 
-function parseFile(context: MainContext): Dockerfile {
+/** Parses the Dockerfile of a context. @throws TsbuildError `TSB_DOCKERFILE` */
+export function parseContext(context: MainContext): Dockerfile {
   const { text, name } = context.dockerfile;
   if (text === '') throw dockerfileError('the Dockerfile cannot be empty');
   const nul = text.indexOf('\0');

@@ -1,0 +1,76 @@
+import type { CompileResult } from '../frontend/index.ts';
+import type { LlbVertex } from '../llb/index.ts';
+import { type Diagnostic, type Digest, type SourceFile, type SourceRange, type Task, TsbuildError } from '../util/index.ts';
+import { compileRequest } from './compile.ts';
+import { locateFailure } from './failure.ts';
+import type { DirectOutput } from './ops/context.ts';
+import { exportBuild, type ExportedBuild, type OutputRequest, packedForm } from './outputs.ts';
+import type { BuildRequest } from './request.ts';
+import type { Session } from './session.ts';
+import { solveRequest } from './solve.ts';
+
+/** What a build gave. */
+export interface BuildOutcome extends ExportedBuild {
+  readonly diagnostics: readonly Diagnostic[];
+  readonly dockerfile: SourceFile;
+}
+
+/**
+ * Builds a request and writes its outputs.
+ * @throws BuildFailure with the place in the source, or another TsbuildError
+ */
+export async function runBuild(session: Session, task: Task, request: BuildRequest, output: OutputRequest): Promise<BuildOutcome> {
+  let source: SourceFile | undefined;
+  let compiled: CompileResult | undefined;
+  try {
+    const result = await compileRequest(session, task, request, (file) => {
+      source = file;
+    });
+    compiled = result.compiled;
+    for (const diagnostic of compiled.diagnostics) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
+    checkCompiled(request, compiled);
+    const direct = directOutput(compiled, output);
+    const layers = await solveRequest(session, task, request, result.names, compiled, direct);
+    const exported = await exportBuild(session, task, compiled, layers, output);
+    return { ...exported, diagnostics: compiled.diagnostics, dockerfile: compiled.dockerfile.file };
+  } catch (error) {
+    throw locateFailure(error, source, (vertex) => rangesOf(compiled, vertex));
+  }
+}
+
+function rangesOf(compiled: CompileResult | undefined, digest: string): readonly SourceRange[] {
+  for (const { graph } of compiled?.platforms ?? []) {
+    const vertex = graph.vertices.find((one) => one.digest === digest);
+    if (vertex) return vertex.ranges;
+  }
+  return [];
+}
+
+/** What can be said before anything runs: violated rules, missing secrets, entitlements that were not granted. */
+function checkCompiled(request: BuildRequest, compiled: CompileResult): void {
+  if (compiled.lintError) throw compiled.lintError;
+  const [advice] = request.strict ? compiled.diagnostics.filter((one) => one.advice) : [];
+  if (advice) throw new TsbuildError('TSB_LINT', `${advice.code}: ${advice.message}`, { ranges: advice.ranges, hint: 'without --strict this is a warning' });
+  for (const [entitlement, ranges] of compiled.usage.entitlements) {
+    if (entitlement === 'device' || request.entitlements.has(entitlement)) continue;
+    throw new TsbuildError('TSB_DOCKERFILE', `entitlement ${entitlement} is not allowed`, { ranges, hint: `if the Dockerfile is to be trusted with it, build with --allow ${entitlement}` });
+  }
+  for (const { id, required, ranges } of compiled.usage.secrets.values()) {
+    if (!required || request.secrets.has(id)) continue;
+    throw new TsbuildError('TSB_DOCKERFILE', `secret ${id}: not found`, { ranges, hint: `build with --secret id=${id},src=PATH or --secret id=${id},env=NAME` });
+  }
+}
+
+/** Results that nothing else in the graph reads, where all outputs want layer blobs. */
+function directOutput(compiled: CompileResult, output: OutputRequest): DirectOutput | undefined {
+  const form = packedForm(output);
+  if (!form) return undefined;
+  const read = new Set<Digest>();
+  const results = new Set<Digest>();
+  for (const { graph } of compiled.platforms) {
+    for (const vertex of graph.vertices) for (const input of vertex.inputs) read.add(input.vertex.digest);
+    const vertex: LlbVertex | undefined = graph.result?.vertex;
+    if (vertex) results.add(vertex.digest);
+  }
+  return { vertices: new Set([...results].filter((digest) => !read.has(digest))), ...form };
+}

@@ -1,0 +1,20 @@
+import { IgnoreMatcher, PatternMatcher } from '../frontend/index.ts';
+import type { IgnoreMatcher as TreeIgnore } from '../tree/index.ts';
+
+/**
+ * The patterns of a local source as the context walker wants them, or undefined when there are none.
+ * @throws TsbuildError `TSB_IGNORE` for a malformed pattern
+ */
+export function hostIgnore(excludes: readonly string[], includes: readonly string[]): TreeIgnore | undefined {
+  if (excludes.length === 0 && includes.length === 0) return undefined;
+  const matcher = new IgnoreMatcher(excludes);
+  if (includes.length === 0) return matcher;
+  const included = new PatternMatcher(includes);
+  return {
+    ignored(path, isDir, parent) {
+      const found = matcher.ignored(path, isDir, parent);
+      return isDir || included.matchesBelow(path) ? found : { ...found, ignored: true };
+    },
+    canSkipDir: (path) => matcher.canSkipDir(path),
+  };
+}

@@ -1,0 +1,47 @@
+import type { Mount } from '../../llb/index.ts';
+import type { MountSpec } from '../../sandbox/index.ts';
+import { type Task, TsbuildError } from '../../util/index.ts';
+import type { OpContext } from './context.ts';
+
+/** How many builds may hold private copies of one cache mount at a time. */
+const MAX_PRIVATE = 1000;
+
+/**
+ * The persistent directory of a cache mount. `shared` is used by any number of steps at a time, `locked` by one, and `private` gives
+ * each step at a time a directory of its own. The locks end with this process, however it ends.
+ * @param base layers whose files a new directory starts with
+ */
+export async function cacheMount(context: OpContext, task: Task, held: AsyncDisposableStack, mount: Mount, base: readonly string[]): Promise<MountSpec> {
+  const options = mount.cache;
+  if (!options) throw new TsbuildError('TSB_LLB', 'Cannot mount a cache without an id');
+  const id = await claim(context, task, held, options.id, options.sharing);
+  const lowers = await context.layers.directories(task, base);
+  const { path: dir } = context.store.mounts.ensure(id, context.lease, options.id);
+  await using _lock = await context.store.lock(`prepare-mount-${id}`, { signal: task.signal });
+  const worker = await context.worker();
+  await worker.call('prepareCacheMount', { dir, lowers }, { signal: task.signal });
+  held.defer(async () => {
+    const [usage] = await worker.call('usage', { paths: [dir] }, {}).catch(() => []);
+    if (usage) context.store.mounts.setUsage(id, usage);
+  });
+  const subpath = mount.selector === '' || mount.selector === '/' ? {} : { subpath: mount.selector };
+  return { type: 'bind', source: dir, ...subpath, target: mount.dest, readonly: mount.readonly };
+}
+
+async function claim(context: OpContext, task: Task, held: AsyncDisposableStack, id: string, sharing: 'shared' | 'private' | 'locked'): Promise<string> {
+  if (sharing === 'shared') return id;
+  if (sharing === 'locked') {
+    held.use(await context.store.lock(`mount-${id}`, { signal: task.signal }));
+    return id;
+  }
+  for (let copy = 0; copy < MAX_PRIVATE; copy++) {
+    const name = copy === 0 ? id : `${id}#${copy}`;
+    try {
+      held.use(await context.store.lock(`mount-${name}`, { signal: task.signal, timeoutMs: 0 }));
+      return name;
+    } catch (error) {
+      if (task.signal.aborted) throw error;
+    }
+  }
+  throw new TsbuildError('TSB_STORE', `Cannot use cache mount ${JSON.stringify(id)}: ${MAX_PRIVATE} builds are using private copies of it`);
+}

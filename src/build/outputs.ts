@@ -1,0 +1,170 @@
+import {
+  type AssembledImage,
+  assembleImage,
+  type Exported,
+  type ExportLayer,
+  exportResult,
+  type ImageOutput,
+  type OutputSpec,
+  type PlatformImage,
+  type StdoutStream,
+} from '../exporter/index.ts';
+import type { CompiledPlatform, CompileResult } from '../frontend/index.ts';
+import type { Compression, Descriptor, Task } from '../util/index.ts';
+import { withInternalVertex } from './internal-vertex.ts';
+import type { PackedLayer } from './layers.ts';
+import type { Session } from './session.ts';
+
+/** Where results go, with the standard output for `-`. */
+export interface OutputRequest {
+  readonly specs: readonly OutputSpec[];
+  readonly stdout: StdoutStream;
+  /** Seconds since the epoch for the times of the image; the build's own when absent. */
+  readonly epoch?: number;
+}
+
+export interface ExportedBuild {
+  /** Of the first output with an image. */
+  readonly descriptor?: Descriptor;
+  /** BuildKit's response keys. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+function isImageOutput(spec: OutputSpec): spec is OutputSpec & ImageOutput {
+  return spec.type === 'image' || spec.type === 'oci' || spec.type === 'docker';
+}
+
+/** The one form in which all outputs want layers, or undefined when they want files or differ. */
+export function packedForm(output: OutputRequest): { readonly compression: Compression; readonly level?: number } | undefined {
+  const images = output.specs.filter(isImageOutput);
+  const [first] = images;
+  if (!first || images.length !== output.specs.length) return undefined;
+  const { kind, level } = first.compression;
+  const same = images.every((spec) => spec.compression.kind === kind && spec.compression.level === level && !spec.rewriteTimestamp);
+  return same ? { compression: kind, ...(level === undefined ? {} : { level }) } : undefined;
+}
+
+/**
+ * Writes the results of a build to its outputs.
+ * @param results layer ids per platform, bottom first
+ */
+export async function exportBuild(
+  session: Session,
+  task: Task,
+  compiled: CompileResult,
+  results: readonly (readonly string[])[],
+  output: OutputRequest,
+): Promise<ExportedBuild> {
+  const epoch = output.epoch ?? compiled.platforms[0]?.epoch;
+  const outcomes: Exported[] = [];
+  for (const spec of output.specs) {
+    outcomes.push(
+      await withInternalVertex(task, session.now, vertexName(spec), async (_vertex, status) => {
+        const image = isImageOutput(spec) ? await assemble(session, task, compiled, results, spec, epoch) : undefined;
+        if (image) status(`exporting manifest ${image.root.digest}`, image.root.size, undefined, true);
+        return exportResult(
+          task,
+          spec,
+          {
+            platforms: compiled.platforms.map(({ platform }) => platform),
+            multiPlatform: compiled.multiPlatform,
+            ...(image === undefined ? {} : { image }),
+            ...(epoch === undefined ? {} : { epoch }),
+          },
+          {
+            store: session.store,
+            lease: session.lease,
+            stdout: output.stdout,
+            writeTar: async (inner, path, trees, time) => {
+              const roots = await treeRoots(session, inner, results, trees);
+              await (await session.worker()).call('writeTreeTar', { path, trees: roots, ...(time === undefined ? {} : { epoch: time }) }, { signal: inner.signal });
+            },
+            writeDirectory: async (inner, path, trees, options) => {
+              const roots = await treeRoots(session, inner, results, trees);
+              await (await session.worker()).call('writeTreeDirectory', { path, trees: roots, ...options }, { signal: inner.signal });
+            },
+          },
+        );
+      }),
+    );
+  }
+  const first = outcomes.find(({ descriptor }) => descriptor !== undefined);
+  return {
+    ...(first?.descriptor === undefined ? {} : { descriptor: first.descriptor }),
+    metadata: Object.assign({}, ...outcomes.map(({ metadata }) => metadata).toReversed()) as Record<string, string>,
+  };
+}
+
+/** A tree for the worker: layer directories and where in the output it goes. */
+export interface TreeRoot {
+  readonly layers: readonly string[];
+  readonly prefix?: string;
+  readonly label: string;
+}
+
+async function treeRoots(
+  session: Session,
+  task: Task,
+  results: readonly (readonly string[])[],
+  trees: readonly { readonly index: number; readonly prefix?: string; readonly label: string }[],
+): Promise<readonly TreeRoot[]> {
+  return Promise.all(
+    trees.map(async ({ index, prefix, label }) => ({
+      layers: await session.layers.directories(task, results[index] ?? []),
+      label,
+      ...(prefix === undefined ? {} : { prefix }),
+    })),
+  );
+}
+
+function vertexName(spec: OutputSpec): string {
+  switch (spec.type) {
+    case 'image':
+      return 'exporting to image';
+    case 'oci':
+      return 'exporting to oci image format';
+    case 'docker':
+      return 'exporting to docker image format';
+    case 'local':
+      return 'exporting to client directory';
+    case 'tar':
+      return 'exporting to client tarball';
+    case 'cacheonly':
+      return 'keeping results in the cache';
+  }
+}
+
+async function assemble(
+  session: Session,
+  task: Task,
+  compiled: CompileResult,
+  results: readonly (readonly string[])[],
+  spec: ImageOutput,
+  buildEpoch: number | undefined,
+): Promise<AssembledImage> {
+  const epoch = spec.epoch ?? buildEpoch;
+  const clamp = spec.rewriteTimestamp ? epoch : undefined;
+  const images = await Promise.all(
+    compiled.platforms.map(async (platform, index): Promise<PlatformImage> => {
+      const ids = results[index] ?? [];
+      const packed = await Promise.all(ids.map((id) => session.layers.pack(task, id, { ...spec.compression, ...(clamp === undefined ? {} : { clampTime: clamp }) })));
+      return platformImage(platform, ids, packed);
+    }),
+  );
+  return assembleImage(images, {
+    ociMediaTypes: spec.ociMediaTypes,
+    forceIndex: compiled.multiPlatform,
+    ...(epoch === undefined ? {} : { epoch }),
+    ...(spec.annotations === undefined ? {} : { annotations: spec.annotations }),
+  });
+}
+
+function platformImage({ platform, config, baseConfig }: CompiledPlatform, ids: readonly string[], packed: readonly PackedLayer[]): PlatformImage {
+  const layers = ids.map((_, index): ExportLayer => {
+    const layer = packed[index] as PackedLayer;
+    const { descriptor, diffId, description } = layer;
+    return layer.fromImage ? { descriptor, diffId } : { descriptor, diffId, description, createdAt: layer.createdAt };
+  });
+  return { platform, config, layers, ...(baseConfig === undefined ? {} : { baseHistory: baseConfig.history }) };
+}
+

@@ -1,0 +1,165 @@
+import { readFileSync, statSync } from 'node:fs';
+import { StatCache } from '../cache/index.ts';
+import type { CompileResult } from '../frontend/index.ts';
+import type { Op } from '../llb/index.ts';
+import { createSolver, type SolverEdge } from '../solver/index.ts';
+import { parseLayoutReference } from '../source/index.ts';
+import { chainIds } from '../store/index.ts';
+import { ContextTree } from '../tree/index.ts';
+import { fromErrno, hexOf, hostPlatform, parsePlatform, type Task, TsbuildError } from '../util/index.ts';
+import { type BridgeNames, layoutReference } from './bridge.ts';
+import type { ImageLayers, OpContext } from './ops/context.ts';
+import type { LocalResult, OpResult } from './ops/result.ts';
+import { createRunner } from './ops/runner.ts';
+import { hostIgnore } from './host-ignore.ts';
+import type { BuildRequest } from './request.ts';
+import type { Session } from './session.ts';
+
+/** Largest secret, BuildKit's limit. */
+const MAX_SECRET_BYTES = 500 * 1024;
+
+/**
+ * Solves the graphs of all platforms together and gives the layer ids of each result, bottom first.
+ * @throws SolveError, TsbuildError
+ */
+export async function solveRequest(
+  session: Session,
+  task: Task,
+  request: BuildRequest,
+  names: BridgeNames,
+  compiled: CompileResult,
+  direct: OpContext['direct'],
+): Promise<readonly (readonly string[])[]> {
+  const locals = new LocalSources(session, names);
+  const context: OpContext = {
+    store: session.store,
+    lease: session.lease,
+    layers: session.layers,
+    worker: () => session.worker(),
+    now: session.now,
+    image: imageResolver(session, names, request),
+    local: (name, attrs) => locals.get(name, attrs),
+    secret: async (id) => readSecret(request, id),
+    sshSocket: (id) => request.sshSockets.get(id),
+    warn: (message) => {
+      task.events({ type: 'diagnostic', diagnostic: { code: 'Build', severity: 'warning', message, ranges: [] }, at: session.now() });
+    },
+    entitlements: request.entitlements,
+    copies: new WeakMap(),
+    ...(direct === undefined ? {} : { direct }),
+  };
+  const solver = createSolver<Op, OpResult>({
+    runner: createRunner(context),
+    caches: [session.cache],
+    concurrency: request.jobs,
+    now: session.now,
+    exclusive: (inner, key) => session.store.lock(`vertex-${key}`, { signal: inner.signal }),
+  });
+  const edges = compiled.platforms.map(({ graph }): SolverEdge<Op> | undefined => graph.result);
+  const solved = await solver.solve(task, edges.filter((edge) => edge !== undefined));
+  locals.save();
+  let next = 0;
+  return edges.map((edge) => {
+    if (edge === undefined) return [];
+    const result = solved[next++];
+    if (result?.kind !== 'layers') throw new TsbuildError('TSB_LLB', 'Cannot export the build: its result is a local directory and not a file tree');
+    return result.layers;
+  });
+}
+
+/** Each local directory is walked once a build, whatever filters the ops name it with. */
+class LocalSources {
+  readonly #session: Session;
+  readonly #names: BridgeNames;
+  readonly #known = new Map<string, LocalResult>();
+  readonly #stats: StatCache[] = [];
+
+  constructor(session: Session, names: BridgeNames) {
+    this.#session = session;
+    this.#names = names;
+  }
+
+  get(name: string, attrs: ReadonlyMap<string, string>): LocalResult {
+    const excludes = attrs.get('local.excludepatterns') ?? '';
+    const includes = attrs.get('local.includepattern') ?? '';
+    const key = JSON.stringify([name, excludes, includes]);
+    const known = this.#known.get(key);
+    if (known) return known;
+    const dir = this.#names.locals.get(name);
+    if (dir === undefined) throw new TsbuildError('TSB_CONTEXT', `Cannot read local directory ${JSON.stringify(name)}: the build was not given one of that name`);
+    const stats = StatCache.open(this.#session.store, dir);
+    this.#stats.push(stats);
+    const ignore = hostIgnore(parsePatterns(excludes), parsePatterns(includes));
+    const tree = ContextTree.open(dir, { stats, ...(ignore === undefined ? {} : { ignore }) });
+    const result: LocalResult = { kind: 'local', tree };
+    this.#known.set(key, result);
+    return result;
+  }
+
+  save(): void {
+    for (const stats of this.#stats) stats.save();
+  }
+}
+
+function parsePatterns(json: string): readonly string[] {
+  if (json === '') return [];
+  const value: unknown = JSON.parse(json);
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value;
+  throw new TsbuildError('TSB_LLB', 'Cannot use a local source: its patterns are not a list of strings');
+}
+
+/** Resolves images once per build and registers their layers. */
+function imageResolver(session: Session, names: BridgeNames, request: BuildRequest): OpContext['image'] {
+  const known = new Map<string, Promise<ImageLayers>>();
+  return (task, identifier, platform, attrs) => {
+    const key = `${platform} ${identifier}`;
+    let image = known.get(key);
+    if (!image) {
+      image = findImage(session, task, names, identifier, platform, attrs, request.pull);
+      known.set(key, image);
+    }
+    return image;
+  };
+}
+
+async function findImage(
+  session: Session,
+  task: Task,
+  names: BridgeNames,
+  identifier: string,
+  platform: string,
+  attrs: ReadonlyMap<string, string>,
+  pull: boolean,
+): Promise<ImageLayers> {
+  const text = identifier.slice(identifier.indexOf('://') + 3);
+  const store = attrs.get('oci.store');
+  const reference = identifier.startsWith('oci-layout://')
+    ? (layoutReference(names, { ociLayout: store ?? '', reference: text }) ?? `oci-layout://${parseLayoutReference(identifier).path}`)
+    : text;
+  const image = await session.images.resolve(task, reference, platform === '' ? hostPlatform() : parsePlatform(platform), { mode: pull ? 'pull' : 'default' });
+  const chains = chainIds(image.layers.map(({ diffId }) => diffId));
+  const layers = session.layers.adopt(
+    image.layers.map(({ descriptor, diffId }, index) => ({ chainId: hexOf(chains[index] ?? diffId), diffId, descriptor })),
+    image.ref,
+  );
+  image.layers.forEach(({ descriptor }, index) => {
+    session.layers.offer(layers[index] ?? '', (inner) => image.fetchLayer(inner, descriptor));
+  });
+  return { manifestDigest: image.manifestDigest, chainId: layers.at(-1) ?? 'scratch', layers };
+}
+
+function readSecret(request: BuildRequest, id: string): Uint8Array | undefined {
+  const source = request.secrets.get(id);
+  if (!source) return undefined;
+  if (source.kind === 'value') return Buffer.from(source.value);
+  const doing = `Cannot read secret ${JSON.stringify(id)} from ${JSON.stringify(source.path)}`;
+  try {
+    const stats = statSync(source.path);
+    if (!stats.isFile()) throw new TsbuildError('TSB_USAGE', `${doing}: it is not a regular file`);
+    if (stats.size > MAX_SECRET_BYTES) throw new TsbuildError('TSB_USAGE', `${doing}: it has more than ${MAX_SECRET_BYTES} bytes`);
+    return readFileSync(source.path);
+  } catch (error) {
+    throw fromErrno(error, doing, 'TSB_USAGE');
+  }
+}
+

@@ -1,0 +1,52 @@
+import { checkRequest, openSession } from '../../build/index.ts';
+import {
+  checkStatus,
+  formatCheck,
+  formatCheckJson,
+  formatOutline,
+  formatOutlineJson,
+  formatSubrequests,
+  formatSubrequestsJson,
+  formatTargets,
+  formatTargetsJson,
+  listTargets,
+} from '../../frontend/index.ts';
+import { TsbuildError } from '../../util/index.ts';
+import { type GraphOptions, parseBuildRequest } from '../build-request.ts';
+import { type CliContext, interruptible, print } from '../context.ts';
+import { sessionOptions } from '../session-options.ts';
+
+/** `tsbuild build --call=METHOD[,format=json]` and `--check`: says something about the Dockerfile instead of building it. */
+export async function callCommand(context: CliContext, path: string, options: GraphOptions, call: string): Promise<number> {
+  const [method = '', ...rest] = call.split(',');
+  const json = rest.includes('format=json');
+  if (method === 'subrequests.describe') {
+    await print(context, json ? formatSubrequestsJson() : formatSubrequests());
+    return 0;
+  }
+  const request = await parseBuildRequest(context, path, options);
+  using interrupt = interruptible();
+  await using session = openSession(sessionOptions(context, interrupt.signal));
+  const task = { signal: interrupt.signal, events: () => undefined };
+  const checked = await checkRequest(session, task, request, method === 'check');
+  switch (method) {
+    case 'check':
+    case 'lint':
+      await print(context, json ? formatCheckJson(checked.result) : formatCheck(checked.result));
+      return checkStatus(checked.result);
+    case 'outline': {
+      const outline = checked.outline;
+      if (outline === undefined) throw checked.error;
+      await print(context, json ? formatOutlineJson(outline) : formatOutline(outline));
+      return 0;
+    }
+    case 'targets': {
+      if (checked.dockerfile === undefined) throw checked.error;
+      const targets = listTargets(checked.dockerfile);
+      await print(context, json ? formatTargetsJson(checked.dockerfile.file, targets) : formatTargets(targets));
+      return 0;
+    }
+    default:
+      throw new TsbuildError('TSB_USAGE', `Cannot use --call=${method}: unknown method`, { hint: 'known are build, check, outline and targets' });
+  }
+}

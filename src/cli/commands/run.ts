@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { openImage, openSession } from '../../build/index.ts';
+import { parseEnvFile, runContainer } from '../../runtime/index.ts';
+import { fromErrno, hostPlatform, parsePlatform, TsbuildError } from '../../util/index.ts';
+import { reportError } from '../report.ts';
+import type { CliContext } from '../context.ts';
+import { sessionOptions } from '../session-options.ts';
+
+interface RunOptions {
+  readonly env?: readonly string[];
+  readonly envFile?: readonly string[];
+  readonly volume?: readonly string[];
+  readonly workdir?: string;
+  readonly user?: string;
+  readonly entrypoint?: string;
+  readonly readOnly?: boolean;
+  readonly hostname?: string;
+  readonly interactive?: boolean;
+  readonly tty?: boolean;
+  readonly network: 'host' | 'none';
+  readonly addHost?: readonly string[];
+  readonly platform?: string;
+}
+
+/** `tsbuild run`: gives the container's exit code; 125 when it could not be started. */
+export async function runCommand(context: CliContext, image: string, command: readonly string[], options: RunOptions): Promise<number> {
+  const controller = new AbortController();
+  try {
+    await using session = openSession(sessionOptions(context, controller.signal));
+    const task = { signal: controller.signal, events: () => undefined };
+    const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
+    await using opened = await openImage(session, task, image, platform, context.cwd);
+    const files = (options.envFile ?? []).flatMap((file) => readEnvFile(context, file));
+    const env = [...files, ...(options.env ?? [])];
+    const end = await runContainer({
+      ...opened.runtime,
+      callerEnv: context.env,
+      cwd: context.cwd,
+      hostname: options.hostname ?? randomBytes(6).toString('hex'),
+      network: options.network,
+      ...(command.length === 0 ? {} : { command }),
+      ...(options.entrypoint === undefined ? {} : { entrypoint: options.entrypoint }),
+      ...(env.length === 0 ? {} : { env }),
+      ...(options.volume === undefined ? {} : { volumes: options.volume }),
+      ...(options.workdir === undefined ? {} : { workdir: options.workdir }),
+      ...(options.user === undefined ? {} : { user: options.user }),
+      ...(options.readOnly ? { readonly: true } : {}),
+      ...(options.interactive ? { interactive: true } : {}),
+      ...(options.tty ? { tty: true } : {}),
+      ...(options.addHost === undefined ? {} : { extraHosts: options.addHost.map(parseHost) }),
+    });
+    if (end.error) await reportError(context, end.error);
+    return end.exitCode;
+  } catch (error) {
+    await reportError(context, error);
+    return error instanceof TsbuildError && error.code === 'TSB_USAGE' ? 2 : 125;
+  }
+}
+
+function readEnvFile(context: CliContext, file: string): readonly string[] {
+  try {
+    return parseEnvFile(file, readFileSync(resolve(context.cwd, file), 'utf8'), context.env);
+  } catch (error) {
+    throw fromErrno(error, `Cannot read env file ${JSON.stringify(file)}`, 'TSB_USAGE');
+  }
+}
+
+function parseHost(text: string): { readonly host: string; readonly ip: string } {
+  const match = /^([^:=\s]+)[:=](.+)$/.exec(text);
+  if (!match?.[1] || !match[2]) throw new TsbuildError('TSB_USAGE', `Cannot use --add-host ${JSON.stringify(text)}: expected NAME=IP`);
+  return { host: match[1], ip: match[2] };
+}

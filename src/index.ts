@@ -1,0 +1,1 @@
+export { runBuild as build } from './build/index.ts';
