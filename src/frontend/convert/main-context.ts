@@ -28,7 +28,7 @@ export interface MainContext {
  * @throws TsbuildError `TSB_NOT_FOUND` without Dockerfile, `TSB_IGNORE` for a malformed ignore file
  */
 export async function loadMainContext(bridge: Bridge, options: CompileOptions): Promise<MainContext> {
-  const remote = options.context.kind === 'remote' ? await openRemote(bridge, options, options.context.url) : undefined;
+  const remote = await openTree(bridge, options);
   const filename = remote?.filename ?? options.filename ?? DEFAULT_FILENAME;
   const found = await readDockerfile(bridge, options, remote?.state, filename);
   const ignore = await readIgnore(bridge, options, found.origin, filename);
@@ -67,6 +67,16 @@ interface Remote {
   readonly filename?: string;
 }
 
+/** The context as a state where it is not a local directory that is read in place. */
+async function openTree(bridge: Bridge, options: CompileOptions): Promise<Remote | undefined> {
+  const { context } = options;
+  if (context.kind === 'remote') return openRemote(bridge, options, context.url);
+  if (context.kind !== 'archive') return undefined;
+  const name = '[internal] load build context';
+  const source = local(context.local, { name, sharedKeyHint: context.local, followPaths: [context.path] });
+  return { state: unpacked(source, context.path), source };
+}
+
 async function openRemote(bridge: Bridge, options: CompileOptions, url: string): Promise<Remote> {
   const keepGitDir = goBool(options.buildArgs.get('BUILDKIT_CONTEXT_KEEP_GIT_DIR') ?? '');
   const mtime = options.buildArgs.get('SOURCE_DATE_EPOCH') ? 'commit' : undefined;
@@ -88,16 +98,14 @@ async function openRemote(bridge: Bridge, options: CompileOptions, url: string):
   if (head === undefined)
     throw new TsbuildError('TSB_CONTEXT', `Cannot read build context ${JSON.stringify(url)}: it is empty`);
   if (!isArchive(head)) return { state: source, source, filename: 'context' };
-  const unpacked = scratch().file([
-    {
-      kind: 'copy',
-      from: { output: source.output, dir: '/' },
-      src: '/context',
-      dest: '/',
-      options: { attemptUnpack: true },
-    },
+  return { state: unpacked(source, 'context'), source };
+}
+
+function unpacked(source: State, path: string): State {
+  const from = { output: source.output, dir: '/' };
+  return scratch().file([
+    { kind: 'copy', from, src: joinPath('/', path), dest: '/', options: { attemptUnpack: true } },
   ]);
-  return { state: unpacked, source };
 }
 
 function subdirectory(state: State, path: string): State {

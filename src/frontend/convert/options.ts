@@ -7,6 +7,8 @@ export type ContextSpec =
   | { readonly kind: 'local'; readonly name: string }
   /** A git repository, a web archive, or one file from the web, which then is the Dockerfile. */
   | { readonly kind: 'remote'; readonly url: string }
+  /** A tar archive, compressed perhaps, that came by standard input: the only file that matters of a local directory. */
+  | { readonly kind: 'archive'; readonly local: string; readonly path: string }
   /** Nothing: a Dockerfile from standard input without context. */
   | { readonly kind: 'empty' };
 

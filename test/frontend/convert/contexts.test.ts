@@ -96,6 +96,15 @@ describe('the build context', () => {
     expect(names(result).at(-1)).toBe('[1/1] ADD context /d');
   });
 
+  test('is an archive from standard input, unpacked', async () => {
+    const remote = { Dockerfile: 'FROM scratch\nCOPY a /\n' };
+    const result = await compile('', { context: { kind: 'archive', local: 'stdin', path: 'context.tar' } }, { remote });
+    expect(sources(result)).toEqual([
+      ['local://stdin', { 'local.followpaths': '["context.tar"]', 'local.sharedkeyhint': 'stdin' }],
+    ]);
+    expect(names(result)[1]).toBe('copy /context.tar /');
+  });
+
   test('is nothing, for a Dockerfile that needs none', async () => {
     const dockerfile = { name: '-', text: 'FROM scratch\nCOPY a /\n' };
     const result = await compile('', { context: { kind: 'empty' }, dockerfile });

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { checkDockerfile } from '../../../src/frontend/index.ts';
+import { bridgeOf, optionsOf } from './support.ts';
+
+async function check(text: string, target?: string): Promise<readonly string[]> {
+  const bridge = bridgeOf({ files: { 'dockerfile/Dockerfile': text } });
+  const { findings, error } = await checkDockerfile(bridge, optionsOf(target === undefined ? {} : { target }));
+  const codes = findings.map((one) => `${one.ranges[0]?.startLine}: ${one.code}`);
+  return error === undefined ? codes : [...codes, error.message];
+}
+
+test('all stages are checked, or those that a target needs', async () => {
+  const text = 'FROM alpine AS a\nENV x $y\nFROM alpine AS b\nWORKDIR x\n';
+  expect(await check(text)).toEqual(['2: UndefinedVar', '2: LegacyKeyValueFormat', '4: WorkdirRelativePath']);
+  expect(await check(text, 'b')).toEqual(['4: WorkdirRelativePath']);
+});
+
+test('what would fail the build is said after what was found before', async () => {
+  const text = 'FROM alpine\nENV x $y\nCOPY --chmod=9 a b\nENV z $y\n';
+  expect(await check(text)).toEqual([
+    '2: UndefinedVar',
+    '2: LegacyKeyValueFormat',
+    "invalid chmod parameter: '9'. it should be octal string and between 0 and 07777",
+  ]);
+  expect(await check('FROM alpine\nNOPE\n')).toEqual(['dockerfile parse error on line 2: unknown instruction: NOPE']);
+});
