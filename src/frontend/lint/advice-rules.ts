@@ -1,3 +1,4 @@
+import type { SourceFile } from '../../util/index.ts';
 import type { AddCommand, ArgCommand, Command, CopyCommand, RunCommand, Stage } from '../dockerfile/index.ts';
 import type { Linter } from './linter.ts';
 import { rules } from './rules.ts';
@@ -11,6 +12,7 @@ const VOLATILE =
 /** Files that hold credentials by convention. */
 const SECRET_FILES =
   /(?:^|\/)(?:\.env(?:\.(?!example$|sample$|template$|dist$)[\w.-]+)?|id_(?:rsa|dsa|ecdsa|ed25519)|\.npmrc|\.yarnrc|\.pypirc|\.netrc|\.git-credentials|\.pgpass|\.htpasswd|kubeconfig|credentials\.json|service-account\.json|\.aws\/credentials|\.docker\/config\.json|\.ssh|[^/]+\.(?:pem|key|p12|pfx|jks|keystore))$/;
+const DIRECTION = /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 const APT_UPDATE = /\b(apt|apt-get)\b(?: -\S+)* update\b/;
 const APT_INSTALL =
   /\b(?:apt|apt-get|aptitude)\b(?: -\S+)* (?:install|upgrade|dist-upgrade|full-upgrade|build-dep|satisfy|download|source)\b/;
@@ -24,6 +26,22 @@ export function adviseStages(linter: Linter, stages: readonly Stage[]): void {
       if (command.type === 'copy' || command.type === 'add') adviseOnSecrets(scoped, command);
       else if (command.type === 'run') adviseOnApt(scoped, command);
     }
+  }
+}
+
+/** Reports the control characters of bidirectional text (CVE-2021-42574), once for each line. */
+export function adviseOnDirection(linter: Linter, file: SourceFile): void {
+  if (!DIRECTION.test(file.text)) return;
+  for (const [index, line] of file.text.split('\n').entries()) {
+    const found = DIRECTION.exec(line);
+    if (!found) continue;
+    const place = { file: file.name, startLine: index + 1, endLine: index + 1 };
+    const column = found.index + 1;
+    linter.report(
+      rules.BidirectionalText,
+      [{ ...place, startColumn: column, endColumn: column }],
+      [`U+${found[0].charCodeAt(0).toString(16).toUpperCase()}`],
+    );
   }
 }
 

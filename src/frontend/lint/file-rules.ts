@@ -1,6 +1,6 @@
 import type { SourceRange } from '../../util/index.ts';
 import type { Command, Dockerfile, Stage } from '../dockerfile/index.ts';
-import { adviseStages } from './advice-rules.ts';
+import { adviseOnDirection, adviseStages } from './advice-rules.ts';
 import type { Linter } from './linter.ts';
 import { rules } from './rules.ts';
 
@@ -21,6 +21,7 @@ export function lintFile(dockerfile: Dockerfile, linter: Linter): void {
   lintStageNames(linter, dockerfile.stages);
   lintCasing(linter, dockerfile.stages);
   adviseStages(linter, dockerfile.stages);
+  adviseOnDirection(linter, dockerfile.file);
 }
 
 function lintFromWords(linter: Linter, stage: Stage): void {

@@ -80,6 +80,7 @@ export interface Rules {
   readonly VolatileArgTooEarly: Rule<readonly [name: string, count: string]>;
   readonly SecretFileCopied: Rule<readonly [command: string, file: string]>;
   readonly AptUpdateAlone: Rule<readonly [command: string]>;
+  readonly BidirectionalText: Rule<readonly [code: string]>;
 }
 
 /** BuildKit's rules with its names, descriptions, messages and pages, then the advice that tsbuild adds. */
@@ -230,5 +231,12 @@ export const rules: Rules = {
     (command: string) =>
       `"${command} update" without an install in the same RUN: a cached index makes later installs fail`,
     'write: RUN apt-get update && apt-get install -y --no-install-recommends ... && rm -rf /var/lib/apt/lists/*',
+  ),
+  BidirectionalText: advice(
+    'BidirectionalText',
+    'Characters that change the direction of text make a file look other than it reads',
+    (code: string) =>
+      `Control character ${code} changes the direction of the text: the line may do other than it shows`,
+    'remove the character, or have it made by the command that needs it, for example with printf',
   ),
 };
