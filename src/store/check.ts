@@ -213,10 +213,10 @@ function checkOrphans(store: Store, report: Report): void {
       discard(store.layout, path),
     );
   }
-  const sessions = new Set(fs.readdirSync(store.layout.sessions));
   for (const name of fs.readdirSync(store.layout.ingest)) {
-    if (sessions.has(name)) continue;
     const path = join(store.layout.ingest, name);
+    // Asked after the directory was seen: a session that ends just now has removed it.
+    if (store.sessions.isAlive(name) || !fs.existsSync(path)) continue;
     report(
       { kind: 'orphan-ingest', subject: path, message: `"${path}" was left by a killed build`, harmless: true },
       () => fs.rmSync(path, { recursive: true, force: true }),

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { errnoOf } from '../util/index.ts';
 import type { Database } from './database.ts';
 import { type KernelLock, tryKernelLock } from './kernel-lock.ts';
 import { randomId, type StoreLayout } from './layout.ts';
@@ -58,20 +59,30 @@ export class Sessions {
         .all()
         .map((row) => String(row['id'])),
     );
-    const alive = new Set(fs.readdirSync(this.#layout.sessions).filter((id) => this.#isAlive(id)));
+    const alive = new Set(fs.readdirSync(this.#layout.sessions).filter((id) => this.isAlive(id)));
     for (const id of known) if (!alive.has(id)) this.#forget(id);
     let removedFiles = 0;
     for (const entry of fs.readdirSync(this.#layout.ingest, { withFileTypes: true })) {
-      if (!entry.isDirectory() || this.#isAlive(entry.name)) continue;
-      const dir = join(this.#layout.ingest, entry.name);
-      removedFiles += fs.readdirSync(dir).length;
-      fs.rmSync(dir, { recursive: true, force: true });
+      if (entry.isDirectory() && !this.isAlive(entry.name)) removedFiles += this.#removeIngest(entry.name);
     }
     return { unknownAlive: [...alive].some((id) => !known.has(id)), removedFiles };
   }
 
+  /** @returns how many files were in it; a session that ends right now removes its own */
+  #removeIngest(id: string): number {
+    const dir = join(this.#layout.ingest, id);
+    try {
+      const count = fs.readdirSync(dir).length;
+      fs.rmSync(dir, { recursive: true, force: true });
+      return count;
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return 0;
+      throw error;
+    }
+  }
+
   /** A session's file exists before anything else of it and goes last; nobody else holds its lock for long. */
-  #isAlive(id: string): boolean {
+  isAlive(id: string): boolean {
     if (id === this.#own?.id) return true;
     const lock = tryKernelLock(join(this.#layout.sessions, id), false);
     if (typeof lock === 'object') lock.release();
@@ -83,7 +94,7 @@ export class Sessions {
     let oldest = Number.POSITIVE_INFINITY;
     for (const id of fs.readdirSync(this.#layout.sessions)) {
       const stat = fs.lstatSync(join(this.#layout.sessions, id), { throwIfNoEntry: false });
-      if (stat && this.#isAlive(id)) oldest = Math.min(oldest, stat.ctimeMs);
+      if (stat && this.isAlive(id)) oldest = Math.min(oldest, stat.ctimeMs);
     }
     return oldest;
   }

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BlobDir, check, collectGarbage, prune, Store } from '../../../src/store/index.ts';
-import { sha256 } from '../../../src/util/index.ts';
+import { fromErrno, sha256 } from '../../../src/util/index.ts';
 
 /** Uses a store in ways that the tests watch or kill. `node store-user.ts <what> <root> <arguments>` */
 const [what = '', root = '', ...rest] = process.argv.slice(2);
@@ -23,8 +23,12 @@ async function build(store: Store, seed: string): Promise<void> {
     await using _lock = await store.lock(`layer-${id}`);
     if (!store.layers.get(id)?.fs) {
       const paths = store.layers.prepareDirectory(id);
-      fs.mkdirSync(join(paths.fs, 'dir'));
-      fs.writeFileSync(join(paths.fs, 'dir', 'file'), content);
+      try {
+        fs.mkdirSync(join(paths.fs, 'dir'));
+        fs.writeFileSync(join(paths.fs, 'dir', 'file'), content);
+      } catch (error) {
+        throw fromErrno(error, 'Cannot fill the layer', 'TSB_STORE');
+      }
       store.layers.setFs(id, { bytes: content.length, inodes: 3 });
     }
   }
