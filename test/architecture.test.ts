@@ -12,7 +12,7 @@ const floors: readonly (readonly string[])[] = [
   ['frontend', 'solver', 'exporter', 'runtime', 'progress'],
   ['llb', 'source', 'cache'],
   ['registry', 'worker'],
-  ['sandbox', 'fileop'],
+  ['sandbox', 'fileop', 'rootfs'],
   ['layer'],
   ['tree'],
   ['store'],

@@ -172,6 +172,7 @@ class Copier {
         size: node.size,
         open: () => tree.open(from, name, node),
         close: (fd) => tree.close(fd, from, name, node),
+        xattrs: () => [],
       });
       this.#setXattrs(tree, from, name, node, to, free, attributes);
       this.#bytes += node.size;
