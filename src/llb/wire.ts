@@ -92,11 +92,22 @@ export class WireWriter {
   #size = 0;
 
   tag(field: number, wireType: number): this {
-    return this.varint(BigInt(field * 8 + wireType));
+    return this.#small(field * 8 + wireType);
+  }
+
+  #small(value: number): this {
+    let rest = value;
+    while (rest >= 0x80) {
+      this.#pending.push((rest & 0x7f) | 0x80);
+      rest >>>= 7;
+    }
+    this.#pending.push(rest);
+    return this;
   }
 
   /** Negative numbers are written as 64-bit two's complement, which is what int32 and int64 fields do. */
   varint(value: bigint): this {
+    if (value >= 0n && value < 0x8000_0000n) return this.#small(Number(value));
     let rest = BigInt.asUintN(64, value);
     while (rest >= 0x80n) {
       this.#pending.push(Number(rest & 0x7fn) | 0x80);
@@ -107,7 +118,7 @@ export class WireWriter {
   }
 
   bytes(value: Uint8Array): this {
-    this.varint(BigInt(value.length));
+    this.#small(value.length);
     this.#flush();
     this.#chunks.push(value);
     this.#size += value.length;

@@ -54,7 +54,8 @@ export function copyConfig(image: ImageConfig): ImageConfig {
     os: image.os,
     config,
     rootfs: { type: 'layers', diff_ids: [...image.rootfs.diff_ids] },
-    history: image.history.map((entry) => ({ ...entry })),
+    // Entries never change once they are there.
+    history: [...image.history],
   };
   for (const key of IMAGE_KEYS) {
     const value: unknown = image[key];

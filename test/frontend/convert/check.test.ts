@@ -22,5 +22,7 @@ test('what would fail the build is said after what was found before', async () =
     '2: LegacyKeyValueFormat',
     "invalid chmod parameter: '9'. it should be octal string and between 0 and 07777",
   ]);
-  expect(await check('FROM alpine\nNOPE\n')).toEqual(['dockerfile parse error on line 2: unknown instruction: NOPE']);
+  expect(await check('FROM alpine\nNONESUCH x\n')).toEqual([
+    'dockerfile parse error on line 2: unknown instruction: NONESUCH',
+  ]);
 });
