@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fromText } from '../../src/layer/index.ts';
 import { isTsbuildError } from '../../src/util/index.ts';
