@@ -1,53 +1,52 @@
+import { DEFAULT_LIMITS, decompress, readChunks, SNIFF_BYTES, sniffCompression, TarReader } from '../layer/index.ts';
+import { TsbuildError } from '../util/index.ts';
 import { readSync } from 'node:fs';
-import { Readable } from 'node:stream';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { TarReader } from '../layer/tar-reader.ts';
 
-type Kind = 'gzip' | 'bzip2' | 'xz' | 'zstd' | 'plain';
-
-const MAGIC: readonly (readonly [Kind, readonly number[]])[] = [
-  ['gzip', [0x1f, 0x8b, 0x08]],
-  ['bzip2', [0x42, 0x5a, 0x68]],
-  ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
-  ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
-];
-
-const CHUNK = 1 << 18;
-
-/** The decompressed bytes of a file, whose compression is told by its first bytes. The caller closes the fd. */
+/**
+ * The decompressed bytes of a file, whose compression is told by its first bytes. The caller closes the fd.
+ * @throws TsbuildError `TSB_ARCHIVE` when it is damaged or a decompression bomb
+ */
 export async function* decompressed(fd: number): AsyncGenerator<Buffer, void, void> {
-  const first = readChunk(fd);
-  const kind = MAGIC.find(([, magic]) => magic.every((byte, index) => first[index] === byte))?.[0] ?? 'plain';
-  const chunks = rest(fd, first);
-  switch (kind) {
-    case 'plain':
-      yield* chunks;
-      return;
-    case 'gzip':
-      yield* Readable.from(chunks).pipe(createGunzip({ chunkSize: CHUNK })) as AsyncIterable<Buffer>;
-      return;
-    case 'zstd':
-      yield* Readable.from(chunks).pipe(createZstdDecompress({ chunkSize: CHUNK })) as AsyncIterable<Buffer>;
-      return;
+  const head = Buffer.alloc(SNIFF_BYTES);
+  const compression = sniffCompression(head.subarray(0, readSync(fd, head, 0, SNIFF_BYTES, 0)));
+  switch (compression) {
     case 'bzip2': {
       const { decodeBzip2 } = await import('./bzip2.ts');
-      yield* decodeBzip2(chunks);
+      yield* limited(fd, decodeBzip2);
       return;
     }
     case 'xz': {
       const { decodeXz } = await import('./xz.ts');
-      yield* decodeXz(chunks);
+      yield* limited(fd, decodeXz);
+      return;
     }
+    default:
+      yield* decompress(readChunks(fd), compression);
   }
 }
 
-function* rest(fd: number, first: Buffer): Generator<Buffer, void, void> {
-  for (let chunk = first; chunk.length > 0; chunk = readChunk(fd)) yield chunk;
-}
-
-function readChunk(fd: number): Buffer {
-  const buffer = Buffer.allocUnsafe(CHUNK);
-  return buffer.subarray(0, readSync(fd, buffer, 0, CHUNK, null));
+/** A decoder within the bounds that `decompress` keeps for other formats; lets others run between blocks. */
+async function* limited(
+  fd: number,
+  decode: (chunks: Iterable<Uint8Array>) => Generator<Buffer, void, void>,
+): AsyncGenerator<Buffer, void, void> {
+  const { maxBytes, maxRatio, ratioFrom } = DEFAULT_LIMITS;
+  let read = 0;
+  let written = 0;
+  function* input(): Generator<Uint8Array> {
+    for (const chunk of readChunks(fd)) {
+      read += chunk.length;
+      yield chunk;
+    }
+  }
+  for (const block of decode(input())) {
+    written += block.length;
+    if (written > maxBytes || (written > ratioFrom && written > read * maxRatio)) {
+      throw new TsbuildError('TSB_ARCHIVE', `Cannot decompress the archive: ${read} bytes became more than ${written}`);
+    }
+    yield block;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 /** Whether a file is a tar archive with at least one entry, compressed or not. The caller closes the fd. */

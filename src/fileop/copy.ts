@@ -292,6 +292,7 @@ class Copier<S, D> {
           size: node.size,
           open: () => source.open(sourceDir, name, node),
           close: (fd) => source.close(fd, sourceDir, name, node),
+          xattrs: (fd) => source.openXattrs(fd),
         });
       case 'symlink':
         return dest.symlink(place.dir, place.name, node.linkname, attributes);
@@ -320,7 +321,8 @@ class Copier<S, D> {
       uid: this.#owner?.uid ?? node.uid,
       gid: this.#owner?.gid ?? node.gid,
       mtimeNs: this.#time(node),
-      xattrs: node.type === 'symlink' ? [] : this.#source.xattrs(dir, name, node),
+      // Those of files come with their content.
+      xattrs: node.type === 'directory' ? this.#source.xattrs(dir, name, node) : [],
     };
   }
 

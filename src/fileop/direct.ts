@@ -1,7 +1,9 @@
 import { LayersTree, type ReadableTree } from '../tree/index.ts';
 import type { FileAction } from '../llb/index.ts';
+import { type EncodedLayer, type LayerSink, type WriteLayerOptions, writeLayerFromEntries } from '../layer/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { applyAction } from './apply-action.ts';
+import { toLayerEntries } from './layer-entries.ts';
 import { type OverlayDir, type OverlayEntry, OverlayTree } from './overlay-tree.ts';
 import { checkActions, openInput } from './run.ts';
 import type { FileOpParams } from './types.ts';
@@ -12,7 +14,9 @@ export interface DirectLayer {
   /** Layer directories below it, bottom first. */
   readonly lowers: readonly string[];
   /** In the order of a layer; contents are opened when they are read. */
-  readonly entries: Iterable<OverlayEntry>;
+  readonly entries: readonly OverlayEntry[];
+  /** What is below, to compare with. */
+  readonly base: LayersTree;
   readonly warnings: readonly string[];
 }
 
@@ -44,7 +48,8 @@ export async function layerEntries(
   if (!canMakeEntries(params)) throw new TsbuildError('TSB_INTERNAL', 'Cannot run this file operation in memory');
   const base = inputs[actions[0]?.input ?? -1];
   const lowers = base?.kind === 'layers' ? base.layers : [];
-  const tree = new OverlayTree(new LayersTree(lowers, { idShift }), now);
+  const below = new LayersTree(lowers, { idShift });
+  const tree = new OverlayTree(below, now);
   const trees = inputs.map((input) => openInput(input, idShift));
   const warnings = new Set<string>();
   for (const action of actions) {
@@ -64,7 +69,26 @@ export async function layerEntries(
     });
     if (archives.found) return undefined;
   }
-  return { lowers, entries: tree.entries(), warnings: [...warnings] };
+  return { lowers, entries: tree.entries(), base: below, warnings: [...warnings] };
+}
+
+/**
+ * Runs the actions in memory and writes the layer blob that they make, without the files in between.
+ * @returns undefined when an ADD meets an archive, which has to be unpacked for real
+ * @throws TsbuildError; nothing is left in the sink then
+ */
+export async function writeFileOpLayer(
+  params: FileOpParams,
+  sink: LayerSink,
+  options: WriteLayerOptions & { readonly signal: AbortSignal },
+): Promise<(EncodedLayer & { readonly warnings: readonly string[] }) | undefined> {
+  const layer = await layerEntries(params, options);
+  if (!layer) {
+    sink.abort();
+    return undefined;
+  }
+  const written = await writeLayerFromEntries(toLayerEntries(layer.entries, layer.base), sink, options);
+  return { ...written, warnings: layer.warnings };
 }
 
 function sourceOf(

@@ -3,7 +3,8 @@
  * computes the layer that they would make without writing any file, where that is possible.
  */
 export { copyAll } from './copy-all.ts';
-export { layerEntries, canMakeEntries, type DirectLayer } from './direct.ts';
+export { canMakeEntries, type DirectLayer, layerEntries, writeFileOpLayer } from './direct.ts';
+export { toLayerEntries } from './layer-entries.ts';
 export { parseMode, type ModeChange } from './mode.ts';
 export type { OverlayEntry } from './overlay-tree.ts';
 export { runFileActions } from './run.ts';

@@ -49,6 +49,7 @@ export interface OverlayEntry {
   /** From the root, without a leading slash; `''` is the root. The names of whiteouts begin with `.wh.`. */
   readonly path: ByteString;
   readonly type: NodeType | 'hardlink' | 'whiteout';
+  /** Without the extended attributes that come with `content`. */
   readonly attributes: FullAttributes;
   readonly size: number;
   /** Target of a symlink, or path of the file that a hard link is a name of. */
@@ -131,8 +132,13 @@ export class OverlayTree implements WritableTree<OverlayDir> {
 
   xattrs(dir: OverlayDir, name: ByteString, node: TreeNode): readonly Xattr[] {
     const change = name === '' ? dir : (dir.changes.get(name) ?? dir.passed.get(name));
+    if (change && !isDir(change)) return leafXattrs(change);
     if (change?.attributes) return change.attributes.xattrs;
     return dir.base ? this.#base.xattrs(dir.base, name, node) : [];
+  }
+
+  openXattrs(fd: number): readonly Xattr[] {
+    return this.#base.openXattrs(fd);
   }
 
   mkdir(dir: OverlayDir, name: ByteString, attributes: NodeAttributes): void {
@@ -149,8 +155,8 @@ export class OverlayTree implements WritableTree<OverlayDir> {
 
   truncateFile(dir: OverlayDir, name: ByteString, content: Uint8Array): void {
     const leaf = this.#copyUp(dir, name);
+    leaf.attributes = { ...leaf.attributes, mtimeNs: this.#now, xattrs: leafXattrs(leaf) };
     leaf.content = content;
-    leaf.attributes = { ...leaf.attributes, mtimeNs: this.#now };
   }
 
   symlink(dir: OverlayDir, name: ByteString, target: ByteString, attributes: NodeAttributes): void {
@@ -243,10 +249,15 @@ export class OverlayTree implements WritableTree<OverlayDir> {
       throw new TypeError(`"${toText(joinPath(dir.path, name))}" is not a file`);
     }
     const home = dir.base;
-    const attributes = { ...attributesOf(node), xattrs: base.xattrs(home, name, node) };
+    const attributes = { ...attributesOf(node), xattrs: [] };
     const content =
       node.type === 'file'
-        ? { size: node.size, open: () => base.open(home, name, node), close: (fd: number) => base.close(fd) }
+        ? {
+            size: node.size,
+            open: () => base.open(home, name, node),
+            close: (fd: number) => base.close(fd),
+            xattrs: (fd: number) => base.openXattrs(fd),
+          }
         : undefined;
     const leaf: Leaf = { type: node.type, attributes, content, linkname: node.linkname, id: undefined };
     // Copying up changes nothing that the directory's time would show.
@@ -301,6 +312,17 @@ function isDir(change: Leaf | OverlayDir): change is OverlayDir {
   return 'changes' in change;
 }
 
+/** Those that were given, over those that come with the content. */
+function leafXattrs({ attributes, content }: Leaf): readonly Xattr[] {
+  if (content === undefined || content instanceof Uint8Array) return attributes.xattrs;
+  const fd = content.open();
+  try {
+    return mergeXattrs(content.xattrs(fd), attributes.xattrs);
+  } finally {
+    content.close(fd);
+  }
+}
+
 function touch(dir: OverlayDir): void {
   for (let one: OverlayDir | undefined = dir; one && !one.touched; one = one.parent) one.touched = true;
 }
@@ -327,7 +349,9 @@ function merge(kept: FullAttributes, changes: Partial<NodeAttributes>): FullAttr
   };
 }
 
-function mergeXattrs(kept: readonly Xattr[], changes: readonly Xattr[]): readonly Xattr[] {
+/** Attributes by name, the later list wins. */
+export function mergeXattrs(kept: readonly Xattr[], changes: readonly Xattr[]): readonly Xattr[] {
+  if (kept.length === 0 || changes.length === 0) return kept.length === 0 ? changes : kept;
   const all = new Map([...kept, ...changes].map((xattr) => [xattr.name, xattr]));
   return [...all.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -23,11 +23,11 @@ export function hashFile(fd: number, size: number): Digest {
   return `sha256:${hasher.digest('hex')}`;
 }
 
-/** Reads until the buffer is full or the file ends. */
-export function readFull(fd: number, buffer: Uint8Array): number {
+/** Reads at a position until the buffer is full or the file ends; the fd's own position stays. */
+export function readFull(fd: number, buffer: Uint8Array, position: number): number {
   let length = 0;
   while (length < buffer.length) {
-    const count = readSync(fd, buffer, length, buffer.length - length, null);
+    const count = readSync(fd, buffer, length, buffer.length - length, position + length);
     if (count === 0) break;
     length += count;
   }

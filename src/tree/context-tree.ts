@@ -177,6 +177,10 @@ export class ContextTree implements ReadableTree<ContextDir> {
     }
   }
 
+  openXattrs(fd: number): readonly Xattr[] {
+    return this.hasXattrs ? readXattrs(fd) : [];
+  }
+
   /** Identity of a file's content and extended attributes, or of a directory's attributes, from the stat cache if it is there. */
   contentDigest(dir: ContextDir, name: ByteString, node: ContextNode): Digest {
     const known = dir.digests?.get(name);
@@ -197,7 +201,7 @@ export class ContextTree implements ReadableTree<ContextDir> {
     let closed = false;
     try {
       const content = hashFile(fd, node.size);
-      const xattrs = this.hasXattrs ? readXattrs(fd) : [];
+      const xattrs = this.openXattrs(fd);
       closed = true;
       this.close(fd, dir, name, node);
       return contentIdentity(content, xattrs);

@@ -1,4 +1,4 @@
-import { closeSync, fchmodSync, fchownSync, ftruncateSync, readdirSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, fchownSync, readdirSync, readSync, writeSync } from 'node:fs';
 import {
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
@@ -52,15 +52,6 @@ export interface FsDir {
   readonly setgid: boolean;
 }
 
-/** A file that is being written, in any order of its parts; what is not written is a hole. */
-export interface FileWriter {
-  write(chunk: Uint8Array, offset: number): void;
-  /** Sets the metadata and closes. */
-  finish(): void;
-  /** Closes only. */
-  abandon(): void;
-}
-
 export interface FsTreeOptions {
   /** Added to image ids when files are given away, subtracted when they are read. */
   readonly idShift: number;
@@ -80,14 +71,14 @@ let chunk: Buffer | undefined;
  */
 export class FsTree implements WritableTree<FsDir> {
   readonly root: FsDir;
-  readonly #idShift: number;
+  readonly idShift: number;
   readonly #idLimit: number;
   readonly #uid: number = process.geteuid?.() ?? 0;
   readonly #gid: number = process.getegid?.() ?? 0;
 
   private constructor(root: FsDir, options: FsTreeOptions) {
     this.root = root;
-    this.#idShift = options.idShift;
+    this.idShift = options.idShift;
     this.#idLimit = options.idLimit ?? (options.idShift > 0 ? 65_536 : 2 ** 32 - 1);
   }
 
@@ -135,6 +126,10 @@ export class FsTree implements WritableTree<FsDir> {
     return readXattrs(name === '' ? dir.fd : fdPath(dir.fd, checkName(name)));
   }
 
+  openXattrs(fd: number): readonly Xattr[] {
+    return readXattrs(fd);
+  }
+
   mkdir(dir: FsDir, name: ByteString, attributes: NodeAttributes): void {
     mkdirat(dir.fd, checkName(name), 0o700);
     this.setAttributes(dir, name, attributes);
@@ -143,48 +138,22 @@ export class FsTree implements WritableTree<FsDir> {
   createFile(dir: FsDir, name: ByteString, attributes: NodeAttributes, content: FileContent | Uint8Array): void {
     const fd = openat(dir.fd, checkName(name), CREATE_FILE, 0o600);
     try {
-      if (content instanceof Uint8Array) writeAll(fd, content, content.length);
-      else copyContent(content, fd);
-      this.#finishFile(fd, dir, name, attributes);
+      if (content instanceof Uint8Array) {
+        writeAll(fd, content, content.length);
+        this.#finishFile(fd, dir, name, attributes);
+      } else this.#finishFile(fd, dir, name, attributes, copyContent(content, fd));
     } finally {
       close(fd);
     }
   }
 
-  /** As `createFile`, for content that comes in pieces. */
-  writeFile(dir: FsDir, name: ByteString, size: number, attributes: NodeAttributes): FileWriter {
-    const fd = openat(dir.fd, checkName(name), CREATE_FILE, 0o600);
-    return {
-      write: (chunk, offset) => writeAll(fd, chunk, chunk.length, offset),
-      finish: () => {
-        try {
-          if (size > 0) ftruncateSync(fd, size);
-          this.#finishFile(fd, dir, name, attributes);
-        } finally {
-          close(fd);
-        }
-      },
-      abandon: () => close(fd),
-    };
-  }
-
-  /** A handle of the same directory that has to be left on its own. */
-  keep(dir: FsDir): FsDir {
-    return { ...dir, fd: openat(dir.fd, '.', OPEN_DIRECTORY) };
-  }
-
-  /** The tree below a directory, whose root cannot be climbed out of. */
-  subtree(dir: FsDir): FsTree {
-    const root = { ...this.keep(dir), path: '' };
-    return new FsTree(root, { idShift: this.#idShift, idLimit: this.#idLimit });
-  }
-
-  #finishFile(fd: number, dir: FsDir, name: ByteString, attributes: NodeAttributes): void {
+  #finishFile(fd: number, dir: FsDir, name: ByteString, attributes: NodeAttributes, more: readonly Xattr[] = []): void {
     const uid = this.#diskId(attributes.uid, joinPath(dir.path, name));
     const gid = this.#diskId(attributes.gid, joinPath(dir.path, name));
     // Chown clears setuid bits and file capabilities, so it comes first.
     if (uid !== this.#uid || gid !== this.#gid || dir.setgid) fchownSync(fd, uid, gid);
     fchmodSync(fd, attributes.mode);
+    for (const xattr of more) setXattr(fd, xattr.name, xattr.value);
     for (const xattr of attributes.xattrs) setXattr(fd, xattr.name, xattr.value);
     if (attributes.mtimeNs !== undefined) setTimes(fd, null, attributes.mtimeNs);
   }
@@ -267,7 +236,7 @@ export class FsTree implements WritableTree<FsDir> {
   }
 
   #diskId(id: number, path: ByteString): number {
-    if (Number.isInteger(id) && id >= 0 && id < this.#idLimit) return id + this.#idShift;
+    if (Number.isInteger(id) && id >= 0 && id < this.#idLimit) return id + this.idShift;
     throw new TsbuildError(
       'TSB_PERMISSION',
       `Cannot set the owner of "/${toText(path)}": id ${id} is not below ${this.#idLimit}`,
@@ -294,7 +263,7 @@ export class FsTree implements WritableTree<FsDir> {
   }
 
   #imageId(id: number): number {
-    return id >= this.#idShift ? id - this.#idShift : 65_534;
+    return id >= this.idShift ? id - this.idShift : 65_534;
   }
 }
 
@@ -317,7 +286,8 @@ function toTimespec(ns: bigint): Timespec {
   return nsec < 0 ? { sec: sec - 1, nsec: nsec + 1_000_000_000 } : { sec, nsec };
 }
 
-function copyContent(content: FileContent, to: number): void {
+/** Returns the extended attributes that come with the content. */
+function copyContent(content: FileContent, to: number): readonly Xattr[] {
   const from = content.open();
   const buffer = (chunk ??= Buffer.allocUnsafeSlow(CHUNK));
   let closed = false;
@@ -331,15 +301,15 @@ function copyContent(content: FileContent, to: number): void {
       if (copied === content.size) break;
       length = readSync(from, buffer, 0, CHUNK, null);
     }
+    const xattrs = content.xattrs(from);
     closed = true;
     content.close(from);
+    return xattrs;
   } finally {
     if (!closed) closeSync(from);
   }
 }
 
-function writeAll(fd: number, bytes: Uint8Array, length: number, offset?: number): void {
-  for (let done = 0; done < length;) {
-    done += writeSync(fd, bytes, done, length - done, offset === undefined ? null : offset + done);
-  }
+function writeAll(fd: number, bytes: Uint8Array, length: number): void {
+  for (let done = 0; done < length;) done += writeSync(fd, bytes, done, length - done, null);
 }

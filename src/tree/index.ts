@@ -14,7 +14,7 @@ export {
   toText,
 } from './bytes.ts';
 export { checksumTree, type HashedTree, selectorDigest, type Selector } from './checksum.ts';
-export { contentIdentity, EMPTY_DIGEST, hashFile } from './content.ts';
+export { contentIdentity, EMPTY_DIGEST, hashFile, readFull } from './content.ts';
 export { packContext, type PackedContext, unpackContext } from './context-pack.ts';
 export {
   type ContextDir,
@@ -24,7 +24,7 @@ export {
   type IgnoreMatcher,
   type StatCache,
 } from './context-tree.ts';
-export { type FileWriter, type FsDir, FsTree, type FsTreeOptions } from './fs-tree.ts';
+export { type FsDir, FsTree, type FsTreeOptions } from './fs-tree.ts';
 export { hasWildcards, matchGlob } from './glob.ts';
 export { type HostStat, sameStat, toHostStat } from './host-stat.ts';
 export { type LayerDigests, type LayerNode, type LayersOptions, LayersTree, type MergedDir } from './layers-tree.ts';

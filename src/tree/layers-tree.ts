@@ -139,22 +139,26 @@ export class LayersTree implements HashedTree<MergedDir> {
     return readXattrs(path);
   }
 
+  openXattrs(fd: number): readonly Xattr[] {
+    return readXattrs(fd);
+  }
+
   contentDigest(dir: MergedDir, name: ByteString, node: TreeNode): Digest {
     const { layer } = node as LayerNode;
     const home = this.layers[layer] ?? '';
     const path = name === '' ? dir.path : joinPath(dir.path, name);
     const known = this.#options.digests?.get(home, path);
     if (known) return known;
-    const digest = contentIdentity(this.#contentHash(dir, name, node), this.xattrs(dir, name, node));
+    const digest = this.#identity(dir, name, node);
     this.#options.digests?.put(home, path, digest);
     return digest;
   }
 
-  #contentHash(dir: MergedDir, name: ByteString, node: TreeNode): Digest | undefined {
-    if (node.type !== 'file') return undefined;
+  #identity(dir: MergedDir, name: ByteString, node: TreeNode): Digest {
+    if (node.type !== 'file') return contentIdentity(undefined, this.xattrs(dir, name, node));
     const fd = this.open(dir, name, node);
     try {
-      return hashFile(fd, node.size);
+      return contentIdentity(hashFile(fd, node.size), readXattrs(fd));
     } finally {
       this.close(fd);
     }

@@ -48,6 +48,8 @@ export interface ReadableTree<D> {
   close(fd: number, dir: D, name: ByteString, node: TreeNode): void;
   /** Attributes that images keep, sorted by name; of the directory itself when `name` is `''`. */
   xattrs(dir: D, name: ByteString, node: TreeNode): readonly Xattr[];
+  /** The same for a file that is open already, which is much faster. */
+  openXattrs(fd: number): readonly Xattr[];
 }
 
 /** Metadata of a file that is made. */
@@ -66,6 +68,8 @@ export interface FileContent {
   /** Opens for reading from the start; close with `close`. */
   open(): number;
   close(fd: number): void;
+  /** Extended attributes that the file gets from where its content is, besides those it is given. */
+  xattrs(fd: number): readonly Xattr[];
 }
 
 /**

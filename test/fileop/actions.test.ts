@@ -3,15 +3,19 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { actionSelectors, layerEntries, parseMode, runFileActions } from '../../src/fileop/index.ts';
+import { actionSelectors, layerEntries, parseMode, runFileActions, writeFileOpLayer } from '../../src/fileop/index.ts';
+import { diffLayer } from '../../src/layer/index.ts';
 import type { FileAction, FileActionBody, ChownOptions } from '../../src/llb/index.ts';
 import { LayersTree } from '../../src/tree/index.ts';
+import { sha256 } from '../../src/util/index.ts';
 import {
   chain,
   context,
   copy,
   describeTree,
+  entriesOf,
   layers,
+  MemorySink,
   NOW,
   overlayHost,
   runInMemory,
@@ -293,6 +297,36 @@ test('memory and mount agree on random trees and actions', async () => {
     ),
     { numRuns: 150 },
   );
+}, 120_000);
+
+test('the layer written from memory has the entries of a diff of the mounted layer', async () => {
+  let compared = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      specs,
+      specs,
+      specs,
+      fc.array(bodies, { minLength: 1, maxLength: 4 }),
+      async (lower, upper, source, actions) => {
+        using scratch = new Scratch();
+        const lowers = [scratch.tree(lower), scratch.tree(upper)];
+        const inputs = [layers(...lowers), context(scratch.tree(source))];
+        const mounted = await runOnMount(scratch, chain(actions), inputs).catch(() => undefined);
+        if (!mounted) return;
+        const params = { actions: chain(actions), inputs, idShift: 0, now: NOW };
+        const compression = { kind: 'none' } as const;
+        const fromDiff = new MemorySink();
+        await diffLayer({ upper: mounted.layer, lowers, idShift: 0, compression, sink: fromDiff });
+        const direct = new MemorySink();
+        const written = await writeFileOpLayer(params, direct, { compression, signal: new AbortController().signal });
+        expect(written?.digest).toBe(sha256(direct.bytes));
+        expect(entriesOf(direct.bytes)).toEqual(entriesOf(fromDiff.bytes));
+        compared++;
+      },
+    ),
+    { numRuns: 150 },
+  );
+  expect(compared).toBeGreaterThan(30);
 }, 120_000);
 
 test('an op whose copies read intermediate results is not described in memory', async () => {

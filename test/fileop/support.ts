@@ -9,6 +9,8 @@ import {
   layerEntries,
 } from '../../src/fileop/index.ts';
 import type { CopyAction, FileAction, FileActionBody } from '../../src/llb/index.ts';
+import { type LayerSink, TarReader } from '../../src/layer/index.ts';
+import { type Digest, sha256 } from '../../src/util/index.ts';
 import { AT_FDCWD, mknodat, mountOverlay, S_IFCHR, setXattr, umount } from '../../src/sys/index.ts';
 import {
   ContextTree,
@@ -18,6 +20,7 @@ import {
   type ReadableTree,
   toText,
   walkTree,
+  type Xattr,
 } from '../../src/tree/index.ts';
 
 /** A directory tree to make: text is a file, `->x` a symlink, null an empty directory, numbers before a colon a mode. */
@@ -204,6 +207,7 @@ export async function runInMemory(
     const { mode, uid, gid, mtimeNs, xattrs } = entry.attributes;
     const path = join(dir, Buffer.from(entry.path, 'latin1').toString());
     const name = path.slice(path.lastIndexOf('/') + 1);
+    let extra: readonly Xattr[] = [];
     if (entry.type === 'whiteout') {
       if (name === '.wh..wh..opq') setXattr(join(path, '..'), 'user.overlay.opaque', 'y');
       else mknodat(AT_FDCWD, join(path, '..', name.slice(4)), S_IFCHR, 0, 0);
@@ -218,13 +222,58 @@ export async function runInMemory(
     else if (entry.content) {
       const fd = entry.content.open();
       fs.writeFileSync(path, fs.readFileSync(fd));
+      extra = entry.content.xattrs(fd);
       entry.content.close(fd);
     }
     fs.lchownSync(path, uid, gid);
     if (entry.type !== 'symlink') fs.chmodSync(path, mode);
-    for (const xattr of xattrs) setXattr(path, xattr.name, xattr.value);
+    for (const xattr of [...extra, ...xattrs]) setXattr(path, xattr.name, xattr.value);
     times.push([path, Number(mtimeNs) / 1e9]);
   }
   for (const [path, time] of times) fs.lutimesSync(path, time, time);
   return new LayersTree([...direct.lowers, dir], { idShift: 0 });
+}
+
+/** A layer blob kept in memory. */
+export class MemorySink implements LayerSink {
+  readonly #chunks: Buffer[] = [];
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+
+  write(chunk: Uint8Array): void {
+    this.#chunks.push(Buffer.from(chunk));
+  }
+
+  commit(): { readonly digest: Digest; readonly size: number } {
+    return { digest: sha256(this.bytes), size: this.bytes.length };
+  }
+
+  abort(): void {
+    this.#chunks.length = 0;
+  }
+}
+
+/** The entries of a plain tar archive with their contents, one line each. Times of `NOW` and later are `now`. */
+export function entriesOf(tar: Buffer): string[] {
+  const lines: string[] = [];
+  let content = '';
+  const reader = new TarReader({
+    entry: () => {
+      content = '';
+    },
+    data: (chunk) => {
+      content += chunk.toString('latin1');
+    },
+    end: ({ path, type, mode, uid, gid, mtime, linkPath, xattrs }) => {
+      const time = BigInt(mtime.sec) * 1_000_000_000n >= NOW ? 'now' : mtime.sec;
+      lines.push(
+        JSON.stringify([path, type, mode.toString(8), uid, gid, time, linkPath, content, [...(xattrs ?? [])]]),
+      );
+    },
+  });
+  reader.push(tar);
+  reader.finish();
+  return lines;
 }

@@ -1,0 +1,151 @@
+import type { EntryType, LayerEntry } from '../layer/index.ts';
+import { type LayerNode, type LayersTree, type Xattr } from '../tree/index.ts';
+import { readFull } from '../tree/index.ts';
+import { mergeXattrs, type OverlayEntry } from './overlay-tree.ts';
+
+const TYPES: Readonly<Record<Exclude<OverlayEntry['type'], 'socket'>, EntryType>> = {
+  file: 'file',
+  directory: 'dir',
+  symlink: 'symlink',
+  hardlink: 'hardlink',
+  fifo: 'fifo',
+  char: 'char',
+  block: 'block',
+  whiteout: 'file',
+};
+
+const NO_TIME = { sec: 0 };
+
+/**
+ * The entries as `writeLayerFromEntries` takes them, with the choices of `diffLayer`: the root is left out, and so is
+ * what is no different from the layers below. A file is open while its entry is the current one; asking for the next
+ * checks that it did not change meanwhile.
+ * @param base the layers below
+ */
+export function* toLayerEntries(entries: readonly OverlayEntry[], base: LayersTree): Generator<LayerEntry, void, void> {
+  for (let index = 0; index < entries.length; index++) {
+    const entry = entries[index] as OverlayEntry;
+    const { content, type, path } = entry;
+    if (path === '' || type === 'socket') continue;
+    if (type === 'directory' && isUnchangedDirectory(entries, index, base)) continue;
+    if (content === undefined || content instanceof Uint8Array) {
+      const same =
+        type !== 'hardlink' && type !== 'directory' && isUnchanged(entry, content, entry.attributes.xattrs, base);
+      if (!same) yield plainEntry(entry, TYPES[type], content);
+      continue;
+    }
+    const fd = content.open();
+    try {
+      const xattrs = mergeXattrs(content.xattrs(fd), entry.attributes.xattrs);
+      if (!isUnchanged(entry, fd, xattrs, base))
+        yield { ...plainEntry(entry, 'file', undefined, xattrs), content: { fd } };
+    } finally {
+      content.close(fd);
+    }
+  }
+}
+
+function plainEntry(
+  entry: OverlayEntry,
+  type: EntryType,
+  content: Uint8Array | undefined,
+  xattrs: readonly Xattr[] = entry.attributes.xattrs,
+): LayerEntry {
+  const { mode, uid, gid, mtimeNs } = entry.attributes;
+  return {
+    path: entry.path,
+    type,
+    mode,
+    uid,
+    gid,
+    size: entry.size,
+    mtime: entry.type === 'whiteout' ? NO_TIME : { sec: floorSeconds(mtimeNs) },
+    linkPath: entry.linkname,
+    ...(content ? { content } : {}),
+    ...(xattrs.length > 0 ? { xattrs: new Map(xattrs.map(({ name, value }) => [name, Buffer.from(value)])) } : {}),
+  };
+}
+
+function floorSeconds(ns: bigint): number {
+  const seconds = Number(ns / 1_000_000_000n);
+  return ns < 0n && ns % 1_000_000_000n !== 0n ? seconds - 1 : seconds;
+}
+
+function sameAttributes(entry: OverlayEntry, below: LayerNode): boolean {
+  const { mode, uid, gid, mtimeNs } = entry.attributes;
+  return mode === below.mode && uid === below.uid && gid === below.gid && mtimeNs === below.mtimeNs;
+}
+
+function sameXattrs(a: readonly Xattr[], b: readonly Xattr[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(({ name, value }, index) => name === b[index]?.name && Buffer.compare(value, b[index].value) === 0)
+  );
+}
+
+/** Whether a file is the same as what the layers below have. `content` is read and left at its start. */
+function isUnchanged(
+  entry: OverlayEntry,
+  content: number | Uint8Array | undefined,
+  xattrs: readonly Xattr[],
+  base: LayersTree,
+): boolean {
+  const { replaced } = entry;
+  if (!replaced || !sameAttributes(entry, replaced) || entry.size !== replaced.size) return false;
+  if (entry.type === 'symlink') return entry.linkname === replaced.linkname;
+  const fd = entry.type === 'file' ? base.open(base.root, '', replaced) : undefined;
+  if (fd === undefined) return sameXattrs(xattrs, base.xattrs(base.root, '', replaced));
+  try {
+    return sameXattrs(xattrs, base.openXattrs(fd)) && sameContent(content, fd);
+  } finally {
+    base.close(fd);
+  }
+}
+
+const CHUNK = 1 << 16;
+
+function sameContent(content: number | Uint8Array | undefined, lower: number): boolean {
+  const theirs = Buffer.allocUnsafe(CHUNK);
+  const ours = Buffer.allocUnsafe(CHUNK);
+  for (let position = 0; ; position += CHUNK) {
+    const count = readFull(lower, theirs, position);
+    const bytes =
+      typeof content === 'number'
+        ? ours.subarray(0, readFull(content, ours, position))
+        : (content ?? ours.subarray(0, 0)).subarray(position, position + CHUNK);
+    if (Buffer.compare(theirs.subarray(0, count), bytes) !== 0) return false;
+    if (count < CHUNK) return true;
+  }
+}
+
+/** A directory that is as below, with nothing changed in it. */
+function isUnchangedDirectory(entries: readonly OverlayEntry[], index: number, base: LayersTree): boolean {
+  const entry = entries[index] as OverlayEntry;
+  const { replaced, path } = entry;
+  if (!replaced || !sameAttributes(entry, replaced)) return false;
+  if (!sameXattrs(entry.attributes.xattrs, base.xattrs(base.root, '', replaced))) return false;
+  const prefix = `${path}/`;
+  // Entries below follow, though not at once: "a-b" sorts before "a/b".
+  for (let at = index + 1; at < entries.length; at++) {
+    const other = entries[at] as OverlayEntry;
+    if (!other.path.startsWith(path)) return true;
+    if (other.path.startsWith(prefix) && !isUnchangedEntry(entries, at, base)) return false;
+  }
+  return true;
+}
+
+function isUnchangedEntry(entries: readonly OverlayEntry[], index: number, base: LayersTree): boolean {
+  const entry = entries[index] as OverlayEntry;
+  const { content, type } = entry;
+  if (type === 'whiteout' || type === 'hardlink') return false;
+  if (type === 'directory') return isUnchangedDirectory(entries, index, base);
+  if (content === undefined || content instanceof Uint8Array) {
+    return isUnchanged(entry, content, entry.attributes.xattrs, base);
+  }
+  const fd = content.open();
+  try {
+    return isUnchanged(entry, fd, mergeXattrs(content.xattrs(fd), entry.attributes.xattrs), base);
+  } finally {
+    content.close(fd);
+  }
+}
