@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createRegistry, parseReference, type Registry } from '../../src/registry/index.ts';
+import { createRegistry, parseReference, parseRegistriesConf, type Registry } from '../../src/registry/index.ts';
 import { type Digest, mediaTypes, sha256 } from '../../src/util/index.ts';
 import { testImage } from '../support/image.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
@@ -66,6 +66,13 @@ describe('a real registry', () => {
     const [layer] = image.layers;
     if (layer === undefined) throw new Error('no layer');
     expect(await read(client, `${server.host}/some/app`, layer)).toEqual(layer.bytes);
+  });
+
+  test('stands for another registry where registries.conf says so', async () => {
+    const text = `[[registry]]\nprefix = "docker.io"\nlocation = "${server.host}"\ninsecure = true`;
+    await using other = createRegistry({ now: () => 0, config: await parseRegistriesConf(text, 'test') });
+    const { digest } = await other.resolve(testTask(), parseReference('some/app:1'));
+    expect(digest).toBe(image.manifest.digest);
   });
 
   test('names what is not there', async () => {
