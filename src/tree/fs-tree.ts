@@ -23,7 +23,6 @@ import {
   openat,
   readlinkat,
   S_IFIFO,
-  setXattr,
   statatIfExists,
   symlinkat,
   type Timespec,
@@ -41,7 +40,7 @@ import {
   type Xattr,
 } from './node.ts';
 import { splitPath } from './resolve.ts';
-import { readXattrs } from './xattrs.ts';
+import { readXattrs, writeXattr } from './xattrs.ts';
 
 /** An open directory below the root. */
 export interface FsDir {
@@ -123,11 +122,11 @@ export class FsTree implements WritableTree<FsDir> {
   }
 
   xattrs(dir: FsDir, name: ByteString): readonly Xattr[] {
-    return readXattrs(name === '' ? dir.fd : fdPath(dir.fd, checkName(name)));
+    return readXattrs(name === '' ? dir.fd : fdPath(dir.fd, checkName(name)), this.idShift);
   }
 
   openXattrs(fd: number): readonly Xattr[] {
-    return readXattrs(fd);
+    return readXattrs(fd, this.idShift);
   }
 
   mkdir(dir: FsDir, name: ByteString, attributes: NodeAttributes): void {
@@ -153,8 +152,8 @@ export class FsTree implements WritableTree<FsDir> {
     // Chown clears setuid bits and file capabilities, so it comes first.
     if (uid !== this.#uid || gid !== this.#gid || dir.setgid) fchownSync(fd, uid, gid);
     fchmodSync(fd, attributes.mode);
-    for (const xattr of more) setXattr(fd, xattr.name, xattr.value);
-    for (const xattr of attributes.xattrs) setXattr(fd, xattr.name, xattr.value);
+    for (const xattr of more) writeXattr(fd, xattr, this.idShift);
+    for (const xattr of attributes.xattrs) writeXattr(fd, xattr, this.idShift);
     if (attributes.mtimeNs !== undefined) setTimes(fd, null, attributes.mtimeNs);
   }
 
@@ -203,7 +202,7 @@ export class FsTree implements WritableTree<FsDir> {
       else fchmodat(dir.fd, checkName(name), mode);
     }
     for (const xattr of xattrs ?? []) {
-      setXattr(name === '' ? dir.fd : fdPath(dir.fd, checkName(name)), xattr.name, xattr.value);
+      writeXattr(name === '' ? dir.fd : fdPath(dir.fd, checkName(name)), xattr, this.idShift);
     }
     if (mtimeNs !== undefined) setTimes(dir.fd, name === '' ? null : checkName(name), mtimeNs);
   }

@@ -49,4 +49,4 @@ export {
   type Visit,
   walkTree,
 } from './select.ts';
-export { isImageXattr, readXattrs } from './xattrs.ts';
+export { isImageXattr, readXattrs, writeXattr } from './xattrs.ts';

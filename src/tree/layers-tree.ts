@@ -136,11 +136,11 @@ export class LayersTree implements HashedTree<MergedDir> {
     const { source } = node as LayerNode;
     if (source === '') return [];
     const path = toFsPath(source);
-    return readXattrs(path);
+    return readXattrs(path, this.#options.idShift);
   }
 
   openXattrs(fd: number): readonly Xattr[] {
-    return readXattrs(fd);
+    return readXattrs(fd, this.#options.idShift);
   }
 
   contentDigest(dir: MergedDir, name: ByteString, node: TreeNode): Digest {
@@ -158,7 +158,7 @@ export class LayersTree implements HashedTree<MergedDir> {
     if (node.type !== 'file') return contentIdentity(undefined, this.xattrs(dir, name, node));
     const fd = this.open(dir, name, node);
     try {
-      return contentIdentity(hashFile(fd, node.size), readXattrs(fd));
+      return contentIdentity(hashFile(fd, node.size), this.openXattrs(fd));
     } finally {
       this.close(fd);
     }

@@ -1,4 +1,4 @@
-import { getXattr, listXattrs, type XattrTarget } from '../sys/index.ts';
+import { getXattr, listXattrs, setXattr, type XattrTarget } from '../sys/index.ts';
 import type { Xattr } from './node.ts';
 
 const XATTR_NAME = /^(?:security\.capability$|user\.(?!overlay\.))/;
@@ -13,15 +13,47 @@ export function isImageXattr(name: string): boolean {
 
 const NONE: readonly Xattr[] = [];
 
-/** The attributes of a file that images keep, sorted by name. A path's last symlink is not followed. */
-export function readXattrs(target: XattrTarget): readonly Xattr[] {
+/**
+ * The attributes of a file that images keep, sorted by name. A path's last symlink is not followed.
+ * File capabilities lose the user namespace that `writeXattr` ties them to; those of another one are left out.
+ */
+export function readXattrs(target: XattrTarget, idShift = 0): readonly Xattr[] {
   const names = listXattrs(target);
   if (names.length === 0) return NONE;
   return names
     .filter(isImageXattr)
     .sort()
     .flatMap((name) => {
-      const value = getXattr(target, name);
+      const stored = getXattr(target, name);
+      const value = stored && name === CAPABILITY ? portableCapability(stored, idShift) : stored;
       return value ? [{ name, value }] : [];
     });
+}
+
+/** Sets an attribute. Capabilities are tied to the image's root user, so that they are worth nothing on the host. */
+export function writeXattr(target: XattrTarget, { name, value }: Xattr, idShift: number): void {
+  setXattr(target, name, name === CAPABILITY ? tiedCapability(value, idShift) : value);
+}
+
+const CAPABILITY = 'security.capability';
+// struct vfs_cap_data of linux/capability.h: revision 2 has 20 bytes, revision 3 has the root user's id after them.
+const REVISION_MASK = 0xff000000;
+const REVISION_2 = 0x02000000;
+const REVISION_3 = 0x03000000;
+
+function portableCapability(value: Buffer, idShift: number): Buffer | undefined {
+  if (value.length !== 24 || (value.readUInt32LE(0) & REVISION_MASK) !== REVISION_3) return value;
+  if (value.readUInt32LE(20) !== idShift) return undefined;
+  const portable = Buffer.from(value.subarray(0, 20));
+  portable.writeUInt32LE((value.readUInt32LE(0) & ~REVISION_MASK) | REVISION_2, 0);
+  return portable;
+}
+
+function tiedCapability(bytes: Uint8Array, idShift: number): Buffer {
+  const value = Buffer.from(bytes);
+  if (idShift === 0 || value.length !== 20 || (value.readUInt32LE(0) & REVISION_MASK) !== REVISION_2) return value;
+  const tied = Buffer.concat([value, Buffer.alloc(4)]);
+  tied.writeUInt32LE((value.readUInt32LE(0) & ~REVISION_MASK) | REVISION_3, 0);
+  tied.writeUInt32LE(idShift, 20);
+  return tied;
 }

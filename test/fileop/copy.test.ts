@@ -1,8 +1,23 @@
-import { chownSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, linkSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { setXattr } from '../../src/sys/index.ts';
-import { chain, context, copy, describeTree, layers, runInMemory, runOnMount, Scratch, type Spec } from './support.ts';
+import { writeFileOpLayer } from '../../src/fileop/index.ts';
+import { IgnoreMatcher } from '../../src/frontend/ignore/index.ts';
+import { getXattr, setXattr } from '../../src/sys/index.ts';
+import type { LayerNode } from '../../src/tree/index.ts';
+import {
+  chain,
+  context,
+  copy,
+  describeTree,
+  layers,
+  MemorySink,
+  NOW,
+  runInMemory,
+  runOnMount,
+  Scratch,
+  type Spec,
+} from './support.ts';
 import type { CopyAction } from '../../src/llb/index.ts';
 
 interface Row {
@@ -268,4 +283,63 @@ test('names that are not UTF-8 are copied byte by byte', async () => {
   writeFileSync(Buffer.concat([Buffer.from(`${dir}/`), name]), 'x');
   const { layer } = await runOnMount(scratch, chain([copy('/', '/d')]), [layers(), context(dir)]);
   expect(readdirSync(Buffer.from(`${layer}/d`), 'buffer')).toEqual([name]);
+});
+
+test('file capabilities are tied to the root user of the image, and portable in its layer', async () => {
+  using scratch = new Scratch();
+  const capability = Buffer.from('0100000200200000000000000000000000000000', 'hex');
+  const dir = scratch.tree({ ping: 'x' });
+  setXattr(join(dir, 'ping'), 'security.capability', capability);
+  const inputs = [layers(), context(dir)];
+  const { tree, layer } = await runOnMount(scratch, chain([copy('/ping', '/ping')]), inputs, { idShift: 100_000 });
+  expect(getXattr(join(layer, 'ping'), 'security.capability')?.readUInt32LE(20)).toBe(100_000);
+  const node = tree.lookup(tree.root, 'ping') as LayerNode;
+  expect(tree.xattrs(tree.root, 'ping', node)).toEqual([{ name: 'security.capability', value: capability }]);
+});
+
+test('a copy shares no inode with the host, and an ignored name of a file does not matter (CTX-09)', async () => {
+  using scratch = new Scratch();
+  const dir = scratch.tree({ a: 'x', b: { file: '', link: 'a' } });
+  linkSync(join(dir, 'a'), join(scratch.root, 'outside'));
+  const ignore = new IgnoreMatcher(['b']);
+  const { layer } = await runOnMount(scratch, chain([copy('/', '/')]), [layers(), context(dir, { ignore })]);
+  expect(readdirSync(layer)).toEqual(['a']);
+  expect(statSync(join(layer, 'a')).nlink).toBe(1);
+  expect(statSync(join(dir, 'a')).nlink).toBe(3);
+});
+
+test('destinations do not lead outside (CTX-03)', async () => {
+  using scratch = new Scratch();
+  const victim = scratch.tree({ hello: { file: 'canary', mode: 0o600 } });
+  const base = {
+    data: `->../../../../..${victim}`,
+    d2: '->/proc/self/root',
+    d3: `->${victim}`,
+    d4: '->/proc/self/cwd',
+  };
+  const owner = { user: { kind: 'byId' as const, id: 1 } };
+  const copies = Object.keys(base).flatMap((name) => [
+    copy('/f', `/${name}/`, { owner, mode: 0o777 }),
+    copy('/f', `/${name}/hello`, { owner, mode: 0o777 }),
+    copy('/', `/${name}`, { owner, mode: 0o777 }),
+  ]);
+  const before = statSync(join(victim, 'hello'), { bigint: true });
+  const inputs = [layers(scratch.tree(base)), context(scratch.tree({ f: 'pwned', hello: 'pwned' }))];
+  await runOnMount(scratch, chain(copies), inputs);
+  const after = statSync(join(victim, 'hello'), { bigint: true });
+  expect([after.ctimeNs, after.mode, after.uid]).toEqual([before.ctimeNs, before.mode, before.uid]);
+  expect(readdirSync(victim)).toEqual(['hello']);
+});
+
+test('a file that changed since the context was hashed fails the copy (CTX-05)', async () => {
+  using scratch = new Scratch();
+  const dir = scratch.tree({ f: 'x' });
+  const inputs = [layers(), context(dir)];
+  writeFileSync(join(dir, 'f'), 'y');
+  await expect(runOnMount(scratch, chain([copy('/f', '/f')]), inputs)).rejects.toThrow('changed during build');
+  const sink = new MemorySink();
+  const params = { actions: chain([copy('/f', '/f')]), inputs, idShift: 0, now: NOW };
+  const options = { compression: { kind: 'none' as const }, signal: new AbortController().signal };
+  await expect(writeFileOpLayer(params, sink, options)).rejects.toThrow('changed during build');
+  expect(sink.bytes.length).toBe(0);
 });
