@@ -5,7 +5,7 @@ import { type Progress, writeArchive } from './archive.ts';
 import { onlyPlatform } from './layout.ts';
 import { writeLayoutDirectory } from './layout-directory.ts';
 import { type OutputSpec, STDOUT } from './output.ts';
-import { checkStdout, openSink, type StdoutStream } from './sink.ts';
+import { checkDestination, checkStdout, openSink, type StdoutStream } from './sink.ts';
 import type { AssembledImage } from './types.ts';
 
 /** A root file system that goes to a directory or tar; `index` is that of the platform in the result. */
@@ -58,10 +58,13 @@ export interface Exported {
 
 /**
  * Looks before the build whether an output can be written at all.
- * @throws TsbuildError `TSB_USAGE`, `TSB_EXPORT`
+ * @throws TsbuildError `TSB_USAGE`, `TSB_EXPORT`, `TSB_NOT_FOUND`
  */
 export function checkOutput(spec: OutputSpec, stdout: StdoutStream, platforms: number): void {
-  if ('dest' in spec && spec.dest === STDOUT) checkStdout(stdout, spec.type);
+  if ('dest' in spec) {
+    if (spec.dest === STDOUT) checkStdout(stdout, spec.type);
+    checkDestination(spec.dest, spec.type === 'local' || ('tar' in spec && !spec.tar) ? 'directory' : 'file');
+  }
   if (spec.type === 'docker' && platforms > 1) {
     throw new TsbuildError(
       'TSB_EXPORT',

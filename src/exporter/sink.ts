@@ -50,6 +50,28 @@ export function checkStdout(stdout: StdoutStream, exporter: string): void {
   );
 }
 
+/**
+ * Looks before a build whether a destination can be a file or directory, without touching it.
+ * @throws TsbuildError `TSB_USAGE`, `TSB_NOT_FOUND`
+ */
+export function checkDestination(dest: Destination, kind: 'file' | 'directory'): void {
+  if (dest === STDOUT) return;
+  const doing = `Cannot write ${JSON.stringify(dest)}`;
+  const present = statOf(dest);
+  if (kind === 'file' && present?.isDirectory() === true) throw isDirectory(doing);
+  if (kind === 'directory' && present?.isDirectory() === false) {
+    throw new TsbuildError('TSB_USAGE', `${doing}: it is not a directory`);
+  }
+  // Directories are made, parents of files are not.
+  if (kind === 'file' && present === undefined && statOf(dirname(dest)) === undefined) {
+    throw new TsbuildError('TSB_NOT_FOUND', `${doing}: directory ${JSON.stringify(dirname(dest))} does not exist`);
+  }
+}
+
+function isDirectory(doing: string): TsbuildError {
+  return new TsbuildError('TSB_USAGE', `${doing}: it is a directory`, { hint: 'name a file, or add tar=false' });
+}
+
 function stdoutSink(stdout: StdoutStream, exporter: string): ByteSink {
   checkStdout(stdout, exporter);
   return {
@@ -68,9 +90,7 @@ function stdoutSink(stdout: StdoutStream, exporter: string): ByteSink {
 function fileSink(dest: string): ByteSink {
   const doing = `Cannot write ${JSON.stringify(dest)}`;
   const present = statOf(dest);
-  if (present?.isDirectory()) {
-    throw new TsbuildError('TSB_USAGE', `${doing}: it is a directory`, { hint: 'name a file, or add tar=false' });
-  }
+  if (present?.isDirectory()) throw isDirectory(doing);
   if (present !== undefined && !present.isFile()) return directSink(dest, doing);
   // A link to a file is kept, and what it points at replaced.
   const target = present === undefined ? dest : realpathSync(dest);

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { checkOutput, parseCsvLine, parseNames, parseOutput, platformDirectory } from '../../src/exporter/index.ts';
 
 const options = { cwd: '/work', names: ['app'] };
+const here = { cwd: import.meta.dirname, names: [] };
 const gzip = { kind: 'gzip', force: false };
 const image = {
   names: ['docker.io/library/app:latest'],
@@ -116,16 +117,26 @@ describe('before the build', () => {
       ['docker', 'type=docker'],
       ['tar', '-'],
     ] as const) {
-      expect(() => checkOutput(parseOutput(text, options), terminal, 1)).toThrow(
+      expect(() => checkOutput(parseOutput(text, here), terminal, 1)).toThrow(
         `output file is required for ${type} exporter. refusing to write to console`,
       );
     }
-    expect(() => checkOutput(parseOutput('type=oci,dest=x', options), terminal, 1)).not.toThrow();
-    expect(() => checkOutput(parseOutput('type=oci', options), { write: () => true }, 1)).not.toThrow();
+    expect(() => checkOutput(parseOutput('type=oci,dest=x', here), terminal, 1)).not.toThrow();
+    expect(() => checkOutput(parseOutput('type=oci', here), { write: () => true }, 1)).not.toThrow();
+  });
+
+  test.each([
+    ['type=oci,dest=.', 'it is a directory'],
+    ['type=oci,dest=gone/x.tar', 'gone" does not exist'],
+    ['type=oci,tar=false,dest=output.test.ts', 'it is not a directory'],
+    ['type=local,dest=output.test.ts', 'it is not a directory'],
+    ['type=tar,dest=output.test.ts/x', 'not a directory'],
+  ])('%s is refused', (text, message) => {
+    expect(() => checkOutput(parseOutput(text, here), { write: () => true }, 1)).toThrow(message);
   });
 
   test('docker archives hold one platform', () => {
-    expect(() => checkOutput(parseOutput('type=docker,dest=x', options), { write: () => true }, 2)).toThrow(
+    expect(() => checkOutput(parseOutput('type=docker,dest=x', here), { write: () => true }, 2)).toThrow(
       'docker exporter does not currently support exporting manifest lists',
     );
   });
