@@ -82,11 +82,13 @@ export async function writeFileOpLayer(
   sink: LayerSink,
   options: WriteLayerOptions & { readonly signal: AbortSignal },
 ): Promise<(EncodedLayer & { readonly warnings: readonly string[] }) | undefined> {
-  const layer = await layerEntries(params, options);
-  if (!layer) {
-    sink.abort();
-    return undefined;
+  let layer: DirectLayer | undefined;
+  try {
+    layer = await layerEntries(params, options);
+  } finally {
+    if (!layer) sink.abort();
   }
+  if (!layer) return undefined;
   const written = await writeLayerFromEntries(toLayerEntries(layer.entries, layer.base), sink, options);
   return { ...written, warnings: layer.warnings };
 }
