@@ -49,8 +49,10 @@ static int new_mount(const char *type, unsigned attributes, const char *const *o
 /* /proc, /dev or /sys of the image: made when missing, refused unless a real directory (CVE-2019-19921, CVE-2023-27561). */
 static int system_directory(int root, const char *path, struct stubs *stubs) {
   struct stat info;
-  if (fstatat(root, path + 1, &info, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(info.st_mode))
+  if (fstatat(root, path + 1, &info, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(info.st_mode)) {
+    stage = "mounts";
     fail_with(ENOTDIR, "%s in the image is not a directory", path);
+  }
   return resolve_target(root, path, true, stubs, 0, 0).fd;
 }
 

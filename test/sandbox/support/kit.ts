@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  type Dirent,
   lchownSync,
   lstatSync,
   mkdirSync,
@@ -26,8 +27,8 @@ import {
 import { startWorker, type WorkerClient } from '../../../src/worker/index.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-export const seccompDir = join(root, 'native/seccomp');
-export const workerEntry = join(root, 'src/worker/main.ts');
+export const seccompDir: string = join(root, 'native/seccomp');
+export const workerEntry: string = join(root, 'src/worker/main.ts');
 
 /** A file of a layer: its content, a link, a directory (`null`) or something that mkfifo makes. */
 export type Entry = string | Uint8Array | null | { readonly link: string } | { readonly fifo: true };
@@ -180,13 +181,20 @@ function readBusybox(): Uint8Array {
   return (busybox ??= execFileSync('cat', ['/bin/busybox'], { maxBuffer: 1 << 25 }));
 }
 
-/** Relative paths below a directory, as far as it can be read, sorted. */
-export function listTree(dir: string): readonly string[] {
+/** Relative paths below a directory, as far as it can be read, sorted. Links are not followed. */
+export function listTree(dir: string, prefix = ''): readonly string[] {
+  let entries: Dirent[];
   try {
-    return (readdirSync(dir, { recursive: true }) as string[]).toSorted();
+    entries = readdirSync(dir, { withFileTypes: true });
   } catch {
     return [];
   }
+  return entries
+    .flatMap((entry) => [
+      prefix + entry.name,
+      ...(entry.isDirectory() ? listTree(join(dir, entry.name), `${prefix}${entry.name}/`) : []),
+    ])
+    .toSorted();
 }
 
 /** A directory of the machine that no step may touch, and a check that none did. */

@@ -1,5 +1,5 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { spawn, spawnSync, type StdioOptions } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /** Who runs a scenario: the namespaces differ (id shift and nested user namespace for root). */
@@ -33,14 +33,27 @@ export function commandAs(who: Who, command: readonly string[]): readonly string
   return ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--init-groups', ...command];
 }
 
-/** Runs `name` of scenarios.ts in a process of its own as `who` and gives what it returns. */
-export async function runScenario<T>(who: Who, name: string, argument: unknown = null): Promise<T> {
+/**
+ * Runs `name` of scenarios.ts in a process of its own as `who` and gives what it returns.
+ * @param options.leak leaves the machine's root directory open in that process, as descriptors 20 and 200
+ */
+export async function runScenario<T>(
+  who: Who,
+  name: string,
+  argument: unknown = null,
+  options: { readonly leak?: boolean } = {},
+): Promise<T> {
   const [program = '', ...args] = commandAs(who, [process.execPath, driver, name, JSON.stringify(argument)]);
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: '/' });
+  // Node marks only low descriptors close-on-exec: 20 and 200 reach what its children start.
+  const root = options.leak ? openSync('/', 'r') : undefined;
+  const leaked =
+    root === undefined ? [] : Array.from({ length: 198 }, (_, at) => (at === 17 || at === 197 ? root : 'ignore'));
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe', ...leaked] as StdioOptions, cwd: '/' });
+  if (root !== undefined) closeSync(root);
   const output: Buffer[] = [];
   const errors: Buffer[] = [];
-  child.stdout.on('data', (data: Buffer) => output.push(data));
-  child.stderr.on('data', (data: Buffer) => errors.push(data));
+  child.stdout?.on('data', (data: Buffer) => output.push(data));
+  child.stderr?.on('data', (data: Buffer) => errors.push(data));
   const code = await new Promise((resolve) => child.once('close', resolve));
   const text = Buffer.concat(output).toString();
   if (code !== 0) throw new Error(`scenario ${name} as ${who} failed: ${Buffer.concat(errors).toString()}\n${text}`);
