@@ -1,12 +1,10 @@
 import { chownSync, readdirSync } from 'node:fs';
-import { copyAll, type FileInput, layerEntries, runFileActions, type WritableRoot } from '../fileop/index.ts';
-import { writeLayerFromEntries } from '../layer/index.ts';
+import { copyAll, type FileInput, runFileActions, type WritableRoot, writeFileOpLayer } from '../fileop/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { HandlerContext } from './handlers.ts';
 import { usage } from './helper-tools.ts';
 import { blobDir, layerCompression } from './layer-jobs.ts';
 import type { FileOpCall, FileOpOutcome, PackedBlob, PackFileOpCall } from './layer-methods.ts';
-import { overlayLayerEntries } from './layer-entries.ts';
 import { prepareUpper } from './prepare-upper.ts';
 import { mountStack } from './stack-mounts.ts';
 
@@ -37,24 +35,16 @@ export async function fileOp(params: FileOpCall, context: HandlerContext): Promi
   };
 }
 
-export async function packFileOp(
-  params: PackFileOpCall,
-  context: HandlerContext,
-): Promise<(PackedBlob & { readonly warnings: readonly string[] }) | undefined> {
+export async function packFileOp(params: PackFileOpCall, context: HandlerContext): Promise<(PackedBlob & { readonly warnings: readonly string[] }) | undefined> {
   const { actions, inputs, now } = params;
-  const { idShift } = context.config.plan;
-  const direct = await layerEntries({ actions, inputs, now, idShift }, { signal: context.signal });
-  if (!direct) return undefined;
-  const { diffId, digest, size } = await writeLayerFromEntries(
-    overlayLayerEntries(direct.entries),
-    blobDir(context).ingest(),
-    {
-      compression: layerCompression(params),
-      signal: context.signal,
-      ...(params.clampTime === undefined ? {} : { clampTime: params.clampTime }),
-    },
-  );
-  return { diffId, digest, size, warnings: direct.warnings };
+  const written = await writeFileOpLayer({ actions, inputs, now, idShift: context.config.plan.idShift }, blobDir(context).ingest(), {
+    compression: layerCompression(params),
+    signal: context.signal,
+    ...(params.clampTime === undefined ? {} : { clampTime: params.clampTime }),
+  });
+  if (!written) return undefined;
+  const { diffId, digest, size, warnings } = written;
+  return { diffId, digest, size, warnings };
 }
 
 /** Copies a layer stack into the directory of a cache mount that is empty; the step's root owns a new one. */

@@ -1,7 +1,7 @@
 import type { CopyAction, FileAction, FileOp } from '../../llb/index.ts';
-import type { FileInput } from '../../fileop/index.ts';
+import { canMakeEntries, type FileInput } from '../../fileop/index.ts';
 import { checksumTree, packContext, type Selector } from '../../tree/index.ts';
-import type { Task } from '../../util/index.ts';
+import type { Digest, Task } from '../../util/index.ts';
 import type { LayerSlot } from '../layers.ts';
 import type { OpContext } from './context.ts';
 import { type OpResult, snapshot } from './result.ts';
@@ -19,10 +19,14 @@ export function selectorOf(copy: CopyAction): Selector {
   };
 }
 
-/** Runs a file op in the worker. Its outputs are new layers on top of their inputs. */
+/**
+ * Runs a file op in the worker. Its outputs are new layers on top of their inputs.
+ * @param vertex absent for work that is not a vertex; decides whether only the blob of the result is wanted
+ */
 export async function runFileOp(
   context: OpContext,
   task: Task,
+  vertex: Digest | undefined,
   name: string,
   file: FileOp,
   inputs: readonly OpResult[],
@@ -38,6 +42,21 @@ export async function runFileOp(
     }),
   );
   const worker = await context.worker();
+  const now = BigInt(Math.floor(context.now())) * 1_000_000n;
+  const { direct } = context;
+  if (vertex !== undefined && direct?.vertices.has(vertex) && canMakeEntries({ actions: file.actions, inputs: sources })) {
+    const packed = await worker.call(
+      'packFileOp',
+      { actions: file.actions, inputs: sources, now, compression: direct.compression, ...(direct.level === undefined ? {} : { level: direct.level }) },
+      { signal: task.signal },
+    );
+    if (packed) {
+      for (const warning of packed.warnings) context.warn(warning);
+      const base = inputs[file.actions[0]?.input ?? -1];
+      const parents = base?.kind === 'layers' ? base.layers : [];
+      return [snapshot([...parents, context.layers.createPacked({ parents, description: name, type }, { ...packed, compression: direct.compression })])];
+    }
+  }
   const slots: LayerSlot[] = [];
   const count = layersNeeded(file.actions, inputs.length);
 
@@ -57,7 +76,7 @@ export async function runFileOp(
     }
     const done = await worker.call(
       'fileOp',
-      { actions: file.actions, inputs: sources, now: BigInt(Math.floor(context.now())) * 1_000_000n, slots: slots.map(({ dir, fs, work }) => ({ dir, fs, work })) },
+      { actions: file.actions, inputs: sources, now, slots: slots.map(({ dir, fs, work }) => ({ dir, fs, work })) },
       { signal: task.signal },
     );
     for (const warning of done.warnings) context.warn(warning);

@@ -47,7 +47,7 @@ async function exec(context: OpContext, task: Task, vertex: Vertex, inputs: read
     case 'exec':
       return runExec(context, task, vertex.digest, vertex.name, body, inputs);
     case 'file':
-      return runFileOp(context, task, vertex.name, body, inputs);
+      return runFileOp(context, task, vertex.digest, vertex.name, body, inputs);
     case 'merge':
       return [mergeResults(body, inputs)];
     case 'diff':
