@@ -2,6 +2,8 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import type { Transform } from 'node:stream';
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 import { isTsbuildError, messageOf, TsbuildError } from '../util/index.ts';
+import { bunzip2 } from './bzip2.ts';
+import { unxz } from './xz.ts';
 import { ZstdFrameScanner } from './zstd-frames.ts';
 
 /** What a stream is compressed with, as its first bytes tell. */
@@ -34,11 +36,11 @@ export const DEFAULT_LIMITS: DecompressLimits = { maxBytes: 256 * 2 ** 30, maxRa
 
 const CHUNK = 1 << 20;
 
-/** The bytes of a file in chunks of up to 1 MiB; each is valid until the next is asked for. */
+/** The bytes of a file in chunks of up to 1 MiB; each is valid for a while only, so copy what is kept. */
 export function* readChunks(file: string | number): Generator<Buffer> {
   const fd = typeof file === 'number' ? file : openSync(file, 'r');
   try {
-    // Two buffers in turn, since the decompressor may still read the one before.
+    // Several in turn: a decompressor may still read the one before.
     const buffers = Array.from({ length: 8 }, () => Buffer.allocUnsafeSlow(CHUNK));
     for (let index = 0, position = 0; ; index++) {
       const buffer = buffers[index % buffers.length] as Buffer;
@@ -104,8 +106,9 @@ function decode(
         meter,
       );
     case 'bzip2':
+      return bunzip2(input);
     case 'xz':
-      throw new TsbuildError('TSB_ARCHIVE', `Cannot decompress the archive: ${compression} is not supported`);
+      return unxz(input);
   }
 }
 
