@@ -53,6 +53,9 @@ static char *read_user_file(int root, const char *path, const char **reason) {
     if (readable < 0) fail("cannot open %s", path);
     data = read_fd(readable, FILE_LIMIT, &length);
     close(readable);
+    /* A NUL must not hide the lines behind it from this program alone. */
+    for (size_t at = 0; at < length; at++)
+      if (data[at] == 0) data[at] = '?';
   }
   close(fd);
   return data == NULL ? format_text("%s", "") : data;

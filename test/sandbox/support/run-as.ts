@@ -54,7 +54,9 @@ export async function runScenario<T>(
   const errors: Buffer[] = [];
   child.stdout?.on('data', (data: Buffer) => output.push(data));
   child.stderr?.on('data', (data: Buffer) => errors.push(data));
+  const timer = setTimeout(() => child.kill('SIGKILL'), 25_000);
   const code = await new Promise((resolve) => child.once('close', resolve));
+  clearTimeout(timer);
   const text = Buffer.concat(output).toString();
   if (code !== 0) throw new Error(`scenario ${name} as ${who} failed: ${Buffer.concat(errors).toString()}\n${text}`);
   return JSON.parse(text.slice(text.lastIndexOf('\n', text.length - 2) + 1)) as T;

@@ -94,6 +94,54 @@ export async function hostileImages(): Promise<{
   return { results, untouched: canary.untouched, leaks };
 }
 
+/** User databases that are traps for whoever reads them. */
+export async function userFiles(): Promise<{
+  results: Record<string, StepResult & { ms: number }>;
+  untouched: boolean;
+}> {
+  await using kit = new Kit();
+  const canary = new Canary(kit.dir);
+  const { 'etc/passwd': _passwd, 'etc/group': _group, ...bare } = busyboxFiles();
+  const base = kit.layer(bare);
+  const good = 'alice:x:1000:1000::/home/alice:/bin/sh\n';
+  const cases: Record<string, { files: Files; user: string }> = {
+    missing: { files: {}, user: 'alice' },
+    'missing, numeric': { files: {}, user: '1234:5678' },
+    fifo: { files: { 'etc/passwd': { fifo: true } }, user: 'alice' },
+    'fifo, numeric': { files: { 'etc/passwd': { fifo: true }, 'etc/group': { fifo: true } }, user: '1234' },
+    directory: { files: { 'etc/passwd': null }, user: 'alice' },
+    'link out': { files: { 'etc/passwd': { link: `../../../../../../..${canary.dir}/hello` } }, user: 'alice' },
+    'link to fifo': { files: { pipe: { fifo: true }, 'etc/passwd': { link: '/pipe' } }, user: 'alice' },
+    'link to device': { files: { 'etc/passwd': { link: '/dev/zero' } }, user: 'alice' },
+    'link inside': { files: { 'usr/passwd': good, 'etc/passwd': { link: '../usr/passwd' } }, user: 'alice' },
+    huge: { files: { 'etc/passwd': Buffer.alloc((10 << 20) + 1, 'x') }, user: 'alice' },
+    'one long line': { files: { 'etc/passwd': Buffer.alloc(9 << 20, 'x') }, user: 'alice' },
+    'many lines': { files: { 'etc/passwd': `${'u:x:1:1::/:/x\n'.repeat(500_000)}${good}` }, user: 'alice' },
+    'many groups': { files: { 'etc/passwd': good, 'etc/group': 'g:x:7:alice\n'.repeat(500_000) }, user: 'alice' },
+    'bytes that are NUL': { files: { 'etc/passwd': `root:x:0:0\0:::\n\0\0\n${good}` }, user: 'alice' },
+    'numbers that wrap': {
+      files: { 'etc/passwd': `alice:x:4294967296:0::/:/x\nalice:x:-1:0::/:/x\nalice:x::0::/:/x\n` },
+      user: 'alice',
+    },
+    'group that wraps': {
+      files: { 'etc/passwd': good, 'etc/group': 'x:x:4294967296:alice\nx:x:0x0:alice\nok:x:12:alice\n' },
+      user: 'alice',
+    },
+  };
+  const results: Record<string, StepResult & { ms: number }> = {};
+  for (const [name, { files, user }] of Object.entries(cases)) {
+    const lowers = [base, kit.layer(files)];
+    const started = performance.now();
+    const result = await kit.run(
+      // Not id(1), which reads the same files.
+      'while read -r name first rest; do case $name in Uid:|Gid:) echo $first;; Groups:) echo $first $rest;; esac; done < /proc/self/status; echo $HOME',
+      { lowers, user },
+    );
+    results[name] = { ...result, ms: performance.now() - started };
+  }
+  return { results, untouched: canary.untouched };
+}
+
 /** Working directories that try to leave the root. */
 export async function workingDirectories(
   paths: readonly string[],
