@@ -1,5 +1,5 @@
 import { leafKey, messageOf } from '../util/index.ts';
-import type { EdgeNode } from './graph.ts';
+import type { EdgeNode, VertexNode } from './graph.ts';
 import { contentKey } from './keys.ts';
 import type { CacheRecord, CacheSource, KeyLink } from './types.ts';
 
@@ -30,6 +30,17 @@ export class Caches<Op, R> {
         await this.#records(edge, source, node);
       }
     }
+  }
+
+  /**
+   * Whether it is pointless to look for a result by content: no cache has ever seen the op, or it may not be taken from one. Asked
+   * only of ops whose hashed inputs are at hand anyway, such as local directories.
+   */
+  unheard({ vertex, map, inputs, digests }: VertexNode<Op, R>): boolean {
+    const atHand = map?.deps.every(({ contentDigest }, at) => contentDigest === undefined || inputs[at]?.vertex.map?.volatile === true);
+    if (atHand !== true || inputs.length === 0) return false;
+    if (vertex.ignoreCache) return true;
+    return this.sources.every((cache, at) => digests.every((op) => cache.knows !== undefined && !this.#guard(at, true, () => cache.knows?.(op) !== false)));
   }
 
   /** Whether the caches know something that reads what this input is. */

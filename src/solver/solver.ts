@@ -174,7 +174,7 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
     await this.#caches.search(edge);
     outcome = await this.#executor.load(edge, scope);
     if (outcome !== undefined) return outcome;
-    if (this.#caches.sources.length > 0) {
+    if (this.#caches.sources.length > 0 && !this.#caches.unheard(vertex)) {
       await Promise.all(vertex.contents.map((content) => content.join(scope)));
       await this.#caches.search(edge);
       outcome = await this.#executor.load(edge, scope);

@@ -1,6 +1,6 @@
 import type { CopyAction, FileAction, FileOp } from '../../llb/index.ts';
 import { canMakeEntries, type FileInput } from '../../fileop/index.ts';
-import { checksumTree, packContext, type Selector } from '../../tree/index.ts';
+import { checksumTree, type ContextDir, type ContextTree, EMPTY_DIGEST, type HashedTree, packContext, type Selector } from '../../tree/index.ts';
 import type { Digest, Task } from '../../util/index.ts';
 import type { LayerSlot } from '../layers.ts';
 import type { OpContext } from './context.ts';
@@ -45,11 +45,13 @@ export async function runFileOp(
   const now = BigInt(Math.floor(context.now())) * 1_000_000n;
   const { direct } = context;
   if (vertex !== undefined && direct?.vertices.has(vertex) && canMakeEntries({ actions: file.actions, inputs: sources })) {
-    const packed = await worker.call(
+    const packing = worker.call(
       'packFileOp',
       { actions: file.actions, inputs: sources, now, compression: direct.compression, ...(direct.level === undefined ? {} : { level: direct.level }) },
       { signal: task.signal },
     );
+    hashAhead(file, inputs);
+    const packed = await packing;
     if (packed) {
       for (const warning of packed.warnings) context.warn(warning);
       const base = inputs[file.actions[0]?.input ?? -1];
@@ -74,11 +76,13 @@ export async function runFileOp(
       if (slot) idsOfDirectories.set(slot.fs, id);
       return usages;
     }
-    const done = await worker.call(
+    const copying = worker.call(
       'fileOp',
       { actions: file.actions, inputs: sources, now, slots: slots.map(({ dir, fs, work }) => ({ dir, fs, work })) },
       { signal: task.signal },
     );
+    hashAhead(file, inputs);
+    const done = await copying;
     for (const warning of done.warnings) context.warn(warning);
     outputs = done.outputs;
     return new Map(done.usage.map(({ path, bytes, inodes }) => [path, { bytes, inodes }]));
@@ -93,12 +97,48 @@ export async function runFileOp(
   });
 }
 
+/**
+ * Hashes what the copies read from local directories, for the key under which the result is saved. It is done while the worker
+ * copies: both read the same files, and neither waits for the other.
+ */
+function hashAhead(file: FileOp, inputs: readonly OpResult[]): void {
+  for (const [index, input] of inputs.entries()) {
+    if (input.kind !== 'local') continue;
+    try {
+      checksumTree(input.tree, selectorsOf(file, index), 'build context');
+    } catch {
+      // The worker reports what cannot be read.
+    }
+  }
+}
+
+function selectorsOf(file: FileOp, input: number): readonly Selector[] {
+  return file.actions.flatMap((action) => (action.kind === 'copy' && action.secondaryInput === input ? [selectorOf(action)] : []));
+}
+
 /** The directories of a local input that the copies look at. */
 function walkedBy(file: FileOp, input: number, tree: Parameters<typeof packContext>[0]): Parameters<typeof packContext>[1] {
-  const selectors = file.actions.flatMap((action) => (action.kind === 'copy' && action.secondaryInput === input ? [selectorOf(action)] : []));
+  const selectors = selectorsOf(file, input);
   return tree.record(() => {
-    if (selectors.length > 0) checksumTree(tree, selectors, 'build context');
+    if (selectors.length > 0) checksumTree(unhashed(tree), selectors, 'build context');
   });
+}
+
+/** The tree with equal digests for all files, so that a walk does not read them. */
+function unhashed(tree: ContextTree): HashedTree<ContextDir> {
+  return {
+    root: tree.root,
+    list: (dir) => tree.list(dir),
+    lookup: (dir, name) => tree.lookup(dir, name),
+    stat: (dir) => tree.stat(dir),
+    enter: (dir, name) => tree.enter(dir, name),
+    leave: () => undefined,
+    open: (dir, name, node) => tree.open(dir, name, node),
+    close: (fd, dir, name, node) => tree.close(fd, dir, name, node),
+    xattrs: () => [],
+    openXattrs: () => [],
+    contentDigest: () => EMPTY_DIGEST,
+  };
 }
 
 /** At most so many layers are made: one for each chain of actions, one more for each result that is used twice. */
