@@ -1,5 +1,6 @@
+import { rmdirSync } from 'node:fs';
 import type { Lease, Store } from '../store/index.ts';
-import { type Compression, compressionOf, type Descriptor, type Digest, mediaTypes, type Task, TsbuildError } from '../util/index.ts';
+import { type Compression, compressionOf, type Descriptor, type Digest, errnoOf, mediaTypes, type Task, TsbuildError } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 
 /** Fetches the blob of an image layer into the store. */
@@ -191,7 +192,7 @@ export class LayerService {
       this.made.add(id);
       return id;
     } catch (error) {
-      await this.discard([paths.dir]);
+      await this.discard(id);
       throw error;
     }
   }
@@ -218,12 +219,14 @@ export class LayerService {
     return ids;
   }
 
-  /** Deletes what a failed op left; never fails, for garbage collection finds it again. */
-  async discard(paths: readonly string[]): Promise<void> {
+  /** Takes back a layer that was not filled, with what is in its directory; never fails, for garbage collection finds it again. */
+  async discard(id: string): Promise<void> {
     try {
-      await (await this.#worker()).call('removeTrees', { paths });
+      this.#store.layers.abandon(id);
+      const { dir } = this.#store.layers.paths(id);
+      if (!removeEmpty(dir)) await (await this.#worker()).call('removeTrees', { paths: [dir] });
     } catch {
-      // The directory has no row in the index, so the next garbage collection takes it.
+      // The directory has no row that vouches for it, so the next garbage collection takes it.
     }
   }
 
@@ -242,6 +245,16 @@ function layerType(compression: Compression): string {
       return mediaTypes.ociLayerGzip;
     case 'zstd':
       return mediaTypes.ociLayerZstd;
+  }
+}
+
+/** Deletes a directory with nothing in it. @returns false when it has something */
+function removeEmpty(dir: string): boolean {
+  try {
+    rmdirSync(dir);
+    return true;
+  } catch (error) {
+    return errnoOf(error) === 'ENOENT';
   }
 }
 

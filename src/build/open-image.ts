@@ -58,7 +58,7 @@ export async function openImage(session: Session, task: Task, name: string, plat
       plan: ownPlan(),
     },
     async [Symbol.asyncDispose]() {
-      await session.layers.discard([dir]);
+      await session.layers.discard(scratch);
     },
   };
 }

@@ -176,7 +176,8 @@ function parseSsh(context: CliContext, values: readonly string[]): Map<string, s
   return sockets;
 }
 
-function parseEpoch(text: string): number {
+/** @throws TsbuildError `TSB_USAGE` */
+export function parseEpoch(text: string): number {
   if (!/^\d{1,11}$/.test(text)) throw new TsbuildError('TSB_USAGE', `invalid SOURCE_DATE_EPOCH: ${text}`, { hint: 'it is a time in seconds since 1970, for example $(git log -1 --format=%ct)' });
   return Number(text);
 }

@@ -19,6 +19,8 @@ export interface ImportOptions {
   readonly format?: 'auto' | 'image' | 'rootfs';
   /** Of a root file system, which does not tell. */
   readonly platform: Platform;
+  /** Seconds since the epoch when a root file system is said to have been made; the present when absent. */
+  readonly epoch?: number;
 }
 
 /** An image that was imported. */

@@ -72,7 +72,7 @@ async function importRootfs(task: Task, archive: ArchiveFile, options: ImportOpt
   }
   const { digest, size } = writer.commit();
   lease.hold({ blobs: [digest] });
-  const created = goTime(store.now());
+  const created = goTime(options.epoch === undefined ? store.now() : options.epoch * 1000);
   const config = {
     architecture: platform.architecture,
     config: {},

@@ -176,6 +176,16 @@ export class LayerTable {
     });
   }
 
+  /** Forgets a layer that was never filled: nothing can name it yet. One with a directory or a blob stays. */
+  abandon(id: string): void {
+    this.#db
+      .prepare(
+        `DELETE FROM layers WHERE id = ? AND fs = 0
+           AND NOT EXISTS (SELECT 1 FROM layer_blobs WHERE layer = layers.id)`,
+      )
+      .run(id);
+  }
+
   /** Forgets a blob, e.g. after it was found damaged. The file is not touched. */
   dropBlob(id: string, digest: Digest): void {
     this.#db.prepare('DELETE FROM layer_blobs WHERE layer = ? AND digest = ?').run(id, digest);

@@ -106,7 +106,7 @@ async function scratchSlot(context: OpContext, task: Task, held: AsyncDisposable
   const lowers = await context.layers.directories(task, parents);
   const id = context.store.layers.create({ parents, type: 'internal', description: 'discarded changes' }, context.lease);
   const paths = context.store.layers.prepareDirectory(id);
-  held.defer(() => context.layers.discard([paths.dir]));
+  held.defer(() => context.layers.discard(id));
   const worker = await context.worker();
   await worker.call('prepareUpper', { dir: paths.dir, lowers }, { signal: task.signal });
   return { id, lowers, ...paths };

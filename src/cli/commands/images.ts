@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { openSession } from '../../build/index.ts';
 import { importArchive, importDirectory, listImages, parseNames, removeImages, saveImages } from '../../exporter/index.ts';
 import { formatBytes, fromErrno, hexOf, hostPlatform, type Task } from '../../util/index.ts';
+import { parseEpoch } from '../build-request.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
 import { formatAge, formatTable } from '../table.ts';
@@ -45,7 +46,14 @@ export async function importCommand(context: CliContext, path: string, options: 
   const task = quietTask(interrupt.signal);
   const absolute = resolve(context.cwd, path);
   const names = parseNames(options.tag ?? []);
-  const common = { store: session.store, lease: session.lease, platform: hostPlatform(), ...(names.length === 0 ? {} : { names }) };
+  const epoch = context.env['SOURCE_DATE_EPOCH'];
+  const common = {
+    store: session.store,
+    lease: session.lease,
+    platform: hostPlatform(),
+    ...(names.length === 0 ? {} : { names }),
+    ...(epoch ? { epoch: parseEpoch(epoch) } : {}),
+  };
   const imported =
     path === '-'
       ? await importArchive(task, { stream: context.stdin as AsyncIterable<Uint8Array>, name: 'standard input' }, common)
