@@ -14,7 +14,7 @@ import {
 import { TsbuildError } from '../util/index.ts';
 import { actionError } from './action-error.ts';
 import { checkDestParent, copyMatch, copyMatches, type Steps } from './copy.ts';
-import { makeDirectories } from './directories.ts';
+import { makeDirectories, newDirectory } from './directories.ts';
 import { type Owner, resolveOwner } from './owner.ts';
 
 export interface ActionContext<D> {
@@ -98,7 +98,7 @@ function mkdir<D>(tree: WritableTree<D>, action: MkdirAction, owner: Owner | und
     if (located.node) return;
     if (located.blockedBy !== undefined) throw failure('mkdir', action.path, 'not a directory');
     if (located.missing.length > 1) throw failure('mkdir', action.path, 'no such file or directory');
-    tree.mkdir(located.parent, located.name, attributesFor(action.mode & 0o777, owner, action.timestamp));
+    tree.mkdir(located.parent, located.name, newDirectory(tree.stat(located.parent), attributes));
   } finally {
     located.release();
   }

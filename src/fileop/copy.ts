@@ -60,7 +60,8 @@ export function* copyMatch<S, D>(
 ): Steps {
   const copier = new Copier(source, dest, action, owner);
   const timestamp = action.timestamp === -1n ? undefined : action.timestamp;
-  const parents = { mode: action.modeStr === '' && action.mode !== -1 ? action.mode & 0o777 : 0o755, owner, timestamp };
+  const exact = action.modeStr === '' && action.mode !== -1;
+  const parents = { mode: exact ? action.mode & 0o777 : 0o755, exact, owner, timestamp };
   const created: ByteString[] = [];
   const destNames = cleanNames(toByteString(action.dest));
   const wantsDir = /(?:^|\/)\.?$/.test(action.dest);

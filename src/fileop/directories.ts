@@ -1,9 +1,19 @@
-import { type ByteString, joinPath, resolvePath, toText, type WritableTree } from '../tree/index.ts';
+import {
+  type ByteString,
+  joinPath,
+  type NodeAttributes,
+  resolvePath,
+  toText,
+  type TreeNode,
+  type WritableTree,
+} from '../tree/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { Owner } from './owner.ts';
 
 export interface DirectoryAttributes {
   readonly mode: number;
+  /** The mode was asked for: it is given as it is, also below a directory with the setgid bit. */
+  readonly exact?: boolean;
   readonly owner: Owner | undefined;
   /** Nanoseconds since the epoch; undefined is now. */
   readonly timestamp: bigint | undefined;
@@ -18,7 +28,7 @@ export interface DirectoryAttributes {
 export function makeDirectories<D>(
   tree: WritableTree<D>,
   path: ByteString,
-  { mode, owner, timestamp }: DirectoryAttributes,
+  attributes: DirectoryAttributes,
 ): ByteString[] {
   const located = resolvePath(tree, path, { followLast: true });
   const entered: D[] = [];
@@ -34,7 +44,7 @@ export function makeDirectories<D>(
       .join('/');
     let current = count === 0 ? '' : above;
     for (const name of located.missing) {
-      tree.mkdir(dir, name, { mode, uid: owner?.uid ?? 0, gid: owner?.gid ?? 0, mtimeNs: timestamp, xattrs: [] });
+      tree.mkdir(dir, name, newDirectory(tree.stat(dir), attributes));
       dir = tree.enter(dir, name);
       entered.push(dir);
       current = joinPath(current, name);
@@ -45,4 +55,20 @@ export function makeDirectories<D>(
     for (const dir of entered) tree.leave(dir);
     located.release();
   }
+}
+
+/**
+ * The attributes of a directory that is made in `above`. As with mkdir(2), one below a directory with the setgid bit has
+ * that bit too, and its group unless an owner is given.
+ */
+export function newDirectory(above: TreeNode, attributes: DirectoryAttributes): NodeAttributes {
+  const { mode, exact = false, owner, timestamp } = attributes;
+  const setgid = above.mode & 0o2000;
+  return {
+    mode: exact ? mode : mode | setgid,
+    uid: owner?.uid ?? 0,
+    gid: owner?.gid ?? (setgid === 0 ? 0 : above.gid),
+    mtimeNs: timestamp,
+    xattrs: [],
+  };
 }

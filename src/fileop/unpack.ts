@@ -67,7 +67,10 @@ export async function unpackArchive(options: UnpackOptions): Promise<void> {
         signal,
         ...(owner ? { owner } : {}),
       });
-      for (const path of skipped) warn(`"${toText(path)}" of the archive was left out: it is a device`);
+      for (const path of skipped) {
+        if (path === '') warn('An entry of the archive that names no file was left out');
+        else warn(`"${toText(path)}" of the archive was left out: it is a device`);
+      }
       tree.setAttributes(to.self, '', { mode, uid, gid });
     } finally {
       source.close(fd, from.parent, from.name, from.node);

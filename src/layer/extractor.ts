@@ -18,22 +18,20 @@ import {
   S_IFLNK,
   S_IFMT,
   setXattr,
-  statat,
   statatIfExists,
   symlinkat,
-  type Timespec,
   unlinkat,
   utimensat,
 } from '../sys/index.ts';
 import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
 import { type ByteString, quote, toPath } from './byte-string.ts';
-import { copyLowerFile } from './copy-up.ts';
+import { copyDirAttributes, copyLowerFile, initRoot } from './copy-up.ts';
 import { DirHandles, DirNode } from './dir-node.ts';
 import type { TarEntry } from './entry.ts';
 import { findInLowers, isDir, isWhiteout, type LowerDir, OPAQUE } from './lower-stack.ts';
 import { removeAt } from './remove-tree.ts';
 import type { TarHandler } from './tar-reader.ts';
-import { copyXattrs, writeLayerXattrs } from './xattrs.ts';
+import { writeLayerXattrs } from './xattrs.ts';
 
 export interface ExtractorOptions {
   /** The directory that entries are extracted beneath. */
@@ -126,15 +124,7 @@ export class Extractor implements TarHandler {
   /** Sets the times of directories, and the root's attributes where no entry did. */
   finish(): void {
     const { layer, lowers, rootFd, idShift } = this.#options;
-    if (layer && !this.#rootWasNamed) {
-      const below = lowers[0];
-      if (below !== undefined) this.#root.mtime = this.#copyDirAttributes(below, rootFd);
-      else {
-        fchownSync(rootFd, idShift, idShift);
-        fchmodSync(rootFd, 0o755);
-        this.#root.mtime = { sec: 0, nsec: 0 };
-      }
-    }
+    if (layer && !this.#rootWasNamed) this.#root.mtime = initRoot(rootFd, lowers[0], idShift);
     // Children first: setting a directory's times does not change its parent's.
     const pending = [this.#root];
     for (let node = pending.pop(); node; node = pending.pop()) {
@@ -177,7 +167,12 @@ export class Extractor implements TarHandler {
   }
 
   #extractRoot(entry: TarEntry): void {
-    if (entry.type !== 'dir') fail(entry, 'only a directory can stand for the root');
+    if (entry.type !== 'dir') {
+      if (this.#options.layer) fail(entry, 'only a directory can stand for the root');
+      // ADD leaves the directory alone that it extracts to, as docker's extraction does.
+      this.#skip('');
+      return;
+    }
     this.#rootWasNamed = true;
     this.#dirAttributes(this.#root, entry);
   }
@@ -250,7 +245,7 @@ export class Extractor implements TarHandler {
     const lower = below === undefined ? undefined : this.#handles.lowers(node)[0];
     const fd = this.#handles.fd(node);
     if (lower !== undefined) {
-      node.mtime = this.#copyDirAttributes(lower, fd);
+      node.mtime = copyDirAttributes(lower, fd);
       return node;
     }
     const { uid, gid } = this.#owner({ uid: 0, gid: 0 }, entry);
@@ -275,14 +270,6 @@ export class Extractor implements TarHandler {
       mkdirat(dirfd, toPath(node.name), 0o700);
       return true;
     }
-  }
-
-  #copyDirAttributes(from: number, to: number): Timespec {
-    const stat = statat(from, '.');
-    fchownSync(to, stat.uid, stat.gid);
-    fchmodSync(to, stat.mode & 0o7777);
-    copyXattrs(from, to);
-    return { sec: stat.mtimeSec, nsec: stat.mtimeNsec };
   }
 
   #setOpaque(node: DirNode): void {

@@ -115,6 +115,31 @@ test.each(rows)('$name', async ({ base = {}, actions, gives, fails }) => {
   expect(describeTree(await runInMemory(scratch, all, inputs))).toEqual(gives);
 });
 
+test('a directory made below one with the setgid bit has the bit and the group, unless mode or owner are given', async () => {
+  using scratch = new Scratch();
+  const base = scratch.tree({ d: null });
+  fs.chownSync(join(base, 'd'), 7, 50);
+  fs.chmodSync(join(base, 'd'), 0o2775);
+  const owner: ChownOptions = { user: { kind: 'byId', id: 9 }, group: { kind: 'byId', id: 9 } };
+  const all = chain([
+    mkdir('/d/a/b', true),
+    { ...mkdir('/d/c'), owner } as FileActionBody,
+    copy('/f', '/d/e/'),
+    copy('/f', '/d/g/', { mode: 0o700 }),
+  ]);
+  const inputs = [layers(base), context(scratch.tree({ f: '' }))];
+  const gives = {
+    'd/a': 'directory 2750 0:50 now',
+    'd/a/b': 'directory 2750 0:50 now',
+    'd/c': 'directory 2750 9:9 now',
+    'd/e': 'directory 2755 0:50 now',
+    'd/e/f': `file 644 0:0 ${T} ""`,
+    'd/g': 'directory 700 0:50 now',
+  };
+  expect(describeTree((await runOnMount(scratch, all, inputs)).tree)).toMatchObject(gives);
+  expect(describeTree(await runInMemory(scratch, all, inputs))).toMatchObject(gives);
+});
+
 describe('owners by name', () => {
   const passwd = 'root:x:0:0::/:\nbob:x:1001:1002::/:\n';
   const group = 'root:x:0:\nstaff:x:50:bob\n';

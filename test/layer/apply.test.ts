@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   existsSync,
@@ -14,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { applyLayer, type ApplyOptions, extractArchive } from '../../src/layer/index.ts';
+import { applyLayer, type ApplyOptions, emptyDir, extractArchive, initLayerRoot } from '../../src/layer/index.ts';
 import {
   AT_FDCWD,
   close,
@@ -703,6 +704,50 @@ describe('errors leave nothing behind', () => {
   }, 60_000);
 });
 
+describe('TAR-34: a directory swapped for a symlink during extraction', () => {
+  test('nothing is written outside', async () => {
+    const target = join(work, 'layers', '0');
+    mkdirSync(target);
+    // Swaps root/d with root/l, a symlink to the victim, as fast as it can.
+    const swapper = spawn(process.execPath, [join(import.meta.dirname, 'support/swapper.ts'), target, 'd', 'l'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const exited = new Promise((resolve) => swapper.on('exit', resolve));
+    let attempts = 0;
+    try {
+      await new Promise((resolve) => swapper.stdout.once('data', resolve));
+      const files = Array.from({ length: 2000 }, (_, index) => [dir(`x${index}`), file(`d/f${index}`, 'evil')]).flat();
+      const tar = archive(dir('d'), symlink('l', '../../victim'), ...files);
+      for (const end = performance.now() + 2000; performance.now() < end; attempts++) {
+        await applyLayer({ blob: [tar], compression: 'none', target, lowers: [], idShift: 0 }).catch(() => undefined);
+        const fd = openat(AT_FDCWD, target, O_RDONLY | O_DIRECTORY);
+        try {
+          emptyDir(fd);
+        } catch {
+          // The swapper was faster; the next round empties it.
+        }
+        close(fd);
+      }
+    } finally {
+      swapper.kill();
+      await exited;
+    }
+    expect(attempts).toBeGreaterThan(0);
+  });
+});
+
+describe('initLayerRoot', () => {
+  test('a new layer begins with the root of the one below', async () => {
+    const [below] = await apply(archive(dir('.', { mode: '0001770\0', uid: '0000005\0', mtime: '00000000007\0' })));
+    const target = join(work, 'layers', 'new');
+    mkdirSync(target);
+    initLayerRoot(target, [below ?? ''], 0);
+    expect(statat(AT_FDCWD, target)).toMatchObject({ mode: 0o41770, uid: 5, mtimeSec: 7 });
+    initLayerRoot(target, [], 100_000);
+    expect(statat(AT_FDCWD, target)).toMatchObject({ mode: 0o40755, uid: 100_000, gid: 100_000 });
+  });
+});
+
 describe('extractArchive', () => {
   test('into a tree that is there: directories stay, files are replaced, .wh. means nothing', async () => {
     const target = join(work, 'layers', '0');
@@ -736,6 +781,13 @@ describe('extractArchive', () => {
         expect.stringMatching(/^victim 4 755 100[03]:100[04]$/),
         `victim/hello 10 644 ${id}`,
       ]);
+    }
+    for (const name of ['', '.', './']) {
+      const nameless = archive(file(name, 'not a directory'), symlink(name, 'out'), file('after', 'x'));
+      const { skipped } = await extractArchive({ source: [nameless], rootFd: fd, idShift: 1000 });
+      expect(skipped).toEqual(['', '']);
+      expect(existsSync(join(target, 'after'))).toBe(true);
+      rmSync(join(target, 'after'));
     }
     close(fd);
     expect(existsSync(join(target, 'victim/hello'))).toBe(true);
