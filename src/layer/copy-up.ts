@@ -1,10 +1,12 @@
 import { fchmodSync, fchownSync, readSync, writeSync } from 'node:fs';
 import {
+  AT_FDCWD,
   close,
   fchownat,
   type FileStat,
   mknodat,
   O_CREAT,
+  O_DIRECTORY,
   O_EXCL,
   O_NOFOLLOW,
   O_RDONLY,
@@ -14,7 +16,9 @@ import {
   S_IFLNK,
   S_IFMT,
   S_IFREG,
+  statat,
   symlinkat,
+  type Timespec,
   utimensat,
 } from '../sys/index.ts';
 import { type ByteString, toPath } from './byte-string.ts';
@@ -53,4 +57,41 @@ export function copyLowerFile(fromDirfd: number, stat: FileStat, toDirfd: number
     close(from);
   }
   return stat.size;
+}
+
+/** Gives a directory the owner, mode and attributes of another; returns the time it should get when it is complete. */
+export function copyDirAttributes(from: number, to: number): Timespec {
+  const stat = statat(from, '');
+  fchownSync(to, stat.uid, stat.gid);
+  fchmodSync(to, stat.mode & 0o7777);
+  copyXattrs(from, to);
+  return { sec: stat.mtimeSec, nsec: stat.mtimeNsec };
+}
+
+/** A new layer's root looks like the one below it, or is 0755 and root's; returns the time it should get. */
+export function initRoot(root: number, below: number | undefined, idShift: number): Timespec {
+  if (below !== undefined) return copyDirAttributes(below, root);
+  fchownSync(root, idShift, idShift);
+  fchmodSync(root, 0o755);
+  return { sec: 0, nsec: 0 };
+}
+
+/**
+ * Prepares an empty upper directory: the root of an overlay shows the attributes of the topmost layer's, so every new
+ * layer's root must be given those of the one below.
+ * @param lowers directories of the layers below, bottom first
+ */
+export function initLayerRoot(target: string, lowers: readonly string[], idShift: number): void {
+  const flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+  const root = openat(AT_FDCWD, target, flags);
+  const top = lowers.at(-1);
+  let below: number | undefined;
+  try {
+    below = top === undefined ? undefined : openat(AT_FDCWD, top, flags);
+    const mtime = initRoot(root, below, idShift);
+    utimensat(root, null, mtime, mtime);
+  } finally {
+    if (below !== undefined) close(below);
+    close(root);
+  }
 }

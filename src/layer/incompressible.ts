@@ -30,10 +30,17 @@ export function isIncompressible(block: Uint8Array): boolean {
 
 const MAX_STORED = 65_535;
 
-/** The bytes as stored deflate blocks (RFC 1951 section 3.2.4), starting and ending on byte boundaries. */
+let scratch = Buffer.alloc(0);
+
+/**
+ * The bytes as stored deflate blocks (RFC 1951 section 3.2.4), starting and ending on byte boundaries. In a reused buffer,
+ * valid until the next call.
+ */
 export function storedBlocks(block: Uint8Array, last: boolean): Buffer {
   const pieces = Math.max(1, Math.ceil(block.length / MAX_STORED));
-  const output = Buffer.allocUnsafe(block.length + pieces * 5);
+  const size = block.length + pieces * 5;
+  if (scratch.length < size) scratch = Buffer.allocUnsafeSlow(size);
+  const output = scratch.subarray(0, size);
   let at = 0;
   for (let piece = 0; piece < pieces; piece++) {
     const start = piece * MAX_STORED;

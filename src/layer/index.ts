@@ -13,6 +13,7 @@ export {
   readArchive,
   type ReadArchiveOptions,
 } from './apply.ts';
+export { initLayerRoot } from './copy-up.ts';
 export { type ByteString, compareBytes, fromText, quote, toPath, toText } from './byte-string.ts';
 export {
   type ArchiveCompression,
@@ -30,6 +31,7 @@ export { gzip, GZIP_LEVEL } from './gzip-encoder.ts';
 export { type EncodedLayer, LayerEncoder } from './layer-encoder.ts';
 export { BLOCK_BYTES, type LayerCompression, type LayerSink } from './sink.ts';
 export { ZSTD_LEVEL } from './stream-encoder.ts';
+export { emptyDir, removeAt } from './remove-tree.ts';
 export { type TarHandler, TarReader } from './tar-reader.ts';
 export { type TarEntryInput, type TarTarget, TarWriter } from './tar-writer.ts';
 export {

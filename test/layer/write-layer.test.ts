@@ -91,10 +91,10 @@ describe('TarWriter', () => {
       `"sha256:cb5596c252b5034a9a8e1689fe482879ed25694a7534625f8341c100370d9fbf"`,
     );
     expect(sha256(await write(FIXED, { kind: 'gzip' }))).toMatchInlineSnapshot(
-      `"sha256:08b87124d3686f6a5f96d10f7da491dbc790b3ffd9884043f35fe9284336e65d"`,
+      `"sha256:20e3e74225c47968c7241697e59a8d2542750197748a21300a37a101f2917516"`,
     );
     expect(sha256(await write(FIXED, { kind: 'gzip', level: 6 }))).toMatchInlineSnapshot(
-      `"sha256:550d1010f0ceb38de2a3ed3cf9f66540b90ab114f3398ed2b69fbd1631ebebda"`,
+      `"sha256:93b83d0254e6cfb5614887a5676691d34fe3a03c605eb8943b7fb170d2906176"`,
     );
   });
 
