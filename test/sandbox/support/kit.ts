@@ -37,7 +37,7 @@ export type Files = Readonly<Record<string, Entry>>;
 const APPLETS = [
   'sh', 'ash', 'cat', 'ls', 'id', 'mount', 'ps', 'echo', 'touch', 'true', 'false', 'sleep', 'hostname', 'stat', 'dd', 'tty', 'stty', 'ip',
   'env', 'pwd', 'mkdir', 'kill', 'grep', 'od', 'wc', 'find', 'rm', 'rmdir', 'mv', 'ln', 'seq', 'chmod', 'chown', 'nc', 'head', 'printenv',
-  'readlink', 'setsid', 'umask', 'test', 'df', 'unshare', 'su', 'yes', 'date', 'sync', 'tail', 'sort', 'base64', 'chroot', 'umount', 'nohup',
+  'readlink', 'setsid', 'umask', 'test', 'df', 'unshare', 'su', 'yes', 'date', 'sync', 'tail', 'sort', 'base64', 'chroot', 'umount',
 ]; // oxfmt-ignore
 
 /** What a step gave. */

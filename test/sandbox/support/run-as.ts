@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 export type Who = 'root' | 'user';
 
 const USER = 'tsbuild-test';
-const driver = fileURLToPath(new URL('./driver.ts', import.meta.url));
+export const driverPath: string = fileURLToPath(new URL('./driver.ts', import.meta.url));
 
 /** Makes the unprivileged user with subordinate ids, unless it is there. Gives its ids. */
 export function ensureUser(): { readonly uid: number; readonly gid: number } {
@@ -43,7 +43,7 @@ export async function runScenario<T>(
   argument: unknown = null,
   options: { readonly leak?: boolean } = {},
 ): Promise<T> {
-  const [program = '', ...args] = commandAs(who, [process.execPath, driver, name, JSON.stringify(argument)]);
+  const [program = '', ...args] = commandAs(who, [process.execPath, driverPath, name, JSON.stringify(argument)]);
   // Node marks only low descriptors close-on-exec: 20 and 200 reach what its children start.
   const root = options.leak ? openSync('/', 'r') : undefined;
   const leaked =

@@ -316,18 +316,20 @@ export async function parallel(count: number): Promise<readonly StepResult[]> {
 }
 
 /** Cancels a step that tries to outlive everything. */
-export async function cancel(): Promise<{ code: string | undefined; ms: number; left: number }> {
+export async function cancel(): Promise<{ code: string | undefined; ms: number; started: number; left: number }> {
   await using kit = new Kit();
-  await kit.worker();
   const controller = new AbortController();
-  const marker = `31${process.pid}`;
-  const started = performance.now();
-  setTimeout(() => controller.abort(), 500);
-  const result = await kit.run(
-    `trap '' TERM; for i in 1 2 3; do setsid nohup sleep ${marker} & done; sleep ${marker}`,
-    { signal: controller.signal },
-  );
-  return { code: result.code, ms: performance.now() - started, left: countProcesses(`sleep\0${marker}\0`) };
+  const seconds = `31${process.pid}`;
+  const running = (): number => countProcesses(`sleep\0${seconds}\0`);
+  const result = kit.run(`trap '' TERM; for i in 1 2 3; do setsid sleep ${seconds} & done; sleep ${seconds}`, {
+    signal: controller.signal,
+  });
+  while (running() < 4) await new Promise((resolve) => setTimeout(resolve, 20));
+  const started = running();
+  const at = performance.now();
+  controller.abort();
+  const { code } = await result;
+  return { code, ms: performance.now() - at, started, left: running() };
 }
 
 /** How many processes of the machine have this command line. */
@@ -342,8 +344,10 @@ export function readProcesses(): { readonly pid: number; readonly parent: number
   for (const name of readdirNumbers()) {
     try {
       const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
-      const parent = Number(stat.slice(stat.lastIndexOf(')') + 4).split(' ')[0]);
-      found.push({ pid: name, parent, commandLine: readFileSync(`/proc/${name}/cmdline`, 'latin1') });
+      const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      // Ended; its parent, perhaps an init that does not care, has not asked for it.
+      if (state === 'Z') continue;
+      found.push({ pid: name, parent: Number(parent), commandLine: readFileSync(`/proc/${name}/cmdline`, 'latin1') });
     } catch {
       // ended meanwhile
     }
@@ -358,12 +362,13 @@ function readdirNumbers(): number[] {
 }
 
 /** Keeps a stubborn step running and says so, for tests that kill. */
-export async function linger(marker: string): Promise<never> {
+export async function linger(argument: { readonly marker: string; readonly program: string }): Promise<never> {
   await using kit = new Kit();
-  void kit.run(
-    `trap '' TERM INT; for i in 1 2 3; do setsid nohup sleep ${marker} & done; echo started; sleep ${marker}`,
-  );
-  while (countProcesses(`sleep\0${marker}\0`) < 4) await new Promise((resolve) => setTimeout(resolve, 20));
+  const { marker, program } = argument;
+  const layer = kit.layer({ 'bin/busybox-probe': readFileSync(program) });
+  const command = `for i in 1 2; do setsid busybox-probe immortal ${marker} & done; exec busybox-probe immortal ${marker}`;
+  void kit.run(command, { lowers: [kit.base, layer] });
+  while (countProcesses(`sleep\0${marker}\0`) < 3) await new Promise((resolve) => setTimeout(resolve, 20));
   process.stdout.write('started\n');
   await new Promise(() => setInterval(() => undefined, 1000));
   throw new Error('unreachable');

@@ -1,0 +1,68 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { commandAs, driverPath } from './support/run-as.ts';
+import { countProcesses, readProcesses } from './support/scenarios.ts';
+
+/** From the top: what each process of a build is. Killing any of them must leave nothing of the step after a second. */
+const LEVELS = [
+  'main process',
+  'helper outside',
+  'PID 1 of the namespace',
+  'worker',
+  'helper of the step',
+  'the step',
+] as const;
+
+let dir: string;
+let program: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'tsbuild-kill-'));
+  chmodSync(dir, 0o755);
+  program = join(dir, 'probe');
+  const source = fileURLToPath(new URL('../native/probe.c', import.meta.url));
+  execFileSync('cc', ['-static', '-O1', '-o', program, source]);
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+describe.each(['root', 'user'] as const)('kill -9 (%s)', (who) => {
+  test.each(LEVELS.map((name, level) => ({ name, level })))('of the $name', async ({ level }) => {
+    const marker = String(100_000 + Math.trunc(process.pid * 10 + level + (who === 'root' ? 0 : 5_000_000)));
+    const [command = '', ...args] = commandAs(who, [
+      process.execPath,
+      driverPath,
+      'linger',
+      JSON.stringify({ marker, program }),
+    ]);
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      await new Promise((resolve) => child.stdout.once('data', resolve));
+      const chain = descendants(child.pid ?? 0);
+      expect(chain.length).toBeGreaterThanOrEqual(LEVELS.length);
+      process.kill(chain[level] ?? 0, 'SIGKILL');
+      await sleep(1000);
+      expect(countProcesses(`sleep\0${marker}\0`)).toBe(0);
+      if (level < 4) {
+        const alive = readProcesses().map(({ pid }) => pid);
+        expect(chain.slice(1).filter((pid) => alive.includes(pid))).toEqual([]);
+      }
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+});
+
+/** The first child of each process, from `pid` down. */
+function descendants(pid: number): number[] {
+  const all = readProcesses();
+  const chain = [pid];
+  for (;;) {
+    const next = all.find(({ parent }) => parent === chain.at(-1));
+    if (!next) return chain;
+    chain.push(next.pid);
+  }
+}
