@@ -37,9 +37,11 @@ export function makeMixedFile(file: string, size: number): void {
   const next = random(7);
   const fd = openSync(file, 'w');
   let counter = 0;
-  for (let written = 0; written < size; ) {
+  for (let written = 0; written < size;) {
     const text = Buffer.from(makeText(next, 128 * 1024));
-    const noise = Buffer.concat(Array.from({ length: 2048 }, () => createHash('sha256').update(String(counter++)).digest()));
+    const noise = Buffer.concat(
+      Array.from({ length: 2048 }, () => createHash('sha256').update(String(counter++)).digest()),
+    );
     written += writeSync(fd, text) + writeSync(fd, noise);
   }
   closeSync(fd);
@@ -48,7 +50,8 @@ export function makeMixedFile(file: string, size: number): void {
 /** A root file system of one static busybox, as a tar file. */
 export function makeRootfs(work: string): string {
   const rootfs = join(work, 'rootfs');
-  for (const folder of ['bin', 'etc', 'tmp', 'proc', 'dev', 'sys']) mkdirSync(join(rootfs, folder), { recursive: true });
+  for (const folder of ['bin', 'etc', 'tmp', 'proc', 'dev', 'sys'])
+    mkdirSync(join(rootfs, folder), { recursive: true });
   copyFileSync('/bin/busybox', join(rootfs, 'bin/busybox'));
   for (const name of ['sh', 'echo', 'sleep', 'cat', 'ls']) symlinkSync('busybox', join(rootfs, 'bin', name));
   const tar = join(work, 'rootfs.tar');

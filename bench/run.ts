@@ -15,7 +15,9 @@ const tsbuild = join(root, 'bin/tsbuild');
 const work = mkdtempSync(join(tmpdir(), 'tsbuild-bench-'));
 const wanted = process.argv.slice(2);
 const has = (command: string): boolean => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
-const buildah = has('buildah') ? ['buildah', '--root', join(work, 'containers'), '--runroot', join(work, 'run')] : undefined;
+const buildah = has('buildah')
+  ? ['buildah', '--root', join(work, 'containers'), '--runroot', join(work, 'run')]
+  : undefined;
 const runtime = has('runc') ? ['--runtime', 'runc'] : [];
 
 interface Measure {
@@ -28,11 +30,18 @@ interface Measure {
 /** Runs a command to its end and measures it; throws when it fails. */
 function measure(command: readonly string[], env: Record<string, string> = {}): Measure {
   const report = join(work, 'time.txt');
-  const [program = '', ...args] = has('/usr/bin/time') ? ['/usr/bin/time', '-f', '%M', '-o', report, ...command] : command;
+  const [program = '', ...args] = has('/usr/bin/time')
+    ? ['/usr/bin/time', '-f', '%M', '-o', report, ...command]
+    : command;
   const start = performance.now();
-  const done = spawnSync(program, args, { cwd: work, env: { ...process.env, TSBUILD_ROOT: join(work, 'store'), ...env }, encoding: 'utf8' });
+  const done = spawnSync(program, args, {
+    cwd: work,
+    env: { ...process.env, TSBUILD_ROOT: join(work, 'store'), ...env },
+    encoding: 'utf8',
+  });
   const wall = performance.now() - start;
-  if (done.status !== 0) throw new Error(`${command.join(' ')} ended with ${done.status ?? done.signal}\n${done.stdout}\n${done.stderr}`);
+  if (done.status !== 0)
+    throw new Error(`${command.join(' ')} ended with ${done.status ?? done.signal}\n${done.stdout}\n${done.stderr}`);
   let peak = 0;
   try {
     peak = Number(readFileSync(report, 'utf8').trim().split('\n').at(-1));
@@ -56,7 +65,10 @@ interface Row {
 
 const median = (values: readonly Measure[]): Measure => {
   const sorted = [...values].sort((a, b) => a.wall - b.wall);
-  return { wall: sorted[Math.floor(sorted.length / 2)]?.wall ?? Number.NaN, peak: Math.max(...values.map((value) => value.peak)) };
+  return {
+    wall: sorted[Math.floor(sorted.length / 2)]?.wall ?? Number.NaN,
+    peak: Math.max(...values.map((value) => value.peak)),
+  };
 };
 
 const quiet = ['--progress', 'quiet'];
@@ -82,7 +94,10 @@ function rows(): Row[] {
     `FROM localhost/bench-base:1\n${['ENV A=1', 'WORKDIR /app', 'COPY d /app/d', 'RUN echo 1', 'RUN echo 2', 'RUN echo 3', 'LABEL b=c', 'RUN echo 4', 'RUN echo 5', 'CMD ["sh"]'].join('\n')}\n`,
   );
   makeContext(join(ten, 'd'), 2000, 1500);
-  const twenty = context('twenty', `FROM localhost/bench-base:1\n${Array.from({ length: 20 }, (_, i) => `RUN echo ${i}`).join('\n')}\n`);
+  const twenty = context(
+    'twenty',
+    `FROM localhost/bench-base:1\n${Array.from({ length: 20 }, (_, i) => `RUN echo ${i}`).join('\n')}\n`,
+  );
   const many = context('many', 'FROM scratch\nCOPY d /d\n');
   makeContext(join(many, 'd'), 20_000, 1500);
   const large = context('large', 'FROM scratch\nCOPY d /d\n');
@@ -177,7 +192,9 @@ function importBase(): void {
 function main(): void {
   importBase();
   const floor = median(Array.from({ length: 9 }, () => measure([process.execPath, '-e', '0']))).wall;
-  console.log(`node -e 0: ${floor.toFixed(0)} ms (median of 9)${buildah ? '' : '; buildah is not installed, so there is nothing to compare with'}\n`);
+  console.log(
+    `node -e 0: ${floor.toFixed(0)} ms (median of 9)${buildah ? '' : '; buildah is not installed, so there is nothing to compare with'}\n`,
+  );
   const table = [['work', 'tsbuild ms', 'buildah ms', 'ratio', 'peak MB', 'goal', '']];
   for (const row of rows()) {
     if (wanted.length > 0 && !wanted.some((word) => row.name.includes(word))) continue;
@@ -190,7 +207,10 @@ function main(): void {
       ours.push(measure(row.tsbuild()));
       if (buildah && row.buildah) {
         const parts = row.buildah().map((command) => measure(command));
-        theirs.push({ wall: parts.reduce((sum, part) => sum + part.wall, 0), peak: Math.max(...parts.map((part) => part.peak)) });
+        theirs.push({
+          wall: parts.reduce((sum, part) => sum + part.wall, 0),
+          peak: Math.max(...parts.map((part) => part.peak)),
+        });
       }
     }
     const [our, their] = [median(ours), theirs.length > 0 ? median(theirs) : undefined];
@@ -205,13 +225,21 @@ function main(): void {
     ]);
   }
   const widths = table[0]?.map((_, column) => Math.max(...table.map((cells) => cells[column]?.length ?? 0))) ?? [];
-  for (const cells of table) console.log(cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd());
+  for (const cells of table)
+    console.log(
+      cells
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    );
 }
 
 try {
   main();
 } finally {
   if (buildah) spawnSync(buildah[0] ?? '', [...buildah.slice(1), 'rmi', '-a', '-f']);
-  spawnSync(tsbuild, ['prune', '--all', '--images', '--force'], { env: { ...process.env, TSBUILD_ROOT: join(work, 'store') } });
+  spawnSync(tsbuild, ['prune', '--all', '--images', '--force'], {
+    env: { ...process.env, TSBUILD_ROOT: join(work, 'store') },
+  });
   rmSync(work, { recursive: true, force: true });
 }

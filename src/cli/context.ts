@@ -38,7 +38,10 @@ export async function print(context: CliContext, text: string | Uint8Array): Pro
  * A signal that aborts at the first SIGINT, SIGTERM or SIGHUP; a second SIGINT ends the process at once. Everything that tsbuild
  * started dies with it. Dispose to give the signals back.
  */
-export function interruptible(): { readonly signal: AbortSignal; readonly received: () => NodeJS.Signals | undefined } & Disposable {
+export function interruptible(): {
+  readonly signal: AbortSignal;
+  readonly received: () => NodeJS.Signals | undefined;
+} & Disposable {
   const controller = new AbortController();
   let received: NodeJS.Signals | undefined;
   const onSignal = (name: NodeJS.Signals): void => {

@@ -52,7 +52,11 @@ function createProgram(context: CliContext, done: Done): Command {
       const { doctor } = await import('./commands/doctor.ts');
       done(await doctor(context, options));
     });
-  for (const command of program.commands) command.exitOverride().showHelpAfterError(`Run "tsbuild ${command.name()} --help" for what is possible.`).copyInheritedSettings(program);
+  for (const command of program.commands)
+    command
+      .exitOverride()
+      .showHelpAfterError(`Run "tsbuild ${command.name()} --help" for what is possible.`)
+      .copyInheritedSettings(program);
   return program;
 }
 
@@ -60,12 +64,19 @@ function createProgram(context: CliContext, done: Done): Command {
 function graphOptions(command: Command): Command {
   return command
     .argument('[context]', 'directory with the files that COPY and ADD read', '.')
-    .option('-f, --file <path>', 'the Dockerfile (default: Dockerfile in the context); "-" reads it from standard input')
+    .option(
+      '-f, --file <path>',
+      'the Dockerfile (default: Dockerfile in the context); "-" reads it from standard input',
+    )
     .option('--target <stage>', 'the stage to build (default: the last)')
     .option('--platform <os/arch,…>', 'the platforms to build for (default: this machine)', collect)
     .option('--build-arg <NAME[=VALUE]>', 'value of an ARG; without a value it is taken from the environment', collect)
     .option('--label <NAME=VALUE>', 'label to set on the image', collect)
-    .option('--build-context <NAME=VALUE>', 'another context for FROM, COPY --from and mounts: a directory, docker-image://REF or oci-layout://DIR', collect)
+    .option(
+      '--build-context <NAME=VALUE>',
+      'another context for FROM, COPY --from and mounts: a directory, docker-image://REF or oci-layout://DIR',
+      collect,
+    )
     .option('--no-cache', 'run every step again')
     .option('--no-cache-filter <stage,…>', 'run the steps of these stages again', collect)
     .option('--pull', 'ask the registry for newer base images, also for those in the local store')
@@ -73,15 +84,26 @@ function graphOptions(command: Command): Command {
     .option('--add-host <NAME=IP>', 'line for /etc/hosts of RUN steps', collect)
     .option('--shm-size <size>', 'size of /dev/shm in RUN steps, e.g. 128m')
     .option('--ulimit <NAME=SOFT[:HARD]>', 'resource limit of RUN steps', collect)
-    .option('--allow <entitlement>', 'allow what a Dockerfile may not do by itself: network.host, security.insecure', collect)
+    .option(
+      '--allow <entitlement>',
+      'allow what a Dockerfile may not do by itself: network.host, security.insecure',
+      collect,
+    )
     .option('--secret <id=ID[,src=PATH|,env=NAME]>', 'secret for RUN --mount=type=secret', collect)
     .option('--ssh <ID[=SOCKET|KEY,…]>', 'SSH agent or keys for RUN --mount=type=ssh', collect)
-    .option('--source-date-epoch <seconds>', 'time to put into the image instead of the present (default: $SOURCE_DATE_EPOCH)')
+    .option(
+      '--source-date-epoch <seconds>',
+      'time to put into the image instead of the present (default: $SOURCE_DATE_EPOCH)',
+    )
     .option('--strict', 'treat warnings about what BuildKit does silently as errors');
 }
 
 function addBuild(program: Command, context: CliContext, done: Done): void {
-  graphOptions(program.command('build', { isDefault: true }).description('build an image from a Dockerfile (the default command: "tsbuild ." builds)'))
+  graphOptions(
+    program
+      .command('build', { isDefault: true })
+      .description('build an image from a Dockerfile (the default command: "tsbuild ." builds)'),
+  )
     .option('-t, --tag <name[:tag]>', 'name for the image in the local store', collect)
     .option(
       '-o, --output <DEST|type=TYPE,…>',
@@ -92,8 +114,20 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
     .option('--iidfile <path>', 'write the image id to a file')
     .option('--metadata-file <path>', 'write what was built to a file, as JSON')
     .option('-q, --quiet', 'print nothing but the image id')
-    .addOption(new Option('--progress <style>', 'how to show progress').choices(['auto', 'tty', 'plain', 'quiet', 'rawjson']).env('BUILDKIT_PROGRESS').default('auto'))
-    .addOption(new Option('--isolation <rung>', 'what to run steps in (default: the best that this machine allows, see "tsbuild doctor")').choices(['auto', 'userns']).default('auto'))
+    .addOption(
+      new Option('--progress <style>', 'how to show progress')
+        .choices(['auto', 'tty', 'plain', 'quiet', 'rawjson'])
+        .env('BUILDKIT_PROGRESS')
+        .default('auto'),
+    )
+    .addOption(
+      new Option(
+        '--isolation <rung>',
+        'what to run steps in (default: the best that this machine allows, see "tsbuild doctor")',
+      )
+        .choices(['auto', 'userns'])
+        .default('auto'),
+    )
     .option('--jobs <n>', 'how many steps may run at a time (default: number of CPUs, at least 4)')
     .option('--check', 'only check the Dockerfile, same as --call=check')
     .option('--call <method>', 'build, check, outline or targets; with ",format=json" as JSON')
@@ -104,8 +138,16 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
 }
 
 function addLlb(program: Command, context: CliContext, done: Done): void {
-  graphOptions(program.command('llb').description("write the build graph of a Dockerfile to standard output, in BuildKit's format"))
-    .addOption(new Option('--format <format>', 'binary definition, or something to read').choices(['binary', 'json', 'dot', 'mermaid']).default('binary'))
+  graphOptions(
+    program
+      .command('llb')
+      .description("write the build graph of a Dockerfile to standard output, in BuildKit's format"),
+  )
+    .addOption(
+      new Option('--format <format>', 'binary definition, or something to read')
+        .choices(['binary', 'json', 'dot', 'mermaid'])
+        .default('binary'),
+    )
     .action(async (path: string, options) => {
       const { llbCommand } = await import('./commands/llb.ts');
       done(await llbCommand(context, path, options));
@@ -120,7 +162,11 @@ function addRun(program: Command, context: CliContext, done: Done): void {
     .argument('[command...]', "what to run instead of the image's command")
     .passThroughOptions()
     .option('--rm', 'remove the container when it ends (always done)')
-    .option('-e, --env <NAME[=VALUE]>', 'environment variable; without a value it is taken from the environment', collect)
+    .option(
+      '-e, --env <NAME[=VALUE]>',
+      'environment variable; without a value it is taken from the environment',
+      collect,
+    )
     .option('--env-file <path>', 'file with environment variables', collect)
     .option('-v, --volume <HOST:CONTAINER[:ro]>', 'mount a host directory or file', collect)
     .option('-w, --workdir <path>', 'working directory')
@@ -140,7 +186,8 @@ function addRun(program: Command, context: CliContext, done: Done): void {
 }
 
 function addImages(program: Command, context: CliContext, done: Done): void {
-  const format = (): Option => new Option('--format <format>', 'how to print it').choices(['table', 'json']).default('table');
+  const format = (): Option =>
+    new Option('--format <format>', 'how to print it').choices(['table', 'json']).default('table');
   program
     .command('images')
     .description('list the images of the local store')
@@ -161,7 +208,9 @@ function addImages(program: Command, context: CliContext, done: Done): void {
     });
   program
     .command('import')
-    .description('bring an image into the local store: an OCI archive or layout, a docker archive, or the tar of a root file system')
+    .description(
+      'bring an image into the local store: an OCI archive or layout, a docker archive, or the tar of a root file system',
+    )
     .argument('<file|directory>', '"-" reads standard input')
     .option('-t, --tag <name[:tag]>', 'name for the image', collect)
     .action(async (path: string, options) => {
@@ -181,7 +230,8 @@ function addImages(program: Command, context: CliContext, done: Done): void {
 }
 
 function addStore(program: Command, context: CliContext, done: Done): void {
-  const format = (): Option => new Option('--format <format>', 'how to print it').choices(['table', 'json']).default('table');
+  const format = (): Option =>
+    new Option('--format <format>', 'how to print it').choices(['table', 'json']).default('table');
   program
     .command('du')
     .description('show what the store keeps on disk')

@@ -13,7 +13,11 @@ export function storeRoot(context: CliContext): string {
 }
 
 /** What a session needs to know of the environment. Warnings go to stderr unless `onWarning` takes them. */
-export function sessionOptions(context: CliContext, signal: AbortSignal, onWarning?: (message: string) => void): SessionOptions {
+export function sessionOptions(
+  context: CliContext,
+  signal: AbortSignal,
+  onWarning?: (message: string) => void,
+): SessionOptions {
   const { env } = context;
   return {
     root: storeRoot(context),

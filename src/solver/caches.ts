@@ -37,10 +37,14 @@ export class Caches<Op, R> {
    * only of ops whose hashed inputs are at hand anyway, such as local directories.
    */
   unheard({ vertex, map, inputs, digests }: VertexNode<Op, R>): boolean {
-    const atHand = map?.deps.every(({ contentDigest }, at) => contentDigest === undefined || inputs[at]?.vertex.map?.volatile === true);
+    const atHand = map?.deps.every(
+      ({ contentDigest }, at) => contentDigest === undefined || inputs[at]?.vertex.map?.volatile === true,
+    );
     if (atHand !== true || inputs.length === 0) return false;
     if (vertex.ignoreCache) return true;
-    return this.sources.every((cache, at) => digests.every((op) => cache.knows !== undefined && !this.#guard(at, true, () => cache.knows?.(op) !== false)));
+    return this.sources.every((cache, at) =>
+      digests.every((op) => cache.knows !== undefined && !this.#guard(at, true, () => cache.knows?.(op) !== false)),
+    );
   }
 
   /** Whether the caches know something that reads what this input is. */

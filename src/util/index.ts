@@ -34,6 +34,7 @@ export {
   type Platform,
   samePlatform,
 } from './platform.ts';
+export { redactUrls } from './redact.ts';
 export { sanitize, sanitizeLine } from './sanitize.ts';
 export { formatBytes, parseDuration, parseSize } from './size.ts';
 export type { Diagnostic, SourceFile, SourceRange } from './source.ts';

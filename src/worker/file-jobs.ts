@@ -35,13 +35,20 @@ export async function fileOp(params: FileOpCall, context: HandlerContext): Promi
   };
 }
 
-export async function packFileOp(params: PackFileOpCall, context: HandlerContext): Promise<(PackedBlob & { readonly warnings: readonly string[] }) | undefined> {
+export async function packFileOp(
+  params: PackFileOpCall,
+  context: HandlerContext,
+): Promise<(PackedBlob & { readonly warnings: readonly string[] }) | undefined> {
   const { actions, inputs, now } = params;
-  const written = await writeFileOpLayer({ actions, inputs, now, idShift: context.config.plan.idShift }, blobDir(context).ingest(), {
-    compression: layerCompression(params),
-    signal: context.signal,
-    ...(params.clampTime === undefined ? {} : { clampTime: params.clampTime }),
-  });
+  const written = await writeFileOpLayer(
+    { actions, inputs, now, idShift: context.config.plan.idShift },
+    blobDir(context).ingest(),
+    {
+      compression: layerCompression(params),
+      signal: context.signal,
+      ...(params.clampTime === undefined ? {} : { clampTime: params.clampTime }),
+    },
+  );
   if (!written) return undefined;
   const { diffId, digest, size, warnings } = written;
   return { diffId, digest, size, warnings };

@@ -48,6 +48,8 @@ export interface StatPathParams {
 export interface ReadFileParams extends StatPathParams {
   /** An error is given for larger files. Bytes. */
   readonly maxBytes: number;
+  /** Only so many bytes from its start are wanted, however large it is. */
+  readonly limit?: number;
 }
 
 export interface PathStat {

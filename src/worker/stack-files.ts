@@ -32,10 +32,11 @@ export function readFile(params: ReadFileParams, context: HandlerContext): Uint8
       throw new TsbuildError('TSB_IMAGE', `Cannot read "${params.path}" of the image: ${why}`);
     };
     if (node.type !== 'file') return fail(`it is a ${node.type}`);
-    if (node.size > params.maxBytes) return fail(`it is larger than ${params.maxBytes} bytes`);
+    const { limit, maxBytes } = params;
+    if (limit === undefined && node.size > maxBytes) return fail(`it is larger than ${maxBytes} bytes`);
     const fd = tree.open(parent, name, node);
     try {
-      return readAll(fd, params.maxBytes);
+      return readAll(fd, limit ?? maxBytes);
     } finally {
       closeSync(fd);
     }

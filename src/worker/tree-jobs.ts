@@ -6,8 +6,13 @@ export function writeTreeTar(params: WriteTreeParams, context: HandlerContext): 
   writeRootfsTar(params.path, options(params, context), () => context.signal.throwIfAborted());
 }
 
-export function writeTreeDirectory(params: WriteTreeParams & { readonly mode: 'copy' | 'delete' }, context: HandlerContext): void {
-  writeRootfsDirectory(params.path, { ...options(params, context), mode: params.mode }, () => context.signal.throwIfAborted());
+export function writeTreeDirectory(
+  params: WriteTreeParams & { readonly mode: 'copy' | 'delete' },
+  context: HandlerContext,
+): void {
+  writeRootfsDirectory(params.path, { ...options(params, context), mode: params.mode }, () =>
+    context.signal.throwIfAborted(),
+  );
 }
 
 function options({ trees, epoch }: WriteTreeParams, { config }: HandlerContext): Parameters<typeof writeRootfsTar>[1] {

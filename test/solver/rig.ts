@@ -221,6 +221,11 @@ export class TestCache implements Required<CacheSource<string>> {
     return this.#inner.records(node);
   }
 
+  knows(op: Digest): boolean {
+    this.#check();
+    return this.#inner.knows(op);
+  }
+
   async load(task: Task, record: CacheRecord): Promise<string> {
     this.loads++;
     this.onLoad?.(task);

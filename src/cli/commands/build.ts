@@ -2,7 +2,14 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BuildFailure, openSession, runBuild } from '../../build/index.ts';
 import { checkOutput, type OutputSpec, parseNames, parseOutput } from '../../exporter/index.ts';
-import { createPalette, createProgress, formatFailure, formatWarnings, type Progress, type ProgressMode } from '../../progress/index.ts';
+import {
+  createPalette,
+  createProgress,
+  formatFailure,
+  formatWarnings,
+  type Progress,
+  type ProgressMode,
+} from '../../progress/index.ts';
 import { exitCodeOf, fromErrno, isTsbuildError, messageOf, TsbuildError } from '../../util/index.ts';
 import { type GraphOptions, parseBuildRequest } from '../build-request.ts';
 import { type CliContext, exitCodeOfSignal, interruptible, print } from '../context.ts';
@@ -44,7 +51,11 @@ export async function buildCommand(context: CliContext, path: string, options: B
   try {
     await using session = openSession(
       sessionOptions(context, interrupt.signal, (message) => {
-        progress.events({ type: 'diagnostic', diagnostic: { code: 'Store', severity: 'warning', message, ranges: [] }, at: context.now() });
+        progress.events({
+          type: 'diagnostic',
+          diagnostic: { code: 'Store', severity: 'warning', message, ranges: [] },
+          at: context.now(),
+        });
       }),
     );
     const task = { signal: interrupt.signal, events: progress.events };
@@ -53,7 +64,8 @@ export async function buildCommand(context: CliContext, path: string, options: B
     if (progress.mode !== 'rawjson') context.stderr.write(formatWarnings(progress.warnings, { palette: colors }));
     const id = outcome.metadata['containerimage.config.digest'] ?? outcome.metadata['containerimage.digest'];
     if (options.iidfile !== undefined && id !== undefined) writeResult(context, options.iidfile, id);
-    if (options.metadataFile !== undefined) writeResult(context, options.metadataFile, `${JSON.stringify(decodeMetadata(outcome.metadata), undefined, 2)}\n`);
+    if (options.metadataFile !== undefined)
+      writeResult(context, options.metadataFile, `${JSON.stringify(decodeMetadata(outcome.metadata), undefined, 2)}\n`);
     if (options.quiet && id !== undefined && !usesStdout(specs)) await print(context, `${id}\n`);
     return 0;
   } catch (error) {
@@ -80,12 +92,19 @@ function parseOutputs(context: CliContext, options: BuildOptions): readonly Outp
   const names = parseNames(options.tag ?? []);
   const texts = (options.output ?? []).map((text) => {
     const attributes = (options.annotation ?? []).map(annotationAttribute);
-    return text.startsWith('type=') && !/^type=(local|tar|cacheonly)\b/.test(text) ? [text, ...attributes].join(',') : text;
+    return text.startsWith('type=') && !/^type=(local|tar|cacheonly)\b/.test(text)
+      ? [text, ...attributes].join(',')
+      : text;
   });
   const specs = texts.map((text) => parseOutput(text, { cwd: context.cwd, names }));
   // A name without an output of its own is for the local image store.
   if (names.length > 0 && !specs.some((spec) => spec.type === 'image')) {
-    specs.push(parseOutput(['type=image', ...(specs.length === 0 ? (options.annotation ?? []).map(annotationAttribute) : [])].join(','), { cwd: context.cwd, names }));
+    specs.push(
+      parseOutput(
+        ['type=image', ...(specs.length === 0 ? (options.annotation ?? []).map(annotationAttribute) : [])].join(','),
+        { cwd: context.cwd, names },
+      ),
+    );
   }
   if (specs.length === 0) specs.push(parseOutput('type=image', { cwd: context.cwd, names: [] }));
   return specs;
@@ -97,13 +116,18 @@ function usesStdout(specs: readonly OutputSpec[]): boolean {
 
 function palette(context: CliContext): { noColor: boolean; custom?: string } {
   const { NO_COLOR, BUILDKIT_COLORS } = context.env;
-  return { noColor: context.stderr.isTTY !== true || Boolean(NO_COLOR), ...(BUILDKIT_COLORS === undefined ? {} : { custom: BUILDKIT_COLORS }) };
+  return {
+    noColor: context.stderr.isTTY !== true || Boolean(NO_COLOR),
+    ...(BUILDKIT_COLORS === undefined ? {} : { custom: BUILDKIT_COLORS }),
+  };
 }
 
 function startProgress(context: CliContext, options: BuildOptions): Progress {
   const { env } = context;
-  const number = (name: string): number | undefined => (env[name] !== undefined && /^-?\d+$/.test(env[name]) ? Number(env[name]) : undefined);
-  const optional = <K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> => (value === undefined ? {} : ({ [key]: value } as Record<K, V>));
+  const number = (name: string): number | undefined =>
+    env[name] !== undefined && /^-?\d+$/.test(env[name]) ? Number(env[name]) : undefined;
+  const optional = <K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> =>
+    value === undefined ? {} : ({ [key]: value } as Record<K, V>);
   return createProgress({
     mode: (options.quiet ? 'quiet' : options.progress) as ProgressMode,
     output: context.stderr,

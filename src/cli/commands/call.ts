@@ -17,7 +17,12 @@ import { type CliContext, interruptible, print } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
 
 /** `tsbuild build --call=METHOD[,format=json]` and `--check`: says something about the Dockerfile instead of building it. */
-export async function callCommand(context: CliContext, path: string, options: GraphOptions, call: string): Promise<number> {
+export async function callCommand(
+  context: CliContext,
+  path: string,
+  options: GraphOptions,
+  call: string,
+): Promise<number> {
   const [method = '', ...rest] = call.split(',');
   const json = rest.includes('format=json');
   if (method === 'subrequests.describe') {
@@ -36,17 +41,23 @@ export async function callCommand(context: CliContext, path: string, options: Gr
       return checkStatus(checked.result);
     case 'outline': {
       const outline = checked.outline;
-      if (outline === undefined) throw checked.error;
+      if (outline === undefined) throw refused(checked.error);
       await print(context, json ? formatOutlineJson(outline) : formatOutline(outline));
       return 0;
     }
     case 'targets': {
-      if (checked.dockerfile === undefined) throw checked.error;
+      if (checked.dockerfile === undefined) throw refused(checked.error);
       const targets = listTargets(checked.dockerfile);
       await print(context, json ? formatTargetsJson(checked.dockerfile.file, targets) : formatTargets(targets));
       return 0;
     }
     default:
-      throw new TsbuildError('TSB_USAGE', `Cannot use --call=${method}: unknown method`, { hint: 'known are build, check, outline and targets' });
+      throw new TsbuildError('TSB_USAGE', `Cannot use --call=${method}: unknown method`, {
+        hint: 'known are build, check, outline and targets',
+      });
   }
+}
+
+function refused(error: TsbuildError | undefined): TsbuildError {
+  return error ?? new TsbuildError('TSB_INTERNAL', 'Cannot describe the Dockerfile, and there is no reason why');
 }

@@ -1,7 +1,14 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { openSession } from '../../build/index.ts';
-import { importArchive, importDirectory, listImages, parseNames, removeImages, saveImages } from '../../exporter/index.ts';
+import {
+  importArchive,
+  importDirectory,
+  listImages,
+  parseNames,
+  removeImages,
+  saveImages,
+} from '../../exporter/index.ts';
 import { formatBytes, fromErrno, hexOf, hostPlatform, type Task } from '../../util/index.ts';
 import { parseEpoch } from '../build-request.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
@@ -11,10 +18,16 @@ import { formatAge, formatTable } from '../table.ts';
 const quietTask = (signal: AbortSignal): Task => ({ signal, events: () => undefined });
 
 /** `tsbuild images` */
-export async function imagesCommand(context: CliContext, name: string | undefined, options: { readonly format: 'table' | 'json'; readonly quiet?: boolean }): Promise<number> {
+export async function imagesCommand(
+  context: CliContext,
+  name: string | undefined,
+  options: { readonly format: 'table' | 'json'; readonly quiet?: boolean },
+): Promise<number> {
   using interrupt = interruptible();
   await using session = openSession(sessionOptions(context, interrupt.signal));
-  const images = listImages(session.store).filter((image) => name === undefined || image.familiar.includes(name) || image.name.includes(name));
+  const images = listImages(session.store).filter(
+    (image) => name === undefined || image.familiar.includes(name) || image.name.includes(name),
+  );
   if (options.quiet) await print(context, images.map((image) => `${image.id ?? image.digest}\n`).join(''));
   else if (options.format === 'json') await print(context, `${JSON.stringify(images, undefined, 2)}\n`);
   else {
@@ -40,7 +53,11 @@ export async function rmiCommand(context: CliContext, names: readonly string[]):
 }
 
 /** `tsbuild import` */
-export async function importCommand(context: CliContext, path: string, options: { readonly tag?: readonly string[] }): Promise<number> {
+export async function importCommand(
+  context: CliContext,
+  path: string,
+  options: { readonly tag?: readonly string[] },
+): Promise<number> {
   using interrupt = interruptible();
   await using session = openSession(sessionOptions(context, interrupt.signal));
   const task = quietTask(interrupt.signal);
@@ -56,11 +73,16 @@ export async function importCommand(context: CliContext, path: string, options: 
   };
   const imported =
     path === '-'
-      ? await importArchive(task, { stream: context.stdin as AsyncIterable<Uint8Array>, name: 'standard input' }, common)
+      ? await importArchive(
+          task,
+          { stream: context.stdin as AsyncIterable<Uint8Array>, name: 'standard input' },
+          common,
+        )
       : isDirectory(absolute, path)
         ? await importDirectory(task, absolute, common)
         : await importArchive(task, { path: absolute }, common);
-  for (const image of imported) await print(context, `${image.names.join(', ') || '<no name>'}  ${image.descriptor.digest}\n`);
+  for (const image of imported)
+    await print(context, `${image.names.join(', ') || '<no name>'}  ${image.descriptor.digest}\n`);
   return 0;
 }
 
@@ -73,7 +95,11 @@ function isDirectory(path: string, typed: string): boolean {
 }
 
 /** `tsbuild save` */
-export async function saveCommand(context: CliContext, names: readonly string[], options: { readonly output?: string; readonly format: 'oci' | 'docker' }): Promise<number> {
+export async function saveCommand(
+  context: CliContext,
+  names: readonly string[],
+  options: { readonly output?: string; readonly format: 'oci' | 'docker' },
+): Promise<number> {
   using interrupt = interruptible();
   await using session = openSession(sessionOptions(context, interrupt.signal));
   await saveImages(quietTask(interrupt.signal), {

@@ -7,20 +7,32 @@ import { type CliContext, interruptible, print } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
 
 /** `tsbuild llb` */
-export async function llbCommand(context: CliContext, path: string, options: GraphOptions & { readonly format: LlbFormat }): Promise<number> {
+export async function llbCommand(
+  context: CliContext,
+  path: string,
+  options: GraphOptions & { readonly format: LlbFormat },
+): Promise<number> {
   if (options.format === 'binary' && context.stdout.isTTY) {
-    throw new TsbuildError('TSB_USAGE', 'Cannot write a binary definition to a terminal', { hint: 'use --format=json, dot or mermaid, or redirect standard output' });
+    throw new TsbuildError('TSB_USAGE', 'Cannot write a binary definition to a terminal', {
+      hint: 'use --format=json, dot or mermaid, or redirect standard output',
+    });
   }
   const request = await parseBuildRequest(context, path, options);
   using interrupt = interruptible();
   await using session = openSession(sessionOptions(context, interrupt.signal));
   let source: SourceFile | undefined;
   try {
-    const { compiled } = await compileRequest(session, { signal: interrupt.signal, events: () => undefined }, request, (file) => {
-      source = file;
-    });
+    const { compiled } = await compileRequest(
+      session,
+      { signal: interrupt.signal, events: () => undefined },
+      request,
+      (file) => {
+        source = file;
+      },
+    );
     const [platform, ...others] = compiled.platforms;
-    if (!platform || others.length > 0) throw new TsbuildError('TSB_USAGE', 'Cannot write graphs of several platforms: name one with --platform');
+    if (!platform || others.length > 0)
+      throw new TsbuildError('TSB_USAGE', 'Cannot write graphs of several platforms: name one with --platform');
     await print(context, formatDefinition(platform.definition, options.format));
     return 0;
   } catch (error) {

@@ -25,7 +25,12 @@ interface RunOptions {
 }
 
 /** `tsbuild run`: gives the container's exit code; 125 when it could not be started. */
-export async function runCommand(context: CliContext, image: string, command: readonly string[], options: RunOptions): Promise<number> {
+export async function runCommand(
+  context: CliContext,
+  image: string,
+  command: readonly string[],
+  options: RunOptions,
+): Promise<number> {
   const controller = new AbortController();
   try {
     await using session = openSession(sessionOptions(context, controller.signal));
@@ -69,6 +74,7 @@ function readEnvFile(context: CliContext, file: string): readonly string[] {
 
 function parseHost(text: string): { readonly host: string; readonly ip: string } {
   const match = /^([^:=\s]+)[:=](.+)$/.exec(text);
-  if (!match?.[1] || !match[2]) throw new TsbuildError('TSB_USAGE', `Cannot use --add-host ${JSON.stringify(text)}: expected NAME=IP`);
+  if (!match?.[1] || !match[2])
+    throw new TsbuildError('TSB_USAGE', `Cannot use --add-host ${JSON.stringify(text)}: expected NAME=IP`);
   return { host: match[1], ip: match[2] };
 }

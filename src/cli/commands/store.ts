@@ -18,14 +18,26 @@ export async function duCommand(context: CliContext, options: FormatOptions): Pr
     await print(context, `${JSON.stringify(report, undefined, 2)}\n`);
     return 0;
   }
-  const table = formatTable(['ID', 'TYPE', 'SIZE', 'LAST USED', 'DESCRIPTION'], report.records.map((record) => row(record, context.now())));
-  await print(context, `${table}Reclaimable:  ${formatBytes(report.reclaimableBytes)}\nTotal:        ${formatBytes(report.totalBytes)}\n`);
+  const table = formatTable(
+    ['ID', 'TYPE', 'SIZE', 'LAST USED', 'DESCRIPTION'],
+    report.records.map((record) => row(record, context.now())),
+  );
+  await print(
+    context,
+    `${table}Reclaimable:  ${formatBytes(report.reclaimableBytes)}\nTotal:        ${formatBytes(report.totalBytes)}\n`,
+  );
   return 0;
 }
 
 function row(record: UsageRecord, now: number): readonly string[] {
   const marks = `${record.shared ? '*' : ''}${record.inUse ? ' (in use)' : ''}`;
-  return [record.id.slice(0, 20), record.type, `${formatBytes(record.size)}${marks}`, formatAge(now - record.usedAt), record.description];
+  return [
+    record.id.slice(0, 20),
+    record.type,
+    `${formatBytes(record.size)}${marks}`,
+    formatAge(now - record.usedAt),
+    record.description,
+  ];
 }
 
 interface PruneOptions extends FormatOptions {
@@ -54,7 +66,14 @@ export async function pruneCommand(context: CliContext, options: PruneOptions): 
     return 0;
   }
   const now = context.now();
-  if (report.removed.length > 0) await print(context, formatTable(['ID', 'TYPE', 'SIZE', 'LAST USED', 'DESCRIPTION'], report.removed.map((record) => row(record, now))));
+  if (report.removed.length > 0)
+    await print(
+      context,
+      formatTable(
+        ['ID', 'TYPE', 'SIZE', 'LAST USED', 'DESCRIPTION'],
+        report.removed.map((record) => row(record, now)),
+      ),
+    );
   await print(context, `Freed:  ${formatBytes(report.freedBytes)}\n`);
   return 0;
 }
@@ -63,7 +82,12 @@ function parsePruneFilters(filters: readonly string[]): { untilMs?: number } {
   let untilMs: number | undefined;
   for (const filter of filters) {
     const match = /^until=(.+)$/.exec(filter);
-    if (!match) throw new TsbuildError('TSB_USAGE', `Cannot use --filter ${JSON.stringify(filter)}: only until=DURATION is known`, { hint: 'for example: --filter until=48h' });
+    if (!match)
+      throw new TsbuildError(
+        'TSB_USAGE',
+        `Cannot use --filter ${JSON.stringify(filter)}: only until=DURATION is known`,
+        { hint: 'for example: --filter until=48h' },
+      );
     untilMs = parseDuration(match[1] ?? '');
   }
   return untilMs === undefined ? {} : { untilMs };
@@ -93,7 +117,10 @@ export async function checkCommand(context: CliContext, options: CheckOptions): 
     const state = problem.repaired ? 'repaired' : problem.harmless ? 'harmless' : 'damaged';
     await print(context, `${state}: ${problem.message}\n`);
   }
-  const summary = damaged.length === 0 ? 'The store is sound' : `${damaged.length} ${damaged.length === 1 ? 'thing is' : 'things are'} damaged; run "tsbuild store check --repair"`;
+  const summary =
+    damaged.length === 0
+      ? 'The store is sound'
+      : `${damaged.length} ${damaged.length === 1 ? 'thing is' : 'things are'} damaged; run "tsbuild store check --repair"`;
   await print(context, `${summary}: ${report.blobs} blobs, ${report.layers} layers, ${formatBytes(report.bytes)}.\n`);
   return damaged.length > 0 ? 1 : 0;
 }
