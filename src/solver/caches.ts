@@ -36,11 +36,13 @@ export class Caches<Op, R> {
    * Whether it is pointless to look for a result by content: no cache has ever seen the op, or it may not be taken from one. Asked
    * only of ops whose hashed inputs are at hand anyway, such as local directories.
    */
-  unheard({ vertex, map, inputs, digests }: VertexNode<Op, R>): boolean {
-    const atHand = map?.deps.every(
-      ({ contentDigest }, at) => contentDigest === undefined || inputs[at]?.vertex.map?.volatile === true,
-    );
-    if (atHand !== true || inputs.length === 0) return false;
+  unheard(node: VertexNode<Op, R>): boolean {
+    return (node.unheard ??= this.#isUnheard(node));
+  }
+
+  #isUnheard({ vertex, map, inputs, digests }: VertexNode<Op, R>): boolean {
+    const hashed = inputs.filter((_, at) => map?.deps[at]?.contentDigest !== undefined);
+    if (hashed.length === 0 || !hashed.every((input) => input.vertex.map?.volatile === true)) return false;
     if (vertex.ignoreCache) return true;
     return this.sources.every((cache, at) =>
       digests.every((op) => cache.knows !== undefined && !this.#guard(at, true, () => cache.knows?.(op) !== false)),

@@ -115,7 +115,7 @@ export class Executor<Op, R> {
   #executionKey(vertex: VertexNode<Op, R>, inputs: readonly Outcome<R>[]): string {
     const [op = vertex.vertex.digest] = vertex.digests;
     const identities = inputs.map(({ id }, at) => ({
-      content: vertex.contentDigests[at],
+      content: vertex.unheard ? undefined : vertex.contentDigests[at],
       selector: vertex.map?.deps[at]?.selector,
       result: id,
     }));

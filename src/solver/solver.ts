@@ -107,6 +107,7 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
       cacheMap: this.#flight((scope) => this.#seeker.cacheMap(node, scope)),
       contents: inputs.map((input, at) => this.#flight((scope) => this.#seeker.content(node, input, at, scope))),
       contentDigests: inputs.map(() => undefined),
+      unheard: undefined,
       map: undefined,
       digests: [],
       alternatives: undefined,
