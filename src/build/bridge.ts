@@ -4,6 +4,7 @@ import { TsbuildError } from '../util/index.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import { readLocalFile } from './local-files.ts';
 import type { Session } from './session.ts';
+import type { RequestSolver } from './solve.ts';
 
 /** What the frontend's names stand for in this build. */
 export interface BridgeNames {
@@ -14,35 +15,61 @@ export interface BridgeNames {
 }
 
 /** The frontend's only way to the world: registries and stores for image configs, directories for files. */
-export function createBridge(session: Session, task: Task, names: BridgeNames): Bridge {
+export function createBridge(session: Session, task: Task, names: BridgeNames, solver: RequestSolver): Bridge {
   return {
-    resolveImage: (request) => withInternalVertex(task, session.now, request.name, () => resolveImage(session, task, names, request)),
-    readFile: (request) => withInternalVertex(task, session.now, request.name, async (_vertex, status) => {
-      const data = readFile(names, request);
-      if (data) status(`transferring ${request.path === '.dockerignore' ? 'context' : 'dockerfile'}`, data.length, undefined, true);
-      return data;
-    }),
-    sourceTime: async () => undefined,
+    resolveImage: (request) =>
+      withInternalVertex(task, session.now, request.name, () => resolveImage(session, task, names, request)),
+    readFile: (request) =>
+      withInternalVertex(task, session.now, request.name, async (_vertex, status) => {
+        const { from, path, limit } = request;
+        if (from.kind === 'definition') return solver.readFile(task, from.definition, path, limit);
+        const data = readFile(names, from.name, request);
+        if (data)
+          status(
+            `transferring ${request.path === '.dockerignore' ? 'context' : 'dockerfile'}`,
+            data.length,
+            undefined,
+            true,
+          );
+        return data;
+      }),
+    sourceTime: (request) =>
+      withInternalVertex(task, session.now, request.name, () => solver.sourceTime(task, request.definition)),
   };
 }
 
-async function resolveImage(session: Session, task: Task, names: BridgeNames, request: ImageRequest): Promise<ResolvedImage> {
+async function resolveImage(
+  session: Session,
+  task: Task,
+  names: BridgeNames,
+  request: ImageRequest,
+): Promise<ResolvedImage> {
   const reference = layoutReference(names, request) ?? request.reference;
   const image = await session.images.resolve(task, reference, request.platform, { mode: request.mode });
   return { digest: image.digest, config: image.config };
 }
 
 /** `oci-layout://DIR@digest` for an image of a layout that the request names. */
-export function layoutReference(names: BridgeNames, request: { readonly ociLayout?: string; readonly reference: string }): string | undefined {
+export function layoutReference(
+  names: BridgeNames,
+  request: { readonly ociLayout?: string; readonly reference: string },
+): string | undefined {
   if (request.ociLayout === undefined) return undefined;
   const dir = names.layouts.get(request.ociLayout);
-  if (dir === undefined) throw new TsbuildError('TSB_USAGE', `Cannot find OCI layout ${JSON.stringify(request.ociLayout)}: the build was not given one of that name`);
+  if (dir === undefined)
+    throw new TsbuildError(
+      'TSB_USAGE',
+      `Cannot find OCI layout ${JSON.stringify(request.ociLayout)}: the build was not given one of that name`,
+    );
   return `oci-layout://${dir}${request.reference.slice(request.reference.indexOf('@'))}`;
 }
 
-function readFile(names: BridgeNames, request: FileRequest): Uint8Array | undefined {
-  if (request.from.kind !== 'local') throw new TsbuildError('TSB_CONTEXT', `Cannot read "${request.path}": contexts of this kind are not supported`);
-  const dir = names.locals.get(request.from.name);
-  if (dir === undefined) throw new TsbuildError('TSB_CONTEXT', `Cannot read "${request.path}": the build has no local directory ${JSON.stringify(request.from.name)}`);
+function readFile(names: BridgeNames, name: string, request: FileRequest): Uint8Array | undefined {
+  const dir = names.locals.get(name);
+  if (dir === undefined)
+    throw new TsbuildError(
+      'TSB_CONTEXT',
+      `Cannot read "${request.path}": the build has no local directory ${JSON.stringify(name)}`,
+    );
   return readLocalFile(dir, request.path, request.limit);
 }

@@ -1,13 +1,20 @@
 import type { CompileResult } from '../frontend/index.ts';
 import type { LlbVertex } from '../llb/index.ts';
-import { type Diagnostic, type Digest, type SourceFile, type SourceRange, type Task, TsbuildError } from '../util/index.ts';
+import {
+  type Diagnostic,
+  type Digest,
+  type SourceFile,
+  type SourceRange,
+  type Task,
+  TsbuildError,
+} from '../util/index.ts';
 import { compileRequest } from './compile.ts';
 import { locateFailure } from './failure.ts';
+import { retireCacheMounts } from './fresh-mounts.ts';
 import type { DirectOutput } from './ops/context.ts';
 import { exportBuild, type ExportedBuild, type OutputRequest, packedForm } from './outputs.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
-import { solveRequest } from './solve.ts';
 
 /** What a build gave. */
 export interface BuildOutcome extends ExportedBuild {
@@ -19,7 +26,12 @@ export interface BuildOutcome extends ExportedBuild {
  * Builds a request and writes its outputs.
  * @throws BuildFailure with the place in the source, or another TsbuildError
  */
-export async function runBuild(session: Session, task: Task, request: BuildRequest, output: OutputRequest): Promise<BuildOutcome> {
+export async function runBuild(
+  session: Session,
+  task: Task,
+  request: BuildRequest,
+  output: OutputRequest,
+): Promise<BuildOutcome> {
   let source: SourceFile | undefined;
   let compiled: CompileResult | undefined;
   try {
@@ -29,8 +41,10 @@ export async function runBuild(session: Session, task: Task, request: BuildReque
     compiled = result.compiled;
     for (const diagnostic of compiled.diagnostics) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     checkCompiled(request, compiled);
+    for (const diagnostic of unsetSecrets(request, compiled)) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
+    retireCacheMounts(session.store, compiled);
     const direct = directOutput(compiled, output);
-    const layers = await solveRequest(session, task, request, result.names, compiled, direct);
+    const layers = await result.solver.solve(task, compiled, direct);
     const exported = await exportBuild(session, task, compiled, layers, output);
     return { ...exported, diagnostics: compiled.diagnostics, dockerfile: compiled.dockerfile.file };
   } catch (error) {
@@ -50,15 +64,35 @@ function rangesOf(compiled: CompileResult | undefined, digest: string): readonly
 function checkCompiled(request: BuildRequest, compiled: CompileResult): void {
   if (compiled.lintError) throw compiled.lintError;
   const [advice] = request.strict ? compiled.diagnostics.filter((one) => one.advice) : [];
-  if (advice) throw new TsbuildError('TSB_LINT', `${advice.code}: ${advice.message}`, { ranges: advice.ranges, hint: 'without --strict this is a warning' });
+  if (advice)
+    throw new TsbuildError('TSB_LINT', `${advice.code}: ${advice.message}`, {
+      ranges: advice.ranges,
+      hint: 'without --strict this is a warning',
+    });
   for (const [entitlement, ranges] of compiled.usage.entitlements) {
     if (entitlement === 'device' || request.entitlements.has(entitlement)) continue;
-    throw new TsbuildError('TSB_DOCKERFILE', `entitlement ${entitlement} is not allowed`, { ranges, hint: `if the Dockerfile is to be trusted with it, build with --allow ${entitlement}` });
+    throw new TsbuildError('TSB_DOCKERFILE', `entitlement ${entitlement} is not allowed`, {
+      ranges,
+      hint: `if the Dockerfile is to be trusted with it, build with --allow ${entitlement}`,
+    });
   }
   for (const { id, required, ranges } of compiled.usage.secrets.values()) {
     if (!required || request.secrets.has(id)) continue;
-    throw new TsbuildError('TSB_DOCKERFILE', `secret ${id}: not found`, { ranges, hint: `build with --secret id=${id},src=PATH or --secret id=${id},env=NAME` });
+    throw new TsbuildError('TSB_DOCKERFILE', `secret ${id}: not found`, {
+      ranges,
+      hint: `build with --secret id=${id},src=PATH or --secret id=${id},env=NAME`,
+    });
   }
+}
+
+/** Secrets that steps get empty, because the environment lacks their variables: BuildKit says nothing about it. */
+function unsetSecrets(request: BuildRequest, compiled: CompileResult): readonly Diagnostic[] {
+  return [...compiled.usage.secrets.values()].flatMap(({ id, ranges }): Diagnostic[] => {
+    const source = request.secrets.get(id);
+    if (source?.kind !== 'value' || source.unset === undefined) return [];
+    const message = `Secret ${JSON.stringify(id)} is empty: the environment has no variable ${JSON.stringify(source.unset)}`;
+    return [{ code: 'EmptySecret', severity: 'warning', message, ranges }];
+  });
 }
 
 /** Results that nothing else in the graph reads, where all outputs want layer blobs. */

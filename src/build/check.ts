@@ -10,9 +10,10 @@ import {
 } from '../frontend/index.ts';
 import { isTsbuildError, type Task, type TsbuildError } from '../util/index.ts';
 import { createBridge } from './bridge.ts';
-import { collectNames, compileOptions } from './compile.ts';
+import { collectNames, compileOptions, withDockerfile } from './compile.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
+import { RequestSolver } from './solve.ts';
 
 /** What can be said about a Dockerfile without building it. */
 export interface CheckedRequest {
@@ -28,10 +29,18 @@ export interface CheckedRequest {
  * @param allStages also those that the target does not need, unless the request names a target
  * @throws TsbuildError when the Dockerfile cannot be read
  */
-export async function checkRequest(session: Session, task: Task, request: BuildRequest, allStages: boolean): Promise<CheckedRequest> {
+export async function checkRequest(
+  session: Session,
+  task: Task,
+  request: BuildRequest,
+  allStages: boolean,
+): Promise<CheckedRequest> {
   const { names, namedContexts } = await collectNames(session, task, request);
-  const bridge = createBridge(session, task, names);
-  const options = { ...compileOptions(request, namedContexts), allStages: allStages && request.target === undefined };
+  const bridge = createBridge(session, task, names, new RequestSolver(session, task, request, names));
+  const options = {
+    ...compileOptions(await withDockerfile(session, task, request), namedContexts),
+    allStages: allStages && request.target === undefined,
+  };
   const context = await loadMainContext(bridge, options);
   let dockerfile: Dockerfile;
   try {

@@ -1,6 +1,15 @@
 import { rmdirSync } from 'node:fs';
 import type { Lease, Store } from '../store/index.ts';
-import { type Compression, compressionOf, type Descriptor, type Digest, errnoOf, mediaTypes, type Task, TsbuildError } from '../util/index.ts';
+import {
+  type Compression,
+  compressionOf,
+  type Descriptor,
+  type Digest,
+  errnoOf,
+  mediaTypes,
+  type Task,
+  TsbuildError,
+} from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 
 /** Fetches the blob of an image layer into the store. */
@@ -31,7 +40,7 @@ export interface PackForm {
 export interface NewDirectory {
   readonly parents: readonly string[];
   readonly description: string;
-  readonly type?: 'regular' | 'source.local' | 'internal';
+  readonly type?: 'regular' | 'source.local' | 'source.http' | 'source.git.checkout' | 'internal';
 }
 
 /** What fills a new layer: the directories below it, bottom first, and where its own are. */
@@ -76,7 +85,9 @@ export class LayerService {
 
   /** Whether all layers are there or can be fetched. */
   available(ids: readonly string[]): boolean {
-    return ids.every((id) => this.#store.layers.usable([id]) || (this.#fetchers.has(id) && this.#store.layers.get(id) !== undefined));
+    return ids.every(
+      (id) => this.#store.layers.usable([id]) || (this.#fetchers.has(id) && this.#store.layers.get(id) !== undefined),
+    );
   }
 
   /** The directories of layers, bottom first; what is not unpacked is fetched (in parallel) and unpacked. */
@@ -125,7 +136,10 @@ export class LayerService {
     if (layer.blobs.some(({ descriptor }) => this.#store.blobs.has(descriptor.digest))) return;
     const fetch = this.#fetchers.get(id);
     if (fetch) await fetch(task);
-    else if (!layer.fs) throw new TsbuildError('TSB_STORE', `Cannot use layer "${id}": its files are not in the store any more`, { hint: 'run the build again' });
+    else if (!layer.fs)
+      throw new TsbuildError('TSB_STORE', `Cannot use layer "${id}": its files are not in the store any more`, {
+        hint: 'run the build again',
+      });
   }
 
   /** The layer as a blob. A blob of another compression is taken as it is when the layer came with an image, unless forced. */
@@ -163,7 +177,8 @@ export class LayerService {
     const descriptor: Descriptor = { mediaType: layerType(form.kind), digest: packed.digest, size: packed.size };
     this.#lease.hold({ blobs: [packed.digest] });
     // A layer with other times is another layer: its blob is not one of this one's.
-    if (clamp === undefined) this.#store.layers.addBlob(id, { compression: form.kind, descriptor, diffId: packed.diffId });
+    if (clamp === undefined)
+      this.#store.layers.addBlob(id, { compression: form.kind, descriptor, diffId: packed.diffId });
     return { diffId: packed.diffId, descriptor, createdAt: layer.createdAt, description: layer.description, fromImage };
   }
 
@@ -181,9 +196,16 @@ export class LayerService {
    * Makes a layer by filling an empty directory. It joins the store only when `fill` succeeds; else it is thrown away.
    * `fill` gives the space that the directory takes.
    */
-  async create(task: Task, layer: NewDirectory, fill: (slot: LayerSlot) => Promise<{ readonly bytes: number; readonly inodes: number }>): Promise<string> {
+  async create(
+    task: Task,
+    layer: NewDirectory,
+    fill: (slot: LayerSlot) => Promise<{ readonly bytes: number; readonly inodes: number }>,
+  ): Promise<string> {
     const lowers = await this.directories(task, layer.parents);
-    const id = this.#store.layers.create({ parents: layer.parents, type: layer.type ?? 'regular', description: layer.description }, this.#lease);
+    const id = this.#store.layers.create(
+      { parents: layer.parents, type: layer.type ?? 'regular', description: layer.description },
+      this.#lease,
+    );
     await using _lock = await this.#store.lock(`layer-${id}`, { signal: task.signal });
     const paths = this.#store.layers.prepareDirectory(id);
     try {
@@ -198,21 +220,47 @@ export class LayerService {
   }
 
   /** Makes a layer that is only a blob so far. */
-  createPacked(layer: NewDirectory, packed: { readonly diffId: Digest; readonly digest: Digest; readonly size: number; readonly compression: Compression }): string {
-    const id = this.#store.layers.create({ parents: layer.parents, type: layer.type ?? 'regular', description: layer.description }, this.#lease);
+  createPacked(
+    layer: NewDirectory,
+    packed: {
+      readonly diffId: Digest;
+      readonly digest: Digest;
+      readonly size: number;
+      readonly compression: Compression;
+    },
+  ): string {
+    const id = this.#store.layers.create(
+      { parents: layer.parents, type: layer.type ?? 'regular', description: layer.description },
+      this.#lease,
+    );
     this.#lease.hold({ blobs: [packed.digest] });
-    const descriptor: Descriptor = { mediaType: layerType(packed.compression), digest: packed.digest, size: packed.size };
+    const descriptor: Descriptor = {
+      mediaType: layerType(packed.compression),
+      digest: packed.digest,
+      size: packed.size,
+    };
     this.#store.layers.addBlob(id, { compression: packed.compression, descriptor, diffId: packed.diffId });
     return id;
   }
 
   /** Registers the layers of an image, bottom first, and gives their ids, which are chain ids: two images share them. */
-  adopt(layers: readonly { readonly chainId: string; readonly diffId: Digest; readonly descriptor: Descriptor }[], description: string): readonly string[] {
+  adopt(
+    layers: readonly { readonly chainId: string; readonly diffId: Digest; readonly descriptor: Descriptor }[],
+    description: string,
+  ): readonly string[] {
     const ids: string[] = [];
     for (const { chainId, diffId, descriptor } of layers) {
-      const id = this.#store.layers.create({ id: chainId, parents: [...ids], diffId, type: 'source.image', description }, this.#lease);
+      const id = this.#store.layers.create(
+        { id: chainId, parents: [...ids], diffId, type: 'source.image', description },
+        this.#lease,
+      );
       const known = this.#store.layers.get(id)?.blobs.some((blob) => blob.descriptor.digest === descriptor.digest);
-      if (!known) this.#store.layers.addBlob(id, { compression: compressionOf(descriptor.mediaType) ?? 'gzip', descriptor, diffId });
+      if (!known)
+        this.#store.layers.addBlob(id, {
+          compression: compressionOf(descriptor.mediaType) ?? 'gzip',
+          descriptor,
+          diffId,
+        });
       this.#lease.hold({ blobs: [descriptor.digest] });
       ids.push(id);
     }
@@ -232,7 +280,10 @@ export class LayerService {
 
   #layer(id: string): NonNullable<ReturnType<Store['layers']['get']>> {
     const layer = this.#store.layers.get(id);
-    if (!layer) throw new TsbuildError('TSB_STORE', `Cannot use layer "${id}": it is not in the store any more`, { hint: 'run the build again' });
+    if (!layer)
+      throw new TsbuildError('TSB_STORE', `Cannot use layer "${id}": it is not in the store any more`, {
+        hint: 'run the build again',
+      });
     return layer;
   }
 }

@@ -4,8 +4,19 @@ import type { Platform, SourceFile } from '../util/index.ts';
 export interface BuildRequest {
   /** Host directory that COPY and ADD read; absent: there is none, and the Dockerfile came by other means. */
   readonly contextDir?: string;
-  /** Host directory and name of the Dockerfile, where it is not `Dockerfile` in the context. */
-  readonly dockerfile?: { readonly dir: string; readonly name: string } | SourceFile;
+  /** What stands in for the directory: a git repository or web address, or an archive that is read once. */
+  readonly context?:
+    | { readonly kind: 'remote'; readonly url: string }
+    | { readonly kind: 'archive'; readonly data: AsyncIterable<Uint8Array> };
+  /**
+   * The Dockerfile, where it is not `Dockerfile` in the context: host directory and name, a path in a context that is no directory,
+   * a web address, or its text.
+   */
+  readonly dockerfile?:
+    | { readonly dir: string; readonly name: string }
+    | { readonly inContext: string }
+    | { readonly url: string }
+    | SourceFile;
   readonly target?: string;
   readonly platforms: readonly Platform[];
   readonly buildArgs: ReadonlyMap<string, string>;
@@ -33,7 +44,10 @@ export interface BuildRequest {
 }
 
 /** Where the value of a secret comes from; it is read when a step asks for it. */
-export type SecretSource = { readonly kind: 'file'; readonly path: string } | { readonly kind: 'value'; readonly value: string };
+export type SecretSource =
+  | { readonly kind: 'file'; readonly path: string }
+  /** `unset` names the variable that the value was to come from and that does not exist. */
+  | { readonly kind: 'value'; readonly value: string; readonly unset?: string };
 
 /** Platforms and defaults of an empty request, for callers that fill in little. */
 export const emptyRequest: Omit<BuildRequest, 'contextDir'> = {

@@ -5,6 +5,7 @@ import { type Lease, Store } from '../store/index.ts';
 import type { Digest } from '../util/index.ts';
 import { startWorker, type WorkerClient } from '../worker/index.ts';
 import { LayerService } from './layers.ts';
+import { RemoteSources } from './remote-sources.ts';
 import { type OpResult, snapshot } from './ops/result.ts';
 import { findHelper } from '../sandbox/index.ts';
 import { seccompDirectory, workerEntry } from './paths.ts';
@@ -39,12 +40,16 @@ export class Session implements AsyncDisposable {
   #registry: Promise<Registry> | undefined;
   #images: ImageSource | undefined;
   #layers: LayerService | undefined;
+  #remote: RemoteSources | undefined;
   #cache: IndexCache<OpResult> | undefined;
 
   constructor(options: SessionOptions) {
     this.options = options;
     this.now = options.now;
-    this.store = Store.open(options.root, { now: options.now, onWarning: (warning) => options.onWarning(warning.message) });
+    this.store = Store.open(options.root, {
+      now: options.now,
+      onWarning: (warning) => options.onWarning(warning.message),
+    });
   }
 
   /** What this command needs of the store; garbage collection leaves it alone. */
@@ -98,12 +103,25 @@ export class Session implements AsyncDisposable {
     return (this.#layers ??= new LayerService({ store: this.store, lease: this.lease, worker: () => this.worker() }));
   }
 
+  /** Web servers and git repositories, and a place for what comes from there. */
+  get remote(): RemoteSources {
+    const { proxies = {}, home } = this.options;
+    return (this.#remote ??= new RemoteSources({
+      store: this.store,
+      now: this.now,
+      home,
+      proxies,
+      proxy: proxiesOf(proxies),
+    }));
+  }
+
   get cache(): IndexCache<OpResult> {
     return (this.#cache ??= createIndexCache<OpResult>(this.store, {
       lease: this.lease,
       available: (layers) => this.layers.available(layers),
       codec: {
-        encode: (result) => (result.kind === 'layers' ? { json: JSON.stringify(result.layers), layers: result.layers } : undefined),
+        encode: (result) =>
+          result.kind === 'layers' ? { json: JSON.stringify(result.layers), layers: result.layers } : undefined,
         decode: (json) => snapshot(JSON.parse(json) as string[]),
       },
       onWarning: this.options.onWarning,
@@ -113,8 +131,13 @@ export class Session implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       this.#cache?.flush();
-      if (this.#worker) await this.#worker.then((worker) => worker[Symbol.asyncDispose](), () => undefined);
+      if (this.#worker)
+        await this.#worker.then(
+          (worker) => worker[Symbol.asyncDispose](),
+          () => undefined,
+        );
       await (await this.#registry)?.[Symbol.asyncDispose]();
+      await this.#remote?.[Symbol.asyncDispose]();
     } finally {
       this.#lease.value?.release();
       this.store.close();
@@ -142,5 +165,9 @@ function proxiesOf(env: Readonly<Record<string, string>>): { http?: string; http
   const http = env['http_proxy'] ?? env['HTTP_PROXY'];
   const https = env['https_proxy'] ?? env['HTTPS_PROXY'];
   const no = env['no_proxy'] ?? env['NO_PROXY'];
-  return { ...(http === undefined ? {} : { http }), ...(https === undefined ? {} : { https }), ...(no === undefined ? {} : { no }) };
+  return {
+    ...(http === undefined ? {} : { http }),
+    ...(https === undefined ? {} : { https }),
+    ...(no === undefined ? {} : { no }),
+  };
 }

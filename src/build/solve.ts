@@ -1,14 +1,16 @@
 import { readFileSync, statSync } from 'node:fs';
 import { StatCache } from '../cache/index.ts';
 import type { CompileResult } from '../frontend/index.ts';
-import type { Op } from '../llb/index.ts';
-import { createSolver, type SolverEdge } from '../solver/index.ts';
+import { type Definition, loadGraph, type Op, type SourceOp } from '../llb/index.ts';
+import { createSolver, type Solver, type SolverEdge } from '../solver/index.ts';
 import { parseLayoutReference } from '../source/index.ts';
 import { chainIds } from '../store/index.ts';
 import { ContextTree } from '../tree/index.ts';
-import { fromErrno, hexOf, hostPlatform, parsePlatform, type Task, TsbuildError } from '../util/index.ts';
+import { type Digest, fromErrno, hexOf, hostPlatform, parsePlatform, type Task, TsbuildError } from '../util/index.ts';
 import { type BridgeNames, layoutReference } from './bridge.ts';
-import type { ImageLayers, OpContext } from './ops/context.ts';
+import type { DirectOutput, ImageLayers, OpContext } from './ops/context.ts';
+import { gitTime } from './ops/git-source.ts';
+import { httpTime } from './ops/http-source.ts';
 import type { LocalResult, OpResult } from './ops/result.ts';
 import { createRunner } from './ops/runner.ts';
 import { hostIgnore } from './host-ignore.ts';
@@ -18,23 +20,117 @@ import type { Session } from './session.ts';
 /** Largest secret, BuildKit's limit. */
 const MAX_SECRET_BYTES = 500 * 1024;
 
-/**
- * Solves the graphs of all platforms together and gives the layer ids of each result, bottom first.
- * @throws SolveError, TsbuildError
- */
-export async function solveRequest(
+/** Larger files are no Dockerfiles. */
+const MAX_FILE_BYTES = 16 * 1024 * 1024;
+
+/** Solves the graphs of one request: the final ones, and those that only tell what is in a remote context. */
+export class RequestSolver {
+  readonly #session: Session;
+  readonly #request: BuildRequest;
+  readonly #context: OpContext;
+  readonly #locals: LocalSources;
+  #direct: DirectOutput | undefined;
+  #solver: Solver<Op, OpResult> | undefined;
+
+  constructor(session: Session, task: Task, request: BuildRequest, names: BridgeNames) {
+    this.#session = session;
+    this.#request = request;
+    this.#locals = new LocalSources(session, names);
+    this.#context = opContext(session, task, request, names, this.#locals, () => this.#direct);
+  }
+
+  /** Made once: what was found out for a remote context holds for the build. */
+  #open(): Solver<Op, OpResult> {
+    return (this.#solver ??= createSolver<Op, OpResult>({
+      runner: createRunner(this.#context),
+      caches: [this.#session.cache],
+      concurrency: this.#request.jobs,
+      now: this.#session.now,
+      exclusive: (inner, key) => this.#session.store.lock(`vertex-${key}`, { signal: inner.signal }),
+    }));
+  }
+
+  /**
+   * Solves the graphs of all platforms together and gives the layer ids of each result, bottom first.
+   * @throws SolveError, TsbuildError
+   */
+  async solve(
+    task: Task,
+    compiled: CompileResult,
+    direct: DirectOutput | undefined,
+  ): Promise<readonly (readonly string[])[]> {
+    this.#direct = direct;
+    const edges = compiled.platforms.map(({ graph }): SolverEdge<Op> | undefined => graph.result);
+    const solved = await this.#open().solve(
+      task,
+      edges.filter((edge) => edge !== undefined),
+    );
+    this.#locals.save();
+    let next = 0;
+    return edges.map((edge) => {
+      if (edge === undefined) return [];
+      const result = solved[next++];
+      if (result?.kind !== 'layers')
+        throw new TsbuildError(
+          'TSB_LLB',
+          'Cannot export the build: its result is a local directory and not a file tree',
+        );
+      return result.layers;
+    });
+  }
+
+  /**
+   * A file of what a definition makes; undefined when it does not exist.
+   * @param limit only so many bytes from its start
+   */
+  async readFile(
+    task: Task,
+    definition: Definition,
+    path: string,
+    limit: number | undefined,
+  ): Promise<Uint8Array | undefined> {
+    const edge = loadGraph(definition).result;
+    if (edge === undefined) return undefined;
+    const [result] = await this.#open().solve(task, [edge]);
+    if (result?.kind !== 'layers')
+      throw new TsbuildError('TSB_LLB', `Cannot read "${path}": it is looked for in a local directory`);
+    const layers = await this.#session.layers.directories(task, result.layers);
+    const worker = await this.#session.worker();
+    return worker.call(
+      'readFile',
+      { layers, path, maxBytes: MAX_FILE_BYTES, ...(limit === undefined ? {} : { limit }) },
+      { signal: task.signal },
+    );
+  }
+
+  /** When the content of the definition's only source was made, in seconds since the epoch. */
+  async sourceTime(task: Task, definition: Definition): Promise<number | undefined> {
+    for (const { op, digest } of loadGraph(definition).vertices) {
+      const source = op.body;
+      if (source?.kind === 'source') return this.#timeOf(task, digest, source);
+    }
+    return undefined;
+  }
+
+  async #timeOf(task: Task, vertex: Digest, source: SourceOp): Promise<number | undefined> {
+    if (source.identifier.startsWith('git://')) return gitTime(this.#context, task, source);
+    return httpTime(this.#context, task, vertex, source);
+  }
+}
+
+function opContext(
   session: Session,
   task: Task,
   request: BuildRequest,
   names: BridgeNames,
-  compiled: CompileResult,
-  direct: OpContext['direct'],
-): Promise<readonly (readonly string[])[]> {
-  const locals = new LocalSources(session, names);
-  const context: OpContext = {
+  locals: LocalSources,
+  direct: () => DirectOutput | undefined,
+): OpContext {
+  return {
     store: session.store,
     lease: session.lease,
     layers: session.layers,
+    remote: session.remote,
     worker: () => session.worker(),
     now: session.now,
     image: imageResolver(session, names, request),
@@ -42,29 +138,18 @@ export async function solveRequest(
     secret: async (id) => readSecret(request, id),
     sshSocket: (id) => request.sshSockets.get(id),
     warn: (message) => {
-      task.events({ type: 'diagnostic', diagnostic: { code: 'Build', severity: 'warning', message, ranges: [] }, at: session.now() });
+      task.events({
+        type: 'diagnostic',
+        diagnostic: { code: 'Build', severity: 'warning', message, ranges: [] },
+        at: session.now(),
+      });
     },
     entitlements: request.entitlements,
     copies: new WeakMap(),
-    ...(direct === undefined ? {} : { direct }),
+    get direct() {
+      return direct();
+    },
   };
-  const solver = createSolver<Op, OpResult>({
-    runner: createRunner(context),
-    caches: [session.cache],
-    concurrency: request.jobs,
-    now: session.now,
-    exclusive: (inner, key) => session.store.lock(`vertex-${key}`, { signal: inner.signal }),
-  });
-  const edges = compiled.platforms.map(({ graph }): SolverEdge<Op> | undefined => graph.result);
-  const solved = await solver.solve(task, edges.filter((edge) => edge !== undefined));
-  locals.save();
-  let next = 0;
-  return edges.map((edge) => {
-    if (edge === undefined) return [];
-    const result = solved[next++];
-    if (result?.kind !== 'layers') throw new TsbuildError('TSB_LLB', 'Cannot export the build: its result is a local directory and not a file tree');
-    return result.layers;
-  });
 }
 
 /** Each local directory is walked once a build, whatever filters the ops name it with. */
@@ -86,7 +171,11 @@ class LocalSources {
     const known = this.#known.get(key);
     if (known) return known;
     const dir = this.#names.locals.get(name);
-    if (dir === undefined) throw new TsbuildError('TSB_CONTEXT', `Cannot read local directory ${JSON.stringify(name)}: the build was not given one of that name`);
+    if (dir === undefined)
+      throw new TsbuildError(
+        'TSB_CONTEXT',
+        `Cannot read local directory ${JSON.stringify(name)}: the build was not given one of that name`,
+      );
     const stats = StatCache.open(this.#session.store, dir);
     this.#stats.push(stats);
     const ignore = hostIgnore(parsePatterns(excludes), parsePatterns(includes));
@@ -134,12 +223,22 @@ async function findImage(
   const text = identifier.slice(identifier.indexOf('://') + 3);
   const store = attrs.get('oci.store');
   const reference = identifier.startsWith('oci-layout://')
-    ? (layoutReference(names, { ociLayout: store ?? '', reference: text }) ?? `oci-layout://${parseLayoutReference(identifier).path}`)
+    ? (layoutReference(names, { ociLayout: store ?? '', reference: text }) ??
+      `oci-layout://${parseLayoutReference(identifier).path}`)
     : text;
-  const image = await session.images.resolve(task, reference, platform === '' ? hostPlatform() : parsePlatform(platform), { mode: pull ? 'pull' : 'default' });
+  const image = await session.images.resolve(
+    task,
+    reference,
+    platform === '' ? hostPlatform() : parsePlatform(platform),
+    { mode: pull ? 'pull' : 'default' },
+  );
   const chains = chainIds(image.layers.map(({ diffId }) => diffId));
   const layers = session.layers.adopt(
-    image.layers.map(({ descriptor, diffId }, index) => ({ chainId: hexOf(chains[index] ?? diffId), diffId, descriptor })),
+    image.layers.map(({ descriptor, diffId }, index) => ({
+      chainId: hexOf(chains[index] ?? diffId),
+      diffId,
+      descriptor,
+    })),
     image.ref,
   );
   image.layers.forEach(({ descriptor }, index) => {
@@ -156,10 +255,10 @@ function readSecret(request: BuildRequest, id: string): Uint8Array | undefined {
   try {
     const stats = statSync(source.path);
     if (!stats.isFile()) throw new TsbuildError('TSB_USAGE', `${doing}: it is not a regular file`);
-    if (stats.size > MAX_SECRET_BYTES) throw new TsbuildError('TSB_USAGE', `${doing}: it has more than ${MAX_SECRET_BYTES} bytes`);
+    if (stats.size > MAX_SECRET_BYTES)
+      throw new TsbuildError('TSB_USAGE', `${doing}: it has more than ${MAX_SECRET_BYTES} bytes`);
     return readFileSync(source.path);
   } catch (error) {
     throw fromErrno(error, doing, 'TSB_USAGE');
   }
 }
-

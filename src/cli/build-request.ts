@@ -1,10 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { existsSync, statSync } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
-import type { BuildRequest, SecretSource } from '../build/index.ts';
-import { errnoOf, parsePlatform, parseSize, type SourceFile, suggest, TsbuildError } from '../util/index.ts';
+import { resolve } from 'node:path';
+import type { BuildRequest } from '../build/index.ts';
+import { parsePlatform, parseSize, TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
+import { parseContextArgument } from './context-argument.ts';
 import { parseLists, parsePairs } from './options.ts';
+import { parseSecrets } from './secrets.ts';
 
 /** Options of `build` and `llb` as commander gives them. */
 export interface GraphOptions {
@@ -30,9 +32,6 @@ export interface GraphOptions {
   readonly jobs?: string;
 }
 
-/** Commands that a mistyped first word may have meant. */
-const COMMANDS = ['build', 'run', 'llb', 'images', 'rmi', 'import', 'save', 'du', 'prune', 'store', 'doctor', 'help'];
-
 /**
  * Turns arguments into a request: paths are made absolute, values checked.
  * @throws TsbuildError `TSB_USAGE`
@@ -43,16 +42,13 @@ export async function parseBuildRequest(
   options: GraphOptions,
 ): Promise<BuildRequest> {
   const { env, cwd } = context;
-  const contextDir = resolve(cwd, path);
-  requireDirectory(contextDir, path);
-  const dockerfile = await findDockerfile(context, contextDir, options.file);
+  const sources = await parseContextArgument(context, path, options.file);
   const target = options.target;
   const epoch = options.sourceDateEpoch ?? env['SOURCE_DATE_EPOCH'];
   const network = parseNetwork(options.network);
   const noCacheStages = parseLists(Array.isArray(options.cacheFilter) ? options.cacheFilter : []);
   return {
-    contextDir,
-    ...(dockerfile === undefined ? {} : { dockerfile }),
+    ...sources,
     ...(target === undefined ? {} : { target }),
     platforms: parseLists(options.platform).map((text) => parsePlatform(text)),
     buildArgs: parsePairs('--build-arg', options.buildArg ?? [], (name) => env[name]),
@@ -65,66 +61,14 @@ export async function parseBuildRequest(
     extraHosts: (options.addHost ?? []).map(parseHost),
     ...(options.shmSize === undefined ? {} : { shmSize: parseSize(options.shmSize) }),
     ulimits: (options.ulimit ?? []).map(parseUlimit),
-    entitlements: new Set(parseLists(options.allow).map(parseEntitlement)),
+    // Who asks for the host's network for all steps grants it, as with docker.
+    entitlements: new Set([...parseLists(options.allow).map(parseEntitlement), ...(network === 'host' ? ['network.host'] : [])]),
     secrets: parseSecrets(context, options.secret ?? []),
     sshSockets: parseSsh(context, options.ssh ?? []),
     ...(epoch === undefined || epoch === '' ? {} : { sourceDateEpoch: parseEpoch(epoch) }),
     jobs: options.jobs === undefined ? Math.max(4, availableParallelism()) : parseJobs(options.jobs),
     strict: options.strict ?? false,
   };
-}
-
-function requireDirectory(dir: string, typed: string): void {
-  let found: boolean;
-  try {
-    found = statSync(dir).isDirectory();
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-    const near = typed.includes('/') ? undefined : suggest(typed, COMMANDS);
-    throw new TsbuildError(
-      'TSB_USAGE',
-      `Cannot read build context ${JSON.stringify(typed)}: there is no such directory`,
-      {
-        hint:
-          near === undefined
-            ? 'the argument is the directory with the files that COPY and ADD read, often "."'
-            : `did you mean "tsbuild ${near}"?`,
-      },
-    );
-  }
-  if (!found)
-    throw new TsbuildError('TSB_USAGE', `Cannot use ${JSON.stringify(typed)} as build context: it is not a directory`);
-}
-
-async function findDockerfile(
-  context: CliContext,
-  contextDir: string,
-  file: string | undefined,
-): Promise<BuildRequest['dockerfile']> {
-  if (file === undefined) return undefined;
-  if (file === '-') return readStdin(context);
-  const absolute = resolve(context.cwd, file);
-  // docker takes the path from the working directory; one that is only in the context is meant just as often.
-  const inContext = resolve(contextDir, file);
-  const found = existsSync(absolute) || !existsSync(inContext) ? absolute : inContext;
-  if (!existsSync(found))
-    throw new TsbuildError('TSB_NOT_FOUND', `Cannot read Dockerfile ${JSON.stringify(file)}: it does not exist`, {
-      hint: 'name it with -f PATH',
-    });
-  return { dir: dirname(found), name: basename(found) };
-}
-
-async function readStdin(context: CliContext): Promise<SourceFile> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of context.stdin) {
-    const bytes = Buffer.from(chunk as Uint8Array);
-    size += bytes.length;
-    if (size > 16 * 1024 * 1024)
-      throw new TsbuildError('TSB_USAGE', 'Cannot read the Dockerfile from standard input: it is larger than 16 MiB');
-    chunks.push(bytes);
-  }
-  return { name: 'Dockerfile', text: Buffer.concat(chunks).toString('utf8') };
 }
 
 function parseNetwork(text: string | undefined): 'default' | 'none' | 'host' | undefined {
@@ -168,39 +112,6 @@ function parseEntitlement(text: string): string {
   throw new TsbuildError('TSB_USAGE', `unknown entitlement ${text}`, {
     hint: 'known are network.host and security.insecure',
   });
-}
-
-function parseSecrets(context: CliContext, values: readonly string[]): Map<string, SecretSource> {
-  const secrets = new Map<string, SecretSource>();
-  for (const text of values) {
-    const fields = new Map(
-      text
-        .split(',')
-        .map((field) => [
-          field.slice(0, Math.max(0, field.indexOf('='))).toLowerCase(),
-          field.slice(field.indexOf('=') + 1),
-        ]),
-    );
-    const id = fields.get('id');
-    if (!id)
-      throw new TsbuildError('TSB_USAGE', `Cannot use --secret ${JSON.stringify(text)}: the id is missing`, {
-        hint: 'for example: --secret id=token,src=token.txt',
-      });
-    const file = fields.get('src') ?? fields.get('source');
-    const name = fields.get('env') ?? (file === undefined ? id : undefined);
-    const value = name === undefined ? undefined : context.env[name];
-    if (file !== undefined && fields.get('type') !== 'env')
-      secrets.set(id, { kind: 'file', path: resolve(context.cwd, file) });
-    else if (value !== undefined) secrets.set(id, { kind: 'value', value });
-    else if (fields.get('type') !== 'env' && fields.get('env') === undefined)
-      secrets.set(id, { kind: 'file', path: resolve(context.cwd, id) });
-    else
-      throw new TsbuildError(
-        'TSB_USAGE',
-        `Cannot use --secret ${JSON.stringify(text)}: the environment has no variable ${JSON.stringify(name ?? id)}`,
-      );
-  }
-  return secrets;
 }
 
 function parseSsh(context: CliContext, values: readonly string[]): Map<string, string> {

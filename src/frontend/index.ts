@@ -20,7 +20,7 @@ export {
   type CompileResult,
 } from './convert/compile.ts';
 export { checkDockerfile } from './convert/check.ts';
-export { loadMainContext, type MainContext } from './convert/main-context.ts';
+export { isArchive, loadMainContext, type MainContext } from './convert/main-context.ts';
 export { type GitRef, parseGitRef } from './convert/git-ref.ts';
 export type { CompileOptions, ContextSpec } from './convert/options.ts';
 export { formatPlatformFull } from './convert/platform.ts';

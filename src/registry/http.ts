@@ -48,13 +48,15 @@ export interface HttpAnswer {
   discard(): void;
 }
 
+export type HttpClientOptions = Partial<RegistryOptions>;
+
 /** Sends single requests: connections, timeouts, redirects. Retries and authentication are built on it. */
 export class HttpClient implements AsyncDisposable {
   readonly limits: Limits;
-  readonly #options: RegistryOptions;
+  readonly #options: HttpClientOptions;
   readonly #agents = new Map<string, Dispatcher>();
 
-  constructor(options: RegistryOptions) {
+  constructor(options: HttpClientOptions) {
     this.#options = options;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
   }
@@ -81,7 +83,8 @@ export class HttpClient implements AsyncDisposable {
       if (!URL.canParse(location, url.href)) throw refuse('its target is not a URL');
       url = new URL(location, url.href);
       if (url.username !== '' || url.password !== '') throw refuse('its target contains user information');
-      if (!isAcceptableRedirect(url, origin)) throw refuse(`its target ${url.origin} is not acceptable from there`);
+      if (!isAcceptableRedirect(url, origin))
+        throw refuse(`its target ${url.origin === 'null' ? url.protocol : url.origin} is not acceptable from there`);
     }
   }
 

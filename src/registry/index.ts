@@ -5,6 +5,7 @@
 export { createRegistry, MAX_MANIFEST_BYTES } from './client.ts';
 export { type Endpoint, isLoopbackHost } from './endpoint.ts';
 export { type Guard, guardFor } from './guards.ts';
+export { type HttpAnswer, HttpClient, type HttpRequest, throwIfCanceled } from './http.ts';
 export { MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
 export { documentMediaType, isIndexType, isManifestType, parseIndex, parseManifest } from './manifest.ts';
 export {
@@ -29,4 +30,5 @@ export {
   type RegistriesConfPaths,
   type RegistryConfig,
 } from './registries-conf.ts';
+export { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
 export type { Credential, Credentials, FetchedManifest, Registry, RegistryLimits, RegistryOptions } from './types.ts';

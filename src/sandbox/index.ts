@@ -6,6 +6,7 @@ export { type DoctorLine, type DoctorReport, formatDoctor, probe, type ProbeOpti
 export { type EncodeOptions, encodeStep } from './encode-step.ts';
 export { enterArguments, type EnterOptions } from './enter.ts';
 export { findHelper, findSeccompFilter } from './helper-path.ts';
+export { findProgram } from './find-program.ts';
 export { resolvConfOfHost } from './machine.ts';
 export {
   isPlan,

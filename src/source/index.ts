@@ -1,4 +1,11 @@
-/** Where bytes come from: images of registries, OCI layouts and the local image store. */
+/** Where bytes come from: images of registries, OCI layouts and the local image store; web servers; git repositories. */
+export { GitSource } from './git.ts';
+export type { GitAccess, GitCommit, GitLimits, GitRequest, GitSourceOptions, GitTree } from './git-types.ts';
+export { isRefName, parseGitUrl } from './git-url.ts';
+export { HttpSource } from './http.ts';
+export { downloadName } from './http-name.ts';
+export { newestEntry } from './newest-entry.ts';
+export type { HttpContent, HttpFile, HttpResource, HttpSourceOptions } from './http-types.ts';
 export { createImageSource, parseLayoutReference } from './image.ts';
 export { availablePlatforms, platformVector, selectManifests } from './image-platform.ts';
 export type {

@@ -1,6 +1,6 @@
 import type { Mount } from '../../llb/index.ts';
 import type { MountSpec } from '../../sandbox/index.ts';
-import { type Task, TsbuildError } from '../../util/index.ts';
+import { hexOf, sha256, type Task, TsbuildError } from '../../util/index.ts';
 import type { OpContext } from './context.ts';
 
 /** How many builds may hold private copies of one cache mount at a time. */
@@ -9,12 +9,20 @@ const MAX_PRIVATE = 1000;
 /**
  * The persistent directory of a cache mount. `shared` is used by any number of steps at a time, `locked` by one, and `private` gives
  * each step at a time a directory of its own. The locks end with this process, however it ends.
- * @param base layers whose files a new directory starts with
+ * @param base layers whose files a new directory starts with; mounts that start with other files are other mounts, so that one
+ * for uid 1000 is not the one for root
  */
-export async function cacheMount(context: OpContext, task: Task, held: AsyncDisposableStack, mount: Mount, base: readonly string[]): Promise<MountSpec> {
+export async function cacheMount(
+  context: OpContext,
+  task: Task,
+  held: AsyncDisposableStack,
+  mount: Mount,
+  base: readonly string[],
+): Promise<MountSpec> {
   const options = mount.cache;
   if (!options) throw new TsbuildError('TSB_LLB', 'Cannot mount a cache without an id');
-  const id = await claim(context, task, held, options.id, options.sharing);
+  const name = base.length === 0 ? options.id : `${options.id}#${hexOf(sha256(base.join(' '))).slice(0, 16)}`;
+  const id = await claim(context, task, held, name, options.sharing);
   const lowers = await context.layers.directories(task, base);
   const { path: dir } = context.store.mounts.ensure(id, context.lease, options.id);
   await using _lock = await context.store.lock(`prepare-mount-${id}`, { signal: task.signal });
@@ -28,7 +36,13 @@ export async function cacheMount(context: OpContext, task: Task, held: AsyncDisp
   return { type: 'bind', source: dir, ...subpath, target: mount.dest, readonly: mount.readonly };
 }
 
-async function claim(context: OpContext, task: Task, held: AsyncDisposableStack, id: string, sharing: 'shared' | 'private' | 'locked'): Promise<string> {
+async function claim(
+  context: OpContext,
+  task: Task,
+  held: AsyncDisposableStack,
+  id: string,
+  sharing: 'shared' | 'private' | 'locked',
+): Promise<string> {
   if (sharing === 'shared') return id;
   if (sharing === 'locked') {
     held.use(await context.store.lock(`mount-${id}`, { signal: task.signal }));
@@ -43,5 +57,8 @@ async function claim(context: OpContext, task: Task, held: AsyncDisposableStack,
       if (task.signal.aborted) throw error;
     }
   }
-  throw new TsbuildError('TSB_STORE', `Cannot use cache mount ${JSON.stringify(id)}: ${MAX_PRIVATE} builds are using private copies of it`);
+  throw new TsbuildError(
+    'TSB_STORE',
+    `Cannot use cache mount ${JSON.stringify(id)}: ${MAX_PRIVATE} builds are using private copies of it`,
+  );
 }

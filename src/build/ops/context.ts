@@ -2,6 +2,7 @@ import type { Lease, Store } from '../../store/index.ts';
 import type { Compression, Digest, Task } from '../../util/index.ts';
 import type { WorkerClient } from '../../worker/index.ts';
 import type { LayerService } from '../layers.ts';
+import type { RemoteSources } from '../remote-sources.ts';
 import type { LocalResult } from './result.ts';
 
 /** An image that was found, with the ids of its layers. */
@@ -30,9 +31,16 @@ export interface OpContext {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Image named by a source op's identifier and platform. */
-  readonly image: (task: Task, identifier: string, platform: string, attrs: ReadonlyMap<string, string>) => Promise<ImageLayers>;
+  readonly image: (
+    task: Task,
+    identifier: string,
+    platform: string,
+    attrs: ReadonlyMap<string, string>,
+  ) => Promise<ImageLayers>;
   /** Host directory named by a local source op. */
   readonly local: (name: string, attrs: ReadonlyMap<string, string>) => LocalResult;
+  /** Web servers and git repositories. */
+  readonly remote: RemoteSources;
   /** Value of a secret, or undefined when the build was given none with that id. */
   readonly secret: (id: string) => Promise<Uint8Array | undefined>;
   /** Path of the SSH agent's socket, or undefined. */
@@ -42,5 +50,5 @@ export interface OpContext {
   /** Layers with the files of local directories that had to be copied whole. */
   readonly copies: WeakMap<LocalResult['tree'], Promise<readonly string[]>>;
   /** Vertices whose files nobody needs: only the layer blob is wanted, and is written straight from the sources where that is possible. */
-  readonly direct?: DirectOutput;
+  readonly direct?: DirectOutput | undefined;
 }

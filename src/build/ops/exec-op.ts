@@ -14,7 +14,14 @@ const HOSTNAME = 'buildkitsandbox';
  * Runs an exec op: every mount with an output becomes a new layer on its input, all others are gone afterwards.
  * @throws TsbuildError `TSB_STEP` with BuildKit's text when the process fails
  */
-export async function runExec(context: OpContext, task: Task, vertex: Digest, name: string, exec: ExecOp, inputs: readonly OpResult[]): Promise<readonly OpResult[]> {
+export async function runExec(
+  context: OpContext,
+  task: Task,
+  vertex: Digest,
+  name: string,
+  exec: ExecOp,
+  inputs: readonly OpResult[],
+): Promise<readonly OpResult[]> {
   checkEntitlements(context, exec);
   await using held = new AsyncDisposableStack();
   const bases = await Promise.all(inputs.map((input) => materialize(context, task, input)));
@@ -47,13 +54,22 @@ export async function runExec(context: OpContext, task: Task, vertex: Digest, na
 }
 
 function checkEntitlements(context: OpContext, exec: ExecOp): void {
-  const wanted = [exec.network === 'host' ? 'network.host' : '', exec.security === 'insecure' ? 'security.insecure' : ''];
+  const wanted = [
+    exec.network === 'host' ? 'network.host' : '',
+    exec.security === 'insecure' ? 'security.insecure' : '',
+  ];
   for (const name of wanted) {
     if (name === '' || context.entitlements.has(name)) continue;
-    throw new TsbuildError('TSB_STEP', `entitlement ${name} is not allowed`, { hint: `if the Dockerfile is to be trusted with it, build with --allow ${name}` });
+    throw new TsbuildError('TSB_STEP', `entitlement ${name} is not allowed`, {
+      hint: `if the Dockerfile is to be trusted with it, build with --allow ${name}`,
+    });
   }
   const device = exec.cdiDevices.find((one) => !one.optional);
-  if (device) throw new TsbuildError('TSB_STEP', `Cannot give device ${JSON.stringify(device.name)} to the step: devices are not supported`);
+  if (device)
+    throw new TsbuildError(
+      'TSB_STEP',
+      `Cannot give device ${JSON.stringify(device.name)} to the step: devices are not supported`,
+    );
 }
 
 async function stepSpec(
@@ -101,10 +117,19 @@ async function stepSpec(
 }
 
 /** A root that is read only or whose changes nobody wants still needs a place for them. */
-async function scratchSlot(context: OpContext, task: Task, held: AsyncDisposableStack, mount: Mount, bases: readonly (readonly string[])[]): Promise<LayerSlot> {
+async function scratchSlot(
+  context: OpContext,
+  task: Task,
+  held: AsyncDisposableStack,
+  mount: Mount,
+  bases: readonly (readonly string[])[],
+): Promise<LayerSlot> {
   const parents = mount.input < 0 ? [] : (bases[mount.input] ?? []);
   const lowers = await context.layers.directories(task, parents);
-  const id = context.store.layers.create({ parents, type: 'internal', description: 'discarded changes' }, context.lease);
+  const id = context.store.layers.create(
+    { parents, type: 'internal', description: 'discarded changes' },
+    context.lease,
+  );
   const paths = context.store.layers.prepareDirectory(id);
   held.defer(() => context.layers.discard(id));
   const worker = await context.worker();
@@ -125,7 +150,16 @@ async function mountSpec(
     case 'bind': {
       const slot = slots.get(mount);
       const subpath = mount.selector === '' || mount.selector === '/' ? {} : { subpath: mount.selector };
-      if (slot) return { type: 'layers', lowers: slot.lowers, upper: slot.fs, work: slot.work, ...subpath, target, readonly: mount.readonly };
+      if (slot)
+        return {
+          type: 'layers',
+          lowers: slot.lowers,
+          upper: slot.fs,
+          work: slot.work,
+          ...subpath,
+          target,
+          readonly: mount.readonly,
+        };
       const lowers = await context.layers.directories(task, mount.input < 0 ? [] : (bases[mount.input] ?? []));
       return { type: 'layers', lowers, ...subpath, target, readonly: mount.readonly };
     }
@@ -153,7 +187,9 @@ async function mountSpec(
 }
 
 function missingSecret(id: string): TsbuildError {
-  return new TsbuildError('TSB_STEP', `secret ${id}: not found`, { hint: `build with --secret id=${id},src=PATH or --secret id=${id},env=NAME` });
+  return new TsbuildError('TSB_STEP', `secret ${id}: not found`, {
+    hint: `build with --secret id=${id},src=PATH or --secret id=${id},env=NAME`,
+  });
 }
 
 /** The op's environment, with proxy settings and secrets that are asked for as variables. */
@@ -162,7 +198,13 @@ async function environment(context: OpContext, exec: ExecOp): Promise<readonly s
   const has = (name: string): boolean => env.some((entry) => entry.startsWith(`${name}=`));
   const proxy = exec.meta.proxyEnv;
   if (proxy) {
-    const settings = { http_proxy: proxy.httpProxy, https_proxy: proxy.httpsProxy, ftp_proxy: proxy.ftpProxy, no_proxy: proxy.noProxy, all_proxy: proxy.allProxy };
+    const settings = {
+      http_proxy: proxy.httpProxy,
+      https_proxy: proxy.httpsProxy,
+      ftp_proxy: proxy.ftpProxy,
+      no_proxy: proxy.noProxy,
+      all_proxy: proxy.allProxy,
+    };
     for (const [name, value] of Object.entries(settings)) {
       if (value === '') continue;
       for (const spelled of [name.toUpperCase(), name]) if (!has(spelled)) env.push(`${spelled}=${value}`);
@@ -174,7 +216,9 @@ async function environment(context: OpContext, exec: ExecOp): Promise<readonly s
     else if (!secret.optional) throw missingSecret(secret.id);
   }
   if (exec.mounts.some((mount) => mount.type === 'ssh') && !has('SSH_AUTH_SOCK')) {
-    const first = exec.mounts.find((mount) => mount.type === 'ssh' && context.sshSocket(mount.ssh?.id ?? '') !== undefined);
+    const first = exec.mounts.find(
+      (mount) => mount.type === 'ssh' && context.sshSocket(mount.ssh?.id ?? '') !== undefined,
+    );
     if (first) env.push(`SSH_AUTH_SOCK=${first.dest}`);
   }
   return env;
@@ -188,8 +232,15 @@ async function runStep(context: OpContext, task: Task, vertex: Digest, exec: Exe
       task.events({ type: 'log', vertex, stream, data, at: context.now() });
     },
   });
-  if (status.kind === 'exited' && (exec.meta.validExitCodes.length > 0 ? exec.meta.validExitCodes : [0]).includes(status.code)) return;
-  throw new TsbuildError('TSB_STEP', `process ${JSON.stringify(exec.meta.args.join(' '))} did not complete successfully: ${describeStatus(status)}`);
+  if (
+    status.kind === 'exited' &&
+    (exec.meta.validExitCodes.length > 0 ? exec.meta.validExitCodes : [0]).includes(status.code)
+  )
+    return;
+  throw new TsbuildError(
+    'TSB_STEP',
+    `process ${JSON.stringify(exec.meta.args.join(' '))} did not complete successfully: ${describeStatus(status)}`,
+  );
 }
 
 function describeStatus(status: ExitStatus): string {
@@ -199,6 +250,8 @@ function describeStatus(status: ExitStatus): string {
     case 'signaled':
       return `it was ended by signal ${status.signal}`;
     case 'not-executed':
-      return status.errno === 'ENOENT' ? `"${status.path}" was not found in the image` : `"${status.path}" cannot be executed (${status.errno})`;
+      return status.errno === 'ENOENT'
+        ? `"${status.path}" was not found in the image`
+        : `"${status.path}" cannot be executed (${status.errno})`;
   }
 }

@@ -7,42 +7,74 @@ import { type Canonical, canonicalDigest, type Digest } from '../../util/index.t
  * selector and the content key of the input, so that moving a directory in the context does not run the step again.
  */
 export function fileKey(file: FileOp): Digest {
-  return canonicalDigest('tsbuild.file.v1', file.actions.map((action): Canonical => {
-    const place = [action.input, action.secondaryInput, action.output];
-    switch (action.kind) {
-      case 'copy':
-        return {
-          place,
-          kind: 'copy',
-          src: posix.basename(action.src),
-          dest: action.dest,
-          owner: ownerKey(action.owner),
-          mode: action.mode,
-          modeStr: action.modeStr,
-          flags: [
-            action.followSymlink,
-            action.dirCopyContents,
-            action.attemptUnpack,
-            action.createDestPath,
-            action.allowWildcard,
-            action.allowEmptyWildcard,
-            action.alwaysReplaceExistingDestPaths,
-          ],
-          timestamp: String(action.timestamp),
-          include: action.includePatterns,
-          exclude: action.excludePatterns,
-          required: action.requiredPaths,
-        };
-      case 'mkfile':
-        return { place, kind: 'mkfile', path: action.path, mode: action.mode, data: action.data, owner: ownerKey(action.owner), timestamp: String(action.timestamp) };
-      case 'mkdir':
-        return { place, kind: 'mkdir', path: action.path, mode: action.mode, parents: action.makeParents, owner: ownerKey(action.owner), timestamp: String(action.timestamp) };
-      case 'rm':
-        return { place, kind: 'rm', path: action.path, missingOk: action.allowNotFound, wildcard: action.allowWildcard };
-      case 'symlink':
-        return { place, kind: 'symlink', old: action.oldPath, new: action.newPath, owner: ownerKey(action.owner), timestamp: String(action.timestamp) };
-    }
-  }));
+  return canonicalDigest(
+    'tsbuild.file.v1',
+    file.actions.map((action): Canonical => {
+      const place = [action.input, action.secondaryInput, action.output];
+      switch (action.kind) {
+        case 'copy':
+          return {
+            place,
+            kind: 'copy',
+            src: posix.basename(action.src),
+            dest: action.dest,
+            owner: ownerKey(action.owner),
+            mode: action.mode,
+            modeStr: action.modeStr,
+            flags: [
+              action.followSymlink,
+              action.dirCopyContents,
+              action.attemptUnpack,
+              action.createDestPath,
+              action.allowWildcard,
+              action.allowEmptyWildcard,
+              action.alwaysReplaceExistingDestPaths,
+            ],
+            timestamp: String(action.timestamp),
+            include: action.includePatterns,
+            exclude: action.excludePatterns,
+            required: action.requiredPaths,
+          };
+        case 'mkfile':
+          return {
+            place,
+            kind: 'mkfile',
+            path: action.path,
+            mode: action.mode,
+            data: action.data,
+            owner: ownerKey(action.owner),
+            timestamp: String(action.timestamp),
+          };
+        case 'mkdir':
+          return {
+            place,
+            kind: 'mkdir',
+            path: action.path,
+            mode: action.mode,
+            parents: action.makeParents,
+            owner: ownerKey(action.owner),
+            timestamp: String(action.timestamp),
+          };
+        case 'rm':
+          return {
+            place,
+            kind: 'rm',
+            path: action.path,
+            missingOk: action.allowNotFound,
+            wildcard: action.allowWildcard,
+          };
+        case 'symlink':
+          return {
+            place,
+            kind: 'symlink',
+            old: action.oldPath,
+            new: action.newPath,
+            owner: ownerKey(action.owner),
+            timestamp: String(action.timestamp),
+          };
+      }
+    }),
+  );
 }
 
 function ownerKey(owner: ChownOptions | undefined): Canonical {
@@ -76,5 +108,7 @@ export function fileInputUse(file: FileOp, input: number): FileInputUse {
 }
 
 function readsDatabases(action: FileActionBase & { readonly owner?: ChownOptions }, input: number): boolean {
-  return [action.owner?.user, action.owner?.group].some((option) => option?.kind === 'byName' && option.input === input);
+  return [action.owner?.user, action.owner?.group].some(
+    (option) => option?.kind === 'byName' && option.input === input,
+  );
 }

@@ -1,6 +1,14 @@
 import type { CopyAction, FileAction, FileOp } from '../../llb/index.ts';
 import { canMakeEntries, type FileInput } from '../../fileop/index.ts';
-import { checksumTree, type ContextDir, type ContextTree, EMPTY_DIGEST, type HashedTree, packContext, type Selector } from '../../tree/index.ts';
+import {
+  checksumTree,
+  type ContextDir,
+  type ContextTree,
+  EMPTY_DIGEST,
+  type HashedTree,
+  packContext,
+  type Selector,
+} from '../../tree/index.ts';
 import type { Digest, Task } from '../../util/index.ts';
 import type { LayerSlot } from '../layers.ts';
 import type { OpContext } from './context.ts';
@@ -30,12 +38,13 @@ export async function runFileOp(
   name: string,
   file: FileOp,
   inputs: readonly OpResult[],
-  type: 'regular' | 'source.local' = 'regular',
+  type: 'regular' | 'source.local' | 'source.http' | 'source.git.checkout' = 'regular',
 ): Promise<readonly OpResult[]> {
   const idsOfDirectories = new Map<string, string>();
   const sources = await Promise.all(
     inputs.map(async (input, index): Promise<FileInput> => {
-      if (input.kind === 'local') return { kind: 'context', context: packContext(input.tree, walkedBy(file, index, input.tree)) };
+      if (input.kind === 'local')
+        return { kind: 'context', context: packContext(input.tree, walkedBy(file, index, input.tree)) };
       const layers = await context.layers.directories(task, input.layers);
       layers.forEach((path, at) => idsOfDirectories.set(path, input.layers[at] ?? ''));
       return { kind: 'layers', layers };
@@ -44,10 +53,20 @@ export async function runFileOp(
   const worker = await context.worker();
   const now = BigInt(Math.floor(context.now())) * 1_000_000n;
   const { direct } = context;
-  if (vertex !== undefined && direct?.vertices.has(vertex) && canMakeEntries({ actions: file.actions, inputs: sources })) {
+  if (
+    vertex !== undefined &&
+    direct?.vertices.has(vertex) &&
+    canMakeEntries({ actions: file.actions, inputs: sources })
+  ) {
     const packing = worker.call(
       'packFileOp',
-      { actions: file.actions, inputs: sources, now, compression: direct.compression, ...(direct.level === undefined ? {} : { level: direct.level }) },
+      {
+        actions: file.actions,
+        inputs: sources,
+        now,
+        compression: direct.compression,
+        ...(direct.level === undefined ? {} : { level: direct.level }),
+      },
       { signal: task.signal },
     );
     hashAhead(file, inputs);
@@ -56,7 +75,15 @@ export async function runFileOp(
       for (const warning of packed.warnings) context.warn(warning);
       const base = inputs[file.actions[0]?.input ?? -1];
       const parents = base?.kind === 'layers' ? base.layers : [];
-      return [snapshot([...parents, context.layers.createPacked({ parents, description: name, type }, { ...packed, compression: direct.compression })])];
+      return [
+        snapshot([
+          ...parents,
+          context.layers.createPacked(
+            { parents, description: name, type },
+            { ...packed, compression: direct.compression },
+          ),
+        ]),
+      ];
     }
   }
   const slots: LayerSlot[] = [];
@@ -113,11 +140,17 @@ function hashAhead(file: FileOp, inputs: readonly OpResult[]): void {
 }
 
 function selectorsOf(file: FileOp, input: number): readonly Selector[] {
-  return file.actions.flatMap((action) => (action.kind === 'copy' && action.secondaryInput === input ? [selectorOf(action)] : []));
+  return file.actions.flatMap((action) =>
+    action.kind === 'copy' && action.secondaryInput === input ? [selectorOf(action)] : [],
+  );
 }
 
 /** The directories of a local input that the copies look at. */
-function walkedBy(file: FileOp, input: number, tree: Parameters<typeof packContext>[0]): Parameters<typeof packContext>[1] {
+function walkedBy(
+  file: FileOp,
+  input: number,
+  tree: Parameters<typeof packContext>[0],
+): Parameters<typeof packContext>[1] {
   const selectors = selectorsOf(file, input);
   return tree.record(() => {
     if (selectors.length > 0) checksumTree(unhashed(tree), selectors, 'build context');

@@ -16,6 +16,14 @@ export async function materialize(context: OpContext, task: Task, result: OpResu
 }
 
 async function copyTree(context: OpContext, task: Task, result: LocalResult): Promise<readonly string[]> {
-  const [copied] = await runFileOp(context, task, undefined, 'local directory', { kind: 'file', actions: [{ ...copyAll, output: 0 }] }, [result], 'source.local');
+  const [copied] = await runFileOp(
+    context,
+    task,
+    undefined,
+    'local directory',
+    { kind: 'file', actions: [{ ...copyAll, output: 0 }] },
+    [result],
+    'source.local',
+  );
   return copied?.kind === 'layers' ? copied.layers : [];
 }

@@ -7,6 +7,8 @@ import { execInputUse, execKey } from './exec-key.ts';
 import { runExec } from './exec-op.ts';
 import { fileInputUse, fileKey } from './file-key.ts';
 import { runFileOp, selectorOf } from './file-op.ts';
+import { gitMap, runGitSource } from './git-source.ts';
+import { httpMap, runHttp } from './http-source.ts';
 import { diffResults, mergeResults } from './merge-op.ts';
 import { type OpResult, snapshot } from './result.ts';
 
@@ -25,25 +27,42 @@ async function cacheMap(context: OpContext, task: Task, vertex: Vertex): Promise
   const { body } = vertex.op;
   switch (body?.kind) {
     case 'source':
-      return sourceMap(context, task, vertex.op, body);
+      return sourceMap(context, task, vertex, body);
     case 'exec':
-      return { digest: execKey(vertex.op, body), deps: vertex.inputs.map((_, index) => execDep(context, vertex, body, index)) };
+      return {
+        digest: execKey(vertex.op, body),
+        deps: vertex.inputs.map((_, index) => execDep(context, vertex, body, index)),
+      };
     case 'file':
       return { digest: fileKey(body), deps: vertex.inputs.map((_, index) => fileDep(context, vertex, body, index)) };
     case 'merge':
-      return { digest: canonicalDigest('tsbuild.merge.v1', body.inputs.map(({ input }) => input)), deps: vertex.inputs.map(() => ({})) };
+      return {
+        digest: canonicalDigest(
+          'tsbuild.merge.v1',
+          body.inputs.map(({ input }) => input),
+        ),
+        deps: vertex.inputs.map(() => ({})),
+      };
     case 'diff':
-      return { digest: canonicalDigest('tsbuild.diff.v1', [body.lower?.input ?? -1, body.upper?.input ?? -1]), deps: vertex.inputs.map(() => ({})) };
+      return {
+        digest: canonicalDigest('tsbuild.diff.v1', [body.lower?.input ?? -1, body.upper?.input ?? -1]),
+        deps: vertex.inputs.map(() => ({})),
+      };
     default:
       throw unsupported(vertex);
   }
 }
 
-async function exec(context: OpContext, task: Task, vertex: Vertex, inputs: readonly OpResult[]): Promise<readonly OpResult[]> {
+async function exec(
+  context: OpContext,
+  task: Task,
+  vertex: Vertex,
+  inputs: readonly OpResult[],
+): Promise<readonly OpResult[]> {
   const { body } = vertex.op;
   switch (body?.kind) {
     case 'source':
-      return [await runSource(context, task, vertex.op, body)];
+      return [await runSource(context, task, vertex, body)];
     case 'exec':
       return runExec(context, task, vertex.digest, vertex.name, body, inputs);
     case 'file':
@@ -58,7 +77,10 @@ async function exec(context: OpContext, task: Task, vertex: Vertex, inputs: read
 }
 
 function unsupported(vertex: Vertex): TsbuildError {
-  return new TsbuildError('TSB_LLB', `Cannot run "${vertex.name}": ops of kind ${JSON.stringify(vertex.op.body?.kind ?? 'none')} are not supported`);
+  return new TsbuildError(
+    'TSB_LLB',
+    `Cannot run "${vertex.name}": ops of kind ${JSON.stringify(vertex.op.body?.kind ?? 'none')} are not supported`,
+  );
 }
 
 function scheme(identifier: string): string {
@@ -68,15 +90,25 @@ function scheme(identifier: string): string {
 function platformOf(op: Op): string {
   const { platform } = op;
   if (!platform) return '';
-  return formatPlatform({ os: platform.os, architecture: platform.architecture, ...(platform.variant === '' ? {} : { variant: platform.variant }) });
+  return formatPlatform({
+    os: platform.os,
+    architecture: platform.architecture,
+    ...(platform.variant === '' ? {} : { variant: platform.variant }),
+  });
 }
 
-async function sourceMap(context: OpContext, task: Task, op: Op, source: SourceOp): Promise<CacheMap<OpResult>> {
+async function sourceMap(
+  context: OpContext,
+  task: Task,
+  { op, digest }: Vertex,
+  source: SourceOp,
+): Promise<CacheMap<OpResult>> {
   switch (scheme(source.identifier)) {
     case 'docker-image':
     case 'oci-layout': {
       const image = await context.image(task, source.identifier, platformOf(op), source.attrs);
-      const key = (kind: string, digest: string): Digest => canonicalDigest('tsbuild.image.v1', { kind, digest, platform: platformOf(op) });
+      const key = (kind: string, digest: string): Digest =>
+        canonicalDigest('tsbuild.image.v1', { kind, digest, platform: platformOf(op) });
       return {
         digest: key('manifest', image.manifestDigest),
         deps: [],
@@ -87,20 +119,54 @@ async function sourceMap(context: OpContext, task: Task, op: Op, source: SourceO
       };
     }
     case 'local':
-      return { digest: canonicalDigest('tsbuild.local.v1', [source.identifier, ...[...source.attrs].filter(([name]) => name !== 'local.session').flat()]), deps: [], volatile: true };
+      return {
+        digest: canonicalDigest('tsbuild.local.v1', [
+          source.identifier,
+          ...[...source.attrs].filter(([name]) => name !== 'local.session').flat(),
+        ]),
+        deps: [],
+        volatile: true,
+      };
+    case 'http':
+    case 'https':
+      return httpMap(context, task, digest, source);
+    case 'git':
+      return gitMap(context, task, source);
     default:
-      throw new TsbuildError('TSB_LLB', `Cannot use source ${JSON.stringify(source.identifier)}: sources of this kind are not supported`);
+      throw new TsbuildError(
+        'TSB_LLB',
+        `Cannot use source ${JSON.stringify(source.identifier)}: sources of this kind are not supported`,
+      );
   }
 }
 
-async function runSource(context: OpContext, task: Task, op: Op, source: SourceOp): Promise<OpResult> {
-  if (scheme(source.identifier) === 'local') return context.local(source.identifier.slice('local://'.length), source.attrs);
+async function runSource(context: OpContext, task: Task, { op, digest }: Vertex, source: SourceOp): Promise<OpResult> {
+  switch (scheme(source.identifier)) {
+    case 'local':
+      return context.local(source.identifier.slice('local://'.length), source.attrs);
+    case 'http':
+    case 'https':
+      return runHttp(context, task, digest, source);
+    case 'git':
+      return runGitSource(context, task, digest, source);
+    default:
+      return runImage(context, task, op, source);
+  }
+}
+
+async function runImage(context: OpContext, task: Task, op: Op, source: SourceOp): Promise<OpResult> {
   const image = await context.image(task, source.identifier, platformOf(op), source.attrs);
   return snapshot(image.layers);
 }
 
 /** Content key of the selected paths of an input: from the directory for a local one, by the worker for layers. */
-async function contentDigest(context: OpContext, task: Task, name: string, input: OpResult, selectors: readonly Selector[]): Promise<Digest> {
+async function contentDigest(
+  context: OpContext,
+  task: Task,
+  name: string,
+  input: OpResult,
+  selectors: readonly Selector[],
+): Promise<Digest> {
   if (input.kind === 'local') return checksumTree(input.tree, selectors, 'build context');
   const layers = await context.layers.directories(task, input.layers);
   const worker = await context.worker();
@@ -109,12 +175,23 @@ async function contentDigest(context: OpContext, task: Task, name: string, input
 
 function execDep(context: OpContext, vertex: Vertex, op: ExecOp, index: number): CacheDep<OpResult> {
   const use = execInputUse(op, index);
-  const selectors = use.selectors.map(
-    (path): Selector => ({ path, followLinks: true, wildcard: false, include: [], exclude: [], contents: false, required: [] }),
-  );
+  const selectors = use.selectors.map((path): Selector => ({
+    path,
+    followLinks: true,
+    wildcard: false,
+    include: [],
+    exclude: [],
+    contents: false,
+    required: [],
+  }));
   return {
     selector: selectorDigest(selectors),
-    ...(use.byContent ? { contentDigest: (task: Task, input: OpResult) => contentDigest(context, task, inputName(vertex, index), input, selectors) } : {}),
+    ...(use.byContent
+      ? {
+          contentDigest: (task: Task, input: OpResult) =>
+            contentDigest(context, task, inputName(vertex, index), input, selectors),
+        }
+      : {}),
   };
 }
 
@@ -131,7 +208,15 @@ function fileDep(context: OpContext, vertex: Vertex, op: FileOp, index: number):
 
 /** A wildcard, so that a missing file is no error. */
 function databaseSelector(path: string): Selector {
-  return { path: `${path.slice(0, -1)}[${path.slice(-1)}]`, followLinks: true, wildcard: true, include: [], exclude: [], contents: false, required: [] };
+  return {
+    path: `${path.slice(0, -1)}[${path.slice(-1)}]`,
+    followLinks: true,
+    wildcard: true,
+    include: [],
+    exclude: [],
+    contents: false,
+    required: [],
+  };
 }
 
 function inputName(vertex: Vertex, index: number): string {

@@ -1,0 +1,133 @@
+import { copyAll } from '../../fileop/index.ts';
+import type { SourceOp } from '../../llb/index.ts';
+import type { CacheMap } from '../../solver/index.ts';
+import { type GitAccess, type GitCommit, type GitRequest, parseGitUrl } from '../../source/index.ts';
+import { ContextTree } from '../../tree/index.ts';
+import { canonicalDigest, type Digest, type Task, TsbuildError } from '../../util/index.ts';
+import type { OpContext } from './context.ts';
+import { runFileOp } from './file-op.ts';
+import type { OpResult } from './result.ts';
+
+/** Identity of a checkout: the commit and what of it is wanted. The address counts only where it becomes part of the files. */
+export async function gitMap(context: OpContext, task: Task, source: SourceOp): Promise<CacheMap<OpResult>> {
+  const request = await requestOf(context, source);
+  const commit = await context.remote.git().resolve(task, request);
+  const { keepGitDir, subdir, submodules } = request;
+  return {
+    digest: canonicalDigest('tsbuild.git.v1', {
+      commit: keepGitDir ? commit.sha : (commit.commit ?? commit.sha),
+      gitDir: keepGitDir ? [parseGitUrl(request.url).url, commit.ref ?? ''] : null,
+      subdir,
+      submodules,
+      commitTime: commitTimes(source),
+    }),
+    deps: [],
+  };
+}
+
+/** Checks the commit out and makes its files a layer, owned by root. */
+export async function runGitSource(
+  context: OpContext,
+  task: Task,
+  vertex: Digest,
+  source: SourceOp,
+): Promise<OpResult> {
+  const { request, commit } = await find(context, task, source);
+  const tree = await context.remote.git().checkout(task, request, commit, (data) => {
+    task.events({ type: 'log', vertex, stream: 2, data, at: context.now() });
+  });
+  try {
+    const copy = {
+      ...copyAll,
+      output: 0,
+      // They name directories that are not in the layer.
+      excludePatterns: tree.submodules && !request.keepGitDir ? ['**/.git'] : [],
+      ...(commitTimes(source) ? { timestamp: BigInt(tree.commitTime) * 1_000_000_000n } : {}),
+    };
+    const input = { kind: 'local', tree: ContextTree.open(tree.dir, { xattrs: false }) } as const;
+    const description = `git snapshot for ${parseGitUrl(request.url).url}#${request.ref}`;
+    const [made] = await runFileOp(
+      context,
+      task,
+      undefined,
+      description,
+      { kind: 'file', actions: [copy] },
+      [input],
+      'source.git.checkout',
+    );
+    if (!made) throw new TsbuildError('TSB_INTERNAL', 'A checkout made no layer');
+    return made;
+  } finally {
+    context.remote.discard(tree.temporary);
+  }
+}
+
+/** When the commit was made, in seconds since the epoch. */
+export async function gitTime(context: OpContext, task: Task, source: SourceOp): Promise<number> {
+  const { request, commit } = await find(context, task, source);
+  return context.remote.git().commitTime(task, request, commit);
+}
+
+async function find(
+  context: OpContext,
+  task: Task,
+  source: SourceOp,
+): Promise<{ readonly request: GitRequest; readonly commit: GitCommit }> {
+  const request = await requestOf(context, source);
+  return { request, commit: await context.remote.git().resolve(task, request) };
+}
+
+function commitTimes(source: SourceOp): boolean {
+  return source.attrs.get('git.mtime') === 'commit';
+}
+
+async function requestOf(context: OpContext, source: SourceOp): Promise<GitRequest> {
+  const { attrs, identifier } = source;
+  const [, place = '', fragment = ''] = /^git:\/\/([^#]*)(?:#(.*))?$/s.exec(identifier) ?? [];
+  const full = attrs.get('git.fullurl') || place;
+  const url = /^[a-z][a-z0-9+.-]*:\/\/|^[^@:/]+@[^:/]+:/i.test(full) ? full : `https://${full}`;
+  const colon = fragment.indexOf(':');
+  if (attrs.has('git.bundle') || attrs.has('git.checkoutbundle'))
+    throw new TsbuildError('TSB_LLB', 'Cannot use a git source that comes as a bundle: it is not supported');
+  return {
+    url,
+    ref: colon < 0 ? fragment : fragment.slice(0, colon),
+    subdir: colon < 0 ? '' : fragment.slice(colon + 1),
+    checksum: attrs.get('git.checksum') ?? '',
+    fetchByCommit: attrs.get('git.fetchbycommit') === 'true',
+    keepGitDir: attrs.get('git.keepgitdir') === 'true',
+    submodules: attrs.get('git.skipsubmodules') !== 'true',
+    access: await accessOf(context, attrs, url),
+  };
+}
+
+async function accessOf(context: OpContext, attrs: ReadonlyMap<string, string>, url: string): Promise<GitAccess> {
+  const { host, ssh } = parseGitUrl(url);
+  if (ssh) {
+    const sshSocket = context.sshSocket(attrs.get('git.mountsshsock') || 'default');
+    const knownHosts = attrs.get('git.knownsshhosts');
+    return { ...(sshSocket === undefined ? {} : { sshSocket }), ...(knownHosts === undefined ? {} : { knownHosts }) };
+  }
+  const header = attrs.get('git.authheadersecret') ?? '';
+  const token = attrs.get('git.authtokensecret') ?? '';
+  const candidates: readonly (readonly [string, (value: string) => string])[] = [
+    ...(header === '' ? [] : [[`${header}.${host}`, plain] as const]),
+    ...(token === '' ? [] : [[`${token}.${host}`, tokenHeader] as const]),
+    ...(header === '' ? [] : [[header, plain] as const]),
+    ...(token === '' ? [] : [[token, tokenHeader] as const]),
+  ];
+  for (const [name, form] of candidates) {
+    const data = await context.secret(name);
+    if (data) return { authorization: form(Buffer.from(data).toString('utf8').trim()) };
+  }
+  return {};
+}
+
+function plain(value: string): string {
+  return value;
+}
+
+/** A token as a password, which all forges take. */
+function tokenHeader(token: string): string {
+  return `basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`;
+}

@@ -1,0 +1,190 @@
+import { dirname } from 'node:path';
+import { copyAll } from '../../fileop/index.ts';
+import type { SourceOp } from '../../llb/index.ts';
+import type { CacheMap } from '../../solver/index.ts';
+import { downloadName, type HttpContent, type HttpResource, newestEntry } from '../../source/index.ts';
+import { ContextTree } from '../../tree/index.ts';
+import {
+  canonicalDigest,
+  type Digest,
+  isDigest,
+  redactUrls,
+  type Task,
+  TsbuildError,
+  version,
+} from '../../util/index.ts';
+import type { OpContext } from './context.ts';
+import { runFileOp } from './file-op.ts';
+import type { OpResult } from './result.ts';
+
+/** The attributes of an HTTP source. */
+interface HttpAttributes {
+  readonly checksum: Digest | undefined;
+  readonly filename: string | undefined;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly authSecret: string | undefined;
+  /** Headers that decide about the content, sorted. */
+  readonly headers: readonly (readonly [string, string])[];
+}
+
+/** Headers that a graph may set. */
+const SETTABLE = new Set(['accept', 'user-agent']);
+
+/**
+ * Identity of a download: what it gives and under which name, not where from. With a checksum nobody needs to be asked; else the
+ * server says at least whether the file has changed.
+ */
+export async function httpMap(
+  context: OpContext,
+  task: Task,
+  vertex: Digest,
+  source: SourceOp,
+): Promise<CacheMap<OpResult>> {
+  const attributes = readAttributes(source.attrs);
+  const content =
+    attributes.checksum === undefined ? await contentOf(context, task, vertex, source, attributes) : undefined;
+  return {
+    digest: canonicalDigest('tsbuild.http.v1', {
+      name: nameOf(source, attributes, content),
+      mode: attributes.mode,
+      owner: [attributes.uid, attributes.gid],
+      digest: content?.digest ?? attributes.checksum,
+      time: content?.lastModified,
+      auth: attributes.authSecret,
+      headers: attributes.headers,
+    }),
+    deps: [],
+  };
+}
+
+/** Downloads the file and makes it the only one of a layer. */
+export async function runHttp(context: OpContext, task: Task, vertex: Digest, source: SourceOp): Promise<OpResult> {
+  const attributes = readAttributes(source.attrs);
+  const { checksum, mode, uid, gid } = attributes;
+  const resource = await resourceOf(context, source, attributes);
+  const expected = checksum ?? (await context.remote.http().content(task, vertex, resource)).digest;
+  const file = await context.remote.http().file(task, vertex, resource, expected);
+  const copy = {
+    ...copyAll,
+    output: 0,
+    src: '/file',
+    dest: `/${nameOf(source, attributes, checksum === undefined ? file : undefined)}`,
+    dirCopyContents: false,
+    mode,
+    owner: { user: { kind: 'byId', id: uid }, group: { kind: 'byId', id: gid } },
+    timestamp: BigInt(file.lastModified ?? 0) * 1_000_000_000n,
+  } as const;
+  const tree = ContextTree.open(dirname(file.path), { xattrs: false });
+  const [made] = await runFileOp(
+    context,
+    task,
+    undefined,
+    `http url ${redactUrls(source.identifier)}`,
+    { kind: 'file', actions: [copy] },
+    [{ kind: 'local', tree }],
+    'source.http',
+  );
+  if (!made) throw new TsbuildError('TSB_INTERNAL', 'A download made no layer');
+  return made;
+}
+
+/** When the content of the URL was made, in seconds since the epoch: its Last-Modified date, else the newest file of an archive. */
+export async function httpTime(
+  context: OpContext,
+  task: Task,
+  vertex: Digest,
+  source: SourceOp,
+): Promise<number | undefined> {
+  const attributes = readAttributes(source.attrs);
+  const resource = await resourceOf(context, source, attributes);
+  const content = await context.remote.http().content(task, vertex, resource);
+  if (content.lastModified !== undefined) return content.lastModified;
+  const { path } = await context.remote.http().file(task, vertex, resource, content.digest);
+  return newestEntry(path);
+}
+
+async function contentOf(
+  context: OpContext,
+  task: Task,
+  vertex: Digest,
+  source: SourceOp,
+  attributes: HttpAttributes,
+): Promise<HttpContent> {
+  return context.remote.http().content(task, vertex, await resourceOf(context, source, attributes));
+}
+
+function nameOf(source: SourceOp, { filename }: HttpAttributes, content: HttpContent | undefined): string {
+  return downloadName(source.identifier, filename, content?.disposition);
+}
+
+async function resourceOf(
+  context: OpContext,
+  source: SourceOp,
+  { authSecret, headers }: HttpAttributes,
+): Promise<HttpResource> {
+  const url = source.identifier;
+  const sent = { 'user-agent': `tsbuild/${version}`, ...Object.fromEntries(headers) };
+  const authorization = await authorizationFor(context, url, authSecret);
+  return { url, headers: sent, ...authorization };
+}
+
+/** BuildKit's secrets for downloads: the one that is named, else those for the host. */
+async function authorizationFor(
+  context: OpContext,
+  url: string,
+  named: string | undefined,
+): Promise<{ authorization?: string; authName?: string }> {
+  const read = async (
+    name: string,
+    prefix: string,
+  ): Promise<{ authorization: string; authName: string } | undefined> => {
+    const data = await context.secret(name);
+    return data && { authorization: `${prefix}${Buffer.from(data).toString('utf8').trim()}`, authName: name };
+  };
+  if (named !== undefined) {
+    const found = await read(named, '');
+    if (!found)
+      throw new TsbuildError('TSB_NETWORK', `failed to retrieve HTTP auth secret ${named}: not found`, {
+        hint: `build with --secret id=${named},env=NAME`,
+      });
+    return found;
+  }
+  const host = URL.canParse(url) ? new URL(url).hostname : '';
+  return (await read(`HTTP_AUTH_TOKEN_${host}`, 'Bearer ')) ?? (await read(`HTTP_AUTH_HEADER_${host}`, '')) ?? {};
+}
+
+function readAttributes(attrs: ReadonlyMap<string, string>): HttpAttributes {
+  const checksum = attrs.get('http.checksum');
+  if (checksum !== undefined && !isDigest(checksum))
+    throw new TsbuildError('TSB_LLB', `invalid checksum digest format: ${JSON.stringify(checksum.slice(0, 100))}`);
+  const headers = [...attrs].flatMap(([key, value]): [string, string][] => {
+    const name = key.startsWith('http.header.') ? key.slice('http.header.'.length).toLowerCase() : '';
+    return SETTABLE.has(name) ? [[name, value]] : [];
+  });
+  return {
+    checksum,
+    filename: attrs.get('http.filename') || undefined,
+    mode: numberOf(attrs, 'http.perm', 0o777) || 0o600,
+    uid: numberOf(attrs, 'http.uid', 0xffff_fffe),
+    gid: numberOf(attrs, 'http.gid', 0xffff_fffe),
+    authSecret: attrs.get('http.authheadersecret') || undefined,
+    headers: headers.sort(([a], [b]) => (a < b ? -1 : 1)),
+  };
+}
+
+/** A number as Go's `strconv.ParseInt(text, 0, 64)` reads it: a leading zero means octal. */
+function numberOf(attrs: ReadonlyMap<string, string>, name: string, max: number): number {
+  const text = attrs.get(name) ?? '0';
+  const value = /^0[0-7]+$/.test(text)
+    ? Number.parseInt(text, 8)
+    : /^(0o[0-7]+|0x[0-9a-f]+|0b[01]+|\d+)$/i.test(text)
+      ? Number(text)
+      : Number.NaN;
+  if (Number.isSafeInteger(value) && value <= max) return value;
+  throw new TsbuildError(
+    'TSB_LLB',
+    `Cannot use attribute "${name}" of a source: ${JSON.stringify(text.slice(0, 100))} is not a number that it can be`,
+  );
+}

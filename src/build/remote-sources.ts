@@ -1,0 +1,64 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { FactCache } from '../cache/index.ts';
+import { HttpClient } from '../registry/index.ts';
+import { GitSource, HttpSource } from '../source/index.ts';
+import type { Store } from '../store/index.ts';
+import { version } from '../util/index.ts';
+
+interface Options {
+  readonly store: Store;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly home: string;
+  /** Proxy variables of the environment. */
+  readonly proxies: Readonly<Record<string, string>>;
+  /** The same for this process's own client. */
+  readonly proxy: { readonly http?: string; readonly https?: string; readonly no?: string };
+}
+
+/** Sources of one command that are neither images nor directories of the machine. Made when they are first needed. */
+export class RemoteSources implements AsyncDisposable {
+  readonly #options: Options;
+  #client: HttpClient | undefined;
+  #http: HttpSource | undefined;
+  #git: GitSource | undefined;
+
+  constructor(options: Options) {
+    this.#options = options;
+  }
+
+  http(): HttpSource {
+    const { store, now, proxy } = this.#options;
+    // Downloads are served by small servers too: a slow one is not given up as early as a registry.
+    this.#client ??= new HttpClient({ proxy, userAgent: `tsbuild/${version}`, limits: { minBytesPerWindow: 1024 } });
+    return (this.#http ??= new HttpSource({
+      client: this.#client,
+      facts: new FactCache(store),
+      temporary: () => this.temporary(),
+      now,
+    }));
+  }
+
+  git(): GitSource {
+    const { home, proxies, now } = this.#options;
+    return (this.#git ??= new GitSource({ temporary: () => this.temporary(), home, proxies, now }));
+  }
+
+  /** A new empty directory in the store that only this user reaches. It is removed when the command ends, however it does. */
+  temporary(): string {
+    const { store } = this.#options;
+    const path = `${store.layout.ingest}/${store.session()}/${randomBytes(8).toString('hex')}`;
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    return path;
+  }
+
+  /** Removes such a directory early. */
+  discard(path: string): void {
+    rmSync(path, { recursive: true, force: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client?.[Symbol.asyncDispose]();
+  }
+}

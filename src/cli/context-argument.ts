@@ -1,0 +1,157 @@
+import { existsSync, statSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import type { BuildRequest } from '../build/index.ts';
+import { isArchive, parseGitRef } from '../frontend/index.ts';
+import { errnoOf, redactUrls, type SourceFile, suggest, TsbuildError } from '../util/index.ts';
+import type { CliContext } from './context.ts';
+
+/** Commands that a mistyped first word may have meant. */
+const COMMANDS = ['build', 'run', 'llb', 'images', 'rmi', 'import', 'save', 'du', 'prune', 'store', 'doctor', 'help'];
+
+const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024;
+/** A tar header, by which an archive is told from a Dockerfile. */
+const HEAD_BYTES = 512;
+
+type Sources = Pick<BuildRequest, 'contextDir' | 'context' | 'dockerfile'>;
+
+/**
+ * Finds out what the context argument and `-f` mean: a directory, a git repository, a web address, or `-` for an archive or a
+ * Dockerfile on standard input, told apart by their first bytes as docker does.
+ * @throws TsbuildError `TSB_USAGE`, `TSB_NOT_FOUND`
+ */
+export async function parseContextArgument(
+  context: CliContext,
+  path: string,
+  file: string | undefined,
+): Promise<Sources> {
+  if (path === '-') return readContext(context, file);
+  if (isRemote(context, path)) {
+    const dockerfile = await remoteDockerfile(context, file);
+    return { context: { kind: 'remote', url: path }, ...(dockerfile === undefined ? {} : { dockerfile }) };
+  }
+  const contextDir = resolve(context.cwd, path);
+  requireDirectory(contextDir, path);
+  const dockerfile = await findDockerfile(context, contextDir, file);
+  return { contextDir, ...(dockerfile === undefined ? {} : { dockerfile }) };
+}
+
+/** An existing path is never an address, whatever it looks like. */
+function isRemote(context: CliContext, path: string): boolean {
+  if (existsSync(resolve(context.cwd, path))) return false;
+  return /^https?:\/\//.test(path) || parseGitRef(path) !== undefined;
+}
+
+async function readContext(context: CliContext, file: string | undefined): Promise<Sources> {
+  if (file === '-')
+    throw new TsbuildError('TSB_USAGE', 'Cannot read both the build context and the Dockerfile from standard input', {
+      hint: 'give a directory as build context',
+    });
+  const { head, data } = await readHead(context);
+  if (isArchive(head)) {
+    const dockerfile = await remoteDockerfile(context, file);
+    return { context: { kind: 'archive', data }, ...(dockerfile === undefined ? {} : { dockerfile }) };
+  }
+  if (file !== undefined) {
+    throw new TsbuildError(
+      'TSB_USAGE',
+      `Cannot build: both standard input and -f ${JSON.stringify(file)} are a Dockerfile`,
+      { hint: 'leave -f out, or give a directory as build context' },
+    );
+  }
+  return { dockerfile: await readDockerfile(data) };
+}
+
+/** The first bytes of standard input, and all of it. */
+async function readHead(
+  context: CliContext,
+): Promise<{ readonly head: Uint8Array; readonly data: AsyncIterable<Uint8Array> }> {
+  const chunks = context.stdin[Symbol.asyncIterator]() as AsyncIterableIterator<Uint8Array>;
+  const first: Uint8Array[] = [];
+  let size = 0;
+  while (size < HEAD_BYTES) {
+    const next = await chunks.next();
+    if (next.done) break;
+    first.push(Buffer.from(next.value));
+    size += next.value.length;
+  }
+  async function* all(): AsyncGenerator<Uint8Array, void, undefined> {
+    yield* first;
+    yield* chunks;
+  }
+  return { head: Buffer.concat(first).subarray(0, HEAD_BYTES), data: all() };
+}
+
+/** With a context that is no directory, `-f` names a file in it, unless it is an absolute path. */
+async function remoteDockerfile(context: CliContext, file: string | undefined): Promise<BuildRequest['dockerfile']> {
+  if (file === undefined) return undefined;
+  if (file === '-') return readDockerfile(context.stdin as AsyncIterable<Uint8Array>);
+  if (isUrl(file)) return { url: file };
+  if (!file.startsWith('/')) return { inContext: file };
+  requireFile(file, file);
+  return { dir: dirname(file), name: basename(file) };
+}
+
+async function findDockerfile(
+  context: CliContext,
+  contextDir: string,
+  file: string | undefined,
+): Promise<BuildRequest['dockerfile']> {
+  if (file === undefined) return undefined;
+  if (file === '-') return readDockerfile(context.stdin as AsyncIterable<Uint8Array>);
+  const absolute = resolve(context.cwd, file);
+  // docker takes the path from the working directory; one that is only in the context is meant just as often.
+  const inContext = resolve(contextDir, file);
+  const found = existsSync(absolute) || !existsSync(inContext) ? absolute : inContext;
+  if (isUrl(file) && !existsSync(found)) return { url: file };
+  requireFile(found, file);
+  return { dir: dirname(found), name: basename(found) };
+}
+
+function isUrl(text: string): boolean {
+  return /^https?:\/\//.test(text);
+}
+
+function requireFile(path: string, typed: string): void {
+  // The frontend finds "dockerfile" where "Dockerfile" is asked for.
+  if (existsSync(path) || (basename(path) === 'Dockerfile' && existsSync(resolve(dirname(path), 'dockerfile')))) return;
+  throw new TsbuildError(
+    'TSB_NOT_FOUND',
+    `Cannot read Dockerfile ${JSON.stringify(redactUrls(typed))}: it does not exist`,
+    { hint: 'name it with -f PATH' },
+  );
+}
+
+async function readDockerfile(data: AsyncIterable<Uint8Array>): Promise<SourceFile> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of data) {
+    const bytes = Buffer.from(chunk);
+    size += bytes.length;
+    if (size > MAX_DOCKERFILE_BYTES)
+      throw new TsbuildError('TSB_USAGE', 'Cannot read the Dockerfile from standard input: it is larger than 16 MiB');
+    chunks.push(bytes);
+  }
+  return { name: 'Dockerfile', text: Buffer.concat(chunks).toString('utf8') };
+}
+
+function requireDirectory(dir: string, typed: string): void {
+  let found: boolean;
+  try {
+    found = statSync(dir).isDirectory();
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    const near = typed.includes('/') ? undefined : suggest(typed, COMMANDS);
+    throw new TsbuildError(
+      'TSB_USAGE',
+      `Cannot read build context ${JSON.stringify(redactUrls(typed))}: there is no such directory`,
+      {
+        hint:
+          near === undefined
+            ? 'the argument is the directory with the files that COPY and ADD read, often "."'
+            : `did you mean "tsbuild ${near}"?`,
+      },
+    );
+  }
+  if (!found)
+    throw new TsbuildError('TSB_USAGE', `Cannot use ${JSON.stringify(typed)} as build context: it is not a directory`);
+}

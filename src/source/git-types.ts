@@ -1,0 +1,69 @@
+/** A commit of a git repository and how to get it. */
+export interface GitRequest {
+  /** `https://host/repo.git`, `ssh://…`, `git://…` or `user@host:path`; may hold credentials. */
+  readonly url: string;
+  /** Branch, tag, full reference name or commit; empty for the default branch. */
+  readonly ref: string;
+  /** Start of the hash of the commit, or of the tag object, that it must be. */
+  readonly checksum: string;
+  /** The commit is `checksum`, and `ref` is only its name. */
+  readonly fetchByCommit: boolean;
+  /** A directory in the repository; empty for all of it. */
+  readonly subdir: string;
+  readonly keepGitDir: boolean;
+  readonly submodules: boolean;
+  readonly access: GitAccess;
+}
+
+/** What a request may use to get in. */
+export interface GitAccess {
+  /** Value of an `Authorization` header for HTTP. */
+  readonly authorization?: string;
+  /** Path of an SSH agent's socket. */
+  readonly sshSocket?: string;
+  /** Text of the `known_hosts` file that replaces the user's. */
+  readonly knownHosts?: string;
+}
+
+/** What a reference stands for. */
+export interface GitCommit {
+  /** Full name, e.g. `refs/heads/main`; absent when a commit was named by its hash. */
+  readonly ref?: string;
+  /** What the reference points at: a commit or a tag object. */
+  readonly sha: string;
+  /** The commit, where `sha` is known to be a tag object. */
+  readonly commit?: string;
+}
+
+/** A checked-out commit. */
+export interface GitTree {
+  /** The directory with the files: the repository's root, or the subdirectory that was asked for. */
+  readonly dir: string;
+  /** A private directory around it, to be removed after use. */
+  readonly temporary: string;
+  /** Submodules left `.git` files in the tree. */
+  readonly submodules: boolean;
+  /** When the commit was made, seconds since the epoch. */
+  readonly commitTime: number;
+}
+
+export interface GitSourceOptions {
+  /** Makes an empty private directory that is removed when the command ends. */
+  readonly temporary: () => string;
+  /** The user's home directory, for `known_hosts`. */
+  readonly home: string;
+  /** Proxy variables for git, e.g. `https_proxy`. */
+  readonly proxies?: Readonly<Record<string, string>>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly limits?: Partial<GitLimits>;
+}
+
+export interface GitLimits {
+  /** Of packs in transfer and of the checked-out files, each. Default 64 GiB. */
+  readonly maxBytes: number;
+  /** Files in a commit. Default 5 million. */
+  readonly maxFiles: number;
+  /** A transfer without any sign of life ends after so long. Milliseconds, default 5 minutes. */
+  readonly stallMs: number;
+}

@@ -1,0 +1,337 @@
+import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { sanitizeLine, type Task, TsbuildError } from '../util/index.ts';
+import { gitEnvironment } from './git-access.ts';
+import { GitFailure, type GitRun, runGit } from './git-command.ts';
+import type { GitCommit, GitLimits, GitRequest, GitSourceOptions, GitTree } from './git-types.ts';
+import { type GitUrl, isCommitHash, isRefName, parseGitUrl } from './git-url.ts';
+
+const DEFAULT_LIMITS: GitLimits = { maxBytes: 64 * 1024 ** 3, maxFiles: 5_000_000, stallMs: 5 * 60_000 };
+
+type OnMessage = (data: Uint8Array) => void;
+
+/** Trees of git commits, by the machine's own git. References are looked up once per source object, so that one build sees one state. */
+export class GitSource {
+  readonly #options: GitSourceOptions;
+  readonly #limits: GitLimits;
+  readonly #commits = new Map<string, GitCommit>();
+
+  constructor(options: GitSourceOptions) {
+    this.#options = options;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+  }
+
+  /**
+   * What the request's reference points at now. A commit hash is taken as it is, without asking anybody.
+   * @throws TsbuildError `TSB_CONTEXT` for an address or name that cannot be used, `TSB_NOT_FOUND`, `TSB_NETWORK`, `TSB_DIGEST` when it
+   * is not the commit that the checksum names
+   */
+  async resolve(task: Task, request: GitRequest): Promise<GitCommit> {
+    const url = parseGitUrl(request.url);
+    const { ref, checksum } = request;
+    if (checksum !== '' && !/^[0-9a-fA-F]+$/.test(checksum)) {
+      throw new TsbuildError(
+        'TSB_CONTEXT',
+        `invalid checksum ${sanitizeLine(checksum, 100)} for Git URL, expected hex commit hash`,
+      );
+    }
+    if (isCommitHash(ref)) return checkHash(request, { sha: ref });
+    if (ref !== '' && !isRefName(ref))
+      throw new TsbuildError('TSB_CONTEXT', `invalid git ref ${JSON.stringify(sanitizeLine(ref, 200))}`);
+    if (request.fetchByCommit) {
+      if (checksum === '')
+        throw new TsbuildError('TSB_CONTEXT', 'fetch-by-commit requires a checksum or a commit SHA ref');
+      if (!isCommitHash(checksum))
+        throw new TsbuildError(
+          'TSB_CONTEXT',
+          `fetch-by-commit requires a full commit SHA checksum, got ${JSON.stringify(checksum)}`,
+        );
+      return { sha: checksum, ...(ref === '' ? {} : { ref: ref.startsWith('refs/') ? ref : `refs/heads/${ref}` }) };
+    }
+    const key = JSON.stringify([request.url, ref, request.access.authorization]);
+    let commit = this.#commits.get(key);
+    if (!commit) {
+      commit = await this.#lookUp(task, request, url);
+      this.#commits.set(key, commit);
+    }
+    return checkHash(request, commit);
+  }
+
+  async #lookUp(task: Task, request: GitRequest, url: GitUrl): Promise<GitCommit> {
+    const temporary = this.#options.temporary();
+    try {
+      const run = this.#run(request, url, temporary, undefined);
+      mkdirSync(run.dir);
+      const names = request.ref === '' ? ['HEAD'] : [request.ref, `${request.ref}^{}`];
+      const output = await this.#try(url, () =>
+        runGit(task, run, ['ls-remote', ...(request.ref === '' ? ['--symref'] : []), '--', url.url, ...names]),
+      );
+      const found = chooseRef(output.toString('utf8'), request.ref);
+      if (!found) {
+        const what = request.ref === '' ? 'a default branch' : `ref ${request.ref}`;
+        throw new TsbuildError(
+          'TSB_NOT_FOUND',
+          `Cannot load git repository ${JSON.stringify(url.url)}: repository does not contain ${what}`,
+          {
+            hint: 'name a branch, a tag or a full commit hash after "#"',
+          },
+        );
+      }
+      return found;
+    } finally {
+      rmSync(temporary, { recursive: true, force: true });
+    }
+  }
+
+  /**
+   * Fetches a commit, with as little history as the server allows, and checks it out into a private directory.
+   * @throws TsbuildError as `resolve`
+   */
+  async checkout(task: Task, request: GitRequest, commit: GitCommit, onMessage?: OnMessage): Promise<GitTree> {
+    return this.#inRepository(task, request, commit, onMessage, [], async (run, temporary) => {
+      await this.#checkSize(task, run, commit);
+      await runGit(task, run, ['checkout', '--quiet', '--force', '--detach', commit.sha]);
+      const submodules = request.submodules && existsSync(`${run.dir}/.gitmodules`);
+      if (submodules) await runGit(task, run, ['submodule', 'update', '--init', '--recursive', '--depth=1']);
+      const commitTime = await commitTimeOf(task, run, commit);
+      const subdir = request.subdir.split('/').filter((name) => name !== '' && name !== '.');
+      if (request.keepGitDir && subdir.length === 0) {
+        await runGit(task, run, ['reflog', 'expire', '--all', '--expire=now']);
+        rmSync(`${run.dir}/.git/FETCH_HEAD`, { force: true });
+      } else rmSync(`${run.dir}/.git`, { recursive: true, force: true });
+      return { dir: directoryBeneath(run.dir, subdir), temporary, submodules, commitTime };
+    });
+  }
+
+  /** When a commit was made, in seconds since the epoch; its files are not fetched where the server can leave them out. */
+  async commitTime(task: Task, request: GitRequest, commit: GitCommit): Promise<number> {
+    return this.#inRepository(task, request, commit, undefined, ['--filter=blob:none'], async (run, temporary) => {
+      try {
+        return await commitTimeOf(task, run, commit);
+      } finally {
+        rmSync(temporary, { recursive: true, force: true });
+      }
+    });
+  }
+
+  async #inRepository<T>(
+    task: Task,
+    request: GitRequest,
+    commit: GitCommit,
+    onMessage: OnMessage | undefined,
+    filter: readonly string[],
+    work: (run: GitRun, temporary: string) => Promise<T>,
+  ): Promise<T> {
+    const url = parseGitUrl(request.url);
+    const temporary = this.#options.temporary();
+    try {
+      const run = this.#run(request, url, temporary, onMessage);
+      mkdirSync(run.dir, { mode: 0o755 });
+      return await this.#try(url, async () => {
+        await runGit(task, run, [
+          'init',
+          '--quiet',
+          '--template=',
+          ...(commit.sha.length === 64 ? ['--object-format=sha256'] : []),
+        ]);
+        await runGit(task, run, ['remote', 'add', '--', 'origin', url.url]);
+        await fetchCommit(task, run, commit, filter);
+        return work(run, temporary);
+      });
+    } catch (error) {
+      rmSync(temporary, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  #run(request: GitRequest, url: GitUrl, temporary: string, onMessage: OnMessage | undefined): GitRun {
+    const environment = gitEnvironment(this.#options, request, url, temporary);
+    return {
+      limits: this.#limits,
+      environment,
+      dir: `${temporary}/tree`,
+      ...(onMessage === undefined ? {} : { onMessage }),
+    };
+  }
+
+  /** Small packs can hold large trees: the sizes are known before anything is written. */
+  async #checkSize(task: Task, run: GitRun, commit: GitCommit): Promise<void> {
+    const { maxBytes, maxFiles } = this.#limits;
+    let [bytes, files] = [0, 0];
+    const output = await runGit(task, run, ['ls-tree', '-r', '-l', '-z', '--full-tree', commit.sha]);
+    for (let start = 0, end = output.indexOf(0); end >= 0; start = end + 1, end = output.indexOf(0, start)) {
+      const size = /^\d+ \w+ [0-9a-f]+ +(\d+)/.exec(output.toString('latin1', start, Math.min(end, start + 120)))?.[1];
+      bytes += Number(size ?? 0);
+      files++;
+    }
+    if (bytes > maxBytes || files > maxFiles)
+      throw new TsbuildError(
+        'TSB_NETWORK',
+        `Cannot check out commit ${commit.sha}: it has ${files} files with ${bytes} bytes, more than is allowed`,
+      );
+  }
+
+  async #try<T>(url: GitUrl, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof GitFailure) throw explain(url, error);
+      throw error;
+    }
+  }
+}
+
+/** @throws TsbuildError `TSB_DIGEST` */
+function checkHash({ checksum }: GitRequest, commit: GitCommit): GitCommit {
+  if (checksum === '' || commit.sha.startsWith(checksum) || commit.commit?.startsWith(checksum)) return commit;
+  const got = commit.commit === undefined ? commit.sha : `${commit.sha} or ${commit.commit}`;
+  throw new TsbuildError('TSB_DIGEST', `expected checksum to match ${checksum}, got ${got}`);
+}
+
+/** Picks the line of `git ls-remote` that `git checkout` would: a full name, else a branch, else a tag. */
+export function chooseRef(output: string, wanted: string): GitCommit | undefined {
+  const refs = new Map<string, string>();
+  let head: string | undefined;
+  for (const line of output.split('\n')) {
+    const tab = line.indexOf('\t');
+    if (tab < 0) continue;
+    const [value, name] = [line.slice(0, tab), line.slice(tab + 1)];
+    if (value.startsWith('ref: ') && name === 'HEAD') head = value.slice(5);
+    else if (isCommitHash(value)) refs.set(name, value);
+  }
+  if (wanted === '') {
+    const sha = refs.get('HEAD');
+    // The server names its branch; what is no plain branch name is not used as one.
+    return sha === undefined
+      ? undefined
+      : { sha, ...(head !== undefined && head.startsWith('refs/heads/') && isRefName(head) ? { ref: head } : {}) };
+  }
+  const full = `refs/${wanted.replace(/^refs\//, '')}`;
+  const branch = `refs/heads/${wanted.replace(/^refs\/heads\//, '')}`;
+  const tag = `refs/tags/${wanted.replace(/^refs\/tags\//, '')}`;
+  for (const ref of [full, branch, tag]) {
+    const sha = refs.get(ref);
+    if (sha === undefined) continue;
+    const commit = ref === tag ? refs.get(`${tag}^{}`) : undefined;
+    return { ref, sha, ...(commit === undefined ? {} : { commit }) };
+  }
+  return undefined;
+}
+
+/**
+ * Brings a commit into the repository: by its name, by its hash where the name has moved on or there is none, and else with
+ * everything that the server has.
+ */
+async function fetchCommit(task: Task, run: GitRun, { ref, sha }: GitCommit, filter: readonly string[]): Promise<void> {
+  const shallow = ['--depth=1', '--no-tags', ...filter];
+  const attempts: (readonly string[])[] = [];
+  if (ref !== undefined) attempts.push([...shallow, '--force', '--', 'origin', `${ref}:${ref}`]);
+  attempts.push(
+    [...shallow, '--', 'origin', sha],
+    ['--tags', '--force', '--', 'origin', '+refs/heads/*:refs/remotes/origin/*'],
+  );
+  let failure: GitFailure | undefined;
+  for (const attempt of attempts) {
+    try {
+      await fetchDeepIfNeedBe(task, run, attempt);
+    } catch (error) {
+      if (!(error instanceof GitFailure) || isHopeless(error)) throw error;
+      failure ??= error;
+      continue;
+    }
+    if (await hasCommit(task, run, sha)) return;
+  }
+  if (failure && !/not our ref|unadvertised object|couldn't find remote ref/.test(failure.said)) throw failure;
+  throw new TsbuildError(
+    'TSB_NOT_FOUND',
+    `Cannot load commit ${sha}: the repository does not have it${ref === undefined ? '' : `, and ${JSON.stringify(ref)} is another one now`}`,
+  );
+}
+
+/** Servers that only hand out files cannot leave history out. */
+async function fetchDeepIfNeedBe(task: Task, run: GitRun, args: readonly string[]): Promise<void> {
+  const fetch = ['fetch', '--update-head-ok', ...args];
+  try {
+    await runGit(task, run, fetch);
+  } catch (error) {
+    if (!(error instanceof GitFailure) || !/shallow|--depth/.test(error.said)) throw error;
+    await runGit(
+      task,
+      run,
+      fetch.filter((arg) => arg !== '--depth=1' && !arg.startsWith('--filter=')),
+    );
+  }
+}
+
+async function hasCommit(task: Task, run: GitRun, sha: string): Promise<boolean> {
+  try {
+    await runGit(task, run, ['cat-file', '-e', `${sha}^{commit}`]);
+    return true;
+  } catch (error) {
+    if (error instanceof GitFailure) return false;
+    throw error;
+  }
+}
+
+async function commitTimeOf(task: Task, run: GitRun, { sha }: GitCommit): Promise<number> {
+  const text = (await runGit(task, run, ['log', '-1', '--no-show-signature', '--format=%ct', `${sha}^{commit}`, '--']))
+    .toString('latin1')
+    .trim();
+  const time = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(time))
+    throw new TsbuildError('TSB_CONTEXT', `Cannot use commit ${sha}: its time is not a number`);
+  return time;
+}
+
+/**
+ * A directory of a checked-out tree; every name on the way must be a directory and no link (GIT-03).
+ * @throws TsbuildError `TSB_CONTEXT`
+ */
+function directoryBeneath(root: string, names: readonly string[]): string {
+  let dir = root;
+  for (const name of names) {
+    dir = `${dir}/${name}`;
+    const stat = name === '..' ? undefined : lstatSync(dir, { throwIfNoEntry: false });
+    if (!stat?.isDirectory()) {
+      throw new TsbuildError(
+        'TSB_CONTEXT',
+        `invalid subdir ${JSON.stringify(names.join('/'))}: ${JSON.stringify(name)} is ${stat ? 'not a directory' : 'not in the repository'}`,
+      );
+    }
+  }
+  return dir;
+}
+
+/** Whether trying in another way is pointless: the server cannot be reached, or does not let us in. */
+function isHopeless({ said }: GitFailure): boolean {
+  return /Could not resolve host|unable to (look up|connect)|Connection (refused|timed out|closed)|Failed to connect|Authentication failed|could not read (Username|Password)|Permission denied|Host key verification failed|transport '.*' not allowed/i.test(
+    said,
+  );
+}
+
+function explain(url: GitUrl, failure: GitFailure): TsbuildError {
+  const { said } = failure;
+  const hint = hintFor(url, said);
+  const missing = /repository .*not (found|exported)|does not exist|not appear to be a git repository/i.test(said);
+  return new TsbuildError(
+    missing ? 'TSB_NOT_FOUND' : 'TSB_NETWORK',
+    `Cannot load git repository ${JSON.stringify(url.url)}: git: ${failure.message}`,
+    {
+      cause: failure,
+      ...(hint === undefined ? {} : { hint }),
+    },
+  );
+}
+
+function hintFor(url: GitUrl, said: string): string | undefined {
+  if (/Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED/i.test(said)) {
+    return `the host's key is not known: add it to ~/.ssh/known_hosts with "ssh-keyscan ${url.host}" once you have checked it`;
+  }
+  if (/Permission denied/i.test(said) && url.ssh)
+    return 'add the key to an agent with ssh-add, and build with --ssh default';
+  if (/could not read (Username|Password)|Authentication failed|returned error: 40[13]/i.test(said)) {
+    return 'if it is private: --secret id=GIT_AUTH_TOKEN,env=NAME';
+  }
+  if (/transport '(.*)' not allowed/.test(said)) return 'submodules may be fetched by http, https, ssh and git only';
+  if (/resolve host|look up|connect/i.test(said)) return 'is the machine online, and the address right?';
+  return undefined;
+}
