@@ -10,8 +10,9 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import type { MountSpec, StepSpec } from '../../../src/sandbox/index.ts';
+import { type DoctorReport, type MountSpec, probe as probeMachine, type StepSpec } from '../../../src/sandbox/index.ts';
 import { busyboxFiles, Canary, type Files, Kit, type StepResult } from './kit.ts';
 
 /** One step on the base layer, or on layers of these files on top of it. */
@@ -411,4 +412,10 @@ export async function stepCost(argument: {
   }
   const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
   return { median: median(times.slice(3)), spawn: median(bare.slice(3)), start };
+}
+
+/** The report of this machine. */
+export async function doctor(storeRoot: string): Promise<DoctorReport> {
+  const { uid, gid, username } = userInfo();
+  return await probeMachine({ user: { uid, gid, name: username }, storeRoot });
 }

@@ -1,0 +1,38 @@
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type DoctorReport, findHelper, formatDoctor, probe } from '../../src/sandbox/index.ts';
+import { runScenario } from './support/run-as.ts';
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'tsbuild-doctor-'));
+  chmodSync(dir, 0o777);
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+describe('doctor', () => {
+  test.each(['root', 'user'] as const)('finds the strongest rung here and leaves nothing (%s)', async (who) => {
+    const report = await runScenario<DoctorReport>(who, 'doctor', dir);
+    expect([report.rung, report.usable, report.bindProc]).toEqual([1, true, false]);
+    expect(formatDoctor(report)).toMatch(/RUN steps work here/);
+    expect(readdirSync(dir)).toEqual([]);
+  });
+
+  test('says what is missing and what to type', async () => {
+    const nobody = await probe({ user: { uid: 54_321, gid: 54_321, name: 'no-such-user' }, storeRoot: dir });
+    expect([nobody.rung, nobody.usable]).toEqual([4, false]);
+    expect(formatDoctor(nobody)).toMatch(
+      /fix: sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 no-such-user/,
+    );
+    const without = await probe({ user: { uid: 0, gid: 0, name: 'root' }, storeRoot: dir, helper: '/does/not/exist' });
+    expect(without.usable).toBe(false);
+    expect(formatDoctor(without)).toMatch(/build-native\.sh/);
+  });
+
+  test('the helper is found, or the error says how to get it', () => {
+    expect(findHelper()).toMatch(/tsbuild-helper$/);
+    expect(() => findHelper('/nowhere')).toThrow(/"\/nowhere": it does not exist/);
+  });
+});

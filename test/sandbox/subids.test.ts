@@ -1,0 +1,126 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { isPlan, parseSubIds, planNamespace, type PlanInputs, requirePlan } from '../../src/sandbox/index.ts';
+import { identityMap, isMapped, mappedFromZero, rootlessMap } from '../../src/sandbox/subids.ts';
+
+const alice = { name: 'alice', uid: 1000 };
+
+describe('/etc/subuid', () => {
+  test.each([
+    ['by name', 'alice:100000:65536\n', [{ start: 100_000, count: 65_536 }]],
+    ['by number', '1000:100000:65536\n', [{ start: 100_000, count: 65_536 }]],
+    [
+      'several ranges',
+      'alice:100000:10\nbob:1:1\nalice:200000:20\n',
+      [
+        { start: 100_000, count: 10 },
+        { start: 200_000, count: 20 },
+      ],
+    ],
+    ['others', 'bob:100000:65536\nalicex:1:1\nxalice:1:1\n', []],
+    ['malformed', 'alice:a:1\nalice:1\nalice:-5:10\nalice:5:\n:1:1\n#alice:1:1\nalice:99999999999:1\n', []],
+    ['overlapping', 'alice:100000:100\nalice:100050:100\n', [{ start: 100_000, count: 100 }]],
+    ['beyond 32 bits', 'alice:4294967290:100\n', [{ start: 4_294_967_290, count: 5 }]],
+    ['the machine’s root', 'alice:0:65536\n', []],
+    ['no newline at the end', 'alice:7:8', [{ start: 7, count: 8 }]],
+    ['empty', '', []],
+  ])('%s', (_name, text, ranges) => {
+    expect(parseSubIds(text, alice)).toEqual(ranges);
+  });
+
+  test('ranges never overlap and stay within 32 bits, whatever the file', () => {
+    const line = fc
+      .tuple(fc.nat(0xff_ff_ff_ff), fc.nat(0xff_ff_ff_ff))
+      .map(([start, count]) => `alice:${start}:${count}`);
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 8 }), (lines) => {
+        const ranges = parseSubIds(lines.join('\n'), alice);
+        for (const [index, { start, count }] of ranges.entries()) {
+          expect(start).toBeGreaterThan(0);
+          expect(start + count).toBeLessThanOrEqual(0xff_ff_ff_ff);
+          for (const other of ranges.slice(index + 1))
+            expect(start >= other.start + other.count || other.start >= start + count).toBe(true);
+        }
+      }),
+    );
+  });
+});
+
+describe('id maps', () => {
+  test('an ordinary user is root, and sub-ids follow without a gap', () => {
+    const map = rootlessMap(1000, [
+      { start: 100_000, count: 10 },
+      { start: 200_000, count: 5 },
+    ]);
+    expect(map).toEqual([
+      { inside: 0, outside: 1000, count: 1 },
+      { inside: 1, outside: 100_000, count: 10 },
+      { inside: 11, outside: 200_000, count: 5 },
+    ]);
+    expect(mappedFromZero(map)).toBe(16);
+  });
+
+  test('root keeps the ids that it has', () => {
+    expect(identityMap('         0          0 4294967295\n')).toEqual([
+      { inside: 0, outside: 0, count: 4_294_967_295 },
+    ]);
+    expect(identityMap('0 1000 1\n1 100000 65536\n')).toEqual([
+      { inside: 0, outside: 0, count: 1 },
+      { inside: 1, outside: 1, count: 65_536 },
+    ]);
+    expect(isMapped(identityMap('0 0 100000\n'), 50_000, 60_000)).toBe(false);
+  });
+});
+
+describe('the plan for namespace A', () => {
+  const inputs: PlanInputs = {
+    uid: 1000,
+    gid: 1000,
+    userName: 'alice',
+    subuid: 'alice:100000:65536\nroot:300000:65536\n',
+    subgid: 'alice:100000:65536\nroot:300000:65536\n',
+    uidMap: '0 0 4294967295\n',
+    gidMap: '0 0 4294967295\n',
+    newuidmap: '/usr/bin/newuidmap',
+    newgidmap: '/usr/bin/newgidmap',
+  };
+
+  test('an ordinary user goes through newuidmap, unshifted', () => {
+    expect(planNamespace(inputs)).toMatchObject({ how: 'newidmap', idShift: 0, idCount: 65_537 });
+  });
+
+  test('root writes the map itself and shifts images into its sub-ids', () => {
+    const root = { ...inputs, uid: 0, gid: 0, userName: 'root' };
+    expect(planNamespace(root)).toMatchObject({ how: 'direct', idShift: 300_000, idCount: 65_536 });
+    expect(planNamespace({ ...root, subuid: '', subgid: '' })).toMatchObject({
+      idShift: 1_879_048_192,
+      idCount: 65_536,
+    });
+    // The two files disagree: neither is used.
+    expect(planNamespace({ ...root, subgid: 'root:400000:65536' })).toMatchObject({ idShift: 1_879_048_192 });
+  });
+
+  test('root of a container makes do with what is mapped there', () => {
+    const root = { ...inputs, uid: 0, gid: 0, userName: 'root', subuid: '', subgid: '' };
+    const mapped = (count: number): PlanInputs => ({
+      ...root,
+      uidMap: `0 100000 ${count}\n`,
+      gidMap: `0 100000 ${count}\n`,
+    });
+    expect(planNamespace(mapped(200_000))).toMatchObject({ idShift: 134_464, idCount: 65_536 });
+    expect(planNamespace(mapped(65_536))).toMatchObject({ idShift: 0, idCount: 65_536 });
+    expect(planNamespace(mapped(1))).toMatchObject({ problem: 'no-ids' });
+  });
+
+  test.each([
+    ['no-newuidmap', { newuidmap: undefined }, 'apt-get install uidmap'],
+    ['no-subids', { subuid: '' }, 'usermod --add-subuids'],
+    ['no-subids', { subgid: 'bob:1:2\n' }, 'usermod --add-subuids'],
+    ['few-subids', { subuid: 'alice:100000:10\n' }, 'usermod --add-subuids'],
+  ] as const)('%s is said with a command to type', (problem, change, command) => {
+    const plan = planNamespace({ ...inputs, ...change });
+    expect(isPlan(plan)).toBe(false);
+    expect(plan).toMatchObject({ problem, fix: expect.stringContaining(command) });
+    expect(() => requirePlan({ ...inputs, ...change })).toThrow(/Cannot make a user namespace/);
+  });
+});
