@@ -3,6 +3,7 @@ import { exitCodeOf, version } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 import { collect } from './options.ts';
 import { reportError } from './report.ts';
+import { addUnsupported } from './unsupported.ts';
 
 /**
  * Runs one command line and gives the exit code: 0 done, 1 failed, 2 wrong usage, 130 or 143 interrupted; `run` gives the
@@ -99,16 +100,20 @@ function graphOptions(command: Command): Command {
 }
 
 function addBuild(program: Command, context: CliContext, done: Done): void {
-  graphOptions(
-    program
-      .command('build', { isDefault: true })
-      .description('build an image from a Dockerfile (the default command: "tsbuild ." builds)'),
-  )
+  const command = program
+    .command('build', { isDefault: true })
+    .description('build an image from a Dockerfile (the default command: "tsbuild ." builds)');
+  addUnsupported(graphOptions(command))
     .option('-t, --tag <name[:tag]>', 'name for the image in the local store', collect)
     .option(
       '-o, --output <DEST|type=TYPE,…>',
       'where the result goes: type=image, oci, docker, local or tar with dest=PATH ("-" is standard output); a bare path is a directory for the files',
       collect,
+    )
+    .option('--load', 'keep the image in the local store besides writing other outputs (the default without -o)')
+    .option(
+      '--rewrite-timestamp',
+      'set later times of files in new layers to --source-date-epoch, in every image that is written',
     )
     .option('--annotation <[TYPE:]NAME=VALUE>', 'annotation for the manifest or index', collect)
     .option('--iidfile <path>', 'write the image id to a file')

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { hexOf, sha256 } from '../util/index.ts';
 import { storeWriteError } from './blob-writer.ts';
 import type { Database, Row } from './database.ts';
-import type { StoreLayout } from './layout.ts';
+import { discard } from './layers.ts';
+import { randomId, type StoreLayout } from './layout.ts';
 import type { Lease } from './leases.ts';
 import type { CacheMount } from './types.ts';
 
@@ -48,6 +49,37 @@ export class MountTable {
       }
       return { path, created: true };
     });
+  }
+
+  /**
+   * Takes all cache mounts of a description out of use: the next `ensure` of their ids makes new ones. A build that is using
+   * one keeps its directory, which is deleted when something is pruned.
+   */
+  retire(description: string): void {
+    this.#db.transaction(() => {
+      const rows = this.#db.prepare('SELECT id FROM mounts WHERE description = ? OR id = ?').all(description, description);
+      for (const row of rows) this.#retire(String(row['id']));
+    });
+  }
+
+  #retire(id: string): void {
+    const dir = this.#dir(id);
+    const held = this.#db.prepare("SELECT 1 FROM lease_names WHERE kind = 'mount' AND name = ?").get(id) !== undefined;
+    if (!held || !fs.existsSync(dir)) {
+      this.#db.prepare('DELETE FROM mounts WHERE id = ?').run(id);
+      discard(this.#layout, dir);
+      return;
+    }
+    const retired = `${id}#retired-${randomId()}`;
+    fs.writeFileSync(join(dir, 'id'), retired);
+    fs.renameSync(dir, this.#dir(retired));
+    this.#db.prepare('UPDATE mounts SET id = ?, description = ? WHERE id = ?').run(retired, '', id);
+    this.#db
+      .prepare(
+        `INSERT OR IGNORE INTO lease_names (lease, kind, name)
+         SELECT lease, kind, ? FROM lease_names WHERE kind = 'mount' AND name = ?`,
+      )
+      .run(retired, id);
   }
 
   /** Notes how much is in it. */

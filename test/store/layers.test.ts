@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { chainIds, collectGarbage } from '../../src/store/index.ts';
+import { chainIds, collectGarbage, prune } from '../../src/store/index.ts';
 import { mediaTypes, sha256 } from '../../src/util/index.ts';
 import { makeLayer, openStore, removeTrees, tempRoot } from './support.ts';
 
@@ -171,5 +171,32 @@ describe('images and cache mounts', () => {
       { id: 'project/../npm', description: 'npm cache', bytes: 1, usedAt: 1_700_000_000_010 },
     ]);
     expect(mounts.ensure('project/npm', lease).path).not.toBe(first.path);
+  });
+
+  test('a retired cache mount is a new one for whoever asks next; who uses it keeps it until the next prune', async () => {
+    using opened = openStore();
+    const { mounts, leases } = opened.store;
+    using other = leases.create();
+    const used = mounts.ensure('npm', other, 'npm');
+    fs.writeFileSync(`${used.path}/kept`, 'x');
+    const open = fs.openSync(used.path, fs.constants.O_DIRECTORY);
+    {
+      using gone = leases.create();
+      mounts.ensure('npm#base', gone, 'npm');
+    }
+    mounts.retire('npm');
+    using lease = leases.create();
+    const fresh = mounts.ensure('npm', lease, 'npm');
+    expect(fresh.created).toBe(true);
+    expect(fs.readdirSync(fresh.path)).toEqual([]);
+    await collectGarbage(opened.store, removeTrees);
+    expect(fs.readFileSync(`/proc/self/fd/${open}/kept`, 'utf8')).toBe('x');
+    expect(mounts.get('npm#base')).toBeUndefined();
+    expect(fs.existsSync(mounts.directory('npm#base'))).toBe(false);
+    fs.closeSync(open);
+    other.release();
+    await prune(opened.store, { removeTrees });
+    expect(mounts.list().map(({ id }) => id)).toEqual(['npm']);
+    expect(fs.readdirSync(`${opened.root}/mounts`)).toHaveLength(1);
   });
 });

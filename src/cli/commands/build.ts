@@ -19,6 +19,8 @@ import { sessionOptions } from '../session-options.ts';
 interface BuildOptions extends GraphOptions {
   readonly tag?: readonly string[];
   readonly output?: readonly string[];
+  readonly load?: boolean;
+  readonly rewriteTimestamp?: boolean;
   readonly annotation?: readonly string[];
   readonly iidfile?: string;
   readonly metadataFile?: string;
@@ -90,23 +92,19 @@ export async function buildCommand(context: CliContext, path: string, options: B
 
 function parseOutputs(context: CliContext, options: BuildOptions): readonly OutputSpec[] {
   const names = parseNames(options.tag ?? []);
-  const texts = (options.output ?? []).map((text) => {
-    const attributes = (options.annotation ?? []).map(annotationAttribute);
-    return text.startsWith('type=') && !/^type=(local|tar|cacheonly)\b/.test(text)
-      ? [text, ...attributes].join(',')
-      : text;
+  const attributes = [
+    ...(options.annotation ?? []).map(annotationAttribute),
+    ...(options.rewriteTimestamp ? ['rewrite-timestamp=true'] : []),
+  ];
+  const parse = (text: string): OutputSpec => parseOutput(text, { cwd: context.cwd, names });
+  const specs = (options.output ?? []).map((text) => {
+    const isImage = text.startsWith('type=') && !/^type=(local|tar|cacheonly)\b/.test(text);
+    return parse(isImage ? [text, ...attributes].join(',') : text);
   });
-  const specs = texts.map((text) => parseOutput(text, { cwd: context.cwd, names }));
   // A name without an output of its own is for the local image store.
-  if (names.length > 0 && !specs.some((spec) => spec.type === 'image')) {
-    specs.push(
-      parseOutput(
-        ['type=image', ...(specs.length === 0 ? (options.annotation ?? []).map(annotationAttribute) : [])].join(','),
-        { cwd: context.cwd, names },
-      ),
-    );
-  }
-  if (specs.length === 0) specs.push(parseOutput('type=image', { cwd: context.cwd, names: [] }));
+  const toStore = names.length > 0 || options.load || specs.length === 0;
+  if (toStore && !specs.some((spec) => spec.type === 'image'))
+    specs.push(parse(['type=image', ...attributes].join(',')));
   return specs;
 }
 

@@ -1,0 +1,51 @@
+import { type Command, Option } from 'commander';
+import { TsbuildError } from '../util/index.ts';
+
+/** Options of `docker buildx build` and `buildah bud` that scripts use and that do not exist here, with what to do instead. */
+const UNSUPPORTED: readonly (readonly [flags: string, hint: string])[] = [
+  ['--attest <attestation>', 'attestations are not made; --provenance=false and --sbom=false are accepted'],
+  ['--builder <name>', 'there is no daemon and there are no builders to choose from'],
+  ['--cache-from <source>', 'results are cached in the store: let CI keep the directory that $TSBUILD_ROOT names'],
+  ['--cache-to <dest>', 'results are cached in the store: let CI keep the directory that $TSBUILD_ROOT names'],
+  [
+    '--cgroup-parent <cgroup>',
+    'limits are those of the process that runs tsbuild, for example of "systemd-run --user --scope"',
+  ],
+  ['--ignorefile <path>', 'put the patterns beside the Dockerfile as <name of the Dockerfile>.dockerignore'],
+  [
+    '-m, --memory <size>',
+    'limits are those of the process that runs tsbuild, for example of "systemd-run --user --scope -p MemoryMax=1G"',
+  ],
+  [
+    '--push',
+    'write an archive with -o type=oci,dest=FILE and push it with "skopeo copy oci-archive:FILE docker://NAME"',
+  ],
+  [
+    '--resource <limits>',
+    'limits are those of the process that runs tsbuild, for example of "systemd-run --user --scope"',
+  ],
+  ['--squash', 'finish with a stage "FROM scratch" that copies everything: COPY --from=<stage> / /'],
+  ['--timestamp <seconds>', 'use --source-date-epoch SECONDS, and --rewrite-timestamp for the files'],
+];
+
+/** Makes options that other builders have fail with a reason and a way out, instead of as unknown ones. They are not in the help. */
+export function addUnsupported(command: Command): Command {
+  for (const [flags, hint] of UNSUPPORTED) {
+    const option = new Option(flags).hideHelp();
+    command.addOption(option);
+    command.on(`option:${option.name()}`, () => {
+      throw new TsbuildError('TSB_USAGE', `Cannot use ${option.long ?? flags}: it is not supported`, { hint });
+    });
+  }
+  for (const name of ['provenance', 'sbom']) {
+    command.addOption(
+      new Option(`--${name} [mode]`).hideHelp().argParser((mode: string) => {
+        if (/^(false|0|f)$/i.test(mode)) return mode;
+        throw new TsbuildError('TSB_USAGE', `Cannot use --${name}=${mode}: attestations are not supported`, {
+          hint: `leave it out, or write --${name}=false`,
+        });
+      }),
+    );
+  }
+  return command;
+}
