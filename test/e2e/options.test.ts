@@ -26,9 +26,7 @@ RUN echo "$WHAT $FROM_ENV" > /what
 FROM scratch AS last
 COPY --from=first /what /last
 `);
-    expect((await treeOf(bench, ['--target=first', context]))['/what']?.content).toBe(
-      sha256(Buffer.from('default \n')),
-    );
+    expect((await treeOf(bench, ['--target=first', context]))['/what']?.content).toBe('default \n');
     const { stdout } = await bench.ok(
       [
         'build',
@@ -45,7 +43,7 @@ COPY --from=first /what /last
     );
     const { tree, config } = await readOciArchive(stdout);
     expect(tree).toEqual({
-      '/last': expect.objectContaining({ content: sha256(Buffer.from('given env\n')) }) as unknown,
+      '/last': expect.objectContaining({ content: 'given env\n' }) as unknown,
     });
     expect(config.config).toMatchObject({ Labels: { x: 'y' } });
     const wrong = await bench.tsbuild(['build', '--target=none', context]);
@@ -182,7 +180,7 @@ COPY --from=first /what /last
       'elsewhere=oci-layout://base-layout',
       context,
     ]);
-    expect(tree['/ran']?.content).toBe(sha256(Buffer.from('named')));
+    expect(tree['/ran']?.content).toBe('named');
   });
 
   test('--check and --call describe without building', async () => {

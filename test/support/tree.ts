@@ -9,7 +9,7 @@ export interface TreeEntry {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Hash of the content, target of a link, numbers of a device. */
+  /** The content of a file (its hash when it is larger than 4 KiB), target of a link, numbers of a device. */
   readonly content: string;
 }
 
@@ -143,7 +143,7 @@ function contentOf(header: Header, body: Buffer): string {
   switch (header.type) {
     case 'file':
     case 'contiguous-file':
-      return sha256(body);
+      return body.length > 4096 ? sha256(body) : body.toString('latin1');
     case 'symlink':
       return header.linkname ?? '';
     case 'character-device':
