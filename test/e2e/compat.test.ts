@@ -41,7 +41,7 @@ COPY --from=work /mode /plain /open /
     const { bench } = use;
     const step = 'head -c 8 /dev/urandom | hexdump > /out';
     const context = bench.context(
-      `FROM base:1 AS a\nRUN ${step}\nFROM base:1 AS b\nRUN ${step}\nFROM scratch\nCOPY --from=a /out /a\nCOPY --from=b /out /b\n`,
+      `FROM base:1 AS a\nRUN : a; ${step}\nFROM base:1 AS b\nRUN : b; ${step}\nFROM scratch\nCOPY --from=a /out /a\nCOPY --from=b /out /b\n`,
     );
     const before = await filesOf(bench, context);
     const after = await filesOf(bench, context, ['--no-cache-filter=b,c']);
