@@ -1,4 +1,7 @@
-/* tsbuild-helper: makes the namespaces that Node cannot make. See docs/dev/sandbox.md for the order of things. */
+/*
+ * tsbuild-helper: does what Node cannot. `enter` makes namespace A and runs a command in it, `step` runs one process in a sandbox
+ * from there, `remove` and `usage` delete and measure trees that no other user may enter.
+ */
 #include "helper.h"
 
 #include <stdio.h>

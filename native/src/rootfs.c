@@ -108,9 +108,10 @@ static int mount_stack(int staging, const char *name, const int *lowers, size_t 
     if (length > sizeof data - 64) fail_with(E2BIG, "too many layers (%zu)", count);
   }
   /* Overlay wants a lower directory in any case, and two without an upper one. */
-  if (count == 0 || (count == 1 && upper < 0)) {
-    close(make_directory(dir, "empty"));
-    length += (size_t)snprintf(data + length, sizeof data - length, "%sempty", count == 0 ? "" : ":");
+  static const char *const empty[] = {"empty", "void"};
+  for (size_t at = count; at < (upper < 0 ? 2u : 1u); at++) {
+    close(make_directory(dir, empty[at]));
+    length += (size_t)snprintf(data + length, sizeof data - length, "%s%s", at == 0 ? "" : ":", empty[at]);
   }
   if (upper >= 0) {
     link_fd(dir, "u", upper);

@@ -31,6 +31,7 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   const insecure = spec.security === 'insecure';
   fields.add('shift', options.plan.idShift).add('id-count', options.plan.idCount);
   for (const lower of spec.lowers) fields.add('lower', lower);
+  fields.add('prepare-upper', spec.prepareUpper ?? false);
   fields
     .add('upper', spec.upper)
     .add('work', spec.work)

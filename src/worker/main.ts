@@ -3,9 +3,7 @@ import { isMainThread } from 'node:worker_threads';
 import type { WorkerConfig } from './protocol.ts';
 
 if (isMainThread) {
-  const { serve } = await import('./server.ts');
-  serve(JSON.parse(process.argv[2] ?? '{}') as WorkerConfig);
+  void import('./server.ts').then(({ serve }) => serve(JSON.parse(process.argv[2] ?? '{}') as WorkerConfig));
 } else {
-  const { runThread } = await import('./thread.ts');
-  runThread();
+  void import('./thread.ts').then(({ runThread }) => runThread());
 }

@@ -29,9 +29,9 @@ export function mountStack(config: WorkerConfig, layers: readonly string[], uppe
     mkdirSync(path);
     const lowers = layers.length > LINK_FROM ? linkLayers(own, layers) : [...layers];
     // Overlay wants a lower directory in any case, and two without an upper one.
-    if (lowers.length === 0 || (lowers.length === 1 && !upper)) {
-      mkdirSync(`${own}/empty`);
-      lowers.unshift(`${own}/empty`);
+    for (let index = 0; lowers.length < (upper ? 1 : 2); index++) {
+      mkdirSync(`${own}/empty${index}`);
+      lowers.unshift(`${own}/empty${index}`);
     }
     mountOverlay(path, {
       lowers,

@@ -79,6 +79,7 @@ describe.each(['root', 'user'] as const)('hostile images and steps (%s)', (who) 
     expect(results['layers']?.err).toMatch(/Read-only file system/);
     expect(out('layers subpath')).toBe('from stagex\n');
     expect(out('one layer')).toBe('from stage');
+    expect([results['no layers']?.out, results['no layers']?.status]).toEqual(['', { kind: 'exited', code: 0 }]);
     // `/rootdir -> /` is the stage's own root (CVE-2024-1753).
     expect(out('root link')).toBe('data\nout\nrootdir\nup\n');
     expect(out('up link')).toBe('data\nout\nrootdir\nup\n');

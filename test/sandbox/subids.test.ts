@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isPlan, parseSubIds, planNamespace, type PlanInputs, requirePlan } from '../../src/sandbox/index.ts';
 import { identityMap, isMapped, mappedFromZero, rootlessMap } from '../../src/sandbox/subids.ts';

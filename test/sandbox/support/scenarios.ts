@@ -265,6 +265,7 @@ export async function mountSources(): Promise<{
       'cat /m/file; echo x > /m/x && cat /m/x; rm /m/file',
     ),
     'one layer': await one({ type: 'layers', lowers: [stage], target, readonly: true }, 'cat /m/data/file'),
+    'no layers': await one({ type: 'layers', lowers: [], target, readonly: true }, 'ls /m'),
     'root link': await one({ type: 'layers', lowers: [stage], subpath: '/rootdir', target }, 'ls /m; touch /m/BREAK'),
     'out link': await one({ type: 'layers', lowers: [stage], subpath: 'out', target }, 'cat /m/hello'),
     'up link': await one({ type: 'layers', lowers: [stage], subpath: 'up/up', target }, 'ls /m'),
@@ -417,5 +418,5 @@ export async function stepCost(argument: {
 /** The report of this machine. */
 export async function doctor(storeRoot: string): Promise<DoctorReport> {
   const { uid, gid, username } = userInfo();
-  return await probeMachine({ user: { uid, gid, name: username }, storeRoot });
+  return probeMachine({ user: { uid, gid, name: username }, storeRoot });
 }

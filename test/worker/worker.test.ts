@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import type { TreeUsage } from '../../src/worker/index.ts';
+import { runScenario } from '../sandbox/support/run-as.ts';
+
+describe.each(['root', 'user'] as const)('the worker (%s)', (who) => {
+  test('measures and deletes trees whatever their owners, modes and depth', async () => {
+    const { usage, refused, exists, gone } = await runScenario<{
+      usage: TreeUsage[];
+      refused: boolean;
+      exists: boolean;
+      gone: boolean;
+    }>(who, 'trees');
+    expect(exists).toBe(true);
+    if (who === 'user') expect(refused).toBe(true);
+    // a, b, c, one file with two names, a link, tmp, 200 levels (deeper ones are not counted), the root, etc
+    expect(usage[0]?.inodes).toBeGreaterThan(200);
+    expect(usage[0]?.bytes).toBeGreaterThan(200 * 4096);
+    expect(usage[1]).toEqual({ path: '/does/not/exist', bytes: 0, inodes: 0 });
+    expect(gone).toBe(true);
+  });
+
+  test('deleting follows no link', async () => {
+    expect(await runScenario(who, 'removeLinks')).toEqual({ left: ['kept', 'false'] });
+  });
+
+  test('reads files of a stack', async () => {
+    const { stats, text, names, errors } = await runScenario<{
+      stats: unknown[];
+      text: string;
+      names: string[];
+      errors: string[];
+    }>(who, 'stackFiles');
+    expect(stats).toEqual([
+      { type: 'file', mode: 0o644, uid: 0, gid: 0, size: 4 },
+      expect.objectContaining({ type: 'symlink', link: '../usr/lib/os-release' }),
+      expect.objectContaining({ type: 'file' }),
+      expect.objectContaining({ type: 'directory', uid: 0 }),
+      null,
+      null,
+    ]);
+    expect(text).toBe('ID=x');
+    expect(names).toEqual(['bin', 'd', 'etc', 'root', 'tmp', 'up', 'usr']);
+    expect(errors).toEqual([expect.stringMatching(/larger than 3 bytes/), expect.stringMatching(/it is a directory/)]);
+  });
+
+  test('holds up steps whose output nobody takes', async () => {
+    expect(await runScenario(who, 'backPressure')).toEqual({
+      heldUp: true,
+      total: 8_000_000,
+      status: { kind: 'exited', code: 0 },
+      canceled: 'TSB_CANCELED',
+    });
+  });
+
+  test('failures arrive as what they are', async () => {
+    expect(await runScenario(who, 'failures')).toEqual({
+      unknown: 'TSB_INTERNAL',
+      step: { code: 'TSB_STEP', error: expect.stringMatching(/user "nobody-here" is not in the image/) },
+      ended: 'TSB_SANDBOX',
+      later: 'TSB_SANDBOX',
+      again: 'done',
+    });
+  });
+
+  test('prepares a layer directory like the one beneath', async () => {
+    expect(await runScenario(who, 'prepared')).toEqual({ mode: 0o1751, mtime: 1_234_567, uid: 0, again: true });
+  });
+
+  test('mounts stacks where only its namespace sees them', async () => {
+    expect(await runScenario(who, 'mounts')).toEqual({
+      one: ['own', 'same', 'EROFS'],
+      none: 0,
+      all: ['59', 'written'],
+      again: ['new', 'same'],
+      open: 1,
+      left: [],
+      outside: [],
+      written: ['new', 'own'],
+      work: [],
+    });
+  });
+});
