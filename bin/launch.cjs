@@ -10,10 +10,17 @@ if (parts[0] < 22 || (parts[0] === 22 && parts[1] < 19)) {
   process.exit(1);
 }
 var path = require('node:path');
-// Compiled code is kept in the user's own cache directory, never in a shared one where another user could plant it.
+var first = process.argv[2] || '';
+if (first === '--version' || first === '-v') {
+  process.stdout.write('tsbuild ' + require('../package.json').version + '\n');
+  process.exit(0);
+}
+// Compiled code is kept in the user's own cache directory, never in a shared one where another user could plant it. What is
+// kept is what the first run used, so each command has a cache of its own.
 var home = process.env.HOME;
 var cache = process.env.XDG_CACHE_HOME || (home ? path.join(home, '.cache') : '');
-if (path.isAbsolute(cache)) require('node:module').enableCompileCache(path.join(cache, 'tsbuild', 'code'));
+var command = /^(run|llb|images|rmi|import|save|du|prune|store|doctor|help)$/.test(first) ? first : 'build';
+if (path.isAbsolute(cache)) require('node:module').enableCompileCache(path.join(cache, 'tsbuild', 'code', command));
 if (parts[0] < 24) {
   // node:sqlite announces itself as experimental before Node 24.
   var emit = process.emitWarning;
@@ -21,11 +28,13 @@ if (parts[0] < 24) {
     if (!/SQLite/.test(String(warning))) emit.apply(process, arguments);
   };
 }
-import('../dist/cli.js').catch(function (error) {
-  if (error && error.code === 'ERR_MODULE_NOT_FOUND' && /dist\/cli\.js/.test(String(error.message))) {
+try {
+  require('../dist/cli.cjs');
+} catch (error) {
+  if (error && error.code === 'MODULE_NOT_FOUND' && /dist.cli\.cjs/.test(String(error.message))) {
     process.stderr.write('tsbuild: this checkout is not built yet; run: npm run build\n');
   } else {
     process.stderr.write('tsbuild: cannot start: ' + (error && error.message ? error.message : error) + '\n');
   }
   process.exit(1);
-});
+}

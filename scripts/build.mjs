@@ -7,23 +7,30 @@ import { build } from 'esbuild';
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 
-for (const stale of ['dist/cli.js', 'dist/types']) rmSync(stale, { recursive: true, force: true });
+for (const stale of ['dist/types', 'dist/chunks']) rmSync(stale, { recursive: true, force: true });
 
-await build({
-  entryPoints: { cli: 'src/cli/main.ts', worker: 'src/worker/main.ts', index: 'src/index.ts' },
-  outdir: 'dist',
-  chunkNames: 'chunks/[name]-[hash]',
+const shared = {
   bundle: true,
-  splitting: true,
-  format: 'esm',
   platform: 'node',
   target: 'node22',
-  packages: 'external',
+  // Native, or large and rarely needed: these stay packages. Everything else is one file, which starts faster.
+  external: ['koffi', 'undici', 'dockerfile-ast'],
   minify: true,
-  keepNames: true,
   legalComments: 'none',
   logLevel: 'warning',
+};
+
+// The programs are CommonJS: there a module that is imported dynamically loads its own imports, Node's included, only then.
+await build({
+  ...shared,
+  entryPoints: { cli: 'src/cli/main.ts', worker: 'src/worker/main.ts' },
+  outdir: 'dist',
+  outExtension: { '.js': '.cjs' },
+  format: 'cjs',
+  define: { 'import.meta.url': 'importMetaUrl' },
+  banner: { js: 'const importMetaUrl=require("node:url").pathToFileURL(__filename).href;' },
 });
+await build({ ...shared, entryPoints: { index: 'src/index.ts' }, outdir: 'dist', format: 'esm' });
 
 run('tsc', ['-p', 'tsconfig.build.json']);
 run('sh', ['scripts/build-native.sh']);

@@ -58,6 +58,6 @@ if [ ! -e "$stamp" ] || [ package-lock.json -nt "$stamp" ]; then
   touch "$stamp"
 fi
 PATH=$PWD/node_modules/.bin:$PATH
-if [ ! -e dist/cli.js ] || [ -n "$(find src native scripts package-lock.json -newer dist/cli.js -type f 2>/dev/null | head -n 1)" ]; then
+if [ ! -e dist/cli.cjs ] || [ -n "$(find src native scripts package-lock.json -newer dist/cli.cjs -type f 2>/dev/null | head -n 1)" ]; then
   npm run --silent build
 fi

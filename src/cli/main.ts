@@ -5,6 +5,7 @@ const [first] = process.argv.slice(2);
 if (first === '--version' || first === '-v') {
   process.stdout.write(`tsbuild ${version}\n`);
 } else {
-  const { runCli } = await import('./program.ts');
-  process.exitCode = await runCli(process.argv.slice(2), processContext());
+  void import('./program.ts').then(async ({ runCli }) => {
+    process.exitCode = await runCli(process.argv.slice(2), processContext());
+  });
 }

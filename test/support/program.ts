@@ -39,8 +39,8 @@ export function programPath(): string {
 
 /** What runs when tsbuild runs: its own files, the packages that it needs, and the Node beside it. */
 function programFiles(): readonly string[] {
-  if (!existsSync(join(projectRoot, 'dist/cli.js'))) throw new Error('The checkout is not built: run "npm run build"');
-  const own = ['bin/**', 'dist/*.js', 'dist/chunks/**', 'dist/native/**', 'native/seccomp/**', 'package.json'];
+  if (!existsSync(join(projectRoot, 'dist/cli.cjs'))) throw new Error('The checkout is not built: run "npm run build"');
+  const own = ['bin/**', 'dist/*.cjs', 'dist/*.js', 'dist/native/**', 'native/seccomp/**', 'package.json'];
   const packages = runtimePackages().flatMap((path) => [`${path}/**`, `${path}/.*`]);
   const node = ['node_modules/node-linux-*/bin/node', 'node_modules/node-linux-*/package.json'];
   return globSync([...own, ...packages, ...node], { cwd: projectRoot }).filter(
