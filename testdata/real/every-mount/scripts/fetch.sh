@@ -1,0 +1,2 @@
+#!/bin/sh
+git clone git@github.com:example/private.git
