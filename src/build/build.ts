@@ -76,6 +76,19 @@ function checkCompiled(request: BuildRequest, compiled: CompileResult): void {
       hint: `if the Dockerfile is to be trusted with it, build with --allow ${entitlement}`,
     });
   }
+  for (const { platform, baseConfig, graph } of compiled.platforms) {
+    // Layers of Windows images keep files below "Files" with Windows permissions; plain ones would be of no use there.
+    if (platform.os !== 'windows' || baseConfig === undefined || graph.result?.vertex.op.body?.kind === 'source')
+      continue;
+    throw new TsbuildError(
+      'TSB_DOCKERFILE',
+      'Cannot add files to a Windows image: layers for Windows are not supported',
+      {
+        ranges: graph.result?.vertex.ranges ?? [],
+        hint: 'instructions that change the config alone, such as ENV and CMD, work',
+      },
+    );
+  }
   for (const { id, required, ranges } of compiled.usage.secrets.values()) {
     if (!required || request.secrets.has(id)) continue;
     throw new TsbuildError('TSB_DOCKERFILE', `secret ${id}: not found`, {
