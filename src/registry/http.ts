@@ -89,8 +89,10 @@ export class HttpClient implements AsyncDisposable {
   }
 
   async #exchange(task: Task, request: HttpRequest, url: URL, trusted: boolean): Promise<HttpAnswer> {
-    throwIfCanceled(task);
     const { request: send } = await import('undici');
+    const dispatcher = await this.#agent(url, request.insecure);
+    // A signal that has been given by now would not be heard of again.
+    throwIfCanceled(task);
     const abort = new AbortController();
     const onCancel = (): void => abort.abort(task.signal.reason);
     task.signal.addEventListener('abort', onCancel, { once: true });
@@ -106,7 +108,7 @@ export class HttpClient implements AsyncDisposable {
           ...request.headers,
           ...(trusted && request.authorization !== undefined ? { authorization: request.authorization } : {}),
         },
-        dispatcher: await this.#agent(url, request.insecure),
+        dispatcher,
         signal: abort.signal,
         ...(request.body === undefined ? {} : { body: request.body }),
       });

@@ -20,11 +20,16 @@ export function gitEnvironment(
     proxies: options.proxies ?? {},
     sshCommand: sshCommand(options, access.knownHosts, dir),
     sshSocket: access.sshSocket,
-    secretConfig:
-      authorization === undefined
-        ? []
-        : [[`http.${scopeOf(url.url)}.extraHeader`, `Authorization: ${authorization.replaceAll(/[\r\n]/g, '')}`]],
+    secretConfig: authorization === undefined ? [] : credentialSettings(scopeOf(url.url), authorization),
   };
+}
+
+/** git would go on sending the header wherever a redirect leads (GIT-07), so that none is followed with it. */
+function credentialSettings(scope: string, authorization: string): readonly (readonly [string, string])[] {
+  return [
+    [`http.${scope}.extraHeader`, `Authorization: ${authorization.replaceAll(/[\r\n]/g, '')}`],
+    [`http.${scope}.followRedirects`, 'false'],
+  ];
 }
 
 function basic(credentials: string | undefined): string | undefined {

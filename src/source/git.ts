@@ -211,7 +211,7 @@ export function chooseRef(output: string, wanted: string): GitCommit | undefined
   for (const ref of [full, branch, tag]) {
     const sha = refs.get(ref);
     if (sha === undefined) continue;
-    const commit = ref === tag ? refs.get(`${tag}^{}`) : undefined;
+    const commit = ref.startsWith('refs/tags/') ? refs.get(`${ref}^{}`) : undefined;
     return { ref, sha, ...(commit === undefined ? {} : { commit }) };
   }
   return undefined;
@@ -330,6 +330,9 @@ function hintFor(url: GitUrl, said: string): string | undefined {
     return 'add the key to an agent with ssh-add, and build with --ssh default';
   if (/could not read (Username|Password)|Authentication failed|returned error: 40[13]/i.test(said)) {
     return 'if it is private: --secret id=GIT_AUTH_TOKEN,env=NAME';
+  }
+  if (/returned error: 30[12378]|redirect/i.test(said)) {
+    return 'it redirects; credentials are sent to the address that was named only, so name the one that it leads to';
   }
   if (/transport '(.*)' not allowed/.test(said)) return 'submodules may be fetched by http, https, ssh and git only';
   if (/resolve host|look up|connect/i.test(said)) return 'is the machine online, and the address right?';
