@@ -55,6 +55,8 @@ function createProgram(context: CliContext, done: Done): Command {
     });
   for (const command of program.commands)
     command
+      // Options of the program go before the command; this one is also understood behind it.
+      .addOption(new Option('-D, --debug', 'show stack traces of failures').hideHelp())
       .exitOverride()
       .showHelpAfterError(`Run "tsbuild ${command.name()} --help" for what is possible.`)
       .copyInheritedSettings(program);

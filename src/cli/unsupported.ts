@@ -28,6 +28,9 @@ const UNSUPPORTED: readonly (readonly [flags: string, hint: string])[] = [
   ['--timestamp <seconds>', 'use --source-date-epoch SECONDS, and --rewrite-timestamp for the files'],
 ];
 
+/** Switches of docker's old builder that change nothing about a result. */
+const WITHOUT_EFFECT: readonly string[] = ['--compress', '--force-rm', '--rm'];
+
 /** Makes options that other builders have fail with a reason and a way out, instead of as unknown ones. They are not in the help. */
 export function addUnsupported(command: Command): Command {
   for (const [flags, hint] of UNSUPPORTED) {
@@ -37,6 +40,7 @@ export function addUnsupported(command: Command): Command {
       throw new TsbuildError('TSB_USAGE', `Cannot use ${option.long ?? flags}: it is not supported`, { hint });
     });
   }
+  for (const flags of WITHOUT_EFFECT) command.addOption(new Option(flags).hideHelp());
   for (const name of ['provenance', 'sbom']) {
     command.addOption(
       new Option(`--${name} [mode]`).hideHelp().argParser((mode: string) => {

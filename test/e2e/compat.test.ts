@@ -141,8 +141,16 @@ RUN --mount=type=secret,id=c,required=true cat /run/secrets/c > /c
     expect(err).toContain(hint);
   });
 
-  test('scripts that switch attestations off work', async () => {
+  test('scripts that switch attestations off, or use switches of the old builder, work', async () => {
     const { bench } = use;
+    await bench.ok([
+      'build',
+      '--rm',
+      '--force-rm',
+      '--compress',
+      '-D',
+      bench.context('FROM scratch\nCOPY Dockerfile /\n'),
+    ]);
     await bench.ok(['build', '--provenance=false', '--sbom=false', bench.context('FROM scratch\nCOPY Dockerfile /\n')]);
   });
 });
