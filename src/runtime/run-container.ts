@@ -82,6 +82,7 @@ const LAST_INTERRUPT = 3;
 export async function runContainer(options: RunContainerOptions): Promise<ContainerEnd> {
   try {
     const spec = containerSpec(options);
+    using signals = new SignalForwarder();
     await using scratch = makeScratch(options);
     const { plan, helperPath, seccompPath, bindProc = false } = options;
     const encoded = encodeStep({ ...spec, upper: scratch.upper, work: scratch.work }, { plan, seccompPath, bindProc });
@@ -91,7 +92,7 @@ export async function runContainer(options: RunContainerOptions): Promise<Contai
       encoded,
       stdio: [options.interactive ? 'inherit' : 'ignore', 'inherit', 'inherit'],
     });
-    return endOf(await attended(step, options.signal));
+    return endOf(await attended(step, signals, options.signal));
   } catch (error) {
     const known = isTsbuildError(error) ? error : fromErrno(error, 'Cannot run the container', 'TSB_SANDBOX');
     return { exitCode: 125, error: known };
@@ -151,32 +152,55 @@ function makeScratch(
 }
 
 /** Waits for the end, with signals passed on. */
-async function attended(step: LoneStep, signal: AbortSignal | undefined): Promise<ExitStatus> {
-  const kill = (): void => void step.child.kill('SIGKILL');
-  const release = forwardSignals(step.child, kill);
+async function attended(
+  step: LoneStep,
+  signals: SignalForwarder,
+  signal: AbortSignal | undefined,
+): Promise<ExitStatus> {
+  const kill = (): void => signals.kill();
+  signals.attach(step.child);
   signal?.addEventListener('abort', kill);
   if (signal?.aborted) kill();
   try {
     return await step.ended;
   } catch (error) {
     if (signal?.aborted) throw new TsbuildError('TSB_CANCELED', 'The container was ended', { cause: error });
+    if (signals.killed) return { kind: 'signaled', signal: 'SIGKILL' };
     throw error;
   } finally {
     signal?.removeEventListener('abort', kill);
-    release();
   }
 }
 
-function forwardSignals(child: ChildProcess, kill: () => void): () => void {
-  let interrupts = 0;
-  const forward = (name: NodeJS.Signals): void => {
-    if ((name === 'SIGINT' || name === 'SIGTERM') && ++interrupts >= LAST_INTERRUPT) kill();
-    else child.kill(name);
+/**
+ * Passes signals of this process on to a child. While it exists, none of them ends this process: an impatient user must not
+ * interrupt the cleaning up.
+ */
+class SignalForwarder implements Disposable {
+  killed = false;
+  #child: ChildProcess | undefined;
+  #interrupts = 0;
+  readonly #forward = (name: NodeJS.Signals): void => {
+    if ((name === 'SIGINT' || name === 'SIGTERM') && ++this.#interrupts >= LAST_INTERRUPT) this.kill();
+    else this.#child?.kill(name);
   };
-  for (const name of FORWARDED) process.on(name, forward);
-  return () => {
-    for (const name of FORWARDED) process.off(name, forward);
-  };
+
+  constructor() {
+    for (const name of FORWARDED) process.on(name, this.#forward);
+  }
+
+  attach(child: ChildProcess): void {
+    this.#child = child;
+  }
+
+  kill(): void {
+    this.killed = true;
+    this.#child?.kill('SIGKILL');
+  }
+
+  [Symbol.dispose](): void {
+    for (const name of FORWARDED) process.off(name, this.#forward);
+  }
 }
 
 function endOf(status: ExitStatus): ContainerEnd {

@@ -1,5 +1,5 @@
 // Runs one container in the foreground, as `tsbuild run` would: the argument is JSON with options. Exits with its code.
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { runContainer, type RunContainerOptions } from '../../src/runtime/index.ts';
 import { findSeccompFilter } from '../../src/sandbox/index.ts';
@@ -9,6 +9,8 @@ const options = JSON.parse(process.argv[2] ?? '{}') as Partial<RunContainerOptio
   imageConfig?: Record<string, unknown>;
 };
 const kit = new Kit();
+// An unusual mode, to see that the container's root has it too.
+chmodSync(kit.base, 0o1751);
 const scratchDir = join(kit.dir, 'scratch');
 mkdirSync(scratchDir);
 const end = await runContainer({
