@@ -1,18 +1,11 @@
 import type { CompileResult } from '../frontend/index.ts';
-import type { LlbVertex } from '../llb/index.ts';
-import {
-  type Diagnostic,
-  type Digest,
-  type SourceFile,
-  type SourceRange,
-  type Task,
-  TsbuildError,
-} from '../util/index.ts';
+import { type Diagnostic, type SourceFile, type SourceRange, type Task, TsbuildError } from '../util/index.ts';
 import { compileRequest } from './compile.ts';
 import { locateFailure } from './failure.ts';
 import { retireCacheMounts } from './fresh-mounts.ts';
-import type { DirectOutput } from './ops/context.ts';
-import { exportBuild, type ExportedBuild, type OutputRequest, packedForm } from './outputs.ts';
+import { exportBuild, type ExportedBuild, type OutputRequest } from './outputs.ts';
+import { planPacking } from './pack-plan.ts';
+import { Expectation } from './expectation.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
 
@@ -34,6 +27,9 @@ export async function runBuild(
 ): Promise<BuildOutcome> {
   let source: SourceFile | undefined;
   let compiled: CompileResult | undefined;
+  const expectation = new Expectation(session, request);
+  // The worker starts beside parsing and resolving where it will be needed.
+  if (expectation.isNews) session.startWorker();
   try {
     const result = await compileRequest(session, task, request, (file) => {
       source = file;
@@ -41,11 +37,13 @@ export async function runBuild(
     compiled = result.compiled;
     for (const diagnostic of compiled.diagnostics) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     checkCompiled(request, compiled);
-    for (const diagnostic of unsetSecrets(request, compiled)) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
+    for (const diagnostic of unsetSecrets(request, compiled))
+      task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     retireCacheMounts(session.store, compiled);
-    const direct = directOutput(compiled, output);
-    const layers = await result.solver.solve(task, compiled, direct);
+    const layers = await result.solver.solve(task, compiled, planPacking(compiled, output));
     const exported = await exportBuild(session, task, compiled, layers, output);
+    await session.layers.settle(task);
+    expectation.met();
     return { ...exported, diagnostics: compiled.diagnostics, dockerfile: compiled.dockerfile.file };
   } catch (error) {
     throw locateFailure(error, source, (vertex) => rangesOf(compiled, vertex));
@@ -106,18 +104,4 @@ function unsetSecrets(request: BuildRequest, compiled: CompileResult): readonly 
     const message = `Secret ${JSON.stringify(id)} is empty: the environment has no variable ${JSON.stringify(source.unset)}`;
     return [{ code: 'EmptySecret', severity: 'warning', message, ranges }];
   });
-}
-
-/** Results that nothing else in the graph reads, where all outputs want layer blobs. */
-function directOutput(compiled: CompileResult, output: OutputRequest): DirectOutput | undefined {
-  const form = packedForm(output);
-  if (!form) return undefined;
-  const read = new Set<Digest>();
-  const results = new Set<Digest>();
-  for (const { graph } of compiled.platforms) {
-    for (const vertex of graph.vertices) for (const input of vertex.inputs) read.add(input.vertex.digest);
-    const vertex: LlbVertex | undefined = graph.result?.vertex;
-    if (vertex) results.add(vertex.digest);
-  }
-  return { vertices: new Set([...results].filter((digest) => !read.has(digest))), ...form };
 }

@@ -9,7 +9,11 @@ export class BuildFailure extends TsbuildError {
   readonly solving: boolean;
 
   constructor(error: TsbuildError, file: SourceFile | undefined, ranges: readonly SourceRange[]) {
-    super(error.code, error.message, { cause: error, ranges, ...(error.hint === undefined ? {} : { hint: error.hint }) });
+    super(error.code, error.message, {
+      cause: error,
+      ranges,
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    });
     this.name = 'BuildFailure';
     this.excerpt = file === undefined ? '' : formatSourceExcerpt(file, ranges);
     this.solving = error instanceof SolveError || error.code === 'TSB_DOCKERFILE';
@@ -20,7 +24,11 @@ export class BuildFailure extends TsbuildError {
  * The error with its place in the source.
  * @param rangesOf where a vertex comes from
  */
-export function locateFailure(error: unknown, file: SourceFile | undefined, rangesOf: (vertex: string) => readonly SourceRange[]): unknown {
+export function locateFailure(
+  error: unknown,
+  file: SourceFile | undefined,
+  rangesOf: (vertex: string) => readonly SourceRange[],
+): unknown {
   if (!isTsbuildError(error) || error instanceof BuildFailure || error.code === 'TSB_CANCELED') return error;
   const ranges = error.ranges.length > 0 || !(error instanceof SolveError) ? error.ranges : rangesOf(error.vertex);
   return new BuildFailure(error, file, ranges);

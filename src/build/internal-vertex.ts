@@ -15,7 +15,15 @@ export async function withInternalVertex<T>(
 ): Promise<T> {
   const vertex = sha256(`tsbuild.internal:${name}`);
   const emit = (state: VertexState, error?: string): void => {
-    task.events({ type: 'vertex', vertex, name, inputs: [], state, at: now(), ...(error === undefined ? {} : { error }) });
+    task.events({
+      type: 'vertex',
+      vertex,
+      name,
+      inputs: [],
+      state,
+      at: now(),
+      ...(error === undefined ? {} : { error }),
+    });
   };
   emit('started');
   const status: ReportStatus = (id, current, total, completed) => {

@@ -52,6 +52,9 @@ export interface LayerSlot {
   readonly work: string;
 }
 
+/** Flushing more than this at the end of a build would be felt. */
+const MAX_SYNCED_BYTES = 64 * 1024 * 1024;
+
 interface Options {
   readonly store: Store;
   readonly lease: Lease;
@@ -69,6 +72,7 @@ export class LayerService {
   readonly #fetchers = new Map<string, LayerFetcher>();
   readonly #unpacking = new Map<string, Promise<string>>();
   readonly #packing = new Map<string, Promise<PackedLayer>>();
+  readonly #unpacked = new Set<string>();
   /** Layers whose directories were made by this process and are not known to be on disk. */
   readonly made: Set<string> = new Set();
 
@@ -92,15 +96,22 @@ export class LayerService {
 
   /** The directories of layers, bottom first; what is not unpacked is fetched (in parallel) and unpacked. */
   async directories(task: Task, ids: readonly string[]): Promise<readonly string[]> {
-    const missing = ids.filter((id) => this.#store.layers.get(id)?.fs !== true);
+    const missing = ids.filter((id) => !this.#isUnpacked(id));
     await Promise.all(missing.map((id) => this.#ensureBlob(task, id)));
-    const paths: string[] = [];
-    for (const id of ids) paths.push(await this.#directory(task, id));
-    return paths;
+    for (const id of missing) await this.#directory(task, id);
+    return ids.map((id) => this.#store.layers.paths(id).fs);
+  }
+
+  /** The lease holds what was seen, so it is looked up once. */
+  #isUnpacked(id: string): boolean {
+    if (this.#unpacked.has(id)) return true;
+    if (this.#store.layers.get(id)?.fs !== true) return false;
+    this.#unpacked.add(id);
+    return true;
   }
 
   async #directory(task: Task, id: string): Promise<string> {
-    if (this.#store.layers.get(id)?.fs) return this.#store.layers.paths(id).fs;
+    if (this.#isUnpacked(id)) return this.#store.layers.paths(id).fs;
     return once(this.#unpacking, id, () => this.#unpack(task, id));
   }
 
@@ -159,7 +170,8 @@ export class LayerService {
       if (ready) return ready;
     }
     const [own, lowers] = [await this.#directory(task, id), await this.directories(task, layer.parents)];
-    await using _lock = await this.#store.lock(`pack-${id}`, { signal: task.signal });
+    // Nobody else knows a layer that was just made here.
+    await using _lock = this.made.has(id) ? undefined : await this.#store.lock(`pack-${id}`, { signal: task.signal });
     const again = clamp === undefined ? this.#packed(id, form.kind, false) : undefined;
     if (again) return again;
     const worker = await this.#worker();
@@ -192,25 +204,50 @@ export class LayerService {
     return { diffId, descriptor: blob.descriptor, createdAt, description, fromImage: type === 'source.image' };
   }
 
+  /** Packs a layer in the background, since it will be wanted as a blob. What fails is tried again when it is wanted. */
+  packAhead(task: Task, id: string, form: PackForm): void {
+    this.pack(task, id, form).catch(() => undefined);
+  }
+
   /**
-   * Makes a layer by filling an empty directory. It joins the store only when `fill` succeeds; else it is thrown away.
-   * `fill` gives the space that the directory takes.
+   * After a build, off its critical path: measures the directories that it made, for `du`, and puts them on disk unless that would
+   * take long. Directories that are not known to be on disk are made again after a reboot.
    */
-  async create(
-    task: Task,
-    layer: NewDirectory,
-    fill: (slot: LayerSlot) => Promise<{ readonly bytes: number; readonly inodes: number }>,
-  ): Promise<string> {
+  async settle(task: Task): Promise<void> {
+    const ids = [...this.made];
+    if (ids.length === 0 || task.signal.aborted) return;
+    this.made.clear();
+    const worker = await this.#worker();
+    const paths = ids.map((id) => this.#store.layers.paths(id).fs);
+    const usages = await worker.call('usage', { paths }, { signal: task.signal });
+    ids.forEach((id, index) => this.#store.layers.setFs(id, usages[index] ?? { bytes: 0, inodes: 0 }));
+    if (usages.reduce((sum, { bytes }) => sum + bytes, 0) > MAX_SYNCED_BYTES) return;
+    await worker.call('syncStore', {}, { signal: task.signal });
+    this.#store.layers.markSynced(ids);
+  }
+
+  /** Puts on disk what earlier commands left to the kernel, while this one does something else. */
+  syncEarlier(worker: WorkerClient): void {
+    const ids = this.#store.layers.unsynced();
+    if (ids.length === 0) return;
+    worker.call('syncStore', {}).then(
+      () => this.#store.layers.markSynced(ids),
+      () => undefined,
+    );
+  }
+
+  /** Makes a layer by filling an empty directory. It joins the store only when `fill` succeeds; else it is thrown away. */
+  async create(task: Task, layer: NewDirectory, fill: (slot: LayerSlot) => Promise<void>): Promise<string> {
     const lowers = await this.directories(task, layer.parents);
     const id = this.#store.layers.create(
       { parents: layer.parents, type: layer.type ?? 'regular', description: layer.description },
       this.#lease,
     );
-    await using _lock = await this.#store.lock(`layer-${id}`, { signal: task.signal });
+    // The id is new and leased: nobody else can mean it, so no lock is needed.
     const paths = this.#store.layers.prepareDirectory(id);
     try {
-      const usage = await fill({ id, lowers, ...paths });
-      this.#store.layers.setFs(id, usage);
+      await fill({ id, lowers, ...paths });
+      this.#store.layers.setFs(id, { bytes: 0, inodes: 0 });
       this.made.add(id);
       return id;
     } catch (error) {

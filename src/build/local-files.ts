@@ -17,9 +17,16 @@ export function readLocalFile(dir: string, path: string, limit?: number): Uint8A
   try {
     const { node, parent, name } = located;
     if (!node) return undefined;
-    if (node.type !== 'file') throw new TsbuildError('TSB_CONTEXT', `Cannot read "${path}" in "${dir}": it is not a regular file but a ${node.type}`);
+    if (node.type !== 'file')
+      throw new TsbuildError(
+        'TSB_CONTEXT',
+        `Cannot read "${path}" in "${dir}": it is not a regular file but a ${node.type}`,
+      );
     if (node.size > MAX_BYTES && limit === undefined) {
-      throw new TsbuildError('TSB_CONTEXT', `Cannot read "${path}" in "${dir}": it has ${node.size} bytes, more than the limit of ${MAX_BYTES}`);
+      throw new TsbuildError(
+        'TSB_CONTEXT',
+        `Cannot read "${path}" in "${dir}": it has ${node.size} bytes, more than the limit of ${MAX_BYTES}`,
+      );
     }
     const fd = tree.open(parent, name, node);
     try {

@@ -27,7 +27,13 @@ export interface OpenImage extends AsyncDisposable {
  * a registry.
  * @throws TsbuildError
  */
-export async function openImage(session: Session, task: Task, name: string, platform: Platform, cwd: string): Promise<OpenImage> {
+export async function openImage(
+  session: Session,
+  task: Task,
+  name: string,
+  platform: Platform,
+  cwd: string,
+): Promise<OpenImage> {
   const { reference, release } = await toReference(session, task, name, cwd);
   let image: ResolvedImage;
   try {
@@ -38,14 +44,21 @@ export async function openImage(session: Session, task: Task, name: string, plat
   }
   const chains = chainIds(image.layers.map(({ diffId }) => diffId));
   const ids = session.layers.adopt(
-    image.layers.map(({ descriptor, diffId }, index) => ({ chainId: hexOf(chains[index] ?? diffId), diffId, descriptor })),
+    image.layers.map(({ descriptor, diffId }, index) => ({
+      chainId: hexOf(chains[index] ?? diffId),
+      diffId,
+      descriptor,
+    })),
     image.ref,
   );
   image.layers.forEach(({ descriptor }, index) => {
     session.layers.offer(ids[index] ?? '', (inner) => image.fetchLayer(inner, descriptor));
   });
   const layers = await session.layers.directories(task, ids);
-  const scratch = session.store.layers.create({ parents: ids, type: 'internal', description: `container of ${image.ref}` }, session.lease);
+  const scratch = session.store.layers.create(
+    { parents: ids, type: 'internal', description: `container of ${image.ref}` },
+    session.lease,
+  );
   const { dir } = session.store.layers.prepareDirectory(scratch);
   const { options } = session;
   return {
@@ -64,13 +77,22 @@ export async function openImage(session: Session, task: Task, name: string, plat
 }
 
 /** The reference to resolve, and how to give back a name that was made for the purpose. */
-async function toReference(session: Session, task: Task, name: string, cwd: string): Promise<{ readonly reference: string; readonly release: () => void }> {
+async function toReference(
+  session: Session,
+  task: Task,
+  name: string,
+  cwd: string,
+): Promise<{ readonly reference: string; readonly release: () => void }> {
   const release = (): void => undefined;
   const archive = /^oci-archive:(.+)$/.exec(name)?.[1];
   if (archive !== undefined) {
     const temporary = `localhost/tsbuild-run:${randomBytes(16).toString('hex')}`;
     const { store, lease } = session;
-    await importArchive(task, { path: resolve(cwd, archive) }, { store, lease, format: 'image', platform: hostPlatform(), names: [temporary] });
+    await importArchive(
+      task,
+      { path: resolve(cwd, archive) },
+      { store, lease, format: 'image', platform: hostPlatform(), names: [temporary] },
+    );
     return { reference: temporary, release: () => void store.images.remove(temporary) };
   }
   const layout = /^oci-layout:(?!\/\/)(.+)$/.exec(name)?.[1];

@@ -35,12 +35,16 @@ function isImageOutput(spec: OutputSpec): spec is OutputSpec & ImageOutput {
 }
 
 /** The one form in which all outputs want layers, or undefined when they want files or differ. */
-export function packedForm(output: OutputRequest): { readonly compression: Compression; readonly level?: number } | undefined {
+export function packedForm(
+  output: OutputRequest,
+): { readonly compression: Compression; readonly level?: number } | undefined {
   const images = output.specs.filter(isImageOutput);
   const [first] = images;
   if (!first || images.length !== output.specs.length) return undefined;
   const { kind, level } = first.compression;
-  const same = images.every((spec) => spec.compression.kind === kind && spec.compression.level === level && !spec.rewriteTimestamp);
+  const same = images.every(
+    (spec) => spec.compression.kind === kind && spec.compression.level === level && !spec.rewriteTimestamp,
+  );
   return same ? { compression: kind, ...(level === undefined ? {} : { level }) } : undefined;
 }
 
@@ -77,11 +81,19 @@ export async function exportBuild(
             stdout: output.stdout,
             writeTar: async (inner, path, trees, time) => {
               const roots = await treeRoots(session, inner, results, trees);
-              await (await session.worker()).call('writeTreeTar', { path, trees: roots, ...(time === undefined ? {} : { epoch: time }) }, { signal: inner.signal });
+              await (
+                await session.worker()
+              ).call(
+                'writeTreeTar',
+                { path, trees: roots, ...(time === undefined ? {} : { epoch: time }) },
+                { signal: inner.signal },
+              );
             },
             writeDirectory: async (inner, path, trees, options) => {
               const roots = await treeRoots(session, inner, results, trees);
-              await (await session.worker()).call('writeTreeDirectory', { path, trees: roots, ...options }, { signal: inner.signal });
+              await (
+                await session.worker()
+              ).call('writeTreeDirectory', { path, trees: roots, ...options }, { signal: inner.signal });
             },
           },
         );
@@ -147,7 +159,11 @@ async function assemble(
   const images = await Promise.all(
     compiled.platforms.map(async (platform, index): Promise<PlatformImage> => {
       const ids = results[index] ?? [];
-      const packed = await Promise.all(ids.map((id) => session.layers.pack(task, id, { ...spec.compression, ...(clamp === undefined ? {} : { clampTime: clamp }) })));
+      const packed = await Promise.all(
+        ids.map((id) =>
+          session.layers.pack(task, id, { ...spec.compression, ...(clamp === undefined ? {} : { clampTime: clamp }) }),
+        ),
+      );
       return platformImage(platform, ids, packed);
     }),
   );
@@ -159,7 +175,11 @@ async function assemble(
   });
 }
 
-function platformImage({ platform, config, baseConfig }: CompiledPlatform, ids: readonly string[], packed: readonly PackedLayer[]): PlatformImage {
+function platformImage(
+  { platform, config, baseConfig }: CompiledPlatform,
+  ids: readonly string[],
+  packed: readonly PackedLayer[],
+): PlatformImage {
   const layers = ids.map((_, index): ExportLayer => {
     const layer = packed[index] as PackedLayer;
     const { descriptor, diffId, description } = layer;
@@ -167,4 +187,3 @@ function platformImage({ platform, config, baseConfig }: CompiledPlatform, ids: 
   });
   return { platform, config, layers, ...(baseConfig === undefined ? {} : { baseHistory: baseConfig.history }) };
 }
-

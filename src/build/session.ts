@@ -3,7 +3,7 @@ import { createRegistry, loadRegistriesConf, type Registry } from '../registry/i
 import { createImageSource, type ImageSource } from '../source/index.ts';
 import { type Lease, Store } from '../store/index.ts';
 import type { Digest } from '../util/index.ts';
-import { startWorker, type WorkerClient } from '../worker/index.ts';
+import type { WorkerClient } from '../worker/index.ts';
 import { LayerService } from './layers.ts';
 import { RemoteSources } from './remote-sources.ts';
 import { type OpResult, snapshot } from './ops/result.ts';
@@ -59,19 +59,26 @@ export class Session implements AsyncDisposable {
 
   /** The process inside the namespace, started at the first call. */
   worker(): Promise<WorkerClient> {
-    return (this.#worker ??= startWorker({
+    return (this.#worker ??= this.#start());
+  }
+
+  /** Starts the worker for somebody who will ask for it soon, and will then be told what is wrong with it. */
+  startWorker(): void {
+    this.worker().catch(() => undefined);
+  }
+
+  async #start(): Promise<WorkerClient> {
+    const { startWorker } = await import('../worker/index.ts');
+    const worker = await startWorker({
       helperPath: findHelper(this.options.helper),
       workerEntry,
       seccompDir: seccompDirectory,
       storeRoot: this.store.root,
       session: this.store.session(),
       signal: this.options.signal,
-    }));
-  }
-
-  /** Whether the worker was asked for. */
-  get workerStarted(): boolean {
-    return this.#worker !== undefined;
+    });
+    this.layers.syncEarlier(worker);
+    return worker;
   }
 
   /** The registry client; its configuration is read when something is first asked of it, which most builds never do. */

@@ -8,12 +8,13 @@ import { chainIds } from '../store/index.ts';
 import { ContextTree } from '../tree/index.ts';
 import { type Digest, fromErrno, hexOf, hostPlatform, parsePlatform, type Task, TsbuildError } from '../util/index.ts';
 import { type BridgeNames, layoutReference } from './bridge.ts';
-import type { DirectOutput, ImageLayers, OpContext } from './ops/context.ts';
+import type { ImageLayers, OpContext } from './ops/context.ts';
 import { gitTime } from './ops/git-source.ts';
 import { httpTime } from './ops/http-source.ts';
 import type { LocalResult, OpResult } from './ops/result.ts';
 import { createRunner } from './ops/runner.ts';
 import { hostIgnore } from './host-ignore.ts';
+import type { PackPlan } from './pack-plan.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
 
@@ -29,14 +30,14 @@ export class RequestSolver {
   readonly #request: BuildRequest;
   readonly #context: OpContext;
   readonly #locals: LocalSources;
-  #direct: DirectOutput | undefined;
+  #plan: PackPlan | undefined;
   #solver: Solver<Op, OpResult> | undefined;
 
   constructor(session: Session, task: Task, request: BuildRequest, names: BridgeNames) {
     this.#session = session;
     this.#request = request;
     this.#locals = new LocalSources(session, names);
-    this.#context = opContext(session, task, request, names, this.#locals, () => this.#direct);
+    this.#context = opContext(session, task, request, names, this.#locals, () => this.#plan);
   }
 
   /** Made once: what was found out for a remote context holds for the build. */
@@ -57,9 +58,9 @@ export class RequestSolver {
   async solve(
     task: Task,
     compiled: CompileResult,
-    direct: DirectOutput | undefined,
+    plan: PackPlan | undefined,
   ): Promise<readonly (readonly string[])[]> {
-    this.#direct = direct;
+    this.#plan = plan;
     const edges = compiled.platforms.map(({ graph }): SolverEdge<Op> | undefined => graph.result);
     const solved = await this.#open().solve(
       task,
@@ -124,7 +125,7 @@ function opContext(
   request: BuildRequest,
   names: BridgeNames,
   locals: LocalSources,
-  direct: () => DirectOutput | undefined,
+  plan: () => PackPlan | undefined,
 ): OpContext {
   return {
     store: session.store,
@@ -147,7 +148,11 @@ function opContext(
     entitlements: request.entitlements,
     copies: new WeakMap(),
     get direct() {
-      return direct();
+      return plan()?.direct;
+    },
+    packAhead(vertex, layer) {
+      const planned = plan();
+      if (planned?.ahead.has(vertex)) session.layers.packAhead(task, layer, planned.form);
     },
   };
 }

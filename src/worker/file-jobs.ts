@@ -2,7 +2,6 @@ import { chownSync, readdirSync } from 'node:fs';
 import { copyAll, type FileInput, runFileActions, type WritableRoot, writeFileOpLayer } from '../fileop/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { HandlerContext } from './handlers.ts';
-import { usage } from './helper-tools.ts';
 import { blobDir, layerCompression } from './layer-jobs.ts';
 import type { FileOpCall, FileOpOutcome, PackedBlob, PackFileOpCall } from './layer-methods.ts';
 import { prepareUpper } from './prepare-upper.ts';
@@ -27,10 +26,8 @@ export async function fileOp(params: FileOpCall, context: HandlerContext): Promi
     { createRoot },
     { signal },
   );
-  const used = params.slots.filter((slot) => !free.includes(slot)).map((slot) => slot.fs);
   return {
     outputs: outputs.map(({ lowers, root }) => ({ lowers, layer: root.layer })),
-    usage: await usage({ paths: used }, context),
     warnings,
   };
 }

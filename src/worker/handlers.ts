@@ -14,9 +14,12 @@ export type Handler<M extends MethodName> = (
   context: HandlerContext,
 ) => ResultOf<M> | Promise<ResultOf<M>>;
 
-/** Where a method runs: in the worker's main thread, or in one of its threads because it computes or reads for long. */
+/**
+ * Where a method runs: in the worker's main thread, in one of its threads because it computes or reads for long, or in either:
+ * starting a thread costs more than a small job, so the main thread takes such jobs while it has few of them.
+ */
 export interface Method<M extends MethodName> {
-  readonly place: 'main' | 'thread';
+  readonly place: 'main' | 'thread' | 'either';
   /** Loads the code at the first call: what a build does not need costs it nothing. */
   readonly load: () => Promise<Handler<M>>;
 }
@@ -30,13 +33,13 @@ export const methods: { readonly [M in MethodName]: Method<M> } = {
   readFile: { place: 'main', load: async () => (await import('./stack-files.ts')).readFile },
   statPath: { place: 'main', load: async () => (await import('./stack-files.ts')).statPath },
   applyLayer: { place: 'thread', load: async () => (await import('./layer-jobs.ts')).applyLayer },
-  diffLayer: { place: 'thread', load: async () => (await import('./layer-jobs.ts')).diffLayer },
-  fileOp: { place: 'thread', load: async () => (await import('./file-jobs.ts')).fileOp },
-  packFileOp: { place: 'thread', load: async () => (await import('./file-jobs.ts')).packFileOp },
-  checksum: { place: 'thread', load: async () => (await import('./layer-jobs.ts')).checksum },
+  diffLayer: { place: 'either', load: async () => (await import('./layer-jobs.ts')).diffLayer },
+  fileOp: { place: 'either', load: async () => (await import('./file-jobs.ts')).fileOp },
+  packFileOp: { place: 'either', load: async () => (await import('./file-jobs.ts')).packFileOp },
+  checksum: { place: 'either', load: async () => (await import('./layer-jobs.ts')).checksum },
   prepareCacheMount: { place: 'main', load: async () => (await import('./file-jobs.ts')).prepareCacheMount },
   writeTreeTar: { place: 'thread', load: async () => (await import('./tree-jobs.ts')).writeTreeTar },
   writeTreeDirectory: { place: 'thread', load: async () => (await import('./tree-jobs.ts')).writeTreeDirectory },
-  syncStore: { place: 'thread', load: async () => (await import('./layer-jobs.ts')).syncStore },
+  syncStore: { place: 'either', load: async () => (await import('./layer-jobs.ts')).syncStore },
   readDirectory: { place: 'main', load: async () => (await import('./stack-files.ts')).readDirectory },
 };

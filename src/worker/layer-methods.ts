@@ -67,7 +67,6 @@ export interface FileOpCall {
 export interface FileOpOutcome {
   /** The layer directory of each output and those below it, bottom first. */
   readonly outputs: readonly { readonly lowers: readonly string[]; readonly layer: string }[];
-  readonly usage: readonly { readonly path: string; readonly bytes: number; readonly inodes: number }[];
   readonly warnings: readonly string[];
 }
 

@@ -7,6 +7,9 @@ import { toWire } from './wire-error.ts';
 /** Jobs at a time; more would only compete for the disk and for the CPUs that steps want. */
 const THREADS = 2;
 
+/** Jobs that the main thread takes at a time, of those that may run there. */
+const OWN_JOBS = 2;
+
 /** Bytes of output under way to the main process, above which a step has to wait. */
 const OUTPUT_WINDOW = 1 << 20;
 
@@ -22,12 +25,15 @@ type AnyMethod = Method<MethodName>;
 export function serve(config: WorkerConfig): void {
   const calls = new Map<number, Call>();
   const threads = new ThreadPool(THREADS, config);
+  let ownJobs = 0;
 
   const start = async (id: number, name: string, params: unknown, call: Call): Promise<unknown> => {
     const method = (methods as Readonly<Record<string, AnyMethod>>)[name];
     if (!method) throw new TsbuildError('TSB_INTERNAL', `The worker has no method "${name}"`);
     const progress = (data: unknown): void => send({ type: 'progress', id, data });
-    if (method.place === 'thread') return threads.run(name, params, call.controller.signal, progress);
+    const either = method.place === 'either';
+    if (method.place === 'thread' || (either && ownJobs >= OWN_JOBS))
+      return threads.run(name, params, call.controller.signal, progress);
     const context: HandlerContext = {
       config,
       signal: call.controller.signal,
@@ -40,8 +46,13 @@ export function serve(config: WorkerConfig): void {
         return new Promise((resolve) => (call.resume = resolve));
       },
     };
-    const handler = (await method.load()) as (params: unknown, context: HandlerContext) => unknown;
-    return handler(params, context);
+    if (either) ownJobs++;
+    try {
+      const handler = (await method.load()) as (params: unknown, context: HandlerContext) => unknown;
+      return await handler(params, context);
+    } finally {
+      if (either) ownJobs--;
+    }
   };
 
   process.on('message', (message: ToWorker) => {

@@ -49,6 +49,8 @@ export interface OpContext {
   readonly entitlements: ReadonlySet<string>;
   /** Layers with the files of local directories that had to be copied whole. */
   readonly copies: WeakMap<LocalResult['tree'], Promise<readonly string[]>>;
+  /** Told of a layer that a vertex made: if it will be wanted as a blob, it is packed while the build goes on. */
+  readonly packAhead: (vertex: Digest, layer: string) => void;
   /** Vertices whose files nobody needs: only the layer blob is wanted, and is written straight from the sources where that is possible. */
   readonly direct?: DirectOutput | undefined;
 }

@@ -40,8 +40,6 @@ export async function runExec(
       const worker = await context.worker();
       await worker.call('prepareUpper', { dir: slot.dir, lowers: slot.lowers }, { signal: task.signal });
       await fillFrom(index + 1, new Map([...slots, [mount, slot]]));
-      const [usage] = await worker.call('usage', { paths: [slot.fs] }, { signal: task.signal });
-      return { bytes: usage?.bytes ?? 0, inodes: usage?.inodes ?? 0 };
     });
     results.set(mount.output, id);
   };

@@ -91,17 +91,14 @@ export async function runFileOp(
 
   // A slot is filled inside the callback of the one before it, so that a failure throws all of them away.
   let outputs: readonly { readonly lowers: readonly string[]; readonly layer: string }[] = [];
-  const fill = async (): Promise<ReadonlyMap<string, { readonly bytes: number; readonly inodes: number }>> => {
+  const fill = async (): Promise<void> => {
     if (slots.length < count) {
-      let usages: ReadonlyMap<string, { readonly bytes: number; readonly inodes: number }> = new Map();
-      const id = await context.layers.create(task, { parents: [], description: name, type }, async (slot) => {
+      await context.layers.create(task, { parents: [], description: name, type }, async (slot) => {
         slots.push(slot);
-        usages = await fill();
-        return usages.get(slot.fs) ?? { bytes: 0, inodes: 0 };
+        idsOfDirectories.set(slot.fs, slot.id);
+        await fill();
       });
-      const slot = slots.find((one) => one.id === id);
-      if (slot) idsOfDirectories.set(slot.fs, id);
-      return usages;
+      return;
     }
     const copying = worker.call(
       'fileOp',
@@ -112,7 +109,6 @@ export async function runFileOp(
     const done = await copying;
     for (const warning of done.warnings) context.warn(warning);
     outputs = done.outputs;
-    return new Map(done.usage.map(({ path, bytes, inodes }) => [path, { bytes, inodes }]));
   };
   await fill();
 

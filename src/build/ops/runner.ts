@@ -18,7 +18,13 @@ type Vertex = SolverVertex<Op>;
 export function createRunner(context: OpContext): OpRunner<Op, OpResult> {
   return {
     cacheMap: (task, vertex) => cacheMap(context, task, vertex),
-    exec: (task, vertex, inputs) => exec(context, task, vertex, inputs),
+    async exec(task, vertex, inputs) {
+      const results = await exec(context, task, vertex, inputs);
+      const [first] = results;
+      const layer = first?.kind === 'layers' ? first.layers.at(-1) : undefined;
+      if (layer !== undefined) context.packAhead(vertex.digest, layer);
+      return results;
+    },
     isSource: (vertex) => vertex.op.body?.kind === 'source',
   };
 }
