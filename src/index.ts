@@ -1,1 +1,96 @@
-export { runBuild as build } from './build/index.ts';
+import { availableParallelism, homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { type BuildOutcome, emptyRequest, openSession, runBuild } from './build/index.ts';
+import { parseNames, parseOutput } from './exporter/index.ts';
+import { type BuildEvent, parsePlatform } from './util/index.ts';
+
+export { type BuildOutcome, BuildFailure } from './build/index.ts';
+export type {
+  BuildEvent,
+  Descriptor,
+  Diagnostic,
+  DiagnosticEvent,
+  Digest,
+  ErrorCode,
+  LogEvent,
+  SourceFile,
+  SourceRange,
+  StatusEvent,
+  VertexEvent,
+} from './util/index.ts';
+export { TsbuildError, version } from './util/index.ts';
+
+/** What `build` is asked for. Everything but `context` has the default of the command line. */
+export interface BuildOptions {
+  /** Directory with the files that COPY and ADD read. */
+  readonly context: string;
+  /** Path of the Dockerfile, relative to the working directory. Default: `Dockerfile` in the context. */
+  readonly file?: string;
+  readonly target?: string;
+  /** `os/arch[/variant]` each; more than one gives an index. */
+  readonly platforms?: readonly string[];
+  readonly buildArgs?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Names in the local image store. */
+  readonly tags?: readonly string[];
+  /** As `--output` takes them. Default: the local image store. */
+  readonly outputs?: readonly string[];
+  /** Run every step again. */
+  readonly noCache?: boolean;
+  /** Ask registries for newer base images. */
+  readonly pull?: boolean;
+  /** Values of secrets by id. */
+  readonly secrets?: Readonly<Record<string, string>>;
+  /** Seconds since the epoch, for the times in the image. */
+  readonly sourceDateEpoch?: number;
+  /** The store's directory. Default: `$XDG_DATA_HOME/tsbuild` or `~/.local/share/tsbuild`. */
+  readonly root?: string;
+  readonly signal?: AbortSignal;
+  /** Told everything that happens: steps, their output, progress of transfers, warnings. */
+  readonly onEvent?: (event: BuildEvent) => void;
+  /** Told about problems with the store or a registry that were worked around. */
+  readonly onWarning?: (message: string) => void;
+}
+
+/**
+ * Builds an image from a Dockerfile.
+ * @throws BuildFailure with the place in the Dockerfile, or another TsbuildError
+ */
+export async function build(options: BuildOptions): Promise<BuildOutcome> {
+  const { context, signal = new AbortController().signal, tags = [], outputs = [] } = options;
+  const names = parseNames(tags);
+  const wanted = outputs.length > 0 ? outputs : ['type=image'];
+  const specs = wanted.map((text) => parseOutput(text, { cwd: process.cwd(), names }));
+  if (names.length > 0 && !specs.some(({ type }) => type === 'image'))
+    specs.push(parseOutput('type=image', { cwd: process.cwd(), names }));
+  const now = Date.now;
+  await using session = openSession({
+    root: options.root ?? join(process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local/share'), 'tsbuild'),
+    now,
+    signal,
+    home: homedir(),
+    onWarning: options.onWarning ?? (() => undefined),
+  });
+  const file = options.file === undefined ? undefined : resolve(options.file);
+  return runBuild(
+    session,
+    { signal, events: options.onEvent ?? (() => undefined) },
+    {
+      ...emptyRequest,
+      contextDir: resolve(context),
+      ...(file === undefined
+        ? {}
+        : { dockerfile: { dir: join(file, '..'), name: file.slice(file.lastIndexOf('/') + 1) } }),
+      ...(options.target === undefined ? {} : { target: options.target }),
+      platforms: (options.platforms ?? []).map((text) => parsePlatform(text)),
+      buildArgs: new Map(Object.entries(options.buildArgs ?? {})),
+      labels: new Map(Object.entries(options.labels ?? {})),
+      secrets: new Map(Object.entries(options.secrets ?? {}).map(([id, value]) => [id, { kind: 'value', value }])),
+      noCache: options.noCache ?? false,
+      pull: options.pull ?? false,
+      jobs: Math.max(4, availableParallelism()),
+      ...(options.sourceDateEpoch === undefined ? {} : { sourceDateEpoch: options.sourceDateEpoch }),
+    },
+    { specs, stdout: process.stdout },
+  );
+}
