@@ -1,4 +1,5 @@
 import type { CompileResult } from '../frontend/index.ts';
+import type { LlbVertex } from '../llb/index.ts';
 import { type Diagnostic, type SourceFile, type SourceRange, type Task, TsbuildError } from '../util/index.ts';
 import { compileRequest } from './compile.ts';
 import { locateFailure } from './failure.ts';
@@ -50,10 +51,14 @@ export async function runBuild(
   }
 }
 
+/** Where a vertex comes from. A source has no place of its own: it is named by the instruction that reads it. */
 function rangesOf(compiled: CompileResult | undefined, digest: string): readonly SourceRange[] {
   for (const { graph } of compiled?.platforms ?? []) {
     const vertex = graph.vertices.find((one) => one.digest === digest);
-    if (vertex) return vertex.ranges;
+    if (!vertex) continue;
+    if (vertex.ranges.length > 0 || vertex.inputs.length > 0) return vertex.ranges;
+    const reads = (one: LlbVertex): boolean => one.inputs.some((input) => input.vertex.digest === digest);
+    return graph.vertices.find((one) => one.ranges.length > 0 && reads(one))?.ranges ?? [];
   }
   return [];
 }

@@ -1,3 +1,4 @@
+import { redactUrls } from './redact.ts';
 import { sanitize } from './sanitize.ts';
 import type { SourceFile, SourceRange } from './source.ts';
 
@@ -23,9 +24,10 @@ export function formatSourceExcerpt(file: SourceFile, ranges: readonly SourceRan
   const context = first === last ? 2 : 1;
   const out = [`${sanitize(file.name)}:${first}`, RULE];
   for (let line = Math.max(1, first - context); line <= Math.min(lines.length, last + context); line++) {
-    const text = (lines[line - 1] ?? '').replace(/\r$/, '');
+    const original = (lines[line - 1] ?? '').replace(/\r$/, '');
+    const text = redactUrls(original);
     out.push(` ${String(line).padStart(3)} | ${marked.has(line) ? '>>>' : '   '} ${sanitize(text)}`);
-    const carets = underline(text, line, ranges);
+    const carets = text === original ? underline(text, line, ranges) : '';
     if (carets !== '') out.push(`     |     ${carets}`);
   }
   out.push(RULE, '');

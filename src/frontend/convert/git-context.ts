@@ -1,4 +1,5 @@
 import { git, type State } from '../../llb/index.ts';
+import { redactUrls } from '../../util/index.ts';
 import { parseGitRef } from './git-ref.ts';
 
 /**
@@ -20,6 +21,6 @@ export function gitContext(
     skipSubmodules: found.submodules === false,
     mtime: found.mtime || options.mtime,
     fetchByCommit: found.fetchByCommit,
-    name: `[internal] load git source ${url}`,
+    name: `[internal] load git source ${redactUrls(url)}`,
   });
 }

@@ -1,5 +1,5 @@
 import { basePath, http, joinPath, local, marshal, scratch, type State } from '../../llb/index.ts';
-import { type SourceFile, TsbuildError } from '../../util/index.ts';
+import { redactUrls, type SourceFile, TsbuildError } from '../../util/index.ts';
 import type { Bridge, FileOrigin } from '../bridge.ts';
 import { parseIgnoreFile, PatternMatcher } from '../ignore/index.ts';
 import { gitContext } from './git-context.ts';
@@ -85,7 +85,7 @@ async function openRemote(bridge: Bridge, options: CompileOptions, url: string):
   if (!/^https?:\/\//.test(url)) {
     throw new TsbuildError(
       'TSB_CONTEXT',
-      `Cannot use build context ${JSON.stringify(url)}: it is neither a directory nor a URL`,
+      `Cannot use build context ${JSON.stringify(redactUrls(url))}: it is neither a directory nor a URL`,
     );
   }
   const source = http(url, { filename: 'context', name: '[internal] load remote build context' });
@@ -96,7 +96,7 @@ async function openRemote(bridge: Bridge, options: CompileOptions, url: string):
     limit: 1024,
   });
   if (head === undefined)
-    throw new TsbuildError('TSB_CONTEXT', `Cannot read build context ${JSON.stringify(url)}: it is empty`);
+    throw new TsbuildError('TSB_CONTEXT', `Cannot read build context ${JSON.stringify(redactUrls(url))}: it is empty`);
   if (!isArchive(head)) return { state: source, source, filename: 'context' };
   return { state: unpacked(source, 'context'), source };
 }

@@ -6,7 +6,7 @@ import {
   withDefaultTag,
 } from '../../registry/index.ts';
 import { http, image, LateOutput, local, ociLayout, scratch, State, stateOf } from '../../llb/index.ts';
-import { type ImageConfig, normalizePlatform, type Platform, TsbuildError } from '../../util/index.ts';
+import { type ImageConfig, normalizePlatform, type Platform, redactUrls, TsbuildError } from '../../util/index.ts';
 import type { Bridge } from '../bridge.ts';
 import { dockerfileError } from '../dockerfile/failure.ts';
 import { parseIgnoreFile } from '../ignore/index.ts';
@@ -83,7 +83,7 @@ export class NamedContexts {
         const repository = gitContext(value, {});
         if (repository) return { state: repository };
         if (!kind.startsWith('http')) throw dockerfileError(`invalid git context ${value}`);
-        return { state: http(value, { filename: 'context', name: `[context ${key}] ${value}` }) };
+        return { state: http(value, { filename: 'context', name: `[context ${key}] ${redactUrls(value)}` }) };
       }
       case 'local':
         return this.#loadLocal(key, rest, request);

@@ -1,5 +1,5 @@
 import { basePath, type CopyOptions, git, http, joinPath, type PendingAction, type State } from '../../../llb/index.ts';
-import { isDigest, TsbuildError } from '../../../util/index.ts';
+import { isDigest, redactUrls, TsbuildError } from '../../../util/index.ts';
 import type { AddCommand, CopyCommand } from '../../dockerfile/index.ts';
 import { dockerfileError } from '../../dockerfile/failure.ts';
 import { goQuote } from '../../dockerfile/text.ts';
@@ -46,7 +46,7 @@ export function gitAction(request: CopyRequest, ref: GitRef): PendingAction {
   const checksum = ref.checksum || command.checksum;
   if (/^(git|http):/.test(ref.remote.url) && checksum === '') {
     const linter = lowering.linter.scoped(command.comments);
-    linter.report(surprises.UnencryptedGitSource, command.ranges, [ref.remote.url]);
+    linter.report(surprises.UnencryptedGitSource, command.ranges, [redactUrls(ref.remote.url)]);
   }
   const tree = git(ref.remote, {
     ref: ref.ref,

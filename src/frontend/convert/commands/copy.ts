@@ -1,5 +1,5 @@
 import { type CopyOptions, merge, parseOwner, type PendingAction, scratch, type State } from '../../../llb/index.ts';
-import type { Platform } from '../../../util/index.ts';
+import { type Platform, redactUrls } from '../../../util/index.ts';
 import type { AddCommand, CopyCommand } from '../../dockerfile/index.ts';
 import { dockerfileError } from '../../dockerfile/failure.ts';
 import { goQuote } from '../../dockerfile/text.ts';
@@ -49,7 +49,7 @@ function lowerFiles(
   checkChecksum(command);
   reportSurprises(lowering, command, dest);
   const { env } = state.state.meta;
-  const text = displayName(command.original, env, { escape: lowering.dockerfile.escape });
+  const text = redactUrls(displayName(command.original, env, { escape: lowering.dockerfile.escape }));
   const name = stepName(state, text, lowering.shown(platform), env);
   const request: CopyRequest = {
     lowering,
@@ -71,7 +71,7 @@ function lowerFiles(
     ...command.contents.map(({ path, data }) => contentAction(path, data, platform, dest, request.options)),
   ];
   applyActions(lowering, state, command, { actions, name, text, platform });
-  addHistory(state.image, `${history(command)} # buildkit`, { layer: true, epoch: lowering.epoch });
+  addHistory(state.image, `${redactUrls(history(command))} # buildkit`, { layer: true, epoch: lowering.epoch });
 }
 
 function sourceAction(request: CopyRequest, source: string): PendingAction {
