@@ -1,6 +1,14 @@
-import { createReadStream, mkdirSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import type { Lease, Store } from '../store/index.ts';
-import { type Descriptor, formatPlatform, fromErrno, type Platform, type Task, TsbuildError } from '../util/index.ts';
+import {
+  type Descriptor,
+  formatPlatform,
+  fromErrno,
+  makeDirectories,
+  type Platform,
+  type Task,
+  TsbuildError,
+} from '../util/index.ts';
 import { type Progress, writeArchive } from './archive.ts';
 import { onlyPlatform } from './layout.ts';
 import { writeLayoutDirectory } from './layout-directory.ts';
@@ -157,7 +165,7 @@ async function writeLocal(
   context: ExportContext,
 ): Promise<void> {
   try {
-    mkdirSync(spec.dest, { recursive: true });
+    makeDirectories(spec.dest);
   } catch (error) {
     throw fromErrno(error, `Cannot make directory ${JSON.stringify(spec.dest)}`, 'TSB_EXPORT');
   }

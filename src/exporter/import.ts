@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { LayerEncoder } from '../layer/index.ts';
 import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
 import { checkLayoutVersion, type LayoutReader, openOciLayout, parseLayoutIndex } from '../source/index.ts';
 import { type Digest, hexOf, sha256, type Task, TsbuildError } from '../util/index.ts';
@@ -66,11 +67,19 @@ function layoutOf(archive: ArchiveFile): LayoutReader {
 async function importRootfs(task: Task, archive: ArchiveFile, options: ImportOptions): Promise<ImportedImage[]> {
   const { store, lease, platform } = options;
   using writer = store.blobs.ingest();
+  // Images are stored and exported compressed; only an archive that comes so is taken as it is.
+  const encoder = archive.compression === 'none' ? new LayerEncoder(writer, { kind: 'gzip' }) : undefined;
   for await (const chunk of createReadStream(archive.path, { highWaterMark: 1 << 20 })) {
     task.signal.throwIfAborted();
-    writer.write(chunk as Buffer);
+    if (!encoder) writer.write(chunk as Buffer);
+    else {
+      encoder.write(chunk as Buffer);
+      if (encoder.congested) await encoder.ready();
+    }
   }
-  const { digest, size } = writer.commit();
+  const { digest, size, diffId } = encoder
+    ? await encoder.finish()
+    : { ...writer.commit(), diffId: await archive.diffId(task) };
   lease.hold({ blobs: [digest] });
   const created = goTime(options.epoch === undefined ? store.now() : options.epoch * 1000);
   const config = {
@@ -79,10 +88,10 @@ async function importRootfs(task: Task, archive: ArchiveFile, options: ImportOpt
     created,
     history: [{ created, comment: 'Imported from a root file system archive' }],
     os: platform.os,
-    rootfs: { type: 'layers', diff_ids: [await archive.diffId(task)] },
+    rootfs: { type: 'layers', diff_ids: [diffId] },
     ...(platform.variant === undefined ? {} : { variant: platform.variant }),
   };
-  const layer = { mediaType: OCI_LAYERS[archive.compression], digest, size };
+  const layer = { mediaType: encoder ? OCI_LAYERS.gzip : OCI_LAYERS[archive.compression], digest, size };
   const descriptor = putImage(Buffer.from(goJson(config)), [layer], options);
   return publish([{ names: [], descriptor }], archive.what, options);
 }

@@ -15,7 +15,7 @@ import { basename } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { IMAGE_NAME_ANNOTATION, parseLayoutIndex, REF_NAME_ANNOTATION } from '../source/index.ts';
 import type { BlobDir } from '../store/index.ts';
-import { type Descriptor, errnoOf, fromErrno, type Task, TsbuildError } from '../util/index.ts';
+import { type Descriptor, errnoOf, fromErrno, makeDirectories, type Task, TsbuildError } from '../util/index.ts';
 import { copyBlob } from './archive.ts';
 import { layoutBlobs, layoutEntries, layoutIndex, type NamedImage, OCI_LAYOUT_FILE } from './layout.ts';
 
@@ -52,7 +52,7 @@ export async function writeLayoutDirectory(
     return open(path, O_NOFOLLOW);
   };
   try {
-    mkdirSync(dest, { recursive: true });
+    makeDirectories(dest);
     const root = open(dest, 0);
     const old = readIndex(root, what);
     const sha256 = enter(enter(root, 'blobs'), 'sha256');
