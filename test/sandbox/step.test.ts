@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { StepSpec } from '../../src/sandbox/index.ts';
+import { findHelper, type StepSpec } from '../../src/sandbox/index.ts';
 import type { StepResult } from './support/kit.ts';
 import { runScenario, type Who } from './support/run-as.ts';
 
@@ -175,6 +177,21 @@ describe.each(['root', 'user'] as const)('a step (%s)', (who) => {
       expect(status).toBeUndefined();
       expect(error).toBeDefined();
     }
+  });
+
+  test('the helper’s own file cannot be written from a step (CVE-2019-5736)', async () => {
+    const hash = (): string => createHash('sha256').update(readFileSync(findHelper())).digest('hex');
+    const before = hash();
+    const command = `exec 2>&1; echo x > /proc/1/exe; exec 9< /proc/1/exe && echo opened; echo x > /proc/self/fd/9; readlink /proc/1/exe; ls /proc/1/fd`;
+    const [init, plain, itself] = await runAll(who, [
+      { command, spec: { init: true } },
+      { command: 'readlink /proc/1/exe' },
+      { command: ['/proc/self/exe'] },
+    ]);
+    expect(init?.out).not.toMatch(/opened|tsbuild-helper/);
+    expect(plain?.out).toBe('/bin/busybox\n');
+    expect(itself?.status).toEqual({ kind: 'exited', code: 2 });
+    expect(hash()).toBe(before);
   });
 
   test('500 layers, and not one more', async () => {

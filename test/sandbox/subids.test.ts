@@ -94,7 +94,7 @@ describe('the plan for namespace A', () => {
     expect(planNamespace(root)).toMatchObject({ how: 'direct', idShift: 300_000, idCount: 65_536 });
     expect(planNamespace({ ...root, subuid: '', subgid: '' })).toMatchObject({
       idShift: 1_879_048_192,
-      idCount: 65_536,
+      idCount: 268_435_456,
     });
     // The two files disagree: neither is used.
     expect(planNamespace({ ...root, subgid: 'root:400000:65536' })).toMatchObject({ idShift: 1_879_048_192 });
