@@ -128,7 +128,8 @@ class Run {
 
   #create(lowers: readonly string[]): Workspace {
     const root = this.#host.createRoot(lowers);
-    const tree = FsTree.open(root.path, { idShift: this.#params.idShift });
+    const { idShift, idCount } = this.#params;
+    const tree = FsTree.open(root.path, { idShift, ...(idCount === undefined ? {} : { idLimit: idCount }) });
     const work = { lowers, root, tree, frozen: false };
     this.#made.add(work);
     return work;

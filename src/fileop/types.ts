@@ -13,6 +13,8 @@ export interface FileOpParams {
   readonly inputs: readonly FileInput[];
   /** Added to image ids on disk. */
   readonly idShift: number;
+  /** Ids from here on cannot be stored; see `FsTreeOptions.idLimit` for the default. */
+  readonly idCount?: number;
   /** The time of new directories and files without one of their own, nanoseconds since the epoch. */
   readonly now: bigint;
 }

@@ -64,6 +64,7 @@ export async function unpackArchive(options: UnpackOptions): Promise<void> {
         compression: 'none',
         rootFd: to.self.fd,
         idShift: tree.idShift,
+        idCount: tree.idLimit,
         signal,
         ...(owner ? { owner } : {}),
       });

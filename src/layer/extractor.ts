@@ -167,12 +167,13 @@ export class Extractor implements TarHandler {
   }
 
   #extractRoot(entry: TarEntry): void {
-    if (entry.type !== 'dir') {
-      if (this.#options.layer) fail(entry, 'only a directory can stand for the root');
+    const isDir = entry.type === 'dir';
+    if (!this.#options.layer) {
       // ADD leaves the directory alone that it extracts to, as docker's extraction does.
-      this.#skip('');
+      if (!isDir) this.#skip('');
       return;
     }
+    if (!isDir) fail(entry, 'only a directory can stand for the root');
     this.#rootWasNamed = true;
     this.#dirAttributes(this.#root, entry);
   }
@@ -374,12 +375,16 @@ export class Extractor implements TarHandler {
 
   #owner(stated: { readonly uid: number; readonly gid: number }, entry: TarEntry): { uid: number; gid: number } {
     const { uid, gid } = this.#options.owner ?? stated;
-    const { idShift, idCount } = this.#options;
+    const { idShift, idCount, layer } = this.#options;
     if (uid >= idCount || gid >= idCount) {
       throw new TsbuildError(
         'TSB_ARCHIVE',
         `Cannot extract ${quote(entry.path)}: its owner ${uid}:${gid} is outside of the ${idCount} ids that are mapped`,
-        { hint: 'Give the user more subordinate ids in /etc/subuid and /etc/subgid' },
+        {
+          hint: layer
+            ? 'Give the user more subordinate ids in /etc/subuid and /etc/subgid'
+            : 'Give all files of the archive another owner with ADD --chown=0:0, or the user more subordinate ids in /etc/subuid and /etc/subgid',
+        },
       );
     }
     return { uid: uid + idShift, gid: gid + idShift };

@@ -4,8 +4,13 @@ import { findProgram } from './find-program.ts';
 import { identityMap, isMapped, mappedFromZero, parseSubIds, rootlessMap } from './subids.ts';
 import type { NamespacePlan } from './types.ts';
 
-/** Root's range where /etc/subuid names none: high enough that nobody else uses it, and containers' usual size. */
+/**
+ * Root's range where /etc/subuid names none: high enough that nobody else uses it, and all that is left up to 2^31, for files
+ * in archives and images that were made with ids of a directory service.
+ */
 const ROOT_SHIFT = 1_879_048_192;
+const ROOT_IDS = 2 ** 31 - ROOT_SHIFT;
+/** The usual size of containers. */
 const IDS_PER_IMAGE = 65_536;
 
 /** What a plan is made from; everything is read from the machine when absent. */
@@ -76,7 +81,7 @@ function planForRoot(inputs: PlanInputs): NamespacePlan | PlanProblem {
   const fits = (start: number, count: number): boolean => isMapped(uids, start, count) && isMapped(gids, start, count);
 
   const shift = agreed?.start ?? ROOT_SHIFT;
-  const count = Math.min(agreed?.count ?? IDS_PER_IMAGE, ownGroup?.count ?? IDS_PER_IMAGE);
+  const count = agreed === undefined ? ROOT_IDS : Math.min(agreed.count, ownGroup?.count ?? agreed.count);
   if (fits(shift, count)) return { how: 'direct', uids, gids, idShift: shift, idCount: count };
   // In a container, root's own ids end early: the upper part of what it has stands in for a range.
   const mapped = Math.min(mappedFromZero(uids), mappedFromZero(gids));

@@ -71,14 +71,15 @@ let chunk: Buffer | undefined;
 export class FsTree implements WritableTree<FsDir> {
   readonly root: FsDir;
   readonly idShift: number;
-  readonly #idLimit: number;
+  /** Image ids from here on cannot be represented. */
+  readonly idLimit: number;
   readonly #uid: number = process.geteuid?.() ?? 0;
   readonly #gid: number = process.getegid?.() ?? 0;
 
   private constructor(root: FsDir, options: FsTreeOptions) {
     this.root = root;
     this.idShift = options.idShift;
-    this.#idLimit = options.idLimit ?? (options.idShift > 0 ? 65_536 : 2 ** 32 - 1);
+    this.idLimit = options.idLimit ?? (options.idShift > 0 ? 65_536 : 2 ** 32 - 1);
   }
 
   /** @param path of a trusted directory; symlinks in it are followed */
@@ -235,10 +236,10 @@ export class FsTree implements WritableTree<FsDir> {
   }
 
   #diskId(id: number, path: ByteString): number {
-    if (Number.isInteger(id) && id >= 0 && id < this.#idLimit) return id + this.idShift;
+    if (Number.isInteger(id) && id >= 0 && id < this.idLimit) return id + this.idShift;
     throw new TsbuildError(
       'TSB_PERMISSION',
-      `Cannot set the owner of "/${toText(path)}": id ${id} is not below ${this.#idLimit}`,
+      `Cannot set the owner of "/${toText(path)}": id ${id} is not below ${this.idLimit}`,
       { hint: 'use smaller ids, or add more sub-ids to /etc/subuid and /etc/subgid' },
     );
   }

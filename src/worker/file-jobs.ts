@@ -22,7 +22,7 @@ export async function fileOp(params: FileOpCall, context: HandlerContext): Promi
   };
   const { actions, inputs, now } = params;
   const { outputs, warnings } = await runFileActions(
-    { actions, inputs, now, idShift: config.plan.idShift },
+    { actions, inputs, now, idShift: config.plan.idShift, idCount: config.plan.idCount },
     { createRoot },
     { signal },
   );
@@ -65,7 +65,7 @@ export async function prepareCacheMount(
   const input: FileInput = { kind: 'layers', layers: lowers };
   const root: WritableRoot = { path: dir, layer: dir, freeze: () => undefined, discard: () => undefined };
   await runFileActions(
-    { actions: [{ ...copyAll, output: 0 }], inputs: [input], now: 0n, idShift: plan.idShift },
+    { actions: [{ ...copyAll, output: 0 }], inputs: [input], now: 0n, idShift: plan.idShift, idCount: plan.idCount },
     { createRoot: () => root },
     { signal: context.signal },
   );

@@ -274,6 +274,8 @@ test('ids are shifted on disk and not in the result', async () => {
   await expect(runOnMount(scratch, tooLarge, inputs, { idShift: 100_000 })).rejects.toThrow(
     'Cannot set the owner of "/x": id 65536 is not below 65536',
   );
+  const wide = await runOnMount(scratch, tooLarge, inputs, { idShift: 100_000, idCount: 70_000 });
+  expect(describeTree(wide.tree)['x']).toBe(file('x', '644', '65536:65536'));
 });
 
 test('names that are not UTF-8 are copied byte by byte', async () => {

@@ -782,6 +782,16 @@ describe('extractArchive', () => {
         `victim/hello 10 644 ${id}`,
       ]);
     }
+    const before = statat(AT_FDCWD, target);
+    const foreign = archive(dir('./', { uid: '7777777\0', mode: '0000700\0' }), file('before', 'x'));
+    await extractArchive({ source: [foreign], rootFd: fd, idShift: 1000 });
+    expect(statat(AT_FDCWD, target)).toMatchObject({ uid: before.uid, mode: before.mode });
+    const theirs = archive(file('theirs', 'x', { uid: '7777777\0' }));
+    await expect(extractArchive({ source: [theirs], rootFd: fd, idShift: 1000 })).rejects.toMatchObject({
+      hint: expect.stringContaining('ADD --chown=0:0') as unknown,
+    });
+    await extractArchive({ source: [theirs], rootFd: fd, idShift: 1000, idCount: 3_000_000 });
+    expect(statat(AT_FDCWD, join(target, 'theirs')).uid).toBe(2_097_151 + 1000);
     for (const name of ['', '.', './']) {
       const nameless = archive(file(name, 'not a directory'), symlink(name, 'out'), file('after', 'x'));
       const { skipped } = await extractArchive({ source: [nameless], rootFd: fd, idShift: 1000 });
