@@ -9,7 +9,7 @@ export function storeRoot(context: CliContext): string {
   const { TSBUILD_ROOT, XDG_DATA_HOME, HOME } = context.env;
   if (TSBUILD_ROOT) return TSBUILD_ROOT;
   if (XDG_DATA_HOME?.startsWith('/')) return join(XDG_DATA_HOME, 'tsbuild');
-  return join(HOME || homedir(), '.local/share/tsbuild');
+  return join(HOME || homeDirectory(), '.local/share/tsbuild');
 }
 
 /** What a session needs to know of the environment. Warnings go to stderr unless `onWarning` takes them. */
@@ -23,7 +23,7 @@ export function sessionOptions(
     root: storeRoot(context),
     now: context.now,
     signal,
-    home: env['HOME'] ?? homedir(),
+    home: env['HOME'] || homeDirectory(),
     onWarning: onWarning ?? ((message) => context.stderr.write(`warning: ${sanitizeLine(message)}\n`)),
     ...(env['CONTAINERS_REGISTRIES_CONF'] ? { registriesConf: env['CONTAINERS_REGISTRIES_CONF'] } : {}),
     ...(env['TSBUILD_HELPER'] ? { helper: env['TSBUILD_HELPER'] } : {}),
@@ -38,4 +38,13 @@ function proxyEnvironment(env: Readonly<Record<string, string | undefined>>): Re
     if (value) found[name] = value;
   }
   return found;
+}
+
+/** Of a user that is in no database there is none. */
+function homeDirectory(): string {
+  try {
+    return homedir();
+  } catch {
+    return '/';
+  }
 }

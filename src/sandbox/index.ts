@@ -3,6 +3,7 @@
  * understood (`concludeStep`); how namespace A is made (`planNamespace`, `enterArguments`); what the machine allows (`probe`).
  */
 export { type DoctorLine, type DoctorReport, formatDoctor, probe, type ProbeOptions, type Rung } from './doctor.ts';
+export { currentUser } from './current-user.ts';
 export { type EncodeOptions, encodeStep } from './encode-step.ts';
 export { enterArguments, type EnterOptions } from './enter.ts';
 export { findHelper, findSeccompFilter } from './helper-path.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
+import { errnoOf, fromErrno, makeDirectories, TsbuildError } from '../util/index.ts';
 
 /** Version of the store's directory layout and index schema. Another number is refused, never converted silently. */
 export const FORMAT = 1;
@@ -61,7 +61,7 @@ export interface StoreHeader {
 export function openLayout(layout: StoreLayout): StoreHeader {
   const { root } = layout;
   try {
-    if (!checkRoot(root)) fs.mkdirSync(root, { recursive: true, mode: 0o700 });
+    if (!checkRoot(root)) makeDirectories(root, 0o700);
     const header = readHeader(layout);
     if (header) return header;
     return createLayout(layout);

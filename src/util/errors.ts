@@ -59,10 +59,18 @@ export function isTsbuildError(error: unknown, code?: ErrorCode): error is Tsbui
 }
 
 /** The process exit code for an error: 2 wrong usage, 130 interrupted, 1 everything else. */
-export function exitCodeOf(error: unknown): number {
+export function exitCodeOf(thrown: unknown): number {
+  const error = firstError(thrown);
   if (isTsbuildError(error, 'TSB_USAGE')) return 2;
   if (isTsbuildError(error, 'TSB_CANCELED')) return 130;
   return 1;
+}
+
+/** What went wrong first, where giving things back failed on top of it: `using` wraps the one in the other. */
+export function firstError(error: unknown): unknown {
+  let first = error;
+  while (first instanceof SuppressedError) first = first.suppressed as unknown;
+  return first;
 }
 
 /** The text of anything that was thrown. */

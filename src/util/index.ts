@@ -1,11 +1,13 @@
 export { leafKey } from './cache-key.ts';
 export { type Canonical, canonicalDigest } from './canonical.ts';
+export { makeDirectories } from './directories.ts';
 export { type Digest, Hasher, hexOf, isDigest, parseDigest, sha256 } from './digest.ts';
 export {
   type ErrorCode,
   type ErrorOptions,
   errnoOf,
   exitCodeOf,
+  firstError,
   fromErrno,
   isTsbuildError,
   messageOf,

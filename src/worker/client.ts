@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
-import { userInfo } from 'node:os';
-import { enterArguments, type NamespacePlan, readPlanInputs, requirePlan } from '../sandbox/index.ts';
+import { currentUser, enterArguments, type NamespacePlan, readPlanInputs, requirePlan } from '../sandbox/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { FromWorker, MethodName, ParamsOf, ResultOf, ToWorker, WorkerConfig } from './protocol.ts';
 import { fromWire } from './wire-error.ts';
@@ -85,11 +84,6 @@ export async function startWorker(options: StartWorkerOptions): Promise<WorkerCl
   if (signal?.aborted) end();
   await client.ready;
   return client;
-}
-
-function currentUser(): { uid: number; gid: number; name: string } {
-  const { uid, gid, username } = userInfo();
-  return { uid, gid, name: username };
 }
 
 interface Pending {
