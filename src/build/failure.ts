@@ -1,5 +1,5 @@
 import { SolveError } from '../solver/index.ts';
-import { formatSourceExcerpt, isTsbuildError, type SourceFile, type SourceRange, TsbuildError } from '../util/index.ts';
+import { firstError, formatSourceExcerpt, isTsbuildError, type SourceFile, type SourceRange, TsbuildError } from '../util/index.ts';
 
 /** A failed build with the place in the source that it is about. */
 export class BuildFailure extends TsbuildError {
@@ -25,10 +25,11 @@ export class BuildFailure extends TsbuildError {
  * @param rangesOf where a vertex comes from
  */
 export function locateFailure(
-  error: unknown,
+  thrown: unknown,
   file: SourceFile | undefined,
   rangesOf: (vertex: string) => readonly SourceRange[],
 ): unknown {
+  const error = firstError(thrown);
   if (!isTsbuildError(error) || error instanceof BuildFailure || error.code === 'TSB_CANCELED') return error;
   const ranges = error.ranges.length > 0 || !(error instanceof SolveError) ? error.ranges : rangesOf(error.vertex);
   return new BuildFailure(error, file, ranges);

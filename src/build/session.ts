@@ -2,7 +2,7 @@ import { createIndexCache, FactCache, type IndexCache } from '../cache/index.ts'
 import { createRegistry, loadRegistriesConf, type Registry } from '../registry/index.ts';
 import { createImageSource, type ImageSource } from '../source/index.ts';
 import { type Lease, Store } from '../store/index.ts';
-import type { Digest } from '../util/index.ts';
+import { type Digest, messageOf } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { LayerService } from './layers.ts';
 import { RemoteSources } from './remote-sources.ts';
@@ -137,7 +137,7 @@ export class Session implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     try {
-      this.#cache?.flush();
+      this.#flushCache();
       if (this.#worker)
         await this.#worker.then(
           (worker) => worker[Symbol.asyncDispose](),
@@ -146,8 +146,17 @@ export class Session implements AsyncDisposable {
       await (await this.#registry)?.[Symbol.asyncDispose]();
       await this.#remote?.[Symbol.asyncDispose]();
     } finally {
-      this.#lease.value?.release();
+      // Ends the lease too, and never fails.
       this.store.close();
+    }
+  }
+
+  /** A build that is done, or failed for a reason of its own, does not fail for what it could not write down. */
+  #flushCache(): void {
+    try {
+      this.#cache?.flush();
+    } catch (error) {
+      this.options.onWarning(`Cannot remember what was built: ${messageOf(error)}`);
     }
   }
 }

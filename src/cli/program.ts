@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
-import { exitCodeOf, version } from '../util/index.ts';
+import { exitCodeOf, suggest, TsbuildError, version } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 import { collect } from './options.ts';
 import { reportError } from './report.ts';
@@ -15,6 +17,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
     code = result;
   });
   try {
+    checkCommand(program, args, context.cwd);
     await program.parseAsync([...args], { from: 'user' });
     return code;
   } catch (error) {
@@ -22,6 +25,21 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
     await reportError(context, error, { debug: args.includes('--debug') || args.includes('-D') });
     return exitCodeOf(error);
   }
+}
+
+/**
+ * Since `build` is the default command, a mistyped command would be taken for a context.
+ * @throws TsbuildError `TSB_USAGE` when the first of several words is neither a command nor a path but near a command
+ */
+function checkCommand(program: Command, [first = '', second]: readonly string[], cwd: string): void {
+  const names = [...program.commands.map((command) => command.name()), 'help'];
+  if (second === undefined || !/^[a-z]+$/.test(first) || names.includes(first) || existsSync(resolve(cwd, first)))
+    return;
+  const near = suggest(first, names);
+  if (near === undefined) return;
+  throw new TsbuildError('TSB_USAGE', `Unknown command ${JSON.stringify(first)}`, {
+    hint: `did you mean "tsbuild ${near}"?`,
+  });
 }
 
 type Done = (code: number) => void;
@@ -48,7 +66,11 @@ function createProgram(context: CliContext, done: Done): Command {
   program
     .command('doctor')
     .description('say what this machine allows, and what would lift the limits')
-    .addOption(new Option('--format <format>', 'how to print it').choices(['text', 'json']).default('text'))
+    .argument(
+      '[context]',
+      'directory with the files that COPY and ADD read, a git repository, the web address of an archive, or "-" for an archive or Dockerfile on standard input',
+      '.',
+    )
     .action(async (options) => {
       const { doctor } = await import('./commands/doctor.ts');
       done(await doctor(context, options));

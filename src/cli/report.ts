@@ -1,4 +1,4 @@
-import { isTsbuildError, messageOf, sanitize } from '../util/index.ts';
+import { firstError, isTsbuildError, messageOf, sanitize } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 
 /**
@@ -7,9 +7,10 @@ import type { CliContext } from './context.ts';
  */
 export async function reportError(
   context: CliContext,
-  error: unknown,
+  thrown: unknown,
   options: { readonly debug?: boolean } = {},
 ): Promise<void> {
+  const error = firstError(thrown);
   const lines = [`error: ${sanitize(messageOf(error))}`];
   if (isTsbuildError(error)) {
     if (error.hint !== undefined) lines.push(`hint: ${sanitize(error.hint)}`);

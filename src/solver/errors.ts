@@ -1,11 +1,12 @@
-import { type Digest, isTsbuildError, messageOf, TsbuildError } from '../util/index.ts';
+import { type Digest, firstError, isTsbuildError, messageOf, TsbuildError } from '../util/index.ts';
 
 /** A vertex failed. Message, code, hint and ranges are those of the cause. */
 export class SolveError extends TsbuildError {
   readonly vertex: Digest;
   readonly vertexName: string;
 
-  constructor(vertex: Digest, vertexName: string, cause: unknown) {
+  constructor(vertex: Digest, vertexName: string, thrown: unknown) {
+    const cause = firstError(thrown);
     const known = isTsbuildError(cause) ? cause : undefined;
     super(known?.code ?? 'TSB_INTERNAL', messageOf(cause), {
       cause,

@@ -10,7 +10,7 @@ import {
   type Progress,
   type ProgressMode,
 } from '../../progress/index.ts';
-import { exitCodeOf, fromErrno, isTsbuildError, messageOf, TsbuildError } from '../../util/index.ts';
+import { exitCodeOf, firstError, fromErrno, isTsbuildError, messageOf, TsbuildError } from '../../util/index.ts';
 import { type GraphOptions, parseBuildRequest } from '../build-request.ts';
 import { type CliContext, exitCodeOfSignal, interruptible, print } from '../context.ts';
 import { annotationAttribute } from '../annotation.ts';
@@ -70,7 +70,8 @@ export async function buildCommand(context: CliContext, path: string, options: B
       writeResult(context, options.metadataFile, `${JSON.stringify(decodeMetadata(outcome.metadata), undefined, 2)}\n`);
     if (options.quiet && id !== undefined && !usesStdout(specs)) await print(context, `${id}\n`);
     return 0;
-  } catch (error) {
+  } catch (thrown) {
+    const error = firstError(thrown);
     await close();
     const received = interrupt.received();
     if (received !== undefined) {
