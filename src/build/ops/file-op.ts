@@ -9,7 +9,7 @@ import {
   packContext,
   type Selector,
 } from '../../tree/index.ts';
-import type { Digest, Task } from '../../util/index.ts';
+import { type Digest, fromErrno, type Task, type TsbuildError } from '../../util/index.ts';
 import type { LayerSlot } from '../layers.ts';
 import type { OpContext } from './context.ts';
 import { type OpResult, snapshot } from './result.ts';
@@ -69,8 +69,9 @@ export async function runFileOp(
       },
       { signal: task.signal },
     );
-    hashAhead(file, inputs);
+    const unreadable = hashAhead(file, inputs);
     const packed = await packing;
+    if (unreadable) throw unreadable;
     if (packed) {
       for (const warning of packed.warnings) context.warn(warning);
       const base = inputs[file.actions[0]?.input ?? -1];
@@ -105,8 +106,9 @@ export async function runFileOp(
       { actions: file.actions, inputs: sources, now, slots: slots.map(({ dir, fs, work }) => ({ dir, fs, work })) },
       { signal: task.signal },
     );
-    hashAhead(file, inputs);
+    const unreadable = hashAhead(file, inputs);
     const done = await copying;
+    if (unreadable) throw unreadable;
     for (const warning of done.warnings) context.warn(warning);
     outputs = done.outputs;
   };
@@ -123,16 +125,18 @@ export async function runFileOp(
 /**
  * Hashes what the copies read from local directories, for the key under which the result is saved. It is done while the worker
  * copies: both read the same files, and neither waits for the other.
+ * @returns why they cannot be hashed: the worker, root in its namespace, reads files of the user that the user cannot
  */
-function hashAhead(file: FileOp, inputs: readonly OpResult[]): void {
+function hashAhead(file: FileOp, inputs: readonly OpResult[]): TsbuildError | undefined {
   for (const [index, input] of inputs.entries()) {
     if (input.kind !== 'local') continue;
     try {
       checksumTree(input.tree, selectorsOf(file, index), 'build context');
-    } catch {
-      // The worker reports what cannot be read.
+    } catch (error) {
+      return fromErrno(error, 'Cannot read the build context', 'TSB_CONTEXT');
     }
   }
+  return undefined;
 }
 
 function selectorsOf(file: FileOp, input: number): readonly Selector[] {
