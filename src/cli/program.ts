@@ -13,9 +13,10 @@ import { addUnsupported } from './unsupported.ts';
  */
 export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
   let code = 0;
-  const program = createProgram(context, (result) => {
+  const setCode = (result: number): void => {
     code = result;
-  });
+  };
+  const program = createProgram(context, setCode, commandOf(args));
   try {
     checkCommand(program, args, context.cwd);
     await program.parseAsync([...args], { from: 'user' });
@@ -44,7 +45,27 @@ function checkCommand(program: Command, [first = '', second]: readonly string[],
 
 type Done = (code: number) => void;
 
-function createProgram(context: CliContext, done: Done): Command {
+/** The commands, by the function that adds them. */
+const groups: readonly (readonly [readonly string[], (program: Command, context: CliContext, done: Done) => void])[] = [
+  [['build'], addBuild],
+  [['llb'], addLlb],
+  [['run'], addRun],
+  [['images', 'rmi', 'import', 'save'], addImages],
+  [['du', 'prune', 'store'], addStore],
+  [['doctor'], addDoctor],
+];
+
+/** The command that the words name, when nothing is needed of the others: describing all of them takes longer than a cached build should. */
+function commandOf(args: readonly string[]): string | undefined {
+  if (args.some((word) => word === '--help' || word === '-h' || word === 'help')) return undefined;
+  const [first = ''] = args;
+  const known = groups.flatMap(([names]) => names).find((name) => name === first);
+  // Another word may be a mistyped command, for which all are compared.
+  return known ?? (/^[a-z]+$/.test(first) && args.length > 1 ? undefined : 'build');
+}
+
+/** @param only a command; the others are left out */
+function createProgram(context: CliContext, done: Done, only: string | undefined): Command {
   const program = new Command('tsbuild')
     .description('Builds OCI images from Dockerfiles without a daemon and without root.')
     .version(`tsbuild ${version}`, '-v, --version', 'print the version')
@@ -58,23 +79,7 @@ function createProgram(context: CliContext, done: Done): Command {
       writeOut: (text) => context.stdout.write(text),
       writeErr: (text) => context.stderr.write(text),
     });
-  addBuild(program, context, done);
-  addLlb(program, context, done);
-  addRun(program, context, done);
-  addImages(program, context, done);
-  addStore(program, context, done);
-  program
-    .command('doctor')
-    .description('say what this machine allows, and what would lift the limits')
-    .argument(
-      '[context]',
-      'directory with the files that COPY and ADD read, a git repository, the web address of an archive, or "-" for an archive or Dockerfile on standard input',
-      '.',
-    )
-    .action(async (options) => {
-      const { doctor } = await import('./commands/doctor.ts');
-      done(await doctor(context, options));
-    });
+  for (const [names, add] of groups) if (only === undefined || names.includes(only)) add(program, context, done);
   for (const command of program.commands)
     command
       // Options of the program go before the command; this one is also understood behind it.
@@ -88,7 +93,11 @@ function createProgram(context: CliContext, done: Done): Command {
 /** Options that decide what the graph is; `build` and `llb` share them. */
 function graphOptions(command: Command): Command {
   return command
-    .argument('[context]', 'directory with the files that COPY and ADD read', '.')
+    .argument(
+      '[context]',
+      'directory with the files that COPY and ADD read, git repository, address of an archive, or "-" for standard input',
+      '.',
+    )
     .option(
       '-f, --file <path>',
       'the Dockerfile (default: Dockerfile in the context); "-" reads it from standard input',
@@ -99,7 +108,7 @@ function graphOptions(command: Command): Command {
     .option('--label <NAME=VALUE>', 'label to set on the image', collect)
     .option(
       '--build-context <NAME=VALUE>',
-      'another context for FROM, COPY --from and mounts: a directory, docker-image://REF or oci-layout://DIR',
+      'another context for FROM, COPY --from and mounts: a directory, docker-image://REF, oci-layout://DIR, a git repository or a web address',
       collect,
     )
     .option('--no-cache', 'run every step again')
@@ -292,5 +301,16 @@ function addStore(program: Command, context: CliContext, done: Done): void {
     .action(async (options) => {
       const { checkCommand } = await import('./commands/store.ts');
       done(await checkCommand(context, options));
+    });
+}
+
+function addDoctor(program: Command, context: CliContext, done: Done): void {
+  program
+    .command('doctor')
+    .description('say what this machine allows, and what would lift the limits')
+    .addOption(new Option('--format <format>', 'how to print it').choices(['text', 'json']).default('text'))
+    .action(async (options) => {
+      const { doctor } = await import('./commands/doctor.ts');
+      done(await doctor(context, options));
     });
 }
