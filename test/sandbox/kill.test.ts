@@ -22,7 +22,8 @@ let dir: string;
 let program: string;
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'tsbuild-kill-'));
-  chmodSync(dir, 0o755);
+  // What killed processes leave lies here, too.
+  chmodSync(dir, 0o777);
   program = join(dir, 'probe');
   const source = fileURLToPath(new URL('../native/probe.c', import.meta.url));
   execFileSync('cc', ['-static', '-O1', '-o', program, source]);
@@ -38,7 +39,7 @@ describe.each(['root', 'user'] as const)('kill -9 (%s)', (who) => {
       'linger',
       JSON.stringify({ marker, program }),
     ]);
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, TMPDIR: dir } });
     try {
       await new Promise((resolve) => child.stdout.once('data', resolve));
       const chain = descendants(child.pid ?? 0);

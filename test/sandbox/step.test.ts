@@ -106,7 +106,7 @@ describe.each(['root', 'user'] as const)('a step (%s)', (who) => {
       'root:-1',
       ' 0',
       '٠',
-      '65600',
+      '2147483647',
       '+5',
       'nobody-here',
       'alice:nothing',
