@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import { TsbuildError } from '../util/index.ts';
+import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
 
 /** What a command sees of the outside: the only way by which the command line's environment gets in. */
 export interface CliContext {
@@ -14,6 +14,8 @@ export interface CliContext {
 }
 
 export function processContext(): CliContext {
+  // Whoever read our output may be gone; what cannot be written is noticed where it is written, not as a crash.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   return {
     env: process.env,
     cwd: process.cwd(),
@@ -25,11 +27,16 @@ export function processContext(): CliContext {
   };
 }
 
-/** Writes all of `text` to stdout; resolves when it is handed over, also when the reader has gone away. */
+/**
+ * Writes all of `text` to stdout; resolves when it is handed over, also when the reader has gone away.
+ * @throws TsbuildError `TSB_NO_SPACE`, `TSB_EXPORT` when it cannot be written
+ */
 export async function print(context: CliContext, text: string | Uint8Array): Promise<void> {
-  await new Promise<void>((resolve) => {
-    context.stdout.write(text, () => {
-      resolve();
+  await new Promise<void>((resolve, reject) => {
+    context.stdout.write(text, (error) => {
+      if (error && errnoOf(error) !== 'EPIPE')
+        reject(fromErrno(error, 'Cannot write to standard output', 'TSB_EXPORT'));
+      else resolve();
     });
   });
 }
