@@ -1,11 +1,12 @@
 import { rmdirSync } from 'node:fs';
-import type { Lease, Store } from '../store/index.ts';
+import type { Layer, LayerBlob, Lease, Store } from '../store/index.ts';
 import {
   type Compression,
   compressionOf,
   type Descriptor,
   type Digest,
   errnoOf,
+  isTsbuildError,
   mediaTypes,
   type Task,
   TsbuildError,
@@ -122,6 +123,38 @@ export class LayerService {
     const lowers = await this.directories(task, layer.parents);
     const blob = layer.blobs.find(({ descriptor }) => this.#store.blobs.has(descriptor.digest));
     if (!blob) throw new TsbuildError('TSB_STORE', `Cannot unpack layer "${id}": the store has no blob of it`);
+    try {
+      await this.#apply(task, layer, blob, lowers);
+    } catch (error) {
+      const { digest } = blob.descriptor;
+      if (!isTsbuildError(error, 'TSB_ARCHIVE') && !isTsbuildError(error, 'TSB_DIGEST')) throw error;
+      if (this.#store.blobs.verify(digest)) throw error;
+      const damaged = new TsbuildError(
+        'TSB_DIGEST',
+        `Cannot unpack ${digest} of ${layer.description}: the store's copy has another digest`,
+        { hint: 'type "tsbuild store check --repair", then pull, import or build it again', cause: error },
+      );
+      await this.#fetchAgain(task, id, digest, damaged);
+      await this.#apply(task, layer, blob, lowers);
+    }
+    return this.#store.layers.paths(id).fs;
+  }
+
+  /** Replaces a damaged blob where it can be had once more. @throws `damaged` where not */
+  async #fetchAgain(task: Task, id: string, digest: Digest, damaged: TsbuildError): Promise<void> {
+    const fetch = this.#fetchers.get(id);
+    if (!fetch) throw damaged;
+    this.#store.blobs.remove(digest);
+    try {
+      await fetch(task);
+    } catch (error) {
+      task.signal.throwIfAborted();
+      throw new TsbuildError(damaged.code, damaged.message, { hint: damaged.hint ?? '', cause: error });
+    }
+  }
+
+  async #apply(task: Task, layer: Layer, blob: LayerBlob, lowers: readonly string[]): Promise<void> {
+    const { id } = layer;
     const paths = this.#store.layers.prepareDirectory(id);
     const worker = await this.#worker();
     const applied = await worker.call(
@@ -139,7 +172,6 @@ export class LayerService {
     );
     this.#store.layers.setFs(id, applied);
     this.made.add(id);
-    return paths.fs;
   }
 
   async #ensureBlob(task: Task, id: string): Promise<void> {

@@ -308,7 +308,9 @@ const nowhere: ImageOrigin = {
 };
 
 function missing(digest: Digest): TsbuildError {
-  return new TsbuildError('TSB_NOT_FOUND', `Cannot find blob ${digest} in the local image store`);
+  return new TsbuildError('TSB_NOT_FOUND', `Cannot find blob ${digest} in the local image store`, {
+    hint: 'import the image again, or pull it with --pull',
+  });
 }
 
 function runsOn(config: ImageConfig, platform: Platform): boolean {

@@ -41,6 +41,8 @@ export interface RunOptions {
   /** A process group of its own, so that signals can go to all of it. */
   readonly detached?: boolean;
   readonly stdio?: StdioOptions;
+  /** As whoever runs the tests. */
+  readonly asSelf?: boolean;
 }
 
 /** A started command. */
@@ -83,7 +85,7 @@ export class Bench implements AsyncDisposable {
   /** Starts any program as the bench's identity. */
   start(command: readonly string[], options: RunOptions = {}): Running {
     const begun = performance.now();
-    const [program = '', ...args] = [...this.who.prefix, ...command];
+    const [program = '', ...args] = [...(options.asSelf ? [] : this.who.prefix), ...command];
     const child = spawn(program, args, {
       cwd: options.cwd ?? this.dir,
       env: this.environment(options),
