@@ -1,6 +1,8 @@
+import { utimesSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { Bench } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { tar } from '../support/image.ts';
 import { readOciArchive, type Tree } from '../support/tree.ts';
 
 /** Builds into an archive and gives the files of the image. */
@@ -94,6 +96,33 @@ RUN --mount=type=secret,id=c,required=true cat /run/secrets/c > /c
     expect(err).toContain('Secret "c" is empty: the environment has no variable "NOT_SET"');
     const wrong = await bench.tsbuild(['build', '--secret=id=a,file=x', context]);
     expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('unexpected "file=x"')]);
+  });
+
+  test('a file with other content and the same name, size and time is another file', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM scratch\nCOPY f /\n', { f: 'one' });
+    const time = new Date(1_600_000_000_000);
+    utimesSync(`${context}/f`, time, time);
+    expect((await filesOf(bench, context))['/f']?.content).toBe('one');
+    writeFileSync(`${context}/f`, 'two');
+    utimesSync(`${context}/f`, time, time);
+    expect((await filesOf(bench, context))['/f']?.content).toBe('two');
+  });
+
+  test('owners beyond 65535 in archives are kept by root and explained to others', async () => {
+    const { bench } = use;
+    const archive = tar([{ name: 'f', content: 'x', uid: 491_327, gid: 89_939 }]);
+    const context = bench.context('FROM base:1\nADD a.tar /a/\nRUN stat -c %u:%g /a/f > /seen\n', { 'a.tar': archive });
+    if (who.uid === 0) {
+      const tree = await filesOf(bench, context);
+      expect(tree['/a/f']).toMatchObject({ uid: 491_327, gid: 89_939 });
+      expect(tree['/seen']?.content).toBe('491327:89939\n');
+    } else {
+      const { code, err } = await bench.tsbuild(['build', context]);
+      expect([code, err]).toEqual([1, expect.stringContaining('ADD --chown=0:0')]);
+    }
+    const given = bench.context('FROM base:1\nADD --chown=5:6 a.tar /a/\n', { 'a.tar': archive });
+    expect((await filesOf(bench, given))['/a/f']).toMatchObject({ uid: 5, gid: 6 });
   });
 
   test('a Windows image can be configured and not be added to', async () => {

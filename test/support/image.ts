@@ -9,18 +9,23 @@ export interface TarMember {
   readonly type?: '0' | '1' | '2' | '5' | '6';
   readonly link?: string;
   readonly mode?: number;
+  /** Owner and group. Default: 0. */
+  readonly uid?: number;
+  readonly gid?: number;
 }
 
 /** A ustar file, written independently of src/layer so that its reader is tested against something else. */
 export function tar(members: readonly TarMember[]): Buffer {
   const blocks: Buffer[] = [];
-  for (const { name, content = '', type = '0', link = '', mode = type === '5' ? 0o755 : 0o644 } of members) {
+  const octal = (number: number): string => `${number.toString(8).padStart(7, '0')}\0`;
+  for (const member of members) {
+    const { name, content = '', type = '0', link = '', mode = type === '5' ? 0o755 : 0o644, uid = 0, gid = 0 } = member;
     const body = Buffer.from(content);
     const header = Buffer.alloc(512);
     header.write(name, 0, 100, 'latin1');
-    header.write(`${mode.toString(8).padStart(7, '0')}\0`, 100);
-    header.write('0000000\0', 108);
-    header.write('0000000\0', 116);
+    header.write(octal(mode), 100);
+    header.write(octal(uid), 108);
+    header.write(octal(gid), 116);
     header.write(`${body.length.toString(8).padStart(11, '0')}\0`, 124);
     header.write('00000000000\0', 136);
     header.write('        ', 148);
