@@ -1,5 +1,12 @@
 import { SolveError } from '../solver/index.ts';
-import { firstError, formatSourceExcerpt, isTsbuildError, type SourceFile, type SourceRange, TsbuildError } from '../util/index.ts';
+import {
+  firstError,
+  formatSourceExcerpt,
+  isTsbuildError,
+  type SourceFile,
+  type SourceRange,
+  TsbuildError,
+} from '../util/index.ts';
 
 /** A failed build with the place in the source that it is about. */
 export class BuildFailure extends TsbuildError {

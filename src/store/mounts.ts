@@ -57,7 +57,9 @@ export class MountTable {
    */
   retire(description: string): void {
     this.#db.transaction(() => {
-      const rows = this.#db.prepare('SELECT id FROM mounts WHERE description = ? OR id = ?').all(description, description);
+      const rows = this.#db
+        .prepare('SELECT id FROM mounts WHERE description = ? OR id = ?')
+        .all(description, description);
       for (const row of rows) this.#retire(String(row['id']));
     });
   }
