@@ -149,9 +149,14 @@ export class Bench implements AsyncDisposable {
     };
   }
 
+  /** The command line of `tsbuild` with these arguments. */
+  command(args: readonly string[]): readonly string[] {
+    return [programPath(), ...args];
+  }
+
   /** Starts `tsbuild` with these arguments. */
   tsbuildStart(args: readonly string[], options: RunOptions = {}): Running {
-    return this.start([programPath(), ...args], options);
+    return this.start(this.command(args), options);
   }
 
   /** Runs `tsbuild` and waits for its end, whatever that is. */

@@ -1,0 +1,224 @@
+import { readdirSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import type { Bench, Outcome, Running } from '../support/bench.ts';
+import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { expectSound } from '../support/sound.ts';
+import { readOciArchive, type ArchivedImage } from '../support/tree.ts';
+
+/** Stages in parallel, steps that take a while, a step that leaves processes behind, layers of some size. */
+const dockerfile = (mark: string): string => `FROM base:1 AS a
+ENV MARK=${mark}
+COPY many /many
+RUN cat /many/* > /a && dd if=/dev/zero of=/large bs=1M count=8 2>/dev/null && sleep 0.15
+
+FROM base:1 AS b
+ENV MARK=${mark}
+RUN --mount=type=cache,target=/cache (setsid sleep 31 &) ; echo b > /b; touch /cache/x; sleep 0.15
+
+FROM base:1
+ENV MARK=${mark}
+COPY --from=a /a /large /
+COPY --from=b /b /
+RUN cat /a /b > /both && rm /large && chown alice /both
+COPY late /late
+`;
+
+function writeContext(bench: Bench): string {
+  const many = Object.fromEntries(Array.from({ length: 200 }, (_, at) => [`many/${at}`, `${at}\n`.repeat(50)]));
+  return bench.context(dockerfile(bench.mark), { ...many, late: 'late\n' });
+}
+
+/** What two images of the same Dockerfile have in common: everything but times. */
+function sameParts({ tree, config, layers }: ArchivedImage): unknown {
+  const { created: _created, history, ...rest } = config;
+  return {
+    tree,
+    layers,
+    config: { ...rest, rootfs: undefined, history: history?.map(({ created: _time, ...entry }) => entry) },
+  };
+}
+
+/** Output of a step, not its name. */
+const BEGUN = /^#\d+ [\d.]+ begun$/m;
+
+const BUILD = ['build', '--progress=plain', '-o', 'type=oci,dest=out.tar'];
+
+describeAsEveryone('an interrupted build', (who) => {
+  const use = useBench(who);
+
+  test('ends at once with 130 or 143, leaves nothing, and says so once', async () => {
+    const { bench } = use;
+    const context = bench.context(
+      `FROM base:1\nENV MARK=${bench.mark}\nRUN trap '' INT TERM; (setsid sleep 32 &); echo begun; sleep 33\n`,
+    );
+    const cases: readonly (readonly [NodeJS.Signals, 'process' | 'group', number])[] = [
+      ['SIGINT', 'process', 130],
+      ['SIGINT', 'group', 130],
+      ['SIGTERM', 'process', 143],
+      ['SIGTERM', 'group', 143],
+      ['SIGHUP', 'process', 129],
+    ];
+    for (const [signal, to, code] of cases) {
+      const running = bench.tsbuildStart([...BUILD, context], { detached: true });
+      await running.prints(BEGUN);
+      const at = performance.now();
+      send(running, signal, to);
+      const outcome = await running.ended;
+      expect(performance.now() - at).toBeLessThan(2000);
+      expect(outcome.code, outcome.err).toBe(code);
+      expect(outcome.err).not.toMatch(/^\s+at .*:\d+/m);
+      expect(outcome.err.match(/canceled/gi) ?? []).not.toHaveLength(0);
+      await expectSound(bench);
+    }
+  });
+
+  test('at any moment: one clear end, a sound store, and the next build is whole', async () => {
+    const { bench } = use;
+    const context = writeContext(bench);
+    const clean = await bench.ok([...BUILD, '--no-cache', context]);
+    const reference = sameParts(await readOciArchive(bench.path('out.tar')));
+    const moments = 12;
+    for (let at = 0; at < moments; at++) {
+      const running = bench.tsbuildStart([...BUILD, '--no-cache', context], { detached: true });
+      await sleep((clean.ms * (at + 0.5)) / moments);
+      send(running, at % 2 === 0 ? 'SIGINT' : 'SIGTERM', at % 3 === 0 ? 'group' : 'process');
+      const outcome = await running.ended;
+      expectInterrupted(outcome);
+      expect(await bench.leftovers()).toEqual([]);
+      expect(bench.mounts()).toEqual([]);
+    }
+    expect(await bench.damage()).toEqual([]);
+    await bench.ok([...BUILD, context]);
+    expect(sameParts(await readOciArchive(bench.path('out.tar')))).toEqual(reference);
+    await expectNoDebris(bench);
+  });
+
+  test('a second Ctrl-C ends it at once; a closed output does not crash it', async () => {
+    const { bench } = use;
+    const context = bench.context(`FROM base:1\nENV MARK=${bench.mark}\nRUN trap '' INT TERM; echo begun; sleep 33\n`);
+    const running = bench.tsbuildStart([...BUILD, context], { detached: true });
+    await running.prints(BEGUN);
+    send(running, 'SIGINT', 'process');
+    send(running, 'SIGINT', 'process');
+    expect((await running.ended).code).toBe(130);
+    expect(await bench.leftovers()).toEqual([]);
+    const piped = await bench.start([
+      'sh',
+      '-c',
+      '"$@" 2>&1 | head -n 1',
+      'sh',
+      ...bench.command([...BUILD, '--no-cache', writeContext(bench)]),
+    ]).ended;
+    expect(piped.out.split('\n')).toHaveLength(2);
+    await expectSound(bench);
+  });
+
+  test('children that are killed fail the step, not the store', async () => {
+    const { bench } = use;
+    const context = bench.context(`FROM base:1\nENV MARK=${bench.mark}\nRUN echo begun; sleep 33\n`);
+    for (const victim of [/\/worker\.\w+ \{/, /tsbuild-helper step/]) {
+      const running = bench.tsbuildStart([...BUILD, context]);
+      await running.prints(BEGUN);
+      const found = bench.processes().filter(({ command }) => victim.test(command) && !/helper enter/.test(command));
+      expect(found.length, String(victim)).toBeGreaterThan(0);
+      for (const { pid } of found) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // It went with the one before.
+        }
+      }
+      const outcome = await running.ended;
+      expect(outcome.code).toBe(1);
+      expect(outcome.err).toMatch(/^error: /m);
+      expect(outcome.err).not.toContain('fault of tsbuild');
+      await expectSound(bench);
+    }
+  });
+});
+
+describeAsEveryone('a killed build', (who) => {
+  const use = useBench(who);
+
+  test('costs time only, whenever it is killed', async () => {
+    const { bench } = use;
+    const context = writeContext(bench);
+    const clean = await bench.ok([...BUILD, '--no-cache', context]);
+    const reference = sameParts(await readOciArchive(bench.path('out.tar')));
+    const moments = 18;
+    for (let at = 0; at < moments; at++) {
+      const store = bench.path(`store-${at % 3}`);
+      if (at < 3) await bench.importBase('base:1', { store });
+      const running = bench.tsbuildStart([...BUILD, ...(at < 3 ? [] : ['--no-cache']), context], { store });
+      await sleep((clean.ms * 1.05 * (at + 0.5)) / moments);
+      running.child.kill('SIGKILL');
+      await running.ended;
+      expect(await bench.leftovers(), `killed at ${at} of ${moments}`).toEqual([]);
+      expect(bench.mounts()).toEqual([]);
+      if (at < 9) continue;
+      if (at >= 15) expect(await bench.damage(store)).toEqual([]);
+      await bench.ok([...BUILD, context], { store });
+      expect(sameParts(await readOciArchive(bench.path('out.tar')))).toEqual(reference);
+    }
+    for (const store of [0, 1, 2].map((at) => bench.path(`store-${at}`))) {
+      expect(await bench.damage(store)).toEqual([]);
+      await expectNoDebris(bench, store);
+    }
+  }, 120_000);
+
+  test('an import and a run that are killed too', async () => {
+    const { bench } = use;
+    await bench.ok(['save', 'base:1', '-o', 'base.tar']);
+    for (const delay of [60, 90, 120, 150, 180]) {
+      const running = bench.tsbuildStart(['import', 'base.tar', '-t', `copy:${delay}`]);
+      await sleep(delay);
+      running.child.kill('SIGKILL');
+      await running.ended;
+    }
+    for (const delay of [150, 250, 350, 500]) {
+      const running = bench.tsbuildStart([
+        'run',
+        '-e',
+        `MARK=${bench.mark}`,
+        'base:1',
+        'sh',
+        '-c',
+        '(setsid sleep 31 &); sleep 32',
+      ]);
+      await sleep(delay);
+      running.child.kill('SIGKILL');
+      await running.ended;
+      expect(await bench.leftovers()).toEqual([]);
+      expect(bench.mounts()).toEqual([]);
+    }
+    expect(await bench.damage()).toEqual([]);
+    await expectNoDebris(bench);
+  });
+});
+
+function send(running: Running, signal: NodeJS.Signals, to: 'process' | 'group'): void {
+  const pid = running.child.pid ?? 0;
+  try {
+    process.kill(to === 'group' ? -pid : pid, signal);
+  } catch {
+    // It has ended.
+  }
+}
+
+/** Interrupted, or done before the signal came. */
+function expectInterrupted({ code, err }: Outcome): void {
+  expect([0, 130, 143], err).toContain(code);
+  expect(err).not.toMatch(/^\s+at .*:\d+/m);
+  expect(err).not.toContain('fault of tsbuild');
+}
+
+/** After garbage collection the store holds neither temporary files nor directories that nobody names. */
+async function expectNoDebris(bench: Bench, store: string = bench.store): Promise<void> {
+  await bench.ok(['prune'], { store });
+  expect(readdirSync(`${store}/ingest`)).toEqual([]);
+  const { problems } = JSON.parse((await bench.ok(['store', 'check', '--format=json'], { store })).out) as {
+    problems: unknown[];
+  };
+  expect(problems).toEqual([]);
+}
