@@ -72,7 +72,7 @@ export async function build(options: BuildOptions): Promise<BuildOutcome> {
     onWarning: options.onWarning ?? (() => undefined),
   });
   const file = options.file === undefined ? undefined : resolve(options.file);
-  return runBuild(
+  return await runBuild(
     session,
     { signal, events: options.onEvent ?? (() => undefined) },
     {

@@ -10,7 +10,7 @@ ARG GREETING=hello
 WORKDIR /src
 COPY --chown=1000:50 --chmod=640 a.txt docs/*.md ./
 COPY tree tree
-RUN echo "$GREETING from \$(id -u)" > out && cat a.txt >> out && rm tree/gone && mkdir -p made/deep && ln -s ../out made/link
+RUN echo "$GREETING from $(id -u)" > out && cat a.txt >> out && rm tree/gone && mkdir -p made/deep && ln -s ../out made/link
 RUN rm -r tree/sub && mkdir tree/sub && echo new > tree/sub/new && chown -R alice:staff made
 
 FROM base:1 AS unused

@@ -96,14 +96,21 @@ export async function readOciArchive(archive: string | Uint8Array): Promise<Arch
     layers.push(contents.map(({ header }) => header.name));
     applyMembers(tree, contents);
   }
-  return { index, digest: root.digest, manifest, config, layers, tree: Object.fromEntries([...tree].toSorted()) };
+  return {
+    index,
+    digest: root.digest,
+    manifest,
+    config,
+    layers,
+    tree: Object.fromEntries([...tree].toSorted(([a], [b]) => (a < b ? -1 : 1))),
+  };
 }
 
 /** The files of a tar that is a root file system. */
 export async function readTreeTar(bytes: Uint8Array): Promise<Tree> {
   const tree = new Map<string, TreeEntry>();
   applyMembers(tree, await readTar(bytes));
-  return Object.fromEntries([...tree].toSorted());
+  return Object.fromEntries([...tree].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** Puts a layer on top of a tree by the rules of the image specification. */
