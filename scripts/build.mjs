@@ -1,6 +1,6 @@
 // Builds dist/: the bundled entry points, the type declarations and the native helper.
 import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -17,11 +17,12 @@ const shared = {
   external: ['koffi', 'undici', 'dockerfile-ast'],
   minify: true,
   legalComments: 'none',
+  metafile: true,
   logLevel: 'warning',
 };
 
 // The programs are CommonJS: there a module that is imported dynamically loads its own imports, Node's included, only then.
-await build({
+const programs = await build({
   ...shared,
   entryPoints: { cli: 'src/cli/main.ts', worker: 'src/worker/main.ts' },
   outdir: 'dist',
@@ -30,7 +31,8 @@ await build({
   define: { 'import.meta.url': 'importMetaUrl' },
   banner: { js: 'const importMetaUrl=require("node:url").pathToFileURL(__filename).href;' },
 });
-await build({ ...shared, entryPoints: { index: 'src/index.ts' }, outdir: 'dist', format: 'esm' });
+const library = await build({ ...shared, entryPoints: { index: 'src/index.ts' }, outdir: 'dist', format: 'esm' });
+writeLicenses([programs, library]);
 
 run('tsc', ['-p', 'tsconfig.build.json']);
 run('sh', ['scripts/build-native.sh']);
@@ -39,4 +41,18 @@ function run(command, args) {
   const local = `node_modules/.bin/${command}`;
   const done = spawnSync(existsSync(local) ? local : command, args, { stdio: 'inherit' });
   if (done.status !== 0) process.exit(done.status ?? 1);
+}
+
+/** The licences of the packages that the bundles contain, which ask to be passed on with them. */
+function writeLicenses(results) {
+  const inputs = results.flatMap(({ metafile }) => Object.keys(metafile.inputs));
+  const packages = new Set(inputs.flatMap((path) => /^node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []));
+  const texts = [...packages].sort().map((name) => {
+    const folder = `node_modules/${name}`;
+    const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+    if (file === undefined) throw new Error(`${name} has no licence file`);
+    const { version, license } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'));
+    return `${name} ${version} (${license})\n\n${readFileSync(`${folder}/${file}`, 'utf8').trim()}\n`;
+  });
+  writeFileSync('dist/THIRD_PARTY_LICENSES.txt', texts.join(`\n${'-'.repeat(80)}\n\n`));
 }
