@@ -62,7 +62,10 @@ export async function parseBuildRequest(
     ...(options.shmSize === undefined ? {} : { shmSize: parseSize(options.shmSize) }),
     ulimits: (options.ulimit ?? []).map(parseUlimit),
     // Who asks for the host's network for all steps grants it, as with docker.
-    entitlements: new Set([...parseLists(options.allow).map(parseEntitlement), ...(network === 'host' ? ['network.host'] : [])]),
+    entitlements: new Set([
+      ...parseLists(options.allow).map(parseEntitlement),
+      ...(network === 'host' ? ['network.host'] : []),
+    ]),
     secrets: parseSecrets(context, options.secret ?? []),
     sshSockets: parseSsh(context, options.ssh ?? []),
     ...(epoch === undefined || epoch === '' ? {} : { sourceDateEpoch: parseEpoch(epoch) }),

@@ -25,15 +25,8 @@ export { type GitRef, parseGitRef } from './convert/git-ref.ts';
 export type { CompileOptions, ContextSpec } from './convert/options.ts';
 export { formatPlatformFull } from './convert/platform.ts';
 export type { Entitlement, Usage, UsedCredential } from './convert/usage.ts';
-export { type Dockerfile, formatSourceExcerpt, parseDockerfile } from './dockerfile/index.ts';
-export {
-  BadPatternError,
-  IgnoreMatcher,
-  type MatchInfo,
-  matchPath,
-  parseIgnoreFile,
-  PatternMatcher,
-} from './ignore/index.ts';
+export { type Dockerfile, parseDockerfile } from './dockerfile/index.ts';
+export { IgnoreMatcher, parseIgnoreFile, PatternMatcher } from './ignore/index.ts';
 export {
   type CheckResult,
   checkStatus,

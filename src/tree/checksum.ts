@@ -1,7 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
-import { canonicalDigest, type Digest, sha256, TsbuildError } from '../util/index.ts';
+import { canonicalDigest, type Digest, hasWildcards, sha256, TsbuildError } from '../util/index.ts';
 import { type ByteString, toByteString, toText } from './bytes.ts';
-import { hasWildcards } from './glob.ts';
 import type { ReadableTree, TreeNode } from './node.ts';
 import { resolvePath, splitPath } from './resolve.ts';
 import { cleanNames, PathFilter, resolveWildcards, walkTree } from './select.ts';

@@ -1,6 +1,6 @@
 /**
  * File trees: the local build context, stacks of layer directories, and mounted roots, behind one interface; content
- * checksums over them; glob and ignore-style patterns. Names and paths are byte strings (see bytes.ts), paths are
+ * checksums over them; selection by wildcards and patterns. Names and paths are byte strings (see bytes.ts), paths are
  * relative to the tree's root without a leading slash, `''` is the root.
  */
 export {
@@ -25,7 +25,6 @@ export {
   type StatCache,
 } from './context-tree.ts';
 export { type FsDir, FsTree, type FsTreeOptions } from './fs-tree.ts';
-export { hasWildcards, matchGlob } from './glob.ts';
 export { type HostStat, sameStat, toHostStat } from './host-stat.ts';
 export { type LayerDigests, type LayerNode, type LayersOptions, LayersTree, type MergedDir } from './layers-tree.ts';
 export {
@@ -38,7 +37,6 @@ export {
   type WritableTree,
   type Xattr,
 } from './node.ts';
-export { PatternList, type PatternState } from './patterns.ts';
 export { type Located, resolvePath, splitPath } from './resolve.ts';
 export {
   cleanNames,

@@ -1,7 +1,13 @@
+import {
+  BadPatternError,
+  hasWildcards,
+  matchPath,
+  type MatchInfo,
+  PatternMatcher,
+  relativePattern,
+} from '../util/index.ts';
 import { type ByteString, joinPath, toText } from './bytes.ts';
-import { hasWildcards, matchGlob } from './glob.ts';
 import type { ReadableTree, TreeNode } from './node.ts';
-import { PatternList, type PatternState } from './patterns.ts';
 import { resolvePath, splitPath } from './resolve.ts';
 
 /**
@@ -32,7 +38,7 @@ function expand<D>(
 ): void {
   const [pattern = '', ...rest] = patterns;
   for (const name of tree.list(dir)) {
-    if (matchGlob(pattern, toText(name)) !== true) continue;
+    if (!matches(pattern, toText(name))) continue;
     if (rest.length === 0) found.push(joinPath(path, name));
     else if (tree.lookup(dir, name)?.type === 'directory') {
       const child = tree.enter(dir, name);
@@ -42,6 +48,16 @@ function expand<D>(
         tree.leave(child);
       }
     }
+  }
+}
+
+/** Nothing matches a malformed pattern. */
+function matches(pattern: string, name: string): boolean {
+  try {
+    return matchPath(pattern, name);
+  } catch (error) {
+    if (error instanceof BadPatternError) return false;
+    throw error;
   }
 }
 
@@ -64,20 +80,20 @@ export interface FilterResult {
 }
 
 export interface FilterState {
-  readonly include: PatternState;
-  readonly exclude: PatternState;
+  readonly include?: MatchInfo | undefined;
+  readonly exclude?: MatchInfo | undefined;
 }
 
 /** Include and exclude patterns of a copy; paths are relative to the directory copied. */
 export class PathFilter {
-  readonly #include: PatternList | undefined;
-  readonly #exclude: PatternList | undefined;
-  static readonly start: FilterState = { include: [], exclude: [] };
+  readonly #include: PatternMatcher | undefined;
+  readonly #exclude: PatternMatcher | undefined;
+  static readonly start: FilterState = {};
 
   /** @throws TsbuildError `TSB_LLB` when a pattern is malformed. */
   constructor(include: readonly string[], exclude: readonly string[]) {
-    this.#include = include.length > 0 ? new PatternList(include) : undefined;
-    this.#exclude = exclude.length > 0 ? new PatternList(exclude) : undefined;
+    this.#include = include.length > 0 ? matcherOf(include) : undefined;
+    this.#exclude = exclude.length > 0 ? matcherOf(exclude) : undefined;
   }
 
   /** Undefined when there are no patterns: everything is included. */
@@ -94,10 +110,14 @@ export class PathFilter {
     return {
       included: wanted && !excluded,
       descend:
-        (!excluded || this.#exclude?.hasExclusions === true) && (wanted || this.#include?.canMatchBelow(text) === true),
-      state: { include: include?.state ?? [], exclude: exclude?.state ?? [] },
+        (!excluded || this.#exclude?.hasExceptions === true) && (wanted || this.#include?.mayMatchBelow(text) === true),
+      state: { include: include?.info, exclude: exclude?.info },
     };
   }
+}
+
+function matcherOf(patterns: readonly string[]): PatternMatcher {
+  return new PatternMatcher(patterns.map(relativePattern), 'TSB_LLB');
 }
 
 export interface Visit<D> {

@@ -239,6 +239,26 @@ test.each(fails)('fails for $name', async ({ context: spec, base = {}, copies, m
   await expect(runInMemory(scratch, chain(copies), inputs)).rejects.toThrow(message);
 });
 
+test('wildcards and patterns of many stars take time linear in the path', { timeout: 10_000 }, async () => {
+  using scratch = new Scratch();
+  const long = 'a'.repeat(250);
+  const stars = `**/*${'a*'.repeat(8)}b`;
+  const dir = scratch.tree({ [long]: { [long]: { [long]: 'x' } } });
+  const copies = [
+    copy(`/*${'a*'.repeat(60)}b`, '/none/'),
+    copy('/', '/kept', { excludePatterns: [stars] }),
+    copy('/', '/left', { includePatterns: [stars] }),
+  ];
+  const tree = describeTree(await runInMemory(scratch, chain(copies), [layers(), context(dir)]));
+  expect(Object.keys(tree)).toEqual([
+    'kept',
+    `kept/${long}`,
+    `kept/${long}/${long}`,
+    `kept/${long}/${long}/${long}`,
+    'left',
+  ]);
+});
+
 test('stage files keep their owners, modes and extended attributes', async () => {
   using scratch = new Scratch();
   const stage = scratch.tree({ d: { f: { file: 'x', mode: 0o4755, uid: 33, gid: 34 } } });

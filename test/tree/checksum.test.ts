@@ -169,6 +169,24 @@ describe('selections', () => {
     );
   });
 
+  test('many stars that cannot match take linear time', { timeout: 10_000 }, () => {
+    using dir = new TempDir();
+    const long = 'a'.repeat(250);
+    dir.write(`${long}/${long}/${long}/f`, 'x');
+    const nothing = key(dir.path, { path: '/none*', wildcard: true });
+    expect(key(dir.path, { path: `/*/*/*${'a*'.repeat(60)}b`, wildcard: true })).toBe(nothing);
+    const all = key(dir.path, {});
+    expect(key(dir.path, { exclude: [`**/*${'a*'.repeat(8)}b`] })).toBe(all);
+    expect(key(dir.path, { include: [`**/*${'a*'.repeat(8)}b`] })).not.toBe(all);
+  });
+
+  test('a malformed wildcard matches nothing', () => {
+    using dir = new TempDir();
+    dir.write('ab', 'x');
+    const nothing = key(dir.path, { path: '/none*', wildcard: true });
+    for (const path of ['/a[', '/[]ab', '/a*[b']) expect(key(dir.path, { path, wildcard: true })).toBe(nothing);
+  });
+
   test('a path with wildcard characters that is none', () => {
     using dir = new TempDir();
     dir.write('a*', 'star');

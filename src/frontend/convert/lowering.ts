@@ -1,8 +1,7 @@
 import { type EnvList, LateOutput, type NodeLocation, type PbRange, type SourceInfo, State } from '../../llb/index.ts';
-import type { Platform, SourceRange } from '../../util/index.ts';
+import type { PatternMatcher, Platform, SourceRange } from '../../util/index.ts';
 import type { Bridge } from '../bridge.ts';
 import type { Dockerfile } from '../dockerfile/index.ts';
-import type { PatternMatcher } from '../ignore/index.ts';
 import type { Linter } from '../lint/index.ts';
 import type { NamedContexts } from './named-context.ts';
 import type { CompileOptions } from './options.ts';

@@ -1,7 +1,7 @@
 import { basePath, http, joinPath, local, marshal, scratch, type State } from '../../llb/index.ts';
-import { redactUrls, type SourceFile, TsbuildError } from '../../util/index.ts';
+import { PatternMatcher, redactUrls, type SourceFile, TsbuildError } from '../../util/index.ts';
 import type { Bridge, FileOrigin } from '../bridge.ts';
-import { parseIgnoreFile, PatternMatcher } from '../ignore/index.ts';
+import { parseIgnoreFile } from '../ignore/index.ts';
 import { gitContext } from './git-context.ts';
 import { goBool } from './go-format.ts';
 import type { CompileOptions } from './options.ts';

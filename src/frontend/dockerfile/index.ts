@@ -1,4 +1,3 @@
-export { formatSourceExcerpt } from './excerpt.ts';
 export {
   type AddCommand,
   type ArgCommand,

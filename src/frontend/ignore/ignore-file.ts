@@ -1,7 +1,4 @@
-import { type SourceFile, TsbuildError } from '../../util/index.ts';
-import { clean } from './clean.ts';
-import { type MatchInfo, PatternMatcher } from './pattern-matcher.ts';
-import { trimSpace } from './trim.ts';
+import { type MatchInfo, PatternMatcher, relativePattern, type SourceFile, TsbuildError } from '../../util/index.ts';
 
 const MAX_LINE_BYTES = 65_535;
 const MAX_FILE_CHARACTERS = 4 * 1024 * 1024;
@@ -20,18 +17,10 @@ export function parseIgnoreFile(file: SourceFile): readonly string[] {
       throw tooLarge(file, `line ${index + 1} is longer than ${MAX_LINE_BYTES} bytes`, index + 1);
     }
     if (line.startsWith('#')) continue;
-    const text = trimSpace(line);
-    if (text === '') continue;
-    const negated = text.startsWith('!');
-    patterns.push(negated ? `!${relative(trimSpace(text.slice(1)))}` : relative(text));
+    const pattern = relativePattern(line);
+    if (pattern !== '') patterns.push(pattern);
   }
   return patterns;
-}
-
-function relative(pattern: string): string {
-  if (pattern === '') return '';
-  const cleaned = clean(pattern);
-  return cleaned.length > 1 && cleaned.startsWith('/') ? cleaned.slice(1) : cleaned;
 }
 
 function tooLarge(file: SourceFile, reason: string, line?: number): TsbuildError {

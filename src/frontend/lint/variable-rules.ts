@@ -1,6 +1,12 @@
-import { formatPlatform, parsePlatform, type Platform, type SourceRange } from '../../util/index.ts';
+import {
+  clean,
+  formatPlatform,
+  parsePlatform,
+  type PatternMatcher,
+  type Platform,
+  type SourceRange,
+} from '../../util/index.ts';
 import { type Dockerfile, type Expansion, expandWord, type Stage, suggestWord } from '../dockerfile/index.ts';
-import { clean, type PatternMatcher } from '../ignore/index.ts';
 import type { Linter } from './linter.ts';
 import { rules } from './rules.ts';
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { formatSourceExcerpt, locateTokens } from '../../../src/frontend/dockerfile/index.ts';
+import { locateTokens } from '../../../src/frontend/dockerfile/index.ts';
+import { formatSourceExcerpt } from '../../../src/util/index.ts';
 import { file, parse } from './support.ts';
 
 function at(startLine: number, endLine = startLine): { file: string; startLine: number; endLine: number } {

@@ -1,12 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import {
-  clean,
-  IgnoreMatcher,
-  matchPath,
-  parseIgnoreFile,
-  PatternMatcher,
-} from '../../../src/frontend/ignore/index.ts';
-import { isTsbuildError } from '../../../src/util/index.ts';
+import { IgnoreMatcher, parseIgnoreFile } from '../../../src/frontend/ignore/index.ts';
+import { isTsbuildError, PatternMatcher } from '../../../src/util/index.ts';
 
 function ignores(text: string, path: string): boolean {
   return IgnoreMatcher.fromFile({ name: '.dockerignore', text }).ignored(path, false).ignored;
@@ -118,60 +112,9 @@ describe('walking', () => {
   });
 });
 
-describe('matchPath', () => {
-  test.each([
-    ['*', 'a', true],
-    ['*', '.a', true],
-    ['*', 'a/b', false],
-    ['a*/b', 'axx/b', true],
-    ['a*b*c', 'aXbXbc', true],
-    ['a*b*c', 'aXbXbcd', false],
-    ['a/**/b', 'a/x/b', true],
-    ['a/**/b', 'a/x/y/b', false],
-    ['{a,b}', 'a', false],
-    ['[a-c]', 'b', true],
-    ['[^a-c]', 'b', false],
-    ['[\\]a]', ']', true],
-    ['\\a', 'a', true],
-    ['?', '👽', true],
-    ['', '', true],
-  ])('%j on %j', (pattern, name, matches) => {
-    expect(matchPath(pattern, name)).toBe(matches);
-  });
-
-  test.each(['[', '[]', '[a', '[a-]', '[-a]', '\\', 'a[\\'])('%j is refused', (pattern) => {
-    expect(() => matchPath(pattern, 'a')).toThrow('syntax error in pattern');
-  });
-});
-
-describe('clean', () => {
-  test.each([
-    ['', '.'],
-    ['/', '/'],
-    ['a//b/./c/..', 'a/b'],
-    ['/../a', '/a'],
-    ['../../a', '../../a'],
-    ['a/../..', '..'],
-    ['!a/..', '.'],
-  ])('%j is %j', (path, cleaned) => {
-    expect(clean(path)).toBe(cleaned);
-  });
-});
-
-describe('hostile input', { timeout: 10_000 }, () => {
-  test('stars that cannot match take linear time', () => {
-    expect(new PatternMatcher(['**/*a*a*a*a*a*?b']).matchesBelow(`${'a'.repeat(4000)}b/c`)).toBe(true);
-    expect(new PatternMatcher(['**/*a*a*a*a*a*[b]']).matchesBelow('a'.repeat(20_000))).toBe(false);
-    expect(new PatternMatcher(['**/*?a?b?']).matchesBelow('ab/'.repeat(30_000))).toBe(false);
-    expect(matchPath('*a*a*a*a*a*b', 'a'.repeat(4000))).toBe(false);
-  });
-
-  test('many patterns and a deep path', () => {
-    const many = new PatternMatcher(Array.from({ length: 50_000 }, (_, index) => `**/*a*a*b${index}`));
-    expect(many.matchesBelow('a'.repeat(200))).toBe(false);
-    const matcher = new IgnoreMatcher(['**/*ab', 'foo', '!x']);
-    let info = matcher.ignored('a', true).info;
-    for (let depth = 1; depth < 2000; depth++) info = matcher.ignored(`${'a/'.repeat(depth)}a`, true, info).info;
-    expect(info).toHaveLength(3);
-  });
+test('a deep path takes linear time', { timeout: 10_000 }, () => {
+  const matcher = new IgnoreMatcher(['**/*ab', 'foo', '!x']);
+  let info = matcher.ignored('a', true).info;
+  for (let depth = 1; depth < 2000; depth++) info = matcher.ignored(`${'a/'.repeat(depth)}a`, true, info).info;
+  expect(info).toHaveLength(3);
 });

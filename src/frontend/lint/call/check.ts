@@ -1,5 +1,10 @@
-import { sanitize, sanitizeLine, type SourceFile, type TsbuildError } from '../../../util/index.ts';
-import { formatSourceExcerpt } from '../../dockerfile/index.ts';
+import {
+  formatSourceExcerpt,
+  sanitize,
+  sanitizeLine,
+  type SourceFile,
+  type TsbuildError,
+} from '../../../util/index.ts';
 import type { Finding } from '../linter.ts';
 import { json, jsonLocation, jsonSource } from './format.ts';
 

@@ -25,6 +25,16 @@ export function matchPath(pattern: string, name: string): boolean {
   return new PathMatcher(codePoints(pattern), codePoints(name)).match();
 }
 
+/** Whether the pattern means anything but itself. */
+export function hasWildcards(pattern: string): boolean {
+  for (let i = 0; i < pattern.length; i++) {
+    const char = pattern[i];
+    if (char === '\\') i++;
+    else if (char === '*' || char === '?' || char === '[') return true;
+  }
+  return false;
+}
+
 class PathMatcher {
   readonly #pattern: readonly number[];
   readonly #name: readonly number[];

@@ -1,4 +1,4 @@
-import { TsbuildError } from '../../util/index.ts';
+import { type ErrorCode, TsbuildError } from '../errors.ts';
 import { clean } from './clean.ts';
 import { BadPatternError, matchPath } from './file-match.ts';
 import { compileRegex, type PathTest, withParents } from './path-regex.ts';
@@ -15,17 +15,20 @@ export type MatchInfo = Uint8Array;
 export class PatternMatcher {
   readonly #patterns: readonly PathPattern[];
   readonly #exceptions: readonly PathPattern[];
+  readonly #others: readonly PathPattern[];
 
   /**
    * @param patterns blank ones are skipped
-   * @throws TsbuildError `TSB_IGNORE` for a bare `!` and for what `matchPath` takes for malformed
+   * @param code of the errors, which depends on where the patterns are from
+   * @throws TsbuildError `code` for a bare `!` and for what `matchPath` takes for malformed
    */
-  constructor(patterns: readonly string[]) {
+  constructor(patterns: readonly string[], code: ErrorCode = 'TSB_IGNORE') {
     this.#patterns = patterns
       .map(trimSpace)
       .filter((pattern) => pattern !== '')
-      .map((pattern) => new PathPattern(clean(pattern)));
+      .map((pattern) => new PathPattern(clean(pattern), code));
     this.#exceptions = this.#patterns.filter((pattern) => pattern.isException);
+    this.#others = this.#patterns.filter((pattern) => !pattern.isException);
   }
 
   /** Whether any pattern starts with `!`. */
@@ -70,30 +73,41 @@ export class PatternMatcher {
 
   /** Whether a `!` pattern could match something below the directory. */
   mayExceptBelow(directory: string): boolean {
-    if (this.#exceptions.length === 0) return false;
-    const elements = directory.split('/');
-    return this.#exceptions.some((pattern) => pattern.mayMatchBelow(elements));
+    return mayMatchBelow(this.#exceptions, directory);
   }
+
+  /** Whether a pattern without `!` could match something below a directory that it does not match itself. */
+  mayMatchBelow(directory: string): boolean {
+    return mayMatchBelow(this.#others, directory);
+  }
+}
+
+function mayMatchBelow(patterns: readonly PathPattern[], directory: string): boolean {
+  if (patterns.length === 0) return false;
+  const elements = directory.split('/');
+  return patterns.some((pattern) => pattern.mayMatchBelow(elements));
 }
 
 class PathPattern {
   readonly text: string;
   readonly isException: boolean;
+  readonly #code: ErrorCode;
   #test: PathTest | undefined;
   #elements: readonly ElementTest[] | undefined;
 
-  constructor(pattern: string) {
+  constructor(pattern: string, code: ErrorCode) {
+    this.#code = code;
     this.isException = pattern.startsWith('!');
     this.text = this.isException ? pattern.slice(1) : pattern;
-    if (this.text === '') throw new TsbuildError('TSB_IGNORE', 'illegal exclusion pattern: "!"');
+    if (this.text === '') throw new TsbuildError(code, 'illegal exclusion pattern: "!"');
     try {
       matchPath(this.text, '.');
     } catch (error) {
-      throw badPattern(this.text, error);
+      throw badPattern(this.text, code, error);
     }
   }
 
-  /** @throws TsbuildError `TSB_IGNORE` for a set that only its use shows to be malformed, e.g. `[z-a]` */
+  /** @throws TsbuildError for a set that only its use shows to be malformed, e.g. `[z-a]` */
   matches(path: string, orParent: boolean): boolean {
     this.#test ??= this.#compile();
     return this.#test(path, orParent);
@@ -103,7 +117,7 @@ class PathPattern {
     try {
       return compile(this.text);
     } catch (error) {
-      throw badPattern(this.text, error);
+      throw badPattern(this.text, this.#code, error);
     }
   }
 
@@ -127,9 +141,9 @@ function elementTest(element: string): ElementTest {
   return compile(element);
 }
 
-function badPattern(pattern: string, cause: unknown): unknown {
+function badPattern(pattern: string, code: ErrorCode, cause: unknown): unknown {
   if (!(cause instanceof BadPatternError)) return cause;
-  return new TsbuildError('TSB_IGNORE', `Cannot use pattern ${JSON.stringify(pattern)}: ${cause.message}`, { cause });
+  return new TsbuildError(code, `Cannot use pattern ${JSON.stringify(pattern)}: ${cause.message}`, { cause });
 }
 
 /**
