@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { Transform } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 import { isTsbuildError, messageOf, TsbuildError } from '../util/index.ts';
 import { bunzip2 } from './bzip2.ts';
@@ -55,7 +56,8 @@ export function* readChunks(file: string | number): Generator<Buffer> {
 }
 
 /**
- * Decompresses while the consumer works: the inflater runs on libuv's pool and is at most 4 MiB ahead.
+ * Decompresses while the consumer works: the inflater runs on libuv's pool and is at most 4 MiB ahead. The decoders that
+ * are of our own let others run between blocks.
  * @throws TsbuildError `TSB_ARCHIVE` when the stream is damaged, cut off, followed by other bytes, or a bomb
  */
 export async function* decompress(
@@ -106,9 +108,17 @@ function decode(
         meter,
       );
     case 'bzip2':
-      return bunzip2(input);
+      return inTurns(bunzip2(input));
     case 'xz':
-      return unxz(input);
+      return inTurns(unxz(input));
+  }
+}
+
+/** Hands the event loop over after every block: from a file's chunks all else would wait until the end. */
+async function* inTurns(blocks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  for await (const block of blocks) {
+    yield block;
+    await setImmediate();
   }
 }
 
