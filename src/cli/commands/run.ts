@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { openImage, openSession } from '../../build/index.ts';
 import { parseEnvFile, runContainer } from '../../runtime/index.ts';
-import { fromErrno, hostPlatform, parsePlatform, TsbuildError } from '../../util/index.ts';
+import { firstError, fromErrno, hostPlatform, isTsbuildError, parsePlatform, TsbuildError } from '../../util/index.ts';
 import { reportError } from '../report.ts';
 import type { CliContext } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
@@ -57,10 +57,10 @@ export async function runCommand(
       ...(options.addHost === undefined ? {} : { extraHosts: options.addHost.map(parseHost) }),
     });
     if (end.error) await reportError(context, end.error);
-    return end.exitCode;
+    return isTsbuildError(end.error, 'TSB_USAGE') ? 2 : end.exitCode;
   } catch (error) {
     await reportError(context, error);
-    return error instanceof TsbuildError && error.code === 'TSB_USAGE' ? 2 : 125;
+    return isTsbuildError(firstError(error), 'TSB_USAGE') ? 2 : 125;
   }
 }
 
