@@ -1,0 +1,182 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import type { Bench } from '../support/bench.ts';
+import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { expectFailure, expectSound } from '../support/sound.ts';
+import { readOciArchive, readTar } from '../support/tree.ts';
+
+const names = async (bench: Bench): Promise<readonly string[]> =>
+  (JSON.parse((await bench.ok(['images', '--format=json'])).out) as { familiar: string }[])
+    .map(({ familiar }) => familiar)
+    .toSorted();
+
+describeAsEveryone('the image store', (who) => {
+  const use = useBench(who);
+
+  test('build -t, images, save, rmi, import, build again: the same image', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM base:1\nRUN echo a > /a\nCMD ["cat", "/a"]\n');
+    await bench.ok(['build', '-t', 'one', '-t', 'reg.example/two:x', context]);
+    expect(await names(bench)).toEqual(['base:1', 'one:latest', 'reg.example/two:x']);
+    const table = (await bench.ok(['images'])).out;
+    expect(table).toMatch(/^IMAGE +ID +PLATFORM +CREATED +SIZE\n/);
+    const { out: id } = await bench.ok(['images', '-q', 'one']);
+    await bench.ok(['save', 'one', '-o', 'one.tar']);
+    await bench.ok(['save', '--format=docker', 'one', 'reg.example/two:x', '-o', 'docker.tar']);
+    const saved = await readOciArchive(bench.path('one.tar'));
+    expect(saved.manifest.config.digest).toBe(id.trim());
+    expect((await readOciArchive((await bench.ok(['save', 'one'])).stdout)).digest).toBe(saved.digest);
+    const manifest = (await readTar(readFileSync(bench.path('docker.tar')))).find(
+      ({ header }) => header.name === 'manifest.json',
+    );
+    expect(JSON.parse(manifest?.body.toString() ?? '')).toMatchObject([
+      { RepoTags: ['one:latest', 'reg.example/two:x'] },
+    ]);
+    await bench.ok(['rmi', 'one', 'reg.example/two:x']);
+    expect(await names(bench)).toEqual(['base:1']);
+    for (const [archive, as] of [
+      ['one.tar', 'from-oci'],
+      ['docker.tar', undefined],
+    ] as const) {
+      await bench.ok(['import', archive, ...(as === undefined ? [] : ['-t', as])]);
+    }
+    expect(await names(bench)).toEqual(['base:1', 'from-oci:latest', 'one:latest', 'reg.example/two:x']);
+    for (const image of ['from-oci', 'one', 'reg.example/two:x'])
+      expect((await bench.ok(['run', image])).out).toBe('a\n');
+    expect((await bench.ok(['images', '-q', 'from-oci'])).out).toBe(id);
+    bench.write('layout', {});
+    await bench.tool(['tar', '-C', 'layout', '-xf', 'one.tar']);
+    await bench.ok(['import', 'layout', '-t', 'from-layout']);
+    expect((await bench.ok(['run', 'from-layout'])).out).toBe('a\n');
+    expectFailure(await bench.tsbuild(['rmi', 'none']), { says: ['none'] });
+    expectFailure(await bench.tsbuild(['save', 'none', '-o', 'x.tar']), { says: ['none'] });
+    expect(existsSync(bench.path('x.tar'))).toBe(false);
+    await expectSound(bench);
+  });
+
+  test('du and prune: what an image needs stays, the rest goes', async () => {
+    const { bench } = use;
+    const context = bench.context(
+      'FROM base:1 AS one\nRUN --mount=type=cache,target=/c dd if=/dev/zero of=/c/x bs=1M count=2; echo a > /a\nFROM base:1\nRUN echo b > /b\nCOPY --from=one /a /a\nCMD ["cat", "/a", "/b"]\n',
+    );
+    await bench.ok(['build', '-t', 'kept', context]);
+    await bench.ok(['build', bench.context('FROM base:1\nRUN echo untagged > /u\n')]);
+    const before = JSON.parse((await bench.ok(['du', '--format=json'])).out) as {
+      totalBytes: number;
+      records: unknown[];
+    };
+    expect(before.totalBytes).toBeGreaterThan(1 << 20);
+    expect((await bench.ok(['du'])).out).toMatch(/Reclaimable:.*\nTotal:/);
+    await bench.ok(['prune', '--filter=until=24h']);
+    expect((await bench.ok(['prune', '--keep-storage=100g'])).out).toMatch(/Freed: +0B/);
+    const pruned = await bench.ok(['prune', '--all']);
+    expect(pruned.out).toMatch(/Freed: +[^0]/);
+    const after = JSON.parse((await bench.ok(['du', '--format=json'])).out) as { totalBytes: number };
+    expect(after.totalBytes).toBeLessThan(before.totalBytes);
+    expect((await bench.ok(['run', 'kept'])).out).toBe('a\nb\n');
+    const again = await bench.ok(['build', '--progress=plain', '-t', 'kept', context]);
+    expect(again.err).toMatch(/RUN echo b/);
+    await bench.ok(['prune', '--all', '--images', '-f']);
+    expect(await names(bench)).toEqual([]);
+    const empty = JSON.parse((await bench.ok(['du', '--format=json'])).out) as { totalBytes: number };
+    expect(empty.totalBytes).toBe(0);
+    await expectSound(bench);
+    await bench.importBase();
+  });
+});
+
+describeAsEveryone('several builds on one store', (who) => {
+  const use = useBench(who);
+  const dockerfile = (n: number): string => `FROM base:1 AS shared
+COPY data /data
+RUN sleep 0.2; date +%s%N > /shared
+FROM base:1
+COPY --from=shared /shared /data /
+RUN echo ${n} > /own
+`;
+
+  test('at the same time: all are whole, and what they share is equal', async () => {
+    const { bench } = use;
+    const contexts = [1, 2, 3, 4].map((n) => bench.context(dockerfile(n), { data: 'x'.repeat(100_000) }));
+    await Promise.all(
+      contexts.flatMap((context, at) =>
+        [0, 1].map((twice) =>
+          bench.ok(['build', '-q', '-t', `n${at}`, '-o', `type=oci,dest=${at}-${twice}.tar`, context]),
+        ),
+      ),
+    );
+    const images = await Promise.all(
+      [0, 1, 2, 3].flatMap((at) => [0, 1].map((twice) => readOciArchive(bench.path(`${at}-${twice}.tar`)))),
+    );
+    for (const [at, { tree }] of images.entries()) {
+      expect(tree['/own']?.content).toBe(`${Math.floor(at / 2) + 1}\n`);
+      expect(tree['/data']?.content).toMatch(/^sha256:/);
+    }
+    // Builds that come later agree on one result of the shared step.
+    const later = await Promise.all(
+      contexts.map(async (context) =>
+        readOciArchive((await bench.ok(['build', '-q', '-o', 'type=oci,dest=-', context])).stdout),
+      ),
+    );
+    expect(new Set(later.map(({ tree }) => tree['/shared']?.content)).size).toBe(1);
+    await expectSound(bench);
+  });
+
+  test('a first import and builds that begin on an empty store together', async () => {
+    const { bench } = use;
+    const store = bench.path('fresh');
+    await Promise.all([1, 2, 3, 4].map((n) => bench.importBase(`base:${n}`, { store })));
+    const context = bench.context('FROM base:3\nRUN echo ok > /ok\n');
+    await Promise.all([1, 2, 3].map(() => bench.ok(['build', '-q', context], { store })));
+    expect(await bench.damage(store)).toEqual([]);
+    expect(await bench.leftovers()).toEqual([]);
+  });
+
+  test('prune, check and kill -9 of neighbours meanwhile take nothing from a running build', async () => {
+    const { bench } = use;
+    let running = true;
+    const pruning = (async () => {
+      while (running) {
+        await bench.ok(['prune', '--all']);
+        expect(await bench.damage()).toEqual([]);
+      }
+    })();
+    const killing = (async () => {
+      while (running) {
+        const neighbour = bench.tsbuildStart(['build', '--no-cache', bench.context(dockerfile(9), { data: 'y' })]);
+        await sleep(300);
+        neighbour.child.kill('SIGKILL');
+        await neighbour.ended;
+      }
+    })();
+    try {
+      for (let n = 0; n < 4; n++) {
+        const context = bench.context(dockerfile(100 + n), { data: `${n}` });
+        const { tree } = await readOciArchive(
+          (await bench.ok(['build', '-q', '-o', 'type=oci,dest=-', context])).stdout,
+        );
+        expect(tree['/own']?.content).toBe(`${100 + n}\n`);
+        expect(tree['/data']?.content).toBe(`${n}`);
+      }
+    } finally {
+      running = false;
+      await Promise.all([pruning, killing]);
+    }
+    await expectSound(bench);
+  });
+
+  test('a path with spaces, through a link, and far too long for a socket', async () => {
+    const { bench } = use;
+    bench.write('.', { 'a link': { link: bench.write('real dir', {}) } });
+    for (const store of [`a link/store of "quotes" and 'ünïcode'`, `${'long/'.repeat(40)}store`].map((name) =>
+      bench.path(name),
+    )) {
+      await bench.importBase('base:1', { store });
+      const context = bench.context('FROM base:1\nCOPY Dockerfile /d\nRUN cat /d\n');
+      await bench.ok(['build', '-t', 'x', context], { store });
+      expect((await bench.ok(['run', 'x', 'cat', '/d'], { store })).out).toContain('FROM');
+      expect(await bench.damage(store)).toEqual([]);
+    }
+  });
+});
