@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   applyLayer,
-  fromText,
   type LayerCompression,
   type LayerEntry,
   type LayerSink,
   sortEntries,
   writeLayerFromEntries,
 } from '../src/layer/index.ts';
+import { toByteString } from '../src/tree/index.ts';
 import { Hasher } from '../src/util/index.ts';
 
 const [mode = 'write', path = '.', kind = 'gzip', level] = process.argv.slice(2);
@@ -41,7 +41,11 @@ function listEntries(root: string): LayerEntry[] {
     for (const name of readdirSync(join(root, relative))) {
       const own = relative === '' ? name : `${relative}/${name}`;
       const stat = lstatSync(join(root, own));
-      const base = { path: fromText(own), mode: stat.mode & 0o7777, mtime: { sec: Math.floor(stat.mtimeMs / 1000) } };
+      const base = {
+        path: toByteString(own),
+        mode: stat.mode & 0o7777,
+        mtime: { sec: Math.floor(stat.mtimeMs / 1000) },
+      };
       if (stat.isDirectory()) {
         entries.push({ ...base, type: 'dir' });
         visit(own);

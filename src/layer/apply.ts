@@ -1,6 +1,6 @@
 import { close, AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openat } from '../sys/index.ts';
+import type { ByteString } from '../tree/index.ts';
 import { type Compression, type Digest, Hasher, TsbuildError } from '../util/index.ts';
-import type { ByteString } from './byte-string.ts';
 import {
   type ArchiveCompression,
   DEFAULT_LIMITS,

@@ -14,8 +14,7 @@ import {
   S_IFREG,
   type XattrTarget,
 } from '../sys/index.ts';
-import { type ByteString, toPath } from './byte-string.ts';
-import { isLayerXattr } from './xattrs.ts';
+import { type ByteString, isImageXattr, toFsPath } from '../tree/index.ts';
 
 /** A file in an open directory. */
 export interface FileAt {
@@ -44,14 +43,14 @@ export function sameXattrs(a: XattrTarget, b: XattrTarget): boolean {
 const EMPTY = Buffer.alloc(0);
 
 function layerXattrNames(target: XattrTarget): ByteString[] {
-  return listXattrs(target).filter(isLayerXattr).sort();
+  return listXattrs(target).filter(isImageXattr).sort();
 }
 
 /** Whether a file that is no directory is the same in two places, in everything that a layer holds of it. */
 export function isUnchanged(upper: FileAt, lower: FileAt, name: ByteString): boolean {
   const { stat } = upper;
   if (!sameAttributes(stat, lower.stat) || stat.size !== lower.stat.size) return false;
-  const path = toPath(name);
+  const path = toFsPath(name);
   switch (stat.mode & S_IFMT) {
     case S_IFREG:
       return sameContent(upper.dirfd, lower.dirfd, name, stat.size);
@@ -67,9 +66,9 @@ export function isUnchanged(upper: FileAt, lower: FileAt, name: ByteString): boo
 }
 
 function sameContent(upperDir: number, lowerDir: number, name: ByteString, size: number): boolean {
-  const upper = openat(upperDir, toPath(name), O_RDONLY | O_NOFOLLOW);
+  const upper = openat(upperDir, toFsPath(name), O_RDONLY | O_NOFOLLOW);
   try {
-    const lower = openat(lowerDir, toPath(name), O_RDONLY | O_NOFOLLOW);
+    const lower = openat(lowerDir, toFsPath(name), O_RDONLY | O_NOFOLLOW);
     try {
       if (!sameXattrs(upper, lower)) return false;
       const length = Math.min(size, 1 << 20) || 1;

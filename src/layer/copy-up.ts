@@ -21,7 +21,7 @@ import {
   type Timespec,
   utimensat,
 } from '../sys/index.ts';
-import { type ByteString, toPath } from './byte-string.ts';
+import { type ByteString, toFsPath } from '../tree/index.ts';
 import { copyXattrs } from './xattrs.ts';
 
 /**
@@ -29,7 +29,7 @@ import { copyXattrs } from './xattrs.ts';
  * Returns the bytes of content.
  */
 export function copyLowerFile(fromDirfd: number, stat: FileStat, toDirfd: number, name: ByteString): number {
-  const path = toPath(name);
+  const path = toFsPath(name);
   const times = { sec: stat.mtimeSec, nsec: stat.mtimeNsec };
   const type = stat.mode & S_IFMT;
   if (type !== S_IFREG) {

@@ -20,8 +20,9 @@ import {
   S_IFREG,
   statat,
 } from '../sys/index.ts';
+import { type ByteString, toFsPath } from '../tree/index.ts';
 import { fromErrno, TsbuildError } from '../util/index.ts';
-import { type ByteString, quote, toPath } from './byte-string.ts';
+import { quote } from './byte-string.ts';
 import { isUnchanged, sameAttributes, sameXattrs } from './compare.ts';
 import type { EntryType } from './entry.ts';
 import type { EncodedLayer } from './layer-encoder.ts';
@@ -137,7 +138,7 @@ class DiffWalk {
 
   async #item(dir: UpperDir, name: ByteString): Promise<void> {
     const path = `${dir.prefix}${name}`;
-    const stat = statat(dir.fd, toPath(name));
+    const stat = statat(dir.fd, toFsPath(name));
     const type = TYPES[stat.mode & S_IFMT];
     // Sockets mean nothing without their process.
     if (type === undefined) return;
@@ -183,7 +184,7 @@ class DiffWalk {
     if (whiteouts.length > 0) return true;
     for (const name of items) {
       if (name.endsWith('/')) continue;
-      const stat = statat(dir.fd, toPath(name));
+      const stat = statat(dir.fd, toFsPath(name));
       const type = TYPES[stat.mode & S_IFMT];
       if (type === undefined) continue;
       const unchanged =
@@ -217,10 +218,10 @@ class DiffWalk {
         return;
       }
       case 'symlink':
-        return this.#add({ ...base, linkPath: readlinkat(dir.fd, toPath(name)).toString('latin1') });
+        return this.#add({ ...base, linkPath: readlinkat(dir.fd, toFsPath(name)).toString('latin1') });
       default: {
         const { rdevMajor: devMajor, rdevMinor: devMinor } = stat;
-        const xattrs = readLayerXattrs(fdPath(dir.fd, toPath(name)), idShift);
+        const xattrs = readLayerXattrs(fdPath(dir.fd, toFsPath(name)), idShift);
         return this.#add({ ...base, devMajor, devMinor, xattrs });
       }
     }
@@ -252,7 +253,7 @@ function readUpper(dir: UpperDir): {
   const whiteouts: ByteString[] = [];
   const items: ByteString[] = [];
   for (const name of listDir(dir.fd)) {
-    const stat = statat(dir.fd, toPath(name));
+    const stat = statat(dir.fd, toFsPath(name));
     if (isWhiteout(stat)) {
       if (findInLowers(dir.lowers, name)) whiteouts.push(name);
       continue;
@@ -285,7 +286,7 @@ function closeUpperDir(dir: UpperDir): void {
 
 function openContent(dir: UpperDir, name: ByteString, path: ByteString): number {
   try {
-    return openat(dir.fd, toPath(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    return openat(dir.fd, toFsPath(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch (error) {
     throw fromErrno(error, `Cannot store ${quote(path)} in a layer`, 'TSB_CHANGED');
   }

@@ -1,5 +1,5 @@
 import { close, type Timespec } from '../sys/index.ts';
-import type { ByteString } from './byte-string.ts';
+import type { ByteString } from '../tree/index.ts';
 import { closeLowerDir, type LowerDir, openDirAt, openLowerDir } from './lower-stack.ts';
 
 /** So many directories are kept open; when there are more, all are closed and opened again when needed. */

@@ -1,5 +1,5 @@
 import type { Timespec } from '../sys/index.ts';
-import type { ByteString } from './byte-string.ts';
+import type { ByteString } from '../tree/index.ts';
 
 /** The kinds of archive entries. A contiguous file (type 7) and a sparse file are files. */
 export type EntryType = 'file' | 'hardlink' | 'symlink' | 'char' | 'block' | 'dir' | 'fifo';

@@ -23,8 +23,9 @@ import {
   unlinkat,
   utimensat,
 } from '../sys/index.ts';
+import { type ByteString, toFsPath } from '../tree/index.ts';
 import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
-import { type ByteString, quote, toPath } from './byte-string.ts';
+import { quote } from './byte-string.ts';
 import { copyDirAttributes, copyLowerFile, initRoot } from './copy-up.ts';
 import { DirHandles, DirNode } from './dir-node.ts';
 import type { TarEntry } from './entry.ts';
@@ -210,7 +211,7 @@ export class Extractor implements TarHandler {
       const found = this.#look(node, name);
       if (found && (found.stat.mode & S_IFMT) === S_IFLNK) {
         if (++hops > MAX_SYMLINKS) fail(entry, 'it leads through too many symlinks');
-        const target = readlinkat(found.dirfd, toPath(name)).toString('latin1');
+        const target = readlinkat(found.dirfd, toFsPath(name)).toString('latin1');
         if (target.startsWith('/')) node = this.#root;
         names.push(...target.split('/').reverse());
       } else if (found && !isDir(found.stat)) fail(entry, `its parent ${quote(name)} is not a directory`);
@@ -225,7 +226,7 @@ export class Extractor implements TarHandler {
   /** What the merged view has under a name. */
   #look(node: DirNode, name: ByteString): { readonly dirfd: number; readonly stat: FileStat } | undefined {
     const dirfd = this.#handles.fd(node);
-    const stat = statatIfExists(dirfd, toPath(name));
+    const stat = statatIfExists(dirfd, toFsPath(name));
     if (stat) return this.#options.layer && isWhiteout(stat) ? undefined : { dirfd, stat };
     return findInLowers(this.#handles.lowers(node), name);
   }
@@ -261,14 +262,14 @@ export class Extractor implements TarHandler {
     const dirfd = this.#handles.fd(node.parent ?? this.#root);
     this.inodes++;
     try {
-      mkdirat(dirfd, toPath(node.name), 0o700);
+      mkdirat(dirfd, toFsPath(node.name), 0o700);
       return false;
     } catch (error) {
       if (errnoOf(error) !== 'EEXIST') throw error;
-      unlinkat(dirfd, toPath(node.name));
+      unlinkat(dirfd, toFsPath(node.name));
       this.#parents.clear();
       this.inodes--;
-      mkdirat(dirfd, toPath(node.name), 0o700);
+      mkdirat(dirfd, toFsPath(node.name), 0o700);
       return true;
     }
   }
@@ -293,8 +294,8 @@ export class Extractor implements TarHandler {
     const child = parent.children.get(hidden);
     if (child) return this.#setOpaque(child);
     const dirfd = this.#handles.fd(parent);
-    if (statatIfExists(dirfd, toPath(hidden))) return;
-    mknodat(dirfd, toPath(hidden), S_IFCHR);
+    if (statatIfExists(dirfd, toFsPath(hidden))) return;
+    mknodat(dirfd, toFsPath(hidden), S_IFCHR);
     this.inodes++;
   }
 
@@ -310,15 +311,15 @@ export class Extractor implements TarHandler {
       }
       case 'file':
         this.#file = this.#create(parent, name, (dirfd) =>
-          openat(dirfd, toPath(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
+          openat(dirfd, toFsPath(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600),
         );
         this.#position = 0;
         return;
       case 'symlink':
-        this.#create(parent, name, (dirfd) => symlinkat(toPath(entry.linkPath), dirfd, toPath(name)));
+        this.#create(parent, name, (dirfd) => symlinkat(toFsPath(entry.linkPath), dirfd, toFsPath(name)));
         return this.#attributesAt(parent, name, entry);
       case 'fifo':
-        this.#create(parent, name, (dirfd) => mknodat(dirfd, toPath(name), S_IFIFO | 0o600));
+        this.#create(parent, name, (dirfd) => mknodat(dirfd, toFsPath(name), S_IFIFO | 0o600));
         return this.#attributesAt(parent, name, entry);
       case 'hardlink':
         return this.#link(entry, parent, name);
@@ -335,7 +336,7 @@ export class Extractor implements TarHandler {
   /** In a mounted tree a directory may be there already. */
   #existingDir(entry: TarEntry, parent: DirNode, name: ByteString): DirNode | undefined {
     if (this.#options.layer) return undefined;
-    const stat = statatIfExists(this.#handles.fd(parent), toPath(name));
+    const stat = statatIfExists(this.#handles.fd(parent), toFsPath(name));
     return stat && isDir(stat) ? this.#addNode(entry, parent, name) : undefined;
   }
 
@@ -368,7 +369,7 @@ export class Extractor implements TarHandler {
       this.bytes += copyLowerFile(found.dirfd, found.stat, dirfd, base);
       this.inodes++;
     }
-    this.#create(parent, name, (parentfd) => linkat(this.#handles.fd(dir), toPath(base), parentfd, toPath(name)));
+    this.#create(parent, name, (parentfd) => linkat(this.#handles.fd(dir), toFsPath(base), parentfd, toFsPath(name)));
     // The new name is no new inode.
     this.inodes--;
   }
@@ -402,9 +403,9 @@ export class Extractor implements TarHandler {
   #attributesAt(parent: DirNode, name: ByteString, entry: TarEntry): void {
     const dirfd = this.#handles.fd(parent);
     const { uid, gid } = this.#owner(entry, entry);
-    fchownat(dirfd, toPath(name), uid, gid);
-    if (entry.type !== 'symlink') fchmodat(dirfd, toPath(name), entry.mode);
-    utimensat(dirfd, toPath(name), entry.mtime, entry.mtime);
+    fchownat(dirfd, toFsPath(name), uid, gid);
+    if (entry.type !== 'symlink') fchmodat(dirfd, toFsPath(name), entry.mode);
+    utimensat(dirfd, toFsPath(name), entry.mtime, entry.mtime);
   }
 
   #dirAttributes(node: DirNode, entry: TarEntry): void {

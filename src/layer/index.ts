@@ -14,7 +14,6 @@ export {
   type ReadArchiveOptions,
 } from './apply.ts';
 export { initLayerRoot } from './copy-up.ts';
-export { type ByteString, compareBytes, fromText, quote, toPath, toText } from './byte-string.ts';
 export {
   type ArchiveCompression,
   decompress,
@@ -26,7 +25,6 @@ export {
 } from './decompress.ts';
 export { diffLayer, type DiffOptions } from './diff.ts';
 export type { EntryType, SparseRegion, TarEntry } from './entry.ts';
-export { cleanPath } from './extractor.ts';
 export { gzip, GZIP_LEVEL } from './gzip-encoder.ts';
 export { type EncodedLayer, LayerEncoder } from './layer-encoder.ts';
 export { BLOCK_BYTES, type LayerCompression, type LayerSink } from './sink.ts';

@@ -12,7 +12,7 @@ import {
   statatIfExists,
 } from '../sys/index.ts';
 import { AT_FDCWD } from '../sys/index.ts';
-import { type ByteString, toPath } from './byte-string.ts';
+import { type ByteString, toFsPath } from '../tree/index.ts';
 
 /**
  * One directory of the merged view of a stack of layer directories: fds of it in every layer that contributes to it,
@@ -34,7 +34,7 @@ export function isDir(stat: FileStat): boolean {
 
 /** Opens a directory by one name, never through a symlink. */
 export function openDirAt(dirfd: number, name: ByteString): number {
-  return openat(dirfd, toPath(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  return openat(dirfd, toFsPath(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 }
 
 /** Opens the roots of layer directories. @param dirs bottom first */
@@ -59,7 +59,7 @@ export function findInLowers(
   name: ByteString,
 ): { readonly dirfd: number; readonly stat: FileStat } | undefined {
   for (const dirfd of parent) {
-    const stat = statatIfExists(dirfd, toPath(name));
+    const stat = statatIfExists(dirfd, toFsPath(name));
     if (stat) return isWhiteout(stat) ? undefined : { dirfd, stat };
   }
   return undefined;
@@ -69,7 +69,7 @@ export function findInLowers(
 export function openLowerDir(parent: LowerDir, name: ByteString): LowerDir {
   const fds: number[] = [];
   for (const dirfd of parent) {
-    const stat = statatIfExists(dirfd, toPath(name));
+    const stat = statatIfExists(dirfd, toFsPath(name));
     if (!stat) continue;
     // Whiteouts and other files hide what is beneath them.
     if (!isDir(stat)) break;

@@ -1,4 +1,4 @@
-import type { ByteString } from './byte-string.ts';
+import type { ByteString } from '../tree/index.ts';
 
 /** One record of a PAX extended header. */
 export interface PaxRecord {

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { AT_REMOVEDIR, close, statat, unlinkat } from '../sys/index.ts';
-import { type ByteString, toPath } from './byte-string.ts';
+import { type ByteString, toFsPath } from '../tree/index.ts';
 import { isDir, openDirAt } from './lower-stack.ts';
 
 /** Names in an open directory, as byte strings, unsorted. */
@@ -20,11 +20,11 @@ export function emptyDir(fd: number): void {
         const parent = stack.at(-1);
         if (!parent) return;
         close(top.fd);
-        unlinkat(parent.fd, toPath(top.name), AT_REMOVEDIR);
-      } else if (isDir(statat(top.fd, toPath(name)))) {
+        unlinkat(parent.fd, toFsPath(top.name), AT_REMOVEDIR);
+      } else if (isDir(statat(top.fd, toFsPath(name)))) {
         const child = openDirAt(top.fd, name);
         stack.push({ fd: child, name, names: listDir(child) });
-      } else unlinkat(top.fd, toPath(name));
+      } else unlinkat(top.fd, toFsPath(name));
     }
   } finally {
     for (const entry of stack.slice(1)) close(entry.fd);
@@ -33,8 +33,8 @@ export function emptyDir(fd: number): void {
 
 /** Removes a file, or a directory with everything in it. */
 export function removeAt(dirfd: number, name: ByteString): void {
-  if (!isDir(statat(dirfd, toPath(name)))) {
-    unlinkat(dirfd, toPath(name));
+  if (!isDir(statat(dirfd, toFsPath(name)))) {
+    unlinkat(dirfd, toFsPath(name));
     return;
   }
   const fd = openDirAt(dirfd, name);
@@ -43,5 +43,5 @@ export function removeAt(dirfd: number, name: ByteString): void {
   } finally {
     close(fd);
   }
-  unlinkat(dirfd, toPath(name), AT_REMOVEDIR);
+  unlinkat(dirfd, toFsPath(name), AT_REMOVEDIR);
 }

@@ -1,4 +1,4 @@
-import type { ByteString } from './byte-string.ts';
+import type { ByteString } from '../tree/index.ts';
 import { parseNumber } from './tar-numbers.ts';
 
 export const BLOCK = 512;

@@ -1,5 +1,6 @@
+import type { ByteString } from '../tree/index.ts';
 import { TsbuildError } from '../util/index.ts';
-import { type ByteString, quote } from './byte-string.ts';
+import { quote } from './byte-string.ts';
 import type { EntryType, SparseRegion, TarEntry } from './entry.ts';
 import { parsePax, type PaxRecord } from './pax.ts';
 import { checkRegions, readOldGnuRegions, readPaxSparse, SparseMapReader } from './sparse.ts';

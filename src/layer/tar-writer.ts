@@ -1,5 +1,6 @@
 import type { Timespec } from '../sys/index.ts';
-import { type ByteString, isAscii } from './byte-string.ts';
+import type { ByteString } from '../tree/index.ts';
+import { isAscii } from './byte-string.ts';
 import type { TarEntry } from './entry.ts';
 import { formatPax } from './pax.ts';
 import { BLOCK } from './tar-header.ts';

@@ -1,4 +1,5 @@
-import { cleanPath, joinPath } from './go-path.ts';
+import { cleanPath } from '../util/index.ts';
+import { joinPath } from './go-path.ts';
 import {
   type AnyOutput,
   InputList,

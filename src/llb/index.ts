@@ -70,7 +70,7 @@ export {
 } from './file-node.ts';
 export { stateOf } from './definition-node.ts';
 export { definitionToJson, formatDefinition, type LlbFormat } from './format.ts';
-export { basePath, cleanPath, joinPath } from './go-path.ts';
+export { basePath, joinPath } from './go-path.ts';
 export { type Graph, type LlbEdge, type LlbVertex, loadGraph, loadGraphs, MAX_OPS } from './graph.ts';
 export type { Json } from './json.ts';
 export { marshal, type MarshalOptions } from './marshal.ts';

@@ -47,4 +47,4 @@ export {
   type Visit,
   walkTree,
 } from './select.ts';
-export { isImageXattr, readXattrs, writeXattr } from './xattrs.ts';
+export { CAPABILITY, isImageXattr, portableCapability, readXattrs, tiedCapability, writeXattr } from './xattrs.ts';

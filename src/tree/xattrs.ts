@@ -35,21 +35,25 @@ export function writeXattr(target: XattrTarget, { name, value }: Xattr, idShift:
   setXattr(target, name, name === CAPABILITY ? tiedCapability(value, idShift) : value);
 }
 
-const CAPABILITY = 'security.capability';
+/** The attribute that holds file capabilities. */
+export const CAPABILITY = 'security.capability';
 // struct vfs_cap_data of linux/capability.h: revision 2 has 20 bytes, revision 3 has the root user's id after them.
 const REVISION_MASK = 0xff000000;
 const REVISION_2 = 0x02000000;
 const REVISION_3 = 0x03000000;
 
-function portableCapability(value: Buffer, idShift: number): Buffer | undefined {
+/** File capabilities as they are in an image; undefined for those that are tied to another user namespace. */
+export function portableCapability(value: Buffer, idShift: number): Buffer | undefined {
   if (value.length !== 24 || (value.readUInt32LE(0) & REVISION_MASK) !== REVISION_3) return value;
+  // A capability for another user namespace than the image's means nothing elsewhere.
   if (value.readUInt32LE(20) !== idShift) return undefined;
   const portable = Buffer.from(value.subarray(0, 20));
   portable.writeUInt32LE((value.readUInt32LE(0) & ~REVISION_MASK) | REVISION_2, 0);
   return portable;
 }
 
-function tiedCapability(bytes: Uint8Array, idShift: number): Buffer {
+/** Ties file capabilities to the image's root user, so that they are worth nothing on the host. */
+export function tiedCapability(bytes: Uint8Array, idShift: number): Buffer {
   const value = Buffer.from(bytes);
   if (idShift === 0 || value.length !== 20 || (value.readUInt32LE(0) & REVISION_MASK) !== REVISION_2) return value;
   const tied = Buffer.concat([value, Buffer.alloc(4)]);

@@ -28,7 +28,7 @@ export {
   toOciPlatform,
 } from './oci.ts';
 export { formatSourceExcerpt } from './excerpt.ts';
-export { clean, relativePattern } from './patterns/clean.ts';
+export { cleanPath, relativePattern } from './patterns/clean.ts';
 export { BadPatternError, hasWildcards, matchPath } from './patterns/file-match.ts';
 export { type MatchInfo, PatternMatcher } from './patterns/pattern-matcher.ts';
 export {

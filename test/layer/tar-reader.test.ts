@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fromText } from '../../src/layer/index.ts';
+import { toByteString } from '../../src/tree/index.ts';
 import { isTsbuildError } from '../../src/util/index.ts';
 import { readTar } from './support/read-tar.ts';
 import {
@@ -45,7 +45,7 @@ describe('formats', () => {
       gnuLong('K', `${long}/target`),
       symlink('link', long.slice(0, 100)),
       pax({
-        path: fromText('pax/ä'),
+        path: toByteString('pax/ä'),
         mtime: '-1.25',
         uid: '3000000000',
         'SCHILY.xattr.user.a': Buffer.from([0, 10, 255]),
@@ -61,7 +61,7 @@ describe('formats', () => {
       ['v7dir/', 'dir', ''],
       [long, 'file', 'gnu'],
       ['link', 'symlink', ''],
-      [fromText('pax/ä'), 'file', 'pax'],
+      [toByteString('pax/ä'), 'file', 'pax'],
       ['hard', 'hardlink', ''],
       ['d/', 'dir', ''],
     ]);

@@ -6,13 +6,13 @@ import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
-  fromText,
   type LayerCompression,
   type LayerEntry,
   LayerEncoder,
   sortEntries,
   writeLayerFromEntries,
 } from '../../src/layer/index.ts';
+import { toByteString } from '../../src/tree/index.ts';
 import { sha256 } from '../../src/util/index.ts';
 import { MemorySink } from './support/memory-sink.ts';
 import { readTar } from './support/read-tar.ts';
@@ -60,7 +60,7 @@ const FIXED: readonly LayerEntry[] = [
   { path: 'bin/su', type: 'file', mode: 0o4755, size: 3, content: Buffer.from('su\n'), mtime: { sec: 1_700_000_000 } },
   { path: 'bin/su2', type: 'hardlink', mode: 0o4755, linkPath: 'bin/su', mtime: { sec: 1_700_000_000 } },
   {
-    path: fromText('dir/ä'),
+    path: toByteString('dir/ä'),
     type: 'file',
     mode: 0,
     content: text(5000),
@@ -243,7 +243,7 @@ describe('content', () => {
   });
 
   test('entries are sorted by path bytes', () => {
-    const paths = ['a/b', 'a', 'a-x', 'a.txt', 'a0', fromText('ä'), 'Z'];
+    const paths = ['a/b', 'a', 'a-x', 'a.txt', 'a0', toByteString('ä'), 'Z'];
     expect(sortEntries(paths.map((path) => ({ path }))).map((entry) => entry.path)).toEqual([
       'Z',
       'a',
@@ -251,7 +251,7 @@ describe('content', () => {
       'a.txt',
       'a/b',
       'a0',
-      fromText('ä'),
+      toByteString('ä'),
     ]);
   });
 });

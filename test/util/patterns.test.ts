@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { clean, hasWildcards, matchPath, PatternMatcher, relativePattern } from '../../src/util/index.ts';
+import { cleanPath, hasWildcards, matchPath, PatternMatcher, relativePattern } from '../../src/util/index.ts';
 
 describe('matchPath', () => {
   test.each([
@@ -86,7 +86,7 @@ test('wildcards may be escaped', () => {
   ]); // oxfmt-ignore
 });
 
-describe('clean', () => {
+describe('cleanPath', () => {
   test.each([
     ['', '.'],
     ['/', '/'],
@@ -95,8 +95,10 @@ describe('clean', () => {
     ['../../a', '../../a'],
     ['a/../..', '..'],
     ['!a/..', '.'],
+    ['a/', 'a'],
+    ['./', '.'],
   ])('%j is %j', (path, cleaned) => {
-    expect(clean(path)).toBe(cleaned);
+    expect(cleanPath(path)).toBe(cleaned);
   });
 });
 

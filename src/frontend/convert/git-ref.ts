@@ -1,4 +1,5 @@
-import { cleanPath, type GitRemote } from '../../llb/index.ts';
+import type { GitRemote } from '../../llb/index.ts';
+import { cleanPath } from '../../util/index.ts';
 import { dockerfileError } from '../dockerfile/failure.ts';
 import { goQuote } from '../dockerfile/text.ts';
 import { goBool } from './go-format.ts';

@@ -1,4 +1,5 @@
-import { cleanPath, joinPath } from '../../llb/index.ts';
+import { joinPath } from '../../llb/index.ts';
+import { cleanPath } from '../../util/index.ts';
 import { dockerfileError } from '../dockerfile/failure.ts';
 import { equalFold, goQuote } from '../dockerfile/text.ts';
 

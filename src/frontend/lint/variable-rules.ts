@@ -1,5 +1,5 @@
 import {
-  clean,
+  cleanPath,
   formatPlatform,
   parsePlatform,
   type PatternMatcher,
@@ -123,7 +123,7 @@ export function lintCopySource(
   matcher: PatternMatcher,
 ): void {
   if (matcher.hasExceptions) return;
-  const path = clean(source);
+  const path = cleanPath(source);
   const isRoot = path === '.' || path === '/';
   if (isRoot && !matcher.patterns.some(({ text }) => text === '*' || text === '**' || text === '**/*')) return;
   if (matcher.matchesBelow(path)) linter.report(rules.CopyIgnoredFile, ranges, [command, path], source);

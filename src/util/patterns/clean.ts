@@ -4,7 +4,7 @@ import { trimSpace } from './trim.ts';
  * The shortest name of a slash-separated path, by its text alone: no empty or `.` elements, `..` resolved where something stands
  * before it, no slash at the end. An empty path is `.` (Go's path.Clean).
  */
-export function clean(path: string): string {
+export function cleanPath(path: string): string {
   const rooted = path.startsWith('/');
   const out: string[] = [];
   for (const element of path.split('/')) {
@@ -27,6 +27,6 @@ export function relativePattern(pattern: string): string {
 
 function relative(pattern: string): string {
   if (pattern === '') return '';
-  const cleaned = clean(pattern);
+  const cleaned = cleanPath(pattern);
   return cleaned.length > 1 && cleaned.startsWith('/') ? cleaned.slice(1) : cleaned;
 }

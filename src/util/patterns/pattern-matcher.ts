@@ -1,5 +1,5 @@
 import { type ErrorCode, TsbuildError } from '../errors.ts';
-import { clean } from './clean.ts';
+import { cleanPath } from './clean.ts';
 import { BadPatternError, matchPath } from './file-match.ts';
 import { compileRegex, type PathTest, withParents } from './path-regex.ts';
 import { trimSpace } from './trim.ts';
@@ -26,7 +26,7 @@ export class PatternMatcher {
     this.#patterns = patterns
       .map(trimSpace)
       .filter((pattern) => pattern !== '')
-      .map((pattern) => new PathPattern(clean(pattern), code));
+      .map((pattern) => new PathPattern(cleanPath(pattern), code));
     this.#exceptions = this.#patterns.filter((pattern) => pattern.isException);
     this.#others = this.#patterns.filter((pattern) => !pattern.isException);
   }

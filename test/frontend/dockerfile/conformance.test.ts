@@ -11,7 +11,7 @@ import {
   parseLines,
   type Stage,
 } from '../../../src/frontend/dockerfile/index.ts';
-import { isTsbuildError } from '../../../src/util/index.ts';
+import { mistake } from './support.ts';
 
 /** BuildKit's own test data and its recorded answers; not part of the project, so the tests run where it is at hand. */
 const data = '../shared/conformance';
@@ -34,16 +34,6 @@ function rows(name: string): Row[] {
 /** BuildKit does not say the line in the text of errors below the instruction level. */
 function withoutLine(message: string): string {
   return message.replace(/^dockerfile parse error on line \d+: /, '');
-}
-
-function errorOf(action: () => unknown): string {
-  try {
-    action();
-  } catch (error) {
-    if (isTsbuildError(error, 'TSB_DOCKERFILE')) return error.message;
-    throw error;
-  }
-  return 'no error';
 }
 
 function dump(node: DockerfileNode): string {
@@ -240,7 +230,7 @@ describe.skipIf(!existsSync(data))("BuildKit's recorded answers", () => {
     for (const { in: input, out } of rows('parse')) {
       const file = { name: 'Dockerfile', text: input.src };
       if (out.error !== undefined) {
-        expect(withoutLine(errorOf(() => parseLines(file))), input.src).toBe(out.error);
+        expect(withoutLine(mistake(() => parseLines(file))), input.src).toBe(out.error);
         continue;
       }
       const { escape, nodes, warnings } = parseLines(file);
@@ -257,7 +247,7 @@ describe.skipIf(!existsSync(data))("BuildKit's recorded answers", () => {
     for (const { in: input, out } of rows('instr')) {
       const file = { name: 'Dockerfile', text: input.src };
       if (out.error !== undefined) {
-        const message = errorOf(() => parseDockerfile(file));
+        const message = mistake(() => parseDockerfile(file));
         expect([message, withoutLine(message)], input.src).toContain(out.error);
         continue;
       }
@@ -283,7 +273,7 @@ describe.skipIf(!existsSync(data))("BuildKit's recorded answers", () => {
       };
       if (out.error === undefined)
         expect(run(), input.src).toEqual({ ...out, ...(out['words'] === null && { words: [] }) });
-      else expect(errorOf(run), input.src).toBe(out.error);
+      else expect(mistake(run), input.src).toBe(out.error);
     }
   });
 });

@@ -1,6 +1,5 @@
 import {
   basePath,
-  cleanPath,
   joinPath,
   type MountOptions,
   scratch,
@@ -8,6 +7,7 @@ import {
   type SshMount,
   type State,
 } from '../../../llb/index.ts';
+import { cleanPath } from '../../../util/index.ts';
 import type { Mount, RunCommand } from '../../dockerfile/index.ts';
 import { dockerfileError } from '../../dockerfile/failure.ts';
 import { goQuote } from '../../dockerfile/text.ts';
