@@ -13,13 +13,12 @@ export {
   exportResult,
   type ExportResult,
   platformDirectory,
-  storeImage,
   type TreeRequest,
 } from './export.ts';
 export { type ImageListEntry, listImages, removeImages } from './image-list.ts';
 export { importArchive, importDirectory } from './import.ts';
 export type { ImportedImage, ImportOptions } from './import-common.ts';
-export { familiarName, parseNames, tagOf } from './names.ts';
+export { familiarName, parseNames } from './names.ts';
 export {
   type Destination,
   type ImageOutput,
@@ -27,11 +26,10 @@ export {
   type OutputSpec,
   parseOutput,
   type ParseOutputOptions,
-  STDOUT,
 } from './output.ts';
 export { saveImages, type SaveOptions } from './save.ts';
 export type { StdoutStream } from './sink.ts';
-export { readStoredImage, selectPlatform, type StoredImageContent, type StoredPlatform } from './stored-image.ts';
+export { readStoredImage, type StoredImageContent, type StoredPlatform } from './stored-image.ts';
 export type {
   Annotations,
   AssembledImage,

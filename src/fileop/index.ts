@@ -4,7 +4,6 @@
  */
 export { copyAll } from './copy-all.ts';
 export { canMakeEntries, type DirectLayer, layerEntries, writeFileOpLayer } from './direct.ts';
-export { toLayerEntries } from './layer-entries.ts';
 export { parseMode, type ModeChange } from './mode.ts';
 export type { OverlayEntry } from './overlay-tree.ts';
 export { runFileActions } from './run.ts';

@@ -23,14 +23,12 @@ export { checkDockerfile } from './convert/check.ts';
 export { isArchive, loadMainContext, type MainContext } from './convert/main-context.ts';
 export { type GitRef, parseGitRef } from './convert/git-ref.ts';
 export type { CompileOptions, ContextSpec } from './convert/options.ts';
-export { formatPlatformFull } from './convert/platform.ts';
 export type { Entitlement, Usage, UsedCredential } from './convert/usage.ts';
 export { type Dockerfile, parseDockerfile } from './dockerfile/index.ts';
 export { IgnoreMatcher, parseIgnoreFile, PatternMatcher } from './ignore/index.ts';
 export {
   type CheckResult,
   checkStatus,
-  defaultLintConfig,
   type Finding,
   formatCheck,
   formatCheckJson,
@@ -47,7 +45,6 @@ export {
   listTargets,
   locateFindings,
   type Outline,
-  parseLintConfig,
   type Rule,
   rules,
   type Target,

@@ -10,8 +10,6 @@ export {
   type ArchiveSource,
   extractArchive,
   type ExtractArchiveOptions,
-  readArchive,
-  type ReadArchiveOptions,
 } from './apply.ts';
 export { initLayerRoot } from './copy-up.ts';
 export {
@@ -25,17 +23,15 @@ export {
 } from './decompress.ts';
 export { diffLayer, type DiffOptions } from './diff.ts';
 export type { EntryType, SparseRegion, TarEntry } from './entry.ts';
-export { gzip, GZIP_LEVEL } from './gzip-encoder.ts';
+export { gzip } from './gzip-encoder.ts';
 export { type EncodedLayer, LayerEncoder } from './layer-encoder.ts';
-export { BLOCK_BYTES, type LayerCompression, type LayerSink } from './sink.ts';
-export { ZSTD_LEVEL } from './stream-encoder.ts';
-export { emptyDir, removeAt } from './remove-tree.ts';
+export type { LayerCompression, LayerSink } from './sink.ts';
+export { emptyDir } from './remove-tree.ts';
 export { type TarHandler, TarReader } from './tar-reader.ts';
 export { type TarEntryInput, type TarTarget, TarWriter } from './tar-writer.ts';
 export {
   type ContentSource,
   type LayerEntry,
-  LayerWriter,
   sortEntries,
   writeLayerFromEntries,
   type WriteLayerOptions,

@@ -1,4 +1,4 @@
-export { colorless, createPalette, paint, type Palette } from './colors.ts';
+export { createPalette, type Palette } from './colors.ts';
 export { createProgress } from './display.ts';
 export { type Failure, formatFailure } from './failure.ts';
 export type { Progress, ProgressMode, ProgressOptions, ProgressOutput } from './types.ts';

@@ -3,7 +3,7 @@
  * distribution API with the configuration of registries.conf.
  */
 export { createRegistry, MAX_MANIFEST_BYTES } from './client.ts';
-export { type Endpoint, isLoopbackHost } from './endpoint.ts';
+export type { Endpoint } from './endpoint.ts';
 export { type Guard, guardFor } from './guards.ts';
 export { type HttpAnswer, HttpClient, type HttpRequest, throwIfCanceled } from './http.ts';
 export { MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
@@ -11,8 +11,6 @@ export { documentMediaType, isIndexType, isManifestType, parseIndex, parseManife
 export {
   familiarReference,
   formatReference,
-  isHost,
-  isTag,
   normalizeReference,
   parseReference,
   type Reference,

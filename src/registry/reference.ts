@@ -66,11 +66,6 @@ export function isHost(text: string): boolean {
   );
 }
 
-/** Whether `text` obeys the grammar of tags. */
-export function isTag(text: string): boolean {
-  return TAG.test(text);
-}
-
 function splitReference(text: string): { name: string; tag?: string; digest?: string } {
   const at = text.indexOf('@');
   const named = at === -1 ? text : text.slice(0, at);

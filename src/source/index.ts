@@ -7,7 +7,7 @@ export { downloadName } from './http-name.ts';
 export { newestEntry } from './newest-entry.ts';
 export type { HttpContent, HttpFile, HttpResource, HttpSourceOptions } from './http-types.ts';
 export { createImageSource, parseLayoutReference } from './image.ts';
-export { availablePlatforms, platformVector, selectManifests } from './image-platform.ts';
+export { platformVector } from './image-platform.ts';
 export type {
   FactStore,
   ImageLayer,
@@ -19,8 +19,6 @@ export type {
 } from './image-types.ts';
 export {
   checkLayoutVersion,
-  chunksOf,
-  findInLayout,
   IMAGE_NAME_ANNOTATION,
   type LayoutReader,
   openOciLayout,

@@ -13,11 +13,6 @@ export function toByteString(text: string): ByteString {
   return NOT_ASCII.test(text) ? Buffer.from(text, 'utf8').toString('latin1') : text;
 }
 
-/** The raw bytes of a byte string. */
-export function toBytes(bytes: ByteString): Buffer {
-  return Buffer.from(bytes, 'latin1');
-}
-
 /** The byte string of raw bytes. */
 export function fromBytes(bytes: Uint8Array): ByteString {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');

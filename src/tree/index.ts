@@ -3,18 +3,9 @@
  * checksums over them; selection by wildcards and patterns. Names and paths are byte strings (see bytes.ts), paths are
  * relative to the tree's root without a leading slash, `''` is the root.
  */
-export {
-  type ByteString,
-  compareBytes,
-  fromBytes,
-  joinPath,
-  toByteString,
-  toBytes,
-  toFsPath,
-  toText,
-} from './bytes.ts';
+export { type ByteString, compareBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
 export { checksumTree, type HashedTree, selectorDigest, type Selector } from './checksum.ts';
-export { contentIdentity, EMPTY_DIGEST, hashFile, readFull } from './content.ts';
+export { EMPTY_DIGEST, readFull } from './content.ts';
 export { packContext, type PackedContext, unpackContext } from './context-pack.ts';
 export {
   type ContextDir,
@@ -25,18 +16,9 @@ export {
   type StatCache,
 } from './context-tree.ts';
 export { type FsDir, FsTree, type FsTreeOptions } from './fs-tree.ts';
-export { type HostStat, sameStat, toHostStat } from './host-stat.ts';
+export { type HostStat, sameStat } from './host-stat.ts';
 export { type LayerDigests, type LayerNode, type LayersOptions, LayersTree, type MergedDir } from './layers-tree.ts';
-export {
-  type FileContent,
-  type NodeAttributes,
-  nodeType,
-  type NodeType,
-  type ReadableTree,
-  type TreeNode,
-  type WritableTree,
-  type Xattr,
-} from './node.ts';
+export type { FileContent, NodeAttributes, NodeType, ReadableTree, TreeNode, WritableTree, Xattr } from './node.ts';
 export { type Located, resolvePath, splitPath } from './resolve.ts';
 export {
   cleanNames,
@@ -47,4 +29,4 @@ export {
   type Visit,
   walkTree,
 } from './select.ts';
-export { CAPABILITY, isImageXattr, portableCapability, readXattrs, tiedCapability, writeXattr } from './xattrs.ts';
+export { CAPABILITY, isImageXattr, portableCapability, tiedCapability } from './xattrs.ts';

@@ -232,7 +232,7 @@ function isWhiteout(node: TreeNode): boolean {
 }
 
 /** Major and minor number of a `st_rdev`. */
-export function deviceOf(rdev: number): { readonly major: number; readonly minor: number } {
+function deviceOf(rdev: number): { readonly major: number; readonly minor: number } {
   return { major: (rdev >> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >> 12) & 0xfff00) };
 }
 

@@ -31,14 +31,7 @@ export { formatSourceExcerpt } from './excerpt.ts';
 export { cleanPath, relativePattern } from './patterns/clean.ts';
 export { BadPatternError, hasWildcards, matchPath } from './patterns/file-match.ts';
 export { type MatchInfo, PatternMatcher } from './patterns/pattern-matcher.ts';
-export {
-  formatPlatform,
-  hostPlatform,
-  normalizePlatform,
-  parsePlatform,
-  type Platform,
-  samePlatform,
-} from './platform.ts';
+export { formatPlatform, hostPlatform, normalizePlatform, parsePlatform, type Platform } from './platform.ts';
 export { redactUrls } from './redact.ts';
 export { sanitize, sanitizeLine } from './sanitize.ts';
 export { formatBytes, parseDuration, parseSize } from './size.ts';

@@ -116,8 +116,3 @@ export function formatPlatform(platform: Platform): string {
     .filter((part) => part !== undefined && part !== '')
     .join('/');
 }
-
-/** Whether two platforms are the same after normalization; the OS version is not compared. */
-export function samePlatform(a: Platform, b: Platform): boolean {
-  return formatPlatform(normalizePlatform(a)) === formatPlatform(normalizePlatform(b));
-}
