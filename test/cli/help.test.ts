@@ -46,7 +46,7 @@ describe('help', () => {
     const { code, out, err } = tsbuild(...name.split(' '), '--help');
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(out).toMatch(new RegExp(`^Usage: tsbuild ${name}`));
-    for (const line of out.split('\n').filter((text) => /^  -/.test(text))) {
+    for (const line of out.split('\n').filter((text) => text.startsWith('  -'))) {
       // A name and, on this line or the next, what it means.
       const described = /^  (?:-\w, )?--[a-z-]+(?: <[^>]+>+| \[[^\]]+\])?\s{2,}\S/.test(line);
       const wrapped = out.split('\n')[out.split('\n').indexOf(line) + 1] ?? '';

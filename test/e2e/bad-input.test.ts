@@ -70,7 +70,7 @@ describeAsEveryone('bad input', (who) => {
       [['prune', '--keep-storage', 'x'], ['"x"']],
       [['rmi'], [/image/]],
     ];
-    for (const [args, says] of cases) expectFailure(await bench.tsbuild(args), { code: 2, says });
+    await Promise.all(cases.map(async ([args, says]) => expectFailure(await bench.tsbuild(args), { code: 2, says })));
   });
 
   test('a Dockerfile that is missing, not a file, too large, or wrong', async () => {

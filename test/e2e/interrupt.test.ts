@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import type { Bench, Outcome, Running } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { expectSound } from '../support/sound.ts';
+import { onTerminal } from '../support/terminal.ts';
 import { readOciArchive, type ArchivedImage } from '../support/tree.ts';
 
 /** Stages in parallel, steps that take a while, a step that leaves processes behind, layers of some size. */
@@ -112,6 +113,24 @@ describeAsEveryone('an interrupted build', (who) => {
     ]).ended;
     expect(piped.out.split('\n')).toHaveLength(2);
     await expectSound(bench);
+  });
+
+  test('Ctrl-C typed into a terminal, where progress is drawn', async () => {
+    const { bench } = use;
+    const context = bench.context(`FROM base:1\nENV MARK=${bench.mark}\nRUN echo shown; sleep 33\n`);
+    const outcome = await onTerminal(
+      bench,
+      ['build', context],
+      [{ expect: 'RUN echo shown' }, { wait: 0.5 }, { type: '\u0003' }],
+    );
+    expect(outcome.code, outcome.out).toBe(130);
+    // The cursor is given back.
+    expect(outcome.out.lastIndexOf('\u001b[?25h')).toBeGreaterThanOrEqual(outcome.out.lastIndexOf('\u001b[?25l'));
+    expect(outcome.out).toContain('Canceled by SIGINT');
+    await expectSound(bench);
+    const done = await onTerminal(bench, ['build', bench.context('FROM base:1\nRUN true\n')], []);
+    expect(done.code).toBe(0);
+    expect(done.out).toMatch(/\[\+\] Building .* FINISHED/);
   });
 
   test('children that are killed fail the step, not the store', async () => {

@@ -135,15 +135,15 @@ RUN echo ${n} > /own
 
   test('prune, check and kill -9 of neighbours meanwhile take nothing from a running build', async () => {
     const { bench } = use;
-    let running = true;
+    const done = new AbortController();
     const pruning = (async () => {
-      while (running) {
+      while (!done.signal.aborted) {
         await bench.ok(['prune', '--all']);
         expect(await bench.damage()).toEqual([]);
       }
     })();
     const killing = (async () => {
-      while (running) {
+      while (!done.signal.aborted) {
         const neighbour = bench.tsbuildStart(['build', '--no-cache', bench.context(dockerfile(9), { data: 'y' })]);
         await sleep(300);
         neighbour.child.kill('SIGKILL');
@@ -160,7 +160,7 @@ RUN echo ${n} > /own
         expect(tree['/data']?.content).toBe(`${n}`);
       }
     } finally {
-      running = false;
+      done.abort();
       await Promise.all([pruning, killing]);
     }
     await expectSound(bench);

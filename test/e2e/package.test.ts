@@ -1,0 +1,74 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect, test } from 'vitest';
+import { Bench } from '../support/bench.ts';
+import { baseImageTar } from '../support/base-image.ts';
+import { identities } from '../support/identity.ts';
+import { projectRoot } from '../support/program.ts';
+
+test('the packed package installs and builds without a compiler', { timeout: 60_000 }, async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'tsbuild-pack-'));
+  const [self] = await identities();
+  if (!self) throw new Error('Nobody runs the tests');
+  await using bench = new Bench(self);
+  try {
+    // What prepack would build is there already: other tests run from it at this moment.
+    const packed = execFileSync('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', dir], {
+      cwd: projectRoot,
+      encoding: 'utf8',
+    });
+    const [{ filename, files }] = JSON.parse(packed) as [{ filename: string; files: { path: string }[] }];
+    const paths = files.map(({ path }) => path);
+    expect(paths).toContain('bin/tsbuild');
+    expect(paths.filter((path) => /^(src|test|bench|testdata|scripts)\/|\.c$|\.map$/.test(path))).toEqual([]);
+    const prefix = bench.write('prefix', {});
+    const tarball = bench.write('package', { [filename]: readFileSync(join(dir, filename)) });
+    // No compiler, no make, no python: only what the package brings.
+    const tools = bench.write('tools', {
+      node: { link: process.execPath },
+      sh: { link: '/bin/sh' },
+      dirname: { link: '/usr/bin/dirname' },
+      readlink: { link: '/usr/bin/readlink' },
+    });
+    const npm = execFileSync('sh', ['-c', 'readlink -f "$(command -v npm)"'], { encoding: 'utf8' }).trim();
+    // npm as it is set up here, whatever that is: mirrors, proxies, its cache.
+    execFileSync(
+      process.execPath,
+      [
+        npm,
+        'install',
+        '--global',
+        '--prefer-offline',
+        '--no-audit',
+        '--no-fund',
+        '--prefix',
+        prefix,
+        join(tarball, filename),
+      ],
+      { env: { ...process.env, PATH: `${tools}:${dirname(npm)}` }, stdio: 'pipe' },
+    );
+    const tsbuild = join(prefix, 'bin/tsbuild');
+    const { version } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')) as { version: string };
+    const run = (...args: string[]) => bench.start([tsbuild, ...args], { env: { PATH: `${tools}:/usr/bin` } }).ended;
+    expect((await run('--version')).out).toBe(`tsbuild ${version}\n`);
+    expect(await run('doctor')).toMatchObject({ code: 0, err: '' });
+    bench.write('.', { 'base.tar': baseImageTar() });
+    expect((await run('import', 'base.tar', '-t', 'base:1')).code).toBe(0);
+    const built = await run(
+      'build',
+      '-t',
+      'app',
+      bench.context('FROM base:1\nCOPY Dockerfile /d\nRUN echo installed > /out\nCMD ["cat", "/out"]\n'),
+    );
+    expect(built.code, built.err).toBe(0);
+    expect((await run('run', 'app')).out).toBe('installed\n');
+    const library = join(prefix, 'lib/node_modules/tsbuild');
+    const program = `import { build } from ${JSON.stringify(library + '/dist/index.js')}; console.log(typeof build);`;
+    expect(await bench.tool([process.execPath, '--input-type=module', '-e', program])).toBe('function\n');
+    expect(await bench.leftovers()).toEqual([]);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+});
