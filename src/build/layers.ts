@@ -1,11 +1,13 @@
 import { rmdirSync } from 'node:fs';
-import type { Layer, LayerBlob, Lease, Store } from '../store/index.ts';
+import type { ResolvedImage } from '../source/index.ts';
+import { chainIds, type Layer, type LayerBlob, type Lease, type Store } from '../store/index.ts';
 import {
   type Compression,
   compressionOf,
   type Descriptor,
   type Digest,
   errnoOf,
+  hexOf,
   isTsbuildError,
   mediaTypes,
   type Task,
@@ -81,11 +83,6 @@ export class LayerService {
     this.#store = options.store;
     this.#lease = options.lease;
     this.#worker = options.worker;
-  }
-
-  /** Says where the blob of a layer can be had when the store lacks it. */
-  offer(id: string, fetch: LayerFetcher): void {
-    this.#fetchers.set(id, fetch);
   }
 
   /** Whether all layers are there or can be fetched. */
@@ -312,25 +309,20 @@ export class LayerService {
     return id;
   }
 
-  /** Registers the layers of an image, bottom first, and gives their ids, which are chain ids: two images share them. */
-  adopt(
-    layers: readonly { readonly chainId: string; readonly diffId: Digest; readonly descriptor: Descriptor }[],
-    description: string,
-  ): readonly string[] {
+  /** Registers the layers of an image and gives their ids, bottom first. The ids are chain ids, so that two images share layers. */
+  adopt(image: ResolvedImage): readonly string[] {
+    const chains = chainIds(image.layers.map(({ diffId }) => diffId));
     const ids: string[] = [];
-    for (const { chainId, diffId, descriptor } of layers) {
+    for (const [index, { descriptor, diffId }] of image.layers.entries()) {
       const id = this.#store.layers.create(
-        { id: chainId, parents: [...ids], diffId, type: 'source.image', description },
+        { id: hexOf(chains[index] ?? diffId), parents: [...ids], diffId, type: 'source.image', description: image.ref },
         this.#lease,
       );
+      const compression = compressionOf(descriptor.mediaType) ?? 'gzip';
       const known = this.#store.layers.get(id)?.blobs.some((blob) => blob.descriptor.digest === descriptor.digest);
-      if (!known)
-        this.#store.layers.addBlob(id, {
-          compression: compressionOf(descriptor.mediaType) ?? 'gzip',
-          descriptor,
-          diffId,
-        });
+      if (!known) this.#store.layers.addBlob(id, { compression, descriptor, diffId });
       this.#lease.hold({ blobs: [descriptor.digest] });
+      this.#fetchers.set(id, (task) => image.fetchLayer(task, descriptor));
       ids.push(id);
     }
     return ids;

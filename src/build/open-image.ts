@@ -4,8 +4,7 @@ import { importArchive } from '../exporter/index.ts';
 import { normalizeReference } from '../registry/index.ts';
 import { findHelper, findSeccompFilter, type NamespacePlan } from '../sandbox/index.ts';
 import type { ResolvedImage } from '../source/index.ts';
-import { chainIds } from '../store/index.ts';
-import { hexOf, hostPlatform, type ImageConfig, type Platform, type Task } from '../util/index.ts';
+import { hostPlatform, type ImageConfig, type Platform, type Task } from '../util/index.ts';
 import { ownPlan } from './own-plan.ts';
 import type { Session } from './session.ts';
 
@@ -42,18 +41,7 @@ export async function openImage(
     // The lease holds the blobs from here on.
     release();
   }
-  const chains = chainIds(image.layers.map(({ diffId }) => diffId));
-  const ids = session.layers.adopt(
-    image.layers.map(({ descriptor, diffId }, index) => ({
-      chainId: hexOf(chains[index] ?? diffId),
-      diffId,
-      descriptor,
-    })),
-    image.ref,
-  );
-  image.layers.forEach(({ descriptor }, index) => {
-    session.layers.offer(ids[index] ?? '', (inner) => image.fetchLayer(inner, descriptor));
-  });
+  const ids = session.layers.adopt(image);
   const layers = await session.layers.directories(task, ids);
   const scratch = session.store.layers.create(
     { parents: ids, type: 'internal', description: `container of ${image.ref}` },

@@ -4,9 +4,8 @@ import type { CompileResult } from '../frontend/index.ts';
 import { type Definition, loadGraph, type Op, type SourceOp } from '../llb/index.ts';
 import { createSolver, type Solver, type SolverEdge } from '../solver/index.ts';
 import { parseLayoutReference } from '../source/index.ts';
-import { chainIds } from '../store/index.ts';
 import { ContextTree } from '../tree/index.ts';
-import { type Digest, fromErrno, hexOf, hostPlatform, parsePlatform, type Task, TsbuildError } from '../util/index.ts';
+import { type Digest, fromErrno, hostPlatform, parsePlatform, type Task, TsbuildError } from '../util/index.ts';
 import { type BridgeNames, layoutReference } from './bridge.ts';
 import type { ImageLayers, OpContext } from './ops/context.ts';
 import { gitTime } from './ops/git-source.ts';
@@ -237,18 +236,7 @@ async function findImage(
     platform === '' ? hostPlatform() : parsePlatform(platform),
     { mode: pull ? 'pull' : 'default' },
   );
-  const chains = chainIds(image.layers.map(({ diffId }) => diffId));
-  const layers = session.layers.adopt(
-    image.layers.map(({ descriptor, diffId }, index) => ({
-      chainId: hexOf(chains[index] ?? diffId),
-      diffId,
-      descriptor,
-    })),
-    image.ref,
-  );
-  image.layers.forEach(({ descriptor }, index) => {
-    session.layers.offer(layers[index] ?? '', (inner) => image.fetchLayer(inner, descriptor));
-  });
+  const layers = session.layers.adopt(image);
   return { manifestDigest: image.manifestDigest, chainId: layers.at(-1) ?? 'scratch', layers };
 }
 
