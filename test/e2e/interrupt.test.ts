@@ -1,44 +1,11 @@
-import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import type { Bench, Outcome, Running } from '../support/bench.ts';
+import type { Outcome, Running } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
-import { expectSound } from '../support/sound.ts';
+import { sameParts, writeSlowContext } from '../support/slow-build.ts';
+import { expectNoDebris, expectSound } from '../support/sound.ts';
 import { onTerminal } from '../support/terminal.ts';
-import { readOciArchive, type ArchivedImage } from '../support/tree.ts';
-
-/** Stages in parallel, steps that take a while, a step that leaves processes behind, layers of some size. */
-const dockerfile = (mark: string): string => `FROM base:1 AS a
-ENV MARK=${mark}
-COPY many /many
-RUN cat /many/* > /a && dd if=/dev/zero of=/large bs=1M count=8 2>/dev/null && sleep 0.15
-
-FROM base:1 AS b
-ENV MARK=${mark}
-RUN --mount=type=cache,target=/cache (setsid sleep 31 &) ; echo b > /b; touch /cache/x; sleep 0.15
-
-FROM base:1
-ENV MARK=${mark}
-COPY --from=a /a /large /
-COPY --from=b /b /
-RUN cat /a /b > /both && rm /large && chown alice /both
-COPY late /late
-`;
-
-function writeContext(bench: Bench): string {
-  const many = Object.fromEntries(Array.from({ length: 200 }, (_, at) => [`many/${at}`, `${at}\n`.repeat(50)]));
-  return bench.context(dockerfile(bench.mark), { ...many, late: 'late\n' });
-}
-
-/** What two images of the same Dockerfile have in common: everything but times. */
-function sameParts({ tree, config, layers }: ArchivedImage): unknown {
-  const { created: _created, history, ...rest } = config;
-  return {
-    tree,
-    layers,
-    config: { ...rest, rootfs: undefined, history: history?.map(({ created: _time, ...entry }) => entry) },
-  };
-}
+import { readOciArchive } from '../support/tree.ts';
 
 /** Output of a step, not its name. */
 const BEGUN = /^#\d+ [\d.]+ begun$/m;
@@ -76,7 +43,7 @@ describeAsEveryone('an interrupted build', (who) => {
 
   test('at any moment: one clear end, a sound store, and the next build is whole', async () => {
     const { bench } = use;
-    const context = writeContext(bench);
+    const context = writeSlowContext(bench);
     const clean = await bench.ok([...BUILD, '--no-cache', context]);
     const reference = sameParts(await readOciArchive(bench.path('out.tar')));
     const moments = 12;
@@ -109,7 +76,7 @@ describeAsEveryone('an interrupted build', (who) => {
       '-c',
       '"$@" 2>&1 | head -n 1',
       'sh',
-      ...bench.command([...BUILD, '--no-cache', writeContext(bench)]),
+      ...bench.command([...BUILD, '--no-cache', writeSlowContext(bench)]),
     ]).ended;
     expect(piped.out.split('\n')).toHaveLength(2);
     await expectSound(bench);
@@ -157,65 +124,6 @@ describeAsEveryone('an interrupted build', (who) => {
   });
 });
 
-describeAsEveryone('a killed build', (who) => {
-  const use = useBench(who);
-
-  test('costs time only, whenever it is killed', async () => {
-    const { bench } = use;
-    const context = writeContext(bench);
-    const clean = await bench.ok([...BUILD, '--no-cache', context]);
-    const reference = sameParts(await readOciArchive(bench.path('out.tar')));
-    const moments = 18;
-    for (let at = 0; at < moments; at++) {
-      const store = bench.path(`store-${at % 3}`);
-      if (at < 3) await bench.importBase('base:1', { store });
-      const running = bench.tsbuildStart([...BUILD, ...(at < 3 ? [] : ['--no-cache']), context], { store });
-      await sleep((clean.ms * 1.05 * (at + 0.5)) / moments);
-      running.child.kill('SIGKILL');
-      await running.ended;
-      expect(await bench.leftovers(), `killed at ${at} of ${moments}`).toEqual([]);
-      expect(bench.mounts()).toEqual([]);
-      if (at < 9) continue;
-      if (at >= 15) expect(await bench.damage(store)).toEqual([]);
-      await bench.ok([...BUILD, context], { store });
-      expect(sameParts(await readOciArchive(bench.path('out.tar')))).toEqual(reference);
-    }
-    for (const store of [0, 1, 2].map((at) => bench.path(`store-${at}`))) {
-      expect(await bench.damage(store)).toEqual([]);
-      await expectNoDebris(bench, store);
-    }
-  }, 120_000);
-
-  test('an import and a run that are killed too', async () => {
-    const { bench } = use;
-    await bench.ok(['save', 'base:1', '-o', 'base.tar']);
-    for (const delay of [60, 90, 120, 150, 180]) {
-      const running = bench.tsbuildStart(['import', 'base.tar', '-t', `copy:${delay}`]);
-      await sleep(delay);
-      running.child.kill('SIGKILL');
-      await running.ended;
-    }
-    for (const delay of [150, 250, 350, 500]) {
-      const running = bench.tsbuildStart([
-        'run',
-        '-e',
-        `MARK=${bench.mark}`,
-        'base:1',
-        'sh',
-        '-c',
-        '(setsid sleep 31 &); sleep 32',
-      ]);
-      await sleep(delay);
-      running.child.kill('SIGKILL');
-      await running.ended;
-      expect(await bench.leftovers()).toEqual([]);
-      expect(bench.mounts()).toEqual([]);
-    }
-    expect(await bench.damage()).toEqual([]);
-    await expectNoDebris(bench);
-  });
-});
-
 function send(running: Running, signal: NodeJS.Signals, to: 'process' | 'group'): void {
   const pid = running.child.pid ?? 0;
   try {
@@ -230,14 +138,4 @@ function expectInterrupted({ code, err }: Outcome): void {
   expect([0, 130, 143], err).toContain(code);
   expect(err).not.toMatch(/^\s+at .*:\d+/m);
   expect(err).not.toContain('fault of tsbuild');
-}
-
-/** After garbage collection the store holds neither temporary files nor directories that nobody names. */
-async function expectNoDebris(bench: Bench, store: string = bench.store): Promise<void> {
-  await bench.ok(['prune'], { store });
-  expect(readdirSync(`${store}/ingest`)).toEqual([]);
-  const { problems } = JSON.parse((await bench.ok(['store', 'check', '--format=json'], { store })).out) as {
-    problems: unknown[];
-  };
-  expect(problems).toEqual([]);
 }

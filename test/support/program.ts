@@ -13,20 +13,23 @@ import { chmodSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
 
 /** The checkout. */
 export const projectRoot: string = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
 let program: string | undefined;
+let remove = (): void => undefined;
+afterAll(() => remove());
 
 /**
  * The built command, in a place where every user can read it: a checkout may lie in a home directory that only its owner enters.
- * The files are the checkout's own (hard links where possible). Gone when this process ends.
+ * The files are the checkout's own (hard links where possible). Gone after the tests of the file.
  */
 export function programPath(): string {
   if (program !== undefined) return program;
   const dir = mkdtempSync(join(tmpdir(), 'tsbuild-program-'));
-  process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
+  remove = () => rmSync(dir, { recursive: true, force: true });
   chmodSync(dir, 0o755);
   for (const file of programFiles()) {
     const target = join(dir, file);

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { expect } from 'vitest';
 import type { Bench, Outcome } from './bench.ts';
 
@@ -26,4 +27,14 @@ export async function expectSound(bench: Bench): Promise<void> {
   expect(await bench.leftovers()).toEqual([]);
   expect(bench.mounts()).toEqual([]);
   expect(await bench.damage()).toEqual([]);
+}
+
+/** After garbage collection the store holds neither temporary files nor directories that nobody names. */
+export async function expectNoDebris(bench: Bench, store: string = bench.store): Promise<void> {
+  await bench.ok(['prune'], { store });
+  expect(readdirSync(`${store}/ingest`)).toEqual([]);
+  const { problems } = JSON.parse((await bench.ok(['store', 'check', '--format=json'], { store })).out) as {
+    problems: unknown[];
+  };
+  expect(problems).toEqual([]);
 }
