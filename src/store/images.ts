@@ -22,6 +22,8 @@ export class ImageTable {
   put(name: string, descriptor: Descriptor): void {
     const image: StoredImage = { name, descriptor, createdAt: Math.floor(this.#now()) };
     const path = this.#path(name);
+    // A build from the cache gives the same image again: nothing is to be made durable then.
+    if (this.get(name)?.descriptor.digest === descriptor.digest) return;
     try {
       writeFileDurably(path, `${JSON.stringify(image)}\n`, this.#layout.root);
     } catch (error) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { checkOutput, parseCsvLine, parseNames, parseOutput, platformDirectory } from '../../src/exporter/index.ts';
 
-const options = { cwd: '/work', names: ['app'] };
+const options = { cwd: '/home/me', names: ['app'] };
 const here = { cwd: import.meta.dirname, names: [] };
 const gzip = { kind: 'gzip', force: false };
 const image = {
@@ -13,25 +13,25 @@ const image = {
 
 describe('--output', () => {
   test.each<[string, object]>([
-    ['out', { type: 'local', dest: '/work/out', mode: 'copy' }],
-    ['./out', { type: 'local', dest: '/work/out', mode: 'copy' }],
+    ['out', { type: 'local', dest: '/home/me/out', mode: 'copy' }],
+    ['./out', { type: 'local', dest: '/home/me/out', mode: 'copy' }],
     ['-', { type: 'tar', dest: '-' }],
     ['type=tar', { type: 'tar', dest: '-' }],
     ['type=tar,dest=/x.tar,platform-split=false', { type: 'tar', dest: '/x.tar', platformSplit: false }],
-    ['type=local,dest=o,mode=delete,source-date-epoch=5', { type: 'local', dest: '/work/o', mode: 'delete', epoch: 5 }],
+    ['type=local,dest=o,mode=delete,source-date-epoch=5', { type: 'local', dest: '/home/me/o', mode: 'delete', epoch: 5 }],
     ['type=cacheonly', { type: 'cacheonly' }],
     ['type=image', { type: 'image', ...image, nameCanonical: false }],
     ['type=oci', { type: 'oci', ...image, dest: '-', tar: true }],
-    ['type=docker,dest=a.tar', { type: 'docker', ...image, dest: '/work/a.tar', tar: true }],
+    ['type=docker,dest=a.tar', { type: 'docker', ...image, dest: '/home/me/a.tar', tar: true }],
     [
       'type=oci,dest=d,tar=false,oci-mediatypes=false',
-      { type: 'oci', ...image, ociMediaTypes: false, dest: '/work/d', tar: false },
+      { type: 'oci', ...image, ociMediaTypes: false, dest: '/home/me/d', tar: false },
     ],
     [
       'type=image,"name=a,b:2",name-canonical',
       { type: 'image', ...image, names: ['docker.io/library/a:latest', 'docker.io/library/b:2'], nameCanonical: true },
     ],
-    ['TYPE=oci,Dest=X', { type: 'oci', ...image, dest: '/work/X', tar: true }],
+    ['TYPE=oci,Dest=X', { type: 'oci', ...image, dest: '/home/me/X', tar: true }],
     ['type=image,push=false', { type: 'image', ...image, nameCanonical: false }],
     [
       'type=image,compression=zstd,compression-level=19,force-compression=true',
