@@ -10,7 +10,7 @@ const NO_WORKER = { env: { TSBUILD_HELPER: '/nonexistent' } };
 
 const DOCKERFILE = `FROM base:1 AS deps
 COPY deps.txt /deps.txt
-RUN cp /deps.txt /installed && date +%N%s > /stamp-deps
+RUN cp /deps.txt /installed && cat /proc/sys/kernel/random/uuid > /stamp-deps
 
 FROM base:1 AS normal
 COPY src /src
@@ -19,7 +19,7 @@ RUN cat /src/* | tr -d ' \\n' > /normal
 FROM base:1
 COPY --from=deps /installed /stamp-deps /
 COPY --from=normal /normal /normal
-RUN date +%N%s > /stamp-last
+RUN cat /proc/sys/kernel/random/uuid > /stamp-last
 `;
 
 /** Names of steps that ran and of those that came from the cache, without base images and the like. */
@@ -157,9 +157,9 @@ describeAsEveryone('a build from the cache', (who) => {
   test('equal steps of different stages and builds run once', async () => {
     const { bench } = use;
     const context = bench.context(`FROM base:1 AS a
-RUN date +%s%N > /stamp
+RUN cat /proc/sys/kernel/random/uuid > /stamp
 FROM base:1 AS b
-RUN date +%s%N > /stamp
+RUN cat /proc/sys/kernel/random/uuid > /stamp
 FROM scratch
 COPY --from=a /stamp /a
 COPY --from=b /stamp /b
