@@ -4,10 +4,22 @@ import { processContext } from './context.ts';
 const [first] = process.argv.slice(2);
 if (first === '--version' || first === '-v') {
   process.stdout.write(`tsbuild ${version}\n`);
+} else if (!hasWorkingDirectory()) {
+  process.stderr.write('error: The working directory does not exist any more\nhint: change to one that does: cd ~\n');
+  process.exit(1);
 } else {
   void import('./program.ts').then(async ({ runCli }) => {
     const code = await runCli(process.argv.slice(2), processContext());
     // All is written and ended: leaving at once saves the time of taking the heap apart.
     process.exit(code);
   });
+}
+
+/** Somebody may have deleted it since; no relative path can be understood then. */
+function hasWorkingDirectory(): boolean {
+  try {
+    return process.cwd() !== '';
+  } catch {
+    return false;
+  }
 }

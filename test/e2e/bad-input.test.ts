@@ -241,11 +241,12 @@ describeAsEveryone('bad input', (who) => {
     bench.write('.', { occupied: 'a file' });
     expectFailure(await bench.tsbuild(['images'], { store: bench.path('occupied') }), { says: ['occupied'] });
     expectFailure(await bench.tsbuild(['images'], { store: '/proc/store' }), { says: ['/proc/store'] });
-    bench.write('newer/store-version-unknown', {});
-    if (who.uid !== 0) {
-      mkdirSync(bench.path('foreign'), { mode: 0o755 });
-      expectFailure(await bench.tsbuild(['images'], { store: bench.path('foreign') }), { says: ['foreign'] });
-    }
+    if (who.uid !== 0)
+      expectFailure(await bench.tsbuild(['images'], { store: '/usr/share' }), { says: ['/usr/share', 'user 0'] });
+    bench.write('newer', { 'store.json': '{"format":99,"index":"index.sqlite"}' });
+    chmodSync(bench.path('newer'), 0o700);
+    expectFailure(await bench.tsbuild(['images'], { store: bench.path('newer') }), { says: ['format 99'] });
+    expect(readdirSync(bench.path('newer'))).toEqual(['store.json']);
   });
 });
 

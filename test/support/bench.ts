@@ -270,6 +270,14 @@ export class Bench implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // Also what a shell of a test that failed has left.
+    for (const { pid } of this.#running.size > 0 ? this.processes() : []) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It ended meanwhile.
+      }
+    }
     for (const child of this.#running) child.kill('SIGKILL');
     try {
       rmSync(this.dir, { recursive: true, force: true });
