@@ -6,5 +6,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 120_000,
     pool: 'forks',
+    // Tests of the whole command mostly wait for other processes.
+    maxWorkers: '100%',
   },
 });
