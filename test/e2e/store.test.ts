@@ -90,7 +90,7 @@ describeAsEveryone('several builds on one store', (who) => {
   const use = useBench(who);
   const dockerfile = (n: number): string => `FROM base:1 AS shared
 COPY data /data
-RUN sleep 0.2; date +%s%N > /shared
+RUN sleep 0.2; cat /proc/sys/kernel/random/uuid > /shared
 FROM base:1
 COPY --from=shared /shared /data /
 RUN echo ${n} > /own

@@ -18,7 +18,10 @@ describe('--output', () => {
     ['-', { type: 'tar', dest: '-' }],
     ['type=tar', { type: 'tar', dest: '-' }],
     ['type=tar,dest=/x.tar,platform-split=false', { type: 'tar', dest: '/x.tar', platformSplit: false }],
-    ['type=local,dest=o,mode=delete,source-date-epoch=5', { type: 'local', dest: '/home/me/o', mode: 'delete', epoch: 5 }],
+    [
+      'type=local,dest=o,mode=delete,source-date-epoch=5',
+      { type: 'local', dest: '/home/me/o', mode: 'delete', epoch: 5 },
+    ],
     ['type=cacheonly', { type: 'cacheonly' }],
     ['type=image', { type: 'image', ...image, nameCanonical: false }],
     ['type=oci', { type: 'oci', ...image, dest: '-', tar: true }],
