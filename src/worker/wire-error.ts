@@ -1,9 +1,25 @@
-import { type ErrorCode, messageOf, TsbuildError } from '../util/index.ts';
+import { type ErrorCode, errnoOf, messageOf, TsbuildError } from '../util/index.ts';
 import type { WireError } from './protocol.ts';
+
+/** What the machine has no more of, whose fault that is not. */
+const LIMITS: Readonly<Record<string, string>> = {
+  EAGAIN: 'no more processes or threads may be started',
+  EMFILE: 'no more files may be opened',
+  ENFILE: 'the machine has too many open files',
+  ENOMEM: 'there is not enough memory',
+};
 
 /** An error as plain data. */
 export function toWire(error: unknown): WireError {
   if (!(error instanceof TsbuildError)) {
+    const exhausted = /\bE(?:AGAIN|MFILE|NFILE|NOMEM)\b/.exec(`${errnoOf(error) ?? ''} ${messageOf(error)}`)?.[0];
+    if (exhausted !== undefined) {
+      return {
+        code: 'TSB_SANDBOX',
+        message: `The worker cannot go on: ${LIMITS[exhausted] ?? ''} (${exhausted})`,
+        hint: 'see "ulimit -a" and the limits of the container or service, or lower --jobs',
+      };
+    }
     const detail = error instanceof Error && error.stack !== undefined ? { detail: error.stack } : {};
     return { code: 'TSB_INTERNAL', message: `The worker failed: ${messageOf(error)}`, ...detail };
   }
