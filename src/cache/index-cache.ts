@@ -39,7 +39,6 @@ export class IndexCache<R> implements Required<CacheSource<R>> {
   readonly #used = new Map<string, number>();
   readonly #warned = new Set<string>();
   readonly #selectNodes: Statement;
-  readonly #selectOp: Statement;
   readonly #selectRecords: Statement;
 
   constructor(store: Store, options: IndexCacheOptions<R>) {
@@ -49,7 +48,6 @@ export class IndexCache<R> implements Required<CacheSource<R>> {
     this.#selectNodes = db.prepare(
       'SELECT node FROM links WHERE source = ? AND op = ? AND input = ? AND output = ? AND selector = ?',
     );
-    this.#selectOp = db.prepare('SELECT 1 FROM links WHERE op = ? LIMIT 1');
     this.#selectRecords = db.prepare(
       'SELECT id, created_at FROM records WHERE node = ? ORDER BY created_at DESC, id DESC',
     );
@@ -64,13 +62,6 @@ export class IndexCache<R> implements Required<CacheSource<R>> {
         for (const row of this.#selectNodes.all(from, op, input, output, selector ?? ''))
           nodes.add(String(row['node']));
       return [...nodes];
-    });
-  }
-
-  knows(op: Digest): boolean {
-    return this.#try('look up an op', true, () => {
-      this.#writeLinks();
-      return this.#selectOp.get(op) !== undefined;
     });
   }
 

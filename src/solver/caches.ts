@@ -1,5 +1,5 @@
 import { leafKey, messageOf } from '../util/index.ts';
-import type { EdgeNode, VertexNode } from './graph.ts';
+import type { EdgeNode } from './graph.ts';
 import { contentKey } from './keys.ts';
 import type { CacheRecord, CacheSource, KeyLink } from './types.ts';
 
@@ -30,23 +30,6 @@ export class Caches<Op, R> {
         await this.#records(edge, source, node);
       }
     }
-  }
-
-  /**
-   * Whether it is pointless to look for a result by content: no cache has ever seen the op, or it may not be taken from one. Asked
-   * only of ops whose hashed inputs are at hand anyway, such as local directories.
-   */
-  unheard(node: VertexNode<Op, R>): boolean {
-    return (node.unheard ??= this.#isUnheard(node));
-  }
-
-  #isUnheard({ vertex, map, inputs, digests }: VertexNode<Op, R>): boolean {
-    const hashed = inputs.filter((_, at) => map?.deps[at]?.contentDigest !== undefined);
-    if (hashed.length === 0 || !hashed.every((input) => input.vertex.map?.volatile === true)) return false;
-    if (vertex.ignoreCache) return true;
-    return this.sources.every((cache, at) =>
-      digests.every((op) => cache.knows !== undefined && !this.#guard(at, true, () => cache.knows?.(op) !== false)),
-    );
   }
 
   /** Whether the caches know something that reads what this input is. */

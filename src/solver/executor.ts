@@ -115,7 +115,7 @@ export class Executor<Op, R> {
   #executionKey(vertex: VertexNode<Op, R>, inputs: readonly Outcome<R>[]): string {
     const [op = vertex.vertex.digest] = vertex.digests;
     const identities = inputs.map(({ id }, at) => ({
-      content: vertex.unheard ? undefined : vertex.contentDigests[at],
+      content: vertex.contentDigests[at],
       selector: vertex.map?.deps[at]?.selector,
       result: id,
     }));
@@ -132,8 +132,7 @@ export class Executor<Op, R> {
     const task = this.#reporter.task(vertex, scope);
     const { exclusive, runner } = this.#options;
     try {
-      const unheard = this.#caches.unheard(vertex);
-      await using lock = vertex.map?.volatile || unheard ? undefined : await exclusive?.(task, key);
+      await using lock = vertex.map?.volatile ? undefined : await exclusive?.(task, key);
       if (lock !== undefined && mayLoad) {
         const outcomes = await this.#loadAll(vertex, scope);
         if (outcomes !== undefined) return { owner: vertex, outcomes };
@@ -147,8 +146,6 @@ export class Executor<Op, R> {
           inputs.map(({ result }) => result),
         );
       });
-      // The result is saved under what was read, which nobody had to know before.
-      if (unheard) await Promise.all(vertex.contents.map((content) => content.join(scope)));
       const outcomes = await this.#saveAll(vertex, key, results);
       this.#reporter.done(vertex);
       return { owner: vertex, outcomes };

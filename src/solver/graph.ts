@@ -25,8 +25,6 @@ export interface VertexNode<Op, R> {
   readonly contents: readonly Flight<Digest | undefined>[];
   /** The content keys known so far. */
   readonly contentDigests: (Digest | undefined)[];
-  /** Whether the op runs before what it reads is hashed; decided once, since the answer changes when the result is saved. */
-  unheard: boolean | undefined;
   /** Set with the cache map. */
   map: CacheMap<R> | undefined;
   /** The identities of the op that were asked for so far. */

@@ -1,4 +1,3 @@
-import type { Digest } from '../util/index.ts';
 import type { CacheRecord, CacheSource, KeyLink } from './types.ts';
 
 /** A cache that lives as long as its process: for builds that keep nothing, and for tests. */
@@ -6,7 +5,6 @@ export class MemoryCache<R> implements Required<CacheSource<R>> {
   readonly id: string;
   readonly #now: () => number;
   readonly #links = new Map<string, Set<string>>();
-  readonly #ops = new Set<Digest>();
   readonly #records = new Map<string, CacheRecord[]>();
   readonly #results = new Map<string, { readonly node: string; readonly result: R }>();
   #last = 0;
@@ -39,13 +37,8 @@ export class MemoryCache<R> implements Required<CacheSource<R>> {
     return Promise.resolve(found.result);
   }
 
-  knows(op: Digest): boolean {
-    return this.#ops.has(op);
-  }
-
   link(node: string, links: readonly KeyLink[]): void {
     for (const link of links) {
-      this.#ops.add(link.op);
       const name = nameOf(link);
       const nodes = this.#links.get(name);
       if (nodes === undefined) this.#links.set(name, new Set([node]));

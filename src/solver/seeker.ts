@@ -60,7 +60,7 @@ export class Seeker<Op, R> {
   async lookDeep(edge: EdgeNode<Op, R>, scope: Scope): Promise<Promise<void>[]> {
     edge.lookedDeep = true;
     await this.#alternatives(edge, scope);
-    if (this.#blind(edge.vertex) || this.#caches.unheard(edge.vertex)) edge.exhausted = true;
+    if (this.#blind(edge.vertex)) edge.exhausted = true;
     const all = edge.vertex.inputs.map((_, at) => at);
     const missing = all.filter((at) => !this.#caches.matches(edge, at));
     const rest = all.filter((at) => !missing.includes(at));

@@ -107,7 +107,6 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
       cacheMap: this.#flight((scope) => this.#seeker.cacheMap(node, scope)),
       contents: inputs.map((input, at) => this.#flight((scope) => this.#seeker.content(node, input, at, scope))),
       contentDigests: inputs.map(() => undefined),
-      unheard: undefined,
       map: undefined,
       digests: [],
       alternatives: undefined,
@@ -175,7 +174,7 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
     await this.#caches.search(edge);
     outcome = await this.#executor.load(edge, scope);
     if (outcome !== undefined) return outcome;
-    if (this.#caches.sources.length > 0 && !this.#caches.unheard(vertex)) {
+    if (this.#caches.sources.length > 0) {
       await Promise.all(vertex.contents.map((content) => content.join(scope)));
       await this.#caches.search(edge);
       outcome = await this.#executor.load(edge, scope);

@@ -77,11 +77,6 @@ export interface CacheSource<R> {
   readonly id: string;
   /** Node ids that the links lead to. */
   query(links: readonly KeyLink[]): Promise<readonly string[]> | readonly string[];
-  /**
-   * Whether anything was ever stored for an op. False saves content keys from being computed before the op runs; they are computed
-   * beside it then, to save the result under. Absent: it may have been.
-   */
-  knows?(op: Digest): boolean;
   /** Records stored under a node, newest first. */
   records(node: string): Promise<readonly CacheRecord[]> | readonly CacheRecord[];
   /** Turns a record into a result; throws when what it names is gone or damaged. */

@@ -31,7 +31,6 @@ CREATE TABLE links (
   node TEXT NOT NULL, PRIMARY KEY (source, op, input, output, selector, node)
 ) WITHOUT ROWID;
 CREATE INDEX links_by_node ON links (node);
-CREATE INDEX links_by_op ON links (op);
 CREATE TABLE records (
   id TEXT PRIMARY KEY, node TEXT NOT NULL, result TEXT NOT NULL, created_at INTEGER NOT NULL, used_at INTEGER NOT NULL
 ) WITHOUT ROWID;

@@ -53,43 +53,6 @@ describe('definition keys', () => {
   });
 });
 
-describe('an op that no cache has seen', () => {
-  const copy = (value: string) => vtx('copy', { inputs: [vtx('context', { volatile: true, value })], byContent: [0] });
-
-  test('runs before its local input is hashed, and is found by content afterwards', async () => {
-    const cache = new TestCache();
-    const rig = new Rig();
-    const hashedAtStart: number[] = [];
-    const gate = Promise.withResolvers<void>();
-    const first = solve(
-      rig.task(),
-      [
-        out(
-          vtx('copy', { inputs: [vtx('context', { volatile: true, value: 'a' })], byContent: [0], gate: gate.promise }),
-        ),
-      ],
-      rig.options({ caches: [cache] }),
-    );
-    await rig.started('copy');
-    hashedAtStart.push(rig.hashed.length);
-    gate.resolve();
-    await first;
-    expect(hashedAtStart).toEqual([0]);
-    expect(rig.hashed).toEqual(['copy<0']);
-
-    expect((await build(copy('a'), cache)).rig.executed).toEqual(['context']);
-    expect((await build(copy('b'), cache)).rig.executed).toEqual(['context', 'copy']);
-    expect((await build(copy('b'), cache)).rig.executed).toEqual(['context']);
-  });
-
-  test('waits for content where the input is not at hand', async () => {
-    const cache = new TestCache();
-    const { rig } = await build(vtx('copy', { inputs: [vtx('stage', { value: 'a' })], byContent: [0] }), cache);
-    expect(rig.executed).toEqual(['stage', 'copy']);
-    expect(rig.hashed).toEqual(['copy<0']);
-  });
-});
-
 describe('content keys', () => {
   test('the same content from another vertex is a hit', async () => {
     const cache = new TestCache();

@@ -195,8 +195,6 @@ export class TestCache implements Required<CacheSource<string>> {
   loads = 0;
   failLoads: (record: CacheRecord) => boolean = () => false;
   broken = false;
-  /** Claims to have seen every op, so that none runs before what it reads is hashed. */
-  knowsAll = false;
   gate: Promise<unknown> | undefined;
   onLoad: ((task: Task) => void) | undefined;
   #time = 0;
@@ -221,11 +219,6 @@ export class TestCache implements Required<CacheSource<string>> {
   records(node: string): CacheRecord[] {
     this.#check();
     return this.#inner.records(node);
-  }
-
-  knows(op: Digest): boolean {
-    this.#check();
-    return this.knowsAll || this.#inner.knows(op);
   }
 
   async load(task: Task, record: CacheRecord): Promise<string> {

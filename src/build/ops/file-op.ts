@@ -1,15 +1,7 @@
 import type { CopyAction, FileAction, FileOp } from '../../llb/index.ts';
 import { canMakeEntries, type FileInput } from '../../fileop/index.ts';
-import {
-  checksumTree,
-  type ContextDir,
-  type ContextTree,
-  EMPTY_DIGEST,
-  type HashedTree,
-  packContext,
-  type Selector,
-} from '../../tree/index.ts';
-import { type Digest, fromErrno, type Task, type TsbuildError } from '../../util/index.ts';
+import { checksumTree, type ContextDir, type ContextTree, packContext, type Selector } from '../../tree/index.ts';
+import { type Digest, fromErrno, type Task } from '../../util/index.ts';
 import type { LayerSlot } from '../layers.ts';
 import type { OpContext } from './context.ts';
 import { type OpResult, snapshot } from './result.ts';
@@ -58,7 +50,7 @@ export async function runFileOp(
     direct?.vertices.has(vertex) &&
     canMakeEntries({ actions: file.actions, inputs: sources })
   ) {
-    const packing = worker.call(
+    const packed = await worker.call(
       'packFileOp',
       {
         actions: file.actions,
@@ -69,9 +61,6 @@ export async function runFileOp(
       },
       { signal: task.signal },
     );
-    const unreadable = hashAhead(file, inputs);
-    const packed = await packing;
-    if (unreadable) throw unreadable;
     if (packed) {
       for (const warning of packed.warnings) context.warn(warning);
       const base = inputs[file.actions[0]?.input ?? -1];
@@ -101,14 +90,11 @@ export async function runFileOp(
       });
       return;
     }
-    const copying = worker.call(
+    const done = await worker.call(
       'fileOp',
       { actions: file.actions, inputs: sources, now, slots: slots.map(({ dir, fs, work }) => ({ dir, fs, work })) },
       { signal: task.signal },
     );
-    const unreadable = hashAhead(file, inputs);
-    const done = await copying;
-    if (unreadable) throw unreadable;
     for (const warning of done.warnings) context.warn(warning);
     outputs = done.outputs;
   };
@@ -122,56 +108,25 @@ export async function runFileOp(
   });
 }
 
-/**
- * Hashes what the copies read from local directories, for the key under which the result is saved. It is done while the worker
- * copies: both read the same files, and neither waits for the other.
- * @returns why they cannot be hashed: the worker, root in its namespace, reads files of the user that the user cannot
- */
-function hashAhead(file: FileOp, inputs: readonly OpResult[]): TsbuildError | undefined {
-  for (const [index, input] of inputs.entries()) {
-    if (input.kind !== 'local') continue;
-    try {
-      checksumTree(input.tree, selectorsOf(file, index), 'build context');
-    } catch (error) {
-      return fromErrno(error, 'Cannot read the build context', 'TSB_CONTEXT');
-    }
-  }
-  return undefined;
-}
-
 function selectorsOf(file: FileOp, input: number): readonly Selector[] {
   return file.actions.flatMap((action) =>
     action.kind === 'copy' && action.secondaryInput === input ? [selectorOf(action)] : [],
   );
 }
 
-/** The directories of a local input that the copies look at. */
-function walkedBy(
-  file: FileOp,
-  input: number,
-  tree: Parameters<typeof packContext>[0],
-): Parameters<typeof packContext>[1] {
+/**
+ * The directories of a local input that the copies look at. Everything in them is hashed here, by the user: the worker, root in its
+ * namespace, could read files that the user cannot.
+ */
+function walkedBy(file: FileOp, input: number, tree: ContextTree): ReadonlySet<ContextDir> {
   const selectors = selectorsOf(file, input);
   return tree.record(() => {
-    if (selectors.length > 0) checksumTree(unhashed(tree), selectors, 'build context');
+    try {
+      if (selectors.length > 0) checksumTree(tree, selectors, 'build context');
+    } catch (error) {
+      throw fromErrno(error, 'Cannot read the build context', 'TSB_CONTEXT');
+    }
   });
-}
-
-/** The tree with equal digests for all files, so that a walk does not read them. */
-function unhashed(tree: ContextTree): HashedTree<ContextDir> {
-  return {
-    root: tree.root,
-    list: (dir) => tree.list(dir),
-    lookup: (dir, name) => tree.lookup(dir, name),
-    stat: (dir) => tree.stat(dir),
-    enter: (dir, name) => tree.enter(dir, name),
-    leave: () => undefined,
-    open: (dir, name, node) => tree.open(dir, name, node),
-    close: (fd, dir, name, node) => tree.close(fd, dir, name, node),
-    xattrs: () => [],
-    openXattrs: () => [],
-    contentDigest: () => EMPTY_DIGEST,
-  };
 }
 
 /** At most so many layers are made: one for each chain of actions, one more for each result that is used twice. */
