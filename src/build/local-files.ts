@@ -1,5 +1,4 @@
-import { ContextTree, resolvePath, toByteString } from '../tree/index.ts';
-import { readFull } from './read-full.ts';
+import { ContextTree, readFull, resolvePath, toByteString } from '../tree/index.ts';
 import { TsbuildError } from '../util/index.ts';
 
 /** Larger files are no Dockerfiles and no ignore files. */
@@ -30,7 +29,8 @@ export function readLocalFile(dir: string, path: string, limit?: number): Uint8A
     }
     const fd = tree.open(parent, name, node);
     try {
-      return readFull(fd, Math.min(node.size, limit ?? MAX_BYTES));
+      const buffer = Buffer.alloc(Math.min(node.size, limit ?? MAX_BYTES));
+      return buffer.subarray(0, readFull(fd, buffer, 0));
     } finally {
       tree.close(fd, parent, name, node);
     }

@@ -1,5 +1,5 @@
 import type { CompileResult } from '../frontend/index.ts';
-import type { LlbVertex } from '../llb/index.ts';
+import { carriesOutput, type LlbVertex } from '../llb/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { PackForm } from './layers.ts';
 import type { DirectOutput } from './ops/context.ts';
@@ -47,7 +47,7 @@ function addBases(result: LlbVertex, found: Set<Digest>): void {
 function basesOf({ op: { body } }: LlbVertex): readonly number[] {
   switch (body?.kind) {
     case 'exec':
-      return body.mounts.filter(({ output }) => output >= 0).map(({ input }) => input);
+      return body.mounts.filter(carriesOutput).map(({ input }) => input);
     case 'file':
       return body.actions.map(({ input }) => input);
     case 'merge':

@@ -1,4 +1,4 @@
-import type { ExecOp, Mount } from '../../llb/index.ts';
+import { carriesOutput, type ExecOp, type Mount } from '../../llb/index.ts';
 import { type ExitStatus, type MountSpec, resolvConfOfHost, type StepSpec } from '../../sandbox/index.ts';
 import { type Digest, type Task, TsbuildError } from '../../util/index.ts';
 import type { LayerSlot } from '../layers.ts';
@@ -25,7 +25,7 @@ export async function runExec(
   checkEntitlements(context, exec);
   await using held = new AsyncDisposableStack();
   const bases = await Promise.all(inputs.map((input) => materialize(context, task, input)));
-  const outputs = exec.mounts.filter((mount) => mount.output >= 0).sort((a, b) => a.output - b.output);
+  const outputs = exec.mounts.filter(carriesOutput).sort((a, b) => a.output - b.output);
   const results = new Map<number, string>();
 
   // Each output is filled inside the callback of the one before it, so that a failure throws all of them away.
