@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { StatCache } from '../cache/index.ts';
+import { FactCache, StatCache } from '../cache/index.ts';
 import type { CompileResult } from '../frontend/index.ts';
 import { type Definition, loadGraph, type Op, type SourceOp } from '../llb/index.ts';
 import { createSolver, type Solver, type SolverEdge } from '../solver/index.ts';
@@ -146,6 +146,8 @@ function opContext(
     },
     entitlements: request.entitlements,
     copies: new WeakMap(),
+    earlyPacks: new Map(),
+    facts: new FactCache(session.store),
     get direct() {
       return plan()?.direct;
     },

@@ -294,6 +294,7 @@ class Copier<S, D> {
           open: () => source.open(sourceDir, name, node),
           close: (fd) => source.close(fd, sourceDir, name, node),
           xattrs: (fd) => source.openXattrs(fd),
+          learn: (content, xattrs) => source.learnContent?.(sourceDir, name, node, content, xattrs),
         });
       case 'symlink':
         return dest.symlink(place.dir, place.name, node.linkname, attributes);

@@ -1,4 +1,4 @@
-import { LayersTree, type ReadableTree } from '../tree/index.ts';
+import { ContextTree, LayersTree, packDigests, type ReadableTree } from '../tree/index.ts';
 import type { FileAction } from '../llb/index.ts';
 import { type EncodedLayer, type LayerSink, type WriteLayerOptions, writeLayerFromEntries } from '../layer/index.ts';
 import { TsbuildError } from '../util/index.ts';
@@ -18,6 +18,8 @@ export interface DirectLayer {
   /** What is below, to compare with. */
   readonly base: LayersTree;
   readonly warnings: readonly string[];
+  /** What the op reads, by input. */
+  readonly sources: readonly ReadableTree<unknown>[];
 }
 
 /**
@@ -69,7 +71,14 @@ export async function layerEntries(
     });
     if (archives.found) return undefined;
   }
-  return { lowers, entries: tree.entries(), base: below, warnings: [...warnings] };
+  return { lowers, entries: tree.entries(), base: below, warnings: [...warnings], sources: trees };
+}
+
+/** A layer blob, and what was learned while it was written. */
+export interface PackedOp extends EncodedLayer {
+  readonly warnings: readonly string[];
+  /** For each input that is a context, when asked for: the digests of the files that were read (`takeDigests`). */
+  readonly learned: readonly (Uint8Array | undefined)[];
 }
 
 /**
@@ -80,8 +89,8 @@ export async function layerEntries(
 export async function writeFileOpLayer(
   params: FileOpParams,
   sink: LayerSink,
-  options: WriteLayerOptions & { readonly signal: AbortSignal },
-): Promise<(EncodedLayer & { readonly warnings: readonly string[] }) | undefined> {
+  options: WriteLayerOptions & { readonly signal: AbortSignal; readonly learn?: boolean },
+): Promise<PackedOp | undefined> {
   let layer: DirectLayer | undefined;
   try {
     layer = await layerEntries(params, options);
@@ -89,8 +98,16 @@ export async function writeFileOpLayer(
     if (!layer) sink.abort();
   }
   if (!layer) return undefined;
-  const written = await writeLayerFromEntries(toLayerEntries(layer.entries, layer.base), sink, options);
-  return { ...written, warnings: layer.warnings };
+  const { entries, base, warnings, sources } = layer;
+  const learn = options.learn === true;
+  const written = await writeLayerFromEntries(toLayerEntries(entries, base, learn), sink, options);
+  const learned = params.inputs.map((input, index) => {
+    const tree = sources[index];
+    return learn && input.kind === 'context' && tree instanceof ContextTree
+      ? packDigests(input.context, tree)
+      : undefined;
+  });
+  return { ...written, warnings, learned };
 }
 
 function sourceOf(

@@ -1,4 +1,5 @@
 import type { EntryType, LayerEntry } from '../layer/index.ts';
+import type { Digest } from '../util/index.ts';
 import { type LayerNode, type LayersTree, type Xattr } from '../tree/index.ts';
 import { readFull } from '../tree/index.ts';
 import { mergeXattrs, type OverlayEntry } from './overlay-tree.ts';
@@ -21,8 +22,13 @@ const NO_TIME = { sec: 0 };
  * what is no different from the layers below. A file is open while its entry is the current one; asking for the next
  * checks that it did not change meanwhile.
  * @param base the layers below
+ * @param learn whether the trees that contents come from are told their digests
  */
-export function* toLayerEntries(entries: readonly OverlayEntry[], base: LayersTree): Generator<LayerEntry, void, void> {
+export function* toLayerEntries(
+  entries: readonly OverlayEntry[],
+  base: LayersTree,
+  learn: boolean,
+): Generator<LayerEntry, void, void> {
   for (let index = 0; index < entries.length; index++) {
     const entry = entries[index] as OverlayEntry;
     const { content, type, path } = entry;
@@ -36,9 +42,11 @@ export function* toLayerEntries(entries: readonly OverlayEntry[], base: LayersTr
     }
     const fd = content.open();
     try {
-      const xattrs = mergeXattrs(content.xattrs(fd), entry.attributes.xattrs);
+      const own = content.xattrs(fd);
+      const xattrs = mergeXattrs(own, entry.attributes.xattrs);
+      const onDigest = learn ? (digest: Digest): void => content.learn?.(digest, own) : undefined;
       if (!isUnchanged(entry, fd, xattrs, base))
-        yield { ...plainEntry(entry, 'file', undefined, xattrs), content: { fd } };
+        yield { ...plainEntry(entry, 'file', undefined, xattrs), content: { fd, ...(onDigest && { onDigest }) } };
     } finally {
       content.close(fd);
     }

@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { type BytePath, O_NOFOLLOW, O_RDONLY, openat2, RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS } from '../sys/index.ts';
-import { type Digest, fromErrno, Hasher, TsbuildError } from '../util/index.ts';
+import { type Digest, fromErrno, Hasher, sha256, TsbuildError } from '../util/index.ts';
 import { quote } from './byte-string.ts';
 import { type EncodedLayer, LayerEncoder } from './layer-encoder.ts';
 import type { LayerCompression, LayerSink } from './sink.ts';
@@ -14,8 +14,8 @@ export type ContentSource =
   | { readonly path: BytePath; readonly digest?: Digest }
   /** A path beneath a directory fd, with no symlink in any component. */
   | { readonly dirfd: number; readonly path: BytePath; readonly digest?: Digest }
-  /** An open file, read from its start; the caller closes it. */
-  | { readonly fd: number; readonly digest?: Digest };
+  /** An open file, read from its start; the caller closes it. `onDigest` is told the sha256 of what was read. */
+  | { readonly fd: number; readonly digest?: Digest; readonly onDigest?: (digest: Digest) => void };
 
 /** An entry with its content. `size` is required for files whose content is not given as bytes. */
 export interface LayerEntry extends TarEntryInput {
@@ -60,8 +60,11 @@ interface OpenContent {
   readonly entry: LayerEntry;
   readonly fd: number;
   readonly close: boolean;
-  readonly hasher: Hasher | undefined;
+  /** What the content must hash to. */
   readonly digest: Digest | undefined;
+  readonly onDigest: ((digest: Digest) => void) | undefined;
+  /** Made when the content takes more than one read. */
+  hasher: Hasher | undefined;
   position: number;
   readonly size: number;
 }
@@ -98,7 +101,7 @@ export class LayerWriter {
         this.#open = openContent(entry, content, size);
         this.#pump();
       } else throw new RangeError(`The file ${quote(entry.path)} has a size and no content`);
-    }
+    } else if (content && 'onDigest' in content) content.onDigest?.(sha256(''));
     return this.#open === undefined && !this.#encoder.congested;
   }
 
@@ -133,19 +136,27 @@ export class LayerWriter {
   #pump(): void {
     const open = this.#open;
     if (!open) return;
-    const { entry, fd, size, hasher } = open;
+    const { entry, fd, size } = open;
+    const hashed = open.digest !== undefined || open.onDigest !== undefined;
+    let digest: Digest | undefined;
     while (open.position < size) {
       const { buffer, offset, length } = this.#encoder.room();
       const count = readSync(fd, buffer, offset, Math.min(length, size - open.position), open.position);
       if (count === 0) throw changed(entry, 'it became shorter while it was read');
-      hasher?.update(buffer.subarray(offset, offset + count));
+      if (hashed) {
+        const bytes = buffer.subarray(offset, offset + count);
+        if (count === size) digest = sha256(bytes);
+        else (open.hasher ??= new Hasher()).update(bytes);
+      }
       this.#encoder.advance(count);
       open.position += count;
       if (open.position < size && this.#encoder.congested) return;
     }
     this.#close();
-    if (open.digest !== undefined && hasher?.digest() !== open.digest)
+    digest ??= open.hasher?.digest();
+    if (open.digest !== undefined && digest !== open.digest)
       throw changed(entry, 'its content is not what it was when it was hashed');
+    if (digest !== undefined) open.onDigest?.(digest);
     this.#tar.pad(size);
   }
 
@@ -162,8 +173,9 @@ function openContent(entry: LayerEntry, source: Exclude<ContentSource, Uint8Arra
     entry,
     fd: given ? source.fd : openSource(entry, source),
     close: !given,
-    hasher: digest === undefined ? undefined : new Hasher(),
     digest,
+    onDigest: given ? source.onDigest : undefined,
+    hasher: undefined,
     position: 0,
     size,
   };

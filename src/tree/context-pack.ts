@@ -1,6 +1,6 @@
 import { ContextTree, type ContextDir, type ContextNode, newDir, toNode } from './context-tree.ts';
 import type { ByteString } from './bytes.ts';
-import { TsbuildError } from '../util/index.ts';
+import { hexOf, TsbuildError } from '../util/index.ts';
 
 /**
  * Directories of a build context with the stat of every entry, in columns, small and fast to send to the worker.
@@ -15,7 +15,7 @@ export interface PackedContext {
   /** Number of entries of each directory. */
   readonly counts: Uint32Array;
   readonly names: string;
-  /** mode, nlink, size; the first row is the root's. */
+  /** mode, nlink, size, uid; the first row is the root's. */
   readonly numbers: Float64Array;
   /** dev, ino, mtime and ctime in nanoseconds; the first row is the root's. */
   readonly bigs: BigInt64Array;
@@ -25,7 +25,7 @@ export interface PackedContext {
 
 /** Packs the given directories (from `ContextTree.record`). */
 export function packContext(tree: ContextTree, touched: ReadonlySet<ContextDir>): PackedContext {
-  const dirs = [...touched].filter((dir) => dir.nodes).sort((a, b) => (a.path < b.path ? -1 : 1));
+  const dirs = inOrder(touched);
   const rows: ContextNode[] = [tree.root.node];
   const names: ByteString[] = [];
   const links: ByteString[] = [];
@@ -36,11 +36,18 @@ export function packContext(tree: ContextTree, touched: ReadonlySet<ContextDir>)
       if (node.type === 'symlink') links.push(node.linkname);
     }
   }
-  const numbers = new Float64Array(rows.length * 3);
+  const numbers = new Float64Array(rows.length * 4);
   const bigs = new BigInt64Array(rows.length * 4);
   rows.forEach(({ stat }, row) => {
-    numbers.set([stat.mode, stat.nlink, stat.size], row * 3);
-    bigs.set([stat.dev, stat.ino, stat.mtimeNs, stat.ctimeNs], row * 4);
+    const at = row * 4;
+    numbers[at] = stat.mode;
+    numbers[at + 1] = stat.nlink;
+    numbers[at + 2] = stat.size;
+    numbers[at + 3] = stat.uid;
+    bigs[at] = stat.dev;
+    bigs[at + 1] = stat.ino;
+    bigs[at + 2] = stat.mtimeNs;
+    bigs[at + 3] = stat.ctimeNs;
   });
   return {
     root: tree.rootPath,
@@ -64,11 +71,11 @@ export function unpackContext(packed: PackedContext): ContextTree {
   let row = 0;
   let link = 0;
   const next = (): ContextNode => {
-    const [mode = 0, nlink = 0, size = 0] = packed.numbers.subarray(row * 3, row * 3 + 3);
+    const [mode = 0, nlink = 0, size = 0, uid = 0] = packed.numbers.subarray(row * 4, row * 4 + 4);
     const [dev = 0n, ino = 0n, mtimeNs = 0n, ctimeNs = 0n] = packed.bigs.subarray(row * 4, row * 4 + 4);
     row++;
     const isLink = (mode & 0o170000) === 0o120000;
-    return toNode({ mode, nlink, size, dev, ino, mtimeNs, ctimeNs }, isLink ? (links[link++] ?? '') : '');
+    return toNode({ mode, nlink, uid, size, dev, ino, mtimeNs, ctimeNs }, isLink ? (links[link++] ?? '') : '');
   };
   const root = newDir('', next());
   const byPath = new Map<ByteString, ContextDir>([['', root]]);
@@ -90,4 +97,44 @@ export function unpackContext(packed: PackedContext): ContextTree {
     dir.names = [...nodes.keys()];
   });
   return ContextTree.frozen(packed.root, root, packed.xattrs);
+}
+
+const DIGEST_BYTES = 32;
+
+/**
+ * The digests that an unpacked context learned, 32 bytes for each packed entry in order; zeros where it learned none.
+ * @param tree what `unpackContext` made of `packed`
+ */
+export function packDigests(packed: PackedContext, tree: ContextTree): Uint8Array {
+  const digests = Buffer.alloc((packed.numbers.length / 4 - 1) * DIGEST_BYTES);
+  let row = 0;
+  for (const path of packed.dirs) {
+    const dir = path === '' ? tree.root : path.split('/').reduce((parent, name) => tree.enter(parent, name), tree.root);
+    for (const name of dir.names) {
+      const digest = dir.digests?.get(name);
+      if (digest !== undefined) digests.write(hexOf(digest), row * DIGEST_BYTES, 'hex');
+      row++;
+    }
+  }
+  return digests;
+}
+
+/** Gives a context the digests of its files that were learned where it was unpacked. @param touched as for `packContext` */
+export function takeDigests(tree: ContextTree, touched: ReadonlySet<ContextDir>, digests: Uint8Array): void {
+  const bytes = Buffer.from(digests.buffer, digests.byteOffset, digests.byteLength);
+  let at = 0;
+  for (const dir of inOrder(touched)) {
+    for (const [name, node] of dir.nodes ?? []) {
+      const hex = bytes.toString('hex', at, at + DIGEST_BYTES);
+      at += DIGEST_BYTES;
+      if (hex !== NONE) tree.learn(dir, name, node, `sha256:${hex}`);
+    }
+  }
+}
+
+const NONE = '0'.repeat(DIGEST_BYTES * 2);
+
+/** The order of what is packed: directories by path, so that parents come first. */
+function inOrder(touched: ReadonlySet<ContextDir>): readonly ContextDir[] {
+  return [...touched].filter((dir) => dir.nodes).sort((a, b) => (a.path < b.path ? -1 : 1));
 }

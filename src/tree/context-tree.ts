@@ -195,6 +195,23 @@ export class ContextTree implements ReadableTree<ContextDir> {
     return digest;
   }
 
+  /** Takes a digest that somebody else computed of exactly this state of the file. */
+  learn(dir: ContextDir, name: ByteString, node: ContextNode, digest: Digest): void {
+    this.#options.stats?.put(joinPath(dir.path, name), node.stat, digest);
+    (dir.digests ??= new Map()).set(name, digest);
+  }
+
+  learnContent(dir: ContextDir, name: ByteString, node: TreeNode, content: Digest, xattrs: readonly Xattr[]): void {
+    this.learn(dir, name, node as ContextNode, contentIdentity(content, xattrs));
+  }
+
+  /** Whether the digest of a file is known, so that it need not be read. */
+  isHashed(dir: ContextDir, name: ByteString, node: ContextNode): boolean {
+    return (
+      dir.digests?.has(name) === true || this.#options.stats?.get(joinPath(dir.path, name), node.stat) !== undefined
+    );
+  }
+
   #hash(dir: ContextDir, name: ByteString, node: ContextNode): Digest {
     if (node.type === 'directory') return contentIdentity(undefined, this.xattrs(dir, name, node));
     const fd = this.open(dir, name, node);

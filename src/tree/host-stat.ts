@@ -7,6 +7,7 @@ export interface HostStat {
   /** Type and permission bits. */
   readonly mode: number;
   readonly nlink: number;
+  readonly uid: number;
   readonly size: number;
   /** Nanoseconds since the epoch. */
   readonly mtimeNs: bigint;
@@ -19,6 +20,7 @@ export function toHostStat(stats: BigIntStats): HostStat {
     ino: stats.ino,
     mode: Number(stats.mode),
     nlink: Number(stats.nlink),
+    uid: Number(stats.uid),
     size: Number(stats.size),
     mtimeNs: stats.mtimeNs,
     ctimeNs: stats.ctimeNs,

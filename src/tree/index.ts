@@ -6,7 +6,7 @@
 export { type ByteString, compareBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
 export { checksumTree, type HashedTree, selectorDigest, type Selector } from './checksum.ts';
 export { EMPTY_DIGEST, readFull } from './content.ts';
-export { packContext, type PackedContext, unpackContext } from './context-pack.ts';
+export { packContext, packDigests, type PackedContext, takeDigests, unpackContext } from './context-pack.ts';
 export {
   type ContextDir,
   type ContextNode,

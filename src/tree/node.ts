@@ -1,3 +1,4 @@
+import type { Digest } from '../util/index.ts';
 import type { ByteString } from './bytes.ts';
 
 export type NodeType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'char' | 'block';
@@ -50,6 +51,8 @@ export interface ReadableTree<D> {
   xattrs(dir: D, name: ByteString, node: TreeNode): readonly Xattr[];
   /** The same for a file that is open already, which is much faster. */
   openXattrs(fd: number): readonly Xattr[];
+  /** Told the sha256 of a file's content by who has read it all, with its attributes, before `close`. For trees that keep digests. */
+  learnContent?(dir: D, name: ByteString, node: TreeNode, content: Digest, xattrs: readonly Xattr[]): void;
 }
 
 /** Metadata of a file that is made. */
@@ -70,6 +73,8 @@ export interface FileContent {
   close(fd: number): void;
   /** Extended attributes that the file gets from where its content is, besides those it is given. */
   xattrs(fd: number): readonly Xattr[];
+  /** See `ReadableTree.learnContent`; `xattrs` are those of `xattrs(fd)`. */
+  learn?(content: Digest, xattrs: readonly Xattr[]): void;
 }
 
 /**

@@ -3,7 +3,7 @@ import { copyAll, type FileInput, runFileActions, type WritableRoot, writeFileOp
 import { TsbuildError } from '../util/index.ts';
 import type { HandlerContext } from './handlers.ts';
 import { blobDir, layerCompression } from './layer-jobs.ts';
-import type { FileOpCall, FileOpOutcome, PackedBlob, PackFileOpCall } from './layer-methods.ts';
+import type { FileOpCall, FileOpOutcome, PackedFileOp, PackFileOpCall } from './layer-methods.ts';
 import { prepareUpper } from './prepare-upper.ts';
 import { mountStack } from './stack-mounts.ts';
 
@@ -32,10 +32,7 @@ export async function fileOp(params: FileOpCall, context: HandlerContext): Promi
   };
 }
 
-export async function packFileOp(
-  params: PackFileOpCall,
-  context: HandlerContext,
-): Promise<(PackedBlob & { readonly warnings: readonly string[] }) | undefined> {
+export async function packFileOp(params: PackFileOpCall, context: HandlerContext): Promise<PackedFileOp | undefined> {
   const { actions, inputs, now } = params;
   const written = await writeFileOpLayer(
     { actions, inputs, now, idShift: context.config.plan.idShift },
@@ -43,12 +40,13 @@ export async function packFileOp(
     {
       compression: layerCompression(params),
       signal: context.signal,
+      learn: params.learn ?? false,
       ...(params.clampTime === undefined ? {} : { clampTime: params.clampTime }),
     },
   );
   if (!written) return undefined;
-  const { diffId, digest, size, warnings } = written;
-  return { diffId, digest, size, warnings };
+  const { diffId, digest, size, warnings, learned } = written;
+  return { diffId, digest, size, warnings, learned };
 }
 
 /** Copies a layer stack into the directory of a cache mount that is empty; the step's root owns a new one. */

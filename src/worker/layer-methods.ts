@@ -12,7 +12,7 @@ export interface LayerMethods {
   /** Runs a file op; each layer that it makes fills one of the slots, in order. */
   fileOp(params: FileOpCall): FileOpOutcome;
   /** Runs a file op straight to a layer blob, without writing files; undefined when that is not possible. */
-  packFileOp(params: PackFileOpCall): (PackedBlob & { readonly warnings: readonly string[] }) | undefined;
+  packFileOp(params: PackFileOpCall): PackedFileOp | undefined;
   /** Content key of selected paths of a layer stack. */
   checksum(params: ChecksumParams): Digest;
   /** Makes the directory of a cache mount usable by steps; a new one starts with the files of a layer stack. */
@@ -77,6 +77,14 @@ export interface PackFileOpCall {
   readonly compression: Compression;
   readonly level?: number;
   readonly clampTime?: number;
+  /** Hash the files of contexts on the way. */
+  readonly learn?: boolean;
+}
+
+export interface PackedFileOp extends PackedBlob {
+  readonly warnings: readonly string[];
+  /** With `learn`, for each input that is a context: the digests of the files that were read (`takeDigests` of src/tree). */
+  readonly learned: readonly (Uint8Array | undefined)[];
 }
 
 export interface ChecksumParams {

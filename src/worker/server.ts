@@ -1,4 +1,5 @@
 import { type HandlerContext, type Method, methods } from './handlers.ts';
+import { sysAvailable } from '../sys/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { FromWorker, MethodName, ToWorker, WorkerConfig } from './protocol.ts';
 import { ThreadPool } from './thread-pool.ts';
@@ -79,6 +80,11 @@ export function serve(config: WorkerConfig): void {
   });
   process.on('disconnect', () => process.exit(0));
   send({ type: 'ready' });
+  // Nearly every build copies files: what that takes is loaded while the main process still thinks.
+  setImmediate(() => {
+    void methods.packFileOp.load();
+    sysAvailable();
+  });
 }
 
 function send(message: FromWorker): void {

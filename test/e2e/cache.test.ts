@@ -1,9 +1,10 @@
-import { rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { linkSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Bench, Outcome, RunOptions } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
-import { readOciArchive } from '../support/tree.ts';
+import { baseImageTar } from '../support/base-image.ts';
+import { type ArchivedImage, readOciArchive } from '../support/tree.ts';
 
 /** No worker can be started with this: a build that needs none succeeds. */
 const NO_WORKER = { env: { TSBUILD_HELPER: '/nonexistent' } };
@@ -137,6 +138,44 @@ describeAsEveryone('a build from the cache', (who) => {
     // As it was before.
     expect(await changed(() => rmSync(join(context, 'empty/new')))).toBe(false);
     expect(await changed(() => rmSync(join(context, 'link')))).toBe(true);
+  });
+
+  test('a large context that was never seen is packed in the pass that hashes it, with the same result', async () => {
+    const { bench } = use;
+    const files: Record<string, string | { readonly link: string }> = { link: { link: 'd/f7' }, empty: '' };
+    for (let n = 0; n < 600; n++) files[`d/f${n}`] = `file ${n}\n`;
+    const context = bench.context('FROM base:1\nCOPY . /app\n', files);
+    linkSync(join(context, 'd/f1'), join(context, 'd/second-name'));
+    const layersOf = async (store: string): Promise<ArchivedImage['manifest']['layers']> => {
+      const { stdout } = await bench.ok(['build', '-o', 'type=oci,dest=-', context], { store });
+      return (await readOciArchive(stdout)).manifest.layers;
+    };
+    const early = await layersOf(bench.store);
+    expect((await readOciArchive((await build(bench, context)).stdout)).tree['/app/d/f7']?.content).toBe('file 7\n');
+
+    // Where the files' digests are known already, the layer is packed by itself.
+    const other = bench.path('other-store');
+    await bench.ok(['import', bench.write('.', { 'base.tar': baseImageTar() }) + '/base.tar', '-t', 'base:1'], {
+      store: other,
+    });
+    const step = bench.write('.', { 'run.Dockerfile': 'FROM base:1\nCOPY . /app\nRUN true\n' });
+    await bench.ok(['build', '-f', join(step, 'run.Dockerfile'), context], { store: other });
+    expect(await layersOf(other)).toEqual(early);
+
+    // Hashed by another process under another name of the time, the key is the same.
+    for (let n = 0; n < 600; n++) utimesSync(join(context, `d/f${n}`), 1, 1);
+    expect(steps(await build(bench, context, [], NO_WORKER))).toEqual({ ran: [], cached: ['COPY . /app'] });
+  });
+
+  test('processes that pack the same large context at once give one result, and the store is sound', async () => {
+    const { bench } = use;
+    const files = Object.fromEntries(Array.from({ length: 600 }, (_, n) => [`f${n}`, `${n} at once\n`]));
+    const context = bench.context('FROM scratch\nCOPY . /\n', files);
+    const built = await Promise.all([1, 2, 3].map(() => build(bench, context)));
+    expect(new Set(built.map(({ files }) => JSON.stringify(files))).size).toBe(1);
+    expect(built.filter((one) => steps(one).ran.length === 1)).toHaveLength(1);
+    await bench.ok(['store', 'check']);
+    expect(await bench.leftovers()).toEqual([]);
   });
 
   test('independent stages run at the same time', async () => {

@@ -222,6 +222,23 @@ describe('content', () => {
     ]);
   });
 
+  test('the sha256 of what was read is told, whatever its size', async () => {
+    const contents = ['', 'small', text(1 << 20), text(3_000_001)].map((content) => Buffer.from(content));
+    const told: string[] = [];
+    const entries = contents.map((content, index): LayerEntry => {
+      writeFileSync(join(base, `told${index}`), content);
+      const fd = openSync(join(base, `told${index}`), 'r');
+      return {
+        path: `told${index}`,
+        type: 'file',
+        size: content.length,
+        content: { fd, onDigest: (digest) => told.push(digest) },
+      };
+    });
+    await write(entries, { kind: 'none' });
+    expect(told).toEqual(contents.map((content) => sha256(content)));
+  });
+
   test.each<[string, (path: string) => LayerEntry]>([
     ['shorter than stated', (path) => ({ path: 'f', type: 'file', size: 6000, content: { path } })],
     [

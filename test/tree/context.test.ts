@@ -8,12 +8,15 @@ import {
   ContextTree,
   type ContextNode,
   packContext,
+  packDigests,
   resolvePath,
   type Selector,
+  takeDigests,
   toText,
   unpackContext,
   walkTree,
 } from '../../src/tree/index.ts';
+import { sha256 } from '../../src/util/index.ts';
 import { IgnoreMatcher } from '../../src/frontend/ignore/index.ts';
 import { TempDir } from './support.ts';
 
@@ -285,6 +288,26 @@ test('a packed context is the same in another process', () => {
   expect(list(copy)).toEqual(list(tree));
   expect(checksumTree(copy, [all], 'x')).toBe(checksumTree(tree, [all], 'x'));
   expect(read(copy, 'link/f')).toBe('x');
+});
+
+test('digests that were learned of an unpacked context are taken over, and no file is read for them', () => {
+  using dir = new TempDir();
+  dir.write('a/b/f', 'x');
+  dir.write('a/g', 'y');
+  dir.write('h', 'z');
+  const tree = ContextTree.open(dir.path, { xattrs: false });
+  const expected = checksumTree(ContextTree.open(dir.path, { xattrs: false }), [all], 'context');
+  const touched = tree.record(() => list(tree));
+  const packed = structuredClone(packContext(tree, touched));
+  const copy = unpackContext(packed);
+  const b = copy.enter(copy.enter(copy.root, 'a'), 'b');
+  copy.learnContent(b, 'f', copy.lookup(b, 'f') as ContextNode, sha256('x'), []);
+  copy.learnContent(copy.root, 'h', copy.lookup(copy.root, 'h') as ContextNode, sha256('z'), []);
+  takeDigests(tree, touched, structuredClone(packDigests(packed, copy)));
+  for (const path of ['a/b/f', 'h']) fs.rmSync(join(dir.path, path));
+  expect(checksumTree(tree, [all], 'context')).toBe(expected);
+  fs.rmSync(join(dir.path, 'a/g'));
+  expect(() => checksumTree(unpackContext(packed), [all], 'context')).toThrow('changed during build');
 });
 
 test('a packed context knows nothing beyond what was packed', () => {

@@ -1,8 +1,10 @@
+import type { FactCache } from '../../cache/index.ts';
 import type { Lease, Store } from '../../store/index.ts';
 import type { Compression, Digest, Task } from '../../util/index.ts';
 import type { WorkerClient } from '../../worker/index.ts';
 import type { LayerService } from '../layers.ts';
 import type { RemoteSources } from '../remote-sources.ts';
+import type { DirectPack } from './early-pack.ts';
 import type { LocalResult } from './result.ts';
 
 /** An image that was found, with the ids of its layers. */
@@ -47,6 +49,10 @@ export interface OpContext {
   readonly sshSocket: (id: string) => string | undefined;
   readonly warn: (message: string) => void;
   readonly entitlements: ReadonlySet<string>;
+  /** Layers that were packed before it was known whether their ops must run, by vertex; see early-pack.ts. */
+  readonly earlyPacks: Map<Digest, DirectPack>;
+  /** What earlier builds found out. */
+  readonly facts: FactCache;
   /** Layers with the files of local directories that had to be copied whole. */
   readonly copies: WeakMap<LocalResult['tree'], Promise<readonly string[]>>;
   /** Told of a layer that a vertex made: if it will be wanted as a blob, it is packed while the build goes on. */

@@ -4,7 +4,10 @@ import { checksumTree, type ContextDir, type ContextTree, packContext, type Sele
 import { type Digest, fromErrno, type Task } from '../../util/index.ts';
 import type { LayerSlot } from '../layers.ts';
 import type { OpContext } from './context.ts';
+import type { DirectPack } from './early-pack.ts';
 import { type OpResult, snapshot } from './result.ts';
+
+type LayerType = 'regular' | 'source.local' | 'source.http' | 'source.git.checkout';
 
 /** What a copy reads from its source, for checksums. */
 export function selectorOf(copy: CopyAction): Selector {
@@ -30,8 +33,10 @@ export async function runFileOp(
   name: string,
   file: FileOp,
   inputs: readonly OpResult[],
-  type: 'regular' | 'source.local' | 'source.http' | 'source.git.checkout' = 'regular',
+  type: LayerType = 'regular',
 ): Promise<readonly OpResult[]> {
+  const early = vertex === undefined ? undefined : context.earlyPacks.get(vertex);
+  if (early) return [packedResult(context, early, name, type)];
   const idsOfDirectories = new Map<string, string>();
   const sources = await Promise.all(
     inputs.map(async (input, index): Promise<FileInput> => {
@@ -62,18 +67,9 @@ export async function runFileOp(
       { signal: task.signal },
     );
     if (packed) {
-      for (const warning of packed.warnings) context.warn(warning);
       const base = inputs[file.actions[0]?.input ?? -1];
       const parents = base?.kind === 'layers' ? base.layers : [];
-      return [
-        snapshot([
-          ...parents,
-          context.layers.createPacked(
-            { parents, description: name, type },
-            { ...packed, compression: direct.compression },
-          ),
-        ]),
-      ];
+      return [packedResult(context, { packed, parents, compression: direct.compression }, name, type)];
     }
   }
   const slots: LayerSlot[] = [];
@@ -106,6 +102,18 @@ export async function runFileOp(
     context.store.layers.setParents(id, parents);
     return snapshot([...parents, id]);
   });
+}
+
+/** The result of an op whose layer is only a blob so far. */
+function packedResult(
+  context: OpContext,
+  { packed, parents, compression }: DirectPack,
+  description: string,
+  type: LayerType,
+): OpResult {
+  for (const warning of packed.warnings) context.warn(warning);
+  const id = context.layers.createPacked({ parents, description, type }, { ...packed, compression });
+  return snapshot([...parents, id]);
 }
 
 function selectorsOf(file: FileOp, input: number): readonly Selector[] {

@@ -1,14 +1,16 @@
 import type { ExecOp, FileOp, LlbVertex, Op, SourceOp } from '../../llb/index.ts';
 import type { CacheDep, CacheMap, OpRunner, SolverVertex } from '../../solver/index.ts';
 import { checksumTree, type Selector, selectorDigest } from '../../tree/index.ts';
-import { canonicalDigest, type Digest, formatPlatform, type Task, TsbuildError } from '../../util/index.ts';
+import { canonicalDigest, type Digest, type Task, TsbuildError } from '../../util/index.ts';
 import type { OpContext } from './context.ts';
 import { execInputUse, execKey } from './exec-key.ts';
 import { runExec } from './exec-op.ts';
 import { fileInputUse, fileKey } from './file-key.ts';
 import { runFileOp, selectorOf } from './file-op.ts';
+import { packEarly } from './early-pack.ts';
 import { gitMap, runGitSource } from './git-source.ts';
 import { httpMap, runHttp } from './http-source.ts';
+import { imageOf, platformOf } from './image-source.ts';
 import { diffResults, mergeResults } from './merge-op.ts';
 import { type OpResult, snapshot } from './result.ts';
 
@@ -93,16 +95,6 @@ function scheme(identifier: string): string {
   return identifier.slice(0, Math.max(0, identifier.indexOf('://')));
 }
 
-function platformOf(op: Op): string {
-  const { platform } = op;
-  if (!platform) return '';
-  return formatPlatform({
-    os: platform.os,
-    architecture: platform.architecture,
-    ...(platform.variant === '' ? {} : { variant: platform.variant }),
-  });
-}
-
 async function sourceMap(
   context: OpContext,
   task: Task,
@@ -112,7 +104,7 @@ async function sourceMap(
   switch (scheme(source.identifier)) {
     case 'docker-image':
     case 'oci-layout': {
-      const image = await context.image(task, source.identifier, platformOf(op), source.attrs);
+      const image = await imageOf(context, task, op, source);
       const key = (kind: string, digest: string): Digest =>
         canonicalDigest('tsbuild.image.v1', { kind, digest, platform: platformOf(op) });
       return {
@@ -161,7 +153,7 @@ async function runSource(context: OpContext, task: Task, { op, digest }: Vertex,
 }
 
 async function runImage(context: OpContext, task: Task, op: Op, source: SourceOp): Promise<OpResult> {
-  const image = await context.image(task, source.identifier, platformOf(op), source.attrs);
+  const image = await imageOf(context, task, op, source);
   return snapshot(image.layers);
 }
 
@@ -208,7 +200,11 @@ function fileDep(context: OpContext, vertex: Vertex, op: FileOp, index: number):
   if (use.databases) selectors.push(...['/etc/passwd', '/etc/group'].map(databaseSelector));
   return {
     selector: selectorDigest(selectors),
-    contentDigest: (task, input) => contentDigest(context, task, inputName(vertex, index), input, selectors),
+    async contentDigest(task, input) {
+      if (input.kind === 'local')
+        await packEarly(context, task, { vertex, file: op, input: index, tree: input.tree, selectors });
+      return contentDigest(context, task, inputName(vertex, index), input, selectors);
+    },
   };
 }
 

@@ -1,0 +1,157 @@
+import { canMakeEntries, type FileInput } from '../../fileop/index.ts';
+import type { FileOp, Op } from '../../llb/index.ts';
+import type { SolverVertex } from '../../solver/index.ts';
+import {
+  checksumTree,
+  type ContextDir,
+  type ContextTree,
+  EMPTY_DIGEST,
+  type HashedTree,
+  packContext,
+  type Selector,
+  selectorDigest,
+  takeDigests,
+} from '../../tree/index.ts';
+import { canonicalDigest, type Compression, type Digest, type Task } from '../../util/index.ts';
+import type { PackedFileOp } from '../../worker/index.ts';
+import type { OpContext } from './context.ts';
+import { fileKey } from './file-key.ts';
+import { imageOf, isImageSource } from './image-source.ts';
+
+/** The layer of a file op that was written straight to a blob. */
+export interface DirectPack {
+  readonly packed: PackedFileOp;
+  readonly compression: Compression;
+  /** The layers that it belongs on, bottom first. */
+  readonly parents: readonly string[];
+}
+
+/** With less to read than either, hashing takes no longer than having it done elsewhere. */
+const MIN_FILES = 500;
+const MIN_BYTES = 8 * 1024 * 1024;
+
+/** Facts of this kind name the copies that were packed on this store. */
+const FACT = 'packed';
+
+/** A vertex whose op copies from the local directory at one of its inputs. */
+export interface ContextCopy {
+  readonly vertex: SolverVertex<Op>;
+  readonly file: FileOp;
+  readonly input: number;
+  readonly tree: ContextTree;
+  /** What it reads of the tree. */
+  readonly selectors: readonly Selector[];
+}
+
+/**
+ * Packs the layer of a copy in the pass that hashes what it reads, so that a large context is read once and not twice. Done only for
+ * copies that this store has never seen: nothing can be in the cache for them. Their key is known afterwards, as ever, and the
+ * layer is taken (`OpContext.earlyPacks`) when nothing is found under it. Where it cannot be done or goes wrong nothing happens:
+ * hashing and running the op tell why.
+ */
+export async function packEarly(context: OpContext, task: Task, copy: ContextCopy): Promise<void> {
+  const { vertex, tree, selectors } = copy;
+  if (context.direct?.vertices.has(vertex.digest) !== true || context.earlyPacks.has(vertex.digest)) return;
+  const key = canonicalDigest('tsbuild.early.v1', [
+    fileKey(copy.file),
+    selectorDigest(selectors),
+    Buffer.from(tree.rootPath, 'latin1'),
+  ]);
+  if (!vertex.ignoreCache && context.facts.get(FACT, key) !== undefined) return;
+  try {
+    const touched = tree.record(() => checksumTree(unhashed(tree), selectors, 'build context'));
+    if (!isWorthwhile(tree, touched)) return;
+    context.facts.put(FACT, key, true);
+    await pack(context, task, copy, touched);
+  } catch {
+    task.signal.throwIfAborted();
+  }
+}
+
+async function pack(
+  context: OpContext,
+  task: Task,
+  { vertex, file, input, tree }: ContextCopy,
+  touched: ReadonlySet<ContextDir>,
+): Promise<void> {
+  const { direct } = context;
+  const parents = await baseOf(context, task, vertex, file);
+  if (!direct || !parents) return;
+  const inputs: FileInput[] = [];
+  for (const at of vertex.inputs.keys()) {
+    if (at === input) inputs.push({ kind: 'context', context: packContext(tree, touched) });
+    else if (at === file.actions[0]?.input)
+      inputs.push({ kind: 'layers', layers: await context.layers.directories(task, parents) });
+    else return;
+  }
+  if (!canMakeEntries({ actions: file.actions, inputs })) return;
+  const worker = await context.worker();
+  const packed = await worker.call(
+    'packFileOp',
+    {
+      actions: file.actions,
+      inputs,
+      now: BigInt(Math.floor(context.now())) * 1_000_000n,
+      compression: direct.compression,
+      ...(direct.level === undefined ? {} : { level: direct.level }),
+      learn: true,
+    },
+    { signal: task.signal },
+  );
+  const learned = packed?.learned[input];
+  if (!packed || !learned) return;
+  // Until it is known whose layer it is.
+  context.lease.hold({ blobs: [packed.digest] });
+  takeDigests(tree, touched, learned);
+  context.earlyPacks.set(vertex.digest, { packed, parents, compression: direct.compression });
+}
+
+/** The layers that the op builds upon, where they can be told without running anything. */
+async function baseOf(
+  context: OpContext,
+  task: Task,
+  vertex: SolverVertex<Op>,
+  file: FileOp,
+): Promise<readonly string[] | undefined> {
+  const first = file.actions[0]?.input ?? -1;
+  if (first < 0) return [];
+  const base = vertex.inputs[first]?.vertex.op;
+  if (base?.body?.kind !== 'source' || !isImageSource(base.body)) return undefined;
+  return (await imageOf(context, task, base, base.body)).layers;
+}
+
+/**
+ * Whether there is much to read, and nothing that only the worker could read: root in its namespace, it may read what the user has
+ * closed to himself.
+ */
+function isWorthwhile(tree: ContextTree, touched: ReadonlySet<ContextDir>): boolean {
+  const uid = process.geteuid?.() ?? 0;
+  let [files, bytes] = [0, 0];
+  for (const dir of touched) {
+    for (const [name, node] of dir.nodes ?? []) {
+      if (node.type !== 'file') continue;
+      if (uid !== 0 && (node.stat.uid !== uid || (node.mode & 0o400) === 0)) return false;
+      if (tree.isHashed(dir, name, node)) continue;
+      files++;
+      bytes += node.size;
+    }
+  }
+  return files >= MIN_FILES || bytes >= MIN_BYTES;
+}
+
+/** The tree with equal digests for all files, so that a walk reads none of them. */
+function unhashed(tree: ContextTree): HashedTree<ContextDir> {
+  return {
+    root: tree.root,
+    list: (dir) => tree.list(dir),
+    lookup: (dir, name) => tree.lookup(dir, name),
+    stat: (dir) => tree.stat(dir),
+    enter: (dir, name) => tree.enter(dir, name),
+    leave: () => undefined,
+    open: (dir, name, node) => tree.open(dir, name, node),
+    close: (fd, dir, name, node) => tree.close(fd, dir, name, node),
+    xattrs: () => [],
+    openXattrs: () => [],
+    contentDigest: (): Digest => EMPTY_DIGEST,
+  };
+}

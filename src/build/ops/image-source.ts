@@ -1,0 +1,24 @@
+import type { Op, SourceOp } from '../../llb/index.ts';
+import { formatPlatform, type Task } from '../../util/index.ts';
+import type { ImageLayers, OpContext } from './context.ts';
+
+/** The image that a source op names, for the platform of the op. Asked for once a build. */
+export function imageOf(context: OpContext, task: Task, op: Op, source: SourceOp): Promise<ImageLayers> {
+  return context.image(task, source.identifier, platformOf(op), source.attrs);
+}
+
+/** The platform of an op as text; `''` where it has none. */
+export function platformOf(op: Op): string {
+  const { platform } = op;
+  if (!platform) return '';
+  return formatPlatform({
+    os: platform.os,
+    architecture: platform.architecture,
+    ...(platform.variant === '' ? {} : { variant: platform.variant }),
+  });
+}
+
+/** Whether a source op names an image. */
+export function isImageSource(source: SourceOp): boolean {
+  return /^(docker-image|oci-layout):\/\//.test(source.identifier);
+}
