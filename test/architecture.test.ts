@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const floors: readonly (readonly string[])[] = [
   ['cli'],
   ['build'],
-  ['frontend', 'solver', 'exporter', 'runtime', 'progress'],
+  ['frontend', 'solver', 'exporter', 'runtime', 'progress', 'recall'],
   ['source', 'cache'],
   ['registry', 'worker'],
   ['sandbox', 'fileop', 'rootfs'],

@@ -1,4 +1,5 @@
 import type { Bridge, FileRequest, ImageRequest, ResolvedImage } from '../frontend/index.ts';
+import { ContextTree } from '../tree/index.ts';
 import type { Task } from '../util/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { withInternalVertex } from './internal-vertex.ts';
@@ -23,7 +24,7 @@ export function createBridge(session: Session, task: Task, names: BridgeNames, s
       withInternalVertex(task, session.now, request.name, async (_vertex, status) => {
         const { from, path, limit } = request;
         if (from.kind === 'definition') return solver.readFile(task, from.definition, path, limit);
-        const data = readFile(names, from.name, request);
+        const data = readFile(session, names, from.name, request);
         if (data)
           status(
             `transferring ${request.path === '.dockerignore' ? 'context' : 'dockerfile'}`,
@@ -64,12 +65,14 @@ export function layoutReference(
   return `oci-layout://${dir}${request.reference.slice(request.reference.indexOf('@'))}`;
 }
 
-function readFile(names: BridgeNames, name: string, request: FileRequest): Uint8Array | undefined {
+function readFile(session: Session, names: BridgeNames, name: string, request: FileRequest): Uint8Array | undefined {
   const dir = names.locals.get(name);
   if (dir === undefined)
     throw new TsbuildError(
       'TSB_CONTEXT',
       `Cannot read "${request.path}": the build has no local directory ${JSON.stringify(name)}`,
     );
-  return readLocalFile(dir, request.path, request.limit);
+  const tree = ContextTree.open(dir, { xattrs: false });
+  session.witness.tree(dir, tree);
+  return readLocalFile(tree, request.path, request.limit);
 }

@@ -12,6 +12,8 @@ import type { Session } from './session.ts';
 
 /** What a build gave. */
 export interface BuildOutcome extends ExportedBuild {
+  /** Of the results, all platforms together. */
+  readonly layers: readonly string[];
   readonly diagnostics: readonly Diagnostic[];
   readonly dockerfile: SourceFile;
 }
@@ -41,14 +43,37 @@ export async function runBuild(
     for (const diagnostic of unsetSecrets(request, compiled))
       task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     retireCacheMounts(session.store, compiled);
-    const layers = await result.solver.solve(task, compiled, planPacking(compiled, output));
+    const layers = await result.solver.solve(watched(session, task, compiled), compiled, planPacking(compiled, output));
     const exported = await exportBuild(session, task, compiled, layers, output);
     await session.layers.settle(task);
     expectation.met();
-    return { ...exported, diagnostics: compiled.diagnostics, dockerfile: compiled.dockerfile.file };
+    return {
+      ...exported,
+      layers: layers.flat(),
+      diagnostics: compiled.diagnostics,
+      dockerfile: compiled.dockerfile.file,
+    };
   } catch (error) {
     throw locateFailure(error, source, (vertex) => rangesOf(compiled, vertex));
   }
+}
+
+/** The task, telling the witness when a step runs: what came of it is not repeated by remembering it. */
+function watched(session: Session, task: Task, compiled: CompileResult): Task {
+  const steps = new Set(
+    compiled.platforms.flatMap(({ graph }) =>
+      graph.vertices
+        .filter(({ op }) => op.body?.kind === 'exec' || op.body?.kind === 'file')
+        .map(({ digest }) => digest),
+    ),
+  );
+  return {
+    signal: task.signal,
+    events: (event) => {
+      if (event.type === 'vertex' && event.state === 'started' && steps.has(event.vertex)) session.witness.refuse();
+      task.events(event);
+    },
+  };
 }
 
 /** Where a vertex comes from. A source has no place of its own: it is named by the instruction that reads it. */

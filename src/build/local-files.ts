@@ -1,17 +1,17 @@
-import { ContextTree, readFull, resolvePath, toByteString } from '../tree/index.ts';
+import { type ContextTree, readFull, resolvePath, toByteString, toText } from '../tree/index.ts';
 import { TsbuildError } from '../util/index.ts';
 
 /** Larger files are no Dockerfiles and no ignore files. */
 const MAX_BYTES = 16 * 1024 * 1024;
 
 /**
- * Reads one regular file beneath a host directory. Symlinks are resolved as if the directory were the root, so that a link in a
+ * Reads one regular file of a host directory. Symlinks are resolved as if the directory were the root, so that a link in a
  * hostile context cannot lead to a file of the user (CVE-2022-4122 class).
  * @returns undefined when the file does not exist
  * @throws TsbuildError `TSB_CONTEXT` when it is not a regular file or too large; `TSB_PERMISSION`
  */
-export function readLocalFile(dir: string, path: string, limit?: number): Uint8Array | undefined {
-  const tree = ContextTree.open(dir, { xattrs: false });
+export function readLocalFile(tree: ContextTree, path: string, limit?: number): Uint8Array | undefined {
+  const dir = toText(tree.rootPath);
   const located = resolvePath(tree, toByteString(path), { followLast: true });
   try {
     const { node, parent, name } = located;

@@ -1,10 +1,9 @@
-import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { importArchive } from '../exporter/index.ts';
 import { normalizeReference } from '../registry/index.ts';
 import { findHelper, findSeccompFilter, type NamespacePlan } from '../sandbox/index.ts';
 import type { ResolvedImage } from '../source/index.ts';
-import { hostPlatform, type ImageConfig, type Platform, type Task } from '../util/index.ts';
+import { hostPlatform, type ImageConfig, type Platform, randomHex, type Task } from '../util/index.ts';
 import { ownPlan } from './own-plan.ts';
 import type { Session } from './session.ts';
 
@@ -74,7 +73,7 @@ async function toReference(
   const release = (): void => undefined;
   const archive = /^oci-archive:(.+)$/.exec(name)?.[1];
   if (archive !== undefined) {
-    const temporary = `localhost/tsbuild-run:${randomBytes(16).toString('hex')}`;
+    const temporary = `localhost/tsbuild-run:${randomHex(16)}`;
     const { store, lease } = session;
     await importArchive(
       task,

@@ -66,7 +66,7 @@ export async function exportBuild(
       await withInternalVertex(task, session.now, vertexName(spec), async (_vertex, status) => {
         const image = isImageOutput(spec) ? await assemble(session, task, compiled, results, spec, epoch) : undefined;
         if (image) status(`exporting manifest ${image.root.digest}`, image.root.size, undefined, true);
-        return exportResult(
+        const exported = await exportResult(
           task,
           spec,
           {
@@ -97,14 +97,31 @@ export async function exportBuild(
             },
           },
         );
+        if (image) witnessImage(session, image, exported.metadata['image.name']?.split(',') ?? []);
+        return exported;
       }),
     );
   }
+  if (output.specs.some(({ type }) => type !== 'image')) session.witness.refuse();
   const first = outcomes.find(({ descriptor }) => descriptor !== undefined);
   return {
     ...(first?.descriptor === undefined ? {} : { descriptor: first.descriptor }),
     metadata: Object.assign({}, ...outcomes.map(({ metadata }) => metadata).toReversed()) as Record<string, string>,
   };
+}
+
+/** The image in the store and its names there, as the result stands on them. */
+function witnessImage({ store, witness }: Session, image: AssembledImage, names: readonly string[]): void {
+  for (const { digest, size } of [
+    ...image.platforms.flatMap(({ layers }) => layers),
+    ...image.documents.map(({ descriptor }) => descriptor),
+  ])
+    witness.size(store.blobs.path(digest), size);
+  for (const name of names) {
+    const file = store.images.file(name);
+    if (file?.image.descriptor.digest === image.root.digest) witness.text(file.path, file.text);
+    else witness.refuse();
+  }
 }
 
 /** A tree for the worker: layer directories and where in the output it goes. */

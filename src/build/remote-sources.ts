@@ -1,10 +1,9 @@
 import { mkdirSync, rmSync } from 'node:fs';
-import { randomBytes } from 'node:crypto';
 import { FactCache } from '../cache/index.ts';
 import { HttpClient } from '../registry/index.ts';
 import { GitSource, HttpSource } from '../source/index.ts';
 import type { Store } from '../store/index.ts';
-import { version } from '../util/index.ts';
+import { randomHex, version } from '../util/index.ts';
 
 interface Options {
   readonly store: Store;
@@ -48,7 +47,7 @@ export class RemoteSources implements AsyncDisposable {
   /** A new empty directory in the store that only this user reaches. It is removed when the command ends, however it does. */
   temporary(): string {
     const { store } = this.#options;
-    const path = `${store.layout.ingest}/${store.session()}/${randomBytes(8).toString('hex')}`;
+    const path = `${store.layout.ingest}/${store.session()}/${randomHex(8)}`;
     mkdirSync(path, { recursive: true, mode: 0o700 });
     return path;
   }

@@ -1,5 +1,6 @@
 import { createIndexCache, FactCache, type IndexCache } from '../cache/index.ts';
 import { createRegistry, loadRegistriesConf, type Registry } from '../registry/index.ts';
+import { Witness } from '../recall/index.ts';
 import { createImageSource, type ImageSource } from '../source/index.ts';
 import { type Lease, Store } from '../store/index.ts';
 import { type Digest, messageOf } from '../util/index.ts';
@@ -23,6 +24,8 @@ export interface SessionOptions {
   readonly registriesConf?: string;
   /** Path of the native helper, where it is not beside the program. */
   readonly helper?: string;
+  /** The store at `root`, where it is open already; the session closes it. */
+  readonly store?: Store;
   /** Proxy variables of the environment. */
   readonly proxies?: Readonly<Record<string, string>>;
 }
@@ -35,6 +38,8 @@ export class Session implements AsyncDisposable {
   readonly options: SessionOptions;
   readonly store: Store;
   readonly now: () => number;
+  /** Told of everything on the host and in the store that the result depends on. */
+  readonly witness: Witness;
   readonly #lease: { value: Lease | undefined } = { value: undefined };
   #worker: Promise<WorkerClient> | undefined;
   #registry: Promise<Registry> | undefined;
@@ -46,10 +51,13 @@ export class Session implements AsyncDisposable {
   constructor(options: SessionOptions) {
     this.options = options;
     this.now = options.now;
-    this.store = Store.open(options.root, {
-      now: options.now,
-      onWarning: (warning) => options.onWarning(warning.message),
-    });
+    this.witness = new Witness(options.now());
+    this.store =
+      options.store ??
+      Store.open(options.root, {
+        now: options.now,
+        onWarning: (warning) => options.onWarning(warning.message),
+      });
   }
 
   /** What this command needs of the store; garbage collection leaves it alone. */
@@ -102,6 +110,10 @@ export class Session implements AsyncDisposable {
       lease: this.lease,
       registry: lazyRegistry(() => this.#openRegistry()),
       facts: new FactCache(this.store),
+      observe: {
+        local: (path, text) => this.witness.text(path, text),
+        elsewhere: () => this.witness.refuse(),
+      },
       now: this.now,
     }));
   }
@@ -113,6 +125,7 @@ export class Session implements AsyncDisposable {
   /** Web servers and git repositories, and a place for what comes from there. */
   get remote(): RemoteSources {
     const { proxies = {}, home } = this.options;
+    this.witness.refuse();
     return (this.#remote ??= new RemoteSources({
       store: this.store,
       now: this.now,

@@ -130,7 +130,9 @@ function opContext(
     store: session.store,
     lease: session.lease,
     layers: session.layers,
-    remote: session.remote,
+    get remote() {
+      return session.remote;
+    },
     worker: () => session.worker(),
     now: session.now,
     image: imageResolver(session, names, request),
@@ -186,6 +188,7 @@ class LocalSources {
     this.#stats.push(stats);
     const ignore = hostIgnore(parsePatterns(excludes), parsePatterns(includes));
     const tree = ContextTree.open(dir, { stats, ...(ignore === undefined ? {} : { ignore }) });
+    this.#session.witness.tree(dir, tree);
     const result: LocalResult = { kind: 'local', tree };
     this.#known.set(key, result);
     return result;

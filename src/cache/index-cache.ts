@@ -1,5 +1,5 @@
 import type { CacheRecord, CacheSource, KeyLink } from '../solver/types.ts';
-import type { Lease, Statement, Store } from '../store/index.ts';
+import { advanceRecords, type Lease, type Statement, type Store } from '../store/index.ts';
 import { type Digest, messageOf, type Task, TsbuildError } from '../util/index.ts';
 
 /** A result as it is stored. `layers` and `blobs` are what it needs: the record goes when one of them goes. */
@@ -118,6 +118,7 @@ export class IndexCache<R> implements Required<CacheSource<R>> {
         const insert = db.prepare('INSERT OR IGNORE INTO record_names (record, kind, name) VALUES (?, ?, ?)');
         for (const layer of encoded.layers) insert.run(record.id, 'layer', layer);
         for (const blob of encoded.blobs ?? []) insert.run(record.id, 'blob', blob);
+        advanceRecords(db);
       });
       this.#pending.length = 0;
       return record;
@@ -131,6 +132,7 @@ export class IndexCache<R> implements Required<CacheSource<R>> {
       db.transaction(() => {
         db.prepare('DELETE FROM records WHERE id = ?').run(record.id);
         db.prepare('DELETE FROM record_names WHERE record = ?').run(record.id);
+        advanceRecords(db);
       });
     });
   }

@@ -8,4 +8,4 @@ export {
   type IndexCacheOptions,
   type ResultCodec,
 } from './index-cache.ts';
-export { StatCache, type StatKey } from './stat-cache.ts';
+export { StatCache } from './stat-cache.ts';

@@ -1,25 +1,10 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import type { Store } from '../store/index.ts';
+import { isSettled, sameStat, type StatIdentity } from '../tree/index.ts';
 import { type Digest, hexOf, sha256 } from '../util/index.ts';
 import { COLUMNS, decodeStatTable, encodeStatTable, type StatTable } from './stat-file.ts';
 
-/** The parts of a file's status that tell whether it changed. */
-export interface StatKey {
-  readonly dev: bigint;
-  readonly ino: bigint;
-  readonly size: number;
-  readonly mode: number;
-  /** Nanoseconds since the epoch. */
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
-}
-
-/** ns. Kernels stamp files by a clock that ticks every 1 to 10 ms. */
-const TICK = 20_000_000n;
-/** ns. File systems without fractions of seconds (ext3, FAT) stamp every 1 or 2 s. */
-const COARSE_TICK = 2_000_000_000n;
-const SECOND = 1_000_000_000n;
 /** Entries of files that this build did not look at are kept up to so many, for other Dockerfiles of the same context. */
 const KEEP_UNSEEN = 50_000;
 
@@ -39,7 +24,7 @@ export class StatCache {
   readonly #seen: Uint8Array;
   /** What was asked for, in order: positions of stored entries and names of added ones. The file is written in this order. */
   readonly #order: (number | string)[] = [];
-  readonly #added = new Map<string, { readonly stat: StatKey; readonly digest: Digest }>();
+  readonly #added = new Map<string, { readonly stat: StatIdentity; readonly digest: Digest }>();
   /** Where the next path is expected: a context is walked in much the same order every time. */
   #cursor = 0;
   #positions: Map<string, number> | undefined;
@@ -61,7 +46,7 @@ export class StatCache {
   }
 
   /** The digest of the content, if the file has not changed since it was put. */
-  get(path: string, stat: StatKey): Digest | undefined {
+  get(path: string, stat: StatIdentity): Digest | undefined {
     const added = this.#added.size > 0 && this.#added.get(path);
     if (added) return sameStat(added.stat, stat) ? added.digest : undefined;
     const position = this.#find(path);
@@ -75,8 +60,8 @@ export class StatCache {
    * Remembers a digest.
    * @param stat from before the file was read; the caller has checked that it is the same afterwards
    */
-  put(path: string, stat: StatKey, digest: Digest): void {
-    if (path.includes('\0') || !this.#isTrustworthy(stat)) return;
+  put(path: string, stat: StatIdentity, digest: Digest): void {
+    if (path.includes('\0') || !isSettled(stat, this.#openedNs)) return;
     const { dev, ino, size, mode, mtimeNs, ctimeNs } = stat;
     if (!this.#added.has(path)) this.#order.push(path);
     this.#added.set(path, { stat: { dev, ino, size, mode, mtimeNs, ctimeNs }, digest });
@@ -106,7 +91,7 @@ export class StatCache {
     return position;
   }
 
-  #matches(position: number, stat: StatKey): boolean {
+  #matches(position: number, stat: StatIdentity): boolean {
     const { numbers } = this.#stored;
     const at = position * COLUMNS;
     return (
@@ -117,13 +102,6 @@ export class StatCache {
       this.#doubles[at + 2] === stat.size &&
       this.#doubles[at + 3] === stat.mode
     );
-  }
-
-  /** Whether a change after the reading would show, at the latest stamp that it could carry. */
-  #isTrustworthy(stat: StatKey): boolean {
-    const latest = stat.mtimeNs > stat.ctimeNs ? stat.mtimeNs : stat.ctimeNs;
-    const tick = stat.ctimeNs % SECOND === 0n ? COARSE_TICK : TICK;
-    return stat.mtimeNs >= 0n && stat.ctimeNs >= 0n && latest + tick < this.#openedNs;
   }
 
   #merged(): StatTable {
@@ -169,15 +147,4 @@ function readTable(file: string): StatTable {
   } catch {
     return EMPTY;
   }
-}
-
-function sameStat(a: StatKey, b: StatKey): boolean {
-  return (
-    a.mtimeNs === b.mtimeNs &&
-    a.ctimeNs === b.ctimeNs &&
-    a.ino === b.ino &&
-    a.size === b.size &&
-    a.dev === b.dev &&
-    a.mode === b.mode
-  );
 }

@@ -1,16 +1,7 @@
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import type { SessionOptions } from '../build/index.ts';
 import { sanitizeLine } from '../util/index.ts';
 import type { CliContext } from './context.ts';
-
-/** Where the store is: `$TSBUILD_ROOT`, else `$XDG_DATA_HOME/tsbuild`, else `~/.local/share/tsbuild`. */
-export function storeRoot(context: CliContext): string {
-  const { TSBUILD_ROOT, XDG_DATA_HOME, HOME } = context.env;
-  if (TSBUILD_ROOT) return TSBUILD_ROOT;
-  if (XDG_DATA_HOME?.startsWith('/')) return join(XDG_DATA_HOME, 'tsbuild');
-  return join(HOME || homeDirectory(), '.local/share/tsbuild');
-}
+import { homeDirectory, storeRoot } from './store-root.ts';
 
 /** What a session needs to know of the environment. Warnings go to stderr unless `onWarning` takes them. */
 export function sessionOptions(
@@ -38,13 +29,4 @@ function proxyEnvironment(env: Readonly<Record<string, string | undefined>>): Re
     if (value) found[name] = value;
   }
   return found;
-}
-
-/** Of a user that is in no database there is none. */
-function homeDirectory(): string {
-  try {
-    return homedir();
-  } catch {
-    return '/';
-  }
 }

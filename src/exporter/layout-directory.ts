@@ -10,12 +10,19 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
-import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { IMAGE_NAME_ANNOTATION, parseLayoutIndex, REF_NAME_ANNOTATION } from '../source/index.ts';
 import type { BlobDir } from '../store/index.ts';
-import { type Descriptor, errnoOf, fromErrno, makeDirectories, type Task, TsbuildError } from '../util/index.ts';
+import {
+  type Descriptor,
+  errnoOf,
+  fromErrno,
+  makeDirectories,
+  randomHex,
+  type Task,
+  TsbuildError,
+} from '../util/index.ts';
 import { copyBlob } from './archive.ts';
 import { layoutBlobs, layoutEntries, layoutIndex, type NamedImage, OCI_LAYOUT_FILE } from './layout.ts';
 
@@ -119,7 +126,7 @@ async function replaceFile(
   name: string,
   fill: (write: (chunk: Uint8Array) => void) => void | Promise<void>,
 ): Promise<void> {
-  const temporary = below(directory, `.${randomBytes(8).toString('hex')}.tmp`);
+  const temporary = below(directory, `.${randomHex(8)}.tmp`);
   const fd = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
   try {
     try {

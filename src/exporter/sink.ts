@@ -11,9 +11,8 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
-import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
+import { errnoOf, fromErrno, randomHex, TsbuildError } from '../util/index.ts';
 import { STDOUT, type Destination } from './output.ts';
 
 /** Where an archive goes, from its first byte to its last. Dispose aborts what was not committed. */
@@ -94,7 +93,7 @@ function fileSink(dest: string): ByteSink {
   if (present !== undefined && !present.isFile()) return directSink(dest, doing);
   // A link to a file is kept, and what it points at replaced.
   const target = present === undefined ? dest : realpathSync(dest);
-  const temporary = join(dirname(target), `.${basename(target).slice(0, 100)}.${randomBytes(6).toString('hex')}.tmp`);
+  const temporary = join(dirname(target), `.${basename(target).slice(0, 100)}.${randomHex(6)}.tmp`);
   const fd = open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, doing);
   let pending = true;
   const abort = (): void => {

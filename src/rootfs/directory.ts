@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { renameat2 } from '../sys/index.ts';
 import {
   type ByteString,
@@ -13,7 +12,7 @@ import {
   toText,
   type TreeNode,
 } from '../tree/index.ts';
-import { errnoOf, fromErrno } from '../util/index.ts';
+import { errnoOf, fromErrno, randomHex } from '../util/index.ts';
 import { overwrite } from './tar.ts';
 import type { Checkpoint, RootfsReport, WriteRootfsOptions } from './types.ts';
 
@@ -135,7 +134,7 @@ class Copier {
   /** Makes something under a free name, which then takes the place of what has the name. */
   #replace(to: FsDir, name: ByteString, create: (free: ByteString) => void): void {
     const present = this.#target.lookup(to, name);
-    const free = present === undefined ? name : `${TEMPORARY_PREFIX}${randomBytes(8).toString('hex')}`;
+    const free = present === undefined ? name : `${TEMPORARY_PREFIX}${randomHex(8)}`;
     try {
       create(free);
     } catch (error) {

@@ -24,6 +24,11 @@ export interface ImageSourceOptions {
   readonly concurrency?: number;
   /** Milliseconds since the epoch, for events. */
   readonly now: () => number;
+  /** Told what images were found by, other than their digests: by a file of the local image store with its text, or by asking elsewhere. */
+  readonly observe?: {
+    local(path: string, text: string): void;
+    elsewhere(): void;
+  };
 }
 
 export interface ResolveOptions {

@@ -85,12 +85,17 @@ class Images implements ImageSource {
     platform: Platform,
     { mode = 'default' }: ResolveOptions,
   ): Promise<ResolvedImage> {
-    if (ref.startsWith(OCI_LAYOUT)) return this.#load(task, layoutRoot(ref), platform);
+    const { observe } = this.#options;
+    if (ref.startsWith(OCI_LAYOUT)) {
+      observe?.elsewhere();
+      return this.#load(task, layoutRoot(ref), platform);
+    }
     const reference = withDefaultTag(parseReference(ref));
     if (mode !== 'pull') {
       const local = await this.#resolveLocal(task, reference, platform);
       if (local !== undefined) return local;
     }
+    observe?.elsewhere();
     if (mode === 'local') {
       const known = await this.#resolveKnown(task, reference, platform);
       if (known !== undefined) return known;
@@ -101,15 +106,14 @@ class Images implements ImageSource {
   /** From the local image store; a name there without an image for the platform does not count. */
   async #resolveLocal(task: Task, reference: Reference, platform: Platform): Promise<ResolvedImage | undefined> {
     const { digest, ...named } = reference;
-    const image = this.#options.store.images.get(formatReference(named));
-    if (image === undefined) return undefined;
-    if (digest !== undefined && digest !== image.descriptor.digest) return undefined;
+    const file = this.#options.store.images.file(formatReference(named));
+    if (file === undefined) return undefined;
+    const { descriptor } = file.image;
+    if (digest !== undefined && digest !== descriptor.digest) return undefined;
     try {
-      return await this.#load(
-        task,
-        { ref: formatReference(reference), descriptor: image.descriptor, origin: nowhere },
-        platform,
-      );
+      const found = await this.#load(task, { ref: formatReference(reference), descriptor, origin: nowhere }, platform);
+      this.#options.observe?.local(file.path, file.text);
+      return found;
     } catch (error) {
       if (isTsbuildError(error, 'TSB_NOT_FOUND') || isTsbuildError(error, 'TSB_DIGEST')) return undefined;
       throw error;

@@ -32,8 +32,15 @@ export class ImageTable {
   }
 
   get(name: string): StoredImage | undefined {
-    const image = this.#read(this.#path(name));
-    return image?.name === name ? image : undefined;
+    return this.file(name)?.image;
+  }
+
+  /** An image with the file that says so; while that has this text, the name stands for the image. */
+  file(name: string): { readonly image: StoredImage; readonly path: string; readonly text: string } | undefined {
+    const path = this.#path(name);
+    const text = readText(path);
+    const image = text === undefined ? undefined : parseImage(text);
+    return text !== undefined && image?.name === name ? { image, path, text } : undefined;
   }
 
   /** By name. A file that is damaged is left out; `check` reports it. */
@@ -74,14 +81,28 @@ export class ImageTable {
   }
 
   #read(path: string): StoredImage | undefined {
-    try {
-      const image = JSON.parse(fs.readFileSync(path, 'utf8')) as Partial<StoredImage> | null;
-      const descriptor = image?.descriptor;
-      if (typeof image?.name !== 'string' || !descriptor || !isDigest(descriptor.digest)) return undefined;
-      if (typeof descriptor.mediaType !== 'string' || typeof descriptor.size !== 'number') return undefined;
-      return { name: image.name, descriptor, createdAt: Number(image.createdAt) || 0 };
-    } catch {
-      return undefined;
-    }
+    const text = readText(path);
+    return text === undefined ? undefined : parseImage(text);
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return fs.readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Undefined for text that is not what `put` writes. */
+function parseImage(text: string): StoredImage | undefined {
+  try {
+    const image = JSON.parse(text) as Partial<StoredImage> | null;
+    const descriptor = image?.descriptor;
+    if (typeof image?.name !== 'string' || !descriptor || !isDigest(descriptor.digest)) return undefined;
+    if (typeof descriptor.mediaType !== 'string' || typeof descriptor.size !== 'number') return undefined;
+    return { name: image.name, descriptor, createdAt: Number(image.createdAt) || 0 };
+  } catch {
+    return undefined;
   }
 }

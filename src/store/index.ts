@@ -7,6 +7,7 @@ export { BlobWriter } from './blob-writer.ts';
 export { check } from './check.ts';
 export type { Database, Row, Statement } from './database.ts';
 export { parseFilters } from './filters.ts';
+export { advanceRecords, recordsGeneration } from './generation.ts';
 export { collectGarbage, type GarbageReport } from './garbage.ts';
 export type { ImageBlobs } from './image-graph.ts';
 export type { ImageTable } from './images.ts';

@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { errnoOf, fromErrno, makeDirectories, TsbuildError } from '../util/index.ts';
+import { errnoOf, fromErrno, makeDirectories, randomHex, TsbuildError } from '../util/index.ts';
 
 /** Version of the store's directory layout and index schema. Another number is refused, never converted silently. */
 export const FORMAT = 1;
@@ -44,7 +43,7 @@ export function storeLayout(root: string): StoreLayout {
 
 /** 128 random bits in hex: names for temporary files, sessions and layers (pids repeat across containers). */
 export function randomId(): string {
-  return randomBytes(16).toString('hex');
+  return randomHex(16);
 }
 
 /** What `store.json` says. */

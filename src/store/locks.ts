@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { TsbuildError } from '../util/index.ts';
+import { hexOf, sha256, TsbuildError } from '../util/index.ts';
 import { type KernelLock, tryKernelLock } from './kernel-lock.ts';
 import type { Lock, LockOptions } from './types.ts';
 
@@ -58,7 +57,7 @@ export class Locks {
   path(name: string): string {
     // Names come from digests, ids and user text: what is not plainly a file name is hashed.
     const plain = /^[a-z0-9][A-Za-z0-9._-]{0,120}$/.test(name);
-    return join(this.#dir, plain ? name : `=${createHash('sha256').update(name).digest('hex')}`);
+    return join(this.#dir, plain ? name : `=${hexOf(sha256(name))}`);
   }
 
   async #poll(name: string, waiting: Waiting, signal: AbortSignal | undefined): Promise<KernelLock> {

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../util/index.ts';
 import { collectUnderLock, emptyGarbage, removeDanglingRecords, removeDeadLinks } from './garbage.ts';
+import { advanceRecords } from './generation.ts';
 import { discard } from './layers.ts';
 import type { Store } from './store.ts';
 import type { PruneOptions, PruneReport, UsageRecord } from './types.ts';
@@ -89,6 +90,7 @@ function removeBatch(
         }
       }
       removeDanglingRecords(store);
+      advanceRecords(db);
       return free;
     },
     { durable: true },

@@ -1,5 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
-import { canonicalDigest, type Digest, hasWildcards, sha256, TsbuildError } from '../util/index.ts';
+import { canonicalDigest, type Digest, Hasher, hasWildcards, sha256, TsbuildError } from '../util/index.ts';
 import { type ByteString, toByteString, toText } from './bytes.ts';
 import type { ReadableTree, TreeNode } from './node.ts';
 import { resolvePath, splitPath } from './resolve.ts';
@@ -97,7 +96,7 @@ function notFound(label: string, path: ByteString): TsbuildError {
 
 /** Hashes records of a fixed, length-prefixed form, in large pieces. */
 class RecordStream {
-  readonly #hash: Hash = createHash('sha256').update(VERSION);
+  readonly #hash = new Hasher().update(VERSION);
   #pending = '';
   /** First path of each file with several names, within one match. */
   #links = new Map<string, ByteString>();
@@ -123,11 +122,11 @@ class RecordStream {
 
   digest(): Digest {
     this.#flush();
-    return `sha256:${this.#hash.digest('hex')}`;
+    return this.#hash.digest();
   }
 
   #flush(): void {
-    this.#hash.update(this.#pending, 'latin1');
+    this.#hash.update(Buffer.from(this.#pending, 'latin1'));
     this.#pending = '';
   }
 }

@@ -1,6 +1,5 @@
-import { createHash, hash } from 'node:crypto';
 import { readSync } from 'node:fs';
-import { canonicalDigest, type Digest } from '../util/index.ts';
+import { canonicalDigest, type Digest, Hasher, sha256 } from '../util/index.ts';
 import type { Xattr } from './node.ts';
 
 const CHUNK = 1 << 20;
@@ -14,13 +13,13 @@ export function hashFile(fd: number, size: number): Digest {
   const buffer = (chunk ??= Buffer.allocUnsafeSlow(CHUNK));
   let length = readSync(fd, buffer, 0, CHUNK, null);
   // The caller compares the file's stat afterwards, so there is no need to look for more than `size`.
-  if (length === size && length < CHUNK) return `sha256:${hash('sha256', buffer.subarray(0, length), 'hex')}`;
-  const hasher = createHash('sha256');
+  if (length === size && length < CHUNK) return sha256(buffer.subarray(0, length));
+  const hasher = new Hasher();
   while (length > 0) {
     hasher.update(buffer.subarray(0, length));
     length = readSync(fd, buffer, 0, CHUNK, null);
   }
-  return `sha256:${hasher.digest('hex')}`;
+  return hasher.digest();
 }
 
 /** Reads at a position until the buffer is full or the file ends; the fd's own position stays. */

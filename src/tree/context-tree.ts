@@ -110,6 +110,16 @@ export class ContextTree implements ReadableTree<ContextDir> {
     return touched;
   }
 
+  /** Absolute path and status of everything that was looked at so far. */
+  *seen(): Generator<readonly [path: ByteString, stat: HostStat], void, undefined> {
+    yield [this.rootPath, this.root.node.stat];
+    const open = [this.root];
+    for (let dir = open.pop(); dir !== undefined; dir = open.pop()) {
+      for (const [name, { stat }] of dir.nodes ?? []) yield [this.#absolute(joinPath(dir.path, name)), stat];
+      open.push(...dir.children.values());
+    }
+  }
+
   get hasXattrs(): boolean {
     return (this.#xattrs ??= sysAvailable());
   }

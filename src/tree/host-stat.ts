@@ -27,8 +27,11 @@ export function toHostStat(stats: BigIntStats): HostStat {
   };
 }
 
+/** The fields of a stat by which a state of a file is told from others. */
+export type StatIdentity = Pick<HostStat, 'dev' | 'ino' | 'size' | 'mode' | 'mtimeNs' | 'ctimeNs'>;
+
 /** Whether a file is still the same and unchanged. */
-export function sameStat(a: HostStat, b: HostStat): boolean {
+export function sameStat(a: StatIdentity, b: StatIdentity): boolean {
   return (
     a.ino === b.ino &&
     a.dev === b.dev &&
@@ -37,4 +40,20 @@ export function sameStat(a: HostStat, b: HostStat): boolean {
     a.size === b.size &&
     a.mode === b.mode
   );
+}
+
+/** ns. Kernels stamp files by a clock that ticks every 1 to 10 ms. */
+const TICK = 20_000_000n;
+/** ns. File systems without fractions of seconds (ext3, FAT) stamp every 1 or 2 s. */
+const COARSE_TICK = 2_000_000_000n;
+const SECOND = 1_000_000_000n;
+
+/**
+ * Whether a change of the file after `atNs` (ns since the epoch) would show in its times. One that was changed just before could change
+ * again and carry the same stamp ("racy git", git's technical documentation).
+ */
+export function isSettled({ mtimeNs, ctimeNs }: Pick<HostStat, 'mtimeNs' | 'ctimeNs'>, atNs: bigint): boolean {
+  const latest = mtimeNs > ctimeNs ? mtimeNs : ctimeNs;
+  const tick = ctimeNs % SECOND === 0n ? COARSE_TICK : TICK;
+  return mtimeNs >= 0n && ctimeNs >= 0n && latest + tick < atNs;
 }

@@ -1,5 +1,7 @@
-import { createHash, hash } from 'node:crypto';
 import { TsbuildError } from './errors.ts';
+
+/** Loaded at the first use: it takes some 8 ms, which a command that hashes nothing need not wait for. */
+const crypto = (): typeof import('node:crypto') => process.getBuiltinModule('node:crypto');
 
 /** Content identity: `sha256:` followed by 64 lower-case hex digits (OCI image-spec, descriptor.md "Digests"). */
 export type Digest = `sha256:${string}`;
@@ -25,7 +27,7 @@ export function parseDigest(text: string): Digest {
 
 /** The sha256 digest of bytes, or of a string's UTF-8 form, in one call. */
 export function sha256(data: Uint8Array | string): Digest {
-  return `sha256:${hash('sha256', data, 'hex')}`;
+  return `sha256:${crypto().hash('sha256', data, 'hex')}`;
 }
 
 /** The 64 hex digits of a digest, for use as a file name. */
@@ -35,7 +37,7 @@ export function hexOf(digest: Digest): string {
 
 /** Incremental sha256 over chunks. */
 export class Hasher {
-  readonly #hash = createHash('sha256');
+  readonly #hash = crypto().createHash('sha256');
   /** Bytes hashed so far. */
   size = 0;
 
@@ -48,4 +50,9 @@ export class Hasher {
   digest(): Digest {
     return `sha256:${this.#hash.digest('hex')}`;
   }
+}
+
+/** Random bytes as hex digits, two for each byte: for names that nobody can guess and nobody else has. */
+export function randomHex(bytes: number): string {
+  return crypto().randomBytes(bytes).toString('hex');
 }

@@ -1,7 +1,7 @@
 export { leafKey } from './cache-key.ts';
 export { type Canonical, canonicalDigest } from './canonical.ts';
 export { makeDirectories } from './directories.ts';
-export { type Digest, Hasher, hexOf, isDigest, parseDigest, sha256 } from './digest.ts';
+export { type Digest, Hasher, hexOf, isDigest, parseDigest, randomHex, sha256 } from './digest.ts';
 export {
   type ErrorCode,
   type ErrorOptions,

@@ -2,14 +2,15 @@ import * as fc from 'fast-check';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { StatCache, type StatKey } from '../../src/cache/index.ts';
+import { StatCache } from '../../src/cache/index.ts';
+import type { StatIdentity } from '../../src/tree/index.ts';
 import { sha256 } from '../../src/util/index.ts';
 import { openStore, tempRoot } from '../store/support.ts';
 
 const OPENED_MS = 1_700_000_000_000;
 const ns = (ms: number): bigint => BigInt(ms) * 1_000_000n;
 
-const stat = (more: Partial<StatKey> = {}): StatKey => ({
+const stat = (more: Partial<StatIdentity> = {}): StatIdentity => ({
   dev: 2049n,
   ino: 12_345_678_901n,
   size: 1234,
@@ -75,7 +76,7 @@ describe('the stat cache', () => {
 
   test('where stamps have whole seconds only, two seconds must have passed', () => {
     const cache = open(newFile());
-    const coarse = (seconds: number): StatKey =>
+    const coarse = (seconds: number): StatIdentity =>
       stat({ mtimeNs: ns(OPENED_MS - 9000), ctimeNs: ns(OPENED_MS - seconds * 1000) });
     cache.put('a', coarse(2), sha256('a'));
     cache.put('b', coarse(3), sha256('b'));
@@ -99,7 +100,7 @@ describe('the stat cache', () => {
     fs.utimesSync(path, 1e9, 1e9);
     const later = Date.now() + 60_000;
     const first = new StatCache(file, later);
-    const lstat = (): StatKey => {
+    const lstat = (): StatIdentity => {
       const { dev, ino, size, mode, mtimeNs, ctimeNs } = fs.lstatSync(path, { bigint: true });
       return { dev, ino, size: Number(size), mode: Number(mode), mtimeNs, ctimeNs };
     };

@@ -1,5 +1,7 @@
-import { linkSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { isDeepStrictEqual } from 'node:util';
 import { expect, test } from 'vitest';
 import type { Bench, Outcome, RunOptions } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
@@ -138,6 +140,101 @@ describeAsEveryone('a build from the cache', (who) => {
     // As it was before.
     expect(await changed(() => rmSync(join(context, 'empty/new')))).toBe(false);
     expect(await changed(() => rmSync(join(context, 'link')))).toBe(true);
+  });
+
+  test('a build that was remembered shows and gives what it did, until anything it looked at changes', async () => {
+    const { bench } = use;
+    const files = { 'src/one': 'one\n', 'src/two': 'two\n', '.dockerignore': 'ignored\n', ignored: '' };
+    const context = bench.context(
+      'FROM base:1\nARG WHO=me\nRUN echo $WHO > /who && cat /proc/sys/kernel/random/uuid > /stamp\nCOPY . /app\nEnv A=b\n',
+      files,
+    );
+    const into = context.slice(bench.dir.length + 1);
+    const typed = ['build', '--progress=plain', '-t', 'remembered:1', '--metadata-file', bench.path('metadata.json')];
+    const run = async (args: readonly string[] = [], env: Record<string, string> = {}): Promise<Outcome> =>
+      bench.ok([...typed, ...args, context], { env });
+    const result = (): string => readFileSync(bench.path('metadata.json'), 'utf8');
+    const withoutTimes = (text: string): string => text.replaceAll(/\b\d+\.\ds/g, '_s');
+    /** How often builds were served from memory: only that moves the time of last use of what is remembered. */
+    const served = async (work: () => Promise<unknown>): Promise<boolean> => {
+      const used = (): string => {
+        using db = new DatabaseSync(join(bench.store, 'index.sqlite'), { readOnly: true });
+        return JSON.stringify(db.prepare("SELECT key, stored_at, used_at FROM facts WHERE kind = 'recall'").all());
+      };
+      const before = used();
+      await work();
+      const after = used();
+      const stored = (text: string): unknown[] =>
+        (JSON.parse(text) as { stored_at: number }[]).map((row) => row.stored_at);
+      return before !== after && isDeepStrictEqual(stored(before), stored(after));
+    };
+
+    expect(steps(await run()).ran).toHaveLength(2);
+    const second = await run();
+    expect(steps(second)).toEqual({ ran: [], cached: ['COPY . /app', expect.stringContaining('RUN echo') as string] });
+    const metadata = result();
+    let third: Outcome | undefined;
+    expect(await served(async () => void (third = await run()))).toBe(true);
+    expect(withoutTimes(third?.err ?? '')).toBe(withoutTimes(second.err));
+    expect(third?.err).toContain('ConsistentInstructionCasing');
+    expect(result()).toBe(metadata);
+    expect(await served(() => run(['-q']))).toBe(true);
+    expect((await run(['-q'])).out).toBe((await bench.ok(['images', '-q', 'remembered'])).out);
+
+    // What is ignored does not count; all else does, and the cache decides as it always did.
+    const changes: readonly [string, () => unknown, readonly string[]][] = [
+      ['a file', () => bench.write(into, { 'src/one': 'ONE\n' }), ['COPY . /app']],
+      ['a new file', () => bench.write(into, { 'src/three': '' }), ['COPY . /app']],
+      ['the ignore file', () => bench.write(into, { '.dockerignore': 'src/two\n' }), ['COPY . /app']],
+      ['no ignore file', () => rmSync(join(context, '.dockerignore')), ['COPY . /app']],
+      [
+        'the Dockerfile',
+        () => bench.write(into, { Dockerfile: `${readFileSync(join(context, 'Dockerfile'), 'utf8')}RUN true\n` }),
+        ['COPY . /app', 'RUN true'],
+      ],
+    ];
+    for (const [what, change, ran] of changes) {
+      change();
+      expect(steps(await run()).ran, what).toEqual(ran);
+      await run();
+      expect(await served(() => run()), what).toBe(true);
+    }
+
+    const asItIs = result();
+    const stamp = async (args: readonly string[] = [], env: Record<string, string> = {}): Promise<string> => {
+      await run(args, env);
+      return (await bench.ok(['run', 'remembered:1', 'cat', '/stamp', '/who'])).out;
+    };
+    const before = await stamp();
+    expect(await stamp(['--build-arg', 'WHO'], { WHO: 'you' })).toMatch(/you\n$/);
+    expect(await stamp(['--build-arg', 'WHO'], { WHO: 'us' })).toMatch(/us\n$/);
+    expect(await stamp(['--build-arg', 'WHO'], { WHO: 'you' })).toMatch(/you\n$/);
+    expect(await stamp()).toBe(before);
+    expect(result()).toBe(asItIs);
+    // The name that it was given is another build's by now.
+    await bench.ok(['build', '--no-cache', '-t', 'remembered:2', context]);
+    const newer = await stamp();
+    expect(newer).not.toBe(before);
+    await bench.ok(['rmi', 'remembered:1']);
+    expect(await stamp()).toBe(newer);
+    await bench.ok(['prune', '--all']);
+    expect(await stamp()).not.toBe(newer);
+    expect(await bench.damage()).toEqual([]);
+  });
+
+  test('a remembered build follows its base image', async () => {
+    const { bench } = use;
+    const base = bench.context('FROM base:1\nRUN echo 1 > /version\n');
+    const context = bench.context('FROM moving:1\nRUN cp /version /copy\n');
+    const build1 = (): Promise<Outcome> => bench.ok(['build', '-t', 'on-moving:1', context]);
+    const version = async (): Promise<string> => (await bench.ok(['run', 'on-moving:1', 'cat', '/copy'])).out;
+    await bench.ok(['build', '-t', 'moving:1', base]);
+    for (let n = 0; n < 3; n++) await build1();
+    expect(await version()).toBe('1\n');
+    writeFileSync(join(base, 'Dockerfile'), 'FROM base:1\nRUN echo 2 > /version\n');
+    await bench.ok(['build', '-t', 'moving:1', base]);
+    await build1();
+    expect(await version()).toBe('2\n');
   });
 
   test('a large context that was never seen is packed in the pass that hashes it, with the same result', async () => {

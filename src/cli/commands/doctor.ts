@@ -1,7 +1,7 @@
 import { currentUser, formatDoctor, probe } from '../../sandbox/index.ts';
 import { fromErrno, makeDirectories } from '../../util/index.ts';
 import { type CliContext, print } from '../context.ts';
-import { storeRoot } from '../session-options.ts';
+import { storeRoot } from '../store-root.ts';
 
 /** `tsbuild doctor`: 0 when RUN steps work here, 1 when they do not. */
 export async function doctor(context: CliContext, options: { readonly format: 'text' | 'json' }): Promise<number> {

@@ -1,9 +1,16 @@
-import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { openImage, openSession } from '../../build/index.ts';
 import { parseEnvFile, runContainer } from '../../runtime/index.ts';
-import { firstError, fromErrno, hostPlatform, isTsbuildError, parsePlatform, TsbuildError } from '../../util/index.ts';
+import {
+  firstError,
+  fromErrno,
+  hostPlatform,
+  isTsbuildError,
+  parsePlatform,
+  randomHex,
+  TsbuildError,
+} from '../../util/index.ts';
 import { reportError } from '../report.ts';
 import type { CliContext } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
@@ -43,7 +50,7 @@ export async function runCommand(
       ...opened.runtime,
       callerEnv: context.env,
       cwd: context.cwd,
-      hostname: options.hostname ?? randomBytes(6).toString('hex'),
+      hostname: options.hostname ?? randomHex(6),
       network: options.network,
       ...(command.length === 0 ? {} : { command }),
       ...(options.entrypoint === undefined ? {} : { entrypoint: options.entrypoint }),

@@ -1,0 +1,107 @@
+import { renameSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import {
+  createPalette,
+  createProgress,
+  formatWarnings,
+  type Palette,
+  type Progress,
+  type ProgressMode,
+} from '../../progress/index.ts';
+import { fromErrno, TsbuildError } from '../../util/index.ts';
+import type { GraphOptions } from '../build-request.ts';
+import { type CliContext, print } from '../context.ts';
+
+/** Options of `build` as commander gives them. */
+export interface BuildOptions extends GraphOptions {
+  readonly tag?: readonly string[];
+  readonly output?: readonly string[];
+  readonly load?: boolean;
+  readonly rewriteTimestamp?: boolean;
+  readonly annotation?: readonly string[];
+  readonly iidfile?: string;
+  readonly metadataFile?: string;
+  readonly quiet?: boolean;
+  readonly progress: string;
+  readonly check?: boolean;
+  readonly call?: string;
+}
+
+/** Colors for what is said besides the progress. */
+export function paletteOf(context: CliContext): Palette {
+  const { NO_COLOR, BUILDKIT_COLORS } = context.env;
+  return createPalette({
+    noColor: context.stderr.isTTY !== true || Boolean(NO_COLOR),
+    ...(BUILDKIT_COLORS === undefined ? {} : { custom: BUILDKIT_COLORS }),
+  });
+}
+
+/** The display that the options and the environment ask for. @throws TsbuildError `TSB_USAGE` */
+export function startProgress(context: CliContext, options: BuildOptions): Progress {
+  const { env } = context;
+  const number = (name: string): number | undefined =>
+    env[name] !== undefined && /^-?\d+$/.test(env[name]) ? Number(env[name]) : undefined;
+  const optional = <K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> =>
+    value === undefined ? {} : ({ [key]: value } as Record<K, V>);
+  return createProgress({
+    mode: (options.quiet ? 'quiet' : options.progress) as ProgressMode,
+    output: context.stderr,
+    now: context.now,
+    description: 'building with tsbuild',
+    label: 'tsbuild',
+    noColor: Boolean(env['NO_COLOR']),
+    truncate: env['PROGRESS_NO_TRUNC'] === '0',
+    ...optional('colors', env['BUILDKIT_COLORS']),
+    ...optional('logLines', number('BUILDKIT_TTY_LOG_LINES')),
+    ...optional('displayRate', number('TTY_DISPLAY_RATE')),
+    ...optional('logMaxSize', number('BUILDKIT_STEP_LOG_MAX_SIZE')),
+    ...optional('logMaxSpeed', number('BUILDKIT_STEP_LOG_MAX_SPEED')),
+    ...optional('term', env['TERM']),
+  });
+}
+
+/**
+ * Says what came of a build that succeeded, once its progress is closed: warnings, `--iidfile`, `--metadata-file`, `-q`.
+ * @param metadata BuildKit's response keys
+ * @throws TsbuildError `TSB_EXPORT` when a file cannot be written
+ */
+export async function reportBuild(
+  context: CliContext,
+  options: BuildOptions,
+  progress: Progress,
+  metadata: Readonly<Record<string, string>>,
+  stdoutIsTaken: boolean,
+): Promise<void> {
+  if (progress.mode !== 'rawjson')
+    context.stderr.write(formatWarnings(progress.warnings, { palette: paletteOf(context) }));
+  const id = metadata['containerimage.config.digest'] ?? metadata['containerimage.digest'];
+  if (options.iidfile !== undefined && id !== undefined) writeResult(context, options.iidfile, id);
+  if (options.metadataFile !== undefined)
+    writeResult(context, options.metadataFile, `${JSON.stringify(decodeMetadata(metadata), undefined, 2)}\n`);
+  if (options.quiet && id !== undefined && !stdoutIsTaken) await print(context, `${id}\n`);
+}
+
+/** Results are replaced by rename, so that a reader never sees half of one. */
+function writeResult(context: CliContext, path: string, text: string): void {
+  const absolute = resolve(context.cwd, path);
+  const temporary = `${absolute}.${process.pid}.tmp`;
+  try {
+    writeFileSync(temporary, text);
+    renameSync(temporary, absolute);
+  } catch (error) {
+    throw fromErrno(error, `Cannot write ${JSON.stringify(path)}`, 'TSB_EXPORT');
+  }
+}
+
+/** The descriptor is base64 among BuildKit's response keys and plain JSON in a metadata file. */
+function decodeMetadata(metadata: Readonly<Record<string, string>>): Record<string, unknown> {
+  const entries = Object.entries(metadata).map(([key, value]): [string, unknown] => {
+    if (key !== 'containerimage.descriptor') return [key, value];
+    try {
+      return [key, JSON.parse(Buffer.from(value, 'base64').toString('utf8')) as unknown];
+    } catch (error) {
+      throw new TsbuildError('TSB_INTERNAL', 'Cannot decode the descriptor of the image', { cause: error });
+    }
+  });
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+}

@@ -1,0 +1,109 @@
+import { BuildFailure, openSession, runBuild } from '../../build/index.ts';
+import { checkOutput, type OutputSpec, parseNames, parseOutput } from '../../exporter/index.ts';
+import { formatFailure } from '../../progress/index.ts';
+import type { Recall, RememberedBuild } from '../../recall/index.ts';
+import type { Store } from '../../store/index.ts';
+import { type BuildEvent, exitCodeOf, firstError, isTsbuildError, messageOf } from '../../util/index.ts';
+import { annotationAttribute } from '../annotation.ts';
+import { parseBuildRequest } from '../build-request.ts';
+import { type CliContext, exitCodeOfSignal, interruptible } from '../context.ts';
+import { sessionOptions } from '../session-options.ts';
+import { type BuildOptions, paletteOf, reportBuild, startProgress } from './build-display.ts';
+
+/** The open store, with what will remember the build there. */
+export interface BuildMemory {
+  readonly store: Store;
+  readonly recall: Recall;
+  /** Passes on the store's warnings, those so far included. */
+  onWarning(listener: (message: string) => void): void;
+}
+
+/**
+ * Builds, through the graph and the cache.
+ * @param memory where the build is remembered if nothing has to run; undefined for one that cannot be
+ */
+export async function fullBuild(
+  context: CliContext,
+  path: string,
+  options: BuildOptions,
+  memory: BuildMemory | undefined,
+): Promise<number> {
+  const request = await parseBuildRequest(context, path, options);
+  const specs = parseOutputs(context, options);
+  for (const spec of specs) checkOutput(spec, context.stdout, request.platforms.length);
+
+  using interrupt = interruptible();
+  const progress = startProgress(context, options);
+  let closed = false;
+  const close = async (): Promise<void> => {
+    if (closed) return;
+    closed = true;
+    await progress.close();
+  };
+  try {
+    const warn = (message: string): void => {
+      progress.events({
+        type: 'diagnostic',
+        diagnostic: { code: 'Store', severity: 'warning', message, ranges: [] },
+        at: context.now(),
+      });
+    };
+    memory?.onWarning(warn);
+    await using session = openSession({
+      ...sessionOptions(context, interrupt.signal, warn),
+      ...(memory === undefined ? {} : { store: memory.store }),
+    });
+    const shown: RememberedBuild['events'][number][] = [];
+    const events = (event: BuildEvent): void => {
+      if (memory && event.type !== 'log') shown.push(event);
+      progress.events(event);
+    };
+    const task = { signal: interrupt.signal, events };
+    const { metadata, layers } = await runBuild(session, task, request, { specs, stdout: context.stdout });
+    await close();
+    await reportBuild(context, options, progress, metadata, usesStdout(specs));
+    const testimony = memory && session.witness.testify();
+    if (testimony) memory?.recall.put({ testimony, events: shown, metadata, layers });
+    return 0;
+  } catch (thrown) {
+    const error = firstError(thrown);
+    await close();
+    const received = interrupt.received();
+    if (received !== undefined) {
+      context.stderr.write(`${messageOf(interrupt.signal.reason)}\n`);
+      return exitCodeOfSignal(received);
+    }
+    if (!isTsbuildError(error)) throw error;
+    context.stderr.write(
+      formatFailure({
+        message: error.message,
+        palette: paletteOf(context),
+        ...(error instanceof BuildFailure ? { excerpt: error.excerpt, solving: error.solving } : {}),
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+      }),
+    );
+    return exitCodeOf(error);
+  }
+}
+
+function parseOutputs(context: CliContext, options: BuildOptions): readonly OutputSpec[] {
+  const names = parseNames(options.tag ?? []);
+  const attributes = [
+    ...(options.annotation ?? []).map(annotationAttribute),
+    ...(options.rewriteTimestamp ? ['rewrite-timestamp=true'] : []),
+  ];
+  const parse = (text: string): OutputSpec => parseOutput(text, { cwd: context.cwd, names });
+  const specs = (options.output ?? []).map((text) => {
+    const isImage = text.startsWith('type=') && !/^type=(local|tar|cacheonly)\b/.test(text);
+    return parse(isImage ? [text, ...attributes].join(',') : text);
+  });
+  // A name without an output of its own is for the local image store.
+  const toStore = names.length > 0 || options.load || specs.length === 0;
+  if (toStore && !specs.some((spec) => spec.type === 'image'))
+    specs.push(parse(['type=image', ...attributes].join(',')));
+  return specs;
+}
+
+function usesStdout(specs: readonly OutputSpec[]): boolean {
+  return specs.some((spec) => 'dest' in spec && spec.dest === '-');
+}

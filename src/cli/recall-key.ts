@@ -1,0 +1,75 @@
+import { existsSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { version } from '../util/index.ts';
+import type { BuildOptions } from './commands/build-display.ts';
+import type { CliContext } from './context.ts';
+
+/** Options that decide what is built, of builds that can be remembered. */
+const DECISIVE: readonly (keyof BuildOptions)[] = [
+  'file',
+  'target',
+  'platform',
+  'buildArg',
+  'label',
+  'network',
+  'addHost',
+  'shmSize',
+  'ulimit',
+  'allow',
+  'sourceDateEpoch',
+  'strict',
+  'tag',
+  'load',
+  'rewriteTimestamp',
+  'annotation',
+];
+
+/** Options that decide how it is done and what is said about it. */
+const INDIFFERENT: readonly string[] = [
+  'jobs',
+  'isolation',
+  'progress',
+  'quiet',
+  'iidfile',
+  'metadataFile',
+  'call',
+  'check',
+  'debug',
+];
+
+/**
+ * Names what was asked for, where that can be remembered (src/recall): a build from a local directory for the local image store. Undefined
+ * with any option that is not known to be harmless, such as those that forbid the cache, bring other sources or hand in secrets.
+ */
+export function recallKey(context: CliContext, path: string, options: BuildOptions): string | undefined {
+  const { env, cwd } = context;
+  for (const [name, value] of Object.entries(options)) {
+    const plain = value === undefined || value === false || (name === 'cache' && value === true);
+    const known = INDIFFERENT.includes(name) || (DECISIVE as readonly string[]).includes(name);
+    if (!plain && !known && !(name === 'cacheFilter' && value === true)) return undefined;
+  }
+  if (options.cache === false || path === '-' || options.file === '-' || !isDirectory(resolve(cwd, path)))
+    return undefined;
+  const { file } = options;
+  return JSON.stringify([
+    programStamp(),
+    cwd,
+    path,
+    DECISIVE.map((name) => options[name] ?? null),
+    // Where the file is looked for, see `parseContextArgument`.
+    file === undefined ? null : [existsSync(resolve(cwd, file)), existsSync(resolve(cwd, path, file))],
+    env['SOURCE_DATE_EPOCH'] ?? null,
+    (options.buildArg ?? []).filter((text) => !text.includes('=')).map((name) => env[name] ?? null),
+  ]);
+}
+
+/** Another program may make another image of the same. */
+function programStamp(): readonly (string | number)[] {
+  const { mtimeMs, size } = statSync(fileURLToPath(import.meta.url));
+  return [version, mtimeMs, size];
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}

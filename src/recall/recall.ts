@@ -1,0 +1,93 @@
+import { recordsGeneration, type Store } from '../store/index.ts';
+import type { BuildEvent } from '../util/index.ts';
+import { type Testimony, Witness } from './witness.ts';
+
+/** Kind of the facts that hold remembered builds. Pruning everything forgets them. */
+const KIND = 'recall';
+/** So many are kept. */
+const MAX_BUILDS = 16;
+/** Events of more steps than any Dockerfile has. */
+const MAX_EVENTS = 20_000;
+
+/** A build that ran nothing. */
+export interface RememberedBuild {
+  readonly testimony: Testimony;
+  /** Everything that was shown, in order. */
+  readonly events: readonly Exclude<BuildEvent, { type: 'log' }>[];
+  /** BuildKit's response keys, as for `--metadata-file`. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The layers of the result. */
+  readonly layers: readonly string[];
+}
+
+/** The memory of a store for one request. */
+export class Recall {
+  readonly #store: Store;
+  readonly #key: string;
+  /** Of the cache, before the build looked anything up. */
+  readonly #generation: string;
+
+  /** @param key everything that decides what the build is, besides what it looks at */
+  constructor(store: Store, key: string) {
+    this.#store = store;
+    this.#key = key;
+    this.#generation = generationOf(store);
+  }
+
+  /** What the request gave, if all that it looked at is as it was. Never fails. */
+  find(): RememberedBuild | undefined {
+    try {
+      const db = this.#store.database();
+      const row = db.prepare('SELECT value FROM facts WHERE kind = ? AND key = ?').get(KIND, this.#key);
+      if (!row) return undefined;
+      const { generation, ...build } = JSON.parse(String(row['value'])) as RememberedBuild & { generation: string };
+      // Where a step ran since, the cache may have a newer result.
+      if (generation !== this.#generation || !isWhole(build) || !Witness.holds(build.testimony)) return undefined;
+      this.#store.layers.touch(build.layers);
+      db.prepare('UPDATE facts SET used_at = ? WHERE kind = ? AND key = ?').run(this.#now(), KIND, this.#key);
+      return build;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Remembers a build of which nothing ran. What cannot be written is not remembered. */
+  put(build: RememberedBuild): void {
+    if (build.events.length > MAX_EVENTS) return;
+    try {
+      const db = this.#store.database();
+      db.transaction(() => {
+        db.prepare('INSERT OR REPLACE INTO facts (kind, key, value, stored_at, used_at) VALUES (?, ?, ?, ?, ?)').run(
+          KIND,
+          this.#key,
+          JSON.stringify({ ...build, generation: this.#generation }),
+          this.#now(),
+          this.#now(),
+        );
+        db.prepare(
+          `DELETE FROM facts WHERE kind = ?
+           AND key NOT IN (SELECT key FROM facts WHERE kind = ? ORDER BY used_at DESC LIMIT ${MAX_BUILDS})`,
+        ).run(KIND, KIND);
+      });
+    } catch {
+      // The next build looks everything up again.
+    }
+  }
+
+  #now(): number {
+    return Math.floor(this.#store.now());
+  }
+}
+
+function isWhole({ events, layers, metadata }: Partial<RememberedBuild>): boolean {
+  return Array.isArray(events) && Array.isArray(layers) && typeof metadata === 'object' && metadata !== null;
+}
+
+/** Of an index that cannot be read there is none: nothing is found then. */
+function generationOf(store: Store): string {
+  try {
+    return recordsGeneration(store.database());
+  } catch {
+    return '';
+  }
+}

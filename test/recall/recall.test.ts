@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest';
+import { createIndexCache } from '../../src/cache/index.ts';
+import { Recall, type RememberedBuild } from '../../src/recall/index.ts';
+import { prune, type Store } from '../../src/store/index.ts';
+import { sha256 } from '../../src/util/index.ts';
+import { makeLayer, openStore, removeTrees } from '../store/support.ts';
+
+const build: RememberedBuild = {
+  testimony: { roots: [], paths: '', stats: '', texts: [], sizes: [] },
+  events: [{ type: 'vertex', vertex: sha256('v'), name: 'RUN x', inputs: [], state: 'cached', at: 1 }],
+  metadata: { 'containerimage.digest': 'd' },
+  layers: [],
+};
+
+/** A step runs in some other build, and its result is saved. */
+function runStep(store: Store): void {
+  const cache = createIndexCache<string>(store, {
+    lease: store.leases.create(),
+    codec: { encode: (json) => ({ json, layers: [] }), decode: (json) => json },
+  });
+  cache.save('node', 'result');
+}
+
+describe('remembered builds', () => {
+  test('are found under their key, also by another process', () => {
+    using opened = openStore();
+    new Recall(opened.store, 'key').put(build);
+    using again = openStore(opened.root);
+    expect(new Recall(again.store, 'key').find()).toEqual(build);
+    expect(new Recall(again.store, 'other').find()).toBeUndefined();
+  });
+
+  test('are forgotten when something they stand on is gone', () => {
+    using opened = openStore();
+    const recall = new Recall(opened.store, 'key');
+    recall.put({ ...build, testimony: { ...build.testimony, sizes: [['/does/not/exist', 1]] } });
+    expect(recall.find()).toBeUndefined();
+  });
+
+  test('are forgotten when the cache got a newer result, also one that came while they were built', () => {
+    using opened = openStore();
+    const { store } = opened;
+    new Recall(store, 'key').put(build);
+    runStep(store);
+    expect(new Recall(store, 'key').find()).toBeUndefined();
+    const during = new Recall(store, 'key');
+    runStep(store);
+    during.put(build);
+    expect(new Recall(store, 'key').find()).toBeUndefined();
+  });
+
+  test('are forgotten when the cache is pruned', async () => {
+    for (const options of [{ all: true }, { all: false }]) {
+      using opened = openStore();
+      const { store } = opened;
+      makeLayer(store);
+      new Recall(store, 'key').put(build);
+      await prune(store, { ...options, removeTrees });
+      expect(new Recall(store, 'key').find()).toBeUndefined();
+    }
+  });
+
+  test('are kept in small numbers, the least used go first', () => {
+    using opened = openStore();
+    const { store } = opened;
+    for (let n = 0; n < 20; n++) {
+      opened.advance(1000);
+      new Recall(store, `key${n}`).put(build);
+      opened.advance(1000);
+      expect(new Recall(store, 'key0').find()).toEqual(build);
+    }
+    const found = Array.from({ length: 20 }, (_, n) => new Recall(store, `key${n}`).find() !== undefined);
+    expect(found.filter(Boolean)).toHaveLength(16);
+    expect(found[0]).toBe(true);
+    expect(found[1]).toBe(false);
+  });
+
+  test.each([
+    '',
+    '{}',
+    'null',
+    '[1]',
+    '{"generation":""}',
+    '{"generation":"","testimony":{"roots":5}}',
+    '{"generation":"","testimony":{"roots":[],"paths":"","stats":"","texts":[],"sizes":[]}}',
+  ])('a damaged memory is none: %s', (value) => {
+    using opened = openStore();
+    const { store } = opened;
+    new Recall(store, 'key').put(build);
+    store.database().prepare("UPDATE facts SET value = ? WHERE kind = 'recall'").run(value);
+    expect(new Recall(store, 'key').find()).toBeUndefined();
+  });
+});

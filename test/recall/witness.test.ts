@@ -1,0 +1,121 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { type Testimony, Witness } from '../../src/recall/index.ts';
+import { ContextTree, walkTree } from '../../src/tree/index.ts';
+import { TempDir } from '../tree/support.ts';
+
+/** Everything below a directory, by a build that starts in an hour: what was just written counts as old. */
+function testify(path: string, startedMs = Date.now() + 3_600_000): Testimony | undefined {
+  const witness = new Witness(startedMs);
+  const tree = ContextTree.open(path, { xattrs: false });
+  witness.tree(path, tree);
+  walkTree(tree, tree.root, undefined, () => undefined);
+  return JSON.parse(JSON.stringify(witness.testify() ?? null)) as Testimony | undefined;
+}
+
+function made(): TempDir {
+  const dir = new TempDir();
+  dir.write('ctx/a/f', 'text');
+  dir.write('ctx/g', 'other');
+  dir.link('a/f', 'ctx/link');
+  fs.writeFileSync(Buffer.concat([Buffer.from(`${dir.path}/ctx/`), Buffer.of(0xff, 0x0a)]), '');
+  return dir;
+}
+
+describe('what a build looked at', () => {
+  test('holds while nothing changes', () => {
+    using dir = made();
+    const testimony = testify(join(dir.path, 'ctx'));
+    expect(testimony?.paths.split('\0')).toHaveLength(6);
+    expect(Witness.holds(testimony as Testimony)).toBe(true);
+  });
+
+  test.each<[string, (ctx: string) => void]>([
+    ['other content of the same size', (ctx) => fs.writeFileSync(join(ctx, 'a/f'), 'TEXT')],
+    [
+      'other content of the same size and time',
+      (ctx) => {
+        const { atime, mtime } = fs.statSync(join(ctx, 'a/f'));
+        fs.writeFileSync(join(ctx, 'a/f'), 'TEXT');
+        fs.utimesSync(join(ctx, 'a/f'), atime, mtime);
+      },
+    ],
+    ['another mode', (ctx) => fs.chmodSync(join(ctx, 'g'), 0o755)],
+    ['a file more, deep down', (ctx) => fs.writeFileSync(join(ctx, 'a/new'), '')],
+    ['a file less', (ctx) => fs.rmSync(join(ctx, 'g'))],
+    ['a file under another name', (ctx) => fs.renameSync(join(ctx, 'g'), join(ctx, 'h'))],
+    [
+      'another target of a symlink',
+      (ctx) => {
+        fs.rmSync(join(ctx, 'link'));
+        fs.symlinkSync('g', join(ctx, 'link'));
+      },
+    ],
+    [
+      'a directory that was replaced by a copy',
+      (ctx) => {
+        fs.renameSync(join(ctx, 'a'), join(ctx, '../old'));
+        fs.cpSync(join(ctx, '../old'), join(ctx, 'a'), { recursive: true, preserveTimestamps: true });
+      },
+    ],
+    ['no directory at all', (ctx) => fs.rmSync(ctx, { recursive: true })],
+  ])('%s', (_name, change) => {
+    using dir = made();
+    const ctx = join(dir.path, 'ctx');
+    const testimony = testify(ctx) as Testimony;
+    change(ctx);
+    expect(Witness.holds(testimony)).toBe(false);
+  });
+
+  test('a link to the directory that leads elsewhere', () => {
+    using dir = made();
+    const link = join(dir.path, 'link');
+    fs.symlinkSync('ctx', link);
+    const testimony = testify(link) as Testimony;
+    expect(Witness.holds(testimony)).toBe(true);
+    fs.cpSync(join(dir.path, 'ctx'), join(dir.path, 'copy'), { recursive: true });
+    fs.rmSync(link);
+    fs.symlinkSync('copy', link);
+    expect(Witness.holds(testimony)).toBe(false);
+  });
+
+  test('small files by their text, large ones by their size', () => {
+    using dir = new TempDir();
+    const [text, blob] = [dir.write('text', 'a'), dir.write('blob', 'bytes')];
+    const witness = new Witness(Date.now());
+    witness.text(text, 'a');
+    witness.size(blob, 5);
+    const testimony = witness.testify() as Testimony;
+    expect(Witness.holds(testimony)).toBe(true);
+    fs.writeFileSync(text, 'b');
+    expect(Witness.holds(testimony)).toBe(false);
+    fs.writeFileSync(text, 'a');
+    fs.truncateSync(blob, 4);
+    expect(Witness.holds(testimony)).toBe(false);
+    fs.rmSync(blob);
+    expect(Witness.holds(testimony)).toBe(false);
+  });
+
+  test('is not told where it cannot be told again, or changed too lately to see a further change', () => {
+    using dir = made();
+    expect(testify(join(dir.path, 'ctx'), Date.now())).toBeNull();
+    const witness = new Witness(Date.now());
+    expect(witness.testify()).toBeDefined();
+    witness.refuse();
+    expect(witness.testify()).toBeUndefined();
+  });
+
+  test('is not told of a file that changed between two looks', () => {
+    using dir = made();
+    const ctx = join(dir.path, 'ctx');
+    const witness = new Witness(Date.now() + 3_600_000);
+    for (const content of ['first', 'second']) {
+      fs.writeFileSync(join(ctx, 'g'), content);
+      const tree = ContextTree.open(ctx, { xattrs: false });
+      tree.list(tree.root);
+      witness.tree(ctx, tree);
+    }
+    expect(witness.testify()).toBeUndefined();
+  });
+});
