@@ -176,8 +176,11 @@ async function mountSpec(
     case 'ssh': {
       const ssh = mount.ssh;
       if (!ssh) throw new TsbuildError('TSB_LLB', 'Cannot mount an SSH agent without an id');
-      const socket = context.sshSocket(ssh.id);
-      if (socket !== undefined) return { type: 'bind', source: socket, target };
+      const socket = await context.ssh.serve(ssh.id);
+      if (socket) {
+        const { path } = held.use(socket);
+        return { type: 'socket', source: path, target, mode: ssh.mode & 0o777, uid: ssh.uid, gid: ssh.gid };
+      }
       if (ssh.optional) return undefined;
       throw new TsbuildError('TSB_STEP', `unset ssh forward key ${ssh.id}`, { hint: `build with --ssh ${ssh.id}` });
     }
@@ -214,9 +217,7 @@ async function environment(context: OpContext, exec: ExecOp): Promise<readonly s
     else if (!secret.optional) throw missingSecret(secret.id);
   }
   if (exec.mounts.some((mount) => mount.type === 'ssh') && !has('SSH_AUTH_SOCK')) {
-    const first = exec.mounts.find(
-      (mount) => mount.type === 'ssh' && context.sshSocket(mount.ssh?.id ?? '') !== undefined,
-    );
+    const first = exec.mounts.find((mount) => mount.type === 'ssh' && context.ssh.has(mount.ssh?.id ?? ''));
     if (first) env.push(`SSH_AUTH_SOCK=${first.dest}`);
   }
   return env;
