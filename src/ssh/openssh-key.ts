@@ -84,18 +84,26 @@ function parseRsa(reader: WireReader): JsonWebKey {
   const qi = reader.mpint();
   const p = reader.mpint();
   const q = reader.mpint();
-  // Larger ones than OpenSSH takes: the divisions below would take their time.
+  // Larger ones than OpenSSH takes: the calculations below would take their time.
   if (n.length > 2048 || [e, d, qi, p, q].some((number) => number.length > n.length))
     throw new MalformedError('its numbers do not make a key');
-  const numbers = { n, e, d, p, q, dp: remainder(d, p), dq: remainder(d, q), qi };
+  const [primeP, primeQ] = [toBigInt(p), toBigInt(q)];
+  // OpenSSL gets along without them, only slowly: it would hide that the file is damaged.
+  if (primeP * primeQ !== toBigInt(n) || primeP < 2n || primeQ < 2n || (toBigInt(qi) * primeQ) % primeP !== 1n)
+    throw new MalformedError('its numbers do not make a key');
+  // The format leaves these two out.
+  const dp = toBuffer(toBigInt(d) % (primeP - 1n));
+  const dq = toBuffer(toBigInt(d) % (primeQ - 1n));
+  const numbers = { n, e, d, p, q, dp, dq, qi };
   return { kty: 'RSA', ...Object.fromEntries(Object.entries(numbers).map(([name, bytes]) => [name, base64(bytes)])) };
 }
 
-/** `d mod (prime - 1)`, which the format leaves out. */
-function remainder(d: Buffer, prime: Buffer): Buffer {
-  const modulus = BigInt(`0x${prime.toString('hex')}`) - 1n;
-  if (modulus < 1n) throw new MalformedError('its numbers do not make a key');
-  const hex = (BigInt(`0x${d.toString('hex')}`) % modulus).toString(16);
+function toBigInt(number: Buffer): bigint {
+  return BigInt(`0x${number.toString('hex')}`);
+}
+
+function toBuffer(number: bigint): Buffer {
+  const hex = number.toString(16);
   return Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex');
 }
 
