@@ -28,6 +28,7 @@ if [ "$purpose" = test ]; then
   need podman podman
   need xz xz-utils
   need git git
+  need ssh-keygen openssh-client
   need strace strace
   need python3 python3
   need setpriv util-linux

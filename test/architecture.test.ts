@@ -11,7 +11,7 @@ const floors: readonly (readonly string[])[] = [
   ['build'],
   ['frontend', 'solver', 'exporter', 'runtime', 'progress', 'recall'],
   ['source', 'cache'],
-  ['registry', 'worker'],
+  ['registry', 'worker', 'ssh'],
   ['sandbox', 'fileop', 'rootfs'],
   ['layer'],
   ['tree'],

@@ -14,6 +14,7 @@ import { collectNames, compileOptions, withDockerfile } from './compile.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
 import { RequestSolver } from './solve.ts';
+import { SshAgents } from './ssh-agents.ts';
 
 /** What can be said about a Dockerfile without building it. */
 export interface CheckedRequest {
@@ -35,8 +36,9 @@ export async function checkRequest(
   request: BuildRequest,
   allStages: boolean,
 ): Promise<CheckedRequest> {
+  const ssh = await SshAgents.open(request.ssh, session.remote);
   const { names, namedContexts } = await collectNames(session, task, request);
-  const bridge = createBridge(session, task, names, new RequestSolver(session, task, request, names));
+  const bridge = createBridge(session, task, names, new RequestSolver(session, task, request, names, ssh));
   const options = {
     ...compileOptions(await withDockerfile(session, task, request), namedContexts),
     allStages: allStages && request.target === undefined,

@@ -12,6 +12,7 @@ import { withInternalVertex } from './internal-vertex.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
 import { RequestSolver } from './solve.ts';
+import { SshAgents } from './ssh-agents.ts';
 
 /** Name of an archive from standard input in its directory. */
 const ARCHIVE_NAME = 'context';
@@ -26,7 +27,7 @@ export interface CompiledRequest {
 /**
  * Compiles the request's Dockerfile to a graph for each platform.
  * @param onSource told the Dockerfile's text as soon as it is read, for error excerpts
- * @throws TsbuildError `TSB_DOCKERFILE`, `TSB_CONTEXT` and what resolving base images gives
+ * @throws TsbuildError `TSB_DOCKERFILE`, `TSB_CONTEXT`, what reading SSH keys and what resolving base images gives
  */
 export async function compileRequest(
   session: Session,
@@ -34,8 +35,9 @@ export async function compileRequest(
   request: BuildRequest,
   onSource: (file: SourceFile) => void,
 ): Promise<CompiledRequest> {
+  const ssh = await SshAgents.open(request.ssh, session.remote);
   const { names, namedContexts } = await collectNames(session, task, request);
-  const solver = new RequestSolver(session, task, request, names);
+  const solver = new RequestSolver(session, task, request, names, ssh);
   const bridge = createBridge(session, task, names, solver);
   const options = compileOptions(await withDockerfile(session, task, request), namedContexts);
   const context = await loadMainContext(bridge, options);

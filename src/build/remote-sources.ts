@@ -7,6 +7,8 @@ import { randomHex, version } from '../util/index.ts';
 
 interface Options {
   readonly store: Store;
+  /** Told when something is going to be asked of other machines. */
+  readonly onUse: () => void;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly home: string;
@@ -28,7 +30,8 @@ export class RemoteSources implements AsyncDisposable {
   }
 
   http(): HttpSource {
-    const { store, now, proxy } = this.#options;
+    const { store, now, proxy, onUse } = this.#options;
+    onUse();
     // Downloads are served by small servers too: a slow one is not given up as early as a registry.
     this.#client ??= new HttpClient({ proxy, userAgent: `tsbuild/${version}`, limits: { minBytesPerWindow: 1024 } });
     return (this.#http ??= new HttpSource({
@@ -40,7 +43,8 @@ export class RemoteSources implements AsyncDisposable {
   }
 
   git(): GitSource {
-    const { home, proxies, now } = this.#options;
+    const { home, proxies, now, onUse } = this.#options;
+    onUse();
     return (this.#git ??= new GitSource({ temporary: () => this.temporary(), home, proxies, now }));
   }
 

@@ -33,8 +33,8 @@ export interface BuildRequest {
   readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
   readonly entitlements: ReadonlySet<string>;
   readonly secrets: ReadonlyMap<string, SecretSource>;
-  /** SSH id to the path of an agent's socket. */
-  readonly sshSockets: ReadonlyMap<string, string>;
+  /** SSH id to absolute paths: the socket of an agent, or files with private keys. */
+  readonly ssh: ReadonlyMap<string, readonly string[]>;
   /** Seconds since the epoch that times in the image are set to. */
   readonly sourceDateEpoch?: number;
   /** Steps that may run at a time. */
@@ -62,7 +62,7 @@ export const emptyRequest: Omit<BuildRequest, 'contextDir'> = {
   ulimits: [],
   entitlements: new Set(),
   secrets: new Map(),
-  sshSockets: new Map(),
+  ssh: new Map(),
   jobs: 4,
   strict: false,
 };

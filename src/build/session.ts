@@ -125,9 +125,9 @@ export class Session implements AsyncDisposable {
   /** Web servers and git repositories, and a place for what comes from there. */
   get remote(): RemoteSources {
     const { proxies = {}, home } = this.options;
-    this.witness.refuse();
     return (this.#remote ??= new RemoteSources({
       store: this.store,
+      onUse: () => this.witness.refuse(),
       now: this.now,
       home,
       proxies,

@@ -16,6 +16,7 @@ import { hostIgnore } from './host-ignore.ts';
 import type { PackPlan } from './pack-plan.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
+import type { SshAgents } from './ssh-agents.ts';
 
 /** Largest secret, BuildKit's limit. */
 const MAX_SECRET_BYTES = 500 * 1024;
@@ -32,11 +33,11 @@ export class RequestSolver {
   #plan: PackPlan | undefined;
   #solver: Solver<Op, OpResult> | undefined;
 
-  constructor(session: Session, task: Task, request: BuildRequest, names: BridgeNames) {
+  constructor(session: Session, task: Task, request: BuildRequest, names: BridgeNames, ssh: SshAgents) {
     this.#session = session;
     this.#request = request;
     this.#locals = new LocalSources(session, names);
-    this.#context = opContext(session, task, request, names, this.#locals, () => this.#plan);
+    this.#context = opContext(session, task, request, names, this.#locals, ssh, () => this.#plan);
   }
 
   /** Made once: what was found out for a remote context holds for the build. */
@@ -124,21 +125,20 @@ function opContext(
   request: BuildRequest,
   names: BridgeNames,
   locals: LocalSources,
+  ssh: SshAgents,
   plan: () => PackPlan | undefined,
 ): OpContext {
   return {
     store: session.store,
     lease: session.lease,
     layers: session.layers,
-    get remote() {
-      return session.remote;
-    },
+    remote: session.remote,
     worker: () => session.worker(),
     now: session.now,
     image: imageResolver(session, names, request),
     local: (name, attrs) => locals.get(name, attrs),
     secret: async (id) => readSecret(request, id),
-    sshSocket: (id) => request.sshSockets.get(id),
+    ssh,
     warn: (message) => {
       task.events({
         type: 'diagnostic',

@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os';
-import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { BuildRequest } from '../build/index.ts';
 import { parsePlatform, parseSize, TsbuildError } from '../util/index.ts';
@@ -7,6 +6,7 @@ import type { CliContext } from './context.ts';
 import { parseContextArgument } from './context-argument.ts';
 import { parseLists, parsePairs } from './options.ts';
 import { parseSecrets } from './secrets.ts';
+import { parseSsh } from './ssh.ts';
 
 /** Options of `build` and `llb` as commander gives them. */
 export interface GraphOptions {
@@ -67,7 +67,7 @@ export async function parseBuildRequest(
       ...(network === 'host' ? ['network.host'] : []),
     ]),
     secrets: parseSecrets(context, options.secret ?? []),
-    sshSockets: parseSsh(context, options.ssh ?? []),
+    ssh: parseSsh(context, options.ssh ?? []),
     ...(epoch === undefined || epoch === '' ? {} : { sourceDateEpoch: parseEpoch(epoch) }),
     jobs: options.jobs === undefined ? Math.max(4, availableParallelism()) : parseJobs(options.jobs),
     strict: options.strict ?? false,
@@ -115,30 +115,6 @@ function parseEntitlement(text: string): string {
   throw new TsbuildError('TSB_USAGE', `unknown entitlement ${text}`, {
     hint: 'known are network.host and security.insecure',
   });
-}
-
-function parseSsh(context: CliContext, values: readonly string[]): Map<string, string> {
-  const sockets = new Map<string, string>();
-  for (const text of values) {
-    const [id = 'default', path] = text.split('=', 2);
-    const socket = path ?? context.env['SSH_AUTH_SOCK'];
-    if (!socket)
-      throw new TsbuildError('TSB_USAGE', `Cannot use --ssh ${id}: there is no SSH agent`, {
-        hint: 'start one with: eval "$(ssh-agent)" && ssh-add',
-      });
-    const absolute = resolve(context.cwd, socket);
-    if (!existsSync(absolute) || !statSync(absolute).isSocket()) {
-      throw new TsbuildError(
-        'TSB_USAGE',
-        `Cannot use --ssh ${JSON.stringify(text)}: ${JSON.stringify(absolute)} is not the socket of an SSH agent`,
-        {
-          hint: 'add the key to an agent with ssh-add, and pass --ssh default',
-        },
-      );
-    }
-    sockets.set(id === '' ? 'default' : id, absolute);
-  }
-  return sockets;
 }
 
 /** @throws TsbuildError `TSB_USAGE` */

@@ -124,7 +124,11 @@ function graphOptions(command: Command): Command {
       collect,
     )
     .option('--secret <id=ID[,src=PATH|,env=NAME]>', 'secret for RUN --mount=type=secret', collect)
-    .option('--ssh <ID[=SOCKET|KEY,…]>', 'SSH agent or keys for RUN --mount=type=ssh', collect)
+    .option(
+      '--ssh <ID[=SOCKET|KEY,…]>',
+      'SSH agent or private key files for RUN --mount=type=ssh and git (default: $SSH_AUTH_SOCK)',
+      collect,
+    )
     .option(
       '--source-date-epoch <seconds>',
       'time to put into the image instead of the present (default: $SOURCE_DATE_EPOCH)',

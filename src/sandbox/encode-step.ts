@@ -70,7 +70,7 @@ function networkMounts(spec: StepSpec): readonly FileMount[] {
 }
 
 function addMount(fields: Fields, mount: MountSpec): void {
-  fields.add('mount', mount.type).add('m.target', mount.target);
+  fields.add('mount', mount.type === 'socket' ? 'bind' : mount.type).add('m.target', mount.target);
   switch (mount.type) {
     case 'bind':
       fields.add('m.source', mount.source).add('m.readonly', mount.readonly ?? false);
@@ -86,6 +86,9 @@ function addMount(fields: Fields, mount: MountSpec): void {
     case 'tmpfs':
       fields.add('m.mode', mount.mode ?? 0o1777);
       if (mount.size !== undefined) fields.add('m.size', mount.size);
+      break;
+    case 'socket':
+      fields.add('m.source', mount.source);
       break;
     case 'file':
       fields.add('m.data', mount.data).add('m.mode', mount.mode ?? 0o400);

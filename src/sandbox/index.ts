@@ -20,6 +20,7 @@ export {
 export { hostsFile } from './network-files.ts';
 export { readLines, runStep, type RunStepOptions } from './run-step.ts';
 export { type LoneStep, removeAlone, runAlone, type RunAloneOptions } from './run-alone.ts';
+export { giveSockets } from './give-sockets.ts';
 export { concludeStep, readStatusLine, type StepReport } from './step-status.ts';
 export { parseSubIds, type SubIdRange } from './subids.ts';
 export type {
@@ -33,6 +34,7 @@ export type {
   NamespacePlan,
   NetworkMode,
   SecurityMode,
+  SocketMount,
   StepSpec,
   TmpfsMount,
   Ulimit,

@@ -52,7 +52,20 @@ export interface FileMount {
   readonly readonly?: boolean;
 }
 
-export type MountSpec = BindMount | LayersMount | TmpfsMount | FileMount;
+/** A socket that somebody outside listens at. It is given away to the step: its owner and mode are set. */
+export interface SocketMount {
+  readonly type: 'socket';
+  /** Absolute path outside the sandbox, in a directory that others cannot enter. */
+  readonly source: string;
+  readonly target: string;
+  /** Permission bits. */
+  readonly mode: number;
+  /** Owner inside the step. */
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export type MountSpec = BindMount | LayersMount | TmpfsMount | FileMount | SocketMount;
 
 /** A resource limit in the terms of `docker run --ulimit`. -1 is unlimited. */
 export interface Ulimit {

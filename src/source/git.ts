@@ -327,7 +327,7 @@ function hintFor(url: GitUrl, said: string): string | undefined {
     return `the host's key is not known: add it to ~/.ssh/known_hosts with "ssh-keyscan ${url.host}" once you have checked it`;
   }
   if (/Permission denied/i.test(said) && url.ssh)
-    return 'add the key to an agent with ssh-add, and build with --ssh default';
+    return 'add the key to an agent with ssh-add and build with --ssh default, or name its file: --ssh default=FILE';
   if (/could not read (Username|Password)|Authentication failed|returned error: 40[13]/i.test(said)) {
     return 'if it is private: --secret id=GIT_AUTH_TOKEN,env=NAME';
   }

@@ -5,7 +5,7 @@ import type { SourceRange } from './source.ts';
  * The exit code follows from the code, see `exitCodeOf`.
  */
 export type ErrorCode =
-  | 'TSB_USAGE' // the command line is wrong
+  | 'TSB_USAGE' // the command line is wrong, or a secret or key that it names
   | 'TSB_DOCKERFILE' // the Dockerfile is wrong: parse, instruction or lowering error
   | 'TSB_CONTEXT' // the build context cannot be read
   | 'TSB_IGNORE' // the ignore file is wrong

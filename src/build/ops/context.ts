@@ -5,6 +5,7 @@ import type { WorkerClient } from '../../worker/index.ts';
 import type { LayerService } from '../layers.ts';
 import type { RemoteSources } from '../remote-sources.ts';
 import type { DirectPack } from './early-pack.ts';
+import type { SshAgents } from '../ssh-agents.ts';
 import type { LocalResult } from './result.ts';
 
 /** An image that was found, with the ids of its layers. */
@@ -45,8 +46,7 @@ export interface OpContext {
   readonly remote: RemoteSources;
   /** Value of a secret, or undefined when the build was given none with that id. */
   readonly secret: (id: string) => Promise<Uint8Array | undefined>;
-  /** Path of the SSH agent's socket, or undefined. */
-  readonly sshSocket: (id: string) => string | undefined;
+  readonly ssh: SshAgents;
   readonly warn: (message: string) => void;
   readonly entitlements: ReadonlySet<string>;
   /** Layers that were packed before it was known whether their ops must run, by vertex; see early-pack.ts. */

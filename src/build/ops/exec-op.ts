@@ -176,12 +176,21 @@ async function mountSpec(
     case 'ssh': {
       const ssh = mount.ssh;
       if (!ssh) throw new TsbuildError('TSB_LLB', 'Cannot mount an SSH agent without an id');
-      const socket = context.sshSocket(ssh.id);
-      if (socket !== undefined) return { type: 'bind', source: socket, target };
+      const id = agentId(mount);
+      const socket = await context.ssh.serve(id);
+      if (socket) {
+        const { path } = held.use(socket);
+        return { type: 'socket', source: path, target, mode: ssh.mode & 0o777, uid: ssh.uid, gid: ssh.gid };
+      }
       if (ssh.optional) return undefined;
-      throw new TsbuildError('TSB_STEP', `unset ssh forward key ${ssh.id}`, { hint: `build with --ssh ${ssh.id}` });
+      throw new TsbuildError('TSB_STEP', `unset ssh forward key ${id}`, { hint: `build with --ssh ${id}` });
     }
   }
+}
+
+/** In graphs, no id stands for the usual one. */
+function agentId(mount: Mount): string {
+  return mount.ssh?.id || 'default';
 }
 
 function missingSecret(id: string): TsbuildError {
@@ -214,9 +223,7 @@ async function environment(context: OpContext, exec: ExecOp): Promise<readonly s
     else if (!secret.optional) throw missingSecret(secret.id);
   }
   if (exec.mounts.some((mount) => mount.type === 'ssh') && !has('SSH_AUTH_SOCK')) {
-    const first = exec.mounts.find(
-      (mount) => mount.type === 'ssh' && context.sshSocket(mount.ssh?.id ?? '') !== undefined,
-    );
+    const first = exec.mounts.find((mount) => mount.type === 'ssh' && context.ssh.has(agentId(mount)));
     if (first) env.push(`SSH_AUTH_SOCK=${first.dest}`);
   }
   return env;

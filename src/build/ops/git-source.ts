@@ -10,8 +10,8 @@ import type { OpResult } from './result.ts';
 
 /** Identity of a checkout: the commit and what of it is wanted. The address counts only where it becomes part of the files. */
 export async function gitMap(context: OpContext, task: Task, source: SourceOp): Promise<CacheMap<OpResult>> {
-  const request = await requestOf(context, source);
-  const commit = await context.remote.git().resolve(task, request);
+  await using held = new AsyncDisposableStack();
+  const { request, commit } = await find(context, task, source, held);
   const { keepGitDir, subdir, submodules } = request;
   return {
     digest: canonicalDigest('tsbuild.git.v1', {
@@ -32,7 +32,8 @@ export async function runGitSource(
   vertex: Digest,
   source: SourceOp,
 ): Promise<OpResult> {
-  const { request, commit } = await find(context, task, source);
+  await using held = new AsyncDisposableStack();
+  const { request, commit } = await find(context, task, source, held);
   const tree = await context.remote.git().checkout(task, request, commit, (data) => {
     task.events({ type: 'log', vertex, stream: 2, data, at: context.now() });
   });
@@ -64,16 +65,19 @@ export async function runGitSource(
 
 /** When the commit was made, in seconds since the epoch. */
 export async function gitTime(context: OpContext, task: Task, source: SourceOp): Promise<number> {
-  const { request, commit } = await find(context, task, source);
-  return context.remote.git().commitTime(task, request, commit);
+  await using held = new AsyncDisposableStack();
+  const { request, commit } = await find(context, task, source, held);
+  return await context.remote.git().commitTime(task, request, commit);
 }
 
+/** What a source op wants, and the commit that this is now. An agent that git may use listens until `held` is disposed. */
 async function find(
   context: OpContext,
   task: Task,
   source: SourceOp,
+  held: AsyncDisposableStack,
 ): Promise<{ readonly request: GitRequest; readonly commit: GitCommit }> {
-  const request = await requestOf(context, source);
+  const request = await requestOf(context, source, held);
   return { request, commit: await context.remote.git().resolve(task, request) };
 }
 
@@ -81,7 +85,7 @@ function commitTimes(source: SourceOp): boolean {
   return source.attrs.get('git.mtime') === 'commit';
 }
 
-async function requestOf(context: OpContext, source: SourceOp): Promise<GitRequest> {
+async function requestOf(context: OpContext, source: SourceOp, held: AsyncDisposableStack): Promise<GitRequest> {
   const { attrs, identifier } = source;
   const [, place = '', fragment = ''] = /^git:\/\/([^#]*)(?:#(.*))?$/s.exec(identifier) ?? [];
   const full = attrs.get('git.fullurl') || place;
@@ -97,16 +101,21 @@ async function requestOf(context: OpContext, source: SourceOp): Promise<GitReque
     fetchByCommit: attrs.get('git.fetchbycommit') === 'true',
     keepGitDir: attrs.get('git.keepgitdir') === 'true',
     submodules: attrs.get('git.skipsubmodules') !== 'true',
-    access: await accessOf(context, attrs, url),
+    access: await accessOf(context, attrs, url, held),
   };
 }
 
-async function accessOf(context: OpContext, attrs: ReadonlyMap<string, string>, url: string): Promise<GitAccess> {
+async function accessOf(
+  context: OpContext,
+  attrs: ReadonlyMap<string, string>,
+  url: string,
+  held: AsyncDisposableStack,
+): Promise<GitAccess> {
   const { host, ssh } = parseGitUrl(url);
   if (ssh) {
-    const sshSocket = context.sshSocket(attrs.get('git.mountsshsock') || 'default');
+    const socket = held.use(await context.ssh.serve(attrs.get('git.mountsshsock') || 'default'));
     const knownHosts = attrs.get('git.knownsshhosts');
-    return { ...(sshSocket === undefined ? {} : { sshSocket }), ...(knownHosts === undefined ? {} : { knownHosts }) };
+    return { ...(socket ? { sshSocket: socket.address } : {}), ...(knownHosts === undefined ? {} : { knownHosts }) };
   }
   const header = attrs.get('git.authheadersecret') ?? '';
   const token = attrs.get('git.authtokensecret') ?? '';
