@@ -13,6 +13,7 @@ import { createBridge } from './bridge.ts';
 import { collectNames, compileOptions, withDockerfile } from './compile.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
+import { BuildSecrets } from './secrets.ts';
 import { RequestSolver } from './solve.ts';
 
 /** What can be said about a Dockerfile without building it. */
@@ -36,7 +37,8 @@ export async function checkRequest(
   allStages: boolean,
 ): Promise<CheckedRequest> {
   const { names, namedContexts } = await collectNames(session, task, request);
-  const bridge = createBridge(session, task, names, new RequestSolver(session, task, request, names));
+  const solver = new RequestSolver(session, task, request, names, new BuildSecrets(request.secrets));
+  const bridge = createBridge(session, task, names, solver);
   const options = {
     ...compileOptions(await withDockerfile(session, task, request), namedContexts),
     allStages: allStages && request.target === undefined,

@@ -2,6 +2,7 @@ import type { Lease, Store } from '../../store/index.ts';
 import type { Compression, Digest, Task } from '../../util/index.ts';
 import type { WorkerClient } from '../../worker/index.ts';
 import type { LayerService } from '../layers.ts';
+import type { Mask } from '../mask/mask.ts';
 import type { RemoteSources } from '../remote-sources.ts';
 import type { LocalResult } from './result.ts';
 
@@ -43,6 +44,8 @@ export interface OpContext {
   readonly remote: RemoteSources;
   /** Value of a secret, or undefined when the build was given none with that id. */
   readonly secret: (id: string) => Promise<Uint8Array | undefined>;
+  /** Hides the values of secrets; absent when there are none. */
+  readonly mask?: Mask | undefined;
   /** Path of the SSH agent's socket, or undefined. */
   readonly sshSocket: (id: string) => string | undefined;
   readonly warn: (message: string) => void;
