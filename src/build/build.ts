@@ -8,6 +8,7 @@ import { exportBuild, type ExportedBuild, type OutputRequest } from './outputs.t
 import { planPacking } from './pack-plan.ts';
 import { Expectation } from './expectation.ts';
 import type { BuildRequest } from './request.ts';
+import { BuildSecrets, maskDiagnostic, maskTask } from './secrets.ts';
 import type { Session } from './session.ts';
 
 /** What a build gave. */
@@ -24,19 +25,23 @@ export interface BuildOutcome extends ExportedBuild {
  */
 export async function runBuild(
   session: Session,
-  task: Task,
+  caller: Task,
   request: BuildRequest,
   output: OutputRequest,
 ): Promise<BuildOutcome> {
+  const secrets = new BuildSecrets(request.secrets);
+  const { mask } = secrets;
+  const task = mask === undefined ? caller : maskTask(mask, caller);
   let source: SourceFile | undefined;
   let compiled: CompileResult | undefined;
   const expectation = new Expectation(session, request);
   // The worker starts beside parsing and resolving where it will be needed.
   if (expectation.isNews) session.startWorker();
   try {
-    const result = await compileRequest(session, task, request, (file) => {
+    const onSource = (file: SourceFile): void => {
       source = file;
-    });
+    };
+    const result = await compileRequest(session, task, request, onSource, secrets);
     compiled = result.compiled;
     for (const diagnostic of compiled.diagnostics) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     checkCompiled(request, compiled);
@@ -47,14 +52,11 @@ export async function runBuild(
     const exported = await exportBuild(session, task, compiled, layers, output);
     await session.layers.settle(task);
     expectation.met();
-    return {
-      ...exported,
-      layers: layers.flat(),
-      diagnostics: compiled.diagnostics,
-      dockerfile: compiled.dockerfile.file,
-    };
+    const diagnostics =
+      mask === undefined ? compiled.diagnostics : compiled.diagnostics.map((one) => maskDiagnostic(mask, one));
+    return { ...exported, layers: layers.flat(), diagnostics, dockerfile: compiled.dockerfile.file };
   } catch (error) {
-    throw locateFailure(error, source, (vertex) => rangesOf(compiled, vertex));
+    throw locateFailure(error, source, (vertex) => rangesOf(compiled, vertex), mask);
   }
 }
 

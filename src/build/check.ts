@@ -13,6 +13,7 @@ import { createBridge } from './bridge.ts';
 import { collectNames, compileOptions, withDockerfile } from './compile.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
+import { BuildSecrets } from './secrets.ts';
 import { RequestSolver } from './solve.ts';
 import { SshAgents } from './ssh-agents.ts';
 
@@ -38,7 +39,8 @@ export async function checkRequest(
 ): Promise<CheckedRequest> {
   const ssh = await SshAgents.open(request.ssh, session.remote);
   const { names, namedContexts } = await collectNames(session, task, request);
-  const bridge = createBridge(session, task, names, new RequestSolver(session, task, request, names, ssh));
+  const credentials = { secrets: new BuildSecrets(request.secrets), ssh };
+  const bridge = createBridge(session, task, names, new RequestSolver(session, task, request, names, credentials));
   const options = {
     ...compileOptions(await withDockerfile(session, task, request), namedContexts),
     allStages: allStages && request.target === undefined,

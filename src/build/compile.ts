@@ -10,6 +10,7 @@ import { fromErrno, hostPlatform, redactUrls, type SourceFile, type Task, Tsbuil
 import { type BridgeNames, createBridge } from './bridge.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import type { BuildRequest } from './request.ts';
+import { BuildSecrets } from './secrets.ts';
 import type { Session } from './session.ts';
 import { RequestSolver } from './solve.ts';
 import { SshAgents } from './ssh-agents.ts';
@@ -34,10 +35,11 @@ export async function compileRequest(
   task: Task,
   request: BuildRequest,
   onSource: (file: SourceFile) => void,
+  secrets: BuildSecrets = new BuildSecrets(request.secrets),
 ): Promise<CompiledRequest> {
   const ssh = await SshAgents.open(request.ssh, session.remote);
   const { names, namedContexts } = await collectNames(session, task, request);
-  const solver = new RequestSolver(session, task, request, names, ssh);
+  const solver = new RequestSolver(session, task, request, names, { secrets, ssh });
   const bridge = createBridge(session, task, names, solver);
   const options = compileOptions(await withDockerfile(session, task, request), namedContexts);
   const context = await loadMainContext(bridge, options);

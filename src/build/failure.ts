@@ -7,6 +7,7 @@ import {
   type SourceRange,
   TsbuildError,
 } from '../util/index.ts';
+import type { Mask } from './mask/mask.ts';
 
 /** A failed build with the place in the source that it is about. */
 export class BuildFailure extends TsbuildError {
@@ -15,14 +16,18 @@ export class BuildFailure extends TsbuildError {
   /** A vertex failed, in contrast to the request or the Dockerfile being wrong. */
   readonly solving: boolean;
 
-  constructor(error: TsbuildError, file: SourceFile | undefined, ranges: readonly SourceRange[]) {
-    super(error.code, error.message, {
-      cause: error,
+  /** @param mask for everything that is said */
+  constructor(error: TsbuildError, file: SourceFile | undefined, ranges: readonly SourceRange[], mask?: Mask) {
+    const show = (text: string): string => mask?.text(text) ?? text;
+    const message = show(error.message);
+    super(error.code, message, {
+      // Causes say it again, in words that nobody has masked.
+      ...(message === error.message ? { cause: error } : {}),
       ranges,
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      ...(error.hint === undefined ? {} : { hint: show(error.hint) }),
     });
     this.name = 'BuildFailure';
-    this.excerpt = file === undefined ? '' : formatSourceExcerpt(file, ranges);
+    this.excerpt = file === undefined ? '' : show(formatSourceExcerpt(file, ranges));
     this.solving = error instanceof SolveError || error.code === 'TSB_DOCKERFILE';
   }
 }
@@ -30,14 +35,16 @@ export class BuildFailure extends TsbuildError {
 /**
  * The error with its place in the source.
  * @param rangesOf where a vertex comes from
+ * @param mask hides secrets in what it says
  */
 export function locateFailure(
   thrown: unknown,
   file: SourceFile | undefined,
   rangesOf: (vertex: string) => readonly SourceRange[],
+  mask?: Mask,
 ): unknown {
   const error = firstError(thrown);
   if (!isTsbuildError(error) || error instanceof BuildFailure || error.code === 'TSB_CANCELED') return error;
   const ranges = error.ranges.length > 0 || !(error instanceof SolveError) ? error.ranges : rangesOf(error.vertex);
-  return new BuildFailure(error, file, ranges);
+  return new BuildFailure(error, file, ranges, mask);
 }

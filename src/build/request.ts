@@ -43,7 +43,7 @@ export interface BuildRequest {
   readonly strict: boolean;
 }
 
-/** Where the value of a secret comes from; it is read when a step asks for it. */
+/** Where the value of a secret comes from; it is read once in a build. */
 export type SecretSource =
   | { readonly kind: 'file'; readonly path: string }
   /** `unset` names the variable that the value was to come from and that does not exist. */

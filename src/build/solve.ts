@@ -1,11 +1,10 @@
-import { readFileSync, statSync } from 'node:fs';
 import { FactCache, StatCache } from '../cache/index.ts';
 import type { CompileResult } from '../frontend/index.ts';
 import { type Definition, loadGraph, type Op, type SourceOp } from '../llb/index.ts';
 import { createSolver, type Solver, type SolverEdge } from '../solver/index.ts';
 import { parseLayoutReference } from '../source/index.ts';
 import { ContextTree } from '../tree/index.ts';
-import { type Digest, fromErrno, hostPlatform, parsePlatform, type Task, TsbuildError } from '../util/index.ts';
+import { type Digest, hostPlatform, parsePlatform, type Task, TsbuildError } from '../util/index.ts';
 import { type BridgeNames, layoutReference } from './bridge.ts';
 import type { ImageLayers, OpContext } from './ops/context.ts';
 import { gitTime } from './ops/git-source.ts';
@@ -15,11 +14,15 @@ import { createRunner } from './ops/runner.ts';
 import { hostIgnore } from './host-ignore.ts';
 import type { PackPlan } from './pack-plan.ts';
 import type { BuildRequest } from './request.ts';
+import type { BuildSecrets } from './secrets.ts';
 import type { Session } from './session.ts';
 import type { SshAgents } from './ssh-agents.ts';
 
-/** Largest secret, BuildKit's limit. */
-const MAX_SECRET_BYTES = 500 * 1024;
+/** What steps may be handed without it becoming part of anything. */
+export interface Credentials {
+  readonly secrets: BuildSecrets;
+  readonly ssh: SshAgents;
+}
 
 /** Larger files are no Dockerfiles. */
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
@@ -33,11 +36,11 @@ export class RequestSolver {
   #plan: PackPlan | undefined;
   #solver: Solver<Op, OpResult> | undefined;
 
-  constructor(session: Session, task: Task, request: BuildRequest, names: BridgeNames, ssh: SshAgents) {
+  constructor(session: Session, task: Task, request: BuildRequest, names: BridgeNames, credentials: Credentials) {
     this.#session = session;
     this.#request = request;
     this.#locals = new LocalSources(session, names);
-    this.#context = opContext(session, task, request, names, this.#locals, ssh, () => this.#plan);
+    this.#context = opContext(session, task, request, names, credentials, this.#locals, () => this.#plan);
   }
 
   /** Made once: what was found out for a remote context holds for the build. */
@@ -124,8 +127,8 @@ function opContext(
   task: Task,
   request: BuildRequest,
   names: BridgeNames,
+  { secrets, ssh }: Credentials,
   locals: LocalSources,
-  ssh: SshAgents,
   plan: () => PackPlan | undefined,
 ): OpContext {
   return {
@@ -137,7 +140,10 @@ function opContext(
     now: session.now,
     image: imageResolver(session, names, request),
     local: (name, attrs) => locals.get(name, attrs),
-    secret: async (id) => readSecret(request, id),
+    secret: async (id) => secrets.get(id),
+    get mask() {
+      return secrets.mask;
+    },
     ssh,
     warn: (message) => {
       task.events({
@@ -243,20 +249,4 @@ async function findImage(
   );
   const layers = session.layers.adopt(image);
   return { manifestDigest: image.manifestDigest, chainId: layers.at(-1) ?? 'scratch', layers };
-}
-
-function readSecret(request: BuildRequest, id: string): Uint8Array | undefined {
-  const source = request.secrets.get(id);
-  if (!source) return undefined;
-  if (source.kind === 'value') return Buffer.from(source.value);
-  const doing = `Cannot read secret ${JSON.stringify(id)} from ${JSON.stringify(source.path)}`;
-  try {
-    const stats = statSync(source.path);
-    if (!stats.isFile()) throw new TsbuildError('TSB_USAGE', `${doing}: it is not a regular file`);
-    if (stats.size > MAX_SECRET_BYTES)
-      throw new TsbuildError('TSB_USAGE', `${doing}: it has more than ${MAX_SECRET_BYTES} bytes`);
-    return readFileSync(source.path);
-  } catch (error) {
-    throw fromErrno(error, doing, 'TSB_USAGE');
-  }
 }

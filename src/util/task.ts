@@ -22,7 +22,7 @@ export interface VertexEvent {
   readonly error?: string;
 }
 
-/** Output of a step. Bytes are as the step wrote them: whoever shows them sanitizes. */
+/** Output of a step. Bytes are as the step wrote them but for the values of secrets: whoever shows them sanitizes. */
 export interface LogEvent {
   readonly type: 'log';
   readonly vertex: Digest;

@@ -3,6 +3,7 @@ import type { Lease, Store } from '../../store/index.ts';
 import type { Compression, Digest, Task } from '../../util/index.ts';
 import type { WorkerClient } from '../../worker/index.ts';
 import type { LayerService } from '../layers.ts';
+import type { Mask } from '../mask/mask.ts';
 import type { RemoteSources } from '../remote-sources.ts';
 import type { DirectPack } from './early-pack.ts';
 import type { SshAgents } from '../ssh-agents.ts';
@@ -46,6 +47,8 @@ export interface OpContext {
   readonly remote: RemoteSources;
   /** Value of a secret, or undefined when the build was given none with that id. */
   readonly secret: (id: string) => Promise<Uint8Array | undefined>;
+  /** Hides the values of secrets; absent when there are none. */
+  readonly mask?: Mask | undefined;
   readonly ssh: SshAgents;
   readonly warn: (message: string) => void;
   readonly entitlements: ReadonlySet<string>;

@@ -6,6 +6,7 @@ import { cacheMount } from './cache-mount.ts';
 import type { OpContext } from './context.ts';
 import { materialize } from './local-layer.ts';
 import { type OpResult, snapshot } from './result.ts';
+import { StepOutput } from './step-output.ts';
 
 /** Host name inside RUN steps, BuildKit's. */
 const HOSTNAME = 'buildkitsandbox';
@@ -231,12 +232,12 @@ async function environment(context: OpContext, exec: ExecOp): Promise<readonly s
 
 async function runStep(context: OpContext, task: Task, vertex: Digest, exec: ExecOp, spec: StepSpec): Promise<void> {
   const worker = await context.worker();
+  const output = new StepOutput(context, task, vertex);
   const status = await worker.call('runStep', spec, {
     signal: task.signal,
-    onOutput: (stream, data) => {
-      task.events({ type: 'log', vertex, stream, data, at: context.now() });
-    },
+    onOutput: (stream, data) => output.write(stream, data),
   });
+  output.end();
   if (
     status.kind === 'exited' &&
     (exec.meta.validExitCodes.length > 0 ? exec.meta.validExitCodes : [0]).includes(status.code)

@@ -7,6 +7,7 @@ import { canonicalDigest, type Digest, type Task, TsbuildError } from '../../uti
 import type { OpContext } from './context.ts';
 import { runFileOp } from './file-op.ts';
 import type { OpResult } from './result.ts';
+import { StepOutput } from './step-output.ts';
 
 /** Identity of a checkout: the commit and what of it is wanted. The address counts only where it becomes part of the files. */
 export async function gitMap(context: OpContext, task: Task, source: SourceOp): Promise<CacheMap<OpResult>> {
@@ -34,9 +35,9 @@ export async function runGitSource(
 ): Promise<OpResult> {
   await using held = new AsyncDisposableStack();
   const { request, commit } = await find(context, task, source, held);
-  const tree = await context.remote.git().checkout(task, request, commit, (data) => {
-    task.events({ type: 'log', vertex, stream: 2, data, at: context.now() });
-  });
+  const output = new StepOutput(context, task, vertex);
+  const tree = await context.remote.git().checkout(task, request, commit, (data) => output.write(2, data));
+  output.end();
   try {
     const copy = {
       ...copyAll,

@@ -68,13 +68,15 @@ async function exec(
   inputs: readonly OpResult[],
 ): Promise<readonly OpResult[]> {
   const { body } = vertex.op;
+  // The store keeps it with the layer.
+  const name = context.mask?.text(vertex.name) ?? vertex.name;
   switch (body?.kind) {
     case 'source':
       return [await runSource(context, task, vertex, body)];
     case 'exec':
-      return runExec(context, task, vertex.digest, vertex.name, body, inputs);
+      return runExec(context, task, vertex.digest, name, body, inputs);
     case 'file':
-      return runFileOp(context, task, vertex.digest, vertex.name, body, inputs);
+      return runFileOp(context, task, vertex.digest, name, body, inputs);
     case 'merge':
       return [mergeResults(body, inputs)];
     case 'diff':

@@ -1,0 +1,37 @@
+import type { Digest, Task } from '../../util/index.ts';
+import type { MaskStream } from '../mask/mask.ts';
+import type { OpContext } from './context.ts';
+
+/** What a vertex prints, on its way to become events: here secrets are hidden, before anybody has seen or cut it. */
+export class StepOutput {
+  readonly #context: OpContext;
+  readonly #task: Task;
+  readonly #vertex: Digest;
+  readonly #masks: ReadonlyMap<1 | 2, MaskStream>;
+
+  constructor(context: OpContext, task: Task, vertex: Digest) {
+    this.#context = context;
+    this.#task = task;
+    this.#vertex = vertex;
+    const { mask } = context;
+    this.#masks = new Map(mask === undefined ? [] : ([1, 2] as const).map((stream) => [stream, mask.stream()]));
+  }
+
+  write(stream: 1 | 2, data: Uint8Array): void {
+    const mask = this.#masks.get(stream);
+    this.#emit(stream, mask === undefined ? data : mask.push(data));
+  }
+
+  /**
+   * The process has ended by itself. Without this, what is held back is lost: of a process that was killed it may be most of a
+   * secret.
+   */
+  end(): void {
+    for (const [stream, mask] of this.#masks) this.#emit(stream, mask.end());
+  }
+
+  #emit(stream: 1 | 2, data: Uint8Array): void {
+    if (data.length > 0)
+      this.#task.events({ type: 'log', vertex: this.#vertex, stream, data, at: this.#context.now() });
+  }
+}
