@@ -33,7 +33,55 @@ const VERSION = 'tsbuild.checksum.v1';
  * @throws TsbuildError `TSB_NOT_FOUND` with BuildKit's text when a path that is no wildcard is missing
  */
 export function checksumTree<D>(tree: HashedTree<D>, selectors: readonly Selector[], label: string): Digest {
-  const digests = selectors.map((selector) => checksumOne(tree, selector, label));
+  return combine(
+    selectors.map((selector) => {
+      const stream = new RecordStream(tree);
+      return visitSelected(tree, selector, label, stream) ? stream.digest() : NOTHING;
+    }),
+  );
+}
+
+/** Everything that a checksum reads, found and not yet read. */
+export interface Selection<D> {
+  /** For each selector what its visitor is told, in order; undefined when nothing matches. */
+  readonly visits: readonly (readonly (SelectedEntry<D> | undefined)[] | undefined)[];
+}
+
+/**
+ * The first half of `checksumTree`: walks, and reads no file. For trees whose handles stay valid without `leave`.
+ * @throws as `checksumTree`
+ */
+export function selectPaths<D>(tree: ReadableTree<D>, selectors: readonly Selector[], label: string): Selection<D> {
+  return {
+    visits: selectors.map((selector) => {
+      const visits: (SelectedEntry<D> | undefined)[] = [];
+      const any = visitSelected(tree, selector, label, {
+        entry: (entry) => visits.push(entry),
+        end: () => visits.push(undefined),
+      });
+      return any ? visits : undefined;
+    }),
+  };
+}
+
+/** The other half: the digest that `checksumTree` gives. */
+export function checksumSelection<D>(tree: HashedTree<D>, { visits }: Selection<D>): Digest {
+  return combine(
+    visits.map((entries) => {
+      if (!entries) return NOTHING;
+      const stream = new RecordStream(tree);
+      for (const entry of entries) {
+        if (entry) stream.entry(entry);
+        else stream.end();
+      }
+      return stream.digest();
+    }),
+  );
+}
+
+const NOTHING = sha256('');
+
+function combine(digests: readonly Digest[]): Digest {
   return digests.length === 1 ? (digests[0] as Digest) : canonicalDigest('tsbuild.checksums.v1', digests);
 }
 
@@ -45,13 +93,32 @@ export function selectorDigest(selectors: readonly Selector[]): Digest {
   );
 }
 
-function checksumOne<D>(tree: HashedTree<D>, selector: Selector, label: string): Digest {
+/** A path that a selector reads; `dir` and `name` are as for `HashedTree.contentDigest`. */
+interface SelectedEntry<D> {
+  readonly path: ByteString;
+  readonly node: TreeNode;
+  readonly dir: D;
+  readonly name: ByteString;
+}
+
+interface SelectionVisitor<D> {
+  entry(entry: SelectedEntry<D>): void;
+  /** The entries of one match are over. */
+  end(): void;
+}
+
+/** @returns whether anything matches */
+function visitSelected<D>(
+  tree: ReadableTree<D>,
+  selector: Selector,
+  label: string,
+  visitor: SelectionVisitor<D>,
+): boolean {
   const path = toByteString(selector.path);
   const wildcard = selector.wildcard && cleanNames(path).some(hasWildcards);
   const matches = wildcard ? resolveWildcards(tree, path, selector.followLinks) : [cleanNames(path).join('/')];
-  if (matches.length === 0) return sha256('');
+  if (matches.length === 0) return false;
   const filter = PathFilter.of(selector.include, selector.exclude);
-  const stream = new RecordStream();
   const included: ByteString[] = [];
   for (const match of matches) {
     const located = resolvePath(tree, match, { followLast: selector.followLinks });
@@ -60,15 +127,15 @@ function checksumOne<D>(tree: HashedTree<D>, selector: Selector, label: string):
       if (!node) throw notFound(label, match);
       const name = splitPath(match).at(-1) ?? '';
       if (self === undefined) {
-        stream.record(name, node, digestOf(tree, located.parent, located.name, node));
+        visitor.entry({ path: name, node, dir: located.parent, name: located.name });
         continue;
       }
-      if (!selector.contents) stream.record(name, node, digestOf(tree, self, '', node));
+      if (!selector.contents) visitor.entry({ path: name, node, dir: self, name: '' });
       walkTree(tree, self, filter, (visited) => {
         if (selector.required.length > 0) included.push(match === '' ? visited.path : `${match}/${visited.path}`);
-        stream.record(visited.path, visited.node, digestOf(tree, visited.dir, visited.name, visited.node));
+        visitor.entry(visited);
       });
-      stream.end();
+      visitor.end();
     } finally {
       located.release();
     }
@@ -77,7 +144,7 @@ function checksumOne<D>(tree: HashedTree<D>, selector: Selector, label: string):
     const wanted = cleanNames(toByteString(required)).join('/');
     if (!included.some((one) => one.startsWith(wanted))) throw notFound(label, wanted);
   }
-  return stream.digest();
+  return true;
 }
 
 function digestOf<D>(tree: HashedTree<D>, dir: D, name: ByteString, node: TreeNode): string {
@@ -95,13 +162,19 @@ function notFound(label: string, path: ByteString): TsbuildError {
 }
 
 /** Hashes records of a fixed, length-prefixed form, in large pieces. */
-class RecordStream {
+class RecordStream<D> implements SelectionVisitor<D> {
+  readonly #tree: HashedTree<D>;
   readonly #hash = new Hasher().update(VERSION);
   #pending = '';
   /** First path of each file with several names, within one match. */
   #links = new Map<string, ByteString>();
 
-  record(path: ByteString, node: TreeNode, digest: string): void {
+  constructor(tree: HashedTree<D>) {
+    this.#tree = tree;
+  }
+
+  entry({ path, node, dir, name }: SelectedEntry<D>): void {
+    const digest = digestOf(this.#tree, dir, name, node);
     let link = '';
     if (node.hardlink !== undefined) {
       const first = this.#links.get(node.hardlink);

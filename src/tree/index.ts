@@ -4,7 +4,15 @@
  * relative to the tree's root without a leading slash, `''` is the root.
  */
 export { type ByteString, compareBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
-export { checksumTree, type HashedTree, selectorDigest, type Selector } from './checksum.ts';
+export {
+  checksumSelection,
+  checksumTree,
+  type HashedTree,
+  type Selection,
+  selectorDigest,
+  type Selector,
+  selectPaths,
+} from './checksum.ts';
 export { EMPTY_DIGEST, readFull } from './content.ts';
 export { packContext, packDigests, type PackedContext, takeDigests, unpackContext } from './context-pack.ts';
 export {

@@ -2,14 +2,14 @@ import { canMakeEntries, type FileInput } from '../../fileop/index.ts';
 import type { FileOp, Op } from '../../llb/index.ts';
 import type { SolverVertex } from '../../solver/index.ts';
 import {
-  checksumTree,
+  checksumSelection,
   type ContextDir,
   type ContextTree,
-  EMPTY_DIGEST,
-  type HashedTree,
   packContext,
+  type Selection,
   type Selector,
   selectorDigest,
+  selectPaths,
   takeDigests,
 } from '../../tree/index.ts';
 import { canonicalDigest, type Compression, type Digest, type Task } from '../../util/index.ts';
@@ -48,23 +48,29 @@ export interface ContextCopy {
  * copies that this store has never seen: nothing can be in the cache for them. Their key is known afterwards, as ever, and the
  * layer is taken (`OpContext.earlyPacks`) when nothing is found under it. Where it cannot be done or goes wrong nothing happens:
  * hashing and running the op tell why.
+ * @returns the digest of what the copy reads, where it was found out
  */
-export async function packEarly(context: OpContext, task: Task, copy: ContextCopy): Promise<void> {
+export async function packEarly(context: OpContext, task: Task, copy: ContextCopy): Promise<Digest | undefined> {
   const { vertex, tree, selectors } = copy;
-  if (context.direct?.vertices.has(vertex.digest) !== true || context.earlyPacks.has(vertex.digest)) return;
+  if (context.direct?.vertices.has(vertex.digest) !== true || context.earlyPacks.has(vertex.digest)) return undefined;
   const key = canonicalDigest('tsbuild.early.v1', [
     fileKey(copy.file),
     selectorDigest(selectors),
     Buffer.from(tree.rootPath, 'latin1'),
   ]);
-  if (!vertex.ignoreCache && context.facts.get(FACT, key) !== undefined) return;
+  if (!vertex.ignoreCache && context.facts.get(FACT, key) !== undefined) return undefined;
   try {
-    const touched = tree.record(() => checksumTree(unhashed(tree), selectors, 'build context'));
-    if (!isWorthwhile(tree, touched)) return;
+    let selection: Selection<ContextDir> | undefined;
+    const touched = tree.record(() => {
+      selection = selectPaths(tree, selectors, 'build context');
+    });
+    if (!selection || !isWorthwhile(tree, touched)) return undefined;
     context.facts.put(FACT, key, true);
     await pack(context, task, copy, touched);
+    return checksumSelection(tree, selection);
   } catch {
     task.signal.throwIfAborted();
+    return undefined;
   }
 }
 
@@ -137,21 +143,4 @@ function isWorthwhile(tree: ContextTree, touched: ReadonlySet<ContextDir>): bool
     }
   }
   return files >= MIN_FILES || bytes >= MIN_BYTES;
-}
-
-/** The tree with equal digests for all files, so that a walk reads none of them. */
-function unhashed(tree: ContextTree): HashedTree<ContextDir> {
-  return {
-    root: tree.root,
-    list: (dir) => tree.list(dir),
-    lookup: (dir, name) => tree.lookup(dir, name),
-    stat: (dir) => tree.stat(dir),
-    enter: (dir, name) => tree.enter(dir, name),
-    leave: () => undefined,
-    open: (dir, name, node) => tree.open(dir, name, node),
-    close: (fd, dir, name, node) => tree.close(fd, dir, name, node),
-    xattrs: () => [],
-    openXattrs: () => [],
-    contentDigest: (): Digest => EMPTY_DIGEST,
-  };
 }

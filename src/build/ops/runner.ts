@@ -203,9 +203,9 @@ function fileDep(context: OpContext, vertex: Vertex, op: FileOp, index: number):
   return {
     selector: selectorDigest(selectors),
     async contentDigest(task, input) {
-      if (input.kind === 'local')
-        await packEarly(context, task, { vertex, file: op, input: index, tree: input.tree, selectors });
-      return contentDigest(context, task, inputName(vertex, index), input, selectors);
+      const copy = { vertex, file: op, input: index, selectors };
+      const digest = input.kind === 'local' ? await packEarly(context, task, { ...copy, tree: input.tree }) : undefined;
+      return digest ?? contentDigest(context, task, inputName(vertex, index), input, selectors);
     },
   };
 }
