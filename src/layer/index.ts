@@ -29,6 +29,7 @@ export type { LayerCompression, LayerSink } from './sink.ts';
 export { emptyDir } from './remove-tree.ts';
 export { type TarHandler, TarReader } from './tar-reader.ts';
 export { type TarEntryInput, type TarTarget, TarWriter } from './tar-writer.ts';
+export { stripXattrs } from './strip-xattrs.ts';
 export {
   type ContentSource,
   type LayerEntry,

@@ -20,7 +20,7 @@ export interface Selector {
 
 /** A tree whose files have digests. */
 export interface HashedTree<D> extends ReadableTree<D> {
-  /** Identity of a file's content and extended attributes, or of a directory's attributes (`name` `''`: of the directory itself). */
+  /** Identity of a file's content and extended attributes. */
   contentDigest(dir: D, name: ByteString, node: TreeNode): Digest;
 }
 
@@ -82,7 +82,7 @@ function checksumOne<D>(tree: HashedTree<D>, selector: Selector, label: string):
 }
 
 function digestOf<D>(tree: HashedTree<D>, dir: D, name: ByteString, node: TreeNode): string {
-  return node.type === 'file' || node.type === 'directory' ? tree.contentDigest(dir, name, node).slice(7) : '';
+  return node.type === 'file' ? tree.contentDigest(dir, name, node).slice(7) : '';
 }
 
 function notFound(label: string, path: ByteString): TsbuildError {

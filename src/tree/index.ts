@@ -5,7 +5,7 @@
  */
 export { type ByteString, compareBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
 export { checksumTree, type HashedTree, selectorDigest, type Selector } from './checksum.ts';
-export { EMPTY_DIGEST, readFull } from './content.ts';
+export { readFull } from './content.ts';
 export { packContext, type PackedContext, unpackContext } from './context-pack.ts';
 export {
   type ContextDir,
@@ -29,4 +29,4 @@ export {
   type Visit,
   walkTree,
 } from './select.ts';
-export { CAPABILITY, isImageXattr, portableCapability, tiedCapability } from './xattrs.ts';
+export { CAPABILITY, isImageXattr, portableCapability, readXattrs, tiedCapability } from './xattrs.ts';

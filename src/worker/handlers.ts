@@ -34,6 +34,7 @@ export const methods: { readonly [M in MethodName]: Method<M> } = {
   statPath: { place: 'main', load: async () => (await import('./stack-files.ts')).statPath },
   applyLayer: { place: 'thread', load: async () => (await import('./layer-jobs.ts')).applyLayer },
   diffLayer: { place: 'either', load: async () => (await import('./layer-jobs.ts')).diffLayer },
+  stripXattrs: { place: 'either', load: async () => (await import('./layer-jobs.ts')).stripXattrs },
   fileOp: { place: 'either', load: async () => (await import('./file-jobs.ts')).fileOp },
   packFileOp: { place: 'either', load: async () => (await import('./file-jobs.ts')).packFileOp },
   checksum: { place: 'either', load: async () => (await import('./layer-jobs.ts')).checksum },

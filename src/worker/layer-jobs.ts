@@ -1,5 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
-import { applyLayer as apply, diffLayer as diff, type LayerCompression } from '../layer/index.ts';
+import { applyLayer as apply, diffLayer as diff, type LayerCompression, stripXattrs as strip } from '../layer/index.ts';
 import { BlobDir } from '../store/index.ts';
 import { syncfs } from '../sys/index.ts';
 import { checksumTree, LayersTree } from '../tree/index.ts';
@@ -41,6 +41,13 @@ export async function diffLayer(params: DiffLayerParams, context: HandlerContext
     ...(params.clampTime === undefined ? {} : { clampTime: params.clampTime }),
   });
   return { diffId, digest, size };
+}
+
+export function stripXattrs(
+  params: { readonly upper: string; readonly lowers: readonly string[] },
+  { signal }: HandlerContext,
+): void {
+  strip({ ...params, signal });
 }
 
 /** The compression that a call asks for. */

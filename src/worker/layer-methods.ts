@@ -9,6 +9,8 @@ export interface LayerMethods {
   applyLayer(params: ApplyLayerParams): { readonly diffId: Digest; readonly bytes: number; readonly inodes: number };
   /** Packs a layer directory to a blob in the store. */
   diffLayer(params: DiffLayerParams): PackedBlob;
+  /** Takes off the directory that a step filled what its layer will not hold. */
+  stripXattrs(params: { readonly upper: string; readonly lowers: readonly string[] }): void;
   /** Runs a file op; each layer that it makes fills one of the slots, in order. */
   fileOp(params: FileOpCall): FileOpOutcome;
   /** Runs a file op straight to a layer blob, without writing files; undefined when that is not possible. */

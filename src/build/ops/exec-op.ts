@@ -40,6 +40,7 @@ export async function runExec(
       const worker = await context.worker();
       await worker.call('prepareUpper', { dir: slot.dir, lowers: slot.lowers }, { signal: task.signal });
       await fillFrom(index + 1, new Map([...slots, [mount, slot]]));
+      await worker.call('stripXattrs', { upper: slot.fs, lowers: slot.lowers }, { signal: task.signal });
     });
     results.set(mount.output, id);
   };
