@@ -106,16 +106,15 @@ function checkCompiled(request: BuildRequest, compiled: CompileResult): void {
       hint: `if the Dockerfile is to be trusted with it, build with --allow ${entitlement}`,
     });
   }
-  for (const { platform, baseConfig, graph } of compiled.platforms) {
-    // Layers of Windows images keep files below "Files" with Windows permissions; plain ones would be of no use there.
-    if (platform.os !== 'windows' || baseConfig === undefined || graph.result?.vertex.op.body?.kind === 'source')
-      continue;
+  for (const { graph } of compiled.platforms) {
+    const step = graph.vertices.find(({ op }) => op.body?.kind === 'exec' && op.platform?.os === 'windows');
+    if (!step) continue;
     throw new TsbuildError(
       'TSB_DOCKERFILE',
-      'Cannot add files to a Windows image: layers for Windows are not supported',
+      'Cannot run a step of a Windows image: Linux cannot run programs for Windows',
       {
-        ranges: graph.result?.vertex.ranges ?? [],
-        hint: 'instructions that change the config alone, such as ENV and CMD, work',
+        ranges: step.ranges,
+        hint: 'make the files in a stage for Linux, and take them over with COPY --from',
       },
     );
   }

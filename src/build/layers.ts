@@ -1,13 +1,12 @@
 import { rmdirSync } from 'node:fs';
 import type { ResolvedImage } from '../source/index.ts';
-import { chainIds, type Layer, type LayerBlob, type Lease, type Store } from '../store/index.ts';
+import { imageLayerIds, type Layer, type LayerBlob, type Lease, type Store } from '../store/index.ts';
 import {
   type Compression,
   compressionOf,
   type Descriptor,
   type Digest,
   errnoOf,
-  hexOf,
   isTsbuildError,
   mediaTypes,
   type Task,
@@ -38,6 +37,8 @@ export interface PackForm {
   readonly force?: boolean;
   /** Seconds since the epoch that later times in the layer become; layers of base images stay as they are. */
   readonly clampTime?: number;
+  /** As a layer of a Windows image. Default: when the layer is on top of one. */
+  readonly windows?: boolean;
 }
 
 export interface NewDirectory {
@@ -76,6 +77,8 @@ export class LayerService {
   readonly #unpacking = new Map<string, Promise<string>>();
   readonly #packing = new Map<string, Promise<PackedLayer>>();
   readonly #unpacked = new Set<string>();
+  /** Layers that came with Windows images. They are known in every build that they can matter to, by `adopt`. */
+  readonly #windows = new Set<string>();
   /** Layers whose directories were made by this process and are not known to be on disk. */
   readonly made: Set<string> = new Set();
 
@@ -83,6 +86,12 @@ export class LayerService {
     this.#store = options.store;
     this.#lease = options.lease;
     this.#worker = options.worker;
+  }
+
+  /** Whether a snapshot is one of Windows: layers on top of it, and beside it, have the form of Windows layers as blobs. */
+  isWindows(ids: readonly string[]): boolean {
+    if (this.#windows.size === 0) return false;
+    return ids.some((id) => [id, ...(this.#store.layers.get(id)?.parents ?? [])].some((one) => this.#windows.has(one)));
   }
 
   /** Whether all layers are there or can be fetched. */
@@ -164,6 +173,7 @@ export class LayerService {
         ...(layer.diffId === undefined ? {} : { diffId: layer.diffId }),
         lowers,
         target: paths.fs,
+        windows: this.isWindows([id]),
       },
       { signal: task.signal },
     );
@@ -183,17 +193,20 @@ export class LayerService {
   }
 
   /** The layer as a blob. A blob of another compression is taken as it is when the layer came with an image, unless forced. */
-  async pack(task: Task, id: string, form: PackForm): Promise<PackedLayer> {
-    const key = `${id} ${form.kind} ${form.level ?? ''} ${form.force ?? false} ${form.clampTime ?? ''}`;
+  async pack(task: Task, id: string, wanted: PackForm): Promise<PackedLayer> {
+    const form = { ...wanted, windows: wanted.windows ?? this.isWindows([id]) };
+    const key = `${id} ${form.kind} ${form.level ?? ''} ${form.force ?? false} ${form.clampTime ?? ''} ${form.windows}`;
     return once(this.#packing, key, () => this.#pack(task, id, form));
   }
 
-  async #pack(task: Task, id: string, form: PackForm): Promise<PackedLayer> {
+  async #pack(task: Task, id: string, form: PackForm & { readonly windows: boolean }): Promise<PackedLayer> {
     const layer = this.#layer(id);
     const fromImage = layer.type === 'source.image';
     const clamp = fromImage ? undefined : form.clampTime;
     const anyForm = fromImage && form.force !== true;
-    if (clamp === undefined) {
+    // With other times, or for another system, it is another layer: that blob is not one of this one's.
+    const same = clamp === undefined && (fromImage || form.windows === this.isWindows([id]));
+    if (same) {
       if (this.#fetchers.has(id) && !this.#packed(id, form.kind, anyForm)) await this.#ensureBlob(task, id);
       const ready = this.#packed(id, form.kind, anyForm);
       if (ready) return ready;
@@ -201,7 +214,7 @@ export class LayerService {
     const [own, lowers] = [await this.#directory(task, id), await this.directories(task, layer.parents)];
     // Nobody else knows a layer that was just made here.
     await using _lock = this.made.has(id) ? undefined : await this.#store.lock(`pack-${id}`, { signal: task.signal });
-    const again = clamp === undefined ? this.#packed(id, form.kind, false) : undefined;
+    const again = same ? this.#packed(id, form.kind, false) : undefined;
     if (again) return again;
     const worker = await this.#worker();
     const packed = await worker.call(
@@ -212,14 +225,13 @@ export class LayerService {
         compression: form.kind,
         ...(form.level === undefined ? {} : { level: form.level }),
         ...(clamp === undefined ? {} : { clampTime: clamp }),
+        windows: form.windows,
       },
       { signal: task.signal },
     );
     const descriptor: Descriptor = { mediaType: layerType(form.kind), digest: packed.digest, size: packed.size };
     this.#lease.hold({ blobs: [packed.digest] });
-    // A layer with other times is another layer: its blob is not one of this one's.
-    if (clamp === undefined)
-      this.#store.layers.addBlob(id, { compression: form.kind, descriptor, diffId: packed.diffId });
+    if (same) this.#store.layers.addBlob(id, { compression: form.kind, descriptor, diffId: packed.diffId });
     return { diffId: packed.diffId, descriptor, createdAt: layer.createdAt, description: layer.description, fromImage };
   }
 
@@ -309,21 +321,23 @@ export class LayerService {
     return id;
   }
 
-  /** Registers the layers of an image and gives their ids, bottom first. The ids are chain ids, so that two images share layers. */
+  /** Registers the layers of an image and gives their ids, bottom first. */
   adopt(image: ResolvedImage): readonly string[] {
-    const chains = chainIds(image.layers.map(({ diffId }) => diffId));
-    const ids: string[] = [];
+    const { config, ref } = image;
+    const ids = imageLayerIds(
+      config.os,
+      image.layers.map(({ diffId }) => diffId),
+    );
     for (const [index, { descriptor, diffId }] of image.layers.entries()) {
-      const id = this.#store.layers.create(
-        { id: hexOf(chains[index] ?? diffId), parents: [...ids], diffId, type: 'source.image', description: image.ref },
-        this.#lease,
-      );
+      const id = ids[index] ?? '';
+      const parents = ids.slice(0, index);
+      this.#store.layers.create({ id, parents, diffId, type: 'source.image', description: ref }, this.#lease);
+      if (config.os === 'windows') this.#windows.add(id);
       const compression = compressionOf(descriptor.mediaType) ?? 'gzip';
       const known = this.#store.layers.get(id)?.blobs.some((blob) => blob.descriptor.digest === descriptor.digest);
       if (!known) this.#store.layers.addBlob(id, { compression, descriptor, diffId });
       this.#lease.hold({ blobs: [descriptor.digest] });
       this.#fetchers.set(id, (task) => image.fetchLayer(task, descriptor));
-      ids.push(id);
     }
     return ids;
   }

@@ -176,11 +176,12 @@ async function assemble(
   const images = await Promise.all(
     compiled.platforms.map(async (platform, index): Promise<PlatformImage> => {
       const ids = results[index] ?? [];
-      const packed = await Promise.all(
-        ids.map((id) =>
-          session.layers.pack(task, id, { ...spec.compression, ...(clamp === undefined ? {} : { clampTime: clamp }) }),
-        ),
-      );
+      const form = {
+        ...spec.compression,
+        ...(clamp === undefined ? {} : { clampTime: clamp }),
+        windows: session.layers.isWindows(ids),
+      };
+      const packed = await Promise.all(ids.map((id) => session.layers.pack(task, id, form)));
       return platformImage(platform, ids, packed);
     }),
   );

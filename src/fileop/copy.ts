@@ -127,8 +127,7 @@ interface Place<D> {
   readonly path: ByteString;
 }
 
-interface Pending<S, D> {
-  readonly sourceDir: S;
+interface Pending<D> {
   readonly node: TreeNode;
   readonly at: Level<D>;
 }
@@ -184,7 +183,7 @@ class Copier<S, D> {
       const existing = this.#lookup(place);
       if (existing && !this.#action.alwaysReplaceExistingDestPaths) throw notDirectory(place.path, 'copy');
       if (existing) this.#dest.remove(place.dir, place.name);
-      this.#dest.mkdir(place.dir, place.name, this.#attributes(from.self, '', node));
+      this.#dest.mkdir(place.dir, place.name, this.#attributes(node));
       handle = this.#dest.enter(place.dir, place.name);
       created = true;
     }
@@ -202,7 +201,7 @@ class Copier<S, D> {
     level: Level<D>,
     prefix: ByteString,
     state: FilterState,
-    waiting: readonly { readonly pending: Pending<S, D>; readonly parent: Level<D> }[],
+    waiting: readonly { readonly pending: Pending<D>; readonly parent: Level<D> }[],
   ): Steps {
     for (const name of this.#source.list(sourceDir)) {
       if (++this.#count % ENTRIES_PER_STEP === 0) yield;
@@ -229,12 +228,12 @@ class Copier<S, D> {
     parent: Level<D>,
     path: ByteString,
     result: { readonly included: boolean; readonly descend: boolean; readonly state: FilterState } | undefined,
-    waiting: readonly { readonly pending: Pending<S, D>; readonly parent: Level<D> }[],
+    waiting: readonly { readonly pending: Pending<D>; readonly parent: Level<D> }[],
   ): Steps {
     const source = this.#source.enter(sourceDir, name);
     const level: Level<D> = { path: joinPath(parent.path, name), handle: undefined, fresh: false };
     try {
-      const pending = { sourceDir: source, node, at: level };
+      const pending = { node, at: level };
       const included = result?.included ?? true;
       if (included) this.#enterDirectory(pending, parent, true);
       if (result === undefined || result.descend) {
@@ -250,12 +249,12 @@ class Copier<S, D> {
     }
   }
 
-  #makeWaiting(pending: Pending<S, D>, parent: Level<D>): void {
+  #makeWaiting(pending: Pending<D>, parent: Level<D>): void {
     if (pending.at.handle === undefined) this.#enterDirectory(pending, parent, false);
   }
 
   /** Makes or finds the destination of a directory; an existing one takes the source's metadata only when `overwrite` is set. */
-  #enterDirectory({ sourceDir, node, at }: Pending<S, D>, parent: Level<D>, overwrite: boolean): void {
+  #enterDirectory({ node, at }: Pending<D>, parent: Level<D>, overwrite: boolean): void {
     const name = at.path.slice(at.path.lastIndexOf('/') + 1);
     const dir = parent.handle as D;
     let existing = parent.fresh ? undefined : this.#dest.lookup(dir, name);
@@ -264,7 +263,7 @@ class Copier<S, D> {
       this.#dest.remove(dir, name);
       existing = undefined;
     }
-    const attributes = this.#attributes(sourceDir, '', node);
+    const attributes = this.#attributes(node);
     if (!existing) this.#dest.mkdir(dir, name, attributes);
     else if (overwrite) this.#dest.setAttributes(dir, name, attributes);
     at.handle = this.#dest.enter(dir, name);
@@ -286,7 +285,7 @@ class Copier<S, D> {
       return;
     }
     if (node.hardlink !== undefined) this.#links.set(node.hardlink, place.path);
-    const attributes = this.#attributes(sourceDir, name, node);
+    const attributes = this.#attributes(node);
     switch (node.type) {
       case 'file':
         return dest.createFile(place.dir, place.name, attributes, {
@@ -317,14 +316,14 @@ class Copier<S, D> {
     return this.#dest.lookup(place.dir, place.name);
   }
 
-  #attributes(dir: S, name: ByteString, node: TreeNode): NodeAttributes {
+  #attributes(node: TreeNode): NodeAttributes {
     return {
       mode: this.#mode(node.mode, node.type === 'directory'),
       uid: this.#owner?.uid ?? node.uid,
       gid: this.#owner?.gid ?? node.gid,
       mtimeNs: this.#time(node),
-      // Those of files come with their content.
-      xattrs: node.type === 'directory' ? this.#source.xattrs(dir, name, node) : [],
+      // Files get theirs with their content, and nothing else has any.
+      xattrs: [],
     };
   }
 

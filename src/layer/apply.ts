@@ -14,6 +14,7 @@ import { Extractor } from './extractor.ts';
 import { closeLowerDir, type LowerDir, openLowerRoots } from './lower-stack.ts';
 import { emptyDir } from './remove-tree.ts';
 import { TarReader } from './tar-reader.ts';
+import { WindowsFiles } from './windows-form.ts';
 
 /** A file by path or fd, or its chunks (each valid until the next is asked for). */
 export type ArchiveSource = string | number | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -31,6 +32,8 @@ export interface ApplyOptions {
   readonly idShift: number;
   /** How many ids can be stored, 65536 when absent. */
   readonly idCount?: number;
+  /** The layer has the form of those of Windows images: only the file tree in it is extracted. */
+  readonly windows?: boolean;
   readonly limits?: DecompressLimits;
   readonly signal?: AbortSignal;
   /** Bytes of the blob that were read so far. */
@@ -66,7 +69,8 @@ export async function applyLayer(options: ApplyOptions): Promise<ApplyResult> {
   try {
     lowerRoots = openLowerRoots(lowers);
     extractor = new Extractor({ rootFd, layer: true, lowers: lowerRoots, idShift, idCount });
-    const read = await readArchive({ ...options, source: options.blob, handler: extractor });
+    const handler = options.windows ? new WindowsFiles(extractor) : extractor;
+    const read = await readArchive({ ...options, source: options.blob, handler });
     verify(read, expected);
     extractor.finish();
     complete = true;

@@ -4,7 +4,6 @@ import {
   fdPath,
   type FileStat,
   getXattr,
-  listXattrs,
   O_NOFOLLOW,
   O_RDONLY,
   openat,
@@ -14,7 +13,7 @@ import {
   S_IFREG,
   type XattrTarget,
 } from '../sys/index.ts';
-import { type ByteString, isImageXattr, toFsPath } from '../tree/index.ts';
+import { type ByteString, CAPABILITY, toFsPath } from '../tree/index.ts';
 
 /** A file in an open directory. */
 export interface FileAt {
@@ -31,20 +30,10 @@ export function sameAttributes(a: FileStat, b: FileStat): boolean {
 
 /** Whether two files have the same attributes that layers carry. */
 export function sameXattrs(a: XattrTarget, b: XattrTarget): boolean {
-  const names = layerXattrNames(a);
-  const others = layerXattrNames(b);
-  if (names.length !== others.length) return false;
-  return names.every((name, index) => {
-    const text = Buffer.from(name, 'latin1').toString();
-    return name === others[index] && Buffer.compare(getXattr(a, text) ?? EMPTY, getXattr(b, text) ?? EMPTY) === 0;
-  });
+  return Buffer.compare(getXattr(a, CAPABILITY) ?? EMPTY, getXattr(b, CAPABILITY) ?? EMPTY) === 0;
 }
 
 const EMPTY = Buffer.alloc(0);
-
-function layerXattrNames(target: XattrTarget): ByteString[] {
-  return listXattrs(target).filter(isImageXattr).sort();
-}
 
 /** Whether a file that is no directory is the same in two places, in everything that a layer holds of it. */
 export function isUnchanged(upper: FileAt, lower: FileAt, name: ByteString): boolean {

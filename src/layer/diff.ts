@@ -32,12 +32,13 @@ import {
   isDir,
   isOpaque,
   isWhiteout,
+  listDir,
+  listLowerDir,
   type LowerDir,
   openDirAt,
   openLowerDir,
   openLowerRoots,
 } from './lower-stack.ts';
-import { listDir } from './remove-tree.ts';
 import type { LayerCompression, LayerSink } from './sink.ts';
 import { LayerWriter } from './write-layer.ts';
 import { readLayerXattrs } from './xattrs.ts';
@@ -53,6 +54,8 @@ export interface DiffOptions {
   readonly sink: LayerSink;
   /** Times after this many seconds since the epoch become it (SOURCE_DATE_EPOCH). */
   readonly clampTime?: number | undefined;
+  /** Write the form that layers of Windows images have. Windows does not know opaque directories: each name gets a whiteout. */
+  readonly windows?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -68,10 +71,12 @@ const TYPES: Readonly<Record<number, EntryType>> = {
 /** A directory of the upper tree with what is below it. */
 interface UpperDir {
   readonly fd: number;
-  /** Empty for an opaque directory. */
+  /** Empty for a directory that is marked as opaque in the archive. */
   readonly lowers: LowerDir;
   /** Hides a directory of the layers below. */
   readonly opaque: boolean;
+  /** All names below that it does not have itself are deleted ones. */
+  readonly hides: boolean;
   /** In the archive, with a slash at the end; empty for the root. */
   readonly prefix: ByteString;
 }
@@ -90,7 +95,7 @@ export async function diffLayer(options: DiffOptions): Promise<EncodedLayer> {
   const archive = new LayerWriter(options.sink, options);
   try {
     lowers = openLowerRoots(options.lowers);
-    await new DiffWalk(archive, options).walk({ fd: upper, lowers, opaque: false, prefix: '' });
+    await new DiffWalk(archive, options).walk({ fd: upper, lowers, opaque: false, hides: false, prefix: '' });
   } catch (error) {
     archive.abort();
     throw error;
@@ -128,12 +133,16 @@ class DiffWalk {
   async #enter(dir: UpperDir, name: ByteString): Promise<void> {
     const path = `${dir.prefix}${name}`;
     if (this.#changed.get(path) === false) return;
-    const child = openUpperDir(dir, name);
+    const child = this.#open(dir, name);
     try {
       await this.walk(child);
     } finally {
       closeUpperDir(child);
     }
+  }
+
+  #open(dir: UpperDir, name: ByteString): UpperDir {
+    return openUpperDir(dir, name, this.#options.windows === true);
   }
 
   async #item(dir: UpperDir, name: ByteString): Promise<void> {
@@ -168,7 +177,7 @@ class DiffWalk {
     if (known !== undefined) return !known;
     const below = findInLowers(dir.lowers, name);
     if (!below || !isDir(below.stat) || !sameAttributes(stat, below.stat)) return false;
-    const child = openUpperDir(dir, name);
+    const child = this.#open(dir, name);
     try {
       const top = child.lowers[0];
       const changed = top === undefined || !sameXattrs(child.fd, top) || this.#hasChanges(child);
@@ -261,18 +270,24 @@ function readUpper(dir: UpperDir): {
     items.push(name);
     if (isDir(stat)) items.push(`${name}/`);
   }
+  if (dir.hides) {
+    const known = new Set([...items, ...whiteouts]);
+    whiteouts.push(...listLowerDir(dir.lowers).filter((name) => !known.has(name)));
+  }
   whiteouts.sort();
   if (dir.opaque) whiteouts.unshift(OPAQUE_MARKER);
   return { whiteouts, items: items.sort() };
 }
 
-function openUpperDir(parent: UpperDir, name: ByteString): UpperDir {
+function openUpperDir(parent: UpperDir, name: ByteString, windows: boolean): UpperDir {
   const fd = openDirAt(parent.fd, name);
   try {
     const lowers = openLowerDir(parent.lowers, name);
-    const opaque = lowers.length > 0 && isOpaque(fd);
-    if (opaque) closeLowerDir(lowers);
-    return { fd, lowers: opaque ? [] : lowers, opaque, prefix: `${parent.prefix}${name}/` };
+    const hides = parent.hides || (lowers.length > 0 && isOpaque(fd));
+    const prefix = `${parent.prefix}${name}/`;
+    if (windows || !hides) return { fd, lowers, opaque: false, hides, prefix };
+    closeLowerDir(lowers);
+    return { fd, lowers: [], opaque: true, hides: false, prefix };
   } catch (error) {
     close(fd);
     throw error;

@@ -419,7 +419,7 @@ export class Extractor implements TarHandler {
 
   #xattrs(fd: number, xattrs: ReadonlyMap<ByteString, Buffer>): void {
     try {
-      writeLayerXattrs(fd, xattrs, this.#options.idShift);
+      writeLayerXattrs(fd, xattrs, this.#options.idShift, this.#options.layer);
     } catch (error) {
       // File systems without user attributes (tmpfs before 6.6) take the files all the same, as with containerd.
       if (errnoOf(error) !== 'ENOTSUP') throw error;

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import {
   close,
   type FileStat,
@@ -32,6 +33,11 @@ export function isDir(stat: FileStat): boolean {
   return (stat.mode & S_IFMT) === S_IFDIR;
 }
 
+/** Names in an open directory, as byte strings, unsorted. */
+export function listDir(fd: number): ByteString[] {
+  return readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1' });
+}
+
 /** Opens a directory by one name, never through a symlink. */
 export function openDirAt(dirfd: number, name: ByteString): number {
   return openat(dirfd, toFsPath(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -63,6 +69,12 @@ export function findInLowers(
     if (stat) return isWhiteout(stat) ? undefined : { dirfd, stat };
   }
   return undefined;
+}
+
+/** Names in the merged view of a directory, unsorted. */
+export function listLowerDir(dir: LowerDir): ByteString[] {
+  const names = new Set(dir.flatMap(listDir));
+  return [...names].filter((name) => findInLowers(dir, name) !== undefined);
 }
 
 /** Opens a subdirectory in every layer that contributes to it; empty when the merged view has none of that name. */

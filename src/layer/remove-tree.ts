@@ -1,12 +1,6 @@
-import { readdirSync } from 'node:fs';
 import { AT_REMOVEDIR, close, statat, unlinkat } from '../sys/index.ts';
 import { type ByteString, toFsPath } from '../tree/index.ts';
-import { isDir, openDirAt } from './lower-stack.ts';
-
-/** Names in an open directory, as byte strings, unsorted. */
-export function listDir(fd: number): ByteString[] {
-  return readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1' });
-}
+import { isDir, listDir, openDirAt } from './lower-stack.ts';
 
 /** Removes everything in an open directory, following no symlink. Deep trees are no problem: one level at a time. */
 export function emptyDir(fd: number): void {

@@ -10,6 +10,7 @@ export interface TarEntryInput {
   /** As it shall stand in the archive, without leading slash. Directories get their trailing slash here. */
   readonly path: ByteString;
   readonly type: TarEntry['type'];
+  /** Permission bits; layers of Windows images have the type's bits as well. */
   readonly mode?: number;
   readonly uid?: number;
   readonly gid?: number;
@@ -22,6 +23,8 @@ export interface TarEntryInput {
   readonly devMinor?: number;
   /** Written as they are: the caller chooses. */
   readonly xattrs?: ReadonlyMap<ByteString, Buffer> | undefined;
+  /** PAX records besides. */
+  readonly pax?: ReadonlyMap<ByteString, ByteString>;
 }
 
 const FLAGS = { file: 0x30, hardlink: 0x31, symlink: 0x32, char: 0x33, block: 0x34, dir: 0x35, fifo: 0x36 } as const;
@@ -88,7 +91,7 @@ export class TarWriter {
     buffer.write(name, offset, 'latin1');
     const { mode = 0, uid = 0, gid = 0, size = 0, linkPath = '' } = entry;
     const seconds = entry.mtime?.sec ?? 0;
-    octal(buffer, offset + 100, 7, mode & 0o7777);
+    octal(buffer, offset + 100, 7, mode & 0o177777);
     octal(buffer, offset + 108, 7, uid > MAX_OCTAL_7 ? 0 : uid);
     octal(buffer, offset + 116, 7, gid > MAX_OCTAL_7 ? 0 : gid);
     octal(buffer, offset + 124, 11, size > MAX_OCTAL_11 ? 0 : size);
@@ -140,9 +143,9 @@ function paxRecords(
   path: ByteString,
   longPath: boolean,
 ): Map<ByteString, Buffer | ByteString> | undefined {
-  const { uid = 0, gid = 0, size = 0, linkPath = '', xattrs } = entry;
+  const { uid = 0, gid = 0, size = 0, linkPath = '', xattrs, pax } = entry;
   const seconds = entry.mtime?.sec ?? 0;
-  const records = new Map<ByteString, Buffer | ByteString>();
+  const records = new Map<ByteString, Buffer | ByteString>(pax);
   if (longPath) records.set('path', path);
   if (!fits(linkPath)) records.set('linkpath', linkPath);
   if (uid > MAX_OCTAL_7) records.set('uid', String(uid));

@@ -5,6 +5,7 @@ import { quote } from './byte-string.ts';
 import { type EncodedLayer, LayerEncoder } from './layer-encoder.ts';
 import type { LayerCompression, LayerSink } from './sink.ts';
 import { type TarEntryInput, TarWriter } from './tar-writer.ts';
+import { toWindowsEntry, WINDOWS_PREFACE } from './windows-form.ts';
 
 /** Where the content of a file comes from. Links are never followed in the last component. */
 export type ContentSource =
@@ -26,6 +27,8 @@ export interface WriteLayerOptions {
   readonly compression: LayerCompression;
   /** Times after this many seconds since the epoch become it (SOURCE_DATE_EPOCH). */
   readonly clampTime?: number | undefined;
+  /** Write the form that layers of Windows images have. */
+  readonly windows?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -80,6 +83,7 @@ export class LayerWriter {
     this.#options = options;
     this.#encoder = new LayerEncoder(sink, options.compression);
     this.#tar = new TarWriter(this.#encoder);
+    if (options.windows) for (const entry of WINDOWS_PREFACE) this.#tar.header(entry);
   }
 
   /**
@@ -87,12 +91,13 @@ export class LayerWriter {
    * before the next call.
    */
   add(entry: LayerEntry): boolean {
-    const { clampTime } = this.#options;
+    const { clampTime, windows } = this.#options;
     const { content } = entry;
     const late = clampTime !== undefined && (entry.mtime?.sec ?? 0) > clampTime;
     const bytes = content instanceof Uint8Array ? content : undefined;
     const size = entry.type === 'file' ? (bytes?.length ?? entry.size ?? 0) : 0;
-    this.#tar.header({ ...entry, size, ...(late ? { mtime: { sec: clampTime } } : {}) });
+    const stated = { ...entry, size, ...(late ? { mtime: { sec: clampTime } } : {}) };
+    this.#tar.header(windows ? toWindowsEntry(stated) : stated);
     if (size > 0) {
       if (bytes) {
         this.#encoder.write(bytes);

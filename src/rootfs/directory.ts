@@ -12,7 +12,7 @@ import {
   toText,
   type TreeNode,
 } from '../tree/index.ts';
-import { errnoOf, fromErrno, randomHex } from '../util/index.ts';
+import { fromErrno, randomHex } from '../util/index.ts';
 import { overwrite } from './tar.ts';
 import type { Checkpoint, RootfsReport, WriteRootfsOptions } from './types.ts';
 
@@ -171,31 +171,12 @@ class Copier {
         size: node.size,
         open: () => tree.open(from, name, node),
         close: (fd) => tree.close(fd, from, name, node),
+        // Capabilities are no business of a copy for another owner.
         xattrs: () => [],
       });
-      this.#setXattrs(tree, from, name, node, to, free, attributes);
       this.#bytes += node.size;
     }
     if (node.hardlink !== undefined) links.set(node.hardlink, path);
-  }
-
-  /** `user.*` attributes where the file system takes them; capabilities are no business of a copy for another owner. */
-  #setXattrs<D>(
-    tree: ReadableTree<D>,
-    from: D,
-    name: ByteString,
-    node: TreeNode,
-    to: FsDir,
-    free: ByteString,
-    { mode, mtimeNs }: NodeAttributes,
-  ): void {
-    const xattrs = tree.xattrs(from, name, node).filter(({ name }) => name.startsWith('user.'));
-    if (xattrs.length === 0) return;
-    try {
-      this.#target.setAttributes(to, free, { xattrs, mode, ...(mtimeNs === undefined ? {} : { mtimeNs }) });
-    } catch (error) {
-      if (!['ENOTSUP', 'EOPNOTSUPP', 'EPERM', 'ENOSPC'].includes(errnoOf(error) ?? '')) throw error;
-    }
   }
 
   #removeOthers(dir: FsDir): void {

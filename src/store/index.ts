@@ -16,7 +16,7 @@ export type { StoreLayout } from './layout.ts';
 export type { Lease, LeaseKind, Leases } from './leases.ts';
 export type { MountTable } from './mounts.ts';
 export { prune } from './prune.ts';
-export { chainIds, Store } from './store.ts';
+export { chainIds, imageLayerIds, Store } from './store.ts';
 export type {
   BlobInfo,
   CacheMount,

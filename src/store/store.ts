@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { resolve } from 'node:path';
-import { compressionOf, type Digest, hexOf, messageOf, sha256 } from '../util/index.ts';
+import { canonicalDigest, compressionOf, type Digest, hexOf, messageOf, sha256 } from '../util/index.ts';
 import { BlobDir } from './blob-dir.ts';
 import { Database } from './database.ts';
 import { findManifests } from './image-graph.ts';
@@ -120,7 +120,7 @@ export class Store {
     );
     for (const { descriptor, manifest, config } of findManifests(this.blobs)) {
       if (!config) continue;
-      const ids = chainIds(config.rootfs.diff_ids).map(hexOf);
+      const ids = imageLayerIds(config.os, config.rootfs.diff_ids);
       for (const [position, layer] of manifest.layers.entries()) {
         const id = ids[position] ?? '';
         const compression = compressionOf(layer.mediaType);
@@ -138,6 +138,15 @@ export class Store {
       }
     }
   }
+}
+
+/**
+ * The ids of an image's layers, bottom first: their chain ids, so that images share layers. The files in layers of a Windows image
+ * are others than those in the same layers of another one.
+ */
+export function imageLayerIds(os: string, diffIds: readonly Digest[]): readonly string[] {
+  const chain = chainIds(diffIds);
+  return chain.map((id) => hexOf(os === 'windows' ? canonicalDigest('tsbuild.windows-layer.v1', [id]) : id));
 }
 
 /** Chain id of each layer, bottom first (image-spec config.md, "Layer ChainID"). */

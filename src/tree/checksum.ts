@@ -19,7 +19,7 @@ export interface Selector {
 
 /** A tree whose files have digests. */
 export interface HashedTree<D> extends ReadableTree<D> {
-  /** Identity of a file's content and extended attributes, or of a directory's attributes (`name` `''`: of the directory itself). */
+  /** Identity of a file's content and extended attributes. */
   contentDigest(dir: D, name: ByteString, node: TreeNode): Digest;
 }
 
@@ -148,7 +148,7 @@ function visitSelected<D>(
 }
 
 function digestOf<D>(tree: HashedTree<D>, dir: D, name: ByteString, node: TreeNode): string {
-  return node.type === 'file' || node.type === 'directory' ? tree.contentDigest(dir, name, node).slice(7) : '';
+  return node.type === 'file' ? tree.contentDigest(dir, name, node).slice(7) : '';
 }
 
 function notFound(label: string, path: ByteString): TsbuildError {

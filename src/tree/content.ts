@@ -33,11 +33,8 @@ export function readFull(fd: number, buffer: Uint8Array, position: number): numb
   return length;
 }
 
-/** sha256 of nothing: the identity of a directory without extended attributes. */
-export const EMPTY_DIGEST: Digest = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
-
-/** One digest for a file's content (undefined for directories) and its extended attributes. */
-export function contentIdentity(content: Digest | undefined, xattrs: readonly Xattr[]): Digest {
-  if (xattrs.length === 0) return content ?? EMPTY_DIGEST;
-  return canonicalDigest('tsbuild.xattrs.v1', [content ?? '', ...xattrs.flatMap(({ name, value }) => [name, value])]);
+/** One digest for a file's content and its extended attributes. */
+export function contentIdentity(content: Digest, xattrs: readonly Xattr[]): Digest {
+  if (xattrs.length === 0) return content;
+  return canonicalDigest('tsbuild.xattrs.v1', [content, ...xattrs.flatMap(({ name, value }) => [name, value])]);
 }

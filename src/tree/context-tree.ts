@@ -177,9 +177,8 @@ export class ContextTree implements ReadableTree<ContextDir> {
   }
 
   xattrs(dir: ContextDir, name: ByteString, node: TreeNode): readonly Xattr[] {
-    if ((node.type !== 'file' && node.type !== 'directory') || !this.hasXattrs) return [];
-    const path = name === '' ? dir.path : joinPath(dir.path, name);
-    const fd = node.type === 'file' ? this.open(dir, name, node) : this.#openDirectory(path, node as ContextNode);
+    if (node.type !== 'file' || !this.hasXattrs) return [];
+    const fd = this.open(dir, name, node);
     try {
       return readXattrs(fd);
     } finally {
@@ -191,11 +190,11 @@ export class ContextTree implements ReadableTree<ContextDir> {
     return this.hasXattrs ? readXattrs(fd) : [];
   }
 
-  /** Identity of a file's content and extended attributes, or of a directory's attributes, from the stat cache if it is there. */
+  /** Identity of a file's content and extended attributes, from the stat cache if it is there. */
   contentDigest(dir: ContextDir, name: ByteString, node: ContextNode): Digest {
     const known = dir.digests?.get(name);
     if (known) return known;
-    const path = name === '' ? dir.path : joinPath(dir.path, name);
+    const path = joinPath(dir.path, name);
     let digest = this.#options.stats?.get(path, node.stat);
     if (!digest) {
       digest = this.#hash(dir, name, node);
@@ -223,7 +222,6 @@ export class ContextTree implements ReadableTree<ContextDir> {
   }
 
   #hash(dir: ContextDir, name: ByteString, node: ContextNode): Digest {
-    if (node.type === 'directory') return contentIdentity(undefined, this.xattrs(dir, name, node));
     const fd = this.open(dir, name, node);
     let closed = false;
     try {

@@ -122,8 +122,8 @@ export class FsTree implements WritableTree<FsDir> {
     closeSync(fd);
   }
 
-  xattrs(dir: FsDir, name: ByteString): readonly Xattr[] {
-    return readXattrs(name === '' ? dir.fd : fdPath(dir.fd, checkName(name)), this.idShift);
+  xattrs(dir: FsDir, name: ByteString, node: TreeNode): readonly Xattr[] {
+    return node.type === 'file' ? readXattrs(fdPath(dir.fd, checkName(name)), this.idShift) : [];
   }
 
   openXattrs(fd: number): readonly Xattr[] {

@@ -13,7 +13,7 @@ export {
   type Selector,
   selectPaths,
 } from './checksum.ts';
-export { EMPTY_DIGEST, readFull } from './content.ts';
+export { readFull } from './content.ts';
 export { packContext, packDigests, type PackedContext, takeDigests, unpackContext } from './context-pack.ts';
 export {
   type ContextDir,
@@ -37,4 +37,4 @@ export {
   type Visit,
   walkTree,
 } from './select.ts';
-export { CAPABILITY, isImageXattr, portableCapability, tiedCapability } from './xattrs.ts';
+export { CAPABILITY, isImageXattr, portableCapability, readXattrs, tiedCapability } from './xattrs.ts';

@@ -132,11 +132,8 @@ export class LayersTree implements HashedTree<MergedDir> {
   }
 
   xattrs(_dir: MergedDir, _name: ByteString, node: TreeNode): readonly Xattr[] {
-    if (node.type !== 'file' && node.type !== 'directory') return [];
-    const { source } = node as LayerNode;
-    if (source === '') return [];
-    const path = toFsPath(source);
-    return readXattrs(path, this.#options.idShift);
+    if (node.type !== 'file') return [];
+    return readXattrs(toFsPath((node as LayerNode).source), this.#options.idShift);
   }
 
   openXattrs(fd: number): readonly Xattr[] {
@@ -146,7 +143,7 @@ export class LayersTree implements HashedTree<MergedDir> {
   contentDigest(dir: MergedDir, name: ByteString, node: TreeNode): Digest {
     const { layer } = node as LayerNode;
     const home = this.layers[layer] ?? '';
-    const path = name === '' ? dir.path : joinPath(dir.path, name);
+    const path = joinPath(dir.path, name);
     const known = this.#options.digests?.get(home, path);
     if (known) return known;
     const digest = this.#identity(dir, name, node);
@@ -155,7 +152,6 @@ export class LayersTree implements HashedTree<MergedDir> {
   }
 
   #identity(dir: MergedDir, name: ByteString, node: TreeNode): Digest {
-    if (node.type !== 'file') return contentIdentity(undefined, this.xattrs(dir, name, node));
     const fd = this.open(dir, name, node);
     try {
       return contentIdentity(hashFile(fd, node.size), this.openXattrs(fd));

@@ -3,7 +3,7 @@ import type { ByteString } from './bytes.ts';
 
 export type NodeType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'char' | 'block';
 
-/** An extended attribute that belongs into images. */
+/** An extended attribute that new layers keep: `security.capability` is the only one. */
 export interface Xattr {
   readonly name: string;
   readonly value: Uint8Array;
@@ -47,7 +47,7 @@ export interface ReadableTree<D> {
   /** Opens a file's content for reading. Close the fd with `close` of the same tree, which checks that the file did not change. */
   open(dir: D, name: ByteString, node: TreeNode): number;
   close(fd: number, dir: D, name: ByteString, node: TreeNode): void;
-  /** Attributes that images keep, sorted by name; of the directory itself when `name` is `''`. */
+  /** Attributes of a file that new layers keep; nothing else has any. */
   xattrs(dir: D, name: ByteString, node: TreeNode): readonly Xattr[];
   /** The same for a file that is open already, which is much faster. */
   openXattrs(fd: number): readonly Xattr[];

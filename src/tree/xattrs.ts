@@ -1,11 +1,12 @@
-import { getXattr, listXattrs, setXattr, type XattrTarget } from '../sys/index.ts';
+import { getXattr, setXattr, type XattrTarget } from '../sys/index.ts';
 import type { Xattr } from './node.ts';
 
 const XATTR_NAME = /^(?:security\.capability$|user\.(?!overlay\.))/;
 
 /**
- * Whether an attribute is content of an image: file capabilities and `user.*`, but never what controls overlayfs
- * (`user.overlay.*`, `trusted.overlay.*`), and no security labels or ACLs of this machine.
+ * Whether layers that others made may bring an attribute: file capabilities and `user.*`, but never what controls overlayfs
+ * (`user.overlay.*`, `trusted.overlay.*`), and no security labels or ACLs of this machine. Layers made here hold
+ * `CAPABILITY` alone, as BuildKit's do.
  */
 export function isImageXattr(name: string): boolean {
   return XATTR_NAME.test(name);
@@ -14,20 +15,13 @@ export function isImageXattr(name: string): boolean {
 const NONE: readonly Xattr[] = [];
 
 /**
- * The attributes of a file that images keep, sorted by name. A path's last symlink is not followed.
- * File capabilities lose the user namespace that `writeXattr` ties them to; those of another one are left out.
+ * The attributes of a file that new layers keep: file capabilities. A path's last symlink is not followed. They lose the
+ * user namespace that `writeXattr` ties them to; those of another one are left out.
  */
 export function readXattrs(target: XattrTarget, idShift = 0): readonly Xattr[] {
-  const names = listXattrs(target);
-  if (names.length === 0) return NONE;
-  return names
-    .filter(isImageXattr)
-    .sort()
-    .flatMap((name) => {
-      const stored = getXattr(target, name);
-      const value = stored && name === CAPABILITY ? portableCapability(stored, idShift) : stored;
-      return value ? [{ name, value }] : [];
-    });
+  const stored = getXattr(target, CAPABILITY);
+  const value = stored && portableCapability(stored, idShift);
+  return value ? [{ name: CAPABILITY, value }] : NONE;
 }
 
 /** Sets an attribute. Capabilities are tied to the image's root user, so that they are worth nothing on the host. */

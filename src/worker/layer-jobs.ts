@@ -24,6 +24,7 @@ export async function applyLayer(
     lowers: params.lowers,
     idShift: plan.idShift,
     idCount: plan.idCount,
+    windows: params.windows,
     signal: context.signal,
     onProgress: context.progress,
   });
@@ -38,6 +39,7 @@ export async function diffLayer(params: DiffLayerParams, context: HandlerContext
     compression: layerCompression(params),
     sink: blobDir(context).ingest(),
     signal: context.signal,
+    windows: params.windows,
     ...(params.clampTime === undefined ? {} : { clampTime: params.clampTime }),
   });
   return { diffId, digest, size };

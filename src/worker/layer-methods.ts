@@ -38,6 +38,8 @@ export interface ApplyLayerParams {
   readonly lowers: readonly string[];
   /** The empty directory. */
   readonly target: string;
+  /** The layer is one of a Windows image. */
+  readonly windows: boolean;
 }
 
 export interface DiffLayerParams {
@@ -47,6 +49,8 @@ export interface DiffLayerParams {
   readonly level?: number;
   /** Seconds since the epoch that later times become. */
   readonly clampTime?: number;
+  /** Give the blob the form of layers of Windows images. */
+  readonly windows: boolean;
 }
 
 /** A layer blob in the store. */

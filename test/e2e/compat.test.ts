@@ -125,24 +125,6 @@ RUN --mount=type=secret,id=c,required=true cat /run/secrets/c > /c
     expect((await filesOf(bench, given))['/a/f']).toMatchObject({ uid: 5, gid: 6 });
   });
 
-  test('a Windows image can be configured and not be added to', async () => {
-    const { bench } = use;
-    const windows = ['build', '--platform=windows/amd64'];
-    await bench.ok([
-      ...windows,
-      '-o',
-      'type=oci,tar=false,dest=win',
-      bench.context('FROM scratch\nCOPY Dockerfile /\n'),
-    ]);
-    const named = ['--build-context', 'win=oci-layout://win', '-o', 'type=oci,dest=out.tar'];
-    await bench.ok([...windows, ...named, bench.context('FROM win\nCMD ["x.exe"]\n')]);
-    const { config } = await readOciArchive(bench.path('out.tar'));
-    expect(config).toMatchObject({ os: 'windows', config: { Cmd: ['x.exe'] } });
-    const { code, err } = await bench.tsbuild([...windows, ...named, bench.context('FROM win\nCOPY Dockerfile /\n')]);
-    expect([code, err]).toEqual([1, expect.stringContaining('layers for Windows are not supported')]);
-    expect(err).toContain('>>> COPY Dockerfile /');
-  });
-
   test('--load and --rewrite-timestamp go with every image output', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo x > /f\n');

@@ -259,17 +259,18 @@ test('wildcards and patterns of many stars take time linear in the path', { time
   ]);
 });
 
-test('stage files keep their owners, modes and extended attributes', async () => {
+test('stage files keep their owners, modes and capabilities, and no other extended attributes', async () => {
   using scratch = new Scratch();
   const stage = scratch.tree({ d: { f: { file: 'x', mode: 0o4755, uid: 33, gid: 34 } } });
+  setXattr(join(stage, 'd/f'), 'security.capability', Buffer.from('0100000200200000000000000000000000000000', 'hex'));
   setXattr(join(stage, 'd/f'), 'user.note', 'hello');
   setXattr(join(stage, 'd'), 'user.dir', 'd');
   setXattr(join(stage, 'd/f'), 'user.overlay.redirect', '/victim');
   const inputs = [layers(), layers(stage)];
   const expected = {
     out: `directory 755 0:0 ${T}`,
-    'out/d': `directory 755 0:0 ${T} user.dir=d`,
-    'out/d/f': `file 4755 33:34 ${T} "x" user.note=hello`,
+    'out/d': `directory 755 0:0 ${T}`,
+    'out/d/f': expect.stringMatching(new RegExp(`^file 4755 33:34 ${T} "x" security\\.capability=[^=]*$`)),
   };
   const actions = chain([copy('/', '/out')]);
   expect(describeTree((await runOnMount(scratch, actions, inputs)).tree)).toEqual(expected);

@@ -757,7 +757,12 @@ describe('extractArchive', () => {
     setXattr(join(target, 'real'), 'user.keep', 'x');
     const fd = openat(AT_FDCWD, target, O_RDONLY | O_DIRECTORY);
     const tar = archive(
+      pax({ 'SCHILY.xattr.user.other': 'x' }),
       dir('real', { mode: '0000700\0' }),
+      pax({
+        'SCHILY.xattr.user.other': 'x',
+        'SCHILY.xattr.security.capability': Buffer.from('0100000200200000000000000000000000000000', 'hex'),
+      }),
       file('real/new', 'new'),
       file('file', 'new'),
       file('.wh.real', 'x'),
@@ -776,7 +781,7 @@ describe('extractArchive', () => {
         `file 10 644 ${id}`,
         `out 12 777 ${id} -> /../victim`,
         `real 4 700 ${id} user.keep=78`,
-        `real/new 10 644 ${id}`,
+        expect.stringMatching(new RegExp(`^real/new 10 644 ${id} [0-9a-f]{12} security\\.capability=[0-9a-f]+$`)),
         'real/old 10 644 0:0',
         expect.stringMatching(/^victim 4 755 100[03]:100[04]$/),
         `victim/hello 10 644 ${id}`,

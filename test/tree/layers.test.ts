@@ -103,7 +103,7 @@ test('digests of layer files are remembered by layer and path', () => {
   const layers = ['1', '2'].map((name) => join(dir.path, name));
   const all = { path: '/', followLinks: true, wildcard: false, include: [], exclude: [], contents: true, required: [] };
   const first = checksumTree(new LayersTree(layers, { idShift: 0, digests }), [all], 'x');
-  expect([...known.keys()].sort()).toEqual(['1 d/a', '2 d', '2 d/b']);
+  expect([...known.keys()].sort()).toEqual(['1 d/a', '2 d/b']);
   expect(checksumTree(new LayersTree(layers, { idShift: 0, digests }), [all], 'x')).toBe(first);
 });
 

@@ -82,7 +82,8 @@ async function pack(
 ): Promise<void> {
   const { direct } = context;
   const parents = await baseOf(context, task, vertex, file);
-  if (!direct || !parents) return;
+  // The layers of Windows images have a form of their own, which takes a diff.
+  if (!direct || !parents || context.layers.isWindows(parents)) return;
   const inputs: FileInput[] = [];
   for (const at of vertex.inputs.keys()) {
     if (at === input) inputs.push({ kind: 'context', context: packContext(tree, touched) });

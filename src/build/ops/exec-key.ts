@@ -7,7 +7,7 @@ import { type Canonical, canonicalDigest, type Digest } from '../../util/index.t
  */
 export function execKey(op: Op, exec: ExecOp): Digest {
   const { meta } = exec;
-  return canonicalDigest('tsbuild.exec.v1', {
+  return canonicalDigest('tsbuild.exec.v2', {
     platform: op.platform === undefined ? null : { ...op.platform },
     args: meta.args,
     env: meta.env,

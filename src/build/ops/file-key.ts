@@ -8,7 +8,7 @@ import { type Canonical, canonicalDigest, type Digest } from '../../util/index.t
  */
 export function fileKey(file: FileOp): Digest {
   return canonicalDigest(
-    'tsbuild.file.v1',
+    'tsbuild.file.v2',
     file.actions.map((action): Canonical => {
       const place = [action.input, action.secondaryInput, action.output];
       switch (action.kind) {

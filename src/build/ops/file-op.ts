@@ -53,6 +53,8 @@ export async function runFileOp(
   if (
     vertex !== undefined &&
     direct?.vertices.has(vertex) &&
+    // Windows has no mark for directories that hide others: only a diff tells what is in them.
+    !inputs.some((input) => input.kind === 'layers' && context.layers.isWindows(input.layers)) &&
     canMakeEntries({ actions: file.actions, inputs: sources })
   ) {
     const packed = await worker.call(
