@@ -1,4 +1,4 @@
-import type { EntryType, LayerEntry } from '../layer/index.ts';
+import type { ContentSource, EntryType, LayerEntry } from '../layer/index.ts';
 import type { Digest } from '../util/index.ts';
 import { type LayerNode, type LayersTree, type Xattr } from '../tree/index.ts';
 import { readFull } from '../tree/index.ts';
@@ -46,7 +46,7 @@ export function* toLayerEntries(
       const xattrs = mergeXattrs(own, entry.attributes.xattrs);
       const onDigest = learn ? (digest: Digest): void => content.learn?.(digest, own) : undefined;
       if (!isUnchanged(entry, fd, xattrs, base))
-        yield { ...plainEntry(entry, 'file', undefined, xattrs), content: { fd, ...(onDigest && { onDigest }) } };
+        yield plainEntry(entry, 'file', onDigest ? { fd, onDigest } : { fd }, xattrs);
     } finally {
       content.close(fd);
     }
@@ -56,7 +56,7 @@ export function* toLayerEntries(
 function plainEntry(
   entry: OverlayEntry,
   type: EntryType,
-  content: Uint8Array | undefined,
+  content: ContentSource | undefined,
   xattrs: readonly Xattr[] = entry.attributes.xattrs,
 ): LayerEntry {
   const { mode, uid, gid, mtimeNs } = entry.attributes;

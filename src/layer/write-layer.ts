@@ -96,7 +96,8 @@ export class LayerWriter {
     const late = clampTime !== undefined && (entry.mtime?.sec ?? 0) > clampTime;
     const bytes = content instanceof Uint8Array ? content : undefined;
     const size = entry.type === 'file' ? (bytes?.length ?? entry.size ?? 0) : 0;
-    const stated = { ...entry, size, ...(late ? { mtime: { sec: clampTime } } : {}) };
+    const asIs = !late && size === entry.size;
+    const stated = asIs ? entry : { ...entry, size, ...(late ? { mtime: { sec: clampTime } } : {}) };
     this.#tar.header(windows ? toWindowsEntry(stated) : stated);
     if (size > 0) {
       if (bytes) {

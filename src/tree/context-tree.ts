@@ -45,6 +45,8 @@ export interface ContextDir {
   nodes: ReadonlyMap<ByteString, ContextNode> | undefined;
   names: readonly ByteString[];
   digests: Map<ByteString, Digest> | undefined;
+  /** Ignored directories that were read, since something in them might have been let in again. */
+  readonly dropped: ContextDir[];
   /** What the ignore matcher wants back for the entries. */
   ignoreInfo: Uint8Array | undefined;
 }
@@ -116,7 +118,8 @@ export class ContextTree implements ReadableTree<ContextDir> {
     const open = [this.root];
     for (let dir = open.pop(); dir !== undefined; dir = open.pop()) {
       for (const [name, { stat }] of dir.nodes ?? []) yield [this.#absolute(joinPath(dir.path, name)), stat];
-      open.push(...dir.children.values());
+      for (const { path, node } of dir.dropped) yield [this.#absolute(path), node.stat];
+      open.push(...dir.children.values(), ...dir.dropped);
     }
   }
 
@@ -297,6 +300,7 @@ export class ContextTree implements ReadableTree<ContextDir> {
         child.ignoreInfo = info;
         dir.children.set(name, child);
         if (!ignored || this.list(child).length > 0) continue;
+        dir.dropped.push(child);
       } else if (!ignored) continue;
       nodes.delete(name);
       dir.children.delete(name);
@@ -314,7 +318,16 @@ function readNode(fsPath: ByteString): ContextNode | undefined {
 }
 
 export function newDir(path: ByteString, node: ContextNode): ContextDir {
-  return { path, node, children: new Map(), nodes: undefined, names: [], digests: undefined, ignoreInfo: undefined };
+  return {
+    path,
+    node,
+    children: new Map(),
+    nodes: undefined,
+    names: [],
+    digests: undefined,
+    dropped: [],
+    ignoreInfo: undefined,
+  };
 }
 
 export function toNode(stat: HostStat, linkname: ByteString): ContextNode {

@@ -62,6 +62,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<WorkerCl
   const command = [
     process.execPath,
     '--disable-warning=ExperimentalWarning',
+    // Packing many files makes many short-lived objects: with the usual 1 MiB a tenth of the time goes into collecting them.
+    '--min-semi-space-size=16',
     options.workerEntry,
     JSON.stringify(config),
   ];

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { IgnoreMatcher } from '../../src/frontend/ignore/index.ts';
 import { type Testimony, Witness } from '../../src/recall/index.ts';
 import { ContextTree, walkTree } from '../../src/tree/index.ts';
 import { TempDir } from '../tree/support.ts';
@@ -77,6 +78,22 @@ describe('what a build looked at', () => {
     fs.cpSync(join(dir.path, 'ctx'), join(dir.path, 'copy'), { recursive: true });
     fs.rmSync(link);
     fs.symlinkSync('copy', link);
+    expect(Witness.holds(testimony)).toBe(false);
+  });
+
+  test('what an ignore file lets in again counts, also before it is there', () => {
+    using dir = new TempDir();
+    dir.write('ctx/a/b/other');
+    dir.write('ctx/skipped/f');
+    const ctx = join(dir.path, 'ctx');
+    const witness = new Witness(Date.now() + 3_600_000);
+    const tree = ContextTree.open(ctx, { xattrs: false, ignore: new IgnoreMatcher(['a', '!a/b/kept', 'skipped']) });
+    walkTree(tree, tree.root, undefined, ({ path }) => expect(path).toBe('nothing'));
+    witness.tree(ctx, tree);
+    const testimony = witness.testify() as Testimony;
+    dir.write('ctx/skipped/g');
+    expect(Witness.holds(testimony)).toBe(true);
+    dir.write('ctx/a/b/kept');
     expect(Witness.holds(testimony)).toBe(false);
   });
 
