@@ -28,6 +28,11 @@ export function chosenValue(field: FieldSchema, holder: Fields): unknown {
  */
 export function encodeMessage(schema: MessageSchema, value: Fields): Uint8Array {
   const writer = new WireWriter();
+  encodeFields(writer, schema, value);
+  return writer.finish();
+}
+
+function encodeFields(writer: WireWriter, schema: MessageSchema, value: Fields): void {
   for (const field of schema.fields) if (!field.oneof) encodeField(writer, field, value[field.name]);
   const holder = oneofValue(schema, value);
   if (holder !== undefined) {
@@ -35,7 +40,6 @@ export function encodeMessage(schema: MessageSchema, value: Fields): Uint8Array 
       if (field.oneof && isChosen(field, holder)) encodeSingle(writer, field, chosenValue(field, holder));
     }
   }
-  return writer.finish();
 }
 
 function encodeField(writer: WireWriter, field: FieldSchema, value: unknown): void {
@@ -43,17 +47,18 @@ function encodeField(writer: WireWriter, field: FieldSchema, value: unknown): vo
   if (field.map) {
     const entries = [...(value as ReadonlyMap<string, unknown>)].sort(([a], [b]) => compareUtf8(a, b));
     for (const [key, item] of entries) {
-      const entry = new WireWriter().tag(1, wireTypes.bytes).string(key);
-      encodeSingle(entry, { ...field, number: 2 }, item);
-      writer.tag(field.number, wireTypes.bytes).bytes(entry.finish());
+      writer.tag(field.number, wireTypes.bytes).nested(() => {
+        writer.tag(1, wireTypes.bytes).string(key);
+        encodeSingle(writer, { ...field, number: 2 }, item);
+      });
     }
   } else if (field.repeated) {
     const items = value as readonly unknown[];
     if (items.length === 0) return;
     if (isPacked(field)) {
-      const packed = new WireWriter();
-      for (const item of items) encodeVarint(packed, field, item);
-      writer.tag(field.number, wireTypes.bytes).bytes(packed.finish());
+      writer.tag(field.number, wireTypes.bytes).nested(() => {
+        for (const item of items) encodeVarint(writer, field, item);
+      });
     } else for (const item of items) encodeSingle(writer, field, item);
   } else if (!isDefault(field, value)) encodeSingle(writer, field, value);
 }
@@ -61,7 +66,7 @@ function encodeField(writer: WireWriter, field: FieldSchema, value: unknown): vo
 function encodeSingle(writer: WireWriter, field: FieldSchema, value: unknown): void {
   const { type } = field;
   if (type.kind === 'message') {
-    writer.tag(field.number, wireTypes.bytes).bytes(encodeMessage(type.message(), value as Fields));
+    writer.tag(field.number, wireTypes.bytes).nested(() => encodeFields(writer, type.message(), value as Fields));
   } else if (type.kind === 'scalar' && type.scalar === 'string') {
     writer.tag(field.number, wireTypes.bytes).string(value as string);
   } else if (type.kind === 'scalar' && type.scalar === 'bytes') {
@@ -98,8 +103,12 @@ export function isDefault(field: FieldSchema, value: unknown): boolean {
   );
 }
 
+const BEYOND = /[\ud800-\uffff]/;
+
 /** Order of the UTF-8 forms, which is Go's string order. */
 export function compareUtf8(a: string, b: string): number {
+  // Of characters below the surrogates, UTF-16 has the same order.
+  if (!BEYOND.test(a) && !BEYOND.test(b)) return a < b ? -1 : a > b ? 1 : 0;
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 

@@ -121,7 +121,7 @@ export class FileNode extends Node {
           kind: 'mkfile',
           path: anchored(this.#dir, action.path),
           mode: action.mode & 0o777,
-          data: action.data,
+          data: new Uint8Array(action.data),
           ...owner(action.options.owner, base),
           timestamp: action.options.createdTime ?? -1n,
         };

@@ -1,6 +1,6 @@
 import { type Digest, isDigest, sha256, type SourceRange } from '../util/index.ts';
 import { decodeOp } from './definition.ts';
-import { mergeMetadata } from './marshal.ts';
+import { type MarshalledDefinition, mergeMetadata } from './marshal.ts';
 import { defaultName } from './op-name.ts';
 import type { Definition, Op, OpMetadata } from './ops.ts';
 import { outputCount, validateOp } from './validate.ts';
@@ -76,8 +76,9 @@ class Loader {
     const { def } = this.#definition;
     if (def.length === 0) return { vertices: [], result: undefined };
     if (def.length > MAX_OPS) throw malformed(`the definition has ${def.length} ops, more than ${MAX_OPS}`);
-    for (const bytes of def.slice(0, -1)) this.#ops.set(sha256(bytes), decodeOp(bytes));
-    const last = decodeOp(def.at(-1) ?? new Uint8Array());
+    const ops = opsOf(this.#definition);
+    for (const [digest, op] of ops.slice(0, -1)) this.#ops.set(digest, op);
+    const last: Op = ops.at(-1)?.[1] ?? { inputs: [] };
     const [input, ...others] = last.inputs;
     if (last.body !== undefined || input === undefined || others.length > 0) {
       throw malformed('the last op does not name the result: it must have one input and nothing else');
@@ -160,4 +161,10 @@ class Loader {
       }));
     });
   }
+}
+
+/** The ops of a definition with their digests; what was marshalled by this process comes with them. */
+function opsOf(definition: Definition | MarshalledDefinition): MarshalledDefinition['ops'] {
+  if ('ops' in definition) return definition.ops;
+  return definition.def.map((bytes) => [sha256(bytes), decodeOp(bytes)]);
 }

@@ -1,7 +1,7 @@
 import { type Digest, hostPlatform, type Platform, sha256 } from '../util/index.ts';
 import { encodeOp } from './definition.ts';
 import { type MarshalContext, type Node, type NodeLocation, type Output, resolveOutput } from './node.ts';
-import type { Definition, OpInput, OpMetadata, PbRange, SourceInfo } from './ops.ts';
+import type { Definition, Op, OpInput, OpMetadata, PbRange, SourceInfo } from './ops.ts';
 import type { State } from './state.ts';
 
 export interface MarshalOptions {
@@ -9,13 +9,19 @@ export interface MarshalOptions {
   readonly platform?: Platform;
 }
 
+/** A definition that was made here: its ops need not be read from its bytes again. */
+export interface MarshalledDefinition extends Definition {
+  /** In the order of `def`; of the last, which names the result, the digest does not matter. */
+  readonly ops: readonly (readonly [digest: Digest, op: Op])[];
+}
+
 /**
  * Turns a state into a definition: ops in dependency order, what is known of each beside its identity, and the places in
  * source files. The same state always gives the same bytes, and the bytes are those of BuildKit's Go client.
  */
-export function marshal(state: State, options: MarshalOptions = {}): Definition {
+export function marshal(state: State, options: MarshalOptions = {}): MarshalledDefinition {
   const result = resolveOutput(state.output);
-  if (result === undefined) return { def: [], metadata: new Map() };
+  if (result === undefined) return { def: [], metadata: new Map(), ops: [] };
   const marshaller = new Marshaller(options.platform ?? hostPlatform());
   return marshaller.definition(result);
 }
@@ -24,6 +30,7 @@ class Marshaller implements MarshalContext {
   readonly platform: Platform;
   readonly #digests = new Map<Node, Digest>();
   readonly #def: Uint8Array[] = [];
+  readonly #ops: (readonly [Digest, Op])[] = [];
   readonly #metadata = new Map<Digest, OpMetadata>();
   readonly #infos: SourceInfo[] = [];
   readonly #locations = new Map<
@@ -42,10 +49,12 @@ class Marshaller implements MarshalContext {
     return { digest, index: output.index };
   }
 
-  definition(result: Output): Definition {
+  definition(result: Output): MarshalledDefinition {
     this.#visit(result.node);
     const last = this.input(result);
-    const bytes = encodeOp({ inputs: last ? [last] : [] });
+    const op: Op = { inputs: last ? [last] : [] };
+    const bytes = encodeOp(op);
+    const digest = sha256(bytes);
     const caps = new Map([
       ['constraints', true],
       ['platform', true],
@@ -54,11 +63,12 @@ class Marshaller implements MarshalContext {
       if (metadata.ignoreCache) caps.set('meta.ignorecache', true);
       if (metadata.description.size > 0) caps.set('meta.description', true);
     }
-    this.#metadata.set(sha256(bytes), { ignoreCache: false, description: new Map(), caps });
+    this.#metadata.set(digest, { ignoreCache: false, description: new Map(), caps });
     return {
       def: [...this.#def, bytes],
       metadata: this.#metadata,
       source: { locations: this.#locations, infos: this.#infos },
+      ops: [...this.#ops, [digest, op]],
     };
   }
 
@@ -80,13 +90,17 @@ class Marshaller implements MarshalContext {
 
   #add(node: Node): void {
     if (this.#digests.has(node)) return;
-    const bytes = encodeOp(node.toOp(this));
+    const op = node.toOp(this);
+    const bytes = encodeOp(op);
     const digest = sha256(bytes);
     this.#digests.set(node, digest);
     const known = this.#metadata.get(digest);
     const metadata = node.metadata();
     this.#metadata.set(digest, known === undefined ? metadata : mergeMetadata(known, metadata));
-    if (known === undefined) this.#def.push(bytes);
+    if (known === undefined) {
+      this.#def.push(bytes);
+      this.#ops.push([digest, op]);
+    }
     if (node.options.location) this.#locate(digest, node.options.location);
   }
 

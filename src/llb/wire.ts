@@ -85,65 +85,86 @@ export class WireReader {
   }
 }
 
-/** Writes protobuf. */
+/** Writes protobuf, nested messages in place. */
 export class WireWriter {
-  readonly #chunks: Uint8Array[] = [];
-  #pending: number[] = [];
-  #size = 0;
+  #buffer = Buffer.allocUnsafe(512);
+  #length = 0;
 
   tag(field: number, wireType: number): this {
     return this.#small(field * 8 + wireType);
   }
 
-  #small(value: number): this {
-    let rest = value;
-    while (rest >= 0x80) {
-      this.#pending.push((rest & 0x7f) | 0x80);
-      rest >>>= 7;
-    }
-    this.#pending.push(rest);
-    return this;
-  }
-
   /** Negative numbers are written as 64-bit two's complement, which is what int32 and int64 fields do. */
   varint(value: bigint): this {
     if (value >= 0n && value < 0x8000_0000n) return this.#small(Number(value));
+    this.#ensure(10);
     let rest = BigInt.asUintN(64, value);
     while (rest >= 0x80n) {
-      this.#pending.push(Number(rest & 0x7fn) | 0x80);
+      this.#buffer[this.#length++] = Number(rest & 0x7fn) | 0x80;
       rest >>= 7n;
     }
-    this.#pending.push(Number(rest));
+    this.#buffer[this.#length++] = Number(rest);
     return this;
   }
 
   bytes(value: Uint8Array): this {
     this.#small(value.length);
-    this.#flush();
-    this.#chunks.push(value);
-    this.#size += value.length;
+    this.#ensure(value.length);
+    this.#buffer.set(value, this.#length);
+    this.#length += value.length;
     return this;
   }
 
   string(value: string): this {
-    return this.bytes(Buffer.from(value, 'utf8'));
+    const size = Buffer.byteLength(value);
+    this.#small(size);
+    this.#ensure(size);
+    this.#buffer.write(value, this.#length, size, 'utf8');
+    this.#length += size;
+    return this;
+  }
+
+  /** A length, and after it what `write` writes. */
+  nested(write: () => void): this {
+    const start = this.#length;
+    // Most lengths take one byte; where it takes more, what was written moves.
+    this.#ensure(1);
+    this.#length = start + 1;
+    write();
+    const end = this.#length;
+    const size = end - start - 1;
+    this.#length = start;
+    if (size < 0x80) this.#small(size);
+    else {
+      const more = Math.ceil((32 - Math.clz32(size)) / 7) - 1;
+      this.#ensure(size + 1 + more);
+      this.#buffer.copyWithin(start + 1 + more, start + 1, end);
+      this.#small(size);
+    }
+    this.#length += size;
+    return this;
   }
 
   finish(): Uint8Array {
-    this.#flush();
-    const all = new Uint8Array(this.#size);
-    let offset = 0;
-    for (const chunk of this.#chunks) {
-      all.set(chunk, offset);
-      offset += chunk.length;
-    }
-    return all;
+    return new Uint8Array(this.#buffer.subarray(0, this.#length));
   }
 
-  #flush(): void {
-    if (this.#pending.length === 0) return;
-    this.#chunks.push(Uint8Array.from(this.#pending));
-    this.#size += this.#pending.length;
-    this.#pending = [];
+  #small(value: number): this {
+    this.#ensure(5);
+    let rest = value;
+    while (rest >= 0x80) {
+      this.#buffer[this.#length++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    this.#buffer[this.#length++] = rest;
+    return this;
+  }
+
+  #ensure(more: number): void {
+    const needed = this.#length + more;
+    if (needed <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(needed, this.#buffer.length * 2));
+    larger.set(this.#buffer.subarray(0, this.#length));
+    this.#buffer = larger;
   }
 }

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { type Definition, loadGraph } from '../../../src/llb/index.ts';
 import { compile, config, ops } from './support.ts';
 
 const ROOT = fileURLToPath(new URL('../../../testdata/frontend/', import.meta.url));
@@ -10,6 +11,10 @@ const ROOT = fileURLToPath(new URL('../../../testdata/frontend/', import.meta.ur
 const casesWithDockerfile = globSync('*/Dockerfile', { cwd: ROOT })
   .map((path) => path.slice(0, path.indexOf('/')))
   .toSorted((a, b) => (a < b ? -1 : 1));
+
+function source({ source: map }: Definition): Pick<Definition, 'source'> {
+  return map === undefined ? {} : { source: map };
+}
 
 /** `UPDATE_GOLDENS=1` writes what is made now; read the difference before committing it. */
 const update = process.env['UPDATE_GOLDENS'] === '1';
@@ -26,4 +31,9 @@ test.each(casesWithDockerfile)('%s lowers to its golden graph and config', async
   };
   if (update || !existsSync(file)) writeFileSync(file, `${JSON.stringify(made, undefined, 1)}\n`);
   expect(JSON.parse(JSON.stringify(made))).toEqual(JSON.parse(readFileSync(file, 'utf8')));
+  // The graph is made of the ops as they were lowered: reading them from their bytes, as others will, must give the same.
+  for (const { definition, graph } of result.platforms) {
+    expect(graph.vertices.length).toBeGreaterThan(0);
+    expect(loadGraph({ def: definition.def, metadata: definition.metadata, ...source(definition) })).toEqual(graph);
+  }
 });

@@ -23,11 +23,10 @@ export function lowerEnv(lowering: Lowering, state: StageState, command: EnvComm
 }
 
 export function lowerLabel(lowering: Lowering, state: StageState, command: LabelCommand): void {
-  const labels = new Map(Object.entries(state.image.config.Labels ?? {}));
-  for (const pair of command.labels) {
-    labels.set(pair.key, pair.value);
-  }
-  state.image.config.Labels = Object.fromEntries(labels);
+  const labels = (state.image.config.Labels ??= {});
+  for (const { key, value } of command.labels)
+    // Defined, not assigned: `__proto__` is a name like any other.
+    Object.defineProperty(labels, key, { value, enumerable: true, writable: true, configurable: true });
   addHistory(state.image, `LABEL ${joinPairs(command.labels)}`, lowering);
 }
 
