@@ -2,6 +2,7 @@ import { availableParallelism, homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type BuildOutcome, emptyRequest, openSession, runBuild } from './build/index.ts';
 import { parseNames, parseOutput } from './exporter/index.ts';
+import { authFilePaths } from './registry/index.ts';
 import { type BuildEvent, parsePlatform } from './util/index.ts';
 
 export { type BuildOutcome, BuildFailure } from './build/index.ts';
@@ -69,6 +70,7 @@ export async function build(options: BuildOptions): Promise<BuildOutcome> {
     now,
     signal,
     home: homedir(),
+    authFiles: authFilePaths(process.env, homedir()),
     onWarning: options.onWarning ?? (() => undefined),
   });
   const file = options.file === undefined ? undefined : resolve(options.file);

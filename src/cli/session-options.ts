@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { SessionOptions } from '../build/index.ts';
+import { authFilePaths } from '../registry/index.ts';
 import { sanitizeLine } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 
@@ -19,11 +20,13 @@ export function sessionOptions(
   onWarning?: (message: string) => void,
 ): SessionOptions {
   const { env } = context;
+  const home = env['HOME'] || homeDirectory();
   return {
     root: storeRoot(context),
     now: context.now,
     signal,
-    home: env['HOME'] || homeDirectory(),
+    home,
+    authFiles: authFilePaths(env, home),
     onWarning: onWarning ?? ((message) => context.stderr.write(`warning: ${sanitizeLine(message)}\n`)),
     ...(env['CONTAINERS_REGISTRIES_CONF'] ? { registriesConf: env['CONTAINERS_REGISTRIES_CONF'] } : {}),
     ...(env['TSBUILD_HELPER'] ? { helper: env['TSBUILD_HELPER'] } : {}),
