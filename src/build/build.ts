@@ -1,13 +1,17 @@
+import type { ImportedCache } from '../cache/index.ts';
 import type { CompileResult } from '../frontend/index.ts';
 import type { LlbVertex } from '../llb/index.ts';
 import { type Diagnostic, type SourceFile, type SourceRange, type Task, TsbuildError } from '../util/index.ts';
-import { compileRequest } from './compile.ts';
+import { exportCaches } from './cache-export.ts';
+import { importCaches } from './cache-import.ts';
+import { type CompiledRequest, compileRequest } from './compile.ts';
 import { locateFailure } from './failure.ts';
 import { retireCacheMounts } from './fresh-mounts.ts';
 import { exportBuild, type ExportedBuild, type OutputRequest } from './outputs.ts';
 import { planPacking } from './pack-plan.ts';
 import { Expectation } from './expectation.ts';
 import type { BuildRequest } from './request.ts';
+import type { OpResult } from './ops/result.ts';
 import type { Session } from './session.ts';
 
 /** What a build gave. */
@@ -30,24 +34,70 @@ export async function runBuild(
   let compiled: CompileResult | undefined;
   const expectation = new Expectation(session, request);
   // The worker starts beside parsing and resolving where it will be needed.
-  if (expectation.isNews) session.startWorker();
+  if (expectation.isNews && request.cacheFrom.length === 0) session.startWorker();
+  const stop = new AbortController();
+  const importTask: Task = { signal: AbortSignal.any([task.signal, stop.signal]), events: task.events };
+  const imports = importCaches(session, importTask, request.cacheFrom);
+  // Whoever waits for it is told.
+  imports.catch(() => undefined);
   try {
-    const result = await compileRequest(session, task, request, (file) => {
-      source = file;
-    });
+    const result = await compileRequest(
+      session,
+      task,
+      request,
+      (file) => {
+        source = file;
+      },
+      imports,
+    );
     compiled = result.compiled;
     for (const diagnostic of compiled.diagnostics) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     checkCompiled(request, compiled);
     for (const diagnostic of unsetSecrets(request, compiled))
       task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     retireCacheMounts(session.store, compiled);
-    const layers = await result.solver.solve(task, compiled, planPacking(compiled, output));
+    const layers = await solveWithImports(session, task, { ...result, imports: await imports }, output);
     const exported = await exportBuild(session, task, compiled, layers, output);
     await session.layers.settle(task);
     expectation.met();
+    await output.onExported?.(exported);
+    if (request.cacheTo.length > 0)
+      await exportCaches(session, task, request.cacheTo, await result.solver.known(task, compiled));
     return { ...exported, diagnostics: compiled.diagnostics, dockerfile: compiled.dockerfile.file };
   } catch (error) {
     throw locateFailure(error, source, (vertex) => rangesOf(compiled, vertex));
+  } finally {
+    stop.abort(new TsbuildError('TSB_CANCELED', 'Canceled: the build has ended'));
+    await imports.catch(() => undefined);
+  }
+}
+
+/**
+ * Solves, and brings what the outputs need of imported caches, whose layers are only looked at then. When a cache turns out to be
+ * damaged, what was solved with it is solved again without it.
+ */
+async function solveWithImports(
+  session: Session,
+  task: Task,
+  { compiled, solver, imports }: CompiledRequest & { readonly imports: readonly ImportedCache<OpResult>[] },
+  output: OutputRequest,
+): Promise<readonly (readonly string[])[]> {
+  const plan = planPacking(compiled, output);
+  const needsBlobs = output.specs.some(({ type }) => type !== 'cacheonly');
+  const needsFiles = output.specs.some(({ type }) => type === 'local' || type === 'tar');
+  for (;;) {
+    const usable = imports.filter(({ isGivenUp }) => !isGivenUp).length;
+    try {
+      const layers = await solver.solve(task, compiled, plan);
+      const all = layers.flat().filter((id) => session.layers.isImported(id));
+      if (needsBlobs) await session.layers.fetch(task, all);
+      if (needsFiles) await session.layers.directories(task, all);
+      return layers;
+    } catch (error) {
+      const left = imports.filter(({ isGivenUp }) => !isGivenUp).length;
+      if (task.signal.aborted || left === usable) throw error;
+      solver.reset();
+    }
   }
 }
 

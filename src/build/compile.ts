@@ -6,9 +6,11 @@ import {
   type ContextSpec,
   loadMainContext,
 } from '../frontend/index.ts';
+import type { CacheSource } from '../solver/index.ts';
 import { fromErrno, hostPlatform, redactUrls, type SourceFile, type Task, TsbuildError } from '../util/index.ts';
 import { type BridgeNames, createBridge } from './bridge.ts';
 import { withInternalVertex } from './internal-vertex.ts';
+import type { OpResult } from './ops/result.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
 import { RequestSolver } from './solve.ts';
@@ -26,6 +28,7 @@ export interface CompiledRequest {
 /**
  * Compiles the request's Dockerfile to a graph for each platform.
  * @param onSource told the Dockerfile's text as soon as it is read, for error excerpts
+ * @param imports caches besides the store's own
  * @throws TsbuildError `TSB_DOCKERFILE`, `TSB_CONTEXT` and what resolving base images gives
  */
 export async function compileRequest(
@@ -33,9 +36,10 @@ export async function compileRequest(
   task: Task,
   request: BuildRequest,
   onSource: (file: SourceFile) => void,
+  imports?: Promise<readonly CacheSource<OpResult>[]>,
 ): Promise<CompiledRequest> {
   const { names, namedContexts } = await collectNames(session, task, request);
-  const solver = new RequestSolver(session, task, request, names);
+  const solver = new RequestSolver(session, task, request, names, imports);
   const bridge = createBridge(session, task, names, solver);
   const options = compileOptions(await withDockerfile(session, task, request), namedContexts);
   const context = await loadMainContext(bridge, options);

@@ -14,7 +14,7 @@ import {
 import { randomBytes } from 'node:crypto';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
-import { STDOUT, type Destination } from './output.ts';
+import { type Destination, STDOUT } from './attributes.ts';
 
 /** Where an archive goes, from its first byte to its last. Dispose aborts what was not committed. */
 export interface ByteSink extends AsyncDisposable {

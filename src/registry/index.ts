@@ -5,7 +5,7 @@
 export { authFileCredentials, authFilePaths } from './auth-file.ts';
 export { createRegistry, MAX_MANIFEST_BYTES } from './client.ts';
 export type { Endpoint } from './endpoint.ts';
-export { type Guard, guardFor } from './guards.ts';
+export { type Guard, guardFor, type Json } from './guards.ts';
 export { type HttpAnswer, HttpClient, type HttpRequest, throwIfCanceled } from './http.ts';
 export { MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
 export { documentMediaType, isIndexType, isManifestType, parseIndex, parseManifest } from './manifest.ts';

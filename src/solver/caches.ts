@@ -54,6 +54,20 @@ export class Caches<Op, R> {
     return record === undefined ? undefined : this.resultId(0, record.id);
   }
 
+  /** Links from leaves by which other caches than the main one know an edge. Leaves are the same in all of them. */
+  foreignLinks(edge: EdgeNode<Op, R>): KeyLink[] {
+    const { digests } = edge.vertex;
+    return edge.nodes.flatMap((nodes, source) =>
+      source === 0
+        ? []
+        : [...nodes].flatMap((node) =>
+            digests.flatMap((op) =>
+              this.#guard(source, [], (cache): readonly KeyLink[] => cache.leafLinks?.(node, op, edge.output) ?? []),
+            ),
+          ),
+    );
+  }
+
   drop(source: number, record: CacheRecord): void {
     this.#guard(source, undefined, (cache) => cache.drop?.(record));
   }

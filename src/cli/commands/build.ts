@@ -61,14 +61,13 @@ export async function buildCommand(context: CliContext, path: string, options: B
       }),
     );
     const task = { signal: interrupt.signal, events: progress.events };
-    const outcome = await runBuild(session, task, request, { specs, stdout: context.stdout });
+    await runBuild(session, task, request, {
+      specs,
+      stdout: context.stdout,
+      onExported: ({ metadata }) => reportResult(context, options, specs, metadata),
+    });
     await close();
     if (progress.mode !== 'rawjson') context.stderr.write(formatWarnings(progress.warnings, { palette: colors }));
-    const id = outcome.metadata['containerimage.config.digest'] ?? outcome.metadata['containerimage.digest'];
-    if (options.iidfile !== undefined && id !== undefined) writeResult(context, options.iidfile, id);
-    if (options.metadataFile !== undefined)
-      writeResult(context, options.metadataFile, `${JSON.stringify(decodeMetadata(outcome.metadata), undefined, 2)}\n`);
-    if (options.quiet && id !== undefined && !usesStdout(specs)) await print(context, `${id}\n`);
     return 0;
   } catch (thrown) {
     const error = firstError(thrown);
@@ -89,6 +88,20 @@ export async function buildCommand(context: CliContext, path: string, options: B
     );
     return exitCodeOf(error);
   }
+}
+
+/** Tells what was built, wherever that is wanted. */
+async function reportResult(
+  context: CliContext,
+  options: BuildOptions,
+  specs: readonly OutputSpec[],
+  metadata: Readonly<Record<string, string>>,
+): Promise<void> {
+  const id = metadata['containerimage.config.digest'] ?? metadata['containerimage.digest'];
+  if (options.iidfile !== undefined && id !== undefined) writeResult(context, options.iidfile, id);
+  if (options.metadataFile !== undefined)
+    writeResult(context, options.metadataFile, `${JSON.stringify(decodeMetadata(metadata), undefined, 2)}\n`);
+  if (options.quiet && id !== undefined && !usesStdout(specs)) await print(context, `${id}\n`);
 }
 
 function parseOutputs(context: CliContext, options: BuildOptions): readonly OutputSpec[] {
