@@ -4,7 +4,7 @@ import { Attributes, type Fail, parseAttributes, parseCsvLine } from '../exporte
 import { parseReference, type Reference, withDefaultTag } from '../registry/index.ts';
 import { isDigest, messageOf, suggest, TsbuildError } from '../util/index.ts';
 
-const FORM_KEYS = ['mode', 'compression', 'compression-level', 'force-compression', 'image-manifest', 'oci-mediatypes'];
+const FORM_KEYS = ['mode', 'compression', 'compression-level', 'image-manifest', 'oci-mediatypes'];
 const KEYS = {
   '--cache-from': { registry: ['ref'], local: ['src', 'tag', 'digest'] },
   '--cache-to': {

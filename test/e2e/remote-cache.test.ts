@@ -128,7 +128,7 @@ describeAsEveryone('a cache beside the store', (who) => {
 
   test('can be an index of zstd blobs with a tag', async () => {
     const context = use.bench.context(DOCKERFILE, FILES);
-    const form = 'mode=max,compression=zstd,force-compression=true,image-manifest=false,tag=other';
+    const form = 'mode=max,compression=zstd,image-manifest=false,tag=other';
     const first = await build(context, await newStore(), [`--cache-to=type=local,dest=forms,${form}`]);
     const second = await build(context, await newStore(), ['--cache-from=type=local,src=forms,tag=other']);
     expect(stepsOf(second).ran).toEqual([]);
