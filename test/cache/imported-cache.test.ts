@@ -178,6 +178,7 @@ describe('a cache of another machine', () => {
     const { exported } = await build(local, vtx('top', { inputs: [vtx('mine', { value: 'same' })], byContent: [0] }));
     // top by its own input and by the content; nothing of `other` and `secret`.
     expect(exported.records.filter(({ inputs }) => inputs.length > 0)).toHaveLength(1);
+    expect(exported.records.filter(({ inputs }) => inputs.length === 0)).toHaveLength(2);
     expect(exported.layers.map(({ layer }) => layer?.description)).toEqual(['top(same)']);
   });
 
