@@ -7,6 +7,7 @@ import { importCaches } from './cache-import.ts';
 import { type CompiledRequest, compileRequest } from './compile.ts';
 import { locateFailure } from './failure.ts';
 import { retireCacheMounts } from './fresh-mounts.ts';
+import { withInternalVertex } from './internal-vertex.ts';
 import { exportBuild, type ExportedBuild, type OutputRequest } from './outputs.ts';
 import { planPacking } from './pack-plan.ts';
 import { Expectation } from './expectation.ts';
@@ -90,7 +91,10 @@ async function solveWithImports(
     try {
       const layers = await solver.solve(task, compiled, plan);
       const all = layers.flat().filter((id) => session.layers.isImported(id));
-      if (needsBlobs) await session.layers.fetch(task, all);
+      if (needsBlobs && all.length > 0)
+        await withInternalVertex(task, session.now, 'fetching layers of imported caches', (vertex) =>
+          session.layers.fetch(task, all, vertex),
+        );
       if (needsFiles) await session.layers.directories(task, all);
       return layers;
     } catch (error) {

@@ -66,7 +66,7 @@ async function load(session: Session, task: Task, spec: CacheImport, name: strin
   const decoded = decodeRemoteConfig(bytes, blobs, `config of ${what}`);
   const fetcher = new BlobFetcher({ store: session.store, lease: session.lease, now: session.now });
   const origin: CacheOrigin = {
-    fetch: (inner, blob) => fetcher.fetch(inner, found.origin, blob, undefined),
+    fetch: (inner, blob, vertex) => fetcher.fetch(inner, found.origin, blob, vertex),
     ...(found.repository === undefined ? {} : { repository: found.repository }),
     onDamage: (error) => {
       cache.giveUp();

@@ -6,6 +6,7 @@ import {
   canonicalDigest,
   compressionOf,
   type Descriptor,
+  type Digest,
   Hasher,
   hexOf,
   messageOf,
@@ -16,7 +17,7 @@ import {
 /** Where the layers of an imported cache come from. */
 export interface CacheOrigin {
   /** Brings a blob into the store. */
-  readonly fetch: (task: Task, blob: Descriptor) => Promise<void>;
+  readonly fetch: (task: Task, blob: Descriptor, vertex: Digest | undefined) => Promise<void>;
   /** The repository that has them, if it is one. */
   readonly repository?: Repository;
   /** Told why a layer cannot be had; the cache is not to be used any more. */
@@ -55,9 +56,9 @@ export class CachedLayers {
     return this.#imported.get(id)?.origin.repository;
   }
 
-  fetcherOf(id: string): ((task: Task) => Promise<void>) | undefined {
+  fetcherOf(id: string): ((task: Task, vertex?: Digest) => Promise<void>) | undefined {
     const imported = this.#imported.get(id);
-    return imported && ((task) => this.#fetch(task, id, imported));
+    return imported && ((task, vertex) => this.#fetch(task, id, imported, vertex));
   }
 
   /**
@@ -95,11 +96,11 @@ export class CachedLayers {
     return id;
   }
 
-  async #fetch(task: Task, id: string, { layer, origin }: Imported): Promise<void> {
+  async #fetch(task: Task, id: string, { layer, origin }: Imported, vertex: Digest | undefined): Promise<void> {
     const { descriptor, diffId } = layer;
     const compression = compressionOf(descriptor.mediaType) ?? 'gzip';
     try {
-      await origin.fetch(task, descriptor);
+      await origin.fetch(task, descriptor, vertex);
       const hasher = new Hasher();
       const path = this.#store.blobs.path(descriptor.digest);
       for await (const chunk of decompress(readChunks(path), compression)) {

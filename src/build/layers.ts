@@ -18,8 +18,8 @@ import {
 import type { WorkerClient } from '../worker/index.ts';
 import { type CacheOrigin, CachedLayers } from './cached-layers.ts';
 
-/** Fetches the blob of a layer into the store. */
-export type LayerFetcher = (task: Task) => Promise<void>;
+/** Fetches the blob of a layer into the store; progress is reported under the vertex, if there is one. */
+export type LayerFetcher = (task: Task, vertex?: Digest) => Promise<void>;
 
 /** A layer as a blob. */
 export interface PackedLayer {
@@ -181,11 +181,11 @@ export class LayerService {
   }
 
   /** Brings the blob of a layer into the store, if it is not there and can be had. */
-  async #ensureBlob(task: Task, id: string): Promise<void> {
+  async #ensureBlob(task: Task, id: string, vertex?: Digest): Promise<void> {
     const layer = this.#layer(id);
     if (layer.blobs.some(({ descriptor }) => this.#store.blobs.has(descriptor.digest))) return;
     const fetch = this.#fetcherOf(id);
-    if (fetch) await fetch(task);
+    if (fetch) await fetch(task, vertex);
     else if (!layer.fs)
       throw new TsbuildError('TSB_STORE', `Cannot use layer "${id}": its files are not in the store any more`, {
         hint: 'run the build again',
@@ -207,8 +207,8 @@ export class LayerService {
   }
 
   /** Brings layers into the store that are known from elsewhere only. */
-  async fetch(task: Task, ids: readonly string[]): Promise<void> {
-    await Promise.all(ids.map((id) => this.#ensureBlob(task, id)));
+  async fetch(task: Task, ids: readonly string[], vertex?: Digest): Promise<void> {
+    await Promise.all(ids.map((id) => this.#ensureBlob(task, id, vertex)));
   }
 
   /** Whether a layer is one of an imported cache that was not fetched before this command. */
@@ -361,7 +361,7 @@ export class LayerService {
       const known = this.#store.layers.get(id)?.blobs.some((blob) => blob.descriptor.digest === descriptor.digest);
       if (!known) this.#store.layers.addBlob(id, { compression, descriptor, diffId });
       this.#lease.hold({ blobs: [descriptor.digest] });
-      this.#fetchers.set(id, (task) => image.fetchLayer(task, descriptor));
+      this.#fetchers.set(id, (task, vertex) => image.fetchLayer(task, descriptor, vertex));
       if (image.repository !== undefined) this.#repositories.set(id, image.repository);
       ids.push(id);
     }

@@ -85,6 +85,7 @@ describeAsEveryone('a cache beside the store', (who) => {
       const store = await newStore();
       const second = await build(context, store, [from], { env: NO_WORKER });
       expect(stepsOf(second)).toEqual({ ran: [], cached: stepsOf(first).ran });
+      expect(second.err).toMatch(/fetching layers of imported caches[^]* sha256:\w+ .*done/);
       expect(second.image).toBe(first.image);
       expect(second.files).toEqual(first.files);
       // What was used is in the store from then on.
