@@ -1,7 +1,9 @@
 import { availableParallelism, homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type BuildOutcome, emptyRequest, openSession, runBuild } from './build/index.ts';
+import { parseCacheFrom, parseCacheTo } from './cli/cache-options.ts';
 import { parseNames, parseOutput } from './exporter/index.ts';
+import { authFilePaths } from './registry/index.ts';
 import { type BuildEvent, parsePlatform } from './util/index.ts';
 
 export { type BuildOutcome, BuildFailure } from './build/index.ts';
@@ -37,6 +39,10 @@ export interface BuildOptions {
   readonly outputs?: readonly string[];
   /** Run every step again. */
   readonly noCache?: boolean;
+  /** As `--cache-from` takes them. */
+  readonly cacheFrom?: readonly string[];
+  /** As `--cache-to` takes them. */
+  readonly cacheTo?: readonly string[];
   /** Ask registries for newer base images. */
   readonly pull?: boolean;
   /** Values of secrets by id. */
@@ -69,6 +75,7 @@ export async function build(options: BuildOptions): Promise<BuildOutcome> {
     now,
     signal,
     home: homedir(),
+    authFiles: authFilePaths(process.env, homedir()),
     onWarning: options.onWarning ?? (() => undefined),
   });
   const file = options.file === undefined ? undefined : resolve(options.file);
@@ -88,6 +95,8 @@ export async function build(options: BuildOptions): Promise<BuildOutcome> {
       secrets: new Map(Object.entries(options.secrets ?? {}).map(([id, value]) => [id, { kind: 'value', value }])),
       noCache: options.noCache ?? false,
       pull: options.pull ?? false,
+      cacheFrom: parseCacheFrom(process.cwd(), options.cacheFrom ?? []),
+      cacheTo: parseCacheTo(process.cwd(), options.cacheTo ?? []),
       jobs: Math.max(4, availableParallelism()),
       ...(options.sourceDateEpoch === undefined ? {} : { sourceDateEpoch: options.sourceDateEpoch }),
     },

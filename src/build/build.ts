@@ -1,13 +1,18 @@
+import type { ImportedCache } from '../cache/index.ts';
 import type { CompileResult } from '../frontend/index.ts';
 import type { LlbVertex } from '../llb/index.ts';
 import { type Diagnostic, type SourceFile, type SourceRange, type Task, TsbuildError } from '../util/index.ts';
-import { compileRequest } from './compile.ts';
+import { exportCaches } from './cache-export.ts';
+import { importCaches } from './cache-import.ts';
+import { type CompiledRequest, compileRequest } from './compile.ts';
 import { locateFailure } from './failure.ts';
 import { retireCacheMounts } from './fresh-mounts.ts';
+import { withInternalVertex } from './internal-vertex.ts';
 import { exportBuild, type ExportedBuild, type OutputRequest } from './outputs.ts';
 import { planPacking } from './pack-plan.ts';
 import { Expectation } from './expectation.ts';
 import type { BuildRequest } from './request.ts';
+import type { OpResult } from './ops/result.ts';
 import { BuildSecrets, maskDiagnostic, maskTask } from './secrets.ts';
 import type { Session } from './session.ts';
 
@@ -36,27 +41,74 @@ export async function runBuild(
   let compiled: CompileResult | undefined;
   const expectation = new Expectation(session, request);
   // The worker starts beside parsing and resolving where it will be needed.
-  if (expectation.isNews) session.startWorker();
+  if (expectation.isNews && request.cacheFrom.length === 0) session.startWorker();
+  const stop = new AbortController();
+  const importTask: Task = { signal: AbortSignal.any([task.signal, stop.signal]), events: task.events };
+  const imports = importCaches(session, importTask, request.cacheFrom);
+  // Whoever waits for it is told.
+  imports.catch(() => undefined);
   try {
-    const onSource = (file: SourceFile): void => {
-      source = file;
-    };
-    const result = await compileRequest(session, task, request, onSource, secrets);
+    const result = await compileRequest(session, task, request, {
+      secrets,
+      imports,
+      onSource: (file) => {
+        source = file;
+      },
+    });
     compiled = result.compiled;
     for (const diagnostic of compiled.diagnostics) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     checkCompiled(request, compiled);
     for (const diagnostic of unsetSecrets(request, compiled))
       task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     retireCacheMounts(session.store, compiled);
-    const layers = await result.solver.solve(watched(session, task, compiled), compiled, planPacking(compiled, output));
+    const solving = watched(session, task, compiled);
+    const layers = await solveWithImports(session, solving, { ...result, imports: await imports }, output);
     const exported = await exportBuild(session, task, compiled, layers, output);
     await session.layers.settle(task);
     expectation.met();
+    await output.onExported?.(exported);
+    if (request.cacheTo.length > 0)
+      await exportCaches(session, task, request.cacheTo, await result.solver.known(task, compiled));
     const diagnostics =
       mask === undefined ? compiled.diagnostics : compiled.diagnostics.map((one) => maskDiagnostic(mask, one));
     return { ...exported, layers: layers.flat(), diagnostics, dockerfile: compiled.dockerfile.file };
   } catch (error) {
     throw locateFailure(error, source, (vertex) => rangesOf(compiled, vertex), mask);
+  } finally {
+    stop.abort(new TsbuildError('TSB_CANCELED', 'Canceled: the build has ended'));
+    await imports.catch(() => undefined);
+  }
+}
+
+/**
+ * Solves, and brings what the outputs need of imported caches, whose layers are only looked at then. When a cache turns out to be
+ * damaged, what was solved with it is solved again without it.
+ */
+async function solveWithImports(
+  session: Session,
+  task: Task,
+  { compiled, solver, imports }: CompiledRequest & { readonly imports: readonly ImportedCache<OpResult>[] },
+  output: OutputRequest,
+): Promise<readonly (readonly string[])[]> {
+  const plan = planPacking(compiled, output);
+  const needsBlobs = output.specs.some(({ type }) => type !== 'cacheonly');
+  const needsFiles = output.specs.some(({ type }) => type === 'local' || type === 'tar');
+  for (;;) {
+    const usable = imports.filter(({ isGivenUp }) => !isGivenUp).length;
+    try {
+      const layers = await solver.solve(task, compiled, plan);
+      const all = layers.flat().filter((id) => session.layers.isImported(id));
+      if (needsBlobs && all.length > 0)
+        await withInternalVertex(task, session.now, 'fetching layers of imported caches', (vertex) =>
+          session.layers.fetch(task, all, vertex),
+        );
+      if (needsFiles) await session.layers.directories(task, all);
+      return layers;
+    } catch (error) {
+      const left = imports.filter(({ isGivenUp }) => !isGivenUp).length;
+      if (task.signal.aborted || left === usable) throw error;
+      solver.reset();
+    }
   }
 }
 

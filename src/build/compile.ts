@@ -6,9 +6,11 @@ import {
   type ContextSpec,
   loadMainContext,
 } from '../frontend/index.ts';
+import type { CacheSource } from '../solver/index.ts';
 import { fromErrno, hostPlatform, redactUrls, type SourceFile, type Task, TsbuildError } from '../util/index.ts';
 import { type BridgeNames, createBridge } from './bridge.ts';
 import { withInternalVertex } from './internal-vertex.ts';
+import type { OpResult } from './ops/result.ts';
 import type { BuildRequest } from './request.ts';
 import { BuildSecrets } from './secrets.ts';
 import type { Session } from './session.ts';
@@ -25,6 +27,15 @@ export interface CompiledRequest {
   readonly solver: RequestSolver;
 }
 
+interface Surroundings {
+  /** Told the Dockerfile's text as soon as it is read, for error excerpts. */
+  readonly onSource: (file: SourceFile) => void;
+  /** The request's, where somebody has them already. */
+  readonly secrets?: BuildSecrets;
+  /** Caches besides the store's own. */
+  readonly imports?: Promise<readonly CacheSource<OpResult>[]>;
+}
+
 /**
  * Compiles the request's Dockerfile to a graph for each platform.
  * @param onSource told the Dockerfile's text as soon as it is read, for error excerpts
@@ -34,12 +45,12 @@ export async function compileRequest(
   session: Session,
   task: Task,
   request: BuildRequest,
-  onSource: (file: SourceFile) => void,
-  secrets: BuildSecrets = new BuildSecrets(request.secrets),
+  surroundings: Surroundings,
 ): Promise<CompiledRequest> {
   const ssh = await SshAgents.open(request.ssh, session.remote);
   const { names, namedContexts } = await collectNames(session, task, request);
-  const solver = new RequestSolver(session, task, request, names, { secrets, ssh });
+  const { secrets = new BuildSecrets(request.secrets), imports, onSource } = surroundings;
+  const solver = new RequestSolver(session, task, request, names, { secrets, ssh }, imports);
   const bridge = createBridge(session, task, names, solver);
   const options = compileOptions(await withDockerfile(session, task, request), namedContexts);
   const context = await loadMainContext(bridge, options);

@@ -3,6 +3,7 @@
  * `Session` is what one command shares: the store, the worker, the registry client.
  */
 export { type BuildOutcome, runBuild } from './build.ts';
+export type { CacheExport, CacheExportOptions, CacheImport } from './cache-request.ts';
 export { type CheckedRequest, checkRequest } from './check.ts';
 export { compileRequest } from './compile.ts';
 export { BuildFailure, locateFailure } from './failure.ts';

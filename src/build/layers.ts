@@ -1,4 +1,6 @@
 import { rmdirSync } from 'node:fs';
+import type { CachedLayer } from '../cache/index.ts';
+import type { Repository } from '../registry/index.ts';
 import type { ResolvedImage } from '../source/index.ts';
 import { imageLayerIds, type Layer, type LayerBlob, type Lease, type Store } from '../store/index.ts';
 import {
@@ -13,9 +15,10 @@ import {
   TsbuildError,
 } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
+import { type CacheOrigin, CachedLayers } from './cached-layers.ts';
 
-/** Fetches the blob of an image layer into the store. */
-export type LayerFetcher = (task: Task) => Promise<void>;
+/** Fetches the blob of a layer into the store; progress is reported under the vertex, if there is one. */
+export type LayerFetcher = (task: Task, vertex?: Digest) => Promise<void>;
 
 /** A layer as a blob. */
 export interface PackedLayer {
@@ -79,6 +82,8 @@ export class LayerService {
   readonly #unpacked = new Set<string>();
   /** Layers that came with Windows images. They are known in every build that they can matter to, by `adopt`. */
   readonly #windows = new Set<string>();
+  readonly #cached: CachedLayers;
+  readonly #repositories = new Map<string, Repository>();
   /** Layers whose directories were made by this process and are not known to be on disk. */
   readonly made: Set<string> = new Set();
 
@@ -86,6 +91,7 @@ export class LayerService {
     this.#store = options.store;
     this.#lease = options.lease;
     this.#worker = options.worker;
+    this.#cached = new CachedLayers(options.store, options.lease);
   }
 
   /** Whether a snapshot is one of Windows: layers on top of it, and beside it, have the form of Windows layers as blobs. */
@@ -97,7 +103,9 @@ export class LayerService {
   /** Whether all layers are there or can be fetched. */
   available(ids: readonly string[]): boolean {
     return ids.every(
-      (id) => this.#store.layers.usable([id]) || (this.#fetchers.has(id) && this.#store.layers.get(id) !== undefined),
+      (id) =>
+        this.#store.layers.usable([id]) ||
+        (this.#fetcherOf(id) !== undefined && this.#store.layers.get(id) !== undefined),
     );
   }
 
@@ -134,6 +142,7 @@ export class LayerService {
     } catch (error) {
       const { digest } = blob.descriptor;
       if (!isTsbuildError(error, 'TSB_ARCHIVE') && !isTsbuildError(error, 'TSB_DIGEST')) throw error;
+      if (this.#cached.has(id)) throw this.#cached.giveUp(id, error);
       if (this.#store.blobs.verify(digest)) throw error;
       const damaged = new TsbuildError(
         'TSB_DIGEST',
@@ -148,7 +157,7 @@ export class LayerService {
 
   /** Replaces a damaged blob where it can be had once more. @throws `damaged` where not */
   async #fetchAgain(task: Task, id: string, digest: Digest, damaged: TsbuildError): Promise<void> {
-    const fetch = this.#fetchers.get(id);
+    const fetch = this.#fetcherOf(id);
     if (!fetch) throw damaged;
     this.#store.blobs.remove(digest);
     try {
@@ -181,15 +190,45 @@ export class LayerService {
     this.made.add(id);
   }
 
-  async #ensureBlob(task: Task, id: string): Promise<void> {
+  /** Brings the blob of a layer into the store, if it is not there and can be had. */
+  async #ensureBlob(task: Task, id: string, vertex?: Digest): Promise<void> {
     const layer = this.#layer(id);
     if (layer.blobs.some(({ descriptor }) => this.#store.blobs.has(descriptor.digest))) return;
-    const fetch = this.#fetchers.get(id);
-    if (fetch) await fetch(task);
+    const fetch = this.#fetcherOf(id);
+    if (fetch) await fetch(task, vertex);
     else if (!layer.fs)
       throw new TsbuildError('TSB_STORE', `Cannot use layer "${id}": its files are not in the store any more`, {
         hint: 'run the build again',
       });
+  }
+
+  /** What a layer is as a blob, without fetching the blob of one that can be had from elsewhere as it is. */
+  async describe(task: Task, id: string, form: PackForm): Promise<PackedLayer> {
+    const { diffId, blobs, createdAt, description, type } = this.#layer(id);
+    const fromImage = type === 'source.image';
+    const imported = this.#cached.get(id);
+    const forms = imported
+      ? [{ compression: compressionOf(imported.descriptor.mediaType), descriptor: imported.descriptor }]
+      : blobs;
+    const fits = forms.find(({ compression }) => compression === form.kind) ?? (fromImage && !form.force && forms[0]);
+    const content = imported?.diffId ?? diffId;
+    if (this.#fetcherOf(id) === undefined || content === undefined || !fits) return this.pack(task, id, form);
+    return { diffId: content, descriptor: fits.descriptor, createdAt, description, fromImage };
+  }
+
+  /** Brings layers into the store that are known from elsewhere only. */
+  async fetch(task: Task, ids: readonly string[], vertex?: Digest): Promise<void> {
+    await Promise.all(ids.map((id) => this.#ensureBlob(task, id, vertex)));
+  }
+
+  /** Whether a layer is one of an imported cache that was not fetched before this command. */
+  isImported(id: string): boolean {
+    return this.#cached.has(id);
+  }
+
+  /** The repository that a layer was found in, for mounting it into another one. */
+  repositoryOf(id: string): Repository | undefined {
+    return this.#repositories.get(id) ?? this.#cached.repositoryOf(id);
   }
 
   /** The layer as a blob. A blob of another compression is taken as it is when the layer came with an image, unless forced. */
@@ -207,7 +246,7 @@ export class LayerService {
     // With other times, or for another system, it is another layer: that blob is not one of this one's.
     const same = clamp === undefined && (fromImage || form.windows === this.isWindows([id]));
     if (same) {
-      if (this.#fetchers.has(id) && !this.#packed(id, form.kind, anyForm)) await this.#ensureBlob(task, id);
+      if (this.#fetcherOf(id) !== undefined && !this.#packed(id, form.kind, anyForm)) await this.#ensureBlob(task, id);
       const ready = this.#packed(id, form.kind, anyForm);
       if (ready) return ready;
     }
@@ -337,9 +376,15 @@ export class LayerService {
       const known = this.#store.layers.get(id)?.blobs.some((blob) => blob.descriptor.digest === descriptor.digest);
       if (!known) this.#store.layers.addBlob(id, { compression, descriptor, diffId });
       this.#lease.hold({ blobs: [descriptor.digest] });
-      this.#fetchers.set(id, (task) => image.fetchLayer(task, descriptor));
+      this.#fetchers.set(id, (task, vertex) => image.fetchLayer(task, descriptor, vertex));
+      if (image.repository !== undefined) this.#repositories.set(id, image.repository);
     }
     return ids;
+  }
+
+  /** Registers the layers of an imported result and gives their ids, bottom first. */
+  adoptCached(layers: readonly CachedLayer[], origin: CacheOrigin): readonly string[] {
+    return this.#cached.adopt(layers, origin, (id) => this.available([id]));
   }
 
   /** Takes back a layer that was not filled, with what is in its directory; never fails, for garbage collection finds it again. */
@@ -351,6 +396,10 @@ export class LayerService {
     } catch {
       // The directory has no row that vouches for it, so the next garbage collection takes it.
     }
+  }
+
+  #fetcherOf(id: string): LayerFetcher | undefined {
+    return this.#fetchers.get(id) ?? this.#cached.fetcherOf(id);
   }
 
   #layer(id: string): NonNullable<ReturnType<Store['layers']['get']>> {

@@ -21,6 +21,8 @@ export interface OutputRequest {
   readonly stdout: StdoutStream;
   /** Seconds since the epoch for the times of the image; the build's own when absent. */
   readonly epoch?: number;
+  /** Told once the results are out, before caches are exported. */
+  readonly onExported?: (built: ExportedBuild) => void | Promise<void>;
 }
 
 export interface ExportedBuild {

@@ -1,4 +1,5 @@
 import type { Platform, SourceFile } from '../util/index.ts';
+import type { CacheExport, CacheImport } from './cache-request.ts';
 
 /** What `tsbuild build` was asked for, with everything from the command line resolved. */
 export interface BuildRequest {
@@ -37,6 +38,10 @@ export interface BuildRequest {
   readonly ssh: ReadonlyMap<string, readonly string[]>;
   /** Seconds since the epoch that times in the image are set to. */
   readonly sourceDateEpoch?: number;
+  /** Caches of other machines to look into, the first one first. */
+  readonly cacheFrom: readonly CacheImport[];
+  /** Where the cache of this build goes, when its results are out. */
+  readonly cacheTo: readonly CacheExport[];
   /** Steps that may run at a time. */
   readonly jobs: number;
   /** Warnings about what BuildKit does silently are errors. */
@@ -63,6 +68,8 @@ export const emptyRequest: Omit<BuildRequest, 'contextDir'> = {
   entitlements: new Set(),
   secrets: new Map(),
   ssh: new Map(),
+  cacheFrom: [],
+  cacheTo: [],
   jobs: 4,
   strict: false,
 };

@@ -1,5 +1,5 @@
 import { createIndexCache, FactCache, type IndexCache } from '../cache/index.ts';
-import { createRegistry, loadRegistriesConf, type Registry } from '../registry/index.ts';
+import { authFileCredentials, createRegistry, loadRegistriesConf, type Registry } from '../registry/index.ts';
 import { Witness } from '../recall/index.ts';
 import { createImageSource, type ImageSource } from '../source/index.ts';
 import { type Lease, Store } from '../store/index.ts';
@@ -26,6 +26,8 @@ export interface SessionOptions {
   readonly helper?: string;
   /** The store at `root`, where it is open already; the session closes it. */
   readonly store?: Store;
+  /** Files with credentials for registries, the first that knows a host counts. */
+  readonly authFiles?: readonly string[];
   /** Proxy variables of the environment. */
   readonly proxies?: Readonly<Record<string, string>>;
 }
@@ -95,8 +97,9 @@ export class Session implements AsyncDisposable {
   }
 
   async #createRegistry(): Promise<Registry> {
-    const { proxies = {}, registriesConf, home } = this.options;
+    const { proxies = {}, registriesConf, authFiles = [], home, onWarning } = this.options;
     return createRegistry({
+      credentials: authFileCredentials(authFiles, onWarning),
       config: await loadRegistriesConf({ ...(registriesConf === undefined ? {} : { explicit: registriesConf }), home }),
       now: this.now,
       onWarning: this.options.onWarning,
@@ -104,11 +107,16 @@ export class Session implements AsyncDisposable {
     });
   }
 
+  /** The registry client, which nothing is loaded for before the first request. */
+  get registry(): Registry {
+    return lazyRegistry(() => this.#openRegistry());
+  }
+
   get images(): ImageSource {
     return (this.#images ??= createImageSource({
       store: this.store,
       lease: this.lease,
-      registry: lazyRegistry(() => this.#openRegistry()),
+      registry: this.registry,
       facts: new FactCache(this.store),
       observe: {
         local: (path, text) => this.witness.text(path, text),
@@ -186,6 +194,10 @@ function lazyRegistry(open: () => Promise<Registry>): Registry {
     async *blob(task, repository, descriptor: { readonly digest: Digest; readonly size: number }, options) {
       yield* (await open()).blob(task, repository, descriptor, options);
     },
+    hasBlob: async (task, repository, blob) => (await open()).hasBlob(task, repository, blob),
+    pushBlob: async (task, repository, blob, options) => (await open()).pushBlob(task, repository, blob, options),
+    pushManifest: async (task, reference, mediaType, bytes) =>
+      (await open()).pushManifest(task, reference, mediaType, bytes),
     [Symbol.asyncDispose]: async () => undefined,
   };
 }

@@ -1,7 +1,7 @@
 import { FactCache, StatCache } from '../cache/index.ts';
 import type { CompileResult } from '../frontend/index.ts';
 import { type Definition, loadGraph, type Op, type SourceOp } from '../llb/index.ts';
-import { createSolver, type Solver, type SolverEdge } from '../solver/index.ts';
+import { type CacheSource, createSolver, type KnownEdge, type Solver, type SolverEdge } from '../solver/index.ts';
 import { parseLayoutReference } from '../source/index.ts';
 import { ContextTree } from '../tree/index.ts';
 import { type Digest, hostPlatform, parsePlatform, type Task, TsbuildError } from '../util/index.ts';
@@ -33,25 +33,51 @@ export class RequestSolver {
   readonly #request: BuildRequest;
   readonly #context: OpContext;
   readonly #locals: LocalSources;
+  readonly #imports: Promise<readonly CacheSource<OpResult>[]>;
   #plan: PackPlan | undefined;
-  #solver: Solver<Op, OpResult> | undefined;
+  #solver: Promise<Solver<Op, OpResult>> | undefined;
 
-  constructor(session: Session, task: Task, request: BuildRequest, names: BridgeNames, credentials: Credentials) {
+  /** @param imports caches besides the store's own, which solving waits for */
+  constructor(
+    session: Session,
+    task: Task,
+    request: BuildRequest,
+    names: BridgeNames,
+    credentials: Credentials,
+    imports: Promise<readonly CacheSource<OpResult>[]> = Promise.resolve([]),
+  ) {
     this.#session = session;
     this.#request = request;
+    this.#imports = imports;
     this.#locals = new LocalSources(session, names);
     this.#context = opContext(session, task, request, names, credentials, this.#locals, () => this.#plan);
   }
 
   /** Made once: what was found out for a remote context holds for the build. */
-  #open(): Solver<Op, OpResult> {
-    return (this.#solver ??= createSolver<Op, OpResult>({
+  #open(): Promise<Solver<Op, OpResult>> {
+    return (this.#solver ??= this.#create());
+  }
+
+  async #create(): Promise<Solver<Op, OpResult>> {
+    const imports = await this.#imports;
+    return createSolver<Op, OpResult>({
       runner: createRunner(this.#context),
-      caches: [this.#session.cache],
+      caches: [this.#session.cache, ...imports],
       concurrency: this.#request.jobs,
       now: this.#session.now,
       exclusive: (inner, key) => this.#session.store.lock(`vertex-${key}`, { signal: inner.signal }),
-    }));
+    });
+  }
+
+  /** Forgets what was solved: a cache that it came from turned out to be damaged. */
+  reset(): void {
+    this.#solver = undefined;
+  }
+
+  /** What is known of the graphs of all platforms, inputs first, for cache export. */
+  async known(task: Task, compiled: CompileResult): Promise<readonly KnownEdge<OpResult>[]> {
+    const edges = compiled.platforms.flatMap(({ graph }): SolverEdge<Op>[] => (graph.result ? [graph.result] : []));
+    return (await this.#open()).known(task, edges);
   }
 
   /**
@@ -65,7 +91,9 @@ export class RequestSolver {
   ): Promise<readonly (readonly string[])[]> {
     this.#plan = plan;
     const edges = compiled.platforms.map(({ graph }): SolverEdge<Op> | undefined => graph.result);
-    const solved = await this.#open().solve(
+    const solved = await (
+      await this.#open()
+    ).solve(
       task,
       edges.filter((edge) => edge !== undefined),
     );
@@ -95,7 +123,7 @@ export class RequestSolver {
   ): Promise<Uint8Array | undefined> {
     const edge = loadGraph(definition).result;
     if (edge === undefined) return undefined;
-    const [result] = await this.#open().solve(task, [edge]);
+    const [result] = await (await this.#open()).solve(task, [edge]);
     if (result?.kind !== 'layers')
       throw new TsbuildError('TSB_LLB', `Cannot read "${path}": it is looked for in a local directory`);
     const layers = await this.#session.layers.directories(task, result.layers);
@@ -155,6 +183,7 @@ function opContext(
     entitlements: request.entitlements,
     copies: new WeakMap(),
     earlyPacks: new Map(),
+    hasOtherCaches: request.cacheFrom.length > 0,
     facts: new FactCache(session.store),
     get direct() {
       return plan()?.direct;

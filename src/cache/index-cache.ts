@@ -31,7 +31,7 @@ export interface IndexCacheOptions<R> {
  * The cache of earlier builds on this store: a graph of keys with results at its nodes. Links are collected and written with
  * the next result, or when something is read, in one transaction. Whatever goes wrong in here is a cache miss (security rule 13).
  */
-export class IndexCache<R> implements Required<CacheSource<R>> {
+export class IndexCache<R> implements Required<Omit<CacheSource<R>, 'leafLinks'>> {
   readonly id = 'local';
   readonly #store: Store;
   readonly #options: IndexCacheOptions<R>;
@@ -40,6 +40,7 @@ export class IndexCache<R> implements Required<CacheSource<R>> {
   readonly #warned = new Set<string>();
   readonly #selectNodes: Statement;
   readonly #selectRecords: Statement;
+  readonly #selectLinks: Statement;
 
   constructor(store: Store, options: IndexCacheOptions<R>) {
     this.#store = store;
@@ -50,6 +51,9 @@ export class IndexCache<R> implements Required<CacheSource<R>> {
     );
     this.#selectRecords = db.prepare(
       'SELECT id, created_at FROM records WHERE node = ? ORDER BY created_at DESC, id DESC',
+    );
+    this.#selectLinks = db.prepare(
+      'SELECT source, op, input, output, selector FROM links WHERE node = ? ORDER BY op, output, input, source, selector',
     );
     store.beforeClose(() => this.flush());
   }
@@ -69,6 +73,20 @@ export class IndexCache<R> implements Required<CacheSource<R>> {
     return this.#try('look up cache records', [], () =>
       this.#selectRecords.all(node).map((row) => ({ id: String(row['id']), createdAt: Number(row['created_at']) })),
     );
+  }
+
+  /** The links that lead to a node, in the order of their sources. */
+  linksTo(node: string): readonly KeyLink[] {
+    return this.#try('look up cache links', [], () => {
+      this.#writeLinks();
+      return this.#selectLinks.all(node).map((row) => ({
+        from: String(row['source']),
+        op: row['op'] as Digest,
+        input: Number(row['input']),
+        output: Number(row['output']),
+        ...(row['selector'] === '' ? {} : { selector: row['selector'] as Digest }),
+      }));
+    });
   }
 
   /** @throws TsbuildError `TSB_NOT_FOUND` when the record, a layer or a blob of it is gone */

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { BuildRequest } from '../build/index.ts';
 import { parsePlatform, parseSize, TsbuildError } from '../util/index.ts';
+import { parseCacheFrom, parseCacheTo } from './cache-options.ts';
 import type { CliContext } from './context.ts';
 import { parseContextArgument } from './context-argument.ts';
 import { parseLists, parsePairs } from './options.ts';
@@ -28,6 +29,8 @@ export interface GraphOptions {
   readonly secret?: readonly string[];
   readonly ssh?: readonly string[];
   readonly sourceDateEpoch?: string;
+  readonly cacheFrom?: readonly string[];
+  readonly cacheTo?: readonly string[];
   readonly strict?: boolean;
   readonly jobs?: string;
 }
@@ -69,6 +72,8 @@ export async function parseBuildRequest(
     secrets: parseSecrets(context, options.secret ?? []),
     ssh: parseSsh(context, options.ssh ?? []),
     ...(epoch === undefined || epoch === '' ? {} : { sourceDateEpoch: parseEpoch(epoch) }),
+    cacheFrom: parseCacheFrom(cwd, options.cacheFrom ?? []),
+    cacheTo: parseCacheTo(cwd, options.cacheTo ?? []),
     jobs: options.jobs === undefined ? Math.max(4, availableParallelism()) : parseJobs(options.jobs),
     strict: options.strict ?? false,
   };

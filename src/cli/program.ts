@@ -152,6 +152,16 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
       '--rewrite-timestamp',
       'set later times of files in new layers to --source-date-epoch, in every image that is written',
     )
+    .option(
+      '--cache-from <REF|type=TYPE,…>',
+      'cache of other builds to use besides the store: type=registry,ref=REF, or type=local with src=DIR[,tag=TAG]',
+      collect,
+    )
+    .option(
+      '--cache-to <REF|type=TYPE,…>',
+      'where to write a cache of this build: type=registry,ref=REF, or type=local with dest=DIR[,tag=TAG]; mode=max keeps the layers of all stages, not only those of the result',
+      collect,
+    )
     .option('--annotation <[TYPE:]NAME=VALUE>', 'annotation for the manifest or index', collect)
     .option('--iidfile <path>', 'write the image id to a file')
     .option('--metadata-file <path>', 'write what was built to a file, as JSON')

@@ -1,4 +1,5 @@
 import type { SessionOptions } from '../build/index.ts';
+import { authFilePaths } from '../registry/index.ts';
 import { sanitizeLine } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 import { homeDirectory, storeRoot } from './store-root.ts';
@@ -10,11 +11,13 @@ export function sessionOptions(
   onWarning?: (message: string) => void,
 ): SessionOptions {
   const { env } = context;
+  const home = env['HOME'] || homeDirectory();
   return {
     root: storeRoot(context),
     now: context.now,
     signal,
-    home: env['HOME'] || homeDirectory(),
+    home,
+    authFiles: authFilePaths(env, home),
     onWarning: onWarning ?? ((message) => context.stderr.write(`warning: ${sanitizeLine(message)}\n`)),
     ...(env['CONTAINERS_REGISTRIES_CONF'] ? { registriesConf: env['CONTAINERS_REGISTRIES_CONF'] } : {}),
     ...(env['TSBUILD_HELPER'] ? { helper: env['TSBUILD_HELPER'] } : {}),

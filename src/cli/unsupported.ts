@@ -5,8 +5,6 @@ import { TsbuildError } from '../util/index.ts';
 const UNSUPPORTED: readonly (readonly [flags: string, hint: string])[] = [
   ['--attest <attestation>', 'attestations are not made; --provenance=false and --sbom=false are accepted'],
   ['--builder <name>', 'there is no daemon and there are no builders to choose from'],
-  ['--cache-from <source>', 'results are cached in the store: let CI keep the directory that $TSBUILD_ROOT names'],
-  ['--cache-to <dest>', 'results are cached in the store: let CI keep the directory that $TSBUILD_ROOT names'],
   [
     '--cgroup-parent <cgroup>',
     'limits are those of the process that runs tsbuild, for example of "systemd-run --user --scope"',

@@ -12,7 +12,8 @@ import {
 import { type Progress, writeArchive } from './archive.ts';
 import { onlyPlatform } from './layout.ts';
 import { writeLayoutDirectory } from './layout-directory.ts';
-import { type OutputSpec, STDOUT } from './output.ts';
+import { STDOUT } from './attributes.ts';
+import type { OutputSpec } from './output.ts';
 import { checkDestination, checkStdout, openSink, type StdoutStream } from './sink.ts';
 import type { AssembledImage } from './types.ts';
 

@@ -19,14 +19,10 @@ export { type ImageListEntry, listImages, removeImages } from './image-list.ts';
 export { importArchive, importDirectory } from './import.ts';
 export type { ImportedImage, ImportOptions } from './import-common.ts';
 export { familiarName, parseNames } from './names.ts';
-export {
-  type Destination,
-  type ImageOutput,
-  type OutputCompression,
-  type OutputSpec,
-  parseOutput,
-  type ParseOutputOptions,
-} from './output.ts';
+export { Attributes, type Destination, type Fail, type OutputCompression, parseAttributes } from './attributes.ts';
+export { type ImageOutput, type OutputSpec, parseOutput, type ParseOutputOptions } from './output.ts';
+export { writeLayout } from './layout-directory.ts';
+export { blobPath, type LayoutFile } from './layout.ts';
 export { saveImages, type SaveOptions } from './save.ts';
 export type { StdoutStream } from './sink.ts';
 export { readStoredImage, type StoredImageContent, type StoredPlatform } from './stored-image.ts';

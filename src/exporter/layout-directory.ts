@@ -24,21 +24,41 @@ import {
   TsbuildError,
 } from '../util/index.ts';
 import { copyBlob } from './archive.ts';
-import { layoutBlobs, layoutEntries, layoutIndex, type NamedImage, OCI_LAYOUT_FILE } from './layout.ts';
+import {
+  layoutBlobs,
+  layoutEntries,
+  type LayoutFile,
+  layoutIndex,
+  type NamedImage,
+  OCI_LAYOUT_FILE,
+} from './layout.ts';
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_WRONLY, O_CREAT, O_EXCL, O_NONBLOCK } = constants;
 const MAX_INDEX = 4 << 20;
 
 /**
- * Adds images to an OCI layout in a directory, which is made if need be. Blobs that are there stay; `index.json` is replaced
- * in one step at the end, with the entries of other images kept and those of the same name replaced. Symbolic links in
- * the directory are not followed.
- * @throws TsbuildError `TSB_EXPORT`, `TSB_IMAGE` when there is something else, `TSB_DIGEST`, `TSB_NO_SPACE`
+ * Adds images to an OCI layout in a directory.
+ * @see writeLayout
  */
 export async function writeLayoutDirectory(
   task: Task,
   blobs: BlobDir,
   images: readonly NamedImage[],
+  dest: string,
+): Promise<void> {
+  await writeLayout(task, blobs, { files: layoutBlobs(images), entries: layoutEntries(images) }, dest);
+}
+
+/**
+ * Adds blobs and entries of `index.json` to an OCI layout in a directory, which is made if need be. Blobs that are there stay; `index.json` is replaced
+ * in one step at the end, with the entries of other images kept and those of the same name replaced. Symbolic links in
+ * the directory are not followed.
+ * @throws TsbuildError `TSB_EXPORT`, `TSB_IMAGE` when there is something else, `TSB_DIGEST`, `TSB_NO_SPACE`
+ */
+export async function writeLayout(
+  task: Task,
+  blobs: BlobDir,
+  added: { readonly files: readonly LayoutFile[]; readonly entries: readonly Descriptor[] },
   dest: string,
 ): Promise<void> {
   const doing = `Cannot write OCI layout ${JSON.stringify(dest)}`;
@@ -64,7 +84,7 @@ export async function writeLayoutDirectory(
     const old = readIndex(root, what);
     const sha256 = enter(enter(root, 'blobs'), 'sha256');
     const buffer = Buffer.allocUnsafeSlow(1 << 20);
-    for (const { path, size, content } of layoutBlobs(images)) {
+    for (const { path, size, content } of added.files) {
       const name = basename(path);
       const present = lstatSync(below(sha256, name), { throwIfNoEntry: false });
       if (present?.isFile() === true && present.size === size) continue;
@@ -76,7 +96,7 @@ export async function writeLayoutDirectory(
       task.signal.throwIfAborted();
     }
     await replaceFile(root, 'oci-layout', (write) => write(Buffer.from(OCI_LAYOUT_FILE)));
-    const index = layoutIndex(mergeEntries(old, layoutEntries(images)));
+    const index = layoutIndex(mergeEntries(old, added.entries));
     await replaceFile(root, 'index.json', (write) => write(Buffer.from(index)));
   } catch (error) {
     throw fromErrno(error, doing, 'TSB_EXPORT');

@@ -4,7 +4,7 @@ import { type Platform, type Task, TsbuildError } from '../util/index.ts';
 import { type Progress, writeArchive } from './archive.ts';
 import type { NamedImage } from './layout.ts';
 import { writeLayoutDirectory } from './layout-directory.ts';
-import type { Destination } from './output.ts';
+import type { Destination } from './attributes.ts';
 import { openSink, type StdoutStream } from './sink.ts';
 import { readStoredImage, selectPlatform } from './stored-image.ts';
 

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, fromErrno, randomHex, TsbuildError } from '../util/index.ts';
-import { STDOUT, type Destination } from './output.ts';
+import { type Destination, STDOUT } from './attributes.ts';
 
 /** Where an archive goes, from its first byte to its last. Dispose aborts what was not committed. */
 export interface ByteSink extends AsyncDisposable {

@@ -44,7 +44,9 @@ export function answerError(
       return new TsbuildError(
         'TSB_REGISTRY',
         `${doing}: access denied, the repository does not exist or may require authorization (${text})`,
-        { hint: 'check the spelling of the name; private repositories need credentials' },
+        {
+          hint: 'check the spelling of the name; private repositories need "docker login" or "podman login", pushing too',
+        },
       );
     case 429:
       return new TsbuildError('TSB_REGISTRY', `${doing}: the registry limits requests (${text})`, {

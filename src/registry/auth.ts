@@ -12,7 +12,7 @@ export interface AuthScope {
   readonly origin: string;
   /** The registry's name, under which credentials are kept. */
   readonly host: string;
-  /** e.g. `repository:library/debian:pull` */
+  /** e.g. `repository:library/debian:pull`; several with spaces between them */
   readonly scope: string;
   readonly insecure: boolean;
 }
@@ -129,7 +129,7 @@ function tokenRequest(
   }
   const url = new URL(realm);
   if (service !== undefined) url.searchParams.set('service', service);
-  url.searchParams.set('scope', scope.scope);
+  for (const one of scope.scope.split(' ')) url.searchParams.append('scope', one);
   const authorization = basic(credential);
   return { ...common, method: 'GET', url, headers: {}, ...(authorization === undefined ? {} : { authorization }) };
 }

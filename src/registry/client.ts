@@ -8,15 +8,15 @@ import {
   type Task,
   TsbuildError,
 } from '../util/index.ts';
-import { answerError, SMALL_BODY_LIMIT } from './answer.ts';
-import { Authenticator, type AuthScope } from './auth.ts';
-import { apiHost, type Endpoint } from './endpoint.ts';
-import { type HttpAnswer, HttpClient, throwIfCanceled } from './http.ts';
+import { type Call, Caller } from './caller.ts';
+import type { Endpoint } from './endpoint.ts';
+import { type HttpAnswer, throwIfCanceled } from './http.ts';
 import { documentMediaType } from './manifest.ts';
+import { Pusher } from './push.ts';
 import { formatReference, type Reference, type Repository } from './reference.ts';
 import { emptyRegistriesConfig, endpointsFor } from './registries-conf.ts';
 import { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
-import type { FetchedManifest, Registry, RegistryOptions } from './types.ts';
+import type { FetchedManifest, PushBlob, PushOptions, Registry, RegistryOptions } from './types.ts';
 
 /** Largest manifest or index, in bytes: containerd's limit. */
 export const MAX_MANIFEST_BYTES: number = 4 * 1024 * 1024;
@@ -25,15 +25,6 @@ const ACCEPT = [mediaTypes.ociIndex, mediaTypes.ociManifest, mediaTypes.dockerIn
   ', ',
 );
 
-/** A request to one endpoint: path below `/v2/<repository>/`. */
-interface Call {
-  readonly doing: string;
-  readonly endpoint: Endpoint;
-  readonly method: 'GET' | 'HEAD';
-  readonly path: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
 /** Makes a client. Nothing is loaded or connected before the first request. */
 export function createRegistry(options: RegistryOptions): Registry {
   return new RegistryClient(options);
@@ -41,15 +32,13 @@ export function createRegistry(options: RegistryOptions): Registry {
 
 class RegistryClient implements Registry {
   readonly #options: RegistryOptions;
-  readonly #http: HttpClient;
-  readonly #auth: Authenticator;
-  /** What insecure hosts turned out to speak. */
-  readonly #schemes = new Map<string, 'https' | 'http'>();
+  readonly #caller: Caller;
+  readonly #pusher: Pusher;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
-    this.#http = new HttpClient(options);
-    this.#auth = new Authenticator(this.#http, options.credentials);
+    this.#caller = new Caller(options);
+    this.#pusher = new Pusher(this.#caller, options);
   }
 
   async resolve(task: Task, reference: Reference): Promise<Descriptor> {
@@ -62,8 +51,8 @@ class RegistryClient implements Registry {
         path: manifestPath(reference),
         headers: { accept: ACCEPT },
       };
-      const answer = await this.#call(task, call);
-      if (isPassingStatus(answer.status)) throw await this.#failure(task, call, answer);
+      const answer = await this.#caller.call(task, call);
+      if (isPassingStatus(answer.status)) throw await this.#caller.failure(task, call, answer);
       answer.discard();
       const digest = answer.header('docker-content-digest');
       const size = Number(answer.header('content-length') ?? Number.NaN);
@@ -92,8 +81,8 @@ class RegistryClient implements Registry {
 
   async #manifestFrom(task: Task, reference: Reference, endpoint: Endpoint, doing: string): Promise<FetchedManifest> {
     const call: Call = { doing, endpoint, method: 'GET', path: manifestPath(reference), headers: { accept: ACCEPT } };
-    const bytes = await this.#retryBody(task, call, async (answer) => {
-      if (answer.status !== 200) throw await this.#failure(task, call, answer);
+    const bytes = await this.#caller.retryBody(task, call, async (answer) => {
+      if (answer.status !== 200) throw await this.#caller.failure(task, call, answer);
       const length = Number(answer.header('content-length') ?? 0);
       if (length > MAX_MANIFEST_BYTES) {
         answer.discard();
@@ -158,7 +147,7 @@ class RegistryClient implements Registry {
         path: `blobs/${digest}`,
         ...(ranges && offset > 0 ? { headers: { range: `bytes=${offset}-` } } : {}),
       };
-      const answer = await this.#call(task, call);
+      const answer = await this.#caller.call(task, call);
       if (offset > 0 && ranges && !rangeIsRight(answer, offset, size)) {
         // 416, or a range that was not asked for: take the whole blob again and skip what we have.
         answer.discard();
@@ -166,7 +155,7 @@ class RegistryClient implements Registry {
         continue;
       }
       if (answer.status !== 200 && !(answer.status === 206 && offset > 0 && ranges))
-        throw await this.#failure(task, call, answer);
+        throw await this.#caller.failure(task, call, answer);
       let skip = answer.status === 206 ? 0 : offset;
       let received = offset - skip;
       let problem: unknown;
@@ -194,9 +183,25 @@ class RegistryClient implements Registry {
       }
       // Progress buys new tries, so that a large blob survives a bad line.
       if (offset - before >= 1024 * 1024) attempt = 1;
-      if (attempt >= this.#http.limits.attempts) throw networkError(doing, endpoint.host, problem);
-      await waitForRetry(task, this.#http.limits, attempt, undefined, this.#options.now);
+      if (attempt >= this.#caller.limits.attempts) throw networkError(doing, endpoint.host, problem);
+      await waitForRetry(task, this.#caller.limits, attempt, undefined, this.#options.now);
     }
+  }
+
+  hasBlob(
+    task: Task,
+    repository: Repository,
+    blob: { readonly digest: Digest; readonly size: number },
+  ): Promise<boolean> {
+    return this.#pusher.hasBlob(task, repository, blob);
+  }
+
+  pushBlob(task: Task, repository: Repository, blob: PushBlob, options?: PushOptions): Promise<void> {
+    return this.#pusher.pushBlob(task, repository, blob, options);
+  }
+
+  pushManifest(task: Task, reference: Reference, mediaType: string, bytes: Uint8Array): Promise<Descriptor> {
+    return this.#pusher.pushManifest(task, reference, mediaType, bytes);
   }
 
   /** Runs `use` on the endpoints of a reference, mirrors first, until one succeeds. */
@@ -221,117 +226,8 @@ class RegistryClient implements Registry {
     );
   }
 
-  /** Sends a call and reads its body, both again when the connection breaks. */
-  async #retryBody<T>(task: Task, call: Call, read: (answer: HttpAnswer) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      const answer = await this.#call(task, call);
-      try {
-        return await read(answer);
-      } catch (error) {
-        throwIfCanceled(task);
-        if (!isPassing(error) || attempt >= this.#http.limits.attempts)
-          throw networkError(call.doing, call.endpoint.host, error);
-        await waitForRetry(task, this.#http.limits, attempt, undefined, this.#options.now);
-      }
-    }
-  }
-
-  /** Sends one call: finds the scheme, authenticates, repeats what may go away. Every final status is returned. */
-  async #call(task: Task, call: Call): Promise<HttpAnswer> {
-    const { limits } = this.#http;
-    for (let attempt = 1; ; attempt++) {
-      let answer: HttpAnswer | undefined;
-      let failure: unknown;
-      try {
-        answer = await this.#authenticated(task, call);
-      } catch (error) {
-        throwIfCanceled(task);
-        if (error instanceof TsbuildError) throw error;
-        failure = error;
-      }
-      if (answer !== undefined && !isPassingStatus(answer.status)) return answer;
-      const passing = answer !== undefined || isPassing(failure);
-      const again = passing && attempt < limits.attempts && (await this.#waitAgain(task, attempt, answer));
-      if (again) continue;
-      if (answer !== undefined) return answer;
-      throw networkError(call.doing, call.endpoint.host, failure);
-    }
-  }
-
-  async #waitAgain(task: Task, attempt: number, answer: HttpAnswer | undefined): Promise<boolean> {
-    const waited = await waitForRetry(
-      task,
-      this.#http.limits,
-      attempt,
-      answer?.header('retry-after'),
-      this.#options.now,
-    );
-    if (waited) answer?.discard();
-    return waited;
-  }
-
-  async #authenticated(task: Task, call: Call): Promise<HttpAnswer> {
-    for (let round = 1; ; round++) {
-      const { answer, scope, sent } = await this.#overScheme(task, call);
-      // A 401 from where a redirect led is that host's affair and gets no credentials.
-      if (answer.status !== 401 || answer.url.origin !== scope.origin || round === 3) return answer;
-      if ((await this.#auth.authenticate(task, scope, answer, sent)) === undefined) return answer;
-      answer.discard();
-    }
-  }
-
-  /** HTTPS, and for insecure endpoints without it HTTP. */
-  async #overScheme(
-    task: Task,
-    call: Call,
-  ): Promise<{ answer: HttpAnswer; scope: AuthScope; sent: string | undefined }> {
-    const { endpoint } = call;
-    const host = apiHost(endpoint.host);
-    const known = this.#schemes.get(host);
-    const schemes =
-      known === undefined ? (endpoint.insecure ? (['https', 'http'] as const) : (['https'] as const)) : [known];
-    let failure: unknown;
-    for (const scheme of schemes) {
-      const url = new URL(`${scheme}://${host}/v2/${endpoint.path}/${call.path}`);
-      const scope: AuthScope = {
-        origin: url.origin,
-        host: endpoint.host,
-        scope: `repository:${endpoint.path}:pull`,
-        insecure: endpoint.insecure,
-      };
-      const sent = this.#auth.header(scope);
-      try {
-        const answer = await this.#http.send(task, {
-          method: call.method,
-          url,
-          headers: call.headers ?? {},
-          ...(sent === undefined ? {} : { authorization: sent }),
-          insecure: endpoint.insecure,
-          redirects: 'follow',
-        });
-        if (endpoint.insecure) this.#schemes.set(host, scheme);
-        return { answer, scope, sent };
-      } catch (error) {
-        throwIfCanceled(task);
-        if (error instanceof TsbuildError) throw error;
-        failure = error;
-      }
-    }
-    throw failure;
-  }
-
-  async #failure(task: Task, call: Call, answer: HttpAnswer): Promise<TsbuildError> {
-    let body: Uint8Array = new Uint8Array();
-    try {
-      body = await answer.small(SMALL_BODY_LIMIT);
-    } catch {
-      throwIfCanceled(task);
-    }
-    return answerError(call.doing, { method: answer.method, url: answer.url, status: answer.status, body });
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#http[Symbol.asyncDispose]();
+    await this.#caller[Symbol.asyncDispose]();
   }
 }
 

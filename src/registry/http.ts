@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { messageOf, type Task, TsbuildError } from '../util/index.ts';
 import { displayUrl } from './answer.ts';
@@ -23,7 +24,7 @@ const DEFAULT_LIMITS: Limits = {
 const MAX_REDIRECTS = 10;
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'HEAD' | 'POST';
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   /** Sent to the request's own origin only, and no more once a redirect has left it. */
@@ -31,7 +32,14 @@ export interface HttpRequest {
   /** Accept any TLS certificate. */
   readonly insecure: boolean;
   readonly redirects: 'follow' | 'refuse';
-  readonly body?: string;
+  readonly body?: string | Uint8Array | StreamedBody;
+}
+
+/** A body that is read while it is sent, anew for every try. */
+export interface StreamedBody {
+  /** Bytes. */
+  readonly size: number;
+  readonly open: () => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
 
 /** An answer whose body has not been read. Read or discard it, or the connection stays taken. */
@@ -98,6 +106,8 @@ export class HttpClient implements AsyncDisposable {
     task.signal.addEventListener('abort', onCancel, { once: true });
     const release = (): void => task.signal.removeEventListener('abort', onCancel);
     const timer = setTimeout(() => abort.abort(new Stalled('no answer in time')), this.limits.headersMs);
+    const { body } = request;
+    const streamed = typeof body === 'object' && 'open' in body ? body : undefined;
     try {
       const response = await send(url, {
         method: request.method,
@@ -106,11 +116,14 @@ export class HttpClient implements AsyncDisposable {
           // Bytes are hashed as they are sent.
           'accept-encoding': 'identity',
           ...request.headers,
+          ...(streamed === undefined ? {} : { 'content-length': String(streamed.size) }),
           ...(trusted && request.authorization !== undefined ? { authorization: request.authorization } : {}),
         },
         dispatcher,
         signal: abort.signal,
-        ...(request.body === undefined ? {} : { body: request.body }),
+        // What is on its way is not late.
+        ...(streamed === undefined ? {} : { body: Readable.from(whileSent(streamed, () => timer.refresh())) }),
+        ...(typeof body === 'string' || body instanceof Uint8Array ? { body } : {}),
       });
       return new Answer(request.method, url, response, { abort, release, limits: this.limits });
     } catch (error) {
@@ -153,6 +166,13 @@ export class HttpClient implements AsyncDisposable {
     const agents = [...this.#agents.values()];
     this.#agents.clear();
     await Promise.all(agents.map(async (agent) => agent.destroy()));
+  }
+}
+
+async function* whileSent(body: StreamedBody, onChunk: () => void): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body.open()) {
+    onChunk();
+    yield chunk;
   }
 }
 

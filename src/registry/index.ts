@@ -1,10 +1,11 @@
 /**
  * Image references, the documents of the OCI image format as they come from outside, and the client of the OCI
- * distribution API with the configuration of registries.conf.
+ * distribution API (pull and push) with the configuration of registries.conf and the credentials of auth files.
  */
+export { authFileCredentials, authFilePaths } from './auth-file.ts';
 export { createRegistry, MAX_MANIFEST_BYTES } from './client.ts';
 export type { Endpoint } from './endpoint.ts';
-export { type Guard, guardFor } from './guards.ts';
+export { type Guard, guardFor, type Json } from './guards.ts';
 export { type HttpAnswer, HttpClient, type HttpRequest, throwIfCanceled } from './http.ts';
 export { MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
 export { documentMediaType, isIndexType, isManifestType, parseIndex, parseManifest } from './manifest.ts';
@@ -29,4 +30,13 @@ export {
   type RegistryConfig,
 } from './registries-conf.ts';
 export { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
-export type { Credential, Credentials, FetchedManifest, Registry, RegistryLimits, RegistryOptions } from './types.ts';
+export type {
+  Credential,
+  Credentials,
+  FetchedManifest,
+  PushBlob,
+  PushOptions,
+  Registry,
+  RegistryLimits,
+  RegistryOptions,
+} from './types.ts';

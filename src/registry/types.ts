@@ -78,4 +78,38 @@ export interface Registry extends AsyncDisposable {
     descriptor: { readonly digest: Digest; readonly size: number },
     options?: { readonly verify?: boolean },
   ): AsyncGenerator<Uint8Array, void, undefined>;
+  /**
+   * Whether a registry has a blob in a repository already. Mirrors are not asked: pushing goes to the registry itself.
+   * @throws TsbuildError `TSB_REGISTRY`, `TSB_NETWORK`
+   */
+  hasBlob(
+    task: Task,
+    repository: Repository,
+    blob: { readonly digest: Digest; readonly size: number },
+  ): Promise<boolean>;
+  /**
+   * Puts a blob into a repository, by mounting it from another one of the same registry where that is possible.
+   * @throws TsbuildError `TSB_REGISTRY`, `TSB_NETWORK`, and what reading the blob throws
+   */
+  pushBlob(task: Task, repository: Repository, blob: PushBlob, options?: PushOptions): Promise<void>;
+  /**
+   * Puts a manifest or index under the tag of a reference, or under its own digest where there is no tag.
+   * @throws TsbuildError `TSB_REGISTRY`, `TSB_NETWORK`
+   */
+  pushManifest(task: Task, reference: Reference, mediaType: string, bytes: Uint8Array): Promise<Descriptor>;
+}
+
+/** A blob to push; `open` reads it from the start and is called again when the transfer begins anew. */
+export interface PushBlob {
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+  readonly open: () => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+}
+
+export interface PushOptions {
+  /** A repository that is known to have the blob. */
+  readonly mountFrom?: Repository;
+  /** Told how many bytes of this try were sent. */
+  readonly onProgress?: (sent: number) => void;
 }

@@ -3,6 +3,9 @@ import type { EdgeNode } from './graph.ts';
 import { contentKey } from './keys.ts';
 import type { CacheRecord, CacheSource, KeyLink } from './types.ts';
 
+/** Links that the main cache takes over from others for one edge: a hostile cache must not fill it. */
+const MAX_FOREIGN_LINKS = 1000;
+
 /** The caches of a build, read and written so that a fault of theirs is a miss (security rule 13). */
 export class Caches<Op, R> {
   readonly sources: readonly CacheSource<R>[];
@@ -52,6 +55,26 @@ export class Caches<Op, R> {
   save(node: string, result: R): string | undefined {
     const record = this.#guard(0, undefined, (main) => main.save?.(node, result));
     return record === undefined ? undefined : this.resultId(0, record.id);
+  }
+
+  /** Links from leaves by which other caches than the main one know an edge. Leaves are the same in all of them. */
+  foreignLinks(edge: EdgeNode<Op, R>): KeyLink[] {
+    const found: KeyLink[] = [];
+    for (const [source, nodes] of edge.nodes.entries()) {
+      if (source === 0) continue;
+      for (const node of nodes) {
+        for (const op of edge.vertex.digests) {
+          const links = this.#guard<readonly KeyLink[]>(
+            source,
+            [],
+            (cache) => cache.leafLinks?.(node, op, edge.output) ?? [],
+          );
+          found.push(...links.slice(0, MAX_FOREIGN_LINKS - found.length));
+          if (found.length >= MAX_FOREIGN_LINKS) return found;
+        }
+      }
+    }
+    return found;
   }
 
   drop(source: number, record: CacheRecord): void {

@@ -79,7 +79,8 @@ export class Executor<Op, R> {
       }
       const id = await this.#keeper.adopt(edge, candidate, result);
       edge.complete = true;
-      return { result, id };
+      edge.outcome = { result, id };
+      return edge.outcome;
     }
     return undefined;
   }

@@ -67,6 +67,7 @@ export interface EdgeNode<Op, R> {
   loading: boolean;
   /** The result is there. */
   complete: boolean;
+  outcome: Outcome<R> | undefined;
   readonly seen: Set<string>;
   /** Nodes of the main cache under which the result stands. */
   readonly saved: Set<string>;

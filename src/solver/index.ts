@@ -8,6 +8,7 @@ export type {
   CacheRecord,
   CacheSource,
   KeyLink,
+  KnownEdge,
   OpRunner,
   SolveOptions,
   Solver,

@@ -37,7 +37,11 @@ export class Keeper<Op, R> {
   async adopt(edge: EdgeNode<Op, R>, { source, node, record }: Candidate, result: R): Promise<string> {
     const own = this.#caches.resultId(source, record.id);
     const id = this.#sameAs.get(own) ?? own;
-    if (source > 0) return (await this.save(edge, result)) ?? id;
+    if (source > 0) {
+      const saved = await this.save(edge, result);
+      this.#linkForeign(edge);
+      return saved ?? id;
+    }
     if (edge.vertex.inputs.length === 0) this.#saveLeaf(edge, result, new Set([node]), id);
     else edge.saved.add(node);
     if (edge.lookedDeep) {
@@ -94,7 +98,15 @@ export class Keeper<Op, R> {
     const node = nodeKey(op, edge.output, firsts(links));
     this.#caches.link(node, links.flat());
     saved.add(node);
+    this.#linkForeign(edge);
     return saved;
+  }
+
+  /** What came from another cache is found here by all that led to it there, such as contents that nobody had to look at. */
+  #linkForeign(edge: EdgeNode<Op, R>): void {
+    if (edge.vertex.inputs.length === 0) return;
+    const links = this.#caches.foreignLinks(edge);
+    for (const node of edge.saved) this.#caches.link(node, links);
   }
 }
 

@@ -1,7 +1,7 @@
 import type { CacheRecord, CacheSource, KeyLink } from './types.ts';
 
 /** A cache that lives as long as its process: for builds that keep nothing, and for tests. */
-export class MemoryCache<R> implements Required<CacheSource<R>> {
+export class MemoryCache<R> implements Required<Omit<CacheSource<R>, 'leafLinks'>> {
   readonly id: string;
   readonly #now: () => number;
   readonly #links = new Map<string, Set<string>>();

@@ -46,36 +46,34 @@ export class Seeker<Op, R> {
   /** Alternative identities and content keys; completes inputs where that may help. */
   async deepKeys(edge: EdgeNode<Op, R>, scope: Scope): Promise<void> {
     await edge.keys.join(scope);
-    const unfinished = this.#over(edge) ? [] : await this.lookDeep(edge, scope);
+    const unfinished = this.#over(edge) ? [] : await this.#lookForKeys(edge, scope);
     edge.looked.resolve();
     // Nothing was found: what was begun to find something will be needed to execute, and goes on as long as somebody waits.
     if (!this.#over(edge) || edge.exhausted) await Promise.allSettled(unfinished);
   }
 
+  /** Everything that may lead to a record, for an edge whose result is wanted. @see #lookForKeys */
+  async lookDeep(edge: EdgeNode<Op, R>, scope: Scope): Promise<void> {
+    const begun = edge.lookedDeep ? [] : await this.#lookForKeys(edge, scope);
+    await this.#contentKeys(edge, scope, begun);
+  }
+
   /**
    * Looks for more keys in two phases: first through the inputs that no cached result reads so far, then through the others. What
-   * has a definition key that leads somewhere is not loaded just to be hashed while there is hope that this key suffices.
+   * has a definition key that leads somewhere is not loaded just to be hashed while there is hope that this key suffices. Nor are
+   * inputs completed for the content keys of an edge that is known by now though it has no record: one of its consumers may have.
    * @returns what was begun and has not ended when the answer was clear
    */
-  async lookDeep(edge: EdgeNode<Op, R>, scope: Scope): Promise<Promise<void>[]> {
+  async #lookForKeys(edge: EdgeNode<Op, R>, scope: Scope): Promise<Promise<void>[]> {
     edge.lookedDeep = true;
     await this.#alternatives(edge, scope);
     if (this.#blind(edge.vertex)) edge.exhausted = true;
     const all = edge.vertex.inputs.map((_, at) => at);
     const missing = all.filter((at) => !this.#caches.matches(edge, at));
     const rest = all.filter((at) => !missing.includes(at));
-    const byContent = all.filter((at) => edge.vertex.map?.deps[at]?.contentDigest !== undefined);
     const begun: Promise<void>[] = [];
-    const wave = async (inputs: readonly number[], look: (at: number) => Promise<void>): Promise<void> => {
-      if (this.#over(edge)) return;
-      const clear = Promise.withResolvers<void>();
-      const looks = inputs.map(async (at) => {
-        await look(at);
-        if (this.#over(edge)) clear.resolve();
-      });
-      begun.push(...looks);
-      await Promise.race([Promise.all(looks), clear.promise]);
-    };
+    const wave = (inputs: readonly number[], look: (at: number) => Promise<void>): Promise<void> =>
+      this.#wave(edge, begun, inputs, look);
     const moreKeys = async (at: number): Promise<void> => {
       const input = edge.vertex.inputs[at];
       if (input === undefined) return;
@@ -89,8 +87,31 @@ export class Seeker<Op, R> {
       if (!this.#over(edge) && !this.#caches.matches(edge, at)) await this.#contentKey(edge, at, scope);
     });
     await wave(rest, moreKeys);
-    await wave(byContent, async (at) => this.#contentKey(edge, at, scope));
+    if (!edge.nodes.some(({ size }) => size > 0)) await this.#contentKeys(edge, scope, begun);
     return begun;
+  }
+
+  async #contentKeys(edge: EdgeNode<Op, R>, scope: Scope, begun: Promise<void>[]): Promise<void> {
+    const { map, inputs } = edge.vertex;
+    const byContent = [...inputs.keys()].filter((at) => map?.deps[at]?.contentDigest !== undefined);
+    await this.#wave(edge, begun, byContent, (at) => this.#contentKey(edge, at, scope));
+  }
+
+  /** Looks through several inputs at a time, until the answer is clear. */
+  async #wave(
+    edge: EdgeNode<Op, R>,
+    begun: Promise<void>[],
+    inputs: readonly number[],
+    look: (at: number) => Promise<void>,
+  ): Promise<void> {
+    if (this.#over(edge)) return;
+    const clear = Promise.withResolvers<void>();
+    const looks = inputs.map(async (at) => {
+      await look(at);
+      if (this.#over(edge)) clear.resolve();
+    });
+    begun.push(...looks);
+    await Promise.race([Promise.all(looks), clear.promise]);
   }
 
   /** Nothing more is to be looked for. */

@@ -8,7 +8,7 @@ import { Keeper } from './keeper.ts';
 import { Reporter } from './reporter.ts';
 import { Scope, unneeded } from './scope.ts';
 import { Seeker } from './seeker.ts';
-import type { SolveOptions, Solver, SolverEdge, SolverVertex } from './types.ts';
+import type { KnownEdge, SolveOptions, Solver, SolverEdge, SolverVertex } from './types.ts';
 
 /** Makes a solver for one build. */
 export function createSolver<Op, R>(options: SolveOptions<Op, R>): Solver<Op, R> {
@@ -38,6 +38,7 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
   readonly #leftovers: Leftovers = new Set();
   readonly #reporter: Reporter<Op, R>;
   readonly #caches: Caches<Op, R>;
+  readonly #keeper: Keeper<Op, R>;
   readonly #seeker: Seeker<Op, R>;
   readonly #executor: Executor<Op, R>;
   readonly #graph: Graph<Op, R>;
@@ -48,9 +49,9 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
     this.#caches = new Caches(options.caches, (message) => {
       this.#reporter.warn(message);
     });
-    const keeper = new Keeper(this.#caches);
+    this.#keeper = new Keeper(this.#caches);
     this.#seeker = new Seeker(options.runner, this.#reporter, this.#caches);
-    this.#executor = new Executor(options, this.#reporter, this.#caches, keeper, this.#leftovers);
+    this.#executor = new Executor(options, this.#reporter, this.#caches, this.#keeper, this.#leftovers);
     this.#graph = new Graph<Op, R>({
       vertex: (vertex, key, index, inputs) => this.#newVertex(vertex, key, index, inputs),
       edge: (vertex, output) => this.#newEdge(vertex, output),
@@ -90,6 +91,35 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
 
   keys({ vertex, output }: SolverEdge<Op>): readonly string[] {
     return [...(this.#graph.find(vertex)?.edges.get(output)?.saved ?? [])];
+  }
+
+  async known(task: Task, targets: readonly SolverEdge<Op>[]): Promise<readonly KnownEdge<R>[]> {
+    const { edges, vertices } = this.#graph.add(targets);
+    const scope = new Scope();
+    const onAbort = (): void => {
+      scope.abort(task.signal.reason);
+    };
+    if (task.signal.aborted) onAbort();
+    task.signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      const known: KnownEdge<R>[] = [];
+      for (const vertex of vertices) {
+        for (const edge of vertex.edges.values()) {
+          scope.throwIfAborted();
+          const source = vertex.inputs.length === 0;
+          // Loading makes its keys ones of the main cache, so it goes first.
+          const outcome = edge.outcome ?? (source ? undefined : await this.#executor.load(edge, scope));
+          const nodes = [...(await this.#keeper.keysOf(edge))];
+          known.push({ nodes, result: outcome?.result, source, target: edges.includes(edge) });
+        }
+      }
+      return known;
+    } catch (error) {
+      throw task.signal.aborted ? canceledError(task.signal.reason) : error;
+    } finally {
+      task.signal.removeEventListener('abort', onAbort);
+      scope.abort(unneeded());
+    }
   }
 
   #newVertex(
@@ -133,6 +163,7 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
       candidates: [],
       loading: false,
       complete: false,
+      outcome: undefined,
       seen: new Set(),
       saved: new Set(),
       consumers: 0,
@@ -146,7 +177,8 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
   }
 
   async #result(edge: EdgeNode<Op, R>, scope: Scope): Promise<Outcome<R>> {
-    const outcome = await this.#find(edge, scope);
+    const outcome = edge.outcome ?? (await this.#find(edge, scope));
+    edge.outcome = outcome;
     edge.complete = true;
     this.#reporter.settled(edge);
     return outcome;
@@ -160,12 +192,10 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
     await this.#seeker.look(edge, scope);
     outcome = await this.#executor.load(edge, scope);
     if (outcome !== undefined) return outcome;
-    if (!edge.lookedDeep) {
-      // There were records, which made looking further pointless, but none could be loaded.
-      void (await this.#seeker.lookDeep(edge, scope));
-      outcome = await this.#executor.load(edge, scope);
-      if (outcome !== undefined) return outcome;
-    }
+    // There were records, which made looking further pointless, but none could be loaded; or keys that no consumer had one for.
+    await this.#seeker.lookDeep(edge, scope);
+    outcome = await this.#executor.load(edge, scope);
+    if (outcome !== undefined) return outcome;
     const { keepGoing } = this.#options;
     const inputs = await gather(
       vertex.inputs.map((input) => input.result.join(scope)),

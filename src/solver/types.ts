@@ -85,6 +85,8 @@ export interface CacheSource<R> {
   link?(node: string, links: readonly KeyLink[]): void;
   /** Stores a result under a node. */
   save?(node: string, result: R): CacheRecord | undefined;
+  /** Links from leaves to a node, as far as they are about one output of an op: what else its result is known by. */
+  leafLinks?(node: string, op: Digest, output: number): readonly KeyLink[];
   /** Forgets a record that could not be loaded. */
   drop?(record: CacheRecord): void;
 }
@@ -117,6 +119,22 @@ export interface Solver<Op, R> {
    * when the graph has a cycle
    */
   solve(task: Task, edges: readonly SolverEdge<Op>[]): Promise<readonly R[]>;
-  /** Nodes of the main cache under which the result of a solved edge stands, for cache export. */
+  /** Nodes of the main cache under which the result of a solved edge stands. */
   keys(edge: SolverEdge<Op>): readonly string[];
+  /**
+   * For cache export, after `solve`: everything beneath `edges` with its keys and its result, inputs first. Executes nothing: what
+   * was not needed has the result of a record, if there is one; one of another cache is saved in the main one by that.
+   */
+  known(task: Task, edges: readonly SolverEdge<Op>[]): Promise<readonly KnownEdge<R>[]>;
+}
+
+/** What a solver knows of an edge. */
+export interface KnownEdge<R> {
+  /** Nodes of the main cache; none for what means nothing beyond this process. */
+  readonly nodes: readonly string[];
+  readonly result: R | undefined;
+  /** It has no inputs. */
+  readonly source: boolean;
+  /** It is one of those that were asked about. */
+  readonly target: boolean;
 }

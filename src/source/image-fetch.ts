@@ -2,6 +2,8 @@ import pLimit from 'p-limit';
 import { type Descriptor, type Digest, hexOf, isTsbuildError, type Task, TsbuildError } from '../util/index.ts';
 import type { ImageOrigin, ImageSourceOptions } from './image-types.ts';
 
+type FetcherOptions = Pick<ImageSourceOptions, 'store' | 'lease' | 'concurrency' | 'now'>;
+
 /** Progress is reported at most this often, in ms. */
 const PROGRESS_INTERVAL = 100;
 
@@ -13,11 +15,11 @@ interface Flight {
 
 /** Brings blobs into the store: each one once at a time, a few at a time, with progress. */
 export class BlobFetcher {
-  readonly #options: ImageSourceOptions;
+  readonly #options: FetcherOptions;
   readonly #limit: ReturnType<typeof pLimit>;
   readonly #flights = new Map<Digest, Flight>();
 
-  constructor(options: ImageSourceOptions) {
+  constructor(options: FetcherOptions) {
     this.#options = options;
     this.#limit = pLimit(options.concurrency ?? 4);
   }

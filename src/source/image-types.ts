@@ -1,4 +1,4 @@
-import type { Registry } from '../registry/index.ts';
+import type { Registry, Repository } from '../registry/index.ts';
 import type { Lease, Store } from '../store/index.ts';
 import type { Descriptor, Digest, ImageConfig, Manifest, Platform, Task } from '../util/index.ts';
 
@@ -58,6 +58,8 @@ export interface ResolvedImage {
   readonly configBytes: Uint8Array;
   /** Bottom first. */
   readonly layers: readonly ImageLayer[];
+  /** Where a registry has it; absent for one that came by other means. */
+  readonly repository?: Repository;
   /**
    * Brings a layer's blob into the store unless it is there. Any number of calls at a time; a blob is transferred once.
    * @param vertex what progress is reported under

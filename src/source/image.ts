@@ -10,6 +10,7 @@ import {
   parseManifest,
   parseReference,
   type Reference,
+  type Repository,
   withDefaultTag,
 } from '../registry/index.ts';
 import {
@@ -49,6 +50,7 @@ interface Root {
   readonly ref: string;
   readonly descriptor: Descriptor;
   readonly origin: ImageOrigin;
+  readonly repository?: Repository;
 }
 
 interface Chosen {
@@ -138,7 +140,8 @@ class Images implements ImageSource {
       this.#warn(task, `${error.message}; using ${known.digest}, which it stood for before`);
       return known;
     }
-    const image = await this.#load(task, { ref, descriptor, origin }, platform);
+    const { host, path } = reference;
+    const image = await this.#load(task, { ref, descriptor, origin, repository: { host, path } }, platform);
     this.#options.facts?.put(FACT_KIND, ref, descriptor);
     return image;
   }
@@ -198,6 +201,7 @@ class Images implements ImageSource {
       config,
       configBytes,
       layers,
+      ...(root.repository === undefined ? {} : { repository: root.repository }),
       fetchLayer: this.#layerFetcher(root.origin),
     };
   }

@@ -7,9 +7,11 @@ export { downloadName } from './http-name.ts';
 export { newestEntry } from './newest-entry.ts';
 export type { HttpContent, HttpFile, HttpResource, HttpSourceOptions } from './http-types.ts';
 export { createImageSource, parseLayoutReference } from './image.ts';
+export { BlobFetcher } from './image-fetch.ts';
 export { platformVector } from './image-platform.ts';
 export type {
   FactStore,
+  ImageOrigin,
   ImageLayer,
   ImageSource,
   ImageSourceOptions,
@@ -19,6 +21,7 @@ export type {
 } from './image-types.ts';
 export {
   checkLayoutVersion,
+  findInLayout,
   IMAGE_NAME_ANNOTATION,
   type LayoutReader,
   openOciLayout,

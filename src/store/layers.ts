@@ -84,7 +84,7 @@ export class LayerTable {
         layer.diffId ?? null,
         layer.type ?? 'regular',
         layer.description ?? '',
-        now,
+        layer.createdAt ?? now,
         now,
       );
     return id;

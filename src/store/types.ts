@@ -66,6 +66,8 @@ export interface NewLayer {
   readonly type?: RecordType;
   readonly description?: string;
   readonly diffId?: Digest;
+  /** When it was made, ms since the epoch, for one that was made elsewhere. Default: now. */
+  readonly createdAt?: number;
 }
 
 /** Where a layer's directory is. `fs` is an overlay upper directory, `work` its work directory. */

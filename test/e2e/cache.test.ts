@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import type { Bench, Outcome, RunOptions } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { baseImageTar } from '../support/base-image.ts';
+import { stepsOf as steps } from '../support/steps.ts';
 import { type ArchivedImage, readOciArchive } from '../support/tree.ts';
 
 /** No worker can be started with this: a build that needs none succeeds. */
@@ -24,22 +25,6 @@ COPY --from=deps /installed /stamp-deps /
 COPY --from=normal /normal /normal
 RUN cat /proc/sys/kernel/random/uuid > /stamp-last
 `;
-
-/** Names of steps that ran and of those that came from the cache, without base images and the like. */
-function steps({ err }: Outcome): { readonly ran: readonly string[]; readonly cached: readonly string[] } {
-  const names = new Map<string, string>();
-  const cached: string[] = [];
-  const ran: string[] = [];
-  for (const line of err.split('\n')) {
-    const [, number = '', rest = ''] = /^#(\d+) (.*)$/.exec(line) ?? [];
-    if (/^\[[^\]]*\d\/\d\]/.test(rest)) names.set(number, rest.replace(/^\[[^\]]*\] /, ''));
-    const name = names.get(number);
-    if (name === undefined || name.startsWith('FROM')) continue;
-    if (rest === 'CACHED') cached.push(name);
-    if (rest.startsWith('DONE')) ran.push(name);
-  }
-  return { ran: ran.toSorted(), cached: cached.toSorted() };
-}
 
 interface Built extends Outcome {
   readonly image: string;

@@ -140,8 +140,8 @@ RUN --mount=type=secret,id=c,required=true cat /run/secrets/c > /c
 
   test.each([
     ['--squash', 'COPY --from=<stage> / /'],
-    ['--cache-to=type=local,dest=x', '$TSBUILD_ROOT'],
-    ['--cache-from=type=registry,ref=x', '$TSBUILD_ROOT'],
+    ['--cache-to=type=inline', 'type=registry'],
+    ['--cache-from=type=gha', 'type=local'],
     ['--push', 'skopeo copy'],
     ['--timestamp=0', '--source-date-epoch'],
     ['--provenance=mode=max', '--provenance=false'],

@@ -190,7 +190,7 @@ async function untilAborted(signal: AbortSignal, gate: Promise<unknown> | undefi
 }
 
 /** A memory cache that counts, and fails where told to. */
-export class TestCache implements Required<CacheSource<string>> {
+export class TestCache implements Required<Omit<CacheSource<string>, 'leafLinks'>> {
   readonly #inner: MemoryCache<string>;
   loads = 0;
   failLoads: (record: CacheRecord) => boolean = () => false;

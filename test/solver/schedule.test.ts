@@ -425,24 +425,36 @@ describe('cancellation', () => {
 
   test('a hit calls off an input that runs only to be hashed', async () => {
     const cache = new TestCache();
-    const mid = (gate?: Promise<unknown>): SolverVertex<TestOp> =>
-      vtx('mid', { inputs: [vtx('hang', gate ? { gate } : {})], byContent: [0] });
-    await build(vtx('top', { inputs: [vtx('A'), mid()] }), cache);
+    const both = (first: SolverVertex<TestOp>, second: SolverVertex<TestOp>): SolverVertex<TestOp> =>
+      vtx('top', { inputs: [first, second], byContent: [0, 1] });
+    await build(both(vtx('p', { value: 'same' }), vtx('hang')), cache);
     const [hit = ''] = cache.recordIds.slice(-1);
-    await build(vtx('top', { inputs: [vtx('a'), vtx('other')] }), cache);
+    await build(both(vtx('q', { value: 'same' }), vtx('other')), cache);
     for (const id of cache.recordIds) if (id !== hit) cache.evict(id);
-    // Both inputs have keys that lead somewhere, but only the alternative of "a" leads to the record that is left.
+    // Both inputs have keys that lead somewhere, but only the content of "q" leads to the record that is left.
     const rig = new Rig();
     const gate = Promise.withResolvers<void>();
-    const a = vtx('a', { alternatives: ['A'], alternativesGate: gate.promise });
-    const top = vtx('top', { inputs: [a, mid(never)] });
+    const top = both(vtx('q', { value: 'same', gate: gate.promise }), vtx('hang', { gate: never }));
     const done = solve(rig.task(), [out(top)], rig.options({ caches: [cache] }));
     await rig.started('hang');
     gate.resolve();
-    expect(await done).toEqual(['top(A() mid(hang()))']);
-    expect(rig.executed).toEqual(['hang']);
+    expect(await done).toEqual(['top(same hang())']);
+    expect(rig.executed.toSorted()).toEqual(['hang', 'q']);
     expect(rig.aborted).toEqual(['hang']);
     expect(rig.states('hang')).toEqual(['pending', 'started', 'canceled']);
+  });
+
+  test('an input with a key but no record does not run what it would be hashed by while its consumer may have one', async () => {
+    const cache = new TestCache();
+    const mid = vtx('mid', { inputs: [vtx('hang', { gate: never })], byContent: [0] });
+    const made = vtx('mid', { inputs: [vtx('hang')], byContent: [0] });
+    await build(vtx('top', { inputs: [vtx('A'), made] }), cache);
+    const [hit = ''] = cache.recordIds.slice(-1);
+    for (const id of cache.recordIds) if (id !== hit) cache.evict(id);
+    const rig = new Rig();
+    const top = vtx('top', { inputs: [vtx('a', { alternatives: ['A'] }), mid] });
+    expect(await solve(rig.task(), [out(top)], rig.options({ caches: [cache] }))).toEqual(['top(A() mid(hang()))']);
+    expect(rig.executed).toEqual([]);
   });
 });
 

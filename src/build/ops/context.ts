@@ -54,6 +54,8 @@ export interface OpContext {
   readonly entitlements: ReadonlySet<string>;
   /** Layers that were packed before it was known whether their ops must run, by vertex; see early-pack.ts. */
   readonly earlyPacks: Map<Digest, DirectPack>;
+  /** Whether results may come from elsewhere than this store. */
+  readonly hasOtherCaches: boolean;
   /** What earlier builds found out. */
   readonly facts: FactCache;
   /** Layers with the files of local directories that had to be copied whole. */

@@ -45,7 +45,7 @@ export interface ContextCopy {
 
 /**
  * Packs the layer of a copy in the pass that hashes what it reads, so that a large context is read once and not twice. Done only for
- * copies that this store has never seen: nothing can be in the cache for them. Their key is known afterwards, as ever, and the
+ * copies that this store has never seen, in builds without caches of other machines: nothing can be in the cache for them. Their key is known afterwards, as ever, and the
  * layer is taken (`OpContext.earlyPacks`) when nothing is found under it. Where it cannot be done or goes wrong nothing happens:
  * hashing and running the op tell why.
  * @returns the digest of what the copy reads, where it was found out
@@ -53,6 +53,7 @@ export interface ContextCopy {
 export async function packEarly(context: OpContext, task: Task, copy: ContextCopy): Promise<Digest | undefined> {
   const { vertex, tree, selectors } = copy;
   if (context.direct?.vertices.has(vertex.digest) !== true || context.earlyPacks.has(vertex.digest)) return undefined;
+  if (context.hasOtherCaches) return undefined;
   const key = canonicalDigest('tsbuild.early.v1', [
     fileKey(copy.file),
     selectorDigest(selectors),

@@ -60,20 +60,23 @@ export function startProgress(context: CliContext, options: BuildOptions): Progr
   });
 }
 
+/** Says what there was to warn of, once the progress is closed. */
+export function reportWarnings(context: CliContext, progress: Progress): void {
+  if (progress.mode !== 'rawjson')
+    context.stderr.write(formatWarnings(progress.warnings, { palette: paletteOf(context) }));
+}
+
 /**
- * Says what came of a build that succeeded, once its progress is closed: warnings, `--iidfile`, `--metadata-file`, `-q`.
+ * Tells what was built, wherever that is wanted: `--iidfile`, `--metadata-file`, `-q`.
  * @param metadata BuildKit's response keys
  * @throws TsbuildError `TSB_EXPORT` when a file cannot be written
  */
-export async function reportBuild(
+export async function reportResult(
   context: CliContext,
   options: BuildOptions,
-  progress: Progress,
   metadata: Readonly<Record<string, string>>,
   stdoutIsTaken: boolean,
 ): Promise<void> {
-  if (progress.mode !== 'rawjson')
-    context.stderr.write(formatWarnings(progress.warnings, { palette: paletteOf(context) }));
   const id = metadata['containerimage.config.digest'] ?? metadata['containerimage.digest'];
   if (options.iidfile !== undefined && id !== undefined) writeResult(context, options.iidfile, id);
   if (options.metadataFile !== undefined)

@@ -3,7 +3,7 @@ import { Store } from '../../store/index.ts';
 import type { CliContext } from '../context.ts';
 import { recallKey } from '../recall-key.ts';
 import { storeRoot } from '../store-root.ts';
-import { type BuildOptions, reportBuild, startProgress } from './build-display.ts';
+import { type BuildOptions, reportResult, reportWarnings, startProgress } from './build-display.ts';
 import type { BuildMemory } from './full-build.ts';
 
 /** `tsbuild build` */
@@ -50,6 +50,7 @@ async function showAgain(context: CliContext, options: BuildOptions, build: Reme
   const at = context.now();
   for (const event of build.events) progress.events({ ...event, at });
   await progress.close();
-  await reportBuild(context, options, progress, build.metadata, false);
+  reportWarnings(context, progress);
+  await reportResult(context, options, build.metadata, false);
   return 0;
 }

@@ -8,7 +8,7 @@ import { annotationAttribute } from '../annotation.ts';
 import { parseBuildRequest } from '../build-request.ts';
 import { type CliContext, exitCodeOfSignal, interruptible } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
-import { type BuildOptions, paletteOf, reportBuild, startProgress } from './build-display.ts';
+import { type BuildOptions, paletteOf, reportResult, reportWarnings, startProgress } from './build-display.ts';
 
 /** The open store, with what will remember the build there. */
 export interface BuildMemory {
@@ -59,9 +59,13 @@ export async function fullBuild(
       progress.events(event);
     };
     const task = { signal: interrupt.signal, events };
-    const { metadata, layers } = await runBuild(session, task, request, { specs, stdout: context.stdout });
+    const { metadata, layers } = await runBuild(session, task, request, {
+      specs,
+      stdout: context.stdout,
+      onExported: (built) => reportResult(context, options, built.metadata, usesStdout(specs)),
+    });
     await close();
-    await reportBuild(context, options, progress, metadata, usesStdout(specs));
+    reportWarnings(context, progress);
     const testimony = memory && session.witness.testify();
     if (testimony) memory?.recall.put({ testimony, events: shown, metadata, layers });
     return 0;

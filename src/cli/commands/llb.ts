@@ -22,14 +22,11 @@ export async function llbCommand(
   await using session = openSession(sessionOptions(context, interrupt.signal));
   let source: SourceFile | undefined;
   try {
-    const { compiled } = await compileRequest(
-      session,
-      { signal: interrupt.signal, events: () => undefined },
-      request,
-      (file) => {
+    const { compiled } = await compileRequest(session, { signal: interrupt.signal, events: () => undefined }, request, {
+      onSource: (file) => {
         source = file;
       },
-    );
+    });
     const [platform, ...others] = compiled.platforms;
     if (!platform || others.length > 0)
       throw new TsbuildError('TSB_USAGE', 'Cannot write graphs of several platforms: name one with --platform');

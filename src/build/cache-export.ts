@@ -1,0 +1,267 @@
+import pLimit from 'p-limit';
+import {
+  CACHE_CONFIG_TYPE,
+  type CachedLayer,
+  collectCache,
+  type EdgeToCache,
+  encodeRemoteConfig,
+  MAX_CACHE_CONFIG_BYTES,
+} from '../cache/index.ts';
+import { blobPath, type LayoutFile, writeLayout } from '../exporter/index.ts';
+import { readChunks } from '../layer/index.ts';
+import { formatReference, MAX_MANIFEST_BYTES, type Reference } from '../registry/index.ts';
+import type { KnownEdge } from '../solver/index.ts';
+import { REF_NAME_ANNOTATION } from '../source/index.ts';
+import {
+  compressionOf,
+  type Descriptor,
+  type Digest,
+  mediaTypes,
+  messageOf,
+  sha256,
+  type Task,
+  TsbuildError,
+} from '../util/index.ts';
+import type { CacheExport } from './cache-request.ts';
+import { type ReportStatus, withInternalVertex } from './internal-vertex.ts';
+import type { OpResult } from './ops/result.ts';
+import type { Session } from './session.ts';
+
+/** Transfers at a time, BuildKit's number. */
+const CONCURRENCY = 4;
+
+/** A blob of a cache, and the layer that it is the form of; the config is in memory. */
+interface CacheBlob {
+  readonly descriptor: Descriptor;
+  readonly layer?: string;
+  readonly bytes?: Uint8Array;
+}
+
+/** A cache that is complete but for being put somewhere. */
+interface AssembledCache {
+  readonly mediaType: string;
+  readonly manifest: Uint8Array;
+  readonly blobs: readonly CacheBlob[];
+}
+
+/**
+ * Writes the caches of `--cache-to`, when all results of the build are out. One that cannot be written is a warning, unless the
+ * user wants to know.
+ * @param known what the solver knows of the build's graph, inputs first
+ * @throws TsbuildError of the first with `ignore-error=false` that failed, once all were tried; `TSB_CANCELED`
+ */
+export async function exportCaches(
+  session: Session,
+  task: Task,
+  exports: readonly CacheExport[],
+  known: readonly KnownEdge<OpResult>[],
+): Promise<void> {
+  let failure: TsbuildError | undefined;
+  for (const spec of exports) {
+    const name = spec.type === 'registry' ? formatReference(spec.reference) : spec.dest;
+    const vertex = spec.type === 'registry' ? 'exporting cache to registry' : 'exporting cache to client directory';
+    try {
+      await withInternalVertex(task, session.now, vertex, (_, status) =>
+        exportCache(session, task, spec, known, status),
+      );
+    } catch (error) {
+      task.signal.throwIfAborted();
+      const message = `Cannot export cache to ${name}: ${messageOf(error)}`;
+      if (!spec.ignoreError) failure ??= asFailure(message, error);
+      else
+        task.events({
+          type: 'diagnostic',
+          diagnostic: { code: 'CacheExport', severity: 'warning', message, ranges: [] },
+          at: session.now(),
+        });
+    }
+  }
+  if (failure !== undefined) throw failure;
+}
+
+function asFailure(message: string, cause: unknown): TsbuildError {
+  const hint = cause instanceof TsbuildError ? cause.hint : undefined;
+  return new TsbuildError('TSB_EXPORT', message, { cause, ...(hint === undefined ? {} : { hint }) });
+}
+
+async function exportCache(
+  session: Session,
+  task: Task,
+  spec: CacheExport,
+  known: readonly KnownEdge<OpResult>[],
+  status: ReportStatus,
+): Promise<void> {
+  status('preparing build cache for export', 0);
+  const layers = await describeLayers(session, task, spec, known);
+  const cache = assembleCache(spec, edgesOf(session, known, layers), (node) => session.cache.linksTo(node), layers);
+  status('preparing build cache for export', 0, undefined, true);
+  if (spec.type === 'registry') await push(session, task, spec.reference, cache, status);
+  else await writeDirectory(session, task, spec, cache, status);
+}
+
+/** The layers of all results that the cache is to have, by id. */
+async function describeLayers(
+  session: Session,
+  task: Task,
+  { mode, compression }: CacheExport,
+  known: readonly KnownEdge<OpResult>[],
+): Promise<ReadonlyMap<string, CachedLayer>> {
+  const wanted = mode === 'max' ? known.filter(({ source }) => !source) : known.filter(({ target }) => target);
+  const stacks = wanted.flatMap(({ result }) => (result?.kind === 'layers' ? [result.layers] : []));
+  // Layers of Windows images have a form that a cache does not tell from the usual one.
+  const ids = new Set(stacks.filter((layers) => !session.layers.isWindows(layers)).flat());
+  const entries = [...ids].map(async (id): Promise<[string, CachedLayer]> => {
+    const { descriptor, ...rest } = await session.layers.describe(task, id, compression);
+    const { mediaType, digest, size } = descriptor;
+    return [id, { ...rest, descriptor: { mediaType, digest, size } }];
+  });
+  return new Map(await Promise.all(entries));
+}
+
+/** Results with a layer that the cache does not have go in as keys alone, and so do sources: they are asked for anew anyway. */
+function edgesOf(
+  session: Session,
+  known: readonly KnownEdge<OpResult>[],
+  layers: ReadonlyMap<string, CachedLayer>,
+): readonly EdgeToCache[] {
+  return known.map(({ nodes, result, source }) => {
+    const ids = result?.kind === 'layers' && !source ? result.layers : undefined;
+    const found = ids?.map((id) => layers.get(id)).filter((layer) => layer !== undefined);
+    if (found === undefined || found.length !== ids?.length) return { nodes };
+    const createdAt = nodes.flatMap((node) => session.cache.records(node)).map((record) => record.createdAt);
+    return { nodes, result: { layers: found, createdAt: Math.max(0, ...createdAt) } };
+  });
+}
+
+function assembleCache(
+  { imageManifest, ociMediaTypes }: CacheExport,
+  edges: readonly EdgeToCache[],
+  linksTo: Parameters<typeof collectCache>[1],
+  layers: ReadonlyMap<string, CachedLayer>,
+): AssembledCache {
+  const collected = collectCache(
+    edges.map(({ nodes, result }) => ({
+      nodes,
+      ...(result && {
+        result: { ...result, layers: result.layers.map((layer) => withMediaType(layer, ociMediaTypes)) },
+      }),
+    })),
+    linksTo,
+  );
+  const bytes = encodeRemoteConfig(collected);
+  if (bytes.length > MAX_CACHE_CONFIG_BYTES)
+    throw new TsbuildError('TSB_EXPORT', `its config has ${bytes.length} bytes, more than ${MAX_CACHE_CONFIG_BYTES}`);
+  const config: Descriptor = { mediaType: CACHE_CONFIG_TYPE, digest: sha256(bytes), size: bytes.length };
+  const idOf = new Map([...layers].map(([id, { descriptor }]) => [descriptor.digest, id]));
+  const blobs = new Map<Digest, Descriptor>();
+  for (const { layer } of collected.layers) if (layer) blobs.set(layer.descriptor.digest, layer.descriptor);
+  const index = ociMediaTypes ? mediaTypes.ociIndex : mediaTypes.dockerIndex;
+  const mediaType = imageManifest ? mediaTypes.ociManifest : index;
+  const entries = imageManifest ? { config, layers: [...blobs.values()] } : { manifests: [...blobs.values(), config] };
+  const manifest = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, ...entries }));
+  if (manifest.length > MAX_MANIFEST_BYTES)
+    throw new TsbuildError('TSB_EXPORT', `its manifest has ${manifest.length} bytes, more than ${MAX_MANIFEST_BYTES}`);
+  const layerBlobs = [...blobs.values()].map((descriptor): CacheBlob => {
+    const layer = idOf.get(descriptor.digest);
+    return { descriptor, ...(layer === undefined ? {} : { layer }) };
+  });
+  return { mediaType, manifest, blobs: [...layerBlobs, { descriptor: config, bytes }] };
+}
+
+/** zstd has no media type of Docker's that others know. */
+function withMediaType(layer: CachedLayer, oci: boolean): CachedLayer {
+  const { none, gzip, zstd } = {
+    none: oci ? mediaTypes.ociLayer : mediaTypes.dockerLayer,
+    gzip: oci ? mediaTypes.ociLayerGzip : mediaTypes.dockerLayerGzip,
+    zstd: mediaTypes.ociLayerZstd,
+  };
+  const mediaType = { none, gzip, zstd }[compressionOf(layer.descriptor.mediaType) ?? 'gzip'];
+  return { ...layer, descriptor: { ...layer.descriptor, mediaType } };
+}
+
+async function push(
+  session: Session,
+  task: Task,
+  reference: Reference,
+  cache: AssembledCache,
+  status: ReportStatus,
+): Promise<void> {
+  const { registry } = session;
+  const limit = pLimit(CONCURRENCY);
+  // What is still to be sent when one has failed is not sent any more.
+  const abort = new AbortController();
+  const own: Task = { signal: AbortSignal.any([task.signal, abort.signal]), events: task.events };
+  const transfers = cache.blobs.map((blob) =>
+    limit(async () => {
+      own.signal.throwIfAborted();
+      const { digest, size } = blob.descriptor;
+      const id = `writing ${blob.bytes === undefined ? 'layer' : 'config'} ${digest}`;
+      status(id, 0, size);
+      if (!(await registry.hasBlob(own, reference, blob.descriptor)))
+        await pushBlob(session, own, reference, blob, id, status);
+      status(id, size, size, true);
+    }),
+  );
+  try {
+    await Promise.all(transfers);
+  } catch (error) {
+    abort.abort(error);
+    await Promise.allSettled(transfers);
+    throw error;
+  }
+  const id = `writing cache manifest ${sha256(cache.manifest)}`;
+  status(id, 0, cache.manifest.length);
+  await registry.pushManifest(task, reference, cache.mediaType, cache.manifest);
+  status(id, cache.manifest.length, cache.manifest.length, true);
+}
+
+async function pushBlob(
+  session: Session,
+  task: Task,
+  reference: Reference,
+  { descriptor, layer, bytes }: CacheBlob,
+  id: string,
+  status: ReportStatus,
+): Promise<void> {
+  const { digest, size } = descriptor;
+  const mountFrom = layer === undefined ? undefined : session.layers.repositoryOf(layer);
+  const open = async function* (): AsyncGenerator<Uint8Array> {
+    if (bytes !== undefined) return yield bytes;
+    if (layer !== undefined) await session.layers.fetch(task, [layer]);
+    const { fd } = session.store.blobs.openRead(digest);
+    yield* readChunks(fd);
+  };
+  await session.registry.pushBlob(
+    task,
+    reference,
+    { digest, size, open },
+    { ...(mountFrom === undefined ? {} : { mountFrom }), onProgress: (sent) => status(id, sent, size) },
+  );
+}
+
+async function writeDirectory(
+  session: Session,
+  task: Task,
+  { dest, tag }: Extract<CacheExport, { type: 'local' }>,
+  { blobs, manifest, mediaType }: AssembledCache,
+  status: ReportStatus,
+): Promise<void> {
+  await session.layers.fetch(
+    task,
+    blobs.flatMap(({ layer }) => layer ?? []),
+  );
+  const root: Descriptor = { mediaType, digest: sha256(manifest), size: manifest.length };
+  const files: LayoutFile[] = [
+    ...blobs.map(({ descriptor: { digest, size }, bytes }) => ({
+      path: blobPath(digest),
+      size,
+      content: bytes ?? digest,
+    })),
+    { path: blobPath(root.digest), size: root.size, content: manifest },
+  ];
+  const entry: Descriptor = { ...root, annotations: { [REF_NAME_ANNOTATION]: tag } };
+  const id = `writing cache manifest ${root.digest}`;
+  status(id, 0, root.size);
+  await writeLayout(task, session.store.blobs, { files, entries: [entry] }, dest);
+  status(id, root.size, root.size, true);
+}

@@ -1,0 +1,153 @@
+import { CACHE_CONFIG_TYPE, decodeRemoteConfig, ImportedCache, MAX_CACHE_CONFIG_BYTES } from '../cache/index.ts';
+import {
+  formatReference,
+  isIndexType,
+  MAX_MANIFEST_BYTES,
+  parseIndex,
+  parseManifest,
+  type Repository,
+} from '../registry/index.ts';
+import { BlobFetcher, findInLayout, type ImageOrigin, openOciLayout } from '../source/index.ts';
+import { type Descriptor, type Digest, messageOf, type Task, TsbuildError } from '../util/index.ts';
+import type { CacheImport } from './cache-request.ts';
+import { withInternalVertex } from './internal-vertex.ts';
+import type { CacheOrigin } from './cached-layers.ts';
+import { type OpResult, snapshot } from './ops/result.ts';
+import type { Session } from './session.ts';
+
+/** A cache manifest with where it and its blobs are. */
+interface Found {
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+  readonly origin: ImageOrigin;
+  readonly repository?: Repository;
+}
+
+/**
+ * Loads the caches of `--cache-from`: manifests and key graphs, no layers. One that cannot be used is a warning (BuildKit's rule).
+ * @throws TsbuildError `TSB_CANCELED`
+ */
+export async function importCaches(
+  session: Session,
+  task: Task,
+  imports: readonly CacheImport[],
+): Promise<readonly ImportedCache<OpResult>[]> {
+  const found = await Promise.all(imports.map((one) => importCache(session, task, one)));
+  return found.filter((cache) => cache !== undefined);
+}
+
+async function importCache(
+  session: Session,
+  task: Task,
+  spec: CacheImport,
+): Promise<ImportedCache<OpResult> | undefined> {
+  const name = nameOf(spec);
+  try {
+    return await withInternalVertex(task, session.now, `importing cache manifest from ${name}`, () =>
+      load(session, task, spec, name),
+    );
+  } catch (error) {
+    task.signal.throwIfAborted();
+    warn(session, task, `Cannot import cache from ${name}: ${messageOf(error)}`);
+    return undefined;
+  }
+}
+
+async function load(session: Session, task: Task, spec: CacheImport, name: string): Promise<ImportedCache<OpResult>> {
+  const found = spec.type === 'registry' ? await findInRegistry(session, task, spec.reference) : findInDirectory(spec);
+  const what = `cache ${JSON.stringify(name)}`;
+  const { config, blobs } = parseCacheManifest(found, what);
+  if (config.size > MAX_CACHE_CONFIG_BYTES)
+    throw new TsbuildError(
+      'TSB_IMAGE',
+      `Cannot use ${what}: its config has ${config.size} bytes, more than the limit of ${MAX_CACHE_CONFIG_BYTES}`,
+    );
+  const bytes = await found.origin.document(task, config);
+  const decoded = decodeRemoteConfig(bytes, blobs, `config of ${what}`);
+  const fetcher = new BlobFetcher({ store: session.store, lease: session.lease, now: session.now });
+  const origin: CacheOrigin = {
+    fetch: (inner, blob, vertex) => fetcher.fetch(inner, found.origin, blob, vertex),
+    ...(found.repository === undefined ? {} : { repository: found.repository }),
+    onDamage: (error) => {
+      cache.giveUp();
+      warn(session, task, `Cannot use cache from ${name} any more, building without it: ${messageOf(error)}`);
+    },
+  };
+  const cache = new ImportedCache<OpResult>(name, decoded, (layers) =>
+    snapshot(session.layers.adoptCached(layers, origin)),
+  );
+  return cache;
+}
+
+async function findInRegistry(
+  session: Session,
+  task: Task,
+  reference: Extract<CacheImport, { type: 'registry' }>['reference'],
+): Promise<Found> {
+  const { registry } = session;
+  const repository = { host: reference.host, path: reference.path };
+  const { descriptor, bytes } = await registry.manifest(task, reference);
+  return {
+    descriptor,
+    bytes,
+    repository,
+    origin: {
+      async document(inner, { digest, size }) {
+        const chunks: Uint8Array[] = [];
+        for await (const chunk of registry.blob(inner, repository, { digest, size })) chunks.push(chunk);
+        return Buffer.concat(chunks);
+      },
+      // The store hashes what it writes.
+      blob: (inner, blob) => registry.blob(inner, repository, blob, { verify: false }),
+    },
+  };
+}
+
+function findInDirectory({ src, tag, digest }: Extract<CacheImport, { type: 'local' }>): Found {
+  using layout = openOciLayout(src);
+  const wanted = digest === undefined ? { tag: tag ?? 'latest' } : { digest };
+  const descriptor = findInLayout(layout, wanted);
+  return {
+    descriptor,
+    bytes: layout.read(descriptor.digest, MAX_MANIFEST_BYTES),
+    origin: {
+      document(_, blob) {
+        using again = openOciLayout(src);
+        return Promise.resolve(again.read(blob.digest, MAX_CACHE_CONFIG_BYTES));
+      },
+      *blob(_, blob) {
+        using again = openOciLayout(src);
+        yield* again.stream(blob.digest);
+      },
+    },
+  };
+}
+
+/** The config and the other blobs of a cache manifest, in either of BuildKit's forms. @throws TsbuildError `TSB_IMAGE` */
+function parseCacheManifest(
+  { bytes, descriptor }: Found,
+  what: string,
+): { readonly config: Descriptor; readonly blobs: ReadonlyMap<Digest, Descriptor> } {
+  const isIndex = isIndexType(descriptor.mediaType);
+  const all = isIndex ? parseIndex(bytes, descriptor.mediaType, `manifest of ${what}`).manifests : [];
+  const manifest = isIndex ? undefined : parseManifest(bytes, descriptor.mediaType, `manifest of ${what}`);
+  const config = manifest?.config ?? all.find(({ mediaType }) => mediaType === CACHE_CONFIG_TYPE);
+  if (config?.mediaType !== CACHE_CONFIG_TYPE)
+    throw new TsbuildError('TSB_IMAGE', `Cannot use ${what}: it is not a build cache`, {
+      hint: 'caches within images (type=inline) are not supported',
+    });
+  const blobs = manifest?.layers ?? all.filter((one) => one !== config);
+  return { config, blobs: new Map(blobs.map((blob) => [blob.digest, blob])) };
+}
+
+function nameOf(spec: CacheImport): string {
+  return spec.type === 'registry' ? formatReference(spec.reference) : spec.src;
+}
+
+function warn(session: Session, task: Task, message: string): void {
+  task.events({
+    type: 'diagnostic',
+    diagnostic: { code: 'CacheImport', severity: 'warning', message, ranges: [] },
+    at: session.now(),
+  });
+}

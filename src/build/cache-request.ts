@@ -1,0 +1,27 @@
+import type { OutputCompression } from '../exporter/index.ts';
+import type { Reference } from '../registry/index.ts';
+import type { Digest } from '../util/index.ts';
+
+/** One `--cache-from`. */
+export type CacheImport =
+  | { readonly type: 'registry'; readonly reference: Reference }
+  | { readonly type: 'local'; readonly src: string; readonly tag?: string; readonly digest?: Digest };
+
+/** One `--cache-to`. */
+export type CacheExport = CacheExportOptions &
+  (
+    | { readonly type: 'registry'; readonly reference: Reference }
+    | { readonly type: 'local'; readonly dest: string; readonly tag: string }
+  );
+
+export interface CacheExportOptions {
+  /** `min`: results whose layers are all in the result of the build; `max`: all. */
+  readonly mode: 'min' | 'max';
+  readonly compression: OutputCompression;
+  /** An image manifest, else an index of blobs. */
+  readonly imageManifest: boolean;
+  /** False writes Docker's media types. */
+  readonly ociMediaTypes: boolean;
+  /** A cache that cannot be exported is a warning, else it fails the build. */
+  readonly ignoreError: boolean;
+}

@@ -1,0 +1,158 @@
+import { type Task, TsbuildError } from '../util/index.ts';
+import { answerError, SMALL_BODY_LIMIT } from './answer.ts';
+import { Authenticator, type AuthScope } from './auth.ts';
+import { apiHost, type Endpoint } from './endpoint.ts';
+import { type HttpAnswer, HttpClient, type HttpRequest, type Limits, throwIfCanceled } from './http.ts';
+import { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
+import type { RegistryOptions } from './types.ts';
+
+/** A request to one endpoint. */
+export interface Call {
+  /** Begins messages about its failure, e.g. `Cannot load blob sha256:…`. */
+  readonly doing: string;
+  readonly endpoint: Endpoint;
+  readonly method: HttpRequest['method'];
+  /** Below `/v2/<repository>/`, or the whole URL that an answer named (where an upload goes on). */
+  readonly path: string | URL;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: HttpRequest['body'];
+  /** What the token is for. Default: pulling from the endpoint's repository. */
+  readonly scope?: string;
+  /** Not repeated here: whoever calls knows from where to begin again. */
+  readonly once?: boolean;
+}
+
+/** Sends requests to registries: finds the scheme, authenticates, repeats what may succeed the next time. */
+export class Caller implements AsyncDisposable {
+  readonly #options: RegistryOptions;
+  readonly #http: HttpClient;
+  readonly #auth: Authenticator;
+  /** What insecure hosts turned out to speak. */
+  readonly #schemes = new Map<string, 'https' | 'http'>();
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+    this.#http = new HttpClient(options);
+    this.#auth = new Authenticator(this.#http, options.credentials);
+  }
+
+  get limits(): Limits {
+    return this.#http.limits;
+  }
+
+  /** Sends a call and reads its body, both again when the connection breaks. */
+  async retryBody<T>(task: Task, call: Call, read: (answer: HttpAnswer) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      const answer = await this.call(task, call);
+      try {
+        return await read(answer);
+      } catch (error) {
+        throwIfCanceled(task);
+        if (!isPassing(error) || attempt >= this.#http.limits.attempts)
+          throw networkError(call.doing, call.endpoint.host, error);
+        await waitForRetry(task, this.#http.limits, attempt, undefined, this.#options.now);
+      }
+    }
+  }
+
+  /** Sends one call: finds the scheme, authenticates, repeats what may go away. Every final status is returned. */
+  async call(task: Task, call: Call): Promise<HttpAnswer> {
+    const { limits } = this.#http;
+    for (let attempt = 1; ; attempt++) {
+      let answer: HttpAnswer | undefined;
+      let failure: unknown;
+      try {
+        answer = await this.#authenticated(task, call);
+      } catch (error) {
+        throwIfCanceled(task);
+        if (error instanceof TsbuildError) throw error;
+        failure = error;
+      }
+      if (answer !== undefined && !isPassingStatus(answer.status)) return answer;
+      const passing = answer !== undefined || isPassing(failure);
+      const again =
+        passing && !call.once && attempt < limits.attempts && (await this.#waitAgain(task, attempt, answer));
+      if (again) continue;
+      if (answer !== undefined) return answer;
+      throw networkError(call.doing, call.endpoint.host, failure);
+    }
+  }
+
+  async #waitAgain(task: Task, attempt: number, answer: HttpAnswer | undefined): Promise<boolean> {
+    const waited = await waitForRetry(
+      task,
+      this.#http.limits,
+      attempt,
+      answer?.header('retry-after'),
+      this.#options.now,
+    );
+    if (waited) answer?.discard();
+    return waited;
+  }
+
+  async #authenticated(task: Task, call: Call): Promise<HttpAnswer> {
+    for (let round = 1; ; round++) {
+      const { answer, scope, sent } = await this.#overScheme(task, call);
+      // A 401 from where a redirect led is that host's affair and gets no credentials.
+      if (answer.status !== 401 || answer.url.origin !== scope.origin || round === 3) return answer;
+      if ((await this.#auth.authenticate(task, scope, answer, sent)) === undefined) return answer;
+      answer.discard();
+    }
+  }
+
+  /** HTTPS, and for insecure endpoints without it HTTP. */
+  async #overScheme(
+    task: Task,
+    call: Call,
+  ): Promise<{ answer: HttpAnswer; scope: AuthScope; sent: string | undefined }> {
+    const { endpoint } = call;
+    const host = apiHost(endpoint.host);
+    const known = this.#schemes.get(host);
+    const schemes =
+      known === undefined ? (endpoint.insecure ? (['https', 'http'] as const) : (['https'] as const)) : [known];
+    let failure: unknown;
+    for (const scheme of schemes) {
+      const { origin } = new URL(`${scheme}://${host}`);
+      const url = typeof call.path === 'string' ? new URL(`${origin}/v2/${endpoint.path}/${call.path}`) : call.path;
+      const scope: AuthScope = {
+        origin,
+        host: endpoint.host,
+        scope: call.scope ?? `repository:${endpoint.path}:pull`,
+        insecure: endpoint.insecure,
+      };
+      const sent = url.origin === origin ? this.#auth.header(scope) : undefined;
+      try {
+        const answer = await this.#http.send(task, {
+          method: call.method,
+          url,
+          headers: call.headers ?? {},
+          ...(sent === undefined ? {} : { authorization: sent }),
+          ...(call.body === undefined ? {} : { body: call.body }),
+          insecure: endpoint.insecure,
+          redirects: call.method === 'GET' || call.method === 'HEAD' ? 'follow' : 'refuse',
+        });
+        if (endpoint.insecure) this.#schemes.set(host, scheme);
+        return { answer, scope, sent };
+      } catch (error) {
+        throwIfCanceled(task);
+        if (error instanceof TsbuildError) throw error;
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
+  async failure(task: Task, call: Call, answer: HttpAnswer): Promise<TsbuildError> {
+    let body: Uint8Array = new Uint8Array();
+    try {
+      body = await answer.small(SMALL_BODY_LIMIT);
+    } catch {
+      throwIfCanceled(task);
+    }
+    return answerError(call.doing, { method: answer.method, url: answer.url, status: answer.status, body });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#http[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createRegistry, type Credentials, parseReference, type Registry } from '../../src/registry/index.ts';
+import { mediaTypes } from '../../src/util/index.ts';
+import { blobOf, type TestBlob, testImage } from '../support/image.ts';
+import { startRegistry, type TestRegistry } from '../support/registry.ts';
+import { startScriptedRegistry } from '../support/registry-script.ts';
+import { testTask } from '../support/task.ts';
+
+const image = testImage({ layers: [[{ name: 'a', content: 'a'.repeat(3_000_000) }]] });
+const blob = blobOf('some bytes');
+const source = ({ digest, size, bytes }: TestBlob) => ({
+  digest,
+  size,
+  *open() {
+    for (let at = 0; at < bytes.length; at += 1000) yield bytes.subarray(at, at + 1000);
+  },
+});
+const limits = { attempts: 3, backoffMs: 1 };
+
+describe('pushing to a real registry', () => {
+  let server: TestRegistry;
+  let client: Registry;
+  beforeAll(async () => {
+    server = await startRegistry();
+    client = createRegistry({ now: () => 0, limits });
+  });
+  afterAll(async () => {
+    await client[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+  });
+
+  test('what was pushed can be pulled', async () => {
+    const repository = parseReference(`${server.host}/some/app`);
+    const sent: number[] = [];
+    for (const one of [...image.layers, image.config]) {
+      expect(await client.hasBlob(testTask(), repository, one)).toBe(false);
+      await client.pushBlob(testTask(), repository, source(one), { onProgress: (bytes) => sent.push(bytes) });
+      expect(sent.at(-1)).toBe(one.size);
+      expect(await client.hasBlob(testTask(), repository, one)).toBe(true);
+    }
+    const tagged = parseReference(`${server.host}/some/app:1`);
+    const pushed = await client.pushManifest(testTask(), tagged, mediaTypes.ociManifest, image.manifest.bytes);
+    expect(pushed).toEqual({
+      mediaType: mediaTypes.ociManifest,
+      digest: image.manifest.digest,
+      size: image.manifest.size,
+    });
+    const { bytes } = await client.manifest(testTask(), tagged);
+    expect(Buffer.from(bytes)).toEqual(image.manifest.bytes);
+  });
+
+  test('a blob of a neighbouring repository is mounted, not sent', async () => {
+    const from = parseReference(`${server.host}/some/source`);
+    await client.pushBlob(testTask(), from, source(blob));
+    const to = parseReference(`${server.host}/some/other`);
+    const unread = {
+      ...blob,
+      open: (): never => {
+        throw new Error('it was read');
+      },
+    };
+    await client.pushBlob(testTask(), to, unread, { mountFrom: from });
+    expect(await client.hasBlob(testTask(), to, blob)).toBe(true);
+  });
+
+  test('a blob that its neighbour does not have is sent', async () => {
+    const to = parseReference(`${server.host}/some/third`);
+    const other = blobOf('other bytes');
+    await client.pushBlob(testTask(), to, source(other), { mountFrom: parseReference(`${server.host}/no/where`) });
+    expect(await client.hasBlob(testTask(), to, other)).toBe(true);
+  });
+
+  test('a registry that finds other bytes than the digest says refuses them', async () => {
+    const wrong = { ...source(blobOf('wrong bytes')), digest: blobOf('right bytes').digest };
+    await expect(client.pushBlob(testTask(), parseReference(`${server.host}/some/app`), wrong)).rejects.toThrow(
+      /Cannot push blob sha256:.* digest/,
+    );
+  });
+});
+
+describe('pushing to a registry with a will of its own', () => {
+  const uploads = '/v2/some/app/blobs/uploads/';
+
+  test('an upload that broke off begins anew', async () => {
+    await using registry = await startScriptedRegistry();
+    await using client = createRegistry({ now: () => 0, limits });
+    registry.on(`POST ${uploads}`, { status: 202, headers: { location: '/upload/1?state=x%3D' } });
+    registry.on('PUT /upload/1', (request) => void request.socket.destroy(), { status: 503 }, { status: 201 });
+    await client.pushBlob(testTask(), parseReference(`${registry.host}/some/app`), source(blob));
+    const [last] = registry.requests.filter(({ method }) => method === 'PUT').slice(-1);
+    expect(last?.body).toBe('some bytes');
+    expect(new URL(last?.url ?? '', 'http://x').searchParams.get('digest')).toBe(blob.digest);
+    expect(new URL(last?.url ?? '', 'http://x').searchParams.get('state')).toBe('x=');
+    expect(registry.requests.map(({ method }) => method)).toEqual(['POST', 'PUT', 'POST', 'PUT', 'POST', 'PUT']);
+  });
+
+  test('a refusal is final and says what the registry said', async () => {
+    await using registry = await startScriptedRegistry();
+    await using client = createRegistry({ now: () => 0, limits });
+    registry.on(`POST ${uploads}`, {
+      status: 403,
+      body: '{"errors":[{"code":"DENIED","message":"the quota is used up"}]}',
+    });
+    await expect(
+      client.pushBlob(testTask(), parseReference(`${registry.host}/some/app`), source(blob)),
+    ).rejects.toThrow(/access denied.*the quota is used up/);
+    expect(registry.requests).toHaveLength(1);
+  });
+
+  test('a token for pushing is asked for, with the credentials of the user', async () => {
+    await using registry = await startScriptedRegistry();
+    const credentials: Credentials = { get: () => Promise.resolve({ username: 'me', password: 'secret' }) };
+    await using client = createRegistry({ now: () => 0, limits, credentials });
+    const challenge = `Bearer realm="http://${registry.host}/token",service="s"`;
+    registry.on(
+      `HEAD /v2/some/app/blobs/${blob.digest}`,
+      { status: 401, headers: { 'www-authenticate': challenge } },
+      { status: 200, headers: { 'content-length': String(blob.size) } },
+    );
+    registry.on('/token', { body: '{"token":"abc"}' });
+    expect(await client.hasBlob(testTask(), parseReference(`${registry.host}/some/app`), blob)).toBe(true);
+    const asked = registry.requests.find(({ url }) => url.startsWith('/token'));
+    expect(new URL(asked?.url ?? '', 'http://x').searchParams.get('scope')).toBe('repository:some/app:pull,push');
+    expect(asked?.headers.authorization).toBe(`Basic ${Buffer.from('me:secret').toString('base64')}`);
+    expect(registry.requests.at(-1)?.headers.authorization).toBe('Bearer abc');
+  });
+
+  test('bytes and credentials do not go where a registry may not send us', async () => {
+    await using registry = await startScriptedRegistry();
+    await using client = createRegistry({ now: () => 0, limits });
+    for (const location of ['http://169.254.169.254/latest', 'ftp://example.com/', 'http://me:pw@127.0.0.1/']) {
+      registry.on(`POST ${uploads}`, { status: 202, headers: { location } });
+      await expect(
+        client.pushBlob(testTask(), parseReference(`${registry.host}/some/app`), source(blob)),
+      ).rejects.toThrow(/place for the upload/);
+    }
+  });
+
+  test('the place of an upload on another host gets no credentials', async () => {
+    await using registry = await startScriptedRegistry();
+    await using storage = await startScriptedRegistry();
+    const credentials: Credentials = { get: () => Promise.resolve({ username: 'me', password: 'secret' }) };
+    await using client = createRegistry({ now: () => 0, limits, credentials });
+    registry.on(
+      `POST ${uploads}`,
+      { status: 401, headers: { 'www-authenticate': 'Basic realm="r"' } },
+      { status: 202, headers: { location: `http://${storage.host}/put` } },
+    );
+    storage.on('PUT /put', { status: 201 });
+    await client.pushBlob(testTask(), parseReference(`${registry.host}/some/app`), source(blob));
+    expect(registry.requests.at(-1)?.headers.authorization).toBeDefined();
+    expect(storage.requests.map(({ headers }) => headers.authorization)).toEqual([undefined]);
+  });
+});
