@@ -1,7 +1,8 @@
 /**
  * Prints the table of build times: `npm run bench [-- ROW…]`. Runs Debian's buildah on the same work when it is installed
  * (with runc where it is there, as root or rootless as the caller is) and compares.
- * Every row is measured several times, tsbuild and buildah in turn, and the median is shown: the machine may be shared.
+ * Every row is measured several times, tsbuild and buildah in turn, and the median is shown: the machine may be shared. Both find the
+ * context in memory and the disk idle, else it would depend on the machine and on who went first.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
@@ -25,6 +26,12 @@ interface Measure {
   readonly wall: number;
   /** Largest resident set of any of its processes in kB. */
   readonly peak: number;
+}
+
+/** What an earlier command left to be written is written, and all files below a directory are in memory. */
+function settle(folder: string): void {
+  spawnSync('sync');
+  spawnSync('sh', ['-c', 'find "$0" -type f -exec cat {} + > /dev/null', folder]);
 }
 
 /** Runs a command to its end and measures it; throws when it fails. */
@@ -54,6 +61,8 @@ function measure(command: readonly string[], env: Record<string, string> = {}): 
 interface Row {
   readonly name: string;
   readonly rounds: number;
+  /** The context. */
+  readonly folder: string;
   /** Prepares one round, not measured. */
   readonly before?: () => void;
   readonly tsbuild: () => readonly string[];
@@ -118,6 +127,7 @@ function rows(): Row[] {
     {
       name: 'cached rebuild, ten steps, 2,000 files',
       rounds: 9,
+      folder: ten,
       tsbuild: () => [tsbuild, 'build', ...quiet, '-t', 'bench-ten', ten],
       buildah: () => [bud('--layers', '-t', 'bench-ten', ten)],
       goal: '<= 4 x node -e 0, <= 0.15 x buildah',
@@ -126,6 +136,7 @@ function rows(): Row[] {
     {
       name: 'twenty RUN echo, cold',
       rounds: 5,
+      folder: twenty,
       before: freshStore,
       tsbuild: () => [tsbuild, 'build', ...quiet, '--no-cache', '-t', 'bench-twenty', twenty],
       buildah: () => [bud('--no-cache', '-t', 'bench-twenty', twenty)],
@@ -135,6 +146,7 @@ function rows(): Row[] {
     {
       name: 'COPY of 20,000 files to an OCI archive, cold',
       rounds: 3,
+      folder: many,
       before: freshStore,
       tsbuild: oursMany,
       buildah: () => [bud('--no-cache', '-t', 'bench-many', many), push('bench-many', out('many-b'))],
@@ -147,6 +159,7 @@ function rows(): Row[] {
     {
       name: '… after touching one file',
       rounds: 3,
+      folder: many,
       before: () => utimesSync(touched, new Date(), new Date()),
       tsbuild: oursMany,
       goal: '<= 0.5 x cold',
@@ -155,6 +168,7 @@ function rows(): Row[] {
     {
       name: '… after editing one file',
       rounds: 3,
+      folder: many,
       before: () => writeFileSync(touched, `edit ${edits++}\n`),
       tsbuild: oursMany,
       goal: '(for information)',
@@ -163,6 +177,7 @@ function rows(): Row[] {
     {
       name: '190 MB layer to an OCI archive, cold',
       rounds: 3,
+      folder: large,
       before: freshStore,
       tsbuild: () => [tsbuild, 'build', ...quiet, '-o', `type=oci,dest=${out('large')}`, large],
       buildah: () => [bud('--no-cache', '-t', 'bench-large', large), push('bench-large', out('large-b'))],
@@ -172,6 +187,7 @@ function rows(): Row[] {
     {
       name: `four independent stages of ${seconds} s`,
       rounds: 2,
+      folder: four,
       before: freshStore,
       tsbuild: () => [tsbuild, 'build', ...quiet, '--no-cache', '-t', 'bench-four', four],
       goal: `<= ${seconds} s + 15 %`,
@@ -204,8 +220,10 @@ function main(): void {
     const theirs: Measure[] = [];
     for (let round = 0; round < row.rounds; round++) {
       row.before?.();
+      settle(row.folder);
       ours.push(measure(row.tsbuild()));
       if (buildah && row.buildah) {
+        settle(row.folder);
         const parts = row.buildah().map((command) => measure(command));
         theirs.push({
           wall: parts.reduce((sum, part) => sum + part.wall, 0),

@@ -16,6 +16,9 @@ import type { OpResult } from './ops/result.ts';
 import { BuildSecrets, maskDiagnostic, maskTask } from './secrets.ts';
 import type { Session } from './session.ts';
 
+/** Steps and base images take the worker; copying files onto scratch mostly does not. Only speed depends on it. */
+const NEEDS_WORKER = /^\s*(?:RUN\s|ADD\s|FROM\s+(?!scratch\b))/im;
+
 /** What a build gave. */
 export interface BuildOutcome extends ExportedBuild {
   /** Of the results, all platforms together. */
@@ -40,8 +43,6 @@ export async function runBuild(
   let source: SourceFile | undefined;
   let compiled: CompileResult | undefined;
   const expectation = new Expectation(session, request);
-  // The worker starts beside parsing and resolving where it will be needed.
-  if (expectation.isNews && request.cacheFrom.length === 0) session.startWorker();
   const stop = new AbortController();
   const importTask: Task = { signal: AbortSignal.any([task.signal, stop.signal]), events: task.events };
   const imports = importCaches(session, importTask, request.cacheFrom);
@@ -53,6 +54,8 @@ export async function runBuild(
       imports,
       onSource: (file) => {
         source = file;
+        // The worker starts beside resolving and lowering where it is likely to be needed.
+        if (expectation.isNews && request.cacheFrom.length === 0 && NEEDS_WORKER.test(file.text)) session.startWorker();
       },
     });
     compiled = result.compiled;

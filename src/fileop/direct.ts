@@ -6,7 +6,7 @@ import { applyAction } from './apply-action.ts';
 import { toLayerEntries } from './layer-entries.ts';
 import { type OverlayDir, type OverlayEntry, OverlayTree } from './overlay-tree.ts';
 import { checkActions, openInput } from './run.ts';
-import type { FileOpParams } from './types.ts';
+import type { FileOpParams, OpenInput } from './types.ts';
 import { isArchiveMatch } from './unpack.ts';
 
 /** The layer that a file op makes, described but not written. */
@@ -22,11 +22,16 @@ export interface DirectLayer {
   readonly sources: readonly ReadableTree<unknown>[];
 }
 
+/** A file op that is not run, only described. */
+export interface DirectParams extends Omit<FileOpParams, 'inputs'> {
+  readonly inputs: readonly OpenInput[];
+}
+
 /**
  * Whether the entries of the layer can be had without writing files: one chain of actions from layers or scratch to one
  * output, whose copies read inputs of the op only.
  */
-export function canMakeEntries({ actions, inputs }: Pick<FileOpParams, 'actions' | 'inputs'>): boolean {
+export function canMakeEntries({ actions, inputs }: Pick<DirectParams, 'actions' | 'inputs'>): boolean {
   return actions.every((action, index) => {
     const base = action.input;
     const chained = index === 0 ? base < 0 || inputs[base]?.kind === 'layers' : base === inputs.length + index - 1;
@@ -42,7 +47,7 @@ export function canMakeEntries({ actions, inputs }: Pick<FileOpParams, 'actions'
  * @throws TsbuildError
  */
 export async function layerEntries(
-  params: FileOpParams,
+  params: DirectParams,
   task: { readonly signal: AbortSignal },
 ): Promise<DirectLayer | undefined> {
   const { actions, inputs, idShift, now } = params;
@@ -87,7 +92,7 @@ export interface PackedOp extends EncodedLayer {
  * @throws TsbuildError; nothing is left in the sink then
  */
 export async function writeFileOpLayer(
-  params: FileOpParams,
+  params: DirectParams,
   sink: LayerSink,
   options: WriteLayerOptions & { readonly signal: AbortSignal; readonly learn?: boolean },
 ): Promise<PackedOp | undefined> {

@@ -8,4 +8,12 @@ export { parseMode, type ModeChange } from './mode.ts';
 export type { OverlayEntry } from './overlay-tree.ts';
 export { runFileActions } from './run.ts';
 export { actionSelectors } from './selectors.ts';
-export type { FileInput, FileOpHost, FileOpOutput, FileOpParams, FileOpResult, WritableRoot } from './types.ts';
+export type {
+  FileInput,
+  FileOpHost,
+  FileOpOutput,
+  FileOpParams,
+  FileOpResult,
+  OpenInput,
+  WritableRoot,
+} from './types.ts';

@@ -4,7 +4,7 @@ import { TsbuildError } from '../util/index.ts';
 import { applyAction } from './apply-action.ts';
 import { copyAll } from './copy-all.ts';
 import { isArchiveMatch, unpackArchive } from './unpack.ts';
-import type { FileInput, FileOpHost, FileOpOutput, FileOpParams, FileOpResult, WritableRoot } from './types.ts';
+import type { FileOpHost, FileOpOutput, FileOpParams, FileOpResult, OpenInput, WritableRoot } from './types.ts';
 
 /** A tree that something is being done to, and the layers beneath it. */
 interface Workspace {
@@ -154,8 +154,15 @@ class Run {
 }
 
 /** The readable tree of an input. */
-export function openInput(input: FileInput, idShift: number): ReadableTree<unknown> {
-  return input.kind === 'context' ? unpackContext(input.context) : new LayersTree(input.layers, { idShift });
+export function openInput(input: OpenInput, idShift: number): ReadableTree<unknown> {
+  switch (input.kind) {
+    case 'context':
+      return unpackContext(input.context);
+    case 'tree':
+      return input.tree;
+    case 'layers':
+      return new LayersTree(input.layers, { idShift });
+  }
 }
 
 /**

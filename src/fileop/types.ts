@@ -1,4 +1,4 @@
-import type { PackedContext } from '../tree/index.ts';
+import type { ContextTree, PackedContext } from '../tree/index.ts';
 import type { FileAction } from '../llb/index.ts';
 
 /** What a file op reads or builds upon. */
@@ -6,6 +6,9 @@ export type FileInput =
   | { readonly kind: 'context'; readonly context: PackedContext }
   /** Layer directories, bottom first; none is scratch. */
   | { readonly kind: 'layers'; readonly layers: readonly string[] };
+
+/** What a file op reads when it runs in the process that has the context. */
+export type OpenInput = FileInput | { readonly kind: 'tree'; readonly tree: ContextTree };
 
 /** A file op with its inputs, as it is sent to the worker. */
 export interface FileOpParams {

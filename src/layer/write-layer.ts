@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { type BytePath, O_NOFOLLOW, O_RDONLY, openat2, RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS } from '../sys/index.ts';
 import { type Digest, fromErrno, Hasher, sha256, TsbuildError } from '../util/index.ts';
 import { quote } from './byte-string.ts';
@@ -6,6 +7,8 @@ import { type EncodedLayer, LayerEncoder } from './layer-encoder.ts';
 import type { LayerCompression, LayerSink } from './sink.ts';
 import { type TarEntryInput, TarWriter } from './tar-writer.ts';
 import { toWindowsEntry, WINDOWS_PREFACE } from './windows-form.ts';
+
+const ENTRIES_PER_TURN = 256;
 
 /** Where the content of a file comes from. Links are never followed in the last component. */
 export type ContentSource =
@@ -44,8 +47,13 @@ export async function writeLayerFromEntries(
 ): Promise<EncodedLayer> {
   const archive = new LayerWriter(sink, options);
   try {
+    let count = 0;
     for (const entry of entries) {
       if (!archive.add(entry)) await archive.rest();
+      if (++count % ENTRIES_PER_TURN > 0) continue;
+      // Files are read synchronously: now and then others have their turn, such as whoever cancels.
+      await setImmediate();
+      options.signal?.throwIfAborted();
     }
   } catch (error) {
     archive.abort();

@@ -1,4 +1,4 @@
-import { canMakeEntries, type FileInput } from '../../fileop/index.ts';
+import { canMakeEntries, type FileInput, type OpenInput, writeFileOpLayer } from '../../fileop/index.ts';
 import type { FileOp, Op } from '../../llb/index.ts';
 import type { SolverVertex } from '../../solver/index.ts';
 import {
@@ -13,14 +13,22 @@ import {
   takeDigests,
 } from '../../tree/index.ts';
 import { canonicalDigest, type Compression, type Digest, type Task } from '../../util/index.ts';
-import type { PackedFileOp } from '../../worker/index.ts';
-import type { OpContext } from './context.ts';
+import type { DirectOutput, OpContext } from './context.ts';
 import { fileKey } from './file-key.ts';
 import { imageOf, isImageSource } from './image-source.ts';
 
+/** A layer blob in the store. */
+interface PackedLayer {
+  readonly diffId: Digest;
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+  readonly warnings: readonly string[];
+}
+
 /** The layer of a file op that was written straight to a blob. */
 export interface DirectPack {
-  readonly packed: PackedFileOp;
+  readonly packed: PackedLayer;
   readonly compression: Compression;
   /** The layers that it belongs on, bottom first. */
   readonly parents: readonly string[];
@@ -78,28 +86,70 @@ export async function packEarly(context: OpContext, task: Task, copy: ContextCop
 async function pack(
   context: OpContext,
   task: Task,
-  { vertex, file, input, tree }: ContextCopy,
+  copy: ContextCopy,
   touched: ReadonlySet<ContextDir>,
 ): Promise<void> {
   const { direct } = context;
+  const { vertex, file } = copy;
   const parents = await baseOf(context, task, vertex, file);
   // The layers of Windows images have a form of their own, which takes a diff.
   if (!direct || !parents || context.layers.isWindows(parents)) return;
+  const packed =
+    parents.length === 0
+      ? await packHere(context, task, copy, direct)
+      : await packInWorker(context, task, copy, touched, { parents, direct });
+  if (!packed) return;
+  // Until it is known whose layer it is.
+  context.lease.hold({ blobs: [packed.digest] });
+  context.earlyPacks.set(vertex.digest, { packed, parents, compression: direct.compression });
+}
+
+/** On scratch there is nothing that only the worker could look at: the context is read by this process, as the user. */
+async function packHere(
+  context: OpContext,
+  task: Task,
+  { vertex, file, input, tree }: ContextCopy,
+  { compression, level }: DirectOutput,
+): Promise<PackedLayer | undefined> {
+  const params = {
+    actions: file.actions,
+    inputs: [...vertex.inputs.keys()].map((at): OpenInput =>
+      at === input ? { kind: 'tree', tree } : { kind: 'layers', layers: [] },
+    ),
+    now: nowOf(context),
+    idShift: 0,
+  };
+  if (vertex.inputs.length > 1 || !canMakeEntries(params)) return undefined;
+  return writeFileOpLayer(params, context.store.blobs.ingest(), {
+    compression: { kind: compression, ...(level === undefined ? {} : { level }) },
+    signal: task.signal,
+    learn: true,
+  });
+}
+
+async function packInWorker(
+  context: OpContext,
+  task: Task,
+  { vertex, file, input, tree }: ContextCopy,
+  touched: ReadonlySet<ContextDir>,
+  { parents, direct }: { readonly parents: readonly string[]; readonly direct: DirectOutput },
+): Promise<PackedLayer | undefined> {
+  if (!isOwn(touched)) return undefined;
   const inputs: FileInput[] = [];
   for (const at of vertex.inputs.keys()) {
     if (at === input) inputs.push({ kind: 'context', context: packContext(tree, touched) });
     else if (at === file.actions[0]?.input)
       inputs.push({ kind: 'layers', layers: await context.layers.directories(task, parents) });
-    else return;
+    else return undefined;
   }
-  if (!canMakeEntries({ actions: file.actions, inputs })) return;
+  if (!canMakeEntries({ actions: file.actions, inputs })) return undefined;
   const worker = await context.worker();
   const packed = await worker.call(
     'packFileOp',
     {
       actions: file.actions,
       inputs,
-      now: BigInt(Math.floor(context.now())) * 1_000_000n,
+      now: nowOf(context),
       compression: direct.compression,
       ...(direct.level === undefined ? {} : { level: direct.level }),
       learn: true,
@@ -107,11 +157,13 @@ async function pack(
     { signal: task.signal },
   );
   const learned = packed?.learned[input];
-  if (!packed || !learned) return;
-  // Until it is known whose layer it is.
-  context.lease.hold({ blobs: [packed.digest] });
-  takeDigests(tree, touched, learned);
-  context.earlyPacks.set(vertex.digest, { packed, parents, compression: direct.compression });
+  if (learned) takeDigests(tree, touched, learned);
+  return packed;
+}
+
+/** Nanoseconds since the epoch. */
+function nowOf(context: OpContext): bigint {
+  return BigInt(Math.floor(context.now())) * 1_000_000n;
 }
 
 /** The layers that the op builds upon, where they can be told without running anything. */
@@ -128,21 +180,29 @@ async function baseOf(
   return (await imageOf(context, task, base, base.body)).layers;
 }
 
-/**
- * Whether there is much to read, and nothing that only the worker could read: root in its namespace, it may read what the user has
- * closed to himself.
- */
+/** Whether there is much to read. */
 function isWorthwhile(tree: ContextTree, touched: ReadonlySet<ContextDir>): boolean {
-  const uid = process.geteuid?.() ?? 0;
   let [files, bytes] = [0, 0];
   for (const dir of touched) {
     for (const [name, node] of dir.nodes ?? []) {
-      if (node.type !== 'file') continue;
-      if (uid !== 0 && (node.stat.uid !== uid || (node.mode & 0o400) === 0)) return false;
-      if (tree.isHashed(dir, name, node)) continue;
+      if (node.type !== 'file' || tree.isHashed(dir, name, node)) continue;
       files++;
       bytes += node.size;
     }
   }
   return files >= MIN_FILES || bytes >= MIN_BYTES;
+}
+
+/**
+ * Whether the user can read all files. The worker, root in its namespace, can read what its user has closed to himself, and it must not
+ * come to that.
+ */
+function isOwn(touched: ReadonlySet<ContextDir>): boolean {
+  const uid = process.geteuid?.() ?? 0;
+  if (uid === 0) return true;
+  for (const dir of touched) {
+    for (const { type, mode, stat } of dir.nodes?.values() ?? [])
+      if (type === 'file' && (stat.uid !== uid || (mode & 0o400) === 0)) return false;
+  }
+  return true;
 }
