@@ -250,28 +250,41 @@ export class LayerService {
       const ready = this.#packed(id, form.kind, anyForm);
       if (ready) return ready;
     }
-    const [own, lowers] = [await this.#directory(task, id), await this.directories(task, layer.parents)];
+    const whole = same ? this.#anyBlob(layer) : undefined;
+    const [own, lowers] = whole
+      ? ['', []]
+      : [await this.#directory(task, id), await this.directories(task, layer.parents)];
     // Nobody else knows a layer that was just made here.
     await using _lock = this.made.has(id) ? undefined : await this.#store.lock(`pack-${id}`, { signal: task.signal });
     const again = same ? this.#packed(id, form.kind, false) : undefined;
     if (again) return again;
     const worker = await this.#worker();
-    const packed = await worker.call(
-      'diffLayer',
-      {
-        upper: own,
-        lowers,
-        compression: form.kind,
-        ...(form.level === undefined ? {} : { level: form.level }),
-        ...(clamp === undefined ? {} : { clampTime: clamp }),
-        windows: form.windows,
-      },
-      { signal: task.signal },
-    );
+    const { signal } = task;
+    const to = { compression: form.kind, ...(form.level === undefined ? {} : { level: form.level }) };
+    const packed = whole
+      ? await worker.call('recompressLayer', { ...whole, ...to }, { signal })
+      : await worker.call(
+          'diffLayer',
+          {
+            upper: own,
+            lowers,
+            ...to,
+            ...(clamp === undefined ? {} : { clampTime: clamp }),
+            windows: form.windows,
+          },
+          { signal },
+        );
     const descriptor: Descriptor = { mediaType: layerType(form.kind), digest: packed.digest, size: packed.size };
     this.#lease.hold({ blobs: [packed.digest] });
     if (same) this.#store.layers.addBlob(id, { compression: form.kind, descriptor, diffId: packed.diffId });
     return { diffId: packed.diffId, descriptor, createdAt: layer.createdAt, description: layer.description, fromImage };
+  }
+
+  /** A blob of the layer, to be compressed anew. */
+  #anyBlob({ diffId, blobs }: Layer): { blob: string; from: Compression; diffId: Digest } | undefined {
+    const present = blobs.find(({ descriptor }) => this.#store.blobs.has(descriptor.digest));
+    if (diffId === undefined || !present) return undefined;
+    return { blob: this.#store.blobs.path(present.descriptor.digest), from: present.compression, diffId };
   }
 
   #packed(id: string, kind: Compression, anyForm: boolean): PackedLayer | undefined {

@@ -25,6 +25,7 @@ export { diffLayer, type DiffOptions } from './diff.ts';
 export type { EntryType, SparseRegion, TarEntry } from './entry.ts';
 export { gzip } from './gzip-encoder.ts';
 export { type EncodedLayer, LayerEncoder } from './layer-encoder.ts';
+export { recompressLayer, type RecompressOptions } from './recompress.ts';
 export type { LayerCompression, LayerSink } from './sink.ts';
 export { emptyDir } from './remove-tree.ts';
 export { type TarHandler, TarReader } from './tar-reader.ts';

@@ -33,6 +33,7 @@ export const methods: { readonly [M in MethodName]: Method<M> } = {
   readFile: { place: 'main', load: async () => (await import('./stack-files.ts')).readFile },
   statPath: { place: 'main', load: async () => (await import('./stack-files.ts')).statPath },
   applyLayer: { place: 'thread', load: async () => (await import('./layer-jobs.ts')).applyLayer },
+  recompressLayer: { place: 'thread', load: async () => (await import('./layer-jobs.ts')).recompressLayer },
   diffLayer: { place: 'either', load: async () => (await import('./layer-jobs.ts')).diffLayer },
   fileOp: { place: 'either', load: async () => (await import('./file-jobs.ts')).fileOp },
   packFileOp: { place: 'either', load: async () => (await import('./file-jobs.ts')).packFileOp },

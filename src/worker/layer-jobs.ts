@@ -1,11 +1,22 @@
 import { closeSync, openSync } from 'node:fs';
-import { applyLayer as apply, diffLayer as diff, type LayerCompression } from '../layer/index.ts';
+import {
+  applyLayer as apply,
+  diffLayer as diff,
+  type LayerCompression,
+  recompressLayer as recompress,
+} from '../layer/index.ts';
 import { BlobDir } from '../store/index.ts';
 import { syncfs } from '../sys/index.ts';
 import { checksumTree, LayersTree } from '../tree/index.ts';
 import type { Compression, Digest } from '../util/index.ts';
 import type { HandlerContext } from './handlers.ts';
-import type { ApplyLayerParams, ChecksumParams, DiffLayerParams, PackedBlob } from './layer-methods.ts';
+import type {
+  ApplyLayerParams,
+  ChecksumParams,
+  DiffLayerParams,
+  PackedBlob,
+  RecompressLayerParams,
+} from './layer-methods.ts';
 
 export async function applyLayer(
   params: ApplyLayerParams,
@@ -41,6 +52,18 @@ export async function diffLayer(params: DiffLayerParams, context: HandlerContext
     signal: context.signal,
     windows: params.windows,
     ...(params.clampTime === undefined ? {} : { clampTime: params.clampTime }),
+  });
+  return { diffId, digest, size };
+}
+
+export async function recompressLayer(params: RecompressLayerParams, context: HandlerContext): Promise<PackedBlob> {
+  const { diffId, digest, size } = await recompress({
+    blob: params.blob,
+    compression: params.from,
+    diffId: params.diffId,
+    to: layerCompression(params),
+    sink: blobDir(context).ingest(),
+    signal: context.signal,
   });
   return { diffId, digest, size };
 }

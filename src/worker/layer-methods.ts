@@ -7,6 +7,8 @@ import type { Compression, Digest } from '../util/index.ts';
 export interface LayerMethods {
   /** Unpacks a blob into an empty layer directory. */
   applyLayer(params: ApplyLayerParams): { readonly diffId: Digest; readonly bytes: number; readonly inodes: number };
+  /** Writes a layer blob of the store in another compression. */
+  recompressLayer(params: RecompressLayerParams): PackedBlob;
   /** Packs a layer directory to a blob in the store. */
   diffLayer(params: DiffLayerParams): PackedBlob;
   /** Runs a file op; each layer that it makes fills one of the slots, in order. */
@@ -40,6 +42,15 @@ export interface ApplyLayerParams {
   readonly target: string;
   /** The layer is one of a Windows image. */
   readonly windows: boolean;
+}
+
+export interface RecompressLayerParams {
+  /** Path of the blob, and what it is compressed with. */
+  readonly blob: string;
+  readonly from: Compression;
+  readonly diffId: Digest;
+  readonly compression: Compression;
+  readonly level?: number;
 }
 
 export interface DiffLayerParams {

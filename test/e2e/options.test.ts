@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Bench } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
-import { readOciArchive, readTar, readTreeTar, sha256, type Tree } from '../support/tree.ts';
+import { type ArchivedImage, readOciArchive, readTar, readTreeTar, sha256, type Tree } from '../support/tree.ts';
 
 async function treeOf(bench: Bench, args: readonly string[], stdin?: string): Promise<Tree> {
   const { stdout } = await bench.ok(
@@ -49,6 +49,23 @@ COPY --from=first /what /last
     const wrong = await bench.tsbuild(['build', '--target=none', context]);
     expect(wrong).toMatchObject({ code: 1, err: expect.stringContaining('"none"') as string });
   });
+
+  test.each(['zstd', 'uncompressed'])(
+    'force-compression=true: layers of base images too as %s, with the same content',
+    async (kind) => {
+      const { bench } = use;
+      const context = bench.context('FROM base:1\nRUN echo 1 > /one\n');
+      const built = async (more: string): Promise<ArchivedImage> =>
+        readOciArchive((await bench.ok(['build', '-q', '-o', `type=oci,dest=-${more}`, context])).stdout);
+      const usual = await built('');
+      const forced = await built(`,compression=${kind},force-compression=true`);
+      const type = `application/vnd.oci.image.layer.v1.tar${kind === 'zstd' ? '+zstd' : ''}`;
+      expect(forced.manifest.layers.map(({ mediaType }) => mediaType)).toEqual([type, type]);
+      expect(usual.manifest.layers[0]?.mediaType).not.toBe(type);
+      expect(forced.config.rootfs).toEqual(usual.config.rootfs);
+      expect(forced.tree).toEqual(usual.tree);
+    },
+  );
 
   test('.dockerignore, also of a Dockerfile elsewhere, and the Dockerfile from standard input', async () => {
     const { bench } = use;
