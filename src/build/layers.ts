@@ -10,39 +10,15 @@ import {
   type Digest,
   errnoOf,
   isTsbuildError,
-  mediaTypes,
   type Task,
   TsbuildError,
 } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { type CacheOrigin, CachedLayers } from './cached-layers.ts';
+import { anyBlob, layerType, type PackedLayer, packedForm, type PackForm } from './packed-layer.ts';
 
 /** Fetches the blob of a layer into the store; progress is reported under the vertex, if there is one. */
 export type LayerFetcher = (task: Task, vertex?: Digest) => Promise<void>;
-
-/** A layer as a blob. */
-export interface PackedLayer {
-  readonly diffId: Digest;
-  readonly descriptor: Descriptor;
-  /** Milliseconds since the epoch. */
-  readonly createdAt: number;
-  /** What made it. */
-  readonly description: string;
-  /** It came with an image. */
-  readonly fromImage: boolean;
-}
-
-/** In which form a layer is wanted. */
-export interface PackForm {
-  readonly kind: Compression;
-  readonly level?: number;
-  /** Layers of base images in this form too, instead of as they came. */
-  readonly force?: boolean;
-  /** Seconds since the epoch that later times in the layer become; layers of base images stay as they are. */
-  readonly clampTime?: number;
-  /** As a layer of a Windows image. Default: when the layer is on top of one. */
-  readonly windows?: boolean;
-}
 
 export interface NewDirectory {
   readonly parents: readonly string[];
@@ -250,7 +226,7 @@ export class LayerService {
       const ready = this.#packed(id, form.kind, anyForm);
       if (ready) return ready;
     }
-    const whole = same ? this.#anyBlob(layer) : undefined;
+    const whole = same ? anyBlob(this.#store, layer) : undefined;
     const [own, lowers] = whole
       ? ['', []]
       : [await this.#directory(task, id), await this.directories(task, layer.parents)];
@@ -280,21 +256,10 @@ export class LayerService {
     return { diffId: packed.diffId, descriptor, createdAt: layer.createdAt, description: layer.description, fromImage };
   }
 
-  /** A blob of the layer, to be compressed anew. */
-  #anyBlob({ diffId, blobs }: Layer): { blob: string; from: Compression; diffId: Digest } | undefined {
-    const present = blobs.find(({ descriptor }) => this.#store.blobs.has(descriptor.digest));
-    if (diffId === undefined || !present) return undefined;
-    return { blob: this.#store.blobs.path(present.descriptor.digest), from: present.compression, diffId };
-  }
-
   #packed(id: string, kind: Compression, anyForm: boolean): PackedLayer | undefined {
-    const { diffId, blobs, createdAt, description, type } = this.#layer(id);
-    if (diffId === undefined) return undefined;
-    const present = blobs.filter(({ descriptor }) => this.#store.blobs.has(descriptor.digest));
-    const blob = present.find((one) => one.compression === kind) ?? (anyForm ? present[0] : undefined);
-    if (!blob) return undefined;
-    this.#lease.hold({ blobs: [blob.descriptor.digest] });
-    return { diffId, descriptor: blob.descriptor, createdAt, description, fromImage: type === 'source.image' };
+    const packed = packedForm(this.#store, this.#layer(id), kind, anyForm);
+    if (packed) this.#lease.hold({ blobs: [packed.descriptor.digest] });
+    return packed;
   }
 
   /** Packs a layer in the background, since it will be wanted as a blob. What fails is tried again when it is wanted. */
@@ -422,17 +387,6 @@ export class LayerService {
         hint: 'run the build again',
       });
     return layer;
-  }
-}
-
-function layerType(compression: Compression): string {
-  switch (compression) {
-    case 'none':
-      return mediaTypes.ociLayer;
-    case 'gzip':
-      return mediaTypes.ociLayerGzip;
-    case 'zstd':
-      return mediaTypes.ociLayerZstd;
   }
 }
 

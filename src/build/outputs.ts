@@ -12,7 +12,7 @@ import {
 import type { CompiledPlatform, CompileResult } from '../frontend/index.ts';
 import type { Compression, Descriptor, Task } from '../util/index.ts';
 import { withInternalVertex } from './internal-vertex.ts';
-import type { PackedLayer } from './layers.ts';
+import type { PackedLayer } from './packed-layer.ts';
 import type { Session } from './session.ts';
 
 /** Where results go, with the standard output for `-`. */

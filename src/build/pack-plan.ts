@@ -1,7 +1,7 @@
 import type { CompileResult } from '../frontend/index.ts';
 import { carriesOutput, type LlbVertex } from '../llb/index.ts';
 import type { Digest } from '../util/index.ts';
-import type { PackForm } from './layers.ts';
+import type { PackForm } from './packed-layer.ts';
 import type { DirectOutput } from './ops/context.ts';
 import { type OutputRequest, packedForm } from './outputs.ts';
 
