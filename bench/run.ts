@@ -118,6 +118,17 @@ function rows(): Row[] {
     'four',
     `${stages.map((name) => `FROM localhost/bench-base:1 AS ${name}\nRUN sleep ${seconds} && echo ${name} > /${name}\n`).join('')}FROM scratch\n${stages.map((name) => `COPY --from=${name} /${name} /\n`).join('')}`,
   );
+  const lines = ['LABEL l$=v', 'RUN echo $', 'COPY a /a$', 'WORKDIR /w$'];
+  const long = Array.from({ length: 2999 }, (_, i) => (lines[i % 4] ?? '').replace('$', String(i)));
+  const lowered = context('lowered', ['FROM scratch', ...long, ''].join('\n'));
+  const chain = Array.from(
+    { length: 60 },
+    (_, i) => `FROM scratch AS s${i}\nCOPY ${i > 0 ? `--from=s${i - 1} ` : ''}/a /a\nRUN echo ${i}\n`,
+  );
+  writeFileSync(join(lowered, 'chain'), chain.join(''));
+  writeFileSync(join(lowered, 'one'), 'FROM scratch\nCOPY a /a\n');
+  const llb = (file: string): string[] => [tsbuild, 'llb', '-f', join(lowered, file), lowered];
+  let startUp = Number.NaN;
   let edits = 0;
   const touched = join(many, 'd', '000', 'f0.txt');
   const oursMany = (): string[] => [tsbuild, 'build', ...quiet, '-o', `type=oci,dest=${out('many')}`, many];
@@ -183,6 +194,33 @@ function rows(): Row[] {
       buildah: () => [bud('--no-cache', '-t', 'bench-large', large), push('bench-large', out('large-b'))],
       goal: '<= 0.5 x buildah, peak < 300 MB',
       met: (ours, theirs) => (!theirs || ours.wall <= 0.5 * theirs.wall) && ours.peak < 300_000,
+    },
+    {
+      name: 'llb of one instruction: start-up',
+      rounds: 9,
+      folder: lowered,
+      tsbuild: () => llb('one'),
+      goal: '(for information)',
+      met: (ours) => {
+        startUp = ours.wall;
+        return true;
+      },
+    },
+    {
+      name: 'llb of 3,000 instructions',
+      rounds: 9,
+      folder: lowered,
+      tsbuild: () => llb('Dockerfile'),
+      goal: '<= start-up + 150 ms',
+      met: (ours) => ours.wall <= startUp + 150,
+    },
+    {
+      name: 'llb of 60 stages',
+      rounds: 9,
+      folder: lowered,
+      tsbuild: () => llb('chain'),
+      goal: '<= start-up + 30 ms',
+      met: (ours) => ours.wall <= startUp + 30,
     },
     {
       name: `four independent stages of ${seconds} s`,
