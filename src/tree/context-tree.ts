@@ -3,7 +3,7 @@ import { sysAvailable } from '../sys/index.ts';
 import { type Digest, errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
 import { type ByteString, compareBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
 import { contentIdentity, hashFile } from './content.ts';
-import { type HostStat, sameStat, toHostStat } from './host-stat.ts';
+import { type HostStat, lstatBeneath, sameStat, statBeneath, toHostStat } from './host-stat.ts';
 import { nodeType, type ReadableTree, type TreeNode, type Xattr } from './node.ts';
 import { readXattrs } from './xattrs.ts';
 
@@ -51,6 +51,12 @@ export interface ContextDir {
   ignoreInfo: Uint8Array | undefined;
 }
 
+/**
+ * From here on entries are looked at with src/sys, in less than half the time: some 2 us for each, while loading it takes 10 ms, which
+ * small contexts that are known do without.
+ */
+const MANY = 4000;
+
 const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
@@ -66,6 +72,8 @@ export class ContextTree implements ReadableTree<ContextDir> {
   readonly rootPath: ByteString;
   readonly #options: ContextOptions;
   readonly #frozen: boolean;
+  /** Entries read so far. */
+  #entries = 0;
   #xattrs: boolean | undefined;
   #touched: Set<ContextDir> | undefined;
 
@@ -273,10 +281,12 @@ export class ContextTree implements ReadableTree<ContextDir> {
     const nodes = new Map<ByteString, ContextNode>();
     const fd = this.#openDirectory(dir.path, dir.node);
     try {
-      const base = `/proc/self/fd/${fd}`;
-      for (const name of readdirSync(base, 'latin1').sort(compareBytes)) {
-        const node = readNode(`${base}/${name}`);
-        if (node) nodes.set(name, node);
+      const names = readdirSync(`/proc/self/fd/${fd}`, 'latin1').sort(compareBytes);
+      this.#entries += names.length;
+      const stat = this.#entries > MANY && sysAvailable() ? statBeneath : lstatBeneath;
+      for (const name of names) {
+        const found = stat(fd, name);
+        if (found) nodes.set(name, toNode(found, linkTarget(fd, name, found)));
       }
     } catch (error) {
       throw readError(error, dir.path);
@@ -308,13 +318,8 @@ export class ContextTree implements ReadableTree<ContextDir> {
   }
 }
 
-/** The node at a path of the host, or undefined when it vanished. */
-function readNode(fsPath: ByteString): ContextNode | undefined {
-  const path = toFsPath(fsPath);
-  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  if (!stats) return undefined;
-  const stat = toHostStat(stats);
-  return toNode(stat, nodeType(stat.mode) === 'symlink' ? readlinkSync(path, 'latin1') : '');
+function linkTarget(dirfd: number, name: ByteString, { mode }: HostStat): ByteString {
+  return nodeType(mode) === 'symlink' ? readlinkSync(toFsPath(`/proc/self/fd/${dirfd}/${name}`), 'latin1') : '';
 }
 
 export function newDir(path: ByteString, node: ContextNode): ContextDir {

@@ -1,4 +1,6 @@
-import type { BigIntStats } from 'node:fs';
+import { type BigIntStats, lstatSync } from 'node:fs';
+import { statatIfExists } from '../sys/index.ts';
+import { type ByteString, toFsPath } from './bytes.ts';
 
 /** What identifies the state of a file on the host: any change of content or metadata changes it. */
 export interface HostStat {
@@ -25,6 +27,37 @@ export function toHostStat(stats: BigIntStats): HostStat {
     mtimeNs: stats.mtimeNs,
     ctimeNs: stats.ctimeNs,
   };
+}
+
+/** The state of a name in an open directory, undefined when there is none. A symlink is not followed. */
+export function lstatBeneath(dirfd: number, name: ByteString): HostStat | undefined {
+  const path = toFsPath(`/proc/self/fd/${dirfd}/${name}`);
+  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats && toHostStat(stats);
+}
+
+/** The same through src/sys. */
+export function statBeneath(dirfd: number, name: ByteString): HostStat | undefined {
+  const stat = statatIfExists(dirfd, toFsPath(name));
+  if (!stat) return undefined;
+  const { mode, nlink, uid, size, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec } = stat;
+  return {
+    dev: makedev(stat.devMajor, stat.devMinor),
+    ino: (BigInt(stat.inoHigh) << 32n) | BigInt(stat.inoLow),
+    mode,
+    nlink,
+    uid,
+    size,
+    mtimeNs: BigInt(mtimeSec) * SECOND + BigInt(mtimeNsec),
+    ctimeNs: BigInt(ctimeSec) * SECOND + BigInt(ctimeNsec),
+  };
+}
+
+/** As stat(2) gives device numbers, see makedev(3) of glibc and musl. */
+function makedev(major: number, minor: number): bigint {
+  if (major < 0x1000 && minor < 0x100) return BigInt((major << 8) | minor);
+  const [high, low] = [BigInt(major), BigInt(minor)];
+  return ((high & 0xfffff000n) << 32n) | ((high & 0xfffn) << 8n) | ((low & 0xffffff00n) << 12n) | (low & 0xffn);
 }
 
 /** The fields of a stat by which a state of a file is told from others. */

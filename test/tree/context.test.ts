@@ -61,6 +61,24 @@ describe('walking', () => {
     expect(tree.lookup(tree.root, 'f')).toMatchObject({ type: 'file', mode: 0o640, uid: 0, gid: 0, size: 1 });
   });
 
+  test('a large context is seen as a small one is', () => {
+    using dir = new TempDir();
+    for (let n = 0; n < 4001; n++) dir.write(`a/f${n}`);
+    dir.write('z/file', 'x', 0o640);
+    fs.utimesSync(dir.write('z/old'), -5.5, -7.25);
+    dir.link('file', 'z/link');
+    dir.mkdir('z/dir');
+    spawnSync('mkfifo', [join(dir.path, 'z/fifo')]);
+    fs.linkSync(join(dir.path, 'z/file'), join(dir.path, 'z/hard'));
+    fs.writeFileSync(Buffer.concat([Buffer.from(`${dir.path}/z/`), Buffer.of(0xff, 0x0a)]), 'odd');
+    const large = ContextTree.open(dir.path);
+    const small = ContextTree.open(join(dir.path, 'z'));
+    list(large);
+    const z = large.enter(large.root, 'z');
+    expect(large.list(z)).toHaveLength(7);
+    for (const name of large.list(z)) expect(large.lookup(z, name)).toEqual(small.lookup(small.root, name));
+  });
+
   test('reads only what is asked for', () => {
     using dir = new TempDir();
     dir.write('wanted/f', 'x');
