@@ -3,4 +3,13 @@
 set -eu
 cd "$(dirname -- "$0")/.."
 sh scripts/setup.sh test
-PATH=$PWD/node_modules/.bin:$PATH exec vitest run "$@"
+PATH=$PWD/node_modules/.bin:$PATH
+if [ "$(id -u)" = 0 ] || [ $# -gt 0 ]; then exec vitest run "$@"; fi
+
+# An ordinary user: what the worker does in its namespace, such as giving files to other ids, is tested in such a namespace. Devices and
+# ids beyond the user's own are for root; those tests are skipped.
+inside='test/layer test/fileop test/rootfs test/tree test/sys'
+result=0
+vitest run $(for folder in $inside; do printf ' --exclude %s/**' "$folder"; done) || result=1
+buildah unshare vitest run $inside || result=1
+exit "$result"

@@ -1,4 +1,4 @@
-import { closeSync, fchmodSync, fchownSync, readdirSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, fchownSync, fstatSync, readdirSync, readSync, writeSync } from 'node:fs';
 import {
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
@@ -161,7 +161,10 @@ export class FsTree implements WritableTree<FsDir> {
   truncateFile(dir: FsDir, name: ByteString, content: Uint8Array): void {
     const fd = openat(dir.fd, checkName(name), O_WRONLY | O_TRUNC | O_NOFOLLOW | O_NONBLOCK);
     try {
+      const { mode } = fstat(fd);
       writeAll(fd, content, content.length);
+      // Root of a user namespace loses setuid and setgid bits by writing, the machine's root does not.
+      fchmodSync(fd, mode & 0o7777);
     } finally {
       close(fd);
     }

@@ -93,7 +93,7 @@ COPY --from=first /what /last
 
   test('-o local, tar, an OCI layout, docker, several at once, and standard output', async () => {
     const { bench } = use;
-    const context = bench.context('FROM scratch\nCOPY --chmod=640 files/file /dir/file\nCOPY files /dir\n', {
+    const context = bench.context('FROM scratch\nCOPY --chmod=740 files/file /dir/file\nCOPY files /dir\n', {
       'files/file': { text: 'text', mode: 0o640 },
       'files/link': { link: '/etc/passwd' },
     });

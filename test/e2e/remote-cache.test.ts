@@ -305,7 +305,7 @@ describeAsEveryone('a cache beside the store', (who) => {
     await build(context, await newStore(), [`--cache-to=${registry.host}/cache/tools`]);
     const text = await use.bench.tool(
       ['skopeo', 'inspect', '--raw', '--tls-verify=false', `docker://${registry.host}/cache/tools`],
-      { asSelf: true },
+      { asSelf: true, env: { XDG_RUNTIME_DIR: use.bench.dir } },
     );
     expect(JSON.parse(text)).toMatchObject({
       schemaVersion: 2,

@@ -1,6 +1,7 @@
 import { chownSync, linkSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { testAsRoot } from '../support/real-root.ts';
 import { writeFileOpLayer } from '../../src/fileop/index.ts';
 import { IgnoreMatcher } from '../../src/frontend/ignore/index.ts';
 import { getXattr, setXattr } from '../../src/sys/index.ts';
@@ -277,7 +278,7 @@ test('stage files keep their owners, modes and capabilities, and no other extend
   expect(describeTree(await runInMemory(scratch, actions, inputs))).toEqual(expected);
 });
 
-test('ids are shifted on disk and not in the result', async () => {
+testAsRoot('ids are shifted on disk and not in the result', async () => {
   using scratch = new Scratch();
   const base = scratch.tree({ old: { file: 'o', uid: 100_005, gid: 100_006 } });
   chownSync(base, 100_000, 100_000);
@@ -308,7 +309,7 @@ test('names that are not UTF-8 are copied byte by byte', async () => {
   expect(readdirSync(Buffer.from(`${layer}/d`), 'buffer')).toEqual([name]);
 });
 
-test('file capabilities are tied to the root user of the image, and portable in its layer', async () => {
+testAsRoot('file capabilities are tied to the root user of the image, and portable in its layer', async () => {
   using scratch = new Scratch();
   const capability = Buffer.from('0100000200200000000000000000000000000000', 'hex');
   const dir = scratch.tree({ ping: 'x' });

@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { testAsRoot } from '../support/real-root.ts';
 import { applyLayer, type ApplyOptions, emptyDir, extractArchive, initLayerRoot } from '../../src/layer/index.ts';
 import {
   AT_FDCWD,
@@ -153,7 +154,7 @@ describe('what is extracted', () => {
     expect(progress).toEqual([20, blob.length]);
   });
 
-  test('owners are shifted, and those out of range are an error', async () => {
+  testAsRoot('owners are shifted, and those out of range are an error', async () => {
     const target = join(work, 'layers', '0');
     mkdirSync(target);
     const tar = archive(file('a', '', { uid: '0000007\0' }), symlink('l', 'x'), file('implied/f'));
@@ -171,7 +172,7 @@ describe('what is extracted', () => {
     );
   });
 
-  test('TAR-31: a capability is tied to the shifted root', async () => {
+  testAsRoot('TAR-31: a capability is tied to the shifted root', async () => {
     const target = join(work, 'layers', '0');
     mkdirSync(target);
     const capability = Buffer.from('0100000200200000000000000000000000000000', 'hex');
@@ -737,7 +738,7 @@ describe('TAR-34: a directory swapped for a symlink during extraction', () => {
 });
 
 describe('initLayerRoot', () => {
-  test('a new layer begins with the root of the one below', async () => {
+  testAsRoot('a new layer begins with the root of the one below', async () => {
     const [below] = await apply(archive(dir('.', { mode: '0001770\0', uid: '0000005\0', mtime: '00000000007\0' })));
     const target = join(work, 'layers', 'new');
     mkdirSync(target);
@@ -749,7 +750,7 @@ describe('initLayerRoot', () => {
 });
 
 describe('extractArchive', () => {
-  test('into a tree that is there: directories stay, files are replaced, .wh. means nothing', async () => {
+  testAsRoot('into a tree that is there: directories stay, files are replaced, .wh. means nothing', async () => {
     const target = join(work, 'layers', '0');
     mkdirSync(join(target, 'real'), { recursive: true });
     writeFileSync(join(target, 'real/old'), 'old');

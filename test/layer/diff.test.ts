@@ -3,6 +3,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { testAsRoot } from '../support/real-root.ts';
 import { diffLayer } from '../../src/layer/index.ts';
 import { MemorySink } from './support/memory-sink.ts';
 import { readTar } from './support/read-tar.ts';
@@ -113,7 +114,7 @@ describe('diffLayer', () => {
     expect(entries).toEqual(['etc', 'lib/', 'usr/', 'usr/bin/', 'usr/bin/dash -> bash', 'var -> /etc']);
   });
 
-  test('hard links, new and of files below', () => {
+  testAsRoot('hard links, new and of files below', () => {
     const { entries } = change(
       LOWER,
       'echo x > b; ln b a; ln usr/lib/libc.so usr/lib/alias; echo changed > usr/bin/sh; ln -s t s; ln s s2',
@@ -145,7 +146,7 @@ describe('diffLayer', () => {
     expect(entries).toEqual(['closed/', 'closed/f', 'f', 'fifo']);
   });
 
-  test('xattrs: capabilities and nothing else', () => {
+  testAsRoot('xattrs: capabilities and nothing else', () => {
     const { entries, xattrs } = change(
       LOWER,
       `python3 - <<'END'
@@ -162,7 +163,7 @@ rm -r etc/conf.d; mkdir etc/conf.d`,
     expect(entries).not.toContain('etc/passwd');
   });
 
-  test('owners are shifted back, capabilities lose their namespace', () => {
+  testAsRoot('owners are shifted back, capabilities lose their namespace', () => {
     const { owners, xattrs } = change(
       'find . -exec chown -h 100000:100000 {} +',
       `touch root user ping; chown 100000:100000 root ping; chown 101000:100005 user

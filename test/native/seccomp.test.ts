@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compileFilter, parseSyscalls, type SyscallTable } from '../../src/sandbox/seccomp/compile.ts';
 import { type StepResult } from '../sandbox/support/kit.ts';
-import { runScenario } from '../sandbox/support/run-as.ts';
+import { everyone, runScenario } from '../sandbox/support/run-as.ts';
 import { ALLOW, errno, KILL, simulate } from './simulate.ts';
 
 const directory = fileURLToPath(new URL('../../native/seccomp/', import.meta.url));
@@ -116,7 +116,7 @@ describe('in a step', () => {
   });
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-  test.each(['root', 'user'] as const)('forbidden calls fail (%s)', async (who) => {
+  test.each(everyone)('forbidden calls fail (%s)', async (who) => {
     const result = await runScenario<StepResult>(who, 'probe', { program: probe }, { leak: true });
     expect(result.err).toBe('');
     const got = Object.fromEntries(result.out.split('\n').map((line) => line.split('=')));

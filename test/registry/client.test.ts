@@ -33,7 +33,7 @@ describe('a real registry', () => {
         `dir:${folder}`,
         `docker://${server.host}/some/app:1`,
       ],
-      { encoding: 'utf8' },
+      { encoding: 'utf8', env: { ...process.env, XDG_RUNTIME_DIR: folder } },
     );
     expect(copy.stderr).toBe('');
   });

@@ -19,7 +19,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect } from 'vitest';
+import { isRealRoot, testAsRoot as test } from '../support/real-root.ts';
 import {
   writeRootfsDirectory,
   type WriteDirectoryOptions,
@@ -34,6 +35,7 @@ const label = 'linux/amd64';
 const T = 1_700_000_000;
 
 beforeEach(() => {
+  if (!isRealRoot) return;
   folder = mkdtempSync(join(tmpdir(), 'tsbuild-rootfs-'));
   out = at('out');
   mkdirSync(out);
@@ -58,7 +60,7 @@ beforeEach(() => {
     utimesSync(at(path), T, T);
   lutimesSync(at('lower/etc/link'), T, T);
 });
-afterEach(() => rmSync(folder, { recursive: true }));
+afterEach(() => isRealRoot && rmSync(folder, { recursive: true }));
 
 const trees = () => [{ layers: [at('lower'), at('upper')], label }];
 function toTar(options: Partial<WriteRootfsOptions> = {}): ReturnType<typeof writeRootfsTar> {

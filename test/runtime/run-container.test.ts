@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { commandAs, type Who } from '../sandbox/support/run-as.ts';
+import { commandAs, everyone, type Who } from '../sandbox/support/run-as.ts';
 
 const program = fileURLToPath(new URL('./run-program.ts', import.meta.url));
 const terminal = fileURLToPath(new URL('./play-terminal.py', import.meta.url));
@@ -58,7 +58,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(shared, { recursive: true, force: true }));
 
-describe.each(['root', 'user'] as const)('a container (%s)', (who) => {
+describe.each(everyone)('a container (%s)', (who) => {
   test('exit codes follow docker run', async () => {
     const cases: readonly (readonly [Readonly<Record<string, unknown>>, number])[] = [
       [sh('exit 0'), 0],

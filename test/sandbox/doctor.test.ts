@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type DoctorReport, findHelper, formatDoctor, probe } from '../../src/sandbox/index.ts';
-import { runScenario } from './support/run-as.ts';
+import { everyone, runScenario } from './support/run-as.ts';
 
 let dir: string;
 beforeAll(() => {
@@ -13,7 +13,7 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 describe('doctor', () => {
-  test.each(['root', 'user'] as const)('finds the strongest rung here and leaves nothing (%s)', async (who) => {
+  test.each(everyone)('finds the strongest rung here and leaves nothing (%s)', async (who) => {
     const report = await runScenario<DoctorReport>(who, 'doctor', dir);
     expect([report.rung, report.usable, report.bindProc]).toEqual([1, true, false]);
     expect(formatDoctor(report)).toMatch(/RUN steps work here/);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { StepResult } from './support/kit.ts';
-import { runScenario } from './support/run-as.ts';
+import { everyone, runScenario } from './support/run-as.ts';
 
-describe.each(['root', 'user'] as const)('hostile images and steps (%s)', (who) => {
+describe.each(everyone)('hostile images and steps (%s)', (who) => {
   test('system directories and files of the image that lead to the machine', async () => {
     const { results, untouched, leaks } = await runScenario<{
       results: Record<string, StepResult>;

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { commandAs, driverPath } from './support/run-as.ts';
+import { currentUser, findHelper, readPlanInputs, removeAlone, requirePlan } from '../../src/sandbox/index.ts';
+import { commandAs, driverPath, everyone } from './support/run-as.ts';
 import { countProcesses, readProcesses } from './support/scenarios.ts';
 
 /** From the top: what each process of a build is. Killing any of them must leave nothing of the step after a second. */
@@ -28,9 +29,16 @@ beforeAll(() => {
   const source = fileURLToPath(new URL('../native/probe.c', import.meta.url));
   execFileSync('cc', ['-static', '-O1', '-o', program, source]);
 });
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
+afterAll(async () => {
+  try {
+    rmSync(dir, { recursive: true, force: true });
+  } catch {
+    // Files of subordinate ids.
+    await removeAlone(findHelper(), requirePlan(readPlanInputs(currentUser())), [dir]);
+  }
+});
 
-describe.each(['root', 'user'] as const)('kill -9 (%s)', (who) => {
+describe.each(everyone)('kill -9 (%s)', (who) => {
   test.each(LEVELS.map((name, level) => ({ name, level })))('of the $name', async ({ level }) => {
     const marker = String(100_000 + Math.trunc(process.pid * 10 + level + (who === 'root' ? 0 : 5_000_000)));
     const [command = '', ...args] = commandAs(who, [

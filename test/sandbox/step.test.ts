@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { findHelper, type StepSpec } from '../../src/sandbox/index.ts';
 import type { StepResult } from './support/kit.ts';
-import { runScenario, type Who } from './support/run-as.ts';
+import { everyone, runScenario, type Who } from './support/run-as.ts';
 
 interface Variant {
   readonly command: string | readonly string[];
@@ -12,7 +12,7 @@ interface Variant {
 const runAll = (who: Who, variants: readonly Variant[]): Promise<readonly StepResult[]> =>
   runScenario(who, 'steps', variants);
 
-describe.each(['root', 'user'] as const)('a step (%s)', (who) => {
+describe.each(everyone)('a step (%s)', (who) => {
   test('ends are reported as they are', async () => {
     const variants: readonly (Variant & { readonly want: unknown })[] = [
       { command: 'exit 0', want: { kind: 'exited', code: 0 } },

@@ -13,6 +13,7 @@ import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { testAsRoot } from '../support/real-root.ts';
 import * as sys from '../../src/sys/index.ts';
 
 let base: string;
@@ -87,7 +88,7 @@ describe('files beneath a directory fd', () => {
     expect(sys.inodeKey(sys.statat(dir, 'a'))).toBe(sys.inodeKey(sys.statat(dir, 'b')));
   });
 
-  test('whiteout devices, other devices and fifos', () => {
+  testAsRoot('whiteout devices, other devices and fifos', () => {
     sys.mknodat(dir, 'whiteout', sys.S_IFCHR);
     expect(sys.statat(dir, 'whiteout')).toMatchObject({ mode: sys.S_IFCHR, rdevMajor: 0, rdevMinor: 0 });
     sys.mknodat(dir, 'fifo', sys.S_IFIFO | 0o600);
@@ -123,7 +124,7 @@ describe('attributes', () => {
     closeSync(fd);
   });
 
-  test('ownership of a symlink itself; -1 keeps an id', () => {
+  testAsRoot('ownership of a symlink itself; -1 keeps an id', () => {
     symlinkSync('none', join(root, 'l'));
     sys.fchownat(dir, 'l', 70_000, 4_294_967_294);
     sys.fchownat(dir, 'l', -1, 5);

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { testAsRoot } from '../support/real-root.ts';
 import {
   checksumTree,
   ContextTree,
@@ -258,7 +259,7 @@ while True: l.syscall(316,-100,b"a",-100,b"b",2)`;
 });
 
 describe('odd files (CTX-10)', () => {
-  test('fifos, sockets and devices are listed and never opened', async () => {
+  testAsRoot('fifos, sockets and devices are listed and never opened', async () => {
     using dir = new TempDir();
     spawnSync('mkfifo', [join(dir.path, 'fifo')]);
     spawnSync('mknod', [join(dir.path, 'zero'), 'c', '1', '5']);

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { testAsRoot } from '../support/real-root.ts';
 import { AT_FDCWD, mknodat, S_IFCHR, setXattr } from '../../src/sys/index.ts';
 import { checksumTree, FsTree, LayersTree, resolvePath, toText, walkTree } from '../../src/tree/index.ts';
 import { TempDir } from './support.ts';
@@ -63,7 +64,7 @@ test('no layers is an empty tree', () => {
   expect(tree.stat(tree.root)).toMatchObject({ type: 'directory', mode: 0o755, uid: 0 });
 });
 
-test('ids are unshifted, those outside the range are nobody', () => {
+testAsRoot('ids are unshifted, those outside the range are nobody', () => {
   using dir = new TempDir();
   fs.chownSync(dir.write('a'), 100_007, 100_008);
   fs.chownSync(dir.write('b'), 5, 5);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { TreeUsage } from '../../src/worker/index.ts';
-import { runScenario } from '../sandbox/support/run-as.ts';
+import { everyone, runScenario } from '../sandbox/support/run-as.ts';
 
-describe.each(['root', 'user'] as const)('the worker (%s)', (who) => {
+describe.each(everyone)('the worker (%s)', (who) => {
   test('measures and deletes trees whatever their owners, modes and depth', async () => {
     const { usage, refused, exists, gone } = await runScenario<{
       usage: TreeUsage[];

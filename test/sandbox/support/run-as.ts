@@ -5,6 +5,9 @@ import { fileURLToPath } from 'node:url';
 /** Who runs a scenario: the namespaces differ (id shift and nested user namespace for root). */
 export type Who = 'root' | 'user';
 
+/** Both where the tests run as root; else whoever runs them is the user. */
+export const everyone: readonly Who[] = process.getuid?.() === 0 ? ['root', 'user'] : ['user'];
+
 const USER = 'tsbuild-test';
 export const driverPath: string = fileURLToPath(new URL('./driver.ts', import.meta.url));
 
@@ -26,9 +29,9 @@ export function ensureUser(): { readonly uid: number; readonly gid: number } {
   return found;
 }
 
-/** The command that runs a program as `who`. The tests themselves run as root. */
+/** The command that runs a program as `who`. */
 export function commandAs(who: Who, command: readonly string[]): readonly string[] {
-  if (who === 'root') return command;
+  if (who === 'root' || process.getuid?.() !== 0) return command;
   const { uid, gid } = ensureUser();
   return ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--init-groups', ...command];
 }
