@@ -1,4 +1,4 @@
-import { closeSync, fchmodSync, fchownSync, fstatSync, readdirSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, fchownSync, readdirSync, readSync, writeSync } from 'node:fs';
 import {
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
