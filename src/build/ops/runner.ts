@@ -38,7 +38,7 @@ async function cacheMap(context: OpContext, task: Task, vertex: Vertex): Promise
       return sourceMap(context, task, vertex, body);
     case 'exec':
       return {
-        digest: execKey(vertex.op, body),
+        digest: execKey(vertex.op, body, context.devices.nameOf),
         deps: vertex.inputs.map((_, index) => execDep(context, vertex, body, index)),
       };
     case 'file':
