@@ -188,7 +188,7 @@ function checkCompiled(request: BuildRequest, compiled: CompileResult): void {
 async function checkDevices(session: Session, request: BuildRequest, compiled: CompileResult): Promise<void> {
   const devices = new StepDevices(request.devices, () => session.devices());
   for (const { op, ranges } of compiled.platforms.flatMap(({ graph }) => graph.vertices)) {
-    if (op.body?.kind !== 'exec') continue;
+    if (op.body?.kind !== 'exec' || op.body.cdiDevices.length === 0) continue;
     try {
       await devices.resolve(op.body.cdiDevices);
     } catch (error) {

@@ -37,9 +37,6 @@ export class StepDevices {
     this.#catalog = catalog;
   }
 
-  /** The name that stands for a device in cache keys: what an alias is one for is what a step sees. */
-  readonly nameOf = (name: string): string => this.#grants.aliases.get(name) ?? name;
-
   /**
    * The devices that a step asks for, by BuildKit's rules; optional ones that the machine does not have are left out.
    * @throws TsbuildError `TSB_STEP` with BuildKit's texts when one is missing or was not granted

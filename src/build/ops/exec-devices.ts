@@ -30,6 +30,13 @@ export function withDevices(spec: StepSpec, devices: readonly StepDevice[], warn
   return { ...spec, env: [...env.values()], mounts: [...mounts.values()], groups: [...groups] };
 }
 
+/** The names of devices without those that `withDevices` leaves out. */
+export function namesOfGiven(devices: readonly StepDevice[]): readonly string[] {
+  return devices
+    .filter(({ device, optional }) => !optional || findProblem(device) === undefined)
+    .map(({ device }) => device.name);
+}
+
 function nameOf(variable: string): string {
   return variable.split('=', 1)[0] ?? '';
 }
