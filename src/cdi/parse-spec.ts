@@ -153,7 +153,9 @@ class Reader {
     return isPresent(value) ? this.list(value, at) : [];
   }
 
-  text(value: unknown, at: string): string {
+  /** A string. YAML's plain `true` and numbers are strings where one is wanted, as other readers of specifications have it. */
+  text(plain: unknown, at: string): string {
+    const value = typeof plain === 'boolean' || Number.isSafeInteger(plain) ? String(plain) : plain;
     if (typeof value !== 'string') throw this.fail(at, 'is not a string');
     if (value.length > MAX_TEXT) throw this.fail(at, `is longer than ${MAX_TEXT} characters`);
     if (value.includes('\0')) throw this.fail(at, 'contains a NUL byte');
@@ -177,15 +179,9 @@ class Reader {
     return value;
   }
 
-  /** Strings by name; YAML's plain `true` and numbers are strings here, as other readers have it. */
   annotations(value: unknown, at: string): ReadonlyMap<string, string> {
     const entries = Object.entries(this.optionalObject(value, at));
     if (entries.length > MAX_ENTRIES) throw this.fail(at, `has more than ${MAX_ENTRIES} entries`);
-    return new Map(
-      entries.map(([key, item]) => {
-        const plain = typeof item === 'boolean' || typeof item === 'number' ? String(item) : item;
-        return [key, this.text(plain, `${at}.${sanitizeLine(key, 80)}`)];
-      }),
-    );
+    return new Map(entries.map(([key, item]) => [key, this.text(item, `${at}.${sanitizeLine(key, 80)}`)]));
   }
 }

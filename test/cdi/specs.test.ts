@@ -69,9 +69,9 @@ describe('which devices a name stands for', () => {
   test('an annotation of a device counts more than that of its specification', async () => {
     const key = 'org.mobyproject.buildkit.device.class';
     const { catalog } = await read({
-      'a.yaml': `cdiVersion: 0.6.0\nkind: v.com/d\nannotations:\n  ${key}: all\n  auto: true\ndevices:\n- name: a\n- name: b\n  annotations:\n    ${key}: own\n`,
+      'a.yaml': `cdiVersion: 0.6.0\nkind: v.com/d\nannotations:\n  ${key}: all\n  auto: true\ndevices:\n- name: a\n- name: 0\n- name: b\n  annotations:\n    ${key}: own\n`,
     });
-    expect(names(catalog, 'v.com/d=all')).toEqual(['v.com/d=a']);
+    expect(names(catalog, 'v.com/d=all')).toEqual(['v.com/d=0', 'v.com/d=a']);
     expect(names(catalog, 'v.com/d=own')).toEqual(['v.com/d=b']);
     expect(catalog.find('v.com/d=b')[0]?.annotations.get('auto')).toBe('true');
   });
