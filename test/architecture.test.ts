@@ -11,7 +11,7 @@ const floors: readonly (readonly string[])[] = [
   ['build'],
   ['frontend', 'solver', 'exporter', 'runtime', 'progress', 'recall'],
   ['source', 'cache'],
-  ['registry', 'worker', 'ssh'],
+  ['registry', 'worker', 'ssh', 'cdi'],
   ['sandbox', 'fileop', 'rootfs'],
   ['layer'],
   ['tree'],
@@ -32,6 +32,7 @@ const dependencies: Readonly<Record<string, string>> = {
   'p-limit': 'bounded concurrency',
   'smol-toml': 'registries.conf',
   undici: 'HTTP to registries',
+  yaml: 'device specifications',
 };
 
 const files = globSync('src/**/*.ts', { cwd: root });

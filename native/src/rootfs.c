@@ -38,7 +38,7 @@ void open_sources(struct step_spec *spec) {
   *spec->work_fd = open_directory(spec->work);
   for (size_t at = 0; at < spec->mount_count; at++) {
     struct mount_spec *mount = &spec->mounts[at];
-    if (mount->kind == MOUNT_BIND) *mount->source_fd = open_source(mount);
+    if (mount->kind == MOUNT_BIND || mount->kind == MOUNT_DEVICE) *mount->source_fd = open_source(mount);
     if (mount->kind != MOUNT_LAYERS) continue;
     open_directories(&mount->lowers, mount->lower_fds);
     if (mount->upper != NULL) *mount->upper_fd = open_directory(mount->upper);
@@ -153,6 +153,14 @@ static void attach_copy(const struct mount_spec *mount, int source, unsigned att
   close(copy);
 }
 
+/* A node of the machine: one cannot be made in a user namespace. Unlike other binds it keeps its meaning. */
+static void mount_device(const struct mount_spec *mount, int root, struct stubs *stubs) {
+  struct stat info;
+  if (fstat(*mount->source_fd, &info) < 0) fail("cannot stat \"%s\"", mount->source);
+  if (!S_ISCHR(info.st_mode) && !S_ISBLK(info.st_mode)) fail_with(ENODEV, "\"%s\" is not a device", mount->source);
+  attach_copy(mount, *mount->source_fd, MOUNT_NOSUID_ | MOUNT_NOEXEC_, root, stubs);
+}
+
 static void mount_layers(const struct mount_spec *mount, size_t index, int staging, int root, struct stubs *stubs) {
   char name[32];
   snprintf(name, sizeof name, "mount%zu", index);
@@ -193,12 +201,14 @@ struct built_root build_root(struct step_spec *spec, struct stubs *stubs) {
   int root = mount_stack(staging, "root", spec->lower_fds, spec->lowers.count, *spec->upper_fd, *spec->work_fd, true);
   /* Before anything is mounted in it: the image's own files decide. */
   struct built_root built = {root, find_identity(root, spec->user, spec->id_count)};
+  add_groups(&built.identity, spec->groups, spec->group_count, spec->id_count);
   mount_system(spec, root, stubs);
   for (size_t at = 0; at < spec->mount_count; at++) {
     const struct mount_spec *mount = &spec->mounts[at];
     stage = "mounts";
     switch (mount->kind) {
     case MOUNT_BIND: attach_copy(mount, *mount->source_fd, MOUNT_NOSUID_ | MOUNT_NODEV_, root, stubs); break;
+    case MOUNT_DEVICE: mount_device(mount, root, stubs); break;
     case MOUNT_LAYERS: mount_layers(mount, at, staging, root, stubs); break;
     case MOUNT_TMPFS: mount_tmpfs(mount, root, stubs); break;
     case MOUNT_FILE: mount_file(mount, at, staging, root, stubs); break;

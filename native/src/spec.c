@@ -57,10 +57,16 @@ static void add_mount(struct step_spec *spec, const char *kind) {
   spec->mounts = grow(spec->mounts, spec->mount_count, sizeof *spec->mounts);
   struct mount_spec *mount = &spec->mounts[spec->mount_count++];
   if (strcmp(kind, "bind") == 0) mount->kind = MOUNT_BIND;
+  else if (strcmp(kind, "device") == 0) mount->kind = MOUNT_DEVICE;
   else if (strcmp(kind, "layers") == 0) mount->kind = MOUNT_LAYERS;
   else if (strcmp(kind, "tmpfs") == 0) mount->kind = MOUNT_TMPFS;
   else if (strcmp(kind, "file") == 0) mount->kind = MOUNT_FILE;
   else fail_with(0, "unknown kind of mount \"%.40s\"", kind);
+}
+
+static void add_group(struct step_spec *spec, const char *value) {
+  spec->groups = grow(spec->groups, spec->group_count, sizeof *spec->groups);
+  spec->groups[spec->group_count++] = (unsigned)parse_number(value, 4294967294);
 }
 
 static bool is_true(const char *value) {
@@ -109,6 +115,7 @@ static void take_field(struct step_spec *spec, const char *key, char *value) {
   else if (strcmp(key, "id-count") == 0) spec->id_count = (unsigned)parse_number(value, 4294967295);
   else if (strcmp(key, "capabilities") == 0) spec->capabilities = parse_number(value, ~0ull);
   else if (strcmp(key, "seccomp") == 0) read_filter(&spec->filter, value);
+  else if (strcmp(key, "group") == 0) add_group(spec, value);
   else if (strcmp(key, "limit") == 0) add_limit(spec, value);
   else if (strcmp(key, "mount") == 0) add_mount(spec, value);
   else fail_with(0, "unknown key \"%.40s\"", key);

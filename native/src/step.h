@@ -9,7 +9,7 @@ struct list {
   size_t count;
 };
 
-enum mount_kind { MOUNT_BIND, MOUNT_LAYERS, MOUNT_TMPFS, MOUNT_FILE };
+enum mount_kind { MOUNT_BIND, MOUNT_DEVICE, MOUNT_LAYERS, MOUNT_TMPFS, MOUNT_FILE };
 
 struct mount_spec {
   enum mount_kind kind;
@@ -44,6 +44,8 @@ struct step_spec {
   size_t limit_count;
   struct mount_spec *mounts;
   size_t mount_count;
+  unsigned *groups;
+  size_t group_count;
   int *upper_fd, *work_fd, *lower_fds;
 };
 
@@ -81,6 +83,8 @@ struct identity {
 };
 /* Resolves `name[:group]` by the passwd and group files of the root file system, as runc does. */
 struct identity find_identity(int root, const char *user, unsigned id_count);
+/* Adds groups that the image does not know of. */
+void add_groups(struct identity *identity, const unsigned *groups, size_t count, unsigned id_count);
 
 /* rootfs.c */
 

@@ -167,3 +167,10 @@ struct identity find_identity(int root, const char *user, unsigned id_count) {
   if (account.found && (group_name == NULL || *group_name == 0)) add_memberships(&identity, group, account.name, id_count);
   return identity;
 }
+
+void add_groups(struct identity *identity, const unsigned *groups, size_t count, unsigned id_count) {
+  for (size_t at = 0; at < count; at++) {
+    if (groups[at] >= id_count) fail_with(0, "additional group %u: only ids up to %u are mapped", groups[at], id_count - 1);
+    add_group(identity, groups[at]);
+  }
+}

@@ -10,6 +10,7 @@ import { retireCacheMounts } from './fresh-mounts.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import { exportBuild, type ExportedBuild, type OutputRequest } from './outputs.ts';
 import { planPacking } from './pack-plan.ts';
+import { locateRefusal, StepDevices } from './devices.ts';
 import { Expectation } from './expectation.ts';
 import type { BuildRequest } from './request.ts';
 import type { OpResult } from './ops/result.ts';
@@ -61,6 +62,7 @@ export async function runBuild(
     compiled = result.compiled;
     for (const diagnostic of compiled.diagnostics) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     checkCompiled(request, compiled);
+    await checkDevices(session, request, compiled);
     for (const diagnostic of unsetSecrets(request, compiled))
       task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     retireCacheMounts(session.store, compiled);
@@ -155,7 +157,7 @@ function checkCompiled(request: BuildRequest, compiled: CompileResult): void {
       hint: 'without --strict this is a warning',
     });
   for (const [entitlement, ranges] of compiled.usage.entitlements) {
-    if (entitlement === 'device' || request.entitlements.has(entitlement)) continue;
+    if (request.entitlements.has(entitlement)) continue;
     throw new TsbuildError('TSB_DOCKERFILE', `entitlement ${entitlement} is not allowed`, {
       ranges,
       hint: `if the Dockerfile is to be trusted with it, build with --allow ${entitlement}`,
@@ -179,6 +181,19 @@ function checkCompiled(request: BuildRequest, compiled: CompileResult): void {
       ranges,
       hint: `build with --secret id=${id},src=PATH or --secret id=${id},env=NAME`,
     });
+  }
+}
+
+/** Devices are looked for and granted before anything runs, also those of steps that are in the cache, as BuildKit has it. */
+async function checkDevices(session: Session, request: BuildRequest, compiled: CompileResult): Promise<void> {
+  const devices = new StepDevices(request.devices, () => session.devices());
+  for (const { op, ranges } of compiled.platforms.flatMap(({ graph }) => graph.vertices)) {
+    if (op.body?.kind !== 'exec' || op.body.cdiDevices.length === 0) continue;
+    try {
+      await devices.resolve(op.body.cdiDevices);
+    } catch (error) {
+      throw locateRefusal(error, ranges);
+    }
   }
 }
 

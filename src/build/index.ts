@@ -6,6 +6,7 @@ export { type BuildOutcome, runBuild } from './build.ts';
 export type { CacheExport, CacheExportOptions, CacheImport } from './cache-request.ts';
 export { type CheckedRequest, checkRequest } from './check.ts';
 export { compileRequest } from './compile.ts';
+export type { DeviceGrants } from './devices.ts';
 export { BuildFailure, locateFailure } from './failure.ts';
 export type { ExportedBuild, OutputRequest } from './outputs.ts';
 export { type BuildRequest, emptyRequest, type SecretSource } from './request.ts';

@@ -1,5 +1,6 @@
 import type { Platform, SourceFile } from '../util/index.ts';
 import type { CacheExport, CacheImport } from './cache-request.ts';
+import { type DeviceGrants, noDevices } from './devices.ts';
 
 /** What `tsbuild build` was asked for, with everything from the command line resolved. */
 export interface BuildRequest {
@@ -33,6 +34,8 @@ export interface BuildRequest {
   readonly shmSize?: number;
   readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
   readonly entitlements: ReadonlySet<string>;
+  /** Devices of the machine that steps may have. */
+  readonly devices: DeviceGrants;
   readonly secrets: ReadonlyMap<string, SecretSource>;
   /** SSH id to absolute paths: the socket of an agent, or files with private keys. */
   readonly ssh: ReadonlyMap<string, readonly string[]>;
@@ -66,6 +69,7 @@ export const emptyRequest: Omit<BuildRequest, 'contextDir'> = {
   extraHosts: [],
   ulimits: [],
   entitlements: new Set(),
+  devices: noDevices,
   secrets: new Map(),
   ssh: new Map(),
   cacheFrom: [],

@@ -1,4 +1,5 @@
 import { createIndexCache, FactCache, type IndexCache } from '../cache/index.ts';
+import type { DeviceCatalog } from '../cdi/index.ts';
 import { authFileCredentials, createRegistry, loadRegistriesConf, type Registry } from '../registry/index.ts';
 import { Witness } from '../recall/index.ts';
 import { createImageSource, type ImageSource } from '../source/index.ts';
@@ -28,6 +29,8 @@ export interface SessionOptions {
   readonly store?: Store;
   /** Files with credentials for registries, the first that knows a host counts. */
   readonly authFiles?: readonly string[];
+  /** Directories with specifications of devices, instead of the usual ones. */
+  readonly deviceSpecDirs?: readonly string[];
   /** Proxy variables of the environment. */
   readonly proxies?: Readonly<Record<string, string>>;
 }
@@ -49,6 +52,7 @@ export class Session implements AsyncDisposable {
   #layers: LayerService | undefined;
   #remote: RemoteSources | undefined;
   #cache: IndexCache<OpResult> | undefined;
+  #devices: Promise<DeviceCatalog> | undefined;
 
   constructor(options: SessionOptions) {
     this.options = options;
@@ -154,6 +158,17 @@ export class Session implements AsyncDisposable {
       },
       onWarning: this.options.onWarning,
     }));
+  }
+
+  /** The devices of this machine, read when a step first asks for one. What they are decides whether a build may go on at all. */
+  devices(): Promise<DeviceCatalog> {
+    this.witness.refuse();
+    return (this.#devices ??= this.#readDevices());
+  }
+
+  async #readDevices(): Promise<DeviceCatalog> {
+    const { defaultSpecDirs, readDevices } = await import('../cdi/index.ts');
+    return readDevices(this.options.deviceSpecDirs ?? defaultSpecDirs, this.options.onWarning);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -6,6 +6,7 @@ import { parseLayoutReference } from '../source/index.ts';
 import { ContextTree } from '../tree/index.ts';
 import { type Digest, hostPlatform, parsePlatform, type Task, TsbuildError } from '../util/index.ts';
 import { type BridgeNames, layoutReference } from './bridge.ts';
+import { StepDevices } from './devices.ts';
 import type { ImageLayers, OpContext } from './ops/context.ts';
 import { gitTime } from './ops/git-source.ts';
 import { httpTime } from './ops/http-source.ts';
@@ -181,6 +182,7 @@ function opContext(
       });
     },
     entitlements: request.entitlements,
+    devices: new StepDevices(request.devices, () => session.devices()),
     copies: new WeakMap(),
     earlyPacks: new Map(),
     hasOtherCaches: request.cacheFrom.length > 0,

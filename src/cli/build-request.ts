@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { BuildRequest } from '../build/index.ts';
 import { parsePlatform, parseSize, TsbuildError } from '../util/index.ts';
+import { parseAllow } from './allow.ts';
 import { parseCacheFrom, parseCacheTo } from './cache-options.ts';
 import type { CliContext } from './context.ts';
 import { parseContextArgument } from './context-argument.ts';
@@ -49,6 +50,7 @@ export async function parseBuildRequest(
   const target = options.target;
   const epoch = options.sourceDateEpoch ?? env['SOURCE_DATE_EPOCH'];
   const network = parseNetwork(options.network);
+  const allowed = parseAllow(options.allow ?? []);
   const noCacheStages = parseLists(Array.isArray(options.cacheFilter) ? options.cacheFilter : []);
   return {
     ...sources,
@@ -65,10 +67,8 @@ export async function parseBuildRequest(
     ...(options.shmSize === undefined ? {} : { shmSize: parseSize(options.shmSize) }),
     ulimits: (options.ulimit ?? []).map(parseUlimit),
     // Who asks for the host's network for all steps grants it, as with docker.
-    entitlements: new Set([
-      ...parseLists(options.allow).map(parseEntitlement),
-      ...(network === 'host' ? ['network.host'] : []),
-    ]),
+    entitlements: new Set([...allowed.entitlements, ...(network === 'host' ? ['network.host'] : [])]),
+    devices: allowed.devices,
     secrets: parseSecrets(context, options.secret ?? []),
     ssh: parseSsh(context, options.ssh ?? []),
     ...(epoch === undefined || epoch === '' ? {} : { sourceDateEpoch: parseEpoch(epoch) }),
@@ -113,13 +113,6 @@ function parseUlimit(text: string): { name: string; soft: number; hard: number }
     );
   const soft = Number(match[2]);
   return { name: match[1] ?? '', soft, hard: match[3] === undefined ? soft : Number(match[3]) };
-}
-
-function parseEntitlement(text: string): string {
-  if (text === 'network.host' || text === 'security.insecure') return text;
-  throw new TsbuildError('TSB_USAGE', `unknown entitlement ${text}`, {
-    hint: 'known are network.host and security.insecure',
-  });
 }
 
 /** @throws TsbuildError `TSB_USAGE` */

@@ -120,7 +120,7 @@ function graphOptions(command: Command): Command {
     .option('--ulimit <NAME=SOFT[:HARD]>', 'resource limit of RUN steps', collect)
     .option(
       '--allow <entitlement>',
-      'allow what a Dockerfile may not do by itself: network.host, security.insecure',
+      'allow what a Dockerfile may not do by itself: network.host, security.insecure, device[=NAME[,alias=ALIAS]]',
       collect,
     )
     .option('--secret <id=ID[,src=PATH|,env=NAME]>', 'secret for RUN --mount=type=secret', collect)

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { SessionOptions } from '../build/index.ts';
 import { authFilePaths } from '../registry/index.ts';
 import { sanitizeLine } from '../util/index.ts';
@@ -21,8 +22,16 @@ export function sessionOptions(
     onWarning: onWarning ?? ((message) => context.stderr.write(`warning: ${sanitizeLine(message)}\n`)),
     ...(env['CONTAINERS_REGISTRIES_CONF'] ? { registriesConf: env['CONTAINERS_REGISTRIES_CONF'] } : {}),
     ...(env['TSBUILD_HELPER'] ? { helper: env['TSBUILD_HELPER'] } : {}),
+    ...(env['TSBUILD_CDI_SPEC_DIRS'] ? { deviceSpecDirs: specDirs(context, env['TSBUILD_CDI_SPEC_DIRS']) } : {}),
     proxies: proxyEnvironment(env),
   };
+}
+
+function specDirs({ cwd }: CliContext, list: string): readonly string[] {
+  return list
+    .split(':')
+    .filter((dir) => dir !== '')
+    .map((dir) => resolve(cwd, dir));
 }
 
 function proxyEnvironment(env: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {

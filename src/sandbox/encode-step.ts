@@ -39,6 +39,7 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   for (const arg of spec.args) fields.add('arg', arg);
   for (const variable of spec.env) fields.add('env', variable);
   fields.add('cwd', spec.cwd).add('user', spec.user).add('hostname', spec.hostname);
+  for (const group of spec.groups ?? []) fields.add('group', group);
   fields.add('private-network', spec.network === 'none').add('insecure', insecure);
   fields.add('capabilities', insecure ? ALL_CAPABILITIES : DOCKER_CAPABILITIES);
   if (!insecure) fields.add('seccomp', options.seccompPath);
@@ -75,6 +76,9 @@ function addMount(fields: Fields, mount: MountSpec): void {
     case 'bind':
       fields.add('m.source', mount.source).add('m.readonly', mount.readonly ?? false);
       if (mount.subpath !== undefined) fields.add('m.subpath', mount.subpath);
+      break;
+    case 'device':
+      fields.add('m.source', mount.source);
       break;
     case 'layers':
       for (const lower of mount.lowers) fields.add('m.lower', lower);

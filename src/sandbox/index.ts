@@ -25,6 +25,7 @@ export { concludeStep, readStatusLine, type StepReport } from './step-status.ts'
 export { parseSubIds, type SubIdRange } from './subids.ts';
 export type {
   BindMount,
+  DeviceMount,
   ExitStatus,
   ExtraHost,
   FileMount,

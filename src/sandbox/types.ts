@@ -65,7 +65,15 @@ export interface SocketMount {
   readonly gid: number;
 }
 
-export type MountSpec = BindMount | LayersMount | TmpfsMount | FileMount | SocketMount;
+/** A character or block device of the machine, under any name. Its owner and mode are those that it has outside. */
+export interface DeviceMount {
+  readonly type: 'device';
+  /** Absolute path outside the sandbox. */
+  readonly source: string;
+  readonly target: string;
+}
+
+export type MountSpec = BindMount | DeviceMount | LayersMount | TmpfsMount | FileMount | SocketMount;
 
 /** A resource limit in the terms of `docker run --ulimit`. -1 is unlimited. */
 export interface Ulimit {
@@ -101,6 +109,8 @@ export interface StepSpec {
   readonly cwd: string;
   /** `name`, `uid`, `name:group`, `uid:gid`; empty is root. Names are looked up in the image's own files. */
   readonly user: string;
+  /** Ids of further groups that the user is in, as they are inside the step. */
+  readonly groups?: readonly number[];
   readonly hostname: string;
   readonly network: NetworkMode;
   readonly security: SecurityMode;

@@ -167,6 +167,36 @@ describe.each(everyone)('a step (%s)', (who) => {
     expect([big?.out.length, big?.status]).toEqual([5_000_000, { kind: 'exited', code: 9 }]);
   });
 
+  test('devices of the machine under other names, and groups of their own', async () => {
+    const target = '/dev/some/where';
+    const [zero, full, bound, file, groups, beyond] = await runAll(who, [
+      {
+        command: `head -c 2 ${target} | wc -c; stat -c "%t:%T" ${target}; ls /new`,
+        spec: {
+          mounts: [
+            { type: 'device', source: '/dev/zero', target },
+            { type: 'device', source: '/dev/null', target: '/new/null' },
+          ],
+        },
+      },
+      {
+        command: 'echo x > /dev/zero',
+        spec: { mounts: [{ type: 'device', source: '/dev/full', target: '/dev/zero' }] },
+      },
+      { command: `head -c 2 ${target}`, spec: { mounts: [{ type: 'bind', source: '/dev/zero', target }] } },
+      { command: 'true', spec: { mounts: [{ type: 'device', source: '/etc/passwd', target }] } },
+      { command: 'id -G', spec: { user: 'bob', groups: [44, 50, 7] } },
+      { command: 'true', spec: { groups: [4_000_000_000] } },
+    ]);
+    expect(zero?.out).toBe('2\n1:5\nnull\n');
+    expect(full?.err).toMatch(/No space left/);
+    // Other mounts show no devices, whatever they are of.
+    expect([bound?.out, bound?.err]).toEqual(['', expect.stringMatching(/Permission denied/)]);
+    expect(file?.error).toMatch(/"\/etc\/passwd" is not a device/);
+    expect(groups?.out).toBe('50 7 44\n');
+    expect(beyond?.error).toMatch(/additional group 4000000000/);
+  });
+
   test('NUL bytes and unknown limits are errors before anything runs', async () => {
     const results = await runAll(who, [
       { command: ['/bin/echo', 'a\0b'] },

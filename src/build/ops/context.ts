@@ -2,6 +2,7 @@ import type { FactCache } from '../../cache/index.ts';
 import type { Lease, Store } from '../../store/index.ts';
 import type { Compression, Digest, Task } from '../../util/index.ts';
 import type { WorkerClient } from '../../worker/index.ts';
+import type { StepDevices } from '../devices.ts';
 import type { LayerService } from '../layers.ts';
 import type { Mask } from '../mask/mask.ts';
 import type { RemoteSources } from '../remote-sources.ts';
@@ -52,6 +53,7 @@ export interface OpContext {
   readonly ssh: SshAgents;
   readonly warn: (message: string) => void;
   readonly entitlements: ReadonlySet<string>;
+  readonly devices: StepDevices;
   /** Layers that were packed before it was known whether their ops must run, by vertex; see early-pack.ts. */
   readonly earlyPacks: Map<Digest, DirectPack>;
   /** Whether results may come from elsewhere than this store. */

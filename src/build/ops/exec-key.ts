@@ -3,9 +3,11 @@ import { type Canonical, canonicalDigest, type Digest } from '../../util/index.t
 
 /**
  * Identity of an exec op without its inputs: everything that the step can observe (security rule 11). Left out on purpose:
- * proxy settings, the values of secrets, and the selectors of mounts, which are part of the links to the inputs.
+ * proxy settings, the values of secrets, what devices are behind their names, and the selectors of mounts, which are part of the links
+ * to the inputs.
+ * @param devices names of those that the step gets on this machine, as BuildKit has it; what the step asked for is not seen in it
  */
-export function execKey(op: Op, exec: ExecOp): Digest {
+export function execKey(op: Op, exec: ExecOp, devices: readonly string[]): Digest {
   const { meta } = exec;
   return canonicalDigest('tsbuild.exec.v2', {
     platform: op.platform === undefined ? null : { ...op.platform },
@@ -20,7 +22,7 @@ export function execKey(op: Op, exec: ExecOp): Digest {
     network: exec.network,
     security: exec.security,
     secretEnv: exec.secretEnv.map(({ id, name, optional }) => [id, name, optional]),
-    devices: exec.cdiDevices.map(({ name, optional }) => [name, optional]),
+    devices,
     mounts: exec.mounts.map(mountKey),
   });
 }

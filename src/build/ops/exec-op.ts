@@ -4,6 +4,7 @@ import { type Digest, type Task, TsbuildError } from '../../util/index.ts';
 import type { LayerSlot } from '../layers.ts';
 import { cacheMount } from './cache-mount.ts';
 import type { OpContext } from './context.ts';
+import { withDevices } from './exec-devices.ts';
 import { materialize } from './local-layer.ts';
 import { type OpResult, snapshot } from './result.ts';
 import { StepOutput } from './step-output.ts';
@@ -24,6 +25,8 @@ export async function runExec(
   inputs: readonly OpResult[],
 ): Promise<readonly OpResult[]> {
   checkEntitlements(context, exec);
+  // Granted and found before anything is prepared.
+  const devices = await context.devices.resolve(exec.cdiDevices);
   await using held = new AsyncDisposableStack();
   const bases = await Promise.all(inputs.map((input) => materialize(context, task, input)));
   const outputs = exec.mounts.filter(carriesOutput).sort((a, b) => a.output - b.output);
@@ -33,7 +36,14 @@ export async function runExec(
   const fillFrom = async (index: number, slots: ReadonlyMap<Mount, LayerSlot>): Promise<void> => {
     const mount = outputs[index];
     if (!mount) {
-      await runStep(context, task, vertex, exec, await stepSpec(context, task, held, exec, bases, slots));
+      const spec = await stepSpec(context, task, held, exec, bases, slots);
+      await runStep(
+        context,
+        task,
+        vertex,
+        exec,
+        devices.length === 0 ? spec : withDevices(spec, devices, context.warn),
+      );
       return;
     }
     const parents = mount.input < 0 ? [] : (bases[mount.input] ?? []);
@@ -63,12 +73,6 @@ function checkEntitlements(context: OpContext, exec: ExecOp): void {
       hint: `if the Dockerfile is to be trusted with it, build with --allow ${name}`,
     });
   }
-  const device = exec.cdiDevices.find((one) => !one.optional);
-  if (device)
-    throw new TsbuildError(
-      'TSB_STEP',
-      `Cannot give device ${JSON.stringify(device.name)} to the step: devices are not supported`,
-    );
 }
 
 async function stepSpec(

@@ -3,6 +3,7 @@ import type { CacheDep, CacheMap, OpRunner, SolverVertex } from '../../solver/in
 import { checksumTree, type Selector, selectorDigest } from '../../tree/index.ts';
 import { canonicalDigest, type Digest, type Task, TsbuildError } from '../../util/index.ts';
 import type { OpContext } from './context.ts';
+import { namesOfGiven } from './exec-devices.ts';
 import { execInputUse, execKey } from './exec-key.ts';
 import { runExec } from './exec-op.ts';
 import { fileInputUse, fileKey } from './file-key.ts';
@@ -38,7 +39,7 @@ async function cacheMap(context: OpContext, task: Task, vertex: Vertex): Promise
       return sourceMap(context, task, vertex, body);
     case 'exec':
       return {
-        digest: execKey(vertex.op, body),
+        digest: execKey(vertex.op, body, namesOfGiven(await context.devices.resolve(body.cdiDevices))),
         deps: vertex.inputs.map((_, index) => execDep(context, vertex, body, index)),
       };
     case 'file':

@@ -123,5 +123,4 @@ function requireEntitlements(lowering: Lowering, command: RunCommand): void {
   const { usage } = lowering;
   if (command.network === 'host') usage.require('network.host', command.ranges);
   if (command.security === 'insecure') usage.require('security.insecure', command.ranges);
-  if (command.devices.length > 0) usage.require('device', command.ranges);
 }
