@@ -23,6 +23,7 @@ import {
   openat,
   readlinkat,
   S_IFIFO,
+  statat,
   statatIfExists,
   symlinkat,
   type Timespec,
@@ -159,11 +160,12 @@ export class FsTree implements WritableTree<FsDir> {
   }
 
   truncateFile(dir: FsDir, name: ByteString, content: Uint8Array): void {
-    const fd = openat(dir.fd, checkName(name), O_WRONLY | O_TRUNC | O_NOFOLLOW | O_NONBLOCK);
+    const path = checkName(name);
+    const { mode } = statat(dir.fd, path);
+    const fd = openat(dir.fd, path, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_NONBLOCK);
     try {
-      const { mode } = fstat(fd);
       writeAll(fd, content, content.length);
-      // Root of a user namespace loses setuid and setgid bits by writing, the machine's root does not.
+      // Root of a user namespace takes setuid and setgid bits off by truncating, the machine's root does not.
       fchmodSync(fd, mode & 0o7777);
     } finally {
       close(fd);
