@@ -25,9 +25,9 @@ export function chosenValue(field: FieldSchema, holder: Fields): unknown {
 /**
  * Encodes in the order of Go's deterministic marshaller, which vertex digests rest on: plain fields by number, then the
  * oneof's member, map entries sorted by key, scalars with their default value left out.
+ * @param writer an empty one, for callers with many messages
  */
-export function encodeMessage(schema: MessageSchema, value: Fields): Uint8Array {
-  const writer = new WireWriter();
+export function encodeMessage(schema: MessageSchema, value: Fields, writer: WireWriter = new WireWriter()): Uint8Array {
   encodeFields(writer, schema, value);
   return writer.finish();
 }
@@ -45,11 +45,12 @@ function encodeFields(writer: WireWriter, schema: MessageSchema, value: Fields):
 function encodeField(writer: WireWriter, field: FieldSchema, value: unknown): void {
   if (value === undefined) return;
   if (field.map) {
-    const entries = [...(value as ReadonlyMap<string, unknown>)].sort(([a], [b]) => compareUtf8(a, b));
-    for (const [key, item] of entries) {
+    const items = value as ReadonlyMap<string, unknown>;
+    const single = { ...field, number: 2 };
+    for (const key of sortUtf8([...items.keys()])) {
       writer.tag(field.number, wireTypes.bytes).nested(() => {
         writer.tag(1, wireTypes.bytes).string(key);
-        encodeSingle(writer, { ...field, number: 2 }, item);
+        encodeSingle(writer, single, items.get(key));
       });
     }
   } else if (field.repeated) {
@@ -104,6 +105,12 @@ export function isDefault(field: FieldSchema, value: unknown): boolean {
 }
 
 const BEYOND = /[\ud800-\uffff]/;
+
+/** In the order of the UTF-8 forms, which is Go's string order. Sorts in place. */
+function sortUtf8(keys: string[]): string[] {
+  if (keys.length < 2) return keys;
+  return keys.some((key) => BEYOND.test(key)) ? keys.sort(compareUtf8) : keys.sort();
+}
 
 /** Order of the UTF-8 forms, which is Go's string order. */
 export function compareUtf8(a: string, b: string): number {

@@ -3,14 +3,14 @@ import { decodeMessage, encodeMessage, type Fields } from './codec.ts';
 import { type Json, messageFromJson, messageToJson } from './json.ts';
 import { definitionSchema, metadataSchema, opSchema, sourceMapSchema } from './messages.ts';
 import type { Definition, Op, OpMetadata, SourceMap } from './ops.ts';
-import { malformed } from './wire.ts';
+import { malformed, type WireWriter } from './wire.ts';
 
 /** The largest definition that is read, in bytes; BuildKit's own transport takes 16 MiB. */
 export const MAX_DEFINITION_BYTES: number = 64 * 1024 * 1024;
 
 /** Marshals an op byte for byte as BuildKit's Go client does, so that digests agree. */
-export function encodeOp(op: Op): Uint8Array {
-  return encodeMessage(opSchema, op as unknown as Fields);
+export function encodeOp(op: Op, writer?: WireWriter): Uint8Array {
+  return encodeMessage(opSchema, op as unknown as Fields, writer);
 }
 
 /**

@@ -3,6 +3,7 @@ import { encodeOp } from './definition.ts';
 import { type MarshalContext, type Node, type NodeLocation, type Output, resolveOutput } from './node.ts';
 import type { Definition, Op, OpInput, OpMetadata, PbRange, SourceInfo } from './ops.ts';
 import type { State } from './state.ts';
+import { WireWriter } from './wire.ts';
 
 export interface MarshalOptions {
   /** For ops that say none themselves; default the platform of this machine. */
@@ -30,6 +31,7 @@ class Marshaller implements MarshalContext {
   readonly platform: Platform;
   readonly #digests = new Map<Node, Digest>();
   readonly #def: Uint8Array[] = [];
+  readonly #writer = new WireWriter();
   readonly #ops: (readonly [Digest, Op])[] = [];
   readonly #metadata = new Map<Digest, OpMetadata>();
   readonly #infos: SourceInfo[] = [];
@@ -91,7 +93,7 @@ class Marshaller implements MarshalContext {
   #add(node: Node): void {
     if (this.#digests.has(node)) return;
     const op = node.toOp(this);
-    const bytes = encodeOp(op);
+    const bytes = encodeOp(op, this.#writer);
     const digest = sha256(bytes);
     this.#digests.set(node, digest);
     const known = this.#metadata.get(digest);

@@ -145,8 +145,12 @@ export class WireWriter {
     return this;
   }
 
+  /** What was written; the writer is empty then, and may be used for another message. */
   finish(): Uint8Array {
-    return new Uint8Array(this.#buffer.subarray(0, this.#length));
+    const { buffer, byteOffset } = this.#buffer;
+    const written = new Uint8Array(buffer, byteOffset, this.#length).slice();
+    this.#length = 0;
+    return written;
   }
 
   #small(value: number): this {
