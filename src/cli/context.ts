@@ -41,6 +41,12 @@ export async function print(context: CliContext, text: string | Uint8Array): Pro
   });
 }
 
+/** Resolves when everything that was written to a stream so far is handed over, or its reader has gone away. */
+export async function written(stream: Writable): Promise<void> {
+  if (stream.writableLength === 0) return;
+  await new Promise<void>((resolve) => stream.write('', () => resolve()));
+}
+
 /**
  * A signal that aborts at the first SIGINT, SIGTERM or SIGHUP; a second SIGINT ends the process at once. Everything that tsbuild
  * started dies with it. Dispose to give the signals back.

@@ -1,5 +1,5 @@
 import { version } from '../util/index.ts';
-import { processContext } from './context.ts';
+import { processContext, written } from './context.ts';
 
 const [first] = process.argv.slice(2);
 if (first === '--version' || first === '-v') {
@@ -9,7 +9,10 @@ if (first === '--version' || first === '-v') {
   process.exit(1);
 } else {
   void import('./program.ts').then(async ({ runCli }) => {
-    const code = await runCli(process.argv.slice(2), processContext());
+    const context = processContext();
+    const code = await runCli(process.argv.slice(2), context);
+    // A reader that is slower than we are gets the end, too.
+    await Promise.all([written(context.stdout), written(context.stderr)]);
     // All is written and ended: leaving at once saves the time of taking the heap apart.
     process.exit(code);
   });

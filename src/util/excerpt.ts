@@ -4,6 +4,9 @@ import type { SourceFile, SourceRange } from './source.ts';
 
 const RULE = '--------------------';
 
+/** Characters of a line that are shown: nobody reads on, and a hostile file has one of a megabyte. */
+const MAX_LINE = 1000;
+
 /**
  * The lines around `ranges` with `>>>` before those that they name, as BuildKit prints them: two lines of context around one
  * line, one around several. Where columns are known a line of carets follows. Empty when no range is in the file.
@@ -24,9 +27,11 @@ export function formatSourceExcerpt(file: SourceFile, ranges: readonly SourceRan
   const context = first === last ? 2 : 1;
   const out = [`${sanitize(file.name)}:${first}`, RULE];
   for (let line = Math.max(1, first - context); line <= Math.min(lines.length, last + context); line++) {
-    const original = (lines[line - 1] ?? '').replace(/\r$/, '');
+    const whole = (lines[line - 1] ?? '').replace(/\r$/, '');
+    const original = whole.slice(0, MAX_LINE);
     const text = redactUrls(original);
-    out.push(` ${String(line).padStart(3)} | ${marked.has(line) ? '>>>' : '   '} ${sanitize(text)}`);
+    const more = whole.length > MAX_LINE ? ' …' : '';
+    out.push(` ${String(line).padStart(3)} | ${marked.has(line) ? '>>>' : '   '} ${sanitize(text)}${more}`);
     const carets = text === original ? underline(text, line, ranges) : '';
     if (carets !== '') out.push(`     |     ${carets}`);
   }

@@ -123,6 +123,22 @@ describeAsEveryone('bad input', (who) => {
     expectFailure(await bench.tsbuild(['build', bench.context('FROM scratch\nRUN true\n')]), { says: ['/bin/sh'] });
   });
 
+  test('what went wrong is the last thing said, also to a slow reader and of a line without end', async () => {
+    const { bench } = use;
+    const loud = bench.context('FROM base:1\nRUN yes "a line of output" | head -c 300000; exit 3\n');
+    const endless = bench.context(`FROM scratch\nRUN echo ${'<<A '.repeat(100_000)}\n`);
+    for (const [context, says] of [
+      [loud, 'exit code: 3'],
+      [endless, 'line greater than max allowed size'],
+    ] as const) {
+      const command = `${bench.command(['build', '--progress=plain', context]).join(' ')} 2>&1 | (sleep 1; cat)`;
+      const said = await bench.tool(['sh', '-c', command], { env: { BUILDKIT_STEP_LOG_MAX_SPEED: '-1' } });
+      expect(said.trimEnd().split('\n').slice(-2).join('\n')).toContain(says);
+    }
+    const { err } = await bench.tsbuild(['build', '--progress=quiet', endless]);
+    expect(err.length).toBeLessThan(5000);
+  });
+
   test('a missing COPY source, also one that is only ignored', async () => {
     const { bench } = use;
     const context = bench.context('FROM scratch\nCOPY there missing.txt /x/\n', {
