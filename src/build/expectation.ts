@@ -7,17 +7,19 @@ import type { Session } from './session.ts';
 export class Expectation {
   readonly #facts: FactCache;
   readonly #key: string;
-  readonly #request: BuildRequest;
+  readonly #noCache: boolean;
+  #known: boolean | undefined;
 
   constructor(session: Session, request: BuildRequest) {
-    const { contextDir, dockerfile, target, platforms } = request;
+    const { contextDir, dockerfile, target, platforms, noCache } = request;
     this.#facts = new FactCache(session.store);
-    this.#request = request;
+    this.#noCache = noCache;
     this.#key = sha256(JSON.stringify([contextDir, dockerfile, target, platforms]));
   }
 
   get isNews(): boolean {
-    return this.#request.noCache || this.#facts.get('built', this.#key) === undefined;
+    if (this.#noCache) return true;
+    return !(this.#known ??= this.#facts.get('built', this.#key) !== undefined);
   }
 
   /** The request was built. */

@@ -15,7 +15,7 @@ import {
 } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { type CacheOrigin, CachedLayers } from './cached-layers.ts';
-import { anyBlob, layerType, type PackedLayer, packedForm, type PackForm } from './packed-layer.ts';
+import { anyBlob, layerType, findPacked, type PackedLayer, type PackForm } from './packed-layer.ts';
 
 /** Fetches the blob of a layer into the store; progress is reported under the vertex, if there is one. */
 export type LayerFetcher = (task: Task, vertex?: Digest) => Promise<void>;
@@ -257,7 +257,7 @@ export class LayerService {
   }
 
   #packed(id: string, kind: Compression, anyForm: boolean): PackedLayer | undefined {
-    const packed = packedForm(this.#store, this.#layer(id), kind, anyForm);
+    const packed = findPacked(this.#store, this.#layer(id), kind, anyForm);
     if (packed) this.#lease.hold({ blobs: [packed.descriptor.digest] });
     return packed;
   }

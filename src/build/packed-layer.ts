@@ -29,7 +29,7 @@ export interface PackForm {
  * The layer in a form that the store has.
  * @param anyForm another compression will do
  */
-export function packedForm(store: Store, layer: Layer, kind: Compression, anyForm: boolean): PackedLayer | undefined {
+export function findPacked(store: Store, layer: Layer, kind: Compression, anyForm: boolean): PackedLayer | undefined {
   const { diffId, blobs, createdAt, description, type } = layer;
   if (diffId === undefined) return undefined;
   const present = blobs.filter(({ descriptor }) => store.blobs.has(descriptor.digest));

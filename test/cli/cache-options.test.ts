@@ -13,7 +13,7 @@ const form = {
 describe('--cache-from', () => {
   test('takes registries, directories and plain references', () => {
     expect(
-      parseCacheFrom('/work', [
+      parseCacheFrom('/project', [
         'type=registry,ref=127.0.0.1:5000/app:cache',
         'user/app',
         'type=local,src=dir',
@@ -22,7 +22,7 @@ describe('--cache-from', () => {
     ).toEqual([
       { type: 'registry', reference: { host: '127.0.0.1:5000', path: 'app', tag: 'cache' } },
       { type: 'registry', reference: { host: 'docker.io', path: 'user/app', tag: 'latest' } },
-      { type: 'local', src: '/work/dir' },
+      { type: 'local', src: '/project/dir' },
       { type: 'local', src: '/dir', tag: 'main', digest: sha256('x') },
     ]);
   });
@@ -48,7 +48,7 @@ describe('--cache-from', () => {
 describe('--cache-to', () => {
   test('takes what decides about the form of a cache', () => {
     expect(
-      parseCacheTo('/work', [
+      parseCacheTo('/project', [
         'reg.example/app',
         'type=registry,ref=reg.example/app:c,mode=max,oci-mediatypes=false,ignore-error=false,registry.insecure=false',
         'type=local,dest=out,tag=main,image-manifest=false,compression=zstd,compression-level=3',
@@ -67,7 +67,7 @@ describe('--cache-to', () => {
       {
         ...form,
         type: 'local',
-        dest: '/work/out',
+        dest: '/project/out',
         tag: 'main',
         imageManifest: false,
         compression: { kind: 'zstd', level: 3, force: false },

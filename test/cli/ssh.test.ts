@@ -3,7 +3,7 @@ import type { CliContext } from '../../src/cli/context.ts';
 import { parseSsh } from '../../src/cli/ssh.ts';
 
 const parse = (values: readonly string[], env: Readonly<Record<string, string>> = {}): object =>
-  Object.fromEntries(parseSsh({ cwd: '/work', env } as Partial<CliContext> as CliContext, values));
+  Object.fromEntries(parseSsh({ cwd: '/project', env } as Partial<CliContext> as CliContext, values));
 
 describe('--ssh', () => {
   test.each([
@@ -11,16 +11,16 @@ describe('--ssh', () => {
     ['', { default: ['/run/agent'] }],
     ['default=', { default: ['/run/agent'] }],
     ['deploy', { deploy: ['/run/agent'] }],
-    ['default=key', { default: ['/work/key'] }],
-    ['=key', { default: ['/work/key'] }],
-    ['x=/a/one.pem,two.pem', { x: ['/a/one.pem', '/work/two.pem'] }],
+    ['default=key', { default: ['/project/key'] }],
+    ['=key', { default: ['/project/key'] }],
+    ['x=/a/one.pem,two.pem', { x: ['/a/one.pem', '/project/two.pem'] }],
     ['x=/a/with=sign', { x: ['/a/with=sign'] }],
   ])('%s', (value, agents) => {
     expect(parse([value], { SSH_AUTH_SOCK: '/run/agent' })).toEqual(agents);
   });
 
   test('several, and the same one twice', () => {
-    expect(parse(['a=x', 'b=y', 'a=x'])).toEqual({ a: ['/work/x'], b: ['/work/y'] });
+    expect(parse(['a=x', 'b=y', 'a=x'])).toEqual({ a: ['/project/x'], b: ['/project/y'] });
   });
 
   test.each([

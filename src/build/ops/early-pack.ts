@@ -13,6 +13,7 @@ import {
   takeDigests,
 } from '../../tree/index.ts';
 import { canonicalDigest, type Compression, type Digest, type Task } from '../../util/index.ts';
+import type { ParamsOf, ResultOf } from '../../worker/index.ts';
 import type { DirectOutput, OpContext } from './context.ts';
 import { fileKey } from './file-key.ts';
 import { imageOf, isImageSource } from './image-source.ts';
@@ -143,26 +144,29 @@ async function packInWorker(
     else return undefined;
   }
   if (!canMakeEntries({ actions: file.actions, inputs })) return undefined;
-  const worker = await context.worker();
-  const packed = await worker.call(
-    'packFileOp',
-    {
-      actions: file.actions,
-      inputs,
-      now: nowOf(context),
-      compression: direct.compression,
-      ...(direct.level === undefined ? {} : { level: direct.level }),
-      learn: true,
-    },
-    { signal: task.signal },
-  );
+  const packed = await callPack(context, task, { actions: file.actions, inputs, learn: true }, direct);
   const learned = packed?.learned[input];
   if (learned) takeDigests(tree, touched, learned);
   return packed;
 }
 
-/** Nanoseconds since the epoch. */
-function nowOf(context: OpContext): bigint {
+/** Lets the worker write the layer of a file op straight to a blob; undefined where that is not possible. */
+export async function callPack(
+  context: OpContext,
+  task: Task,
+  op: Pick<ParamsOf<'packFileOp'>, 'actions' | 'inputs' | 'learn'>,
+  { compression, level }: DirectOutput,
+): Promise<ResultOf<'packFileOp'>> {
+  const worker = await context.worker();
+  return worker.call(
+    'packFileOp',
+    { ...op, now: nowOf(context), compression, ...(level === undefined ? {} : { level }) },
+    { signal: task.signal },
+  );
+}
+
+/** The time of what a file op makes without one of its own, in nanoseconds since the epoch. */
+export function nowOf(context: OpContext): bigint {
   return BigInt(Math.floor(context.now())) * 1_000_000n;
 }
 

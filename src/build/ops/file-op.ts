@@ -4,7 +4,7 @@ import { checksumTree, type ContextDir, type ContextTree, packContext, type Sele
 import { type Digest, fromErrno, type Task } from '../../util/index.ts';
 import type { LayerSlot } from '../layers.ts';
 import type { OpContext } from './context.ts';
-import type { DirectPack } from './early-pack.ts';
+import { callPack, type DirectPack, nowOf } from './early-pack.ts';
 import { type OpResult, snapshot } from './result.ts';
 
 type LayerType = 'regular' | 'source.local' | 'source.http' | 'source.git.checkout';
@@ -47,8 +47,6 @@ export async function runFileOp(
       return { kind: 'layers', layers };
     }),
   );
-  const worker = await context.worker();
-  const now = BigInt(Math.floor(context.now())) * 1_000_000n;
   const { direct } = context;
   if (
     vertex !== undefined &&
@@ -57,23 +55,15 @@ export async function runFileOp(
     !inputs.some((input) => input.kind === 'layers' && context.layers.isWindows(input.layers)) &&
     canMakeEntries({ actions: file.actions, inputs: sources })
   ) {
-    const packed = await worker.call(
-      'packFileOp',
-      {
-        actions: file.actions,
-        inputs: sources,
-        now,
-        compression: direct.compression,
-        ...(direct.level === undefined ? {} : { level: direct.level }),
-      },
-      { signal: task.signal },
-    );
+    const packed = await callPack(context, task, { actions: file.actions, inputs: sources }, direct);
     if (packed) {
       const base = inputs[file.actions[0]?.input ?? -1];
       const parents = base?.kind === 'layers' ? base.layers : [];
       return [packedResult(context, { packed, parents, compression: direct.compression }, name, type)];
     }
   }
+  const worker = await context.worker();
+  const now = nowOf(context);
   const slots: LayerSlot[] = [];
   const count = layersNeeded(file.actions, inputs.length);
 
