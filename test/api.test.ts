@@ -1,8 +1,9 @@
-import { mkdirSync, mkdtempDisposableSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempDisposableSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { build, type BuildEvent, BuildFailure, version } from '../src/index.ts';
+import { startRegistry } from './support/registry.ts';
 
 describe('the front door', () => {
   test('builds, tells what happens, and uses the cache the second time', async () => {
@@ -30,6 +31,23 @@ describe('the front door', () => {
     expect(
       events.some((event) => event.type === 'vertex' && event.name.includes('COPY file /') && event.state === 'cached'),
     ).toBe(true);
+  });
+
+  test('closes the blobs that it pushes', async () => {
+    await using registry = await startRegistry();
+    using dir = mkdtempDisposableSync(join(tmpdir(), 'tsbuild-api-'));
+    writeFileSync(join(dir.path, 'Dockerfile'), 'FROM scratch\nCOPY Dockerfile /\n');
+    const root = join(dir.path, 'store');
+    const cacheTo = [`type=registry,ref=${registry.host}/api:cache,ignore-error=false`];
+    await build({ context: dir.path, root, cacheTo });
+    const open = readdirSync('/proc/self/fd').map((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        return ''; // the directory's own
+      }
+    });
+    expect(open.filter((path) => path.startsWith(`${root}/blobs/`))).toEqual([]);
   });
 
   test('a failure names its place in the Dockerfile', async () => {

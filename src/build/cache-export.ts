@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs';
 import pLimit from 'p-limit';
 import {
   CACHE_CONFIG_TYPE,
@@ -229,7 +230,11 @@ async function pushBlob(
     if (bytes !== undefined) return yield bytes;
     if (layer !== undefined) await session.layers.fetch(task, [layer]);
     const { fd } = session.store.blobs.openRead(digest);
-    yield* readChunks(fd);
+    try {
+      yield* readChunks(fd);
+    } finally {
+      closeSync(fd);
+    }
   };
   await session.registry.pushBlob(
     task,
