@@ -205,13 +205,10 @@ export class ContextTree implements ReadableTree<ContextDir> {
   contentDigest(dir: ContextDir, name: ByteString, node: ContextNode): Digest {
     const known = dir.digests?.get(name);
     if (known) return known;
-    const path = joinPath(dir.path, name);
-    let digest = this.#options.stats?.get(path, node.stat);
-    if (!digest) {
-      digest = this.#hash(dir, name, node);
-      this.#options.stats?.put(path, node.stat, digest);
-    }
-    (dir.digests ??= new Map()).set(name, digest);
+    const stored = this.#options.stats?.get(joinPath(dir.path, name), node.stat);
+    const digest = stored ?? this.#hash(dir, name, node);
+    if (stored) (dir.digests ??= new Map()).set(name, stored);
+    else this.learn(dir, name, node, digest);
     return digest;
   }
 
