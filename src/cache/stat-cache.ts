@@ -62,9 +62,9 @@ export class StatCache {
    */
   put(path: string, stat: StatIdentity, digest: Digest): void {
     if (path.includes('\0') || !isSettled(stat, this.#openedNs)) return;
-    const { dev, ino, size, mode, mtimeNs, ctimeNs } = stat;
-    if (!this.#added.has(path)) this.#order.push(path);
-    this.#added.set(path, { stat: { dev, ino, size, mode, mtimeNs, ctimeNs }, digest });
+    const before = this.#added.size;
+    this.#added.set(path, { stat, digest });
+    if (this.#added.size > before) this.#order.push(path);
   }
 
   /** Writes the file if something was added. Failing to is not an error: the files are hashed again next time. */

@@ -2,6 +2,7 @@ import type { CopyAction } from '../llb/index.ts';
 import {
   type ByteString,
   cleanNames,
+  type FileContent,
   type FilterState,
   joinPath,
   type NodeAttributes,
@@ -13,8 +14,9 @@ import {
   toText,
   type TreeNode,
   type WritableTree,
+  type Xattr,
 } from '../tree/index.ts';
-import { TsbuildError } from '../util/index.ts';
+import { type Digest, TsbuildError } from '../util/index.ts';
 import { makeDirectories } from './directories.ts';
 import { type ModeChange, parseMode } from './mode.ts';
 import type { Owner } from './owner.ts';
@@ -288,13 +290,7 @@ class Copier<S, D> {
     const attributes = this.#attributes(node);
     switch (node.type) {
       case 'file':
-        return dest.createFile(place.dir, place.name, attributes, {
-          size: node.size,
-          open: () => source.open(sourceDir, name, node),
-          close: (fd) => source.close(fd, sourceDir, name, node),
-          xattrs: (fd) => source.openXattrs(fd),
-          learn: (content, xattrs) => source.learnContent?.(sourceDir, name, node, content, xattrs),
-        });
+        return dest.createFile(place.dir, place.name, attributes, new CopiedContent(source, sourceDir, name, node));
       case 'symlink':
         return dest.symlink(place.dir, place.name, node.linkname, attributes);
       case 'fifo':
@@ -342,4 +338,39 @@ function notDirectory(path: ByteString, doing: 'copy' | 'mkdir' = 'mkdir'): Tsbu
   const text = toText(path);
   const message = doing === 'copy' ? `cannot copy to non-directory: /${text}` : `mkdir /${text}: not a directory`;
   return new TsbuildError('TSB_CONTEXT', message);
+}
+
+/** The content of a file of the source. A class, since there may be very many. */
+class CopiedContent<S> implements FileContent {
+  readonly #tree: ReadableTree<S>;
+  readonly #dir: S;
+  readonly #name: ByteString;
+  readonly #node: TreeNode;
+
+  constructor(tree: ReadableTree<S>, dir: S, name: ByteString, node: TreeNode) {
+    this.#tree = tree;
+    this.#dir = dir;
+    this.#name = name;
+    this.#node = node;
+  }
+
+  get size(): number {
+    return this.#node.size;
+  }
+
+  open(): number {
+    return this.#tree.open(this.#dir, this.#name, this.#node);
+  }
+
+  close(fd: number): void {
+    this.#tree.close(fd, this.#dir, this.#name, this.#node);
+  }
+
+  xattrs(fd: number): readonly Xattr[] {
+    return this.#tree.openXattrs(fd);
+  }
+
+  learn(content: Digest, xattrs: readonly Xattr[]): void {
+    this.#tree.learnContent?.(this.#dir, this.#name, this.#node, content, xattrs);
+  }
 }

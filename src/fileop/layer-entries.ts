@@ -69,8 +69,8 @@ function plainEntry(
     size: entry.size,
     mtime: entry.type === 'whiteout' ? NO_TIME : { sec: floorSeconds(mtimeNs) },
     linkPath: entry.linkname,
-    ...(content ? { content } : {}),
-    ...(xattrs.length > 0 ? { xattrs: new Map(xattrs.map(({ name, value }) => [name, Buffer.from(value)])) } : {}),
+    content,
+    xattrs: xattrs.length > 0 ? new Map(xattrs.map(({ name, value }) => [name, Buffer.from(value)])) : undefined,
   };
 }
 

@@ -199,12 +199,15 @@ export class OverlayTree implements WritableTree<OverlayDir> {
 
   /** The changes as layer entries, by path bytes. Of the names of one file, the first is the file and others are links. */
   entries(): OverlayEntry[] {
-    const entries: (OverlayEntry & { readonly leaf?: Leaf })[] = [];
-    this.#collect(this.root, entries);
+    const entries: OverlayEntry[] = [];
+    const names = new Map<OverlayEntry, Leaf>();
+    this.#collect(this.root, entries, names);
     entries.sort((a, b) => compareBytes(a.path, b.path));
+    if (names.size === 0) return entries;
     const links = new Map<Leaf, ByteString>();
-    return entries.map(({ leaf, ...one }) => {
-      if (leaf?.id === undefined) return one;
+    return entries.map((one) => {
+      const leaf = names.get(one);
+      if (leaf === undefined) return one;
       const first = links.get(leaf);
       if (first !== undefined) return entry(one.path, 'hardlink', one.attributes, { linkname: first });
       links.set(leaf, one.path);
@@ -212,18 +215,22 @@ export class OverlayTree implements WritableTree<OverlayDir> {
     });
   }
 
-  #collect(dir: OverlayDir, entries: (OverlayEntry & { readonly leaf?: Leaf })[]): void {
+  /** @param names gets the entries of files that have several names */
+  #collect(dir: OverlayDir, entries: OverlayEntry[], names: Map<OverlayEntry, Leaf>): void {
     if (!dir.touched) return;
     const replaced = dir.base?.node;
     entries.push(entry(dir.path, 'directory', dir.attributes ?? this.#baseAttributes(dir), { replaced }));
     if (dir.opaque) entries.push(entry(joinPath(dir.path, '.wh..wh..opq'), 'whiteout', none));
-    for (const child of dir.passed.values()) this.#collect(child, entries);
+    for (const child of dir.passed.values()) this.#collect(child, entries, names);
     for (const [name, change] of dir.changes) {
       const path = joinPath(dir.path, name);
       if (!change) entries.push(entry(joinPath(dir.path, `.wh.${name}`), 'whiteout', none));
-      else if (isDir(change)) this.#collect(change, entries);
-      else
-        entries.push({ ...this.#leafEntry(path, change, dir.base && this.#base.lookup(dir.base, name)), leaf: change });
+      else if (isDir(change)) this.#collect(change, entries, names);
+      else {
+        const one = this.#leafEntry(path, change, dir.base && this.#base.lookup(dir.base, name));
+        if (change.id !== undefined) names.set(one, change);
+        entries.push(one);
+      }
     }
   }
 

@@ -107,11 +107,14 @@ export class GzipEncoder implements BlockEncoder {
       const job = this.#waiting.shift();
       if (!job) return;
       this.#running++;
+      const flush = job.last ? constants.Z_FINISH : constants.Z_SYNC_FLUSH;
       const options = {
         level: this.#level,
         // A little faster than the default of 8, for about the same size.
         memLevel: 9,
-        finishFlush: job.last ? constants.Z_FINISH : constants.Z_SYNC_FLUSH,
+        // Flushed with the input, and not by a second call that has none: one trip to the pool, and one piece of output.
+        flush,
+        finishFlush: flush,
         chunkSize: this.#outputSize,
         ...(job.dictionary ? { dictionary: job.dictionary } : {}),
       };

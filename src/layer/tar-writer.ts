@@ -49,6 +49,7 @@ export interface TarTarget {
  */
 export class TarWriter {
   readonly #target: TarTarget;
+  #common: CommonFields | undefined;
 
   constructor(target: TarTarget) {
     this.#target = target;
@@ -87,45 +88,89 @@ export class TarWriter {
 
   #block(name: ByteString, prefix: ByteString, flag: number, entry: Partial<TarEntryInput>): void {
     const { buffer, offset } = this.#target.reserve(BLOCK);
-    buffer.fill(0, offset, offset + BLOCK);
-    buffer.write(name, offset, 'latin1');
-    const { mode = 0, uid = 0, gid = 0, size = 0, linkPath = '' } = entry;
+    const { size = 0, linkPath = '' } = entry;
     const seconds = entry.mtime?.sec ?? 0;
-    octal(buffer, offset + 100, 7, mode & 0o177777);
-    octal(buffer, offset + 108, 7, uid > MAX_OCTAL_7 ? 0 : uid);
-    octal(buffer, offset + 116, 7, gid > MAX_OCTAL_7 ? 0 : gid);
-    octal(buffer, offset + 124, 11, size > MAX_OCTAL_11 ? 0 : size);
-    octal(buffer, offset + 136, 11, seconds < 0 || seconds > MAX_OCTAL_11 ? 0 : seconds);
-    buffer[offset + 156] = flag;
-    if (linkPath !== '') buffer.write(fits(linkPath) ? linkPath : asciiTail(linkPath), offset + 157, 100, 'latin1');
-    buffer.write('ustar\u000000', offset + 257, 'latin1');
-    octal(buffer, offset + 329, 7, entry.devMajor ?? 0);
-    octal(buffer, offset + 337, 7, entry.devMinor ?? 0);
-    if (prefix !== '') buffer.write(prefix, offset + 345, 'latin1');
-    // The fields between the magic number and those of devices, and what is after the prefix, are empty.
-    const sum = 8 * 0x20 + sumOf(buffer, offset, 265) + sumOf(buffer, offset + 329, 16 + prefix.length);
-    octal(buffer, offset + 148, 6, sum);
-    buffer[offset + 155] = 0x20;
+    if (!this.#common?.suits(flag, entry)) this.#common = new CommonFields(flag, entry);
+    const { block, sum } = this.#common;
+    block.copy(buffer, offset);
+    let total = sum + text(buffer, offset, name);
+    total += octal(buffer, offset + 124, 11, size > MAX_OCTAL_11 ? 0 : size);
+    total += octal(buffer, offset + 136, 11, seconds < 0 || seconds > MAX_OCTAL_11 ? 0 : seconds);
+    if (linkPath !== '') total += text(buffer, offset + 157, fits(linkPath) ? linkPath : asciiTail(linkPath));
+    if (prefix !== '') total += text(buffer, offset + 345, prefix);
+    octal(buffer, offset + 148, 6, total);
   }
 }
 
-function sumOf(buffer: Buffer, offset: number, length: number): number {
+/** A header with the fields that entries in a row mostly have alike: making it anew for each takes several times as long. */
+class CommonFields {
+  readonly block: Buffer = Buffer.alloc(BLOCK);
+  /** Of its bytes, where those of the checksum count as spaces. */
+  readonly sum: number;
+  readonly #flag: number;
+  readonly #entry: Partial<TarEntryInput>;
+
+  constructor(flag: number, entry: Partial<TarEntryInput>) {
+    this.#flag = flag;
+    this.#entry = entry;
+    const { block } = this;
+    const { mode = 0, uid = 0, gid = 0, devMajor = 0, devMinor = 0 } = entry;
+    block[156] = flag;
+    // The checksum is six digits, a NUL and a space.
+    block[155] = 0x20;
+    this.sum =
+      8 * 0x20 +
+      flag +
+      octal(block, 100, 7, mode & 0o177777) +
+      octal(block, 108, 7, uid > MAX_OCTAL_7 ? 0 : uid) +
+      octal(block, 116, 7, gid > MAX_OCTAL_7 ? 0 : gid) +
+      text(block, 257, 'ustar\u000000') +
+      octal(block, 329, 7, devMajor) +
+      octal(block, 337, 7, devMinor);
+  }
+
+  suits(flag: number, { mode, uid, gid, devMajor, devMinor }: Partial<TarEntryInput>): boolean {
+    const mine = this.#entry;
+    return (
+      flag === this.#flag &&
+      mode === mine.mode &&
+      uid === mine.uid &&
+      gid === mine.gid &&
+      devMajor === mine.devMajor &&
+      devMinor === mine.devMinor
+    );
+  }
+}
+
+/** Writes bytes and returns their sum. */
+function text(buffer: Buffer, offset: number, bytes: ByteString): number {
   let sum = 0;
-  for (let index = offset; index < offset + length; index++) sum += buffer[index] as number;
+  for (let index = 0; index < bytes.length; index++) {
+    const byte = bytes.charCodeAt(index);
+    buffer[offset + index] = byte;
+    sum += byte;
+  }
   return sum;
 }
 
-/** `digits` octal digits; the byte after them stays as it is. */
-function octal(buffer: Buffer, offset: number, digits: number, value: number): void {
+/** Writes `digits` octal digits and returns the sum of their bytes; the byte after them stays as it is. */
+function octal(buffer: Buffer, offset: number, digits: number, value: number): number {
+  let sum = digits * 0x30;
   let rest = value;
   let index = offset + digits - 1;
   for (; index >= offset && rest > 0x3fff_ffff; index--) {
     const high = Math.floor(rest / 8);
-    buffer[index] = 0x30 + rest - high * 8;
+    const digit = rest - high * 8;
+    buffer[index] = 0x30 + digit;
+    sum += digit;
     rest = high;
   }
   // Small integers, as nearly all of them are, take a fraction of the time.
-  for (let small = rest | 0; index >= offset; index--, small >>= 3) buffer[index] = 0x30 | (small & 7);
+  for (let small = rest | 0; index >= offset; index--, small >>= 3) {
+    buffer[index] = 0x30 | (small & 7);
+    sum += small & 7;
+  }
+  return sum;
 }
 
 function fits(name: ByteString): boolean {

@@ -23,7 +23,7 @@ export type ContentSource =
 
 /** An entry with its content. `size` is required for files whose content is not given as bytes. */
 export interface LayerEntry extends TarEntryInput {
-  readonly content?: ContentSource;
+  readonly content?: ContentSource | undefined;
 }
 
 export interface WriteLayerOptions {
@@ -33,6 +33,8 @@ export interface WriteLayerOptions {
   /** Write the form that layers of Windows images have. */
   readonly windows?: boolean;
   readonly signal?: AbortSignal;
+  /** Told when all contents were read, while the last of them are still being compressed. */
+  readonly onRead?: () => void;
 }
 
 /**
@@ -59,7 +61,13 @@ export async function writeLayerFromEntries(
     archive.abort();
     throw error;
   }
-  return archive.finish();
+  const finished = archive.finish();
+  try {
+    options.onRead?.();
+  } finally {
+    await finished;
+  }
+  return finished;
 }
 
 /** Orders entries as layers have them: by path bytes, so that parents come before what is in them. */

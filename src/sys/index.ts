@@ -37,7 +37,7 @@ export {
   syncfs,
   unshare,
 } from './process.ts';
-export { type FileStat, fstat, inodeKey, statat, statatIfExists } from './stat.ts';
+export { type FileStat, type FileState, fstat, inodeKey, isInState, statat, statatIfExists } from './stat.ts';
 export {
   getXattr,
   getXattrAt,

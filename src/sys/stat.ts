@@ -65,34 +65,75 @@ export function fstat(fd: number): FileStat {
   return statat(fd, '');
 }
 
+/** The fields by which a state of a file is told from others. */
+export type FileState = Pick<
+  FileStat,
+  'mode' | 'size' | 'mtimeSec' | 'mtimeNsec' | 'ctimeSec' | 'ctimeNsec' | 'inoHigh' | 'inoLow' | 'devMajor' | 'devMinor'
+>;
+
+/** Whether an open file is in that state. Makes no objects: it is asked twice for every file of a context. */
+export function isInState(fd: number, state: FileState): boolean {
+  check(call(fd, '', 0), 'statx');
+  return (
+    int(AT.ino) === state.inoLow &&
+    int(AT.ino + 4) === state.inoHigh &&
+    int(AT.dev) === state.devMajor &&
+    int(AT.dev + 4) === state.devMinor &&
+    int(AT.ctime + 8) === state.ctimeNsec &&
+    long(AT.ctime) === state.ctimeSec &&
+    int(AT.mtime + 8) === state.mtimeNsec &&
+    long(AT.mtime) === state.mtimeSec &&
+    long(AT.size) === state.size &&
+    view.getUint16(AT.mode, LITTLE) === state.mode
+  );
+}
+
 function call(dirfd: number, path: BytePath, flags: number): number {
   const all = path.length === 0 ? flags | AT_EMPTY_PATH : flags;
   return statx(dirfd, cPath(path, 'statx'), all, STATX_BASIC_STATS, buffer);
 }
 
-/** struct statx of linux/stat.h; the kernel's structs are little-endian on every processor that is supported. */
+/** Offsets in struct statx of linux/stat.h; the kernel's structs are little-endian on every processor that is supported. */
+const AT = {
+  nlink: 0x10,
+  uid: 0x14,
+  gid: 0x18,
+  mode: 0x1c,
+  ino: 0x20,
+  size: 0x28,
+  blocks: 0x30,
+  ctime: 0x60,
+  mtime: 0x70,
+  rdev: 0x80,
+  dev: 0x88,
+} as const;
+
 function read(): FileStat {
-  const inoLow = view.getUint32(0x20, LITTLE);
-  const inoHigh = view.getUint32(0x24, LITTLE);
+  const inoLow = int(AT.ino);
+  const inoHigh = int(AT.ino + 4);
   return {
-    mode: view.getUint16(0x1c, LITTLE),
-    nlink: view.getUint32(0x10, LITTLE),
-    uid: view.getUint32(0x14, LITTLE),
-    gid: view.getUint32(0x18, LITTLE),
-    size: long(0x28),
-    blocks: long(0x30),
-    mtimeSec: long(0x70),
-    mtimeNsec: view.getUint32(0x78, LITTLE),
-    ctimeSec: long(0x60),
-    ctimeNsec: view.getUint32(0x68, LITTLE),
+    mode: view.getUint16(AT.mode, LITTLE),
+    nlink: int(AT.nlink),
+    uid: int(AT.uid),
+    gid: int(AT.gid),
+    size: long(AT.size),
+    blocks: long(AT.blocks),
+    mtimeSec: long(AT.mtime),
+    mtimeNsec: int(AT.mtime + 8),
+    ctimeSec: long(AT.ctime),
+    ctimeNsec: int(AT.ctime + 8),
     ino: inoHigh * 2 ** 32 + inoLow,
     inoHigh,
     inoLow,
-    devMajor: view.getUint32(0x88, LITTLE),
-    devMinor: view.getUint32(0x8c, LITTLE),
-    rdevMajor: view.getUint32(0x80, LITTLE),
-    rdevMinor: view.getUint32(0x84, LITTLE),
+    devMajor: int(AT.dev),
+    devMinor: int(AT.dev + 4),
+    rdevMajor: int(AT.rdev),
+    rdevMinor: int(AT.rdev + 4),
   };
+}
+
+function int(offset: number): number {
+  return view.getUint32(offset, LITTLE);
 }
 
 function long(offset: number): number {

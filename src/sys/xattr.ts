@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { type BytePath, check, cPath, fdPath, lastErrno, libc, type NativeFunction, sysError } from './native.ts';
+import { type BytePath, check, cPath, fdPath, lastErrno, libc, sysError } from './native.ts';
 
 const calls = {
   lgetxattr: libc('lgetxattr', 'int64_t', ['const uint8_t *', 'str', 'uint8_t *', 'size_t']),
@@ -26,7 +26,11 @@ export type XattrTarget = number | BytePath;
 
 /** The value of an attribute, or undefined when it is not set or the file system has none. */
 export function getXattr(target: XattrTarget, name: string): Buffer | undefined {
-  return read(calls.fgetxattr, calls.lgetxattr, 'getxattr', target, name);
+  const call = (): number =>
+    typeof target === 'number'
+      ? calls.fgetxattr(target, name, buffer, buffer.length)
+      : calls.lgetxattr(cPath(target, 'getxattr'), name, buffer, buffer.length);
+  return read(call, 'getxattr', target);
 }
 
 /** Sets an attribute, replacing its value. */
@@ -38,7 +42,11 @@ export function setXattr(target: XattrTarget, name: string, value: Uint8Array | 
 
 /** Names of all attributes, unsorted, as latin1 strings of their bytes; empty where the file system has none. */
 export function listXattrs(target: XattrTarget): string[] {
-  const names = read(calls.flistxattr, calls.llistxattr, 'listxattr', target);
+  const call = (): number =>
+    typeof target === 'number'
+      ? calls.flistxattr(target, buffer, buffer.length)
+      : calls.llistxattr(cPath(target, 'listxattr'), buffer, buffer.length);
+  const names = read(call, 'listxattr', target);
   if (names === undefined || names.length === 0) return [];
   return names.toString('latin1', 0, names.length - 1).split('\0');
 }
@@ -52,19 +60,10 @@ export function removeXattr(target: XattrTarget, name: string): void {
   if (errno !== ENODATA) throw sysError('removexattr', errno, byFd ? undefined : target);
 }
 
-function read(
-  byFd: NativeFunction,
-  byPath: NativeFunction,
-  syscall: string,
-  target: XattrTarget,
-  name?: string,
-): Buffer | undefined {
-  const names = name === undefined ? [] : [name];
+/** What a call put into `buffer`, which is made larger when it has to be; undefined where there is no such attribute. */
+function read(call: () => number, syscall: string, target: XattrTarget): Buffer | undefined {
   for (;;) {
-    const length =
-      typeof target === 'number'
-        ? byFd(target, ...names, buffer, buffer.length)
-        : byPath(cPath(target, syscall), ...names, buffer, buffer.length);
+    const length = call();
     if (length >= 0) return Buffer.from(buffer.subarray(0, length));
     const errno = lastErrno();
     if (errno === ERANGE && buffer.length < LIMIT) buffer = Buffer.alloc(LIMIT);

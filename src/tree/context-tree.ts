@@ -3,7 +3,7 @@ import { sysAvailable } from '../sys/index.ts';
 import { type Digest, errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
 import { type ByteString, compareBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
 import { contentIdentity, hashFile } from './content.ts';
-import { type HostStat, lstatBeneath, sameStat, statBeneath, toHostStat } from './host-stat.ts';
+import { type HostStat, isStill, lstatBeneath, statBeneath, toHostStat } from './host-stat.ts';
 import { nodeType, type ReadableTree, type TreeNode, type Xattr } from './node.ts';
 import { readXattrs } from './xattrs.ts';
 
@@ -171,7 +171,7 @@ export class ContextTree implements ReadableTree<ContextDir> {
       throw readError(error, path);
     }
     try {
-      this.#verify(fd, path, node);
+      this.#verify(fd, dir, name, node);
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -181,7 +181,7 @@ export class ContextTree implements ReadableTree<ContextDir> {
 
   close(fd: number, dir: ContextDir, name: ByteString, node: TreeNode): void {
     try {
-      this.#verify(fd, joinPath(dir.path, name), node);
+      this.#verify(fd, dir, name, node);
     } finally {
       closeSync(fd);
     }
@@ -247,8 +247,8 @@ export class ContextTree implements ReadableTree<ContextDir> {
     return path === '' ? this.rootPath : `${this.rootPath === '/' ? '' : this.rootPath}/${path}`;
   }
 
-  #verify(fd: number, path: ByteString, node: TreeNode): void {
-    if (!sameStat(toHostStat(fstatSync(fd, { bigint: true })), (node as ContextNode).stat)) throw changed(path);
+  #verify(fd: number, dir: ContextDir, name: ByteString, node: TreeNode): void {
+    if (!isStill(fd, (node as ContextNode).stat)) throw changed(joinPath(dir.path, name));
   }
 
   #openDirectory(path: ByteString, node: ContextNode): number {

@@ -1,5 +1,5 @@
-import { type BigIntStats, lstatSync } from 'node:fs';
-import { statatIfExists } from '../sys/index.ts';
+import { type BigIntStats, fstatSync, lstatSync } from 'node:fs';
+import { type FileStat, type FileState, isInState, statatIfExists } from '../sys/index.ts';
 import { type ByteString, toFsPath } from './bytes.ts';
 
 /** What identifies the state of a file on the host: any change of content or metadata changes it. */
@@ -39,18 +39,60 @@ export function lstatBeneath(dirfd: number, name: ByteString): HostStat | undefi
 /** The same through src/sys. */
 export function statBeneath(dirfd: number, name: ByteString): HostStat | undefined {
   const stat = statatIfExists(dirfd, toFsPath(name));
-  if (!stat) return undefined;
-  const { mode, nlink, uid, size, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec } = stat;
-  return {
-    dev: makedev(stat.devMajor, stat.devMinor),
-    ino: (BigInt(stat.inoHigh) << 32n) | BigInt(stat.inoLow),
-    mode,
-    nlink,
-    uid,
-    size,
-    mtimeNs: BigInt(mtimeSec) * SECOND + BigInt(mtimeNsec),
-    ctimeNs: BigInt(ctimeSec) * SECOND + BigInt(ctimeNsec),
-  };
+  return stat && new SysStat(stat);
+}
+
+/** Whether an open file is still in the state that `stat` is of. */
+export function isStill(fd: number, stat: HostStat): boolean {
+  if (stat instanceof SysStat) return isInState(fd, stat);
+  return sameStat(toHostStat(fstatSync(fd, { bigint: true })), stat);
+}
+
+/** A state as src/sys gives it. The large numbers are made when they are asked for, which for most files is never. */
+class SysStat implements HostStat, FileState {
+  readonly mode: number;
+  readonly nlink: number;
+  readonly uid: number;
+  readonly size: number;
+  readonly mtimeSec: number;
+  readonly mtimeNsec: number;
+  readonly ctimeSec: number;
+  readonly ctimeNsec: number;
+  readonly inoHigh: number;
+  readonly inoLow: number;
+  readonly devMajor: number;
+  readonly devMinor: number;
+
+  constructor(stat: FileStat) {
+    this.mode = stat.mode;
+    this.nlink = stat.nlink;
+    this.uid = stat.uid;
+    this.size = stat.size;
+    this.mtimeSec = stat.mtimeSec;
+    this.mtimeNsec = stat.mtimeNsec;
+    this.ctimeSec = stat.ctimeSec;
+    this.ctimeNsec = stat.ctimeNsec;
+    this.inoHigh = stat.inoHigh;
+    this.inoLow = stat.inoLow;
+    this.devMajor = stat.devMajor;
+    this.devMinor = stat.devMinor;
+  }
+
+  get dev(): bigint {
+    return makedev(this.devMajor, this.devMinor);
+  }
+
+  get ino(): bigint {
+    return (BigInt(this.inoHigh) << 32n) | BigInt(this.inoLow);
+  }
+
+  get mtimeNs(): bigint {
+    return BigInt(this.mtimeSec) * SECOND + BigInt(this.mtimeNsec);
+  }
+
+  get ctimeNs(): bigint {
+    return BigInt(this.ctimeSec) * SECOND + BigInt(this.ctimeNsec);
+  }
 }
 
 /** As stat(2) gives device numbers, see makedev(3) of glibc and musl. */

@@ -239,6 +239,22 @@ describe('content', () => {
     expect(told).toEqual(contents.map((content) => sha256(content)));
   });
 
+  test('that everything was read is told before the layer is finished', async () => {
+    const sink = new MemorySink();
+    const entries: LayerEntry[] = [{ path: 'f', type: 'file', content: text(3_000_001) }];
+    let state: string | undefined;
+    await writeLayerFromEntries(entries, sink, { compression: { kind: 'gzip' }, onRead: () => (state = sink.state) });
+    expect(state).not.toBe('committed');
+    expect(sink.state).toBe('committed');
+    const failing = new MemorySink();
+    const onRead = (): void => {
+      throw new Error('not this time');
+    };
+    const writing = writeLayerFromEntries(entries, failing, { compression: { kind: 'gzip' }, onRead });
+    await expect(writing).rejects.toThrow('not this time');
+    expect(failing.state).not.toBe('open');
+  });
+
   test.each<[string, (path: string) => LayerEntry]>([
     ['shorter than stated', (path) => ({ path: 'f', type: 'file', size: 6000, content: { path } })],
     [

@@ -77,7 +77,34 @@ describe('walking', () => {
     list(large);
     const z = large.enter(large.root, 'z');
     expect(large.list(z)).toHaveLength(7);
-    for (const name of large.list(z)) expect(large.lookup(z, name)).toEqual(small.lookup(small.root, name));
+    for (const name of large.list(z)) {
+      const { stat, ...node } = large.lookup(z, name) as ContextNode;
+      const { stat: expected, ...other } = small.lookup(small.root, name) as ContextNode;
+      expect(node).toEqual(other);
+      const { dev, ino, mode, nlink, uid, size, mtimeNs, ctimeNs } = stat;
+      expect({ dev, ino, mode, nlink, uid, size, mtimeNs, ctimeNs }).toEqual(expected);
+    }
+  });
+
+  test.each([
+    ['its content', (file: string) => fs.appendFileSync(file, 'y')],
+    ['its time', (file: string) => fs.utimesSync(file, 1, 1)],
+    ['its mode', (file: string) => fs.chmodSync(file, 0o600)],
+    ['the file itself', (file: string) => fs.renameSync(`${file}2`, file)],
+  ])('in a large context a file that changed is noticed: %s', (_what, change) => {
+    using dir = new TempDir();
+    for (let n = 0; n < 4001; n++) dir.write(`a/f${n}`, '');
+    const file = dir.write('z/file', 'x');
+    fs.cpSync(file, `${file}2`, { preserveTimestamps: true });
+    const tree = ContextTree.open(dir.path);
+    list(tree);
+    expect(read(tree, 'z/file')).toBe('x');
+    const z = tree.enter(tree.root, 'z');
+    const node = tree.lookup(z, 'file') as ContextNode;
+    const fd = tree.open(z, 'file', node);
+    change(file);
+    expect(() => tree.close(fd, z, 'file', node)).toThrow(/changed during build/);
+    expect(() => read(tree, 'z/file')).toThrow(/changed during build/);
   });
 
   test('reads only what is asked for', () => {

@@ -70,14 +70,18 @@ export async function packEarly(context: OpContext, task: Task, copy: ContextCop
   ]);
   if (!vertex.ignoreCache && context.facts.get(FACT, key) !== undefined) return undefined;
   try {
-    let selection: Selection<ContextDir> | undefined;
+    let selected: Selection<ContextDir> | undefined;
     const touched = tree.record(() => {
-      selection = selectPaths(tree, selectors, 'build context');
+      selected = selectPaths(tree, selectors, 'build context');
     });
+    const selection = selected;
     if (!selection || !isWorthwhile(tree, touched)) return undefined;
     context.facts.put(FACT, key, true);
-    await pack(context, task, copy, touched);
-    return checksumSelection(tree, selection);
+    let digest: Digest | undefined;
+    await pack(context, task, copy, touched, () => {
+      digest = checksumSelection(tree, selection);
+    });
+    return digest ?? checksumSelection(tree, selection);
   } catch {
     task.signal.throwIfAborted();
     return undefined;
@@ -89,6 +93,7 @@ async function pack(
   task: Task,
   copy: ContextCopy,
   touched: ReadonlySet<ContextDir>,
+  onRead: () => void,
 ): Promise<void> {
   const { direct } = context;
   const { vertex, file } = copy;
@@ -97,7 +102,7 @@ async function pack(
   if (!direct || !parents || context.layers.isWindows(parents)) return;
   const packed =
     parents.length === 0
-      ? await packHere(context, task, copy, direct)
+      ? await packHere(context, task, copy, direct, onRead)
       : await packInWorker(context, task, copy, touched, { parents, direct });
   if (!packed) return;
   // Until it is known whose layer it is.
@@ -111,6 +116,7 @@ async function packHere(
   task: Task,
   { vertex, file, input, tree }: ContextCopy,
   { compression, level }: DirectOutput,
+  onRead: () => void,
 ): Promise<PackedLayer | undefined> {
   const params = {
     actions: file.actions,
@@ -125,6 +131,7 @@ async function packHere(
     compression: { kind: compression, ...(level === undefined ? {} : { level }) },
     signal: task.signal,
     learn: true,
+    onRead,
   });
 }
 
@@ -192,9 +199,10 @@ function isWorthwhile(tree: ContextTree, touched: ReadonlySet<ContextDir>): bool
       if (node.type !== 'file' || tree.isHashed(dir, name, node)) continue;
       files++;
       bytes += node.size;
+      if (files >= MIN_FILES || bytes >= MIN_BYTES) return true;
     }
   }
-  return files >= MIN_FILES || bytes >= MIN_BYTES;
+  return false;
 }
 
 /**
