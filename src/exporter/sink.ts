@@ -12,7 +12,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { errnoOf, fromErrno, randomHex, TsbuildError } from '../util/index.ts';
+import { errnoOf, fromErrno, randomHex, TsbuildError, WriteBehind } from '../util/index.ts';
 import { type Destination, STDOUT } from './attributes.ts';
 
 /** Where an archive goes, from its first byte to its last. Dispose aborts what was not committed. */
@@ -95,11 +95,16 @@ function fileSink(dest: string): ByteSink {
   const target = present === undefined ? dest : realpathSync(dest);
   const temporary = join(dirname(target), `.${basename(target).slice(0, 100)}.${randomHex(6)}.tmp`);
   const fd = open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, doing);
+  const behind = new WriteBehind(temporary);
   let pending = true;
+  const close = (): void => {
+    pending = false;
+    behind[Symbol.dispose]();
+    closeSync(fd);
+  };
   const abort = (): void => {
     if (!pending) return;
-    pending = false;
-    closeSync(fd);
+    close();
     rmSync(temporary, { force: true });
   };
   const guarded = (body: () => void): void => {
@@ -111,14 +116,17 @@ function fileSink(dest: string): ByteSink {
     }
   };
   return {
-    write: (chunk) => guarded(() => writeAll(fd, chunk)),
+    write: (chunk) =>
+      guarded(() => {
+        writeAll(fd, chunk);
+        behind.wrote(chunk.length);
+      }),
     commit: async () => {
       guarded(() => {
         if (present !== undefined) fchmodSync(fd, present.mode & 0o777);
         fsyncSync(fd);
         renameSync(temporary, target);
-        pending = false;
-        closeSync(fd);
+        close();
       });
     },
     [Symbol.asyncDispose]: async () => abort(),

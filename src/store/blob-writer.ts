@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import { type Digest, fromErrno, Hasher, hexOf, TsbuildError } from '../util/index.ts';
+import { type Digest, fromErrno, Hasher, hexOf, TsbuildError, WriteBehind } from '../util/index.ts';
 import { join } from 'node:path';
 import { syncDirectory } from './layout.ts';
 import type { BlobInfo } from './types.ts';
@@ -13,12 +13,14 @@ export class BlobWriter {
   readonly path: string;
   readonly #blobs: string;
   readonly #hasher = new Hasher();
+  readonly #behind: WriteBehind;
   #fd: number;
 
   /** @param blobs the directory that the blob ends in */
   constructor(path: string, blobs: string) {
     this.path = path;
     this.#blobs = blobs;
+    this.#behind = new WriteBehind(path);
     try {
       this.#fd = fs.openSync(path, 'wx', 0o600);
     } catch (error) {
@@ -39,6 +41,7 @@ export class BlobWriter {
       this.abort();
       throw storeWriteError(error, this.path);
     }
+    this.#behind.wrote(chunk.length);
     this.#hasher.update(chunk);
   }
 
@@ -90,6 +93,7 @@ export class BlobWriter {
   #close(): void {
     const fd = this.#fd;
     this.#fd = -1;
+    this.#behind[Symbol.dispose]();
     fs.closeSync(fd);
   }
 }

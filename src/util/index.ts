@@ -40,3 +40,4 @@ export { parseStrictJson, type StrictJsonOptions } from './json.ts';
 export { editDistance, suggest } from './suggest.ts';
 export type { BuildEvent, DiagnosticEvent, LogEvent, StatusEvent, Task, VertexEvent, VertexState } from './task.ts';
 export { version } from './version.ts';
+export { WriteBehind } from './write-behind.ts';
