@@ -62,6 +62,29 @@ export async function applyAction<D>(context: ActionContext<D>): Promise<void> {
   }
 }
 
+/**
+ * The steps of a copy action that unpacks nothing. Paths are told to be settled only where one source is copied.
+ * @throws TsbuildError, as `applyAction`
+ */
+export function* copySteps<D>(
+  context: Pick<ActionContext<D>, 'tree' | 'source' | 'treeOf' | 'warn'>,
+  action: Extract<FileAction, { readonly kind: 'copy' }>,
+): Steps {
+  const { tree, source, treeOf, warn } = context;
+  try {
+    const owner = resolveOwner(action.owner, treeOf, warn);
+    if (!source) throw new TsbuildError('TSB_LLB', 'Cannot run a copy action: it has no source');
+    checkDestParent(tree, action);
+    const matches = copyMatches(source, action);
+    for (const match of matches) {
+      for (const settled of copyMatch(source, match, tree, action, owner))
+        yield matches.length === 1 ? settled : undefined;
+    }
+  } catch (error) {
+    throw actionError(error, action);
+  }
+}
+
 /** Milliseconds of work after which others get their turn. */
 const TURN_MS = 20;
 

@@ -21,8 +21,11 @@ import { makeDirectories } from './directories.ts';
 import { type ModeChange, parseMode } from './mode.ts';
 import type { Owner } from './owner.ts';
 
-/** Work is handed over in steps, so that the caller can let others run and stop in between. */
-export type Steps = Generator<void, void, void>;
+/**
+ * Work is handed over in steps, so that the caller can let others run and stop in between. A step may tell a path of the
+ * destination: everything before it, in byte order of whole paths, is as it stays.
+ */
+export type Steps = Generator<ByteString | undefined, void, void>;
 
 const ENTRIES_PER_STEP = 64;
 
@@ -79,7 +82,8 @@ export function* copyMatch<S, D>(
     try {
       if (to.missing.length > 1 || to.blockedBy !== undefined) throw notDirectory(to.blockedBy ?? to.path);
       const place = { dir: to.parent, name: to.name, path: to.path, self: to.self };
-      yield* copier.copyTop(from, place);
+      // The times of parents are set at the end.
+      for (const settled of copier.copyTop(from, place)) yield timestamp === undefined ? settled : undefined;
     } finally {
       to.release();
     }
@@ -152,6 +156,8 @@ class Copier<S, D> {
   /** Where the first name of a source file with several names went. */
   readonly #links = new Map<string, ByteString>();
   #count = 0;
+  /** The count when a settled path was told. */
+  #told = 0;
 
   constructor(source: ReadableTree<S>, dest: WritableTree<D>, action: CopyAction, owner: Owner | undefined) {
     this.#source = source;
@@ -191,8 +197,12 @@ class Copier<S, D> {
     }
     try {
       const level: Level<D> = { path: place.path, handle, fresh: created };
-      yield* this.#copyChildren(from.self, level, '', PathFilter.start, []);
-      this.#dest.setAttributes(handle, '', { mtimeNs: this.#time(node) });
+      const time = { mtimeNs: this.#time(node) };
+      for (const settled of this.#copyChildren(from.self, level, '', PathFilter.start, [])) {
+        if (settled !== undefined) this.#dest.setAttributes(handle, '', time);
+        yield settled;
+      }
+      this.#dest.setAttributes(handle, '', time);
     } finally {
       if (created) this.#dest.leave(handle);
     }
@@ -206,7 +216,12 @@ class Copier<S, D> {
     waiting: readonly { readonly pending: Pending<D>; readonly parent: Level<D> }[],
   ): Steps {
     for (const name of this.#source.list(sourceDir)) {
-      if (++this.#count % ENTRIES_PER_STEP === 0) yield;
+      if (++this.#count % ENTRIES_PER_STEP === 0) yield undefined;
+      // At the top, whatever follows is at this name or after it.
+      if (prefix === '' && this.#count - this.#told >= ENTRIES_PER_STEP) {
+        this.#told = this.#count;
+        yield joinPath(level.path, name);
+      }
       const path = joinPath(prefix, name);
       const result = this.#filter?.test(path, state);
       if (result && !result.included && !result.descend) continue;

@@ -1,8 +1,14 @@
 import { ContextTree, LayersTree, packDigests, type ReadableTree } from '../tree/index.ts';
 import type { FileAction } from '../llb/index.ts';
-import { type EncodedLayer, type LayerSink, type WriteLayerOptions, writeLayerFromEntries } from '../layer/index.ts';
+import {
+  type EncodedLayer,
+  type LayerEntry,
+  type LayerSink,
+  type WriteLayerOptions,
+  writeLayerFromEntries,
+} from '../layer/index.ts';
 import { TsbuildError } from '../util/index.ts';
-import { applyAction } from './apply-action.ts';
+import { applyAction, copySteps } from './apply-action.ts';
 import { toLayerEntries } from './layer-entries.ts';
 import { type OverlayDir, type OverlayEntry, OverlayTree } from './overlay-tree.ts';
 import { checkActions, openInput } from './run.ts';
@@ -51,8 +57,7 @@ export async function layerEntries(
   task: { readonly signal: AbortSignal },
 ): Promise<DirectLayer | undefined> {
   const { actions, inputs, idShift, now } = params;
-  checkActions(actions, inputs.length);
-  if (!canMakeEntries(params)) throw new TsbuildError('TSB_INTERNAL', 'Cannot run this file operation in memory');
+  check(params);
   const base = inputs[actions[0]?.input ?? -1];
   const lowers = base?.kind === 'layers' ? base.layers : [];
   const below = new LayersTree(lowers, { idShift });
@@ -79,6 +84,11 @@ export async function layerEntries(
   return { lowers, entries: tree.entries(), base: below, warnings: [...warnings], sources: trees };
 }
 
+function check(params: DirectParams): void {
+  checkActions(params.actions, params.inputs.length);
+  if (!canMakeEntries(params)) throw new TsbuildError('TSB_INTERNAL', 'Cannot run this file operation in memory');
+}
+
 /** A layer blob, and what was learned while it was written. */
 export interface PackedOp extends EncodedLayer {
   readonly warnings: readonly string[];
@@ -96,23 +106,78 @@ export async function writeFileOpLayer(
   sink: LayerSink,
   options: WriteLayerOptions & { readonly signal: AbortSignal; readonly learn?: boolean },
 ): Promise<PackedOp | undefined> {
-  let layer: DirectLayer | undefined;
-  try {
-    layer = await layerEntries(params, options);
-  } finally {
-    if (!layer) sink.abort();
-  }
-  if (!layer) return undefined;
-  const { entries, base, warnings, sources } = layer;
   const learn = options.learn === true;
-  const written = await writeLayerFromEntries(toLayerEntries(entries, base, learn), sink, options);
+  let source: EntrySource | undefined;
+  try {
+    const [action, ...more] = params.actions;
+    source =
+      action && more.length === 0 && isPlainCopy(action)
+        ? growingLayer(params, action, learn)
+        : await wholeLayer(params, options, learn);
+  } finally {
+    if (!source) sink.abort();
+  }
+  if (!source) return undefined;
+  const { entries, warnings, sources } = source;
+  const written = await writeLayerFromEntries(entries, sink, options);
   const learned = params.inputs.map((input, index) => {
     const tree = sources[index];
     return learn && input.kind === 'context' && tree instanceof ContextTree
       ? packDigests(input.context, tree)
       : undefined;
   });
-  return { ...written, warnings, learned };
+  return { ...written, warnings: [...warnings], learned };
+}
+
+interface EntrySource {
+  readonly entries: Iterable<LayerEntry | undefined>;
+  /** Complete when the entries are over. */
+  readonly warnings: Iterable<string>;
+  readonly sources: readonly ReadableTree<unknown>[];
+}
+
+async function wholeLayer(
+  params: DirectParams,
+  task: { readonly signal: AbortSignal },
+  learn: boolean,
+): Promise<EntrySource | undefined> {
+  const layer = await layerEntries(params, task);
+  return layer && { ...layer, entries: toLayerEntries(layer.entries, layer.base, learn) };
+}
+
+type CopyFileAction = Extract<FileAction, { readonly kind: 'copy' }>;
+
+/** Whether an action only adds to an empty layer, in an order that is known. */
+function isPlainCopy(action: FileAction): action is CopyFileAction {
+  return action.kind === 'copy' && action.input < 0 && !action.attemptUnpack && action.timestamp === -1n;
+}
+
+/** A layer of one copy onto scratch, whose entries come while the source is being walked: other threads compress them meanwhile. */
+function growingLayer(params: DirectParams, action: CopyFileAction, learn: boolean): EntrySource {
+  const { inputs, idShift, now } = params;
+  check(params);
+  const sources = inputs.map((input) => openInput(input, idShift));
+  const warnings = new Set<string>();
+  const base = new LayersTree([], { idShift });
+  const tree = new OverlayTree(base, now);
+  tree.collectMade();
+  const steps = copySteps<OverlayDir>(
+    {
+      tree,
+      source: sourceOf(action, sources, idShift),
+      treeOf: (input) => sources[input],
+      warn: (message) => void warnings.add(message),
+    },
+    action,
+  );
+  function* entries(): Generator<LayerEntry | undefined, void, void> {
+    for (const settled of steps) {
+      if (settled === undefined) yield undefined;
+      else yield* toLayerEntries(tree.takeBefore(settled), base, learn);
+    }
+    yield* toLayerEntries(tree.takeBefore(), base, learn);
+  }
+  return { entries: entries(), warnings, sources };
 }
 
 function sourceOf(

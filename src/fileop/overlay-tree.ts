@@ -23,6 +23,14 @@ interface Leaf {
   readonly linkname: ByteString;
   /** Set when the file got a second name. */
   id: string | undefined;
+  /** The path of its first entry. */
+  written: ByteString | undefined;
+}
+
+/** A name that was made. */
+interface Made {
+  readonly path: ByteString;
+  readonly node: Leaf | OverlayDir;
 }
 
 /** A directory as it is after the changes so far. */
@@ -68,6 +76,9 @@ export class OverlayTree implements WritableTree<OverlayDir> {
   readonly #base: LayersTree;
   readonly #now: bigint;
   #links = 0;
+  /** What was made and not taken, when that is to be taken while the tree grows. */
+  #made: Made[] | undefined;
+  #hasTaken = false;
 
   /** @param now time of what is made without one, nanoseconds since the epoch */
   constructor(base: LayersTree, now: bigint) {
@@ -204,15 +215,36 @@ export class OverlayTree implements WritableTree<OverlayDir> {
     this.#collect(this.root, entries, names);
     entries.sort((a, b) => compareBytes(a.path, b.path));
     if (names.size === 0) return entries;
-    const links = new Map<Leaf, ByteString>();
     return entries.map((one) => {
       const leaf = names.get(one);
-      if (leaf === undefined) return one;
-      const first = links.get(leaf);
-      if (first !== undefined) return entry(one.path, 'hardlink', one.attributes, { linkname: first });
-      links.set(leaf, one.path);
-      return one;
+      return leaf === undefined ? one : named(one, leaf);
     });
+  }
+
+  /** From now on what is made can be taken with `takeBefore`. For trees on no layers. */
+  collectMade(): void {
+    this.#made = [];
+  }
+
+  /**
+   * Takes the entries that were made and have paths before `end` in byte order, all of them when it is absent. Taken in order they
+   * are `entries()`, if nothing before `end` is made or changed later. Where something is removed, all come at the end.
+   */
+  takeBefore(end?: ByteString): OverlayEntry[] {
+    if (!this.#made) return end === undefined ? this.entries() : [];
+    const taken: Made[] = [];
+    this.#made = this.#made.filter((one) => {
+      const isLater = end !== undefined && one.path >= end;
+      if (!isLater) taken.push(one);
+      return isLater;
+    });
+    this.#hasTaken ||= taken.length > 0;
+    taken.sort((a, b) => compareBytes(a.path, b.path));
+    return taken.map(({ path, node }) =>
+      isDir(node)
+        ? entry(path, 'directory', node.attributes ?? this.#baseAttributes(node))
+        : named(this.#leafEntry(path, node, undefined), node),
+    );
   }
 
   /** @param names gets the entries of files that have several names */
@@ -266,7 +298,8 @@ export class OverlayTree implements WritableTree<OverlayDir> {
             xattrs: (fd: number) => base.openXattrs(fd),
           }
         : undefined;
-    const leaf: Leaf = { type: node.type, attributes, content, linkname: node.linkname, id: undefined };
+    const { type, linkname } = node;
+    const leaf: Leaf = { type, attributes, content, linkname, id: undefined, written: undefined };
     // Copying up changes nothing that the directory's time would show.
     dir.changes.set(name, leaf);
     touch(dir);
@@ -279,7 +312,7 @@ export class OverlayTree implements WritableTree<OverlayDir> {
     content: FileContent | Uint8Array | undefined,
     linkname: ByteString = '',
   ): Leaf {
-    return { type, attributes: this.#complete(attributes), content, linkname, id: undefined };
+    return { type, attributes: this.#complete(attributes), content, linkname, id: undefined, written: undefined };
   }
 
   #complete(attributes: NodeAttributes): FullAttributes {
@@ -288,6 +321,9 @@ export class OverlayTree implements WritableTree<OverlayDir> {
 
   #change(dir: OverlayDir, name: ByteString, change: Leaf | OverlayDir | undefined): void {
     dir.changes.set(name, change);
+    if (change) this.#made?.push({ path: joinPath(dir.path, name), node: change });
+    else if (this.#hasTaken) throw new TypeError(`"${toText(joinPath(dir.path, name))}" may have been taken`);
+    else this.#made = undefined;
     if (dir.attributes?.mtimeNs !== this.#now) {
       dir.attributes = { ...(dir.attributes ?? this.#baseAttributes(dir)), mtimeNs: this.#now };
     }
@@ -304,6 +340,13 @@ function entry(
   rest: Partial<OverlayEntry> = {},
 ): OverlayEntry {
   return { path, type, attributes, size: 0, linkname: '', content: undefined, replaced: undefined, ...rest };
+}
+
+/** The entry of one name of a file: the first is the file, others are links to it. */
+function named(one: OverlayEntry, leaf: Leaf): OverlayEntry {
+  if (leaf.written !== undefined) return entry(one.path, 'hardlink', one.attributes, { linkname: leaf.written });
+  leaf.written = one.path;
+  return one;
 }
 
 function newDir(

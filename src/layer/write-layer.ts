@@ -39,11 +39,12 @@ export interface WriteLayerOptions {
 
 /**
  * Writes a layer blob straight from a list of entries, in their order; nothing is put on disk but the blob. Callers
- * sort by path bytes, parents first (`sortEntries`).
+ * sort by path bytes, parents first (`sortEntries`). Whoever looks for entries while they are written gives undefined now and then
+ * when none is found, so that others get their turn.
  * @throws TsbuildError `TSB_CHANGED` when a file is shorter than stated, or its content is not that of its digest
  */
 export async function writeLayerFromEntries(
-  entries: Iterable<LayerEntry>,
+  entries: Iterable<LayerEntry | undefined>,
   sink: LayerSink,
   options: WriteLayerOptions,
 ): Promise<EncodedLayer> {
@@ -51,8 +52,8 @@ export async function writeLayerFromEntries(
   try {
     let count = 0;
     for (const entry of entries) {
-      if (!archive.add(entry)) await archive.rest();
-      if (++count % ENTRIES_PER_TURN > 0) continue;
+      if (entry && !archive.add(entry)) await archive.rest();
+      if (entry && ++count % ENTRIES_PER_TURN > 0) continue;
       // Files are read synchronously: now and then others have their turn, such as whoever cancels.
       await setImmediate();
       options.signal?.throwIfAborted();

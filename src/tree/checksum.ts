@@ -56,7 +56,7 @@ export function selectPaths<D>(tree: ReadableTree<D>, selectors: readonly Select
     visits: selectors.map((selector) => {
       const visits: (SelectedEntry<D> | undefined)[] = [];
       const any = visitSelected(tree, selector, label, {
-        entry: (entry) => visits.push(entry),
+        entry: (entry) => void visits.push(entry),
         end: () => visits.push(undefined),
       });
       return any ? visits : undefined;
@@ -64,7 +64,22 @@ export function selectPaths<D>(tree: ReadableTree<D>, selectors: readonly Select
   };
 }
 
-/** The other half: the digest that `checksumTree` gives. */
+/** Whether a test holds for anything that a checksum reads; nothing is looked at after the first. Throws as `checksumTree`. */
+export function someSelected<D>(
+  tree: ReadableTree<D>,
+  selectors: readonly Selector[],
+  label: string,
+  test: (entry: SelectedEntry<D>) => boolean,
+): boolean {
+  let found = false;
+  for (const selector of selectors) {
+    visitSelected(tree, selector, label, { entry: (entry) => (found = test(entry)), end: () => undefined });
+    if (found) return true;
+  }
+  return false;
+}
+
+/** The other half of `selectPaths`: the digest that `checksumTree` gives. */
 export function checksumSelection<D>(tree: HashedTree<D>, { visits }: Selection<D>): Digest {
   return combine(
     visits.map((entries) => {
@@ -94,7 +109,7 @@ export function selectorDigest(selectors: readonly Selector[]): Digest {
 }
 
 /** A path that a selector reads; `dir` and `name` are as for `HashedTree.contentDigest`. */
-interface SelectedEntry<D> {
+export interface SelectedEntry<D> {
   readonly path: ByteString;
   readonly node: TreeNode;
   readonly dir: D;
@@ -102,7 +117,8 @@ interface SelectedEntry<D> {
 }
 
 interface SelectionVisitor<D> {
-  entry(entry: SelectedEntry<D>): void;
+  /** Returns true to end the visits. */
+  entry(entry: SelectedEntry<D>): boolean | void;
   /** The entries of one match are over. */
   end(): void;
 }
@@ -127,14 +143,15 @@ function visitSelected<D>(
       if (!node) throw notFound(label, match);
       const name = splitPath(match).at(-1) ?? '';
       if (self === undefined) {
-        visitor.entry({ path: name, node, dir: located.parent, name: located.name });
+        if (visitor.entry({ path: name, node, dir: located.parent, name: located.name }) === true) return true;
         continue;
       }
-      if (!selector.contents) visitor.entry({ path: name, node, dir: self, name: '' });
-      walkTree(tree, self, filter, (visited) => {
+      if (!selector.contents && visitor.entry({ path: name, node, dir: self, name: '' }) === true) return true;
+      const ended = walkTree(tree, self, filter, (visited) => {
         if (selector.required.length > 0) included.push(match === '' ? visited.path : `${match}/${visited.path}`);
-        visitor.entry(visited);
+        return visitor.entry(visited);
       });
+      if (ended) return true;
       visitor.end();
     } finally {
       located.release();

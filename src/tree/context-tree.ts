@@ -280,7 +280,8 @@ export class ContextTree implements ReadableTree<ContextDir> {
     try {
       const names = readdirSync(`/proc/self/fd/${fd}`, 'latin1').sort(compareBytes);
       this.#entries += names.length;
-      const stat = this.#entries > MANY && sysAvailable() ? statBeneath : lstatBeneath;
+      const fast = this.#xattrs ?? (this.#entries > MANY && sysAvailable());
+      const stat = fast ? statBeneath : lstatBeneath;
       for (const name of names) {
         const found = stat(fd, name);
         if (found) nodes.set(name, toNode(found, linkTarget(fd, name, found)));

@@ -12,6 +12,7 @@ export {
   selectorDigest,
   type Selector,
   selectPaths,
+  someSelected,
 } from './checksum.ts';
 export { readFull } from './content.ts';
 export { packContext, packDigests, type PackedContext, takeDigests, unpackContext } from './context-pack.ts';

@@ -131,19 +131,21 @@ export interface Visit<D> {
 /**
  * Walks everything below a directory that a filter lets through, in byte order of names, directories before what is in
  * them. A directory that is only there for the sake of something below comes when the first of those does.
+ * @param visit returns true to end the walk
+ * @returns whether it was ended
  */
 export function walkTree<D>(
   tree: ReadableTree<D>,
   dir: D,
   filter: PathFilter | undefined,
-  visit: (visited: Visit<D>) => void,
-): void {
+  visit: (visited: Visit<D>) => boolean | void,
+): boolean {
   const waiting: Visit<D>[] = [];
-  const flush = (): void => {
-    for (const parent of waiting) visit(parent);
-    waiting.length = 0;
+  const flush = (): boolean => {
+    const parents = waiting.splice(0);
+    return parents.some((parent) => visit(parent) === true);
   };
-  const walk = (current: D, prefix: ByteString, state: FilterState): void => {
+  const walk = (current: D, prefix: ByteString, state: FilterState): boolean => {
     for (const name of tree.list(current)) {
       const path = joinPath(prefix, name);
       const result = filter?.test(path, state);
@@ -152,19 +154,20 @@ export function walkTree<D>(
       if (!node) continue;
       const visited = { dir: current, name, node, path };
       if (result === undefined || result.included) {
-        flush();
-        visit(visited);
+        if (waiting.length > 0 && flush()) return true;
+        if (visit(visited) === true) return true;
       } else if (node.type === 'directory') waiting.push(visited);
       else continue;
       if (node.type !== 'directory' || result?.descend === false) continue;
       const child = tree.enter(current, name);
       try {
-        walk(child, path, result?.state ?? PathFilter.start);
+        if (walk(child, path, result?.state ?? PathFilter.start)) return true;
       } finally {
         tree.leave(child);
       }
       if (waiting.at(-1) === visited) waiting.pop();
     }
+    return false;
   };
-  walk(dir, '', PathFilter.start);
+  return walk(dir, '', PathFilter.start);
 }

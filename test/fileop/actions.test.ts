@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { actionSelectors, layerEntries, parseMode, runFileActions, writeFileOpLayer } from '../../src/fileop/index.ts';
 import { diffLayer } from '../../src/layer/index.ts';
-import type { FileAction, FileActionBody, ChownOptions } from '../../src/llb/index.ts';
+import type { ChownOptions, CopyAction, FileAction, FileActionBody } from '../../src/llb/index.ts';
 import { LayersTree } from '../../src/tree/index.ts';
 import { sha256 } from '../../src/util/index.ts';
 import {
@@ -352,6 +352,76 @@ test('the layer written from memory has the entries of a diff of the mounted lay
     { numRuns: 150 },
   );
   expect(compared).toBeGreaterThan(30);
+}, 120_000);
+
+/** Trees whose order by names of directories and by whole paths differ: "a", "a-" and "a/x". */
+const wideTrees: fc.Arbitrary<Spec> = fc
+  .array(
+    fc.tuple(
+      fc.constantFrom(
+        ...['', '-', '.', '!', '0'].flatMap((end) =>
+          ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((name) => `${name}${end}`),
+        ),
+      ),
+      fc.integer({ min: 0, max: 30 }),
+      fc.constantFrom<Spec[string]>('x', '->a', null, { file: 's', mode: 0o4711, uid: 7 }),
+    ),
+    { minLength: 10, maxLength: 40 },
+  )
+  .map((tops) => {
+    const inner = (count: number): Spec => Object.fromEntries(Array.from({ length: count }, (_, n) => [`n${n}`, 'y']));
+    const made = tops.map(([name, count, leaf]) => [name, count < 4 ? leaf : { ...inner(count), d: inner(count % 7) }]);
+    return { ...(Object.fromEntries(made) as Spec), 'b-link': { z: 'linked' } };
+  });
+
+test('the layer of a copy onto scratch, written while the source is walked, has the entries of a diff', async () => {
+  let compared = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      wideTrees,
+      fc.constantFrom<[string, string, Partial<CopyAction>]>(
+        ['/', '/', {}],
+        ['/', '/a', {}],
+        ['/', '/a/b/', { dirCopyContents: false }],
+        ['/', '/a', { mode: 0o750 }],
+        ['/', '/x', { timestamp: 1_600_000_000_000_000_000n }],
+        ['/', '/x', { excludePatterns: ['**/n1*', 'c'] }],
+        ['/', '/x', { includePatterns: ['*/d/n2', 'a-/**'] }],
+        ['/*', '/x/', {}],
+        ['/*', '/', { dirCopyContents: false }],
+        ['/a*', '/x/', { dirCopyContents: false }],
+      ),
+      async (tree, [src, dest, options]) => {
+        using scratch = new Scratch();
+        const source = scratch.tree(tree);
+        for (const [index, name] of fs.readdirSync(source).entries()) {
+          const place = join(source, name);
+          if (index % 5 === 0 && fs.lstatSync(place).isDirectory())
+            fs.linkSync(join(source, 'b-link/z'), join(place, 'linked'));
+        }
+        const inputs = [context(source)];
+        const actions = [{ ...copy(src, dest, options), input: -1, secondaryInput: 0, output: 0 }];
+        const mounted = await runOnMount(scratch, actions, inputs).catch((error: unknown) => String(error));
+        const compression = { kind: 'none' } as const;
+        const direct = new MemorySink();
+        const params = { actions, inputs, idShift: 0, now: NOW };
+        const written = await writeFileOpLayer(params, direct, {
+          compression,
+          signal: new AbortController().signal,
+        }).catch((error: unknown) => String(error));
+        if (typeof mounted === 'string') {
+          expect(written).toBe(mounted);
+          return;
+        }
+        compared++;
+        const fromDiff = new MemorySink();
+        await diffLayer({ upper: mounted.layer, lowers: [], idShift: 0, compression, sink: fromDiff });
+        expect(entriesOf(direct.bytes)).toEqual(entriesOf(fromDiff.bytes));
+      },
+    ),
+    { numRuns: 80 },
+  );
+  expect(compared).toBeGreaterThan(40);
 }, 120_000);
 
 test('an op whose copies read intermediate results is not described in memory', async () => {

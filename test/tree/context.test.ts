@@ -33,7 +33,7 @@ export const all: Selector = {
 
 function list(tree: ContextTree): string[] {
   const paths: string[] = [];
-  walkTree(tree, tree.root, undefined, ({ path }) => paths.push(toText(path)));
+  walkTree(tree, tree.root, undefined, ({ path }) => void paths.push(toText(path)));
   return paths;
 }
 

@@ -3,13 +3,16 @@ import type { FileOp, Op } from '../../llb/index.ts';
 import type { SolverVertex } from '../../solver/index.ts';
 import {
   checksumSelection,
+  checksumTree,
   type ContextDir,
+  type ContextNode,
   type ContextTree,
   packContext,
   type Selection,
   type Selector,
   selectorDigest,
   selectPaths,
+  someSelected,
   takeDigests,
 } from '../../tree/index.ts';
 import { canonicalDigest, type Compression, type Digest, type Task } from '../../util/index.ts';
@@ -38,6 +41,9 @@ export interface DirectPack {
 /** With less to read than either, hashing takes no longer than having it done elsewhere. */
 const MIN_FILES = 500;
 const MIN_BYTES = 8 * 1024 * 1024;
+
+/** Names the context in errors, which come out when it is hashed. */
+const LABEL = 'build context';
 
 /** Facts of this kind name the copies that were packed on this store. */
 const FACT = 'packed';
@@ -70,54 +76,35 @@ export async function packEarly(context: OpContext, task: Task, copy: ContextCop
   ]);
   if (!vertex.ignoreCache && context.facts.get(FACT, key) !== undefined) return undefined;
   try {
-    let selected: Selection<ContextDir> | undefined;
-    const touched = tree.record(() => {
-      selected = selectPaths(tree, selectors, 'build context');
-    });
-    const selection = selected;
-    if (!selection || !isWorthwhile(tree, touched)) return undefined;
+    if (!hasMuchToRead(copy)) return undefined;
+    const parents = await baseOf(context, task, vertex, copy.file);
+    // The layers of Windows images have a form of their own, which takes a diff.
+    if (!parents || context.layers.isWindows(parents)) return undefined;
     context.facts.put(FACT, key, true);
-    let digest: Digest | undefined;
-    await pack(context, task, copy, touched, () => {
-      digest = checksumSelection(tree, selection);
-    });
-    return digest ?? checksumSelection(tree, selection);
+    return parents.length === 0
+      ? await packHere(context, task, copy, context.direct)
+      : await packInWorker(context, task, copy, parents, context.direct);
   } catch {
     task.signal.throwIfAborted();
     return undefined;
   }
 }
 
-async function pack(
-  context: OpContext,
-  task: Task,
-  copy: ContextCopy,
-  touched: ReadonlySet<ContextDir>,
-  onRead: () => void,
-): Promise<void> {
-  const { direct } = context;
-  const { vertex, file } = copy;
-  const parents = await baseOf(context, task, vertex, file);
-  // The layers of Windows images have a form of their own, which takes a diff.
-  if (!direct || !parents || context.layers.isWindows(parents)) return;
-  const packed =
-    parents.length === 0
-      ? await packHere(context, task, copy, direct, onRead)
-      : await packInWorker(context, task, copy, touched, { parents, direct });
-  if (!packed) return;
-  // Until it is known whose layer it is.
+/** Has a layer at hand until it is known whose it is. */
+function keep(context: OpContext, { vertex }: ContextCopy, parents: readonly string[], packed: PackedLayer): void {
+  if (!context.direct) return;
   context.lease.hold({ blobs: [packed.digest] });
-  context.earlyPacks.set(vertex.digest, { packed, parents, compression: direct.compression });
+  context.earlyPacks.set(vertex.digest, { packed, parents, compression: context.direct.compression });
 }
 
 /** On scratch there is nothing that only the worker could look at: the context is read by this process, as the user. */
 async function packHere(
   context: OpContext,
   task: Task,
-  { vertex, file, input, tree }: ContextCopy,
+  copy: ContextCopy,
   { compression, level }: DirectOutput,
-  onRead: () => void,
-): Promise<PackedLayer | undefined> {
+): Promise<Digest | undefined> {
+  const { vertex, file, input, tree, selectors } = copy;
   const params = {
     actions: file.actions,
     inputs: [...vertex.inputs.keys()].map((at): OpenInput =>
@@ -127,21 +114,31 @@ async function packHere(
     idShift: 0,
   };
   if (vertex.inputs.length > 1 || !canMakeEntries(params)) return undefined;
-  return writeFileOpLayer(params, context.store.blobs.ingest(), {
+  let digest: Digest | undefined;
+  const packed = await writeFileOpLayer(params, context.store.blobs.ingest(), {
     compression: { kind: compression, ...(level === undefined ? {} : { level }) },
     signal: task.signal,
     learn: true,
-    onRead,
+    onRead: () => {
+      digest = checksumTree(tree, selectors, LABEL);
+    },
   });
+  if (packed) keep(context, copy, [], packed);
+  return digest;
 }
 
 async function packInWorker(
   context: OpContext,
   task: Task,
-  { vertex, file, input, tree }: ContextCopy,
-  touched: ReadonlySet<ContextDir>,
-  { parents, direct }: { readonly parents: readonly string[]; readonly direct: DirectOutput },
-): Promise<PackedLayer | undefined> {
+  copy: ContextCopy,
+  parents: readonly string[],
+  direct: DirectOutput,
+): Promise<Digest | undefined> {
+  const { vertex, file, input, tree, selectors } = copy;
+  let selection: Selection<ContextDir> = { visits: [] };
+  const touched = tree.record(() => {
+    selection = selectPaths(tree, selectors, LABEL);
+  });
   if (!isOwn(touched)) return undefined;
   const inputs: FileInput[] = [];
   for (const at of vertex.inputs.keys()) {
@@ -154,7 +151,8 @@ async function packInWorker(
   const packed = await callPack(context, task, { actions: file.actions, inputs, learn: true }, direct);
   const learned = packed?.learned[input];
   if (learned) takeDigests(tree, touched, learned);
-  return packed;
+  if (packed) keep(context, copy, parents, packed);
+  return checksumSelection(tree, selection);
 }
 
 /** Lets the worker write the layer of a file op straight to a blob; undefined where that is not possible. */
@@ -191,18 +189,16 @@ async function baseOf(
   return (await imageOf(context, task, base, base.body)).layers;
 }
 
-/** Whether there is much to read. */
-function isWorthwhile(tree: ContextTree, touched: ReadonlySet<ContextDir>): boolean {
+/** Whether there is much to read. No more is looked at than it takes to tell. */
+function hasMuchToRead({ tree, selectors }: ContextCopy): boolean {
   let [files, bytes] = [0, 0];
-  for (const dir of touched) {
-    for (const [name, node] of dir.nodes ?? []) {
-      if (node.type !== 'file' || tree.isHashed(dir, name, node)) continue;
+  return someSelected(tree, selectors, LABEL, ({ dir, name, node }) => {
+    if (node.type === 'file' && !tree.isHashed(dir, name, node as ContextNode)) {
       files++;
       bytes += node.size;
-      if (files >= MIN_FILES || bytes >= MIN_BYTES) return true;
     }
-  }
-  return false;
+    return files >= MIN_FILES || bytes >= MIN_BYTES;
+  });
 }
 
 /**
