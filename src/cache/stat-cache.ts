@@ -8,7 +8,7 @@ import { COLUMNS, decodeStatTable, encodeStatTable, type StatTable } from './sta
 /** Entries of files that this build did not look at are kept up to so many, for other Dockerfiles of the same context. */
 const KEEP_UNSEEN = 50_000;
 
-const EMPTY: StatTable = { names: [], numbers: new BigUint64Array(0), digests: Buffer.alloc(0) };
+const EMPTY: StatTable = { names: [], numbers: new Float64Array(0), digests: Buffer.alloc(0) };
 
 /**
  * Digests of a context's files by their status, so that an unchanged file is not read again. Paths are relative to the
@@ -17,10 +17,8 @@ const EMPTY: StatTable = { names: [], numbers: new BigUint64Array(0), digests: B
  */
 export class StatCache {
   readonly #file: string;
-  readonly #openedNs: bigint;
+  readonly #openedMs: number;
   readonly #stored: StatTable;
-  /** Sizes and modes stand between the 64-bit integers as doubles. */
-  readonly #doubles: Float64Array;
   readonly #seen: Uint8Array;
   /** What was asked for, in order: positions of stored entries and names of added ones. The file is written in this order. */
   readonly #order: (number | string)[] = [];
@@ -38,10 +36,8 @@ export class StatCache {
   /** @param now ms since the epoch, before any file of the context is looked at */
   constructor(file: string, now: number) {
     this.#file = file;
-    this.#openedNs = BigInt(Math.floor(now)) * 1_000_000n;
+    this.#openedMs = Math.floor(now);
     this.#stored = readTable(file);
-    const { buffer, byteOffset, length } = this.#stored.numbers;
-    this.#doubles = new Float64Array(buffer, byteOffset, length);
     this.#seen = new Uint8Array(this.#stored.names.length);
   }
 
@@ -61,7 +57,7 @@ export class StatCache {
    * @param stat from before the file was read; the caller has checked that it is the same afterwards
    */
   put(path: string, stat: StatIdentity, digest: Digest): void {
-    if (path.includes('\0') || !isSettled(stat, this.#openedNs)) return;
+    if (path.includes('\0') || !isSettled(stat, this.#openedMs)) return;
     const before = this.#added.size;
     this.#added.set(path, { stat, digest });
     if (this.#added.size > before) this.#order.push(path);
@@ -95,12 +91,16 @@ export class StatCache {
     const { numbers } = this.#stored;
     const at = position * COLUMNS;
     return (
-      numbers[at + 4] === stat.mtimeNs &&
-      numbers[at + 5] === stat.ctimeNs &&
-      numbers[at + 1] === stat.ino &&
-      numbers[at] === stat.dev &&
-      this.#doubles[at + 2] === stat.size &&
-      this.#doubles[at + 3] === stat.mode
+      numbers[at] === stat.mode &&
+      numbers[at + 1] === stat.size &&
+      numbers[at + 2] === stat.mtimeSec &&
+      numbers[at + 3] === stat.mtimeNsec &&
+      numbers[at + 4] === stat.ctimeSec &&
+      numbers[at + 5] === stat.ctimeNsec &&
+      numbers[at + 6] === stat.inoHigh &&
+      numbers[at + 7] === stat.inoLow &&
+      numbers[at + 8] === stat.devMajor &&
+      numbers[at + 9] === stat.devMinor
     );
   }
 
@@ -114,8 +114,7 @@ export class StatCache {
       for (const [position, name] of stored.names.entries())
         if (this.#seen[position] === 0 && !this.#added.has(name)) entries.push(position);
     }
-    const numbers = new BigUint64Array(entries.length * COLUMNS);
-    const doubles = new Float64Array(numbers.buffer);
+    const numbers = new Float64Array(entries.length * COLUMNS);
     const digests = Buffer.alloc(entries.length * 32);
     for (const [index, entry] of entries.entries()) {
       const at = index * COLUMNS;
@@ -126,14 +125,18 @@ export class StatCache {
       }
       const added = this.#added.get(entry);
       if (!added) continue;
-      const { dev, ino, size, mode, mtimeNs, ctimeNs } = added.stat;
+      const { stat } = added;
       // One by one: an array for each file takes longer than all the rest.
-      numbers[at] = dev;
-      numbers[at + 1] = ino;
-      numbers[at + 4] = mtimeNs;
-      numbers[at + 5] = ctimeNs;
-      doubles[at + 2] = size;
-      doubles[at + 3] = mode;
+      numbers[at] = stat.mode;
+      numbers[at + 1] = stat.size;
+      numbers[at + 2] = stat.mtimeSec;
+      numbers[at + 3] = stat.mtimeNsec;
+      numbers[at + 4] = stat.ctimeSec;
+      numbers[at + 5] = stat.ctimeNsec;
+      numbers[at + 6] = stat.inoHigh;
+      numbers[at + 7] = stat.inoLow;
+      numbers[at + 8] = stat.devMajor;
+      numbers[at + 9] = stat.devMinor;
       digests.write(hexOf(added.digest), index * 32, 'hex');
     }
     const names = entries.map((entry) => (typeof entry === 'string' ? entry : (stored.names[entry] ?? '')));

@@ -1,8 +1,8 @@
 import { crc32 } from 'node:zlib';
 
-/** 64-bit numbers per entry: dev, ino, size (double), mode (double), mtime, ctime (ns). */
-export const COLUMNS = 6;
-const MAGIC = 'tsbstat1';
+/** Numbers per entry: mode, size, mtime, ctime (seconds and nanoseconds), inode (high and low half), device (major and minor). */
+export const COLUMNS = 10;
+const MAGIC = 'tsbstat2';
 /** magic, crc32 of the rest, number of entries, bytes of the names. */
 const HEADER = 24;
 const DIGEST_BYTES = 32;
@@ -11,7 +11,7 @@ const DIGEST_BYTES = 32;
 export interface StatTable {
   readonly names: readonly string[];
   /** `COLUMNS` numbers per entry. */
-  readonly numbers: BigUint64Array;
+  readonly numbers: Float64Array;
   /** 32 bytes per entry. */
   readonly digests: Buffer;
 }
@@ -42,7 +42,7 @@ export function decodeStatTable(file: Buffer): StatTable | undefined {
   // A copy where the buffer is not aligned to 8 bytes.
   const aligned = (file.byteOffset + HEADER) % 8 === 0;
   const numbers = aligned
-    ? new BigUint64Array(file.buffer, file.byteOffset + HEADER, count * COLUMNS)
-    : new BigUint64Array(Uint8Array.from(file.subarray(HEADER, numbersEnd)).buffer);
+    ? new Float64Array(file.buffer, file.byteOffset + HEADER, count * COLUMNS)
+    : new Float64Array(Uint8Array.from(file.subarray(HEADER, numbersEnd)).buffer);
   return { names, numbers, digests: file.subarray(numbersEnd, digestsEnd) };
 }

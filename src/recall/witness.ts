@@ -1,5 +1,5 @@
 import { lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { type ByteString, type ContextTree, isSettled, sameStat, toFsPath } from '../tree/index.ts';
+import { type ByteString, type ContextTree, isSettled, sameStat, toBigInts, toFsPath } from '../tree/index.ts';
 import type { StatIdentity } from '../tree/index.ts';
 
 /** Larger contexts are not remembered: checking the memory would take as long as using the cache. */
@@ -23,7 +23,7 @@ export interface Testimony {
 
 /** Takes down what a build looks at. */
 export class Witness {
-  readonly #startedNs: bigint;
+  readonly #startedMs: number;
   readonly #trees: (readonly [named: string, tree: ContextTree])[] = [];
   readonly #texts = new Map<string, string>();
   readonly #sizes = new Map<string, number>();
@@ -31,7 +31,7 @@ export class Witness {
 
   /** @param startedMs ms since the epoch, before anything was looked at */
   constructor(startedMs: number) {
-    this.#startedNs = BigInt(Math.floor(startedMs)) * 1_000_000n;
+    this.#startedMs = Math.floor(startedMs);
   }
 
   /** A host directory: what the tree has read of it when the build ends. */
@@ -61,15 +61,15 @@ export class Witness {
     for (const [, tree] of this.#trees) {
       for (const [path, stat] of tree.seen()) {
         const known = stats.get(path);
-        if (known ? !sameStat(known, stat) : !isSettled(stat, this.#startedNs)) return undefined;
+        if (known ? !sameStat(known, stat) : !isSettled(stat, this.#startedMs)) return undefined;
         stats.set(path, stat);
       }
       if (stats.size > MAX_PATHS) return undefined;
     }
     const columns = new BigUint64Array(stats.size * COLUMNS);
     let at = 0;
-    for (const { dev, ino, mode, size, mtimeNs, ctimeNs } of stats.values()) {
-      columns.set([dev, ino, BigInt(mode), BigInt(size), mtimeNs, ctimeNs], at);
+    for (const stat of stats.values()) {
+      columns.set(toBigInts(stat), at);
       at += COLUMNS;
     }
     return {

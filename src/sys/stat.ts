@@ -28,7 +28,7 @@ export interface FileStat {
 }
 
 /** Equal for two stats exactly when they are of the same inode. */
-export function inodeKey(stat: FileStat): string {
+export function inodeKey(stat: FileState): string {
   return `${stat.devMajor}:${stat.devMinor}:${stat.inoHigh}:${stat.inoLow}`;
 }
 

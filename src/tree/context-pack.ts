@@ -15,13 +15,27 @@ export interface PackedContext {
   /** Number of entries of each directory. */
   readonly counts: Uint32Array;
   readonly names: string;
-  /** mode, nlink, size, uid; the first row is the root's. */
+  /** The stats, `COLUMNS` numbers for each; the first row is the root's. */
   readonly numbers: Float64Array;
-  /** dev, ino, mtime and ctime in nanoseconds; the first row is the root's. */
-  readonly bigs: BigInt64Array;
   /** Targets of the symlinks, in order, separated by NUL. */
   readonly links: string;
 }
+
+const NO_STAT = {
+  mode: 0,
+  nlink: 0,
+  uid: 0,
+  size: 0,
+  mtimeSec: 0,
+  mtimeNsec: 0,
+  ctimeSec: 0,
+  ctimeNsec: 0,
+  inoHigh: 0,
+  inoLow: 0,
+  devMajor: 0,
+  devMinor: 0,
+};
+const COLUMNS = Object.keys(NO_STAT) as readonly (keyof typeof NO_STAT)[];
 
 /** Packs the given directories (from `ContextTree.record`). */
 export function packContext(tree: ContextTree, touched: ReadonlySet<ContextDir>): PackedContext {
@@ -36,18 +50,11 @@ export function packContext(tree: ContextTree, touched: ReadonlySet<ContextDir>)
       if (node.type === 'symlink') links.push(node.linkname);
     }
   }
-  const numbers = new Float64Array(rows.length * 4);
-  const bigs = new BigInt64Array(rows.length * 4);
+  const numbers = new Float64Array(rows.length * COLUMNS.length);
   rows.forEach(({ stat }, row) => {
-    const at = row * 4;
-    numbers[at] = stat.mode;
-    numbers[at + 1] = stat.nlink;
-    numbers[at + 2] = stat.size;
-    numbers[at + 3] = stat.uid;
-    bigs[at] = stat.dev;
-    bigs[at + 1] = stat.ino;
-    bigs[at + 2] = stat.mtimeNs;
-    bigs[at + 3] = stat.ctimeNs;
+    COLUMNS.forEach((column, at) => {
+      numbers[row * COLUMNS.length + at] = stat[column];
+    });
   });
   return {
     root: tree.rootPath,
@@ -56,7 +63,6 @@ export function packContext(tree: ContextTree, touched: ReadonlySet<ContextDir>)
     counts: Uint32Array.from(dirs, (dir) => dir.nodes?.size ?? 0),
     names: names.join('/'),
     numbers,
-    bigs,
     links: links.join('\0'),
   };
 }
@@ -71,11 +77,13 @@ export function unpackContext(packed: PackedContext): ContextTree {
   let row = 0;
   let link = 0;
   const next = (): ContextNode => {
-    const [mode = 0, nlink = 0, size = 0, uid = 0] = packed.numbers.subarray(row * 4, row * 4 + 4);
-    const [dev = 0n, ino = 0n, mtimeNs = 0n, ctimeNs = 0n] = packed.bigs.subarray(row * 4, row * 4 + 4);
+    const stat = { ...NO_STAT };
+    COLUMNS.forEach((column, at) => {
+      stat[column] = packed.numbers[row * COLUMNS.length + at] ?? 0;
+    });
     row++;
-    const isLink = (mode & 0o170000) === 0o120000;
-    return toNode({ mode, nlink, uid, size, dev, ino, mtimeNs, ctimeNs }, isLink ? (links[link++] ?? '') : '');
+    const isLink = (stat.mode & 0o170000) === 0o120000;
+    return toNode(stat, isLink ? (links[link++] ?? '') : '');
   };
   const root = newDir('', next());
   const byPath = new Map<ByteString, ContextDir>([['', root]]);
@@ -106,7 +114,7 @@ const DIGEST_BYTES = 32;
  * @param tree what `unpackContext` made of `packed`
  */
 export function packDigests(packed: PackedContext, tree: ContextTree): Uint8Array {
-  const digests = Buffer.alloc((packed.numbers.length / 4 - 1) * DIGEST_BYTES);
+  const digests = Buffer.alloc((packed.numbers.length / COLUMNS.length - 1) * DIGEST_BYTES);
   let row = 0;
   for (const path of packed.dirs) {
     const dir = path === '' ? tree.root : path.split('/').reduce((parent, name) => tree.enter(parent, name), tree.root);

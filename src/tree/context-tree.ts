@@ -1,9 +1,9 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
-import { sysAvailable } from '../sys/index.ts';
+import { inodeKey, sysAvailable } from '../sys/index.ts';
 import { type Digest, errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
 import { type ByteString, compareBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
 import { contentIdentity, hashFile } from './content.ts';
-import { type HostStat, isStill, lstatBeneath, statBeneath, toHostStat } from './host-stat.ts';
+import { type HostStat, isStill, lstatBeneath, sameInode, statBeneath, toHostStat, toNs } from './host-stat.ts';
 import { nodeType, type ReadableTree, type TreeNode, type Xattr } from './node.ts';
 import { readXattrs } from './xattrs.ts';
 
@@ -248,7 +248,7 @@ export class ContextTree implements ReadableTree<ContextDir> {
   }
 
   #verify(fd: number, dir: ContextDir, name: ByteString, node: TreeNode): void {
-    if (!isStill(fd, (node as ContextNode).stat)) throw changed(joinPath(dir.path, name));
+    if (!isStill(fd, (node as ContextNode).stat, this.#xattrs === true)) throw changed(joinPath(dir.path, name));
   }
 
   #openDirectory(path: ByteString, node: ContextNode): number {
@@ -258,8 +258,7 @@ export class ContextTree implements ReadableTree<ContextDir> {
     } catch (error) {
       throw readError(error, path);
     }
-    const now = fstatSync(fd, { bigint: true });
-    if (now.ino !== node.stat.ino || now.dev !== node.stat.dev) {
+    if (!sameInode(toHostStat(fstatSync(fd, { bigint: true })), node.stat)) {
       closeSync(fd);
       throw changed(path);
     }
@@ -336,8 +335,9 @@ export function newDir(path: ByteString, node: ContextNode): ContextDir {
 export function toNode(stat: HostStat, linkname: ByteString): ContextNode {
   const type = nodeType(stat.mode);
   const size = type === 'file' ? stat.size : 0;
-  const node = { type, mode: stat.mode & 0o7777, uid: 0, gid: 0, size, mtimeNs: stat.mtimeNs, linkname, stat };
-  return type === 'file' && stat.nlink > 1 ? { ...node, hardlink: `${stat.dev}:${stat.ino}` } : node;
+  const mtimeNs = toNs(stat.mtimeSec, stat.mtimeNsec);
+  const node = { type, mode: stat.mode & 0o7777, uid: 0, gid: 0, size, mtimeNs, linkname, stat };
+  return type === 'file' && stat.nlink > 1 ? { ...node, hardlink: inodeKey(stat) } : node;
 }
 
 function changed(path: ByteString, cause?: unknown): TsbuildError {

@@ -1,31 +1,33 @@
 import { type BigIntStats, fstatSync, lstatSync } from 'node:fs';
-import { type FileStat, type FileState, isInState, statatIfExists } from '../sys/index.ts';
+import { type FileState, isInState, statatIfExists } from '../sys/index.ts';
 import { type ByteString, toFsPath } from './bytes.ts';
 
-/** What identifies the state of a file on the host: any change of content or metadata changes it. */
-export interface HostStat {
-  readonly dev: bigint;
-  readonly ino: bigint;
-  /** Type and permission bits. */
-  readonly mode: number;
+/** The fields of a stat by which a state of a file is told from others: any change of content or metadata changes one. */
+export type StatIdentity = FileState;
+
+/** What a file on the host is, as far as it matters to a build. */
+export interface HostStat extends StatIdentity {
   readonly nlink: number;
   readonly uid: number;
-  readonly size: number;
-  /** Nanoseconds since the epoch. */
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
 }
 
 export function toHostStat(stats: BigIntStats): HostStat {
+  const [mtimeSec, mtimeNsec] = fromNs(stats.mtimeNs);
+  const [ctimeSec, ctimeNsec] = fromNs(stats.ctimeNs);
+  const [devMajor, devMinor] = splitDevice(stats.dev);
   return {
-    dev: stats.dev,
-    ino: stats.ino,
     mode: Number(stats.mode),
     nlink: Number(stats.nlink),
     uid: Number(stats.uid),
     size: Number(stats.size),
-    mtimeNs: stats.mtimeNs,
-    ctimeNs: stats.ctimeNs,
+    mtimeSec,
+    mtimeNsec,
+    ctimeSec,
+    ctimeNsec,
+    inoHigh: Number(stats.ino >> 32n),
+    inoLow: Number(stats.ino & 0xffffffffn),
+    devMajor,
+    devMinor,
   };
 }
 
@@ -39,96 +41,102 @@ export function lstatBeneath(dirfd: number, name: ByteString): HostStat | undefi
 /** The same through src/sys. */
 export function statBeneath(dirfd: number, name: ByteString): HostStat | undefined {
   const stat = statatIfExists(dirfd, toFsPath(name));
-  return stat && new SysStat(stat);
+  if (!stat) return undefined;
+  const { mode, nlink, uid, size, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec } = stat;
+  const { inoHigh, inoLow, devMajor, devMinor } = stat;
+  return {
+    mode,
+    nlink,
+    uid,
+    size,
+    mtimeSec,
+    mtimeNsec,
+    ctimeSec,
+    ctimeNsec,
+    inoHigh,
+    inoLow,
+    devMajor,
+    devMinor,
+  };
 }
 
-/** Whether an open file is still in the state that `stat` is of. */
-export function isStill(fd: number, stat: HostStat): boolean {
-  if (stat instanceof SysStat) return isInState(fd, stat);
-  return sameStat(toHostStat(fstatSync(fd, { bigint: true })), stat);
+/** Whether an open file is in a state. @param fast through src/sys, which takes half the time once it is loaded */
+export function isStill(fd: number, stat: StatIdentity, fast: boolean): boolean {
+  return fast ? isInState(fd, stat) : sameStat(toHostStat(fstatSync(fd, { bigint: true })), stat);
 }
-
-/** A state as src/sys gives it. The large numbers are made when they are asked for, which for most files is never. */
-class SysStat implements HostStat, FileState {
-  readonly mode: number;
-  readonly nlink: number;
-  readonly uid: number;
-  readonly size: number;
-  readonly mtimeSec: number;
-  readonly mtimeNsec: number;
-  readonly ctimeSec: number;
-  readonly ctimeNsec: number;
-  readonly inoHigh: number;
-  readonly inoLow: number;
-  readonly devMajor: number;
-  readonly devMinor: number;
-
-  constructor(stat: FileStat) {
-    this.mode = stat.mode;
-    this.nlink = stat.nlink;
-    this.uid = stat.uid;
-    this.size = stat.size;
-    this.mtimeSec = stat.mtimeSec;
-    this.mtimeNsec = stat.mtimeNsec;
-    this.ctimeSec = stat.ctimeSec;
-    this.ctimeNsec = stat.ctimeNsec;
-    this.inoHigh = stat.inoHigh;
-    this.inoLow = stat.inoLow;
-    this.devMajor = stat.devMajor;
-    this.devMinor = stat.devMinor;
-  }
-
-  get dev(): bigint {
-    return makedev(this.devMajor, this.devMinor);
-  }
-
-  get ino(): bigint {
-    return (BigInt(this.inoHigh) << 32n) | BigInt(this.inoLow);
-  }
-
-  get mtimeNs(): bigint {
-    return BigInt(this.mtimeSec) * SECOND + BigInt(this.mtimeNsec);
-  }
-
-  get ctimeNs(): bigint {
-    return BigInt(this.ctimeSec) * SECOND + BigInt(this.ctimeNsec);
-  }
-}
-
-/** As stat(2) gives device numbers, see makedev(3) of glibc and musl. */
-function makedev(major: number, minor: number): bigint {
-  if (major < 0x1000 && minor < 0x100) return BigInt((major << 8) | minor);
-  const [high, low] = [BigInt(major), BigInt(minor)];
-  return ((high & 0xfffff000n) << 32n) | ((high & 0xfffn) << 8n) | ((low & 0xffffff00n) << 12n) | (low & 0xffn);
-}
-
-/** The fields of a stat by which a state of a file is told from others. */
-export type StatIdentity = Pick<HostStat, 'dev' | 'ino' | 'size' | 'mode' | 'mtimeNs' | 'ctimeNs'>;
 
 /** Whether a file is still the same and unchanged. */
 export function sameStat(a: StatIdentity, b: StatIdentity): boolean {
   return (
-    a.ino === b.ino &&
-    a.dev === b.dev &&
-    a.ctimeNs === b.ctimeNs &&
-    a.mtimeNs === b.mtimeNs &&
+    sameInode(a, b) &&
+    a.ctimeNsec === b.ctimeNsec &&
+    a.ctimeSec === b.ctimeSec &&
+    a.mtimeNsec === b.mtimeNsec &&
+    a.mtimeSec === b.mtimeSec &&
     a.size === b.size &&
     a.mode === b.mode
   );
 }
 
-/** ns. Kernels stamp files by a clock that ticks every 1 to 10 ms. */
-const TICK = 20_000_000n;
-/** ns. File systems without fractions of seconds (ext3, FAT) stamp every 1 or 2 s. */
-const COARSE_TICK = 2_000_000_000n;
+/** Whether it is the same file, changed or not. */
+export function sameInode(a: StatIdentity, b: StatIdentity): boolean {
+  return a.inoLow === b.inoLow && a.inoHigh === b.inoHigh && a.devMinor === b.devMinor && a.devMajor === b.devMajor;
+}
+
+/** dev, ino, mode, size, mtime and ctime (ns since the epoch), as lstat(2) gives them. */
+export function toBigInts(stat: StatIdentity): readonly [bigint, bigint, bigint, bigint, bigint, bigint] {
+  return [
+    makeDevice(stat.devMajor, stat.devMinor),
+    (BigInt(stat.inoHigh) << 32n) | BigInt(stat.inoLow),
+    BigInt(stat.mode),
+    BigInt(stat.size),
+    toNs(stat.mtimeSec, stat.mtimeNsec),
+    toNs(stat.ctimeSec, stat.ctimeNsec),
+  ];
+}
+
 const SECOND = 1_000_000_000n;
 
+/** Nanoseconds since the epoch. */
+export function toNs(seconds: number, nanoseconds: number): bigint {
+  return BigInt(seconds) * SECOND + BigInt(nanoseconds);
+}
+
+/** Whole seconds, rounded down, and the nanoseconds after them. */
+function fromNs(ns: bigint): readonly [number, number] {
+  const rest = Number(ns % SECOND);
+  const seconds = Number(ns / SECOND);
+  return rest < 0 ? [seconds - 1, rest + 1e9] : [seconds, rest];
+}
+
+/** Major and minor number of a device as stat(2) gives it: see makedev(3) of glibc and musl. */
+function splitDevice(dev: bigint): readonly [major: number, minor: number] {
+  const low = Number(dev & 0xffffffffn);
+  const high = Number(dev >> 32n);
+  return [
+    ((high & 0xfffff000) | ((low >>> 8) & 0xfff)) >>> 0,
+    (((high & 0xfff) << 20) | ((low >>> 20) << 8) | (low & 0xff)) >>> 0,
+  ];
+}
+
+function makeDevice(major: number, minor: number): bigint {
+  const [high, low] = [BigInt(major), BigInt(minor)];
+  return ((high & 0xfffff000n) << 32n) | ((high & 0xfffn) << 8n) | ((low & 0xffffff00n) << 12n) | (low & 0xffn);
+}
+
+/** ms. Kernels stamp files by a clock that ticks every 1 to 10 ms. */
+const TICK = 20;
+/** ms. File systems without fractions of seconds (ext3, FAT) stamp every 1 or 2 s. */
+const COARSE_TICK = 2000;
+
 /**
- * Whether a change of the file after `atNs` (ns since the epoch) would show in its times. One that was changed just before could change
+ * Whether a change of the file after `at` (ms since the epoch) would show in its times. One that was changed just before could change
  * again and carry the same stamp ("racy git", git's technical documentation).
  */
-export function isSettled({ mtimeNs, ctimeNs }: Pick<HostStat, 'mtimeNs' | 'ctimeNs'>, atNs: bigint): boolean {
-  const latest = mtimeNs > ctimeNs ? mtimeNs : ctimeNs;
-  const tick = ctimeNs % SECOND === 0n ? COARSE_TICK : TICK;
-  return mtimeNs >= 0n && ctimeNs >= 0n && latest + tick < atNs;
+export function isSettled(
+  { mtimeSec, mtimeNsec, ctimeSec, ctimeNsec }: Pick<StatIdentity, 'mtimeSec' | 'mtimeNsec' | 'ctimeSec' | 'ctimeNsec'>,
+  at: number,
+): boolean {
+  const latest = Math.max(mtimeSec * 1000 + mtimeNsec / 1e6, ctimeSec * 1000 + ctimeNsec / 1e6);
+  return mtimeSec >= 0 && ctimeSec >= 0 && latest + (ctimeNsec === 0 ? COARSE_TICK : TICK) < at;
 }

@@ -78,11 +78,7 @@ describe('walking', () => {
     const z = large.enter(large.root, 'z');
     expect(large.list(z)).toHaveLength(7);
     for (const name of large.list(z)) {
-      const { stat, ...node } = large.lookup(z, name) as ContextNode;
-      const { stat: expected, ...other } = small.lookup(small.root, name) as ContextNode;
-      expect(node).toEqual(other);
-      const { dev, ino, mode, nlink, uid, size, mtimeNs, ctimeNs } = stat;
-      expect({ dev, ino, mode, nlink, uid, size, mtimeNs, ctimeNs }).toEqual(expected);
+      expect(large.lookup(z, name)).toEqual(small.lookup(small.root, name));
     }
   });
 
