@@ -8,6 +8,12 @@ import { COLUMNS, decodeStatTable, encodeStatTable, type StatTable } from './sta
 /** Entries of files that this build did not look at are kept up to so many, for other Dockerfiles of the same context. */
 const KEEP_UNSEEN = 50_000;
 
+interface Added {
+  readonly path: string;
+  readonly stat: StatIdentity;
+  readonly digest: Digest;
+}
+
 const EMPTY: StatTable = { names: [], numbers: new Float64Array(0), digests: Buffer.alloc(0) };
 
 /**
@@ -20,9 +26,11 @@ export class StatCache {
   readonly #openedMs: number;
   readonly #stored: StatTable;
   readonly #seen: Uint8Array;
-  /** What was asked for, in order: positions of stored entries and names of added ones. The file is written in this order. */
-  readonly #order: (number | string)[] = [];
-  readonly #added = new Map<string, { readonly stat: StatIdentity; readonly digest: Digest }>();
+  /** What was asked for, in order: positions of stored entries, and added ones. The file is written in this order. */
+  readonly #order: (number | Added)[] = [];
+  #hasAdded = false;
+  /** The added entries by path, once that is needed: when all of a large context is new it never is. */
+  #addedByPath: Map<string, Added> | undefined;
   /** Where the next path is expected: a context is walked in much the same order every time. */
   #cursor = 0;
   #positions: Map<string, number> | undefined;
@@ -43,7 +51,7 @@ export class StatCache {
 
   /** The digest of the content, if the file has not changed since it was put. */
   get(path: string, stat: StatIdentity): Digest | undefined {
-    const added = this.#added.size > 0 && this.#added.get(path);
+    const added = this.#hasAdded ? this.#added().get(path) : undefined;
     if (added) return sameStat(added.stat, stat) ? added.digest : undefined;
     const position = this.#find(path);
     if (position === undefined || !this.#matches(position, stat)) return undefined;
@@ -53,19 +61,20 @@ export class StatCache {
   }
 
   /**
-   * Remembers a digest.
+   * Remembers a digest, once for each path.
    * @param stat from before the file was read; the caller has checked that it is the same afterwards
    */
   put(path: string, stat: StatIdentity, digest: Digest): void {
     if (path.includes('\0') || !isSettled(stat, this.#openedMs)) return;
-    const before = this.#added.size;
-    this.#added.set(path, { stat, digest });
-    if (this.#added.size > before) this.#order.push(path);
+    const added = { path, stat, digest };
+    this.#hasAdded = true;
+    this.#order.push(added);
+    this.#addedByPath?.set(path, added);
   }
 
   /** Writes the file if something was added. Failing to is not an error: the files are hashed again next time. */
   save(): void {
-    if (this.#added.size === 0) return;
+    if (!this.#hasAdded) return;
     const temporary = `${this.#file}.${crypto.randomUUID()}`;
     try {
       fs.writeFileSync(temporary, encodeStatTable(this.#merged()), { flag: 'wx', mode: 0o600 });
@@ -73,6 +82,13 @@ export class StatCache {
     } catch {
       fs.rmSync(temporary, { force: true });
     }
+  }
+
+  #added(): Map<string, Added> {
+    if (this.#addedByPath) return this.#addedByPath;
+    const added = this.#order.filter((entry) => typeof entry === 'object');
+    this.#addedByPath = new Map(added.map((entry) => [entry.path, entry]));
+    return this.#addedByPath;
   }
 
   #find(path: string): number | undefined {
@@ -106,13 +122,15 @@ export class StatCache {
 
   #merged(): StatTable {
     const stored = this.#stored;
+    // Where nothing was stored nothing is replaced.
+    const replaced = stored.names.length > 0 ? this.#added() : undefined;
     const entries = this.#order.filter(
-      (entry) => typeof entry === 'string' || !this.#added.has(stored.names[entry] ?? ''),
+      (entry) => typeof entry === 'object' || !replaced?.has(stored.names[entry] ?? ''),
     );
     const unseen = stored.names.length - this.#seen.reduce((total, flag) => total + flag, 0);
     if (unseen <= KEEP_UNSEEN) {
       for (const [position, name] of stored.names.entries())
-        if (this.#seen[position] === 0 && !this.#added.has(name)) entries.push(position);
+        if (this.#seen[position] === 0 && !replaced?.has(name)) entries.push(position);
     }
     const numbers = new Float64Array(entries.length * COLUMNS);
     const digests = Buffer.alloc(entries.length * 32);
@@ -123,9 +141,7 @@ export class StatCache {
         stored.digests.copy(digests, index * 32, entry * 32, entry * 32 + 32);
         continue;
       }
-      const added = this.#added.get(entry);
-      if (!added) continue;
-      const { stat } = added;
+      const { stat, digest } = entry;
       // One by one: an array for each file takes longer than all the rest.
       numbers[at] = stat.mode;
       numbers[at + 1] = stat.size;
@@ -137,9 +153,9 @@ export class StatCache {
       numbers[at + 7] = stat.inoLow;
       numbers[at + 8] = stat.devMajor;
       numbers[at + 9] = stat.devMinor;
-      digests.write(hexOf(added.digest), index * 32, 'hex');
+      digests.write(hexOf(digest), index * 32, 'hex');
     }
-    const names = entries.map((entry) => (typeof entry === 'string' ? entry : (stored.names[entry] ?? '')));
+    const names = entries.map((entry) => (typeof entry === 'object' ? entry.path : (stored.names[entry] ?? '')));
     return { names, numbers, digests };
   }
 }

@@ -214,8 +214,10 @@ export class ContextTree implements ReadableTree<ContextDir> {
 
   /** Takes a digest that somebody else computed of exactly this state of the file. */
   learn(dir: ContextDir, name: ByteString, node: ContextNode, digest: Digest): void {
+    const known = (dir.digests ??= new Map());
+    if (known.has(name)) return;
+    known.set(name, digest);
     this.#options.stats?.put(joinPath(dir.path, name), node.stat, digest);
-    (dir.digests ??= new Map()).set(name, digest);
   }
 
   learnContent(dir: ContextDir, name: ByteString, node: TreeNode, content: Digest, xattrs: readonly Xattr[]): void {

@@ -1,7 +1,9 @@
 import { TsbuildError } from './errors.ts';
 
+let loaded: typeof import('node:crypto') | undefined;
+
 /** Loaded at the first use: it takes some 8 ms, which a command that hashes nothing need not wait for. */
-const crypto = (): typeof import('node:crypto') => process.getBuiltinModule('node:crypto');
+const crypto = (): typeof import('node:crypto') => (loaded ??= process.getBuiltinModule('node:crypto'));
 
 /** Content identity: `sha256:` followed by 64 lower-case hex digits (OCI image-spec, descriptor.md "Digests"). */
 export type Digest = `sha256:${string}`;
