@@ -147,9 +147,9 @@ async function wholeLayer(
 
 type CopyFileAction = Extract<FileAction, { readonly kind: 'copy' }>;
 
-/** Whether an action only adds to an empty layer, in an order that is known. */
+/** Whether an action only adds to an empty layer. */
 function isPlainCopy(action: FileAction): action is CopyFileAction {
-  return action.kind === 'copy' && action.input < 0 && !action.attemptUnpack && action.timestamp === -1n;
+  return action.kind === 'copy' && action.input < 0 && !action.attemptUnpack;
 }
 
 /** A layer of one copy onto scratch, whose entries come while the source is being walked: other threads compress them meanwhile. */

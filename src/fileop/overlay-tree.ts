@@ -344,9 +344,9 @@ function entry(
 
 /** The entry of one name of a file: the first is the file, others are links to it. */
 function named(one: OverlayEntry, leaf: Leaf): OverlayEntry {
-  if (leaf.written !== undefined) return entry(one.path, 'hardlink', one.attributes, { linkname: leaf.written });
-  leaf.written = one.path;
-  return one;
+  leaf.written ??= one.path;
+  if (leaf.written === one.path) return one;
+  return entry(one.path, 'hardlink', one.attributes, { linkname: leaf.written });
 }
 
 function newDir(
