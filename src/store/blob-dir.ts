@@ -17,6 +17,8 @@ export class BlobDir {
   readonly #blobs: string;
   readonly #ingest: string;
   readonly #session: () => string | undefined;
+  /** What the files of blobs were when they had been written and hashed through this object. */
+  readonly #written = new Map<Digest, fs.BigIntStats>();
   #ingestReady = false;
 
   constructor(root: string, session?: string | (() => string)) {
@@ -110,7 +112,15 @@ export class BlobDir {
       }
       this.#ingestReady = true;
     }
-    return new BlobWriter(join(dir, randomId()), this.#blobs);
+    return new BlobWriter(join(dir, randomId()), this.#blobs, (digest, stat) => this.#written.set(digest, stat));
+  }
+
+  /** Whether an open blob was written through this object and is untouched since, so that hashing it would tell nothing new. */
+  isAsWritten(digest: Digest, fd: number): boolean {
+    const then = this.#written.get(digest);
+    if (!then) return false;
+    const now = fs.fstatSync(fd, { bigint: true });
+    return (['dev', 'ino', 'size', 'mtimeNs', 'ctimeNs'] as const).every((field) => now[field] === then[field]);
   }
 
   /** Stores bytes that are in memory. What is there already, and right, is not written again. */

@@ -14,10 +14,15 @@ export class BlobWriter {
   readonly #blobs: string;
   readonly #hasher = new Hasher();
   readonly #behind: WriteBehind;
+  readonly #onCommit: ((digest: Digest, stat: fs.BigIntStats) => void) | undefined;
   #fd: number;
 
-  /** @param blobs the directory that the blob ends in */
-  constructor(path: string, blobs: string) {
+  /**
+   * @param blobs the directory that the blob ends in
+   * @param onCommit told what the blob's file is once it is in place
+   */
+  constructor(path: string, blobs: string, onCommit?: (digest: Digest, stat: fs.BigIntStats) => void) {
+    this.#onCommit = onCommit;
     this.path = path;
     this.#blobs = blobs;
     this.#behind = new WriteBehind(path);
@@ -70,8 +75,9 @@ export class BlobWriter {
       // A failed fsync may have dropped the dirty pages: the file is given up, never synced again.
       fs.fsyncSync(this.#fd);
       fs.fchmodSync(this.#fd, 0o444);
-      this.#close();
       fs.renameSync(this.path, target);
+      this.#onCommit?.(digest, fs.fstatSync(this.#fd, { bigint: true }));
+      this.#close();
       syncDirectory(this.#blobs);
     } catch (error) {
       this.abort();

@@ -107,6 +107,29 @@ describe('reading blobs', () => {
     expect(dir.has(digest)).toBe(false);
   });
 
+  test('only what was written here and not touched since is known to be as written', () => {
+    const dir = emptyDir();
+    const { digest } = dir.put('content');
+    const isAsWritten = (one: BlobDir): boolean => {
+      const { fd } = one.openRead(digest);
+      try {
+        return one.isAsWritten(digest, fd);
+      } finally {
+        fs.closeSync(fd);
+      }
+    };
+    expect(isAsWritten(dir)).toBe(true);
+    expect(isAsWritten(new BlobDir(dir.root))).toBe(false);
+    const path = dir.path(digest);
+    fs.renameSync(path, `${path}.aside`);
+    fs.writeFileSync(path, 'CONTENT');
+    expect(isAsWritten(dir)).toBe(false);
+    fs.renameSync(`${path}.aside`, path);
+    fs.chmodSync(path, 0o600);
+    fs.writeFileSync(path, 'other');
+    expect(isAsWritten(dir)).toBe(false);
+  });
+
   test('a missing blob is TSB_NOT_FOUND', () => {
     expect(() => emptyDir().openRead(sha256('x'))).toThrow(expect.objectContaining({ code: 'TSB_NOT_FOUND' }));
   });
