@@ -156,7 +156,7 @@ function rows(): Row[] {
     },
     {
       name: 'COPY of 20,000 files to an OCI archive, cold',
-      rounds: 3,
+      rounds: 7,
       folder: many,
       before: freshStore,
       tsbuild: oursMany,
