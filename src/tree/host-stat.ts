@@ -44,6 +44,7 @@ export function statBeneath(dirfd: number, name: ByteString): HostStat | undefin
   if (!stat) return undefined;
   const { mode, nlink, uid, size, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec } = stat;
   const { inoHigh, inoLow, devMajor, devMinor } = stat;
+  // Without what is not asked for: large contexts hold very many of these.
   return {
     mode,
     nlink,
@@ -109,8 +110,8 @@ function fromNs(ns: bigint): readonly [number, number] {
   return rest < 0 ? [seconds - 1, rest + 1e9] : [seconds, rest];
 }
 
-/** Major and minor number of a device as stat(2) gives it: see makedev(3) of glibc and musl. */
-function splitDevice(dev: bigint): readonly [major: number, minor: number] {
+/** Major and minor number of a device number as stat(2) gives it: see makedev(3) of glibc and musl. */
+export function splitDevice(dev: bigint): readonly [major: number, minor: number] {
   const low = Number(dev & 0xffffffffn);
   const high = Number(dev >> 32n);
   return [

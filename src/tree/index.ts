@@ -25,7 +25,15 @@ export {
   type StatCache,
 } from './context-tree.ts';
 export { type FsDir, FsTree, type FsTreeOptions } from './fs-tree.ts';
-export { type HostStat, isSettled, sameStat, type StatIdentity, toBigInts, toHostStat } from './host-stat.ts';
+export {
+  type HostStat,
+  isSettled,
+  sameStat,
+  splitDevice,
+  type StatIdentity,
+  toBigInts,
+  toHostStat,
+} from './host-stat.ts';
 export { type LayerDigests, type LayerNode, type LayersOptions, LayersTree, type MergedDir } from './layers-tree.ts';
 export type { FileContent, NodeAttributes, NodeType, ReadableTree, TreeNode, WritableTree, Xattr } from './node.ts';
 export { type Located, resolvePath, splitPath } from './resolve.ts';

@@ -2,6 +2,7 @@ import { type Stats, statSync } from 'node:fs';
 import { resolve } from 'node:path/posix';
 import type { ContainerEdits, DeviceNode, RegisteredDevice } from '../../cdi/index.ts';
 import type { MountSpec, StepSpec } from '../../sandbox/index.ts';
+import { splitDevice } from '../../tree/index.ts';
 import { errnoOf, fromErrno, TsbuildError } from '../../util/index.ts';
 import type { StepDevice } from '../devices.ts';
 
@@ -87,9 +88,9 @@ function findNodeProblem({ hostPath, type, major, minor }: DeviceNode, what: str
   if (!isBlock && !stat.isCharacterDevice()) return fail('is not a device');
   if (type !== undefined && (type === 'b') !== isBlock)
     return fail(`is a ${isBlock ? 'block' : 'character'} device, and its specification expects the other kind`);
-  const number = deviceNumber(stat.rdev);
-  if (major !== undefined && (major !== number.major || (minor ?? 0) !== number.minor))
-    return fail(`is ${number.major}:${number.minor}, and its specification expects ${major}:${minor ?? 0}`);
+  const [hostMajor, hostMinor] = splitDevice(BigInt(stat.rdev));
+  if (major !== undefined && (major !== hostMajor || (minor ?? 0) !== hostMinor))
+    return fail(`is ${hostMajor}:${hostMinor}, and its specification expects ${major}:${minor ?? 0}`);
   return undefined;
 }
 
@@ -100,10 +101,4 @@ function look(path: string, what: string): Stats | TsbuildError {
     if (errnoOf(error) === undefined) throw error;
     return fromErrno(error, `${what}: cannot use ${JSON.stringify(path)}`, 'TSB_STEP');
   }
-}
-
-/** As Linux packs them into one number (makedev(3)). */
-function deviceNumber(rdev: number): { readonly major: number; readonly minor: number } {
-  const high = Math.floor(rdev / 2 ** 32);
-  return { major: ((rdev >>> 8) & 0xfff) | (high & 0xfffff000), minor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00) };
 }
