@@ -54,8 +54,7 @@ fi
 
 stamp=node_modules/.package-lock.json
 if [ ! -e "$stamp" ] || [ package-lock.json -nt "$stamp" ]; then
-  # Not "npm ci": it insists on packages of foreign platforms, which a mirror need not have.
-  npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
   touch "$stamp"
 fi
 PATH=$PWD/node_modules/.bin:$PATH

@@ -18,7 +18,7 @@ function packageRoot(): string {
  */
 export function findHelper(given?: string): string {
   const platform = `linux-${process.arch}`;
-  const candidates = [given, fromPackage(`@tsbuild/helper-${platform}`), fromBuild(platform)];
+  const candidates = [given, fromPackage(`tsbuildkit-${platform}`), fromBuild(platform)];
   for (const candidate of given === undefined ? candidates : [given])
     if (candidate !== undefined && existsSync(candidate)) return candidate;
   throw new TsbuildError(
