@@ -31,6 +31,7 @@ const dependencies: Readonly<Record<string, string>> = {
   koffi: 'system calls that Node lacks',
   'p-limit': 'bounded concurrency',
   'smol-toml': 'registries.conf',
+  'tar-stream': 'archives around blobs',
   undici: 'HTTP to registries',
   yaml: 'device specifications',
 };

@@ -1,8 +1,8 @@
 import { closeSync, readSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { TarWriter } from '../layer/index.ts';
 import type { BlobDir } from '../store/index.ts';
 import { type Digest, Hasher, type Task, TsbuildError } from '../util/index.ts';
+import { ArchiveWriter } from './archive-writer.ts';
 import {
   dockerManifest,
   layoutBlobs,
@@ -47,80 +47,44 @@ export async function writeArchive(
     small('oci-layout', OCI_LAYOUT_FILE),
   ];
   const total = files.reduce((sum, { size }) => sum + size, 0);
-  const archive = new Archive(task, blobs, sink, (current) => options.onProgress?.(current, total));
+  const breath = new Breath(task, (current) => options.onProgress?.(current, total));
+  const buffer = Buffer.allocUnsafeSlow(CHUNK);
+  await using archive = new ArchiveWriter(sink);
   await archive.directory('blobs');
   await archive.directory('blobs/sha256');
-  for (const file of files) await archive.file(file);
+  for (const { path, size, content } of files) {
+    await archive.file(path, size, async (write) => {
+      const next = async (chunk: Uint8Array): Promise<void> => {
+        await write(chunk);
+        await breath.after(chunk.length);
+      };
+      if (typeof content === 'string') await copyBlob(blobs, content, size, buffer, next);
+      else await next(content);
+    });
+  }
   await archive.end();
 }
 
-class Archive {
+/** Tells of progress and looks for the end of the task now and then. */
+class Breath {
   readonly #task: Task;
-  readonly #blobs: BlobDir;
-  readonly #sink: ByteSink;
   readonly #onProgress: (current: number) => void;
-  readonly #tar: TarWriter;
-  readonly #buffer = Buffer.alloc(16 * 512);
-  readonly #chunk = Buffer.allocUnsafeSlow(CHUNK);
-  #used = 0;
   #written = 0;
-  #sinceBreath = 0;
+  #since = 0;
 
-  constructor(task: Task, blobs: BlobDir, sink: ByteSink, onProgress: (current: number) => void) {
+  constructor(task: Task, onProgress: (current: number) => void) {
     this.#task = task;
-    this.#blobs = blobs;
-    this.#sink = sink;
     this.#onProgress = onProgress;
-    this.#tar = new TarWriter({
-      reserve: (length) => {
-        const offset = this.#used;
-        this.#used += length;
-        return { buffer: this.#buffer, offset };
-      },
-      write: (bytes) => {
-        this.#buffer.set(bytes, this.#used);
-        this.#used += bytes.length;
-      },
-    });
   }
 
-  async directory(path: string): Promise<void> {
-    this.#tar.header({ path, type: 'dir', mode: 0o755 });
-    await this.#flush();
-  }
-
-  async file({ path, size, content }: LayoutFile): Promise<void> {
-    this.#tar.header({ path, type: 'file', mode: 0o444, size });
-    await this.#flush();
-    if (typeof content === 'string') await this.#blob(content, size);
-    else await this.#write(content);
-    this.#tar.pad(size);
-    await this.#flush();
-  }
-
-  async end(): Promise<void> {
-    this.#tar.end();
-    await this.#flush();
-  }
-
-  async #blob(digest: Digest, size: number): Promise<void> {
-    await copyBlob(this.#blobs, digest, size, this.#chunk, async (chunk) => this.#write(chunk));
-  }
-
-  async #write(chunk: Uint8Array): Promise<void> {
-    await this.#sink.write(chunk);
-    this.#written += chunk.length;
-    this.#sinceBreath += chunk.length;
-    if (this.#sinceBreath < BREATH) return;
-    this.#sinceBreath = 0;
+  async after(bytes: number): Promise<void> {
+    this.#written += bytes;
+    this.#since += bytes;
+    if (this.#since < BREATH) return;
+    this.#since = 0;
     this.#onProgress(this.#written);
     await setImmediate();
     this.#task.signal.throwIfAborted();
-  }
-
-  async #flush(): Promise<void> {
-    if (this.#used > 0) await this.#sink.write(this.#buffer.subarray(0, this.#used));
-    this.#used = 0;
   }
 }
 
