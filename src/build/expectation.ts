@@ -1,18 +1,18 @@
-import { FactCache } from '../cache/index.ts';
+import type { FactTable } from '../store/index.ts';
 import { sha256 } from '../util/index.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
 
 /** Whether a request was built here before, and so is likely to be cached. Only speed depends on the answer. */
 export class Expectation {
-  readonly #facts: FactCache;
+  readonly #facts: FactTable;
   readonly #key: string;
   readonly #noCache: boolean;
   #known: boolean | undefined;
 
   constructor(session: Session, request: BuildRequest) {
     const { contextDir, dockerfile, target, platforms, noCache } = request;
-    this.#facts = new FactCache(session.store);
+    this.#facts = session.store.facts;
     this.#noCache = noCache;
     this.#key = sha256(JSON.stringify([contextDir, dockerfile, target, platforms]));
   }

@@ -1,5 +1,4 @@
 import { mkdirSync, rmSync } from 'node:fs';
-import { FactCache } from '../cache/index.ts';
 import { HttpClient } from '../registry/index.ts';
 import { GitSource, HttpSource } from '../source/index.ts';
 import type { Store } from '../store/index.ts';
@@ -36,7 +35,7 @@ export class RemoteSources implements AsyncDisposable {
     this.#client ??= new HttpClient({ proxy, userAgent: `tsbuild/${version}`, limits: { minBytesPerWindow: 1024 } });
     return (this.#http ??= new HttpSource({
       client: this.#client,
-      facts: new FactCache(store),
+      facts: store.facts,
       temporary: () => this.temporary(),
       now,
     }));

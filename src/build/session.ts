@@ -1,4 +1,4 @@
-import { createIndexCache, FactCache, type IndexCache } from '../cache/index.ts';
+import { createIndexCache, type IndexCache } from '../cache/index.ts';
 import type { DeviceCatalog } from '../cdi/index.ts';
 import { authFileCredentials, createRegistry, loadRegistriesConf, type Registry } from '../registry/index.ts';
 import { Witness } from '../recall/index.ts';
@@ -121,7 +121,7 @@ export class Session implements AsyncDisposable {
       store: this.store,
       lease: this.lease,
       registry: this.registry,
-      facts: new FactCache(this.store),
+      facts: this.store.facts,
       observe: {
         local: (path, text) => this.witness.text(path, text),
         elsewhere: () => this.witness.refuse(),
@@ -152,9 +152,8 @@ export class Session implements AsyncDisposable {
       lease: this.lease,
       available: (layers) => this.layers.available(layers),
       codec: {
-        encode: (result) =>
-          result.kind === 'layers' ? { json: JSON.stringify(result.layers), layers: result.layers } : undefined,
-        decode: (json) => snapshot(JSON.parse(json) as string[]),
+        encode: (result) => (result.kind === 'layers' ? { json: '', layers: result.layers } : undefined),
+        decode: (_json, layers) => snapshot(layers),
       },
       onWarning: this.options.onWarning,
     }));

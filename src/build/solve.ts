@@ -1,4 +1,4 @@
-import { FactCache, StatCache } from '../cache/index.ts';
+import { StatCache } from '../cache/index.ts';
 import type { CompileResult } from '../frontend/index.ts';
 import { type Definition, loadGraph, type Op, type SourceOp } from '../llb/index.ts';
 import { type CacheSource, createSolver, type KnownEdge, type Solver, type SolverEdge } from '../solver/index.ts';
@@ -186,7 +186,7 @@ function opContext(
     copies: new WeakMap(),
     earlyPacks: new Map(),
     hasOtherCaches: request.cacheFrom.length > 0,
-    facts: new FactCache(session.store),
+    facts: session.store.facts,
     get direct() {
       return plan()?.direct;
     },

@@ -1,5 +1,4 @@
-import type { Store } from '../store/index.ts';
-import { FactCache } from './facts.ts';
+import type { FactTable, Store } from '../store/index.ts';
 
 const KIND = 'explain';
 /** Characters of a value that are kept; longer ones are compared by what is kept and their length. */
@@ -17,10 +16,10 @@ export interface KeyDifference {
 
 /** Remembers what the keys of steps were made of, so that a miss can be explained by what differs. */
 export class KeyHistory {
-  readonly #facts: FactCache;
+  readonly #facts: FactTable;
 
   constructor(store: Store) {
-    this.#facts = new FactCache(store);
+    this.#facts = store.facts;
   }
 
   /**

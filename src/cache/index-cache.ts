@@ -1,8 +1,11 @@
 import type { CacheRecord, CacheSource, KeyLink } from '../solver/types.ts';
-import { advanceRecords, type Lease, type Statement, type Store } from '../store/index.ts';
+import type { Lease, Store } from '../store/index.ts';
 import { type Digest, messageOf, type Task, TsbuildError } from '../util/index.ts';
 
-/** A result as it is stored. `layers` and `blobs` are what it needs: the record goes when one of them goes. */
+/**
+ * A result as it is stored. `layers` (bottom first) and `blobs` are what it needs: the record goes when one of them goes. The layers
+ * are stored with the record, so that `json` need not say them again.
+ */
 export interface EncodedResult {
   readonly json: string;
   readonly layers: readonly string[];
@@ -14,7 +17,7 @@ export interface ResultCodec<R> {
   /** Undefined for a result that means nothing to another process. */
   encode(result: R): EncodedResult | undefined;
   /** Throws when the text is not what `encode` wrote; the record is dropped then. */
-  decode(json: string): R;
+  decode(json: string, layers: readonly string[]): R;
 }
 
 export interface IndexCacheOptions<R> {
@@ -36,25 +39,11 @@ export class IndexCache<R> implements Required<Omit<CacheSource<R>, 'leafLinks'>
   readonly #store: Store;
   readonly #options: IndexCacheOptions<R>;
   readonly #pending: { node: string; links: readonly KeyLink[] }[] = [];
-  readonly #used = new Map<string, number>();
   readonly #warned = new Set<string>();
-  readonly #selectNodes: Statement;
-  readonly #selectRecords: Statement;
-  readonly #selectLinks: Statement;
 
   constructor(store: Store, options: IndexCacheOptions<R>) {
     this.#store = store;
     this.#options = options;
-    const db = store.database();
-    this.#selectNodes = db.prepare(
-      'SELECT node FROM links WHERE source = ? AND op = ? AND input = ? AND output = ? AND selector = ?',
-    );
-    this.#selectRecords = db.prepare(
-      'SELECT id, created_at FROM records WHERE node = ? ORDER BY created_at DESC, id DESC',
-    );
-    this.#selectLinks = db.prepare(
-      'SELECT source, op, input, output, selector FROM links WHERE node = ? ORDER BY op, output, input, source, selector',
-    );
     store.beforeClose(() => this.flush());
   }
 
@@ -62,30 +51,20 @@ export class IndexCache<R> implements Required<Omit<CacheSource<R>, 'leafLinks'>
     return this.#try('look up cache keys', [], () => {
       this.#writeLinks();
       const nodes = new Set<string>();
-      for (const { from, op, input, output, selector } of links)
-        for (const row of this.#selectNodes.all(from, op, input, output, selector ?? ''))
-          nodes.add(String(row['node']));
+      for (const link of links) for (const node of this.#store.records.nodes(link)) nodes.add(node);
       return [...nodes];
     });
   }
 
   records(node: string): readonly CacheRecord[] {
-    return this.#try('look up cache records', [], () =>
-      this.#selectRecords.all(node).map((row) => ({ id: String(row['id']), createdAt: Number(row['created_at']) })),
-    );
+    return this.#try('look up cache records', [], () => this.#store.records.at(node));
   }
 
   /** The links that lead to a node, in the order of their sources. */
   linksTo(node: string): readonly KeyLink[] {
     return this.#try('look up cache links', [], () => {
       this.#writeLinks();
-      return this.#selectLinks.all(node).map((row) => ({
-        from: String(row['source']),
-        op: row['op'] as Digest,
-        input: Number(row['input']),
-        output: Number(row['output']),
-        ...(row['selector'] === '' ? {} : { selector: row['selector'] as Digest }),
-      }));
+      return this.#store.records.linksTo(node);
     });
   }
 
@@ -97,20 +76,17 @@ export class IndexCache<R> implements Required<Omit<CacheSource<R>, 'leafLinks'>
   }
 
   #load(id: string): R {
-    const db = this.#store.database();
-    const row = db.prepare('SELECT result FROM records WHERE id = ?').get(id);
-    if (!row) throw gone(id, 'it was removed');
-    const names = db.prepare('SELECT kind, name FROM record_names WHERE record = ?').all(id);
-    const layers = names.filter(({ kind }) => kind === 'layer').map(({ name }) => String(name));
-    const blobs = names.filter(({ kind }) => kind === 'blob').map(({ name }) => name as Digest);
+    const record = this.#store.records.get(id);
+    if (!record) throw gone(id, 'it was removed');
+    const { layers, blobs } = record;
     this.#options.lease.hold({ layers, blobs });
     const available = this.#options.available?.(layers) ?? this.#store.layers.usable(layers);
     if (!available) throw gone(id, 'a layer that it names is not there any more');
     if (!blobs.every((digest) => this.#store.blobs.has(digest)))
       throw gone(id, 'a blob that it names is not there any more');
-    const result = this.#options.codec.decode(String(row['result']));
+    const result = this.#options.codec.decode(record.result, layers);
     this.#store.layers.touch(layers);
-    this.#used.set(id, Math.floor(this.#store.now()));
+    this.#store.records.touch(id);
     return result;
   }
 
@@ -123,20 +99,10 @@ export class IndexCache<R> implements Required<Omit<CacheSource<R>, 'leafLinks'>
     if (!encoded) return undefined;
     const record: CacheRecord = { id: crypto.randomUUID(), createdAt: Math.floor(this.#store.now()) };
     return this.#try('save a result', undefined, () => {
-      const db = this.#store.database();
-      db.transaction(() => {
+      const { json, layers, blobs = [] } = encoded;
+      this.#store.records.together(() => {
         this.#insertLinks();
-        db.prepare('INSERT INTO records (id, node, result, created_at, used_at) VALUES (?, ?, ?, ?, ?)').run(
-          record.id,
-          node,
-          encoded.json,
-          record.createdAt,
-          record.createdAt,
-        );
-        const insert = db.prepare('INSERT OR IGNORE INTO record_names (record, kind, name) VALUES (?, ?, ?)');
-        for (const layer of encoded.layers) insert.run(record.id, 'layer', layer);
-        for (const blob of encoded.blobs ?? []) insert.run(record.id, 'blob', blob);
-        advanceRecords(db);
+        this.#store.records.add({ ...record, node, result: json, layers, blobs });
       });
       this.#pending.length = 0;
       return record;
@@ -144,44 +110,25 @@ export class IndexCache<R> implements Required<Omit<CacheSource<R>, 'leafLinks'>
   }
 
   drop(record: CacheRecord): void {
-    this.#used.delete(record.id);
-    this.#try('drop a record', undefined, () => {
-      const db = this.#store.database();
-      db.transaction(() => {
-        db.prepare('DELETE FROM records WHERE id = ?').run(record.id);
-        db.prepare('DELETE FROM record_names WHERE record = ?').run(record.id);
-        advanceRecords(db);
-      });
-    });
+    this.#try('drop a record', undefined, () => this.#store.records.remove(record.id));
   }
 
   /** Writes what is buffered; `store.close` does it too. */
   flush(): void {
     this.#try('write the cache', undefined, () => {
       this.#writeLinks();
-      if (this.#used.size === 0) return;
-      const db = this.#store.database();
-      const update = db.prepare('UPDATE records SET used_at = ? WHERE id = ?');
-      db.transaction(() => {
-        for (const [id, usedAt] of this.#used) update.run(usedAt, id);
-      });
-      this.#used.clear();
+      this.#store.records.flush();
     });
   }
 
   #writeLinks(): void {
     if (this.#pending.length === 0) return;
-    this.#store.database().transaction(() => this.#insertLinks());
+    this.#store.records.together(() => this.#insertLinks());
     this.#pending.length = 0;
   }
 
   #insertLinks(): void {
-    const insert = this.#store
-      .database()
-      .prepare('INSERT OR IGNORE INTO links (source, op, input, output, selector, node) VALUES (?, ?, ?, ?, ?, ?)');
-    for (const { node, links } of this.#pending)
-      for (const { from, op, input, output, selector } of links)
-        insert.run(from, op, input, output, selector ?? '', node);
+    for (const { node, links } of this.#pending) this.#store.records.addLinks(node, links);
   }
 
   #try<T>(doing: string, otherwise: T, body: () => T): T {

@@ -1,10 +1,9 @@
 /**
- * What earlier builds left behind to be used again: cache records in the store's index, file digests by status, small facts. And
+ * What earlier builds left behind to be used again: cache records in the store's index, file digests by status. And
  * what builds elsewhere left: caches with BuildKit's config format, read (`ImportedCache`) and made (`collectCache`).
  */
 export { collectCache, type EdgeToCache } from './collect.ts';
 export { type KeyDifference, KeyHistory, type KeyParts } from './explain.ts';
-export { type Fact, FactCache } from './facts.ts';
 export { ImportedCache } from './imported-cache.ts';
 export {
   createIndexCache,

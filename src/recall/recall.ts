@@ -1,4 +1,4 @@
-import { recordsGeneration, type Store } from '../store/index.ts';
+import type { Store } from '../store/index.ts';
 import type { BuildEvent } from '../util/index.ts';
 import { type Testimony, Witness } from './witness.ts';
 
@@ -37,14 +37,13 @@ export class Recall {
   /** What the request gave, if all that it looked at is as it was. Never fails. */
   find(): RememberedBuild | undefined {
     try {
-      const db = this.#store.database();
-      const row = db.prepare('SELECT value FROM facts WHERE kind = ? AND key = ?').get(KIND, this.#key);
-      if (!row) return undefined;
-      const { generation, ...build } = JSON.parse(String(row['value'])) as RememberedBuild & { generation: string };
+      const value = this.#store.facts.get(KIND, this.#key)?.value;
+      if (typeof value !== 'object' || value === null) return undefined;
+      const { generation, ...build } = value as RememberedBuild & { generation: string };
       // Where a step ran since, the cache may have a newer result.
       if (generation !== this.#generation || !isWhole(build) || !Witness.holds(build.testimony)) return undefined;
       this.#store.layers.touch(build.layers);
-      db.prepare('UPDATE facts SET used_at = ? WHERE kind = ? AND key = ?').run(this.#now(), KIND, this.#key);
+      this.#store.facts.touch(KIND, this.#key);
       return build;
     } catch {
       return undefined;
@@ -54,28 +53,7 @@ export class Recall {
   /** Remembers a build of which nothing ran. What cannot be written is not remembered. */
   put(build: RememberedBuild): void {
     if (build.events.length > MAX_EVENTS) return;
-    try {
-      const db = this.#store.database();
-      db.transaction(() => {
-        db.prepare('INSERT OR REPLACE INTO facts (kind, key, value, stored_at, used_at) VALUES (?, ?, ?, ?, ?)').run(
-          KIND,
-          this.#key,
-          JSON.stringify({ ...build, generation: this.#generation }),
-          this.#now(),
-          this.#now(),
-        );
-        db.prepare(
-          `DELETE FROM facts WHERE kind = ?
-           AND key NOT IN (SELECT key FROM facts WHERE kind = ? ORDER BY used_at DESC LIMIT ${MAX_BUILDS})`,
-        ).run(KIND, KIND);
-      });
-    } catch {
-      // The next build looks everything up again.
-    }
-  }
-
-  #now(): number {
-    return Math.floor(this.#store.now());
+    this.#store.facts.putNewest(KIND, this.#key, { ...build, generation: this.#generation }, MAX_BUILDS);
   }
 }
 
@@ -86,7 +64,7 @@ function isWhole({ events, layers, metadata }: Partial<RememberedBuild>): boolea
 /** Of an index that cannot be read there is none: nothing is found then. */
 function generationOf(store: Store): string {
   try {
-    return recordsGeneration(store.database());
+    return store.records.generation();
   } catch {
     return '';
   }

@@ -163,18 +163,10 @@ function checkLayerBlobs(store: Store, layer: Layer, report: Report, damaged: Re
 }
 
 function checkRecords(store: Store, report: Report): void {
-  const rows = store.database().prepare('SELECT record, kind, name FROM record_names').all();
-  const layers = new Set(store.layers.list().map(({ id }) => id));
-  const dangling = new Set<string>();
-  for (const row of rows) {
-    const name = String(row['name']);
-    const there = row['kind'] === 'layer' ? layers.has(name) : store.blobs.has(name as Digest);
-    if (!there) dangling.add(String(row['record']));
-  }
-  for (const record of dangling) {
+  for (const record of store.records.dangling((digest) => store.blobs.has(digest))) {
     report(
       { kind: 'record-dangling', subject: record, message: `Cache record "${record}" names something that is gone` },
-      () => store.database().prepare('DELETE FROM records WHERE id = ?').run(record),
+      () => store.records.remove(record),
     );
   }
 }

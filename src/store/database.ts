@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
 import { messageOf, TsbuildError } from '../util/index.ts';
 import { tryKernelLock } from './kernel-lock.ts';
-import { FORMAT, openLayout, type StoreHeader, type StoreLayout, writeHeader } from './layout.ts';
-import { SCHEMA } from './schema.ts';
+import { openLayout, type StoreHeader, type StoreLayout, writeHeader } from './layout.ts';
+import { SCHEMA, SCHEMA_VERSION } from './schema.ts';
 import { isDamage, openSqlite, primaryCode, SQLITE_BUSY, sqliteError } from './sqlite.ts';
 import type { StoreWarning } from './types.ts';
 
@@ -140,8 +140,8 @@ export class Database {
         return db.prepare('PRAGMA user_version').get()?.['user_version'];
       });
       this.#fresh = version === 0 && this.#retryBusy(() => makeSchema(db));
-      // store.json vouches for the format, so another number here is damage.
-      if (version !== 0 && version !== FORMAT) throw new DamagedIndexError(`it has version ${String(version)}`);
+      // Of another tsbuild, or damaged: of no use either way. Images and blobs are found again.
+      if (version !== 0 && version !== SCHEMA_VERSION) throw new ForeignIndexError(Number(version));
     } catch (error) {
       db.close();
       throw error;
@@ -193,10 +193,9 @@ export class Database {
     } finally {
       lock.release();
     }
-    const why = cause === undefined ? 'was given up' : `was damaged (${messageOf(cause)})`;
     this.#warn({
       code: 'index-rebuilt',
-      message: `The store's index "${damaged}" ${why}: a new one was made from the files, cached steps will run again`,
+      message: `The store's index "${damaged}" ${whyReplaced(cause)}: a new one was made from the files, cached steps will run again`,
     });
     for (const fill of this.#onRebuild) this.transaction(fill);
   }
@@ -212,6 +211,19 @@ export class Database {
 
 /** SQLite reads the index, but it is not ours. */
 class DamagedIndexError extends Error {}
+
+/** SQLite reads the index, but it has the tables of another version. */
+class ForeignIndexError extends DamagedIndexError {
+  constructor(version: number) {
+    super(`it has version ${version}`);
+  }
+}
+
+function whyReplaced(cause: unknown): string {
+  if (cause === undefined) return 'was given up';
+  if (cause instanceof ForeignIndexError) return `is of another version of tsbuild (${cause.message})`;
+  return `was damaged (${messageOf(cause)})`;
+}
 
 function isDamaged(error: unknown): boolean {
   return isDamage(error) || error instanceof DamagedIndexError;
@@ -235,7 +247,7 @@ function makeSchema(db: DatabaseSync): boolean {
   try {
     const made = db.prepare('PRAGMA user_version').get()?.['user_version'] === 0;
     if (made && db.prepare('SELECT name FROM sqlite_schema').get()) throw new DamagedIndexError('its version is gone');
-    if (made) db.exec(`${SCHEMA}; PRAGMA user_version = ${FORMAT}`);
+    if (made) db.exec(`${SCHEMA}; PRAGMA user_version = ${SCHEMA_VERSION}`);
     db.exec('COMMIT');
     return made;
   } catch (error) {

@@ -116,32 +116,5 @@ export function removeEmptyLayers(store: Store): void {
       AND NOT EXISTS (SELECT 1 FROM lease_names WHERE kind = 'layer' AND name = layers.id);
     DELETE FROM layer_blobs WHERE layer NOT IN (SELECT id FROM layers);
   `);
-  removeDanglingRecords(store);
-}
-
-/** Cache records that name a layer that is gone, and links that lead to no record any more. @returns how many records */
-export function removeDanglingRecords(store: Store): number {
-  const db = store.database();
-  const removed = db
-    .prepare(
-      `DELETE FROM records WHERE id IN
-         (SELECT record FROM record_names WHERE kind = 'layer' AND name NOT IN (SELECT id FROM layers))`,
-    )
-    .run();
-  db.exec('DELETE FROM record_names WHERE record NOT IN (SELECT id FROM records)');
-  return removed;
-}
-
-/** Links of the key graph from which no record can be reached. */
-export function removeDeadLinks(store: Store): void {
-  store.database().transaction(() => {
-    store.database().exec(`
-      WITH RECURSIVE alive (node) AS (
-        SELECT node FROM records
-        UNION
-        SELECT links.source FROM links JOIN alive ON links.node = alive.node
-      )
-      DELETE FROM links WHERE node NOT IN (SELECT node FROM alive)
-    `);
-  });
+  store.records.removeDangling();
 }

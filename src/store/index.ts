@@ -5,9 +5,8 @@
 export { BlobDir } from './blob-dir.ts';
 export { BlobWriter } from './blob-writer.ts';
 export { check } from './check.ts';
-export type { Database, Row, Statement } from './database.ts';
 export { parseFilters } from './filters.ts';
-export { advanceRecords, recordsGeneration } from './generation.ts';
+export type { Fact, FactTable } from './facts.ts';
 export { collectGarbage, type GarbageReport } from './garbage.ts';
 export type { ImageBlobs } from './image-graph.ts';
 export type { ImageTable } from './images.ts';
@@ -16,6 +15,8 @@ export type { StoreLayout } from './layout.ts';
 export type { Lease, LeaseKind, Leases } from './leases.ts';
 export type { MountTable } from './mounts.ts';
 export { prune } from './prune.ts';
+export type { RecordTable, StoredLink, StoredRecord } from './records.ts';
+export type { StackTable } from './stacks.ts';
 export { chainIds, imageLayerIds, Store } from './store.ts';
 export type {
   BlobInfo,

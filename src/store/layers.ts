@@ -6,6 +6,7 @@ import { storeWriteError } from './blob-writer.ts';
 import type { Database, Row, Statement } from './database.ts';
 import { randomId, type StoreLayout } from './layout.ts';
 import type { Lease } from './leases.ts';
+import type { StackTable } from './stacks.ts';
 import type { Layer, LayerBlob, LayerPaths, NewLayer, RecordType } from './types.ts';
 
 /**
@@ -17,16 +18,24 @@ export class LayerTable {
   readonly #layout: StoreLayout;
   readonly #db: Database;
   readonly #blobs: BlobDir;
+  readonly #stacks: StackTable;
   readonly #now: () => number;
   readonly #bootId: string;
   readonly #touched = new Map<string, number>();
   readonly #select: Statement;
   readonly #selectBlobs: Statement;
 
-  constructor(layout: StoreLayout, db: Database, blobs: BlobDir, options: { now: () => number; bootId: string }) {
+  constructor(
+    layout: StoreLayout,
+    db: Database,
+    blobs: BlobDir,
+    stacks: StackTable,
+    options: { now: () => number; bootId: string },
+  ) {
     this.#layout = layout;
     this.#db = db;
     this.#blobs = blobs;
+    this.#stacks = stacks;
     this.#now = options.now;
     this.#bootId = options.bootId;
     this.#select = db.prepare('SELECT * FROM layers WHERE id = ?');
@@ -73,26 +82,23 @@ export class LayerTable {
       throw new TsbuildError('TSB_INTERNAL', `Cannot make layer ${JSON.stringify(id)}: not a layer id`);
     const now = Math.floor(this.#now());
     lease.hold({ layers: [id] });
-    this.#db
-      .prepare(
-        `INSERT OR IGNORE INTO layers (id, parents, diff_id, type, description, created_at, used_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?)`,
-      )
-      .run(
-        id,
-        JSON.stringify(layer.parents),
-        layer.diffId ?? null,
-        layer.type ?? 'regular',
-        layer.description ?? '',
-        layer.createdAt ?? now,
-        now,
-      );
+    const insert = this.#db.prepare(
+      `INSERT OR IGNORE INTO layers (id, parents, diff_id, type, description, created_at, used_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    );
+    this.#db.transaction(() => {
+      if (this.#select.get(id)) return;
+      const { diffId = null, type = 'regular', description = '', createdAt = now } = layer;
+      insert.run(id, this.#stacks.intern(layer.parents), diffId, type, description, createdAt, now);
+    });
     return id;
   }
 
   /** Corrects what a layer stands on, for one that was made before that was known. */
   setParents(id: string, parents: readonly string[]): void {
-    this.#db.prepare('UPDATE layers SET parents = ? WHERE id = ?').run(JSON.stringify(parents), id);
+    this.#db.transaction(() =>
+      this.#db.prepare('UPDATE layers SET parents = ? WHERE id = ?').run(this.#stacks.intern(parents), id),
+    );
   }
 
   paths(id: string): LayerPaths {
@@ -222,9 +228,15 @@ export class LayerTable {
   #layer(row: Row): Layer {
     const id = String(row['id']);
     const fsUsable = row['fs'] === 1 && !this.isStale(row);
+    const stacks = this.#stacks;
+    const beneath = String(row['parents']);
     return {
       id,
-      parents: JSON.parse(String(row['parents'])) as string[],
+      beneath,
+      // On demand: a list of all layers that spelled them out would grow with the square of the longest chain.
+      get parents() {
+        return stacks.layers(beneath) ?? [];
+      },
       ...(row['diff_id'] === null ? {} : { diffId: row['diff_id'] as Digest }),
       fs: fsUsable,
       blobs: this.#selectBlobs.all(id).map((blob) => ({

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, fromErrno, makeDirectories, randomHex, TsbuildError } from '../util/index.ts';
 
-/** Version of the store's directory layout and index schema. Another number is refused, never converted silently. */
+/** Version of the store's directory layout. Another number is refused, never converted silently. The index has its own version. */
 export const FORMAT = 1;
 
 /** The names of everything in a store. */

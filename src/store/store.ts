@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { canonicalDigest, compressionOf, type Digest, hexOf, messageOf, sha256 } from '../util/index.ts';
 import { BlobDir } from './blob-dir.ts';
 import { Database } from './database.ts';
+import { FactTable } from './facts.ts';
 import { findManifests } from './image-graph.ts';
 import { ImageTable } from './images.ts';
 import { LayerTable } from './layers.ts';
@@ -10,7 +11,9 @@ import { openLayout, storeLayout, type StoreLayout } from './layout.ts';
 import { Leases } from './leases.ts';
 import { Locks } from './locks.ts';
 import { MountTable } from './mounts.ts';
+import { RecordTable } from './records.ts';
 import { Sessions } from './sessions.ts';
+import { StackTable } from './stacks.ts';
 import type { Lock, LockOptions, StoreOptions, StoreWarning } from './types.ts';
 
 /**
@@ -24,6 +27,11 @@ export class Store {
   readonly blobs: BlobDir;
   readonly layers: LayerTable;
   readonly images: ImageTable;
+  /** Lists of layers. */
+  readonly stacks: StackTable;
+  /** The cache of earlier builds. */
+  readonly records: RecordTable;
+  readonly facts: FactTable;
   readonly mounts: MountTable;
   readonly leases: Leases;
   readonly sessions: Sessions;
@@ -54,7 +62,10 @@ export class Store {
     this.leases = new Leases(this.#db, this.sessions);
     this.blobs = new BlobDir(root, () => this.session());
     const bootId = options.bootId ?? fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-    this.layers = new LayerTable(this.layout, this.#db, this.blobs, { now: options.now, bootId });
+    this.facts = new FactTable(this.#db, options.now);
+    this.stacks = new StackTable(this.#db);
+    this.records = new RecordTable(this.#db, this.stacks, this.facts, options.now);
+    this.layers = new LayerTable(this.layout, this.#db, this.blobs, this.stacks, { now: options.now, bootId });
     this.images = new ImageTable(this.layout, options.now);
     this.mounts = new MountTable(this.layout, this.#db, options.now);
     this.locks = new Locks(this.layout.locks);
@@ -74,7 +85,7 @@ export class Store {
     return this.locks.acquire(name, options);
   }
 
-  /** The index, for the tables of src/cache. */
+  /** The index, for the files of this folder: SQL stands nowhere else. */
   database(): Database {
     return this.#db;
   }
@@ -88,6 +99,8 @@ export class Store {
   flush(): void {
     for (const write of this.#beforeClose) write();
     this.layers.flush();
+    this.records.flush();
+    this.facts.flush();
   }
 
   /** Ends the leases of this process. Never fails. */
@@ -125,7 +138,7 @@ export class Store {
         const id = ids[position] ?? '';
         const compression = compressionOf(layer.mediaType);
         if (!compression || !this.blobs.has(layer.digest, layer.size)) continue;
-        const parents = JSON.stringify(ids.slice(0, position));
+        const parents = this.stacks.intern(ids.slice(0, position));
         insertLayer.run(
           id,
           parents,

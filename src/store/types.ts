@@ -45,6 +45,8 @@ export interface Layer {
   readonly id: string;
   /** Layer ids beneath it when it was made, bottom first. */
   readonly parents: readonly string[];
+  /** The same list as the id of a stack. */
+  readonly beneath: string;
   readonly diffId?: Digest;
   /** Whether `snapshots/<id>/fs` is complete. False for a directory that a power cut may have damaged. */
   readonly fs: boolean;
@@ -131,6 +133,7 @@ export interface UsageRecord {
   readonly shared: boolean;
   /** Named by the lease of a running build. */
   readonly inUse: boolean;
+  /** The layer right beneath, if there is one (as in BuildKit, not all ancestors). */
   readonly parents: readonly string[];
   readonly createdAt: number;
   readonly usedAt: number;

@@ -14,6 +14,8 @@ export interface SurveyEntry {
   readonly directoryBytes: number;
   /** Blobs that it names and that are there. */
   readonly blobs: readonly Digest[];
+  /** How many layers it stands on. */
+  readonly depth: number;
 }
 
 /** Everything in the store at one moment. */
@@ -48,6 +50,9 @@ export function survey(store: Store): Survey {
     mounts: store.leases.names('mount'),
   };
   const layers = store.layers.list();
+  const stacks = store.stacks.all();
+  const depths = depthsOf(stacks);
+  const uses = usesOf(store, stacks);
   const named = new Map<Digest, number>();
   for (const { blobs } of layers)
     for (const { descriptor } of blobs) named.set(descriptor.digest, (named.get(descriptor.digest) ?? 0) + 1);
@@ -73,6 +78,7 @@ export function survey(store: Store): Survey {
       kind: 'layer',
       directoryBytes: layer.bytes,
       blobs,
+      depth: depths(layer.beneath),
       record: {
         type: layer.type,
         id: layer.id,
@@ -80,9 +86,9 @@ export function survey(store: Store): Survey {
         size: layer.bytes + count(blobs),
         shared: blobs.some((digest) => neededByImages.has(digest) || (named.get(digest) ?? 0) > 1),
         inUse: leased.layers.has(layer.id),
-        parents: layer.parents,
+        parents: parentsOf(stacks.get(layer.beneath)),
         createdAt: layer.createdAt,
-        usedAt: layer.usedAt,
+        usedAt: Math.max(layer.usedAt, uses.layers.get(layer.id) ?? 0),
       },
     });
   }
@@ -91,6 +97,7 @@ export function survey(store: Store): Survey {
       kind: 'mount',
       directoryBytes: mount.bytes,
       blobs: [],
+      depth: 0,
       record: {
         type: 'exec.cachemount',
         id: mount.id,
@@ -110,6 +117,7 @@ export function survey(store: Store): Survey {
       kind: 'image',
       directoryBytes: 0,
       blobs,
+      depth: 0,
       record: {
         type: 'image',
         id: image.name,
@@ -130,6 +138,7 @@ export function survey(store: Store): Survey {
       kind: 'blob',
       directoryBytes: 0,
       blobs: [digest],
+      depth: 0,
       record: {
         type: 'blob',
         id: digest,
@@ -139,7 +148,7 @@ export function survey(store: Store): Survey {
         inUse: leased.blobs.has(digest) || modifiedAt >= oldestSession,
         parents: [],
         createdAt: time,
-        usedAt: time,
+        usedAt: Math.max(time, uses.blobs.get(digest) ?? 0),
       },
     });
   }
@@ -148,6 +157,44 @@ export function survey(store: Store): Survey {
     blobs: new Map([...files].map(([digest, { size }]) => [digest, size])),
     imageBlobs: neededByImages,
   };
+}
+
+const parentsOf = (node: { readonly layer: string } | undefined): readonly string[] => (node ? [node.layer] : []);
+
+type Stacks = ReturnType<Store['stacks']['all']>;
+
+/** Lengths of stacks, each found out once: beneath a long chain the same ones are met again and again. */
+function depthsOf(stacks: Stacks): (id: string) => number {
+  const known = new Map<string, number>();
+  return (id) => {
+    const path: string[] = [];
+    for (let at = id; !known.has(at) && stacks.has(at); at = stacks.get(at)?.parent ?? '') path.push(at);
+    let depth = known.get(stacks.get(path.at(-1) ?? '')?.parent ?? id) ?? 0;
+    for (const at of path.toReversed()) known.set(at, ++depth);
+    return known.get(id) ?? 0;
+  };
+}
+
+/**
+ * When cache records last made use of layers and blobs. A record uses all that it stands on; since the newest come first, a
+ * stack that was met before has nothing new beneath it.
+ */
+function usesOf(
+  store: Store,
+  stacks: Stacks,
+): { readonly layers: ReadonlyMap<string, number>; readonly blobs: ReadonlyMap<Digest, number> } {
+  const uses = store.records.uses();
+  const layers = new Map<string, number>();
+  const met = new Set<string>();
+  for (const [stack, usedAt] of uses.stacks) {
+    for (let at = stack; !met.has(at); at = stacks.get(at)?.parent ?? '') {
+      met.add(at);
+      const node = stacks.get(at);
+      if (!node) break;
+      layers.set(node.layer, Math.max(layers.get(node.layer) ?? 0, usedAt));
+    }
+  }
+  return { layers, blobs: uses.blobs };
 }
 
 /** Everything that named images need. */

@@ -19,9 +19,8 @@ function fill(store: Store): Filled {
     diffId: blob.digest,
   });
   putImage(store, 'docker.io/library/a:1', ['image layer']);
-  const db = store.database();
-  db.prepare("INSERT INTO records VALUES ('r', 'n', '{}', 1, 1)").run();
-  for (const id of [withBlob, onlyDirectory]) db.prepare("INSERT INTO record_names VALUES ('r', 'layer', ?)").run(id);
+  const layers = [withBlob, onlyDirectory];
+  store.records.add({ id: 'r', node: 'n', result: '{}', layers, blobs: [], createdAt: 1 });
   return { withBlob, onlyDirectory };
 }
 

@@ -25,6 +25,7 @@ describe('layers', () => {
     store.layers.setFs(id, { bytes: 12, inodes: 3 });
     expect(store.layers.get(id)).toEqual({
       id,
+      beneath: expect.any(String) as string,
       parents: ['a'.repeat(64)],
       fs: true,
       blobs: [],

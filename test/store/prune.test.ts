@@ -22,9 +22,7 @@ function addBlob(store: Store, id: string, content: string): void {
 }
 
 function addRecord(store: Store, id: string, layers: readonly string[]): void {
-  const db = store.database();
-  db.prepare("INSERT INTO records VALUES (?, ?, '{}', 1, 1)").run(id, `node of ${id}`);
-  for (const layer of layers) db.prepare("INSERT INTO record_names VALUES (?, 'layer', ?)").run(id, layer);
+  store.records.add({ id, node: `node of ${id}`, result: '{}', layers, blobs: [], createdAt: 1 });
 }
 
 const recordIds = (store: Store): string[] =>

@@ -1,5 +1,4 @@
-import type { FactCache } from '../../cache/index.ts';
-import type { Lease, Store } from '../../store/index.ts';
+import type { FactTable, Lease, Store } from '../../store/index.ts';
 import type { Compression, Digest, Task } from '../../util/index.ts';
 import type { WorkerClient } from '../../worker/index.ts';
 import type { StepDevices } from '../devices.ts';
@@ -59,7 +58,7 @@ export interface OpContext {
   /** Whether results may come from elsewhere than this store. */
   readonly hasOtherCaches: boolean;
   /** What earlier builds found out. */
-  readonly facts: FactCache;
+  readonly facts: FactTable;
   /** Layers with the files of local directories that had to be copied whole. */
   readonly copies: WeakMap<LocalResult['tree'], Promise<readonly string[]>>;
   /** Told of a layer that a vertex made: if it will be wanted as a blob, it is packed while the build goes on. */

@@ -1,0 +1,222 @@
+import type { Digest } from '../util/index.ts';
+import type { Database, Statement } from './database.ts';
+import type { FactTable } from './facts.ts';
+import { randomId } from './layout.ts';
+import type { StackTable } from './stacks.ts';
+
+/** A record that a build looks at is noted at most once in so many ms: builds that find the same ones again write nothing. */
+const TOUCH_AFTER = 3600 * 1000;
+const GENERATION = ['generation', 'records'] as const;
+
+/** A link of the key graph: with `from` as input `input` of `op`, its output `output` is known by a node. */
+export interface StoredLink {
+  readonly from: string;
+  readonly op: Digest;
+  readonly input: number;
+  readonly output: number;
+  readonly selector?: Digest;
+}
+
+/** A cache record: what was made, and what must be there for it to be of use. */
+export interface StoredRecord {
+  readonly id: string;
+  readonly node: string;
+  /** Text of whoever made it. */
+  readonly result: string;
+  /** Bottom first. */
+  readonly layers: readonly string[];
+  readonly blobs: readonly Digest[];
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+}
+
+/** The key graph of earlier builds, with their results at its nodes. All SQL on `links`, `records` and `record_blobs` is here. */
+export class RecordTable {
+  readonly #db: Database;
+  readonly #stacks: StackTable;
+  readonly #facts: FactTable;
+  readonly #now: () => number;
+  readonly #touched = new Map<string, number>();
+  readonly #selectNodes: Statement;
+  readonly #selectRecords: Statement;
+  readonly #selectLinks: Statement;
+
+  constructor(db: Database, stacks: StackTable, facts: FactTable, now: () => number) {
+    this.#db = db;
+    this.#stacks = stacks;
+    this.#facts = facts;
+    this.#now = now;
+    this.#selectNodes = db.prepare(
+      'SELECT node FROM links WHERE source = ? AND op = ? AND input = ? AND output = ? AND selector = ?',
+    );
+    this.#selectRecords = db.prepare(
+      'SELECT id, created_at, used_at FROM records WHERE node = ? ORDER BY created_at DESC, id DESC',
+    );
+    this.#selectLinks = db.prepare(
+      'SELECT source, op, input, output, selector FROM links WHERE node = ? ORDER BY op, output, input, source, selector',
+    );
+  }
+
+  /** Nodes that a link leads to. */
+  nodes({ from, op, input, output, selector }: StoredLink): readonly string[] {
+    return this.#selectNodes.all(from, op, input, output, selector ?? '').map((row) => String(row['node']));
+  }
+
+  /** The links that lead to a node, in the order of their sources. */
+  linksTo(node: string): readonly StoredLink[] {
+    return this.#selectLinks.all(node).map((row) => ({
+      from: String(row['source']),
+      op: row['op'] as Digest,
+      input: Number(row['input']),
+      output: Number(row['output']),
+      ...(row['selector'] === '' ? {} : { selector: row['selector'] as Digest }),
+    }));
+  }
+
+  /** Runs `body` in one write transaction. */
+  together<T>(body: () => T): T {
+    return this.#db.transaction(body);
+  }
+
+  addLinks(node: string, links: readonly StoredLink[]): void {
+    const insert = this.#db.prepare(
+      'INSERT OR IGNORE INTO links (source, op, input, output, selector, node) VALUES (?, ?, ?, ?, ?, ?)',
+    );
+    for (const { from, op, input, output, selector } of links)
+      insert.run(from, op, input, output, selector ?? '', node);
+  }
+
+  /**
+   * Records at a node, newest first. The newest counts as used: of a build whose last step is cached nothing beneath is loaded, but
+   * it is what the next build needs when that step changes.
+   */
+  at(node: string): readonly Pick<StoredRecord, 'id' | 'createdAt'>[] {
+    const rows = this.#selectRecords.all(node);
+    const [newest] = rows;
+    if (newest && this.#now() - Number(newest['used_at']) > TOUCH_AFTER) this.touch(String(newest['id']));
+    return rows.map((row) => ({ id: String(row['id']), createdAt: Number(row['created_at']) }));
+  }
+
+  /** Undefined when it was removed, or names a stack that is gone. */
+  get(id: string): StoredRecord | undefined {
+    const row = this.#db.prepare('SELECT node, result, stack, created_at FROM records WHERE id = ?').get(id);
+    const layers = row && this.#stacks.layers(String(row['stack']));
+    if (!layers) return undefined;
+    const blobs = this.#db.prepare('SELECT digest FROM record_blobs WHERE record = ? ORDER BY digest').all(id);
+    return {
+      id,
+      node: String(row['node']),
+      result: String(row['result']),
+      layers,
+      blobs: blobs.map(({ digest }) => digest as Digest),
+      createdAt: Number(row['created_at']),
+    };
+  }
+
+  add({ id, node, result, layers, blobs, createdAt }: StoredRecord): void {
+    this.#db.transaction(() => {
+      this.#db
+        .prepare(
+          'INSERT OR REPLACE INTO records (id, node, result, stack, created_at, used_at) VALUES (?, ?, ?, ?, ?, ?)',
+        )
+        .run(id, node, result, this.#stacks.intern(layers), createdAt, createdAt);
+      const insert = this.#db.prepare('INSERT OR IGNORE INTO record_blobs (record, digest) VALUES (?, ?)');
+      for (const blob of blobs) insert.run(id, blob);
+      this.advance();
+    });
+  }
+
+  remove(id: string): void {
+    this.#touched.delete(id);
+    this.#db.transaction(() => {
+      this.#db.prepare('DELETE FROM records WHERE id = ?').run(id);
+      this.#db.prepare('DELETE FROM record_blobs WHERE record = ?').run(id);
+      this.advance();
+    });
+  }
+
+  /** Notes that it was used now. Written with the next flush. */
+  touch(id: string): void {
+    this.#touched.set(id, Math.floor(this.#now()));
+  }
+
+  flush(): void {
+    if (this.#touched.size === 0) return;
+    const update = this.#db.prepare('UPDATE records SET used_at = ? WHERE id = ?');
+    this.#db.transaction(() => {
+      for (const [id, usedAt] of this.#touched) update.run(usedAt, id);
+    });
+    this.#touched.clear();
+  }
+
+  /** Names the present state of the records: the same name later means that none was added or pruned since. */
+  generation(): string {
+    const value = this.#facts.get(...GENERATION)?.value;
+    return typeof value === 'string' ? value : '';
+  }
+
+  /** To be called in the transaction that adds or removes records. */
+  advance(): void {
+    this.#facts.setPermanent(...GENERATION, randomId());
+  }
+
+  /** When records of each stack and of each blob were last used, newest first: ms since the epoch. */
+  uses(): { readonly stacks: readonly (readonly [string, number])[]; readonly blobs: ReadonlyMap<Digest, number> } {
+    this.flush();
+    const stacks = this.#db
+      .prepare('SELECT stack, max(used_at) AS at FROM records GROUP BY stack ORDER BY at DESC')
+      .all();
+    const blobs = this.#db
+      .prepare('SELECT digest, max(used_at) AS at FROM record_blobs JOIN records ON id = record GROUP BY digest')
+      .all();
+    return {
+      stacks: stacks.map((row) => [String(row['stack']), Number(row['at'])] as const),
+      blobs: new Map(blobs.map((row) => [row['digest'] as Digest, Number(row['at'])])),
+    };
+  }
+
+  /** Records that name a layer which is gone, or a blob that `hasBlob` denies. */
+  dangling(hasBlob: (digest: Digest) => boolean): readonly string[] {
+    const byLayer = this.#db.prepare(`${WHOLE} SELECT id FROM records WHERE stack NOT IN whole`).all();
+    const byBlob = this.#db
+      .prepare('SELECT record AS id, digest FROM record_blobs')
+      .all()
+      .filter((row) => !hasBlob(row['digest'] as Digest));
+    return [...new Set([...byLayer, ...byBlob].map((row) => String(row['id'])))];
+  }
+
+  /** Removes the records that name one of these blobs. */
+  removeByBlob(digest: string): void {
+    this.#db.prepare('DELETE FROM records WHERE id IN (SELECT record FROM record_blobs WHERE digest = ?)').run(digest);
+  }
+
+  /** Removes records that name a layer that is gone, and all that only they needed but for links. @returns how many records */
+  removeDangling(): number {
+    const removed = this.#db.prepare(`${WHOLE} DELETE FROM records WHERE stack NOT IN whole`).run();
+    this.#db.exec('DELETE FROM record_blobs WHERE record NOT IN (SELECT id FROM records)');
+    this.#stacks.removeUnused();
+    return removed;
+  }
+
+  /** Removes links from which no record can be reached. */
+  removeDeadLinks(): void {
+    this.#db.transaction(() =>
+      this.#db.exec(`
+        WITH RECURSIVE alive (node) AS (
+          SELECT node FROM records
+          UNION
+          SELECT links.source FROM links JOIN alive ON links.node = alive.node
+        )
+        DELETE FROM links WHERE node NOT IN (SELECT node FROM alive)
+      `),
+    );
+  }
+}
+
+/** The stacks of which every layer is there, from the bottom up: each is looked at once, however many stand on it. */
+const WHOLE = `
+  WITH RECURSIVE whole (id) AS (
+    SELECT ''
+    UNION ALL
+    SELECT stacks.id FROM whole JOIN stacks ON stacks.parent = whole.id WHERE stacks.layer IN (SELECT id FROM layers)
+  )`;

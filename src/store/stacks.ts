@@ -1,0 +1,110 @@
+import { hexOf, sha256 } from '../util/index.ts';
+import type { Database, Statement } from './database.ts';
+
+/** Names the stack of no layers. It has no row. */
+export const EMPTY_STACK = '';
+
+interface Node {
+  readonly parent: string;
+  readonly layer: string;
+}
+
+/**
+ * Ordered lists of layers, each as its topmost layer and the list beneath it. A chain of n steps has n lists of n / 2 layers each;
+ * so it takes n rows, where naming every layer of every list took n (n + 1) / 2.
+ *
+ * A stack's id is a hash of what it is. It therefore means the same in every index and process, and what is remembered here stays
+ * true whoever removes rows. A row's parent is there as long as the row is.
+ */
+export class StackTable {
+  readonly #db: Database;
+  readonly #ids = new Map<string, string>();
+  readonly #nodes = new Map<string, Node>();
+  readonly #lists = new Map<string, readonly string[]>([[EMPTY_STACK, []]]);
+  readonly #select: Statement;
+  readonly #insert: Statement;
+
+  constructor(db: Database) {
+    this.#db = db;
+    this.#select = db.prepare('SELECT parent, layer FROM stacks WHERE id = ?');
+    this.#insert = db.prepare('INSERT OR IGNORE INTO stacks (id, parent, layer) VALUES (?, ?, ?)');
+  }
+
+  /**
+   * The id of a list, bottom first, with its rows made if need be. To be called in the transaction that writes what names it: a
+   * stack that nothing names may be removed at any time.
+   */
+  intern(layers: readonly string[]): string {
+    let id = EMPTY_STACK;
+    const path: string[] = [];
+    for (const layer of layers) {
+      id = this.#idOf(id, layer);
+      path.push(id);
+    }
+    // From the top, since all beneath a stack that is there is there too.
+    for (let at = path.length - 1; at >= 0; at--) {
+      const row = this.#insert.run(path[at] ?? '', path[at - 1] ?? EMPTY_STACK, layers[at] ?? '');
+      if (row === 0) break;
+    }
+    return id;
+  }
+
+  /** The layers of a stack, bottom first; undefined when it is not known. */
+  layers(id: string): readonly string[] | undefined {
+    const above: { readonly id: string; readonly layer: string }[] = [];
+    let at = id;
+    let known = this.#lists.get(at);
+    while (known === undefined) {
+      const node = this.#node(at);
+      if (!node) return undefined;
+      above.push({ id: at, layer: node.layer });
+      at = node.parent;
+      known = this.#lists.get(at);
+    }
+    if (above.length === 0) return known;
+    const list = [...known, ...above.reverse().map(({ layer }) => layer)];
+    this.#lists.set(id, list);
+    return list;
+  }
+
+  /** All stacks by id: each one's topmost layer and what is beneath it. For those who look at the whole store at once. */
+  all(): ReadonlyMap<string, Node> {
+    const rows = this.#db.prepare('SELECT id, parent, layer FROM stacks').all();
+    return new Map(
+      rows.map((row) => [String(row['id']), { parent: String(row['parent']), layer: String(row['layer']) }]),
+    );
+  }
+
+  /** Removes those that no layer and no record stands on. */
+  removeUnused(): void {
+    this.#db.exec(`
+      WITH RECURSIVE used (id) AS (
+        SELECT parents FROM layers UNION SELECT stack FROM records
+        UNION
+        SELECT stacks.parent FROM stacks JOIN used ON stacks.id = used.id
+      )
+      DELETE FROM stacks WHERE id NOT IN (SELECT id FROM used)
+    `);
+  }
+
+  #idOf(parent: string, layer: string): string {
+    const key = `${parent} ${layer}`;
+    let id = this.#ids.get(key);
+    if (id === undefined) {
+      id = hexOf(sha256(key)).slice(0, 40);
+      this.#ids.set(key, id);
+      this.#nodes.set(id, { parent, layer });
+    }
+    return id;
+  }
+
+  #node(id: string): Node | undefined {
+    const known = this.#nodes.get(id);
+    if (known) return known;
+    const row = this.#select.get(id);
+    if (!row) return undefined;
+    const node = { parent: String(row['parent']), layer: String(row['layer']) };
+    this.#nodes.set(id, node);
+    return node;
+  }
+}
