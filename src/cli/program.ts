@@ -294,11 +294,16 @@ function addStore(program: Command, context: CliContext, done: Done): void {
     });
   program
     .command('prune')
-    .description('free disk space: remove what no image and no recent build needs')
-    .option('-a, --all', 'remove every cached result')
+    .description('free disk space: remove what no image needs and no build of the last day used')
+    .option('-a, --all', 'remove every cached result, whenever it was used')
     .option('--images', 'remove the images of the local store as well')
     .option('--keep-storage <size>', 'keep this much of what was used last, e.g. 10g')
-    .option('--filter <filter>', 'until=DURATION: only what was not used for so long, e.g. until=48h', collect)
+    .option(
+      '--filter <filter>',
+      'until=DURATION: only what was not used for so long (default: 24h, without --all and --keep-storage)',
+      collect,
+    )
+    .option('--dry-run', 'say what would go, and remove nothing')
     .option('-f, --force', 'accepted for the sake of scripts; there is no question')
     .addOption(format())
     .action(async (options) => {

@@ -20,12 +20,19 @@ const BATCH = 2048;
  */
 export async function prune(store: Store, options: PruneOptions): Promise<PruneReport> {
   await using _lock = await store.lock('gc', options.signal ? { signal: options.signal } : {});
+  if (options.dryRun) {
+    const { records, bytes } = await announce(
+      survey(store, options.withoutImages ? [] : undefined),
+      options,
+      store.now(),
+    );
+    return { removed: records, freedBytes: bytes };
+  }
   const garbage = await collectUnderLock(store, options.removeTrees);
   const removed: UsageRecord[] = [];
   let freedBytes = 0;
   if (garbage.skipped === undefined) {
-    const state = survey(store);
-    const victims = choose(state, options, store.now());
+    const { victims } = await announce(survey(store), options, store.now());
     for (let start = 0; start < victims.length; start += BATCH) {
       options.signal?.throwIfAborted();
       const batch = removeBatch(store, victims.slice(start, start + BATCH));
@@ -39,6 +46,39 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
   return { removed, freedBytes };
 }
 
+/** Chooses what goes, and says so. */
+async function announce(
+  state: Survey,
+  options: PruneOptions,
+  now: number,
+): Promise<{
+  readonly victims: readonly SurveyEntry[];
+  readonly records: readonly UsageRecord[];
+  readonly bytes: number;
+}> {
+  const victims = choose(state, options, now);
+  const frees = freeing(state);
+  const bytes = sum(victims.map(frees));
+  const records = victims.map(({ record }) => record);
+  await options.onChosen?.(records, bytes);
+  return { victims, records, bytes };
+}
+
+/** How many bytes each entry gives back when they go in the order asked for: a blob goes with the last that names it. */
+function freeing(state: Survey): (entry: SurveyEntry) => number {
+  const users = new Map<Digest, number>();
+  for (const { blobs } of state.entries) for (const digest of blobs) users.set(digest, (users.get(digest) ?? 0) + 1);
+  return ({ directoryBytes, blobs }) => {
+    let bytes = directoryBytes;
+    for (const digest of blobs) {
+      const others = (users.get(digest) ?? 0) - 1;
+      users.set(digest, others);
+      if (others === 0) bytes += state.blobs.get(digest) ?? 0;
+    }
+    return bytes;
+  };
+}
+
 /** The records to remove, in order. */
 function choose(state: Survey, options: PruneOptions, now: number): readonly SurveyEntry[] {
   const candidates = state.entries
@@ -49,18 +89,12 @@ function choose(state: Survey, options: PruneOptions, now: number): readonly Sur
   if (options.keepStorageBytes === undefined) return candidates;
 
   let left = sum(state.entries.map(({ record }) => record.size));
-  const users = new Map<Digest, number>();
-  for (const digest of state.entries.flatMap(({ blobs }) => blobs)) users.set(digest, (users.get(digest) ?? 0) + 1);
+  const frees = freeing(state);
   const victims: SurveyEntry[] = [];
   for (const entry of candidates) {
     if (left <= options.keepStorageBytes) break;
     victims.push(entry);
-    left -= entry.directoryBytes;
-    for (const digest of entry.blobs) {
-      const others = (users.get(digest) ?? 0) - 1;
-      users.set(digest, others);
-      if (others === 0) left -= state.blobs.get(digest) ?? 0;
-    }
+    left -= frees(entry);
   }
   return victims;
 }

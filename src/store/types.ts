@@ -157,6 +157,12 @@ export interface PruneOptions {
   readonly untilMs?: number;
   /** Spares what it says no to. */
   readonly filter?: (record: UsageRecord) => boolean;
+  /** Says what would go, and changes nothing. */
+  readonly dryRun?: boolean;
+  /** With `dryRun`: what would go if there were no named images. */
+  readonly withoutImages?: boolean;
+  /** Told what goes before anything of it goes, with the bytes that this will give back. */
+  readonly onChosen?: (records: readonly UsageRecord[], bytes: number) => Promise<void>;
   readonly signal?: AbortSignal;
 }
 

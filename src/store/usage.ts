@@ -1,7 +1,7 @@
 import type { Digest } from '../util/index.ts';
 import { imageBlobs } from './image-graph.ts';
 import type { Store } from './store.ts';
-import type { UsageRecord, UsageReport } from './types.ts';
+import type { StoredImage, UsageRecord, UsageReport } from './types.ts';
 
 /** Digests with sizes in bytes. */
 export type BlobSizes = ReadonlyMap<Digest, number>;
@@ -39,10 +39,11 @@ export function du(store: Store): UsageReport {
   };
 }
 
-export function survey(store: Store): Survey {
+/** @param namedImages the images to be reckoned with; a dry run may leave them out */
+export function survey(store: Store, namedImages: readonly StoredImage[] = store.images.list()): Survey {
   store.layers.flush();
   const files = new Map([...store.blobs.list()].map((info) => [info.digest, info]));
-  const images = store.images.list().map((image) => ({ image, content: imageBlobs(store.blobs, image.descriptor) }));
+  const images = namedImages.map((image) => ({ image, content: imageBlobs(store.blobs, image.descriptor) }));
   const neededByImages = new Set(images.flatMap(({ content }) => [...content.blobs.keys()]));
   const leased = {
     layers: store.leases.names('layer'),

@@ -58,6 +58,22 @@ describeAsEveryone('the image store', (who) => {
     await expectSound(bench);
   });
 
+  test('prune keeps what a build just used, also when its output was an archive, and says what goes', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM base:1\nRUN echo archived > /u\n');
+    const build = ['build', '--progress=plain', '-o', `type=oci,dest=${bench.path('kept.tar')}`, context];
+    await bench.ok(build);
+    expect((await bench.ok(['prune'])).out).toMatch(/To be freed: +0B\nFreed: +0B/);
+    expect((await bench.ok(build)).err).toMatch(/RUN echo archived > \/u\n#\d+ CACHED/);
+    const dry = await bench.ok(['prune', '--filter=until=0s', '--dry-run']);
+    expect(dry.out).toMatch(/RUN echo archived[^]*Would free: +[^0]/);
+    expect((await bench.ok(build)).err).toMatch(/RUN echo archived > \/u\n#\d+ CACHED/);
+    const real = await bench.ok(['prune', '--filter=until=0s']);
+    expect(real.out).toMatch(/RUN echo archived[^]*To be freed: +[^0][^]*Freed: +[^0]/);
+    expect((await bench.ok(build)).err).not.toMatch(/RUN echo archived > \/u\n#\d+ CACHED/);
+    await expectSound(bench);
+  });
+
   test('du and prune: what an image needs stays, the rest goes', async () => {
     const { bench } = use;
     const context = bench.context(

@@ -249,6 +249,41 @@ describe('prune', () => {
   });
 });
 
+describe('what prune says', () => {
+  test('a dry run names what the prune after it takes, with the same total, and changes nothing', async () => {
+    using opened = openStore();
+    const { store } = opened;
+    const ids = [makeLayer(store, { size: 100 }), makeLayer(store, { size: 50 })];
+    for (const id of ids) addBlob(store, id, 'one blob of both');
+    const said: unknown[] = [];
+    const onChosen = (records: readonly UsageRecord[], bytes: number): Promise<void> => {
+      said.push([records.map(({ id }) => id).sort(), bytes, store.layers.usable(ids)]);
+      return Promise.resolve();
+    };
+    const dry = await prune(store, { removeTrees, dryRun: true, onChosen });
+    expect(store.layers.usable(ids)).toBe(true);
+    const real = await prune(store, { removeTrees, onChosen });
+    expect(real).toEqual(dry);
+    expect(real.freedBytes).toBe(150 + 'one blob of both'.length);
+    // Both times before anything was gone.
+    expect(said).toEqual(Array.from({ length: 2 }, () => [ids.toSorted(), real.freedBytes, true]));
+  });
+
+  test('what a record was used for lately stays with all that it stands on', async () => {
+    using opened = openStore();
+    const { store } = opened;
+    const base = makeLayer(store);
+    const top = makeLayer(store, { parents: [base] });
+    const other = makeLayer(store);
+    addRecord(store, 'r', [base, top]);
+    opened.advance(48 * 3_600_000);
+    store.records.at('node of r');
+    const report = await prune(store, { removeTrees, untilMs: 24 * 3_600_000 });
+    expect(report.removed.map(({ id }) => id)).toEqual([other]);
+    expect(store.records.get('r')?.layers).toEqual([base, top]);
+  });
+});
+
 describe('filters', () => {
   const record: UsageRecord = {
     type: 'exec.cachemount',

@@ -31,7 +31,7 @@ export async function expectSound(bench: Bench): Promise<void> {
 
 /** After garbage collection the store holds neither temporary files nor directories that nobody names. */
 export async function expectNoDebris(bench: Bench, store: string = bench.store): Promise<void> {
-  await bench.ok(['prune'], { store });
+  await bench.ok(['prune', '--filter=until=0s'], { store });
   expect(readdirSync(`${store}/ingest`)).toEqual([]);
   const { problems } = JSON.parse((await bench.ok(['store', 'check', '--format=json'], { store })).out) as {
     problems: unknown[];

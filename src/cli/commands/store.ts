@@ -45,40 +45,52 @@ interface PruneOptions extends FormatOptions {
   readonly images?: boolean;
   readonly keepStorage?: string;
   readonly filter?: readonly string[];
+  readonly dryRun?: boolean;
 }
+
+/** ms: what was used in the last day stays, unless an option says what goes or how much stays. */
+const KEEP_SINCE = 24 * 3600 * 1000;
 
 /** `tsbuild prune` */
 export async function pruneCommand(context: CliContext, options: PruneOptions): Promise<number> {
   using interrupt = interruptible();
   await using session = openSession(sessionOptions(context, interrupt.signal));
-  if (options.images) for (const image of session.store.images.list()) session.store.images.remove(image.name);
+  const { until, keepStorageBytes } = {
+    until: parseUntil(options.filter ?? []),
+    keepStorageBytes: options.keepStorage === undefined ? undefined : parseSize(options.keepStorage),
+  };
+  const untilMs = until ?? (options.all || keepStorageBytes !== undefined ? undefined : KEEP_SINCE);
+  if (options.images && !options.dryRun)
+    for (const image of session.store.images.list()) session.store.images.remove(image.name);
+  const isTable = options.format !== 'json';
   const report = await prune(session.store, {
     removeTrees: async (paths) => {
       if (paths.length > 0) await (await session.worker()).call('removeTrees', { paths });
     },
     signal: interrupt.signal,
     ...(options.all ? { all: true } : {}),
-    ...(options.keepStorage === undefined ? {} : { keepStorageBytes: parseSize(options.keepStorage) }),
-    ...parsePruneFilters(options.filter ?? []),
+    ...(options.dryRun ? { dryRun: true, ...(options.images ? { withoutImages: true } : {}) } : {}),
+    ...(keepStorageBytes === undefined ? {} : { keepStorageBytes }),
+    ...(untilMs === undefined ? {} : { untilMs }),
+    onChosen: async (records, bytes) => {
+      if (!isTable) return;
+      const now = context.now();
+      const table =
+        records.length === 0
+          ? ''
+          : formatTable(
+              ['ID', 'TYPE', 'SIZE', 'LAST USED', 'DESCRIPTION'],
+              records.map((record) => row(record, now)),
+            );
+      await print(context, `${table}${options.dryRun ? 'Would free' : 'To be freed'}:  ${formatBytes(bytes)}\n`);
+    },
   });
-  if (options.format === 'json') {
-    await print(context, `${JSON.stringify(report, undefined, 2)}\n`);
-    return 0;
-  }
-  const now = context.now();
-  if (report.removed.length > 0)
-    await print(
-      context,
-      formatTable(
-        ['ID', 'TYPE', 'SIZE', 'LAST USED', 'DESCRIPTION'],
-        report.removed.map((record) => row(record, now)),
-      ),
-    );
-  await print(context, `Freed:  ${formatBytes(report.freedBytes)}\n`);
+  if (!isTable) await print(context, `${JSON.stringify(report, undefined, 2)}\n`);
+  else if (!options.dryRun) await print(context, `Freed:  ${formatBytes(report.freedBytes)}\n`);
   return 0;
 }
 
-function parsePruneFilters(filters: readonly string[]): { untilMs?: number } {
+function parseUntil(filters: readonly string[]): number | undefined {
   let untilMs: number | undefined;
   for (const filter of filters) {
     const match = /^until=(.+)$/.exec(filter);
@@ -90,7 +102,7 @@ function parsePruneFilters(filters: readonly string[]): { untilMs?: number } {
       );
     untilMs = parseDuration(match[1] ?? '');
   }
-  return untilMs === undefined ? {} : { untilMs };
+  return untilMs;
 }
 
 interface CheckOptions extends FormatOptions {
