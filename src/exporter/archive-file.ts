@@ -1,7 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { decompress, readChunks, SNIFF_BYTES, sniffCompression, type TarEntry, TarReader } from '../layer/index.ts';
-import type { BlobDir, BlobWriter } from '../store/index.ts';
+import { decompress, readChunks, type TarEntry, TarReader } from '../layer/index.ts';
 import {
   type Compression,
   type Digest,
@@ -10,7 +9,10 @@ import {
   isTsbuildError,
   type Task,
   TsbuildError,
+  SNIFF_BYTES,
+  sniffCompression,
 } from '../util/index.ts';
+import type { BlobDir, BlobWriter } from '../store/index.ts';
 
 /** Entries of an archive with images; whatever has more is a root file system. */
 const MAX_ENTRIES = 20_000;

@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { decompress, SNIFF_BYTES, sniffCompression } from '../layer/index.ts';
-import { guardFor, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, parseImageConfig } from '../registry/index.ts';
+import { decompress } from '../layer/index.ts';
 import {
   type Descriptor,
   type Digest,
@@ -9,7 +8,10 @@ import {
   sha256,
   type Task,
   TsbuildError,
+  SNIFF_BYTES,
+  sniffCompression,
 } from '../util/index.ts';
+import { guardFor, MAX_CONFIG_BYTES, MAX_MANIFEST_BYTES, parseImageConfig } from '../registry/index.ts';
 import type { ArchiveFile } from './archive-file.ts';
 import { type ImportedImage, type ImportOptions, OCI_LAYERS, publish, putImage, validName } from './import-common.ts';
 

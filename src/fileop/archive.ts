@@ -1,5 +1,6 @@
 import { readSync } from 'node:fs';
-import { decompress, readChunks, SNIFF_BYTES, sniffCompression, TarReader } from '../layer/index.ts';
+import { decompress, readChunks, TarReader } from '../layer/index.ts';
+import { SNIFF_BYTES, sniffCompression } from '../util/index.ts';
 
 /**
  * The decompressed bytes of a file, whose compression is told by its first bytes. The caller closes the fd.

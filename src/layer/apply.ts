@@ -1,15 +1,15 @@
 import { close, AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openat } from '../sys/index.ts';
 import type { ByteString } from '../tree/index.ts';
-import { type Compression, type Digest, Hasher, TsbuildError } from '../util/index.ts';
 import {
   type ArchiveCompression,
-  DEFAULT_LIMITS,
-  decompress,
-  type DecompressLimits,
-  readChunks,
+  type Compression,
+  type Digest,
+  Hasher,
   SNIFF_BYTES,
   sniffCompression,
-} from './decompress.ts';
+  TsbuildError,
+} from '../util/index.ts';
+import { DEFAULT_LIMITS, decompress, type DecompressLimits, readChunks } from './decompress.ts';
 import { Extractor } from './extractor.ts';
 import { closeLowerDir, type LowerDir, openLowerRoots } from './lower-stack.ts';
 import { emptyDir } from './remove-tree.ts';

@@ -2,26 +2,10 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import type { Transform } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
-import { isTsbuildError, messageOf, TsbuildError } from '../util/index.ts';
-import { bunzip2 } from './bzip2.ts';
-import { unxz } from './xz.ts';
+import { type ArchiveCompression, isTsbuildError, messageOf, TsbuildError } from '../util/index.ts';
+import { bunzip2 } from './codecs/bzip2.ts';
+import { unxz } from './codecs/xz.ts';
 import { ZstdFrameScanner } from './zstd-frames.ts';
-
-/** What a stream is compressed with, as its first bytes tell. */
-export type ArchiveCompression = 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
-
-/** How many bytes `sniffCompression` wants to see. */
-export const SNIFF_BYTES = 6;
-
-/** Recognises compressed data by its magic number; anything else counts as not compressed. */
-export function sniffCompression(head: Uint8Array): ArchiveCompression {
-  const starts = (...bytes: readonly number[]): boolean => bytes.every((byte, index) => head[index] === byte);
-  if (starts(0x1f, 0x8b, 0x08)) return 'gzip';
-  if (starts(0x28, 0xb5, 0x2f, 0xfd)) return 'zstd';
-  if (starts(0x42, 0x5a, 0x68)) return 'bzip2';
-  if (starts(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00)) return 'xz';
-  return 'none';
-}
 
 /** Bounds for what comes out of a compressed stream (security rule 8). */
 export interface DecompressLimits {

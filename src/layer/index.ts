@@ -12,15 +12,7 @@ export {
   type ExtractArchiveOptions,
 } from './apply.ts';
 export { initLayerRoot } from './copy-up.ts';
-export {
-  type ArchiveCompression,
-  decompress,
-  type DecompressLimits,
-  DEFAULT_LIMITS,
-  readChunks,
-  SNIFF_BYTES,
-  sniffCompression,
-} from './decompress.ts';
+export { decompress, type DecompressLimits, DEFAULT_LIMITS, readChunks } from './decompress.ts';
 export { diffLayer, type DiffOptions } from './diff.ts';
 export type { EntryType, SparseRegion, TarEntry } from './entry.ts';
 export { gzip } from './gzip-encoder.ts';

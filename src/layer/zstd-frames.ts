@@ -1,4 +1,6 @@
-const MAGIC = 0xfd2fb528;
+import { COMPRESSION_MAGICS } from '../util/index.ts';
+
+const MAGIC = Buffer.from(COMPRESSION_MAGICS.zstd).readUInt32LE();
 const SKIPPABLE_MAGIC = 0x184d2a50;
 
 /** The header that is read; what it announces is passed over. */

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { decompress, readChunks, SNIFF_BYTES, sniffCompression, TarReader } from '../layer/index.ts';
-import { isTsbuildError } from '../util/index.ts';
+import { decompress, readChunks, TarReader } from '../layer/index.ts';
+import { isTsbuildError, SNIFF_BYTES, sniffCompression } from '../util/index.ts';
 
 /**
  * The time of the newest file in a tar archive, compressed or not, in whole seconds since the epoch; undefined when the file is no

@@ -3,14 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { gzipSync, zstdCompressSync, constants } from 'node:zlib';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  type ArchiveCompression,
-  decompress,
-  DEFAULT_LIMITS,
-  type DecompressLimits,
-  sniffCompression,
-} from '../../src/layer/index.ts';
-import { isTsbuildError } from '../../src/util/index.ts';
+import { decompress, DEFAULT_LIMITS, type DecompressLimits } from '../../src/layer/index.ts';
+import { type ArchiveCompression, isTsbuildError, sniffCompression } from '../../src/util/index.ts';
 
 /** The decompressed bytes, or the message of the error. */
 async function run(

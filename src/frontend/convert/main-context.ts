@@ -1,5 +1,5 @@
 import { basePath, http, joinPath, local, marshal, scratch, type State } from '../../llb/index.ts';
-import { PatternMatcher, redactUrls, type SourceFile, TsbuildError } from '../../util/index.ts';
+import { PatternMatcher, redactUrls, type SourceFile, TsbuildError, sniffCompression } from '../../util/index.ts';
 import type { Bridge, FileOrigin } from '../bridge.ts';
 import { parseIgnoreFile } from '../ignore/index.ts';
 import { gitContext } from './git-context.ts';
@@ -120,16 +120,9 @@ function subdirectory(state: State, path: string): State {
   ]);
 }
 
-const MAGICS: readonly (readonly number[])[] = [
-  [0x42, 0x5a, 0x68],
-  [0x1f, 0x8b, 0x08],
-  [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00],
-  [0x28, 0xb5, 0x2f, 0xfd],
-];
-
 /** Whether the bytes start an archive: bzip2, gzip, xz, zstd, or a tar whose first header has a right checksum. */
 export function isArchive(head: Uint8Array): boolean {
-  if (MAGICS.some((magic) => magic.every((byte, index) => head[index] === byte))) return true;
+  if (sniffCompression(head) !== 'none') return true;
   if (head.length < 512) return false;
   const header = head.subarray(0, 512);
   const stored = Number.parseInt(

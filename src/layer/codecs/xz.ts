@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import { TsbuildError } from '../util/index.ts';
+import { COMPRESSION_MAGICS, TsbuildError } from '../../util/index.ts';
 import { ByteSource } from './byte-source.ts';
 import { Crc64 } from './crc64.ts';
 import { Lzma2Decoder, LzmaFault } from './lzma2.ts';
 
 /** `xz -9` uses 64 MiB; larger ones are for special purposes and attacks. */
 const MAX_DICTIONARY = 256 << 20;
-const MAGIC = Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]);
+const MAGIC = Buffer.from(COMPRESSION_MAGICS.xz);
 
 /** Bytes of the check behind every block, by its type (xz-file-format section 2.1.1.2). */
 const CHECK_SIZES = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];

@@ -1,4 +1,4 @@
-import { TsbuildError } from '../util/index.ts';
+import { COMPRESSION_MAGICS, TsbuildError } from '../../util/index.ts';
 import { ByteSource } from './byte-source.ts';
 
 /** No compressed block is longer: 900,000 symbols of 20 bits, and the tables. */
@@ -25,7 +25,7 @@ export async function* bunzip2(input: AsyncIterable<Uint8Array>): AsyncGenerator
       await source.ensure(4);
       const { buffer, position } = source;
       const level = (buffer[position + 3] ?? 0) - 0x30;
-      if (buffer.toString('latin1', position, position + 3) !== 'BZh' || level < 1 || level > 9)
+      if (!COMPRESSION_MAGICS.bzip2.every((byte, index) => buffer[position + index] === byte) || level < 1 || level > 9)
         fail(streams === 0 ? 'it is not bzip2' : 'other bytes follow the compressed data');
       source.position += 4;
       yield* readStream(source, level * 100_000);
