@@ -11,3 +11,17 @@ export function isAscii(bytes: ByteString): boolean {
   // eslint-disable-next-line no-control-regex
   return !/[^\u0000-\u007f]/.test(bytes);
 }
+
+/**
+ * A path of an archive without empty and `.` parts and with `..` taken lexically, which cannot leave the root: what
+ * containerd makes of it.
+ */
+export function cleanPath(path: ByteString): ByteString {
+  if (!/(?:^|\/)\.{0,2}(?:\/|$)/.test(path)) return path;
+  const names: ByteString[] = [];
+  for (const name of path.split('/')) {
+    if (name === '..') names.pop();
+    else if (name !== '' && name !== '.') names.push(name);
+  }
+  return names.join('/');
+}

@@ -1,8 +1,6 @@
 import { fchmodSync, fchownSync, ftruncateSync, writeSync } from 'node:fs';
 import {
   close,
-  fchmodat,
-  fchownat,
   type FileStat,
   linkat,
   mkdirat,
@@ -25,14 +23,14 @@ import {
 } from '../sys/index.ts';
 import { type ByteString, toFsPath } from '../tree/index.ts';
 import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
-import { quote } from './byte-string.ts';
+import { cleanPath, quote } from './byte-string.ts';
 import { copyDirAttributes, copyLowerFile, initRoot } from './copy-up.ts';
 import { DirHandles, DirNode } from './dir-node.ts';
 import type { TarEntry } from './entry.ts';
+import { EntryAttributes } from './entry-attributes.ts';
 import { findInLowers, isDir, isWhiteout, type LowerDir, OPAQUE } from './lower-stack.ts';
 import { removeAt } from './remove-tree.ts';
 import type { TarHandler } from './tar-reader.ts';
-import { writeLayerXattrs } from './xattrs.ts';
 
 export interface ExtractorOptions {
   /** The directory that entries are extracted beneath. */
@@ -74,6 +72,7 @@ export class Extractor implements TarHandler {
   readonly skipped: ByteString[] = [];
   readonly #options: ExtractorOptions;
   readonly #handles = new DirHandles();
+  readonly #attributes: EntryAttributes;
   readonly #root: DirNode = new DirNode(undefined, '');
   /** Directories by the path that entries use, until something is replaced. */
   #parents = new Map<ByteString, DirNode>();
@@ -83,6 +82,7 @@ export class Extractor implements TarHandler {
 
   constructor(options: ExtractorOptions) {
     this.#options = options;
+    this.#attributes = new EntryAttributes(options);
     this.#root.fd = options.rootFd;
     this.#root.lowers = options.lowers;
   }
@@ -115,7 +115,7 @@ export class Extractor implements TarHandler {
     try {
       if (entry.sparse) ftruncateSync(this.#file, entry.size);
       this.bytes += entry.size;
-      this.#attributes(this.#file, entry);
+      this.#attributes.ofFile(this.#file, entry);
       this.#closeFile();
     } catch (error) {
       throw explain(error, entry);
@@ -176,7 +176,7 @@ export class Extractor implements TarHandler {
     }
     if (!isDir) fail(entry, 'only a directory can stand for the root');
     this.#rootWasNamed = true;
-    this.#dirAttributes(this.#root, entry);
+    this.#ofDir(this.#root, entry);
   }
 
   #parent(entry: TarEntry, path: ByteString): DirNode {
@@ -250,7 +250,7 @@ export class Extractor implements TarHandler {
       node.mtime = copyDirAttributes(lower, fd);
       return node;
     }
-    const { uid, gid } = this.#owner({ uid: 0, gid: 0 }, entry);
+    const { uid, gid } = this.#attributes.owner({ uid: 0, gid: 0 }, entry);
     fchownSync(fd, uid, gid);
     fchmodSync(fd, 0o755);
     node.mtime = entry.mtime;
@@ -307,7 +307,7 @@ export class Extractor implements TarHandler {
           node = this.#addNode(entry, parent, name);
           if (this.#makeDir(node)) this.#setOpaque(node);
         }
-        return this.#dirAttributes(node, entry);
+        return this.#ofDir(node, entry);
       }
       case 'file':
         this.#file = this.#create(parent, name, (dirfd) =>
@@ -317,16 +317,22 @@ export class Extractor implements TarHandler {
         return;
       case 'symlink':
         this.#create(parent, name, (dirfd) => symlinkat(toFsPath(entry.linkPath), dirfd, toFsPath(name)));
-        return this.#attributesAt(parent, name, entry);
+        return this.#attributes.ofName(this.#handles.fd(parent), name, entry);
       case 'fifo':
         this.#create(parent, name, (dirfd) => mknodat(dirfd, toFsPath(name), S_IFIFO | 0o600));
-        return this.#attributesAt(parent, name, entry);
+        return this.#attributes.ofName(this.#handles.fd(parent), name, entry);
       case 'hardlink':
         return this.#link(entry, parent, name);
       case 'char':
       case 'block':
         return this.#skip(path);
     }
+  }
+
+  /** The time waits for `finish`: what is made in a directory changes it. */
+  #ofDir(node: DirNode, entry: TarEntry): void {
+    this.#attributes.ofDir(this.#handles.fd(node), entry);
+    node.mtime = entry.mtime;
   }
 
   #skip(path: ByteString): void {
@@ -373,58 +379,6 @@ export class Extractor implements TarHandler {
     // The new name is no new inode.
     this.inodes--;
   }
-
-  #owner(stated: { readonly uid: number; readonly gid: number }, entry: TarEntry): { uid: number; gid: number } {
-    const { uid, gid } = this.#options.owner ?? stated;
-    const { idShift, idCount, layer } = this.#options;
-    if (uid >= idCount || gid >= idCount) {
-      throw new TsbuildError(
-        'TSB_ARCHIVE',
-        `Cannot extract ${quote(entry.path)}: its owner ${uid}:${gid} is outside of the ${idCount} ids that are mapped`,
-        {
-          hint: layer
-            ? 'Give the user more subordinate ids in /etc/subuid and /etc/subgid'
-            : 'Give all files of the archive another owner with ADD --chown=0:0, or the user more subordinate ids in /etc/subuid and /etc/subgid',
-        },
-      );
-    }
-    return { uid: uid + idShift, gid: gid + idShift };
-  }
-
-  /** Owner, mode, xattrs and times of an open file; in this order, since a new owner takes setuid and capabilities away. */
-  #attributes(fd: number, entry: TarEntry): void {
-    const { uid, gid } = this.#owner(entry, entry);
-    fchownSync(fd, uid, gid);
-    fchmodSync(fd, entry.mode);
-    if (entry.xattrs) this.#xattrs(fd, entry.xattrs);
-    utimensat(fd, null, entry.mtime, entry.mtime);
-  }
-
-  #attributesAt(parent: DirNode, name: ByteString, entry: TarEntry): void {
-    const dirfd = this.#handles.fd(parent);
-    const { uid, gid } = this.#owner(entry, entry);
-    fchownat(dirfd, toFsPath(name), uid, gid);
-    if (entry.type !== 'symlink') fchmodat(dirfd, toFsPath(name), entry.mode);
-    utimensat(dirfd, toFsPath(name), entry.mtime, entry.mtime);
-  }
-
-  #dirAttributes(node: DirNode, entry: TarEntry): void {
-    const fd = this.#handles.fd(node);
-    const { uid, gid } = this.#owner(entry, entry);
-    fchownSync(fd, uid, gid);
-    fchmodSync(fd, entry.mode);
-    if (entry.xattrs) this.#xattrs(fd, entry.xattrs);
-    node.mtime = entry.mtime;
-  }
-
-  #xattrs(fd: number, xattrs: ReadonlyMap<ByteString, Buffer>): void {
-    try {
-      writeLayerXattrs(fd, xattrs, this.#options.idShift, this.#options.layer);
-    } catch (error) {
-      // File systems without user attributes (tmpfs before 6.6) take the files all the same, as with containerd.
-      if (errnoOf(error) !== 'ENOTSUP') throw error;
-    }
-  }
 }
 
 function fail(entry: TarEntry, reason: string): never {
@@ -438,18 +392,4 @@ function explain(error: unknown, entry: TarEntry): TsbuildError {
   if (errno === 'ENAMETOOLONG' || errno === 'EINVAL' || errno === 'ENOENT' || errno === 'ELOOP')
     return new TsbuildError('TSB_ARCHIVE', `${doing}: ${errno}`, { cause: error });
   return fromErrno(error, doing, 'TSB_STORE');
-}
-
-/**
- * A path of an archive without empty and `.` parts and with `..` taken lexically, which cannot leave the root: what
- * containerd makes of it.
- */
-export function cleanPath(path: ByteString): ByteString {
-  if (!/(?:^|\/)\.{0,2}(?:\/|$)/.test(path)) return path;
-  const names: ByteString[] = [];
-  for (const name of path.split('/')) {
-    if (name === '..') names.pop();
-    else if (name !== '' && name !== '.') names.push(name);
-  }
-  return names.join('/');
 }

@@ -1,6 +1,6 @@
 import type { ByteString } from '../tree/index.ts';
 import type { TarEntry } from './entry.ts';
-import { cleanPath } from './extractor.ts';
+import { cleanPath } from './byte-string.ts';
 import type { TarHandler } from './tar-reader.ts';
 import type { TarEntryInput } from './tar-writer.ts';
 
