@@ -18,7 +18,9 @@ export interface World {
   /** Files of remote trees by path. */
   readonly remote?: Readonly<Record<string, string | Uint8Array>>;
   /** Configs by reference without digest; `alpine` is always there. */
-  readonly images?: Readonly<Record<string, Partial<ImageConfig['config']> & { readonly arch?: string }>>;
+  readonly images?: Readonly<
+    Record<string, Partial<ImageConfig['config']> & { readonly arch?: string; readonly os?: string }>
+  >;
   readonly times?: number;
   readonly inputs?: Bridge['input'];
 }
@@ -47,8 +49,9 @@ export function bridgeOf(world: World, asked: Asked = { images: [], files: [] })
       const found = world.images?.[reference];
       if (found === undefined && !/\/alpine[:@]/.test(reference))
         throw new TsbuildError('TSB_NOT_FOUND', `${reference}: not found`);
-      const { arch, ...config } = found ?? {};
-      return { digest: `sha256:${'a'.repeat(64)}`, config: imageConfig(config, arch ?? platform.architecture) };
+      const { arch, os, ...config } = found ?? {};
+      const made = imageConfig(config, arch ?? platform.architecture);
+      return { digest: `sha256:${'a'.repeat(64)}`, config: os === undefined ? made : { ...made, os } };
     },
     async readFile({ from, path, limit }) {
       asked.files.push(from.kind === 'local' ? `${from.name}/${path}` : `remote/${path}`);
@@ -104,9 +107,9 @@ export function names(result: CompileResult, platform = 0): readonly string[] {
   return vertices(result, platform).map((vertex) => vertex.name);
 }
 
-/** The ops of the first platform in JSON, with inputs by name. */
-export function ops(result: CompileResult): readonly Json[] {
-  return vertices(result).map((vertex) => ({
+/** The ops of a platform in JSON, with inputs by name. */
+export function ops(result: CompileResult, platform = 0): readonly Json[] {
+  return vertices(result, platform).map((vertex) => ({
     name: vertex.name,
     ...(opToJson({ ...vertex.op, inputs: [] }) as object),
     inputs: vertex.inputs.map((edge) => edge.vertex.name),
