@@ -31,7 +31,14 @@ const programs = await build({
   define: { 'import.meta.url': 'importMetaUrl' },
   banner: { js: 'const importMetaUrl=require("node:url").pathToFileURL(__filename).href;' },
 });
-const library = await build({ ...shared, entryPoints: { index: 'src/index.ts' }, outdir: 'dist', format: 'esm' });
+// In a module, a CommonJS package that requires Node's own modules cannot be bundled: there it stays a package.
+const library = await build({
+  ...shared,
+  external: [...shared.external, 'tar-stream'],
+  entryPoints: { index: 'src/index.ts' },
+  outdir: 'dist',
+  format: 'esm',
+});
 writeLicenses([programs, library]);
 
 run('tsc', ['-p', 'tsconfig.build.json']);
