@@ -1,25 +1,15 @@
 import { availableParallelism, homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type BuildOutcome, emptyRequest, openSession, runBuild } from './build/index.ts';
-import { parseCacheFrom, parseCacheTo } from './cli/cache-options.ts';
+import { type BuildOutcome, emptyRequest, openSession, runBuild } from './engine/index.ts';
+import { parseCacheFrom, parseCacheTo } from './remote-cache/index.ts';
 import { parseNames, parseOutput } from './exporter/index.ts';
 import { authFilePaths } from './registry/index.ts';
-import { type BuildEvent, parsePlatform } from './util/index.ts';
+import { type BuildEvent } from './events/index.ts';
+import { parsePlatform } from './image/index.ts';
 
-export { type BuildOutcome, BuildFailure } from './build/index.ts';
-export type {
-  BuildEvent,
-  Descriptor,
-  Diagnostic,
-  DiagnosticEvent,
-  Digest,
-  ErrorCode,
-  LogEvent,
-  SourceFile,
-  SourceRange,
-  StatusEvent,
-  VertexEvent,
-} from './util/index.ts';
+export type { BuildEvent, DiagnosticEvent, LogEvent, StatusEvent, VertexEvent } from './events/index.ts';
+export type { Descriptor } from './image/index.ts';
+export type { Diagnostic, Digest, ErrorCode, SourceFile, SourceRange } from './util/index.ts';
 export { TsbuildError, version } from './util/index.ts';
 
 /** What `build` is asked for. Everything but `context` has the default of the command line. */

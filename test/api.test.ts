@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempDisposableSync, readdirSync, readFileSync, readlinkSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { build, type BuildEvent, BuildFailure, version } from '../src/index.ts';
+import { build, type BuildEvent, version } from '../src/index.ts';
+import { BuildFailure } from '../src/engine/index.ts';
 import { startRegistry } from './support/registry.ts';
 
 describe('the front door', () => {

@@ -8,7 +8,10 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** From the top of the house to its ground: a folder may import folders of later rows only. */
 const floors: readonly (readonly string[])[] = [
   ['cli'],
-  ['build'],
+  ['engine'],
+  ['ops'],
+  ['snapshots', 'secrets'],
+  ['remote-cache'],
   ['frontend', 'solver', 'exporter', 'runtime', 'progress', 'recall'],
   ['source', 'cache'],
   ['registry', 'worker', 'ssh', 'cdi'],
@@ -16,7 +19,8 @@ const floors: readonly (readonly string[])[] = [
   ['layer'],
   ['tree'],
   ['store'],
-  ['sys', 'llb'],
+  ['llb'],
+  ['sys', 'image', 'events', 'patterns'],
   ['util'],
 ];
 

@@ -1,4 +1,4 @@
-import type { BuildRequest } from '../build/index.ts';
+import type { BuildRequest } from '../engine/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { parseLists } from './options.ts';
 

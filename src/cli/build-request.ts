@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import type { BuildRequest } from '../build/index.ts';
-import { parsePlatform, parseSize, TsbuildError } from '../util/index.ts';
+import type { BuildRequest } from '../engine/index.ts';
+import { parsePlatform } from '../image/index.ts';
+import { parseSize, TsbuildError } from '../util/index.ts';
 import { parseAllow } from './allow.ts';
-import { parseCacheFrom, parseCacheTo } from './cache-options.ts';
+import { parseCacheFrom, parseCacheTo } from '../remote-cache/index.ts';
 import type { CliContext } from './context.ts';
 import { parseContextArgument } from './context-argument.ts';
 import { parseLists, parsePairs } from './options.ts';

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import type { BuildRequest } from '../build/index.ts';
+import type { BuildRequest } from '../engine/index.ts';
 import { isArchive, parseGitRef } from '../frontend/index.ts';
 import { errnoOf, redactUrls, type SourceFile, suggest, TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';

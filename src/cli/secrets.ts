@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { SecretSource } from '../build/index.ts';
+import type { SecretSource } from '../secrets/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 

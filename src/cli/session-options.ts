@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { SessionOptions } from '../build/index.ts';
+import type { SessionOptions } from '../engine/index.ts';
 import { authFilePaths } from '../registry/index.ts';
 import { sanitizeLine } from '../util/index.ts';
 import type { CliContext } from './context.ts';

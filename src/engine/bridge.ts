@@ -1,6 +1,6 @@
 import type { Bridge, FileRequest, ImageRequest, ResolvedImage } from '../frontend/index.ts';
 import { ContextTree } from '../tree/index.ts';
-import type { Task } from '../util/index.ts';
+import type { Task } from '../events/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import { readLocalFile } from './local-files.ts';

@@ -1,7 +1,8 @@
-import type { ImportedCache } from '../cache/index.ts';
+import type { ImportedCache } from '../remote-cache/index.ts';
 import type { CompileResult } from '../frontend/index.ts';
 import type { LlbVertex } from '../llb/index.ts';
-import { type Diagnostic, type SourceFile, type SourceRange, type Task, TsbuildError } from '../util/index.ts';
+import { type Diagnostic, type SourceFile, type SourceRange, TsbuildError } from '../util/index.ts';
+import { type Task } from '../events/index.ts';
 import { exportCaches } from './cache-export.ts';
 import { importCaches } from './cache-import.ts';
 import { type CompiledRequest, compileRequest } from './compile.ts';
@@ -10,11 +11,11 @@ import { retireCacheMounts } from './fresh-mounts.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import { exportBuild, type ExportedBuild, type OutputRequest } from './outputs.ts';
 import { planPacking } from './pack-plan.ts';
-import { locateRefusal, StepDevices } from './devices.ts';
+import { locateRefusal, StepDevices } from '../ops/index.ts';
 import { Expectation } from './expectation.ts';
 import type { BuildRequest } from './request.ts';
-import type { OpResult } from './ops/result.ts';
-import { BuildSecrets, maskDiagnostic, maskTask } from './secrets.ts';
+import type { OpResult } from '../ops/index.ts';
+import { BuildSecrets, maskDiagnostic, maskTask } from '../secrets/index.ts';
 import type { Session } from './session.ts';
 
 /** Steps and base images take the worker; copying files onto scratch mostly does not. Only speed depends on it. */

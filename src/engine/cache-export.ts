@@ -7,25 +7,19 @@ import {
   type EdgeToCache,
   encodeRemoteConfig,
   MAX_CACHE_CONFIG_BYTES,
-} from '../cache/index.ts';
+} from '../remote-cache/index.ts';
 import { blobPath, type LayoutFile, writeLayout } from '../exporter/index.ts';
 import { readChunks } from '../layer/index.ts';
-import { formatReference, MAX_MANIFEST_BYTES, type Reference } from '../registry/index.ts';
+import { formatReference, type Reference } from '../image/index.ts';
+import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
 import type { KnownEdge } from '../solver/index.ts';
 import { REF_NAME_ANNOTATION } from '../source/index.ts';
-import {
-  compressionOf,
-  type Descriptor,
-  type Digest,
-  mediaTypes,
-  messageOf,
-  sha256,
-  type Task,
-  TsbuildError,
-} from '../util/index.ts';
-import type { CacheExport } from './cache-request.ts';
+import { compressionOf, type Descriptor, mediaTypes } from '../image/index.ts';
+import { type Digest, messageOf, sha256, TsbuildError } from '../util/index.ts';
+import { type Task } from '../events/index.ts';
+import type { CacheExport } from '../remote-cache/index.ts';
 import { type ReportStatus, withInternalVertex } from './internal-vertex.ts';
-import type { OpResult } from './ops/result.ts';
+import type { OpResult } from '../ops/index.ts';
 import type { Session } from './session.ts';
 
 /** Transfers at a time, BuildKit's number. */

@@ -8,14 +8,15 @@ import {
   type Outline,
   parseDockerfile,
 } from '../frontend/index.ts';
-import { isTsbuildError, type Task, type TsbuildError } from '../util/index.ts';
+import { isTsbuildError, type TsbuildError } from '../util/index.ts';
+import { type Task } from '../events/index.ts';
 import { createBridge } from './bridge.ts';
 import { collectNames, compileOptions, withDockerfile } from './compile.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
-import { BuildSecrets } from './secrets.ts';
+import { BuildSecrets } from '../secrets/index.ts';
 import { RequestSolver } from './solve.ts';
-import { SshAgents } from './ssh-agents.ts';
+import { SshAgents } from '../ops/index.ts';
 
 /** What can be said about a Dockerfile without building it. */
 export interface CheckedRequest {

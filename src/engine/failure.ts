@@ -7,7 +7,7 @@ import {
   type SourceRange,
   TsbuildError,
 } from '../util/index.ts';
-import type { Mask } from './mask/mask.ts';
+import type { Mask } from '../secrets/index.ts';
 
 /** A failed build with the place in the source that it is about. */
 export class BuildFailure extends TsbuildError {

@@ -1,14 +1,12 @@
 /**
- * Composition: a request becomes a graph (frontend), results (solver with the op runners of ops/), and outputs (exporter).
+ * Composition: a request becomes a graph (frontend), results (solver with the runners of src/ops), and outputs (exporter).
  * `Session` is what one command shares: the store, the worker, the registry client.
  */
 export { type BuildOutcome, runBuild } from './build.ts';
-export type { CacheExport, CacheExportOptions, CacheImport } from './cache-request.ts';
 export { type CheckedRequest, checkRequest } from './check.ts';
 export { compileRequest } from './compile.ts';
-export type { DeviceGrants } from './devices.ts';
 export { BuildFailure, locateFailure } from './failure.ts';
 export type { ExportedBuild, OutputRequest } from './outputs.ts';
-export { type BuildRequest, emptyRequest, type SecretSource } from './request.ts';
+export { type BuildRequest, emptyRequest } from './request.ts';
 export { openImage, type OpenImage } from './open-image.ts';
 export { openSession, Session, type SessionOptions } from './session.ts';

@@ -10,9 +10,10 @@ import {
   type StdoutStream,
 } from '../exporter/index.ts';
 import type { CompiledPlatform, CompileResult } from '../frontend/index.ts';
-import type { Compression, Descriptor, Task } from '../util/index.ts';
+import type { Compression, Descriptor } from '../image/index.ts';
+import type { Task } from '../events/index.ts';
 import { withInternalVertex } from './internal-vertex.ts';
-import type { PackedLayer } from './packed-layer.ts';
+import type { PackedLayer } from '../snapshots/index.ts';
 import type { Session } from './session.ts';
 
 /** Where results go, with the standard output for `-`. */

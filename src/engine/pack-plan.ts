@@ -1,8 +1,8 @@
 import type { CompileResult } from '../frontend/index.ts';
 import { carriesOutput, type LlbVertex } from '../llb/index.ts';
 import type { Digest } from '../util/index.ts';
-import type { PackForm } from './packed-layer.ts';
-import type { DirectOutput } from './ops/context.ts';
+import type { PackForm } from '../snapshots/index.ts';
+import type { DirectOutput } from '../ops/index.ts';
 import { type OutputRequest, packedForm } from './outputs.ts';
 
 /** Which layers of a build will be wanted as blobs, so that they are packed as early as possible. */

@@ -1,6 +1,8 @@
-import type { Platform, SourceFile } from '../util/index.ts';
-import type { CacheExport, CacheImport } from './cache-request.ts';
-import { type DeviceGrants, noDevices } from './devices.ts';
+import type { SecretSource } from '../secrets/index.ts';
+import type { Platform } from '../image/index.ts';
+import type { SourceFile } from '../util/index.ts';
+import type { CacheExport, CacheImport } from '../remote-cache/index.ts';
+import { type DeviceGrants, noDevices } from '../ops/index.ts';
 
 /** What `tsbuild build` was asked for, with everything from the command line resolved. */
 export interface BuildRequest {
@@ -50,12 +52,6 @@ export interface BuildRequest {
   /** Warnings about what BuildKit does silently are errors. */
   readonly strict: boolean;
 }
-
-/** Where the value of a secret comes from; it is read once in a build. */
-export type SecretSource =
-  | { readonly kind: 'file'; readonly path: string }
-  /** `unset` names the variable that the value was to come from and that does not exist. */
-  | { readonly kind: 'value'; readonly value: string; readonly unset?: string };
 
 /** Platforms and defaults of an empty request, for callers that fill in little. */
 export const emptyRequest: Omit<BuildRequest, 'contextDir'> = {

@@ -6,9 +6,9 @@ import { createImageSource, type ImageSource } from '../source/index.ts';
 import { type Lease, Store } from '../store/index.ts';
 import { type Digest, messageOf } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
-import { LayerService } from './layers.ts';
-import { RemoteSources } from './remote-sources.ts';
-import { type OpResult, snapshot } from './ops/result.ts';
+import { LayerService } from '../snapshots/index.ts';
+import { RemoteSources } from '../ops/index.ts';
+import { type OpResult, snapshot } from '../ops/index.ts';
 import { findHelper } from '../sandbox/index.ts';
 import { seccompDirectory, workerEntry } from './paths.ts';
 

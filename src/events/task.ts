@@ -1,5 +1,5 @@
-import type { Digest } from './digest.ts';
-import type { Diagnostic } from './source.ts';
+import type { Digest } from '../util/digest.ts';
+import type { Diagnostic } from '../util/source.ts';
 
 /** What every long operation gets: the signal that cancels it and the place its events go. */
 export interface Task {

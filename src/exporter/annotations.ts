@@ -1,4 +1,5 @@
-import { formatPlatform, parsePlatform, TsbuildError } from '../util/index.ts';
+import { formatPlatform, parsePlatform } from '../image/index.ts';
+import { TsbuildError } from '../util/index.ts';
 import type { Annotations, ImageAnnotations } from './types.ts';
 
 const KEY = /^annotation(?:-(?<kind>[a-z-]+))?(?:\[(?<platform>[A-Za-z0-9_./-]+)\])?\.(?<key>\S+)$/;

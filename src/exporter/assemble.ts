@@ -4,10 +4,9 @@ import {
   formatPlatform,
   mediaTypes,
   normalizePlatform,
-  sha256,
   toOciPlatform,
-  TsbuildError,
-} from '../util/index.ts';
+} from '../image/index.ts';
+import { sha256, TsbuildError } from '../util/index.ts';
 import { imageConfigBytes } from './config.ts';
 import { goJsonIndented, sortedMap } from './go-json.ts';
 import type {

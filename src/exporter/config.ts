@@ -1,4 +1,4 @@
-import type { ContainerConfig, HealthcheckConfig, HistoryEntry, ImageConfig } from '../util/index.ts';
+import type { ContainerConfig, HealthcheckConfig, HistoryEntry, ImageConfig } from '../image/index.ts';
 import { goJson, goTime, sortedMap } from './go-json.ts';
 import { clampHistory, completeHistory, isLater } from './history.ts';
 import type { PlatformImage } from './types.ts';

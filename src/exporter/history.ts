@@ -1,4 +1,4 @@
-import type { HistoryEntry } from '../util/index.ts';
+import type { HistoryEntry } from '../image/index.ts';
 import { goTime } from './go-json.ts';
 import type { ExportLayer } from './types.ts';
 

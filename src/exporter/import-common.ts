@@ -1,4 +1,5 @@
-import { type Compression, type Descriptor, mediaTypes, type Platform, TsbuildError } from '../util/index.ts';
+import { type Compression, type Descriptor, mediaTypes, type Platform } from '../image/index.ts';
+import { TsbuildError } from '../util/index.ts';
 import type { Lease, Store } from '../store/index.ts';
 import { goJsonIndented } from './go-json.ts';
 import { parseNames } from './names.ts';

@@ -4,13 +4,15 @@ import {
   isIndexType,
   isManifestType,
   MAX_CONFIG_BYTES,
-  MAX_MANIFEST_BYTES,
   parseImageConfig,
   parseIndex,
   parseManifest,
-} from '../registry/index.ts';
+} from '../image/index.ts';
+import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
 import { IMAGE_NAME_ANNOTATION, type LayoutReader, REF_NAME_ANNOTATION } from '../source/index.ts';
-import { type Descriptor, type Digest, isTsbuildError, mediaTypes, type Task, TsbuildError } from '../util/index.ts';
+import { type Descriptor, mediaTypes } from '../image/index.ts';
+import { type Digest, isTsbuildError, TsbuildError } from '../util/index.ts';
+import { type Task } from '../events/index.ts';
 import { type ImportedImage, type ImportOptions, publish, validName } from './import-common.ts';
 
 const MAX_DEPTH = 4;

@@ -1,5 +1,6 @@
 import { IMAGE_NAME_ANNOTATION, REF_NAME_ANNOTATION } from '../source/index.ts';
-import { type Descriptor, type Digest, hexOf, mediaTypes, TsbuildError } from '../util/index.ts';
+import { type Descriptor, mediaTypes } from '../image/index.ts';
+import { type Digest, hexOf, TsbuildError } from '../util/index.ts';
 import { goJson } from './go-json.ts';
 import { familiarName, tagOf } from './names.ts';
 import type { AssembledImage, AssembledPlatform } from './types.ts';

@@ -1,4 +1,4 @@
-import { familiarReference, formatReference, parseReference, withDefaultTag } from '../registry/index.ts';
+import { familiarReference, formatReference, parseReference, withDefaultTag } from '../image/index.ts';
 import { TsbuildError } from '../util/index.ts';
 
 /**

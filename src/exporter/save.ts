@@ -1,6 +1,8 @@
-import { normalizeReference } from '../registry/index.ts';
+import { normalizeReference } from '../image/index.ts';
 import type { Store } from '../store/index.ts';
-import { type Platform, type Task, TsbuildError } from '../util/index.ts';
+import { type Platform } from '../image/index.ts';
+import { type Task } from '../events/index.ts';
+import { TsbuildError } from '../util/index.ts';
 import { type Progress, writeArchive } from './archive.ts';
 import type { NamedImage } from './layout.ts';
 import { writeLayoutDirectory } from './layout-directory.ts';

@@ -2,11 +2,11 @@ import {
   isIndexType,
   isManifestType,
   MAX_CONFIG_BYTES,
-  MAX_MANIFEST_BYTES,
   parseImageConfig,
   parseIndex,
   parseManifest,
-} from '../registry/index.ts';
+} from '../image/index.ts';
+import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
 import type { BlobDir } from '../store/index.ts';
 import {
   type Descriptor,
@@ -16,8 +16,8 @@ import {
   mediaTypes,
   normalizePlatform,
   type Platform,
-  TsbuildError,
-} from '../util/index.ts';
+} from '../image/index.ts';
+import { TsbuildError } from '../util/index.ts';
 import type { AssembledImage, AssembledPlatform, ImageDocument } from './types.ts';
 
 const CONFIG_TYPES: readonly string[] = [mediaTypes.ociConfig, mediaTypes.dockerConfig];

@@ -1,4 +1,5 @@
-import type { Descriptor, Digest, HistoryEntry, ImageConfig, Platform } from '../util/index.ts';
+import type { Descriptor, HistoryEntry, ImageConfig, Platform } from '../image/index.ts';
+import type { Digest } from '../util/index.ts';
 
 /** A layer of a result, as a blob. */
 export interface ExportLayer {

@@ -1,5 +1,6 @@
 import type { Definition, ResolveMode } from '../llb/index.ts';
-import type { Digest, ImageConfig, Platform } from '../util/index.ts';
+import type { Digest } from '../util/index.ts';
+import type { ImageConfig, Platform } from '../image/index.ts';
 
 /**
  * All that the frontend can see of the world. The composition root implements it over registries, the local file system

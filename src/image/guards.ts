@@ -1,4 +1,5 @@
-import { type Descriptor, isDigest, type OciPlatform, sanitizeLine, TsbuildError } from '../util/index.ts';
+import { type Descriptor, type OciPlatform } from './oci.ts';
+import { isDigest, sanitizeLine, TsbuildError } from '../util/index.ts';
 
 export type Json = Record<string, unknown>;
 

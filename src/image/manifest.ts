@@ -1,4 +1,5 @@
-import { type ImageIndex, type Manifest, mediaTypes, parseStrictJson, sanitizeLine } from '../util/index.ts';
+import { type ImageIndex, type Manifest, mediaTypes } from './oci.ts';
+import { parseStrictJson, sanitizeLine } from '../util/index.ts';
 import { type Guard, guardFor, type Json } from './guards.ts';
 
 const MANIFEST_TYPES: readonly string[] = [mediaTypes.ociManifest, mediaTypes.dockerManifest];

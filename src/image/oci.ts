@@ -1,4 +1,4 @@
-import type { Digest } from './digest.ts';
+import type { Digest } from '../util/digest.ts';
 import type { Platform } from './platform.ts';
 
 /** Media types of OCI image-spec v1.1 and Docker schema 2 that tsbuild reads or writes. */

@@ -1,4 +1,4 @@
-import { TsbuildError } from './errors.ts';
+import { TsbuildError } from '../util/index.ts';
 
 /** A target platform in Go's terms: `linux`, `amd64`, `v7`. */
 export interface Platform {

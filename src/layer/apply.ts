@@ -2,13 +2,13 @@ import { close, AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openat } from '../s
 import type { ByteString } from '../tree/index.ts';
 import {
   type ArchiveCompression,
-  type Compression,
   type Digest,
   Hasher,
   SNIFF_BYTES,
   sniffCompression,
   TsbuildError,
 } from '../util/index.ts';
+import { type Compression } from '../image/index.ts';
 import { DEFAULT_LIMITS, decompress, type DecompressLimits, readChunks } from './decompress.ts';
 import { Extractor } from './extractor.ts';
 import { closeLowerDir, type LowerDir, openLowerRoots } from './lower-stack.ts';

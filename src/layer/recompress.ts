@@ -1,4 +1,5 @@
-import type { Compression, Digest } from '../util/index.ts';
+import type { Compression } from '../image/index.ts';
+import type { Digest } from '../util/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { decompress, readChunks } from './decompress.ts';
 import { type EncodedLayer, LayerEncoder } from './layer-encoder.ts';

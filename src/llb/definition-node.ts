@@ -1,4 +1,4 @@
-import type { Platform } from '../util/index.ts';
+import type { Platform } from '../image/index.ts';
 import { type LlbVertex, loadGraph } from './graph.ts';
 import { type MarshalContext, Node, Output } from './node.ts';
 import type { Definition, Op, OpInput, OpMetadata } from './ops.ts';

@@ -1,4 +1,4 @@
-import type { Platform } from '../util/index.ts';
+import type { Platform } from '../image/index.ts';
 import { compareUtf8 } from './codec.ts';
 import type { EnvList } from './env.ts';
 import {

@@ -1,4 +1,4 @@
-import { cleanPath } from '../util/index.ts';
+import { cleanPath } from '../patterns/index.ts';
 import { joinPath } from './go-path.ts';
 import {
   type AnyOutput,

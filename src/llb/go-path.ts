@@ -1,4 +1,4 @@
-import { cleanPath } from '../util/index.ts';
+import { cleanPath } from '../patterns/index.ts';
 
 /** Go's `path.Join`: joins the parts that are not empty and cleans the result; all empty gives `''`. */
 export function joinPath(...parts: readonly string[]): string {

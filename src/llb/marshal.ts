@@ -1,4 +1,5 @@
-import { type Digest, hostPlatform, type Platform, sha256 } from '../util/index.ts';
+import { type Digest, sha256 } from '../util/index.ts';
+import { hostPlatform, type Platform } from '../image/index.ts';
 import { encodeOp } from './definition.ts';
 import { type MarshalContext, type Node, type NodeLocation, type Output, resolveOutput } from './node.ts';
 import type { Definition, Op, OpInput, OpMetadata, PbRange, SourceInfo } from './ops.ts';

@@ -1,4 +1,5 @@
-import type { Digest, Platform } from '../util/index.ts';
+import type { Digest } from '../util/index.ts';
+import type { Platform } from '../image/index.ts';
 import type {
   LinuxResources,
   Op,

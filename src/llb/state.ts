@@ -1,4 +1,4 @@
-import { normalizePlatform, type Platform } from '../util/index.ts';
+import { normalizePlatform, type Platform } from '../image/index.ts';
 import { EnvList } from './env.ts';
 import { ExecNode, type MountOptions, type SecretMount, type SshMount } from './exec-node.ts';
 import { FileNode, type PendingAction } from './file-node.ts';

@@ -1,12 +1,14 @@
-import type { FactTable, Lease, Store } from '../../store/index.ts';
-import type { Compression, Digest, Task } from '../../util/index.ts';
-import type { WorkerClient } from '../../worker/index.ts';
-import type { StepDevices } from '../devices.ts';
-import type { LayerService } from '../layers.ts';
-import type { Mask } from '../mask/mask.ts';
-import type { RemoteSources } from '../remote-sources.ts';
-import type { DirectPack } from './early-pack.ts';
-import type { SshAgents } from '../ssh-agents.ts';
+import type { FactTable, Lease, Store } from '../store/index.ts';
+import type { Compression } from '../image/index.ts';
+import type { Digest } from '../util/index.ts';
+import type { Task } from '../events/index.ts';
+import type { WorkerClient } from '../worker/index.ts';
+import type { StepDevices } from './exec/devices.ts';
+import type { LayerService } from '../snapshots/index.ts';
+import type { Mask } from '../secrets/index.ts';
+import type { RemoteSources } from './source/remote-sources.ts';
+import type { DirectPack } from './file/early-pack.ts';
+import type { SshAgents } from './exec/ssh-agents.ts';
 import type { LocalResult } from './result.ts';
 
 /** An image that was found, with the ids of its layers. */

@@ -1,5 +1,5 @@
-import type { DiffOp, MergeOp } from '../../llb/index.ts';
-import { TsbuildError } from '../../util/index.ts';
+import type { DiffOp, MergeOp } from '../llb/index.ts';
+import { TsbuildError } from '../util/index.ts';
 import { type LayersResult, type OpResult, scratch, snapshot } from './result.ts';
 
 /** The layers of a result. @throws TsbuildError `TSB_LLB` for a local directory, which has none */

@@ -1,4 +1,4 @@
-import type { ContextTree } from '../../tree/index.ts';
+import type { ContextTree } from '../tree/index.ts';
 
 /** What an op produces. Both kinds are plain values: the build's lease keeps the layers. */
 export type OpResult = LayersResult | LocalResult;

@@ -1,4 +1,4 @@
-import { type ErrorCode, TsbuildError } from '../errors.ts';
+import { type ErrorCode, TsbuildError } from '../util/index.ts';
 import { cleanPath } from './clean.ts';
 import { BadPatternError, matchPath } from './file-match.ts';
 import { compileRegex, type PathTest, withParents } from './path-regex.ts';

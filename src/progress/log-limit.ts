@@ -1,4 +1,4 @@
-import type { LogEvent } from '../util/index.ts';
+import type { LogEvent } from '../events/index.ts';
 
 const TAIL = 256 * 1024;
 

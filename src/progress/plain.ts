@@ -1,4 +1,5 @@
-import { type BuildEvent, formatBytes, type StatusEvent } from '../util/index.ts';
+import { type BuildEvent, type StatusEvent } from '../events/index.ts';
+import { formatBytes } from '../util/index.ts';
 import { formatStepOutput } from './failure.ts';
 import { seconds } from './text.ts';
 import { activeTime, isOver, type StatusView, type StepView, type Trace } from './trace.ts';

@@ -1,4 +1,5 @@
-import type { BuildEvent, Diagnostic, Digest, StatusEvent, VertexEvent } from '../util/index.ts';
+import type { BuildEvent, StatusEvent, VertexEvent } from '../events/index.ts';
+import type { Diagnostic, Digest } from '../util/index.ts';
 import { LogLimit } from './log-limit.ts';
 import type { Renderer } from './types.ts';
 import { warningLine } from './warnings.ts';

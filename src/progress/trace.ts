@@ -1,4 +1,5 @@
-import type { BuildEvent, Diagnostic, Digest, LogEvent, StatusEvent, VertexEvent } from '../util/index.ts';
+import type { BuildEvent, LogEvent, StatusEvent, VertexEvent } from '../events/index.ts';
+import type { Diagnostic, Digest } from '../util/index.ts';
 import { LineSplitter } from './lines.ts';
 import { LogLimit } from './log-limit.ts';
 import { cleanLine, oneLine, stamp } from './text.ts';

@@ -1,4 +1,4 @@
-import type { BuildEvent } from '../util/index.ts';
+import type { BuildEvent } from '../events/index.ts';
 import { type Palette, paint } from './colors.ts';
 import { formatStepOutput } from './failure.ts';
 import { amountOf } from './plain.ts';

@@ -1,4 +1,5 @@
-import type { BuildEvent, Diagnostic } from '../util/index.ts';
+import type { BuildEvent } from '../events/index.ts';
+import type { Diagnostic } from '../util/index.ts';
 
 /** `auto` is `tty` on a terminal and `plain` elsewhere; `quiet` shows failed steps only, `none` nothing at all. */
 export type ProgressMode = 'auto' | 'tty' | 'plain' | 'quiet' | 'rawjson' | 'none';

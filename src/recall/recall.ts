@@ -1,5 +1,5 @@
 import type { Store } from '../store/index.ts';
-import type { BuildEvent } from '../util/index.ts';
+import type { BuildEvent } from '../events/index.ts';
 import { type Testimony, Witness } from './witness.ts';
 
 /** Kind of the facts that hold remembered builds. Pruning everything forgets them. */

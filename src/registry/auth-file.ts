@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, fromErrno, isTsbuildError, parseStrictJson, TsbuildError } from '../util/index.ts';
-import { guardFor, type Json } from './guards.ts';
+import { guardFor, type Json } from '../image/index.ts';
 import type { Credential, Credentials } from './types.ts';
 
 /** Larger files are no auth files. */

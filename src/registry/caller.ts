@@ -1,4 +1,5 @@
-import { type Task, TsbuildError } from '../util/index.ts';
+import { type Task } from '../events/index.ts';
+import { TsbuildError } from '../util/index.ts';
 import { answerError, SMALL_BODY_LIMIT } from './answer.ts';
 import { Authenticator, type AuthScope } from './auth.ts';
 import { apiHost, type Endpoint } from './endpoint.ts';

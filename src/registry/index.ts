@@ -1,23 +1,13 @@
 /**
- * Image references, the documents of the OCI image format as they come from outside, and the client of the OCI
- * distribution API (pull and push) with the configuration of registries.conf and the credentials of auth files.
+ * The client of the OCI distribution API (pull and push), with the configuration of registries.conf and the credentials of
+ * auth files.
  */
 export { authFileCredentials, authFilePaths } from './auth-file.ts';
 export { createRegistry, MAX_MANIFEST_BYTES } from './client.ts';
 export type { Endpoint } from './endpoint.ts';
-export { type Guard, guardFor, type Json } from './guards.ts';
+
 export { type HttpAnswer, HttpClient, type HttpRequest, throwIfCanceled } from './http.ts';
-export { MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
-export { documentMediaType, isIndexType, isManifestType, parseIndex, parseManifest } from './manifest.ts';
-export {
-  familiarReference,
-  formatReference,
-  normalizeReference,
-  parseReference,
-  type Reference,
-  type Repository,
-  withDefaultTag,
-} from './reference.ts';
+
 export {
   emptyRegistriesConfig,
   endpointsFor,

@@ -1,5 +1,7 @@
-import type { Descriptor, Digest, Task } from '../util/index.ts';
-import type { Reference, Repository } from './reference.ts';
+import type { Descriptor } from '../image/index.ts';
+import type { Digest } from '../util/index.ts';
+import type { Task } from '../events/index.ts';
+import type { Reference, Repository } from '../image/index.ts';
 import type { RegistriesConfig } from './registries-conf.ts';
 
 /** What a user has for one registry host. An identity token is an OAuth refresh token, as `docker login` stores it. */

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
-import type { CacheExport, CacheImport } from '../build/index.ts';
+import type { CacheExport, CacheImport } from './request.ts';
 import { Attributes, type Fail, parseAttributes, parseCsvLine } from '../exporter/index.ts';
-import { parseReference, type Reference, withDefaultTag } from '../registry/index.ts';
+import { parseReference, type Reference, withDefaultTag } from '../image/index.ts';
 import { isDigest, messageOf, suggest, TsbuildError } from '../util/index.ts';
 
 const FORM_KEYS = ['mode', 'compression', 'compression-level', 'image-manifest', 'oci-mediatypes'];

@@ -1,5 +1,6 @@
-import { type Guard, guardFor, type Json } from '../registry/index.ts';
-import { compressionOf, type Descriptor, type Digest, isDigest, parseStrictJson } from '../util/index.ts';
+import { type Guard, guardFor, type Json } from '../image/index.ts';
+import { compressionOf, type Descriptor } from '../image/index.ts';
+import { type Digest, isDigest, parseStrictJson } from '../util/index.ts';
 
 /** Media type of the config of a cache manifest, BuildKit's. */
 export const CACHE_CONFIG_TYPE = 'application/vnd.buildkit.cacheconfig.v0';

@@ -1,5 +1,5 @@
 import type { OutputCompression } from '../exporter/index.ts';
-import type { Reference } from '../registry/index.ts';
+import type { Reference } from '../image/index.ts';
 import type { Digest } from '../util/index.ts';
 
 /** One `--cache-from`. */

@@ -1,4 +1,4 @@
-import type { ContainerConfig } from '../util/index.ts';
+import type { ContainerConfig } from '../image/index.ts';
 import { TsbuildError } from '../util/index.ts';
 
 /** PATH where an image sets none, as Docker has it. */

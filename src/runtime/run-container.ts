@@ -16,7 +16,8 @@ import {
   type StepSpec,
   type Ulimit,
 } from '../sandbox/index.ts';
-import { fromErrno, type ImageConfig, isTsbuildError, TsbuildError } from '../util/index.ts';
+import { fromErrno, isTsbuildError, TsbuildError } from '../util/index.ts';
+import { type ImageConfig } from '../image/index.ts';
 import { argumentsOf, environmentOf } from './container-process.ts';
 import { parseVolume } from './volume.ts';
 

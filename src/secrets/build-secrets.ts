@@ -1,8 +1,14 @@
 import { readFileSync, statSync } from 'node:fs';
-import { type BuildEvent, type Diagnostic, fromErrno, type Task, TsbuildError } from '../util/index.ts';
-import { Mask } from './mask/mask.ts';
-import { hiddenForms } from './mask/values.ts';
-import type { SecretSource } from './request.ts';
+import { type BuildEvent, type Task } from '../events/index.ts';
+import { type Diagnostic, fromErrno, TsbuildError } from '../util/index.ts';
+import { Mask } from './mask.ts';
+import { hiddenForms } from './values.ts';
+
+/** Where the value of a secret comes from; it is read once in a build. */
+export type SecretSource =
+  | { readonly kind: 'file'; readonly path: string }
+  /** `unset` names the variable that the value was to come from and that does not exist. */
+  | { readonly kind: 'value'; readonly value: string; readonly unset?: string };
 
 /** Largest secret, BuildKit's limit. */
 const MAX_SECRET_BYTES = 500 * 1024;

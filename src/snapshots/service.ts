@@ -1,20 +1,13 @@
 import { rmdirSync } from 'node:fs';
-import type { CachedLayer } from '../cache/index.ts';
-import type { Repository } from '../registry/index.ts';
+import type { CachedLayer } from '../remote-cache/index.ts';
+import type { Repository } from '../image/index.ts';
 import type { ResolvedImage } from '../source/index.ts';
 import { imageLayerIds, type Layer, type LayerBlob, type Lease, type Store } from '../store/index.ts';
-import {
-  type Compression,
-  compressionOf,
-  type Descriptor,
-  type Digest,
-  errnoOf,
-  isTsbuildError,
-  type Task,
-  TsbuildError,
-} from '../util/index.ts';
+import { type Compression, compressionOf, type Descriptor } from '../image/index.ts';
+import { type Digest, errnoOf, isTsbuildError, TsbuildError } from '../util/index.ts';
+import { type Task } from '../events/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
-import { type CacheOrigin, CachedLayers } from './cached-layers.ts';
+import { type CacheOrigin, CachedLayers } from './imported.ts';
 import { anyBlob, layerType, findPacked, type PackedLayer, type PackForm } from './packed-layer.ts';
 
 /** Fetches the blob of a layer into the store; progress is reported under the vertex, if there is one. */

@@ -1,4 +1,5 @@
-import { type BuildEvent, messageOf, type Task, type VertexState } from '../util/index.ts';
+import { type BuildEvent, type Task, type VertexState } from '../events/index.ts';
+import { messageOf } from '../util/index.ts';
 import type { EdgeNode, VertexNode } from './graph.ts';
 import type { Scope } from './scope.ts';
 

@@ -1,4 +1,4 @@
-import type { Task } from '../util/index.ts';
+import type { Task } from '../events/index.ts';
 import { Caches } from './caches.ts';
 import { canceledError, SolveError } from './errors.ts';
 import { Executor } from './executor.ts';

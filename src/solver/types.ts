@@ -1,4 +1,5 @@
-import type { Digest, Task } from '../util/index.ts';
+import type { Digest } from '../util/index.ts';
+import type { Task } from '../events/index.ts';
 
 /**
  * The solver's view of the graph. It knows nothing of files or containers: `Op` is whatever the runner understands and `R`

@@ -18,9 +18,9 @@ import {
   isDigest,
   isTsbuildError,
   redactUrls,
-  type Task,
   TsbuildError,
 } from '../util/index.ts';
+import { type Task } from '../events/index.ts';
 import type { HttpContent, HttpFile, HttpResource, HttpSourceOptions } from './http-types.ts';
 
 const FACT = 'http';

@@ -1,6 +1,9 @@
-import type { Registry, Repository } from '../registry/index.ts';
+import type { Registry } from '../registry/index.ts';
+import type { Repository } from '../image/index.ts';
 import type { Lease, Store } from '../store/index.ts';
-import type { Descriptor, Digest, ImageConfig, Manifest, Platform, Task } from '../util/index.ts';
+import type { Descriptor, ImageConfig, Manifest, Platform } from '../image/index.ts';
+import type { Digest } from '../util/index.ts';
+import type { Task } from '../events/index.ts';
 
 /**
  * Where an image may come from. `default`: a name in the local image store is used as it is, every other reference is

@@ -4,7 +4,6 @@ import {
   isIndexType,
   isManifestType,
   MAX_CONFIG_BYTES,
-  MAX_MANIFEST_BYTES,
   parseImageConfig,
   parseIndex,
   parseManifest,
@@ -12,24 +11,20 @@ import {
   type Reference,
   type Repository,
   withDefaultTag,
-} from '../registry/index.ts';
+} from '../image/index.ts';
+import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
 import {
   compressionOf,
   type Descriptor,
-  type Digest,
   formatPlatform,
   type ImageConfig,
-  isDigest,
-  isTsbuildError,
   type Manifest,
   mediaTypes,
   normalizePlatform,
-  parseDigest,
   type Platform,
-  sanitizeLine,
-  type Task,
-  TsbuildError,
-} from '../util/index.ts';
+} from '../image/index.ts';
+import { type Digest, isDigest, isTsbuildError, parseDigest, sanitizeLine, TsbuildError } from '../util/index.ts';
+import { type Task } from '../events/index.ts';
 import { BlobFetcher } from './image-fetch.ts';
 import { availablePlatforms, platformVector, selectManifests } from './image-platform.ts';
 import type { ImageOrigin, ImageSource, ImageSourceOptions, ResolvedImage, ResolveOptions } from './image-types.ts';

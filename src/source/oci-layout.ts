@@ -1,13 +1,12 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
-import { documentMediaType, guardFor, MAX_MANIFEST_BYTES, parseIndex } from '../registry/index.ts';
+import { documentMediaType, guardFor, parseIndex } from '../image/index.ts';
+import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
+import { type Descriptor, type ImageIndex, mediaTypes } from '../image/index.ts';
 import {
-  type Descriptor,
   type Digest,
   errnoOf,
   fromErrno,
   hexOf,
-  type ImageIndex,
-  mediaTypes,
   parseStrictJson,
   sanitizeLine,
   sha256,

@@ -1,11 +1,5 @@
-import {
-  type Descriptor,
-  type Digest,
-  type ImageConfig,
-  type ImageIndex,
-  isDigest,
-  type Manifest,
-} from '../util/index.ts';
+import { type Descriptor, type ImageConfig, type ImageIndex, type Manifest } from '../image/index.ts';
+import { type Digest, isDigest } from '../util/index.ts';
 import type { BlobDir } from './blob-dir.ts';
 
 const MAX_METADATA = 4 << 20;

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { resolve } from 'node:path';
-import { canonicalDigest, compressionOf, type Digest, hexOf, messageOf, sha256 } from '../util/index.ts';
+import { canonicalDigest, type Digest, hexOf, messageOf, sha256 } from '../util/index.ts';
+import { compressionOf } from '../image/index.ts';
 import { BlobDir } from './blob-dir.ts';
 import { Database } from './database.ts';
 import { FactTable } from './facts.ts';

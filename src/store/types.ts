@@ -1,4 +1,5 @@
-import type { Compression, Descriptor, Digest } from '../util/index.ts';
+import type { Compression, Descriptor } from '../image/index.ts';
+import type { Digest } from '../util/index.ts';
 
 /** What a record of the store is, in BuildKit's words where it has one (`buildx du`). */
 export type RecordType =

@@ -1,4 +1,5 @@
-import { canonicalDigest, type Digest, Hasher, hasWildcards, sha256, TsbuildError } from '../util/index.ts';
+import { canonicalDigest, type Digest, Hasher, sha256, TsbuildError } from '../util/index.ts';
+import { hasWildcards } from '../patterns/index.ts';
 import { type ByteString, toByteString, toText } from './bytes.ts';
 import type { ReadableTree, TreeNode } from './node.ts';
 import { resolvePath, splitPath } from './resolve.ts';

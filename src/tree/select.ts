@@ -5,7 +5,7 @@ import {
   type MatchInfo,
   PatternMatcher,
   relativePattern,
-} from '../util/index.ts';
+} from '../patterns/index.ts';
 import { type ByteString, joinPath, toText } from './bytes.ts';
 import type { ReadableTree, TreeNode } from './node.ts';
 import { resolvePath, splitPath } from './resolve.ts';

@@ -8,7 +8,8 @@ import {
 import { BlobDir } from '../store/index.ts';
 import { syncfs } from '../sys/index.ts';
 import { checksumTree, LayersTree } from '../tree/index.ts';
-import type { Compression, Digest } from '../util/index.ts';
+import type { Compression } from '../image/index.ts';
+import type { Digest } from '../util/index.ts';
 import type { HandlerContext } from './handlers.ts';
 import type {
   ApplyLayerParams,

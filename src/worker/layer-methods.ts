@@ -1,7 +1,8 @@
 import type { FileInput } from '../fileop/index.ts';
 import type { FileAction } from '../llb/index.ts';
 import type { Selector } from '../tree/index.ts';
-import type { Compression, Digest } from '../util/index.ts';
+import type { Compression } from '../image/index.ts';
+import type { Digest } from '../util/index.ts';
 
 /** Methods on layers: between blobs and directories, file ops, checksums. */
 export interface LayerMethods {

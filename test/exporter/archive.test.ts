@@ -28,7 +28,8 @@ import {
   type StdoutStream,
 } from '../../src/exporter/index.ts';
 import { type Lease, Store } from '../../src/store/index.ts';
-import { mediaTypes, type Platform, sha256 } from '../../src/util/index.ts';
+import { mediaTypes, type Platform } from '../../src/image/index.ts';
+import { sha256 } from '../../src/util/index.ts';
 import { tar, type TarMember } from '../support/image.ts';
 import { testTask } from '../support/task.ts';
 import { run, skopeo } from '../support/tools.ts';

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { assembleImage, type AssembleOptions, type PlatformImage } from '../../src/exporter/index.ts';
-import { type HistoryEntry, type ImageConfig, mediaTypes, sha256 } from '../../src/util/index.ts';
+import { type HistoryEntry, type ImageConfig, mediaTypes } from '../../src/image/index.ts';
+import { sha256 } from '../../src/util/index.ts';
 
 const T0 = Date.parse('2024-05-01T10:00:00.120Z');
 

@@ -14,7 +14,8 @@ import {
   saveImages,
 } from '../../src/exporter/index.ts';
 import { type Lease, Store } from '../../src/store/index.ts';
-import { type Digest, mediaTypes, sha256 } from '../../src/util/index.ts';
+import { type Digest, sha256 } from '../../src/util/index.ts';
+import { mediaTypes } from '../../src/image/index.ts';
 import { blobOf, tar, type TarMember, testImage } from '../support/image.ts';
 import { testTask } from '../support/task.ts';
 import { run, skopeo } from '../support/tools.ts';

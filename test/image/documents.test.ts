@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseImageConfig, parseIndex, parseManifest } from '../../src/registry/index.ts';
-import { mediaTypes, parseStrictJson, sha256 } from '../../src/util/index.ts';
+import { parseImageConfig, parseIndex, parseManifest } from '../../src/image/index.ts';
+import { mediaTypes } from '../../src/image/index.ts';
+import { parseStrictJson, sha256 } from '../../src/util/index.ts';
 import { testImage } from '../support/image.ts';
 
 const encode = (value: unknown): Uint8Array => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));

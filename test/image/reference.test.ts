@@ -1,13 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  expandAlias,
-  familiarReference,
-  formatReference,
-  normalizeReference,
-  parseReference,
-  parseRegistriesConf,
-} from '../../src/registry/index.ts';
+import { expandAlias, parseRegistriesConf } from '../../src/registry/index.ts';
+import { familiarReference, formatReference, normalizeReference, parseReference } from '../../src/image/index.ts';
 
 const DIGEST = `sha256:${'ab'.repeat(32)}`;
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { cleanPath, hasWildcards, matchPath, PatternMatcher, relativePattern } from '../../src/util/index.ts';
+import { cleanPath, hasWildcards, matchPath, PatternMatcher, relativePattern } from '../../src/patterns/index.ts';
 
 describe('matchPath', () => {
   test.each([

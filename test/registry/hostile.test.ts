@@ -6,18 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  createRegistry,
-  parseReference,
-  parseRegistriesConf,
-  type Registry,
-  type RegistryOptions,
-} from '../../src/registry/index.ts';
+import { createRegistry, parseRegistriesConf, type Registry, type RegistryOptions } from '../../src/registry/index.ts';
+import { parseReference } from '../../src/image/index.ts';
 import { HttpClient } from '../../src/registry/http.ts';
 import { parseChallenges } from '../../src/registry/challenge.ts';
 import { validateRealm } from '../../src/registry/realm.ts';
 import { parseRetryAfter } from '../../src/registry/retry.ts';
-import { type Digest, mediaTypes, sha256 } from '../../src/util/index.ts';
+import { type Digest, sha256 } from '../../src/util/index.ts';
+import { mediaTypes } from '../../src/image/index.ts';
 import { blobOf, testImage } from '../support/image.ts';
 import { type Reply, type ScriptedRegistry, startScriptedRegistry } from '../support/registry-script.ts';
 import { testTask } from '../support/task.ts';

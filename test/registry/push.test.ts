@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createRegistry, type Credentials, parseReference, type Registry } from '../../src/registry/index.ts';
-import { mediaTypes } from '../../src/util/index.ts';
+import { createRegistry, type Credentials, type Registry } from '../../src/registry/index.ts';
+import { parseReference } from '../../src/image/index.ts';
+import { mediaTypes } from '../../src/image/index.ts';
 import { blobOf, type TestBlob, testImage } from '../support/image.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import { startScriptedRegistry } from '../support/registry-script.ts';

@@ -6,9 +6,9 @@ import {
   emptyRegistriesConfig,
   endpointsFor,
   loadRegistriesConf,
-  parseReference,
   parseRegistriesConf,
 } from '../../src/registry/index.ts';
+import { parseReference } from '../../src/image/index.ts';
 
 async function endpoints(conf: string, reference: string): Promise<string[]> {
   const config = await parseRegistriesConf(conf, 'registries.conf');

@@ -2,15 +2,15 @@ import { describe, expect, test } from 'vitest';
 import {
   type CachedLayer,
   collectCache,
-  createIndexCache,
   decodeRemoteConfig,
   encodeRemoteConfig,
   ImportedCache,
-  type IndexCache,
   type RemoteConfig,
-} from '../../src/cache/index.ts';
+} from '../../src/remote-cache/index.ts';
+import { createIndexCache, type IndexCache } from '../../src/cache/index.ts';
 import { createSolver, type SolverVertex } from '../../src/solver/index.ts';
-import { mediaTypes, sha256 } from '../../src/util/index.ts';
+import { mediaTypes } from '../../src/image/index.ts';
+import { sha256 } from '../../src/util/index.ts';
 import { out, Rig, type TestOp, vtx } from '../solver/rig.ts';
 import { openStore, type TestStore } from '../store/support.ts';
 

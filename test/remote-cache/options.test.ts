@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseCacheFrom, parseCacheTo } from '../../src/cli/cache-options.ts';
+import { parseCacheFrom, parseCacheTo } from '../../src/remote-cache/options.ts';
 import { isTsbuildError, sha256 } from '../../src/util/index.ts';
 
 const form = {

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decodeRemoteConfig, encodeRemoteConfig, type RemoteConfig } from '../../src/cache/index.ts';
-import { type Descriptor, type Digest, isTsbuildError, mediaTypes, sha256 } from '../../src/util/index.ts';
+import { decodeRemoteConfig, encodeRemoteConfig, type RemoteConfig } from '../../src/remote-cache/index.ts';
+import { type Descriptor, mediaTypes } from '../../src/image/index.ts';
+import { type Digest, isTsbuildError, sha256 } from '../../src/util/index.ts';
 
 const blobOf = (name: string): Descriptor => ({
   mediaType: mediaTypes.ociLayerGzip,

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Mask } from '../../../src/build/mask/mask.ts';
+import { Mask } from '../../src/secrets/mask.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 const maskOf = (...hidden: readonly string[]): Mask => new Mask(hidden.map(bytes));

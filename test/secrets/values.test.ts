@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Mask } from '../../../src/build/mask/mask.ts';
-import { hiddenForms } from '../../../src/build/mask/values.ts';
+import { Mask } from '../../src/secrets/mask.ts';
+import { hiddenForms } from '../../src/secrets/values.ts';
 
 const formsOf = (text: string): readonly string[] => hiddenForms(Buffer.from(text)).map(String);
 const masked = (secret: string | Uint8Array, text: string): string =>

@@ -9,7 +9,8 @@ import {
   type SolverVertex,
   solve,
 } from '../../src/solver/index.ts';
-import { type BuildEvent, type Digest, sha256, type Task, type VertexState } from '../../src/util/index.ts';
+import { type BuildEvent, type Task, type VertexState } from '../../src/events/index.ts';
+import { type Digest, sha256 } from '../../src/util/index.ts';
 
 /** What a test op does. Results are strings. */
 export interface TestOp {

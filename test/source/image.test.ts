@@ -11,7 +11,8 @@ import {
   platformVector,
 } from '../../src/source/index.ts';
 import { type Lease, Store } from '../../src/store/index.ts';
-import { type Digest, formatPlatform, mediaTypes, type Platform, sha256 } from '../../src/util/index.ts';
+import { type Digest, sha256 } from '../../src/util/index.ts';
+import { formatPlatform, mediaTypes, type Platform } from '../../src/image/index.ts';
 import { blobOf, type TestBlob, testImage, type TestImage } from '../support/image.ts';
 import { type ScriptedRegistry, startScriptedRegistry } from '../support/registry-script.ts';
 import { testTask } from '../support/task.ts';

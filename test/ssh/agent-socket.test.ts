@@ -7,9 +7,7 @@ import { once } from 'node:events';
 import * as fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type AgentSocket, openAgent, serveAgent } from '../../src/ssh/index.ts';
-import {
-  ask, FAILURE, kinds, LIST, makeKey, publicBlob, publicKey, signRequest, string, strings, talk, uint32, verified,
-} from './support.ts'; // oxfmt-ignore
+import { ask, FAILURE, kinds, LIST, makeKey, publicBlob, publicKey, signRequest, string, strings, talk, uint32, verified } from './support.ts'; // oxfmt-ignore
 
 const dir = mkdtempDisposableSync(join(tmpdir(), 'tsbuild-ssh-'));
 const keys = Object.entries(kinds).map(([name, options]) => [name, makeKey(dir.path, name, options)] as const);

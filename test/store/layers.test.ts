@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { chainIds, collectGarbage, prune } from '../../src/store/index.ts';
-import { mediaTypes, sha256 } from '../../src/util/index.ts';
+import { mediaTypes } from '../../src/image/index.ts';
+import { sha256 } from '../../src/util/index.ts';
 import { makeLayer, openStore, removeTrees, tempRoot } from './support.ts';
 
 const blobOf = (content: string) =>

@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { check, collectGarbage, du, parseFilters, prune, type Store, type UsageRecord } from '../../src/store/index.ts';
-import { mediaTypes, sha256 } from '../../src/util/index.ts';
+import { mediaTypes } from '../../src/image/index.ts';
+import { sha256 } from '../../src/util/index.ts';
 import {
   ended,
   filesBelow,

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
 import { type RemoveTrees, Store, type StoreWarning } from '../../src/store/index.ts';
-import { type Descriptor, type Digest, mediaTypes, sha256 } from '../../src/util/index.ts';
+import { type Descriptor, mediaTypes } from '../../src/image/index.ts';
+import { type Digest, sha256 } from '../../src/util/index.ts';
 
 const roots: string[] = [];
 

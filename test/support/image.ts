@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib';
-import { type Digest, mediaTypes, sha256 } from '../../src/util/index.ts';
+import { type Digest, sha256 } from '../../src/util/index.ts';
+import { mediaTypes } from '../../src/image/index.ts';
 
 /** One member of a tar file made by `tar`. Names up to 100 bytes, content in memory. */
 export interface TarMember {

@@ -1,4 +1,4 @@
-import type { BuildEvent, Task } from '../../src/util/index.ts';
+import type { BuildEvent, Task } from '../../src/events/index.ts';
 
 /** A task whose events are kept, and the controller that cancels it. */
 export function testTask(): Task & { readonly seen: BuildEvent[]; readonly controller: AbortController } {

@@ -1,4 +1,4 @@
-import { checkRequest, openSession } from '../../build/index.ts';
+import { checkRequest, openSession } from '../../engine/index.ts';
 import {
   checkStatus,
   formatCheck,

@@ -1,9 +1,10 @@
-import { BuildFailure, openSession, runBuild } from '../../build/index.ts';
+import { BuildFailure, openSession, runBuild } from '../../engine/index.ts';
 import { checkOutput, type OutputSpec, parseNames, parseOutput } from '../../exporter/index.ts';
 import { formatFailure } from '../../progress/index.ts';
 import type { Recall, RememberedBuild } from '../../recall/index.ts';
 import type { Store } from '../../store/index.ts';
-import { type BuildEvent, exitCodeOf, firstError, isTsbuildError, messageOf } from '../../util/index.ts';
+import { type BuildEvent } from '../../events/index.ts';
+import { exitCodeOf, firstError, isTsbuildError, messageOf } from '../../util/index.ts';
 import { annotationAttribute } from '../annotation.ts';
 import { parseBuildRequest } from '../build-request.ts';
 import { type CliContext, exitCodeOfSignal, interruptible } from '../context.ts';

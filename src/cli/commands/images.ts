@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { openSession } from '../../build/index.ts';
+import { openSession } from '../../engine/index.ts';
 import {
   importArchive,
   importDirectory,
@@ -9,7 +9,9 @@ import {
   removeImages,
   saveImages,
 } from '../../exporter/index.ts';
-import { formatBytes, fromErrno, hexOf, hostPlatform, type Task } from '../../util/index.ts';
+import { formatBytes, fromErrno, hexOf } from '../../util/index.ts';
+import { hostPlatform } from '../../image/index.ts';
+import { type Task } from '../../events/index.ts';
 import { parseEpoch } from '../build-request.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';

@@ -1,4 +1,4 @@
-import { BuildFailure, compileRequest, locateFailure, openSession } from '../../build/index.ts';
+import { BuildFailure, compileRequest, locateFailure, openSession } from '../../engine/index.ts';
 import { formatDefinition, type LlbFormat } from '../../llb/index.ts';
 import { formatFailure } from '../../progress/index.ts';
 import { exitCodeOf, isTsbuildError, type SourceFile, TsbuildError } from '../../util/index.ts';

@@ -1,16 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { openImage, openSession } from '../../build/index.ts';
+import { openImage, openSession } from '../../engine/index.ts';
 import { parseEnvFile, runContainer } from '../../runtime/index.ts';
-import {
-  firstError,
-  fromErrno,
-  hostPlatform,
-  isTsbuildError,
-  parsePlatform,
-  randomHex,
-  TsbuildError,
-} from '../../util/index.ts';
+import { firstError, fromErrno, isTsbuildError, randomHex, TsbuildError } from '../../util/index.ts';
+import { hostPlatform, parsePlatform } from '../../image/index.ts';
 import { reportError } from '../report.ts';
 import type { CliContext } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';

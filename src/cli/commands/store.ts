@@ -1,4 +1,4 @@
-import { openSession } from '../../build/index.ts';
+import { openSession } from '../../engine/index.ts';
 import { check, du, prune, type UsageRecord } from '../../store/index.ts';
 import { formatBytes, parseDuration, parseSize, TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';

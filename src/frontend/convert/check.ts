@@ -1,6 +1,7 @@
 import { isTsbuildError, type TsbuildError } from '../../util/index.ts';
 import type { Bridge } from '../bridge.ts';
-import { type CheckResult, Linter, locateFindings } from '../lint/index.ts';
+import { type CheckResult } from '../lint/call/check.ts';
+import { Linter, locateFindings } from '../lint/linter.ts';
 import { compileParsed, parseContext } from './compile.ts';
 import { loadMainContext } from './main-context.ts';
 import type { CompileOptions } from './options.ts';

@@ -1,5 +1,7 @@
-import { type Command, expandCommand, expandContents, expandWord } from '../dockerfile/index.ts';
-import type { StageLinter } from '../lint/index.ts';
+import { type Command } from '../dockerfile/instructions/types.ts';
+import { expandCommand, expandContents } from '../dockerfile/instructions/expand.ts';
+import { expandWord } from '../dockerfile/shell/lex.ts';
+import type { StageLinter } from '../lint/stage-rules.ts';
 import { placed } from '../dockerfile/failure.ts';
 import { lowerAdd, lowerCopy } from './commands/copy.ts';
 import { lowerExpose } from './commands/expose.ts';

@@ -1,5 +1,5 @@
 import type { GitRemote } from '../../llb/index.ts';
-import { cleanPath } from '../../util/index.ts';
+import { cleanPath } from '../../patterns/index.ts';
 import { dockerfileError } from '../dockerfile/failure.ts';
 import { goQuote } from '../dockerfile/text.ts';
 import { goBool } from './go-format.ts';

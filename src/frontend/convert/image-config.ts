@@ -1,4 +1,4 @@
-import type { ContainerConfig, HistoryEntry, ImageConfig, Platform } from '../../util/index.ts';
+import type { ContainerConfig, HistoryEntry, ImageConfig, Platform } from '../../image/index.ts';
 import { goTime } from './go-format.ts';
 import { DEFAULT_PATH_UNIX } from './paths.ts';
 

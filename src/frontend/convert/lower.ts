@@ -1,7 +1,7 @@
 import { marshal, type State } from '../../llb/index.ts';
-import { type ImageConfig, normalizePlatform } from '../../util/index.ts';
+import { type ImageConfig, normalizePlatform } from '../../image/index.ts';
 import { placed } from '../dockerfile/failure.ts';
-import { StageLinter } from '../lint/index.ts';
+import { StageLinter } from '../lint/stage-rules.ts';
 import { buildStages, findTarget } from './build-stages.ts';
 import { applyUser, applyWorkdir } from './commands/workdir.ts';
 import { neededPaths } from './context-paths.ts';

@@ -1,8 +1,10 @@
 import { type EnvList, LateOutput, type NodeLocation, type PbRange, type SourceInfo, State } from '../../llb/index.ts';
-import type { PatternMatcher, Platform, SourceRange } from '../../util/index.ts';
+import type { PatternMatcher } from '../../patterns/index.ts';
+import type { Platform } from '../../image/index.ts';
+import type { SourceRange } from '../../util/index.ts';
 import type { Bridge } from '../bridge.ts';
-import type { Dockerfile } from '../dockerfile/index.ts';
-import type { Linter } from '../lint/index.ts';
+import type { Dockerfile } from '../dockerfile/instructions/types.ts';
+import type { Linter } from '../lint/linter.ts';
 import type { NamedContexts } from './named-context.ts';
 import type { CompileOptions } from './options.ts';
 import type { OutlineCapture } from './outline.ts';

@@ -4,12 +4,13 @@ import {
   normalizeReference,
   parseReference,
   withDefaultTag,
-} from '../../registry/index.ts';
+} from '../../image/index.ts';
 import { http, image, LateOutput, local, ociLayout, scratch, State, stateOf } from '../../llb/index.ts';
-import { type ImageConfig, normalizePlatform, type Platform, redactUrls, TsbuildError } from '../../util/index.ts';
+import { type ImageConfig, normalizePlatform, type Platform } from '../../image/index.ts';
+import { redactUrls, TsbuildError } from '../../util/index.ts';
 import type { Bridge } from '../bridge.ts';
 import { dockerfileError } from '../dockerfile/failure.ts';
-import { parseIgnoreFile } from '../ignore/index.ts';
+import { parseIgnoreFile } from '../ignore/ignore-file.ts';
 import { gitContext } from './git-context.ts';
 import { copyConfig, platformOf, splitEnv } from './image-config.ts';
 import type { CompileOptions } from './options.ts';

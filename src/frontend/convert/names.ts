@@ -1,6 +1,7 @@
 import type { EnvList } from '../../llb/index.ts';
-import type { Platform } from '../../util/index.ts';
-import { type Environment, type EscapeToken, expandWord, type LexOptions } from '../dockerfile/index.ts';
+import type { Platform } from '../../image/index.ts';
+import { type Environment, expandWord, type LexOptions } from '../dockerfile/shell/lex.ts';
+import { type EscapeToken } from '../dockerfile/instructions/types.ts';
 import { crossTarget, formatPlatformFull } from './platform.ts';
 import type { StageState } from './stage-state.ts';
 

@@ -1,5 +1,6 @@
 import type { CdiDevice, HostIp, LinuxResources, NetworkMode, ResolveMode, Ulimit } from '../../llb/index.ts';
-import type { Platform, SourceFile } from '../../util/index.ts';
+import type { Platform } from '../../image/index.ts';
+import type { SourceFile } from '../../util/index.ts';
 
 /** Where the files come from that COPY and ADD read. */
 export type ContextSpec =

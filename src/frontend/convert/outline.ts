@@ -1,6 +1,6 @@
 import type { SourceFile, SourceRange } from '../../util/index.ts';
-import type { ArgDefinition } from '../dockerfile/index.ts';
-import type { Outline, OutlineArg, OutlineSecret } from '../lint/index.ts';
+import type { ArgDefinition } from '../dockerfile/instructions/types.ts';
+import type { Outline, OutlineArg, OutlineSecret } from '../lint/call/outline.ts';
 
 /** An ARG as it was declared and what it came to. */
 export interface ArgInfo {

@@ -1,5 +1,5 @@
 import { joinPath } from '../../llb/index.ts';
-import { cleanPath } from '../../util/index.ts';
+import { cleanPath } from '../../patterns/index.ts';
 import { dockerfileError } from '../dockerfile/failure.ts';
 import { equalFold, goQuote } from '../dockerfile/text.ts';
 

@@ -1,5 +1,5 @@
 import { EnvList } from '../../llb/index.ts';
-import { formatPlatform, normalizePlatform, parsePlatform, type Platform } from '../../util/index.ts';
+import { formatPlatform, normalizePlatform, parsePlatform, type Platform } from '../../image/index.ts';
 
 /** `os(version)/arch/variant`. */
 export function formatPlatformFull(platform: Platform): string {

@@ -1,10 +1,12 @@
 import { EnvList, image, scratch } from '../../llb/index.ts';
-import { formatReference, normalizeReference, parseReference } from '../../registry/index.ts';
-import { type ImageConfig, normalizePlatform, type Platform, TsbuildError } from '../../util/index.ts';
-import { didYouMean, parseTrigger } from '../dockerfile/index.ts';
+import { formatReference, normalizeReference, parseReference } from '../../image/index.ts';
+import { type ImageConfig, normalizePlatform, type Platform } from '../../image/index.ts';
+import { TsbuildError } from '../../util/index.ts';
+import { didYouMean } from '../dockerfile/suggestion.ts';
+import { parseTrigger } from '../dockerfile/instructions/stages.ts';
 import { dockerfileError } from '../dockerfile/failure.ts';
 import { goQuote } from '../dockerfile/text.ts';
-import { lintBasePlatform } from '../lint/index.ts';
+import { lintBasePlatform } from '../lint/variable-rules.ts';
 import { addDependencies, withSources } from './dependencies.ts';
 import { copyConfig, emptyImage, platformOf } from './image-config.ts';
 import type { Lowering } from './lowering.ts';

@@ -1,4 +1,4 @@
-import type { Rule } from '../lint/index.ts';
+import type { Rule } from '../lint/rules.ts';
 
 function surprise<A extends readonly string[]>(
   name: string,

@@ -1,5 +1,5 @@
-import type { Command } from '../dockerfile/index.ts';
-import { lintUndefinedVariables } from '../lint/index.ts';
+import type { Command } from '../dockerfile/instructions/types.ts';
+import { lintUndefinedVariables } from '../lint/variable-rules.ts';
 import type { Lowering } from './lowering.ts';
 import type { StageState } from './stage-state.ts';
 

@@ -1,4 +1,5 @@
-import { type MatchInfo, PatternMatcher, relativePattern, type SourceFile, TsbuildError } from '../../util/index.ts';
+import { type MatchInfo, PatternMatcher, relativePattern } from '../../patterns/index.ts';
+import { type SourceFile, TsbuildError } from '../../util/index.ts';
 
 const MAX_LINE_BYTES = 65_535;
 const MAX_FILE_CHARACTERS = 4 * 1024 * 1024;

@@ -1,5 +1,6 @@
 import { TsbuildError } from '../../util/index.ts';
-import { DirectiveScanner, goQuote } from '../dockerfile/index.ts';
+import { DirectiveScanner } from '../dockerfile/parser/directives.ts';
+import { goQuote } from '../dockerfile/text.ts';
 
 /** Which rules are on: the value of a `# check=` directive, of the build argument that overrides it, or of a flag. */
 export interface LintConfig {

@@ -1,4 +1,4 @@
-import { goQuote } from '../dockerfile/index.ts';
+import { goQuote } from '../dockerfile/text.ts';
 
 /** A lint rule. `A` are the arguments of its message. */
 export interface Rule<A extends readonly string[] = readonly string[]> {

@@ -1,12 +1,9 @@
-import {
-  cleanPath,
-  formatPlatform,
-  parsePlatform,
-  type PatternMatcher,
-  type Platform,
-  type SourceRange,
-} from '../../util/index.ts';
-import { type Dockerfile, type Expansion, expandWord, type Stage, suggestWord } from '../dockerfile/index.ts';
+import { cleanPath, type PatternMatcher } from '../../patterns/index.ts';
+import { formatPlatform, parsePlatform, type Platform } from '../../image/index.ts';
+import { type SourceRange } from '../../util/index.ts';
+import { type Dockerfile, type Stage } from '../dockerfile/instructions/types.ts';
+import { type Expansion, expandWord } from '../dockerfile/shell/lex.ts';
+import { suggestWord } from '../dockerfile/suggestion.ts';
 import type { Linter } from './linter.ts';
 import { rules } from './rules.ts';
 

@@ -1,6 +1,6 @@
-import type { DeviceCatalog, RegisteredDevice } from '../cdi/index.ts';
-import type { CdiDevice } from '../llb/index.ts';
-import { isTsbuildError, TsbuildError } from '../util/index.ts';
+import type { DeviceCatalog, RegisteredDevice } from '../../cdi/index.ts';
+import type { CdiDevice } from '../../llb/index.ts';
+import { isTsbuildError, TsbuildError } from '../../util/index.ts';
 
 /** What `--allow device` and `--allow device=NAME[,alias=ALIAS]` grant. */
 export interface DeviceGrants {

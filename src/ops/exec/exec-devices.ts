@@ -4,7 +4,7 @@ import type { ContainerEdits, DeviceNode, RegisteredDevice } from '../../cdi/ind
 import type { MountSpec, StepSpec } from '../../sandbox/index.ts';
 import { splitDevice } from '../../tree/index.ts';
 import { errnoOf, fromErrno, TsbuildError } from '../../util/index.ts';
-import type { StepDevice } from '../devices.ts';
+import type { StepDevice } from './devices.ts';
 
 /**
  * A step with devices: their variables, nodes, mounts and groups, those of a specification once and before those of its devices.

@@ -1,12 +1,13 @@
 import { carriesOutput, type ExecOp, type Mount } from '../../llb/index.ts';
 import { type ExitStatus, type MountSpec, resolvConfOfHost, type StepSpec } from '../../sandbox/index.ts';
-import { type Digest, type Task, TsbuildError } from '../../util/index.ts';
-import type { LayerSlot } from '../layers.ts';
+import { type Digest, TsbuildError } from '../../util/index.ts';
+import { type Task } from '../../events/index.ts';
+import type { LayerSlot } from '../../snapshots/index.ts';
 import { cacheMount } from './cache-mount.ts';
-import type { OpContext } from './context.ts';
+import type { OpContext } from '../context.ts';
 import { withDevices } from './exec-devices.ts';
-import { materialize } from './local-layer.ts';
-import { type OpResult, snapshot } from './result.ts';
+import { materialize } from '../file/local-layer.ts';
+import { type OpResult, snapshot } from '../result.ts';
 import { StepOutput } from './step-output.ts';
 
 /** Host name inside RUN steps, BuildKit's. */

@@ -1,6 +1,5 @@
-import type { Agent, AgentSocket } from '../ssh/index.ts';
-import type { BuildRequest } from './request.ts';
-import type { RemoteSources } from './remote-sources.ts';
+import type { Agent, AgentSocket } from '../../ssh/index.ts';
+import type { RemoteSources } from '../source/remote-sources.ts';
 
 /** The SSH agents that a build was given. Keys are in the memory of this process alone. */
 export class SshAgents {
@@ -17,12 +16,12 @@ export class SshAgents {
    * @throws TsbuildError `TSB_USAGE`, `TSB_NOT_FOUND`, `TSB_PERMISSION`
    */
   static async open(
-    ssh: BuildRequest['ssh'],
+    ssh: ReadonlyMap<string, readonly string[]>,
     directories: Pick<RemoteSources, 'temporary' | 'discard'>,
   ): Promise<SshAgents> {
     const agents = new Map<string, Agent>();
     if (ssh.size > 0) {
-      const { openAgent } = await import('../ssh/index.ts');
+      const { openAgent } = await import('../../ssh/index.ts');
       for (const [id, paths] of ssh) agents.set(id, openAgent(id, paths));
     }
     return new SshAgents(agents, directories);
@@ -36,7 +35,7 @@ export class SshAgents {
   async serve(id: string): Promise<AgentSocket | undefined> {
     const agent = this.#agents.get(id);
     if (!agent) return undefined;
-    const { serveAgent } = await import('../ssh/index.ts');
+    const { serveAgent } = await import('../../ssh/index.ts');
     const directory = this.#directories.temporary();
     await using opening = new AsyncDisposableStack();
     opening.defer(() => this.#directories.discard(directory));

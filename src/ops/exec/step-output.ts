@@ -1,6 +1,7 @@
-import type { Digest, Task } from '../../util/index.ts';
-import type { MaskStream } from '../mask/mask.ts';
-import type { OpContext } from './context.ts';
+import type { Digest } from '../../util/index.ts';
+import type { Task } from '../../events/index.ts';
+import type { MaskStream } from '../../secrets/index.ts';
+import type { OpContext } from '../context.ts';
 
 /** What a vertex prints, on its way to become events: here secrets are hidden, before anybody has seen or cut it. */
 export class StepOutput {

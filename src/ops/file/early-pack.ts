@@ -15,11 +15,13 @@ import {
   someSelected,
   takeDigests,
 } from '../../tree/index.ts';
-import { canonicalDigest, type Compression, type Digest, type Task } from '../../util/index.ts';
+import { canonicalDigest, type Digest } from '../../util/index.ts';
+import { type Compression } from '../../image/index.ts';
+import { type Task } from '../../events/index.ts';
 import type { ParamsOf, ResultOf } from '../../worker/index.ts';
-import type { DirectOutput, OpContext } from './context.ts';
+import type { DirectOutput, OpContext } from '../context.ts';
 import { fileKey } from './file-key.ts';
-import { imageOf, isImageSource } from './image-source.ts';
+import { imageOf, isImageSource } from '../source/image-source.ts';
 
 /** A layer blob in the store. */
 interface PackedLayer {

@@ -1,11 +1,12 @@
 import type { CopyAction, FileAction, FileOp } from '../../llb/index.ts';
 import { canMakeEntries, type FileInput } from '../../fileop/index.ts';
 import { checksumTree, type ContextDir, type ContextTree, packContext, type Selector } from '../../tree/index.ts';
-import { type Digest, fromErrno, type Task } from '../../util/index.ts';
-import type { LayerSlot } from '../layers.ts';
-import type { OpContext } from './context.ts';
+import { type Digest, fromErrno } from '../../util/index.ts';
+import { type Task } from '../../events/index.ts';
+import type { LayerSlot } from '../../snapshots/index.ts';
+import type { OpContext } from '../context.ts';
 import { callPack, type DirectPack, nowOf } from './early-pack.ts';
-import { type OpResult, snapshot } from './result.ts';
+import { type OpResult, snapshot } from '../result.ts';
 
 type LayerType = 'regular' | 'source.local' | 'source.http' | 'source.git.checkout';
 

@@ -1,8 +1,8 @@
 import { copyAll } from '../../fileop/index.ts';
-import type { Task } from '../../util/index.ts';
-import type { OpContext } from './context.ts';
+import type { Task } from '../../events/index.ts';
+import type { OpContext } from '../context.ts';
 import { runFileOp } from './file-op.ts';
-import type { LocalResult, OpResult } from './result.ts';
+import type { LocalResult, OpResult } from '../result.ts';
 
 /** The layers of a result; a local directory is copied into one, once a build. */
 export async function materialize(context: OpContext, task: Task, result: OpResult): Promise<readonly string[]> {

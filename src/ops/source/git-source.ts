@@ -3,11 +3,12 @@ import type { SourceOp } from '../../llb/index.ts';
 import type { CacheMap } from '../../solver/index.ts';
 import { type GitAccess, type GitCommit, type GitRequest, parseGitUrl } from '../../source/index.ts';
 import { ContextTree } from '../../tree/index.ts';
-import { canonicalDigest, type Digest, type Task, TsbuildError } from '../../util/index.ts';
-import type { OpContext } from './context.ts';
-import { runFileOp } from './file-op.ts';
-import type { OpResult } from './result.ts';
-import { StepOutput } from './step-output.ts';
+import { canonicalDigest, type Digest, TsbuildError } from '../../util/index.ts';
+import { type Task } from '../../events/index.ts';
+import type { OpContext } from '../context.ts';
+import { runFileOp } from '../file/file-op.ts';
+import type { OpResult } from '../result.ts';
+import { StepOutput } from '../exec/step-output.ts';
 
 /** Identity of a checkout: the commit and what of it is wanted. The address counts only where it becomes part of the files. */
 export async function gitMap(context: OpContext, task: Task, source: SourceOp): Promise<CacheMap<OpResult>> {

@@ -1,8 +1,8 @@
 import { mkdirSync, rmSync } from 'node:fs';
-import { HttpClient } from '../registry/index.ts';
-import { GitSource, HttpSource } from '../source/index.ts';
-import type { Store } from '../store/index.ts';
-import { randomHex, version } from '../util/index.ts';
+import { HttpClient } from '../../registry/index.ts';
+import { GitSource, HttpSource } from '../../source/index.ts';
+import type { Store } from '../../store/index.ts';
+import { randomHex, version } from '../../util/index.ts';
 
 interface Options {
   readonly store: Store;

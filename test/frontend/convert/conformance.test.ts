@@ -4,7 +4,8 @@ import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import type { CompileOptions, CompileResult } from '../../../src/frontend/index.ts';
 import { type LlbVertex, opToJson } from '../../../src/llb/index.ts';
-import type { Digest, ImageConfig } from '../../../src/util/index.ts';
+import type { Digest } from '../../../src/util/index.ts';
+import type { ImageConfig } from '../../../src/image/index.ts';
 import { type Case, Corpus, hasCorpus } from './corpus.ts';
 
 interface RecordedOp {

@@ -9,7 +9,8 @@ import {
   type CompileOptions,
   type CompileResult,
 } from '../../../src/frontend/index.ts';
-import { parsePlatform, parseSize, type Digest, type ImageConfig, TsbuildError } from '../../../src/util/index.ts';
+import { parsePlatform, type ImageConfig } from '../../../src/image/index.ts';
+import { parseSize, type Digest, TsbuildError } from '../../../src/util/index.ts';
 
 const DATA: string = fileURLToPath(new URL('../../../../shared/conformance/', import.meta.url));
 

@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import type { CompileOptions, CompileResult } from '../../../src/frontend/index.ts';
 import { type Definition, type Json, loadGraph } from '../../../src/llb/index.ts';
-import { isTsbuildError, parsePlatform } from '../../../src/util/index.ts';
+import { isTsbuildError } from '../../../src/util/index.ts';
+import { parsePlatform } from '../../../src/image/index.ts';
 import { compile, ops, type World } from './support.ts';
 
 /**

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { IgnoreMatcher, parseIgnoreFile } from '../../../src/frontend/ignore/index.ts';
-import { matchPath } from '../../../src/util/index.ts';
+import { matchPath } from '../../../src/patterns/index.ts';
 
 /** Recorded answers of moby/patternmatcher and Go's filepath.Match; the tests run where they are at hand. */
 const data = '../shared/conformance/oracle';

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { IgnoreMatcher, parseIgnoreFile } from '../../../src/frontend/ignore/index.ts';
-import { isTsbuildError, PatternMatcher } from '../../../src/util/index.ts';
+import { isTsbuildError } from '../../../src/util/index.ts';
+import { PatternMatcher } from '../../../src/patterns/index.ts';
 
 function ignores(text: string, path: string): boolean {
   return IgnoreMatcher.fromFile({ name: '.dockerignore', text }).ignored(path, false).ignored;

@@ -2,7 +2,8 @@ import * as fc from 'fast-check';
 import { createRequire } from 'node:module';
 import { describe, expect, test } from 'vitest';
 import { IgnoreMatcher } from '../../../src/frontend/ignore/index.ts';
-import { isTsbuildError, matchPath, type MatchInfo, PatternMatcher } from '../../../src/util/index.ts';
+import { isTsbuildError } from '../../../src/util/index.ts';
+import { matchPath, type MatchInfo, PatternMatcher } from '../../../src/patterns/index.ts';
 
 interface BalenaIgnore {
   add(patterns: readonly string[]): BalenaIgnore;

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { expandWord, parseDockerfile } from '../../../src/frontend/dockerfile/index.ts';
-import { PatternMatcher } from '../../../src/util/index.ts';
+import { PatternMatcher } from '../../../src/patterns/index.ts';
 import {
   kebab,
   lintBasePlatform,

@@ -1,9 +1,10 @@
 import { basePath, type CopyOptions, git, http, joinPath, type PendingAction, type State } from '../../../llb/index.ts';
-import { hasWildcards, isDigest, redactUrls, TsbuildError } from '../../../util/index.ts';
-import type { AddCommand, CopyCommand } from '../../dockerfile/index.ts';
+import { hasWildcards } from '../../../patterns/index.ts';
+import { isDigest, redactUrls, TsbuildError } from '../../../util/index.ts';
+import type { AddCommand, CopyCommand } from '../../dockerfile/instructions/types.ts';
 import { dockerfileError } from '../../dockerfile/failure.ts';
 import { goQuote } from '../../dockerfile/text.ts';
-import { lintCopySource } from '../../lint/index.ts';
+import { lintCopySource } from '../../lint/variable-rules.ts';
 import { type GitRef, parseGitRef } from '../git-ref.ts';
 import type { Lowering } from '../lowering.ts';
 import { normalizePath } from '../paths.ts';

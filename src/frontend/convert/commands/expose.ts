@@ -1,8 +1,9 @@
 import { isIP } from 'node:net';
-import { type ExposeCommand, expandWords } from '../../dockerfile/index.ts';
+import { type ExposeCommand } from '../../dockerfile/instructions/types.ts';
+import { expandWords } from '../../dockerfile/shell/lex.ts';
 import { dockerfileError } from '../../dockerfile/failure.ts';
 import { goQuote } from '../../dockerfile/text.ts';
-import { lintExposedPort } from '../../lint/index.ts';
+import { lintExposedPort } from '../../lint/stage-rules.ts';
 import { goList } from '../go-format.ts';
 import { addHistory } from '../image-config.ts';
 import type { Lowering } from '../lowering.ts';

@@ -2,10 +2,10 @@ import {
   type ArgCommand,
   type ArgDefinition,
   type EnvCommand,
-  expandWord,
   type KeyValue,
   type LabelCommand,
-} from '../../dockerfile/index.ts';
+} from '../../dockerfile/instructions/types.ts';
+import { expandWord } from '../../dockerfile/shell/lex.ts';
 import { addHistory, setConfigEnv } from '../image-config.ts';
 import type { Lowering } from '../lowering.ts';
 import type { StageState } from '../stage-state.ts';

@@ -1,5 +1,10 @@
-import type { HealthcheckConfig, ImageConfig } from '../../../util/index.ts';
-import type { CmdCommand, EntrypointCommand, HealthcheckCommand, ShellCommand } from '../../dockerfile/index.ts';
+import type { HealthcheckConfig, ImageConfig } from '../../../image/index.ts';
+import type {
+  CmdCommand,
+  EntrypointCommand,
+  HealthcheckCommand,
+  ShellCommand,
+} from '../../dockerfile/instructions/types.ts';
 import { goDuration, goList, goQuotedList } from '../go-format.ts';
 import { addHistory } from '../image-config.ts';
 import type { Lowering } from '../lowering.ts';

@@ -7,8 +7,8 @@ import {
   type SshMount,
   type State,
 } from '../../../llb/index.ts';
-import { cleanPath } from '../../../util/index.ts';
-import type { Mount, RunCommand } from '../../dockerfile/index.ts';
+import { cleanPath } from '../../../patterns/index.ts';
+import type { Mount, RunCommand } from '../../dockerfile/instructions/types.ts';
 import { dockerfileError } from '../../dockerfile/failure.ts';
 import { goQuote } from '../../dockerfile/text.ts';
 import { rootedPath } from '../context-paths.ts';

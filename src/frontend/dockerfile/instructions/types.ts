@@ -1,4 +1,5 @@
-import type { HealthcheckConfig, SourceFile, SourceRange } from '../../../util/index.ts';
+import type { HealthcheckConfig } from '../../../image/index.ts';
+import type { SourceFile, SourceRange } from '../../../util/index.ts';
 
 /**
  * The typed instruction model of a Dockerfile, as `parseDockerfile` returns it. Everything is plain readonly data: words are as

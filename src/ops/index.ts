@@ -1,0 +1,9 @@
+/** One runner per kind of op: exec/, file/, source/, merge and diff. What an op reads and makes are `OpResult`s. */
+export { type DirectOutput, type ImageLayers, type OpContext } from './context.ts';
+export { type DeviceGrants, StepDevices, locateRefusal, noDevices } from './exec/devices.ts';
+export { SshAgents } from './exec/ssh-agents.ts';
+export { type LocalResult, type OpResult, snapshot } from './result.ts';
+export { createRunner } from './runner.ts';
+export { gitTime } from './source/git-source.ts';
+export { httpTime } from './source/http-source.ts';
+export { RemoteSources } from './source/remote-sources.ts';
