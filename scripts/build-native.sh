@@ -1,9 +1,18 @@
 #!/bin/sh
-# Compiles the sandbox helper into dist/native/linux-<arch>/tsbuild-helper: static, against musl where musl-gcc is installed.
-#   build-native.sh [output directory]      CC and ARCH (x64, arm64) choose a cross compiler
+# Compiles the sandbox helper into dist/native/linux-<arch>/tsbuild-helper: static and position-independent, against musl where
+# musl-gcc is installed.
+#   build-native.sh [--sanitize | --analyze] [output directory]      CC and ARCH (x64, arm64) choose a cross compiler
+#   --sanitize: with AddressSanitizer and UBSan, for tests. --analyze: no program, only what gcc's analyzer has to say.
 set -eu
 cd "$(dirname -- "$0")/.."
 
+mode=release
+case ${1:-} in
+  --sanitize | --analyze)
+    mode=${1#--}
+    shift
+    ;;
+esac
 machine=$(uname -m)
 case $machine in
   x86_64) machine=x64 ;;
@@ -12,12 +21,40 @@ esac
 arch=${ARCH:-$machine}
 out=${1:-dist/native/linux-$arch}
 if [ -z "${CC:-}" ]; then
-  if command -v musl-gcc >/dev/null 2>&1; then CC=musl-gcc; else CC=cc; fi
+  if [ "$mode" = release ] && command -v musl-gcc >/dev/null 2>&1; then CC=musl-gcc; else CC=cc; fi
+fi
+flags='-std=gnu11 -Wall -Wextra -Wshadow -Wformat=2 -Werror -fno-strict-aliasing'
+
+case $mode in
+  analyze)
+    # Memory is never given back on purpose: every process of the helper ends with its step. So leaks are no findings.
+    for file in native/src/*.c; do $CC $flags -O2 -fanalyzer -Wno-analyzer-malloc-leak -c -o /dev/null "$file"; done
+    exit
+    ;;
+  sanitize)
+    mkdir -p "$out"
+    exec $CC $flags -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
+      -o "$out/tsbuild-helper" native/src/*.c
+    ;;
+esac
+
+# The whole of a program that loads itself at a random address: rcrt1.o relocates it. musl-gcc's specs know no -static-pie and take
+# the wrong start file, so that it is named here.
+if $CC -print-file-name=libc.a | grep -q musl || [ "$(basename -- "$CC")" = musl-gcc ]; then
+  # musl-gcc searches where its specs say, which -print-file-name does not tell.
+  lib=$($CC -Wl,--trace -static -x c -o /dev/null - <<'C' 2>/dev/null | sed -n 's|/crt1\.o$||p; s|/Scrt1\.o$||p' | head -n 1
+int main(void) { return 0; }
+C
+  )
+  start="-nostartfiles -static -Wl,-pie,--no-dynamic-linker,-z,text $lib/rcrt1.o $lib/crti.o"
+  end=$lib/crtn.o
+else
+  start=-static-pie
+  end=
 fi
 
 mkdir -p "$out"
 # Written beside its place and renamed: a running helper keeps its own file.
-$CC -std=gnu11 -O2 -static -s -Wall -Wextra -Wshadow -Wformat=2 -Werror \
-  -fno-strict-aliasing -fstack-protector-strong -D_FORTIFY_SOURCE=2 \
-  -o "$out/tsbuild-helper.$$" native/src/*.c
+$CC $flags -O2 -fPIE -s -fstack-protector-strong -D_FORTIFY_SOURCE=2 -Wl,-z,relro,-z,now \
+  $start -o "$out/tsbuild-helper.$$" native/src/*.c $end
 mv "$out/tsbuild-helper.$$" "$out/tsbuild-helper"

@@ -17,6 +17,16 @@ static void emit(int fd, char *line, size_t length) {
   (void)written;
 }
 
+/*
+ * Ends what snprintf wrote into `line` and writes it. `wanted` is what snprintf returned: how long the text would have been, which
+ * says nothing about how much of it is there. Writing so many bytes would print what lies behind the buffer on the stack.
+ */
+static void emit_clamped(int fd, char *line, int wanted, size_t size) {
+  size_t length = (size_t)wanted > size - 2 ? size - 2 : (size_t)wanted;
+  line[length] = '\n';
+  emit(fd, line, length + 1);
+}
+
 void status_line(const char *format, ...) {
   if (status_fd < 0) return;
   char line[1024];
@@ -24,10 +34,7 @@ void status_line(const char *format, ...) {
   va_start(arguments, format);
   int length = vsnprintf(line, sizeof line - 1, format, arguments);
   va_end(arguments);
-  if (length < 0) return;
-  if ((size_t)length > sizeof line - 2) length = sizeof line - 2;
-  line[length] = '\n';
-  emit(status_fd, line, (size_t)length + 1);
+  if (length >= 0) emit_clamped(status_fd, line, length, sizeof line);
 }
 
 /* Set while the caller's terminal is in raw mode. */
@@ -39,10 +46,11 @@ static _Noreturn void report(int error, const char *format, va_list arguments) {
   if (status_fd >= 0) {
     status_line("error %d %s %s", error, stage, text);
   } else {
+    /* A stage may be a path of the store's; what went wrong with it must still fit behind it. */
     char line[1024];
-    int length = error == 0 ? snprintf(line, sizeof line, "tsbuild-helper: %s: %s\n", stage, text)
-                            : snprintf(line, sizeof line, "tsbuild-helper: %s: %s: %s\n", stage, text, strerror(error));
-    if (length > 0) emit(STDERR_FILENO, line, (size_t)length);
+    int length = error == 0 ? snprintf(line, sizeof line - 1, "tsbuild-helper: %.400s: %s", stage, text)
+                            : snprintf(line, sizeof line - 1, "tsbuild-helper: %.400s: %.400s: %s", stage, text, strerror(error));
+    if (length >= 0) emit_clamped(STDERR_FILENO, line, length, sizeof line);
   }
   if (before_exit != NULL) before_exit();
   _exit(EXIT_SETUP);
