@@ -80,5 +80,7 @@ int command_enter(int argc, char **argv);
 int command_step(int argc, char **argv);
 int command_remove(int argc, char **argv);
 int command_usage(int argc, char **argv);
+/* Prints the version of Landlock, 0 without. */
+int command_landlock(int argc, char **argv);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * tsbuild-helper: does what Node cannot. `enter` makes namespace A and runs a command in it, `step` runs one process in a sandbox
- * from there, `remove` and `usage` delete and measure trees that no other user may enter.
+ * from there, `remove` and `usage` delete and measure trees that no other user may enter, `landlock` says what the kernel has of it.
  */
 #include "helper.h"
 
@@ -16,6 +16,7 @@ int main(int argc, char **argv) {
       {"step", command_step},
       {"remove", command_remove},
       {"usage", command_usage},
+      {"landlock", command_landlock},
   };
   for (size_t at = 0; argc > 1 && at < sizeof commands / sizeof *commands; at++)
     if (strcmp(argv[1], commands[at].name) == 0) return commands[at].run(argc - 2, argv + 2);

@@ -91,11 +91,22 @@ static void load_filter(const struct filter *filter) {
   if (filter->count > 0 && prctl(PR_SET_SECCOMP, SECCOMP_FILTER, &program, 0, 0) < 0) fail("cannot load the seccomp filter");
 }
 
+/*
+ * The invoking user's session keyring may hold credentials (Kerberos, fscrypt, CIFS), so the step gets an empty one. A kernel without
+ * keyrings has none to leave, and where a surrounding container forbids keyctl the step cannot call it either, for filters are
+ * inherited. Anything else, such as a full quota, would hand the keyring on.
+ */
+static void leave_keyring(void) {
+  if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION, NULL, 0, 0, 0) < 0 && errno != ENOSYS && errno != EPERM)
+    fail("cannot leave the session keyring");
+}
+
 static void drop_privileges(const struct step_spec *spec, const struct identity *identity, int parent) {
   stage = "privileges";
-  /* The invoking user's session keyring may hold credentials. */
-  syscall(SYS_keyctl, KEYCTL_JOIN_SESSION, NULL, 0, 0, 0);
+  leave_keyring();
   drop_bounding_set(spec->capabilities);
+  /* While CAP_SYS_ADMIN is there, as for the filter. Who asked for --security=insecure asked for the machine. */
+  if (!spec->insecure) restrict_scope();
   if (setgroups(identity->group_count, identity->groups) < 0) fail("cannot set the supplementary groups");
   if (spec->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail("cannot set no_new_privs");
   /* While CAP_SYS_ADMIN is there: without no_new_privs the filter needs it. Everything below passes the filter. */

@@ -110,6 +110,13 @@ void report_end(int wait_status);
 void bring_loopback_up(void);
 void drop_and_execute(struct step_spec *spec, const struct identity *identity, int cwd, int parent, int keep);
 
+/* scope.c: what Landlock keeps the step from reaching. */
+
+/* Version of Landlock that the kernel offers; 0 where there is none. */
+int landlock_version(void);
+/* Denies connections to abstract unix sockets and signals to processes outside, where the kernel can (since 6.12). */
+void restrict_scope(void);
+
 /* pump.c: the step's input and output. */
 struct pump {
   int from, to;

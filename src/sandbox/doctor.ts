@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
@@ -61,6 +62,7 @@ export async function probe(options: ProbeOptions): Promise<DoctorReport> {
     lines.push(problemLine('helper', error));
     return end(6);
   }
+  lines.push(scopeLine(helper));
   const plan = planNamespace(readPlanInputs(options.user));
   lines.push(...userNamespaceLines());
   lines.push(idLine(plan));
@@ -110,6 +112,24 @@ function kernelLine(): DoctorLine {
     state: 'problem',
     text: `${release()} is too old: overlay in user namespaces and mount_setattr came with 5.12`,
     fix: 'run a newer kernel',
+  };
+}
+
+/** The first version of Landlock that can keep a step from abstract unix sockets. */
+const LANDLOCK_WITH_SCOPES = 6;
+
+/** A warning only: steps run without, but share the machine's network, and with it the sockets that lie in no file system. */
+function scopeLine(helper: string): DoctorLine {
+  const said = spawnSync(helper, ['landlock'], { env: {}, encoding: 'utf8', timeout: 5000 });
+  const version = said.status === 0 ? Number(said.stdout) : 0;
+  if (version >= LANDLOCK_WITH_SCOPES)
+    return { name: 'abstract sockets', state: 'ok', text: `out of reach of steps (Landlock ${version})` };
+  const what = version === 0 ? 'no Landlock' : `Landlock ${version}, which has no scopes`;
+  return {
+    name: 'abstract sockets',
+    state: 'warning',
+    text: `the kernel has ${what}: steps can connect to abstract unix sockets of this machine`,
+    fix: 'run Linux 6.12 or newer with Landlock among the security modules (lsm=landlock,...)',
   };
 }
 

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static void say(const char *name, long result) { printf("%s=%d\n", name, result < 0 ? errno : 0); }
@@ -39,7 +40,17 @@ static int immortal(const char *seconds) {
   return execl("/bin/sleep", "sleep", seconds, NULL);
 }
 
+/* Connects to an abstract unix socket: one that belongs to the network namespace and lies in no file system. */
+static int connect_abstract(const char *name) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  strncpy(address.sun_path + 1, name, sizeof address.sun_path - 2);
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  say("abstract", connect(fd, (struct sockaddr *)&address, sizeof(sa_family_t) + 1 + strlen(name)));
+  return 0;
+}
+
 int main(int argc, char **argv) {
+  if (argc == 3 && strcmp(argv[1], "abstract") == 0) return connect_abstract(argv[2]);
   if (argc == 3 && strcmp(argv[1], "immortal") == 0) return immortal(argv[2]);
   say("socket-inet", socket(AF_INET, SOCK_STREAM, 0));
   say("socket-alg", socket(38, SOCK_SEQPACKET, 0));

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findHelper } from '../../src/sandbox/index.ts';
 import { compileFilter, parseSyscalls, type SyscallTable } from '../../src/sandbox/seccomp/compile.ts';
 import { type StepResult } from '../sandbox/support/kit.ts';
 import { everyone, runScenario } from '../sandbox/support/run-as.ts';
@@ -115,6 +116,21 @@ describe('in a step', () => {
     execFileSync('cc', ['-static', '-O1', '-o', probe, fileURLToPath(new URL('./probe.c', import.meta.url))]);
   });
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+  // Landlock has scopes since Linux 6.12; where it has none, doctor says so.
+  const scopes = Number(execFileSync(findHelper(), ['landlock']).toString()) >= 6;
+  test.skipIf(!scopes).each(everyone)('an abstract socket of the machine is out of reach (%s)', async (who) => {
+    const { out, connections, outside } = await runScenario<{ out: string[]; connections: number; outside: boolean }>(
+      who,
+      'abstractSocket',
+      { program: probe },
+    );
+    expect(outside).toBe(true);
+    // EPERM from Landlock, ECONNREFUSED where the network has no socket of that name.
+    expect(out[0]).toBe('abstract=1\n');
+    expect(['abstract=1\n', 'abstract=111\n']).toContain(out[1]);
+    expect(connections).toBe(0);
+  });
 
   test.each(everyone)('forbidden calls fail (%s)', async (who) => {
     const result = await runScenario<StepResult>(who, 'probe', { program: probe }, { leak: true });

@@ -1,4 +1,5 @@
 /** What runs as root and as an ordinary user. Each function is called in a process of its own; results are plain JSON. */
+import { execFileSync } from 'node:child_process';
 import {
   chownSync,
   existsSync,
@@ -10,6 +11,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { type DoctorReport, type MountSpec, probe as probeMachine, type StepSpec } from '../../../src/sandbox/index.ts';
@@ -31,6 +33,34 @@ export async function probe(argument: { readonly program: string }): Promise<Ste
   await using kit = new Kit();
   const layer = kit.layer({ 'bin/busybox-probe': readFileSync(argument.program) });
   return await kit.run(['/bin/busybox-probe'], { lowers: [kit.base, layer] });
+}
+
+/**
+ * What a step is told when it connects to an abstract unix socket of the machine, and whether the machine's end saw it. The second
+ * step shares the network namespace with nobody.
+ */
+export async function abstractSocket(argument: { readonly program: string }): Promise<{
+  readonly out: readonly string[];
+  readonly connections: number;
+  readonly outside: boolean;
+}> {
+  await using kit = new Kit();
+  const name = `tsbuild-test-${process.pid}`;
+  const connected = new Set<Socket>();
+  const server = createServer((socket) => {
+    connected.add(socket);
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) => server.listen(`\0${name}`, resolve));
+  const outside = execFileSync(argument.program, ['abstract', name]).toString() === 'abstract=0\n';
+  while (connected.size === 0) await new Promise((resolve) => setImmediate(resolve));
+  connected.clear();
+  const layer = kit.layer({ 'bin/busybox-probe': readFileSync(argument.program) });
+  const run = (network: 'host' | 'none'): Promise<StepResult> =>
+    kit.run(['/bin/busybox-probe', 'abstract', name], { lowers: [kit.base, layer], network });
+  const out = [(await run('host')).out, (await run('none')).out];
+  server.close();
+  return { out, connections: connected.size, outside };
 }
 
 /** The same step for many users, or with other differences, with one worker. */
