@@ -4,13 +4,20 @@ import { type BuildOutcome, emptyRequest, openSession, runBuild } from './engine
 import { parseCacheFrom, parseCacheTo } from './remote-cache/index.ts';
 import { parseNames, parseOutput } from './exporter/index.ts';
 import { authFilePaths } from './registry/index.ts';
-import { type BuildEvent } from './events/index.ts';
+import type { BuildEvent } from './events/index.ts';
 import { parsePlatform } from './image/index.ts';
 
 export type { BuildEvent, DiagnosticEvent, LogEvent, StatusEvent, VertexEvent } from './events/index.ts';
 export type { Descriptor } from './image/index.ts';
-export type { Diagnostic, Digest, ErrorCode, SourceFile, SourceRange } from './util/index.ts';
-export { TsbuildError, version } from './util/index.ts';
+export {
+  type Diagnostic,
+  type Digest,
+  type ErrorCode,
+  type SourceFile,
+  type SourceRange,
+  TsbuildError,
+  version,
+} from './util/index.ts';
 
 /** What `build` is asked for. Everything but `context` has the default of the command line. */
 export interface BuildOptions {

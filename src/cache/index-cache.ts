@@ -1,7 +1,7 @@
 import type { CacheRecord, CacheSource, KeyLink } from '../solver/types.ts';
 import type { Lease, Store } from '../store/index.ts';
 import { type Digest, messageOf, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 
 /**
  * A result as it is stored. `layers` (bottom first) and `blobs` are what it needs: the record goes when one of them goes. The layers

@@ -3,7 +3,6 @@
  */
 
 export { type KeyDifference, KeyHistory, type KeyParts } from './explain.ts';
-
 export {
   createIndexCache,
   type EncodedResult,
@@ -11,5 +10,4 @@ export {
   type IndexCacheOptions,
   type ResultCodec,
 } from './index-cache.ts';
-
 export { StatCache } from './stat-cache.ts';

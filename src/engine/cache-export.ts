@@ -7,17 +7,16 @@ import {
   type EdgeToCache,
   encodeRemoteConfig,
   MAX_CACHE_CONFIG_BYTES,
+  type CacheExport,
 } from '../remote-cache/index.ts';
 import { blobPath, type LayoutFile, writeLayout } from '../exporter/index.ts';
 import { readChunks } from '../layer/index.ts';
-import { formatReference, type Reference } from '../image/index.ts';
+import { formatReference, type Reference, compressionOf, type Descriptor, mediaTypes } from '../image/index.ts';
 import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
 import type { KnownEdge } from '../solver/index.ts';
 import { REF_NAME_ANNOTATION } from '../source/index.ts';
-import { compressionOf, type Descriptor, mediaTypes } from '../image/index.ts';
 import { type Digest, messageOf, sha256, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
-import type { CacheExport } from '../remote-cache/index.ts';
+import type { Task } from '../events/index.ts';
 import { type ReportStatus, withInternalVertex } from './internal-vertex.ts';
 import type { OpResult } from '../ops/index.ts';
 import type { Session } from './session.ts';

@@ -1,11 +1,22 @@
-import { CACHE_CONFIG_TYPE, decodeRemoteConfig, ImportedCache, MAX_CACHE_CONFIG_BYTES } from '../remote-cache/index.ts';
-import { formatReference, isIndexType, parseIndex, parseManifest, type Repository } from '../image/index.ts';
+import {
+  CACHE_CONFIG_TYPE,
+  decodeRemoteConfig,
+  ImportedCache,
+  MAX_CACHE_CONFIG_BYTES,
+  type CacheImport,
+} from '../remote-cache/index.ts';
+import {
+  formatReference,
+  isIndexType,
+  parseIndex,
+  parseManifest,
+  type Repository,
+  type Descriptor,
+} from '../image/index.ts';
 import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
 import { BlobFetcher, findInLayout, type ImageOrigin, openOciLayout } from '../source/index.ts';
-import { type Descriptor } from '../image/index.ts';
 import { type Digest, messageOf, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
-import type { CacheImport } from '../remote-cache/index.ts';
+import type { Task } from '../events/index.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import type { CacheOrigin } from '../snapshots/index.ts';
 import { type OpResult, snapshot } from '../ops/index.ts';

@@ -9,7 +9,7 @@ import {
   parseDockerfile,
 } from '../frontend/index.ts';
 import { isTsbuildError, type TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import { createBridge } from './bridge.ts';
 import { collectNames, compileOptions, withDockerfile } from './compile.ts';
 import type { BuildRequest } from './request.ts';

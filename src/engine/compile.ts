@@ -9,15 +9,14 @@ import {
 import type { CacheSource } from '../solver/index.ts';
 import { fromErrno, redactUrls, type SourceFile, TsbuildError } from '../util/index.ts';
 import { hostPlatform } from '../image/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import { type BridgeNames, createBridge } from './bridge.ts';
 import { withInternalVertex } from './internal-vertex.ts';
-import type { OpResult } from '../ops/index.ts';
+import { type OpResult, SshAgents } from '../ops/index.ts';
 import type { BuildRequest } from './request.ts';
 import { BuildSecrets } from '../secrets/index.ts';
 import type { Session } from './session.ts';
 import { RequestSolver } from './solve.ts';
-import { SshAgents } from '../ops/index.ts';
 
 /** Name of an archive from standard input in its directory. */
 const ARCHIVE_NAME = 'context';

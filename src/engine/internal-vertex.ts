@@ -1,5 +1,5 @@
 import { type Digest, messageOf, sha256 } from '../util/index.ts';
-import { type Task, type VertexState } from '../events/index.ts';
+import type { Task, VertexState } from '../events/index.ts';
 
 /** Reports progress of one part of an internal vertex. */
 export type ReportStatus = (id: string, current: number, total?: number, completed?: boolean) => void;

@@ -1,11 +1,10 @@
 import { resolve } from 'node:path';
 import { importArchive } from '../exporter/index.ts';
-import { normalizeReference } from '../image/index.ts';
+import { normalizeReference, hostPlatform, type ImageConfig, type Platform } from '../image/index.ts';
 import { findHelper, findSeccompFilter, type NamespacePlan } from '../sandbox/index.ts';
 import type { ResolvedImage } from '../source/index.ts';
-import { hostPlatform, type ImageConfig, type Platform } from '../image/index.ts';
 import { randomHex } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import { ownPlan } from './own-plan.ts';
 import type { Session } from './session.ts';
 

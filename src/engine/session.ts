@@ -7,8 +7,7 @@ import { type Lease, Store } from '../store/index.ts';
 import { type Digest, messageOf } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { LayerService } from '../snapshots/index.ts';
-import { RemoteSources } from '../ops/index.ts';
-import { type OpResult, snapshot } from '../ops/index.ts';
+import { RemoteSources, type OpResult, snapshot } from '../ops/index.ts';
 import { findHelper } from '../sandbox/index.ts';
 import { seccompDirectory, workerEntry } from './paths.ts';
 

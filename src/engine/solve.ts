@@ -6,20 +6,24 @@ import { parseLayoutReference } from '../source/index.ts';
 import { ContextTree } from '../tree/index.ts';
 import { type Digest, TsbuildError } from '../util/index.ts';
 import { hostPlatform, parsePlatform } from '../image/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import { type BridgeNames, layoutReference } from './bridge.ts';
-import { StepDevices } from '../ops/index.ts';
-import type { ImageLayers, OpContext } from '../ops/index.ts';
-import { gitTime } from '../ops/index.ts';
-import { httpTime } from '../ops/index.ts';
-import type { LocalResult, OpResult } from '../ops/index.ts';
-import { createRunner } from '../ops/index.ts';
+import {
+  StepDevices,
+  type ImageLayers,
+  type OpContext,
+  gitTime,
+  httpTime,
+  type LocalResult,
+  type OpResult,
+  createRunner,
+  type SshAgents,
+} from '../ops/index.ts';
 import { hostIgnore } from './host-ignore.ts';
 import type { PackPlan } from './pack-plan.ts';
 import type { BuildRequest } from './request.ts';
 import type { BuildSecrets } from '../secrets/index.ts';
 import type { Session } from './session.ts';
-import type { SshAgents } from '../ops/index.ts';
 
 /** What steps may be handed without it becoming part of anything. */
 export interface Credentials {

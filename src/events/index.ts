@@ -1,10 +1,2 @@
 /** What every long operation gets (`Task`), and the events that the engine emits; progress renders them. */
-export {
-  type BuildEvent,
-  type DiagnosticEvent,
-  type LogEvent,
-  type StatusEvent,
-  type Task,
-  type VertexEvent,
-  type VertexState,
-} from './task.ts';
+export type { BuildEvent, DiagnosticEvent, LogEvent, StatusEvent, Task, VertexEvent, VertexState } from './task.ts';

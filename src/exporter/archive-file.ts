@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { decompress, readChunks, type TarEntry, TarReader } from '../layer/index.ts';
-import { type Compression } from '../image/index.ts';
+import type { Compression } from '../image/index.ts';
 import {
   type Digest,
   fromErrno,
@@ -11,7 +11,7 @@ import {
   SNIFF_BYTES,
   sniffCompression,
 } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import type { BlobDir, BlobWriter } from '../store/index.ts';
 
 /** Entries of an archive with images; whatever has more is a root file system. */

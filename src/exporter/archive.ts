@@ -2,7 +2,7 @@ import { closeSync, readSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import type { BlobDir } from '../store/index.ts';
 import { type Digest, Hasher, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import { ArchiveWriter } from './archive-writer.ts';
 import {
   dockerManifest,

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import type { Lease, Store } from '../store/index.ts';
 import { type Descriptor, formatPlatform, type Platform } from '../image/index.ts';
 import { fromErrno, makeDirectories, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import { type Progress, writeArchive } from './archive.ts';
 import { onlyPlatform } from './layout.ts';
 import { writeLayoutDirectory } from './layout-directory.ts';

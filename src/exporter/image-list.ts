@@ -1,7 +1,6 @@
-import { normalizeReference } from '../image/index.ts';
+import { normalizeReference, formatPlatform } from '../image/index.ts';
 import type { Store } from '../store/index.ts';
 import { type Digest, messageOf, suggest, TsbuildError } from '../util/index.ts';
-import { formatPlatform } from '../image/index.ts';
 import { familiarName } from './names.ts';
 import { readStoredImage } from './stored-image.ts';
 

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { decompress } from '../layer/index.ts';
-import { type Descriptor } from '../image/index.ts';
+import { type Descriptor, guardFor, MAX_CONFIG_BYTES, parseImageConfig } from '../image/index.ts';
 import {
   type Digest,
   Hasher,
@@ -10,8 +10,7 @@ import {
   SNIFF_BYTES,
   sniffCompression,
 } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
-import { guardFor, MAX_CONFIG_BYTES, parseImageConfig } from '../image/index.ts';
+import type { Task } from '../events/index.ts';
 import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
 import type { ArchiveFile } from './archive-file.ts';
 import { type ImportedImage, type ImportOptions, OCI_LAYERS, publish, putImage, validName } from './import-common.ts';

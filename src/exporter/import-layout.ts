@@ -7,12 +7,13 @@ import {
   parseImageConfig,
   parseIndex,
   parseManifest,
+  type Descriptor,
+  mediaTypes,
 } from '../image/index.ts';
 import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
 import { IMAGE_NAME_ANNOTATION, type LayoutReader, REF_NAME_ANNOTATION } from '../source/index.ts';
-import { type Descriptor, mediaTypes } from '../image/index.ts';
 import { type Digest, isTsbuildError, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import { type ImportedImage, type ImportOptions, publish, validName } from './import-common.ts';
 
 const MAX_DEPTH = 4;

@@ -3,7 +3,7 @@ import { LayerEncoder } from '../layer/index.ts';
 import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
 import { checkLayoutVersion, type LayoutReader, openOciLayout, parseLayoutIndex } from '../source/index.ts';
 import { type Digest, hexOf, sha256, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import { ArchiveFile, type ArchiveSource } from './archive-file.ts';
 import { goJson, goTime } from './go-json.ts';
 import { type ImportedImage, type ImportOptions, OCI_LAYERS, publish, putImage } from './import-common.ts';

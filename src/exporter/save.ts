@@ -1,7 +1,6 @@
-import { normalizeReference } from '../image/index.ts';
+import { normalizeReference, type Platform } from '../image/index.ts';
 import type { Store } from '../store/index.ts';
-import { type Platform } from '../image/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { type Progress, writeArchive } from './archive.ts';
 import type { NamedImage } from './layout.ts';

@@ -5,10 +5,6 @@ import {
   parseImageConfig,
   parseIndex,
   parseManifest,
-} from '../image/index.ts';
-import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
-import type { BlobDir } from '../store/index.ts';
-import {
   type Descriptor,
   formatPlatform,
   hostPlatform,
@@ -17,6 +13,8 @@ import {
   normalizePlatform,
   type Platform,
 } from '../image/index.ts';
+import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
+import type { BlobDir } from '../store/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { AssembledImage, AssembledPlatform, ImageDocument } from './types.ts';
 

@@ -1,7 +1,6 @@
 import type { ContentSource, EntryType, LayerEntry } from '../layer/index.ts';
 import type { Digest } from '../util/index.ts';
-import { type LayerNode, type LayersTree, type Xattr } from '../tree/index.ts';
-import { readFull } from '../tree/index.ts';
+import { type LayerNode, type LayersTree, type Xattr, readFull } from '../tree/index.ts';
 import { mergeXattrs, type OverlayEntry } from './overlay-tree.ts';
 
 const TYPES: Readonly<Record<Exclude<OverlayEntry['type'], 'socket'>, EntryType>> = {

@@ -1,16 +1,19 @@
-import { type ByteString, compareBytes, joinPath, toText } from '../tree/index.ts';
-import type {
-  FileContent,
-  LayersTree,
-  LayerNode,
-  MergedDir,
-  NodeAttributes,
-  NodeType,
-  TreeNode,
-  WritableTree,
-  Xattr,
+import {
+  type ByteString,
+  compareBytes,
+  joinPath,
+  toText,
+  type FileContent,
+  type LayersTree,
+  type LayerNode,
+  type MergedDir,
+  type NodeAttributes,
+  type NodeType,
+  type TreeNode,
+  type WritableTree,
+  type Xattr,
+  resolvePath,
 } from '../tree/index.ts';
-import { resolvePath } from '../tree/index.ts';
 import { TsbuildError } from '../util/index.ts';
 
 type FullAttributes = NodeAttributes & { readonly mtimeNs: bigint };

@@ -1,4 +1,4 @@
-import { type ChownOptions, type UserOption } from '../llb/index.ts';
+import type { ChownOptions, UserOption } from '../llb/index.ts';
 import { type ReadableTree, resolvePath, toText } from '../tree/index.ts';
 import { readSync } from 'node:fs';
 import { TsbuildError } from '../util/index.ts';

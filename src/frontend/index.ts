@@ -24,7 +24,7 @@ export { isArchive, loadMainContext, type MainContext } from './convert/main-con
 export { type GitRef, parseGitRef } from './convert/git-ref.ts';
 export type { CompileOptions, ContextSpec } from './convert/options.ts';
 export type { Entitlement, Usage, UsedCredential } from './convert/usage.ts';
-export { type Dockerfile } from './dockerfile/instructions/types.ts';
+export type { Dockerfile } from './dockerfile/instructions/types.ts';
 export { parseDockerfile } from './dockerfile/instructions/stages.ts';
 export { IgnoreMatcher, parseIgnoreFile } from './ignore/ignore-file.ts';
 export { PatternMatcher } from './ignore/index.ts';
@@ -39,6 +39,6 @@ export { type Finding, Linter, locateFindings } from './lint/linter.ts';
 export { formatOutline, formatOutlineJson, type Outline } from './lint/call/outline.ts';
 export { formatSubrequests, formatSubrequestsJson } from './lint/call/subrequests.ts';
 export { formatTargets, formatTargetsJson, listTargets, type Target } from './lint/call/targets.ts';
-export { type LintConfig } from './lint/config.ts';
+export type { LintConfig } from './lint/config.ts';
 export { lintFile } from './lint/file-rules.ts';
 export { type Rule, rules } from './lint/rules.ts';

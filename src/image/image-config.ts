@@ -1,5 +1,5 @@
 import { type Digest, isDigest, parseStrictJson } from '../util/index.ts';
-import { type HistoryEntry, type ImageConfig } from './oci.ts';
+import type { HistoryEntry, ImageConfig } from './oci.ts';
 import { type Guard, guardFor, type Json } from './guards.ts';
 
 /** Largest image config that is read, in bytes; configs with an inline build cache are the large ones. */

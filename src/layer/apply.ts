@@ -8,7 +8,7 @@ import {
   sniffCompression,
   TsbuildError,
 } from '../util/index.ts';
-import { type Compression } from '../image/index.ts';
+import type { Compression } from '../image/index.ts';
 import { DEFAULT_LIMITS, decompress, type DecompressLimits, readChunks } from './decompress.ts';
 import { Extractor } from './extractor.ts';
 import { closeLowerDir, type LowerDir, openLowerRoots } from './lower-stack.ts';

@@ -11,8 +11,8 @@ import {
   S_IFDIR,
   S_IFMT,
   statatIfExists,
+  AT_FDCWD,
 } from '../sys/index.ts';
-import { AT_FDCWD } from '../sys/index.ts';
 import { type ByteString, toFsPath } from '../tree/index.ts';
 
 /**

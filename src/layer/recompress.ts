@@ -1,6 +1,5 @@
 import type { Compression } from '../image/index.ts';
-import type { Digest } from '../util/index.ts';
-import { TsbuildError } from '../util/index.ts';
+import { type Digest, TsbuildError } from '../util/index.ts';
 import { decompress, readChunks } from './decompress.ts';
 import { type EncodedLayer, LayerEncoder } from './layer-encoder.ts';
 import type { LayerCompression, LayerSink } from './sink.ts';

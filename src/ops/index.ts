@@ -1,5 +1,5 @@
 /** One runner per kind of op: exec/, file/, source/, merge and diff. What an op reads and makes are `OpResult`s. */
-export { type DirectOutput, type ImageLayers, type OpContext } from './context.ts';
+export type { DirectOutput, ImageLayers, OpContext } from './context.ts';
 export { type DeviceGrants, StepDevices, locateRefusal, noDevices } from './exec/devices.ts';
 export { SshAgents } from './exec/ssh-agents.ts';
 export { type LocalResult, type OpResult, snapshot } from './result.ts';

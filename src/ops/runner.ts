@@ -2,7 +2,7 @@ import type { ExecOp, FileOp, LlbVertex, Op, SourceOp } from '../llb/index.ts';
 import type { CacheDep, CacheMap, OpRunner, SolverVertex } from '../solver/index.ts';
 import { checksumTree, type Selector, selectorDigest } from '../tree/index.ts';
 import { canonicalDigest, type Digest, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import type { OpContext } from './context.ts';
 import { namesOfGiven } from './exec/exec-devices.ts';
 import { execInputUse, execKey } from './exec/exec-key.ts';

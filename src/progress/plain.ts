@@ -1,4 +1,4 @@
-import { type BuildEvent, type StatusEvent } from '../events/index.ts';
+import type { BuildEvent, StatusEvent } from '../events/index.ts';
 import { formatBytes } from '../util/index.ts';
 import { formatStepOutput } from './failure.ts';
 import { seconds } from './text.ts';

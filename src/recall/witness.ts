@@ -1,6 +1,13 @@
 import { lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { type ByteString, type ContextTree, isSettled, sameStat, toBigInts, toFsPath } from '../tree/index.ts';
-import type { StatIdentity } from '../tree/index.ts';
+import {
+  type ByteString,
+  type ContextTree,
+  isSettled,
+  sameStat,
+  toBigInts,
+  toFsPath,
+  type StatIdentity,
+} from '../tree/index.ts';
 
 /** Larger contexts are not remembered: checking the memory would take as long as using the cache. */
 const MAX_PATHS = 50_000;

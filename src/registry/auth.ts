@@ -1,5 +1,5 @@
 import { parseStrictJson, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import { answerError, SMALL_BODY_LIMIT } from './answer.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
 import type { HttpAnswer, HttpClient, HttpRequest } from './http.ts';

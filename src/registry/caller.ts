@@ -1,4 +1,4 @@
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { answerError, SMALL_BODY_LIMIT } from './answer.ts';
 import { Authenticator, type AuthScope } from './auth.ts';

@@ -1,12 +1,17 @@
 import { type Digest, Hasher, isDigest, sha256, TsbuildError } from '../util/index.ts';
-import { mediaTypes, type Descriptor } from '../image/index.ts';
-import { type Task } from '../events/index.ts';
+import {
+  mediaTypes,
+  type Descriptor,
+  documentMediaType,
+  formatReference,
+  type Reference,
+  type Repository,
+} from '../image/index.ts';
+import type { Task } from '../events/index.ts';
 import { type Call, Caller } from './caller.ts';
 import type { Endpoint } from './endpoint.ts';
 import { type HttpAnswer, throwIfCanceled } from './http.ts';
-import { documentMediaType } from '../image/index.ts';
 import { Pusher } from './push.ts';
-import { formatReference, type Reference, type Repository } from '../image/index.ts';
 import { emptyRegistriesConfig, endpointsFor } from './registries-conf.ts';
 import { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
 import type { FetchedManifest, PushBlob, PushOptions, Registry, RegistryOptions } from './types.ts';

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { messageOf, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import { displayUrl } from './answer.ts';
 import { isLoopbackHost } from './endpoint.ts';
 import { isAcceptableRedirect } from './realm.ts';

@@ -5,9 +5,7 @@
 export { authFileCredentials, authFilePaths } from './auth-file.ts';
 export { createRegistry, MAX_MANIFEST_BYTES } from './client.ts';
 export type { Endpoint } from './endpoint.ts';
-
 export { type HttpAnswer, HttpClient, type HttpRequest, throwIfCanceled } from './http.ts';
-
 export {
   emptyRegistriesConfig,
   endpointsFor,

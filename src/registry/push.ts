@@ -1,11 +1,10 @@
-import { type Descriptor } from '../image/index.ts';
+import { type Descriptor, formatReference, type Reference, type Repository } from '../image/index.ts';
 import { type Digest, isTsbuildError, sha256, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import type { Call, Caller } from './caller.ts';
 import type { Endpoint } from './endpoint.ts';
 import { type HttpAnswer, throwIfCanceled } from './http.ts';
 import { isAcceptableRedirect } from './realm.ts';
-import { formatReference, type Reference, type Repository } from '../image/index.ts';
 import { emptyRegistriesConfig, endpointsFor } from './registries-conf.ts';
 import { isPassing, isPassingStatus, waitForRetry } from './retry.ts';
 import type { PushBlob, PushOptions, RegistryOptions } from './types.ts';

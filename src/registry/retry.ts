@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf, messageOf, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import { type Limits, Stalled, throwIfCanceled } from './http.ts';
 
 const PASSING_ERRNOS = new Set([

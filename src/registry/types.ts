@@ -1,7 +1,6 @@
-import type { Descriptor } from '../image/index.ts';
+import type { Descriptor, Reference, Repository } from '../image/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
-import type { Reference, Repository } from '../image/index.ts';
 import type { RegistriesConfig } from './registries-conf.ts';
 
 /** What a user has for one registry host. An identity token is an OAuth refresh token, as `docker login` stores it. */

@@ -1,6 +1,6 @@
 import type { CacheRecord, CacheSource, KeyLink } from '../solver/types.ts';
 import { type Digest, hexOf, leafKey, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import { type CachedLayer, layersOfResult, type RemoteConfig } from './remote-config.ts';
 
 /**

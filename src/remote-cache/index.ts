@@ -10,4 +10,4 @@ export {
   decodeRemoteConfig,
   encodeRemoteConfig,
 } from './remote-config.ts';
-export { type CacheExport, type CacheImport } from './request.ts';
+export type { CacheExport, CacheImport } from './request.ts';

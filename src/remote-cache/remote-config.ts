@@ -1,5 +1,4 @@
-import { type Guard, guardFor, type Json } from '../image/index.ts';
-import { compressionOf, type Descriptor } from '../image/index.ts';
+import { type Guard, guardFor, type Json, compressionOf, type Descriptor } from '../image/index.ts';
 import { type Digest, isDigest, parseStrictJson } from '../util/index.ts';
 
 /** Media type of the config of a cache manifest, BuildKit's. */

@@ -17,7 +17,7 @@ import {
   type Ulimit,
 } from '../sandbox/index.ts';
 import { fromErrno, isTsbuildError, TsbuildError } from '../util/index.ts';
-import { type ImageConfig } from '../image/index.ts';
+import type { ImageConfig } from '../image/index.ts';
 import { argumentsOf, environmentOf } from './container-process.ts';
 import { parseVolume } from './volume.ts';
 

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { type BuildEvent, type Task } from '../events/index.ts';
+import type { BuildEvent, Task } from '../events/index.ts';
 import { type Diagnostic, fromErrno, TsbuildError } from '../util/index.ts';
 import { Mask } from './mask.ts';
 import { hiddenForms } from './values.ts';

@@ -1,10 +1,9 @@
 import type { CachedLayer } from '../remote-cache/index.ts';
 import { decompress, readChunks } from '../layer/index.ts';
-import type { Repository } from '../image/index.ts';
+import { type Repository, compressionOf, type Descriptor } from '../image/index.ts';
 import { chainIds, type Lease, type Store } from '../store/index.ts';
 import { canonicalDigest, type Digest, Hasher, hexOf, messageOf, TsbuildError } from '../util/index.ts';
-import { compressionOf, type Descriptor } from '../image/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 
 /** Where the layers of an imported cache come from. */
 export interface CacheOrigin {

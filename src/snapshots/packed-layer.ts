@@ -1,6 +1,6 @@
 import type { Layer, Store } from '../store/index.ts';
 import { type Compression, type Descriptor, mediaTypes } from '../image/index.ts';
-import { type Digest } from '../util/index.ts';
+import type { Digest } from '../util/index.ts';
 
 /** A layer as a blob. */
 export interface PackedLayer {

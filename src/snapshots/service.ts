@@ -1,11 +1,10 @@
 import { rmdirSync } from 'node:fs';
 import type { CachedLayer } from '../remote-cache/index.ts';
-import type { Repository } from '../image/index.ts';
+import { type Repository, type Compression, compressionOf, type Descriptor } from '../image/index.ts';
 import type { ResolvedImage } from '../source/index.ts';
 import { imageLayerIds, type Layer, type LayerBlob, type Lease, type Store } from '../store/index.ts';
-import { type Compression, compressionOf, type Descriptor } from '../image/index.ts';
 import { type Digest, errnoOf, isTsbuildError, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { type CacheOrigin, CachedLayers } from './imported.ts';
 import { anyBlob, layerType, findPacked, type PackedLayer, type PackForm } from './packed-layer.ts';

@@ -1,4 +1,4 @@
-import { type BuildEvent, type Task, type VertexState } from '../events/index.ts';
+import type { BuildEvent, Task, VertexState } from '../events/index.ts';
 import { messageOf } from '../util/index.ts';
 import type { EdgeNode, VertexNode } from './graph.ts';
 import type { Scope } from './scope.ts';

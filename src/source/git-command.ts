@@ -3,7 +3,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { throwIfCanceled } from '../registry/index.ts';
 import { findProgram } from '../sandbox/index.ts';
 import { messageOf, redactUrls, sanitizeLine, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import type { GitLimits } from './git-types.ts';
 
 /** Bytes of output that are kept of git's messages. */

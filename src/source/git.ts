@@ -1,6 +1,6 @@
 import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { sanitizeLine, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import { gitEnvironment } from './git-access.ts';
 import { GitFailure, type GitRun, runGit } from './git-command.ts';
 import type { GitCommit, GitLimits, GitRequest, GitSourceOptions, GitTree } from './git-types.ts';

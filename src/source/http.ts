@@ -20,7 +20,7 @@ import {
   redactUrls,
   TsbuildError,
 } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import type { HttpContent, HttpFile, HttpResource, HttpSourceOptions } from './http-types.ts';
 
 const FACT = 'http';

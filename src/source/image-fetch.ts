@@ -1,7 +1,7 @@
 import pLimit from 'p-limit';
-import { type Descriptor } from '../image/index.ts';
+import type { Descriptor } from '../image/index.ts';
 import { type Digest, hexOf, isTsbuildError, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import type { ImageOrigin, ImageSourceOptions } from './image-types.ts';
 
 type FetcherOptions = Pick<ImageSourceOptions, 'store' | 'lease' | 'concurrency' | 'now'>;

@@ -1,5 +1,12 @@
-import { isIndexType, isManifestType } from '../image/index.ts';
-import { type Descriptor, formatPlatform, type ImageIndex, normalizePlatform, type Platform } from '../image/index.ts';
+import {
+  isIndexType,
+  isManifestType,
+  type Descriptor,
+  formatPlatform,
+  type ImageIndex,
+  normalizePlatform,
+  type Platform,
+} from '../image/index.ts';
 
 /** Annotation with which BuildKit marks the manifests of attestations within an index. */
 const REFERENCE_TYPE = 'vnd.docker.reference.type';

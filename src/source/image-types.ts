@@ -1,7 +1,6 @@
 import type { Registry } from '../registry/index.ts';
-import type { Repository } from '../image/index.ts';
+import type { Repository, Descriptor, ImageConfig, Manifest, Platform } from '../image/index.ts';
 import type { Lease, Store } from '../store/index.ts';
-import type { Descriptor, ImageConfig, Manifest, Platform } from '../image/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 

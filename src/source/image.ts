@@ -11,9 +11,6 @@ import {
   type Reference,
   type Repository,
   withDefaultTag,
-} from '../image/index.ts';
-import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
-import {
   compressionOf,
   type Descriptor,
   formatPlatform,
@@ -23,8 +20,9 @@ import {
   normalizePlatform,
   type Platform,
 } from '../image/index.ts';
+import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
 import { type Digest, isDigest, isTsbuildError, parseDigest, sanitizeLine, TsbuildError } from '../util/index.ts';
-import { type Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
 import { BlobFetcher } from './image-fetch.ts';
 import { availablePlatforms, platformVector, selectManifests } from './image-platform.ts';
 import type { ImageOrigin, ImageSource, ImageSourceOptions, ResolvedImage, ResolveOptions } from './image-types.ts';

@@ -1,7 +1,13 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
-import { documentMediaType, guardFor, parseIndex } from '../image/index.ts';
+import {
+  documentMediaType,
+  guardFor,
+  parseIndex,
+  type Descriptor,
+  type ImageIndex,
+  mediaTypes,
+} from '../image/index.ts';
 import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
-import { type Descriptor, type ImageIndex, mediaTypes } from '../image/index.ts';
 import {
   type Digest,
   errnoOf,

@@ -1,4 +1,4 @@
-import { type Descriptor, type ImageConfig, type ImageIndex, type Manifest } from '../image/index.ts';
+import type { Descriptor, ImageConfig, ImageIndex, Manifest } from '../image/index.ts';
 import { type Digest, isDigest } from '../util/index.ts';
 import type { BlobDir } from './blob-dir.ts';
 

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { type Descriptor } from '../image/index.ts';
+import type { Descriptor } from '../image/index.ts';
 import { errnoOf, hexOf, isDigest, sha256 } from '../util/index.ts';
 import { storeWriteError } from './blob-writer.ts';
 import { writeFileDurably, type StoreLayout } from './layout.ts';

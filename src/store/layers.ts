@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { type Compression } from '../image/index.ts';
+import type { Compression } from '../image/index.ts';
 import { type Digest, TsbuildError } from '../util/index.ts';
 import type { BlobDir } from './blob-dir.ts';
 import { storeWriteError } from './blob-writer.ts';

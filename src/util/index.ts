@@ -14,15 +14,12 @@ export {
   messageOf,
   TsbuildError,
 } from './errors.ts';
-
 export { formatSourceExcerpt } from './excerpt.ts';
-
 export { redactUrls } from './redact.ts';
 export { sanitize, sanitizeLine } from './sanitize.ts';
 export { formatBytes, parseDuration, parseSize } from './size.ts';
 export type { Diagnostic, SourceFile, SourceRange } from './source.ts';
 export { parseStrictJson, type StrictJsonOptions } from './json.ts';
 export { editDistance, suggest } from './suggest.ts';
-
 export { version } from './version.ts';
 export { WriteBehind } from './write-behind.ts';

@@ -6,7 +6,7 @@ import { createIndexCache, type IndexCache, type ResultCodec } from '../../src/c
 import type { KeyLink } from '../../src/solver/types.ts';
 import { prune } from '../../src/store/index.ts';
 import { type Digest, sha256 } from '../../src/util/index.ts';
-import { type Task } from '../../src/events/index.ts';
+import type { Task } from '../../src/events/index.ts';
 import { makeLayer, openStore, removeTrees, tempRoot, type TestStore } from '../store/support.ts';
 
 interface Result {

@@ -11,7 +11,7 @@ import {
   formatCheck,
 } from '../../src/frontend/index.ts';
 import { formatDefinition } from '../../src/llb/index.ts';
-import { type ImageConfig } from '../../src/image/index.ts';
+import type { ImageConfig } from '../../src/image/index.ts';
 import { isTsbuildError, TsbuildError } from '../../src/util/index.ts';
 import { amd64, bridgeOf, optionsOf } from './convert/support.ts';
 

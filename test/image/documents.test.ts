@@ -1,7 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseImageConfig, parseIndex, parseManifest } from '../../src/image/index.ts';
-import { mediaTypes } from '../../src/image/index.ts';
+import { parseImageConfig, parseIndex, parseManifest, mediaTypes } from '../../src/image/index.ts';
 import { parseStrictJson, sha256 } from '../../src/util/index.ts';
 import { testImage } from '../support/image.ts';
 

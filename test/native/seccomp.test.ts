@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findHelper } from '../../src/sandbox/index.ts';
 import { compileFilter, parseSyscalls, type SyscallTable } from '../../src/sandbox/seccomp/compile.ts';
-import { type StepResult } from '../sandbox/support/kit.ts';
+import type { StepResult } from '../sandbox/support/kit.ts';
 import { everyone, runScenario } from '../sandbox/support/run-as.ts';
 import { ALLOW, errno, KILL, simulate } from './simulate.ts';
 

@@ -1,5 +1,5 @@
 import { createProgress, type Progress, type ProgressMode, type ProgressOptions } from '../../src/progress/index.ts';
-import { type BuildEvent, type VertexState } from '../../src/events/index.ts';
+import type { BuildEvent, VertexState } from '../../src/events/index.ts';
 import { type Digest, sha256 } from '../../src/util/index.ts';
 
 /** A display on a recorded output, with a clock that the test moves. */

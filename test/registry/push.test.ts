@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createRegistry, type Credentials, type Registry } from '../../src/registry/index.ts';
-import { parseReference } from '../../src/image/index.ts';
-import { mediaTypes } from '../../src/image/index.ts';
+import { parseReference, mediaTypes } from '../../src/image/index.ts';
 import { blobOf, type TestBlob, testImage } from '../support/image.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import { startScriptedRegistry } from '../support/registry-script.ts';

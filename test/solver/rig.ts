@@ -9,7 +9,7 @@ import {
   type SolverVertex,
   solve,
 } from '../../src/solver/index.ts';
-import { type BuildEvent, type Task, type VertexState } from '../../src/events/index.ts';
+import type { BuildEvent, Task, VertexState } from '../../src/events/index.ts';
 import { type Digest, sha256 } from '../../src/util/index.ts';
 
 /** What a test op does. Results are strings. */

@@ -8,8 +8,8 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  chmodSync,
 } from 'node:fs';
-import { chmodSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

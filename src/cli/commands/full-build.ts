@@ -3,7 +3,7 @@ import { checkOutput, type OutputSpec, parseNames, parseOutput } from '../../exp
 import { formatFailure } from '../../progress/index.ts';
 import type { Recall, RememberedBuild } from '../../recall/index.ts';
 import type { Store } from '../../store/index.ts';
-import { type BuildEvent } from '../../events/index.ts';
+import type { BuildEvent } from '../../events/index.ts';
 import { exitCodeOf, firstError, isTsbuildError, messageOf } from '../../util/index.ts';
 import { annotationAttribute } from '../annotation.ts';
 import { parseBuildRequest } from '../build-request.ts';

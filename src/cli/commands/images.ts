@@ -11,7 +11,7 @@ import {
 } from '../../exporter/index.ts';
 import { formatBytes, fromErrno, hexOf } from '../../util/index.ts';
 import { hostPlatform } from '../../image/index.ts';
-import { type Task } from '../../events/index.ts';
+import type { Task } from '../../events/index.ts';
 import { parseEpoch } from '../build-request.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';

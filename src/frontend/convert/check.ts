@@ -1,6 +1,6 @@
 import { isTsbuildError, type TsbuildError } from '../../util/index.ts';
 import type { Bridge } from '../bridge.ts';
-import { type CheckResult } from '../lint/call/check.ts';
+import type { CheckResult } from '../lint/call/check.ts';
 import { Linter, locateFindings } from '../lint/linter.ts';
 import { compileParsed, parseContext } from './compile.ts';
 import { loadMainContext } from './main-context.ts';

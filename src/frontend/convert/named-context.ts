@@ -4,9 +4,11 @@ import {
   normalizeReference,
   parseReference,
   withDefaultTag,
+  type ImageConfig,
+  normalizePlatform,
+  type Platform,
 } from '../../image/index.ts';
 import { http, image, LateOutput, local, ociLayout, scratch, State, stateOf } from '../../llb/index.ts';
-import { type ImageConfig, normalizePlatform, type Platform } from '../../image/index.ts';
 import { redactUrls, TsbuildError } from '../../util/index.ts';
 import type { Bridge } from '../bridge.ts';
 import { dockerfileError } from '../dockerfile/failure.ts';

@@ -1,6 +1,12 @@
 import { EnvList, image, scratch } from '../../llb/index.ts';
-import { formatReference, normalizeReference, parseReference } from '../../image/index.ts';
-import { type ImageConfig, normalizePlatform, type Platform } from '../../image/index.ts';
+import {
+  formatReference,
+  normalizeReference,
+  parseReference,
+  type ImageConfig,
+  normalizePlatform,
+  type Platform,
+} from '../../image/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { didYouMean } from '../dockerfile/suggestion.ts';
 import { parseTrigger } from '../dockerfile/instructions/stages.ts';

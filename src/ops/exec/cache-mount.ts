@@ -1,7 +1,7 @@
 import type { Mount } from '../../llb/index.ts';
 import type { MountSpec } from '../../sandbox/index.ts';
 import { hexOf, sha256, TsbuildError } from '../../util/index.ts';
-import { type Task } from '../../events/index.ts';
+import type { Task } from '../../events/index.ts';
 import type { OpContext } from '../context.ts';
 
 /** How many builds may hold private copies of one cache mount at a time. */

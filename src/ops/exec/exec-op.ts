@@ -1,7 +1,7 @@
 import { carriesOutput, type ExecOp, type Mount } from '../../llb/index.ts';
 import { type ExitStatus, type MountSpec, resolvConfOfHost, type StepSpec } from '../../sandbox/index.ts';
 import { type Digest, TsbuildError } from '../../util/index.ts';
-import { type Task } from '../../events/index.ts';
+import type { Task } from '../../events/index.ts';
 import type { LayerSlot } from '../../snapshots/index.ts';
 import { cacheMount } from './cache-mount.ts';
 import type { OpContext } from '../context.ts';

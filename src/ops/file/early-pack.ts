@@ -16,8 +16,8 @@ import {
   takeDigests,
 } from '../../tree/index.ts';
 import { canonicalDigest, type Digest } from '../../util/index.ts';
-import { type Compression } from '../../image/index.ts';
-import { type Task } from '../../events/index.ts';
+import type { Compression } from '../../image/index.ts';
+import type { Task } from '../../events/index.ts';
 import type { ParamsOf, ResultOf } from '../../worker/index.ts';
 import type { DirectOutput, OpContext } from '../context.ts';
 import { fileKey } from './file-key.ts';

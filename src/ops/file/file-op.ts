@@ -2,7 +2,7 @@ import type { CopyAction, FileAction, FileOp } from '../../llb/index.ts';
 import { canMakeEntries, type FileInput } from '../../fileop/index.ts';
 import { checksumTree, type ContextDir, type ContextTree, packContext, type Selector } from '../../tree/index.ts';
 import { type Digest, fromErrno } from '../../util/index.ts';
-import { type Task } from '../../events/index.ts';
+import type { Task } from '../../events/index.ts';
 import type { LayerSlot } from '../../snapshots/index.ts';
 import type { OpContext } from '../context.ts';
 import { callPack, type DirectPack, nowOf } from './early-pack.ts';

@@ -4,7 +4,7 @@ import type { CacheMap } from '../../solver/index.ts';
 import { type GitAccess, type GitCommit, type GitRequest, parseGitUrl } from '../../source/index.ts';
 import { ContextTree } from '../../tree/index.ts';
 import { canonicalDigest, type Digest, TsbuildError } from '../../util/index.ts';
-import { type Task } from '../../events/index.ts';
+import type { Task } from '../../events/index.ts';
 import type { OpContext } from '../context.ts';
 import { runFileOp } from '../file/file-op.ts';
 import type { OpResult } from '../result.ts';

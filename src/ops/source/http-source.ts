@@ -5,7 +5,7 @@ import type { CacheMap } from '../../solver/index.ts';
 import { downloadName, type HttpContent, type HttpResource, newestEntry } from '../../source/index.ts';
 import { ContextTree } from '../../tree/index.ts';
 import { canonicalDigest, type Digest, isDigest, redactUrls, TsbuildError, version } from '../../util/index.ts';
-import { type Task } from '../../events/index.ts';
+import type { Task } from '../../events/index.ts';
 import type { OpContext } from '../context.ts';
 import { runFileOp } from '../file/file-op.ts';
 import type { OpResult } from '../result.ts';

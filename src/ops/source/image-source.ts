@@ -1,6 +1,6 @@
 import type { Op, SourceOp } from '../../llb/index.ts';
 import { formatPlatform } from '../../image/index.ts';
-import { type Task } from '../../events/index.ts';
+import type { Task } from '../../events/index.ts';
 import type { ImageLayers, OpContext } from '../context.ts';
 
 /** The image that a source op names, for the platform of the op. Asked for once a build. */

@@ -5,7 +5,7 @@ import {
   type CompileResult,
 } from '../../../src/frontend/index.ts';
 import { type Json, type LlbVertex, opToJson } from '../../../src/llb/index.ts';
-import { type ImageConfig, type Platform } from '../../../src/image/index.ts';
+import type { ImageConfig, Platform } from '../../../src/image/index.ts';
 import { isTsbuildError, TsbuildError } from '../../../src/util/index.ts';
 
 export const amd64: Platform = { os: 'linux', architecture: 'amd64' };

@@ -1,5 +1,5 @@
 import { type CopyOptions, merge, parseOwner, type PendingAction, scratch, type State } from '../../../llb/index.ts';
-import { type Platform } from '../../../image/index.ts';
+import type { Platform } from '../../../image/index.ts';
 import { redactUrls } from '../../../util/index.ts';
 import type { AddCommand, CopyCommand } from '../../dockerfile/instructions/types.ts';
 import { dockerfileError } from '../../dockerfile/failure.ts';

@@ -1,9 +1,9 @@
-import {
-  type ArgCommand,
-  type ArgDefinition,
-  type EnvCommand,
-  type KeyValue,
-  type LabelCommand,
+import type {
+  ArgCommand,
+  ArgDefinition,
+  EnvCommand,
+  KeyValue,
+  LabelCommand,
 } from '../../dockerfile/instructions/types.ts';
 import { expandWord } from '../../dockerfile/shell/lex.ts';
 import { addHistory, setConfigEnv } from '../image-config.ts';

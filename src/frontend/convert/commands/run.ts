@@ -1,6 +1,6 @@
 import { EnvList, type MountOptions, type RunOptions, scratch } from '../../../llb/index.ts';
 import { chompHeredoc, parseHeredocWord } from '../../dockerfile/parser/heredoc.ts';
-import { type RunCommand } from '../../dockerfile/instructions/types.ts';
+import type { RunCommand } from '../../dockerfile/instructions/types.ts';
 import { dockerfileError } from '../../dockerfile/failure.ts';
 import { addHistory } from '../image-config.ts';
 import type { Lowering } from '../lowering.ts';
