@@ -63,6 +63,8 @@ export async function pruneCommand(context: CliContext, options: PruneOptions): 
   if (options.images && !options.dryRun)
     for (const image of session.store.images.list()) session.store.images.remove(image.name);
   const isTable = options.format !== 'json';
+  // What goes is mostly directories, which the worker deletes: it starts while the index is looked through.
+  if (!options.dryRun) session.startWorker();
   const report = await prune(session.store, {
     removeTrees: async (paths) => {
       if (paths.length > 0) await (await session.worker()).call('removeTrees', { paths });
