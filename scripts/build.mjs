@@ -14,7 +14,7 @@ const shared = {
   platform: 'node',
   target: 'node22',
   // Native, or large and rarely needed: these stay packages. Everything else is one file, which starts faster.
-  external: ['koffi', 'undici', 'dockerfile-ast', 'yaml'],
+  external: ['koffi', 'undici', 'dockerfile-ast', 'fast-glob', 'yaml'],
   minify: true,
   legalComments: 'none',
   metafile: true,

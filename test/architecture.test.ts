@@ -32,6 +32,7 @@ const exceptions: Readonly<Record<string, string>> = {
 const dependencies: Readonly<Record<string, string>> = {
   commander: 'the command line',
   'dockerfile-ast': 'token columns for error excerpts',
+  'fast-glob': 'patterns of files that users write',
   koffi: 'system calls that Node lacks',
   'p-limit': 'bounded concurrency',
   'smol-toml': 'registries.conf',

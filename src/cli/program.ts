@@ -90,14 +90,12 @@ function createProgram(context: CliContext, done: Done, only: string | undefined
   return program;
 }
 
+const CONTEXT =
+  'directory with the files that COPY and ADD read, git repository, address of an archive, or "-" for standard input';
+
 /** Options that decide what the graph is; `build` and `llb` share them. */
 function graphOptions(command: Command): Command {
   return command
-    .argument(
-      '[context]',
-      'directory with the files that COPY and ADD read, git repository, address of an archive, or "-" for standard input',
-      '.',
-    )
     .option(
       '-f, --file <path>',
       'the Dockerfile (default: Dockerfile in the context); "-" reads it from standard input',
@@ -141,6 +139,7 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
     .command('build', { isDefault: true })
     .description('build an image from a Dockerfile (the default command: "tsbuild ." builds)');
   addUnsupported(graphOptions(command))
+    .argument('[context...]', `${CONTEXT}; with --check also Dockerfiles and patterns of Dockerfiles (default: ".")`)
     .option('-t, --tag <name[:tag]>', 'name for the image in the local store', collect)
     .option(
       '-o, --output <DEST|type=TYPE,…>',
@@ -181,11 +180,14 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
         .default('auto'),
     )
     .option('--jobs <n>', 'how many steps may run at a time (default: number of CPUs, at least 4)')
-    .option('--check', 'only check the Dockerfile, same as --call=check')
+    .option(
+      '--check',
+      "only check the Dockerfile, same as --call=check; of several: --check '**/Dockerfile*' '!vendor', and -f takes a pattern, too",
+    )
     .option('--call <method>', 'build, check, outline or targets; with ",format=json" as JSON')
-    .action(async (path: string, options) => {
+    .action(async (paths: string[], options) => {
       const { buildCommand } = await import('./commands/build.ts');
-      done(await buildCommand(context, path, options));
+      done(await buildCommand(context, paths, options));
     });
 }
 
@@ -195,6 +197,7 @@ function addLlb(program: Command, context: CliContext, done: Done): void {
       .command('llb')
       .description("write the build graph of a Dockerfile to standard output, in BuildKit's format"),
   )
+    .argument('[context]', CONTEXT, '.')
     .addOption(
       new Option('--format <format>', 'binary definition, or something to read')
         .choices(['binary', 'json', 'dot', 'mermaid'])

@@ -35,6 +35,7 @@ export {
   formatCheckJson,
   formatFindingsSummary,
 } from './lint/call/check.ts';
+export { checkStatusOfMany, formatCheckManyJson, formatCheckOfMany, formatCheckTotal } from './lint/call/check-many.ts';
 export { type Finding, Linter, locateFindings } from './lint/linter.ts';
 export { formatOutline, formatOutlineJson, type Outline } from './lint/call/outline.ts';
 export { formatSubrequests, formatSubrequestsJson } from './lint/call/subrequests.ts';

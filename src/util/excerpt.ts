@@ -1,5 +1,5 @@
 import { redactUrls } from './redact.ts';
-import { sanitize } from './sanitize.ts';
+import { sanitize, sanitizeLine } from './sanitize.ts';
 import type { SourceFile, SourceRange } from './source.ts';
 
 const RULE = '--------------------';
@@ -25,7 +25,7 @@ export function formatSourceExcerpt(file: SourceFile, ranges: readonly SourceRan
   if (first < 1 || first > lines.length) return '';
   last = Math.min(last, lines.length);
   const context = first === last ? 2 : 1;
-  const out = [`${sanitize(file.name)}:${first}`, RULE];
+  const out = [`${sanitizeLine(file.name, 4096)}:${first}`, RULE];
   for (let line = Math.max(1, first - context); line <= Math.min(lines.length, last + context); line++) {
     const whole = (lines[line - 1] ?? '').replace(/\r$/, '');
     const original = whole.slice(0, MAX_LINE);

@@ -2,14 +2,32 @@ import { Recall, type RememberedBuild } from '../../recall/index.ts';
 import { Store } from '../../store/index.ts';
 import type { CliContext } from '../context.ts';
 import { recallKey } from '../recall-key.ts';
+import { TsbuildError } from '../../util/index.ts';
 import { storeRoot } from '../store-root.ts';
 import { type BuildOptions, reportResult, reportWarnings, startProgress } from './build-display.ts';
 import type { BuildMemory } from './full-build.ts';
 
-/** `tsbuild build` */
-export async function buildCommand(context: CliContext, path: string, options: BuildOptions): Promise<number> {
-  const call = options.check ? 'check' : options.call;
-  if (call !== undefined && call !== 'build') {
+/** `tsbuild build`. @param paths the context; several, and patterns, only with `--check` */
+export async function buildCommand(
+  context: CliContext,
+  paths: readonly string[],
+  options: BuildOptions,
+): Promise<number> {
+  const call = calledMethod(options);
+  if (/^(check|lint)(,|$)/.test(call)) {
+    const { checkCommand } = await import('./check.ts');
+    return checkCommand(context, paths, options, call.includes(',format=json'));
+  }
+  const [path = '.', ...others] = paths;
+  if (others.length > 0)
+    throw new TsbuildError(
+      'TSB_USAGE',
+      `Cannot use ${JSON.stringify(others[0])}: the context is ${JSON.stringify(path)}`,
+      {
+        hint: 'a build has one context; several arguments are for --check',
+      },
+    );
+  if (call !== 'build') {
     const { callCommand } = await import('./call.ts');
     return callCommand(context, path, options, call);
   }
@@ -19,6 +37,11 @@ export async function buildCommand(context: CliContext, path: string, options: B
   // Most of the program, which a build that is remembered does without.
   const { fullBuild } = await import('./full-build.ts');
   return await fullBuild(context, path, options, memory);
+}
+
+/** `--check` goes well with a `--call=check` that says how to print it. */
+function calledMethod({ check, call = 'build' }: BuildOptions): string {
+  return check === true && !/^(check|lint)(,|$)/.test(call) ? 'check' : call;
 }
 
 /** The store's memory for what was typed; undefined for builds that are not remembered, and where the store cannot be opened. */

@@ -1,8 +1,5 @@
 import { checkRequest, openSession } from '../../engine/index.ts';
 import {
-  checkStatus,
-  formatCheck,
-  formatCheckJson,
   formatOutline,
   formatOutlineJson,
   formatSubrequests,
@@ -16,7 +13,7 @@ import { type GraphOptions, parseBuildRequest } from '../build-request.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
 
-/** `tsbuild build --call=METHOD[,format=json]` and `--check`: says something about the Dockerfile instead of building it. */
+/** `tsbuild build --call=METHOD[,format=json]`, but for `check`: says something about the Dockerfile instead of building it. */
 export async function callCommand(
   context: CliContext,
   path: string,
@@ -33,12 +30,8 @@ export async function callCommand(
   using interrupt = interruptible();
   await using session = openSession(sessionOptions(context, interrupt.signal));
   const task = { signal: interrupt.signal, events: () => undefined };
-  const checked = await checkRequest(session, task, request, method === 'check');
+  const checked = await checkRequest(session, task, request, false);
   switch (method) {
-    case 'check':
-    case 'lint':
-      await print(context, json ? formatCheckJson(checked.result) : formatCheck(checked.result));
-      return checkStatus(checked.result);
     case 'outline': {
       const outline = checked.outline;
       if (outline === undefined) throw refused(checked.error);

@@ -59,20 +59,30 @@ function sorted(findings: readonly Finding[]): readonly Finding[] {
 
 /** The report as BuildKit's `frontend.lint` 1.0.0 JSON, with our advice in a key of its own. */
 export function formatCheckJson({ file, findings, error }: CheckResult): string {
-  const item = (finding: Finding): object => ({
+  const advice = findings.filter((finding) => finding.advice);
+  return json({
+    warnings: findings.filter((finding) => !finding.advice).map((finding) => jsonFinding(finding)),
+    sources: [{ filename: file.name, data: jsonSource(file), language: 'Dockerfile' }],
+    ...(advice.length > 0 && { advice: advice.map((finding) => jsonFinding(finding)) }),
+    ...(error && { buildError: jsonFailure(error) }),
+  });
+}
+
+/** One finding in the JSON report. @param source which of the report's sources it is in */
+export function jsonFinding(finding: Finding, source = 0): object {
+  return {
     ruleName: finding.code,
     description: finding.description,
     url: finding.url,
     detail: finding.message,
-    location: jsonLocation(finding.ranges) ?? { ranges: [] },
-  });
-  const advice = findings.filter((finding) => finding.advice);
-  return json({
-    warnings: findings.filter((finding) => !finding.advice).map(item),
-    sources: [{ filename: file.name, data: jsonSource(file), language: 'Dockerfile' }],
-    ...(advice.length > 0 && { advice: advice.map(item) }),
-    ...(error && { buildError: { message: error.message, location: jsonLocation(error.ranges) ?? { ranges: [] } } }),
-  });
+    location: jsonLocation(finding.ranges, source) ?? { ranges: [] },
+  };
+}
+
+/** What would fail the build in the JSON report. @param source which of the report's sources it is in */
+export function jsonFailure(error: TsbuildError, source = 0): object {
+  const none = source === 0 ? { ranges: [] } : { sourceIndex: source, ranges: [] };
+  return { message: error.message, location: jsonLocation(error.ranges, source) ?? none };
 }
 
 /** The lines below a finished build that tell of its warnings; empty when there are none. */

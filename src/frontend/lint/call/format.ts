@@ -30,10 +30,13 @@ export interface JsonLocation {
   readonly ranges: readonly { readonly start: { readonly line: number }; readonly end: { readonly line: number } }[];
 }
 
-/** Undefined for no place at all. */
-export function jsonLocation(ranges: readonly SourceRange[]): JsonLocation | undefined {
+/** Undefined for no place at all. @param source which of several files it is in; the first is left out, as protobuf has it */
+export function jsonLocation(ranges: readonly SourceRange[], source = 0): JsonLocation | undefined {
   if (ranges.length === 0) return undefined;
-  return { ranges: ranges.map(({ startLine, endLine }) => ({ start: { line: startLine }, end: { line: endLine } })) };
+  return {
+    ...(source === 0 ? {} : { sourceIndex: source }),
+    ranges: ranges.map(({ startLine, endLine }) => ({ start: { line: startLine }, end: { line: endLine } })),
+  };
 }
 
 /** A file's content in base64. */
