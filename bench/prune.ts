@@ -27,7 +27,7 @@ function fill(path: string): void {
   const cache = createIndexCache<readonly string[]>(store, {
     lease,
     codec: {
-      encode: (layers) => ({ json: '', layers }),
+      encode: (layers) => ({ layers }),
       decode: () => [],
     },
   });

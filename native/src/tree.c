@@ -129,28 +129,58 @@ static bool note(struct seen *seen, struct inode inode) {
   return true;
 }
 
+/*
+ * What a tree looks like without reading its files, to see later whether it changed: sums over all entries, so that the order in
+ * which a file system lists them is of no matter. `status` has everything that lstat tells and no copy keeps (the time of the last
+ * change of the inode, which every write, chmod and setxattr sets); `looks` only what a faithful copy has too.
+ */
 struct usage {
   unsigned long long bytes, inodes;
+  uint64_t status, looks;
   struct seen seen;
 };
 
-static void add(struct usage *usage, const struct stat *info) {
+/* FNV-1a, 64 bits. */
+static uint64_t hash_bytes(uint64_t hash, const void *data, size_t size) {
+  for (const unsigned char *at = data, *end = at + size; at < end; at++) hash = (hash ^ *at) * 0x100000001b3ull;
+  return hash;
+}
+
+/* The finalizer of splitmix64: sums of FNV's own results would cancel out too easily. */
+static uint64_t mix(uint64_t value) {
+  value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9ull;
+  value = (value ^ (value >> 27)) * 0x94d049bb133111ebull;
+  return value ^ (value >> 31);
+}
+
+static void look(struct usage *usage, const struct stat *info, uint64_t path) {
+  uint64_t fields[] = {info->st_mode, info->st_uid, info->st_gid, info->st_rdev, (uint64_t)info->st_mtim.tv_sec,
+                       (uint64_t)info->st_mtim.tv_nsec, S_ISDIR(info->st_mode) ? 0 : (uint64_t)info->st_size};
+  uint64_t looks = hash_bytes(path, fields, sizeof fields);
+  uint64_t change[] = {(uint64_t)info->st_ctim.tv_sec, (uint64_t)info->st_ctim.tv_nsec, info->st_ino};
+  usage->looks += mix(looks);
+  usage->status += mix(hash_bytes(looks, change, sizeof change));
+}
+
+static void add(struct usage *usage, const struct stat *info, uint64_t path) {
+  look(usage, info, path);
   if (!S_ISDIR(info->st_mode) && info->st_nlink > 1 && !note(&usage->seen, (struct inode){info->st_dev, info->st_ino})) return;
   usage->bytes += (unsigned long long)info->st_blocks * 512;
   usage->inodes++;
 }
 
 /* What lies deeper than the limit is not counted: only a tree made on purpose is so deep. */
-static void measure(struct usage *usage, int dir, int depth) {
+static void measure(struct usage *usage, int dir, int depth, uint64_t path) {
   DIR *stream = fdopendir(dir);
   if (stream == NULL) fail("cannot read a directory");
   for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
     struct stat info;
     if (is_dot(entry->d_name) || fstatat(dirfd(stream), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) < 0) continue;
-    add(usage, &info);
+    uint64_t child_path = hash_bytes(path, entry->d_name, strlen(entry->d_name) + 1);
+    add(usage, &info, child_path);
     if (!S_ISDIR(info.st_mode) || depth >= MAX_DEPTH) continue;
     int child = openat(dirfd(stream), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (child >= 0) measure(usage, child, depth + 1);
+    if (child >= 0) measure(usage, child, depth + 1, child_path);
   }
   closedir(stream);
 }
@@ -166,11 +196,14 @@ int command_usage(int argc, char **argv) {
     struct stat info;
     stage = path;
     int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    uint64_t root = 0xcbf29ce484222325ull, number = 0;
     if (dir >= 0 && fstat(dir, &info) == 0) {
-      add(&usage, &info);
-      measure(&usage, dir, 0);
+      number = info.st_ino;
+      add(&usage, &info, root);
+      measure(&usage, dir, 0, root);
     }
-    printf("%llu %llu\n", usage.bytes, usage.inodes);
+    printf("%llu %llu %llx.%016llx.%016llx\n", usage.bytes, usage.inodes, (unsigned long long)number,
+           (unsigned long long)usage.status, (unsigned long long)usage.looks);
     free(usage.seen.slots);
   }
   return fflush(stdout) == 0 ? 0 : 1;

@@ -3,12 +3,8 @@ import type { Lease, Store } from '../store/index.ts';
 import { type Digest, messageOf, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 
-/**
- * A result as it is stored. `layers` (bottom first) and `blobs` are what it needs: the record goes when one of them goes. The layers
- * are stored with the record, so that `json` need not say them again.
- */
+/** A result as it is stored: `layers` (bottom first) and `blobs` are what it needs. The record goes when one of them goes. */
 export interface EncodedResult {
-  readonly json: string;
   readonly layers: readonly string[];
   readonly blobs?: readonly Digest[];
 }
@@ -17,8 +13,7 @@ export interface EncodedResult {
 export interface ResultCodec<R> {
   /** Undefined for a result that means nothing to another process. */
   encode(result: R): EncodedResult | undefined;
-  /** Throws when the text is not what `encode` wrote; the record is dropped then. */
-  decode(json: string, layers: readonly string[]): R;
+  decode(layers: readonly string[]): R;
 }
 
 export interface IndexCacheOptions<R> {
@@ -85,7 +80,7 @@ export class IndexCache<R> implements Required<Omit<CacheSource<R>, 'leafLinks'>
     if (!available) throw gone(id, 'a layer that it names is not there any more');
     if (!blobs.every((digest) => this.#store.blobs.has(digest)))
       throw gone(id, 'a blob that it names is not there any more');
-    const result = this.#options.codec.decode(record.result, layers);
+    const result = this.#options.codec.decode(layers);
     this.#store.layers.touch(layers);
     this.#store.records.touch(id);
     return result;
@@ -100,10 +95,10 @@ export class IndexCache<R> implements Required<Omit<CacheSource<R>, 'leafLinks'>
     if (!encoded) return undefined;
     const record: CacheRecord = { id: crypto.randomUUID(), createdAt: Math.floor(this.#store.now()) };
     return this.#try('save a result', undefined, () => {
-      const { json, layers, blobs = [] } = encoded;
+      const { layers, blobs = [] } = encoded;
       this.#store.records.together(() => {
         this.#insertLinks();
-        this.#store.records.add({ ...record, node, result: json, layers, blobs });
+        this.#store.records.add({ ...record, node, layers, blobs });
       });
       this.#pending.length = 0;
       return record;

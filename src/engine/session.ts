@@ -151,8 +151,8 @@ export class Session implements AsyncDisposable {
       lease: this.lease,
       available: (layers) => this.layers.available(layers),
       codec: {
-        encode: (result) => (result.kind === 'layers' ? { json: '', layers: result.layers } : undefined),
-        decode: (_json, layers) => snapshot(layers),
+        encode: (result) => (result.kind === 'layers' ? { layers: result.layers } : undefined),
+        decode: (layers) => snapshot(layers),
       },
       onWarning: this.options.onWarning,
     }));

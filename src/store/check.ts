@@ -5,6 +5,7 @@ import type { Digest } from '../util/index.ts';
 import { emptyGarbage, removeEmptyLayers } from './garbage.ts';
 import { imageBlobs } from './image-graph.ts';
 import { discard } from './layers.ts';
+import { sameStamp } from './stamp.ts';
 import type { Store } from './store.ts';
 import type { CheckOptions, CheckProblem, CheckReport, Layer } from './types.ts';
 
@@ -33,10 +34,13 @@ export async function check(store: Store, options: CheckOptions = {}): Promise<C
       store.database().rebuild(),
     );
   }
+  checkRows(store, report, options.repair === true);
   const blobs = await checkBlobs(store, options, report);
+  await checkDirectories(store, options, report);
+  const before = problems.length;
   // In one transaction, so that no other process changes things between a row and its file.
   const layers = store.database().transaction(() => {
-    problems.length = blobs.problems + (integrity.length > 0 ? 1 : 0);
+    problems.length = before;
     checkLayers(store, report, blobs.damaged);
     checkRecords(store, report);
     checkImages(store, report);
@@ -46,6 +50,50 @@ export async function check(store: Store, options: CheckOptions = {}): Promise<C
   });
   if (options.repair && options.removeTrees) await emptyGarbage(store, options.removeTrees);
   return { problems, blobs: blobs.count, layers, bytes: blobs.bytes };
+}
+
+/** Rows that are not what was written into them. Before all else, since the other checks believe what they read. */
+function checkRows(store: Store, report: Report, repair: boolean): void {
+  const { layers, blobs } = store.layers.damaged();
+  const count = (table: string, number: number): void => {
+    if (number > 0)
+      report(
+        {
+          kind: 'index-row-damaged',
+          subject: table,
+          message: `${number} ${number === 1 ? 'row' : 'rows'} of the index (${table}) ${number === 1 ? 'is' : 'are'} not what was written`,
+        },
+        () => undefined,
+      );
+  };
+  count('layers', layers.length);
+  count('layer_blobs', blobs.length);
+  if (repair) {
+    for (const id of layers) store.layers.forget(id);
+    for (const [id, digest] of blobs) store.layers.dropBlob(id, digest);
+  }
+  count('stacks', store.stacks.damaged(repair));
+  count('records, links', store.records.damaged(repair));
+  count('facts', store.facts.damaged(repair));
+}
+
+/** Directories that are not what they were when they were complete, by what `lstat` tells of everything in them. */
+async function checkDirectories(store: Store, options: CheckOptions, report: Report): Promise<void> {
+  if (!options.measure) return;
+  const layers = store.layers.list().filter(({ id, fs: has }) => has && isDirectory(store.layers.paths(id).fs));
+  const stamps = await options.measure(layers.map(({ id }) => store.layers.paths(id).fs));
+  for (const [index, { id, stamp, description }] of layers.entries()) {
+    const now = stamps[index];
+    if (stamp === undefined || now === undefined || sameStamp(stamp, now)) continue;
+    report(
+      {
+        kind: 'layer-directory-changed',
+        subject: id,
+        message: `The directory of layer "${id}" (${description}) was changed after it was made`,
+      },
+      () => store.layers.dropFs(id),
+    );
+  }
 }
 
 interface BlobCheck {
@@ -122,7 +170,7 @@ function checkLayers(store: Store, report: Report, damaged: ReadonlySet<string>)
           message: `Layer "${layer.id}" has neither directory nor blob`,
           harmless: layer.blobs.length === 0 && row['fs'] === 0,
         },
-        () => store.database().prepare('DELETE FROM layers WHERE id = ?').run(layer.id),
+        () => store.layers.forget(layer.id),
       );
     }
   }

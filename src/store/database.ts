@@ -32,6 +32,7 @@ export class Database {
   readonly #warn: (warning: StoreWarning) => void;
   readonly #statements = new Map<string, StatementSync>();
   readonly #onRebuild: (() => void)[] = [];
+  readonly #damagedTables = new Set<string>();
   #file: string;
   #db: DatabaseSync | undefined;
   #depth = 0;
@@ -102,6 +103,16 @@ export class Database {
         this.#depth--;
         if (options.durable && db.isOpen) db.exec('PRAGMA synchronous = NORMAL');
       }
+    });
+  }
+
+  /** Tells, once for each table, that a row is not what was written into it. The caller takes it out. */
+  damagedRow(table: string, key: string): void {
+    if (this.#damagedTables.has(table)) return;
+    this.#damagedTables.add(table);
+    this.#warn({
+      code: 'index-row-damaged',
+      message: `The store's index has a damaged row (${table}, ${JSON.stringify(key)}): it is taken out, what it told is found out again`,
     });
   }
 

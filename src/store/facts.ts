@@ -1,4 +1,5 @@
-import type { Database, Statement } from './database.ts';
+import type { Database, Row, Statement } from './database.ts';
+import { plain, rowSum } from './row-sum.ts';
 
 /** A fact whose use is noted at most once in so many ms: a build that looks at the same ones again writes nothing. */
 const TOUCH_AFTER = 3600 * 1000;
@@ -24,9 +25,9 @@ export class FactTable {
   constructor(db: Database, now: () => number) {
     this.#db = db;
     this.#now = now;
-    this.#select = db.prepare('SELECT value, stored_at, used_at FROM facts WHERE kind = ? AND key = ?');
+    this.#select = db.prepare('SELECT * FROM facts WHERE kind = ? AND key = ?');
     this.#insert = db.prepare(
-      'INSERT OR REPLACE INTO facts (kind, key, value, stored_at, used_at) VALUES (?, ?, ?, ?, ?)',
+      'INSERT OR REPLACE INTO facts (kind, key, value, stored_at, used_at, sum) VALUES (?, ?, ?, ?, ?, ?)',
     );
   }
 
@@ -35,6 +36,11 @@ export class FactTable {
     try {
       const row = this.#select.get(kind, key);
       if (!row) return undefined;
+      if (!isSound(row)) {
+        this.#db.damagedRow('facts', `${kind} ${key}`);
+        this.delete(kind, key);
+        return undefined;
+      }
       const now = Math.floor(this.#now());
       if (now - Number(row['used_at']) > TOUCH_AFTER) this.#touched.set(`${kind}\0${key}`, [kind, key, now]);
       return { value: JSON.parse(String(row['value'])) as unknown, storedAt: Number(row['stored_at']) };
@@ -51,7 +57,7 @@ export class FactTable {
   put(kind: string, key: string, value: unknown): void {
     const now = Math.floor(this.#now());
     try {
-      this.#insert.run(kind, key, JSON.stringify(value), now, now);
+      this.#write(kind, key, JSON.stringify(value), now, now);
     } catch {
       // Found out again next time.
     }
@@ -89,7 +95,23 @@ export class FactTable {
    * transaction that it belongs to must then fail too.
    */
   setPermanent(kind: string, key: string, value: unknown): void {
-    this.#insert.run(kind, key, JSON.stringify(value), 0, Number.MAX_SAFE_INTEGER);
+    this.#write(kind, key, JSON.stringify(value), 0, Number.MAX_SAFE_INTEGER);
+  }
+
+  #write(kind: string, key: string, value: string, storedAt: number, usedAt: number): void {
+    this.#insert.run(kind, key, value, storedAt, usedAt, rowSum('facts', kind, key, value, storedAt));
+  }
+
+  /** How many rows do not say what was written into them; with `remove` they are taken out. */
+  damaged(remove: boolean): number {
+    const rows = this.#db
+      .prepare('SELECT * FROM facts')
+      .all()
+      .filter((row) => !isSound(row));
+    if (remove)
+      for (const { kind, key } of rows)
+        this.#db.prepare('DELETE FROM facts WHERE kind IS ? AND key IS ?').run(kind ?? null, key ?? null);
+    return rows.length;
   }
 
   /** Forgets what was last used at `time` or before, ms since the epoch. */
@@ -107,4 +129,8 @@ export class FactTable {
     });
     this.#touched.clear();
   }
+}
+
+function isSound({ kind, key, value, stored_at, sum }: Row): boolean {
+  return sum === rowSum('facts', ...[kind, key, value, stored_at].map(plain));
 }

@@ -24,6 +24,7 @@ export type {
   CheckOptions,
   CheckProblem,
   CheckReport,
+  DirectoryUsage,
   Layer,
   LayerBlob,
   LayerPaths,
@@ -41,4 +42,5 @@ export type {
   UsageRecord,
   UsageReport,
 } from './types.ts';
+export { sameStamp } from './stamp.ts';
 export { du } from './usage.ts';

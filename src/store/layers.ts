@@ -5,10 +5,11 @@ import { type Digest, TsbuildError } from '../util/index.ts';
 import type { BlobDir } from './blob-dir.ts';
 import { storeWriteError } from './blob-writer.ts';
 import type { Database, Row, Statement } from './database.ts';
+import { plain, rowSum } from './row-sum.ts';
 import { randomId, type StoreLayout } from './layout.ts';
 import type { Lease } from './leases.ts';
 import type { StackTable } from './stacks.ts';
-import type { Layer, LayerBlob, LayerPaths, NewLayer, RecordType } from './types.ts';
+import type { DirectoryUsage, Layer, LayerBlob, LayerPaths, NewLayer, RecordType } from './types.ts';
 
 /**
  * The layers. Making one: `create` (the row, held by a lease), `prepareDirectory` under the lock `layer-<id>`, fill it,
@@ -44,23 +45,17 @@ export class LayerTable {
   }
 
   get(id: string): Layer | undefined {
-    const row = this.#select.get(id);
+    const row = this.#row(id);
     return row && this.#layer(row);
   }
 
   list(): readonly Layer[] {
-    return this.#db
-      .prepare('SELECT * FROM layers ORDER BY created_at, id')
-      .all()
-      .map((row) => this.#layer(row));
+    return this.#sound(this.#db.prepare('SELECT * FROM layers ORDER BY created_at, id').all());
   }
 
   /** Layers with this diff id, whatever they stand on; any blob of theirs will do for all of them. */
   byDiffId(diffId: Digest): readonly Layer[] {
-    return this.#db
-      .prepare('SELECT * FROM layers WHERE diff_id = ? ORDER BY created_at, id')
-      .all(diffId)
-      .map((row) => this.#layer(row));
+    return this.#sound(this.#db.prepare('SELECT * FROM layers WHERE diff_id = ? ORDER BY created_at, id').all(diffId));
   }
 
   /** Whether each of them is there with a directory or a blob. */
@@ -81,25 +76,36 @@ export class LayerTable {
     const id = layer.id ?? randomId();
     if (!isLayerId(id))
       throw new TsbuildError('TSB_INTERNAL', `Cannot make layer ${JSON.stringify(id)}: not a layer id`);
-    const now = Math.floor(this.#now());
     lease.hold({ layers: [id] });
-    const insert = this.#db.prepare(
-      `INSERT OR IGNORE INTO layers (id, parents, diff_id, type, description, created_at, used_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?)`,
-    );
-    this.#db.transaction(() => {
-      if (this.#select.get(id)) return;
-      const { diffId = null, type = 'regular', description = '', createdAt = now } = layer;
-      insert.run(id, this.#stacks.intern(layer.parents), diffId, type, description, createdAt, now);
-    });
+    this.#insert(id, layer);
     return id;
+  }
+
+  /** Enters a layer again whose blob was found, into an index that does not know it. No lease holds it. */
+  restore(layer: NewLayer & { readonly id: string; readonly diffId: Digest }, blob: LayerBlob): void {
+    this.#insert(layer.id, layer);
+    this.addBlob(layer.id, { ...blob, diffId: layer.diffId });
+  }
+
+  #insert(id: string, layer: NewLayer): void {
+    const now = Math.floor(this.#now());
+    const { type = 'regular', description = '', createdAt = now, diffId: diff_id = null } = layer;
+    this.#db.transaction(() => {
+      if (this.#row(id)) return;
+      const parents = this.#stacks.intern(layer.parents);
+      const sum = layerSum({ id, parents, diff_id, fs: 0, synced: 0, type, description, created_at: createdAt });
+      this.#db
+        .prepare(
+          `INSERT INTO layers (id, parents, diff_id, type, description, created_at, used_at, sum)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+        )
+        .run(id, parents, diff_id, type, description, createdAt, now, sum);
+    });
   }
 
   /** Corrects what a layer stands on, for one that was made before that was known. */
   setParents(id: string, parents: readonly string[]): void {
-    this.#db.transaction(() =>
-      this.#db.prepare('UPDATE layers SET parents = ? WHERE id = ?').run(this.#stacks.intern(parents), id),
-    );
+    this.#db.transaction(() => this.#change(id, { parents: this.#stacks.intern(parents) }));
   }
 
   paths(id: string): LayerPaths {
@@ -129,23 +135,25 @@ export class LayerTable {
     return paths;
   }
 
-  /**
-   * Says that the directory is complete.
-   * @param usage bytes and inodes of `fs`; `synced`: it is on disk and survives a power cut
-   */
-  setFs(id: string, usage: { readonly bytes: number; readonly inodes: number; readonly synced?: boolean }): void {
-    const changed = this.#db
-      .prepare('UPDATE layers SET fs = 1, bytes = ?, inodes = ?, synced = ?, boot_id = ? WHERE id = ?')
-      .run(usage.bytes, usage.inodes, usage.synced ? 1 : 0, this.#bootId, id);
-    if (changed === 0)
-      throw new TsbuildError('TSB_STORE', `Cannot finish layer "${id}": it is not in the store any more`);
+  /** Says that the directory is complete. */
+  setFs(id: string, usage: DirectoryUsage): void {
+    const { bytes, inodes, stamp = null, synced = false } = usage;
+    this.#db.transaction(() => {
+      if (!this.#change(id, { fs: 1, synced: synced ? 1 : 0, boot_id: this.#bootId, stamp }))
+        throw new TsbuildError('TSB_STORE', `Cannot finish layer "${id}": it is not in the store any more`);
+      this.#db.prepare('UPDATE layers SET bytes = ?, inodes = ? WHERE id = ?').run(bytes, inodes, id);
+    });
+  }
+
+  /** Says what the directory looks like now that it was found in order, or first looked at. */
+  setStamp(id: string, stamp: string): void {
+    this.#db.transaction(() => this.#change(id, { stamp }));
   }
 
   /** The directories of these layers are on disk now (syncfs). */
   markSynced(ids: Iterable<string>): void {
     this.#db.transaction(() => {
-      for (const id of ids)
-        this.#db.prepare('UPDATE layers SET synced = 1 WHERE id = ? AND boot_id = ?').run(id, this.#bootId);
+      for (const id of ids) if (this.#row(id)?.['boot_id'] === this.#bootId) this.#change(id, { synced: 1 });
     });
   }
 
@@ -174,12 +182,13 @@ export class LayerTable {
           `Cannot add blob "${descriptor.digest}" to layer "${id}": its content "${diffId}" is not the layer's "${known.diffId}"`,
         );
       }
-      this.#db.prepare('UPDATE layers SET diff_id = ? WHERE id = ?').run(diffId, id);
+      this.#change(id, { diff_id: diffId });
+      const { digest, mediaType, size } = descriptor;
       this.#db
         .prepare(
-          'INSERT OR REPLACE INTO layer_blobs (layer, digest, compression, media_type, size) VALUES (?, ?, ?, ?, ?)',
+          'INSERT OR REPLACE INTO layer_blobs (layer, digest, compression, media_type, size, sum) VALUES (?, ?, ?, ?, ?, ?)',
         )
-        .run(id, descriptor.digest, compression, descriptor.mediaType, descriptor.size);
+        .run(id, digest, compression, mediaType, size, rowSum('layer_blobs', id, digest, compression, mediaType, size));
     });
   }
 
@@ -201,7 +210,8 @@ export class LayerTable {
   /** Forgets the directory, e.g. after it was found damaged, and puts it aside for garbage collection. */
   dropFs(id: string): void {
     this.#db.transaction(() => {
-      this.#db.prepare('UPDATE layers SET fs = 0, bytes = 0, inodes = 0, synced = 0 WHERE id = ?').run(id);
+      this.#change(id, { fs: 0, synced: 0, stamp: null });
+      this.#db.prepare('UPDATE layers SET bytes = 0, inodes = 0 WHERE id = ?').run(id);
       discard(this.#layout, this.paths(id).dir);
     });
   }
@@ -226,6 +236,79 @@ export class LayerTable {
     return row['fs'] === 1 && row['synced'] === 0 && row['boot_id'] !== this.#bootId;
   }
 
+  /** Forgets a layer. Its directory, if it has one, is left to garbage collection. */
+  forget(id: string): void {
+    this.#db.transaction(() => {
+      this.#db.prepare('DELETE FROM layers WHERE id = ?').run(id);
+      this.#db.prepare('DELETE FROM layer_blobs WHERE layer = ?').run(id);
+    });
+  }
+
+  /** Rows that do not say what was written into them: layers by id, their blobs by layer and digest. Nothing is changed. */
+  damaged(): { readonly layers: readonly string[]; readonly blobs: readonly (readonly [string, Digest])[] } {
+    const layers = this.#db.prepare('SELECT * FROM layers').all();
+    const blobs = this.#db.prepare('SELECT * FROM layer_blobs').all();
+    return {
+      layers: layers
+        .filter((row) => !isSound(row) || !this.#stacks.isWhole(String(row['parents'])))
+        .map((row) => String(row['id'])),
+      blobs: blobs
+        .filter((row) => !isSoundBlob(row))
+        .map((row) => [String(row['layer']), String(row['digest']) as Digest] as const),
+    };
+  }
+
+  #sound(rows: readonly Row[]): readonly Layer[] {
+    return rows.filter((row) => this.#check(row)).map((row) => this.#layer(row));
+  }
+
+  #row(id: string): Row | undefined {
+    const row = this.#select.get(id);
+    return row && this.#check(row) ? row : undefined;
+  }
+
+  /** A damaged row is taken out: what it told is found out or made again. */
+  #check(row: Row): boolean {
+    // What it stands on is part of what it is.
+    if (isSound(row) && this.#stacks.isWhole(String(row['parents']))) return true;
+    const id = String(row['id']);
+    this.#db.damagedRow('layers', id);
+    this.forget(id);
+    return false;
+  }
+
+  /** @returns whether the row is there */
+  #change(id: string, change: Readonly<Record<string, string | number | null>>): boolean {
+    const row = this.#row(id);
+    if (!row) return false;
+    const changed = { ...row, ...change };
+    this.#db
+      .prepare(
+        'UPDATE layers SET parents = ?, diff_id = ?, fs = ?, synced = ?, boot_id = ?, stamp = ?, sum = ? WHERE id = ?',
+      )
+      .run(
+        changed['parents'] ?? null,
+        changed['diff_id'] ?? null,
+        changed['fs'] ?? null,
+        changed['synced'] ?? null,
+        changed['boot_id'] ?? null,
+        changed['stamp'] ?? null,
+        layerSum(changed),
+        id,
+      );
+    return true;
+  }
+
+  #soundBlobs(id: string): readonly Row[] {
+    return this.#selectBlobs.all(id).filter((row) => {
+      if (isSoundBlob(row)) return true;
+      const digest = String(row['digest']) as Digest;
+      this.#db.damagedRow('layer_blobs', `${id} ${digest}`);
+      this.dropBlob(id, digest);
+      return false;
+    });
+  }
+
   #layer(row: Row): Layer {
     const id = String(row['id']);
     const fsUsable = row['fs'] === 1 && !this.isStale(row);
@@ -240,7 +323,7 @@ export class LayerTable {
       },
       ...(row['diff_id'] === null ? {} : { diffId: row['diff_id'] as Digest }),
       fs: fsUsable,
-      blobs: this.#selectBlobs.all(id).map((blob) => ({
+      blobs: this.#soundBlobs(id).map((blob) => ({
         compression: blob['compression'] as Compression,
         descriptor: {
           mediaType: String(blob['media_type']),
@@ -252,10 +335,29 @@ export class LayerTable {
       description: String(row['description']),
       bytes: fsUsable ? Number(row['bytes']) : 0,
       inodes: fsUsable ? Number(row['inodes']) : 0,
+      ...(fsUsable && row['stamp'] !== null ? { stamp: String(row['stamp']) } : {}),
       createdAt: Number(row['created_at']),
       usedAt: Math.max(Number(row['used_at']), this.#touched.get(id) ?? 0),
     };
   }
+}
+
+/** What a row of `layers` says, but for sizes and the time of last use. */
+function layerSum(row: Readonly<Row>): number {
+  const { id, parents, diff_id, fs: directory, synced, boot_id, stamp, type, description, created_at } = row;
+  return rowSum(
+    'layers',
+    ...[id, parents, diff_id, directory, synced, boot_id, stamp, type, description, created_at].map(plain),
+  );
+}
+
+function isSound(row: Row): boolean {
+  return row['sum'] === layerSum(row);
+}
+
+function isSoundBlob(row: Row): boolean {
+  const { layer, digest, compression, media_type, size } = row;
+  return row['sum'] === rowSum('layer_blobs', ...[layer, digest, compression, media_type, size].map(plain));
 }
 
 /** Ids become directory names: 128 to 256 random or hashed bits in hex. */

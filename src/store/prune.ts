@@ -116,8 +116,7 @@ function removeBatch(
       const free = victims.filter(({ kind, record }) => kind === 'image' || !store.leases.holds(kind, record.id));
       for (const { kind, record } of free) {
         if (kind === 'layer') {
-          db.prepare('DELETE FROM layers WHERE id = ?').run(record.id);
-          db.prepare('DELETE FROM layer_blobs WHERE layer = ?').run(record.id);
+          store.layers.forget(record.id);
         } else if (kind === 'mount') db.prepare('DELETE FROM mounts WHERE id = ?').run(record.id);
         else if (kind === 'blob') {
           store.records.removeByBlob(record.id);

@@ -1,7 +1,8 @@
 import type { Digest } from '../util/index.ts';
-import type { Database, Statement } from './database.ts';
+import type { Database, Row, Statement } from './database.ts';
 import type { FactTable } from './facts.ts';
 import { randomId } from './layout.ts';
+import { plain, rowSum } from './row-sum.ts';
 import type { StackTable } from './stacks.ts';
 
 /** A record that a build looks at is noted at most once in so many ms: builds that find the same ones again write nothing. */
@@ -21,8 +22,6 @@ export interface StoredLink {
 export interface StoredRecord {
   readonly id: string;
   readonly node: string;
-  /** Text of whoever made it. */
-  readonly result: string;
   /** Bottom first. */
   readonly layers: readonly string[];
   readonly blobs: readonly Digest[];
@@ -47,24 +46,24 @@ export class RecordTable {
     this.#facts = facts;
     this.#now = now;
     this.#selectNodes = db.prepare(
-      'SELECT node FROM links WHERE source = ? AND op = ? AND input = ? AND output = ? AND selector = ?',
+      'SELECT * FROM links WHERE source = ? AND op = ? AND input = ? AND output = ? AND selector = ?',
     );
     this.#selectRecords = db.prepare(
       'SELECT id, created_at, used_at FROM records WHERE node = ? ORDER BY created_at DESC, id DESC',
     );
-    this.#selectLinks = db.prepare(
-      'SELECT source, op, input, output, selector FROM links WHERE node = ? ORDER BY op, output, input, source, selector',
-    );
+    this.#selectLinks = db.prepare('SELECT * FROM links WHERE node = ? ORDER BY op, output, input, source, selector');
   }
 
   /** Nodes that a link leads to. */
   nodes({ from, op, input, output, selector }: StoredLink): readonly string[] {
-    return this.#selectNodes.all(from, op, input, output, selector ?? '').map((row) => String(row['node']));
+    const rows = this.#selectNodes.all(from, op, input, output, selector ?? '');
+    return rows.filter((row) => this.#checkLink(row)).map((row) => String(row['node']));
   }
 
   /** The links that lead to a node, in the order of their sources. */
   linksTo(node: string): readonly StoredLink[] {
-    return this.#selectLinks.all(node).map((row) => ({
+    const rows = this.#selectLinks.all(node).filter((row) => this.#checkLink(row));
+    return rows.map((row) => ({
       from: String(row['source']),
       op: row['op'] as Digest,
       input: Number(row['input']),
@@ -80,10 +79,10 @@ export class RecordTable {
 
   addLinks(node: string, links: readonly StoredLink[]): void {
     const insert = this.#db.prepare(
-      'INSERT OR IGNORE INTO links (source, op, input, output, selector, node) VALUES (?, ?, ?, ?, ?, ?)',
+      'INSERT OR IGNORE INTO links (source, op, input, output, selector, node, sum) VALUES (?, ?, ?, ?, ?, ?, ?)',
     );
-    for (const { from, op, input, output, selector } of links)
-      insert.run(from, op, input, output, selector ?? '', node);
+    for (const { from, op, input, output, selector = '' } of links)
+      insert.run(from, op, input, output, selector, node, rowSum('links', from, op, input, output, selector, node));
   }
 
   /**
@@ -99,27 +98,69 @@ export class RecordTable {
 
   /** Undefined when it was removed, or names a stack that is gone. */
   get(id: string): StoredRecord | undefined {
-    const row = this.#db.prepare('SELECT node, result, stack, created_at FROM records WHERE id = ?').get(id);
-    const layers = row && this.#stacks.layers(String(row['stack']));
-    if (!layers) return undefined;
-    const blobs = this.#db.prepare('SELECT digest FROM record_blobs WHERE record = ? ORDER BY digest').all(id);
-    return {
-      id,
+    const row = this.#db.prepare('SELECT node, stack, created_at, sum FROM records WHERE id = ?').get(id);
+    if (!row) return undefined;
+    const { node, stack, createdAt } = {
       node: String(row['node']),
-      result: String(row['result']),
-      layers,
-      blobs: blobs.map(({ digest }) => digest as Digest),
+      stack: String(row['stack']),
       createdAt: Number(row['created_at']),
     };
+    const blobs = this.#blobsOf(id);
+    if (row['sum'] !== rowSum('records', id, node, stack, createdAt, ...blobs)) {
+      this.#db.damagedRow('records', id);
+      this.remove(id);
+      return undefined;
+    }
+    const layers = this.#stacks.layers(stack);
+    return layers && { id, node, layers, blobs, createdAt };
   }
 
-  add({ id, node, result, layers, blobs, createdAt }: StoredRecord): void {
+  #blobsOf(id: string): readonly Digest[] {
+    const rows = this.#db.prepare('SELECT digest FROM record_blobs WHERE record = ? ORDER BY digest').all(id);
+    return rows.map(({ digest }) => String(digest) as Digest);
+  }
+
+  #checkLink(row: Row): boolean {
+    if (isSoundLink(row)) return true;
+    this.#db.damagedRow('links', String(row['source']));
+    this.#removeLink(row);
+    return false;
+  }
+
+  #removeLink({ source, op, input, output, selector, node }: Row): void {
+    this.#db
+      .prepare(
+        'DELETE FROM links WHERE source IS ? AND op IS ? AND input IS ? AND output IS ? AND selector IS ? AND node IS ?',
+      )
+      .run(source ?? null, op ?? null, input ?? null, output ?? null, selector ?? null, node ?? null);
+  }
+
+  /** How many rows do not say what was written into them; with `remove` they are taken out. */
+  damaged(remove: boolean): number {
+    const links = this.#db
+      .prepare('SELECT * FROM links')
+      .all()
+      .filter((row) => !isSoundLink(row));
+    if (remove) for (const row of links) this.#removeLink(row);
+    const records = this.#db
+      .prepare('SELECT * FROM records')
+      .all()
+      .filter(
+        ({ id, node, stack, created_at, sum }) =>
+          sum !==
+          rowSum('records', plain(id), plain(node), plain(stack), plain(created_at), ...this.#blobsOf(String(id))),
+      );
+    if (remove) for (const { id } of records) this.remove(String(id));
+    return links.length + records.length;
+  }
+
+  add({ id, node, layers, blobs, createdAt }: StoredRecord): void {
     this.#db.transaction(() => {
+      const stack = this.#stacks.intern(layers);
+      const sum = rowSum('records', id, node, stack, createdAt, ...[...new Set(blobs)].sort());
       this.#db
-        .prepare(
-          'INSERT OR REPLACE INTO records (id, node, result, stack, created_at, used_at) VALUES (?, ?, ?, ?, ?, ?)',
-        )
-        .run(id, node, result, this.#stacks.intern(layers), createdAt, createdAt);
+        .prepare('INSERT OR REPLACE INTO records (id, node, stack, created_at, used_at, sum) VALUES (?, ?, ?, ?, ?, ?)')
+        .run(id, node, stack, createdAt, createdAt, sum);
       const insert = this.#db.prepare('INSERT OR IGNORE INTO record_blobs (record, digest) VALUES (?, ?)');
       for (const blob of blobs) insert.run(id, blob);
       this.advance();
@@ -211,6 +252,10 @@ export class RecordTable {
       `),
     );
   }
+}
+
+function isSoundLink({ source, op, input, output, selector, node, sum }: Row): boolean {
+  return sum === rowSum('links', ...[source, op, input, output, selector, node].map(plain));
 }
 
 /** The stacks of which every layer is there, from the bottom up: each is looked at once, however many stand on it. */

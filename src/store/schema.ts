@@ -2,20 +2,23 @@
  * Version of the tables below, in the file's `user_version`. An index of another version is not converted but given up for a new
  * one: what it knew is found again from images and blobs, or built again.
  */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 /**
  * Times are ms since the epoch. What a lease names is a row of (kind, name), kind being `layer`, `blob` or `mount`. A list of
  * layers is a row of `stacks`, which names its topmost layer and the list beneath it ('' for none): `layers.parents`, what
  * a layer stood on when it was made, and `records.stack` are such.
+ *
+ * `sum` is a check sum over what a row says (`rowSum`), but for what is of account only: sizes and times of last use. A row that does
+ * not have the sum it should have is not there.
  */
 export const SCHEMA: string = `
 CREATE TABLE layers (
   id TEXT PRIMARY KEY, parents TEXT NOT NULL DEFAULT '', diff_id TEXT,
   fs INTEGER NOT NULL DEFAULT 0, synced INTEGER NOT NULL DEFAULT 0, boot_id TEXT,
-  type TEXT NOT NULL, description TEXT NOT NULL,
+  stamp TEXT, type TEXT NOT NULL, description TEXT NOT NULL,
   bytes INTEGER NOT NULL DEFAULT 0, inodes INTEGER NOT NULL DEFAULT 0,
-  created_at INTEGER NOT NULL, used_at INTEGER NOT NULL
+  created_at INTEGER NOT NULL, used_at INTEGER NOT NULL, sum INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX layers_by_diff_id ON layers (diff_id);
 CREATE TABLE stacks (
@@ -24,7 +27,7 @@ CREATE TABLE stacks (
 CREATE INDEX stacks_by_parent ON stacks (parent);
 CREATE TABLE layer_blobs (
   layer TEXT NOT NULL, digest TEXT NOT NULL, compression TEXT NOT NULL, media_type TEXT NOT NULL, size INTEGER NOT NULL,
-  PRIMARY KEY (layer, digest)
+  sum INTEGER NOT NULL, PRIMARY KEY (layer, digest)
 ) WITHOUT ROWID;
 CREATE INDEX layer_blobs_by_digest ON layer_blobs (digest);
 CREATE TABLE mounts (
@@ -39,18 +42,18 @@ CREATE TABLE lease_names (
 CREATE INDEX lease_names_by_name ON lease_names (kind, name);
 CREATE TABLE links (
   source TEXT NOT NULL, op TEXT NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, selector TEXT NOT NULL,
-  node TEXT NOT NULL, PRIMARY KEY (source, op, input, output, selector, node)
+  node TEXT NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (source, op, input, output, selector, node)
 ) WITHOUT ROWID;
 CREATE INDEX links_by_node ON links (node);
 CREATE TABLE records (
-  id TEXT PRIMARY KEY, node TEXT NOT NULL, result TEXT NOT NULL, stack TEXT NOT NULL,
-  created_at INTEGER NOT NULL, used_at INTEGER NOT NULL
+  id TEXT PRIMARY KEY, node TEXT NOT NULL, stack TEXT NOT NULL,
+  created_at INTEGER NOT NULL, used_at INTEGER NOT NULL, sum INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX records_by_node ON records (node);
 CREATE TABLE record_blobs (record TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (record, digest)) WITHOUT ROWID;
 CREATE INDEX record_blobs_by_digest ON record_blobs (digest);
 CREATE TABLE facts (
   kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, stored_at INTEGER NOT NULL, used_at INTEGER NOT NULL,
-  PRIMARY KEY (kind, key)
+  sum INTEGER NOT NULL, PRIMARY KEY (kind, key)
 ) WITHOUT ROWID;
 `;

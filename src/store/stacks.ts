@@ -20,6 +20,7 @@ export class StackTable {
   readonly #db: Database;
   readonly #ids = new Map<string, string>();
   readonly #nodes = new Map<string, Node>();
+  readonly #whole = new Set<string>();
   readonly #lists = new Map<string, readonly string[]>([[EMPTY_STACK, []]]);
   readonly #select: Statement;
   readonly #insert: Statement;
@@ -67,12 +68,32 @@ export class StackTable {
     return list;
   }
 
+  /** Whether a stack and all beneath it are known, without spelling them out. */
+  isWhole(id: string): boolean {
+    const path: string[] = [];
+    for (let at = id; !this.#whole.has(at) && !this.#lists.has(at);) {
+      const node = this.#node(at);
+      if (!node) return false;
+      path.push(at);
+      at = node.parent;
+    }
+    for (const one of path) this.#whole.add(one);
+    return true;
+  }
+
   /** All stacks by id: each one's topmost layer and what is beneath it. For those who look at the whole store at once. */
   all(): ReadonlyMap<string, Node> {
     const rows = this.#db.prepare('SELECT id, parent, layer FROM stacks').all();
     return new Map(
       rows.map((row) => [String(row['id']), { parent: String(row['parent']), layer: String(row['layer']) }]),
     );
+  }
+
+  /** How many rows are not what their ids say; with `remove` they are taken out. */
+  damaged(remove: boolean): number {
+    const ids = [...this.all()].filter(([id, { parent, layer }]) => stackId(parent, layer) !== id).map(([id]) => id);
+    if (remove) for (const id of ids) this.#db.prepare('DELETE FROM stacks WHERE id = ?').run(id);
+    return ids.length;
   }
 
   /** Removes those that no layer and no record stands on. */
@@ -91,7 +112,7 @@ export class StackTable {
     const key = `${parent} ${layer}`;
     let id = this.#ids.get(key);
     if (id === undefined) {
-      id = hexOf(sha256(key)).slice(0, 40);
+      id = stackId(parent, layer);
       this.#ids.set(key, id);
       this.#nodes.set(id, { parent, layer });
     }
@@ -104,7 +125,17 @@ export class StackTable {
     const row = this.#select.get(id);
     if (!row) return undefined;
     const node = { parent: String(row['parent']), layer: String(row['layer']) };
+    // The id says what the row must be.
+    if (stackId(node.parent, node.layer) !== id) {
+      this.#db.damagedRow('stacks', id);
+      this.#db.prepare('DELETE FROM stacks WHERE id = ?').run(id);
+      return undefined;
+    }
     this.#nodes.set(id, node);
     return node;
   }
+}
+
+function stackId(parent: string, layer: string): string {
+  return hexOf(sha256(`${parent} ${layer}`)).slice(0, 40);
 }

@@ -124,31 +124,23 @@ export class Store {
 
   /** For a new index: the layers of every image whose blobs are there, so that they are not fetched again. */
   #findImageLayers(): void {
-    const now = Math.floor(this.now());
-    const insertLayer = this.#db.prepare(
-      `INSERT OR IGNORE INTO layers (id, parents, diff_id, type, description, created_at, used_at)
-       VALUES (?, ?, ?, 'source.image', ?, ?, ?)`,
-    );
-    const insertBlob = this.#db.prepare(
-      'INSERT OR IGNORE INTO layer_blobs (layer, digest, compression, media_type, size) VALUES (?, ?, ?, ?, ?)',
-    );
     for (const { descriptor, manifest, config } of findManifests(this.blobs)) {
       if (!config) continue;
       const ids = imageLayerIds(config.os, config.rootfs.diff_ids);
       for (const [position, layer] of manifest.layers.entries()) {
-        const id = ids[position] ?? '';
         const compression = compressionOf(layer.mediaType);
-        if (!compression || !this.blobs.has(layer.digest, layer.size)) continue;
-        const parents = this.stacks.intern(ids.slice(0, position));
-        insertLayer.run(
-          id,
-          parents,
-          config.rootfs.diff_ids[position] ?? null,
-          `layer of ${descriptor.digest}`,
-          now,
-          now,
+        const diffId = config.rootfs.diff_ids[position];
+        if (!compression || diffId === undefined || !this.blobs.has(layer.digest, layer.size)) continue;
+        this.layers.restore(
+          {
+            id: ids[position] ?? '',
+            parents: ids.slice(0, position),
+            diffId,
+            type: 'source.image',
+            description: `layer of ${descriptor.digest}`,
+          },
+          { compression, descriptor: layer },
         );
-        insertBlob.run(id, layer.digest, compression, layer.mediaType, layer.size);
       }
     }
   }

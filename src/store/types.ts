@@ -16,7 +16,7 @@ export type RecordType =
 
 /** A problem that the store worked around. Whoever opened the store shows it. */
 export interface StoreWarning {
-  readonly code: 'index-rebuilt' | 'index-unwritable';
+  readonly code: 'index-rebuilt' | 'index-unwritable' | 'index-row-damaged' | 'layer-changed';
   readonly message: string;
 }
 
@@ -57,6 +57,8 @@ export interface Layer {
   /** Bytes and inodes of the directory; 0 while there is none. */
   readonly bytes: number;
   readonly inodes: number;
+  /** What the directory looked like when it was complete, for `sameStamp`; absent until it was measured. */
+  readonly stamp?: string;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
   readonly usedAt: number;
@@ -71,6 +73,16 @@ export interface NewLayer {
   readonly diffId?: Digest;
   /** When it was made, ms since the epoch, for one that was made elsewhere. Default: now. */
   readonly createdAt?: number;
+}
+
+/** What is known of a layer's directory. */
+export interface DirectoryUsage {
+  readonly bytes: number;
+  readonly inodes: number;
+  /** The worker's `usage` makes it; without it nobody can tell later whether the directory changed. */
+  readonly stamp?: string;
+  /** It is on disk and survives a power cut. */
+  readonly synced?: boolean;
 }
 
 /** Where a layer's directory is. `fs` is an overlay upper directory, `work` its work directory. */
@@ -176,6 +188,8 @@ export interface PruneReport {
 export interface CheckProblem {
   readonly kind:
     | 'index-damaged'
+    | 'index-row-damaged'
+    | 'layer-directory-changed'
     | 'blob-digest'
     | 'blob-name'
     | 'layer-directory-missing'
@@ -199,6 +213,8 @@ export interface CheckOptions {
   /** Removes what is damaged, so that it is fetched or built again. Needs `removeTrees`. */
   readonly repair?: boolean;
   readonly removeTrees?: RemoveTrees;
+  /** Gives the stamps of directories; without it nobody looks whether directories were changed. */
+  readonly measure?: (paths: readonly string[]) => Promise<readonly string[]>;
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
 }

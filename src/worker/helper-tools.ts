@@ -35,8 +35,8 @@ export async function usage(
   if (params.paths.length === 0) return [];
   const lines = (await runTool(context, 'usage', params.paths)).trimEnd().split('\n');
   return params.paths.map((path, index) => {
-    const [bytes = 0, inodes = 0] = (lines[index] ?? '').split(' ').map(Number);
-    return { path, bytes, inodes };
+    const [bytes = '0', inodes = '0', stamp = ''] = (lines[index] ?? '').split(' ');
+    return { path, bytes: Number(bytes), inodes: Number(inodes), stamp };
   });
 }
 

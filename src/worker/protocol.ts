@@ -13,7 +13,7 @@ export interface WorkerMethods extends LayerMethods {
   runStep(params: StepSpec): ExitStatus;
   /** Deletes trees whose files may belong to sub-ids, however deep and whatever their modes. */
   removeTrees(params: { readonly paths: readonly string[] }): void;
-  /** Space on disk of trees, each hard-linked file counted once. */
+  /** Space on disk of trees, each hard-linked file counted once, and what shows later whether they changed. */
   usage(params: { readonly paths: readonly string[] }): readonly TreeUsage[];
   /** Reads one regular file of a layer stack; undefined when it does not exist. */
   readFile(params: ReadFileParams): Uint8Array | undefined;
@@ -35,6 +35,8 @@ export interface TreeUsage {
   /** Bytes on disk. */
   readonly bytes: number;
   readonly inodes: number;
+  /** What shows whether anything in the tree changed since: `sameStamp` of src/store compares two. Made from `lstat` alone. */
+  readonly stamp: string;
 }
 
 export interface StatPathParams {

@@ -27,9 +27,10 @@ function localCache({ store }: TestStore): IndexCache<string> {
   return createIndexCache<string>(store, {
     lease: store.leases.create(),
     codec: {
-      encode: (text) => ({ json: JSON.stringify(text), layers: [] }),
-      decode: (json) => JSON.parse(json) as string,
+      encode: (text) => ({ layers: [text] }),
+      decode: ([text = '']) => text,
     },
+    available: () => true,
     onWarning: (message) => {
       throw new Error(message);
     },

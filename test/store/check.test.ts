@@ -21,7 +21,7 @@ function fill(store: Store): Filled {
   });
   putImage(store, 'docker.io/library/a:1', ['image layer']);
   const layers = [withBlob, onlyDirectory];
-  store.records.add({ id: 'r', node: 'n', result: '{}', layers, blobs: [], createdAt: 1 });
+  store.records.add({ id: 'r', node: 'n', layers, blobs: [], createdAt: 1 });
   return { withBlob, onlyDirectory };
 }
 

@@ -23,7 +23,7 @@ function addBlob(store: Store, id: string, content: string): void {
 }
 
 function addRecord(store: Store, id: string, layers: readonly string[]): void {
-  store.records.add({ id, node: `node of ${id}`, result: '{}', layers, blobs: [], createdAt: 1 });
+  store.records.add({ id, node: `node of ${id}`, layers, blobs: [], createdAt: 1 });
 }
 
 const recordIds = (store: Store): string[] =>

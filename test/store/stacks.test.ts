@@ -44,7 +44,6 @@ test('the records of a chain take rows in proportion to its length', async () =>
     store.records.add({
       id: `r${step}`,
       node: `n${step}`,
-      result: '',
       layers: [...layers],
       blobs: [],
       createdAt: step,
@@ -79,7 +78,7 @@ test('what a build only found on its way counts as used', () => {
   const root = tempRoot();
   using opened = openStore(root);
   const { store } = opened;
-  store.records.add({ id: 'r', node: 'n', result: '', layers: [], blobs: [], createdAt: 1 });
+  store.records.add({ id: 'r', node: 'n', layers: [], blobs: [], createdAt: 1 });
   store.records.at('n');
   expect(store.records.uses().stacks).toEqual([['', 1_700_000_000_000]]);
 });

@@ -121,6 +121,11 @@ export async function checkCommand(context: CliContext, options: CheckOptions): 
     removeTrees: async (paths) => {
       if (paths.length > 0) await (await session.worker()).call('removeTrees', { paths });
     },
+    measure: async (paths) => {
+      if (paths.length === 0) return [];
+      const usages = await (await session.worker()).call('usage', { paths }, { signal: interrupt.signal });
+      return usages.map(({ stamp }) => stamp);
+    },
   });
   const damaged = report.problems.filter((problem) => !problem.harmless && !problem.repaired);
   if (options.format === 'json') {

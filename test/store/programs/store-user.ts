@@ -37,7 +37,7 @@ async function build(store: Store, seed: string): Promise<void> {
   const blob = writer.commit({ digest, size: content.length });
   const mediaType = 'application/vnd.oci.image.layer.v1.tar';
   store.layers.addBlob(id, { compression: 'none', descriptor: { mediaType, ...blob }, diffId: digest });
-  store.records.add({ id: `record ${seed}`, node: 'node', result: '{}', layers: [id], blobs: [], createdAt: 1 });
+  store.records.add({ id: `record ${seed}`, node: 'node', layers: [id], blobs: [], createdAt: 1 });
   const config = store.blobs.put(JSON.stringify({ rootfs: { type: 'layers', diff_ids: [digest] }, seed }));
   const manifest = store.blobs.put(
     JSON.stringify({
