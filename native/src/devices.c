@@ -46,14 +46,18 @@ static int new_mount(const char *type, unsigned attributes, const char *const *o
   return fd;
 }
 
-/* /proc, /dev or /sys of the image: made when missing, refused unless a real directory (CVE-2019-19921, CVE-2023-27561). */
-static int system_directory(int root, const char *path, struct stubs *stubs) {
+/*
+ * /proc, /dev or /sys of the image: refused unless a real directory (CVE-2019-19921, CVE-2023-27561). One that is missing is made
+ * and stays in the step's layer, as with BuildKit and buildah: whoever starts a container from an image without them needs them, and
+ * a root that is mounted read-only cannot get them any more.
+ */
+static int system_directory(int root, const char *path) {
   struct stat info;
   if (fstatat(root, path + 1, &info, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(info.st_mode)) {
     stage = "mounts";
     fail_with(ENOTDIR, "%s in the image is not a directory", path);
   }
-  return resolve_target(root, path, true, stubs, 0, 0).fd;
+  return resolve_target(root, path, true, NULL, 0, 0).fd;
 }
 
 /* What hides things: an empty read-only directory, attached at its first use and copied from then on, and /dev/null. */
@@ -89,10 +93,10 @@ static void make_readonly(int dir, const char *name) {
   close(target);
 }
 
-static void mount_proc(struct step_spec *spec, int root, struct masks *masks, struct stubs *stubs) {
+static void mount_proc(struct step_spec *spec, int root, struct masks *masks) {
   stage = "proc";
   static const char *const no_options[] = {NULL};
-  int target = system_directory(root, "/proc", stubs), proc;
+  int target = system_directory(root, "/proc"), proc;
   if (spec->bind_proc) {
     int old = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
     proc = old < 0 ? -1 : sys_open_tree(old, true);
@@ -136,13 +140,13 @@ static void mount_in_dev(int dev, const char *name, const char *type, unsigned a
   close(fd);
 }
 
-static void mount_dev(struct step_spec *spec, int root, struct stubs *stubs) {
+static void mount_dev(struct step_spec *spec, int root) {
   stage = "dev";
   const char *const options[] = {"mode", "0755", "size", "65536k", NULL};
   const char *const pts[] = {"ptmxmode", "0666", "mode", "0620", spec->id_count > TTY_GROUP ? "gid" : NULL, "5", NULL};
   const char *const shm[] = {"mode", "1777", "size", spec->shm_size, NULL};
   const char *const none[] = {NULL};
-  int target = system_directory(root, "/dev", stubs);
+  int target = system_directory(root, "/dev");
   int dev = new_mount("tmpfs", MOUNT_NOSUID_, options);
   if (dev < 0 || sys_move_mount(dev, target) < 0) fail("cannot mount /dev");
   close(target);
@@ -177,11 +181,11 @@ static void mount_cgroup(struct step_spec *spec, int sys, bool cgroup2, struct m
   if (group >= 0) close(group);
 }
 
-static void mount_sys(struct step_spec *spec, int root, struct masks *masks, struct stubs *stubs) {
+static void mount_sys(struct step_spec *spec, int root, struct masks *masks) {
   stage = "sys";
   static const char *const none[] = {NULL};
   unsigned attributes = MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_ | (spec->insecure ? 0 : MOUNT_RDONLY_);
-  int target = system_directory(root, "/sys", stubs);
+  int target = system_directory(root, "/sys");
   bool cgroup2 = machine_has_only_cgroup2();
   /* A sysfs of its own belongs to the network namespace, so only a private one can have it. */
   int sys = spec->private_network ? new_mount("sysfs", attributes, none) : -1;
@@ -199,13 +203,13 @@ static void mount_sys(struct step_spec *spec, int root, struct masks *masks, str
   close(sys);
 }
 
-void mount_system(struct step_spec *spec, int root, struct stubs *stubs) {
+void mount_system(struct step_spec *spec, int root) {
   struct masks masks = {-1, -1};
   stage = "dev";
   masks.null = open_device(0);
-  mount_proc(spec, root, &masks, stubs);
-  mount_dev(spec, root, stubs);
-  mount_sys(spec, root, &masks, stubs);
+  mount_proc(spec, root, &masks);
+  mount_dev(spec, root);
+  mount_sys(spec, root, &masks);
   close(masks.null);
   if (masks.directory >= 0) close(masks.directory);
 }

@@ -202,7 +202,7 @@ struct built_root build_root(struct step_spec *spec, struct stubs *stubs) {
   /* Before anything is mounted in it: the image's own files decide. */
   struct built_root built = {root, find_identity(root, spec->user, spec->id_count)};
   add_groups(&built.identity, spec->groups, spec->group_count, spec->id_count);
-  mount_system(spec, root, stubs);
+  mount_system(spec, root);
   for (size_t at = 0; at < spec->mount_count; at++) {
     const struct mount_spec *mount = &spec->mounts[at];
     stage = "mounts";

@@ -99,7 +99,7 @@ struct built_root build_root(struct step_spec *spec, struct stubs *stubs);
 void enter_root(int root);
 
 /* devices.c: /proc, /dev, /sys and what is hidden in them. */
-void mount_system(struct step_spec *spec, int root, struct stubs *stubs);
+void mount_system(struct step_spec *spec, int root);
 void attach_console(int root, int terminal);
 int open_terminal(int root, int *master);
 

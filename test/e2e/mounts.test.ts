@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Bench } from '../support/bench.ts';
@@ -121,6 +121,39 @@ COPY . /copied
     });
   });
 
+  // What the BuildKit of Docker 28 leaves for the same Dockerfiles.
+  test('the first step on a root without /dev, /proc and /sys leaves them in its layer, and nothing else', async () => {
+    const { bench } = use;
+    const busybox = readFileSync('/bin/busybox');
+    const { tree, layers } = await build(
+      bench,
+      `FROM scratch
+COPY --chmod=755 busybox /bin/
+RUN --mount=type=tmpfs,target=/run/deep ["/bin/busybox", "true"]
+RUN ["/bin/busybox", "touch", "/made"]
+`,
+      [],
+      { busybox },
+    );
+    expect(layers.slice(1)).toEqual([['dev/', 'proc/', 'sys/'], ['made']]);
+    const made = { type: 'directory', mode: 0o755, uid: 0, gid: 0 };
+    for (const path of ['/dev', '/proc', '/sys']) expect(tree[path]).toMatchObject(made);
+    expect(tree['/run'] ?? tree['/etc']).toBeUndefined();
+    const given = await build(
+      bench,
+      `FROM scratch
+COPY --chmod=755 busybox /bin/
+COPY --chmod=700 --chown=5:6 own/ /dev/
+RUN ["/bin/busybox", "true"]
+`,
+      [],
+      { busybox, 'own/file': 'x' },
+    );
+    expect(given.layers[2]).toEqual(['proc/', 'sys/']);
+    expect(given.tree['/dev']).toMatchObject({ uid: 5, gid: 6, mode: 0o700 });
+    expect(given.tree['/dev/file']).toMatchObject({ content: 'x' });
+  });
+
   test('network, hosts, limits, shm and host name are those that were asked for', async () => {
     const { bench } = use;
     const { tree } = await build(
@@ -136,7 +169,8 @@ RUN grep example.test /etc/hosts > /hosts; ulimit -n > /limits; ulimit -c >> /li
     expect(text(tree, '/limits')).toBe('123\n0\n');
     expect(text(tree, '/shm')).toBe('8192\n');
     expect(text(tree, '/name')).toBe('buildkitsandbox\n');
-    expect(tree['/etc/hosts'] ?? tree['/etc/resolv.conf'] ?? tree['/sys'] ?? tree['/dev']).toBeUndefined();
+    expect(tree['/etc/hosts'] ?? tree['/etc/resolv.conf']).toBeUndefined();
+    expect(Object.keys(tree).filter((path) => /^\/(proc|dev|sys)\//.test(path))).toEqual([]);
     const { tree: none } = await build(bench, 'FROM base:1\nRUN ls /sys/class/net > /n\n', ['--network=none']);
     expect(text(none, '/n')).toBe('lo\n');
   });

@@ -13,7 +13,10 @@ export function baseImageTar(): Buffer {
 export function baseMembers(): TarMember[] {
   const applets = execFileSync('/bin/busybox', ['--list'], { encoding: 'utf8' }).trim().split('\n');
   return [
-    ...['bin', 'etc', 'home', 'root', 'usr', 'var'].map((name): TarMember => ({ name: `${name}/`, type: '5' })),
+    ...['bin', 'dev', 'etc', 'home', 'proc', 'root', 'sys', 'usr', 'var'].map((name): TarMember => ({
+      name: `${name}/`,
+      type: '5',
+    })),
     { name: 'tmp/', type: '5', mode: 0o1777 },
     { name: 'bin/busybox', content: readFileSync('/bin/busybox'), mode: 0o755 },
     ...applets

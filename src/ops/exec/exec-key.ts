@@ -9,7 +9,7 @@ import { type Canonical, canonicalDigest, type Digest } from '../../util/index.t
  */
 export function execKey(op: Op, exec: ExecOp, devices: readonly string[]): Digest {
   const { meta } = exec;
-  return canonicalDigest('tsbuild.exec.v2', {
+  return canonicalDigest('tsbuild.exec.v3', {
     platform: op.platform === undefined ? null : { ...op.platform },
     args: meta.args,
     env: meta.env,

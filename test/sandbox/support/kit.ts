@@ -163,6 +163,9 @@ export class Kit implements AsyncDisposable {
   }
 }
 
+/** What every image has for the mounts of a container. */
+const MOUNTED: Files = { dev: null, proc: null, sys: null };
+
 export function busyboxFiles(): Files {
   const links = Object.fromEntries(APPLETS.map((name) => [`bin/${name}`, { link: 'busybox' }]));
   return {
@@ -173,6 +176,7 @@ export function busyboxFiles(): Files {
     'etc/group': 'root:x:0:\nstaff:x:50:alice,bob\nalice:x:1000:\nwheel:x:10:root,alice\n',
     tmp: null,
     root: null,
+    ...MOUNTED,
   };
 }
 
