@@ -11,7 +11,7 @@ import { retireCacheMounts } from './fresh-mounts.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import { exportBuild, type ExportedBuild, type OutputRequest } from './outputs.ts';
 import { planPacking } from './pack-plan.ts';
-import { locateRefusal, StepDevices, type OpResult } from '../ops/index.ts';
+import { locateRefusal, type OpResult, type PackingPlan, StepDevices } from '../ops/index.ts';
 import { Expectation } from './expectation.ts';
 import type { BuildRequest } from './request.ts';
 import { BuildSecrets, maskDiagnostic, maskTask } from '../secrets/index.ts';
@@ -67,7 +67,10 @@ export async function runBuild(
       task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     retireCacheMounts(session.store, compiled);
     const solving = watched(session, task, compiled);
-    const layers = await solveWithImports(session, solving, { ...result, imports: await imports }, output);
+    // With caches of other machines there is no telling what is known.
+    const isNews = request.cacheFrom.length === 0;
+    const plan = planPacking(compiled, output, isNews);
+    const layers = await solveWithImports(session, solving, { ...result, imports: await imports }, plan, output);
     const exported = await exportBuild(session, task, compiled, layers, output);
     await session.layers.settle(task);
     expectation.met();
@@ -93,9 +96,9 @@ async function solveWithImports(
   session: Session,
   task: Task,
   { compiled, solver, imports }: CompiledRequest & { readonly imports: readonly ImportedCache<OpResult>[] },
+  plan: PackingPlan | undefined,
   output: OutputRequest,
 ): Promise<readonly (readonly string[])[]> {
-  const plan = planPacking(compiled, output);
   const needsBlobs = output.specs.some(({ type }) => type !== 'cacheonly');
   const needsFiles = output.specs.some(({ type }) => type === 'local' || type === 'tar');
   for (;;) {

@@ -1,21 +1,14 @@
 import type { CompileResult } from '../frontend/index.ts';
 import { carriesOutput, type LlbVertex } from '../llb/index.ts';
 import type { Digest } from '../util/index.ts';
-import type { PackForm } from '../snapshots/index.ts';
-import type { DirectOutput } from '../ops/index.ts';
+import type { PackingPlan } from '../ops/index.ts';
 import { type OutputRequest, packedForm } from './outputs.ts';
 
-/** Which layers of a build will be wanted as blobs, so that they are packed as early as possible. */
-export interface PackPlan {
-  readonly form: PackForm;
-  /** Results that nothing else in the graph reads: they need no directory at all. */
-  readonly direct: DirectOutput;
-  /** The vertices that make the layers of the results. */
-  readonly ahead: ReadonlySet<Digest>;
-}
-
-/** The plan for a build whose outputs all want layers in one form; undefined when they want files or differ. */
-export function planPacking(compiled: CompileResult, output: OutputRequest): PackPlan | undefined {
+/**
+ * The plan for a build whose outputs all want layers in one form; undefined when they want files or differ.
+ * @param isNews see `PackingPlan`
+ */
+export function planPacking(compiled: CompileResult, output: OutputRequest, isNews: boolean): PackingPlan | undefined {
   const form = packedForm(output);
   if (!form) return undefined;
   const read = new Set<Digest>();
@@ -24,11 +17,12 @@ export function planPacking(compiled: CompileResult, output: OutputRequest): Pac
     for (const vertex of graph.vertices) for (const input of vertex.inputs) read.add(input.vertex.digest);
     if (graph.result) results.push(graph.result.vertex);
   }
-  const direct = new Set(results.map(({ digest }) => digest).filter((digest) => !read.has(digest)));
+  // What nothing else in the graph reads needs no directory at all.
+  const blobOnly = new Set(results.map(({ digest }) => digest).filter((digest) => !read.has(digest)));
   const ahead = new Set<Digest>();
   for (const result of results) addBases(result, ahead);
   const { compression, ...level } = form;
-  return { form: { kind: compression, ...level }, direct: { vertices: direct, ...form }, ahead };
+  return { form: { kind: compression, ...level }, blobOnly, ahead, isNews };
 }
 
 /** Adds a vertex and those whose layers lie beneath its own. */

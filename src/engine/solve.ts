@@ -9,27 +9,21 @@ import { hostPlatform, parsePlatform } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
 import { type BridgeNames, layoutReference } from './bridge.ts';
 import {
-  StepDevices,
-  type ImageLayers,
-  type OpContext,
+  type Credentials,
+  createRunner,
   gitTime,
   httpTime,
+  type ImageLayers,
   type LocalResult,
+  type OpPieces,
   type OpResult,
-  createRunner,
-  type SshAgents,
+  type Origins,
+  type PackingPlan,
+  StepDevices,
 } from '../ops/index.ts';
 import { hostIgnore } from './host-ignore.ts';
-import type { PackPlan } from './pack-plan.ts';
 import type { BuildRequest } from './request.ts';
-import type { BuildSecrets } from '../secrets/index.ts';
 import type { Session } from './session.ts';
-
-/** What steps may be handed without it becoming part of anything. */
-export interface Credentials {
-  readonly secrets: BuildSecrets;
-  readonly ssh: SshAgents;
-}
 
 /** Larger files are no Dockerfiles. */
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
@@ -38,10 +32,9 @@ const MAX_FILE_BYTES = 16 * 1024 * 1024;
 export class RequestSolver {
   readonly #session: Session;
   readonly #request: BuildRequest;
-  readonly #context: OpContext;
+  readonly #pieces: OpPieces;
   readonly #locals: LocalSources;
   readonly #imports: Promise<readonly CacheSource<OpResult>[]>;
-  #plan: PackPlan | undefined;
   #solver: Promise<Solver<Op, OpResult>> | undefined;
 
   /** @param imports caches besides the store's own, which solving waits for */
@@ -57,7 +50,7 @@ export class RequestSolver {
     this.#request = request;
     this.#imports = imports;
     this.#locals = new LocalSources(session, names);
-    this.#context = opContext(session, task, request, names, credentials, this.#locals, () => this.#plan);
+    this.#pieces = opPieces(session, task, request, names, credentials, this.#locals);
   }
 
   /** Made once: what was found out for a remote context holds for the build. */
@@ -68,7 +61,7 @@ export class RequestSolver {
   async #create(): Promise<Solver<Op, OpResult>> {
     const imports = await this.#imports;
     return createSolver<Op, OpResult>({
-      runner: createRunner(this.#context),
+      runner: createRunner(this.#pieces),
       caches: [this.#session.cache, ...imports],
       concurrency: this.#request.jobs,
       now: this.#session.now,
@@ -89,20 +82,21 @@ export class RequestSolver {
 
   /**
    * Solves the graphs of all platforms together and gives the layer ids of each result, bottom first.
+   * @param plan which layers will be wanted as blobs
    * @throws SolveError, TsbuildError
    */
   async solve(
     task: Task,
     compiled: CompileResult,
-    plan: PackPlan | undefined,
+    plan: PackingPlan | undefined,
   ): Promise<readonly (readonly string[])[]> {
-    this.#plan = plan;
     const edges = compiled.platforms.map(({ graph }): SolverEdge<Op> | undefined => graph.result);
     const solved = await (
       await this.#open()
     ).solve(
       task,
       edges.filter((edge) => edge !== undefined),
+      createRunner(this.#pieces, plan),
     );
     this.#locals.save();
     let next = 0;
@@ -152,54 +146,39 @@ export class RequestSolver {
   }
 
   async #timeOf(task: Task, vertex: Digest, source: SourceOp): Promise<number | undefined> {
-    if (source.identifier.startsWith('git://')) return gitTime(this.#context, task, source);
-    return httpTime(this.#context, task, vertex, source);
+    if (source.identifier.startsWith('git://')) return gitTime(this.#pieces, task, source);
+    return httpTime(this.#pieces, task, vertex, source);
   }
 }
 
-function opContext(
+function opPieces(
   session: Session,
   task: Task,
   request: BuildRequest,
   names: BridgeNames,
-  { secrets, ssh }: Credentials,
+  credentials: Credentials,
   locals: LocalSources,
-  plan: () => PackPlan | undefined,
-): OpContext {
+): OpPieces {
+  const { store, lease, layers, remote, now } = session;
+  const warn = (message: string): void =>
+    task.events({
+      type: 'diagnostic',
+      diagnostic: { code: 'Build', severity: 'warning', message, ranges: [] },
+      at: now(),
+    });
   return {
-    store: session.store,
-    lease: session.lease,
-    layers: session.layers,
-    remote: session.remote,
-    worker: () => session.worker(),
-    now: session.now,
-    image: imageResolver(session, names, request),
-    local: (name, attrs) => locals.get(name, attrs),
-    secret: async (id) => secrets.get(id),
-    get mask() {
-      return secrets.mask;
+    snapshots: { store, lease, layers, worker: () => session.worker() },
+    origins: {
+      image: imageResolver(session, names, request),
+      local: (name, attrs) => locals.get(name, attrs),
+      remote,
     },
-    ssh,
-    warn: (message) => {
-      task.events({
-        type: 'diagnostic',
-        diagnostic: { code: 'Build', severity: 'warning', message, ranges: [] },
-        at: session.now(),
-      });
+    credentials,
+    grants: {
+      entitlements: request.entitlements,
+      devices: new StepDevices(request.devices, () => session.devices()),
     },
-    entitlements: request.entitlements,
-    devices: new StepDevices(request.devices, () => session.devices()),
-    copies: new WeakMap(),
-    earlyPacks: new Map(),
-    hasOtherCaches: request.cacheFrom.length > 0,
-    facts: session.store.facts,
-    get direct() {
-      return plan()?.direct;
-    },
-    packAhead(vertex, layer) {
-      const planned = plan();
-      if (planned?.ahead.has(vertex)) session.layers.packAhead(task, layer, planned.form);
-    },
+    report: { build: task, now, warn },
   };
 }
 
@@ -250,7 +229,7 @@ function parsePatterns(json: string): readonly string[] {
 }
 
 /** Resolves images once per build and registers their layers. */
-function imageResolver(session: Session, names: BridgeNames, request: BuildRequest): OpContext['image'] {
+function imageResolver(session: Session, names: BridgeNames, request: BuildRequest): Origins['image'] {
   const known = new Map<string, Promise<ImageLayers>>();
   return (task, identifier, platform, attrs) => {
     const key = `${platform} ${identifier}`;

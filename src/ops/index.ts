@@ -1,7 +1,8 @@
 /** One runner per kind of op: exec/, file/, source/, merge and diff. What an op reads and makes are `OpResult`s. */
-export type { DirectOutput, ImageLayers, OpContext } from './context.ts';
 export { type DeviceGrants, StepDevices, locateRefusal, noDevices } from './exec/devices.ts';
 export { SshAgents } from './exec/ssh-agents.ts';
+export type { PackingPlan } from './packing-plan.ts';
+export type { Credentials, ImageLayers, OpPieces, Origins } from './pieces.ts';
 export { type LocalResult, type OpResult, snapshot } from './result.ts';
 export { createRunner } from './runner.ts';
 export { gitTime } from './source/git-source.ts';

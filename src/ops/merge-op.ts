@@ -1,5 +1,6 @@
 import type { DiffOp, MergeOp } from '../llb/index.ts';
-import { TsbuildError } from '../util/index.ts';
+import { canonicalDigest, TsbuildError } from '../util/index.ts';
+import type { KindRunner } from './kind-runner.ts';
 import { type LayersResult, type OpResult, scratch, snapshot } from './result.ts';
 
 /** The layers of a result. @throws TsbuildError `TSB_LLB` for a local directory, which has none */
@@ -9,12 +10,29 @@ export function layersOf(result: OpResult | undefined): readonly string[] {
 }
 
 /** Snapshots on top of each other: their layers one after the other. Nothing is read or written. */
-export function mergeResults(op: MergeOp, inputs: readonly OpResult[]): LayersResult {
-  return snapshot(op.inputs.flatMap(({ input }) => (input < 0 ? [] : layersOf(inputs[input]))));
-}
+export const mergeRunner: KindRunner<MergeOp> = {
+  cacheMap: (_task, { inputs }, op) => ({
+    digest: canonicalDigest(
+      'tsbuild.merge.v1',
+      op.inputs.map(({ input }) => input),
+    ),
+    deps: inputs.map(() => ({})),
+  }),
+  run: (_task, _vertex, op, inputs) => [
+    snapshot(op.inputs.flatMap(({ input }) => (input < 0 ? [] : layersOf(inputs[input])))),
+  ],
+};
 
 /** What `upper` has on top of `lower`, where `upper` was built on `lower`: its own layers. */
-export function diffResults(op: DiffOp, inputs: readonly OpResult[]): LayersResult {
+export const diffRunner: KindRunner<DiffOp> = {
+  cacheMap: (_task, { inputs }, op) => ({
+    digest: canonicalDigest('tsbuild.diff.v1', [op.lower?.input ?? -1, op.upper?.input ?? -1]),
+    deps: inputs.map(() => ({})),
+  }),
+  run: (_task, _vertex, op, inputs) => [diffResults(op, inputs)],
+};
+
+function diffResults(op: DiffOp, inputs: readonly OpResult[]): LayersResult {
   const lower = op.lower === undefined || op.lower.input < 0 ? [] : layersOf(inputs[op.lower.input]);
   const upper = op.upper === undefined || op.upper.input < 0 ? [] : layersOf(inputs[op.upper.input]);
   if (upper.length === 0) return scratch;

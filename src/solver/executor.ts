@@ -131,7 +131,8 @@ export class Executor<Op, R> {
     scope: Scope,
   ): Promise<Execution<Op, R>> {
     const task = this.#reporter.task(vertex, scope);
-    const { exclusive, runner } = this.#options;
+    const { exclusive } = this.#options;
+    const { runner } = vertex;
     try {
       await using lock = vertex.map?.volatile ? undefined : await exclusive?.(task, key);
       if (lock !== undefined && mayLoad) {

@@ -1,6 +1,6 @@
 import { type Digest, TsbuildError } from '../util/index.ts';
 import type { Flight } from './flight.ts';
-import type { CacheMap, CacheRecord, SolverEdge, SolverVertex } from './types.ts';
+import type { CacheMap, CacheRecord, OpRunner, SolverEdge, SolverVertex } from './types.ts';
 
 /** What was last said about a vertex. `loading` was told as `started`, because a cache reported progress. */
 export type NodeState = 'new' | 'pending' | 'loading' | 'started' | 'cached' | 'done' | 'failed' | 'canceled';
@@ -16,6 +16,7 @@ export interface VertexNode<Op, R> {
   /** Digest, and whether it ignores the cache. */
   readonly key: string;
   readonly vertex: SolverVertex<Op>;
+  readonly runner: OpRunner<Op, R>;
   /** Inputs have lower numbers than what reads them. */
   readonly index: number;
   readonly inputs: readonly EdgeNode<Op, R>[];
@@ -78,7 +79,10 @@ export interface EdgeNode<Op, R> {
 
 /** Makes the flights of new nodes; the graph knows nothing of the work. */
 export interface NodeFactory<Op, R> {
-  vertex(vertex: SolverVertex<Op>, key: string, index: number, inputs: readonly EdgeNode<Op, R>[]): VertexNode<Op, R>;
+  vertex(
+    identity: Pick<VertexNode<Op, R>, 'vertex' | 'key' | 'index' | 'runner'>,
+    inputs: readonly EdgeNode<Op, R>[],
+  ): VertexNode<Op, R>;
   edge(vertex: VertexNode<Op, R>, output: number): EdgeNode<Op, R>;
 }
 
@@ -92,11 +96,14 @@ export class Graph<Op, R> {
   }
 
   /**
-   * Adds what is beneath `targets`; does not recurse, so that a deep graph does not overflow the stack.
+   * Adds what is beneath `targets`, to be run by `runner` where it is new; does not recurse, so that a deep graph does not overflow the stack.
    * @returns the edges of `targets`, and all vertices they need, inputs first
    * @throws TsbuildError `TSB_LLB` for a graph with a cycle
    */
-  add(targets: readonly SolverEdge<Op>[]): { edges: EdgeNode<Op, R>[]; vertices: VertexNode<Op, R>[] } {
+  add(
+    targets: readonly SolverEdge<Op>[],
+    runner: OpRunner<Op, R>,
+  ): { edges: EdgeNode<Op, R>[]; vertices: VertexNode<Op, R>[] } {
     const vertices = new Map<string, VertexNode<Op, R>>();
     const open = new Set<string>();
     const stack = targets.map(({ vertex }) => vertex).reverse();
@@ -110,7 +117,7 @@ export class Graph<Op, R> {
       if (missing.length === 0) {
         stack.pop();
         open.delete(key);
-        vertices.set(key, this.#vertex(vertex, key));
+        vertices.set(key, this.#vertex(vertex, key, runner));
         continue;
       }
       open.add(key);
@@ -128,11 +135,11 @@ export class Graph<Op, R> {
     return this.#vertices.get(keyOf(vertex));
   }
 
-  #vertex(vertex: SolverVertex<Op>, key: string): VertexNode<Op, R> {
+  #vertex(vertex: SolverVertex<Op>, key: string, runner: OpRunner<Op, R>): VertexNode<Op, R> {
     let node = this.#vertices.get(key);
     if (node === undefined) {
       const inputs = vertex.inputs.map((input) => this.#edge(input));
-      node = this.#factory.vertex(vertex, key, this.#vertices.size, inputs);
+      node = this.#factory.vertex({ vertex, key, index: this.#vertices.size, runner }, inputs);
       this.#vertices.set(key, node);
       for (const input of inputs) input.consumers++;
     }

@@ -4,16 +4,14 @@ import { failed } from './executor.ts';
 import type { EdgeNode, VertexNode } from './graph.ts';
 import type { Reporter } from './reporter.ts';
 import type { Scope } from './scope.ts';
-import type { CacheMap, OpRunner } from './types.ts';
+import type { CacheMap } from './types.ts';
 
 /** Finds the cache keys of edges: the work of the flights `cacheMap`, `contents`, `keys` and `deepKeys`. */
 export class Seeker<Op, R> {
-  readonly #runner: OpRunner<Op, R>;
   readonly #reporter: Reporter<Op, R>;
   readonly #caches: Caches<Op, R>;
 
-  constructor(runner: OpRunner<Op, R>, reporter: Reporter<Op, R>, caches: Caches<Op, R>) {
-    this.#runner = runner;
+  constructor(reporter: Reporter<Op, R>, caches: Caches<Op, R>) {
     this.#reporter = reporter;
     this.#caches = caches;
   }
@@ -21,7 +19,7 @@ export class Seeker<Op, R> {
   /** Asks the runner how a vertex is keyed. */
   async cacheMap(node: VertexNode<Op, R>, scope: Scope): Promise<CacheMap<R>> {
     try {
-      const map = await this.#runner.cacheMap(this.#reporter.task(node, scope), node.vertex);
+      const map = await node.runner.cacheMap(this.#reporter.task(node, scope), node.vertex);
       if (map.deps.length !== node.inputs.length) {
         throw new TsbuildError(
           'TSB_INTERNAL',

@@ -8,7 +8,7 @@ import { Keeper } from './keeper.ts';
 import { Reporter } from './reporter.ts';
 import { Scope, unneeded } from './scope.ts';
 import { Seeker } from './seeker.ts';
-import type { KnownEdge, SolveOptions, Solver, SolverEdge, SolverVertex } from './types.ts';
+import type { KnownEdge, SolveOptions, Solver, SolverEdge } from './types.ts';
 
 /** Makes a solver for one build. */
 export function createSolver<Op, R>(options: SolveOptions<Op, R>): Solver<Op, R> {
@@ -50,17 +50,17 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
       this.#reporter.warn(message);
     });
     this.#keeper = new Keeper(this.#caches);
-    this.#seeker = new Seeker(options.runner, this.#reporter, this.#caches);
+    this.#seeker = new Seeker(this.#reporter, this.#caches);
     this.#executor = new Executor(options, this.#reporter, this.#caches, this.#keeper, this.#leftovers);
     this.#graph = new Graph<Op, R>({
-      vertex: (vertex, key, index, inputs) => this.#newVertex(vertex, key, index, inputs),
+      vertex: (identity, inputs) => this.#newVertex(identity, inputs),
       edge: (vertex, output) => this.#newEdge(vertex, output),
     });
   }
 
-  async solve(task: Task, targets: readonly SolverEdge<Op>[]): Promise<readonly R[]> {
+  async solve(task: Task, targets: readonly SolverEdge<Op>[], runner = this.#options.runner): Promise<readonly R[]> {
     if (task.signal.aborted) throw canceledError(task.signal.reason);
-    const { edges, vertices } = this.#graph.add(targets);
+    const { edges, vertices } = this.#graph.add(targets, runner);
     using _session = this.#reporter.open({
       events: task.events,
       vertices: new Set(vertices.map(({ key }) => key)),
@@ -94,7 +94,7 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
   }
 
   async known(task: Task, targets: readonly SolverEdge<Op>[]): Promise<readonly KnownEdge<R>[]> {
-    const { edges, vertices } = this.#graph.add(targets);
+    const { edges, vertices } = this.#graph.add(targets, this.#options.runner);
     const scope = new Scope();
     const onAbort = (): void => {
       scope.abort(task.signal.reason);
@@ -123,15 +123,11 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
   }
 
   #newVertex(
-    vertex: SolverVertex<Op>,
-    key: string,
-    index: number,
+    identity: Pick<VertexNode<Op, R>, 'vertex' | 'key' | 'index' | 'runner'>,
     inputs: readonly EdgeNode<Op, R>[],
   ): VertexNode<Op, R> {
     const node: VertexNode<Op, R> = {
-      key,
-      vertex,
-      index,
+      ...identity,
       inputs,
       edges: new Map(),
       cacheMap: this.#flight((scope) => this.#seeker.cacheMap(node, scope)),

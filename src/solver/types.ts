@@ -93,6 +93,7 @@ export interface CacheSource<R> {
 }
 
 export interface SolveOptions<Op, R> {
+  /** Runs what `solve` is given no other runner for. */
   readonly runner: OpRunner<Op, R>;
   /** First is the main one: results are saved there. */
   readonly caches: readonly CacheSource<R>[];
@@ -115,11 +116,12 @@ export interface SolveOptions<Op, R> {
 export interface Solver<Op, R> {
   /**
    * Results of `edges`, in order. Nothing that was started is running any more when the promise settles.
+   * @param runner for the vertices that no earlier call has brought; default: that of the options
    * @throws SolveError of the first vertex that failed
    * @throws TsbuildError `TSB_CANCELED` (or the signal's reason, if that is a TsbuildError) when the task was aborted, `TSB_LLB`
    * when the graph has a cycle
    */
-  solve(task: Task, edges: readonly SolverEdge<Op>[]): Promise<readonly R[]>;
+  solve(task: Task, edges: readonly SolverEdge<Op>[], runner?: OpRunner<Op, R>): Promise<readonly R[]>;
   /** Nodes of the main cache under which the result of a solved edge stands. */
   keys(edge: SolverEdge<Op>): readonly string[];
   /**

@@ -74,6 +74,18 @@ describe('single flight', () => {
     expect(rig.executed).toEqual(['base', 'b', 'c']);
     expect(rig.states('base')).toEqual(['pending', 'started', 'done']);
   });
+
+  test('a call may bring a runner of its own, for the vertices that are new with it', async () => {
+    const [rig, later] = [new Rig(), new Rig()];
+    const base = vtx('base');
+    const solver = createSolver(rig.options());
+    await solver.solve(rig.task(), [out(base)]);
+    const top = vtx('top', { inputs: [base] });
+    expect(await solver.solve(rig.task(), [out(top)], later)).toEqual(['top(base())']);
+    expect(rig.executed).toEqual(['base']);
+    expect(later.executed).toEqual(['top']);
+    expect(await solver.known(rig.task(), [out(top)])).toMatchObject([{ result: 'base()' }, { result: 'top(base())' }]);
+  });
 });
 
 describe('outputs', () => {

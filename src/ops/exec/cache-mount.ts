@@ -1,8 +1,9 @@
 import type { Mount } from '../../llb/index.ts';
 import type { MountSpec } from '../../sandbox/index.ts';
+import type { Store } from '../../store/index.ts';
 import { hexOf, sha256, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
-import type { OpContext } from '../context.ts';
+import type { Snapshots } from '../pieces.ts';
 
 /** How many builds may hold private copies of one cache mount at a time. */
 const MAX_PRIVATE = 1000;
@@ -14,31 +15,32 @@ const MAX_PRIVATE = 1000;
  * for uid 1000 is not the one for root
  */
 export async function cacheMount(
-  context: OpContext,
+  snapshots: Snapshots,
   task: Task,
   held: AsyncDisposableStack,
   mount: Mount,
   base: readonly string[],
 ): Promise<MountSpec> {
+  const { store, lease, layers } = snapshots;
   const options = mount.cache;
   if (!options) throw new TsbuildError('TSB_LLB', 'Cannot mount a cache without an id');
   const name = base.length === 0 ? options.id : `${options.id}#${hexOf(sha256(base.join(' '))).slice(0, 16)}`;
-  const id = await claim(context, task, held, name, options.sharing);
-  const lowers = await context.layers.directories(task, base);
-  const { path: dir } = context.store.mounts.ensure(id, context.lease, options.id);
-  await using _lock = await context.store.lock(`prepare-mount-${id}`, { signal: task.signal });
-  const worker = await context.worker();
+  const id = await claim(store, task, held, name, options.sharing);
+  const lowers = await layers.directories(task, base);
+  const { path: dir } = store.mounts.ensure(id, lease, options.id);
+  await using _lock = await store.lock(`prepare-mount-${id}`, { signal: task.signal });
+  const worker = await snapshots.worker();
   await worker.call('prepareCacheMount', { dir, lowers }, { signal: task.signal });
   held.defer(async () => {
     const [usage] = await worker.call('usage', { paths: [dir] }, {}).catch(() => []);
-    if (usage) context.store.mounts.setUsage(id, usage);
+    if (usage) store.mounts.setUsage(id, usage);
   });
   const subpath = mount.selector === '' || mount.selector === '/' ? {} : { subpath: mount.selector };
   return { type: 'bind', source: dir, ...subpath, target: mount.dest, readonly: mount.readonly };
 }
 
 async function claim(
-  context: OpContext,
+  store: Store,
   task: Task,
   held: AsyncDisposableStack,
   id: string,
@@ -46,13 +48,13 @@ async function claim(
 ): Promise<string> {
   if (sharing === 'shared') return id;
   if (sharing === 'locked') {
-    held.use(await context.store.lock(`mount-${id}`, { signal: task.signal }));
+    held.use(await store.lock(`mount-${id}`, { signal: task.signal }));
     return id;
   }
   for (let copy = 0; copy < MAX_PRIVATE; copy++) {
     const name = copy === 0 ? id : `${id}#${copy}`;
     try {
-      held.use(await context.store.lock(`mount-${name}`, { signal: task.signal, timeoutMs: 0 }));
+      held.use(await store.lock(`mount-${name}`, { signal: task.signal, timeoutMs: 0 }));
       return name;
     } catch (error) {
       if (task.signal.aborted) throw error;

@@ -4,11 +4,16 @@ import { type Digest, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { LayerSlot } from '../../snapshots/index.ts';
 import { cacheMount } from './cache-mount.ts';
-import type { OpContext } from '../context.ts';
+import type { LocalLayers } from '../file/local-layers.ts';
+import type { Grants, OpPieces } from '../pieces.ts';
 import { withDevices } from './exec-devices.ts';
-import { materialize } from '../file/local-layer.ts';
 import { type OpResult, snapshot } from '../result.ts';
 import { StepOutput } from './step-output.ts';
+
+/** What steps need. */
+export interface ExecPieces extends Pick<OpPieces, 'snapshots' | 'credentials' | 'grants' | 'report'> {
+  readonly locals: LocalLayers;
+}
 
 /** Host name inside RUN steps, BuildKit's. */
 const HOSTNAME = 'buildkitsandbox';
@@ -18,18 +23,18 @@ const HOSTNAME = 'buildkitsandbox';
  * @throws TsbuildError `TSB_STEP` with BuildKit's text when the process fails
  */
 export async function runExec(
-  context: OpContext,
+  pieces: ExecPieces,
   task: Task,
   vertex: Digest,
   name: string,
   exec: ExecOp,
   inputs: readonly OpResult[],
 ): Promise<readonly OpResult[]> {
-  checkEntitlements(context, exec);
+  checkEntitlements(pieces.grants, exec);
   // Granted and found before anything is prepared.
-  const devices = await context.devices.resolve(exec.cdiDevices);
+  const devices = await pieces.grants.devices.resolve(exec.cdiDevices);
   await using held = new AsyncDisposableStack();
-  const bases = await Promise.all(inputs.map((input) => materialize(context, task, input)));
+  const bases = await Promise.all(inputs.map((input) => pieces.locals.of(task, input)));
   const outputs = exec.mounts.filter(carriesOutput).sort((a, b) => a.output - b.output);
   const results = new Map<number, string>();
 
@@ -37,19 +42,19 @@ export async function runExec(
   const fillFrom = async (index: number, slots: ReadonlyMap<Mount, LayerSlot>): Promise<void> => {
     const mount = outputs[index];
     if (!mount) {
-      const spec = await stepSpec(context, task, held, exec, bases, slots);
+      const spec = await stepSpec(pieces, task, held, exec, bases, slots);
       await runStep(
-        context,
+        pieces,
         task,
         vertex,
         exec,
-        devices.length === 0 ? spec : withDevices(spec, devices, context.warn),
+        devices.length === 0 ? spec : withDevices(spec, devices, pieces.report.warn),
       );
       return;
     }
     const parents = mount.input < 0 ? [] : (bases[mount.input] ?? []);
-    const id = await context.layers.create(task, { parents, description: name }, async (slot) => {
-      const worker = await context.worker();
+    const id = await pieces.snapshots.layers.create(task, { parents, description: name }, async (slot) => {
+      const worker = await pieces.snapshots.worker();
       await worker.call('prepareUpper', { dir: slot.dir, lowers: slot.lowers }, { signal: task.signal });
       await fillFrom(index + 1, new Map([...slots, [mount, slot]]));
     });
@@ -63,13 +68,13 @@ export async function runExec(
   });
 }
 
-function checkEntitlements(context: OpContext, exec: ExecOp): void {
+function checkEntitlements({ entitlements }: Grants, exec: ExecOp): void {
   const wanted = [
     exec.network === 'host' ? 'network.host' : '',
     exec.security === 'insecure' ? 'security.insecure' : '',
   ];
   for (const name of wanted) {
-    if (name === '' || context.entitlements.has(name)) continue;
+    if (name === '' || entitlements.has(name)) continue;
     throw new TsbuildError('TSB_STEP', `entitlement ${name} is not allowed`, {
       hint: `if the Dockerfile is to be trusted with it, build with --allow ${name}`,
     });
@@ -77,7 +82,7 @@ function checkEntitlements(context: OpContext, exec: ExecOp): void {
 }
 
 async function stepSpec(
-  context: OpContext,
+  pieces: ExecPieces,
   task: Task,
   held: AsyncDisposableStack,
   exec: ExecOp,
@@ -87,7 +92,7 @@ async function stepSpec(
   const { meta } = exec;
   const root = exec.mounts.find((mount) => mount.dest === '/');
   if (!root) throw new TsbuildError('TSB_LLB', 'Cannot run a step without a root mount');
-  const rootSlot = slots.get(root) ?? (await scratchSlot(context, task, held, root, bases));
+  const rootSlot = slots.get(root) ?? (await scratchSlot(pieces, task, held, root, bases));
   const mounts: MountSpec[] = [];
   let shmSize: number | undefined;
   for (const mount of exec.mounts) {
@@ -96,7 +101,7 @@ async function stepSpec(
       shmSize = mount.tmpfs?.size;
       continue;
     }
-    const spec = await mountSpec(context, task, held, mount, bases, slots);
+    const spec = await mountSpec(pieces, task, held, mount, bases, slots);
     if (spec) mounts.push(spec);
   }
   const resolvConf = resolvConfOfHost(exec.network === 'none' ? 'private' : 'host');
@@ -107,7 +112,7 @@ async function stepSpec(
     readonlyRoot: root.readonly,
     mounts,
     args: meta.args,
-    env: await environment(context, exec),
+    env: await environment(pieces, exec),
     cwd: meta.cwd === '' ? '/' : meta.cwd,
     user: meta.user,
     hostname: meta.hostname === '' ? HOSTNAME : meta.hostname,
@@ -122,27 +127,25 @@ async function stepSpec(
 
 /** A root that is read only or whose changes nobody wants still needs a place for them. */
 async function scratchSlot(
-  context: OpContext,
+  pieces: ExecPieces,
   task: Task,
   held: AsyncDisposableStack,
   mount: Mount,
   bases: readonly (readonly string[])[],
 ): Promise<LayerSlot> {
   const parents = mount.input < 0 ? [] : (bases[mount.input] ?? []);
-  const lowers = await context.layers.directories(task, parents);
-  const id = context.store.layers.create(
-    { parents, type: 'internal', description: 'discarded changes' },
-    context.lease,
-  );
-  const paths = context.store.layers.prepareDirectory(id);
-  held.defer(() => context.layers.discard(id));
-  const worker = await context.worker();
+  const lowers = await pieces.snapshots.layers.directories(task, parents);
+  const { store, lease } = pieces.snapshots;
+  const id = store.layers.create({ parents, type: 'internal', description: 'discarded changes' }, lease);
+  const paths = store.layers.prepareDirectory(id);
+  held.defer(() => pieces.snapshots.layers.discard(id));
+  const worker = await pieces.snapshots.worker();
   await worker.call('prepareUpper', { dir: paths.dir, lowers }, { signal: task.signal });
   return { id, lowers, ...paths };
 }
 
 async function mountSpec(
-  context: OpContext,
+  pieces: ExecPieces,
   task: Task,
   held: AsyncDisposableStack,
   mount: Mount,
@@ -164,17 +167,17 @@ async function mountSpec(
           target,
           readonly: mount.readonly,
         };
-      const lowers = await context.layers.directories(task, mount.input < 0 ? [] : (bases[mount.input] ?? []));
+      const lowers = await pieces.snapshots.layers.directories(task, mount.input < 0 ? [] : (bases[mount.input] ?? []));
       return { type: 'layers', lowers, ...subpath, target, readonly: mount.readonly };
     }
     case 'tmpfs':
       return { type: 'tmpfs', target, ...(mount.tmpfs?.size ? { size: mount.tmpfs.size } : {}) };
     case 'cache':
-      return cacheMount(context, task, held, mount, mount.input < 0 ? [] : (bases[mount.input] ?? []));
+      return cacheMount(pieces.snapshots, task, held, mount, mount.input < 0 ? [] : (bases[mount.input] ?? []));
     case 'secret': {
       const secret = mount.secret;
       if (!secret) throw new TsbuildError('TSB_LLB', 'Cannot mount a secret without an id');
-      const data = await context.secret(secret.id);
+      const data = pieces.credentials.secrets.get(secret.id);
       if (data) return { type: 'file', target, data, mode: secret.mode, uid: secret.uid, gid: secret.gid };
       if (secret.optional) return undefined;
       throw missingSecret(secret.id);
@@ -183,7 +186,7 @@ async function mountSpec(
       const ssh = mount.ssh;
       if (!ssh) throw new TsbuildError('TSB_LLB', 'Cannot mount an SSH agent without an id');
       const id = agentId(mount);
-      const socket = await context.ssh.serve(id);
+      const socket = await pieces.credentials.ssh.serve(id);
       if (socket) {
         const { path } = held.use(socket);
         return { type: 'socket', source: path, target, mode: ssh.mode & 0o777, uid: ssh.uid, gid: ssh.gid };
@@ -206,7 +209,7 @@ function missingSecret(id: string): TsbuildError {
 }
 
 /** The op's environment, with proxy settings and secrets that are asked for as variables. */
-async function environment(context: OpContext, exec: ExecOp): Promise<readonly string[]> {
+async function environment(pieces: ExecPieces, exec: ExecOp): Promise<readonly string[]> {
   const env = [...exec.meta.env];
   const has = (name: string): boolean => env.some((entry) => entry.startsWith(`${name}=`));
   const proxy = exec.meta.proxyEnv;
@@ -224,20 +227,20 @@ async function environment(context: OpContext, exec: ExecOp): Promise<readonly s
     }
   }
   for (const secret of exec.secretEnv) {
-    const data = await context.secret(secret.id);
+    const data = pieces.credentials.secrets.get(secret.id);
     if (data) env.push(`${secret.name}=${Buffer.from(data).toString('utf8')}`);
     else if (!secret.optional) throw missingSecret(secret.id);
   }
   if (exec.mounts.some((mount) => mount.type === 'ssh') && !has('SSH_AUTH_SOCK')) {
-    const first = exec.mounts.find((mount) => mount.type === 'ssh' && context.ssh.has(agentId(mount)));
+    const first = exec.mounts.find((mount) => mount.type === 'ssh' && pieces.credentials.ssh.has(agentId(mount)));
     if (first) env.push(`SSH_AUTH_SOCK=${first.dest}`);
   }
   return env;
 }
 
-async function runStep(context: OpContext, task: Task, vertex: Digest, exec: ExecOp, spec: StepSpec): Promise<void> {
-  const worker = await context.worker();
-  const output = new StepOutput(context, task, vertex);
+async function runStep(pieces: ExecPieces, task: Task, vertex: Digest, exec: ExecOp, spec: StepSpec): Promise<void> {
+  const worker = await pieces.snapshots.worker();
+  const output = new StepOutput(pieces, task, vertex);
   const status = await worker.call('runStep', spec, {
     signal: task.signal,
     onOutput: (stream, data) => output.write(stream, data),

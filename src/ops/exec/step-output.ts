@@ -1,20 +1,20 @@
 import type { Digest } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { MaskStream } from '../../secrets/index.ts';
-import type { OpContext } from '../context.ts';
+import type { OpPieces } from '../pieces.ts';
 
 /** What a vertex prints, on its way to become events: here secrets are hidden, before anybody has seen or cut it. */
 export class StepOutput {
-  readonly #context: OpContext;
+  readonly #now: () => number;
   readonly #task: Task;
   readonly #vertex: Digest;
   readonly #masks: ReadonlyMap<1 | 2, MaskStream>;
 
-  constructor(context: OpContext, task: Task, vertex: Digest) {
-    this.#context = context;
+  constructor({ credentials, report }: Pick<OpPieces, 'credentials' | 'report'>, task: Task, vertex: Digest) {
+    this.#now = report.now;
     this.#task = task;
     this.#vertex = vertex;
-    const { mask } = context;
+    const { mask } = credentials.secrets;
     this.#masks = new Map(mask === undefined ? [] : ([1, 2] as const).map((stream) => [stream, mask.stream()]));
   }
 
@@ -32,7 +32,6 @@ export class StepOutput {
   }
 
   #emit(stream: 1 | 2, data: Uint8Array): void {
-    if (data.length > 0)
-      this.#task.events({ type: 'log', vertex: this.#vertex, stream, data, at: this.#context.now() });
+    if (data.length > 0) this.#task.events({ type: 'log', vertex: this.#vertex, stream, data, at: this.#now() });
   }
 }

@@ -1,70 +1,61 @@
-import type { CopyAction, FileAction, FileOp } from '../../llb/index.ts';
-import { canMakeEntries, type FileInput } from '../../fileop/index.ts';
-import { checksumTree, type ContextDir, type ContextTree, packContext, type Selector } from '../../tree/index.ts';
-import { type Digest, fromErrno } from '../../util/index.ts';
+import type { FileAction, FileOp } from '../../llb/index.ts';
+import type { FileInput } from '../../fileop/index.ts';
+import { checksumTree, type ContextDir, type ContextTree, packContext } from '../../tree/index.ts';
+import { fromErrno } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
-import type { LayerSlot } from '../../snapshots/index.ts';
-import type { OpContext } from '../context.ts';
-import { callPack, type DirectPack, nowOf } from './early-pack.ts';
+import type { LayerService, LayerSlot } from '../../snapshots/index.ts';
+import { CONTEXT_LABEL } from '../content-key.ts';
+import type { OpPieces } from '../pieces.ts';
 import { type OpResult, snapshot } from '../result.ts';
+import { nowOf } from './early-pack.ts';
+import { selectorsOf } from './selectors.ts';
 
-type LayerType = 'regular' | 'source.local' | 'source.http' | 'source.git.checkout';
+/** What running a file op needs. */
+export type FilePieces = Pick<OpPieces, 'snapshots' | 'report'>;
 
-/** What a copy reads from its source, for checksums. */
-export function selectorOf(copy: CopyAction): Selector {
-  return {
-    path: copy.src,
-    followLinks: copy.followSymlink,
-    wildcard: copy.allowWildcard,
-    include: copy.includePatterns,
-    exclude: copy.excludePatterns,
-    contents: copy.dirCopyContents,
-    required: copy.requiredPaths,
-  };
+/** What the store keeps with a layer about where it comes from. */
+export interface LayerOrigin {
+  readonly description: string;
+  readonly type: 'regular' | 'source.local' | 'source.http' | 'source.git.checkout';
 }
 
-/**
- * Runs a file op in the worker. Its outputs are new layers on top of their inputs.
- * @param vertex absent for work that is not a vertex; decides whether only the blob of the result is wanted
- */
-export async function runFileOp(
-  context: OpContext,
+/** Inputs of a file op as the worker takes them. */
+interface OpenedInputs {
+  readonly sources: readonly FileInput[];
+  readonly idsOfDirectories: Map<string, string>;
+}
+
+/** Makes directories of the layers that a file op reads, and looks at what it reads of local directories. */
+export async function openInputs(
+  service: LayerService,
   task: Task,
-  vertex: Digest | undefined,
-  name: string,
   file: FileOp,
   inputs: readonly OpResult[],
-  type: LayerType = 'regular',
-): Promise<readonly OpResult[]> {
-  const early = vertex === undefined ? undefined : context.earlyPacks.get(vertex);
-  if (early) return [packedResult(context, early, name, type)];
+): Promise<OpenedInputs> {
   const idsOfDirectories = new Map<string, string>();
   const sources = await Promise.all(
     inputs.map(async (input, index): Promise<FileInput> => {
       if (input.kind === 'local')
         return { kind: 'context', context: packContext(input.tree, walkedBy(file, index, input.tree)) };
-      const layers = await context.layers.directories(task, input.layers);
+      const layers = await service.directories(task, input.layers);
       layers.forEach((path, at) => idsOfDirectories.set(path, input.layers[at] ?? ''));
       return { kind: 'layers', layers };
     }),
   );
-  const { direct } = context;
-  if (
-    vertex !== undefined &&
-    direct?.vertices.has(vertex) &&
-    // Windows has no mark for directories that hide others: only a diff tells what is in them.
-    !inputs.some((input) => input.kind === 'layers' && context.layers.isWindows(input.layers)) &&
-    canMakeEntries({ actions: file.actions, inputs: sources })
-  ) {
-    const packed = await callPack(context, task, { actions: file.actions, inputs: sources }, direct);
-    if (packed) {
-      const base = inputs[file.actions[0]?.input ?? -1];
-      const parents = base?.kind === 'layers' ? base.layers : [];
-      return [packedResult(context, { packed, parents, compression: direct.compression }, name, type)];
-    }
-  }
-  const worker = await context.worker();
-  const now = nowOf(context);
+  return { sources, idsOfDirectories };
+}
+
+/** Runs a file op in the worker. Its outputs are new layers, as directories, on top of their inputs. */
+export async function runFileOp(
+  pieces: FilePieces,
+  task: Task,
+  file: FileOp,
+  inputs: readonly OpResult[],
+  { description, type }: LayerOrigin,
+): Promise<readonly OpResult[]> {
+  const { store, layers, worker } = pieces.snapshots;
+  const { idsOfDirectories, sources } = await openInputs(layers, task, file, inputs);
+  const now = nowOf(pieces);
   const slots: LayerSlot[] = [];
   const count = layersNeeded(file.actions, inputs.length);
 
@@ -72,19 +63,21 @@ export async function runFileOp(
   let outputs: readonly { readonly lowers: readonly string[]; readonly layer: string }[] = [];
   const fill = async (): Promise<void> => {
     if (slots.length < count) {
-      await context.layers.create(task, { parents: [], description: name, type }, async (slot) => {
+      await layers.create(task, { parents: [], description, type }, async (slot) => {
         slots.push(slot);
         idsOfDirectories.set(slot.fs, slot.id);
         await fill();
       });
       return;
     }
-    const done = await worker.call(
+    const done = await (
+      await worker()
+    ).call(
       'fileOp',
       { actions: file.actions, inputs: sources, now, slots: slots.map(({ dir, fs, work }) => ({ dir, fs, work })) },
       { signal: task.signal },
     );
-    for (const warning of done.warnings) context.warn(warning);
+    for (const warning of done.warnings) pieces.report.warn(warning);
     outputs = done.outputs;
   };
   await fill();
@@ -92,27 +85,9 @@ export async function runFileOp(
   return outputs.map(({ lowers, layer }) => {
     const parents = lowers.map((path) => idsOfDirectories.get(path) ?? '');
     const id = idsOfDirectories.get(layer) ?? '';
-    context.store.layers.setParents(id, parents);
+    store.layers.setParents(id, parents);
     return snapshot([...parents, id]);
   });
-}
-
-/** The result of an op whose layer is only a blob so far. */
-function packedResult(
-  context: OpContext,
-  { packed, parents, compression }: DirectPack,
-  description: string,
-  type: LayerType,
-): OpResult {
-  for (const warning of packed.warnings) context.warn(warning);
-  const id = context.layers.createPacked({ parents, description, type }, { ...packed, compression });
-  return snapshot([...parents, id]);
-}
-
-function selectorsOf(file: FileOp, input: number): readonly Selector[] {
-  return file.actions.flatMap((action) =>
-    action.kind === 'copy' && action.secondaryInput === input ? [selectorOf(action)] : [],
-  );
 }
 
 /**
@@ -123,7 +98,7 @@ function walkedBy(file: FileOp, input: number, tree: ContextTree): ReadonlySet<C
   const selectors = selectorsOf(file, input);
   return tree.record(() => {
     try {
-      if (selectors.length > 0) checksumTree(tree, selectors, 'build context');
+      if (selectors.length > 0) checksumTree(tree, selectors, CONTEXT_LABEL);
     } catch (error) {
       throw fromErrno(error, 'Cannot read the build context', 'TSB_CONTEXT');
     }

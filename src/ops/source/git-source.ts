@@ -5,15 +5,15 @@ import { type GitAccess, type GitCommit, type GitRequest, parseGitUrl } from '..
 import { ContextTree } from '../../tree/index.ts';
 import { canonicalDigest, type Digest, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
-import type { OpContext } from '../context.ts';
+import type { SourcePieces } from './source-pieces.ts';
 import { runFileOp } from '../file/file-op.ts';
 import type { OpResult } from '../result.ts';
 import { StepOutput } from '../exec/step-output.ts';
 
 /** Identity of a checkout: the commit and what of it is wanted. The address counts only where it becomes part of the files. */
-export async function gitMap(context: OpContext, task: Task, source: SourceOp): Promise<CacheMap<OpResult>> {
+export async function gitMap(pieces: SourcePieces, task: Task, source: SourceOp): Promise<CacheMap<OpResult>> {
   await using held = new AsyncDisposableStack();
-  const { request, commit } = await find(context, task, source, held);
+  const { request, commit } = await find(pieces, task, source, held);
   const { keepGitDir, subdir, submodules } = request;
   return {
     digest: canonicalDigest('tsbuild.git.v1', {
@@ -29,15 +29,15 @@ export async function gitMap(context: OpContext, task: Task, source: SourceOp): 
 
 /** Checks the commit out and makes its files a layer, owned by root. */
 export async function runGitSource(
-  context: OpContext,
+  pieces: SourcePieces,
   task: Task,
   vertex: Digest,
   source: SourceOp,
 ): Promise<OpResult> {
   await using held = new AsyncDisposableStack();
-  const { request, commit } = await find(context, task, source, held);
-  const output = new StepOutput(context, task, vertex);
-  const tree = await context.remote.git().checkout(task, request, commit, (data) => output.write(2, data));
+  const { request, commit } = await find(pieces, task, source, held);
+  const output = new StepOutput(pieces, task, vertex);
+  const tree = await pieces.origins.remote.git().checkout(task, request, commit, (data) => output.write(2, data));
   output.end();
   try {
     const copy = {
@@ -49,45 +49,40 @@ export async function runGitSource(
     };
     const input = { kind: 'local', tree: ContextTree.open(tree.dir, { xattrs: false }) } as const;
     const description = `git snapshot for ${parseGitUrl(request.url).url}#${request.ref}`;
-    const [made] = await runFileOp(
-      context,
-      task,
-      undefined,
+    const [made] = await runFileOp(pieces, task, { kind: 'file', actions: [copy] }, [input], {
       description,
-      { kind: 'file', actions: [copy] },
-      [input],
-      'source.git.checkout',
-    );
+      type: 'source.git.checkout',
+    });
     if (!made) throw new TsbuildError('TSB_INTERNAL', 'A checkout made no layer');
     return made;
   } finally {
-    context.remote.discard(tree.temporary);
+    pieces.origins.remote.discard(tree.temporary);
   }
 }
 
 /** When the commit was made, in seconds since the epoch. */
-export async function gitTime(context: OpContext, task: Task, source: SourceOp): Promise<number> {
+export async function gitTime(pieces: SourcePieces, task: Task, source: SourceOp): Promise<number> {
   await using held = new AsyncDisposableStack();
-  const { request, commit } = await find(context, task, source, held);
-  return await context.remote.git().commitTime(task, request, commit);
+  const { request, commit } = await find(pieces, task, source, held);
+  return await pieces.origins.remote.git().commitTime(task, request, commit);
 }
 
 /** What a source op wants, and the commit that this is now. An agent that git may use listens until `held` is disposed. */
 async function find(
-  context: OpContext,
+  pieces: SourcePieces,
   task: Task,
   source: SourceOp,
   held: AsyncDisposableStack,
 ): Promise<{ readonly request: GitRequest; readonly commit: GitCommit }> {
-  const request = await requestOf(context, source, held);
-  return { request, commit: await context.remote.git().resolve(task, request) };
+  const request = await requestOf(pieces, source, held);
+  return { request, commit: await pieces.origins.remote.git().resolve(task, request) };
 }
 
 function commitTimes(source: SourceOp): boolean {
   return source.attrs.get('git.mtime') === 'commit';
 }
 
-async function requestOf(context: OpContext, source: SourceOp, held: AsyncDisposableStack): Promise<GitRequest> {
+async function requestOf(pieces: SourcePieces, source: SourceOp, held: AsyncDisposableStack): Promise<GitRequest> {
   const { attrs, identifier } = source;
   const [, place = '', fragment = ''] = /^git:\/\/([^#]*)(?:#(.*))?$/s.exec(identifier) ?? [];
   const full = attrs.get('git.fullurl') || place;
@@ -103,19 +98,19 @@ async function requestOf(context: OpContext, source: SourceOp, held: AsyncDispos
     fetchByCommit: attrs.get('git.fetchbycommit') === 'true',
     keepGitDir: attrs.get('git.keepgitdir') === 'true',
     submodules: attrs.get('git.skipsubmodules') !== 'true',
-    access: await accessOf(context, attrs, url, held),
+    access: await accessOf(pieces, attrs, url, held),
   };
 }
 
 async function accessOf(
-  context: OpContext,
+  pieces: SourcePieces,
   attrs: ReadonlyMap<string, string>,
   url: string,
   held: AsyncDisposableStack,
 ): Promise<GitAccess> {
   const { host, ssh } = parseGitUrl(url);
   if (ssh) {
-    const socket = held.use(await context.ssh.serve(attrs.get('git.mountsshsock') || 'default'));
+    const socket = held.use(await pieces.credentials.ssh.serve(attrs.get('git.mountsshsock') || 'default'));
     const knownHosts = attrs.get('git.knownsshhosts');
     return { ...(socket ? { sshSocket: socket.address } : {}), ...(knownHosts === undefined ? {} : { knownHosts }) };
   }
@@ -128,7 +123,7 @@ async function accessOf(
     ...(token === '' ? [] : [[token, tokenHeader] as const]),
   ];
   for (const [name, form] of candidates) {
-    const data = await context.secret(name);
+    const data = pieces.credentials.secrets.get(name);
     if (data) return { authorization: form(Buffer.from(data).toString('utf8').trim()) };
   }
   return {};

@@ -6,7 +6,7 @@ import { downloadName, type HttpContent, type HttpResource, newestEntry } from '
 import { ContextTree } from '../../tree/index.ts';
 import { canonicalDigest, type Digest, isDigest, redactUrls, TsbuildError, version } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
-import type { OpContext } from '../context.ts';
+import type { SourcePieces } from './source-pieces.ts';
 import { runFileOp } from '../file/file-op.ts';
 import type { OpResult } from '../result.ts';
 
@@ -30,14 +30,14 @@ const SETTABLE = new Set(['accept', 'user-agent']);
  * server says at least whether the file has changed.
  */
 export async function httpMap(
-  context: OpContext,
+  pieces: SourcePieces,
   task: Task,
   vertex: Digest,
   source: SourceOp,
 ): Promise<CacheMap<OpResult>> {
   const attributes = readAttributes(source.attrs);
   const content =
-    attributes.checksum === undefined ? await contentOf(context, task, vertex, source, attributes) : undefined;
+    attributes.checksum === undefined ? await contentOf(pieces, task, vertex, source, attributes) : undefined;
   return {
     digest: canonicalDigest('tsbuild.http.v1', {
       name: nameOf(source, attributes, content),
@@ -53,12 +53,12 @@ export async function httpMap(
 }
 
 /** Downloads the file and makes it the only one of a layer. */
-export async function runHttp(context: OpContext, task: Task, vertex: Digest, source: SourceOp): Promise<OpResult> {
+export async function runHttp(pieces: SourcePieces, task: Task, vertex: Digest, source: SourceOp): Promise<OpResult> {
   const attributes = readAttributes(source.attrs);
   const { checksum, mode, uid, gid } = attributes;
-  const resource = await resourceOf(context, source, attributes);
-  const expected = checksum ?? (await context.remote.http().content(task, vertex, resource)).digest;
-  const file = await context.remote.http().file(task, vertex, resource, expected);
+  const resource = await resourceOf(pieces, source, attributes);
+  const expected = checksum ?? (await pieces.origins.remote.http().content(task, vertex, resource)).digest;
+  const file = await pieces.origins.remote.http().file(task, vertex, resource, expected);
   const copy = {
     ...copyAll,
     output: 0,
@@ -70,42 +70,37 @@ export async function runHttp(context: OpContext, task: Task, vertex: Digest, so
     timestamp: BigInt(file.lastModified ?? 0) * 1_000_000_000n,
   } as const;
   const tree = ContextTree.open(dirname(file.path), { xattrs: false });
-  const [made] = await runFileOp(
-    context,
-    task,
-    undefined,
-    `http url ${redactUrls(source.identifier)}`,
-    { kind: 'file', actions: [copy] },
-    [{ kind: 'local', tree }],
-    'source.http',
-  );
+  const [made] = await runFileOp(pieces, task, { kind: 'file', actions: [copy] }, [{ kind: 'local', tree }], {
+    description: `http url ${redactUrls(source.identifier)}`,
+    type: 'source.http',
+  });
   if (!made) throw new TsbuildError('TSB_INTERNAL', 'A download made no layer');
   return made;
 }
 
 /** When the content of the URL was made, in seconds since the epoch: its Last-Modified date, else the newest file of an archive. */
 export async function httpTime(
-  context: OpContext,
+  pieces: SourcePieces,
   task: Task,
   vertex: Digest,
   source: SourceOp,
 ): Promise<number | undefined> {
   const attributes = readAttributes(source.attrs);
-  const resource = await resourceOf(context, source, attributes);
-  const content = await context.remote.http().content(task, vertex, resource);
+  const resource = await resourceOf(pieces, source, attributes);
+  const content = await pieces.origins.remote.http().content(task, vertex, resource);
   if (content.lastModified !== undefined) return content.lastModified;
-  const { path } = await context.remote.http().file(task, vertex, resource, content.digest);
+  const { path } = await pieces.origins.remote.http().file(task, vertex, resource, content.digest);
   return newestEntry(path);
 }
 
 async function contentOf(
-  context: OpContext,
+  pieces: SourcePieces,
   task: Task,
   vertex: Digest,
   source: SourceOp,
   attributes: HttpAttributes,
 ): Promise<HttpContent> {
-  return context.remote.http().content(task, vertex, await resourceOf(context, source, attributes));
+  return pieces.origins.remote.http().content(task, vertex, await resourceOf(pieces, source, attributes));
 }
 
 function nameOf(source: SourceOp, { filename }: HttpAttributes, content: HttpContent | undefined): string {
@@ -113,31 +108,28 @@ function nameOf(source: SourceOp, { filename }: HttpAttributes, content: HttpCon
 }
 
 async function resourceOf(
-  context: OpContext,
+  pieces: SourcePieces,
   source: SourceOp,
   { authSecret, headers }: HttpAttributes,
 ): Promise<HttpResource> {
   const url = source.identifier;
   const sent = { 'user-agent': `tsbuild/${version}`, ...Object.fromEntries(headers) };
-  const authorization = await authorizationFor(context, url, authSecret);
+  const authorization = await authorizationFor(pieces, url, authSecret);
   return { url, headers: sent, ...authorization };
 }
 
 /** BuildKit's secrets for downloads: the one that is named, else those for the host. */
 async function authorizationFor(
-  context: OpContext,
+  pieces: SourcePieces,
   url: string,
   named: string | undefined,
 ): Promise<{ authorization?: string; authName?: string }> {
-  const read = async (
-    name: string,
-    prefix: string,
-  ): Promise<{ authorization: string; authName: string } | undefined> => {
-    const data = await context.secret(name);
+  const read = (name: string, prefix: string): { authorization: string; authName: string } | undefined => {
+    const data = pieces.credentials.secrets.get(name);
     return data && { authorization: `${prefix}${Buffer.from(data).toString('utf8').trim()}`, authName: name };
   };
   if (named !== undefined) {
-    const found = await read(named, '');
+    const found = read(named, '');
     if (!found)
       throw new TsbuildError('TSB_NETWORK', `failed to retrieve HTTP auth secret ${named}: not found`, {
         hint: `build with --secret id=${named},env=NAME`,
@@ -145,7 +137,7 @@ async function authorizationFor(
     return found;
   }
   const host = URL.canParse(url) ? new URL(url).hostname : '';
-  return (await read(`HTTP_AUTH_TOKEN_${host}`, 'Bearer ')) ?? (await read(`HTTP_AUTH_HEADER_${host}`, '')) ?? {};
+  return read(`HTTP_AUTH_TOKEN_${host}`, 'Bearer ') ?? read(`HTTP_AUTH_HEADER_${host}`, '') ?? {};
 }
 
 function readAttributes(attrs: ReadonlyMap<string, string>): HttpAttributes {

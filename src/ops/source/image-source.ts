@@ -1,11 +1,11 @@
 import type { Op, SourceOp } from '../../llb/index.ts';
 import { formatPlatform } from '../../image/index.ts';
 import type { Task } from '../../events/index.ts';
-import type { ImageLayers, OpContext } from '../context.ts';
+import type { ImageLayers, Origins } from '../pieces.ts';
 
 /** The image that a source op names, for the platform of the op. Asked for once a build. */
-export function imageOf(context: OpContext, task: Task, op: Op, source: SourceOp): Promise<ImageLayers> {
-  return context.image(task, source.identifier, platformOf(op), source.attrs);
+export function imageOf(origins: Origins, task: Task, op: Op, source: SourceOp): Promise<ImageLayers> {
+  return origins.image(task, source.identifier, platformOf(op), source.attrs);
 }
 
 /** The platform of an op as text; `''` where it has none. */

@@ -1,0 +1,36 @@
+import type { ExecOp } from '../../llb/index.ts';
+import type { CacheDep } from '../../solver/index.ts';
+import { selectorDigest } from '../../tree/index.ts';
+import { contentDigest, inputName, pathSelector } from '../content-key.ts';
+import { LocalLayers } from '../file/local-layers.ts';
+import type { KindRunner, OpVertex } from '../kind-runner.ts';
+import type { OpPieces, Snapshots } from '../pieces.ts';
+import type { OpResult } from '../result.ts';
+import { namesOfGiven } from './exec-devices.ts';
+import { execInputUse, execKey } from './exec-key.ts';
+import { runExec } from './exec-op.ts';
+
+/** Steps. The store keeps their names with the layers, so secrets are hidden in them. */
+export function execRunner(pieces: Omit<OpPieces, 'origins'>): KindRunner<ExecOp> {
+  const { snapshots, credentials, grants } = pieces;
+  const own = { ...pieces, locals: new LocalLayers(pieces) };
+  return {
+    cacheMap: async (_task, vertex, exec) => ({
+      digest: execKey(vertex.op, exec, namesOfGiven(await grants.devices.resolve(exec.cdiDevices))),
+      deps: vertex.inputs.map((_, index) => execDep(snapshots, vertex, exec, index)),
+    }),
+    run: (task, vertex, exec, inputs) =>
+      runExec(own, task, vertex.digest, credentials.secrets.mask?.text(vertex.name) ?? vertex.name, exec, inputs),
+  };
+}
+
+function execDep(snapshots: Snapshots, vertex: OpVertex, exec: ExecOp, index: number): CacheDep<OpResult> {
+  const use = execInputUse(exec, index);
+  const selectors = use.selectors.map(pathSelector);
+  const selector = selectorDigest(selectors);
+  if (!use.byContent) return { selector };
+  return {
+    selector,
+    contentDigest: (task, input) => contentDigest(snapshots, task, inputName(vertex, index), input, selectors),
+  };
+}

@@ -1,0 +1,73 @@
+import type { Task } from '../events/index.ts';
+import type { BuildSecrets } from '../secrets/index.ts';
+import type { LayerService } from '../snapshots/index.ts';
+import type { Lease, Store } from '../store/index.ts';
+import type { WorkerClient } from '../worker/index.ts';
+import type { StepDevices } from './exec/devices.ts';
+import type { SshAgents } from './exec/ssh-agents.ts';
+import type { LocalResult } from './result.ts';
+import type { RemoteSources } from './source/remote-sources.ts';
+
+/** Where layers are, and the process that fills them. */
+export interface Snapshots {
+  readonly store: Store;
+  readonly lease: Lease;
+  readonly layers: LayerService;
+  /** Started when it is first asked for. */
+  readonly worker: () => Promise<WorkerClient>;
+}
+
+/** An image that was found, with the ids of its layers. */
+export interface ImageLayers {
+  /** Of the manifest for the platform. */
+  readonly manifestDigest: string;
+  /** Of the whole stack: equal for images with the same files, however compressed or named. */
+  readonly chainId: string;
+  /** Bottom first. */
+  readonly layers: readonly string[];
+}
+
+/** Where bytes come from. What was found once holds for the build. */
+export interface Origins {
+  /** Image named by a source op's identifier and platform. */
+  readonly image: (
+    task: Task,
+    identifier: string,
+    platform: string,
+    attrs: ReadonlyMap<string, string>,
+  ) => Promise<ImageLayers>;
+  /** Host directory named by a local source op. @throws TsbuildError `TSB_CONTEXT` */
+  readonly local: (name: string, attrs: ReadonlyMap<string, string>) => LocalResult;
+  /** Web servers and git repositories. */
+  readonly remote: RemoteSources;
+}
+
+/** What ops may be handed without it becoming part of anything. */
+export interface Credentials {
+  readonly secrets: BuildSecrets;
+  readonly ssh: SshAgents;
+}
+
+/** What the user allows to steps. */
+export interface Grants {
+  readonly entitlements: ReadonlySet<string>;
+  readonly devices: StepDevices;
+}
+
+/** Clock and mouth. */
+export interface Report {
+  /** Of the whole build, for what outlasts the op that began it. */
+  readonly build: Task;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly warn: (message: string) => void;
+}
+
+/** What the ops of one build share. A runner asks for the pieces that it needs, by name; none can be changed. */
+export interface OpPieces {
+  readonly snapshots: Snapshots;
+  readonly origins: Origins;
+  readonly credentials: Credentials;
+  readonly grants: Grants;
+  readonly report: Report;
+}

@@ -1,0 +1,84 @@
+import type { Task } from '../../events/index.ts';
+import type { SourceOp } from '../../llb/index.ts';
+import type { CacheMap } from '../../solver/index.ts';
+import { canonicalDigest, type Digest, TsbuildError } from '../../util/index.ts';
+import type { KindRunner, OpVertex } from '../kind-runner.ts';
+import { type OpResult, snapshot } from '../result.ts';
+import { gitMap, runGitSource } from './git-source.ts';
+import { httpMap, runHttp } from './http-source.ts';
+import { imageOf, platformOf } from './image-source.ts';
+import type { SourcePieces } from './source-pieces.ts';
+
+/** Sources: images, local directories, downloads and git repositories, told apart by the scheme of their identifiers. */
+export function sourceRunner(pieces: SourcePieces): KindRunner<SourceOp> {
+  return {
+    cacheMap: (task, vertex, source) => sourceMap(pieces, task, vertex, source),
+    run: async (task, vertex, source) => [await runSource(pieces, task, vertex, source)],
+  };
+}
+
+function schemeOf(identifier: string): string {
+  return identifier.slice(0, Math.max(0, identifier.indexOf('://')));
+}
+
+async function sourceMap(
+  pieces: SourcePieces,
+  task: Task,
+  { op, digest }: OpVertex,
+  source: SourceOp,
+): Promise<CacheMap<OpResult>> {
+  switch (schemeOf(source.identifier)) {
+    case 'docker-image':
+    case 'oci-layout': {
+      const image = await imageOf(pieces.origins, task, op, source);
+      const key = (kind: string, digest: string): Digest =>
+        canonicalDigest('tsbuild.image.v1', { kind, digest, platform: platformOf(op) });
+      return {
+        digest: key('manifest', image.manifestDigest),
+        deps: [],
+        // The same files under another name or compression are the same base (BuildKit's second phase).
+        async *alternatives() {
+          yield key('chain', image.chainId);
+        },
+      };
+    }
+    case 'local':
+      return {
+        digest: canonicalDigest('tsbuild.local.v1', [
+          source.identifier,
+          ...[...source.attrs].filter(([name]) => name !== 'local.session').flat(),
+        ]),
+        deps: [],
+        volatile: true,
+      };
+    case 'http':
+    case 'https':
+      return httpMap(pieces, task, digest, source);
+    case 'git':
+      return gitMap(pieces, task, source);
+    default:
+      throw new TsbuildError(
+        'TSB_LLB',
+        `Cannot use source ${JSON.stringify(source.identifier)}: sources of this kind are not supported`,
+      );
+  }
+}
+
+async function runSource(
+  pieces: SourcePieces,
+  task: Task,
+  { op, digest }: OpVertex,
+  source: SourceOp,
+): Promise<OpResult> {
+  switch (schemeOf(source.identifier)) {
+    case 'local':
+      return pieces.origins.local(source.identifier.slice('local://'.length), source.attrs);
+    case 'http':
+    case 'https':
+      return runHttp(pieces, task, digest, source);
+    case 'git':
+      return runGitSource(pieces, task, digest, source);
+    default:
+      return snapshot((await imageOf(pieces.origins, task, op, source)).layers);
+  }
+}
