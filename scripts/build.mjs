@@ -7,14 +7,17 @@ import { build } from 'esbuild';
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 
-for (const stale of ['dist/types', 'dist/chunks']) rmSync(stale, { recursive: true, force: true });
+for (const stale of ['dist/types', 'dist/packages']) rmSync(stale, { recursive: true, force: true });
+
+/** Native: loaded from its path (src/sys/koffi.ts). */
+const native = ['koffi'];
+/** Large and rarely needed: everything else is one file, which starts faster. */
+const apart = ['undici', 'dockerfile-ast', 'fast-glob', 'yaml'];
 
 const shared = {
   bundle: true,
   platform: 'node',
   target: 'node22',
-  // Native, or large and rarely needed: these stay packages. Everything else is one file, which starts faster.
-  external: ['koffi', 'undici', 'dockerfile-ast', 'fast-glob', 'yaml'],
   minify: true,
   legalComments: 'none',
   metafile: true,
@@ -28,18 +31,38 @@ const programs = await build({
   outdir: 'dist',
   outExtension: { '.js': '.cjs' },
   format: 'cjs',
+  external: native,
+  plugins: [
+    {
+      // A file beside the program and not a package: for what a program requires by a package's name, Node also looks in $NODE_PATH
+      // and ~/.node_modules, where others may have planted something.
+      name: 'apart',
+      setup: (bundle) =>
+        bundle.onResolve({ filter: new RegExp(`^(${apart.join('|')})$`) }, ({ path }) => ({
+          path: `./packages/${path}.cjs`,
+          external: true,
+        })),
+    },
+  ],
   define: { 'import.meta.url': 'importMetaUrl' },
   banner: { js: 'const importMetaUrl=require("node:url").pathToFileURL(__filename).href;' },
+});
+const packages = await build({
+  ...shared,
+  entryPoints: Object.fromEntries(apart.map((name) => [name, name])),
+  outdir: 'dist/packages',
+  outExtension: { '.js': '.cjs' },
+  format: 'cjs',
 });
 // In a module, a CommonJS package that requires Node's own modules cannot be bundled: there it stays a package.
 const library = await build({
   ...shared,
-  external: [...shared.external, 'tar-stream'],
+  external: [...native, ...apart, 'tar-stream'],
   entryPoints: { index: 'src/index.ts' },
   outdir: 'dist',
   format: 'esm',
 });
-writeLicenses([programs, library]);
+writeLicenses([programs, packages, library]);
 
 run('tsc', ['-p', 'tsconfig.build.json']);
 run('sh', ['scripts/build-native.sh']);

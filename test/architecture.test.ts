@@ -48,7 +48,7 @@ function importsOf(file: string): { specifier: string; typeOnly: boolean }[] {
   const text = readFileSync(join(root, file), 'utf8');
   const found: { specifier: string; typeOnly: boolean }[] = [];
   for (const match of text.matchAll(
-    /^(?:import|export)\s+(type\s)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|(?:import|\brequire|createRequire\(import\.meta\.url\))\('([^']+)'\)/gm,
+    /^(?:import|export)\s+(type\s)?(?:[^'";]*?\sfrom\s+)?'([^']+)'|(?:import|\brequire|ownPackage)\('([^']+)'\)/gm,
   )) {
     found.push({ specifier: match[2] ?? match[3] ?? '', typeOnly: match[1] !== undefined });
   }

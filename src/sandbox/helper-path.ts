@@ -1,26 +1,22 @@
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { TsbuildError } from '../util/index.ts';
-
-/** Root of the package: sources lie two folders below it, bundles in dist/ or dist/chunks/. */
-function packageRoot(): string {
-  let directory = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(directory, 'package.json')) && directory !== '/') directory = dirname(directory);
-  return directory;
-}
+import { join } from 'node:path';
+import { checkOwned, ownPackage, packageRoot, TsbuildError } from '../util/index.ts';
 
 /**
- * Where the sandbox helper is: a given path, else the optional package for this architecture, else this package's build.
+ * Where the sandbox helper is: a given path, else this package's own build, else the optional package for this architecture, which must
+ * lie in the same installation. Never anything that Node's search path leads to: the helper runs with the caller's rights.
  * @param given what the user chose (TSBUILD_HELPER)
- * @throws TsbuildError `TSB_SANDBOX` when there is none.
+ * @throws TsbuildError `TSB_SANDBOX` when there is none, or when others than root, the caller and tsbuild's owner could change it.
  */
 export function findHelper(given?: string): string {
   const platform = `linux-${process.arch}`;
-  const candidates = [given, fromPackage(`tsbuildkit-${platform}`), fromBuild(platform)];
-  for (const candidate of given === undefined ? candidates : [given])
-    if (candidate !== undefined && existsSync(candidate)) return candidate;
+  for (const candidate of given === undefined
+    ? [fromBuild(platform), fromPackage(`tsbuildkit-${platform}`)]
+    : [given]) {
+    if (candidate === undefined || !existsSync(candidate)) continue;
+    checkOwned(candidate, 'the sandbox helper');
+    return candidate;
+  }
   throw new TsbuildError(
     'TSB_SANDBOX',
     given === undefined
@@ -30,16 +26,13 @@ export function findHelper(given?: string): string {
   );
 }
 
-function fromPackage(name: string): string | undefined {
-  try {
-    return join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), 'tsbuild-helper');
-  } catch {
-    return undefined;
-  }
-}
-
 function fromBuild(platform: string): string {
   return join(packageRoot(), 'dist', 'native', platform, 'tsbuild-helper');
+}
+
+function fromPackage(name: string): string | undefined {
+  const directory = ownPackage(name);
+  return directory === undefined ? undefined : join(directory, 'tsbuild-helper');
 }
 
 /**

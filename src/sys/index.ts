@@ -23,7 +23,7 @@ export {
 } from './at.ts';
 export * from './constants.ts';
 export { mount, type MountOptions, mountOverlay, type OverlayOptions, umount } from './mount.ts';
-export { type BytePath, fdPath, sysAvailable, type SysError } from './native.ts';
+export { type BytePath, checkBindings, fdPath, sysAvailable, type SysError } from './native.ts';
 export {
   CLONE_NEWNS,
   cloneFile,

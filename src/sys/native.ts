@@ -1,7 +1,7 @@
-import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
-import { messageOf, TsbuildError } from '../util/index.ts';
+import { isTsbuildError, messageOf, TsbuildError } from '../util/index.ts';
+import { koffiPath, loadKoffi } from './koffi.ts';
 
 /** A path or name: a string is UTF-8, bytes are taken as they are. */
 export type BytePath = string | Uint8Array;
@@ -10,12 +10,6 @@ export type BytePath = string | Uint8Array;
 export type NativeFunction = (
   ...args: readonly (number | bigint | string | Uint8Array | Int32Array | null)[]
 ) => number;
-
-/** What this module uses of koffi. */
-interface Koffi {
-  load(path: null): { func(name: string, result: string, parameters: readonly string[]): NativeFunction };
-  errno(): number;
-}
 
 /** The loaded library: prototypes are made at first use. */
 interface Native {
@@ -26,23 +20,30 @@ interface Native {
 let loaded: Native | undefined;
 
 /**
- * The C library of this process, through koffi. Loaded at the first call of any function here, since it costs about
- * 8 ms. Synchronous calls only: koffi loses errno of asynchronous ones.
+ * The C library of this process, through koffi. Loaded at the first call of any function here, since it costs
+ * a millisecond or two. Synchronous calls only: koffi loses errno of asynchronous ones.
  * @throws TsbuildError `TSB_SANDBOX` when koffi is not installed or does not load on this platform.
  */
 function native(): Native {
   if (loaded) return loaded;
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+    const koffi = loadKoffi();
     const libc = koffi.load(null);
     loaded = { errno: () => koffi.errno(), func: (...args) => libc.func(...args) };
     return loaded;
   } catch (error) {
     throw new TsbuildError('TSB_SANDBOX', `Cannot load the system call bindings: ${messageOf(error)}`, {
-      hint: 'install tsbuild with its optional dependencies (npm install --include=optional)',
+      hint:
+        (isTsbuildError(error) ? error.hint : undefined) ??
+        'install tsbuild with its optional dependencies (npm install --include=optional)',
       cause: error,
     });
   }
+}
+
+/** Fails where {@link native} would because nothing is installed or somebody else could have changed it; loads nothing. */
+export function checkBindings(): void {
+  if (!loaded) koffiPath();
 }
 
 /** Whether the bindings load on this machine. */

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { currentUser, enterArguments, type NamespacePlan, readPlanInputs, requirePlan } from '../sandbox/index.ts';
+import { checkBindings } from '../sys/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { FromWorker, MethodName, ParamsOf, ResultOf, ToWorker, WorkerConfig } from './protocol.ts';
 import { fromWire } from './wire-error.ts';
@@ -48,6 +49,8 @@ export interface WorkerClient extends AsyncDisposable {
  */
 export async function startWorker(options: StartWorkerOptions): Promise<WorkerClient> {
   const plan = options.plan ?? requirePlan(readPlanInputs(currentUser()));
+  // In its namespace the worker cannot tell root's files from those of other users.
+  checkBindings();
   const privateDir = `${options.storeRoot}/private`;
   mkdirSync(privateDir, { recursive: true, mode: 0o700 });
   const config: WorkerConfig = {

@@ -19,6 +19,10 @@ const contents = [
   'dist/cli.cjs',
   'dist/index.js',
   `dist/native/linux-${process.arch}/tsbuild-helper`,
+  'dist/packages/dockerfile-ast.cjs',
+  'dist/packages/fast-glob.cjs',
+  'dist/packages/undici.cjs',
+  'dist/packages/yaml.cjs',
   'dist/worker.cjs',
   'native/seccomp/arm64.bpf',
   'native/seccomp/syscalls.tsv',
@@ -52,6 +56,7 @@ test('the packed package installs and builds without a compiler', { timeout: 60_
       sh: { link: '/bin/sh' },
       dirname: { link: '/usr/bin/dirname' },
       readlink: { link: '/usr/bin/readlink' },
+      stat: { link: '/usr/bin/stat' },
     });
     const npm = execFileSync('sh', ['-c', 'readlink -f "$(command -v npm)"'], { encoding: 'utf8' }).trim();
     // npm as it is set up here, whatever that is: mirrors, proxies, its cache.

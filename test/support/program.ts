@@ -31,19 +31,28 @@ export function programPath(): string {
   const dir = mkdtempSync(join(tmpdir(), 'tsbuild-program-'));
   remove = () => rmSync(dir, { recursive: true, force: true });
   chmodSync(dir, 0o755);
+  program = placeProgram(dir);
+  return program;
+}
+
+/**
+ * Puts the built command with all that it needs into a directory.
+ * @param without files to leave out, by how their paths in the checkout begin
+ */
+export function placeProgram(dir: string, without: readonly string[] = []): string {
   for (const file of programFiles()) {
+    if (without.some((start) => file.startsWith(start))) continue;
     const target = join(dir, file);
     mkdirSync(dirname(target), { recursive: true });
     place(join(projectRoot, file), target);
   }
-  program = join(dir, 'bin/tsbuild');
-  return program;
+  return join(dir, 'bin/tsbuild');
 }
 
 /** What runs when tsbuild runs: its own files, the packages that it needs, and the Node beside it. */
 function programFiles(): readonly string[] {
   if (!existsSync(join(projectRoot, 'dist/cli.cjs'))) throw new Error('The checkout is not built: run "npm run build"');
-  const own = ['bin/**', 'dist/*.cjs', 'dist/*.js', 'dist/native/**', 'native/seccomp/**', 'package.json'];
+  const own = ['bin/**', 'dist/**/*.cjs', 'dist/*.js', 'dist/native/**', 'native/seccomp/**', 'package.json'];
   const packages = runtimePackages().flatMap((path) => [`${path}/**`, `${path}/.*`]);
   const node = ['node_modules/node-linux-*/bin/node', 'node_modules/node-linux-*/package.json'];
   return globSync([...own, ...packages, ...node], { cwd: projectRoot }).filter(
