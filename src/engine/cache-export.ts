@@ -11,10 +11,16 @@ import {
 } from '../remote-cache/index.ts';
 import { blobPath, type LayoutFile, writeLayout } from '../exporter/index.ts';
 import { readChunks } from '../layer/index.ts';
-import { formatReference, type Reference, compressionOf, type Descriptor, mediaTypes } from '../image/index.ts';
-import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
+import {
+  formatReference,
+  MAX_MANIFEST_BYTES,
+  REF_NAME_ANNOTATION,
+  type Reference,
+  compressionOf,
+  type Descriptor,
+  mediaTypes,
+} from '../image/index.ts';
 import type { KnownEdge } from '../solver/index.ts';
-import { REF_NAME_ANNOTATION } from '../source/index.ts';
 import { type Digest, messageOf, sha256, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { type ReportStatus, withInternalVertex } from './internal-vertex.ts';

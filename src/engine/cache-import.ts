@@ -6,15 +6,18 @@ import {
   type CacheImport,
 } from '../remote-cache/index.ts';
 import {
+  findInLayout,
   formatReference,
-  isIndexType,
-  parseIndex,
-  parseManifest,
+  MAX_MANIFEST_BYTES,
+  openOciLayout,
+  parseDocument,
+  readDocument,
+  verifyDocument,
   type Repository,
   type Descriptor,
 } from '../image/index.ts';
-import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
-import { BlobFetcher, findInLayout, type ImageOrigin, openOciLayout } from '../source/index.ts';
+import { registryContent } from '../registry/index.ts';
+import { BlobFetcher, type ImageOrigin, layoutOrigin } from '../source/index.ts';
 import { type Digest, messageOf, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { withInternalVertex } from './internal-vertex.ts';
@@ -69,7 +72,9 @@ async function load(session: Session, task: Task, spec: CacheImport, name: strin
       'TSB_IMAGE',
       `Cannot use ${what}: its config has ${config.size} bytes, more than the limit of ${MAX_CACHE_CONFIG_BYTES}`,
     );
-  const bytes = await found.origin.document(task, config);
+  const bytes = await found.origin(task).read(config);
+  if (bytes === undefined) throw new TsbuildError('TSB_NOT_FOUND', `Cannot use ${what}: its config is missing`);
+  verifyDocument(bytes, config, what);
   const decoded = decodeRemoteConfig(bytes, blobs, `config of ${what}`);
   const fetcher = new BlobFetcher({ store: session.store, lease: session.lease, now: session.now });
   const origin: CacheOrigin = {
@@ -94,40 +99,15 @@ async function findInRegistry(
   const { registry } = session;
   const repository = { host: reference.host, path: reference.path };
   const { descriptor, bytes } = await registry.manifest(task, reference);
-  return {
-    descriptor,
-    bytes,
-    repository,
-    origin: {
-      async document(inner, { digest, size }) {
-        const chunks: Uint8Array[] = [];
-        for await (const chunk of registry.blob(inner, repository, { digest, size })) chunks.push(chunk);
-        return Buffer.concat(chunks);
-      },
-      // The store hashes what it writes.
-      blob: (inner, blob) => registry.blob(inner, repository, blob, { verify: false }),
-    },
-  };
+  return { descriptor, bytes, repository, origin: (inner) => registryContent(registry, inner, repository) };
 }
 
 function findInDirectory({ src, tag, digest }: Extract<CacheImport, { type: 'local' }>): Found {
   using layout = openOciLayout(src);
   const wanted = digest === undefined ? { tag: tag ?? 'latest' } : { digest };
   const descriptor = findInLayout(layout, wanted);
-  return {
-    descriptor,
-    bytes: layout.read(descriptor.digest, MAX_MANIFEST_BYTES),
-    origin: {
-      document(_, blob) {
-        using again = openOciLayout(src);
-        return Promise.resolve(again.read(blob.digest, MAX_CACHE_CONFIG_BYTES));
-      },
-      *blob(_, blob) {
-        using again = openOciLayout(src);
-        yield* again.stream(blob.digest);
-      },
-    },
-  };
+  const bytes = readDocument(layout, descriptor, MAX_MANIFEST_BYTES, layout.what);
+  return { descriptor, bytes, origin: layoutOrigin(src) };
 }
 
 /** The config and the other blobs of a cache manifest, in either of BuildKit's forms. @throws TsbuildError `TSB_IMAGE` */
@@ -135,9 +115,9 @@ function parseCacheManifest(
   { bytes, descriptor }: Found,
   what: string,
 ): { readonly config: Descriptor; readonly blobs: ReadonlyMap<Digest, Descriptor> } {
-  const isIndex = isIndexType(descriptor.mediaType);
-  const all = isIndex ? parseIndex(bytes, descriptor.mediaType, `manifest of ${what}`).manifests : [];
-  const manifest = isIndex ? undefined : parseManifest(bytes, descriptor.mediaType, `manifest of ${what}`);
+  const document = parseDocument(bytes, descriptor.mediaType, `manifest of ${what}`);
+  const manifest = document.kind === 'manifest' ? document.manifest : undefined;
+  const all = document.kind === 'index' ? document.index.manifests : [];
   const config = manifest?.config ?? all.find(({ mediaType }) => mediaType === CACHE_CONFIG_TYPE);
   if (config?.mediaType !== CACHE_CONFIG_TYPE)
     throw new TsbuildError('TSB_IMAGE', `Cannot use ${what}: it is not a build cache`, {

@@ -112,6 +112,11 @@ export class ArchiveFile implements Disposable {
     return this.#find(name) !== undefined;
   }
 
+  /** Bytes of a file; undefined when there is none of that name. */
+  size(name: string): number | undefined {
+    return this.#find(name)?.size;
+  }
+
   /** @throws TsbuildError `TSB_NOT_FOUND`, `TSB_IMAGE` when it is too large */
   read(name: string, maxBytes: number): Buffer {
     const { offset, size } = this.#member(name);

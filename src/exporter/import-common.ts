@@ -1,15 +1,8 @@
-import { type Compression, type Descriptor, mediaTypes, type Platform } from '../image/index.ts';
+import { type Descriptor, mediaTypes, type Platform } from '../image/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { Lease, Store } from '../store/index.ts';
 import { goJsonIndented } from './go-json.ts';
 import { parseNames } from './names.ts';
-
-/** Media types of layers by their compression. */
-export const OCI_LAYERS: Readonly<Record<Compression, string>> = {
-  none: mediaTypes.ociLayer,
-  gzip: mediaTypes.ociLayerGzip,
-  zstd: mediaTypes.ociLayerZstd,
-};
 
 export interface ImportOptions {
   readonly store: Store;

@@ -1,6 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
 import { decompress } from '../layer/index.ts';
-import { type Descriptor, guardFor, MAX_CONFIG_BYTES, parseImageConfig } from '../image/index.ts';
+import {
+  type Descriptor,
+  guardFor,
+  MAX_CONFIG_BYTES,
+  MAX_MANIFEST_BYTES,
+  ociLayerTypes,
+  parseImageConfig,
+} from '../image/index.ts';
 import {
   type Digest,
   Hasher,
@@ -11,9 +18,8 @@ import {
   sniffCompression,
 } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
-import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
 import type { ArchiveFile } from './archive-file.ts';
-import { type ImportedImage, type ImportOptions, OCI_LAYERS, publish, putImage, validName } from './import-common.ts';
+import { type ImportedImage, type ImportOptions, publish, putImage, validName } from './import-common.ts';
 
 /** One entry of a docker archive's `manifest.json`. */
 export interface DockerImage {
@@ -113,5 +119,5 @@ async function importLayer(
   }
   const { digest, size } = writer.commit();
   lease.hold({ blobs: [digest] });
-  return { mediaType: OCI_LAYERS[compression], digest, size };
+  return { mediaType: ociLayerTypes[compression], digest, size };
 }

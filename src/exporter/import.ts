@@ -1,12 +1,19 @@
 import { createReadStream } from 'node:fs';
 import { LayerEncoder } from '../layer/index.ts';
-import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
-import { checkLayoutVersion, type LayoutReader, openOciLayout, parseLayoutIndex } from '../source/index.ts';
-import { type Digest, hexOf, sha256, TsbuildError } from '../util/index.ts';
+import {
+  checkLayoutVersion,
+  type LayoutReader,
+  MAX_MANIFEST_BYTES,
+  ociLayerTypes,
+  openOciLayout,
+  parseLayoutIndex,
+  refuseSize,
+} from '../image/index.ts';
+import { type Digest, hexOf, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { ArchiveFile, type ArchiveSource } from './archive-file.ts';
 import { goJson, goTime } from './go-json.ts';
-import { type ImportedImage, type ImportOptions, OCI_LAYERS, publish, putImage } from './import-common.ts';
+import { type ImportedImage, type ImportOptions, publish, putImage } from './import-common.ts';
 import { dockerManifest, importDocker } from './import-docker.ts';
 import { importLayout } from './import-layout.ts';
 
@@ -47,21 +54,21 @@ export async function importDirectory(task: Task, path: string, options: ImportO
   return await importLayout(task, layout, options);
 }
 
-function layoutOf(archive: ArchiveFile): LayoutReader {
+/** The OCI layout in an archive. */
+export function layoutOf(archive: ArchiveFile): LayoutReader {
   const path = (digest: Digest): string => `blobs/sha256/${hexOf(digest)}`;
   checkLayoutVersion(archive.read('oci-layout', 64 * 1024), archive.what);
   return {
     what: archive.what,
     index: parseLayoutIndex(archive.read('index.json', MAX_MANIFEST_BYTES), archive.what),
-    read(digest, maxBytes) {
-      const bytes = archive.read(path(digest), maxBytes);
-      if (sha256(bytes) === digest) return bytes;
-      throw new TsbuildError(
-        'TSB_DIGEST',
-        `Cannot use blob ${digest} of ${archive.what}: its content has another digest`,
-      );
+    size: (digest) => archive.size(path(digest)),
+    read({ digest, size }) {
+      const actual = archive.size(path(digest));
+      if (actual === undefined) return undefined;
+      refuseSize(digest, size, actual, archive.what);
+      return archive.read(path(digest), actual);
     },
-    stream: (digest) => archive.stream(path(digest)),
+    stream: ({ digest }) => archive.stream(path(digest)),
   };
 }
 
@@ -92,7 +99,7 @@ async function importRootfs(task: Task, archive: ArchiveFile, options: ImportOpt
     rootfs: { type: 'layers', diff_ids: [diffId] },
     ...(platform.variant === undefined ? {} : { variant: platform.variant }),
   };
-  const layer = { mediaType: encoder ? OCI_LAYERS.gzip : OCI_LAYERS[archive.compression], digest, size };
+  const layer = { mediaType: encoder ? ociLayerTypes.gzip : ociLayerTypes[archive.compression], digest, size };
   const descriptor = putImage(Buffer.from(goJson(config)), [layer], options);
   return publish([{ names: [], descriptor }], archive.what, options);
 }

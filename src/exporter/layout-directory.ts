@@ -12,9 +12,8 @@ import {
 } from 'node:fs';
 import { basename } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { IMAGE_NAME_ANNOTATION, parseLayoutIndex, REF_NAME_ANNOTATION } from '../source/index.ts';
 import type { BlobDir } from '../store/index.ts';
-import type { Descriptor } from '../image/index.ts';
+import { type Descriptor, IMAGE_NAME_ANNOTATION, parseLayoutIndex, REF_NAME_ANNOTATION } from '../image/index.ts';
 import { errnoOf, fromErrno, makeDirectories, randomHex, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { copyBlob } from './archive.ts';

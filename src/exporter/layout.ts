@@ -1,11 +1,14 @@
-import { IMAGE_NAME_ANNOTATION, REF_NAME_ANNOTATION } from '../source/index.ts';
-import { type Descriptor, mediaTypes } from '../image/index.ts';
+import {
+  CREATED_ANNOTATION,
+  type Descriptor,
+  IMAGE_NAME_ANNOTATION,
+  mediaTypes,
+  REF_NAME_ANNOTATION,
+} from '../image/index.ts';
 import { type Digest, hexOf, TsbuildError } from '../util/index.ts';
 import { goJson } from './go-json.ts';
 import { familiarName, tagOf } from './names.ts';
 import type { AssembledImage, AssembledPlatform } from './types.ts';
-
-const CREATED_ANNOTATION = 'org.opencontainers.image.created';
 
 /** Content of the file `oci-layout`. */
 export const OCI_LAYOUT_FILE = '{"imageLayoutVersion":"1.0.0"}';

@@ -1,24 +1,16 @@
 import {
-  isIndexType,
-  isManifestType,
-  MAX_CONFIG_BYTES,
-  parseImageConfig,
-  parseIndex,
-  parseManifest,
   type Descriptor,
+  faultError,
   formatPlatform,
   hostPlatform,
   type ImageConfig,
-  mediaTypes,
   normalizePlatform,
   type Platform,
+  walkSync,
 } from '../image/index.ts';
-import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
-import type { BlobDir } from '../store/index.ts';
+import { blobContent, type BlobDir } from '../store/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { AssembledImage, AssembledPlatform, ImageDocument } from './types.ts';
-
-const CONFIG_TYPES: readonly string[] = [mediaTypes.ociConfig, mediaTypes.dockerConfig];
 
 /** One platform of a stored image, with its config where that is an image's (attestations have other ones). */
 export interface StoredPlatform extends AssembledPlatform {
@@ -39,39 +31,43 @@ export interface StoredImageContent extends AssembledImage {
 export function readStoredImage(blobs: BlobDir, name: string, root: Descriptor): StoredImageContent {
   const documents: ImageDocument[] = [];
   const platforms: StoredPlatform[] = [];
-  const visit = (descriptor: Descriptor, depth: number): void => {
-    if (documents.some((document) => document.descriptor.digest === descriptor.digest)) return;
-    const bytes = blobs.read(descriptor.digest, MAX_MANIFEST_BYTES);
-    const what = `${descriptor.digest} of image ${JSON.stringify(name)}`;
-    if (isManifestType(descriptor.mediaType)) {
-      const manifest = parseManifest(bytes, descriptor.mediaType, `manifest ${what}`);
-      const configBytes = blobs.read(manifest.config.digest, MAX_CONFIG_BYTES);
-      const isAttestation = descriptor.platform?.os === 'unknown';
-      const imageConfig =
-        CONFIG_TYPES.includes(manifest.config.mediaType) && !isAttestation
-          ? parseImageConfig(configBytes, `config of ${what}`)
-          : undefined;
-      documents.push({ descriptor: plain(manifest.config), bytes: configBytes });
-      platforms.push({
-        platform: platformOf(descriptor, imageConfig),
-        manifest: descriptor,
-        config: manifest.config,
-        layers: manifest.layers,
-        diffIds: imageConfig?.rootfs.diff_ids ?? [],
-        ...(imageConfig === undefined ? {} : { imageConfig }),
-      });
-    } else {
-      if (depth > 3)
-        throw new TsbuildError('TSB_IMAGE', `Cannot use image ${JSON.stringify(name)}: indexes are nested too deeply`);
-      const { manifests } = parseIndex(bytes, descriptor.mediaType, `index ${what}`);
-      for (const child of manifests) {
-        const isDocument = isIndexType(child.mediaType) || isManifestType(child.mediaType);
-        if (isDocument && blobs.has(child.digest)) visit(child, depth + 1);
+  const what = `image ${JSON.stringify(name)}`;
+  for (const node of walkSync(blobContent(blobs), root, { what })) {
+    switch (node.kind) {
+      case 'image':
+      case 'artifact': {
+        const { descriptor, manifest, bytes } = node;
+        const [imageConfig, configBytes] =
+          node.kind === 'image' ? [node.config, node.configBytes] : [undefined, blobs.read(manifest.config.digest)];
+        documents.push(
+          { descriptor: plain(manifest.config), bytes: configBytes },
+          { descriptor: plain(descriptor), bytes },
+        );
+        platforms.push({
+          platform: platformOf(descriptor, imageConfig),
+          manifest: descriptor,
+          config: manifest.config,
+          layers: manifest.layers,
+          diffIds: imageConfig?.rootfs.diff_ids ?? [],
+          ...(imageConfig === undefined ? {} : { imageConfig }),
+        });
+        break;
       }
+      case 'index':
+        documents.push({ descriptor: plain(node.descriptor), bytes: node.bytes });
+        break;
+      case 'absent':
+        // Of an index, but not of an image, parts may be missing.
+        if (node.parent === undefined || node.manifest !== undefined) throw faultError(node, what);
+        break;
+      case 'malformed':
+        throw node.error;
+      case 'foreign':
+        break;
+      default:
+        node satisfies never;
     }
-    documents.push({ descriptor: plain(descriptor), bytes });
-  };
-  visit(root, 0);
+  }
   if (platforms.length === 0)
     throw new TsbuildError(
       'TSB_NOT_FOUND',

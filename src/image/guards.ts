@@ -1,4 +1,4 @@
-import type { Descriptor, OciPlatform } from './oci.ts';
+import type { Descriptor, OciPlatform } from './descriptor.ts';
 import { isDigest, sanitizeLine, TsbuildError } from '../util/index.ts';
 
 export type Json = Record<string, unknown>;

@@ -1,21 +1,44 @@
 /** The image model of the field: references, platforms, descriptors, and the documents of the OCI image format as they come from outside. */
-export { type Guard, type Json, guardFor } from './guards.ts';
-export { MAX_CONFIG_BYTES, parseImageConfig } from './image-config.ts';
-export { documentMediaType, isIndexType, isManifestType, parseIndex, parseManifest } from './manifest.ts';
+export { CREATED_ANNOTATION, IMAGE_NAME_ANNOTATION, isAttestation, REF_NAME_ANNOTATION } from './annotations.ts';
 export {
-  type Compression,
   type ContainerConfig,
-  type Descriptor,
   type HealthcheckConfig,
   type HistoryEntry,
   type ImageConfig,
+  MAX_CONFIG_BYTES,
+  parseImageConfig,
+} from './config.ts';
+export { type ContentProvider, readDocument, refuseSize, type SyncContentProvider, verifyDocument } from './content.ts';
+export {
+  type Compression,
+  compressionOf,
+  type Descriptor,
+  isIndexType,
+  isManifestType,
+  mediaTypes,
+  ociLayerTypes,
+} from './descriptor.ts';
+export { type Guard, type Json, guardFor } from './guards.ts';
+export { checkLayoutVersion, findInLayout, type LayoutReader, parseLayoutIndex } from './layout.ts';
+export { openOciLayout } from './layout-directory.ts';
+export {
+  documentMediaType,
   type ImageIndex,
   type Manifest,
-  compressionOf,
-  mediaTypes,
+  MAX_MANIFEST_BYTES,
+  parseDocument,
+  parseIndex,
+  parseManifest,
+} from './manifest.ts';
+export {
+  type Platform,
+  formatPlatform,
+  hostPlatform,
+  normalizePlatform,
+  parsePlatform,
   toOciPlatform,
-} from './oci.ts';
-export { type Platform, formatPlatform, hostPlatform, normalizePlatform, parsePlatform } from './platform.ts';
+} from './platform.ts';
+export { availablePlatforms, platformVector } from './platform-match.ts';
 export {
   type Reference,
   type Repository,
@@ -26,3 +49,4 @@ export {
   parseReference,
   withDefaultTag,
 } from './reference.ts';
+export { faultError, type ImageManifestNode, type ImageNode, walk, walkSync } from './walk.ts';

@@ -1,9 +1,7 @@
-import { type ImageIndex, type Manifest, mediaTypes } from './oci.ts';
 import { parseStrictJson, sanitizeLine } from '../util/index.ts';
+import { type Descriptor, isIndexType, isManifestType, mediaTypes } from './descriptor.ts';
 import { type Guard, guardFor, type Json } from './guards.ts';
 
-const MANIFEST_TYPES: readonly string[] = [mediaTypes.ociManifest, mediaTypes.dockerManifest];
-const INDEX_TYPES: readonly string[] = [mediaTypes.ociIndex, mediaTypes.dockerIndex];
 const DOCKER_TYPES: readonly string[] = [mediaTypes.dockerManifest, mediaTypes.dockerIndex];
 const KNOWN_KEYS = new Set([
   'schemaVersion',
@@ -16,17 +14,28 @@ const KNOWN_KEYS = new Set([
   'annotations',
 ]);
 const KNOWN_LOWER = new Map([...KNOWN_KEYS].map((key) => [key.toLowerCase(), key]));
+/** Largest manifest or index that is read, in bytes: containerd's limit. */
+export const MAX_MANIFEST_BYTES: number = 4 * 1024 * 1024;
 const MAX_INDEX_ENTRIES = 1000;
 const MAX_LAYERS = 1000;
 
-/** Whether a media type is that of an index or manifest list. */
-export function isIndexType(mediaType: string): boolean {
-  return INDEX_TYPES.includes(mediaType);
+/** Image manifest (image-spec manifest.md); with another config than an image's it is that of an artifact. */
+export interface Manifest {
+  readonly schemaVersion: 2;
+  readonly mediaType?: string;
+  readonly artifactType?: string;
+  readonly config: Descriptor;
+  readonly layers: readonly Descriptor[];
+  readonly subject?: Descriptor;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** Whether a media type is that of an image manifest. */
-export function isManifestType(mediaType: string): boolean {
-  return MANIFEST_TYPES.includes(mediaType);
+/** Image index (image-spec image-index.md) or Docker's manifest list. */
+export interface ImageIndex {
+  readonly schemaVersion: 2;
+  readonly mediaType?: string;
+  readonly manifests: readonly Descriptor[];
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -41,17 +50,47 @@ export function documentMediaType(bytes: Uint8Array, declared: string | undefine
   return typeOf(guard, parse(guard, bytes), declared);
 }
 
+/** A document that describes an image: which of the two is found out from the document and what its descriptor says. */
+export type ParsedDocument =
+  | { readonly kind: 'manifest'; readonly manifest: Manifest }
+  | { readonly kind: 'index'; readonly index: ImageIndex };
+
 /**
- * Parses an image manifest.
- * @param mediaType what its descriptor says it is
+ * Parses a manifest or an index.
+ * @param mediaType what its descriptor says it is; a generic type leaves it to the document
  * @param what names the document in messages, e.g. `manifest of "docker.io/library/alpine"`
  * @throws TsbuildError `TSB_IMAGE` naming the place in the document
  */
-export function parseManifest(bytes: Uint8Array, mediaType: string, what: string): Manifest {
+export function parseDocument(bytes: Uint8Array, mediaType: string, what: string): ParsedDocument {
   const guard = guardFor(what);
   const document = parse(guard, bytes);
   const type = typeOf(guard, document, mediaType);
-  if (!isManifestType(type)) throw guard.fail('', `it is of type ${type}, not an image manifest`);
+  return isIndexType(type)
+    ? { kind: 'index', index: toIndex(guard, document, type) }
+    : { kind: 'manifest', manifest: toManifest(guard, document, type) };
+}
+
+/**
+ * Parses an image manifest.
+ * @throws TsbuildError as `parseDocument`, and when it is an index
+ */
+export function parseManifest(bytes: Uint8Array, mediaType: string, what: string): Manifest {
+  const document = parseDocument(bytes, mediaType, what);
+  if (document.kind === 'manifest') return document.manifest;
+  throw guardFor(what).fail('', `it is of type ${document.index.mediaType ?? mediaType}, not an image manifest`);
+}
+
+/**
+ * Parses an image index or manifest list.
+ * @throws TsbuildError as `parseDocument`, and when it is a manifest
+ */
+export function parseIndex(bytes: Uint8Array, mediaType: string, what: string): ImageIndex {
+  const document = parseDocument(bytes, mediaType, what);
+  if (document.kind === 'index') return document.index;
+  throw guardFor(what).fail('', `it is of type ${document.manifest.mediaType ?? mediaType}, not an image index`);
+}
+
+function toManifest(guard: Guard, document: Json, type: string): Manifest {
   const artifactType = guard.optionalString(document['artifactType'], 'artifactType');
   const annotations = guard.strings(document['annotations'], 'annotations');
   const subject = document['subject'] ?? undefined;
@@ -68,15 +107,7 @@ export function parseManifest(bytes: Uint8Array, mediaType: string, what: string
   };
 }
 
-/**
- * Parses an image index or manifest list.
- * @throws TsbuildError `TSB_IMAGE` naming the place in the document
- */
-export function parseIndex(bytes: Uint8Array, mediaType: string, what: string): ImageIndex {
-  const guard = guardFor(what);
-  const document = parse(guard, bytes);
-  const type = typeOf(guard, document, mediaType);
-  if (!isIndexType(type)) throw guard.fail('', `it is of type ${type}, not an image index`);
+function toIndex(guard: Guard, document: Json, type: string): ImageIndex {
   const annotations = guard.strings(document['annotations'], 'annotations');
   return {
     schemaVersion: 2,

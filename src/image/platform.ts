@@ -1,4 +1,5 @@
 import { TsbuildError } from '../util/index.ts';
+import type { OciPlatform } from './descriptor.ts';
 
 /** A target platform in Go's terms: `linux`, `amd64`, `v7`. */
 export interface Platform {
@@ -115,4 +116,14 @@ export function formatPlatform(platform: Platform): string {
   return [platform.os, platform.architecture, platform.variant]
     .filter((part) => part !== undefined && part !== '')
     .join('/');
+}
+
+/** A platform as descriptors and configs spell it. */
+export function toOciPlatform(platform: Platform): OciPlatform {
+  return {
+    architecture: platform.architecture,
+    os: platform.os,
+    ...(platform.osVersion === undefined ? {} : { 'os.version': platform.osVersion }),
+    ...(platform.variant === undefined ? {} : { variant: platform.variant }),
+  };
 }

@@ -3,6 +3,7 @@ import {
   mediaTypes,
   type Descriptor,
   documentMediaType,
+  MAX_MANIFEST_BYTES,
   formatReference,
   type Reference,
   type Repository,
@@ -15,9 +16,6 @@ import { Pusher } from './push.ts';
 import { emptyRegistriesConfig, endpointsFor } from './registries-conf.ts';
 import { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
 import type { FetchedManifest, PushBlob, PushOptions, Registry, RegistryOptions } from './types.ts';
-
-/** Largest manifest or index, in bytes: containerd's limit. */
-export const MAX_MANIFEST_BYTES: number = 4 * 1024 * 1024;
 
 const ACCEPT = [mediaTypes.ociIndex, mediaTypes.ociManifest, mediaTypes.dockerIndex, mediaTypes.dockerManifest].join(
   ', ',

@@ -3,7 +3,8 @@
  * auth files.
  */
 export { authFileCredentials, authFilePaths } from './auth-file.ts';
-export { createRegistry, MAX_MANIFEST_BYTES } from './client.ts';
+export { createRegistry } from './client.ts';
+export { registryContent } from './content.ts';
 export type { Endpoint } from './endpoint.ts';
 export { type HttpAnswer, HttpClient, type HttpRequest, throwIfCanceled } from './http.ts';
 export {

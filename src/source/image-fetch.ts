@@ -91,7 +91,7 @@ export class BlobFetcher {
     report(0, false);
     let reported = now();
     using writer = store.blobs.ingest();
-    for await (const chunk of origin.blob(task, descriptor)) {
+    for await (const chunk of origin(task).stream(descriptor)) {
       task.signal.throwIfAborted();
       if (writer.size + chunk.length > size) {
         throw new TsbuildError(

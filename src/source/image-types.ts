@@ -1,5 +1,5 @@
 import type { Registry } from '../registry/index.ts';
-import type { Repository, Descriptor, ImageConfig, Manifest, Platform } from '../image/index.ts';
+import type { ContentProvider, Repository, Descriptor, ImageConfig, Manifest, Platform } from '../image/index.ts';
 import type { Lease, Store } from '../store/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
@@ -80,8 +80,5 @@ export interface ImageSource {
   resolve(task: Task, ref: string, platform: Platform, options?: ResolveOptions): Promise<ResolvedImage>;
 }
 
-/** Where the documents and blobs of one image come from when the store does not have them. */
-export interface ImageOrigin {
-  document(task: Task, descriptor: Descriptor): Promise<Uint8Array>;
-  blob(task: Task, descriptor: Descriptor): AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-}
+/** Where the documents and blobs of one image come from when the store does not have them, for the task that waits for them. */
+export type ImageOrigin = (task: Task) => ContentProvider;

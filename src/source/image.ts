@@ -1,37 +1,32 @@
 import {
+  availablePlatforms,
+  compressionOf,
+  type ContentProvider,
+  type Descriptor,
   documentMediaType,
+  findInLayout,
+  formatPlatform,
   formatReference,
-  isIndexType,
-  isManifestType,
-  MAX_CONFIG_BYTES,
-  parseImageConfig,
-  parseIndex,
-  parseManifest,
+  type ImageManifestNode,
+  MAX_MANIFEST_BYTES,
+  normalizePlatform,
+  openOciLayout,
   parseReference,
+  type Platform,
   type Reference,
   type Repository,
+  verifyDocument,
+  walk,
   withDefaultTag,
-  compressionOf,
-  type Descriptor,
-  formatPlatform,
-  type ImageConfig,
-  type Manifest,
-  mediaTypes,
-  normalizePlatform,
-  type Platform,
 } from '../image/index.ts';
-import { MAX_MANIFEST_BYTES } from '../registry/index.ts';
-import { type Digest, isDigest, isTsbuildError, parseDigest, sanitizeLine, TsbuildError } from '../util/index.ts';
+import { registryContent } from '../registry/index.ts';
+import { type Digest, isDigest, isTsbuildError, sanitizeLine, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { BlobFetcher } from './image-fetch.ts';
-import { availablePlatforms, platformVector, selectManifests } from './image-platform.ts';
 import type { ImageOrigin, ImageSource, ImageSourceOptions, ResolvedImage, ResolveOptions } from './image-types.ts';
-import { findInLayout, openOciLayout } from './oci-layout.ts';
+import { layoutOrigin } from './layout-origin.ts';
+import { OCI_LAYOUT, parseLayoutReference } from './layout-reference.ts';
 
-const OCI_LAYOUT = 'oci-layout://';
-const CONFIG_TYPES: readonly string[] = [mediaTypes.ociConfig, mediaTypes.dockerConfig];
-/** Indexes within indexes; more than this is nobody's image. */
-const MAX_DEPTH = 4;
 const FACT_KIND = 'image.resolve';
 
 /** Makes the image source of one build: what it resolved once stays as it was until the build ends. */
@@ -44,13 +39,6 @@ interface Root {
   readonly descriptor: Descriptor;
   readonly origin: ImageOrigin;
   readonly repository?: Repository;
-}
-
-interface Chosen {
-  readonly descriptor: Descriptor;
-  readonly manifest: Manifest;
-  readonly config: ImageConfig;
-  readonly configBytes: Uint8Array;
 }
 
 class Images implements ImageSource {
@@ -165,18 +153,7 @@ class Images implements ImageSource {
   }
 
   #registryOrigin({ host, path }: Reference): ImageOrigin {
-    const { registry } = this.#options;
-    return {
-      async document(task, descriptor) {
-        const isManifest = isIndexType(descriptor.mediaType) || isManifestType(descriptor.mediaType);
-        if (isManifest) return (await registry.manifest(task, { host, path, digest: descriptor.digest })).bytes;
-        const chunks: Uint8Array[] = [];
-        for await (const chunk of registry.blob(task, { host, path }, descriptor)) chunks.push(chunk);
-        return Buffer.concat(chunks);
-      },
-      // The store hashes what it writes.
-      blob: (task, descriptor) => registry.blob(task, { host, path }, descriptor, { verify: false }),
-    };
+    return (task) => registryContent(this.#options.registry, task, { host, path });
   }
 
   async #load(task: Task, root: Root, platform: Platform): Promise<ResolvedImage> {
@@ -203,34 +180,41 @@ class Images implements ImageSource {
     return async (task, layer, vertex) => this.#fetcher.fetch(task, origin, layer, vertex);
   }
 
-  async #choose(task: Task, root: Root, platform: Platform): Promise<Chosen> {
-    const name = JSON.stringify(root.ref);
-    if (isManifestType(root.descriptor.mediaType)) return this.#image(task, root, root.descriptor);
-    const seen = new Set<Digest>();
+  /** The first image that the walk finds for the platform. */
+  async #choose(task: Task, root: Root, platform: Platform): Promise<ImageManifestNode> {
+    const what = `image ${JSON.stringify(root.ref)}`;
     const offered = new Set<string>();
-    const search = async (descriptor: Descriptor, depth: number): Promise<Chosen | undefined> => {
-      // The same index within itself, by whatever detour, has nothing new to offer.
-      if (depth > MAX_DEPTH || seen.has(descriptor.digest)) return undefined;
-      seen.add(descriptor.digest);
-      const bytes = await this.#document(task, root, descriptor, MAX_MANIFEST_BYTES);
-      const index = parseIndex(bytes, descriptor.mediaType, `index of ${name}`);
-      for (const text of availablePlatforms(index)) offered.add(text);
-      for (const entry of selectManifests(index, platform)) {
-        if (isIndexType(entry.mediaType)) {
-          const nested = await search(entry, depth + 1);
-          if (nested !== undefined) return nested;
-          continue;
-        }
-        const image = await this.#image(task, root, entry);
-        if (entry.platform !== undefined || runsOn(image.config, platform)) return image;
+    let artifact: string | undefined;
+    for await (const node of walk(this.#provider(task, root, what), root.descriptor, { what, platform })) {
+      switch (node.kind) {
+        case 'image':
+          requireLayers(node, what);
+          return node;
+        case 'artifact':
+          artifact ??= node.manifest.config.mediaType;
+          break;
+        case 'index':
+          for (const text of availablePlatforms(node.index)) offered.add(text);
+          break;
+        case 'absent':
+          throw missing(node.descriptor.digest);
+        case 'malformed':
+          throw node.error;
+        case 'foreign':
+          break;
+        default:
+          node satisfies never;
       }
-      return undefined;
-    };
-    const found = isIndexType(root.descriptor.mediaType) ? await search(root.descriptor, 1) : undefined;
-    if (found !== undefined) return found;
+    }
+    if (artifact !== undefined) {
+      throw new TsbuildError(
+        'TSB_IMAGE',
+        `Cannot use ${what}: it is not a container image but an artifact with a config of type ${artifact}`,
+      );
+    }
     throw new TsbuildError(
       'TSB_NOT_FOUND',
-      `Cannot use image ${name} for ${formatPlatform(platform)}: no match for platform in manifest: not found`,
+      `Cannot use ${what} for ${formatPlatform(platform)}: no match for platform in manifest: not found`,
       offered.size === 0
         ? {}
         : {
@@ -242,53 +226,23 @@ class Images implements ImageSource {
     );
   }
 
-  async #image(task: Task, root: Root, descriptor: Descriptor): Promise<Chosen> {
-    const name = JSON.stringify(root.ref);
-    const bytes = await this.#document(task, root, descriptor, MAX_MANIFEST_BYTES);
-    const manifest = parseManifest(bytes, descriptor.mediaType, `manifest of ${name}`);
-    const fail = (why: string): TsbuildError => new TsbuildError('TSB_IMAGE', `Cannot use image ${name}: ${why}`);
-    if (!CONFIG_TYPES.includes(manifest.config.mediaType)) {
-      throw fail(`it is not a container image but an artifact with a config of type ${manifest.config.mediaType}`);
-    }
-    for (const { mediaType } of manifest.layers) {
-      if (compressionOf(mediaType) === undefined)
-        throw fail(`it has a layer of type ${mediaType}, which is not supported`);
-    }
-    const configBytes = await this.#document(task, root, manifest.config, MAX_CONFIG_BYTES);
-    const config = parseImageConfig(configBytes, `config of ${name}`);
-    const { length } = config.rootfs.diff_ids;
-    if (length !== manifest.layers.length) {
-      throw fail(`its config has ${length} diff ids for the ${manifest.layers.length} layers of its manifest`);
-    }
-    return { descriptor, manifest, config, configBytes };
-  }
-
-  /** A small document by descriptor, from the store or else from where the image comes from, which the store keeps. */
-  async #document(task: Task, root: Root, descriptor: Descriptor, maxBytes: number): Promise<Uint8Array> {
+  /** Documents from the store, or else from where the image comes from; the store keeps them. */
+  #provider(task: Task, root: Root, what: string): Pick<ContentProvider, 'read'> {
     const { store, lease } = this.#options;
-    const { digest, size } = descriptor;
-    if (size > maxBytes) {
-      throw new TsbuildError(
-        'TSB_IMAGE',
-        `Cannot use image ${JSON.stringify(root.ref)}: document ${digest} has ${size} bytes, more than the limit of ${maxBytes}`,
-      );
-    }
-    lease.hold({ blobs: [digest] });
-    const known = store.blobs.peek(digest, maxBytes);
-    const bytes = known ?? (await root.origin.document(task, descriptor));
-    if (bytes.length !== size) {
-      throw new TsbuildError(
-        'TSB_DIGEST',
-        `Cannot use image ${JSON.stringify(root.ref)}: document ${digest} has ${bytes.length} bytes, its descriptor says ${size}`,
-      );
-    }
-    if (known === undefined && store.blobs.put(bytes).digest !== digest) {
-      throw new TsbuildError(
-        'TSB_DIGEST',
-        `Cannot use image ${JSON.stringify(root.ref)}: document ${digest} has another digest`,
-      );
-    }
-    return bytes;
+    const origin = root.origin(task);
+    return {
+      async read(descriptor) {
+        const { digest, size } = descriptor;
+        lease.hold({ blobs: [digest] });
+        const known = store.blobs.peek(digest, size);
+        if (known !== undefined) return known;
+        const bytes = await origin.read(descriptor);
+        if (bytes === undefined) return undefined;
+        verifyDocument(bytes, descriptor, what);
+        store.blobs.put(bytes);
+        return bytes;
+      },
+    };
   }
 
   #warn(task: Task, message: string): void {
@@ -301,28 +255,29 @@ class Images implements ImageSource {
 }
 
 /** For images that must be in the store. */
-const nowhere: ImageOrigin = {
-  document: async (_, { digest }) => Promise.reject(missing(digest)),
-  blob: (_, { digest }) => {
+const nowhere: ImageOrigin = () => ({
+  read: () => undefined,
+  stream: ({ digest }) => {
     throw missing(digest);
   },
-};
+});
 
 function missing(digest: Digest): TsbuildError {
-  return new TsbuildError('TSB_NOT_FOUND', `Cannot find blob ${digest} in the local image store`, {
+  return new TsbuildError('TSB_NOT_FOUND', `Cannot find blob ${digest} of the image`, {
     hint: 'import the image again, or pull it with --pull',
   });
 }
 
-function runsOn(config: ImageConfig, platform: Platform): boolean {
-  const own = formatPlatform(
-    normalizePlatform({
-      os: config.os,
-      architecture: config.architecture,
-      ...(config.variant ? { variant: config.variant } : {}),
-    }),
-  );
-  return platformVector(platform).some((candidate) => formatPlatform(candidate) === own);
+/** A step can only start from layers that can be unpacked, each known by its diff id. */
+function requireLayers({ manifest, config }: ImageManifestNode, what: string): void {
+  const fail = (why: string): TsbuildError => new TsbuildError('TSB_IMAGE', `Cannot use ${what}: ${why}`);
+  for (const { mediaType } of manifest.layers) {
+    if (compressionOf(mediaType) === undefined)
+      throw fail(`it has a layer of type ${mediaType}, which is not supported`);
+  }
+  const { length } = config.rootfs.diff_ids;
+  if (length !== manifest.layers.length)
+    throw fail(`its config has ${length} diff ids for the ${manifest.layers.length} layers of its manifest`);
 }
 
 function layoutRoot(ref: string): Root {
@@ -334,35 +289,6 @@ function layoutRoot(ref: string): Root {
       ...(tag === undefined ? {} : { tag }),
       ...(digest === undefined ? {} : { digest }),
     }),
-    origin: {
-      async document(_, { digest, size }) {
-        using source = openOciLayout(path);
-        return source.read(digest, size);
-      },
-      *blob(_, { digest }) {
-        using source = openOciLayout(path);
-        yield* source.stream(digest);
-      },
-    },
-  };
-}
-
-/** Splits `oci-layout://path[:tag][@digest]`. A colon before the last slash belongs to the path. */
-export function parseLayoutReference(ref: string): {
-  readonly path: string;
-  readonly tag?: string;
-  readonly digest?: Digest;
-} {
-  const fail = (): TsbuildError =>
-    new TsbuildError(
-      'TSB_USAGE',
-      `Cannot use ${JSON.stringify(sanitizeLine(ref, 300))}: expected "oci-layout://path[:tag][@digest]"`,
-    );
-  const match = /^oci-layout:\/\/(.+?)(?::(\w[\w.-]{0,127}))?(?:@(sha256:[^/@]*))?$/s.exec(ref);
-  if (match?.[1] === undefined || match[1].includes('\0')) throw fail();
-  return {
-    path: match[1],
-    ...(match[2] === undefined ? {} : { tag: match[2] }),
-    ...(match[3] === undefined ? {} : { digest: parseDigest(match[3]) }),
+    origin: layoutOrigin(path),
   };
 }

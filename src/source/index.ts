@@ -6,9 +6,8 @@ export { HttpSource } from './http.ts';
 export { downloadName } from './http-name.ts';
 export { newestEntry } from './newest-entry.ts';
 export type { HttpContent, HttpFile, HttpResource, HttpSourceOptions } from './http-types.ts';
-export { createImageSource, parseLayoutReference } from './image.ts';
+export { createImageSource } from './image.ts';
 export { BlobFetcher } from './image-fetch.ts';
-export { platformVector } from './image-platform.ts';
 export type {
   FactStore,
   ImageOrigin,
@@ -19,12 +18,5 @@ export type {
   ResolveMode,
   ResolveOptions,
 } from './image-types.ts';
-export {
-  checkLayoutVersion,
-  findInLayout,
-  IMAGE_NAME_ANNOTATION,
-  type LayoutReader,
-  openOciLayout,
-  parseLayoutIndex,
-  REF_NAME_ANNOTATION,
-} from './oci-layout.ts';
+export { layoutOrigin } from './layout-origin.ts';
+export { parseLayoutReference } from './layout-reference.ts';

@@ -1,9 +1,14 @@
-import type { Descriptor, ImageConfig, ImageIndex, Manifest } from '../image/index.ts';
-import { type Digest, isDigest } from '../util/index.ts';
+import {
+  type Descriptor,
+  type ImageConfig,
+  type Manifest,
+  MAX_MANIFEST_BYTES,
+  parseDocument,
+  parseImageConfig,
+  walkSync,
+} from '../image/index.ts';
+import type { Digest } from '../util/index.ts';
 import type { BlobDir } from './blob-dir.ts';
-
-const MAX_METADATA = 4 << 20;
-const MAX_DEPTH = 4;
 
 /** An image manifest in the store with its config, when that is there too. */
 export interface FoundManifest {
@@ -22,85 +27,83 @@ export interface ImageBlobs {
   readonly malformed: readonly Digest[];
 }
 
-/** Follows an index or a manifest to everything that it names. */
+/** Takes stock of an image: everything that its index or manifest leads to. */
 export function imageBlobs(store: BlobDir, root: Descriptor): ImageBlobs {
   const blobs = new Map<Digest, number>();
   const missing: Digest[] = [];
   const malformed: Digest[] = [];
-  const visit = (descriptor: Descriptor, depth: number): boolean => {
-    if (blobs.has(descriptor.digest)) return true;
-    blobs.set(descriptor.digest, descriptor.size);
-    const value = readMetadata(store, descriptor.digest);
-    if (value === undefined) {
-      (store.has(descriptor.digest) ? malformed : missing).push(descriptor.digest);
-      return false;
+  /** By the index that names them: a pulled index keeps only the platforms that somebody asked for. */
+  const absent = new Map<Digest, Digest[]>();
+  const add = ({ digest, size }: Descriptor): void => void blobs.set(digest, size);
+  const need = (parts: readonly Descriptor[]): void => {
+    for (const part of parts) {
+      add(part);
+      if (!store.has(part.digest, part.size)) missing.push(part.digest);
     }
-    const manifest = asManifest(value);
-    if (manifest) {
-      for (const part of [manifest.config, ...manifest.layers]) {
-        blobs.set(part.digest, part.size);
-        if (!store.has(part.digest, part.size)) missing.push(part.digest);
-      }
-      return true;
-    }
-    const index = asIndex(value);
-    if (!index || depth >= MAX_DEPTH) {
-      malformed.push(descriptor.digest);
-      return false;
-    }
-    const before = missing.length;
-    const present = index.manifests.filter((child) => visit(child, depth + 1));
-    // A pulled index keeps only the platforms that somebody asked for.
-    const absent = new Set(index.manifests.filter((child) => !store.has(child.digest)).map((child) => child.digest));
-    if (present.length > 0)
-      missing.splice(before, Infinity, ...missing.slice(before).filter((digest) => !absent.has(digest)));
-    return true;
   };
-  visit(root, 0);
+  const provider = { read: ({ digest, size }: Descriptor) => store.peek(digest, size) };
+  for (const node of walkSync(provider, root, { what: `image ${root.digest}` })) {
+    const { digest } = node.descriptor;
+    add(node.descriptor);
+    switch (node.kind) {
+      case 'image':
+      case 'artifact':
+        need([node.manifest.config, ...node.manifest.layers]);
+        break;
+      case 'index':
+        if (node.present === 0) missing.push(...(absent.get(digest) ?? []));
+        break;
+      case 'absent':
+      case 'malformed': {
+        const { manifest, parent } = node;
+        if (manifest !== undefined) {
+          // What a config says is of no concern to one who keeps it.
+          if (parent !== undefined) add(parent);
+          need([manifest.config, ...manifest.layers]);
+        } else if (node.kind === 'malformed' || store.has(digest)) {
+          // A blob with other bytes than its name promises is read as if it were absent.
+          malformed.push(digest);
+        } else if (parent === undefined) missing.push(digest);
+        else absent.set(parent.digest, [...(absent.get(parent.digest) ?? []), digest]);
+        break;
+      }
+      case 'foreign':
+        break;
+      default:
+        node satisfies never;
+    }
+  }
   return { blobs, missing, malformed };
 }
 
 /** Every image manifest among the blobs, by looking at those that are small enough and begin like JSON. */
 export function* findManifests(store: BlobDir): Generator<FoundManifest> {
   for (const { digest, size } of store.list()) {
-    if (size > MAX_METADATA || size < 2) continue;
-    const manifest = asManifest(readMetadata(store, digest));
-    if (!manifest) continue;
-    const config = readMetadata(store, manifest.config.digest) as ImageConfig | undefined;
-    const diffIds: unknown = config?.rootfs?.diff_ids;
-    const fits = Array.isArray(diffIds) && diffIds.length === manifest.layers.length && diffIds.every(isDigest);
-    yield { descriptor: { digest, size }, manifest, config: fits ? config : undefined };
+    if (size > MAX_MANIFEST_BYTES || size < 2) continue;
+    const manifest = readManifest(store, digest);
+    if (manifest !== undefined) yield { descriptor: { digest, size }, manifest, config: readConfig(store, manifest) };
   }
 }
 
-/** Parsed JSON, or undefined when the blob is not there, not JSON, or damaged. */
-function readMetadata(store: BlobDir, digest: Digest): unknown {
-  const bytes = store.peek(digest, MAX_METADATA);
+function readManifest(store: BlobDir, digest: Digest): Manifest | undefined {
+  const bytes = store.peek(digest, MAX_MANIFEST_BYTES);
   if (bytes?.[0] !== 0x7b) return undefined;
   try {
-    return JSON.parse(bytes.toString('utf8')) as unknown;
+    const document = parseDocument(bytes, 'application/json', digest);
+    return document.kind === 'manifest' ? document.manifest : undefined;
   } catch {
     return undefined;
   }
 }
 
-function isDescriptor(value: unknown): value is Descriptor {
-  if (typeof value !== 'object' || value === null) return false;
-  const { digest, size, mediaType } = value as Partial<Descriptor>;
-  return isDigest(digest) && typeof size === 'number' && size >= 0 && typeof mediaType === 'string';
-}
-
-function asManifest(value: unknown): Manifest | undefined {
-  const manifest = value as Partial<Manifest> | null | undefined;
-  if (typeof manifest !== 'object' || manifest === null) return undefined;
-  const { config, layers } = manifest;
-  return isDescriptor(config) && Array.isArray(layers) && layers.every(isDescriptor)
-    ? (manifest as Manifest)
-    : undefined;
-}
-
-function asIndex(value: unknown): ImageIndex | undefined {
-  const index = value as Partial<ImageIndex> | null | undefined;
-  if (typeof index !== 'object' || index === null) return undefined;
-  return Array.isArray(index.manifests) && index.manifests.every(isDescriptor) ? (index as ImageIndex) : undefined;
+/** The config, when it is one of an image that has a diff id for each layer. */
+function readConfig(store: BlobDir, { config, layers }: Manifest): ImageConfig | undefined {
+  const bytes = store.peek(config.digest, config.size);
+  if (bytes === undefined) return undefined;
+  try {
+    const parsed = parseImageConfig(bytes, config.digest);
+    return parsed.rootfs.diff_ids.length === layers.length ? parsed : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -390,7 +390,7 @@ describe('the local image store', () => {
     await write('type=image', image);
     store.blobs.remove(image.root.digest);
     expect(listImages(store)).toEqual([
-      expect.objectContaining({ familiar: 'app:1', problem: expect.stringContaining('does not exist') }),
+      expect.objectContaining({ familiar: 'app:1', problem: expect.stringContaining('is missing') }),
     ]);
   });
 

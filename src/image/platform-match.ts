@@ -1,15 +1,8 @@
-import {
-  isIndexType,
-  isManifestType,
-  type Descriptor,
-  formatPlatform,
-  type ImageIndex,
-  normalizePlatform,
-  type Platform,
-} from '../image/index.ts';
-
-/** Annotation with which BuildKit marks the manifests of attestations within an index. */
-const REFERENCE_TYPE = 'vnd.docker.reference.type';
+import type { ImageConfig } from './config.ts';
+import { type Descriptor, isIndexType, isManifestType } from './descriptor.ts';
+import { isAttestation } from './annotations.ts';
+import type { ImageIndex } from './manifest.ts';
+import { formatPlatform, normalizePlatform, type Platform } from './platform.ts';
 
 /**
  * The entries of an index that can serve a platform, best first: exact matches, then what the machine can run as well
@@ -32,10 +25,15 @@ export function availablePlatforms(index: ImageIndex): string[] {
   return [...new Set(index.manifests.filter(isImage).map(platformText))].filter((text) => text !== '').sort();
 }
 
-function isImage({ mediaType, annotations, platform }: Descriptor): boolean {
-  if (!isIndexType(mediaType) && !isManifestType(mediaType)) return false;
-  if (annotations !== undefined && Object.hasOwn(annotations, REFERENCE_TYPE)) return false;
-  return platform === undefined || !(platform.os === 'unknown' || platform.architecture === 'unknown');
+/** Whether an image with this config runs where `wanted` runs. */
+export function runsOn({ os, architecture, variant }: ImageConfig, wanted: Platform): boolean {
+  const own = formatPlatform(normalizePlatform({ os, architecture, ...(variant ? { variant } : {}) }));
+  return platformVector(wanted).some((candidate) => formatPlatform(candidate) === own);
+}
+
+function isImage(descriptor: Descriptor): boolean {
+  const { mediaType } = descriptor;
+  return (isIndexType(mediaType) || isManifestType(mediaType)) && !isAttestation(descriptor);
 }
 
 function platformText({ platform }: Descriptor): string {

@@ -1,6 +1,56 @@
 import { type Digest, isDigest, parseStrictJson } from '../util/index.ts';
-import type { HistoryEntry, ImageConfig } from './oci.ts';
 import { type Guard, guardFor, type Json } from './guards.ts';
+
+/** Health check as Docker stores it: times in nanoseconds, absent or 0 = inherit. */
+export interface HealthcheckConfig {
+  readonly Test?: readonly string[];
+  readonly Interval?: number;
+  readonly Timeout?: number;
+  readonly StartPeriod?: number;
+  readonly StartInterval?: number;
+  readonly Retries?: number;
+}
+
+/** The `config` object of an image config, with Docker's extensions. Unknown keys survive a build. */
+export interface ContainerConfig {
+  User?: string;
+  ExposedPorts?: Record<string, Record<string, never>>;
+  Env?: string[];
+  Entrypoint?: string[];
+  Cmd?: string[];
+  Volumes?: Record<string, Record<string, never>>;
+  WorkingDir?: string;
+  Labels?: Record<string, string>;
+  StopSignal?: string;
+  ArgsEscaped?: boolean;
+  Healthcheck?: HealthcheckConfig;
+  OnBuild?: string[];
+  Shell?: string[];
+  [key: string]: unknown;
+}
+
+export interface HistoryEntry {
+  created?: string;
+  author?: string;
+  created_by?: string;
+  comment?: string;
+  empty_layer?: boolean;
+}
+
+/** Image config (image-spec config.md). `diff_ids` are digests of uncompressed layers, bottom first. */
+export interface ImageConfig {
+  created?: string;
+  author?: string;
+  architecture: string;
+  os: string;
+  'os.version'?: string;
+  'os.features'?: string[];
+  variant?: string;
+  config: ContainerConfig;
+  rootfs: { type: 'layers'; diff_ids: Digest[] };
+  history: HistoryEntry[];
+  [key: string]: unknown;
+}
 
 /** Largest image config that is read, in bytes; configs with an inline build cache are the large ones. */
 export const MAX_CONFIG_BYTES: number = 8 * 1024 * 1024;

@@ -1,0 +1,32 @@
+import { type ContentProvider, isIndexType, isManifestType, refuseSize, type Repository } from '../image/index.ts';
+import type { Task } from '../events/index.ts';
+import { isTsbuildError } from '../util/index.ts';
+import type { Registry } from './types.ts';
+
+/** The images of a repository on a registry, loaded on behalf of a task. */
+export function registryContent(registry: Registry, task: Task, repository: Repository): ContentProvider {
+  const { host, path } = repository;
+  return {
+    async read(descriptor) {
+      const { mediaType, digest, size } = descriptor;
+      try {
+        if (!isIndexType(mediaType) && !isManifestType(mediaType))
+          return await collect(registry.blob(task, repository, descriptor));
+        const { bytes } = await registry.manifest(task, { host, path, digest });
+        refuseSize(digest, size, bytes.length, `image of "${host}/${path}"`);
+        return bytes;
+      } catch (error) {
+        if (isTsbuildError(error, 'TSB_NOT_FOUND')) return undefined;
+        throw error;
+      }
+    },
+    // Whoever stores a stream hashes it anyway.
+    stream: (descriptor) => registry.blob(task, repository, descriptor, { verify: false }),
+  };
+}
+
+async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const all: Uint8Array[] = [];
+  for await (const chunk of chunks) all.push(Uint8Array.from(chunk));
+  return Buffer.concat(all);
+}
