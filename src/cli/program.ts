@@ -184,6 +184,14 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
       '--check',
       "only check the Dockerfile, same as --call=check; of several: --check '**/Dockerfile*' '!vendor', and -f takes a pattern, too",
     )
+    .option(
+      '--fix',
+      'with --check: rewrite what has one right answer, show what was changed, and check the rest; a Dockerfile from standard input is written to standard output',
+    )
+    .option(
+      '--unsafe-fixes',
+      'with --fix: also rewrite what changes the image: MAINTAINER to LABEL, JSON arguments in single quotes',
+    )
     .option('--call <method>', 'build, check, outline or targets; with ",format=json" as JSON')
     .action(async (paths: string[], options) => {
       const { buildCommand } = await import('./commands/build.ts');

@@ -26,6 +26,7 @@ export type { CompileOptions, ContextSpec } from './convert/options.ts';
 export type { Entitlement, Usage, UsedCredential } from './convert/usage.ts';
 export type { Dockerfile } from './dockerfile/instructions/types.ts';
 export { parseDockerfile } from './dockerfile/instructions/stages.ts';
+export { type Fix, type FixedDockerfile, fixDockerfile, formatDiff } from './fix/index.ts';
 export { IgnoreMatcher, parseIgnoreFile } from './ignore/ignore-file.ts';
 export { PatternMatcher } from './ignore/index.ts';
 export {

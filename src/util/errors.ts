@@ -12,7 +12,7 @@ export type ErrorCode =
   | 'TSB_NOT_FOUND' // a file, image, blob or stage that does not exist
   | 'TSB_STEP' // a RUN step ended with a failure
   | 'TSB_SANDBOX' // the sandbox could not start
-  | 'TSB_CHANGED' // a file changed while it was read
+  | 'TSB_CHANGED' // a file changed while it was read, or before it was rewritten
   | 'TSB_DIGEST' // bytes that do not match their digest or size, or a malformed digest
   | 'TSB_ARCHIVE' // a tar or compressed stream that is damaged or hostile
   | 'TSB_IMAGE' // a manifest, index, config or layout that is malformed

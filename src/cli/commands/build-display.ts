@@ -24,6 +24,8 @@ export interface BuildOptions extends GraphOptions {
   readonly quiet?: boolean;
   readonly progress: string;
   readonly check?: boolean;
+  readonly fix?: boolean;
+  readonly unsafeFixes?: boolean;
   readonly call?: string;
 }
 

@@ -18,6 +18,10 @@ export async function buildCommand(
     const { checkCommand } = await import('./check.ts');
     return checkCommand(context, paths, options, call.includes(',format=json'));
   }
+  if (options.fix || options.unsafeFixes)
+    throw new TsbuildError('TSB_USAGE', `Cannot use ${options.fix ? '--fix' : '--unsafe-fixes'} without --check`, {
+      hint: 'write --check --fix',
+    });
   const [path = '.', ...others] = paths;
   if (others.length > 0)
     throw new TsbuildError(

@@ -12,37 +12,59 @@ import {
   formatCheckOfMany,
   formatCheckTotal,
 } from '../../frontend/index.ts';
-import { isTsbuildError } from '../../util/index.ts';
+import { isTsbuildError, TsbuildError } from '../../util/index.ts';
 import { parseBuildRequest } from '../build-request.ts';
 import { type CheckTarget, checkTargets } from '../check-targets.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
 import type { BuildOptions } from './build-display.ts';
+import type { FixedCheck } from './check-fix.ts';
 
-/** `tsbuild build --check` and `--call=check[,format=json]`: what is wrong with one Dockerfile or many. */
+/** `tsbuild build --check [--fix]` and `--call=check[,format=json]`: what is wrong with one Dockerfile or many. */
 export async function checkCommand(
   context: CliContext,
   words: readonly string[],
   options: BuildOptions,
   json: boolean,
 ): Promise<number> {
+  if (options.unsafeFixes && !options.fix)
+    throw new TsbuildError('TSB_USAGE', 'Cannot use --unsafe-fixes without --fix', { hint: 'write --check --fix' });
   const { targets, several } = await checkTargets(context, words, options.file);
+  const fromInput = options.fix === true && targets.some(({ label }) => label === '-');
+  if (fromInput && (several || json))
+    throw new TsbuildError('TSB_USAGE', 'Cannot write a fixed Dockerfile and a report to standard output', {
+      hint: 'with --fix, "-" stands alone, and its report goes to standard error as text',
+    });
   using interrupt = interruptible();
-  const signal = interrupt.signal;
-  await using session = openSession(sessionOptions(context, signal));
-  const check = async (target: CheckTarget): Promise<CheckResult> =>
-    checkOne({ context, session, task: { signal, events: () => undefined }, options }, target);
+  await using session = openSession(sessionOptions(context, interrupt.signal));
+  const task = { signal: interrupt.signal, events: () => undefined };
+  const check = async (target: CheckTarget): Promise<FixedCheck> =>
+    checkOne({ context, session, task, options }, target);
+  // What is about the files goes where the report goes, unless that is for programs.
+  const out = async (text: string): Promise<void> =>
+    json || fromInput ? void context.stderr.write(text) : print(context, text);
   const [only] = targets;
   if (only !== undefined && !several) {
-    const result = await check(only);
-    await print(context, json ? formatCheckJson(result) : formatCheck(result));
+    const { result, shown, text } = await check(only);
+    if (shown !== '') await out(`${shown}\n`);
+    if (text !== undefined) await print(context, text);
+    await (json ? print(context, formatCheckJson(result)) : out(formatCheck(result)));
     return checkStatus(result);
   }
-  const results = await checkAll(targets, signal, check, async (result) => {
+  // Two names may lead to one file, which only one may change at a time.
+  const jobs = options.fix ? 1 : Math.max(4, availableParallelism());
+  const results = await checkAll(targets, { signal: interrupt.signal, jobs, check }, async ({ result, shown }) => {
+    if (shown !== '') await out(`${shown}\n`);
     if (!json) await print(context, formatCheckOfMany(result));
   });
   await print(context, json ? formatCheckManyJson(results) : `\n${formatCheckTotal(results)}`);
   return checkStatusOfMany(results);
+}
+
+interface CheckingMany {
+  readonly signal: AbortSignal;
+  readonly jobs: number;
+  readonly check: (target: CheckTarget) => Promise<FixedCheck>;
 }
 
 /**
@@ -51,28 +73,28 @@ export async function checkCommand(
  */
 async function checkAll(
   targets: readonly CheckTarget[],
-  signal: AbortSignal,
-  check: (target: CheckTarget) => Promise<CheckResult>,
-  tell: (result: CheckResult) => Promise<void>,
+  { signal, jobs, check }: CheckingMany,
+  tell: (checked: FixedCheck) => Promise<void>,
 ): Promise<readonly CheckResult[]> {
-  const limit = pLimit(Math.max(4, availableParallelism()));
-  const pending = targets.map(async (target) => {
+  const limit = pLimit(jobs);
+  const pending = targets.map(async (target): Promise<FixedCheck> => {
     const { label } = target;
     try {
-      const result = await limit(check, target);
-      return { ...result, file: { ...result.file, name: label } };
+      const { result, shown } = await limit(check, target);
+      return { result: { ...result, file: { ...result.file, name: label } }, shown };
     } catch (error) {
       // Wrong words are wrong for all files, and an interrupt or a fault of ours is no result of a check.
       if (signal.aborted || !isTsbuildError(error) || /^TSB_(USAGE|INTERNAL)$/.test(error.code)) throw error;
-      return { file: { name: label, text: '' }, findings: [], error };
+      return { result: { file: { name: label, text: '' }, findings: [], error }, shown: '' };
     }
   });
   const settled = Promise.allSettled(pending);
   try {
     const results: CheckResult[] = [];
-    for (const result of pending) {
-      results.push(await result);
-      await tell(await result);
+    for (const checked of pending) {
+      const { result } = await checked;
+      results.push(result);
+      await tell(await checked);
     }
     return results;
   } finally {
@@ -90,10 +112,12 @@ interface Surroundings {
 
 async function checkOne(
   { context, session, task, options }: Surroundings,
-  { path, file }: CheckTarget,
-): Promise<CheckResult> {
+  { path, file, label }: CheckTarget,
+): Promise<FixedCheck> {
   task.signal.throwIfAborted();
   const { file: _, ...others } = options;
   const request = await parseBuildRequest(context, path, file === undefined ? others : { ...others, file });
-  return (await checkRequest(session, task, request, true)).result;
+  if (!options.fix) return { result: (await checkRequest(session, task, request, true)).result, shown: '' };
+  const { checkAndFix } = await import('./check-fix.ts');
+  return checkAndFix({ session, task, unsafe: options.unsafeFixes ?? false }, request, label);
 }
