@@ -18,7 +18,7 @@ export {
 export { type ImageListEntry, listImages, removeImages } from './image-list.ts';
 export { importArchive, importDirectory } from './import.ts';
 export type { ImportedImage, ImportOptions } from './import-common.ts';
-export { familiarName, parseNames } from './names.ts';
+export { parseNames } from './names.ts';
 export { Attributes, type Destination, type Fail, type OutputCompression, parseAttributes } from './attributes.ts';
 export { type ImageOutput, type OutputSpec, parseOutput, type ParseOutputOptions } from './output.ts';
 export { writeLayout } from './layout-directory.ts';

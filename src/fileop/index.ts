@@ -7,7 +7,6 @@ export { canMakeEntries, type DirectLayer, layerEntries, writeFileOpLayer } from
 export { parseMode, type ModeChange } from './mode.ts';
 export type { OverlayEntry } from './overlay-tree.ts';
 export { runFileActions } from './run.ts';
-export { actionSelectors } from './selectors.ts';
 export type {
   FileInput,
   FileOpHost,

@@ -27,20 +27,13 @@ export type { Entitlement, Usage, UsedCredential } from './convert/usage.ts';
 export type { Dockerfile } from './dockerfile/instructions/types.ts';
 export { parseDockerfile } from './dockerfile/instructions/stages.ts';
 export { type Fix, type FixedDockerfile, fixDockerfile, formatDiff } from './fix/index.ts';
-export { IgnoreMatcher, parseIgnoreFile } from './ignore/ignore-file.ts';
+export { IgnoreMatcher } from './ignore/ignore-file.ts';
 export { PatternMatcher } from './ignore/index.ts';
-export {
-  type CheckResult,
-  checkStatus,
-  formatCheck,
-  formatCheckJson,
-  formatFindingsSummary,
-} from './lint/call/check.ts';
+export { type CheckResult, checkStatus, formatCheck, formatCheckJson } from './lint/call/check.ts';
 export { checkStatusOfMany, formatCheckManyJson, formatCheckOfMany, formatCheckTotal } from './lint/call/check-many.ts';
 export { type Finding, Linter, locateFindings } from './lint/linter.ts';
 export { formatOutline, formatOutlineJson, type Outline } from './lint/call/outline.ts';
 export { formatSubrequests, formatSubrequestsJson } from './lint/call/subrequests.ts';
 export { formatTargets, formatTargetsJson, listTargets, type Target } from './lint/call/targets.ts';
 export type { LintConfig } from './lint/config.ts';
-export { lintFile } from './lint/file-rules.ts';
-export { type Rule, rules } from './lint/rules.ts';
+export { type Rule } from './lint/rules.ts';

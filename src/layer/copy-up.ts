@@ -1,12 +1,10 @@
 import { fchmodSync, fchownSync, readSync, writeSync } from 'node:fs';
 import {
-  AT_FDCWD,
   close,
   fchownat,
   type FileStat,
   mknodat,
   O_CREAT,
-  O_DIRECTORY,
   O_EXCL,
   O_NOFOLLOW,
   O_RDONLY,
@@ -74,24 +72,4 @@ export function initRoot(root: number, below: number | undefined, idShift: numbe
   fchownSync(root, idShift, idShift);
   fchmodSync(root, 0o755);
   return { sec: 0, nsec: 0 };
-}
-
-/**
- * Prepares an empty upper directory: the root of an overlay shows the attributes of the topmost layer's, so every new
- * layer's root must be given those of the one below.
- * @param lowers directories of the layers below, bottom first
- */
-export function initLayerRoot(target: string, lowers: readonly string[], idShift: number): void {
-  const flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
-  const root = openat(AT_FDCWD, target, flags);
-  const top = lowers.at(-1);
-  let below: number | undefined;
-  try {
-    below = top === undefined ? undefined : openat(AT_FDCWD, top, flags);
-    const mtime = initRoot(root, below, idShift);
-    utimensat(root, null, mtime, mtime);
-  } finally {
-    if (below !== undefined) close(below);
-    close(root);
-  }
 }

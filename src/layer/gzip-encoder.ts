@@ -149,17 +149,3 @@ export class GzipEncoder implements BlockEncoder {
     this.#wake?.();
   }
 }
-
-/** The gzip of bytes in one call, as `GzipEncoder` makes it. */
-export async function gzip(bytes: Uint8Array, level: number = GZIP_LEVEL): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  const sink = { write: (chunk: Uint8Array) => chunks.push(Buffer.from(chunk)) } as unknown as LayerSink;
-  const encoder = new GzipEncoder(sink, level, 2, () => undefined);
-  let at = 0;
-  for (; at + BLOCK_BYTES <= bytes.length; at += BLOCK_BYTES) {
-    encoder.push(Buffer.from(bytes.subarray(at, at + BLOCK_BYTES)));
-    if (encoder.congested) await encoder.ready();
-  }
-  await encoder.finish(Buffer.from(bytes.subarray(at)));
-  return Buffer.concat(chunks);
-}

@@ -11,11 +11,9 @@ export {
   extractArchive,
   type ExtractArchiveOptions,
 } from './apply.ts';
-export { initLayerRoot } from './copy-up.ts';
 export { decompress, type DecompressLimits, DEFAULT_LIMITS, readChunks } from './decompress.ts';
 export { diffLayer, type DiffOptions } from './diff.ts';
 export type { EntryType, SparseRegion, TarEntry } from './entry.ts';
-export { gzip } from './gzip-encoder.ts';
 export { type EncodedLayer, LayerEncoder } from './layer-encoder.ts';
 export { recompressLayer, type RecompressOptions } from './recompress.ts';
 export type { LayerCompression, LayerSink } from './sink.ts';

@@ -52,8 +52,6 @@ export {
   decodeOp,
   encodeDefinition,
   encodeOp,
-  MAX_DEFINITION_BYTES,
-  metadataToJson,
   opDigest,
   opFromJson,
   opToJson,
@@ -69,12 +67,12 @@ export {
   type PendingAction,
 } from './file-node.ts';
 export { stateOf } from './definition-node.ts';
-export { definitionToJson, formatDefinition, type LlbFormat } from './format.ts';
+export { formatDefinition, type LlbFormat } from './format.ts';
 export { basePath, joinPath } from './go-path.ts';
-export { type Graph, type LlbEdge, type LlbVertex, loadGraph, loadGraphs, MAX_OPS } from './graph.ts';
+export { type Graph, type LlbEdge, type LlbVertex, loadGraph, loadGraphs } from './graph.ts';
 export type { Json } from './json.ts';
 export { marshal, type MarshalOptions } from './marshal.ts';
-export { type AnyOutput, LateOutput, type NodeLocation, type OpOptions, Output } from './node.ts';
+export { type AnyOutput, LateOutput, type NodeLocation, type OpOptions } from './node.ts';
 export {
   diff,
   git,
@@ -91,4 +89,4 @@ export {
   type ResolveMode,
 } from './sources.ts';
 export { merge, type RunOptions, scratch, State, type StateMeta } from './state.ts';
-export { carriesOutput, outputCount } from './validate.ts';
+export { carriesOutput } from './validate.ts';

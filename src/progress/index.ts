@@ -2,4 +2,4 @@ export { createPalette, type Palette } from './colors.ts';
 export { createProgress } from './display.ts';
 export { type Failure, formatFailure } from './failure.ts';
 export type { Progress, ProgressMode, ProgressOptions, ProgressOutput } from './types.ts';
-export { formatWarnings, warningLine, type WarningOptions } from './warnings.ts';
+export { formatWarnings, type WarningOptions } from './warnings.ts';

@@ -10,7 +10,6 @@ export { type HttpAnswer, HttpClient, type HttpRequest, throwIfCanceled } from '
 export {
   emptyRegistriesConfig,
   endpointsFor,
-  expandAlias,
   loadRegistriesConf,
   type MirrorConfig,
   parseRegistriesConf,

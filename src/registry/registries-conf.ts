@@ -206,16 +206,6 @@ function isLocation(text: string): boolean {
 }
 
 /**
- * Spells out a short name (one without a host, as the user wrote it) where the configuration has an alias for it;
- * everything else comes back as it is, to be read with docker's defaults.
- */
-export function expandAlias(text: string, config: RegistriesConfig): string {
-  const match = /^([^:@]+)((?::[^/]*)?(?:@.*)?)$/s.exec(text);
-  const full = match?.[1] === undefined ? undefined : config.aliases.get(match[1]);
-  return full === undefined ? text : full + (match?.[2] ?? '');
-}
-
-/**
  * The hosts to ask for a reference, in order: mirrors first, then the registry itself or what replaces it.
  * @throws TsbuildError `TSB_REGISTRY` when the configuration blocks the registry
  */

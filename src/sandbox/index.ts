@@ -18,7 +18,7 @@ export {
   requirePlan,
 } from './namespace-plan.ts';
 export { hostsFile } from './network-files.ts';
-export { readLines, runStep, type RunStepOptions } from './run-step.ts';
+export { runStep, type RunStepOptions } from './run-step.ts';
 export { type LoneStep, removeAlone, runAlone, type RunAloneOptions } from './run-alone.ts';
 export { giveSockets } from './give-sockets.ts';
 export { concludeStep, readStatusLine, type StepReport } from './step-status.ts';

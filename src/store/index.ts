@@ -6,7 +6,6 @@ export { blobContent } from './blob-content.ts';
 export { BlobDir } from './blob-dir.ts';
 export { BlobWriter } from './blob-writer.ts';
 export { check } from './check.ts';
-export { parseFilters } from './filters.ts';
 export type { Fact, FactTable } from './facts.ts';
 export { collectGarbage, type GarbageReport } from './garbage.ts';
 export type { ImageBlobs } from './image-graph.ts';
@@ -43,5 +42,4 @@ export type {
   UsageRecord,
   UsageReport,
 } from './types.ts';
-export { sameStamp } from './stamp.ts';
 export { du } from './usage.ts';

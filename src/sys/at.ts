@@ -138,8 +138,6 @@ export interface Timespec {
 
 /** Leaves a time as it is. */
 export const UTIME_OMIT: Timespec = { sec: 0, nsec: (1 << 30) - 2 };
-/** Sets a time to the present. */
-export const UTIME_NOW: Timespec = { sec: 0, nsec: (1 << 30) - 1 };
 
 const times = Buffer.alloc(32);
 

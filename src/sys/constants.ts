@@ -4,7 +4,6 @@ import { constants } from 'node:fs';
 export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_REMOVEDIR = 0x200;
-export const AT_SYMLINK_FOLLOW = 0x400;
 /** The call is about the fd itself; the path is empty. */
 export const AT_EMPTY_PATH = 0x1000;
 
@@ -13,7 +12,6 @@ export const O_PATH = 0o10000000;
 export const O_CLOEXEC = 0o2000000;
 export const O_RDONLY: number = constants.O_RDONLY;
 export const O_WRONLY: number = constants.O_WRONLY;
-export const O_RDWR: number = constants.O_RDWR;
 export const O_CREAT: number = constants.O_CREAT;
 export const O_EXCL: number = constants.O_EXCL;
 export const O_TRUNC: number = constants.O_TRUNC;
@@ -22,15 +20,12 @@ export const O_NOFOLLOW: number = constants.O_NOFOLLOW;
 export const O_NONBLOCK: number = constants.O_NONBLOCK;
 
 /** `resolve` flags of openat2(2). */
-export const RESOLVE_NO_XDEV = 0x01;
-export const RESOLVE_NO_MAGICLINKS = 0x02;
 export const RESOLVE_NO_SYMLINKS = 0x04;
 export const RESOLVE_BENEATH = 0x08;
 export const RESOLVE_IN_ROOT = 0x10;
 
 /** The file type bits of a mode, and the types. */
 export const S_IFMT = 0o170000;
-export const S_IFSOCK = 0o140000;
 export const S_IFLNK = 0o120000;
 export const S_IFREG = 0o100000;
 export const S_IFBLK = 0o060000;
@@ -41,18 +36,6 @@ export const S_IFIFO = 0o010000;
 export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
 
-export const MS_RDONLY = 1;
-export const MS_NOSUID = 2;
-export const MS_NODEV = 4;
-export const MS_NOEXEC = 8;
-export const MS_REMOUNT = 32;
 export const MS_BIND = 4096;
-export const MS_MOVE = 8192;
-export const MS_REC = 16384;
-export const MS_UNBINDABLE: number = 1 << 17;
-export const MS_PRIVATE: number = 1 << 18;
-export const MS_SLAVE: number = 1 << 19;
 
-export const MNT_FORCE = 1;
 export const MNT_DETACH = 2;
-export const UMOUNT_NOFOLLOW = 8;

@@ -17,26 +17,13 @@ export {
   symlinkat,
   type Timespec,
   unlinkat,
-  UTIME_NOW,
   UTIME_OMIT,
   utimensat,
 } from './at.ts';
 export * from './constants.ts';
-export { mount, type MountOptions, mountOverlay, type OverlayOptions, umount } from './mount.ts';
+export { type MountOptions, mountOverlay, type OverlayOptions, umount } from './mount.ts';
 export { type BytePath, checkBindings, fdPath, sysAvailable, type SysError } from './native.ts';
-export {
-  CLONE_NEWNS,
-  cloneFile,
-  copyFileRange,
-  flock,
-  LOCK_EX,
-  LOCK_NB,
-  LOCK_SH,
-  LOCK_UN,
-  setParentDeathSignal,
-  syncfs,
-  unshare,
-} from './process.ts';
+export { syncfs } from './syncfs.ts';
 export { type FileStat, type FileState, fstat, inodeKey, isInState, statat, statatIfExists } from './stat.ts';
 export {
   getXattr,

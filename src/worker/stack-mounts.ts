@@ -55,17 +55,6 @@ export function mountStack(config: WorkerConfig, layers: readonly string[], uppe
   };
 }
 
-/** Mounts a stack for the time of `use`. */
-export function withMountedStack<T>(
-  config: WorkerConfig,
-  layers: readonly string[],
-  upper: Upper | undefined,
-  use: (path: string) => T,
-): T {
-  using stack = mountStack(config, layers, upper);
-  return use(stack.path);
-}
-
 function linkLayers(own: string, layers: readonly string[]): string[] {
   const directory = `${own}/l`;
   mkdirSync(directory);

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { actionSelectors, layerEntries, parseMode, runFileActions, writeFileOpLayer } from '../../src/fileop/index.ts';
+import { layerEntries, parseMode, runFileActions, writeFileOpLayer } from '../../src/fileop/index.ts';
 import { diffLayer } from '../../src/layer/index.ts';
 import type { ChownOptions, CopyAction, FileAction, FileActionBody } from '../../src/llb/index.ts';
 import { LayersTree } from '../../src/tree/index.ts';
@@ -221,13 +221,6 @@ test('a canceled run discards its layers', async () => {
   const params = { actions: chain([copy('/', '/d')]), inputs: [layers(), context(dir)], idShift: 0, now: NOW };
   await expect(runFileActions(params, host, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
   expect(discarded).toBe(1);
-});
-
-test('the selectors of an op leave out what is built upon', () => {
-  const owner: ChownOptions = { user: { kind: 'byName', name: 'x', input: 2 } };
-  const selectors = actionSelectors(chain([copy('/a', '/b', { owner })], 3), 3);
-  expect([...selectors.keys()]).toEqual([2, 1]);
-  expect(actionSelectors(chain([copy('/a', '/b')].map((c) => ({ ...c }))), 2).has(0)).toBe(false);
 });
 
 describe('symbolic modes are those of chmod(1)', () => {

@@ -1,6 +1,5 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { expandAlias, parseRegistriesConf } from '../../src/registry/index.ts';
 import { familiarReference, formatReference, normalizeReference, parseReference } from '../../src/image/index.ts';
 
 const DIGEST = `sha256:${'ab'.repeat(32)}`;
@@ -79,14 +78,5 @@ describe('image references', () => {
         expect(formatReference(parseReference(familiarReference(parseReference(text))))).toBe(long);
       }),
     );
-  });
-
-  test('an alias spells out a short name and keeps its tag', async () => {
-    const config = await parseRegistriesConf('[aliases]\n"fedora" = "quay.io/fedora/fedora"', 'test');
-    expect(expandAlias('fedora:40', config)).toBe('quay.io/fedora/fedora:40');
-    expect(expandAlias(`fedora@${DIGEST}`, config)).toBe(`quay.io/fedora/fedora@${DIGEST}`);
-    expect(expandAlias('fedora', config)).toBe('quay.io/fedora/fedora');
-    expect(expandAlias('fedora/x:1', config)).toBe('fedora/x:1');
-    expect(expandAlias('host.example:5000/fedora', config)).toBe('host.example:5000/fedora');
   });
 });

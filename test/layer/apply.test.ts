@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { testAsRoot } from '../support/real-root.ts';
-import { applyLayer, type ApplyOptions, emptyDir, extractArchive, initLayerRoot } from '../../src/layer/index.ts';
+import { applyLayer, type ApplyOptions, emptyDir, extractArchive } from '../../src/layer/index.ts';
 import {
   AT_FDCWD,
   close,
@@ -734,18 +734,6 @@ describe('TAR-34: a directory swapped for a symlink during extraction', () => {
       await exited;
     }
     expect(attempts).toBeGreaterThan(0);
-  });
-});
-
-describe('initLayerRoot', () => {
-  testAsRoot('a new layer begins with the root of the one below', async () => {
-    const [below] = await apply(archive(dir('.', { mode: '0001770\0', uid: '0000005\0', mtime: '00000000007\0' })));
-    const target = join(work, 'layers', 'new');
-    mkdirSync(target);
-    initLayerRoot(target, [below ?? ''], 0);
-    expect(statat(AT_FDCWD, target)).toMatchObject({ mode: 0o41770, uid: 5, mtimeSec: 7 });
-    initLayerRoot(target, [], 100_000);
-    expect(statat(AT_FDCWD, target)).toMatchObject({ mode: 0o40755, uid: 100_000, gid: 100_000 });
   });
 });
 

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { check, collectGarbage, du, parseFilters, prune, type Store, type UsageRecord } from '../../src/store/index.ts';
+import { check, collectGarbage, du, prune, type Store, type UsageRecord } from '../../src/store/index.ts';
 import { mediaTypes } from '../../src/image/index.ts';
 import { sha256 } from '../../src/util/index.ts';
 import {
@@ -282,39 +282,5 @@ describe('what prune says', () => {
     const report = await prune(store, { removeTrees, untilMs: 24 * 3_600_000 });
     expect(report.removed.map(({ id }) => id)).toEqual([other]);
     expect(store.records.get('r')?.layers).toEqual([base, top]);
-  });
-});
-
-describe('filters', () => {
-  const record: UsageRecord = {
-    type: 'exec.cachemount',
-    id: 'abc',
-    description: 'npm cache',
-    size: 1,
-    shared: false,
-    inUse: true,
-    parents: ['p1', 'p2'],
-    createdAt: 0,
-    usedAt: 0,
-  };
-
-  test.each([
-    [[], true],
-    [['type==exec.cachemount'], true],
-    [['type=regular'], false],
-    [['type!=regular'], true],
-    [['description~=^npm'], true],
-    [['parents==p2'], true],
-    [['inuse'], true],
-    [['shared'], false],
-    [['private,inuse'], true],
-    [['private,type==regular'], false],
-    [['shared', 'id==abc'], true],
-  ])('%j is %s', (filters, expected) => {
-    expect(parseFilters(filters)(record)).toBe(expected);
-  });
-
-  test.each(['size==1', 'toString', 'id', 'description~=('])('%s is a usage error', (filter) => {
-    expect(() => parseFilters([filter])).toThrow(expect.objectContaining({ code: 'TSB_USAGE' }));
   });
 });

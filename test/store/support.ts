@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
 import { type RemoveTrees, Store, type StoreWarning } from '../../src/store/index.ts';
 import { type Descriptor, mediaTypes } from '../../src/image/index.ts';
-import { type Digest, sha256 } from '../../src/util/index.ts';
+import { sha256 } from '../../src/util/index.ts';
 
 const roots: string[] = [];
 
@@ -167,8 +167,4 @@ export function printed(child: ChildProcess, word: string): Promise<void> {
   });
   child.on('close', () => reject(new Error(`ended before it printed ${word}: ${seen}`)));
   return promise;
-}
-
-export function digestOf(text: string): Digest {
-  return sha256(text);
 }

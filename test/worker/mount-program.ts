@@ -1,7 +1,7 @@
 // Runs in namespace A: mounts stacks and says what it sees.
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { WorkerConfig } from '../../src/worker/index.ts';
-import { mountStack, type Upper, withMountedStack } from '../../src/worker/stack-mounts.ts';
+import { mountStack, type Upper } from '../../src/worker/stack-mounts.ts';
 
 const { privateDir, layers, upper } = JSON.parse(process.argv[2] ?? '{}') as {
   privateDir: string;
@@ -17,16 +17,17 @@ const tryWrite = (path: string): string => {
     return (error as { code: string }).code;
   }
 };
-const one = withMountedStack(config, layers.slice(0, 1), undefined, (path) => [
-  ...readdirSync(path),
-  tryWrite(`${path}/x`),
-]);
-const none = withMountedStack(config, [], undefined, (path) => readdirSync(path).length);
-const all = withMountedStack(config, layers, upper, (path) => {
+const withStack = <T>(stackLayers: string[], top: Upper | undefined, use: (path: string) => T): T => {
+  using stack = mountStack(config, stackLayers, top);
+  return use(stack.path);
+};
+const one = withStack(layers.slice(0, 1), undefined, (path) => [...readdirSync(path), tryWrite(`${path}/x`)]);
+const none = withStack([], undefined, (path) => readdirSync(path).length);
+const all = withStack(layers, upper, (path) => {
   rmSync(`${path}/own`, { recursive: true });
   return [readFileSync(`${path}/same`, 'utf8'), tryWrite(`${path}/new`)];
 });
-const again = withMountedStack(config, layers, upper, (path) => readdirSync(path).toSorted());
+const again = withStack(layers, upper, (path) => readdirSync(path).toSorted());
 const kept = mountStack(config, layers);
 const open = readdirSync(privateDir).length;
 kept[Symbol.dispose]();

@@ -41,11 +41,10 @@ export type {
   WorkdirCommand,
 } from './instructions/types.ts';
 export { expandCommand, expandContents, type WordExpander } from './instructions/expand.ts';
-export { parseDockerfile, parseTrigger, typeInstructions } from './instructions/stages.ts';
-export { detectSyntax, type DirectiveName, DirectiveScanner, parseDirective } from './parser/directives.ts';
-export { chompHeredoc, parseHeredocWord } from './parser/heredoc.ts';
+export { parseDockerfile, parseTrigger } from './instructions/stages.ts';
+export { detectSyntax, type DirectiveName, parseDirective } from './parser/directives.ts';
+export { chompHeredoc } from './parser/heredoc.ts';
 export { parseLines, type ParsedLines } from './parser/parse.ts';
 export { locateTokens } from './ranges.ts';
 export { type Environment, expandWord, type Expansion, expandWords, type LexOptions } from './shell/lex.ts';
-export { compareBytes, goQuote } from './text.ts';
-export { didYouMean, suggestWord } from './suggestion.ts';
+export { goQuote } from './text.ts';

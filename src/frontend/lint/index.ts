@@ -16,9 +16,9 @@ export {
   type OutlineCache,
   type OutlineSecret,
 } from './call/outline.ts';
-export { formatSubrequests, formatSubrequestsJson, type Subrequest, subrequests } from './call/subrequests.ts';
+export { formatSubrequests, formatSubrequestsJson, type Subrequest } from './call/subrequests.ts';
 export { formatTargets, formatTargetsJson, listTargets, type Target } from './call/targets.ts';
-export { defaultLintConfig, type LintConfig, parseLintConfig } from './config.ts';
+export { type LintConfig } from './config.ts';
 export { lintFile } from './file-rules.ts';
 export { type Finding, Linter, locateFindings } from './linter.ts';
 export { kebab, type Rule, rules } from './rules.ts';
