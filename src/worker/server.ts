@@ -17,7 +17,8 @@ const OUTPUT_WINDOW = 1 << 20;
 interface Call {
   readonly controller: AbortController;
   unacknowledged: number;
-  resume: (() => void) | undefined;
+  /** Streams that wait for room: standard output and error may both do. */
+  readonly waiting: Set<() => void>;
 }
 
 type AnyMethod = Method<MethodName>;
@@ -44,7 +45,7 @@ export function serve(config: WorkerConfig): void {
         call.unacknowledged += data.length;
         // A canceled step is not held up: nobody may be left to take its output.
         if (call.unacknowledged <= OUTPUT_WINDOW || call.controller.signal.aborted) return undefined;
-        return new Promise((resolve) => (call.resume = resolve));
+        return new Promise((resolve) => call.waiting.add(resolve));
       },
     };
     if (either) ownJobs++;
@@ -58,7 +59,7 @@ export function serve(config: WorkerConfig): void {
 
   process.on('message', (message: ToWorker) => {
     if (message.type === 'call') {
-      const call: Call = { controller: new AbortController(), unacknowledged: 0, resume: undefined };
+      const call: Call = { controller: new AbortController(), unacknowledged: 0, waiting: new Set() };
       calls.set(message.id, call);
       void start(message.id, message.method, message.params, call)
         .then(
@@ -72,10 +73,10 @@ export function serve(config: WorkerConfig): void {
     if (!call) return;
     if (message.type === 'cancel') {
       call.controller.abort();
-      call.resume?.();
+      resume(call);
     } else {
       call.unacknowledged -= message.bytes;
-      if (call.unacknowledged <= OUTPUT_WINDOW / 2) call.resume?.();
+      if (call.unacknowledged <= OUTPUT_WINDOW / 2) resume(call);
     }
   });
   process.on('disconnect', () => process.exit(0));
@@ -85,6 +86,11 @@ export function serve(config: WorkerConfig): void {
     void methods.packFileOp.load();
     sysAvailable();
   });
+}
+
+function resume({ waiting }: Call): void {
+  for (const go of waiting) go();
+  waiting.clear();
 }
 
 function send(message: FromWorker): void {

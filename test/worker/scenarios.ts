@@ -140,6 +140,44 @@ export async function backPressure(): Promise<{
   return { heldUp: before < 4_000_000, total, status, canceled };
 }
 
+/** A step that has both of its streams held up at a time goes on with both. */
+export async function bothStreams(): Promise<{ bytes: readonly [number, number]; status: ExitStatus }> {
+  await using kit = new Kit();
+  const worker = await kit.worker();
+  await worker.call('prepareUpper', { dir: join(kit.dir, 'x'), lowers: [kit.base] });
+  const bytes: [number, number] = [0, 0];
+  let release: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (release = resolve));
+  const running = worker.call(
+    'runStep',
+    {
+      lowers: [kit.base],
+      upper: join(kit.dir, 'x/fs'),
+      work: join(kit.dir, 'x/work'),
+      args: ['/bin/sh', '-c', '(yes | head -c 4000000) & (yes | head -c 4000000) >&2; wait'],
+      env: ['PATH=/bin'],
+      cwd: '/',
+      user: '',
+      hostname: 'h',
+      network: 'host',
+      security: 'sandbox',
+    },
+    {
+      onOutput: async (stream, data) => {
+        bytes[stream - 1] = (bytes[stream - 1] ?? 0) + data.length;
+        await gate;
+      },
+      // A step that hangs fails the test by what it did not say, not by its time.
+      signal: AbortSignal.timeout(10_000),
+    },
+  );
+  setTimeout(release, 500);
+  const status = await running.catch(
+    (error: { code: string }) => ({ kind: 'not-executed', path: '', errno: error.code }) as const,
+  );
+  return { bytes, status };
+}
+
 /** Errors keep their code, message and hint; a worker that ends fails what is under way and what comes later. */
 export async function failures(): Promise<{
   unknown: string;

@@ -52,6 +52,13 @@ describe.each(everyone)('the worker (%s)', (who) => {
     });
   });
 
+  test('takes both streams of a step on when both were held up', async () => {
+    expect(await runScenario(who, 'bothStreams')).toEqual({
+      bytes: [4_000_000, 4_000_000],
+      status: { kind: 'exited', code: 0 },
+    });
+  });
+
   test('failures arrive as what they are', async () => {
     expect(await runScenario(who, 'failures')).toEqual({
       unknown: 'TSB_INTERNAL',
