@@ -28,7 +28,7 @@ export interface StartWorkerOptions {
 export interface CallOptions {
   /** Cancels the call; the promise is rejected once everything that it started is gone. */
   readonly signal?: AbortSignal;
-  /** Takes output of a step. The step is held up while returned promises are pending. */
+  /** Takes output of a step. The step is held up while returned promises are pending, and ended when this fails. */
   readonly onOutput?: (stream: 1 | 2, data: Uint8Array) => void | Promise<void>;
   readonly onProgress?: (data: unknown) => void;
 }
@@ -96,6 +96,8 @@ export async function startWorker(options: StartWorkerOptions): Promise<WorkerCl
 
 interface Pending {
   readonly options: CallOptions;
+  /** Why this process canceled the call by itself. */
+  failure?: { readonly error: unknown };
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -170,14 +172,15 @@ class Client implements WorkerClient {
     switch (message.type) {
       case 'result':
         this.#pending.delete(message.id);
-        pending.resolve(message.value);
+        if (pending.failure) pending.reject(pending.failure.error);
+        else pending.resolve(message.value);
         break;
       case 'error':
         this.#pending.delete(message.id);
-        pending.reject(fromWire(message.error));
+        pending.reject(pending.failure ? pending.failure.error : fromWire(message.error));
         break;
       case 'output':
-        void this.#takeOutput(message.id, message.stream, message.data, pending.options);
+        void this.#takeOutput(message.id, message.stream, message.data, pending);
         break;
       case 'progress':
         pending.options.onProgress?.(message.data);
@@ -187,9 +190,13 @@ class Client implements WorkerClient {
     }
   }
 
-  async #takeOutput(id: number, stream: 1 | 2, data: Uint8Array, options: CallOptions): Promise<void> {
+  async #takeOutput(id: number, stream: 1 | 2, data: Uint8Array, pending: Pending): Promise<void> {
     try {
-      await options.onOutput?.(stream, data);
+      await pending.options.onOutput?.(stream, data);
+    } catch (error) {
+      // Whoever listens is a caller's: its fault is the call's, and not one that nobody handles.
+      pending.failure ??= { error };
+      this.#send({ type: 'cancel', id });
     } finally {
       this.#send({ type: 'ack', id, bytes: data.length });
     }

@@ -178,6 +178,40 @@ export async function bothStreams(): Promise<{ bytes: readonly [number, number];
   return { bytes, status };
 }
 
+/** A consumer that fails ends its step, with its own failure, and nothing else. */
+export async function brokenConsumer(): Promise<{ said: string; after: ExitStatus | undefined }> {
+  await using kit = new Kit();
+  const worker = await kit.worker();
+  await worker.call('prepareUpper', { dir: join(kit.dir, 'x'), lowers: [kit.base] });
+  const running = worker.call(
+    'runStep',
+    {
+      lowers: [kit.base],
+      upper: join(kit.dir, 'x/fs'),
+      work: join(kit.dir, 'x/work'),
+      args: ['/bin/sh', '-c', 'echo begun; sleep 60'],
+      env: ['PATH=/bin'],
+      cwd: '/',
+      user: '',
+      hostname: 'h',
+      network: 'host',
+      security: 'sandbox',
+    },
+    {
+      onOutput: () => {
+        throw new Error('the consumer is broken');
+      },
+      signal: AbortSignal.timeout(10_000),
+    },
+  );
+  const said = await running.then(
+    () => 'ended',
+    (error: Error) => error.message,
+  );
+  const { status } = await kit.run('true');
+  return { said, after: status };
+}
+
 /** Errors keep their code, message and hint; a worker that ends fails what is under way and what comes later. */
 export async function failures(): Promise<{
   unknown: string;

@@ -59,6 +59,13 @@ describe.each(everyone)('the worker (%s)', (who) => {
     });
   });
 
+  test('a consumer of output that fails ends its step with that, not the process', async () => {
+    expect(await runScenario(who, 'brokenConsumer')).toEqual({
+      said: 'the consumer is broken',
+      after: { kind: 'exited', code: 0 },
+    });
+  });
+
   test('failures arrive as what they are', async () => {
     expect(await runScenario(who, 'failures')).toEqual({
       unknown: 'TSB_INTERNAL',
