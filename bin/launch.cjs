@@ -15,12 +15,12 @@ if (first === '--version' || first === '-v') {
   process.stdout.write('tsbuild ' + require('../package.json').version + '\n');
   process.exit(0);
 }
-// Compiled code is kept in the user's own cache directory, never in a shared one where another user could plant it. What is
-// kept is what the first run used, so each command has a cache of its own.
-var home = process.env.HOME;
-var cache = process.env.XDG_CACHE_HOME || (home ? path.join(home, '.cache') : '');
-var command = /^(run|llb|images|rmi|import|save|du|prune|store|doctor|help)$/.test(first) ? first : 'build';
-if (path.isAbsolute(cache)) require('node:module').enableCompileCache(path.join(cache, 'tsbuild', 'code', command));
+var help = process.argv.indexOf('--help') > 1 || process.argv.indexOf('-h') > 1;
+var command = help
+  ? 'help'
+  : /^(run|llb|images|rmi|import|save|du|prune|store|doctor|help)$/.test(first)
+    ? first
+    : 'build';
 if (parts[0] < 24) {
   // node:sqlite announces itself as experimental before Node 24.
   var emit = process.emitWarning;
@@ -29,7 +29,7 @@ if (parts[0] < 24) {
   };
 }
 try {
-  require('../dist/cli.cjs');
+  require('./load.cjs').load(path.join(__dirname, '../dist/cli.cjs'), command);
 } catch (error) {
   if (error && error.code === 'MODULE_NOT_FOUND' && /dist.cli\.cjs/.test(String(error.message))) {
     process.stderr.write('tsbuild: this checkout is not built yet; run: npm run build\n');

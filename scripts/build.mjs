@@ -7,7 +7,7 @@ import { build } from 'esbuild';
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
 
-for (const stale of ['dist/types', 'dist/packages']) rmSync(stale, { recursive: true, force: true });
+for (const stale of ['dist/types', 'dist/packages', 'dist/code']) rmSync(stale, { recursive: true, force: true });
 
 /** Native: loaded from its path (src/sys/koffi.ts). */
 const native = ['koffi'];

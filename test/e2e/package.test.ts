@@ -14,6 +14,7 @@ const contents = [
   'LICENSE',
   'README.md',
   'bin/launch.cjs',
+  'bin/load.cjs',
   'bin/tsbuild',
   'dist/THIRD_PARTY_LICENSES.txt',
   'dist/cli.cjs',

@@ -1,0 +1,74 @@
+// Loads a bundle of dist, with its compiled code when that is kept beside it: the code is then as old and as trusted as the bundle.
+'use strict';
+const { chmodSync, closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, readFileSync } = require('node:fs');
+const { renameSync, rmSync, statSync, writeFileSync } = require('node:fs');
+const { createRequire, wrap } = require('node:module');
+const path = require('node:path');
+const { Script } = require('node:vm');
+
+const HASH = 32;
+/** Whether a file or directory is its owner's alone to change, and that is who owns the bundle. */
+const sealed = (stat, bundle) => stat.uid === bundle.uid && (stat.mode & 0o022) === 0;
+
+/** sha256 over the bundle and the compiled code: V8 itself compares no more of a source than its length, and of the code nothing. */
+function digest(source, code) {
+  const hash = require('node:crypto').createHash('sha256').update(`${source.length}\n`).update(source).update(code);
+  return hash.digest();
+}
+
+/** The compiled code at `file`, if it was made from these bytes by whoever owns them. */
+function read(file, source, bundle) {
+  let fd;
+  try {
+    const directory = lstatSync(path.dirname(file));
+    if (!directory.isDirectory() || !sealed(directory, bundle)) return undefined;
+    fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const stat = fstatSync(fd);
+    if (!stat.isFile() || !sealed(stat, bundle)) return undefined;
+    const kept = readFileSync(fd);
+    const code = kept.subarray(HASH);
+    return kept.length > HASH && digest(source, code).equals(kept.subarray(0, HASH)) ? code : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Writes what this run compiled, in one piece. That it cannot is no matter: an installation may be read-only. */
+function write(file, source, code, bundle) {
+  const temporary = `${file}.${process.pid}`;
+  try {
+    mkdirSync(path.dirname(file), { recursive: true, mode: 0o755 });
+    if (!sealed(lstatSync(path.dirname(file)), bundle)) return;
+    writeFileSync(temporary, Buffer.concat([digest(source, code), code]), { flag: 'wx', mode: 0o644 });
+    chmodSync(temporary, 0o644);
+    renameSync(temporary, file);
+  } catch {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/**
+ * Runs a bundle as `require` would.
+ * @param name names the compiled code: what is kept is what the first run used, so each command has its own
+ */
+function load(file, name) {
+  const bundle = statSync(file);
+  const source = readFileSync(file);
+  // Flags and version decide whether V8 takes the code; it looks itself, too.
+  const kind = [process.version, process.arch, ...process.execArgv].join('').replace(/[^\w.=-]/g, '');
+  const kept = path.join(path.dirname(file), 'code', `${path.basename(file, '.cjs')}-${name}-${kind}`);
+  const cachedData = read(kept, source, bundle);
+  const script = new Script(wrap(source.toString('latin1')), { filename: file, cachedData });
+  if ((cachedData === undefined || script.cachedDataRejected) && process.geteuid() === bundle.uid)
+    process.once('exit', () => write(kept, source, script.createCachedData(), bundle));
+  const plain = createRequire(file);
+  const required = (id) =>
+    id.startsWith('./packages/') ? load(path.resolve(path.dirname(file), id), name) : plain(id);
+  const module = { exports: {} };
+  script.runInThisContext().call(module.exports, module.exports, required, module, file, path.dirname(file));
+  return module.exports;
+}
+
+exports.load = load;
