@@ -48,7 +48,7 @@ export async function locateTokens(
 }
 
 async function tokensOf(text: string, token: string): Promise<AstRange[]> {
-  const { DockerfileParser } = await import('dockerfile-ast');
+  const { DockerfileParser } = await import('./ast.ts');
   const found: AstRange[] = [];
   const lines = text.split('\n');
   for (const instruction of DockerfileParser.parse(text).getInstructions()) {

@@ -99,7 +99,7 @@ const MAX_CHARACTERS = 64 * 1024;
  */
 export async function tokensOf({ text, start, escape }: InstructionText): Promise<Tokens | undefined> {
   if (text.length > MAX_CHARACTERS || /\r(?!\n)/.test(text)) return undefined;
-  const { DockerfileParser } = await import('dockerfile-ast');
+  const { DockerfileParser } = await import('../dockerfile/ast.ts');
   // The directive decides what continues a line.
   const prefix = escape === '`' ? '# escape=`\n' : '';
   const source = prefix + text;
