@@ -55,6 +55,36 @@ function importsOf(file: string): { specifier: string; typeOnly: boolean }[] {
   return found;
 }
 
+/** Groups of files that reach each other: the strongly connected components of more than one (Tarjan 1972). */
+function cyclesOf(graph: ReadonlyMap<string, readonly string[]>): string[][] {
+  const found: string[][] = [];
+  const order = new Map<string, number>();
+  const path: string[] = [];
+  /** The earliest file on the path that `file` reaches. */
+  const visit = (file: string): number => {
+    const own = order.size;
+    order.set(file, own);
+    const start = path.push(file) - 1;
+    let lowest = own;
+    for (const next of graph.get(file) ?? []) {
+      if (!order.has(next)) lowest = Math.min(lowest, visit(next));
+      else if (path.includes(next)) lowest = Math.min(lowest, order.get(next) ?? own);
+    }
+    if (lowest === own) {
+      const group = path.splice(start);
+      if (group.length > 1) found.push(group);
+    }
+    return lowest;
+  };
+  for (const file of graph.keys()) if (!order.has(file)) visit(file);
+  return found;
+}
+
+test('cycles are found', () => {
+  const graph = { a: ['b'], b: ['c', 'd'], c: ['a'], d: ['e'], e: [] };
+  expect(cyclesOf(new Map(Object.entries(graph)))).toEqual([['a', 'b', 'c']]);
+});
+
 describe('the plan of the house', () => {
   test('every folder of src has a floor', () => {
     const folders = new Set(files.map((file) => file.split(sep)[1] ?? '').filter((name) => !name.endsWith('.ts')));
@@ -79,6 +109,18 @@ describe('the plan of the house', () => {
       }
     }
     expect(wrong).toEqual([]);
+  });
+
+  test('no file imports itself by way of others, for types or at run time', () => {
+    const graph = new Map(
+      files.map((file) => [
+        file,
+        importsOf(file)
+          .filter(({ specifier }) => specifier.startsWith('.'))
+          .map(({ specifier }) => join(dirname(file), specifier)),
+      ]),
+    );
+    expect(cyclesOf(graph)).toEqual([]);
   });
 
   test('no file is longer than 800 lines', () => {

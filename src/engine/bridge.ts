@@ -1,11 +1,11 @@
 import type { Bridge, FileRequest, ImageRequest, ResolvedImage } from '../frontend/index.ts';
+import type { Definition } from '../llb/index.ts';
 import { ContextTree } from '../tree/index.ts';
 import type { Task } from '../events/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import { readLocalFile } from './local-files.ts';
 import type { Session } from './session.ts';
-import type { RequestSolver } from './solve.ts';
 
 /** What the frontend's names stand for in this build. */
 export interface BridgeNames {
@@ -15,8 +15,21 @@ export interface BridgeNames {
   readonly layouts: ReadonlyMap<string, string>;
 }
 
+/** What the bridge needs of the solver: parts of graphs that the frontend builds on its way. */
+export interface PartSolver {
+  /** A file of the result of a definition, at most its first `limit` bytes; undefined when there is none. */
+  readFile(
+    task: Task,
+    definition: Definition,
+    path: string,
+    limit: number | undefined,
+  ): Promise<Uint8Array | undefined>;
+  /** When the one source of a definition was made, in seconds since the epoch, if that is known. */
+  sourceTime(task: Task, definition: Definition): Promise<number | undefined>;
+}
+
 /** The frontend's only way to the world: registries and stores for image configs, directories for files. */
-export function createBridge(session: Session, task: Task, names: BridgeNames, solver: RequestSolver): Bridge {
+export function createBridge(session: Session, task: Task, names: BridgeNames, solver: PartSolver): Bridge {
   return {
     resolveImage: (request) =>
       withInternalVertex(task, session.now, request.name, () => resolveImage(session, task, names, request)),

@@ -2,7 +2,11 @@ import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { checkOwned, ownPackage, TsbuildError } from '../util/index.ts';
-import type { NativeFunction } from './native.ts';
+
+/** A C function with integer and pointer arguments only. */
+export type NativeFunction = (
+  ...args: readonly (number | bigint | string | Uint8Array | Int32Array | null)[]
+) => number;
 
 /** What is used of koffi. */
 export interface Koffi {

@@ -1,15 +1,10 @@
 import { constants } from 'node:os';
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 import { isTsbuildError, messageOf, TsbuildError } from '../util/index.ts';
-import { koffiPath, loadKoffi } from './koffi.ts';
+import { koffiPath, loadKoffi, type NativeFunction } from './koffi.ts';
 
 /** A path or name: a string is UTF-8, bytes are taken as they are. */
 export type BytePath = string | Uint8Array;
-
-/** A C function with integer and pointer arguments only. */
-export type NativeFunction = (
-  ...args: readonly (number | bigint | string | Uint8Array | Int32Array | null)[]
-) => number;
 
 /** The loaded library: prototypes are made at first use. */
 interface Native {

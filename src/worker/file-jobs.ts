@@ -1,7 +1,7 @@
 import { chownSync, readdirSync } from 'node:fs';
 import { copyAll, type FileInput, runFileActions, type WritableRoot, writeFileOpLayer } from '../fileop/index.ts';
 import { TsbuildError } from '../util/index.ts';
-import type { HandlerContext } from './handlers.ts';
+import type { HandlerContext } from './handler-context.ts';
 import { blobDir, layerCompression } from './layer-jobs.ts';
 import type { FileOpCall, FileOpOutcome, PackedFileOp, PackFileOpCall } from './layer-methods.ts';
 import { prepareUpper } from './prepare-upper.ts';

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { TsbuildError } from '../util/index.ts';
-import type { HandlerContext } from './handlers.ts';
+import type { HandlerContext } from './handler-context.ts';
 import type { TreeUsage } from './protocol.ts';
 
 /** Helpers that delete at a time, however few processors there are: they wait for the disk. 2,000 trees: 1 takes 800 ms, 2 510, 8 340. */

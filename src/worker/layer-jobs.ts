@@ -10,7 +10,7 @@ import { syncfs } from '../sys/index.ts';
 import { checksumTree, LayersTree } from '../tree/index.ts';
 import type { Compression } from '../image/index.ts';
 import type { Digest } from '../util/index.ts';
-import type { HandlerContext } from './handlers.ts';
+import type { HandlerContext } from './handler-context.ts';
 import type {
   ApplyLayerParams,
   ChecksumParams,

@@ -1,6 +1,6 @@
 import { chmodSync, chownSync, lutimesSync, mkdirSync, statSync } from 'node:fs';
 import { fromErrno } from '../util/index.ts';
-import type { HandlerContext } from './handlers.ts';
+import type { HandlerContext } from './handler-context.ts';
 import type { PrepareUpperParams } from './protocol.ts';
 
 /**

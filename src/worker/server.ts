@@ -1,4 +1,5 @@
-import { type HandlerContext, type Method, methods } from './handlers.ts';
+import type { HandlerContext } from './handler-context.ts';
+import { type Method, methods } from './handlers.ts';
 import { sysAvailable } from '../sys/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { FromWorker, MethodName, ToWorker, WorkerConfig } from './protocol.ts';

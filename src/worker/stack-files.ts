@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { LayersTree, resolvePath, toByteString, toText, type MergedDir, type Located } from '../tree/index.ts';
 import { TsbuildError } from '../util/index.ts';
-import type { HandlerContext } from './handlers.ts';
+import type { HandlerContext } from './handler-context.ts';
 import type { PathStat, ReadFileParams, StatPathParams } from './protocol.ts';
 
 /** What is at a path of a layer stack; undefined when nothing is. Symbolic links are resolved within the stack. */

@@ -1,5 +1,5 @@
 import { encodeStep, type ExitStatus, giveSockets, runStep, type StepSpec } from '../sandbox/index.ts';
-import type { HandlerContext } from './handlers.ts';
+import type { HandlerContext } from './handler-context.ts';
 
 /** Runs a step from this process, which must be in namespace A. */
 export async function runStepHere(spec: StepSpec, context: HandlerContext): Promise<ExitStatus> {

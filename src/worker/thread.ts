@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { type HandlerContext, methods } from './handlers.ts';
+import type { HandlerContext } from './handler-context.ts';
+import { methods } from './handlers.ts';
 import type { MethodName, WorkerConfig } from './protocol.ts';
 import { sharedSignal } from './shared-signal.ts';
 import type { FromThread, Job } from './thread-pool.ts';

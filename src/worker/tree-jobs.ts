@@ -1,5 +1,5 @@
 import { writeRootfsDirectory, writeRootfsTar } from '../rootfs/index.ts';
-import type { HandlerContext } from './handlers.ts';
+import type { HandlerContext } from './handler-context.ts';
 import type { WriteTreeParams } from './layer-methods.ts';
 
 export function writeTreeTar(params: WriteTreeParams, context: HandlerContext): void {

@@ -24,6 +24,7 @@ import type { PackingPlan } from '../packing-plan.ts';
 import type { OpPieces } from '../pieces.ts';
 import { fileKey } from './file-key.ts';
 import type { FilePieces } from './file-op.ts';
+import { nowOf } from './file-time.ts';
 import { imageOf, isImageSource } from '../source/image-source.ts';
 
 /** A layer blob in the store. */
@@ -179,11 +180,6 @@ export async function callPack(
     { ...op, now: nowOf({ report }), compression: kind, ...(level === undefined ? {} : { level }) },
     { signal: task.signal },
   );
-}
-
-/** The time of what a file op makes without one of its own, in nanoseconds since the epoch. */
-export function nowOf({ report }: Pick<OpPieces, 'report'>): bigint {
-  return BigInt(Math.floor(report.now())) * 1_000_000n;
 }
 
 /** The layers that the op builds upon, where they can be told without running anything. */

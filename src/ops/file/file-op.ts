@@ -7,7 +7,7 @@ import type { LayerService, LayerSlot } from '../../snapshots/index.ts';
 import { CONTEXT_LABEL } from '../content-key.ts';
 import type { OpPieces } from '../pieces.ts';
 import { type OpResult, snapshot } from '../result.ts';
-import { nowOf } from './early-pack.ts';
+import { nowOf } from './file-time.ts';
 import { selectorsOf } from './selectors.ts';
 
 /** What running a file op needs. */

@@ -1,0 +1,10 @@
+import type { WorkerConfig } from './protocol.ts';
+
+/** What a handler gets beside its parameters. */
+export interface HandlerContext {
+  readonly config: WorkerConfig;
+  readonly signal: AbortSignal;
+  /** Output of a step. Wait for the promise, if there is one, before producing more. Not available in threads. */
+  readonly output: (stream: 1 | 2, data: Uint8Array) => Promise<void> | undefined;
+  readonly progress: (data: unknown) => void;
+}
