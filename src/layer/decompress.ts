@@ -19,9 +19,10 @@ export interface DecompressLimits {
 /** No image layer in use comes near: 10 GiB of zeros as gzip have a ratio of 1000. */
 export const DEFAULT_LIMITS: DecompressLimits = { maxBytes: 256 * 2 ** 30, maxRatio: 200, ratioFrom: 2 ** 30 };
 
-const CHUNK = 1 << 20;
+/** A piece that has been inflated is still in the processor's cache when it is hashed and written. */
+const CHUNK = 256 << 10;
 
-/** The bytes of a file in chunks of up to 1 MiB; each is valid for a while only, so copy what is kept. */
+/** The bytes of a file in chunks of up to 256 KiB; each is valid for a while only, so copy what is kept. */
 export function* readChunks(file: string | number): Generator<Buffer> {
   const fd = typeof file === 'number' ? file : openSync(file, 'r');
   try {
@@ -40,7 +41,7 @@ export function* readChunks(file: string | number): Generator<Buffer> {
 }
 
 /**
- * Decompresses while the consumer works: the inflater runs on libuv's pool and is at most 4 MiB ahead. The decoders that
+ * Decompresses while the consumer works: the inflater runs on libuv's pool and is at most 1 MiB ahead. The decoders that
  * are of our own let others run between blocks.
  * @throws TsbuildError `TSB_ARCHIVE` when the stream is damaged, cut off, followed by other bytes, or a bomb
  */

@@ -27,7 +27,13 @@ export class DirNode {
 
 /** Keeps the fds of nodes, a limited number of them. The root's are not its own. */
 export class DirHandles {
+  readonly #openLowers: (() => LowerDir) | undefined;
   #open: DirNode[] = [];
+
+  /** @param openLowers opens the roots of the layers below, when the first of them is wanted */
+  constructor(openLowers?: () => LowerDir) {
+    this.#openLowers = openLowers;
+  }
 
   /** The fd of a directory, valid until the next call of `trim` or `forgetLowers`. */
   fd(node: DirNode): number {
@@ -47,10 +53,11 @@ export class DirHandles {
   lowers(node: DirNode): LowerDir {
     if (node.opaque) return [];
     if (node.lowers) return node.lowers;
-    if (!node.parent) return [];
+    if (!node.parent) return (node.lowers = this.#openLowers?.() ?? []);
     const path: DirNode[] = [];
     let at: DirNode | undefined = node;
     for (; at && !at.lowers && !at.opaque && at.parent; at = at.parent) path.push(at);
+    if (at && !at.parent) this.lowers(at);
     for (const step of path.reverse()) {
       const above = step.parent && !step.parent.opaque ? step.parent.lowers : undefined;
       step.lowers = openLowerDir(above ?? [], step.name);

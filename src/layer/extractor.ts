@@ -40,8 +40,11 @@ export interface ExtractorOptions {
    * mounted tree and `.wh.` names are names like any other.
    */
   readonly layer: boolean;
-  /** The layers below, for `layer`: parents and link targets may be in them only. */
-  readonly lowers: LowerDir;
+  /**
+   * Opens the layers below, for `layer`: parents and link targets may be in them only. Called at most once, when something is
+   * looked up in them; whoever opens them closes them.
+   */
+  readonly openLowers?: () => LowerDir;
   /** Added to every owner. */
   readonly idShift: number;
   /** Owners from this on cannot be stored. */
@@ -71,7 +74,7 @@ export class Extractor implements TarHandler {
   /** Paths of devices and such that were not made; the first hundred. */
   readonly skipped: ByteString[] = [];
   readonly #options: ExtractorOptions;
-  readonly #handles = new DirHandles();
+  readonly #handles: DirHandles;
   readonly #attributes: EntryAttributes;
   readonly #root: DirNode = new DirNode(undefined, '');
   /** Directories by the path that entries use, until something is replaced. */
@@ -83,8 +86,8 @@ export class Extractor implements TarHandler {
   constructor(options: ExtractorOptions) {
     this.#options = options;
     this.#attributes = new EntryAttributes(options);
+    this.#handles = new DirHandles(options.openLowers);
     this.#root.fd = options.rootFd;
-    this.#root.lowers = options.lowers;
   }
 
   entry(entry: TarEntry): void {
@@ -124,8 +127,8 @@ export class Extractor implements TarHandler {
 
   /** Sets the times of directories, and the root's attributes where no entry did. */
   finish(): void {
-    const { layer, lowers, rootFd, idShift } = this.#options;
-    if (layer && !this.#rootWasNamed) this.#root.mtime = initRoot(rootFd, lowers[0], idShift);
+    const { layer, rootFd, idShift } = this.#options;
+    if (layer && !this.#rootWasNamed) this.#root.mtime = initRoot(rootFd, this.#handles.lowers(this.#root)[0], idShift);
     // Children first: setting a directory's times does not change its parent's.
     const pending = [this.#root];
     for (let node = pending.pop(); node; node = pending.pop()) {
