@@ -42,6 +42,29 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
   readonly #seeker: Seeker<Op, R>;
   readonly #executor: Executor<Op, R>;
   readonly #graph: Graph<Op, R>;
+  /**
+   * Where a record of a wanted edge may come to light, cheapest first. After each it is loaded if there is one, and the rest is left
+   * out; after the last the op runs.
+   */
+  readonly #looks: readonly ((edge: EdgeNode<Op, R>, scope: Scope) => Promise<unknown>)[] = [
+    // Definition keys: what the op and its inputs are made from. Nothing runs, nothing is read.
+    (edge, scope) => edge.keys.join(scope),
+    // Content keys, with hashing and with inputs completed as far as that may lead to a record.
+    (edge, scope) => this.#seeker.look(edge, scope),
+    // There were records, which made looking further pointless, but none could be loaded; or keys that no consumer had one for.
+    (edge, scope) => this.#seeker.lookDeep(edge, scope),
+    // The inputs have to be there to run the op. They may have come to other keys than the ones they were expected under.
+    async (edge, scope) => {
+      await this.#inputs(edge, scope);
+      await this.#caches.search(edge);
+    },
+    // With the inputs there, hashing what is read of them is cheaper than running, and without it nothing can be saved under it.
+    async (edge, scope) => {
+      if (this.#caches.sources.length === 0) return;
+      await Promise.all(edge.vertex.contents.map((content) => content.join(scope)));
+      await this.#caches.search(edge);
+    },
+  ];
 
   constructor(options: SolveOptions<Op, R>) {
     this.#options = options;
@@ -180,32 +203,19 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
     return outcome;
   }
 
+  /** A record that can be loaded, or what executing gives. */
   async #find(edge: EdgeNode<Op, R>, scope: Scope): Promise<Outcome<R>> {
-    const { vertex } = edge;
-    await edge.keys.join(scope);
-    let outcome = await this.#executor.load(edge, scope);
-    if (outcome !== undefined) return outcome;
-    await this.#seeker.look(edge, scope);
-    outcome = await this.#executor.load(edge, scope);
-    if (outcome !== undefined) return outcome;
-    // There were records, which made looking further pointless, but none could be loaded; or keys that no consumer had one for.
-    await this.#seeker.lookDeep(edge, scope);
-    outcome = await this.#executor.load(edge, scope);
-    if (outcome !== undefined) return outcome;
-    const { keepGoing } = this.#options;
-    const inputs = await gather(
-      vertex.inputs.map((input) => input.result.join(scope)),
-      keepGoing,
-    );
-    await this.#caches.search(edge);
-    outcome = await this.#executor.load(edge, scope);
-    if (outcome !== undefined) return outcome;
-    if (this.#caches.sources.length > 0) {
-      await Promise.all(vertex.contents.map((content) => content.join(scope)));
-      await this.#caches.search(edge);
-      outcome = await this.#executor.load(edge, scope);
+    for (const look of this.#looks) {
+      await look(edge, scope);
+      const outcome = await this.#executor.load(edge, scope);
       if (outcome !== undefined) return outcome;
     }
-    return this.#executor.run(edge, inputs, scope);
+    return this.#executor.run(edge, await this.#inputs(edge, scope), scope);
+  }
+
+  /** Completes the inputs of an edge. */
+  #inputs(edge: EdgeNode<Op, R>, scope: Scope): Promise<Outcome<R>[]> {
+    const wanted = edge.vertex.inputs.map((input) => input.result.join(scope));
+    return gather(wanted, this.#options.keepGoing);
   }
 }
