@@ -44,7 +44,7 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
   readonly #graph: Graph<Op, R>;
   /**
    * Where a record of a wanted edge may come to light, cheapest first. After each it is loaded if there is one, and the rest is left
-   * out; after the last the op runs.
+   * out; after the last the op runs. docs/dev/cache-keys.md follows an example through them.
    */
   readonly #looks: readonly ((edge: EdgeNode<Op, R>, scope: Scope) => Promise<unknown>)[] = [
     // Definition keys: what the op and its inputs are made from. Nothing runs, nothing is read.
