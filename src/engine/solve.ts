@@ -4,7 +4,7 @@ import { type Definition, loadGraph, type Op, type SourceOp } from '../llb/index
 import { type CacheSource, createSolver, type KnownEdge, type Solver, type SolverEdge } from '../solver/index.ts';
 import { parseLayoutReference } from '../source/index.ts';
 import { ContextTree } from '../tree/index.ts';
-import { type Digest, TsbuildError } from '../util/index.ts';
+import { type Digest, SharedWork, TsbuildError } from '../util/index.ts';
 import { hostPlatform, parsePlatform } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
 import { type BridgeNames, layoutReference } from './bridge.ts';
@@ -230,16 +230,11 @@ function parsePatterns(json: string): readonly string[] {
 
 /** Resolves images once per build and registers their layers. */
 function imageResolver(session: Session, names: BridgeNames, request: BuildRequest): Origins['image'] {
-  const known = new Map<string, Promise<ImageLayers>>();
-  return (task, identifier, platform, attrs) => {
-    const key = `${platform} ${identifier}`;
-    let image = known.get(key);
-    if (!image) {
-      image = findImage(session, task, names, identifier, platform, attrs, request.pull);
-      known.set(key, image);
-    }
-    return image;
-  };
+  const known = new SharedWork<string, ImageLayers>({ keep: true });
+  return (task, identifier, platform, attrs) =>
+    known.run(`${platform} ${identifier}`, task.signal, () =>
+      findImage(session, task, names, identifier, platform, attrs, request.pull),
+    );
 }
 
 async function findImage(

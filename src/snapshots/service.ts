@@ -3,7 +3,7 @@ import type { CachedLayer } from '../remote-cache/index.ts';
 import { type Repository, type Compression, compressionOf, type Descriptor } from '../image/index.ts';
 import type { ResolvedImage } from '../source/index.ts';
 import { imageLayerIds, type Layer, type LayerBlob, type Lease, type Store } from '../store/index.ts';
-import { type Digest, errnoOf, isTsbuildError, TsbuildError } from '../util/index.ts';
+import { type Digest, errnoOf, isTsbuildError, SharedWork, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { type CacheOrigin, CachedLayers } from './imported.ts';
@@ -45,8 +45,8 @@ export class LayerService {
   readonly #lease: Lease;
   readonly #worker: () => Promise<WorkerClient>;
   readonly #fetchers = new Map<string, LayerFetcher>();
-  readonly #unpacking = new Map<string, Promise<string>>();
-  readonly #packing = new Map<string, Promise<PackedLayer>>();
+  readonly #unpacking = new SharedWork<string, string>();
+  readonly #packing = new SharedWork<string, PackedLayer>();
   readonly #unpacked = new Set<string>();
   /** Layers that came with Windows images. They are known in every build that they can matter to, by `adopt`. */
   readonly #windows = new Set<string>();
@@ -95,7 +95,7 @@ export class LayerService {
 
   async #directory(task: Task, id: string): Promise<string> {
     if (this.#isUnpacked(id)) return this.#store.layers.paths(id).fs;
-    return once(this.#unpacking, id, () => this.#unpack(task, id));
+    return this.#unpacking.run(id, task.signal, () => this.#unpack(task, id));
   }
 
   async #unpack(task: Task, id: string): Promise<string> {
@@ -203,7 +203,7 @@ export class LayerService {
   async pack(task: Task, id: string, wanted: PackForm): Promise<PackedLayer> {
     const form = { ...wanted, windows: wanted.windows ?? this.isWindows([id]) };
     const key = `${id} ${form.kind} ${form.level ?? ''} ${form.force ?? false} ${form.clampTime ?? ''} ${form.windows}`;
-    return once(this.#packing, key, () => this.#pack(task, id, form));
+    return this.#packing.run(key, task.signal, () => this.#pack(task, id, form));
   }
 
   async #pack(task: Task, id: string, form: PackForm & { readonly windows: boolean }): Promise<PackedLayer> {
@@ -390,13 +390,4 @@ function removeEmpty(dir: string): boolean {
   } catch (error) {
     return errnoOf(error) === 'ENOENT';
   }
-}
-
-/** Joins a running promise of the same key; a failed one is forgotten. */
-function once<T>(running: Map<string, Promise<T>>, key: string, start: () => Promise<T>): Promise<T> {
-  const known = running.get(key);
-  if (known) return known;
-  const promise = start().finally(() => running.delete(key));
-  running.set(key, promise);
-  return promise;
 }

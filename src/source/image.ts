@@ -20,7 +20,7 @@ import {
   withDefaultTag,
 } from '../image/index.ts';
 import { registryContent } from '../registry/index.ts';
-import { type Digest, isDigest, isTsbuildError, sanitizeLine, TsbuildError } from '../util/index.ts';
+import { type Digest, isDigest, isTsbuildError, sanitizeLine, SharedWork, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { BlobFetcher } from './image-fetch.ts';
 import type { ImageOrigin, ImageSource, ImageSourceOptions, ResolvedImage, ResolveOptions } from './image-types.ts';
@@ -44,7 +44,7 @@ interface Root {
 class Images implements ImageSource {
   readonly #options: ImageSourceOptions;
   readonly #fetcher: BlobFetcher;
-  readonly #resolved = new Map<string, Promise<ResolvedImage>>();
+  readonly #resolved = new SharedWork<string, ResolvedImage>({ keep: true });
 
   constructor(options: ImageSourceOptions) {
     this.#options = options;
@@ -53,13 +53,7 @@ class Images implements ImageSource {
 
   async resolve(task: Task, ref: string, platform: Platform, options: ResolveOptions = {}): Promise<ResolvedImage> {
     const key = `${options.mode ?? 'default'} ${formatPlatform(normalizePlatform(platform))} ${ref}`;
-    let resolved = this.#resolved.get(key);
-    if (resolved === undefined) {
-      resolved = this.#resolve(task, ref, platform, options);
-      this.#resolved.set(key, resolved);
-      resolved.catch(() => this.#resolved.delete(key));
-    }
-    return resolved;
+    return this.#resolved.run(key, task.signal, () => this.#resolve(task, ref, platform, options));
   }
 
   async #resolve(

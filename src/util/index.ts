@@ -18,6 +18,7 @@ export { formatSourceExcerpt } from './excerpt.ts';
 export { checkOwned, ownPackage, packageRoot } from './own-package.ts';
 export { redactUrls } from './redact.ts';
 export { sanitize, sanitizeLine } from './sanitize.ts';
+export { SharedWork } from './shared-work.ts';
 export { formatBytes, parseDuration, parseSize } from './size.ts';
 export type { Diagnostic, SourceFile, SourceRange } from './source.ts';
 export { parseStrictJson, type StrictJsonOptions } from './json.ts';
