@@ -127,20 +127,18 @@ export class WireWriter {
   /** A length, and after it what `write` writes. */
   nested(write: () => void): this {
     const start = this.#length;
-    // Most lengths take one byte; where it takes more, what was written moves.
-    this.#ensure(1);
+    // Most lengths take one byte; where it takes more, what was written moves. There is room for the longest length from the
+    // start: growing the buffer keeps what is before `#length` only, and not what stands behind a length that is still to come.
+    this.#ensure(5);
     this.#length = start + 1;
     write();
     const end = this.#length;
     const size = end - start - 1;
+    const more = size < 0x80 ? 0 : Math.ceil((32 - Math.clz32(size)) / 7) - 1;
+    this.#ensure(more);
+    if (more > 0) this.#buffer.copyWithin(start + 1 + more, start + 1, end);
     this.#length = start;
-    if (size < 0x80) this.#small(size);
-    else {
-      const more = Math.ceil((32 - Math.clz32(size)) / 7) - 1;
-      this.#ensure(size + 1 + more);
-      this.#buffer.copyWithin(start + 1 + more, start + 1, end);
-      this.#small(size);
-    }
+    this.#small(size);
     this.#length += size;
     return this;
   }
