@@ -47,7 +47,7 @@ function listEntries(root: string): LayerEntry[] {
         mtime: { sec: Math.floor(stat.mtimeMs / 1000) },
       };
       if (stat.isDirectory()) {
-        entries.push({ ...base, type: 'dir' });
+        entries.push({ ...base, type: 'directory' });
         visit(own);
       } else if (stat.isFile()) entries.push({ ...base, type: 'file', size: stat.size, content: { dirfd, path: own } });
     }

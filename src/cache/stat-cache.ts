@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import type { Store } from '../store/index.ts';
-import { isSettled, sameStat, type StatIdentity } from '../tree/index.ts';
+import { isOldEnough, sameStat, type StatIdentity } from '../tree/index.ts';
 import { type Digest, hexOf, sha256 } from '../util/index.ts';
 import { COLUMNS, decodeStatTable, encodeStatTable, type StatTable } from './stat-file.ts';
 
@@ -65,7 +65,7 @@ export class StatCache {
    * @param stat from before the file was read; the caller has checked that it is the same afterwards
    */
   put(path: string, stat: StatIdentity, digest: Digest): void {
-    if (path.includes('\0') || !isSettled(stat, this.#openedMs)) return;
+    if (path.includes('\0') || !isOldEnough(stat, this.#openedMs)) return;
     const added = { path, stat, digest };
     this.#hasAdded = true;
     this.#order.push(added);

@@ -1,11 +1,12 @@
-import { IgnoreMatcher, PatternMatcher } from '../frontend/index.ts';
-import type { IgnoreMatcher as TreeIgnore } from '../tree/index.ts';
+import { IgnoreMatcher } from '../frontend/index.ts';
+import { PatternMatcher } from '../patterns/index.ts';
+import type { ContextIgnore } from '../tree/index.ts';
 
 /**
  * The patterns of a local source as the context walker wants them, or undefined when there are none.
  * @throws TsbuildError `TSB_IGNORE` for a malformed pattern
  */
-export function hostIgnore(excludes: readonly string[], includes: readonly string[]): TreeIgnore | undefined {
+export function hostIgnore(excludes: readonly string[], includes: readonly string[]): ContextIgnore | undefined {
   if (excludes.length === 0 && includes.length === 0) return undefined;
   const matcher = new IgnoreMatcher(excludes);
   if (includes.length === 0) return matcher;

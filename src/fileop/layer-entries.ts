@@ -3,17 +3,6 @@ import type { Digest } from '../util/index.ts';
 import { type LayerNode, type LayersTree, type Xattr, readFull } from '../tree/index.ts';
 import { mergeXattrs, type OverlayEntry } from './overlay-tree.ts';
 
-const TYPES: Readonly<Record<Exclude<OverlayEntry['type'], 'socket'>, EntryType>> = {
-  file: 'file',
-  directory: 'dir',
-  symlink: 'symlink',
-  hardlink: 'hardlink',
-  fifo: 'fifo',
-  char: 'char',
-  block: 'block',
-  whiteout: 'file',
-};
-
 const NO_TIME = { sec: 0 };
 
 /**
@@ -36,7 +25,7 @@ export function* toLayerEntries(
     if (content === undefined || content instanceof Uint8Array) {
       const same =
         type !== 'hardlink' && type !== 'directory' && isUnchanged(entry, content, entry.attributes.xattrs, base);
-      if (!same) yield plainEntry(entry, TYPES[type], content);
+      if (!same) yield plainEntry(entry, type === 'whiteout' ? 'file' : type, content);
       continue;
     }
     const fd = content.open();

@@ -28,7 +28,6 @@ export type { Dockerfile } from './dockerfile/instructions/types.ts';
 export { parseDockerfile } from './dockerfile/instructions/stages.ts';
 export { type Fix, type FixedDockerfile, fixDockerfile, formatDiff } from './fix/index.ts';
 export { IgnoreMatcher } from './ignore/ignore-file.ts';
-export { PatternMatcher } from './ignore/index.ts';
 export { type CheckResult, checkStatus, formatCheck, formatCheckJson } from './lint/call/check.ts';
 export { checkStatusOfMany, formatCheckManyJson, formatCheckOfMany, formatCheckTotal } from './lint/call/check-many.ts';
 export { type Finding, Linter, locateFindings } from './lint/linter.ts';

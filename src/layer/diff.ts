@@ -61,7 +61,7 @@ export interface DiffOptions {
 
 const TYPES: Readonly<Record<number, EntryType>> = {
   [S_IFREG]: 'file',
-  [S_IFDIR]: 'dir',
+  [S_IFDIR]: 'directory',
   [S_IFLNK]: 'symlink',
   [S_IFCHR]: 'char',
   [S_IFBLK]: 'block',
@@ -160,7 +160,7 @@ class DiffWalk {
         },
       );
     }
-    if (type === 'dir') {
+    if (type === 'directory') {
       if (this.#isUnchangedDir(dir, name, stat, path)) return;
     } else if (stat.nlink > 1) {
       const key = inodeKey(stat);
@@ -197,7 +197,7 @@ class DiffWalk {
       const type = TYPES[stat.mode & S_IFMT];
       if (type === undefined) continue;
       const unchanged =
-        type === 'dir'
+        type === 'directory'
           ? this.#isUnchangedDir(dir, name, stat, `${dir.prefix}${name}`)
           : stat.nlink === 1 && isUnchangedIn(dir, name, stat);
       if (!unchanged) return true;
@@ -210,7 +210,7 @@ class DiffWalk {
     const base = { path, type, ...this.#attributes(stat) };
     switch (type) {
       case 'file':
-      case 'dir': {
+      case 'directory': {
         const fd = openContent(dir, name, path);
         try {
           const now = fstat(fd);

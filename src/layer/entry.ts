@@ -2,7 +2,7 @@ import type { Timespec } from '../sys/index.ts';
 import type { ByteString } from '../tree/index.ts';
 
 /** The kinds of archive entries. A contiguous file (type 7) and a sparse file are files. */
-export type EntryType = 'file' | 'hardlink' | 'symlink' | 'char' | 'block' | 'dir' | 'fifo';
+export type EntryType = 'file' | 'hardlink' | 'symlink' | 'char' | 'block' | 'directory' | 'fifo';
 
 /** A range of a sparse file that holds data. */
 export interface SparseRegion {

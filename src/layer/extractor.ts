@@ -171,7 +171,7 @@ export class Extractor implements TarHandler {
   }
 
   #extractRoot(entry: TarEntry): void {
-    const isDir = entry.type === 'dir';
+    const isDir = entry.type === 'directory';
     if (!this.#options.layer) {
       // ADD leaves the directory alone that it extracts to, as docker's extraction does.
       if (!isDir) this.#skip('');
@@ -304,7 +304,7 @@ export class Extractor implements TarHandler {
 
   #make(entry: TarEntry, parent: DirNode, name: ByteString, path: ByteString): void {
     switch (entry.type) {
-      case 'dir': {
+      case 'directory': {
         let node = parent.children.get(name) ?? this.#existingDir(entry, parent, name);
         if (!node) {
           node = this.#addNode(entry, parent, name);

@@ -31,7 +31,7 @@ const TYPES: Readonly<Record<string, EntryType>> = {
   '2': 'symlink',
   '3': 'char',
   '4': 'block',
-  '5': 'dir',
+  '5': 'directory',
   '6': 'fifo',
 };
 
@@ -345,7 +345,7 @@ export class TarReader {
     path = this.#meta.longName ?? sparseName ?? path;
     linkPath = this.#meta.longLink ?? linkPath;
     // Archives from before ustar mark directories by a slash.
-    if (header.flag === '\0' && path.endsWith('/')) type = 'dir';
+    if (header.flag === '\0' && path.endsWith('/')) type = 'directory';
     if (!validId(uid) || !validId(gid)) this.#fail(`its owner ${uid}:${gid} is out of range`);
     return {
       path,

@@ -27,7 +27,15 @@ export interface TarEntryInput {
   readonly pax?: ReadonlyMap<ByteString, ByteString>;
 }
 
-const FLAGS = { file: 0x30, hardlink: 0x31, symlink: 0x32, char: 0x33, block: 0x34, dir: 0x35, fifo: 0x36 } as const;
+const FLAGS = {
+  file: 0x30,
+  hardlink: 0x31,
+  symlink: 0x32,
+  char: 0x33,
+  block: 0x34,
+  directory: 0x35,
+  fifo: 0x36,
+} as const;
 
 /** The largest numbers that ustar's octal fields hold. */
 const MAX_OCTAL_7 = 0o7777777;
@@ -57,7 +65,7 @@ export class TarWriter {
 
   /** Writes the header of an entry, after which `size` bytes of content and `pad(size)` are due. */
   header(entry: TarEntryInput): void {
-    const path = entry.type === 'dir' && !entry.path.endsWith('/') ? `${entry.path}/` : entry.path;
+    const path = entry.type === 'directory' && !entry.path.endsWith('/') ? `${entry.path}/` : entry.path;
     const split = splitPath(path);
     const pax = paxRecords(entry, path, split === undefined);
     if (pax) {

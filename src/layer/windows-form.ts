@@ -13,22 +13,23 @@ import type { TarEntryInput } from './tar-writer.ts';
 const FILES = 'Files/';
 
 /** Values of `MSWINDOWS.fileattr`: FILE_ATTRIBUTE_DIRECTORY and FILE_ATTRIBUTE_ARCHIVE. */
-const ATTRIBUTES = { dir: '16', file: '32' } as const;
+const ATTRIBUTES = { directory: '16', file: '32' } as const;
 
 /** The file type's bits, which Windows layers have in their modes. */
-const TYPE_BITS = { dir: 0o40000, file: 0o100000 } as const;
+const TYPE_BITS = { directory: 0o40000, file: 0o100000 } as const;
 
 /** Values of `MSWINDOWS.rawsd`: self-relative security descriptors (MS-DTYP 2.4.6) in base64. */
 const DESCRIPTORS = {
   // O:BAG:SYD:(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)(A;;FA;;;BA)(A;OICIIO;GA;;;CO)(A;OICI;0x1200a9;;;BU)(A;CI;LC;;;BU)(A;CI;DC;;;BU)
-  dir: 'AQAEgBQAAAAkAAAAAAAAADAAAAABAgAAAAAABSAAAAAgAgAAAQEAAAAAAAUSAAAAAgCoAAcAAAAAAxgA/wEfAAECAAAAAAAFIAAAACACAAAAAxQA/wEfAAEBAAAAAAAFEgAAAAAAGAD/AR8AAQIAAAAAAAUgAAAAIAIAAAALFAAAAAAQAQEAAAAAAAMAAAAAAAMYAKkAEgABAgAAAAAABSAAAAAhAgAAAAIYAAQAAAABAgAAAAAABSAAAAAhAgAAAAIYAAIAAAABAgAAAAAABSAAAAAhAgAA',
+  directory:
+    'AQAEgBQAAAAkAAAAAAAAADAAAAABAgAAAAAABSAAAAAgAgAAAQEAAAAAAAUSAAAAAgCoAAcAAAAAAxgA/wEfAAECAAAAAAAFIAAAACACAAAAAxQA/wEfAAEBAAAAAAAFEgAAAAAAGAD/AR8AAQIAAAAAAAUgAAAAIAIAAAALFAAAAAAQAQEAAAAAAAMAAAAAAAMYAKkAEgABAgAAAAAABSAAAAAhAgAAAAIYAAQAAAABAgAAAAAABSAAAAAhAgAAAAIYAAIAAAABAgAAAAAABSAAAAAhAgAA',
   // O:BAG:SYD:(A;;FA;;;BA)(A;;FA;;;SY)(A;;0x1200a9;;;BU)
   file: 'AQAEgBQAAAAkAAAAAAAAADAAAAABAgAAAAAABSAAAAAgAgAAAQEAAAAAAAUSAAAAAgBMAAMAAAAAABgA/wEfAAECAAAAAAAFIAAAACACAAAAABQA/wEfAAEBAAAAAAAFEgAAAAAAGACpABIAAQIAAAAAAAUgAAAAIQIAAA==',
 } as const;
 
 /** The entries that a Windows layer begins with; without rights of their own, as BuildKit's, but always of the same time. */
 export const WINDOWS_PREFACE: readonly TarEntryInput[] = ['Hives', 'Files'].map((path) =>
-  withRecords<TarEntryInput>({ path, type: 'dir', mode: 0 }),
+  withRecords<TarEntryInput>({ path, type: 'directory', mode: 0 }),
 );
 
 /** An entry as it stands in a layer of a Windows image. Whiteouts are files there too. */
@@ -36,7 +37,7 @@ export function toWindowsEntry<E extends TarEntryInput>(entry: E): E {
   const { type, linkPath = '' } = entry;
   const placed = { ...entry, path: `${FILES}${entry.path}`, ...linkOf(type, linkPath) };
   const made = withRecords(placed);
-  if (type !== 'dir' && type !== 'file') return made;
+  if (type !== 'directory' && type !== 'file') return made;
   return { ...made, pax: new Map([...(made.pax ?? []), ['MSWINDOWS.rawsd', DESCRIPTORS[type]]]) };
 }
 
@@ -52,7 +53,7 @@ function linkOf(type: TarEntryInput['type'], linkPath: ByteString): { readonly l
 function withRecords<E extends TarEntryInput>(entry: E): E {
   const { type, mode = 0 } = entry;
   const records = new Map<ByteString, ByteString>([['LIBARCHIVE.creationtime', `${entry.mtime?.sec ?? 0}.0`]]);
-  if (type !== 'dir' && type !== 'file') return { ...entry, pax: records };
+  if (type !== 'directory' && type !== 'file') return { ...entry, pax: records };
   records.set('MSWINDOWS.fileattr', ATTRIBUTES[type]);
   return { ...entry, mode: mode | TYPE_BITS[type], pax: records };
 }

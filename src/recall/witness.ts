@@ -2,7 +2,7 @@ import { lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import {
   type ByteString,
   type ContextTree,
-  isSettled,
+  isOldEnough,
   sameStat,
   toBigInts,
   toFsPath,
@@ -68,7 +68,7 @@ export class Witness {
     for (const [, tree] of this.#trees) {
       for (const [path, stat] of tree.seen()) {
         const known = stats.get(path);
-        if (known ? !sameStat(known, stat) : !isSettled(stat, this.#startedMs)) return undefined;
+        if (known ? !sameStat(known, stat) : !isOldEnough(stat, this.#startedMs)) return undefined;
         stats.set(path, stat);
       }
       if (stats.size > MAX_PATHS) return undefined;

@@ -13,14 +13,6 @@ import { fromErrno, TsbuildError } from '../util/index.ts';
 import type { Checkpoint, RootfsReport, WriteRootfsOptions } from './types.ts';
 
 const BUFFER_BYTES = 1 << 20;
-const FLAGS = {
-  file: 'file',
-  directory: 'dir',
-  symlink: 'symlink',
-  fifo: 'fifo',
-  char: 'char',
-  block: 'block',
-} as const;
 
 /**
  * Writes root file systems as one tar archive to a file (or fifo) that exists, in the dialect of layers: entries in byte
@@ -126,7 +118,7 @@ class RootfsTar {
   add<D>(tree: ReadableTree<D>, prefix: string | undefined, label: string): void {
     const base = prefix === undefined ? '' : toByteString(prefix);
     if (base !== '') {
-      this.#tar.header({ path: base, type: 'dir', mode: 0o755, mtime: { sec: this.#epoch ?? 0 } });
+      this.#tar.header({ path: base, type: 'directory', mode: 0o755, mtime: { sec: this.#epoch ?? 0 } });
     }
     this.#directory(tree, tree.root, base, label, new Map());
   }
@@ -199,7 +191,7 @@ class RootfsTar {
     const xattrs = tree.xattrs(dir, name, node);
     const entry: TarEntryInput = {
       ...attributes,
-      type: FLAGS[node.type as keyof typeof FLAGS],
+      type: node.type as Exclude<TreeNode['type'], 'socket'>,
       size: node.size,
       linkPath: node.linkname,
       devMajor: node.device?.major ?? 0,

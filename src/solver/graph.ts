@@ -33,7 +33,7 @@ export interface VertexNode<Op, R> {
   alternatives: AsyncIterator<Digest> | undefined;
   nextAlternative: Promise<boolean> | undefined;
   state: NodeState;
-  /** Edges that are not settled. */
+  /** Edges that are not finished. */
   open: number;
 }
 
@@ -74,7 +74,7 @@ export interface EdgeNode<Op, R> {
   readonly saved: Set<string>;
   /** Who asked for this edge and has not got it: vertices, and calls of `solve`. */
   consumers: number;
-  settled: boolean;
+  finished: boolean;
 }
 
 /** Makes the flights of new nodes; the graph knows nothing of the work. */

@@ -4,24 +4,24 @@ import type { EdgeNode, VertexNode } from './graph.ts';
 import type { Scope } from './scope.ts';
 
 /** One call of `solve`. */
-export interface Session {
+export interface Listener {
   readonly events: (event: BuildEvent) => void;
   /** Keys of the vertices it covers. */
   readonly vertices: ReadonlySet<string>;
 }
 
-/** Says what happens to vertices, to every session that covers them. */
+/** Says what happens to vertices, to every listener that covers them. */
 export class Reporter<Op, R> {
   readonly #now: () => number;
-  readonly #sessions = new Set<Session>();
+  readonly #listeners = new Set<Listener>();
 
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  open(session: Session): Disposable {
-    this.#sessions.add(session);
-    return { [Symbol.dispose]: () => void this.#sessions.delete(session) };
+  listen(listener: Listener): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
 
   pending(node: VertexNode<Op, R>): void {
@@ -50,19 +50,19 @@ export class Reporter<Op, R> {
    * An edge has its result, from a cache if the vertex did not run. Inputs that nobody needs any more now are cached as well,
    * and are told of first.
    */
-  settled(edge: EdgeNode<Op, R>): void {
+  finished(edge: EdgeNode<Op, R>): void {
     const cached: VertexNode<Op, R>[] = [];
     const edges = [edge];
     for (let next = edges.pop(); next !== undefined; next = edges.pop()) {
-      if (next.settled) continue;
-      next.settled = true;
+      if (next.finished) continue;
+      next.finished = true;
       const { vertex } = next;
       vertex.open--;
       if (vertex.open > 0) continue;
       if (vertex.state === 'pending' || vertex.state === 'loading') cached.push(vertex);
       for (const input of vertex.inputs) {
         input.consumers--;
-        if (input.consumers === 0 && !input.settled) edges.push(input);
+        if (input.consumers === 0 && !input.finished) edges.push(input);
       }
     }
     cached.sort((a, b) => a.index - b.index);
@@ -94,7 +94,7 @@ export class Reporter<Op, R> {
       diagnostic: { code: 'CacheFault', severity: 'warning', message, ranges: [] },
       at: this.#now(),
     };
-    for (const events of new Set([...this.#sessions].map((session) => session.events))) events(event);
+    for (const events of new Set([...this.#listeners].map((listener) => listener.events))) events(event);
   }
 
   #say(node: VertexNode<Op, R>, state: VertexState, error?: string): void {
@@ -112,7 +112,7 @@ export class Reporter<Op, R> {
 
   #send(node: VertexNode<Op, R>, event: BuildEvent): void {
     const told = new Set<(event: BuildEvent) => void>();
-    for (const { events, vertices } of this.#sessions) {
+    for (const { events, vertices } of this.#listeners) {
       if (told.has(events) || !vertices.has(node.key)) continue;
       told.add(events);
       events(event);

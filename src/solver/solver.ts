@@ -84,7 +84,7 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
   async solve(task: Task, targets: readonly SolverEdge<Op>[], runner = this.#options.runner): Promise<readonly R[]> {
     if (task.signal.aborted) throw canceledError(task.signal.reason);
     const { edges, vertices } = this.#graph.add(targets, runner);
-    using _session = this.#reporter.open({
+    using _listener = this.#reporter.listen({
       events: task.events,
       vertices: new Set(vertices.map(({ key }) => key)),
     });
@@ -186,7 +186,7 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
       seen: new Set(),
       saved: new Set(),
       consumers: 0,
-      settled: false,
+      finished: false,
     };
     return edge;
   }
@@ -199,7 +199,7 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
     const outcome = edge.outcome ?? (await this.#find(edge, scope));
     edge.outcome = outcome;
     edge.complete = true;
-    this.#reporter.settled(edge);
+    this.#reporter.finished(edge);
     return outcome;
   }
 

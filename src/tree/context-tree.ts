@@ -8,7 +8,7 @@ import { nodeType, type ReadableTree, type TreeNode, type Xattr } from './node.t
 import { readXattrs } from './xattrs.ts';
 
 /** What an ignore file says; paths are relative to the context root, as text, with `/` between names. */
-export interface IgnoreMatcher {
+export interface ContextIgnore {
   /** `info` of a directory is handed back as `parent` for what is in it. */
   ignored(path: string, isDir: boolean, parent?: Uint8Array): { readonly ignored: boolean; readonly info?: Uint8Array };
   /** Whether nothing below an ignored directory can be let in again. */
@@ -20,14 +20,14 @@ export interface IgnoreMatcher {
  * counts only while the whole stat is equal, and it is for the cache to refuse files changed so recently that a further
  * change could leave the stat equal.
  */
-export interface StatCache {
+export interface DigestCache {
   get(path: ByteString, stat: HostStat): Digest | undefined;
   put(path: ByteString, stat: HostStat, digest: Digest): void;
 }
 
 export interface ContextOptions {
-  readonly ignore?: IgnoreMatcher;
-  readonly stats?: StatCache;
+  readonly ignore?: ContextIgnore;
+  readonly stats?: DigestCache;
   /** Whether extended attributes are read. Default: when src/sys works here. */
   readonly xattrs?: boolean;
 }
@@ -299,7 +299,7 @@ export class ContextTree implements ReadableTree<ContextDir> {
   }
 
   /** An ignored directory stays when something in it is let in again, for the sake of that. */
-  #dropIgnored(dir: ContextDir, nodes: Map<ByteString, ContextNode>, ignore: IgnoreMatcher): void {
+  #dropIgnored(dir: ContextDir, nodes: Map<ByteString, ContextNode>, ignore: ContextIgnore): void {
     for (const [name, node] of nodes) {
       const isDir = node.type === 'directory';
       const path = toText(joinPath(dir.path, name));

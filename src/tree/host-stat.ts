@@ -134,7 +134,7 @@ const COARSE_TICK = 2000;
  * Whether a change of the file after `at` (ms since the epoch) would show in its times. One that was changed just before could change
  * again and carry the same stamp ("racy git", git's technical documentation).
  */
-export function isSettled(
+export function isOldEnough(
   { mtimeSec, mtimeNsec, ctimeSec, ctimeNsec }: Pick<StatIdentity, 'mtimeSec' | 'mtimeNsec' | 'ctimeSec' | 'ctimeNsec'>,
   at: number,
 ): boolean {

@@ -21,13 +21,13 @@ export {
   type ContextNode,
   type ContextOptions,
   ContextTree,
-  type IgnoreMatcher,
-  type StatCache,
+  type ContextIgnore,
+  type DigestCache,
 } from './context-tree.ts';
 export { type FsDir, FsTree, type FsTreeOptions } from './fs-tree.ts';
 export {
   type HostStat,
-  isSettled,
+  isOldEnough,
   sameStat,
   splitDevice,
   type StatIdentity,

@@ -48,7 +48,7 @@ describe('the tar around blobs', () => {
     expect(sink.bytes().length % 512).toBe(0);
     const common = { uid: 0, gid: 0, mtime: expect.objectContaining({ sec: 0 }) };
     expect(read(sink.bytes())).toEqual([
-      { entry: expect.objectContaining({ ...common, path: 'blobs/', type: 'dir', mode: 0o755 }), content: '' },
+      { entry: expect.objectContaining({ ...common, path: 'blobs/', type: 'directory', mode: 0o755 }), content: '' },
       { entry: expect.objectContaining({ ...common, path: 'blobs/a', type: 'file', mode: 0o444 }), content: 'abc' },
       { entry: expect.objectContaining({ ...common, path: 'empty', type: 'file', mode: 0o444 }), content: '' },
     ]);

@@ -58,12 +58,12 @@ describe('formats', () => {
     expect(whole.map((found) => [found.path, found.type, found.data.toString()])).toEqual([
       ['prefix/dir/name', 'file', 'ustar'],
       ['v7', 'file', 'v7'],
-      ['v7dir/', 'dir', ''],
+      ['v7dir/', 'directory', ''],
       [long, 'file', 'gnu'],
       ['link', 'symlink', ''],
       [toByteString('pax/ä'), 'file', 'pax'],
       ['hard', 'hardlink', ''],
-      ['d/', 'dir', ''],
+      ['d/', 'directory', ''],
     ]);
     expect(whole[4]?.linkPath).toBe(`${long}/target`);
     expect(whole[5]).toMatchObject({ mtime: { sec: -2, nsec: 750_000_000 }, uid: 3_000_000_000 });

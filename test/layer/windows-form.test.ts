@@ -59,7 +59,7 @@ test('files and directories are below Files, with attributes and a security desc
   const tar = await write(
     [
       { path: '.wh.gone', type: 'file' },
-      { path: 'd', type: 'dir', mode: 0o755, mtime: { sec: 5 } },
+      { path: 'd', type: 'directory', mode: 0o755, mtime: { sec: 5 } },
       { path: 'd/f', type: 'file', mode: 0o4644, mtime: { sec: 2000 }, content: Buffer.from('x') },
       { path: 'd/g', type: 'hardlink', mode: 0o4644, mtime: { sec: 6 }, linkPath: 'd/f' },
       { path: 'd/l', type: 'symlink', mode: 0o777, mtime: { sec: 6 }, linkPath: 'f' },
@@ -80,7 +80,7 @@ test('files and directories are below Files, with attributes and a security desc
 
 test('the security descriptors give rights to administrators, the system and users', async () => {
   const tar = await write([
-    { path: 'd', type: 'dir' },
+    { path: 'd', type: 'directory' },
     { path: 'f', type: 'file' },
   ]);
   const descriptors = [...tar.toString('latin1').matchAll(/MSWINDOWS\.rawsd=(\S+)\n/g)].map(([, text = '']) =>

@@ -55,7 +55,7 @@ function noise(length: number): Buffer {
 }
 
 const FIXED: readonly LayerEntry[] = [
-  { path: 'bin', type: 'dir', mode: 0o755, mtime: { sec: 1_700_000_000 } },
+  { path: 'bin', type: 'directory', mode: 0o755, mtime: { sec: 1_700_000_000 } },
   { path: 'bin/sh', type: 'symlink', mode: 0o777, linkPath: 'busybox', mtime: { sec: 1_700_000_000 } },
   { path: 'bin/su', type: 'file', mode: 0o4755, size: 3, content: Buffer.from('su\n'), mtime: { sec: 1_700_000_000 } },
   { path: 'bin/su2', type: 'hardlink', mode: 0o4755, linkPath: 'bin/su', mtime: { sec: 1_700_000_000 } },
@@ -110,7 +110,7 @@ describe('TarWriter', () => {
         gid: wanted.gid ?? 0,
         linkPath: wanted.linkPath ?? '',
         mtime: { sec: wanted.mtime?.sec ?? 0, nsec: 0 },
-        path: wanted.type === 'dir' ? `${wanted.path}/` : wanted.path,
+        path: wanted.type === 'directory' ? `${wanted.path}/` : wanted.path,
       });
       if (wanted.content instanceof Uint8Array) expect(found?.data.equals(wanted.content)).toBe(true);
       expect(found?.xattrs).toEqual(wanted.xattrs && new Map([...wanted.xattrs].toReversed()));
@@ -127,7 +127,7 @@ with tarfile.open(sys.argv[1]) as t:
     const python = JSON.parse(
       execFileSync('/usr/bin/python3', ['-c', script, path], { encoding: 'utf8' }),
     ) as unknown[];
-    const flags = { file: '0', hardlink: '1', symlink: '2', char: '3', block: '4', dir: '5', fifo: '6' };
+    const flags = { file: '0', hardlink: '1', symlink: '2', char: '3', block: '4', directory: '5', fifo: '6' };
     expect(python).toEqual(
       FIXED.map((entry) => [
         Buffer.from(entry.path, 'latin1').toString(),
@@ -142,7 +142,7 @@ with tarfile.open(sys.argv[1]) as t:
     );
     const gnu = execFileSync('tar', ['tf', path, '--quoting-style=literal'], { encoding: 'latin1' });
     expect(gnu.trimEnd().split('\n')).toEqual(
-      FIXED.map((entry) => (entry.type === 'dir' ? `${entry.path}/` : entry.path)),
+      FIXED.map((entry) => (entry.type === 'directory' ? `${entry.path}/` : entry.path)),
     );
     const extracted = execFileSync('tar', ['xOf', path, 'text'], { maxBuffer: 1 << 23 });
     expect(extracted.equals(text(2_500_000))).toBe(true);
@@ -153,7 +153,7 @@ with tarfile.open(sys.argv[1]) as t:
     .map((bytes) => Buffer.from(bytes.map((byte) => (byte === 0 || byte === 0x2f ? 0x61 : byte))).toString('latin1'));
   const entry = fc.record({
     path: fc.array(name, { minLength: 1, maxLength: 8 }).map((names) => names.join('/')),
-    type: fc.constantFrom('file', 'symlink', 'hardlink', 'dir', 'fifo') as fc.Arbitrary<'file' | 'dir'>,
+    type: fc.constantFrom('file', 'symlink', 'hardlink', 'directory', 'fifo') as fc.Arbitrary<'file' | 'directory'>,
     mode: fc.nat(0o7777),
     uid: fc.nat(2 ** 32 - 2),
     gid: fc.nat(2 ** 32 - 2),

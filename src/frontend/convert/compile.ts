@@ -191,7 +191,7 @@ async function lowerPlatform(
   for (const [key, info] of meta.infos) outline.args.set(key, info);
   const lowering = new Lowering({
     bridge,
-    options: settled(options),
+    options: withCanonicalHosts(options),
     dockerfile,
     linter,
     usage: request.usage,
@@ -235,7 +235,7 @@ function isImageName(name: string): boolean {
 }
 
 /** The options with host names and addresses in their one spelling, and the host name that a build argument gives. */
-function settled(options: CompileOptions): CompileOptions {
+function withCanonicalHosts(options: CompileOptions): CompileOptions {
   const hostname = options.buildArgs.get('BUILDKIT_SANDBOX_HOSTNAME');
   const extraHosts = options.extraHosts?.map(({ host, ip }) => {
     const family = isIP(ip);

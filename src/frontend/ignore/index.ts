@@ -2,5 +2,4 @@
  * Ignore files. A context walker uses `IgnoreMatcher`: it passes what it got for a directory to the entries in
  * it, and asks `canSkipDir` whether it may leave an ignored directory out.
  */
-export { PatternMatcher } from '../../patterns/index.ts';
 export { IgnoreMatcher, parseIgnoreFile } from './ignore-file.ts';
