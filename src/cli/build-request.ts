@@ -7,6 +7,7 @@ import { parseAllow } from './allow.ts';
 import { parseCacheFrom, parseCacheTo } from '../remote-cache/index.ts';
 import type { CliContext } from './context.ts';
 import { parseContextArgument } from './context-argument.ts';
+import { parseHosts } from './hosts.ts';
 import { parseLists, parsePairs } from './options.ts';
 import { parseSecrets } from './secrets.ts';
 import { parseSsh } from './ssh.ts';
@@ -64,7 +65,7 @@ export async function parseBuildRequest(
     noCacheStages,
     pull: options.pull ?? false,
     ...(network === undefined ? {} : { network }),
-    extraHosts: (options.addHost ?? []).map(parseHost),
+    extraHosts: await parseHosts(options.addHost ?? []),
     ...(options.shmSize === undefined ? {} : { shmSize: parseSize(options.shmSize) }),
     ulimits: (options.ulimit ?? []).map(parseUlimit),
     // Who asks for the host's network for all steps grants it, as with docker.
@@ -97,23 +98,15 @@ function parseNamedContexts(cwd: string, values: readonly string[]): Map<string,
   return contexts;
 }
 
-function parseHost(text: string): { host: string; ip: string } {
-  const match = /^([^:=\s]+)[:=](.+)$/.exec(text);
-  const ip = match?.[2]?.replace(/^\[(.*)\]$/, '$1');
-  if (!match?.[1] || !ip)
-    throw new TsbuildError('TSB_USAGE', `Cannot use --add-host ${JSON.stringify(text)}: expected NAME=IP`);
-  return { host: match[1], ip: ip === 'host-gateway' ? '127.0.0.1' : ip };
-}
-
 function parseUlimit(text: string): { name: string; soft: number; hard: number } {
   const match = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(text);
-  if (!match)
+  const [soft, hard] = [Number(match?.[2]), Number(match?.[3] ?? match?.[2])];
+  if (!match || !Number.isSafeInteger(soft) || !Number.isSafeInteger(hard))
     throw new TsbuildError(
       'TSB_USAGE',
       `Cannot use --ulimit ${JSON.stringify(text)}: expected NAME=SOFT[:HARD], for example nofile=1024:2048`,
     );
-  const soft = Number(match[2]);
-  return { name: match[1] ?? '', soft, hard: match[3] === undefined ? soft : Number(match[3]) };
+  return { name: match[1] ?? '', soft, hard };
 }
 
 /** @throws TsbuildError `TSB_USAGE` */

@@ -17,7 +17,8 @@ export function processContext(): CliContext {
   // Whoever read our output may be gone; what cannot be written is noticed where it is written, not as a crash.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   return {
-    env: process.env,
+    // Without a prototype: a variable of the name "valueOf" is one that is not set, and no function.
+    env: Object.assign(Object.create(null) as Record<string, string | undefined>, process.env),
     cwd: process.cwd(),
     uid: process.getuid?.() ?? 0,
     stdin: process.stdin,

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { parseCsvLine } from '../exporter/index.ts';
 import type { SecretSource } from '../secrets/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
@@ -6,7 +7,7 @@ import type { CliContext } from './context.ts';
 const EXAMPLE = { hint: 'for example: --secret id=token,src=token.txt or --secret id=token,env=TOKEN' };
 
 /**
- * Parses `--secret` values as docker does: `id=ID[,type=file|env][,src=PATH][,env=NAME]`. Without `src` and `env` the variable named
+ * Parses `--secret` values as docker does: `id=ID[,type=file|env][,src=PATH][,env=NAME]`, quoted like CSV. Without `src` and `env` the variable named
  * like the id is taken if there is one, else the file of that name. With `type=env`, `src` names the variable. One that is not set
  * gives an empty secret, which the build warns about.
  * @throws TsbuildError `TSB_USAGE`
@@ -17,7 +18,7 @@ export function parseSecrets(context: CliContext, values: readonly string[]): Ma
 
 function parseSecret({ env, cwd }: CliContext, text: string): [string, SecretSource] {
   const fields = new Map<string, string>();
-  for (const field of text.split(',')) {
+  for (const field of parseCsvLine(text)) {
     const at = field.indexOf('=');
     const key = (at < 0 ? field : field.slice(0, at)).toLowerCase();
     if (at < 0 || !['id', 'type', 'src', 'source', 'env'].includes(key))

@@ -22,13 +22,10 @@ const FACTORS: Readonly<Record<string, number>> = { '': 1, b: 1, k: 2 ** 10, m: 
 export function parseSize(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*([bkmgt]?)i?b?$/i.exec(text.trim());
   const factor = match ? FACTORS[(match[2] ?? '').toLowerCase()] : undefined;
-  if (!match || factor === undefined) {
-    throw new TsbuildError(
-      'TSB_USAGE',
-      `Cannot use size ${JSON.stringify(text)}: expected a number and a unit, for example 512m`,
-    );
-  }
-  return Math.floor(Number(match[1]) * factor);
+  const bytes = Math.floor(Number(match?.[1]) * (factor ?? Number.NaN));
+  if (Number.isSafeInteger(bytes)) return bytes;
+  const why = Number.isNaN(bytes) ? 'expected a number and a unit, for example 512m' : 'it is too large';
+  throw new TsbuildError('TSB_USAGE', `Cannot use size ${JSON.stringify(text)}: ${why}`);
 }
 
 const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
@@ -46,7 +43,7 @@ export function parseDuration(text: string): number {
     matched += match[0].length;
     total += Number(match[1]) * (SECONDS[match[2] ?? ''] ?? 0) * 1000;
   }
-  if (whole === '' || matched !== whole.length) {
+  if (whole === '' || matched !== whole.length || !Number.isSafeInteger(Math.round(total))) {
     throw new TsbuildError(
       'TSB_USAGE',
       `Cannot use duration ${JSON.stringify(text)}: expected for example 90s, 24h or 7d`,

@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { openImage, openSession } from '../../engine/index.ts';
 import { parseEnvFile, runContainer } from '../../runtime/index.ts';
-import { firstError, fromErrno, isTsbuildError, randomHex, TsbuildError } from '../../util/index.ts';
+import { firstError, fromErrno, isTsbuildError, randomHex } from '../../util/index.ts';
 import { hostPlatform, parsePlatform } from '../../image/index.ts';
 import { reportError } from '../report.ts';
 import type { CliContext } from '../context.ts';
+import { parseHosts } from '../hosts.ts';
 import { sessionOptions } from '../session-options.ts';
 
 interface RunOptions {
@@ -54,7 +55,7 @@ export async function runCommand(
       ...(options.readOnly ? { readonly: true } : {}),
       ...(options.interactive ? { interactive: true } : {}),
       ...(options.tty ? { tty: true } : {}),
-      ...(options.addHost === undefined ? {} : { extraHosts: options.addHost.map(parseHost) }),
+      ...(options.addHost === undefined ? {} : { extraHosts: await parseHosts(options.addHost) }),
     });
     if (end.error) await reportError(context, end.error);
     return isTsbuildError(end.error, 'TSB_USAGE') ? 2 : end.exitCode;
@@ -70,11 +71,4 @@ function readEnvFile(context: CliContext, file: string): readonly string[] {
   } catch (error) {
     throw fromErrno(error, `Cannot read env file ${JSON.stringify(file)}`, 'TSB_USAGE');
   }
-}
-
-function parseHost(text: string): { readonly host: string; readonly ip: string } {
-  const match = /^([^:=\s]+)[:=](.+)$/.exec(text);
-  if (!match?.[1] || !match[2])
-    throw new TsbuildError('TSB_USAGE', `Cannot use --add-host ${JSON.stringify(text)}: expected NAME=IP`);
-  return { host: match[1], ip: match[2] };
 }
