@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { MAX_LOWERS = 500 /* the kernel's OVL_MAX_STACK */ };
+
 static int open_directory(const char *path) {
   int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) fail("cannot open directory \"%s\"", path);
@@ -96,6 +98,8 @@ static void make_scratch_upper(int dir, int *upper, int *work, int top) {
  * them fit the one page that mount(2) takes, and no path of the store shows in /proc/mounts.
  */
 static int mount_stack(int staging, const char *name, const int *lowers, size_t count, int upper, int work, bool writable) {
+  stage = "layers";
+  if (count > MAX_LOWERS) fail_with(0, "an overlay takes %d layers, these are %zu", MAX_LOWERS, count);
   stage = "overlay";
   int dir = make_directory(staging, name);
   char data[4096], number[24];
@@ -105,7 +109,6 @@ static int mount_stack(int staging, const char *name, const int *lowers, size_t 
     snprintf(number, sizeof number, "%zu", at);
     link_fd(dir, number, lowers[at]);
     length += (size_t)snprintf(data + length, sizeof data - length, "%s%s", number, at == 0 ? "" : ":");
-    if (length > sizeof data - 64) fail_with(E2BIG, "too many layers (%zu)", count);
   }
   /* Overlay wants a lower directory in any case, and two without an upper one. */
   static const char *const empty[] = {"empty", "void"};

@@ -22,3 +22,4 @@ export {
   writeLayerFromEntries,
   type WriteLayerOptions,
 } from './write-layer.ts';
+export { writeWhiteoutMask } from './whiteout-mask.ts';

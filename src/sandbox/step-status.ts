@@ -45,6 +45,7 @@ const HINTS: Readonly<Record<string, string>> = {
   namespace: 'tsbuild doctor says what this machine allows',
   overlay:
     'the store must be on a local file system such as ext4, xfs or btrfs, not on overlayfs or NFS (see TSBUILD_ROOT)',
+  layers: 'put several commands into one RUN, or begin anew with one layer: FROM scratch and COPY --from=<stage> / /',
   proc: 'in a container, /proc must not be masked: tsbuild doctor says more',
 };
 

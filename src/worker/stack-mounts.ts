@@ -1,6 +1,7 @@
-import { mkdirSync, mkdtempSync, rmdirSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
 import { MNT_DETACH, mountOverlay, umount } from '../sys/index.ts';
 import { fromErrno } from '../util/index.ts';
+import { linkLayers, shallowStack } from './deep-stack.ts';
 import type { WorkerConfig } from './protocol.ts';
 
 /** A mounted stack. Dispose it to unmount. */
@@ -22,7 +23,8 @@ const LINK_FROM = 20;
  * read-only. The mount disappears with the namespace in any case.
  * @throws TsbuildError `TSB_STORE` when the kernel refuses
  */
-export function mountStack(config: WorkerConfig, layers: readonly string[], upper?: Upper): MountedStack {
+export function mountStack(config: WorkerConfig, all: readonly string[], upper?: Upper): MountedStack {
+  const layers = shallowStack(config, all);
   const own = mkdtempSync(`${config.privateDir}/stack-`);
   const path = `${own}/root`;
   try {
@@ -53,14 +55,4 @@ export function mountStack(config: WorkerConfig, layers: readonly string[], uppe
       if (upper) rmSync(`${upper.work}/work`, { recursive: true, force: true });
     },
   };
-}
-
-function linkLayers(own: string, layers: readonly string[]): string[] {
-  const directory = `${own}/l`;
-  mkdirSync(directory);
-  return layers.map((layer, index) => {
-    const link = `${directory}/${index}`;
-    symlinkSync(layer, link);
-    return link;
-  });
 }

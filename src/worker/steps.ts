@@ -1,5 +1,7 @@
 import { encodeStep, type ExitStatus, giveSockets, runStep, type StepSpec } from '../sandbox/index.ts';
+import { shallowStack } from './deep-stack.ts';
 import type { HandlerContext } from './handler-context.ts';
+import type { WorkerConfig } from './protocol.ts';
 
 /** Runs a step from this process, which must be in namespace A. */
 export async function runStepHere(spec: StepSpec, context: HandlerContext): Promise<ExitStatus> {
@@ -8,8 +10,23 @@ export async function runStepHere(spec: StepSpec, context: HandlerContext): Prom
   giveSockets(spec.mounts ?? [], plan);
   return runStep({
     helperPath,
-    encoded: encodeStep(spec, { plan, seccompPath, bindProc: context.config.bindProc ?? false }),
+    encoded: encodeStep(withShallowStacks(spec, context.config), {
+      plan,
+      seccompPath,
+      bindProc: context.config.bindProc ?? false,
+    }),
     signal: context.signal,
     onOutput: context.output,
   });
+}
+
+/** The step with no more layers anywhere than one overlay takes. */
+function withShallowStacks(spec: StepSpec, config: WorkerConfig): StepSpec {
+  return {
+    ...spec,
+    lowers: shallowStack(config, spec.lowers),
+    mounts: (spec.mounts ?? []).map((mount) =>
+      mount.type === 'layers' ? { ...mount, lowers: shallowStack(config, mount.lowers) } : mount,
+    ),
+  };
 }

@@ -279,3 +279,14 @@ export async function mounts(): Promise<Record<string, unknown>> {
     work: readdirSync(upper.work),
   };
 }
+
+/** Random stacks of more layers than an overlay is said to take. */
+export async function deepStacks(): Promise<unknown> {
+  await using kit = new Kit();
+  const privateDir = join(kit.dir, 'private');
+  mkdirSync(privateDir);
+  const program = fileURLToPath(new URL('./deep-program.ts', import.meta.url));
+  const command = [process.execPath, program, JSON.stringify({ privateDir, dir: kit.dir })];
+  const args = enterArguments({ plan: kit.plan, privateTmpfs: privateDir, parentPid: process.pid }, command);
+  return JSON.parse(execFileSync(kit.helperPath, args, { encoding: 'utf8' }));
+}

@@ -329,11 +329,20 @@ export async function mountTargets(targets: readonly string[]): Promise<StepResu
   return results;
 }
 
-/** Many layers, where each hides a file of the one beneath. */
+/** Many layers, where each hides a file of the one beneath, and one above the middle hides more of one near the ground. */
 export async function manyLayers(count: number): Promise<StepResult> {
   await using kit = new Kit();
-  const layers = Array.from({ length: count - 1 }, (_, index) => kit.layer({ same: `${index}`, [`own/${index}`]: '' }));
-  return await kit.run('cat /same; ls /own | wc -l; rm -r /own; ls /own', { lowers: [kit.base, ...layers] });
+  const low = kit.layer({ 'hidden/gone': '', 'hidden/deep/gone': '', 'again/old': '', 'keep/low': 'low\n' });
+  const hiding = await kit.run('rm -r /hidden/* /again; mkdir /hidden/deep /again; touch /hidden/deep/new /again/new', {
+    lowers: [kit.base, low],
+  });
+  const layers = Array.from({ length: count - 3 }, (_, index) => kit.layer({ same: `${index}`, [`own/${index}`]: '' }));
+  layers.splice(Math.floor(count * 0.7), 0, hiding.upperDir);
+  return await kit.run(
+    `cat /same; ls /own | wc -l; find /hidden /again; rm -r /own /hidden; find /own /hidden
+     ln /keep/low /keep/hard; mv /keep/low /keep/moved; stat -c '%n %h' /keep/moved; cat /keep/hard`,
+    { lowers: [kit.base, low, ...layers] },
+  );
 }
 
 /** Steps at the same time, each on its own. */

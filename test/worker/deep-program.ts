@@ -1,0 +1,104 @@
+// Runs in namespace A: mounts random stacks at once and in portions, and compares what is seen.
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { array, assert, constantFrom, property, record } from 'fast-check';
+import { MNT_DETACH, mountOverlay, umount } from '../../src/sys/index.ts';
+import { shallowStack } from '../../src/worker/deep-stack.ts';
+
+const { privateDir, dir } = JSON.parse(process.argv[2] ?? '{}') as { privateDir: string; dir: string };
+
+const name = constantFrom('a', 'b', 'c');
+const change = record({
+  path: array(name, { minLength: 1, maxLength: 3 }),
+  kind: constantFrom('file', 'directory', 'removed', 'moved'),
+});
+interface Change {
+  readonly path: readonly string[];
+  readonly kind: 'file' | 'directory' | 'removed' | 'moved';
+}
+
+/** What steps do, one layer each, on an overlay of the layers so far. */
+function makeLayers(own: string, stack: readonly (readonly Change[])[]): readonly string[] {
+  const layers: string[] = [];
+  for (const [number, changes] of stack.entries()) {
+    const [layer, work, path] = [`${own}/${number}`, `${own}/${number}-work`, `${own}/${number}-root`] as const;
+    for (const made of [layer, work, path]) mkdirSync(made);
+    if (layers.length > 0) mountOverlay(path, { lowers: layers, upper: layer, work });
+    for (const one of changes) apply(layers.length > 0 ? path : layer, one, number);
+    if (layers.length > 0) umount(path, MNT_DETACH);
+    layers.push(layer);
+  }
+  return layers;
+}
+
+function apply(root: string, { path, kind }: Change, number: number): void {
+  const at = `${root}/${path.join('/')}`;
+  try {
+    mkdirSync(at.slice(0, at.lastIndexOf('/')), { recursive: true });
+    if (kind !== 'moved') rmSync(at, { recursive: true, force: true });
+    if (kind === 'moved') renameSync(at, `${root}/${path.length}`);
+    if (kind === 'file') writeFileSync(at, `${number}`);
+    if (kind === 'directory') mkdirSync(at, { mode: 0o700 + (number % 64) });
+  } catch {
+    // A parent is a file, or what should be moved is not there.
+  }
+}
+
+/** What the kernel lists of a whiteout in a directory that only one layer has. */
+const LISTED_ONLY = 'listed only';
+
+function look(path: string): Record<string, string> {
+  const seen: Record<string, string> = {};
+  for (const one of (readdirSync(path, { recursive: true }) as string[]).toSorted()) {
+    const stat = lstatSync(`${path}/${one}`, { throwIfNoEntry: false });
+    if (!stat) seen[one] = LISTED_ONLY;
+    else seen[one] = stat.isDirectory() ? `directory ${stat.mode.toString(8)}` : readFileSync(`${path}/${one}`, 'utf8');
+  }
+  return seen;
+}
+
+function mounted(lowers: readonly string[]): Record<string, string> {
+  const path = mkdtempSync(`${privateDir}/test-`);
+  mountOverlay(path, { lowers });
+  try {
+    return look(path);
+  } finally {
+    umount(path, MNT_DETACH);
+  }
+}
+
+let runs = 0;
+let hidden = 0;
+assert(
+  property(array(array(change, { maxLength: 5 }), { minLength: 9, maxLength: 19 }), (stack) => {
+    const own = mkdtempSync(`${dir}/stack-`);
+    const layers = makeLayers(own, stack);
+    const fewer = shallowStack({ privateDir }, layers, { most: 8, middle: 4 });
+    const [want, got] = [mounted(layers), mounted(fewer)];
+    // Names that only are listed need not be.
+    const differs = [...new Set([...Object.keys(want), ...Object.keys(got)])].some(
+      (name) => got[name] !== want[name] && !(want[name] === LISTED_ONLY && got[name] === undefined),
+    );
+    if (fewer.length > 8 || differs)
+      throw new Error(`${fewer.length} directories show ${JSON.stringify(got)} and not ${JSON.stringify(want)}`);
+    runs++;
+    hidden += fewer.filter((path) => path.endsWith('/mask') && readdirSync(path).length > 0).length;
+    rmSync(own, { recursive: true, force: true });
+  }),
+  { numRuns: 150 },
+);
+let error = '';
+try {
+  shallowStack({ privateDir }, Array<string>(21_297).fill('/layer'));
+} catch (caught) {
+  error = (caught as Error).message;
+}
+process.stdout.write(JSON.stringify({ runs, hidden, error }));
