@@ -1,17 +1,16 @@
-import type { ImportedCache } from '../remote-cache/index.ts';
 import type { CompileResult } from '../frontend/index.ts';
 import type { LlbVertex } from '../llb/index.ts';
 import { type Diagnostic, type SourceFile, type SourceRange, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { exportCaches } from './cache-export.ts';
 import { importCaches } from './cache-import.ts';
-import { type CompiledRequest, compileRequest } from './compile.ts';
+import { compileRequest } from './compile.ts';
 import { locateFailure } from './failure.ts';
 import { retireCacheMounts } from './fresh-mounts.ts';
-import { withInternalVertex } from './internal-vertex.ts';
-import { exportBuild, type ExportedBuild, type OutputRequest } from './outputs.ts';
+import type { ExportedBuild, OutputRequest } from './outputs.ts';
 import { planPacking } from './pack-plan.ts';
-import { locateRefusal, type OpResult, type PackingPlan, StepDevices } from '../ops/index.ts';
+import { locateRefusal, StepDevices } from '../ops/index.ts';
+import { solveAndExport } from './solve-export.ts';
 import { Expectation } from './expectation.ts';
 import type { BuildRequest } from './request.ts';
 import { BuildSecrets, maskDiagnostic, maskTask } from '../secrets/index.ts';
@@ -70,8 +69,13 @@ export async function runBuild(
     // With caches of other machines there is no telling what is known.
     const isNews = request.cacheFrom.length === 0;
     const plan = planPacking(compiled, output, isNews);
-    const layers = await solveWithImports(session, solving, { ...result, imports: await imports }, plan, output);
-    const exported = await exportBuild(session, task, compiled, layers, output);
+    const { layers, exported } = await solveAndExport(
+      session,
+      { solving, exporting: task },
+      { ...result, imports: await imports },
+      plan,
+      output,
+    );
     await session.layers.settle(task);
     expectation.met();
     await output.onExported?.(exported);
@@ -85,38 +89,6 @@ export async function runBuild(
   } finally {
     stop.abort(new TsbuildError('TSB_CANCELED', 'Canceled: the build has ended'));
     await imports.catch(() => undefined);
-  }
-}
-
-/**
- * Solves, and brings what the outputs need of imported caches, whose layers are only looked at then. When a cache turns out to be
- * damaged, what was solved with it is solved again without it.
- */
-async function solveWithImports(
-  session: Session,
-  task: Task,
-  { compiled, solver, imports }: CompiledRequest & { readonly imports: readonly ImportedCache<OpResult>[] },
-  plan: PackingPlan | undefined,
-  output: OutputRequest,
-): Promise<readonly (readonly string[])[]> {
-  const needsBlobs = output.specs.some(({ type }) => type !== 'cacheonly');
-  const needsFiles = output.specs.some(({ type }) => type === 'local' || type === 'tar');
-  for (;;) {
-    const usable = imports.filter(({ isGivenUp }) => !isGivenUp).length;
-    try {
-      const layers = await solver.solve(task, compiled, plan);
-      const all = layers.flat().filter((id) => session.layers.isImported(id));
-      if (needsBlobs && all.length > 0)
-        await withInternalVertex(task, session.now, 'fetching layers of imported caches', (vertex) =>
-          session.layers.fetch(task, all, vertex),
-        );
-      if (needsFiles) await session.layers.directories(task, all);
-      return layers;
-    } catch (error) {
-      const left = imports.filter(({ isGivenUp }) => !isGivenUp).length;
-      if (task.signal.aborted || left === usable) throw error;
-      solver.reset();
-    }
   }
 }
 

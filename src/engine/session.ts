@@ -130,7 +130,12 @@ export class Session implements AsyncDisposable {
   }
 
   get layers(): LayerService {
-    return (this.#layers ??= new LayerService({ store: this.store, lease: this.lease, worker: () => this.worker() }));
+    return (this.#layers ??= new LayerService({
+      store: this.store,
+      lease: this.lease,
+      worker: () => this.worker(),
+      onWarning: this.options.onWarning,
+    }));
   }
 
   /** Web servers and git repositories, and a place for what comes from there. */

@@ -1,7 +1,7 @@
 import { closeSync, readSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import type { BlobDir } from '../store/index.ts';
-import { type Digest, Hasher, TsbuildError } from '../util/index.ts';
+import { type BlobDir, DamageError } from '../store/index.ts';
+import { type Digest, Hasher } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { ArchiveWriter } from './archive-writer.ts';
 import {
@@ -102,9 +102,9 @@ export async function copyBlob(
   write: (chunk: Uint8Array) => void | Promise<void>,
 ): Promise<void> {
   const blob = blobs.openRead(digest);
-  const damaged = (): TsbuildError => {
+  const damaged = (): DamageError => {
     blobs.remove(digest);
-    return new TsbuildError('TSB_DIGEST', `Cannot export blob ${digest}: it is damaged in the store and was removed`, {
+    return new DamageError('TSB_DIGEST', `Cannot export blob ${digest}: it is damaged in the store and was removed`, {
       hint: 'run the command again, the blob is fetched or built again',
     });
   };

@@ -19,7 +19,14 @@ export { type ImageListEntry, listImages, removeImages } from './image-list.ts';
 export { importArchive, importDirectory } from './import.ts';
 export type { ImportedImage, ImportOptions } from './import-common.ts';
 export { parseNames } from './names.ts';
-export { Attributes, type Destination, type Fail, type OutputCompression, parseAttributes } from './attributes.ts';
+export {
+  Attributes,
+  type Destination,
+  type Fail,
+  type OutputCompression,
+  parseAttributes,
+  STDOUT,
+} from './attributes.ts';
 export { type ImageOutput, type OutputSpec, parseOutput, type ParseOutputOptions } from './output.ts';
 export { writeLayout } from './layout-directory.ts';
 export { blobPath, type LayoutFile } from './layout.ts';

@@ -2,11 +2,12 @@ import { rmdirSync } from 'node:fs';
 import type { CachedLayer } from '../remote-cache/index.ts';
 import { type Repository, type Compression, compressionOf, type Descriptor } from '../image/index.ts';
 import type { ResolvedImage } from '../source/index.ts';
-import { imageLayerIds, type Layer, type LayerBlob, type Lease, type Store } from '../store/index.ts';
+import { DamageError, imageLayerIds, type Layer, type LayerBlob, type Lease, type Store } from '../store/index.ts';
 import { type Digest, errnoOf, isTsbuildError, SharedWork, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { type CacheOrigin, CachedLayers } from './imported.ts';
+import { changedDirectory, DirectoryCheck } from './directory-check.ts';
 import { anyBlob, layerType, findPacked, type PackedLayer, type PackForm } from './packed-layer.ts';
 
 /** Fetches the blob of a layer into the store; progress is reported under the vertex, if there is one. */
@@ -34,6 +35,7 @@ interface Options {
   readonly store: Store;
   readonly lease: Lease;
   readonly worker: () => Promise<WorkerClient>;
+  readonly onWarning: (message: string) => void;
 }
 
 /**
@@ -44,10 +46,12 @@ export class LayerService {
   readonly #store: Store;
   readonly #lease: Lease;
   readonly #worker: () => Promise<WorkerClient>;
+  readonly #onWarning: (message: string) => void;
   readonly #fetchers = new Map<string, LayerFetcher>();
   readonly #unpacking = new SharedWork<string, string>();
   readonly #packing = new SharedWork<string, PackedLayer>();
   readonly #unpacked = new Set<string>();
+  readonly #check: DirectoryCheck;
   /** Layers that came with Windows images. They are known in every build that they can matter to, by `adopt`. */
   readonly #windows = new Set<string>();
   readonly #cached: CachedLayers;
@@ -59,7 +63,9 @@ export class LayerService {
     this.#store = options.store;
     this.#lease = options.lease;
     this.#worker = options.worker;
+    this.#onWarning = options.onWarning;
     this.#cached = new CachedLayers(options.store, options.lease);
+    this.#check = new DirectoryCheck(options.store, options.worker);
   }
 
   /** Whether a snapshot is one of Windows: layers on top of it, and beside it, have the form of Windows layers as blobs. */
@@ -77,8 +83,28 @@ export class LayerService {
     );
   }
 
-  /** The directories of layers, bottom first; what is not unpacked is fetched (in parallel) and unpacked. */
+  /**
+   * The directories of layers, bottom first; what is not unpacked is fetched (in parallel) and unpacked, and so is what was changed
+   * since an earlier command made it.
+   * @throws DamageError when a directory was changed and there is nothing to make it from; the layer is gone then
+   */
   async directories(task: Task, ids: readonly string[]): Promise<readonly string[]> {
+    const paths = await this.#unpackedDirectories(task, ids);
+    const changed = await this.#check.changed(task, ids);
+    if (changed.length === 0) return paths;
+    for (const id of changed) {
+      this.#unpacked.delete(id);
+      const layer = this.#layer(id);
+      this.#onWarning(
+        `The directory of layer "${id}" (${layer.description}) was changed after it was made: it is made again`,
+      );
+      const hasBlob = layer.blobs.some(({ descriptor }) => this.#store.blobs.has(descriptor.digest));
+      if (!hasBlob && this.#fetcherOf(id) === undefined) throw changedDirectory(id, layer.description);
+    }
+    return this.directories(task, ids);
+  }
+
+  async #unpackedDirectories(task: Task, ids: readonly string[]): Promise<readonly string[]> {
     const missing = ids.filter((id) => !this.#isUnpacked(id));
     await Promise.all(missing.map((id) => this.#ensureBlob(task, id)));
     for (const id of missing) await this.#directory(task, id);
@@ -126,8 +152,13 @@ export class LayerService {
   /** Replaces a damaged blob where it can be had once more. @throws `damaged` where not */
   async #fetchAgain(task: Task, id: string, digest: Digest, damaged: TsbuildError): Promise<void> {
     const fetch = this.#fetcherOf(id);
-    if (!fetch) throw damaged;
+    // What came with an image that nobody can be asked for again is left to the user.
+    if (!fetch && this.#layer(id).type === 'source.image') throw damaged;
     this.#store.blobs.remove(digest);
+    if (!fetch) {
+      const { code, message, cause } = damaged;
+      throw new DamageError(code, message, { hint: 'run the command again: the layer is built again', cause });
+    }
     try {
       await fetch(task);
     } catch (error) {
@@ -155,7 +186,13 @@ export class LayerService {
       { signal: task.signal },
     );
     this.#store.layers.setFs(id, applied);
+    this.#trust(id);
+  }
+
+  /** This process made the directory, and measures it in the end. */
+  #trust(id: string): void {
     this.made.add(id);
+    this.#check.trust(id);
   }
 
   /** Brings the blob of a layer into the store, if it is not there and can be had. */
@@ -221,7 +258,7 @@ export class LayerService {
     const whole = same ? anyBlob(this.#store, layer) : undefined;
     const [own, lowers] = whole
       ? ['', []]
-      : [await this.#directory(task, id), await this.directories(task, layer.parents)];
+      : [(await this.directories(task, [id])).join(''), await this.directories(task, layer.parents)];
     // Nobody else knows a layer that was just made here.
     await using _lock = this.made.has(id) ? undefined : await this.#store.lock(`pack-${id}`, { signal: task.signal });
     const again = same ? this.#packed(id, form.kind, false) : undefined;
@@ -298,7 +335,7 @@ export class LayerService {
     try {
       await fill({ id, lowers, ...paths });
       this.#store.layers.setFs(id, { bytes: 0, inodes: 0 });
-      this.made.add(id);
+      this.#trust(id);
       return id;
     } catch (error) {
       await this.discard(id);

@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { DamageError } from './damage.ts';
 import { join } from 'node:path';
 import { type Digest, errnoOf, fromErrno, Hasher, hexOf, parseDigest, sha256, TsbuildError } from '../util/index.ts';
 import { BlobWriter, storeWriteError } from './blob-writer.ts';
@@ -74,7 +75,7 @@ export class BlobDir {
     const bytes = this.#read(digest, maxBytes);
     if (sha256(bytes) === digest) return bytes;
     this.remove(digest);
-    throw new TsbuildError('TSB_DIGEST', `Cannot use blob "${digest}": it was damaged on disk and has been removed`, {
+    throw new DamageError('TSB_DIGEST', `Cannot use blob "${digest}": it was damaged on disk and has been removed`, {
       hint: 'run the command again, the blob is fetched or built again',
     });
   }

@@ -42,4 +42,6 @@ export type {
   UsageRecord,
   UsageReport,
 } from './types.ts';
+export { sameStamp } from './stamp.ts';
+export { DamageError, isDamageError } from './damage.ts';
 export { du } from './usage.ts';

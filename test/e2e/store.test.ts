@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { Bench } from '../support/bench.ts';
@@ -102,6 +103,79 @@ describeAsEveryone('the image store', (who) => {
     expect(empty.totalBytes).toBe(0);
     await expectSound(bench);
     await bench.importBase();
+  });
+});
+
+describeAsEveryone('a damaged store', (who) => {
+  const use = useBench(who);
+  const snapshots = (bench: Bench): readonly string[] =>
+    readdirSync(join(bench.store, 'snapshots')).map((id) => join(bench.store, 'snapshots', id, 'fs'));
+  const dockerfile = 'FROM base:1 AS one\nRUN echo good > /made\nFROM one\nRUN cat /made > /read; echo TAIL > /tail\n';
+  const read = async (
+    bench: Bench,
+    tail: string,
+  ): Promise<{ readonly content: string | undefined; readonly said: string }> => {
+    const { err } = await bench.ok([
+      'build',
+      '-o',
+      'type=oci,dest=out.tar',
+      bench.context(dockerfile.replace('TAIL', tail)),
+    ]);
+    return { content: (await readOciArchive(bench.path('out.tar'))).tree['/read']?.content, said: err };
+  };
+
+  test('a file that was changed in the directory of a layer is not built upon, and store check finds it', async () => {
+    const { bench } = use;
+    expect((await read(bench, 'first')).content).toBe('good\n');
+    for (const fs of snapshots(bench)) {
+      const made = join(fs, 'made');
+      if (!existsSync(made)) continue;
+      // Same size, and the times that a program can set.
+      const { atime, mtime } = statSync(made);
+      writeFileSync(made, 'evil\n');
+      utimesSync(made, atime, mtime);
+    }
+    const check = await bench.tsbuild(['store', 'check']);
+    expect(check).toMatchObject({ code: 1, out: expect.stringContaining('was changed after it was made') as string });
+    const again = await read(bench, 'second');
+    expect(again.content).toBe('good\n');
+    expect(again.said).toMatch(/was changed after it was made/);
+    await expectSound(bench);
+  });
+
+  test('a damaged blob is made again in the same build', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM base:1\nRUN echo blob > /b\nCOPY f /\n', { f: 'text' });
+    const build = (dest: string): ReturnType<Bench['ok']> =>
+      bench.ok(['build', '-o', `type=oci,dest=${dest}`, context]);
+    await build('before.tar');
+    const before = await readOciArchive(bench.path('before.tar'));
+    for (const { digest } of before.manifest.layers.slice(-2)) {
+      const path = join(bench.store, 'blobs', 'sha256', digest.slice('sha256:'.length));
+      const bytes = readFileSync(path);
+      bytes[bytes.length - 5] = (bytes[bytes.length - 5] ?? 0) ^ 1;
+      chmodSync(path, 0o644);
+      writeFileSync(path, bytes);
+      chmodSync(path, 0o444);
+    }
+    const { err } = await build('after.tar');
+    expect(err).toMatch(/damaged/);
+    expect((await readOciArchive(bench.path('after.tar'))).tree['/b']?.content).toBe('blob\n');
+    await expectSound(bench);
+  });
+
+  test('a store that was copied, with its times, is believed', async () => {
+    const { bench } = use;
+    await read(bench, 'copied');
+    await bench.tool([
+      'sh',
+      '-c',
+      `cp -a ${bench.store} ${bench.store}.copy && rm -rf ${bench.store} && mv ${bench.store}.copy ${bench.store}`,
+    ]);
+    const { said } = await read(bench, 'from the copy');
+    expect(said).not.toMatch(/was changed/);
+    expect(said).toMatch(/CACHED/);
+    await expectSound(bench);
   });
 });
 

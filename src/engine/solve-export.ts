@@ -1,0 +1,71 @@
+import type { Task } from '../events/index.ts';
+import { STDOUT } from '../exporter/index.ts';
+import type { OpResult, PackingPlan } from '../ops/index.ts';
+import type { ImportedCache } from '../remote-cache/index.ts';
+import { isDamageError } from '../store/index.ts';
+import { messageOf } from '../util/index.ts';
+import type { CompiledRequest } from './compile.ts';
+import { withInternalVertex } from './internal-vertex.ts';
+import { exportBuild, type ExportedBuild, type OutputRequest } from './outputs.ts';
+import type { Session } from './session.ts';
+
+/** Each attempt but the first was preceded by taking something damaged out of the store. */
+const MAX_ATTEMPTS = 10;
+
+/**
+ * Solves and writes the outputs. What turns out to be damaged in the store is out of it by then: with the second attempt it is
+ * fetched or made again.
+ */
+export async function solveAndExport(
+  session: Session,
+  { solving, exporting }: { readonly solving: Task; readonly exporting: Task },
+  compiled: CompiledRequest & { readonly imports: readonly ImportedCache<OpResult>[] },
+  plan: PackingPlan | undefined,
+  output: OutputRequest,
+): Promise<{ readonly layers: readonly (readonly string[])[]; readonly exported: ExportedBuild }> {
+  for (let attempt = 1; ; attempt++) {
+    let isStreaming = false;
+    try {
+      const layers = await solveWithImports(session, solving, compiled, plan, output);
+      isStreaming = output.specs.some((spec) => 'dest' in spec && spec.dest === STDOUT);
+      return { layers, exported: await exportBuild(session, exporting, compiled.compiled, layers, output) };
+    } catch (error) {
+      // What went to standard output cannot be taken back.
+      if (solving.signal.aborted || attempt === MAX_ATTEMPTS || isStreaming || !isDamageError(error)) throw error;
+      session.options.onWarning(`${messageOf(error)}. It is made again`);
+      compiled.solver.reset();
+    }
+  }
+}
+
+/**
+ * Solves, and brings what the outputs need of imported caches, whose layers are only looked at then. When a cache turns out to be
+ * damaged, what was solved with it is solved again without it.
+ */
+async function solveWithImports(
+  session: Session,
+  task: Task,
+  { compiled, solver, imports }: CompiledRequest & { readonly imports: readonly ImportedCache<OpResult>[] },
+  plan: PackingPlan | undefined,
+  output: OutputRequest,
+): Promise<readonly (readonly string[])[]> {
+  const needsBlobs = output.specs.some(({ type }) => type !== 'cacheonly');
+  const needsFiles = output.specs.some(({ type }) => type === 'local' || type === 'tar');
+  for (;;) {
+    const usable = imports.filter(({ isGivenUp }) => !isGivenUp).length;
+    try {
+      const layers = await solver.solve(task, compiled, plan);
+      const all = layers.flat().filter((id) => session.layers.isImported(id));
+      if (needsBlobs && all.length > 0)
+        await withInternalVertex(task, session.now, 'fetching layers of imported caches', (vertex) =>
+          session.layers.fetch(task, all, vertex),
+        );
+      if (needsFiles) await session.layers.directories(task, all);
+      return layers;
+    } catch (error) {
+      const left = imports.filter(({ isGivenUp }) => !isGivenUp).length;
+      if (task.signal.aborted || left === usable) throw error;
+      solver.reset();
+    }
+  }
+}
