@@ -32,6 +32,8 @@ const programs = await build({
   outExtension: { '.js': '.cjs' },
   format: 'cjs',
   external: native,
+  // Packages apart come through the launcher's loader too, which vm's import() would not ask.
+  supported: { 'dynamic-import': false },
   plugins: [
     {
       // A file beside the program and not a package: for what a program requires by a package's name, Node also looks in $NODE_PATH
