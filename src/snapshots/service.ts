@@ -323,9 +323,12 @@ export class LayerService {
     );
   }
 
-  /** Makes a layer by filling an empty directory. It joins the store only when `fill` succeeds; else it is thrown away. */
+  /** Makes a layer by filling an empty directory. It joins the store only when `fill` succeeds and what it stands on is what it was; else it is thrown away. */
   async create(task: Task, layer: NewDirectory, fill: (slot: LayerSlot) => Promise<void>): Promise<string> {
-    const lowers = await this.directories(task, layer.parents);
+    const lowers = await this.#unpackedDirectories(task, layer.parents);
+    // Beside what fills the directory, which takes longer.
+    const looked = this.#check.changed(task, layer.parents);
+    looked.catch(() => undefined);
     const id = this.#store.layers.create(
       { parents: layer.parents, type: layer.type ?? 'regular', description: layer.description },
       this.#lease,
@@ -334,6 +337,7 @@ export class LayerService {
     const paths = this.#store.layers.prepareDirectory(id);
     try {
       await fill({ id, lowers, ...paths });
+      this.#refuse(await looked);
       this.#store.layers.setFs(id, { bytes: 0, inodes: 0 });
       this.#trust(id);
       return id;
@@ -341,6 +345,13 @@ export class LayerService {
       await this.discard(id);
       throw error;
     }
+  }
+
+  /** @throws DamageError when there are any: what was made on them is worth nothing */
+  #refuse(changed: readonly string[]): void {
+    for (const id of changed) this.#unpacked.delete(id);
+    const [first] = changed;
+    if (first !== undefined) throw changedDirectory(first, this.#layer(first).description);
   }
 
   /** Makes a layer that is only a blob so far. */
