@@ -1,4 +1,5 @@
 import { DamageError, sameStamp, type Store } from '../store/index.ts';
+import { SharedWork } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 
@@ -9,7 +10,8 @@ import type { WorkerClient } from '../worker/index.ts';
 export class DirectoryCheck {
   readonly #store: Store;
   readonly #worker: () => Promise<WorkerClient>;
-  readonly #looking = new Map<string, Promise<boolean>>();
+  readonly #sound = new Set<string>();
+  readonly #looking = new SharedWork<string, boolean>();
 
   constructor(store: Store, worker: () => Promise<WorkerClient>) {
     this.#store = store;
@@ -18,7 +20,7 @@ export class DirectoryCheck {
 
   /** Notes that a directory was made by this process, which needs no check. */
   trust(id: string): void {
-    this.#looking.set(id, Promise.resolve(true));
+    this.#sound.add(id);
   }
 
   /**
@@ -26,20 +28,16 @@ export class DirectoryCheck {
    * @returns the layers whose directories were changed
    */
   async changed(task: Task, ids: readonly string[]): Promise<readonly string[]> {
-    const news = ids.filter((id) => !this.#looking.has(id));
-    if (news.length > 0) {
-      const looked = this.#look(task, news);
-      for (const [index, id] of news.entries()) {
-        const sound = looked.then((all) => all[index] === true);
-        // Whoever asks is told; whoever asks after a failure looks again.
-        sound.catch(() => this.#looking.delete(id));
-        this.#looking.set(id, sound);
-      }
-    }
-    const sound = await Promise.all(ids.map((id) => this.#looking.get(id)));
-    const changed = ids.filter((_, index) => sound[index] === false);
-    for (const id of changed) this.#looking.delete(id);
-    return changed;
+    const unknown = ids.filter((id) => !this.#sound.has(id));
+    let looked: Promise<readonly boolean[]> | undefined;
+    const isSound = await Promise.all(
+      unknown.map((id, index) =>
+        // One call of the helper for all that nobody else is looking at.
+        this.#looking.run(id, task.signal, async () => (await (looked ??= this.#look(task, unknown)))[index] === true),
+      ),
+    );
+    for (const [index, id] of unknown.entries()) if (isSound[index]) this.#sound.add(id);
+    return unknown.filter((_, index) => !isSound[index]);
   }
 
   async #look(task: Task, ids: readonly string[]): Promise<readonly boolean[]> {

@@ -2,7 +2,15 @@ import { rmdirSync } from 'node:fs';
 import type { CachedLayer } from '../remote-cache/index.ts';
 import { type Repository, type Compression, compressionOf, type Descriptor } from '../image/index.ts';
 import type { ResolvedImage } from '../source/index.ts';
-import { DamageError, imageLayerIds, type Layer, type LayerBlob, type Lease, type Store } from '../store/index.ts';
+import {
+  DamageError,
+  imageLayerIds,
+  isDamageError,
+  type Layer,
+  type LayerBlob,
+  type Lease,
+  type Store,
+} from '../store/index.ts';
 import { type Digest, errnoOf, isTsbuildError, SharedWork, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
@@ -343,6 +351,8 @@ export class LayerService {
       return id;
     } catch (error) {
       await this.discard(id);
+      // A directory that was put aside may also be why it failed.
+      if (!isDamageError(error)) this.#refuse(await looked.catch(() => []));
       throw error;
     }
   }
