@@ -1,14 +1,15 @@
 #!/bin/sh
 # Compiles the sandbox helper into dist/native/linux-<arch>/tsbuild-helper: static and position-independent, against musl where
 # musl-gcc is installed.
-#   build-native.sh [--sanitize | --analyze] [output directory]      CC and ARCH (x64, arm64) choose a cross compiler
+#   build-native.sh [--sanitize | --analyze | --fuzz] [output directory]      CC and ARCH (x64, arm64) choose a cross compiler
 #   --sanitize: with AddressSanitizer and UBSan, for tests. --analyze: no program, only what gcc's analyzer has to say.
+#   --fuzz: the fuzz targets of native/fuzz, with libFuzzer (clang) and both sanitizers; scripts/fuzz.sh runs them.
 set -eu
 cd "$(dirname -- "$0")/.."
 
 mode=release
 case ${1:-} in
-  --sanitize | --analyze)
+  --sanitize | --analyze | --fuzz)
     mode=${1#--}
     shift
     ;;
@@ -33,10 +34,28 @@ case $mode in
     ;;
   sanitize)
     mkdir -p "$out"
+    # Leaks are no faults, as above; the program runs without an environment, which would say so.
     exec $CC $flags -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all \
-      -o "$out/tsbuild-helper" native/src/*.c
+      -o "$out/tsbuild-helper" native/src/*.c -x c - <<'C'
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) { return "detect_leaks=0"; }
+C
     ;;
 esac
+
+if [ "$mode" = fuzz ]; then
+  # What is allocated and mapped goes through the harness, which frees it: the helper itself leaves that to its end.
+  wraps=
+  for name in malloc calloc realloc free mmap vasprintf read_fd; do wraps="$wraps -Wl,--wrap=$name"; done
+  sources=$(ls native/src/*.c | grep -v '/main\.c$')
+  mkdir -p "$out"
+  for target in native/fuzz/*.c; do
+    if [ "$target" = native/fuzz/harness.c ]; then continue; fi
+    clang $flags -Wno-format-nonliteral -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined \
+      -fno-sanitize-recover=all -o "$out/$(basename "$target" .c)" "$target" native/fuzz/harness.c $sources $wraps
+  done
+  exit
+fi
 
 # The whole of a program that loads itself at a random address: rcrt1.o relocates it. musl-gcc's specs know no -static-pie and take
 # the wrong start file, so that it is named here.

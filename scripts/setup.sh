@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings a fresh checkout to the point where it can run: npm packages, the Debian packages it lacks, the build.
-#   setup.sh [run|test]     what the packages are for (default: run)
+#   setup.sh [run|test|fuzz]     what the packages are for (default: run)
 set -eu
 cd "$(dirname -- "$0")/.."
 purpose=${1:-run}
@@ -17,6 +17,11 @@ need newuidmap uidmap
 need cc gcc
 need /usr/include/stdio.h libc6-dev
 need mmdebstrap mmdebstrap
+if [ "$purpose" = fuzz ]; then
+  if ! echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | clang -fsanitize=fuzzer,address -x c -o /dev/null - 2>/dev/null; then
+    missing="$missing clang libclang-rt-dev"
+  fi
+fi
 if [ "$purpose" = test ]; then
   need musl-gcc musl-tools
   need /bin/busybox busybox-static
