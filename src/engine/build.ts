@@ -67,7 +67,7 @@ export async function runBuild(
     retireCacheMounts(session.store, compiled);
     const solving = watched(session, task, compiled);
     // With caches of other machines there is no telling what is known.
-    const isNews = request.cacheFrom.length === 0;
+    const isNews = expectation.isNews && request.cacheFrom.length === 0;
     const plan = planPacking(compiled, output, isNews);
     const { layers, exported } = await solveAndExport(
       session,

@@ -3,7 +3,10 @@ import { sha256 } from '../util/index.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
 
-/** Whether a request was built here before, and so is likely to be cached. Only speed depends on the answer. */
+/**
+ * Whether a request was built here before, and so is likely to be cached: the only place that is asked whether something was seen.
+ * The worker is started early for what is news, and its large copies are packed before the cache has answered. Only speed depends on it.
+ */
 export class Expectation {
   readonly #facts: FactTable;
   readonly #key: string;

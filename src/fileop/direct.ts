@@ -37,7 +37,7 @@ export interface DirectParams extends Omit<FileOpParams, 'inputs'> {
  * Whether the entries of the layer can be had without writing files: one chain of actions from layers or scratch to one
  * output, whose copies read inputs of the op only.
  */
-export function canMakeEntries({ actions, inputs }: Pick<DirectParams, 'actions' | 'inputs'>): boolean {
+export function canMakeEntries(actions: readonly FileAction[], inputs: readonly Pick<OpenInput, 'kind'>[]): boolean {
   return actions.every((action, index) => {
     const base = action.input;
     const chained = index === 0 ? base < 0 || inputs[base]?.kind === 'layers' : base === inputs.length + index - 1;
@@ -86,7 +86,8 @@ export async function layerEntries(
 
 function check(params: DirectParams): void {
   checkActions(params.actions, params.inputs.length);
-  if (!canMakeEntries(params)) throw new TsbuildError('TSB_INTERNAL', 'Cannot run this file operation in memory');
+  if (!canMakeEntries(params.actions, params.inputs))
+    throw new TsbuildError('TSB_INTERNAL', 'Cannot run this file operation in memory');
 }
 
 /** A layer blob, and what was learned while it was written. */

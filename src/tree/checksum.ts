@@ -42,29 +42,6 @@ export function checksumTree<D>(tree: HashedTree<D>, selectors: readonly Selecto
   );
 }
 
-/** Everything that a checksum reads, found and not yet read. */
-export interface Selection<D> {
-  /** For each selector what its visitor is told, in order; undefined when nothing matches. */
-  readonly visits: readonly (readonly (SelectedEntry<D> | undefined)[] | undefined)[];
-}
-
-/**
- * The first half of `checksumTree`: walks, and reads no file. For trees whose handles stay valid without `leave`.
- * @throws as `checksumTree`
- */
-export function selectPaths<D>(tree: ReadableTree<D>, selectors: readonly Selector[], label: string): Selection<D> {
-  return {
-    visits: selectors.map((selector) => {
-      const visits: (SelectedEntry<D> | undefined)[] = [];
-      const any = visitSelected(tree, selector, label, {
-        entry: (entry) => void visits.push(entry),
-        end: () => visits.push(undefined),
-      });
-      return any ? visits : undefined;
-    }),
-  };
-}
-
 /** Whether a test holds for anything that a checksum reads; nothing is looked at after the first. Throws as `checksumTree`. */
 export function someSelected<D>(
   tree: ReadableTree<D>,
@@ -78,21 +55,6 @@ export function someSelected<D>(
     if (found) return true;
   }
   return false;
-}
-
-/** The other half of `selectPaths`: the digest that `checksumTree` gives. */
-export function checksumSelection<D>(tree: HashedTree<D>, { visits }: Selection<D>): Digest {
-  return combine(
-    visits.map((entries) => {
-      if (!entries) return NOTHING;
-      const stream = new RecordStream(tree);
-      for (const entry of entries) {
-        if (entry) stream.entry(entry);
-        else stream.end();
-      }
-      return stream.digest();
-    }),
-  );
 }
 
 const NOTHING = sha256('');

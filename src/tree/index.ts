@@ -4,16 +4,7 @@
  * relative to the tree's root without a leading slash, `''` is the root.
  */
 export { type ByteString, compareBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
-export {
-  checksumSelection,
-  checksumTree,
-  type HashedTree,
-  type Selection,
-  selectorDigest,
-  type Selector,
-  selectPaths,
-  someSelected,
-} from './checksum.ts';
+export { checksumTree, type HashedTree, selectorDigest, type Selector, someSelected } from './checksum.ts';
 export { readFull } from './content.ts';
 export { packContext, packDigests, type PackedContext, takeDigests, unpackContext } from './context-pack.ts';
 export {

@@ -2,14 +2,15 @@ import type { Task } from '../../events/index.ts';
 import { copyAll } from '../../fileop/index.ts';
 import { SharedWork } from '../../util/index.ts';
 import type { LocalResult, OpResult } from '../result.ts';
-import { type FilePieces, runFileOp } from './file-op.ts';
+import { fillDirectory } from './fill-directory.ts';
+import type { PackPieces } from './pack-here.ts';
 
 /** Local directories as layers, for who mounts them: each is copied whole, once a build. */
 export class LocalLayers {
-  readonly #pieces: FilePieces;
+  readonly #pieces: PackPieces;
   readonly #copies = new SharedWork<LocalResult['tree'], readonly string[]>({ keep: true });
 
-  constructor(pieces: FilePieces) {
+  constructor(pieces: PackPieces) {
     this.#pieces = pieces;
   }
 
@@ -21,7 +22,7 @@ export class LocalLayers {
 
   async #copy(task: Task, result: LocalResult): Promise<readonly string[]> {
     const file = { kind: 'file', actions: [{ ...copyAll, output: 0 }] } as const;
-    const [copied] = await runFileOp(this.#pieces, task, file, [result], {
+    const [copied] = await fillDirectory(this.#pieces, task, file, [result], {
       description: 'local directory',
       type: 'source.local',
     });

@@ -6,7 +6,7 @@ import { ContextTree } from '../../tree/index.ts';
 import { canonicalDigest, type Digest, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { SourcePieces } from './source-pieces.ts';
-import { runFileOp } from '../file/file-op.ts';
+import { fillDirectory } from '../file/fill-directory.ts';
 import type { OpResult } from '../result.ts';
 import { StepOutput } from '../exec/step-output.ts';
 
@@ -49,7 +49,7 @@ export async function runGitSource(
     };
     const input = { kind: 'local', tree: ContextTree.open(tree.dir, { xattrs: false }) } as const;
     const description = `git snapshot for ${parseGitUrl(request.url).url}#${request.ref}`;
-    const [made] = await runFileOp(pieces, task, { kind: 'file', actions: [copy] }, [input], {
+    const [made] = await fillDirectory(pieces, task, { kind: 'file', actions: [copy] }, [input], {
       description,
       type: 'source.git.checkout',
     });

@@ -7,7 +7,7 @@ import { ContextTree } from '../../tree/index.ts';
 import { canonicalDigest, type Digest, isDigest, redactUrls, TsbuildError, version } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { SourcePieces } from './source-pieces.ts';
-import { runFileOp } from '../file/file-op.ts';
+import { fillDirectory } from '../file/fill-directory.ts';
 import type { OpResult } from '../result.ts';
 
 /** The attributes of an HTTP source. */
@@ -70,7 +70,7 @@ export async function runHttp(pieces: SourcePieces, task: Task, vertex: Digest, 
     timestamp: BigInt(file.lastModified ?? 0) * 1_000_000_000n,
   } as const;
   const tree = ContextTree.open(dirname(file.path), { xattrs: false });
-  const [made] = await runFileOp(pieces, task, { kind: 'file', actions: [copy] }, [{ kind: 'local', tree }], {
+  const [made] = await fillDirectory(pieces, task, { kind: 'file', actions: [copy] }, [{ kind: 'local', tree }], {
     description: `http url ${redactUrls(source.identifier)}`,
     type: 'source.http',
   });

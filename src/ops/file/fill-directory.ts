@@ -5,19 +5,11 @@ import { fromErrno } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { LayerService, LayerSlot } from '../../snapshots/index.ts';
 import { CONTEXT_LABEL } from '../content-key.ts';
-import type { OpPieces } from '../pieces.ts';
 import { type OpResult, snapshot } from '../result.ts';
+import type { PackPieces } from './pack-here.ts';
 import { nowOf } from './file-time.ts';
+import type { LayerOrigin } from './packed-op.ts';
 import { selectorsOf } from './selectors.ts';
-
-/** What running a file op needs. */
-export type FilePieces = Pick<OpPieces, 'snapshots' | 'report'>;
-
-/** What the store keeps with a layer about where it comes from. */
-export interface LayerOrigin {
-  readonly description: string;
-  readonly type: 'regular' | 'source.local' | 'source.http' | 'source.git.checkout';
-}
 
 /** Inputs of a file op as the worker takes them. */
 interface OpenedInputs {
@@ -46,8 +38,8 @@ export async function openInputs(
 }
 
 /** Runs a file op in the worker. Its outputs are new layers, as directories, on top of their inputs. */
-export async function runFileOp(
-  pieces: FilePieces,
+export async function fillDirectory(
+  pieces: PackPieces,
   task: Task,
   file: FileOp,
   inputs: readonly OpResult[],

@@ -1,0 +1,32 @@
+import type { Task } from '../../events/index.ts';
+import type { FileInput } from '../../fileop/index.ts';
+import type { FileOp } from '../../llb/index.ts';
+import type { PackForm } from '../../snapshots/index.ts';
+import type { ResultOf } from '../../worker/index.ts';
+import type { PackPieces } from './pack-here.ts';
+import { nowOf } from './file-time.ts';
+
+/**
+ * Lets the worker write the layer of a file op straight to a blob.
+ * @param learn asks for the digests of what is read of local directories
+ * @returns undefined when an ADD meets an archive
+ */
+export async function packInWorker(
+  pieces: PackPieces,
+  task: Task,
+  { actions }: FileOp,
+  inputs: readonly FileInput[],
+  { kind, level }: PackForm,
+  learn = false,
+): Promise<ResultOf<'packFileOp'>> {
+  const { lease, worker } = pieces.snapshots;
+  const packed = await (
+    await worker()
+  ).call(
+    'packFileOp',
+    { actions, inputs, learn, now: nowOf(pieces), compression: kind, ...(level === undefined ? {} : { level }) },
+    { signal: task.signal },
+  );
+  if (packed) lease.hold({ blobs: [packed.digest] });
+  return packed;
+}
