@@ -81,9 +81,6 @@ describe.skipIf(!sanitizes)('the helper with AddressSanitizer and UBSan', () => 
       });
       silent(ended.err);
       expect(ended).toMatchObject({ code: 3, out: '7\n' });
-      const doctor = await bench.tsbuild(['doctor'], { env });
-      silent(doctor.err + doctor.out);
-      expect(doctor.code).toBe(0);
       const pruned = await bench.tsbuild(['prune', '--all'], { env });
       silent(pruned.err);
       expect(pruned.code).toBe(0);
