@@ -20,6 +20,7 @@ export interface Bridge {
   input?(name: string): Promise<BridgeInput | undefined>;
 }
 
+/** A base image, or one that COPY reads from. */
 export interface ImageRequest {
   /** Normalized, e.g. `docker.io/library/alpine:latest`. */
   readonly reference: string;
@@ -31,6 +32,7 @@ export interface ImageRequest {
   readonly name: string;
 }
 
+/** What the frontend has to know of an image. */
 export interface ResolvedImage {
   /** Digest of the manifest or index that the reference stands for. */
   readonly digest?: Digest;
@@ -39,6 +41,7 @@ export interface ResolvedImage {
   readonly reference?: string;
 }
 
+/** A Dockerfile, an ignore file, or one of a remote context. */
 export interface FileRequest {
   readonly from: FileOrigin;
   /** Relative to the root, never leaves it. */
@@ -49,16 +52,19 @@ export interface FileRequest {
   readonly limit?: number;
 }
 
+/** Where a file is looked for. */
 export type FileOrigin =
   /** A local directory by the name under which the build request has it. */
   { readonly kind: 'local'; readonly name: string } | { readonly kind: 'definition'; readonly definition: Definition };
 
+/** A remote context whose age becomes `SOURCE_DATE_EPOCH=context`. */
 export interface SourceTimeRequest {
   /** Has exactly one source op, of kind git or http. */
   readonly definition: Definition;
   readonly name: string;
 }
 
+/** Another target's result as the base of this one. */
 export interface BridgeInput {
   readonly definition: Definition;
   readonly config?: ImageConfig;

@@ -66,10 +66,12 @@ export function opFromJson(json: unknown): Op {
   return messageFromJson(opSchema, json) as unknown as Op;
 }
 
+/** Metadata in protojson's form. */
 export function metadataToJson(metadata: OpMetadata): Json {
   return messageToJson(metadataSchema, metadata as unknown as Fields);
 }
 
+/** A source map in protojson's form. */
 export function sourceMapToJson(source: SourceMap): Json {
   return messageToJson(sourceMapSchema, source as unknown as Fields);
 }

@@ -39,6 +39,7 @@ export interface MountOptions {
   readonly contentCache?: ContentCache;
 }
 
+/** A secret for a step: as a file, as a variable, or both. */
 export interface SecretMount {
   readonly id: string;
   /** Path of the file; absent when the secret is in the environment only. */
@@ -51,6 +52,7 @@ export interface SecretMount {
   readonly optional: boolean;
 }
 
+/** A socket of an SSH agent for a step. */
 export interface SshMount {
   readonly id: string;
   /** Path of the socket; empty for `/run/buildkit/ssh_agent.<n>`. */

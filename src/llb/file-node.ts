@@ -18,6 +18,7 @@ export interface Owner {
   readonly group?: string | number;
 }
 
+/** How files are copied. What is left out is protobuf's default: false or empty. */
 export interface CopyOptions {
   readonly owner?: Owner;
   /** Permission bits, or a symbolic mode such as `u+x`. */
@@ -36,6 +37,7 @@ export interface CopyOptions {
   readonly createdTime?: bigint | undefined;
 }
 
+/** What a new file, directory or link gets. */
 export interface CreateOptions {
   readonly owner?: Owner;
   /** Nanoseconds since the epoch. */
@@ -68,6 +70,7 @@ export type PendingAction =
   | { readonly kind: 'rm'; readonly path: string; readonly allowNotFound: boolean; readonly allowWildcard: boolean }
   | { readonly kind: 'symlink'; readonly oldPath: string; readonly newPath: string; readonly options: CreateOptions };
 
+/** The tree that a copy reads. */
 export interface CopySource {
   /** Undefined is scratch. */
   readonly output: AnyOutput | undefined;

@@ -4,6 +4,7 @@ import type { Json } from './json.ts';
 import { defaultName } from './op-name.ts';
 import type { Definition, Op } from './ops.ts';
 
+/** What `tsbuild llb --format` can write. */
 export type LlbFormat = 'binary' | 'json' | 'dot' | 'mermaid';
 
 /** Writes a definition for another program (`binary`, `json`) or for a person to look at (`dot`, `mermaid`). */
@@ -31,6 +32,7 @@ export function definitionToJson(definition: Definition): Json {
   };
 }
 
+/** A vertex as it is drawn. */
 interface Drawn {
   readonly id: string;
   readonly label: string;
@@ -59,6 +61,7 @@ function edgeLabel(op: Op, input: number): string {
   return '';
 }
 
+/** As `buildctl debug dump-llb --dot` draws them. */
 const DOT_SHAPES: Readonly<Record<string, string>> = {
   source: 'ellipse',
   exec: 'box',
@@ -103,6 +106,7 @@ function toMermaid(definition: Definition): string {
   return ['flowchart TD', ...nodes, ...edges, ''].join('\n');
 }
 
+/** The brackets around a label, which are mermaid's way of naming shapes. */
 function mermaidShape(op: Op): readonly [string, string] {
   switch (op.body?.kind) {
     case 'source':
@@ -119,6 +123,7 @@ function mermaidShape(op: Op): readonly [string, string] {
   }
 }
 
+/** Labels come from Dockerfiles; mermaid reads quotes and angle brackets as its own. */
 function mermaidText(text: string): string {
   return text
     .replaceAll('&', '#amp;')

@@ -18,11 +18,13 @@ export interface LlbVertex {
   readonly ranges: readonly SourceRange[];
 }
 
+/** One output of a vertex: what another reads, or what the build results in. */
 export interface LlbEdge {
   readonly vertex: LlbVertex;
   readonly output: number;
 }
 
+/** A definition after its digests and references were checked. */
 export interface Graph {
   /** Every vertex, inputs before their consumers; without the last op, which only names the result. */
   readonly vertices: readonly LlbVertex[];

@@ -6,6 +6,7 @@ import type { Definition, Op, OpInput, OpMetadata, PbRange, SourceInfo } from '.
 import type { State } from './state.ts';
 import { WireWriter } from './wire.ts';
 
+/** What a graph does not say itself. */
 export interface MarshalOptions {
   /** For ops that say none themselves; default the platform of this machine. */
   readonly platform?: Platform;

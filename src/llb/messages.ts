@@ -58,6 +58,7 @@ const platformSchema: MessageSchema = {
 
 const constraintsSchema: MessageSchema = { name: 'WorkerConstraints', fields: [string(1, 'filter', many)] };
 
+/** `pb.Op`. */
 export const opSchema: MessageSchema = {
   name: 'Op',
   oneof: { property: 'body' },
@@ -287,6 +288,7 @@ const passthroughSchema: MessageSchema = {
   fields: [string(1, 'id'), int64(2, 'outputs', many)],
 };
 
+/** `pb.Definition`. */
 export const definitionSchema: MessageSchema = {
   name: 'Definition',
   fields: [
@@ -296,6 +298,7 @@ export const definitionSchema: MessageSchema = {
   ],
 };
 
+/** `pb.OpMetadata`: about the build, not part of any digest. */
 export const metadataSchema: MessageSchema = {
   name: 'OpMetadata',
   lenient: true,
@@ -329,6 +332,7 @@ const linuxResourcesSchema: MessageSchema = {
   ],
 };
 
+/** `pb.Source`: where vertices come from. */
 export const sourceMapSchema: MessageSchema = {
   name: 'Source',
   lenient: true,

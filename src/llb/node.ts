@@ -99,6 +99,7 @@ export class LateOutput {
   }
 }
 
+/** An output, or one that is only decided before the graph is marshalled. */
 export type AnyOutput = Output | LateOutput;
 
 /** What an output stands for; undefined is scratch. */
@@ -116,6 +117,7 @@ export function makeOp(body: OpBody, inputs: readonly OpInput[], platform?: Plat
   };
 }
 
+/** The platform as ops spell it. */
 export function toOpPlatform(platform: Platform): OpPlatform {
   return {
     architecture: platform.architecture,

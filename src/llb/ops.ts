@@ -15,12 +15,16 @@ export interface Op {
   readonly constraints?: WorkerConstraints;
 }
 
+/** One input of an op: an output of another vertex. The order of inputs is part of the op's digest. */
 export interface OpInput {
   readonly digest: Digest;
   /** Which output of the input vertex. */
   readonly index: number;
 }
 
+/**
+ * `pb.Platform`. An op is only as portable as this says; a file op has none, so that all platforms share its result.
+ */
 export interface OpPlatform {
   readonly architecture: string;
   readonly os: string;
@@ -29,10 +33,12 @@ export interface OpPlatform {
   readonly osFeatures: readonly string[];
 }
 
+/** Which of a daemon's workers may run the op. There is one here, so they are carried along and not read. */
 export interface WorkerConstraints {
   readonly filter: readonly string[];
 }
 
+/** What an op does: the `oneof op` of `pb.Op`, told apart by `kind`. */
 export type OpBody = ExecOp | SourceOp | FileOp | BuildOp | MergeOp | DiffOp | PassthroughOp;
 
 /** Runs a process. Outputs are the writable mounts, in the order of their `output`. */
@@ -47,20 +53,29 @@ export interface ExecOp {
   readonly cdiDevices: readonly CdiDevice[];
 }
 
+/**
+ * `sandbox` is a network of its own where the machine allows one, `host` needs an entitlement, `none` is loopback
+ * alone.
+ */
 export type NetworkMode = 'sandbox' | 'host' | 'none';
+/** `insecure` lifts seccomp and capabilities as far as a rootless step can have them, and needs an entitlement. */
 export type SecurityMode = 'sandbox' | 'insecure';
 
+/** What is run and in which surroundings: `pb.Meta`. */
 export interface ExecMeta {
   readonly args: readonly string[];
   /** `KEY=value`. */
   readonly env: readonly string[];
+  /** Made if need be. Relative paths were resolved when the graph was made. */
   readonly cwd: string;
   /** `user[:group]`, names or ids; empty is root. */
   readonly user: string;
   readonly proxyEnv?: ProxyEnv;
   readonly extraHosts: readonly HostIp[];
+  /** Empty is BuildKit's `buildkitsandbox`. */
   readonly hostname: string;
   readonly ulimits: readonly Ulimit[];
+  /** Carried along: without a daemon there is no cgroup of ours to put a step beneath. */
   readonly cgroupParent: string;
   /** Remove empty mount points made for the step, parents included. */
   readonly removeMountStubsRecursive: boolean;
@@ -77,6 +92,7 @@ export interface ProxyEnv {
   readonly allProxy: string;
 }
 
+/** A line of the step's /etc/hosts. */
 export interface HostIp {
   readonly host: string;
   readonly ip: string;
@@ -89,6 +105,7 @@ export interface Ulimit {
   readonly hard: number;
 }
 
+/** A secret that a step gets as an environment variable. Its value is never part of a key. */
 export interface SecretEnv {
   readonly id: string;
   /** The environment variable. */
@@ -96,15 +113,21 @@ export interface SecretEnv {
   readonly optional: boolean;
 }
 
+/** A device by its qualified name, `vendor.com/class=name`, as the Container Device Interface has it. */
 export interface CdiDevice {
   readonly name: string;
+  /** The step runs without it where the machine has none. */
   readonly optional: boolean;
 }
 
+/** What stands at a mount point: files of an input, a secret, an agent's socket, a persistent directory, or memory. */
 export type MountType = 'bind' | 'secret' | 'ssh' | 'cache' | 'tmpfs';
+/** Who may use a cache mount at a time: everybody, one step that others give way to, or one that others wait for. */
 export type CacheSharing = 'shared' | 'private' | 'locked';
+/** Whether the content of an input may stand for it in the key; `default` lets the kind of mount decide. */
 export type ContentCache = 'default' | 'on' | 'off';
 
+/** `pb.Mount`: the root file system and everything that `RUN --mount` asks for. */
 export interface Mount {
   readonly type: MountType;
   /** Index into the op's inputs; -1 is an empty file system. */
@@ -119,6 +142,7 @@ export interface Mount {
   readonly cache?: CacheOptions;
   readonly secret?: SecretOptions;
   readonly ssh?: SshOptions;
+  /** BuildKit's client names results by it; carried along. */
   readonly resultId: string;
   readonly contentCache: ContentCache;
 }
@@ -128,20 +152,24 @@ export interface TmpfsOptions {
   readonly size: number;
 }
 
+/** Which persistent directory a cache mount is: equal ids of equal platforms share it. */
 export interface CacheOptions {
   readonly id: string;
   readonly sharing: CacheSharing;
 }
 
+/** A secret as a file: who owns it and who may read it. */
 export interface SecretOptions {
   readonly id: string;
   readonly uid: number;
   readonly gid: number;
   /** Permission bits. */
   readonly mode: number;
+  /** The step runs without the file where the build was given no such secret. */
   readonly optional: boolean;
 }
 
+/** A socket behind which an agent lists keys and signs: `RUN --mount=type=ssh`. */
 export interface SshOptions {
   readonly id: string;
   readonly uid: number;
@@ -158,11 +186,15 @@ export interface SourceOp {
   readonly attrs: ReadonlyMap<string, string>;
 }
 
+/**
+ * Changes file trees without running anything. Its actions form a graph of their own by the numbers of their inputs.
+ */
 export interface FileOp {
   readonly kind: 'file';
   readonly actions: readonly FileAction[];
 }
 
+/** Which trees an action reads and makes. */
 export interface FileActionBase {
   /** The tree that is changed: an input of the op, or (inputs + i) the result of action i; -1 is scratch. */
   readonly input: number;
@@ -172,12 +204,17 @@ export interface FileActionBase {
   readonly output: number;
 }
 
+/** One action with its place in the op. */
 export type FileAction = FileActionBase & FileActionBody;
+/** What an action does, told apart by `kind`. */
 export type FileActionBody = CopyAction | MkfileAction | MkdirAction | RmAction | SymlinkAction;
 
+/** COPY, ADD and what else copies: `pb.FileActionCopy`. */
 export interface CopyAction {
   readonly kind: 'copy';
+  /** Within the tree at `secondaryInput`; with wildcards where `allowWildcard` says so. */
   readonly src: string;
+  /** Within the tree at `input`. A trailing slash makes it a directory to copy into. */
   readonly dest: string;
   readonly owner?: ChownOptions;
   /** Permission bits for everything copied, -1 to keep them. */
@@ -188,22 +225,31 @@ export interface CopyAction {
   readonly dirCopyContents: boolean;
   /** Unpack the source when it is an archive. */
   readonly attemptUnpack: boolean;
+  /** Make missing directories above `dest`, with mode 0755. */
   readonly createDestPath: boolean;
+  /** `src` is a pattern of Go's filepath.Match. */
   readonly allowWildcard: boolean;
+  /** A pattern that matches nothing copies nothing, and is no error. */
   readonly allowEmptyWildcard: boolean;
   /** Nanoseconds since the epoch for everything copied, -1n to keep times. */
   readonly timestamp: bigint;
+  /** Only what these match is copied; all when empty. Paths are relative to the source directory. */
   readonly includePatterns: readonly string[];
+  /** What these match is left out, `COPY --exclude`. */
   readonly excludePatterns: readonly string[];
+  /** A file may replace a directory and the other way round. */
   readonly alwaysReplaceExistingDestPaths: boolean;
   /** Symbolic mode such as `u=rwX,go-w`; wins over `mode`. */
   readonly modeStr: string;
+  /** Each must be the beginning of something that is copied; `COPY a b /` with one of them missing fails by this. */
   readonly requiredPaths: readonly string[];
 }
 
+/** Writes a file: a heredoc of COPY or ADD. */
 export interface MkfileAction {
   readonly kind: 'mkfile';
   readonly path: string;
+  /** Permission bits, the umask does not count. */
   readonly mode: number;
   readonly data: Uint8Array;
   readonly owner?: ChownOptions;
@@ -211,16 +257,19 @@ export interface MkfileAction {
   readonly timestamp: bigint;
 }
 
+/** Makes a directory: WORKDIR, and what other front ends do. */
 export interface MkdirAction {
   readonly kind: 'mkdir';
   readonly path: string;
   readonly mode: number;
+  /** As `mkdir -p`: missing parents are made, and the directory may be there. */
   readonly makeParents: boolean;
   readonly owner?: ChownOptions;
   /** Nanoseconds since the epoch, -1n for now. */
   readonly timestamp: bigint;
 }
 
+/** Removes a path with all that is beneath it. */
 export interface RmAction {
   readonly kind: 'rm';
   readonly path: string;
@@ -228,6 +277,7 @@ export interface RmAction {
   readonly allowWildcard: boolean;
 }
 
+/** Makes a symbolic link. The target is not looked at. */
 export interface SymlinkAction {
   readonly kind: 'symlink';
   /** What the link points at. */
@@ -239,6 +289,7 @@ export interface SymlinkAction {
   readonly timestamp: bigint;
 }
 
+/** Owner of what an action makes; what is left out is 0, or for a copy what the source has. */
 export interface ChownOptions {
   readonly user?: UserOption;
   readonly group?: UserOption;
@@ -289,6 +340,7 @@ export interface OpMetadata {
   readonly linuxResources?: LinuxResources;
 }
 
+/** Vertices that are shown as one, such as the parts of `COPY --link`. */
 export interface ProgressGroup {
   readonly id: string;
   readonly name: string;
@@ -312,6 +364,7 @@ export interface SourceMap {
   readonly infos: readonly SourceInfo[];
 }
 
+/** A file that vertices come from, with its text, so that failures can show the place. */
 export interface SourceInfo {
   readonly filename: string;
   readonly data: Uint8Array;
@@ -319,7 +372,9 @@ export interface SourceInfo {
   readonly language: string;
 }
 
+/** Ranges in one of the files. */
 export interface SourceLocation {
+  /** Into `SourceMap.infos`. */
   readonly sourceIndex: number;
   readonly ranges: readonly PbRange[];
 }
@@ -330,6 +385,7 @@ export interface PbRange {
   readonly end?: PbPosition;
 }
 
+/** A place in a file. */
 export interface PbPosition {
   readonly line: number;
   readonly character: number;

@@ -7,6 +7,10 @@ import { scratch, State } from './state.ts';
 /** When an image reference is looked up anew. */
 export type ResolveMode = 'default' | 'pull' | 'local';
 
+/**
+ * A source has no inputs: identifier and attributes are all that it is. `caps` are what a daemon must be able to do;
+ * BuildKit's client puts them into the metadata, and so the bytes agree.
+ */
 function sourceState(
   identifier: string,
   attrs: Readonly<Record<string, string | undefined>>,
@@ -17,6 +21,7 @@ function sourceState(
   return State.of(new Output(node, { platform: options.platform }));
 }
 
+/** How an image is looked up. */
 export interface ImageOptions extends OpOptions {
   readonly resolveMode?: ResolveMode;
 }
@@ -29,6 +34,7 @@ export function image(reference: string, options: ImageOptions = {}): State {
   return sourceState(`docker-image://${reference}`, attrs, caps, rest);
 }
 
+/** Which layout an image is in, by names that the build request gives a meaning. */
 export interface OciLayoutOptions extends OpOptions {
   readonly sessionId?: string | undefined;
   readonly storeId?: string | undefined;
@@ -41,13 +47,16 @@ export function ociLayout(reference: string, options: OciLayoutOptions = {}): St
   return sourceState(`oci-layout://${reference}`, attrs, ['source.ocilayout'], rest);
 }
 
+/** What of a directory is needed. All of it is identity: another list of patterns is another source. */
 export interface LocalOptions extends OpOptions {
   readonly sessionId?: string;
   readonly includePatterns?: readonly string[];
   readonly excludePatterns?: readonly string[];
   /** Only these paths are needed, and what their symbolic links lead to. */
   readonly followPaths?: readonly string[];
+  /** BuildKit's daemon reuses what it was sent for the same hint; here it only makes the digests agree. */
   readonly sharedKeyHint?: string;
+  /** How BuildKit's daemon finds out what has to be sent again. */
   readonly differ?: { readonly type: 'none' | 'metadata'; readonly required: boolean };
 }
 
@@ -81,13 +90,17 @@ function listAttr(items: readonly string[] | undefined): string | undefined {
   );
 }
 
+/** How a file is fetched and what it becomes. */
 export interface HttpOptions extends OpOptions {
+  /** What the content must have, `sha256:…`; then nobody asks the server whether it is still the same. */
   readonly checksum?: string | undefined;
+  /** Name of the file in the result; default from the response or the URL. */
   readonly filename?: string | undefined;
   /** Permission bits of the file, default 0600. */
   readonly mode?: number | undefined;
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
+  /** Id of the secret that is sent as `Authorization`. */
   readonly authHeaderSecret?: string | undefined;
   readonly headers?: { readonly accept?: string; readonly userAgent?: string };
 }
@@ -98,6 +111,7 @@ export function http(url: string, options: HttpOptions = {}): State {
   const caps = ['source.http'];
   if (checksum) caps.push('source.http.checksum');
   if (mode) caps.push('source.http.perm');
+  // BuildKit's constant has this slip of the pen, and the bytes of definitions have it from there.
   if (uid || gid) caps.push('soruce.http.uidgid');
   if (authHeaderSecret) caps.push('source.http.auth');
   if (headers) caps.push('source.http.header');
@@ -114,19 +128,27 @@ export function http(url: string, options: HttpOptions = {}): State {
   return sourceState(url, attrs, caps, rest);
 }
 
+/** Which commit, and what of it. */
 export interface GitOptions extends OpOptions {
+  /** Branch, tag or commit; the remote's default branch when absent. */
   readonly ref?: string | undefined;
+  /** Only this directory of the tree, which becomes the root. */
   readonly subdir?: string | undefined;
+  /** `.git` stays in the result. */
   readonly keepGitDir?: boolean | undefined;
+  /** The commit, or the beginning of its id, that `ref` must have come to. */
   readonly checksum?: string | undefined;
   readonly skipSubmodules?: boolean | undefined;
   /** `checkout` or `commit`. */
   readonly mtime?: string | undefined;
+  /** The commit that `checksum` names is fetched itself; `ref` only says which branch it is taken for. */
   readonly fetchByCommit?: boolean | undefined;
+  /** Id of the secret with a token for https remotes. */
   readonly authTokenSecret?: string | undefined;
   readonly authHeaderSecret?: string | undefined;
   /** For ssh remotes. */
   readonly knownSshHosts?: string | undefined;
+  /** Id of the agent that ssh asks. */
   readonly sshSocket?: string | undefined;
 }
 

@@ -22,6 +22,7 @@ export interface StateMeta {
   readonly platform?: Platform | undefined;
 }
 
+/** What BuildKit's client starts from; a base image's config is laid over it. */
 const DEFAULT_META: StateMeta = {
   env: EnvList.empty,
   dir: '/',
@@ -34,6 +35,7 @@ const DEFAULT_META: StateMeta = {
   cgroupParent: '',
 };
 
+/** One step. */
 export interface RunOptions extends OpOptions {
   readonly args: readonly string[];
   readonly mounts?: readonly MountOptions[];

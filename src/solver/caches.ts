@@ -47,6 +47,7 @@ export class Caches<Op, R> {
     return intersection(perInput);
   }
 
+  /** Adds keys under which a node of the main cache is known. */
   link(node: string, links: readonly KeyLink[]): void {
     this.#guard(0, undefined, (main) => main.link?.(node, links));
   }
@@ -77,14 +78,17 @@ export class Caches<Op, R> {
     return found;
   }
 
+  /** Forgets a record that could not be loaded, in the cache that it came from. */
   drop(source: number, record: CacheRecord): void {
     this.#guard(source, undefined, (cache) => cache.drop?.(record));
   }
 
+  /** Ids of records are unique within a cache only. */
   resultId(source: number, record: string): string {
     return `${source}/${record}`;
   }
 
+  /** Notes what hangs on a node, once for each record however many keys lead to it. */
   async #records(edge: EdgeNode<Op, R>, source: number, node: string): Promise<void> {
     let records: readonly CacheRecord[] = [];
     try {
@@ -104,6 +108,7 @@ export class Caches<Op, R> {
     if (found) edge.candidates.sort((a, b) => a.source - b.source || b.record.createdAt - a.record.createdAt);
   }
 
+  /** Nodes that the keys of all inputs lead to: a node counts only when every input is one that it was made from. */
   async #common(edge: EdgeNode<Op, R>, source: number, again: boolean): Promise<string[]> {
     const reached = edge.reached[source] ?? [];
     for (const [input, state] of reached.entries()) {
@@ -116,6 +121,7 @@ export class Caches<Op, R> {
     return intersection(reached.map(({ nodes }) => nodes));
   }
 
+  /** A cache that fails answers nothing. */
   async #query(source: number, links: readonly KeyLink[]): Promise<readonly string[]> {
     if (links.length === 0) return [];
     try {
@@ -126,6 +132,7 @@ export class Caches<Op, R> {
     }
   }
 
+  /** Uses a cache; what it throws is a warning and counts as `otherwise`. */
   #guard<T>(source: number, otherwise: T, use: (cache: CacheSource<R>) => T): T {
     const cache = this.sources[source];
     if (cache === undefined) return otherwise;
@@ -137,6 +144,7 @@ export class Caches<Op, R> {
     }
   }
 
+  /** Warns once for each cache, whatever goes wrong how often. */
   #fault(source: number, error: unknown): void {
     const id = this.sources[source]?.id ?? '';
     if (this.#faulty.has(id)) return;
@@ -169,6 +177,7 @@ function lookupLinks<Op, R>(edge: EdgeNode<Op, R>, source: number, input: number
   return keyLinks(edge, input, edge.vertex.inputs[input]?.nodes[source] ?? []);
 }
 
+/** What is in all of the sets; empty without any. */
 function intersection(sets: readonly Set<string>[]): string[] {
   const [first, ...rest] = sets;
   return first === undefined ? [] : [...first].filter((node) => rest.every((set) => set.has(node)));

@@ -12,6 +12,7 @@ import type { SolveOptions } from './types.ts';
 
 /** What running a vertex gave, by output. Vertices with the same execution key share it. */
 interface Execution<Op, R> {
+  /** The vertex that ran; others have its outcome and stay silent. */
   readonly owner: VertexNode<Op, R>;
   readonly outcomes: ReadonlyMap<number, Outcome<R>>;
 }
@@ -22,9 +23,12 @@ export class Executor<Op, R> {
   readonly #reporter: Reporter<Op, R>;
   readonly #caches: Caches<Op, R>;
   readonly #keeper: Keeper<Op, R>;
+  /** By record: edges that come to the same one load it together. */
   readonly #loads: FlightMap<R>;
+  /** By execution key, so that twins and vertices that come to the same run once. */
   readonly #executions: FlightMap<Execution<Op, R>>;
   readonly #slots: Slots;
+  /** Transfers wait for the network and not for CPUs, so they do not take the place of steps. */
   readonly #sourceSlots: Slots;
 
   constructor(
@@ -114,6 +118,7 @@ export class Executor<Op, R> {
   }
 
   #executionKey(vertex: VertexNode<Op, R>, inputs: readonly Outcome<R>[]): string {
+    // The first identity only: others are ways to find results, not to name work.
     const [op = vertex.vertex.digest] = vertex.digests;
     const identities = inputs.map(({ id }, at) => ({
       content: vertex.contentDigests[at],
@@ -123,6 +128,10 @@ export class Executor<Op, R> {
     return executionKey(op, identities, vertex.vertex.ignoreCache);
   }
 
+  /**
+   * Runs a vertex, holding the lock by which other processes on this store wait for it rather than do the same work.
+   * @param mayLoad whether what such a process has saved meanwhile will do
+   */
   async #execute(
     vertex: VertexNode<Op, R>,
     key: string,
@@ -139,6 +148,7 @@ export class Executor<Op, R> {
         const outcomes = await this.#loadAll(vertex, scope);
         if (outcomes !== undefined) return { owner: vertex, outcomes };
       }
+      // Only now: waiting for a lock or for inputs takes no slot, so vertices cannot wait for each other in a circle.
       const slots = runner.isSource?.(vertex.vertex) === true ? this.#sourceSlots : this.#slots;
       const results = await slots(scope, async () => {
         this.#reporter.started(vertex);
@@ -169,11 +179,13 @@ export class Executor<Op, R> {
     return outcomes;
   }
 
+  /** Saves the outputs that somebody reads. All of them are outcomes, since twins of the vertex may read others. */
   async #saveAll(vertex: VertexNode<Op, R>, key: string, results: readonly R[]): Promise<Map<number, Outcome<R>>> {
     const outcomes = new Map<number, Outcome<R>>();
     for (const [output, result] of results.entries()) {
       const edge = vertex.edges.get(output);
       const saved = edge === undefined ? undefined : await this.#keeper.save(edge, result);
+      // A result that cannot be saved is still one thing: whoever reads it shares executions by this id.
       outcomes.set(output, { result, id: saved ?? `run/${key}/${output}` });
     }
     return outcomes;

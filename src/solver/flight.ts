@@ -49,12 +49,14 @@ export class Flight<T> {
     });
   }
 
+  /** Begins the work with a scope of its own, which outlives any single waiter. */
   #start(): Run<T> {
     const scope = new Scope();
     const run: Run<T> = { scope, promise: this.#perform(scope), waiters: 0 };
     return run;
   }
 
+  /** The work, and what is kept of it. */
   async #perform(scope: Scope): Promise<T> {
     // Two runs of one piece of work must not overlap, even when the first is being stopped.
     await this.#abandoned;
@@ -75,6 +77,7 @@ export class Flight<T> {
     }
   }
 
+  /** The last waiter is gone: the work is told to stop, and somebody waits for its end. */
   #abandon(run: Run<T>, reason: unknown): void {
     if (this.#run === run) this.#run = undefined;
     const ended: Promise<unknown> = run.promise

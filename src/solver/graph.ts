@@ -16,10 +16,12 @@ export interface VertexNode<Op, R> {
   /** Digest, and whether it ignores the cache. */
   readonly key: string;
   readonly vertex: SolverVertex<Op>;
+  /** Of the call of `solve` that brought the vertex first: it knows what that one will be wanted for. */
   readonly runner: OpRunner<Op, R>;
   /** Inputs have lower numbers than what reads them. */
   readonly index: number;
   readonly inputs: readonly EdgeNode<Op, R>[];
+  /** The outputs that somebody reads, by number. */
   readonly edges: Map<number, EdgeNode<Op, R>>;
   readonly cacheMap: Flight<CacheMap<R>>;
   /** Content keys of what the vertex reads from each input; undefined where the runner could not tell. */
@@ -30,7 +32,9 @@ export interface VertexNode<Op, R> {
   map: CacheMap<R> | undefined;
   /** The identities of the op that were asked for so far. */
   readonly digests: Digest[];
+  /** Begun when the first identity had led to nothing. */
   alternatives: AsyncIterator<Digest> | undefined;
+  /** The question that is under way: edges of one vertex ask together. */
   nextAlternative: Promise<boolean> | undefined;
   state: NodeState;
   /** Edges that are not finished. */
@@ -39,6 +43,7 @@ export interface VertexNode<Op, R> {
 
 /** A record that may become the result of an edge. */
 export interface Candidate {
+  /** Which of the caches has it; 0 is the main one. */
   readonly source: number;
   readonly node: string;
   readonly record: CacheRecord;
@@ -52,6 +57,7 @@ export interface EdgeNode<Op, R> {
   readonly keys: Flight<void>;
   /** Content keys: looks further, and for that completes inputs where need be. */
   readonly deepKeys: Flight<void>;
+  /** The record that is loaded, or what running the op gives. */
   readonly result: Flight<Outcome<R>>;
   /** Resolves when `deepKeys` found something, or learned that nothing can be found before all inputs are complete. */
   readonly looked: PromiseWithResolvers<void>;
@@ -63,17 +69,20 @@ export interface EdgeNode<Op, R> {
   readonly nodes: readonly Set<string>[];
   /** Per cache and input: nodes reached through that input, and how many links were asked for to learn that. */
   readonly reached: readonly (readonly { nodes: Set<string>; links: number }[])[];
+  /** Records that were found and not tried, best first. */
   readonly candidates: Candidate[];
   /** A candidate is being loaded. */
   loading: boolean;
   /** The result is there. */
   complete: boolean;
   outcome: Outcome<R> | undefined;
+  /** Records that were ever candidates: one that could not be loaded is not tried again. */
   readonly seen: Set<string>;
   /** Nodes of the main cache under which the result stands. */
   readonly saved: Set<string>;
   /** Who asked for this edge and has not got it: vertices, and calls of `solve`. */
   consumers: number;
+  /** It has its result and that was told. Kept apart from `complete`, since telling goes through the inputs. */
   finished: boolean;
 }
 
@@ -120,6 +129,7 @@ export class Graph<Op, R> {
         vertices.set(key, this.#vertex(vertex, key, runner));
         continue;
       }
+      // On the way down: met again before it is done, it is beneath itself.
       open.add(key);
       for (const input of missing.toReversed()) {
         if (open.has(keyOf(input.vertex))) throw cycle(vertex);
@@ -131,6 +141,7 @@ export class Graph<Op, R> {
     return { edges, vertices: [...vertices.values()] };
   }
 
+  /** The node of a vertex that was added, or of a twin. */
   find(vertex: SolverVertex<Op>): VertexNode<Op, R> | undefined {
     return this.#vertices.get(keyOf(vertex));
   }
@@ -159,6 +170,10 @@ export class Graph<Op, R> {
   }
 }
 
+/**
+ * A vertex that ignores the cache must not share its work with a twin that does not: it would be served the old
+ * result.
+ */
 function keyOf(vertex: SolverVertex<unknown>): string {
   return vertex.ignoreCache ? `${vertex.digest}!` : vertex.digest;
 }

@@ -53,6 +53,11 @@ export class Keeper<Op, R> {
     return id;
   }
 
+  /**
+   * An edge without inputs has one node for each identity of its op, and the result stands under all of them: the
+   * next build may know only one.
+   * @param present nodes where it stands already
+   */
   #saveLeaf(edge: EdgeNode<Op, R>, result: R, present: ReadonlySet<string>, known?: string): string | undefined {
     let id = known;
     for (const node of leafKeys(edge)) {
@@ -110,6 +115,10 @@ export class Keeper<Op, R> {
   }
 }
 
+/**
+ * One link per input names a new node. The first is that of the definition key where there is one, so that names
+ * seldom change.
+ */
 function firsts(links: readonly (readonly KeyLink[])[]): KeyLink[] {
   return links.flatMap((ofInput) => ofInput.slice(0, 1));
 }

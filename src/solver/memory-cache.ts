@@ -64,6 +64,7 @@ export class MemoryCache<R> implements Required<Omit<CacheSource<R>, 'leafLinks'
   }
 }
 
+/** Two links are the same when all of this is. */
 function nameOf({ op, output, input, selector, from }: KeyLink): string {
   return `${from} ${input} ${output} ${op} ${selector ?? ''}`;
 }

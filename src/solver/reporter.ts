@@ -24,15 +24,18 @@ export class Reporter<Op, R> {
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
 
+  /** It is part of the build. Told once, whatever happens to it later. */
   pending(node: VertexNode<Op, R>): void {
     if (node.state === 'new') this.#say(node, 'pending');
   }
 
+  /** It runs, or something is loaded for it that takes long enough to be shown. */
   started(node: VertexNode<Op, R>): void {
     if (node.state === 'loading') node.state = 'started';
     else this.#say(node, 'started');
   }
 
+  /** It ran to its end. */
   done(node: VertexNode<Op, R>): void {
     this.#say(node, 'done');
   }
@@ -42,6 +45,7 @@ export class Reporter<Op, R> {
     if (node.state === 'started' || node.state === 'loading') this.#say(node, 'canceled');
   }
 
+  /** It failed. Told once: several edges may wait for one vertex. */
   failed(node: VertexNode<Op, R>, error: unknown): void {
     if (node.state !== 'failed') this.#say(node, 'failed', messageOf(error));
   }
@@ -97,6 +101,7 @@ export class Reporter<Op, R> {
     for (const events of new Set([...this.#listeners].map((listener) => listener.events))) events(event);
   }
 
+  /** Changes the state of a vertex and tells all who listen. */
   #say(node: VertexNode<Op, R>, state: VertexState, error?: string): void {
     node.state = state;
     this.#send(node, {
@@ -110,6 +115,7 @@ export class Reporter<Op, R> {
     });
   }
 
+  /** One consumer may stand behind several calls; it is told once. */
   #send(node: VertexNode<Op, R>, event: BuildEvent): void {
     const told = new Set<(event: BuildEvent) => void>();
     for (const { events, vertices } of this.#listeners) {

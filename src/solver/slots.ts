@@ -17,6 +17,7 @@ export function createSlots(concurrency: number): Slots {
     });
     const hold = async (): Promise<void> => {
       off();
+      // It was aborted in the queue, and its waiter is gone.
       if (scope.aborted) return;
       try {
         outcome.resolve(await run());

@@ -43,6 +43,7 @@ export interface CompiledPlatform {
   readonly scans: ReadonlyMap<string, State>;
 }
 
+/** What came of a Dockerfile: graphs and configs by platform, and what was noticed on the way. */
 export interface CompileResult {
   readonly platforms: readonly CompiledPlatform[];
   /** Whether an index is to be made, of one platform perhaps. */

@@ -72,6 +72,7 @@ export class Lowering {
   }
 }
 
+/** What has to be known before lowering begins. */
 export type LoweringParts = Pick<
   Lowering,
   | 'bridge'

@@ -23,12 +23,14 @@ export interface NamedContext {
   load(request: ContextRequest): Promise<LoadedContext>;
 }
 
+/** What looks for a named context: a base image, or a source of COPY or a mount. */
 export interface ContextRequest {
   readonly platform: Platform;
   /** The paths of a local context that are needed, known when everything is lowered; undefined for all. */
   readonly followPaths?: () => readonly string[] | undefined;
 }
 
+/** What a named context came to. */
 export interface LoadedContext {
   readonly state: State;
   readonly image?: ImageConfig;

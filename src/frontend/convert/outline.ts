@@ -11,6 +11,7 @@ export interface ArgInfo {
   readonly deps: ReadonlySet<string>;
 }
 
+/** A secret or agent that steps mount. */
 export interface CredentialInfo {
   readonly required: boolean;
   readonly ranges: readonly SourceRange[];

@@ -9,6 +9,7 @@ import { equalFold, goQuote } from '../dockerfile/text.ts';
  */
 export const DEFAULT_PATH_UNIX = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
+/** Windows paths with slashes; on Linux a backslash is a character of a name. */
 export function toSlash(path: string, os: string): string {
   return os === 'windows' ? path.replaceAll('\\', '/') : path;
 }

@@ -3,6 +3,7 @@ import type { SourceRange } from '../../util/index.ts';
 /** What a step may do beyond the ordinary; the user has to allow it. Devices are another matter: the machine has a say in them. */
 export type Entitlement = 'network.host' | 'security.insecure';
 
+/** A secret or agent that reachable steps want. */
 export interface UsedCredential {
   readonly id: string;
   readonly required: boolean;

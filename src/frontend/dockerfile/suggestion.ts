@@ -4,6 +4,7 @@ import { compareBytes } from './text.ts';
 /** BuildKit proposes words that are at most two edits away. */
 const MAX_DISTANCE = 2;
 
+/** How words are compared. */
 export interface SuggestionOptions {
   /** Compare without regard to case; the suggestion then takes over the case of `word`. */
   readonly ignoreCase?: boolean;

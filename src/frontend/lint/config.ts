@@ -12,6 +12,7 @@ export interface LintConfig {
   readonly error: boolean;
 }
 
+/** BuildKit's: all rules but experimental ones, as warnings. */
 export const defaultLintConfig: LintConfig = {
   skipAll: false,
   skip: new Set(),

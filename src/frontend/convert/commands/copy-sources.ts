@@ -23,6 +23,7 @@ export interface CopyRequest {
   readonly options: CopyOptions;
 }
 
+/** How a source is brought in. */
 export type SourceKind =
   | { readonly kind: 'git'; readonly ref: GitRef }
   | { readonly kind: 'http' }
@@ -35,6 +36,10 @@ export function sourceKind(source: string): SourceKind {
   return /^https?:\/\//.test(source) ? { kind: 'http' } : { kind: 'local' };
 }
 
+/**
+ * ADD of a git repository: a copy of the root of its tree.
+ * @throws TsbuildError `TSB_DOCKERFILE` with BuildKit's text
+ */
 export function gitAction(request: CopyRequest, ref: GitRef): PendingAction {
   const { command, lowering } = request;
   if (command.type !== 'add') throw dockerfileError("source can't be a git ref for COPY");
@@ -67,6 +72,10 @@ export function gitAction(request: CopyRequest, ref: GitRef): PendingAction {
   };
 }
 
+/**
+ * ADD of a URL: a copy of the one file that is downloaded; it is unpacked only where `--unpack` says so.
+ * @throws TsbuildError `TSB_DOCKERFILE` with BuildKit's text
+ */
 export function httpAction(request: CopyRequest, url: string): PendingAction {
   const { command } = request;
   if (command.type !== 'add') throw dockerfileError("source can't be a URL for COPY");
@@ -103,6 +112,7 @@ export function urlFilename(url: string): string {
   return base === '.' || base === '/' ? '__unnamed__' : base;
 }
 
+/** COPY, and ADD of a path: from the context, a stage, an image or a named context. Only ADD unpacks archives. */
 export function localAction(request: CopyRequest, source: string): PendingAction {
   const { command, os } = request;
   const { ignore, linter } = request.lowering;

@@ -14,6 +14,7 @@ import { reportUnmatched } from '../unmatched.ts';
 /** Arguments that steer the build and never become environment. */
 const NOT_ENVIRONMENT = new Set(['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE']);
 
+/** ENV, for the steps to come and for the container. */
 export function lowerEnv(lowering: Lowering, state: StageState, command: EnvCommand): void {
   for (const pair of command.env) {
     state.state = state.state.addEnv(pair.key, pair.value);
@@ -22,6 +23,7 @@ export function lowerEnv(lowering: Lowering, state: StageState, command: EnvComm
   addHistory(state.image, `ENV ${joinPairs(command.env)}`, lowering);
 }
 
+/** LABEL. A later label of the same key wins. */
 export function lowerLabel(lowering: Lowering, state: StageState, command: LabelCommand): void {
   const labels = (state.image.config.Labels ??= {});
   for (const { key, value } of command.labels)
@@ -51,6 +53,7 @@ export function lowerArg(lowering: Lowering, state: StageState, command: ArgComm
   addHistory(state.image, `ARG ${shown.join(' ')}`, lowering);
 }
 
+/** What an ARG comes to; undefined when nobody gave it anything. */
 function argValue(lowering: Lowering, state: StageState, command: ArgCommand, arg: ArgDefinition): string | undefined {
   const given = lowering.buildArgs.get(arg.key);
   if (given !== undefined) return given;

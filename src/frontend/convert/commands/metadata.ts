@@ -13,26 +13,34 @@ import type { StageState } from '../stage-state.ts';
 import { checkSignal } from '../signals.ts';
 import { applyUser } from './workdir.ts';
 
+/** MAINTAINER sets the author of the image. */
 export function lowerMaintainer(lowering: Lowering, state: StageState, command: MaintainerCommand): void {
   state.image.author = command.maintainer;
   addHistory(state.image, `MAINTAINER ${command.maintainer}`, lowering);
 }
 
+/** ONBUILD is kept as text. It makes no history entry, in BuildKit neither. */
 export function lowerOnbuild(state: StageState, command: OnbuildCommand): void {
   (state.image.config.OnBuild ??= []).push(command.expression);
 }
 
+/**
+ * STOPSIGNAL.
+ * @throws TsbuildError `TSB_DOCKERFILE` for a signal that Linux does not have
+ */
 export function lowerStopsignal(lowering: Lowering, state: StageState, command: StopsignalCommand): void {
   checkSignal(command.signal);
   state.image.config.StopSignal = command.signal;
   addHistory(state.image, `STOPSIGNAL ${command.signal}`, lowering);
 }
 
+/** USER, for the steps to come and for the container. */
 export function lowerUser(lowering: Lowering, state: StageState, command: UserCommand): void {
   applyUser(state, command.user);
   addHistory(state.image, `USER ${command.user}`, lowering);
 }
 
+/** VOLUME. A volume is a key like any other, so it is defined and not assigned (`__proto__`). */
 export function lowerVolume(lowering: Lowering, state: StageState, command: VolumeCommand): void {
   const volumes = (state.image.config.Volumes ??= {});
   for (const volume of command.volumes) {

@@ -17,6 +17,10 @@ export function withShell(image: ImageConfig, args: readonly string[]): readonly
   return [...shell, args.join(' ')];
 }
 
+/**
+ * CMD, in the shell form behind the shell that is in force here. `ArgsEscaped` says that nothing is left to be
+ * quoted (Windows).
+ */
 export function lowerCmd(lowering: Lowering, state: StageState, command: CmdCommand): void {
   const args = command.prependShell ? withShell(state.image, command.cmdLine) : command.cmdLine;
   setList(state.image, 'Cmd', args);
@@ -33,11 +37,13 @@ export function lowerEntrypoint(lowering: Lowering, state: StageState, command: 
   addHistory(state.image, `ENTRYPOINT ${goQuotedList(args)}`, lowering);
 }
 
+/** An empty list takes the inherited one away: `CMD []`. */
 function setList(image: ImageConfig, key: 'Cmd' | 'Entrypoint', args: readonly string[]): void {
   if (args.length > 0) image.config[key] = [...args];
   else delete image.config[key];
 }
 
+/** HEALTHCHECK, which only docker acts on; the OCI config keeps it as an extension. */
 export function lowerHealthcheck(lowering: Lowering, state: StageState, command: HealthcheckCommand): void {
   state.image.config.Healthcheck = command.health;
   addHistory(state.image, `HEALTHCHECK ${describeHealthcheck(command.health)}`, lowering);
@@ -50,6 +56,7 @@ function describeHealthcheck(health: HealthcheckConfig): string {
   return `{Test:${goList(Test)} ${times} Retries:${Retries}}`;
 }
 
+/** SHELL, for the shell forms to come and for ONBUILD triggers of other builds. */
 export function lowerShell(lowering: Lowering, state: StageState, command: ShellCommand): void {
   state.image.config.Shell = [...command.shell];
   addHistory(state.image, `SHELL ${goList(command.shell)}`, lowering);

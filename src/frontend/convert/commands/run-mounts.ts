@@ -15,6 +15,7 @@ import { rootedPath } from '../context-paths.ts';
 import type { Lowering } from '../lowering.ts';
 import type { StageState } from '../stage-state.ts';
 
+/** The mounts of a RUN by what they need of the build. */
 export interface LoweredMounts {
   readonly mounts: readonly MountOptions[];
   readonly secrets: readonly SecretMount[];
@@ -50,6 +51,7 @@ function readsStage(mount: Mount): boolean {
   return mount.from !== '' || mount.type === 'cache';
 }
 
+/** A mount with files: bind, cache or tmpfs. */
 function lowerMount(
   lowering: Lowering,
   state: StageState,
@@ -85,6 +87,7 @@ function lowerMount(
   };
 }
 
+/** The cache's id is its target where none was given, within the namespace of BUILDKIT_CACHE_MOUNT_NS. */
 function lowerCache(
   lowering: Lowering,
   state: StageState,
@@ -114,6 +117,7 @@ function withOwnedRoot(tree: State, mount: Mount): State {
   );
 }
 
+/** Without a target a secret is a file of its name in /run/secrets, or only the variable where one was named. */
 function lowerSecret(lowering: Lowering, state: StageState, mount: Mount, command: RunCommand): SecretMount {
   let id = mount.source === '' ? mount.id : mount.source;
   if (id === '') {
@@ -128,6 +132,7 @@ function lowerSecret(lowering: Lowering, state: StageState, mount: Mount, comman
   return { id, target, env, uid: mount.uid ?? 0, gid: mount.gid ?? 0, mode: mount.mode ?? 0o400, optional: !required };
 }
 
+/** Without a target the agents of a step are numbered in their order. */
 function lowerSsh(lowering: Lowering, state: StageState, mount: Mount, command: RunCommand): SshMount {
   if (mount.source !== '') throw dockerfileError('ssh does not support source');
   const id = mount.id === '' ? 'default' : mount.id;

@@ -14,6 +14,7 @@ export interface Request {
   readonly base: CommandBase;
 }
 
+/** What the parsers of instructions need of a node. */
 export function requestOf(node: DockerfileNode, ranges: readonly SourceRange[]): Request {
   return {
     args: wordsOf(node),

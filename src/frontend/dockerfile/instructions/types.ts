@@ -94,6 +94,10 @@ export interface Stage {
   readonly commands: readonly Command[];
 }
 
+/**
+ * Every instruction but FROM, told apart by `type`. Adding one means: here, `parse-instruction.ts`, and
+ * `convert/dispatch.ts`.
+ */
 export type Command =
   | AddCommand
   | ArgCommand
@@ -113,8 +117,10 @@ export type Command =
   | VolumeCommand
   | WorkdirCommand;
 
+/** `add`, `arg`, `cmd`…: the name of an instruction in lower case. */
 export type CommandType = Command['type'];
 
+/** What all instructions have: how they are written, and where. */
 export interface CommandBase {
   /** Instruction name as written, e.g. `copy`. */
   readonly keyword: string;
@@ -126,6 +132,7 @@ export interface CommandBase {
   readonly comments: readonly string[];
 }
 
+/** One pair of ENV or LABEL, quotes and variables as written. */
 export interface KeyValue {
   readonly key: string;
   readonly value: string;
@@ -133,6 +140,7 @@ export interface KeyValue {
   readonly legacy: boolean;
 }
 
+/** One name of an ARG instruction. */
 export interface ArgDefinition {
   readonly key: string;
   /** The default, or undefined when there is none. */
@@ -149,18 +157,26 @@ export interface SourceContent {
   readonly expand: boolean;
 }
 
+/** What COPY and ADD have in common. */
 export interface SourcesAndDest {
+  /** The last word. */
   readonly dest: string;
+  /** The words before it, but for heredocs. */
   readonly sources: readonly string[];
   readonly contents: readonly SourceContent[];
 }
 
+/** ADD: as COPY, and from web servers, git repositories and archives. */
 export interface AddCommand extends CommandBase, SourcesAndDest {
   readonly type: 'add';
+  /** `user[:group]` as written; empty when not given. */
   readonly chown: string;
+  /** An octal or symbolic mode as written; empty when not given. */
   readonly chmod: string;
+  /** `--link`: the result is a layer of its own, which does not depend on what is beneath. */
   readonly link: boolean;
   readonly exclude: readonly string[];
+  /** What a download must have, `sha256:…`, or the commit of a repository. */
   readonly checksum: string;
   /** Undefined when the flag was not given. */
   readonly keepGitDir: boolean | undefined;
@@ -168,6 +184,7 @@ export interface AddCommand extends CommandBase, SourcesAndDest {
   readonly unpack: boolean | undefined;
 }
 
+/** COPY: files of the context, of another stage, of an image or a named context. */
 export interface CopyCommand extends CommandBase, SourcesAndDest {
   readonly type: 'copy';
   /** Never expanded. */
@@ -176,19 +193,23 @@ export interface CopyCommand extends CommandBase, SourcesAndDest {
   readonly chmod: string;
   readonly link: boolean;
   readonly exclude: readonly string[];
+  /** `--parents`: keeps the directories of the sources. */
   readonly parents: boolean;
 }
 
+/** ARG: build arguments, with their defaults. */
 export interface ArgCommand extends CommandBase {
   readonly type: 'arg';
   readonly args: readonly ArgDefinition[];
 }
 
+/** ENV: variables of the image and of the steps to come. */
 export interface EnvCommand extends CommandBase {
   readonly type: 'env';
   readonly env: readonly KeyValue[];
 }
 
+/** LABEL: metadata of the image. */
 export interface LabelCommand extends CommandBase {
   readonly type: 'label';
   readonly labels: readonly KeyValue[];
@@ -209,6 +230,7 @@ export interface CommandLine {
   readonly prependShell: boolean;
 }
 
+/** RUN: a step. */
 export interface RunCommand extends CommandBase, CommandLine {
   readonly type: 'run';
   /** Values of `--mount` as written; `expandCommand` reads them into `mounts`. */
@@ -218,23 +240,35 @@ export interface RunCommand extends CommandBase, CommandLine {
    * everything else has its default. Complete after `expandCommand`.
    */
   readonly mounts: readonly Mount[];
+  /** `--network`. */
   readonly network: NetworkMode;
+  /** `--security`. */
   readonly security: SecurityMode;
+  /** `--device`, in their order. */
   readonly devices: readonly Device[];
   /** Names of the flags that were given, sorted. */
   readonly flagsUsed: readonly string[];
 }
 
+/** Values of `RUN --network`. */
 export type NetworkMode = 'default' | 'none' | 'host';
+/** Values of `RUN --security`. */
 export type SecurityMode = 'sandbox' | 'insecure';
+/** Values of `RUN --mount=type=`. */
 export type MountType = 'bind' | 'cache' | 'tmpfs' | 'secret' | 'ssh';
+/** Values of `RUN --mount=type=cache,sharing=`. */
 export type SharingMode = 'shared' | 'private' | 'locked';
 
 /** One `--mount`. Absent strings are empty; which defaults apply depends on the type and is decided when lowering. */
 export interface Mount {
   readonly type: MountType;
+  /**
+   * A stage, image or named context that is mounted; empty is the context, or nothing for mounts that need no files.
+   */
   readonly from: string;
+  /** Path within it. */
   readonly source: string;
+  /** Where the step finds it. */
   readonly target: string;
   readonly readOnly: boolean;
   /** Bytes, 0 = unlimited. */
@@ -242,6 +276,7 @@ export interface Mount {
   /** `id`. */
   readonly id: string;
   readonly sharing: SharingMode | undefined;
+  /** A secret or agent that is missing fails the step. */
   readonly required: boolean;
   /** Name of the variable that a secret is put in. */
   readonly env: string | undefined;
@@ -250,62 +285,75 @@ export interface Mount {
   readonly gid: number | undefined;
 }
 
+/** A device that a step asks for. */
 export interface Device {
   readonly name: string;
   readonly required: boolean;
 }
 
+/** CMD: what a container runs, or the arguments of its ENTRYPOINT. */
 export interface CmdCommand extends CommandBase, CommandLine {
   readonly type: 'cmd';
 }
 
+/** ENTRYPOINT: what a container runs whatever its arguments are. */
 export interface EntrypointCommand extends CommandBase, CommandLine {
   readonly type: 'entrypoint';
 }
 
+/** EXPOSE: ports that the image says it listens on. */
 export interface ExposeCommand extends CommandBase {
   readonly type: 'expose';
   /** Words as written, sorted. Each must be expanded with `expandWords`, which may make several of it. */
   readonly ports: readonly string[];
 }
 
+/** HEALTHCHECK: Docker's probe, which is kept in the image config. */
 export interface HealthcheckCommand extends CommandBase {
   readonly type: 'healthcheck';
   /** Times in nanoseconds; what was not given is absent. */
   readonly health: HealthcheckConfig;
 }
 
+/** MAINTAINER: deprecated for a label, and still the image's author. */
 export interface MaintainerCommand extends CommandBase {
   readonly type: 'maintainer';
   readonly maintainer: string;
 }
 
+/** ONBUILD: an instruction for whoever builds on the image. */
 export interface OnbuildCommand extends CommandBase {
   readonly type: 'onbuild';
   /** The trigger's text as it goes into the image config, heredoc bodies included. `parseTrigger` reads it back. */
   readonly expression: string;
 }
 
+/** SHELL: what runs the shell forms to come. */
 export interface ShellCommand extends CommandBase {
   readonly type: 'shell';
   readonly shell: readonly string[];
 }
 
+/** STOPSIGNAL: what a container is stopped with. */
 export interface StopsignalCommand extends CommandBase {
   readonly type: 'stopsignal';
+  /** A name or number as written; checked when lowering, after its variables are replaced. */
   readonly signal: string;
 }
 
+/** USER: who runs the steps to come, and the container. */
 export interface UserCommand extends CommandBase {
   readonly type: 'user';
   readonly user: string;
 }
 
+/** VOLUME: paths that a container keeps outside of its layers. */
 export interface VolumeCommand extends CommandBase {
   readonly type: 'volume';
   readonly volumes: readonly string[];
 }
 
+/** WORKDIR: where the instructions to come are at; it is made if need be. */
 export interface WorkdirCommand extends CommandBase {
   readonly type: 'workdir';
   readonly path: string;

@@ -3,6 +3,7 @@ import { dockerfileError, lineRanges } from '../failure.ts';
 import type { Directive, EscapeToken } from '../instructions/types.ts';
 import { trimStart } from '../text.ts';
 
+/** Parser directives that BuildKit has: `# syntax=`, `# escape=`, `# check=`. */
 export type DirectiveName = 'syntax' | 'escape' | 'check';
 
 const DIRECTIVE = /^([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=(.*)$/s;

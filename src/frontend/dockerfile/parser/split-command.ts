@@ -1,6 +1,7 @@
 import type { EscapeToken } from '../instructions/types.ts';
 import { splitOnce, trimSpace } from '../text.ts';
 
+/** A line cut into its parts. */
 export interface SplitCommand {
   readonly keyword: string;
   readonly flags: readonly string[];

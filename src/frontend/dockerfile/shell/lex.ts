@@ -16,6 +16,7 @@ export interface Environment {
   get(name: string): string | undefined;
 }
 
+/** How words are read. */
 export interface LexOptions {
   /** Default: backslash. */
   readonly escape?: EscapeToken;
@@ -29,6 +30,7 @@ export interface LexOptions {
   readonly skipUnset?: boolean;
 }
 
+/** What came of a word. */
 export interface Expansion {
   readonly value: string;
   /** Names that were looked up and found. */

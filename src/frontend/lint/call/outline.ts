@@ -13,6 +13,7 @@ export interface Outline {
   readonly caches: readonly OutlineCache[];
 }
 
+/** A build argument that the target reads. */
 export interface OutlineArg {
   readonly name: string;
   readonly description: string;
@@ -27,6 +28,7 @@ export interface OutlineSecret {
   readonly ranges: readonly SourceRange[];
 }
 
+/** A cache mount of the target. */
 export interface OutlineCache {
   readonly id: string;
   readonly ranges: readonly SourceRange[];
