@@ -1,3 +1,5 @@
+import { endOfPart } from './text.ts';
+
 const LONGEST = 8192;
 
 /** Cuts the output of one stream of a step into lines. A line without end is cut as well, so that memory stays bounded. */
@@ -17,8 +19,9 @@ export class LineSplitter {
     if (this.#rest.length > LONGEST)
       this.#rest = this.#rest.slice(this.#rest.lastIndexOf('\r', this.#rest.length - 2) + 1);
     while (this.#rest.length > LONGEST) {
-      lines.push(this.#rest.slice(0, LONGEST));
-      this.#rest = this.#rest.slice(LONGEST);
+      const end = endOfPart(this.#rest, 0, LONGEST);
+      lines.push(this.#rest.slice(0, end));
+      this.#rest = this.#rest.slice(end);
     }
     return lines.flatMap((line) => (line.length > LONGEST ? chunks(line) : [line]));
   }
@@ -33,6 +36,10 @@ export class LineSplitter {
 
 function chunks(line: string): string[] {
   const parts: string[] = [];
-  for (let at = 0; at < line.length; at += LONGEST) parts.push(line.slice(at, at + LONGEST));
+  for (let at = 0; at < line.length;) {
+    const end = endOfPart(line, at, LONGEST);
+    parts.push(line.slice(at, end));
+    at = end;
+  }
   return parts;
 }

@@ -1,7 +1,7 @@
 import type { BuildEvent, StatusEvent } from '../events/index.ts';
 import { formatBytes } from '../util/index.ts';
 import { formatStepOutput } from './failure.ts';
-import { seconds } from './text.ts';
+import { endOfPart, seconds } from './text.ts';
 import { activeTime, isOver, type StatusView, type StepView, type Trace } from './trace.ts';
 import type { Renderer } from './types.ts';
 import type { Writer } from './writer.ts';
@@ -187,7 +187,8 @@ export class PlainRenderer implements Renderer {
     if (this.#begun) out.push('\n');
     else if (description !== undefined) out.push(`#0 ${description}\n\n`);
     this.#begun = true;
-    const name = truncate && step.name.length > 72 ? `${step.name.slice(0, 72)}...` : step.name;
+    const name =
+      truncate && step.name.length > 72 ? `${step.name.slice(0, endOfPart(step.name, 0, 72))}...` : step.name;
     out.push(`#${block.number} ${name}\n`);
     return block.number;
   }

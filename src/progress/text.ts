@@ -55,6 +55,26 @@ export function cut(text: string, columns: number): string {
   return text.slice(0, end);
 }
 
+/** The end of a part of `text` that starts at `start` and has at most `length` UTF-16 units, not within a character. */
+export function endOfPart(text: string, start: number, length: number): number {
+  const end = start + length;
+  const splits = end < text.length && /^[\ud800-\udbff][\udc00-\udfff]/.test(text.slice(end - 1, end + 1));
+  return splits && length > 1 ? end - 1 : end;
+}
+
+/** Tabs as the spaces that stand for them where the text is a whole line, so that columns of it stay columns wherever it is shown. */
+export function expandTabs(text: string): string {
+  if (!text.includes('\t')) return text;
+  let out = '';
+  let at = 0;
+  for (const part of text.split(/(\t)/)) {
+    const shown = part === '\t' ? ' '.repeat(8 - (at % 8)) : part;
+    out += shown;
+    at += widthOf(shown);
+  }
+  return out;
+}
+
 function columnsOf(char: string): number {
   if (char <= '\u007f') return 1;
   if (WIDTHLESS.test(char)) return 0;

@@ -2,7 +2,7 @@ import type { BuildEvent } from '../events/index.ts';
 import { type Palette, paint } from './colors.ts';
 import { formatStepOutput } from './failure.ts';
 import { amountOf } from './plain.ts';
-import { cut, seconds, widthOf } from './text.ts';
+import { cut, expandTabs, seconds, widthOf } from './text.ts';
 import { activeTime, isOver, type StepView, type Trace } from './trace.ts';
 import type { Renderer } from './types.ts';
 import type { Writer } from './writer.ts';
@@ -16,6 +16,9 @@ export interface TtyOptions {
   readonly rate: number;
   readonly now: () => number;
 }
+
+/** Before output of a step. */
+const OUTPUT_MARK = ' => => # ';
 
 /** A line of the display: a step or a part of one. */
 interface Row {
@@ -83,7 +86,7 @@ export class TtyRenderer implements Renderer {
     const time = seconds(now - (this.#trace.startedAt ?? now));
     const left = cut(`[+] ${phase} ${time} (${over}/${steps.length})${finished}`, columns);
     if (label === undefined || widthOf(left) + widthOf(label) + 2 > columns) return plainLine(left);
-    return plainLine(left + label.padStart(columns - 1 - widthOf(left)));
+    return plainLine(left + ' '.repeat(Math.max(1, columns - 1 - widthOf(left) - widthOf(label))) + label);
   }
 
   #body(columns: number, rows: number, now: number, last: boolean): Line[] {
@@ -100,7 +103,7 @@ export class TtyRenderer implements Renderer {
       lines.push(line);
       if (row.step === undefined || !logs.has(row.step)) continue;
       for (const output of this.#output(row.step)) {
-        const text = cut(` => => # ${output}`, columns - 1);
+        const text = cut(OUTPUT_MARK + expandTabs(output), columns - 1);
         lines.push({ text: this.#options.faint ? paint(text, '2') : text, width: widthOf(text) });
       }
     }
