@@ -16,6 +16,7 @@ export interface ResultCodec<R> {
   decode(layers: readonly string[]): R;
 }
 
+/** What the cache needs of its build. */
 export interface IndexCacheOptions<R> {
   readonly codec: ResultCodec<R>;
   /** The build's: holds what loaded results name. */

@@ -16,6 +16,7 @@ export interface StatTable {
   readonly digests: Buffer;
 }
 
+/** The table as bytes; `decodeStatTable` reads it back, or refuses it. */
 export function encodeStatTable(table: StatTable): Buffer {
   const names = Buffer.from(table.names.join('\0'), 'utf8');
   const numbers = new Uint8Array(table.numbers.buffer, table.numbers.byteOffset, table.numbers.byteLength);

@@ -13,6 +13,7 @@ const BUSY_TIMEOUT = 10_000;
 /** SQLITE_BUSY_SNAPSHOT and SQLITE_BUSY_RECOVERY come back without waiting: tried again so many times, 5 ms apart. */
 const BUSY_RETRIES = 200;
 
+/** A row by the names of its columns. */
 export type Row = Record<string, SQLOutputValue>;
 
 /** A statement that is prepared when first used, and again after the index was replaced. */
@@ -51,6 +52,7 @@ export class Database {
     }
   }
 
+  /** Changes when the index is replaced. */
   get path(): string {
     return join(this.#layout.root, this.#file);
   }
@@ -77,6 +79,7 @@ export class Database {
     };
   }
 
+  /** Statements without parameters and results. */
   exec(sql: string): void {
     this.#guard(() => this.#handle.exec(sql));
   }
@@ -160,6 +163,10 @@ export class Database {
     this.#db = db;
   }
 
+  /**
+   * Runs `body`, and once more on a new index when this one turns out to be damaged. Within a transaction the
+   * outermost call does it.
+   */
   #guard<T>(body: () => T): T {
     if (this.#depth > 0) return body();
     try {
@@ -171,6 +178,7 @@ export class Database {
     }
   }
 
+  /** SQLite waits for writers by itself, but not in every case; transactions last a few ms, so waiting is right. */
   #retryBusy<T>(body: () => T): T {
     for (let attempt = 0; ; attempt++) {
       try {
@@ -211,6 +219,7 @@ export class Database {
     for (const fill of this.#onRebuild) this.transaction(fill);
   }
 
+  /** Only one process makes the new index; the others wait and use that. */
   #waitForLock(): { release(): void } {
     for (;;) {
       const lock = tryKernelLock(join(this.#layout.locks, 'index'));
@@ -267,6 +276,7 @@ function makeSchema(db: DatabaseSync): boolean {
   }
 }
 
+/** Never a name that was used: a process that still has the old file open must not meet a new one. */
 function freeName(root: string): string {
   const taken = fs
     .readdirSync(root)

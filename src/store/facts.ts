@@ -4,6 +4,7 @@ import { plain, rowSum } from './row-sum.ts';
 /** A fact whose use is noted at most once in so many ms: a build that looks at the same ones again writes nothing. */
 const TOUCH_AFTER = 3600 * 1000;
 
+/** Something that was found out once. */
 export interface Fact {
   readonly value: unknown;
   /** Milliseconds since the epoch. */

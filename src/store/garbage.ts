@@ -9,6 +9,7 @@ import type { RemoveTrees } from './types.ts';
 /** ms; for temporary files that no session owns. Younger ones, and ones from the future, are left alone. */
 const STRAY_AGE = 24 * 3600 * 1000;
 
+/** What a collection came to. */
 export interface GarbageReport {
   /** Temporary files and directory trees that were deleted. */
   readonly removed: number;

@@ -32,6 +32,7 @@ export class ImageTable {
     }
   }
 
+  /** Undefined when there is no image of that name, or its file is damaged. */
   get(name: string): StoredImage | undefined {
     return this.file(name)?.image;
   }
@@ -77,6 +78,7 @@ export class ImageTable {
     return image && this.#path(image.name) === path ? image : undefined;
   }
 
+  /** Names have slashes and any length, so the file is named by their hash. */
   #path(name: string): string {
     return join(this.#layout.images, `${hexOf(sha256(name))}.json`);
   }

@@ -44,11 +44,13 @@ export class LayerTable {
     this.#selectBlobs = db.prepare('SELECT * FROM layer_blobs WHERE layer = ? ORDER BY compression, digest');
   }
 
+  /** Undefined for a layer that is not there, or whose row is damaged. */
   get(id: string): Layer | undefined {
     const row = this.#row(id);
     return row && this.#layer(row);
   }
 
+  /** All layers, oldest first. */
   list(): readonly Layer[] {
     return this.#sound(this.#db.prepare('SELECT * FROM layers ORDER BY created_at, id').all());
   }
@@ -87,6 +89,7 @@ export class LayerTable {
     this.addBlob(layer.id, { ...blob, diffId: layer.diffId });
   }
 
+  /** Makes the row; one that is there stays, for whoever made it knew more. */
   #insert(id: string, layer: NewLayer): void {
     const now = Math.floor(this.#now());
     const { type = 'regular', description = '', createdAt = now, diffId: diff_id = null } = layer;
@@ -108,6 +111,7 @@ export class LayerTable {
     this.#db.transaction(() => this.#change(id, { parents: this.#stacks.intern(parents) }));
   }
 
+  /** Where its directory is or would be. Ids become paths here, so anything but an id is refused. */
   paths(id: string): LayerPaths {
     if (!isLayerId(id))
       throw new TsbuildError('TSB_INTERNAL', `Cannot use layer ${JSON.stringify(id)}: not a layer id`);

@@ -25,6 +25,7 @@ export interface StoreLayout {
   readonly header: string;
 }
 
+/** Where everything is in a store, whether it is there or not. */
 export function storeLayout(root: string): StoreLayout {
   return {
     root,

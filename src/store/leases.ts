@@ -3,6 +3,7 @@ import { randomId } from './layout.ts';
 import type { Sessions } from './sessions.ts';
 import type { LeaseNames } from './types.ts';
 
+/** What a lease can hold. */
 export type LeaseKind = 'layer' | 'blob' | 'mount';
 
 /** What one build needs: garbage collection leaves it alone until the lease is released or its process is dead. */
@@ -37,6 +38,7 @@ export class Lease {
   }
 }
 
+/** The leases of all processes. Those of a dead one go with its session. */
 export class Leases {
   readonly #db: Database;
   readonly #sessions: Sessions;
@@ -53,6 +55,7 @@ export class Leases {
     db.onRebuild(() => this.#enterAgain());
   }
 
+  /** A new lease of this process, which holds nothing yet. */
   create(): Lease {
     const id = randomId();
     const session = this.#sessions.own();
@@ -61,6 +64,7 @@ export class Leases {
     return new Lease(id, this);
   }
 
+  /** Enters names that are not held yet. Most are asked for many times over, so what is held is remembered here. */
   hold(id: string, names: LeaseNames): { readonly missingLayers: readonly string[] } {
     const held = this.#open.get(id);
     if (!held) throw new Error(`lease ${id} was released`);
@@ -101,6 +105,7 @@ export class Leases {
     return new Set(rows.map((row) => String(row['name'])));
   }
 
+  /** After the index was replaced: what this process holds must not be taken for garbage. */
   #enterAgain(): void {
     for (const [id, names] of this.#open) {
       this.#db.prepare('INSERT OR IGNORE INTO leases (id, session) VALUES (?, ?)').run(id, this.#sessions.own());

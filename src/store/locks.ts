@@ -54,12 +54,14 @@ export class Locks {
     return typeof lock === 'object' ? lock : undefined;
   }
 
+  /** The file that is locked. It stays behind when the process dies, and is swept by garbage collection. */
   path(name: string): string {
     // Names come from digests, ids and user text: what is not plainly a file name is hashed.
     const plain = /^[a-z0-9][A-Za-z0-9._-]{0,120}$/.test(name);
     return join(this.#dir, plain ? name : `=${hexOf(sha256(name))}`);
   }
 
+  /** Tries until the lock is free: the kernel tells nobody when it is. */
   async #poll(name: string, waiting: Waiting, signal: AbortSignal | undefined): Promise<KernelLock> {
     const path = this.path(name);
     let pause: number = POLL[0];
@@ -87,6 +89,10 @@ class Waiting {
     this.#options = options;
   }
 
+  /**
+   * Counts a pause.
+   * @throws TsbuildError `TSB_STORE` when there was patience for no more
+   */
   spend(ms: number): void {
     this.#tell();
     if (this.#options.timeoutMs !== undefined && this.#spent >= this.#options.timeoutMs) throw this.#timeout();
@@ -109,6 +115,7 @@ class Waiting {
     }
   }
 
+  /** Tells the caller once that it has to wait. */
   #tell(): void {
     if (!this.#told) this.#options.onWait?.();
     this.#told = true;

@@ -64,6 +64,7 @@ export class MountTable {
     });
   }
 
+  /** One in use gets another id, with its directory and with its leases: steps that run keep what they have mounted. */
   #retire(id: string): void {
     const dir = this.#dir(id);
     const held = this.#db.prepare("SELECT 1 FROM lease_names WHERE kind = 'mount' AND name = ?").get(id) !== undefined;
@@ -89,11 +90,13 @@ export class MountTable {
     this.#db.prepare('UPDATE mounts SET bytes = ?, inodes = ? WHERE id = ?').run(usage.bytes, usage.inodes, id);
   }
 
+  /** A cache mount by its id. */
   get(id: string): CacheMount | undefined {
     const row = this.#db.prepare('SELECT * FROM mounts WHERE id = ?').get(id);
     return row && toMount(row);
   }
 
+  /** All cache mounts, oldest first. */
   list(): readonly CacheMount[] {
     return this.#db.prepare('SELECT * FROM mounts ORDER BY created_at, id').all().map(toMount);
   }
@@ -107,6 +110,7 @@ export class MountTable {
     return this.#dir(id);
   }
 
+  /** For a new index: the ids stand in the directories. */
   #findAgain(): void {
     const now = Math.floor(this.#now());
     for (const name of fs.readdirSync(this.#layout.mounts)) {

@@ -5,6 +5,7 @@ import type { Database } from './database.ts';
 import { type KernelLock, tryKernelLock } from './kernel-lock.ts';
 import { randomId, type StoreLayout } from './layout.ts';
 
+/** What sweeping dead sessions came to. */
 export interface SweepResult {
   /**
    * A live session is unknown to the index, because it began before the index was replaced: nobody knows what it needs, and

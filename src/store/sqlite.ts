@@ -3,6 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { dirname } from 'node:path';
 import { fromErrno, TsbuildError } from '../util/index.ts';
 
+/** Result code: another connection writes. */
 export const SQLITE_BUSY = 5;
 const SQLITE_IOERR = 10;
 const SQLITE_CORRUPT = 11;

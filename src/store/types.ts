@@ -20,6 +20,7 @@ export interface StoreWarning {
   readonly message: string;
 }
 
+/** What a store needs of its surroundings. */
 export interface StoreOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -64,6 +65,7 @@ export interface Layer {
   readonly usedAt: number;
 }
 
+/** A layer that has neither directory nor blob yet. */
 export interface NewLayer {
   /** Hex of the chain id for image layers, so that pulls share them; a random id when absent. */
   readonly id?: string;
@@ -124,6 +126,7 @@ export interface Lock extends AsyncDisposable {
   release(): void;
 }
 
+/** How patient a waiter is. */
 export interface LockOptions {
   readonly signal?: AbortSignal;
   /** Gives up after so many ms of waiting; waits forever when absent. */
@@ -152,6 +155,7 @@ export interface UsageRecord {
   readonly usedAt: number;
 }
 
+/** What `tsbuild du` shows. */
 export interface UsageReport {
   readonly records: readonly UsageRecord[];
   /** Sum of the sizes. */
@@ -160,6 +164,7 @@ export interface UsageReport {
   readonly reclaimableBytes: number;
 }
 
+/** What may go. Without options: all that no image and no running build needs. */
 export interface PruneOptions {
   readonly removeTrees: RemoveTrees;
   /** Takes records that named images use and internal ones too. Blobs of named images always stay. */
@@ -179,12 +184,14 @@ export interface PruneOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What went. */
 export interface PruneReport {
   readonly removed: readonly UsageRecord[];
   /** Bytes given back; leftovers of killed builds are not counted. */
   readonly freedBytes: number;
 }
 
+/** Something in the store that is not what it should be. */
 export interface CheckProblem {
   readonly kind:
     | 'index-damaged'
@@ -209,6 +216,7 @@ export interface CheckProblem {
   readonly repaired: boolean;
 }
 
+/** How thorough a check is. */
 export interface CheckOptions {
   /** Removes what is damaged, so that it is fetched or built again. Needs `removeTrees`. */
   readonly repair?: boolean;
@@ -219,6 +227,7 @@ export interface CheckOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+/** What a check found. */
 export interface CheckReport {
   readonly problems: readonly CheckProblem[];
   readonly blobs: number;

@@ -205,6 +205,7 @@ export function blobsOfImages(store: Store): ReadonlySet<Digest> {
   );
 }
 
+/** Adds up. */
 export function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }

@@ -7,6 +7,7 @@ import { TsbuildError } from '../util/index.ts';
 import type { FromWorker, MethodName, ParamsOf, ResultOf, ToWorker, WorkerConfig } from './protocol.ts';
 import { fromWire } from './wire-error.ts';
 
+/** What the worker needs to know of its surroundings. */
 export interface StartWorkerOptions {
   readonly helperPath: string;
   /** The worker's program: src/worker/main.ts or its bundle. */
@@ -25,6 +26,7 @@ export interface StartWorkerOptions {
   readonly graceMs?: number;
 }
 
+/** What belongs to one call. */
 export interface CallOptions {
   /** Cancels the call; the promise is rejected once everything that it started is gone. */
   readonly signal?: AbortSignal;
@@ -94,6 +96,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<WorkerCl
   return client;
 }
 
+/** A call without an answer. */
 interface Pending {
   readonly options: CallOptions;
   /** Why this process canceled the call by itself. */
@@ -166,6 +169,7 @@ class Client implements WorkerClient {
     return done.finally(() => signal?.removeEventListener('abort', cancel)) as Promise<ResultOf<M>>;
   }
 
+  /** An answer, or something on the way to one. Calls that were given up are not known any more. */
   #take(message: Exclude<FromWorker, { type: 'ready' }>): void {
     const pending = this.#pending.get(message.id);
     if (!pending) return;
@@ -190,6 +194,10 @@ class Client implements WorkerClient {
     }
   }
 
+  /**
+   * Hands output on, and tells the worker only afterwards that there is room for more: a slow reader holds up the
+   * step and not this process's memory.
+   */
   async #takeOutput(id: number, stream: 1 | 2, data: Uint8Array, pending: Pending): Promise<void> {
     try {
       await pending.options.onOutput?.(stream, data);
@@ -202,10 +210,12 @@ class Client implements WorkerClient {
     }
   }
 
+  /** What cannot be sent any more is not missed: the end of the worker rejects all calls. */
   #send(message: ToWorker): void {
     if (this.#child.connected) this.#child.send(message, () => undefined);
   }
 
+  /** The worker says why it ends on standard error, which nothing else is written to. */
   #describeEnd(code: number | null, killedBy: string | null): TsbuildError {
     const said = this.#stderr.trim().split('\n').at(-1) ?? '';
     const how = said === '' ? (killedBy === null ? `exit code ${code}` : `signal ${killedBy}`) : said;

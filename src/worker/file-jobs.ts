@@ -7,6 +7,10 @@ import type { FileOpCall, FileOpOutcome, PackedFileOp, PackFileOpCall } from './
 import { prepareUpper } from './prepare-upper.ts';
 import { mountStack } from './stack-mounts.ts';
 
+/**
+ * Runs a file op with a mount for each tree that it changes. Slots are taken in the order in which trees are begun,
+ * which is that of the actions.
+ */
 export async function fileOp(params: FileOpCall, context: HandlerContext): Promise<FileOpOutcome> {
   const { config, signal } = context;
   const free = [...params.slots];
@@ -17,6 +21,7 @@ export async function fileOp(params: FileOpCall, context: HandlerContext): Promi
     if (lowers.length === 0)
       return { path: slot.fs, layer: slot.fs, freeze: () => undefined, discard: () => undefined };
     const stack = mountStack(config, lowers, { fs: slot.fs, work: slot.work });
+    // A tree that is read by a later action is unmounted first: its upper directory must not change any more.
     const unmount = (): void => stack[Symbol.dispose]();
     return { path: stack.path, layer: slot.fs, freeze: unmount, discard: unmount };
   };
@@ -32,6 +37,7 @@ export async function fileOp(params: FileOpCall, context: HandlerContext): Promi
   };
 }
 
+/** Writes the layer of a file op as a blob, from its sources and without a directory in between. */
 export async function packFileOp(params: PackFileOpCall, context: HandlerContext): Promise<PackedFileOp | undefined> {
   const { actions, inputs, now } = params;
   const written = await writeFileOpLayer(
@@ -61,6 +67,7 @@ export async function prepareCacheMount(
   chownSync(dir, plan.idShift, plan.idShift);
   if (lowers.length === 0) return;
   const input: FileInput = { kind: 'layers', layers: lowers };
+  // The directory itself is the tree: there is nothing to mount, and nothing to give up.
   const root: WritableRoot = { path: dir, layer: dir, freeze: () => undefined, discard: () => undefined };
   await runFileActions(
     { actions: [{ ...copyAll, output: 0 }], inputs: [input], now: 0n, idShift: plan.idShift, idCount: plan.idCount },

@@ -23,6 +23,7 @@ export interface WorkerMethods extends LayerMethods {
   readDirectory(params: StatPathParams): readonly string[] | undefined;
 }
 
+/** A layer that is about to be filled. */
 export interface PrepareUpperParams {
   /** Directory that gets `fs` and `work`; made when missing. */
   readonly dir: string;
@@ -30,6 +31,7 @@ export interface PrepareUpperParams {
   readonly lowers: readonly string[];
 }
 
+/** What one tree takes. */
 export interface TreeUsage {
   readonly path: string;
   /** Bytes on disk. */
@@ -39,6 +41,7 @@ export interface TreeUsage {
   readonly stamp: string;
 }
 
+/** A path within a stack of layers. */
 export interface StatPathParams {
   readonly layers: readonly string[];
   /** Resolved within the stack; symbolic links of the image stay inside it. */
@@ -47,6 +50,7 @@ export interface StatPathParams {
   readonly followLast?: boolean;
 }
 
+/** A small file of a stack, such as /etc/passwd or a Dockerfile of a remote context. */
 export interface ReadFileParams extends StatPathParams {
   /** An error is given for larger files. Bytes. */
   readonly maxBytes: number;
@@ -54,6 +58,7 @@ export interface ReadFileParams extends StatPathParams {
   readonly limit?: number;
 }
 
+/** What `statPath` tells of a file. */
 export interface PathStat {
   readonly type: 'file' | 'directory' | 'symlink' | 'other';
   readonly mode: number;
@@ -67,8 +72,11 @@ export interface PathStat {
   readonly link?: string;
 }
 
+/** Names of the methods. */
 export type MethodName = keyof WorkerMethods;
+/** What a method takes. */
 export type ParamsOf<M extends MethodName> = Parameters<WorkerMethods[M]>[0];
+/** What a method gives. */
 export type ResultOf<M extends MethodName> = ReturnType<WorkerMethods[M]>;
 
 /** What the worker is told at its start. */

@@ -8,6 +8,7 @@ import { fromWire } from './wire-error.ts';
 export interface Job {
   readonly method: string;
   readonly params: unknown;
+  /** Shared with the thread: it computes without ever getting to its events, so a message would come too late. */
   readonly flag: Int32Array<SharedArrayBuffer>;
 }
 
@@ -17,6 +18,7 @@ export type FromThread =
   | { readonly type: 'result'; readonly value: unknown }
   | { readonly type: 'error'; readonly error: WireError };
 
+/** A job with who waits for it. */
 interface Waiting {
   readonly job: Job;
   readonly progress: (data: unknown) => void;
@@ -37,6 +39,7 @@ export class ThreadPool {
     this.#config = config;
   }
 
+  /** Runs a method in a thread. The promise is rejected once the thread has let go of the job. */
   run(method: string, params: unknown, signal: AbortSignal, progress: (data: unknown) => void): Promise<unknown> {
     const flag = signalFlag();
     const cancel = (): void => raise(flag);
@@ -49,6 +52,7 @@ export class ThreadPool {
     return done.finally(() => signal.removeEventListener('abort', cancel));
   }
 
+  /** Gives the oldest job to an idle thread, or to a new one while there may be more. */
   #next(): void {
     if (this.#queue.length === 0) return;
     const thread = this.#idle.pop() ?? (this.#started < this.#size ? this.#start() : undefined);
@@ -69,6 +73,7 @@ export class ThreadPool {
       if (message.type === 'result') waiting.resolve(message.value);
       else waiting.reject(fromWire(message.error));
     };
+    // The thread is gone with its job; the next job gets a new one.
     const fail = (error: unknown): void => {
       if (settled) return;
       this.#started--;
@@ -83,6 +88,7 @@ export class ThreadPool {
     thread.postMessage(waiting.job);
   }
 
+  /** A thread keeps nothing alive: the worker ends with its main thread. */
   #start(): Worker {
     this.#started++;
     const thread = new Worker(this.#config.entry, { workerData: this.#config });

@@ -2,10 +2,15 @@ import { writeRootfsDirectory, writeRootfsTar } from '../rootfs/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 import type { WriteTreeParams } from './layer-methods.ts';
 
+/** Writes the merged files of a result as one tar, with the owners that the image has. */
 export function writeTreeTar(params: WriteTreeParams, context: HandlerContext): void {
   writeRootfsTar(params.path, options(params, context), () => context.signal.throwIfAborted());
 }
 
+/**
+ * Copies the merged files of a result to a directory of the caller's. `delete` removes what is not part of the
+ * result.
+ */
 export function writeTreeDirectory(
   params: WriteTreeParams & { readonly mode: 'copy' | 'delete' },
   context: HandlerContext,
@@ -15,6 +20,7 @@ export function writeTreeDirectory(
   );
 }
 
+/** On disk ids are shifted for root's builds; outputs have the image's own. */
 function options({ trees, epoch }: WriteTreeParams, { config }: HandlerContext): Parameters<typeof writeRootfsTar>[1] {
   return { trees, idShift: config.plan.idShift, ...(epoch === undefined ? {} : { epoch }) };
 }

@@ -68,6 +68,7 @@ export async function runExec(
   });
 }
 
+/** Once more, behind the frontend's own check: a graph may come from elsewhere than a Dockerfile. */
 function checkEntitlements({ entitlements }: Grants, exec: ExecOp): void {
   const wanted = [
     exec.network === 'host' ? 'network.host' : '',
@@ -81,6 +82,10 @@ function checkEntitlements({ entitlements }: Grants, exec: ExecOp): void {
   }
 }
 
+/**
+ * All that the worker needs to run the step, as plain data. What is opened for it on the way is `held` until the
+ * step has ended.
+ */
 async function stepSpec(
   pieces: ExecPieces,
   task: Task,
@@ -92,11 +97,13 @@ async function stepSpec(
   const { meta } = exec;
   const root = exec.mounts.find((mount) => mount.dest === '/');
   if (!root) throw new TsbuildError('TSB_LLB', 'Cannot run a step without a root mount');
+  // The root's own layer, or one that is thrown away: overlay wants a place for changes in any case.
   const rootSlot = slots.get(root) ?? (await scratchSlot(pieces, task, held, root, bases));
   const mounts: MountSpec[] = [];
   let shmSize: number | undefined;
   for (const mount of exec.mounts) {
     if (mount === root) continue;
+    // Every step has a /dev/shm; a tmpfs there means another size for it and not a mount upon it.
     if (mount.type === 'tmpfs' && mount.dest === '/dev/shm') {
       shmSize = mount.tmpfs?.size;
       continue;
@@ -104,6 +111,7 @@ async function stepSpec(
     const spec = await mountSpec(pieces, task, held, mount, bases, slots);
     if (spec) mounts.push(spec);
   }
+  // A step with the machine's network asks the machine's resolvers, and one without a network none.
   const resolvConf = resolvConfOfHost(exec.network === 'none' ? 'private' : 'host');
   return {
     lowers: rootSlot.lowers,
@@ -144,6 +152,7 @@ async function scratchSlot(
   return { id, lowers, ...paths };
 }
 
+/** What stands at one mount point; undefined where an optional secret or agent was not given. */
 async function mountSpec(
   pieces: ExecPieces,
   task: Task,
@@ -158,6 +167,7 @@ async function mountSpec(
       const slot = slots.get(mount);
       const subpath = mount.selector === '' || mount.selector === '/' ? {} : { subpath: mount.selector };
       if (slot)
+        // It has an output: what is written becomes a layer of its own.
         return {
           type: 'layers',
           lowers: slot.lowers,
@@ -167,6 +177,7 @@ async function mountSpec(
           target,
           readonly: mount.readonly,
         };
+      // What is written stays in memory, and is gone with the step.
       const lowers = await pieces.snapshots.layers.directories(task, mount.input < 0 ? [] : (bases[mount.input] ?? []));
       return { type: 'layers', lowers, ...subpath, target, readonly: mount.readonly };
     }
@@ -178,6 +189,7 @@ async function mountSpec(
       const secret = mount.secret;
       if (!secret) throw new TsbuildError('TSB_LLB', 'Cannot mount a secret without an id');
       const data = pieces.credentials.secrets.get(secret.id);
+      // By its bytes: a secret is never a file of the machine, not even for the time of the step.
       if (data) return { type: 'file', target, data, mode: secret.mode, uid: secret.uid, gid: secret.gid };
       if (secret.optional) return undefined;
       throw missingSecret(secret.id);
@@ -202,6 +214,7 @@ function agentId(mount: Mount): string {
   return mount.ssh?.id || 'default';
 }
 
+/** BuildKit's text, with what to type. */
 function missingSecret(id: string): TsbuildError {
   return new TsbuildError('TSB_STEP', `secret ${id}: not found`, {
     hint: `build with --secret id=${id},src=PATH or --secret id=${id},env=NAME`,
@@ -214,6 +227,8 @@ async function environment(pieces: ExecPieces, exec: ExecOp): Promise<readonly s
   const has = (name: string): boolean => env.some((entry) => entry.startsWith(`${name}=`));
   const proxy = exec.meta.proxyEnv;
   if (proxy) {
+    // Programs disagree on the case of these names, so both are set, as BuildKit does. None of them is part of the
+    // key.
     const settings = {
       http_proxy: proxy.httpProxy,
       https_proxy: proxy.httpsProxy,
@@ -228,16 +243,22 @@ async function environment(pieces: ExecPieces, exec: ExecOp): Promise<readonly s
   }
   for (const secret of exec.secretEnv) {
     const data = pieces.credentials.secrets.get(secret.id);
+    // The environment is text: bytes that are not UTF-8 cannot come through.
     if (data) env.push(`${secret.name}=${Buffer.from(data).toString('utf8')}`);
     else if (!secret.optional) throw missingSecret(secret.id);
   }
   if (exec.mounts.some((mount) => mount.type === 'ssh') && !has('SSH_AUTH_SOCK')) {
+    // One variable for all agents: it names the first that was given.
     const first = exec.mounts.find((mount) => mount.type === 'ssh' && pieces.credentials.ssh.has(agentId(mount)));
     if (first) env.push(`SSH_AUTH_SOCK=${first.dest}`);
   }
   return env;
 }
 
+/**
+ * Runs the step; what it prints becomes events.
+ * @throws TsbuildError `TSB_STEP` when it ends otherwise than the op allows
+ */
 async function runStep(pieces: ExecPieces, task: Task, vertex: Digest, exec: ExecOp, spec: StepSpec): Promise<void> {
   const worker = await pieces.snapshots.worker();
   const output = new StepOutput(pieces, task, vertex);
@@ -257,6 +278,7 @@ async function runStep(pieces: ExecPieces, task: Task, vertex: Digest, exec: Exe
   );
 }
 
+/** How a step ended, in BuildKit's words for an exit code. */
 function describeStatus(status: ExitStatus): string {
   switch (status.kind) {
     case 'exited':

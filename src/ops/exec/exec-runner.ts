@@ -24,6 +24,10 @@ export function execRunner(pieces: Omit<OpPieces, 'origins'>): KindRunner<ExecOp
   };
 }
 
+/**
+ * How an input takes part in a step's key: by its content where nothing else of it could be seen, such as a mount
+ * that is only read from.
+ */
 function execDep(snapshots: Snapshots, vertex: OpVertex, exec: ExecOp, index: number): CacheDep<OpResult> {
   const use = execInputUse(exec, index);
   const selectors = use.selectors.map(pathSelector);

@@ -17,10 +17,12 @@ export function sourceRunner(pieces: SourcePieces): KindRunner<SourceOp> {
   };
 }
 
+/** What stands before `://`; empty for what has no scheme, which no source has. */
 function schemeOf(identifier: string): string {
   return identifier.slice(0, Math.max(0, identifier.indexOf('://')));
 }
 
+/** What identifies a source. Images and downloads are asked about here, since what they are now is their key. */
 async function sourceMap(
   pieces: SourcePieces,
   task: Task,
@@ -44,6 +46,7 @@ async function sourceMap(
     }
     case 'local':
       return {
+        // Two contexts of one name are not the same: only the content of what is read counts, hence `volatile`.
         digest: canonicalDigest('tsbuild.local.v1', [
           source.identifier,
           ...[...source.attrs].filter(([name]) => name !== 'local.session').flat(),
@@ -64,6 +67,7 @@ async function sourceMap(
   }
 }
 
+/** Brings a source in. Images come as names of layers: bytes are fetched when something wants to see them. */
 async function runSource(
   pieces: SourcePieces,
   task: Task,
