@@ -3,7 +3,7 @@ import type { Task } from '../events/index.ts';
 import { answerError, SMALL_BODY_LIMIT } from './answer.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
 import type { HttpAnswer, HttpClient, HttpRequest } from './http.ts';
-import { validateRealm } from './realm.ts';
+import { mayHaveCredentials, validateRealm } from './realm.ts';
 import { networkError } from './retry.ts';
 import type { Credential, Credentials } from './types.ts';
 
@@ -78,7 +78,9 @@ export class Authenticator {
   /** The scope is ours, never the challenge's: a registry does not get to ask for more than the request needs. */
   async #token(task: Task, scope: AuthScope, challenge: Challenge, registry: URL): Promise<string> {
     const realm = validateRealm(challenge.parameters.get('realm'), registry);
-    const credential = await this.#credential(task, scope.host);
+    const known = await this.#credential(task, scope.host);
+    const trusted = mayHaveCredentials(realm, registry, scope);
+    const credential = trusted ? known : undefined;
     const request = tokenRequest(realm, challenge.parameters.get('service'), scope, credential);
     const doing = `Cannot get a token for ${JSON.stringify(scope.host)}`;
     let answer: HttpAnswer;
@@ -90,6 +92,7 @@ export class Authenticator {
       throw networkError(doing, realm.origin + realm.pathname, error);
     }
     if (answer.status !== 200) {
+      if (known !== undefined && !trusted) throw withheld(doing, realm, registry, answer.status);
       throw answerError(doing, { method: request.method, url: realm, status: answer.status, body });
     }
     return parseToken(body, doing);
@@ -103,6 +106,15 @@ function keyOf({ origin, scope }: AuthScope): string {
 function basic(credential: Credential | undefined): string | undefined {
   if (credential === undefined || !('username' in credential)) return undefined;
   return `Basic ${Buffer.from(`${credential.username}:${credential.password}`).toString('base64')}`;
+}
+
+/** Without credentials the token server gave nothing: say why it got none. */
+function withheld(doing: string, realm: URL, registry: URL, status: number): TsbuildError {
+  return new TsbuildError(
+    'TSB_REGISTRY',
+    `${doing}: ${realm.origin} answered ${status}, and your credentials were not sent to it, since ${registry.origin} named it without TLS`,
+    { hint: 'use the registry over HTTPS, or have it name a token server of its own origin (scheme, host and port)' },
+  );
 }
 
 function tokenRequest(

@@ -4,7 +4,7 @@ export type AddressKind = 'name' | 'public' | 'private' | 'loopback' | 'forbidde
 
 /**
  * What a URL's host name stands for, judged by its spelling alone (names are not looked up). `forbidden` is what never
- * has a registry's helper behind it: link-local (cloud metadata), unspecified, multicast.
+ * has a registry's helper behind it: link-local (cloud metadata), metadata services elsewhere, unspecified, multicast.
  * @param hostname as `URL.hostname` gives it, i.e. with exotic IPv4 spellings already normalised and IPv6 in brackets
  */
 export function addressKind(hostname: string): AddressKind {
@@ -20,8 +20,14 @@ export function addressKind(hostname: string): AddressKind {
   }
 }
 
-function kindOfIPv4([a = 0, b = 0]: readonly number[]): AddressKind {
+/** Metadata services that are not link-local: EC2's over IPv6, Alibaba's, in the order of bytes. */
+const METADATA_IPV4 = [100, 100, 100, 200];
+const METADATA_IPV6 = ['fd00:ec2::254'];
+
+function kindOfIPv4(address: readonly number[]): AddressKind {
+  const [a = 0, b = 0] = address;
   if (a === 127) return 'loopback';
+  if (METADATA_IPV4.every((byte, at) => byte === address[at])) return 'forbidden';
   if (a === 0 || a >= 224 || (a === 169 && b === 254)) return 'forbidden';
   if (a === 10 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168) || (a === 100 && b >= 64 && b < 128))
     return 'private';
@@ -30,7 +36,7 @@ function kindOfIPv4([a = 0, b = 0]: readonly number[]): AddressKind {
 
 function kindOfIPv6(host: string): AddressKind {
   if (host === '::1') return 'loopback';
-  if (host === '::') return 'forbidden';
+  if (host === '::' || METADATA_IPV6.includes(host)) return 'forbidden';
   const mapped = /^::(?:ffff:)?([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host);
   if (mapped) {
     const high = Number.parseInt(mapped[1] ?? '0', 16);

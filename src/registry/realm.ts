@@ -28,6 +28,16 @@ export function validateRealm(realm: string | undefined, registry: URL): URL {
 }
 
 /**
+ * Whether the user's credentials may go to a token server: to the registry's own origin (scheme, host and port), else only when the
+ * registry named it over TLS whose certificate was checked. Over plain HTTP anybody on the way could name one, and on the port of a shared
+ * machine anybody may listen.
+ * @param registry the URL that answered 401
+ */
+export function mayHaveCredentials(realm: URL, registry: URL, options: { readonly insecure: boolean }): boolean {
+  return realm.origin === registry.origin || (registry.protocol === 'https:' && !options.insecure);
+}
+
+/**
  * Whether a URL that a registry points to (redirect) may be asked, without credentials: an outside registry must not
  * make this machine talk to itself or to the cloud's metadata service, nor downgrade to HTTP.
  */

@@ -10,7 +10,7 @@ import { createRegistry, parseRegistriesConf, type Registry, type RegistryOption
 import { parseReference, mediaTypes } from '../../src/image/index.ts';
 import { HttpClient } from '../../src/registry/http.ts';
 import { parseChallenges } from '../../src/registry/challenge.ts';
-import { validateRealm } from '../../src/registry/realm.ts';
+import { isAcceptableRedirect, mayHaveCredentials, validateRealm } from '../../src/registry/realm.ts';
 import { parseRetryAfter } from '../../src/registry/retry.ts';
 import { type Digest, sha256 } from '../../src/util/index.ts';
 import { blobOf, testImage } from '../support/image.ts';
@@ -359,17 +359,21 @@ describe('tokens (REG-09, 13)', () => {
     status: 401,
     headers: { 'www-authenticate': `Bearer realm="${realm}",service="svc",scope="repository:secret:pull,push"` },
   });
-  const guarded: Reply = (request, response) => {
-    if (request.headers.authorization === 'Bearer good') {
-      response.writeHead(200, OCI);
-      response.end(image.manifest.bytes);
-    } else {
-      response.writeHead(401, {
-        'www-authenticate': `Bearer realm="http://${other.host}/token",service="svc",scope="a"`,
-      });
-      response.end();
-    }
-  };
+  const guardedBy =
+    (tokens: () => string): Reply =>
+    (request, response) => {
+      if (request.headers.authorization === 'Bearer good') {
+        response.writeHead(200, OCI);
+        response.end(image.manifest.bytes);
+      } else {
+        response.writeHead(401, {
+          'www-authenticate': `Bearer realm="http://${tokens()}/token",service="svc",scope="a"`,
+        });
+        response.end();
+      }
+    };
+  const guarded = guardedBy(() => other.host);
+  const guardedByItself = guardedBy(() => server.host);
 
   test('an anonymous token is fetched for our own scope and reused', async () => {
     server.on('/v2/x/manifests/1', guarded);
@@ -401,28 +405,57 @@ describe('tokens (REG-09, 13)', () => {
 
   test('credentials go to the token server only', async () => {
     client = clientWith({ credentials: { get: async () => ({ username: 'u', password: 'p' }) } });
-    server.on('/v2/x/manifests/1', guarded);
-    other.on('/token', { body: '{"token":"good"}' });
+    server.on('/v2/x/manifests/1', guardedByItself);
+    server.on('/token', { body: '{"token":"good"}' });
     await manifest();
-    expect(other.requests[0]?.headers.authorization).toBe(`Basic ${Buffer.from('u:p').toString('base64')}`);
-    for (const { headers } of server.requests) expect(headers.authorization ?? '').not.toContain('Basic');
+    for (const { url, headers } of server.requests)
+      expect((headers.authorization ?? '').startsWith('Basic'), url).toBe(url.startsWith('/token'));
   });
 
   test('an identity token is exchanged by POST', async () => {
     client = clientWith({ credentials: { get: async () => ({ identityToken: 'refresh' }) } });
-    server.on('/v2/x/manifests/1', guarded);
-    other.on('/token', { body: '{"access_token":"good"}' });
+    server.on('/v2/x/manifests/1', guardedByItself);
+    server.on('/token', { body: '{"access_token":"good"}' });
     await manifest();
-    expect(other.requests[0]?.method).toBe('POST');
-    expect(new URLSearchParams(other.requests[0]?.body).get('refresh_token')).toBe('refresh');
+    const asked = server.requests.find(({ url }) => url.startsWith('/token'));
+    expect(asked?.method).toBe('POST');
+    expect(new URLSearchParams(asked?.body).get('refresh_token')).toBe('refresh');
+  });
+
+  test.each([
+    ['a password', { username: 'u', password: 'secret-p' }],
+    ['an identity token', { identityToken: 'secret-p' }],
+  ])('%s does not go to another port that a registry names without TLS', async (_, credential) => {
+    client = clientWith({ credentials: { get: async () => credential } });
+    server.on('/v2/x/manifests/1', guarded);
+    other.on('/token', { body: '{"token":"good"}' });
+    // What everybody gets still works.
+    await manifest();
+    other.on('/token', { status: 401 });
+    client = clientWith({ credentials: { get: async () => credential } });
+    await expect(manifest()).rejects.toThrow(/credentials were not sent to it, since http:\S+ named it without TLS/);
+    const secret = Buffer.from('u:secret-p').toString('base64');
+    for (const request of other.requests) expect(JSON.stringify(request)).not.toMatch(new RegExp(`secret-p|${secret}`));
+  });
+
+  test.each([
+    ['https://auth.docker.io/token', 'https://registry-1.docker.io', false, true],
+    ['https://r.example:5001/auth', 'https://r.example:5000', false, true],
+    ['https://r.example:5001/auth', 'https://r.example:5000', true, false],
+    ['https://r.example/auth', 'http://r.example', false, false],
+    ['http://r.example:5001/auth', 'http://r.example:5000', false, false],
+    ['http://r.example:5000/auth', 'http://r.example:5000', false, true],
+    ['https://evil.example/auth', 'http://r.example', false, false],
+  ])('credentials for realm %s of %s (certificate unchecked: %s): %s', (realm, registry, insecure, may) => {
+    expect(mayHaveCredentials(new URL(realm), new URL(registry), { insecure })).toBe(may);
   });
 
   test('a token server that redirects gets no second chance', async () => {
     client = clientWith({ credentials: { get: async () => ({ username: 'u', password: 'p' }) } });
-    server.on('/v2/x/manifests/1', guarded);
-    other.on('/token', { status: 302, headers: { location: `http://${server.host}/steal` } });
+    server.on('/v2/x/manifests/1', guardedByItself);
+    server.on('/token', { status: 302, headers: { location: `http://${other.host}/steal` } });
     await expect(manifest()).rejects.toThrow('answered 302');
-    expect(server.requests.some(({ url }) => url.startsWith('/steal'))).toBe(false);
+    expect(other.requests).toEqual([]);
   });
 
   test.each([
@@ -465,9 +498,22 @@ describe('tokens (REG-09, 13)', () => {
     ['https://[fe80::1]/', 'https://r.example'],
     ['https://[fd00::1]/', 'https://r.example'],
     ['https://169.254.169.254/', 'https://127.0.0.1:5000'],
+    ['https://[fd00:ec2::254]/latest', 'https://r.example'],
+    ['https://[fd00:ec2::254]/latest', 'https://[fd00::1]'],
+    ['https://[fd00:0ec2:0:0::254]/latest', 'https://10.0.0.1'],
+    ['https://100.100.100.200/latest', 'https://100.64.0.1'],
+    ['https://[::ffff:100.100.100.200]/latest', 'https://10.0.0.1'],
   ])('realm %s of %s is refused', (realm, registry) => {
     expect(() => validateRealm(realm, new URL(registry))).toThrow(code('TSB_REGISTRY'));
   });
+
+  test.each(['169.254.169.254', '100.100.100.200', '[fd00:ec2::254]', '[::ffff:169.254.169.254]'])(
+    'no redirect leads to the metadata service at %s',
+    (host) => {
+      for (const registry of ['https://r.example', 'https://10.0.0.1', 'https://[fd00::1]'])
+        expect(isAcceptableRedirect(new URL(`https://${host}/latest`), new URL(registry))).toBe(false);
+    },
+  );
 
   test.each([
     ['https://auth.docker.io/token', 'https://registry-1.docker.io'],
