@@ -1,5 +1,5 @@
 /**
- * Prints the table of build times: `npm run bench [-- ROW…]`. Runs Debian's buildah on the same work when it is installed
+ * Prints the table of build times: `npm run bench [-- ROW…] [--budget]`. With `--budget` it ends with 1 when a goal is missed twice. Runs Debian's buildah on the same work when it is installed
  * (with runc where it is there, as root or rootless as the caller is) and compares.
  * Every row is measured several times, tsbuild and buildah in turn, and the median is shown: the machine may be shared. Both find the
  * context in memory and the disk idle, else it would depend on the machine and on who went first.
@@ -14,7 +14,8 @@ import { makeContext, makeMixedFile, makeRootfs } from './data.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const tsbuild = join(root, 'bin/tsbuild');
 const work = mkdtempSync(join(tmpdir(), 'tsbuild-bench-'));
-const wanted = process.argv.slice(2);
+const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'));
+const hasBudget = process.argv.includes('--budget');
 const has = (command: string): boolean => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
 const buildah = has('buildah')
   ? ['buildah', '--root', join(work, 'containers'), '--runroot', join(work, 'run')]
@@ -243,6 +244,28 @@ function importBase(): void {
   measure(bud('-t', 'localhost/bench-base:1', folder));
 }
 
+/** Medians of all rounds of one row. */
+function measureRow(row: Row): { readonly our: Measure; readonly their: Measure | undefined } {
+  row.before?.();
+  measure(row.tsbuild());
+  const ours: Measure[] = [];
+  const theirs: Measure[] = [];
+  for (let round = 0; round < row.rounds; round++) {
+    row.before?.();
+    settle(row.folder);
+    ours.push(measure(row.tsbuild()));
+    if (buildah && row.buildah) {
+      settle(row.folder);
+      const parts = row.buildah().map((command) => measure(command));
+      theirs.push({
+        wall: parts.reduce((sum, part) => sum + part.wall, 0),
+        peak: Math.max(...parts.map((part) => part.peak)),
+      });
+    }
+  }
+  return { our: median(ours), their: theirs.length > 0 ? median(theirs) : undefined };
+}
+
 function main(): void {
   importBase();
   const floor = median(Array.from({ length: 9 }, () => measure([process.execPath, '-e', '0']))).wall;
@@ -252,24 +275,10 @@ function main(): void {
   const table = [['work', 'tsbuild ms', 'buildah ms', 'ratio', 'peak MB', 'goal', '']];
   for (const row of rows()) {
     if (wanted.length > 0 && !wanted.some((word) => row.name.includes(word))) continue;
-    row.before?.();
-    measure(row.tsbuild());
-    const ours: Measure[] = [];
-    const theirs: Measure[] = [];
-    for (let round = 0; round < row.rounds; round++) {
-      row.before?.();
-      settle(row.folder);
-      ours.push(measure(row.tsbuild()));
-      if (buildah && row.buildah) {
-        settle(row.folder);
-        const parts = row.buildah().map((command) => measure(command));
-        theirs.push({
-          wall: parts.reduce((sum, part) => sum + part.wall, 0),
-          peak: Math.max(...parts.map((part) => part.peak)),
-        });
-      }
-    }
-    const [our, their] = [median(ours), theirs.length > 0 ? median(theirs) : undefined];
+    let { our, their } = measureRow(row);
+    // Once more before anybody is told: the machine may have been busy.
+    if (hasBudget && !row.met(our, their, floor)) ({ our, their } = measureRow(row));
+    if (hasBudget && !row.met(our, their, floor)) process.exitCode = 1;
     table.push([
       row.name,
       our.wall.toFixed(0),
