@@ -143,7 +143,7 @@ export class Executor<Op, R> {
     const { exclusive } = this.#options;
     const { runner } = vertex;
     try {
-      await using lock = vertex.map?.volatile ? undefined : await exclusive?.(task, key);
+      await using lock = vertex.map?.volatile ? undefined : await exclusive?.(task, await this.#turn(vertex, key));
       if (lock !== undefined && mayLoad) {
         const outcomes = await this.#loadAll(vertex, scope);
         if (outcomes !== undefined) return { owner: vertex, outcomes };
@@ -165,6 +165,11 @@ export class Executor<Op, R> {
       if (scope.aborted) this.#reporter.canceled(vertex);
       throw failed(this.#reporter, vertex, scope, error);
     }
+  }
+
+  /** Under what name this process waits for its turn. What is to run anew whatever is cached waits for nobody. */
+  async #turn(vertex: VertexNode<Op, R>, key: string): Promise<string> {
+    return (vertex.vertex.ignoreCache ? undefined : await this.#keeper.place(vertex)) ?? key;
   }
 
   /** What another process has saved while this one waited for its turn; undefined unless that is all that is needed. */

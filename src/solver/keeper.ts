@@ -1,5 +1,5 @@
 import { type Caches, keyLinks, leafKeys } from './caches.ts';
-import type { Candidate, EdgeNode } from './graph.ts';
+import type { Candidate, EdgeNode, VertexNode } from './graph.ts';
 import { nodeKey } from './keys.ts';
 import type { KeyLink } from './types.ts';
 
@@ -51,6 +51,19 @@ export class Keeper<Op, R> {
       this.#caches.link(node, links.flat());
     }
     return id;
+  }
+
+  /**
+   * Names what running a vertex will be saved under, in the same words in every process that comes to it by the same keys: so they can
+   * wait for each other. Ids of results will not do, for each process has its own for what it did not load.
+   * @returns undefined for a vertex whose inputs have no keys that outlive this process
+   */
+  async place(vertex: VertexNode<Op, R>): Promise<string | undefined> {
+    const [op] = vertex.digests;
+    const [edge] = vertex.edges.values();
+    if (op === undefined || edge === undefined || vertex.map?.volatile) return undefined;
+    const links = await this.#links(edge);
+    return links && nodeKey(op, 0, firsts(links));
   }
 
   /**

@@ -189,6 +189,18 @@ COPY --from=shared /shared /data /
 RUN echo ${n} > /own
 `;
 
+  test('equal builds at once run each step once', async () => {
+    const { bench } = use;
+    const steps = [1, 2, 3, 4].map((n) => `RUN echo "ran-$((${n}))"; sleep 0.1`).join('\n');
+    const context = bench.context(`FROM base:1\nCOPY f /\n${steps}\n`, { f: 'one' });
+    const logs = await Promise.all(
+      Array.from({ length: 8 }, () => bench.ok(['build', '--progress=plain', '-o', 'type=cacheonly', context])),
+    );
+    const ran = logs.flatMap(({ err }) => err.match(/ran-\d$/gm) ?? []).toSorted();
+    expect(ran).toEqual(['ran-1', 'ran-2', 'ran-3', 'ran-4']);
+    await expectSound(bench);
+  });
+
   test('at the same time: all are whole, and what they made is found again', async () => {
     const { bench } = use;
     const contexts = [1, 2, 3, 4].map((n) => bench.context(dockerfile(n), { data: 'x'.repeat(100_000) }));
