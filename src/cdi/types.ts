@@ -41,6 +41,7 @@ export interface DeviceSpec {
   readonly devices: readonly RegisteredDevice[];
 }
 
+/** A device with the specification that it comes from. */
 export interface RegisteredDevice {
   /** `vendor/class=name`. */
   readonly name: string;

@@ -81,12 +81,14 @@ export async function parseBuildRequest(
   };
 }
 
+/** `--network`. Docker's other networks are a daemon's. */
 function parseNetwork(text: string | undefined): 'default' | 'none' | 'host' | undefined {
   if (text === undefined) return undefined;
   if (text === 'default' || text === 'none' || text === 'host') return text;
   throw new TsbuildError('TSB_USAGE', `Cannot use --network ${JSON.stringify(text)}: expected default, none or host`);
 }
 
+/** `--build-context name=value`. What is not a URL is a directory, relative to where the command was typed. */
 function parseNamedContexts(cwd: string, values: readonly string[]): Map<string, string> {
   const contexts = parsePairs('--build-context', values);
   for (const [name, value] of contexts) {
@@ -98,6 +100,7 @@ function parseNamedContexts(cwd: string, values: readonly string[]): Map<string,
   return contexts;
 }
 
+/** `--ulimit name=soft[:hard]`, in docker's spelling. */
 function parseUlimit(text: string): { name: string; soft: number; hard: number } {
   const match = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(text);
   const [soft, hard] = [Number(match?.[2]), Number(match?.[3] ?? match?.[2])];
@@ -118,6 +121,7 @@ export function parseEpoch(text: string): number {
   return Number(text);
 }
 
+/** `--jobs`: steps at a time. */
 function parseJobs(text: string): number {
   const jobs = Number(text);
   if (!Number.isInteger(jobs) || jobs < 1)

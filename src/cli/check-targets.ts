@@ -13,6 +13,7 @@ export interface CheckTarget {
   readonly label: string;
 }
 
+/** What `--check` was given to look at. */
 export interface CheckTargets {
   readonly targets: readonly CheckTarget[];
   /** Whether the words may mean several files, so that a report says which file it is about even when there is one. */

@@ -41,6 +41,7 @@ function isRemote(context: CliContext, path: string): boolean {
   return /^https?:\/\//.test(path) || parseGitRef(path) !== undefined;
 }
 
+/** What stands for the context: `-` is an archive or a Dockerfile on standard input, told apart by its first bytes. */
 async function readContext(context: CliContext, file: string | undefined): Promise<Sources> {
   if (file === '-')
     throw new TsbuildError('TSB_USAGE', 'Cannot read both the build context and the Dockerfile from standard input', {
@@ -107,6 +108,7 @@ async function findDockerfile(
   return { dir: dirname(found), name: basename(found) };
 }
 
+/** What docker takes for a remote context. */
 function isUrl(text: string): boolean {
   return /^https?:\/\//.test(text);
 }

@@ -6,6 +6,7 @@ import { fromErrno, TsbuildError } from '../util/index.ts';
 /** Trees of other people's files, which no pattern enters that does not name them. */
 const LEFT_OUT: readonly string[] = ['.git', 'node_modules'];
 
+/** How patterns of the command line are read. */
 export interface GlobOptions {
   readonly cwd: string;
   /** Patterns of what is left out, relative to `cwd`. */

@@ -134,6 +134,7 @@ function graphOptions(command: Command): Command {
     .option('--strict', 'treat warnings about what BuildKit does silently as errors');
 }
 
+/** `tsbuild build`, with the options of `docker build` under their names, so that scripts can be kept. */
 function addBuild(program: Command, context: CliContext, done: Done): void {
   const command = program
     .command('build', { isDefault: true })
@@ -217,6 +218,7 @@ function addLlb(program: Command, context: CliContext, done: Done): void {
     });
 }
 
+/** `tsbuild run`. Options end at the image: what follows is the container's. */
 function addRun(program: Command, context: CliContext, done: Done): void {
   program
     .command('run')

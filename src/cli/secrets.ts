@@ -47,6 +47,7 @@ function parseSecret({ env, cwd }: CliContext, text: string): [string, SecretSou
   return [id, { kind: 'file', path: resolve(cwd, file ?? id) }];
 }
 
+/** A variable that is not set gives an empty secret, as in BuildKit; a warning says so when a step mounts it. */
 function fromVariable(name: string, value: string | undefined): SecretSource {
   return value === undefined ? { kind: 'value', value: '', unset: name } : { kind: 'value', value };
 }

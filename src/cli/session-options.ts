@@ -34,6 +34,7 @@ function specDirs({ cwd }: CliContext, list: string): readonly string[] {
     .map((dir) => resolve(cwd, dir));
 }
 
+/** The variables that programs know proxies by. Nothing else of the environment gets beneath the command line. */
 function proxyEnvironment(env: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
   const found: Record<string, string> = {};
   for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy']) {

@@ -28,6 +28,7 @@ export function parseSsh(context: CliContext, values: readonly string[]): Map<st
   return agents;
 }
 
+/** The agent of the caller, where `--ssh` names no socket and no key. */
 function ownAgent({ env, cwd }: CliContext, id: string): string {
   const socket = env['SSH_AUTH_SOCK'];
   if (socket) return resolve(cwd, socket);

@@ -84,6 +84,7 @@ function asFailure(message: string, cause: unknown): TsbuildError {
   return new TsbuildError('TSB_EXPORT', message, { cause, ...(hint === undefined ? {} : { hint }) });
 }
 
+/** Makes one cache and puts it where it was asked for. */
 async function exportCache(
   session: Session,
   task: Task,
@@ -133,6 +134,7 @@ function edgesOf(
   });
 }
 
+/** The cache as an image: its config is the graph of keys, its layers are those of the results. */
 function assembleCache(
   { imageManifest, ociMediaTypes }: CacheExport,
   edges: readonly EdgeToCache[],
@@ -179,6 +181,7 @@ function withMediaType(layer: CachedLayer, oci: boolean): CachedLayer {
   return { ...layer, descriptor: { ...layer.descriptor, mediaType } };
 }
 
+/** Blobs first and the manifest last: what a reader finds by the tag is complete. */
 async function push(
   session: Session,
   task: Task,

@@ -46,6 +46,7 @@ export async function importCaches(
   return found.filter((cache) => cache !== undefined);
 }
 
+/** Loads one cache; undefined, with a warning, when it cannot be used. */
 async function importCache(
   session: Session,
   task: Task,
@@ -91,6 +92,7 @@ async function load(session: Session, task: Task, spec: CacheImport, name: strin
   return cache;
 }
 
+/** The manifest of a cache in a registry. Nothing is stored: caches change with each build that writes them. */
 async function findInRegistry(
   session: Session,
   task: Task,
@@ -102,6 +104,7 @@ async function findInRegistry(
   return { descriptor, bytes, repository, origin: (inner) => registryContent(registry, inner, repository) };
 }
 
+/** The manifest of a cache in an OCI layout. */
 function findInDirectory({ src, tag, digest }: Extract<CacheImport, { type: 'local' }>): Found {
   using layout = openOciLayout(src);
   const wanted = digest === undefined ? { tag: tag ?? 'latest' } : { digest };

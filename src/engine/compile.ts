@@ -87,6 +87,7 @@ export function compileOptions(request: BuildRequest, namedContexts: ReadonlyMap
   };
 }
 
+/** The context as the frontend has it: names and URLs, no paths of the machine. */
 function contextSpec({ context, contextDir }: BuildRequest): ContextSpec {
   if (context?.kind === 'remote') return context;
   if (context?.kind === 'archive') return { kind: 'archive', local: 'context', path: ARCHIVE_NAME };

@@ -38,6 +38,7 @@ function addBases(result: LlbVertex, found: Set<Digest>): void {
   }
 }
 
+/** Inputs that an op builds upon: their layers are beneath its own in the image. */
 function basesOf({ op: { body } }: LlbVertex): readonly number[] {
   switch (body?.kind) {
     case 'exec':

@@ -11,6 +11,7 @@ import { RemoteSources, type OpResult, snapshot } from '../ops/index.ts';
 import { findHelper } from '../sandbox/index.ts';
 import { seccompDirectory, workerEntry } from './paths.ts';
 
+/** What a command decides for all that it does. */
 export interface SessionOptions {
   /** The store's directory. */
   readonly root: string;
@@ -80,6 +81,7 @@ export class Session implements AsyncDisposable {
     this.worker().catch(() => undefined);
   }
 
+  /** Starts the worker, once: whoever needs it first. */
   async #start(): Promise<WorkerClient> {
     const { startWorker } = await import('../worker/index.ts');
     const worker = await startWorker({
@@ -205,6 +207,7 @@ export function openSession(options: SessionOptions): Session {
   return new Session(options);
 }
 
+/** A registry whose HTTP client is loaded when something is asked of it: most builds ask nothing. */
 function lazyRegistry(open: () => Promise<Registry>): Registry {
   return {
     resolve: async (task, reference) => (await open()).resolve(task, reference),
@@ -220,6 +223,7 @@ function lazyRegistry(open: () => Promise<Registry>): Registry {
   };
 }
 
+/** The names in lower case win, as in curl. */
 function proxiesOf(env: Readonly<Record<string, string>>): { http?: string; https?: string; no?: string } {
   const http = env['http_proxy'] ?? env['HTTP_PROXY'];
   const https = env['https_proxy'] ?? env['HTTPS_PROXY'];

@@ -151,6 +151,7 @@ export class RequestSolver {
   }
 }
 
+/** What ops need of this build, by the names under which runners ask for it. */
 function opPieces(
   session: Session,
   task: Task,
@@ -237,6 +238,7 @@ function imageResolver(session: Session, names: BridgeNames, request: BuildReque
     );
 }
 
+/** The image of a source op, and what names its files in keys. */
 async function findImage(
   session: Session,
   task: Task,

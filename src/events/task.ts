@@ -7,6 +7,7 @@ export interface Task {
   readonly events: (event: BuildEvent) => void;
 }
 
+/** What a vertex went over to. `cached` comes instead of `started` and `done`. */
 export type VertexState = 'pending' | 'started' | 'cached' | 'done' | 'failed' | 'canceled';
 
 /** A change in the state of a vertex. Internal work (loading metadata, exporting) has vertices too, with made-up digests. */

@@ -198,6 +198,7 @@ class Found {
     this.#position += chunk.length;
   }
 
+  /** A later member of a name replaces the earlier one, as in every tar. */
   entry(entry: TarEntry): void {
     this.count++;
     this.#current = undefined;
@@ -216,6 +217,7 @@ class Found {
       this.#current = { name, size: entry.size, offset: -1 };
   }
 
+  /** The first data of a file tells where it lies: the chunk is a part of the one that was pushed. */
   data(chunk: Buffer): void {
     if (this.#current?.offset === -1) this.#current.offset = this.#position + chunk.byteOffset - this.#chunk.byteOffset;
   }

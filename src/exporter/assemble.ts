@@ -68,6 +68,7 @@ export function assembleImage(images: readonly PlatformImage[], options: Assembl
   return { root, documents, platforms, ...(created === undefined ? {} : { created }) };
 }
 
+/** An index over the manifests, with the platform of each. */
 function addIndex(
   documents: ImageDocument[],
   platforms: readonly AssembledPlatform[],
@@ -87,6 +88,7 @@ function addIndex(
   return withAnnotations(descriptor, annotations?.indexDescriptor);
 }
 
+/** Documents are what registries hash, so they are made once, as bytes. */
 function addDocument(documents: ImageDocument[], bytes: Uint8Array, mediaType: string): Descriptor {
   const descriptor = { mediaType, digest: sha256(bytes), size: bytes.length };
   if (!documents.some((document) => document.descriptor.digest === descriptor.digest))
@@ -129,6 +131,7 @@ function annotationsFor(annotations: Annotations | undefined, { platform }: Plat
   };
 }
 
+/** Annotations that have no place to go are an error and not dropped, as in BuildKit. */
 function checkAnnotations(annotations: Annotations | undefined, oci: boolean, indexed: boolean): void {
   if (annotations === undefined) return;
   const indexKeys = Object.keys(annotations.index).length + Object.keys(annotations.indexDescriptor).length;

@@ -53,6 +53,7 @@ function historyEntry({ created, created_by, author, comment, empty_layer }: His
   };
 }
 
+/** The `config` object in the order in which Go's struct has its fields, without what is empty. */
 function containerConfig(config: ContainerConfig): object {
   const unknown = sortedMap(Object.fromEntries(Object.entries(config).filter(([key]) => !KNOWN.has(key))));
   return {
@@ -73,6 +74,7 @@ function containerConfig(config: ContainerConfig): object {
   };
 }
 
+/** Zero stands for "inherit" and is left out. */
 function healthcheck(check: HealthcheckConfig | undefined): object | undefined {
   if (check === undefined) return undefined;
   const number = (value: number | undefined): number | undefined => (value === 0 ? undefined : value);

@@ -35,6 +35,7 @@ export function completeHistory(history: readonly HistoryEntry[], layers: readon
   return entries;
 }
 
+/** Entries without a time get that of a neighbour. */
 function fillTimes(entries: readonly HistoryEntry[]): void {
   let created: string | undefined;
   let gap = false;

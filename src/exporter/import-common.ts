@@ -4,6 +4,7 @@ import type { Lease, Store } from '../store/index.ts';
 import { goJsonIndented } from './go-json.ts';
 import { parseNames } from './names.ts';
 
+/** Where an import goes, and what an archive does not say itself. */
 export interface ImportOptions {
   readonly store: Store;
   readonly lease: Lease;

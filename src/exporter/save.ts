@@ -9,6 +9,7 @@ import type { Destination } from './attributes.ts';
 import { openSink, type StdoutStream } from './sink.ts';
 import { readStoredImage, selectPlatform } from './stored-image.ts';
 
+/** What `tsbuild save` writes. */
 export interface SaveOptions {
   readonly store: Store;
   /** As the user gives them. */

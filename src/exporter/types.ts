@@ -37,6 +37,7 @@ export interface Annotations {
   readonly indexDescriptor: Readonly<Record<string, string>>;
 }
 
+/** What an output asks of the form of an image. */
 export interface AssembleOptions {
   /** False writes Docker's media types. Default true. */
   readonly ociMediaTypes?: boolean;

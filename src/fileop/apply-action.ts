@@ -17,6 +17,7 @@ import { checkDestParent, copyMatch, copyMatches, type Steps } from './copy.ts';
 import { makeDirectories, newDirectory } from './directories.ts';
 import { type Owner, resolveOwner } from './owner.ts';
 
+/** The tree that actions change, and what is the same for all of them. */
 export interface ActionContext<D> {
   readonly action: FileAction;
   /** Changed by the action. */

@@ -10,6 +10,7 @@ import {
 import { TsbuildError } from '../util/index.ts';
 import type { Owner } from './owner.ts';
 
+/** What missing directories are made with. */
 export interface DirectoryAttributes {
   readonly mode: number;
   /** The mode was asked for: it is given as it is, also below a directory with the setgid bit. */

@@ -3,6 +3,7 @@ import { type ReadableTree, resolvePath, toText } from '../tree/index.ts';
 import { readSync } from 'node:fs';
 import { TsbuildError } from '../util/index.ts';
 
+/** Ids as the image has them. */
 export interface Owner {
   readonly uid: number;
   readonly gid: number;

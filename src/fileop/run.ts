@@ -44,6 +44,7 @@ class Run {
     this.#signal = signal;
   }
 
+  /** Applies the actions in their order. */
   async run(): Promise<FileOpResult> {
     const { actions } = this.#params;
     const outputs = checkActions(actions, this.#params.inputs.length);
@@ -109,6 +110,7 @@ class Run {
     return this.#create([...result.lowers, result.root.layer]);
   }
 
+  /** The tree that a copy reads. */
   #source(index: number): ReadableTree<unknown> {
     const { inputs, idShift } = this.#params;
     if (index < 0) return new LayersTree([], { idShift });
@@ -126,6 +128,7 @@ class Run {
     return tree;
   }
 
+  /** Begins a tree: a new layer on these directories. */
   #create(lowers: readonly string[]): Workspace {
     const root = this.#host.createRoot(lowers);
     const { idShift, idCount } = this.#params;
@@ -135,6 +138,7 @@ class Run {
     return work;
   }
 
+  /** Ends a tree: it is read from here on, and must not change. */
   #freeze(work: Workspace): void {
     if (work.frozen) return;
     work.frozen = true;

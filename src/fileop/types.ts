@@ -47,6 +47,7 @@ export interface FileOpOutput {
   readonly root: WritableRoot;
 }
 
+/** What the actions of an op made. */
 export interface FileOpResult {
   /** In the order of the op's outputs. */
   readonly outputs: readonly FileOpOutput[];

@@ -13,6 +13,7 @@ import { decompressed, isArchive } from './archive.ts';
 import { makeDirectories } from './directories.ts';
 import type { Owner } from './owner.ts';
 
+/** How an archive that ADD unpacks is laid into a tree. */
 export interface UnpackOptions {
   readonly source: ReadableTree<unknown>;
   /** Path of the file in the source. */

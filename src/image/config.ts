@@ -29,6 +29,7 @@ export interface ContainerConfig {
   [key: string]: unknown;
 }
 
+/** One step of how an image came about. Entries with `empty_layer` have no layer in `rootfs`. */
 export interface HistoryEntry {
   created?: string;
   author?: string;

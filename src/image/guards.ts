@@ -1,6 +1,7 @@
 import type { Descriptor, OciPlatform } from './descriptor.ts';
 import { isDigest, sanitizeLine, TsbuildError } from '../util/index.ts';
 
+/** A JSON object whose values were not looked at yet. */
 export type Json = Record<string, unknown>;
 
 /** Checks values of a parsed document; messages name the document and the path within it. */

@@ -12,6 +12,7 @@ const MAX_DEPTH = 4;
 /** Documents of one image. An index of a thousand indexes of a thousand images each is an attack, not an image. */
 const MAX_DOCUMENTS = 5000;
 
+/** What is walked for. */
 export interface WalkOptions {
   /** How messages name the image, e.g. `image "docker.io/library/alpine:3"`. */
   readonly what: string;
@@ -40,6 +41,7 @@ export interface ArtifactNode {
   readonly manifest: Manifest;
 }
 
+/** An index, after all that it names. */
 export interface IndexNode {
   readonly kind: 'index';
   readonly descriptor: Descriptor;
@@ -64,16 +66,19 @@ interface Fault {
   readonly manifest?: Manifest;
 }
 
+/** The provider does not have it. */
 export interface AbsentNode extends Fault {
   readonly kind: 'absent';
 }
 
+/** The provider has something, and it cannot be used. */
 export interface MalformedNode extends Fault {
   readonly kind: 'malformed';
   /** `TSB_IMAGE` or `TSB_DIGEST`. */
   readonly error: TsbuildError;
 }
 
+/** What a walk comes across, told apart by `kind`. */
 export type ImageNode = ImageManifestNode | ArtifactNode | IndexNode | ForeignNode | AbsentNode | MalformedNode;
 
 /**

@@ -6,6 +6,7 @@ import { quote } from './byte-string.ts';
 import type { TarEntry } from './entry.ts';
 import { writeLayerXattrs } from './xattrs.ts';
 
+/** How attributes of the archive become those on disk. */
 export interface EntryAttributesOptions {
   /** Whether the archive is a layer: it may hold more extended attributes, and its owners cannot be replaced. */
   readonly layer: boolean;

@@ -6,6 +6,7 @@ import { DEFAULT_ID_COUNT } from './layer-target.ts';
 import { type ArchiveSource, readContent } from './read-content.ts';
 import { TarReader } from './tar-reader.ts';
 
+/** Where an archive goes and what of it. */
 export interface ExtractArchiveOptions {
   readonly source: ArchiveSource;
   /** Found out from the first bytes when absent. */

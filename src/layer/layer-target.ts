@@ -6,6 +6,7 @@ import { emptyDir } from './remove-tree.ts';
 import { TarReader } from './tar-reader.ts';
 import { WindowsFiles } from './windows-form.ts';
 
+/** The directory that a layer is unpacked into. */
 export interface LayerTargetOptions {
   /** An empty directory: becomes the layer in the form of an overlay upper directory. */
   readonly target: string;
@@ -33,6 +34,7 @@ export interface ExtractedLayer {
   readonly skipped: readonly ByteString[];
 }
 
+/** As many ids as a user gets by default (subuid(5)). */
 export const DEFAULT_ID_COUNT = 65_536;
 
 /**

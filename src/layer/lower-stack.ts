@@ -29,6 +29,7 @@ export function isWhiteout(stat: FileStat): boolean {
   return (stat.mode & S_IFMT) === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0;
 }
 
+/** Whether it is a directory and no whiteout or link to one. */
 export function isDir(stat: FileStat): boolean {
   return (stat.mode & S_IFMT) === S_IFDIR;
 }
@@ -55,6 +56,7 @@ export function openLowerRoots(dirs: readonly string[]): LowerDir {
   return fds;
 }
 
+/** Closes what `openLower…` opened. */
 export function closeLowerDir(dir: LowerDir): void {
   for (const fd of dir) close(fd);
 }

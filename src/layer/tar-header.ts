@@ -1,6 +1,7 @@
 import type { ByteString } from '../tree/index.ts';
 import { parseNumber } from './tar-numbers.ts';
 
+/** Bytes of a tar block (POSIX.1-1988). */
 export const BLOCK = 512;
 
 /** A header block, parsed but not interpreted. */

@@ -3,6 +3,7 @@ import type { Op } from '../llb/index.ts';
 import type { CacheMap, SolverVertex } from '../solver/index.ts';
 import type { OpResult } from './result.ts';
 
+/** A vertex of LLB, as the solver hands it to runners. */
 export type OpVertex = SolverVertex<Op>;
 
 /** Knows one kind of op. `Body` is what the op says beside its inputs. */

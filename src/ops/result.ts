@@ -15,6 +15,7 @@ export interface LocalResult {
   readonly tree: ContextTree;
 }
 
+/** The empty tree. */
 export const scratch: LayersResult = { kind: 'layers', layers: [] };
 
 /** A snapshot of the given layers. */

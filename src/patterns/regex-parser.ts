@@ -3,6 +3,7 @@ import { BadPatternError } from './file-match.ts';
 /** A set of characters as sorted pairs of first and last code point. */
 export type CharSet = readonly (readonly [number, number])[];
 
+/** Places without a character of their own: `^`, `$`, `\b`, `\B`. */
 export type Assertion = 'start' | 'end' | 'word' | 'notWord';
 
 /** A piece of a regular expression. */
@@ -13,6 +14,7 @@ export type Item =
   /** `(set* separator)?` */
   | { readonly kind: 'optional'; readonly items: readonly Item[] };
 
+/** The last character of Unicode. */
 export const MAX_CODE_POINT = 0x10ffff;
 /** What `\w` matches. */
 export const WORD: CharSet = [[0x30, 0x39], [0x41, 0x5a], [0x5f, 0x5f], [0x61, 0x7a]]; // oxfmt-ignore

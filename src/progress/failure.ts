@@ -8,6 +8,7 @@ export function formatStepOutput(step: StepView): string {
   return `------\n > ${step.name}:\n${step.tail.map((line) => `${line}\n`).join('')}------\n`;
 }
 
+/** What is shown of a build that failed. */
 export interface Failure {
   /** Why, without "failed to solve". */
   readonly message: string;

@@ -27,6 +27,7 @@ interface Block {
   ended: boolean;
 }
 
+/** How plain progress is written. */
 export interface PlainOptions {
   readonly description: string | undefined;
   readonly truncate: boolean;
@@ -81,6 +82,7 @@ export class PlainRenderer implements Renderer {
     this.#writer.write(out.join(''));
   }
 
+  /** Marks a step as having something to say. */
   #note(step: StepView): void {
     this.#news.add(step);
     const block = this.#block(step);
@@ -97,6 +99,7 @@ export class PlainRenderer implements Renderer {
     return block;
   }
 
+  /** Writes what there is to say of one step at a time: steps that run together must not be mixed line by line. */
   #print(now: number): void {
     this.#printedAt = now;
     const out: string[] = [];
@@ -135,6 +138,7 @@ export class PlainRenderer implements Renderer {
     return before === current && now - this.#block(current).since <= stay ? current : this.#liveliest(waiting, now);
   }
 
+  /** The step with the most to say since it was last shown. */
   #liveliest(steps: readonly StepView[], now: number): StepView | undefined {
     let best: StepView | undefined;
     for (const step of steps) if (best === undefined || this.#speed(step, now) > this.#speed(best, now)) best = step;

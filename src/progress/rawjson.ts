@@ -51,6 +51,7 @@ export class RawJsonRenderer implements Renderer {
     // Nothing is held back.
   }
 
+  /** A vertex in BuildKit's form: times instead of states. */
   #vertex({ vertex, name, inputs, state, at, error }: VertexEvent): void {
     if (state !== 'pending' && !this.#started.has(vertex)) this.#started.set(vertex, at);
     const started = this.#started.get(vertex);
@@ -79,6 +80,7 @@ export class RawJsonRenderer implements Renderer {
     });
   }
 
+  /** A transfer; BuildKit names it by its id within the vertex. */
   #status({ vertex, id, current, total, at, completed }: StatusEvent): object {
     const key = `${id} ${vertex}`;
     const started = this.#statuses.get(key) ?? at;

@@ -5,6 +5,7 @@ import { LogLimit } from './log-limit.ts';
 import { cleanLine, oneLine, stamp } from './text.ts';
 import { warningLine } from './warnings.ts';
 
+/** A time during which a vertex ran; a vertex can run several times. */
 export interface Interval {
   readonly start: number;
   stop?: number;
@@ -39,6 +40,7 @@ export interface StepView {
   logBytes: number;
 }
 
+/** How much output is kept. */
 export interface TraceOptions {
   readonly colors: boolean;
   readonly logMaxSize: number;
@@ -166,6 +168,7 @@ export class Trace {
     return step;
   }
 
+  /** A last line without a newline is a line all the same. */
   #endOutput(step: StepView, at: number): void {
     for (const { lines, limit } of step.streams.values()) {
       const rest = limit.rest();

@@ -7,6 +7,7 @@ import { activeTime, isOver, type StepView, type Trace } from './trace.ts';
 import type { Renderer } from './types.ts';
 import type { Writer } from './writer.ts';
 
+/** The terminal that is drawn on. */
 export interface TtyOptions {
   readonly phase: string;
   readonly label: string | undefined;
@@ -60,6 +61,7 @@ export class TtyRenderer implements Renderer {
     this.#writer.write([...this.#trace.active].map((step) => formatStepOutput(step)).join(''));
   }
 
+  /** Overwrites what was drawn before; `last` leaves it standing. */
   #draw(last: boolean): void {
     // A terminal that lags behind gets fewer frames.
     if ((this.#writer.busy && !last) || (!last && this.#trace.active.size === 0)) return;
@@ -110,6 +112,7 @@ export class TtyRenderer implements Renderer {
     return lines;
   }
 
+  /** What there is to show: steps, each with its transfers beneath. */
   #rows(now: number): Row[] {
     const { palette } = this.#options;
     const rows: Row[] = [];
@@ -161,6 +164,7 @@ export class TtyRenderer implements Renderer {
     return chosen;
   }
 
+  /** Lines of output for each step that shows some: all that were asked for on a tall terminal, a few on a low one. */
   #logHeight(height: number): number {
     const { logLines } = this.#options;
     return Math.max(Math.min(logLines, 6), Math.min(logLines, height - 7));

@@ -14,6 +14,7 @@ export interface ProgressOutput {
   readonly isTTY?: boolean | undefined;
 }
 
+/** How a build is shown. */
 export interface ProgressOptions {
   readonly mode: ProgressMode;
   readonly output: ProgressOutput;

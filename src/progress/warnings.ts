@@ -8,6 +8,7 @@ export function warningLine({ code, message, ranges: [range] }: Diagnostic): str
   return oneLine(`${code}: ${message}${where}`);
 }
 
+/** How warnings are written. */
 export interface WarningOptions {
   readonly palette?: Palette;
   /** Shows each warning with its link, explanation and place, instead of one line. */

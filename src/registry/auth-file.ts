@@ -103,6 +103,7 @@ function credentialOf({ auth, identitytoken, username, password }: Json): Creden
   return colon < 1 ? undefined : { username: text.slice(0, colon), password: text.slice(colon + 1) };
 }
 
+/** Docker files its own registry under an old URL. */
 function hostKey(host: string): string {
   const lower = host.toLowerCase();
   return HUB.includes(lower) ? 'docker.io' : lower;

@@ -66,6 +66,7 @@ export class Authenticator {
     return header;
   }
 
+  /** Asked for once per host: a helper may show a dialogue. */
   async #credential(task: Task, host: string): Promise<Credential | undefined> {
     let asked = this.#asked.get(host);
     if (asked === undefined) {
@@ -99,10 +100,12 @@ export class Authenticator {
   }
 }
 
+/** A token is good for one server and scope. */
 function keyOf({ origin, scope }: AuthScope): string {
   return `${origin} ${scope}`;
 }
 
+/** The header for servers that take a name and password themselves. */
 function basic(credential: Credential | undefined): string | undefined {
   if (credential === undefined || !('username' in credential)) return undefined;
   return `Basic ${Buffer.from(`${credential.username}:${credential.password}`).toString('base64')}`;

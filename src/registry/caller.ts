@@ -91,6 +91,7 @@ export class Caller implements AsyncDisposable {
     return waited;
   }
 
+  /** Sends a request, and once more with a token when the registry asks for one. */
   async #authenticated(task: Task, call: Call): Promise<HttpAnswer> {
     for (let round = 1; ; round++) {
       const { answer, scope, sent } = await this.#overScheme(task, call);
@@ -143,6 +144,7 @@ export class Caller implements AsyncDisposable {
     throw failure;
   }
 
+  /** What a registry's answer means to the user: its own words, and a hint where one is known. */
   async failure(task: Task, call: Call, answer: HttpAnswer): Promise<TsbuildError> {
     let body: Uint8Array = new Uint8Array();
     try {

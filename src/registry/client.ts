@@ -227,6 +227,7 @@ class RegistryClient implements Registry {
   }
 }
 
+/** A digest wins over a tag: it cannot come to mean something else. */
 function manifestPath(reference: Reference): string {
   return `manifests/${reference.digest ?? reference.tag ?? 'latest'}`;
 }
@@ -238,6 +239,7 @@ function rangeIsRight(answer: HttpAnswer, offset: number, size: number): boolean
   return answer.status !== 416;
 }
 
+/** Without parameters such as `charset`. */
 function contentType(answer: HttpAnswer): string | undefined {
   return answer.header('content-type')?.split(';')[0]?.trim().toLowerCase();
 }

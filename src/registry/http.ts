@@ -24,6 +24,7 @@ const DEFAULT_LIMITS: Limits = {
 
 const MAX_REDIRECTS = 10;
 
+/** One request, which redirects may answer elsewhere. */
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT';
   readonly url: URL;
@@ -49,6 +50,7 @@ export interface HttpAnswer {
   /** After redirects. */
   readonly url: URL;
   readonly status: number;
+  /** A header that was sent more than once has its first value. */
   header(name: string): string | undefined;
   /** The whole body, for answers that are small by nature. @throws TsbuildError `TSB_REGISTRY` beyond `limit` bytes */
   small(limit: number): Promise<Buffer>;
@@ -57,6 +59,7 @@ export interface HttpAnswer {
   discard(): void;
 }
 
+/** What of a registry's options concerns transport. */
 export type HttpClientOptions = Partial<RegistryOptions>;
 
 /** Sends single requests: connections, timeouts, redirects. Retries and authentication are built on it. */
@@ -219,6 +222,10 @@ class Answer implements HttpAnswer {
     return Array.isArray(value) ? value[0] : value;
   }
 
+  /**
+   * The whole body, for documents and errors.
+   * @throws TsbuildError `TSB_REGISTRY` when it is longer than `limit`
+   */
   async small(limit: number): Promise<Buffer> {
     const chunks: Uint8Array[] = [];
     let size = 0;
@@ -268,6 +275,7 @@ class Answer implements HttpAnswer {
     }
   }
 
+  /** Nobody wants the body. */
   discard(): void {
     this.#control.release();
     // Reading a short rest keeps the connection for the next request.

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 
+/** Where an address is. A registry on the internet has no business to send us to a private one. */
 export type AddressKind = 'name' | 'public' | 'private' | 'loopback' | 'forbidden';
 
 /**
@@ -24,6 +25,7 @@ export function addressKind(hostname: string): AddressKind {
 const METADATA_IPV4 = [100, 100, 100, 200];
 const METADATA_IPV6 = ['fd00:ec2::254'];
 
+/** By the ranges of the IANA special-purpose registry (RFC 6890). */
 function kindOfIPv4(address: readonly number[]): AddressKind {
   const [a = 0, b = 0] = address;
   if (a === 127) return 'loopback';

@@ -19,6 +19,7 @@ export class Pusher {
     this.#options = options;
   }
 
+  /** Whether the blob is there, with its size; nothing is transferred. */
   async hasBlob(
     task: Task,
     repository: Repository,
@@ -142,6 +143,7 @@ function nameOf({ host, path }: Repository): string {
   return JSON.stringify(`${host}/${path}`);
 }
 
+/** What a token must allow: to read and write here, and to read where blobs are mounted from. */
 function pushScope({ path }: Endpoint, from?: Repository): string {
   return `repository:${path}:pull,push${from === undefined ? '' : ` repository:${from.path}:pull`}`;
 }

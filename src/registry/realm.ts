@@ -48,6 +48,7 @@ export function isAcceptableRedirect(target: URL, registry: URL): boolean {
   return addressKind(target.hostname) === 'private' || isReachable(target, registry);
 }
 
+/** A registry on the internet must not send its users' credentials to their own network. */
 function isReachable(target: URL, registry: URL): boolean {
   const kind = addressKind(target.hostname);
   if (kind === 'name' || kind === 'public') return true;

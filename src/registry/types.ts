@@ -33,6 +33,7 @@ export interface RegistryLimits {
   readonly maxRetryAfterMs?: number;
 }
 
+/** What a client needs of its surroundings. */
 export interface RegistryOptions {
   /** Default: every registry as named, HTTPS only, loopback hosts excepted. */
   readonly config?: RegistriesConfig;
@@ -108,6 +109,7 @@ export interface PushBlob {
   readonly open: () => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
 
+/** What makes a push cheaper or visible. */
 export interface PushOptions {
   /** A repository that is known to have the blob. */
   readonly mountFrom?: Repository;

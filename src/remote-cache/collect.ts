@@ -78,6 +78,7 @@ export function collectCache(
   return { layers: layers.list, records: withoutDead(records) };
 }
 
+/** Results are the same when their layers are, whatever made them. */
 function isSame(a: CachedResult, b: CachedResult): boolean {
   return JSON.stringify(a.layers) === JSON.stringify(b.layers);
 }
@@ -114,6 +115,7 @@ class LayerTrie {
     return { layers: parent < 0 ? [] : parent, createdAt };
   }
 
+  /** The number of a layer in the config, on top of that parent. */
   #number(layer: CachedLayer, parent: number): number {
     const name = `${parent} ${hexOf(layer.descriptor.digest)}`;
     const known = this.#numbers.get(name);

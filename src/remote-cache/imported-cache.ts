@@ -39,6 +39,7 @@ export class ImportedCache<R> implements CacheSource<R> {
     this.#givenUp = true;
   }
 
+  /** Follows links through what was read once; nothing is asked over the network any more. */
   query(links: readonly KeyLink[]): readonly string[] {
     if (this.#givenUp) return [];
     const found = new Set<string>();
@@ -49,6 +50,7 @@ export class ImportedCache<R> implements CacheSource<R> {
     return [...found];
   }
 
+  /** Links to a node whose sources are leaves, which mean the same in every cache. */
   leafLinks(node: string, op: Digest, output: number): readonly KeyLink[] {
     const record = node.startsWith('#') ? this.#config.records[Number(node.slice(1))] : undefined;
     if (record === undefined || hexOf(record.digest) !== leafKey(op, output)) return [];

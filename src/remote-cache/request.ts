@@ -14,6 +14,7 @@ export type CacheExport = CacheExportOptions &
     | { readonly type: 'local'; readonly dest: string; readonly tag: string }
   );
 
+/** The form of a cache that is written. */
 export interface CacheExportOptions {
   /** `min`: results whose layers are all in the result of the build; `max`: all. */
   readonly mode: 'min' | 'max';

@@ -16,6 +16,7 @@ import { fromErrno, randomHex } from '../util/index.ts';
 import { overwrite } from './tar.ts';
 import type { Checkpoint, RootfsReport, WriteRootfsOptions } from './types.ts';
 
+/** How a directory is written. */
 export interface WriteDirectoryOptions extends WriteRootfsOptions {
   /** `delete` removes what is in the directory and not in the trees; `copy` leaves it. */
   readonly mode: 'copy' | 'delete';
@@ -179,6 +180,7 @@ class Copier {
     if (node.hardlink !== undefined) links.set(node.hardlink, path);
   }
 
+  /** For `delete`: what the result does not have goes, by descriptor and never by path. */
   #removeOthers(dir: FsDir): void {
     for (const name of this.#target.list(dir)) {
       const written = this.#written.get(joinPath(dir.path, name));

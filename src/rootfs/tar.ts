@@ -57,6 +57,7 @@ class BufferedFile {
     this.#fd = fd;
   }
 
+  /** A place in the buffer that the caller fills: no copy in between. */
   reserve(length: number): { readonly buffer: Buffer; readonly offset: number } {
     if (this.#used + length > BUFFER_BYTES) this.flush();
     const offset = this.#used;
@@ -223,6 +224,7 @@ export function overwrite(path: ByteString, owner: string, label: string): Tsbui
   );
 }
 
+/** Tar headers have whole seconds; before 1970 the division must not round up. */
 function floorSeconds(ns: bigint): bigint {
   const seconds = ns / 1_000_000_000n;
   return ns < 0n && ns % 1_000_000_000n !== 0n ? seconds - 1n : seconds;

@@ -8,6 +8,7 @@ export interface RootfsTree {
   readonly label: string;
 }
 
+/** What is written: trees, ids and times. */
 export interface WriteRootfsOptions {
   readonly trees: readonly RootfsTree[];
   /** Added to image ids on disk. */

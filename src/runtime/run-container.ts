@@ -21,6 +21,7 @@ import type { ImageConfig } from '../image/index.ts';
 import { argumentsOf, environmentOf } from './container-process.ts';
 import { parseVolume } from './volume.ts';
 
+/** A container to run. */
 export interface RunContainerOptions {
   /** Layer directories, bottom first. */
   readonly layers: readonly string[];

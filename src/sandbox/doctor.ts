@@ -16,6 +16,7 @@ import type { NamespacePlan, StepSpec } from './types.ts';
  */
 export type Rung = 1 | 2 | 3 | 4 | 5 | 6;
 
+/** One finding. */
 export interface DoctorLine {
   readonly name: string;
   readonly state: 'ok' | 'warning' | 'problem';
@@ -24,6 +25,7 @@ export interface DoctorLine {
   readonly fix?: string;
 }
 
+/** What this machine allows, and what stands in the way of the rest. */
 export interface DoctorReport {
   readonly rung: Rung;
   /** Whether RUN steps and `tsbuild run` work. */
@@ -34,6 +36,7 @@ export interface DoctorReport {
   readonly bindProc: boolean;
 }
 
+/** What is tried, and with which helper. */
 export interface ProbeOptions {
   readonly user: { readonly uid: number; readonly gid: number; readonly name: string };
   /** An existing directory on the file system of the store. */

@@ -1,5 +1,6 @@
 import type { NamespacePlan } from './types.ts';
 
+/** What the helper prepares before it starts a program in namespace A. */
 export interface EnterOptions {
   readonly plan: NamespacePlan;
   /** An existing directory that gets a tmpfs which only the namespace sees. */

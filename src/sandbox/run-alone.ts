@@ -6,6 +6,7 @@ import { readLines } from './run-step.ts';
 import { concludeStep, readStatusLine, type StepReport } from './step-status.ts';
 import type { ExitStatus, NamespacePlan } from './types.ts';
 
+/** A program in a namespace of its own, without the worker. */
 export interface RunAloneOptions {
   readonly helperPath: string;
   readonly plan: NamespacePlan;

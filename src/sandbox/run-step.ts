@@ -5,6 +5,7 @@ import { TsbuildError } from '../util/index.ts';
 import { concludeStep, readStatusLine, type StepReport } from './step-status.ts';
 import type { ExitStatus } from './types.ts';
 
+/** A step that was encoded for the helper. */
 export interface RunStepOptions {
   readonly helperPath: string;
   /** Output of `encodeStep`. */

@@ -29,6 +29,7 @@ export interface LayersMount {
   readonly readonly?: boolean;
 }
 
+/** Memory that a step can write to, gone with it. */
 export interface TmpfsMount {
   readonly type: 'tmpfs';
   readonly target: string;
@@ -73,6 +74,7 @@ export interface DeviceMount {
   readonly target: string;
 }
 
+/** What can stand at a mount point of a step. */
 export type MountSpec = BindMount | DeviceMount | LayersMount | TmpfsMount | FileMount | SocketMount;
 
 /** A resource limit in the terms of `docker run --ulimit`. -1 is unlimited. */
@@ -83,6 +85,7 @@ export interface Ulimit {
   readonly hard: number;
 }
 
+/** A line of /etc/hosts. */
 export interface ExtraHost {
   readonly host: string;
   readonly ip: string;

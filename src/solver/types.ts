@@ -14,6 +14,7 @@ export interface SolverVertex<Op> {
   readonly ignoreCache: boolean;
 }
 
+/** One output of a vertex. */
 export interface SolverEdge<Op> {
   readonly vertex: SolverVertex<Op>;
   readonly output: number;
@@ -92,6 +93,7 @@ export interface CacheSource<R> {
   drop?(record: CacheRecord): void;
 }
 
+/** What a solver works with. Everything that it touches comes in here. */
 export interface SolveOptions<Op, R> {
   /** Runs what `solve` is given no other runner for. */
   readonly runner: OpRunner<Op, R>;

@@ -31,6 +31,7 @@ const SETTINGS: readonly string[] = [
   'http.lowSpeedTime=60',
 ];
 
+/** All that git is told by its environment. It inherits nothing. */
 export interface GitEnvironment {
   readonly proxies: Readonly<Record<string, string>>;
   readonly sshCommand: string;

@@ -47,6 +47,7 @@ export interface GitTree {
   readonly commitTime: number;
 }
 
+/** What git sources need of their build. */
 export interface GitSourceOptions {
   /** Makes an empty private directory that is removed when the command ends. */
   readonly temporary: () => string;
@@ -59,6 +60,7 @@ export interface GitSourceOptions {
   readonly limits?: Partial<GitLimits>;
 }
 
+/** How much a repository may ask of us. */
 export interface GitLimits {
   /** Of packs in transfer and of the checked-out files, each. Default 64 GiB. */
   readonly maxBytes: number;

@@ -57,6 +57,7 @@ export class GitSource {
     return checkHash(request, commit);
   }
 
+  /** Asks the remote what a name stands for now; nothing is fetched. */
   async #lookUp(task: Task, request: GitRequest, url: GitUrl): Promise<GitCommit> {
     const temporary = this.#options.temporary();
     try {
@@ -114,6 +115,7 @@ export class GitSource {
     });
   }
 
+  /** A bare repository for one fetch, gone afterwards: nothing that a remote sent lies around as a repository. */
   async #inRepository<T>(
     task: Task,
     request: GitRequest,
@@ -309,6 +311,7 @@ function isHopeless({ said }: GitFailure): boolean {
   );
 }
 
+/** Git's own words, without what it repeats of URLs and credentials. */
 function explain(url: GitUrl, failure: GitFailure): TsbuildError {
   const { said } = failure;
   const hint = hintFor(url, said);

@@ -2,6 +2,7 @@ import type { HttpClient } from '../registry/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { FactStore } from './image-types.ts';
 
+/** What downloads need of their build. */
 export interface HttpSourceOptions {
   readonly client: HttpClient;
   /** Remembers what URLs gave, to ask only whether it has changed. */

@@ -152,6 +152,7 @@ export class HttpSource {
     }
   }
 
+  /** A request with what is known of the file, so that the server can say that it has not changed. */
   async #ask(task: Task, resource: HttpResource, fact: HttpFact | undefined): Promise<HttpAnswer> {
     const { url, authorization } = parseUrl(resource);
     const conditions: Record<string, string> = {};
@@ -312,6 +313,7 @@ function parseUrl({ url: text, authorization }: HttpResource): {
   return { url, authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
 }
 
+/** What makes it another resource: all that is sent. */
 function keyOf({ url, headers, authName }: HttpResource): string {
   // The URL may have credentials in it, which must not get into the index.
   return canonicalDigest('tsbuild.http-resource.v1', { url, headers, auth: authName });
@@ -328,6 +330,7 @@ function parseDate(header: string | undefined): number | undefined {
   return Number.isNaN(time) || time < 0 ? undefined : Math.floor(time / 1000);
 }
 
+/** Weak and strong tags name the same file here: it is hashed in any case. */
 function sameTag(a: string | undefined, b: string | undefined): boolean {
   return a !== undefined && b !== undefined && a.replace(/^W\//, '') === b.replace(/^W\//, '');
 }

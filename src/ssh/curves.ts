@@ -10,6 +10,7 @@ export interface Curve {
   readonly hash: string;
 }
 
+/** The curves of RFC 5656 by their names in ssh. */
 export const curves: readonly Curve[] = [
   { algorithm: 'ecdsa-sha2-nistp256', name: 'nistp256', jwk: 'P-256', bytes: 32, hash: 'sha256' },
   { algorithm: 'ecdsa-sha2-nistp384', name: 'nistp384', jwk: 'P-384', bytes: 48, hash: 'sha384' },

@@ -37,6 +37,7 @@ export function parseRequest(message: Buffer): AgentRequest | undefined {
   }
 }
 
+/** A request as agents read it. */
 export function encodeRequest(request: AgentRequest): Buffer {
   if (request.type === 'list') return Buffer.of(REQUEST_IDENTITIES);
   const { blob, data, flags } = request;
@@ -49,6 +50,7 @@ export function encodeIdentities(blobs: readonly Buffer[]): Buffer {
   return Buffer.concat([Buffer.of(IDENTITIES_ANSWER), encodeUint32(blobs.length), ...keys]);
 }
 
+/** The answer to a request to sign. */
 export function encodeSignature(signature: Buffer): Buffer {
   return Buffer.concat([Buffer.of(SIGN_RESPONSE), encodeString(signature)]);
 }

@@ -48,6 +48,7 @@ export class WireReader {
   }
 }
 
+/** RFC 4251, section 5. */
 export function encodeUint32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value);

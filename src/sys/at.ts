@@ -31,6 +31,7 @@ export function close(fd: number): void {
   check(calls.close(fd), 'close');
 }
 
+/** `struct open_how` of openat2(2). */
 export interface OpenHow {
   readonly flags: number;
   readonly mode?: number;
@@ -61,6 +62,7 @@ export function mknodat(dirfd: number, path: BytePath, mode: number, major = 0, 
   check(calls.mknodat(dirfd, cPath(path, 'mknodat'), mode, device), 'mknodat', path);
 }
 
+/** symlinkat(2). */
 export function symlinkat(target: BytePath, dirfd: number, path: BytePath): void {
   check(calls.symlinkat(cPath(target, 'symlinkat', 1), dirfd, cPath(path, 'symlinkat')), 'symlinkat', path);
 }

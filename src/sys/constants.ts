@@ -2,7 +2,9 @@ import { constants } from 'node:fs';
 
 /** Stands for the current directory where a directory fd is expected. */
 export const AT_FDCWD = -100;
+/** A link at the end of the path is meant itself. */
 export const AT_SYMLINK_NOFOLLOW = 0x100;
+/** unlinkat(2) as rmdir. */
 export const AT_REMOVEDIR = 0x200;
 /** The call is about the fd itself; the path is empty. */
 export const AT_EMPTY_PATH = 0x1000;
@@ -21,7 +23,9 @@ export const O_NONBLOCK: number = constants.O_NONBLOCK;
 
 /** `resolve` flags of openat2(2). */
 export const RESOLVE_NO_SYMLINKS = 0x04;
+/** Nothing on the way may lead out of the directory. */
 export const RESOLVE_BENEATH = 0x08;
+/** The directory is taken for `/`: links lead where they would in a chroot. */
 export const RESOLVE_IN_ROOT = 0x10;
 
 /** The file type bits of a mode, and the types. */
@@ -33,9 +37,12 @@ export const S_IFDIR = 0o040000;
 export const S_IFCHR = 0o020000;
 export const S_IFIFO = 0o010000;
 
+/** `flags` of renameat2(2). */
 export const RENAME_NOREPLACE = 1;
 export const RENAME_EXCHANGE = 2;
 
+/** mount(2): a directory at a second place. */
 export const MS_BIND = 4096;
 
+/** umount2(2): gone from here at once, and for good when nobody uses it any more. */
 export const MNT_DETACH = 2;

@@ -12,6 +12,7 @@ const calls = {
   moveMount: rawSyscall('move_mount', ['int', 'str', 'int', 'const uint8_t *', 'uint']),
 };
 
+/** What mount(2) takes. */
 export interface MountOptions {
   /** File system type; null for bind mounts and changes of propagation. */
   readonly type?: string | null;
@@ -31,6 +32,7 @@ export function umount(target: BytePath, flags = 0): void {
   check(calls.umount2(cPath(target, 'umount2'), flags), 'umount2', target);
 }
 
+/** The directories of an overlay. */
 export interface OverlayOptions {
   /** Bottom first. At least one, and at least two without `upper`. */
   readonly lowers: readonly string[];

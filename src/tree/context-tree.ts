@@ -25,6 +25,7 @@ export interface DigestCache {
   put(path: ByteString, stat: HostStat, digest: Digest): void;
 }
 
+/** What of a context counts, and what is known of it. */
 export interface ContextOptions {
   readonly ignore?: ContextIgnore;
   readonly stats?: DigestCache;
@@ -32,6 +33,7 @@ export interface ContextOptions {
   readonly xattrs?: boolean;
 }
 
+/** A file of a context. */
 export interface ContextNode extends TreeNode {
   readonly stat: HostStat;
 }

@@ -52,6 +52,7 @@ export interface FsDir {
   readonly setgid: boolean;
 }
 
+/** How a tree that can be changed is opened. */
 export interface FsTreeOptions {
   /** Added to image ids when files are given away, subtracted when they are read. */
   readonly idShift: number;

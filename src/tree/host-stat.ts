@@ -11,6 +11,7 @@ export interface HostStat extends StatIdentity {
   readonly uid: number;
 }
 
+/** The fields that tell whether a file changed, out of Node's. */
 export function toHostStat(stats: BigIntStats): HostStat {
   const [mtimeSec, mtimeNsec] = fromNs(stats.mtimeNs);
   const [ctimeSec, ctimeNsec] = fromNs(stats.ctimeNs);

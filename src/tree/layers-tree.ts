@@ -13,6 +13,7 @@ export interface LayerDigests {
   put(layer: string, path: ByteString, digest: Digest): void;
 }
 
+/** How layers are read. */
 export interface LayersOptions {
   /** Added to image ids on disk; subtracted from what is read. */
   readonly idShift: number;

@@ -1,6 +1,7 @@
 import type { Digest } from '../util/index.ts';
 import type { ByteString } from './bytes.ts';
 
+/** What a file is, with names for what `S_IFMT` numbers. */
 export type NodeType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'char' | 'block';
 
 /** An extended attribute that new layers keep: `security.capability` is the only one. */

@@ -79,6 +79,7 @@ export interface FilterResult {
   readonly state: FilterState;
 }
 
+/** What is known of a directory's patterns when its entries are asked about. */
 export interface FilterState {
   readonly include?: MatchInfo | undefined;
   readonly exclude?: MatchInfo | undefined;
@@ -120,6 +121,7 @@ function matcherOf(patterns: readonly string[]): PatternMatcher {
   return new PatternMatcher(patterns.map(relativePattern), 'TSB_LLB');
 }
 
+/** What a walk tells of an entry. */
 export interface Visit<D> {
   readonly dir: D;
   readonly name: ByteString;

@@ -27,6 +27,7 @@ export type ErrorCode =
   | 'TSB_CANCELED' // interrupted
   | 'TSB_INTERNAL'; // a fault of tsbuild itself
 
+/** What an error carries beside its code and message. */
 export interface ErrorOptions {
   /** What the user can do about it: one sentence or a command to type. */
   readonly hint?: string;

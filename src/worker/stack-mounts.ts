@@ -10,6 +10,7 @@ export interface MountedStack extends Disposable {
   readonly path: string;
 }
 
+/** Where changes to a stack go. */
 export interface Upper {
   readonly fs: string;
   readonly work: string;

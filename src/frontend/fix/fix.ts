@@ -19,11 +19,13 @@ import {
 import { commandMeaning, commandsOf, type Meaning, sameMeaning } from './same-meaning.ts';
 import { maintainerToLabel, type MeantEdit, SINGLE_QUOTED_JSON, singleToDoubleQuotes } from './unsafe-fixes.ts';
 
+/** What is to be mended. */
 export interface FixOptions {
   /** Also make fixes that change the image. */
   readonly unsafe: boolean;
 }
 
+/** A Dockerfile after its mending. */
 export interface FixedDockerfile {
   /** The file's text with the fixes made, all else as it was. */
   readonly text: string;

@@ -31,6 +31,7 @@ export function commandsOf({
   return [...metaArgs, ...stages.flatMap((stage) => [stage, ...stage.commands])];
 }
 
+/** All of a command but how it is written: two of the same meaning build the same. */
 export function commandMeaning(command: Command | Stage, escape: EscapeToken): Meaning {
   const { keyword: _keyword, original: _original, ranges: _ranges, ...meaning } = command;
   // A FROM's commands are in the list themselves.

@@ -12,6 +12,7 @@ export interface DeviceGrants {
   readonly aliases: ReadonlyMap<string, string>;
 }
 
+/** Nothing is granted. */
 export const noDevices: DeviceGrants = { all: false, names: new Set(), aliases: new Map() };
 
 /** A device for a step. */

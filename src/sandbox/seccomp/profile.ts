@@ -51,12 +51,15 @@ export type Condition =
   | { readonly kind: 'in'; readonly argument: number; readonly values: readonly number[] }
   | { readonly kind: 'no-bits'; readonly argument: number; readonly mask: number };
 
+/** What happens to system calls, under which conditions on their arguments. */
 export type Rule =
   | { readonly action: 'allow' }
   | { readonly action: 'errno'; readonly errno: number }
   | { readonly action: 'if'; readonly condition: Condition };
 
+/** The error that a refused call gives: programs expect it. */
 export const EPERM = 1;
+/** For calls that programs try and do without: they take it for an older kernel. */
 export const ENOSYS = 38;
 
 const AF_ALG = 38;

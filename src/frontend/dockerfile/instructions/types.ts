@@ -20,8 +20,10 @@ export interface Dockerfile {
   readonly warnings: readonly ParseWarning[];
 }
 
+/** What continues a line and keeps a character from meaning something: a backslash, or for Windows paths a backtick. */
 export type EscapeToken = '\\' | '`';
 
+/** What `# name=value` lines at the top of a Dockerfile say. */
 export interface Directives {
   readonly syntax?: Directive;
   readonly escape?: Directive;
@@ -63,6 +65,7 @@ export interface DockerfileNode {
   readonly child?: DockerfileNode;
 }
 
+/** Text that follows an instruction, up to a line with its delimiter. */
 export interface Heredoc {
   readonly name: string;
   /** False when any part of the delimiter was quoted. */
