@@ -26,6 +26,7 @@ export function parseAllow(values: readonly string[]): Pick<BuildRequest, 'entit
   return { entitlements, devices: { all, names, aliases } };
 }
 
+/** `device=NAME[,alias=OTHER]`. */
 function parseDevice(text: string): { readonly name: string; readonly alias?: string } {
   const [name = '', ...fields] = text.slice('device='.length).split(',');
   let alias: string | undefined;

@@ -93,6 +93,7 @@ function isContext(cwd: string, word: string): boolean {
   return /^https?:\/\//.test(word) || parseGitRef(word) !== undefined;
 }
 
+/** What a Dockerfile is called in the report. */
 function labelOf(path: string, file: string | undefined): string {
   if (path === '-' || file === '-') return '-';
   if (file !== undefined) return redactUrls(file);

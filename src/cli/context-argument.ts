@@ -92,6 +92,7 @@ async function remoteDockerfile(context: CliContext, file: string | undefined): 
   return { dir: dirname(file), name: basename(file) };
 }
 
+/** What `-f` names for a local context: a file, a URL or standard input; undefined without it. */
 async function findDockerfile(
   context: CliContext,
   contextDir: string,
@@ -113,6 +114,7 @@ function isUrl(text: string): boolean {
   return /^https?:\/\//.test(text);
 }
 
+/** Says at once, and in the words that were typed, that there is no such file. */
 function requireFile(path: string, typed: string): void {
   // The frontend finds "dockerfile" where "Dockerfile" is asked for.
   if (existsSync(path) || (basename(path) === 'Dockerfile' && existsSync(resolve(dirname(path), 'dockerfile')))) return;
@@ -123,6 +125,7 @@ function requireFile(path: string, typed: string): void {
   );
 }
 
+/** A Dockerfile from standard input. */
 async function readDockerfile(data: AsyncIterable<Uint8Array>): Promise<SourceFile> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -136,6 +139,7 @@ async function readDockerfile(data: AsyncIterable<Uint8Array>): Promise<SourceFi
   return { name: 'Dockerfile', text: Buffer.concat(chunks).toString('utf8') };
 }
 
+/** Says at once, and in the words that were typed, that there is no such directory. */
 function requireDirectory(dir: string, typed: string): void {
   let found: boolean;
   try {

@@ -200,6 +200,7 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
     });
 }
 
+/** `tsbuild llb`: the graph of a build, without building it. */
 function addLlb(program: Command, context: CliContext, done: Done): void {
   graphOptions(
     program
@@ -250,6 +251,7 @@ function addRun(program: Command, context: CliContext, done: Done): void {
     });
 }
 
+/** `tsbuild images`, `rmi`, `import` and `save`. */
 function addImages(program: Command, context: CliContext, done: Done): void {
   const format = (): Option =>
     new Option('--format <format>', 'how to print it').choices(['table', 'json']).default('table');
@@ -294,6 +296,7 @@ function addImages(program: Command, context: CliContext, done: Done): void {
     });
 }
 
+/** `tsbuild du`, `prune` and `store check`. */
 function addStore(program: Command, context: CliContext, done: Done): void {
   const format = (): Option =>
     new Option('--format <format>', 'how to print it').choices(['table', 'json']).default('table');
@@ -336,6 +339,7 @@ function addStore(program: Command, context: CliContext, done: Done): void {
     });
 }
 
+/** `tsbuild doctor`. */
 function addDoctor(program: Command, context: CliContext, done: Done): void {
   program
     .command('doctor')

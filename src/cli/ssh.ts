@@ -41,6 +41,7 @@ function ownAgent({ env, cwd }: CliContext, id: string): string {
   );
 }
 
+/** Paths are relative to where the command was typed. */
 function absolute({ cwd }: CliContext, text: string, path: string): string {
   if (path === '') throw refuse(text, 'a path is empty');
   // An option of buildctl, which gives steps the agent without a filter.

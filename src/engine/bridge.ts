@@ -52,6 +52,7 @@ export function createBridge(session: Session, task: Task, names: BridgeNames, s
   };
 }
 
+/** The config of an image, and what names it for good. */
 async function resolveImage(
   session: Session,
   task: Task,
@@ -78,6 +79,7 @@ export function layoutReference(
   return `oci-layout://${dir}${request.reference.slice(request.reference.indexOf('@'))}`;
 }
 
+/** A file of a local directory; the build stands on it from here on, so the witness is told. */
 function readFile(session: Session, names: BridgeNames, name: string, request: FileRequest): Uint8Array | undefined {
   const dir = names.locals.get(name);
   if (dir === undefined)

@@ -218,6 +218,7 @@ async function push(
   status(id, cache.manifest.length, cache.manifest.length, true);
 }
 
+/** One blob, with what the build shows of its way. */
 async function pushBlob(
   session: Session,
   task: Task,
@@ -246,6 +247,7 @@ async function pushBlob(
   );
 }
 
+/** The cache as an OCI layout. */
 async function writeDirectory(
   session: Session,
   task: Task,

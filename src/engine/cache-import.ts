@@ -130,10 +130,12 @@ function parseCacheManifest(
   return { config, blobs: new Map(blobs.map((blob) => [blob.digest, blob])) };
 }
 
+/** What messages call the cache. */
 function nameOf(spec: CacheImport): string {
   return spec.type === 'registry' ? formatReference(spec.reference) : spec.src;
 }
 
+/** A cache that cannot be used costs time only. */
 function warn(session: Session, task: Task, message: string): void {
   task.events({
     type: 'diagnostic',

@@ -101,6 +101,7 @@ export class Session implements AsyncDisposable {
     return (this.#registry ??= this.#createRegistry());
   }
 
+  /** With the configuration and the credentials of the user, read when the first image is asked for. */
   async #createRegistry(): Promise<Registry> {
     const { proxies = {}, registriesConf, authFiles = [], home, onWarning } = this.options;
     return createRegistry({
@@ -171,6 +172,7 @@ export class Session implements AsyncDisposable {
     return (this.#devices ??= this.#readDevices());
   }
 
+  /** Specifications of devices, read when the first step wants one. */
   async #readDevices(): Promise<DeviceCatalog> {
     const { defaultSpecDirs, readDevices } = await import('../cdi/index.ts');
     return readDevices(this.options.deviceSpecDirs ?? defaultSpecDirs, this.options.onWarning);

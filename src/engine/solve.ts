@@ -217,11 +217,13 @@ class LocalSources {
     return result;
   }
 
+  /** Keeps what was learned of files for the next build. */
   save(): void {
     for (const stats of this.#stats) stats.save();
   }
 }
 
+/** Lists of patterns stand in a graph as JSON. */
 function parsePatterns(json: string): readonly string[] {
   if (json === '') return [];
   const value: unknown = JSON.parse(json);

@@ -52,10 +52,15 @@ interface MutableImage extends ImageAnnotations {
   readonly manifestDescriptor: Record<string, string>;
 }
 
+/** No annotations yet. */
 function emptyImage(): MutableImage {
   return { manifest: {}, manifestDescriptor: {} };
 }
 
+/**
+ * Cuts a name into its parts.
+ * @throws TsbuildError `TSB_USAGE`
+ */
 function parseKey(name: string): AnnotationKey {
   const fail = (why: string): TsbuildError =>
     new TsbuildError('TSB_USAGE', `Cannot use annotation ${JSON.stringify(name)}: ${why}`, {

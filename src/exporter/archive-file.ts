@@ -240,6 +240,7 @@ function normalise(path: string): string {
   return names.join('/');
 }
 
+/** By the first bytes: names of archives say anything. */
 function compressionOfFile(path: string, what: string): Compression {
   const head = Buffer.alloc(SNIFF_BYTES);
   const fd = openSync(path, 'r');

@@ -43,6 +43,7 @@ import type { LayerCompression, LayerSink } from './sink.ts';
 import { LayerWriter } from './write-layer.ts';
 import { readLayerXattrs } from './xattrs.ts';
 
+/** What is compared, and where the tar goes. */
 export interface DiffOptions {
   /** An overlay upper directory. */
   readonly upper: string;

@@ -32,6 +32,7 @@ import { findInLowers, isDir, isWhiteout, type LowerDir, OPAQUE } from './lower-
 import { removeAt } from './remove-tree.ts';
 import type { TarHandler } from './tar-reader.ts';
 
+/** Where entries go and what they are given. */
 export interface ExtractorOptions {
   /** The directory that entries are extracted beneath. */
   readonly rootFd: number;

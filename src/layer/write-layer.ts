@@ -26,6 +26,7 @@ export interface LayerEntry extends TarEntryInput {
   readonly content?: ContentSource | undefined;
 }
 
+/** The form of the blob. */
 export interface WriteLayerOptions {
   readonly compression: LayerCompression;
   /** Times after this many seconds since the epoch become it (SOURCE_DATE_EPOCH). */

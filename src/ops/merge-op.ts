@@ -32,6 +32,7 @@ export const diffRunner: KindRunner<DiffOp> = {
   run: (_task, _vertex, op, inputs) => [diffResults(op, inputs)],
 };
 
+/** Only the part that is lists of layers: BuildKit compares file trees where neither was built on the other. */
 function diffResults(op: DiffOp, inputs: readonly OpResult[]): LayersResult {
   const lower = op.lower === undefined || op.lower.input < 0 ? [] : layersOf(inputs[op.lower.input]);
   const upper = op.upper === undefined || op.upper.input < 0 ? [] : layersOf(inputs[op.upper.input]);

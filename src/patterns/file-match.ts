@@ -44,6 +44,7 @@ class PathMatcher {
     this.#name = name;
   }
 
+  /** Go's algorithm, run by run between stars. What has its place keeps it, so that stars do not multiply. */
   match(): boolean {
     let start = 0;
     let position = 0;

@@ -95,6 +95,7 @@ function isSingle(set: CharSet): boolean {
   return set.length === 1 && set[0]?.[0] === set[0]?.[1];
 }
 
+/** A character as it may stand in a regular expression. */
 function charSource(code: number): string {
   if (code > 0xffff) return `\\u{${code.toString(16)}}`;
   return `\\u${code.toString(16).padStart(4, '0')}`;
@@ -175,6 +176,7 @@ function simulate(program: readonly Op[], path: string, orParent: boolean): bool
   return current.includes(program.length);
 }
 
+/** Whether a place without a character is there. */
 function holds(assert: Assertion, chars: readonly number[], position: number): boolean {
   if (assert === 'start') return position === 0;
   if (assert === 'end') return position === chars.length;

@@ -138,12 +138,14 @@ function required(attributes: ReadonlyMap<string, string>, key: string, fail: Fa
   return value;
 }
 
+/** The tag of a cache in a directory; `latest` when none is given. */
 function tagOf(attributes: ReadonlyMap<string, string>, fail: Fail): string {
   const tag = attributes.get('tag') ?? 'latest';
   if (!/^\w[\w.-]{0,127}$/.test(tag)) throw fail('"tag" is not a tag');
   return tag;
 }
 
+/** The image that a cache is kept as. */
 function referenceOf(attributes: ReadonlyMap<string, string>, fail: Fail): Reference {
   const ref = required(attributes, 'ref', fail);
   try {

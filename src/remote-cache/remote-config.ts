@@ -133,6 +133,7 @@ export function layersOfResult({ layers }: RemoteConfig, result: CachedResult): 
   return found.length === numbers.length ? found : undefined;
 }
 
+/** A layer of the cache with its blob. Nothing of it was fetched. */
 function decodeLayer(
   guard: Guard,
   value: unknown,
@@ -151,6 +152,10 @@ function decodeLayer(
   };
 }
 
+/**
+ * What BuildKit notes of a layer.
+ * @returns undefined for a layer that cannot be used
+ */
 function decodeAnnotations(guard: Guard, own: Json, path: string, blob: Descriptor): CachedLayer | undefined {
   const { diffID, createdAt, description, size, mediaType, fromImage } = own;
   if (typeof description !== 'string' || diffID === undefined || diffID === '') return undefined;
@@ -207,11 +212,13 @@ function decodeRecord({ guard, layers, records }: Decoder, value: unknown, path:
   return { digest: digestAt(guard, record['digest'], `${path}.digest`), inputs, results: [...tops, ...chains] };
 }
 
+/** A digest at a place of the document. */
 function digestAt(guard: Guard, value: unknown, path: string): Digest {
   if (typeof value === 'string' && isDigest(value)) return value;
   throw guard.fail(path, 'is not a sha256 digest');
 }
 
+/** A number that names an entry of a list, checked against its length. */
 function indexAt(guard: Guard, value: unknown, path: string, count: number, least = 0): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value < count) return value;
   throw guard.fail(path, `is not a number from ${least} to ${count - 1}`);

@@ -67,6 +67,7 @@ class Copier {
     this.#checkpoint = checkpoint;
   }
 
+  /** Copies a tree into the directory, or into one of it. */
   add<D>(tree: ReadableTree<D>, prefix: string | undefined, label: string): void {
     const { root } = this.#target;
     if (prefix === undefined) {
@@ -90,10 +91,12 @@ class Copier {
     if (this.#options.mode === 'delete') this.#removeOthers(this.#target.root);
   }
 
+  /** What was written, and what had to be left out. */
   report(): RootfsReport {
     return { files: this.#files, bytes: this.#bytes, skipped: this.#skipped };
   }
 
+  /** Copies the files of a directory, then gives it its attributes: writing into it would change its time. */
   #directory<D>(tree: ReadableTree<D>, from: D, to: FsDir, label: string, links: Map<string, ByteString>): void {
     for (const name of tree.list(from)) {
       const node = tree.lookup(from, name);
@@ -125,6 +128,7 @@ class Copier {
     }
   }
 
+  /** Makes a directory, or takes the one that is there. */
   #makeDirectory(to: FsDir, name: ByteString): void {
     const present = this.#target.lookup(to, name);
     if (present !== undefined && present.type !== 'directory') this.#target.remove(to, name);
@@ -149,6 +153,7 @@ class Copier {
     this.#target.remove(to, free);
   }
 
+  /** Makes a file where nothing may be in the way. */
   #create<D>(
     tree: ReadableTree<D>,
     from: D,
@@ -202,6 +207,7 @@ class Copier {
     return { mode, uid: this.#uid, gid: this.#gid, mtimeNs: this.#time(mtimeNs).mtimeNs, xattrs: [] };
   }
 
+  /** The time of a file, which the epoch may limit. */
   #time(mtimeNs: bigint | undefined): { mtimeNs?: bigint } {
     const { epoch } = this.#options;
     if (epoch !== undefined) return { mtimeNs: BigInt(epoch) * 1_000_000_000n };

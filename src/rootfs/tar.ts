@@ -88,6 +88,7 @@ class BufferedFile {
     return done;
   }
 
+  /** Writes what the buffer holds. */
   flush(): void {
     for (let done = 0; done < this.#used;) done += writeSync(this.#fd, this.#buffer, done, this.#used - done);
     this.#used = 0;
@@ -124,14 +125,17 @@ class RootfsTar {
     this.#directory(tree, tree.root, base, label, new Map());
   }
 
+  /** The two empty blocks that end an archive. */
   end(): void {
     this.#tar.end();
   }
 
+  /** What was written, and what had to be left out. */
   report(): RootfsReport {
     return { files: this.#files, bytes: this.#bytes, skipped: this.#skipped };
   }
 
+  /** Names in byte order, so that the same files give the same archive. */
   #directory<D>(tree: ReadableTree<D>, dir: D, path: ByteString, label: string, links: Map<string, ByteString>): void {
     for (const name of tree.list(dir)) {
       const node = tree.lookup(dir, name);
@@ -168,6 +172,7 @@ class RootfsTar {
     return true;
   }
 
+  /** One file. Of files with several names the first is written, the others are links to it. */
   #entry<D>(
     tree: ReadableTree<D>,
     dir: D,

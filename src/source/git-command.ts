@@ -136,6 +136,7 @@ export async function runGit(task: Task, run: GitRun, args: readonly string[]): 
   }
 }
 
+/** Nothing of the user's configuration: no hooks, no helpers, no rewritten URLs. */
 function environmentOf({ proxies, sshCommand, sshSocket, secretConfig }: GitEnvironment): Record<string, string> {
   const secrets = secretConfig.flatMap(([key, value], index) => [
     [`GIT_CONFIG_KEY_${index}`, key],

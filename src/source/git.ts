@@ -275,6 +275,7 @@ async function hasCommit(task: Task, run: GitRun, sha: string): Promise<boolean>
   }
 }
 
+/** When the commit was made, in seconds since the epoch. */
 async function commitTimeOf(task: Task, run: GitRun, { sha }: GitCommit): Promise<number> {
   const text = (await runGit(task, run, ['log', '-1', '--no-show-signature', '--format=%ct', `${sha}^{commit}`, '--']))
     .toString('latin1')
@@ -326,6 +327,7 @@ function explain(url: GitUrl, failure: GitFailure): TsbuildError {
   );
 }
 
+/** What to do about what git said. */
 function hintFor(url: GitUrl, said: string): string | undefined {
   if (/Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED/i.test(said)) {
     return `the host's key is not known: add it to ~/.ssh/known_hosts with "ssh-keyscan ${url.host}" once you have checked it`;

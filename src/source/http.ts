@@ -270,6 +270,7 @@ export class HttpSource {
   }
 }
 
+/** What a status means to the user. */
 function statusError(resource: HttpResource, status: number): TsbuildError {
   const message = `Cannot download ${shown(resource)}: invalid response status ${status}`;
   if (status === 404 || status === 410) return new TsbuildError('TSB_NOT_FOUND', message);
@@ -282,6 +283,7 @@ function statusError(resource: HttpResource, status: number): TsbuildError {
   );
 }
 
+/** The server was not asked to compress, but some do. */
 async function* gunzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   const input = Readable.from(source);
   const stream = createGunzip();

@@ -65,6 +65,7 @@ export async function runCommand(
   }
 }
 
+/** `--env-file`, in docker's form. */
 function readEnvFile(context: CliContext, file: string): readonly string[] {
   try {
     return parseEnvFile(file, readFileSync(resolve(context.cwd, file), 'utf8'), context.env);

@@ -29,6 +29,7 @@ export async function duCommand(context: CliContext, options: FormatOptions): Pr
   return 0;
 }
 
+/** One line of `tsbuild du`. */
 function row(record: UsageRecord, now: number): readonly string[] {
   const marks = `${record.shared ? '*' : ''}${record.inUse ? ' (in use)' : ''}`;
   return [
@@ -92,6 +93,7 @@ export async function pruneCommand(context: CliContext, options: PruneOptions): 
   return 0;
 }
 
+/** `--filter until=DURATION` in ms; the last one counts. */
 function parseUntil(filters: readonly string[]): number | undefined {
   let untilMs: number | undefined;
   for (const filter of filters) {

@@ -24,13 +24,16 @@ export async function cacheMount(
   const { store, lease, layers } = snapshots;
   const options = mount.cache;
   if (!options) throw new TsbuildError('TSB_LLB', 'Cannot mount a cache without an id');
+  // A new directory starts with these files, so with others it has to be another directory.
   const name = base.length === 0 ? options.id : `${options.id}#${hexOf(sha256(base.join(' '))).slice(0, 16)}`;
   const id = await claim(store, task, held, name, options.sharing);
   const lowers = await layers.directories(task, base);
   const { path: dir } = store.mounts.ensure(id, lease, options.id);
+  // Two steps that share a new directory must not both fill it.
   await using _lock = await store.lock(`prepare-mount-${id}`, { signal: task.signal });
   const worker = await snapshots.worker();
   await worker.call('prepareCacheMount', { dir, lowers }, { signal: task.signal });
+  // Measured when the step has ended: `tsbuild du` shows it, and nobody waits for anything.
   held.defer(async () => {
     const [usage] = await worker.call('usage', { paths: [dir] }, {}).catch(() => []);
     if (usage) store.mounts.setUsage(id, usage);
@@ -39,6 +42,10 @@ export async function cacheMount(
   return { type: 'bind', source: dir, ...subpath, target: mount.dest, readonly: mount.readonly };
 }
 
+/**
+ * The id of a directory that this step may use now. It waits for `locked`; for `private` it takes the first that is
+ * free.
+ */
 async function claim(
   store: Store,
   task: Task,

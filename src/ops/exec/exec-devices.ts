@@ -13,6 +13,7 @@ import type { StepDevice } from './devices.ts';
  * @throws TsbuildError `TSB_STEP` for a required device that cannot be given
  */
 export function withDevices(spec: StepSpec, devices: readonly StepDevice[], warn: (message: string) => void): StepSpec {
+  // A set, since devices of one specification share its common edits.
   const edits = new Set<ContainerEdits>();
   for (const { device, optional } of devices) {
     const problem = findProblem(device);
@@ -38,10 +39,12 @@ export function namesOfGiven(devices: readonly StepDevice[]): readonly string[] 
     .map(({ device }) => device.name);
 }
 
+/** The name in `NAME=value`. */
 function nameOf(variable: string): string {
   return variable.split('=', 1)[0] ?? '';
 }
 
+/** Device nodes are mounted and not made: nobody in a user namespace may make one. */
 function mountsOf(edit: ContainerEdits): readonly MountSpec[] {
   return [
     ...edit.deviceNodes.map(({ hostPath, path }): MountSpec => ({ type: 'device', source: hostPath, target: path })),
@@ -79,6 +82,7 @@ function findProblem({ name, common, edits }: RegisteredDevice): TsbuildError | 
   return undefined;
 }
 
+/** A node must be what the specification says, for the key of the step is made of the specification. */
 function findNodeProblem({ hostPath, type, major, minor }: DeviceNode, what: string): TsbuildError | undefined {
   const stat = look(hostPath, what);
   if (stat instanceof TsbuildError) return stat;
@@ -94,6 +98,7 @@ function findNodeProblem({ hostPath, type, major, minor }: DeviceNode, what: str
   return undefined;
 }
 
+/** What stands there, links followed, or why nothing can be said of it. */
 function look(path: string, what: string): Stats | TsbuildError {
   try {
     return statSync(path);

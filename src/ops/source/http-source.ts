@@ -57,6 +57,7 @@ export async function runHttp(pieces: SourcePieces, task: Task, vertex: Digest, 
   const attributes = readAttributes(source.attrs);
   const { checksum, mode, uid, gid } = attributes;
   const resource = await resourceOf(pieces, source, attributes);
+  // What was keyed is what must come: the server could have another file by now.
   const expected = checksum ?? (await pieces.origins.remote.http().content(task, vertex, resource)).digest;
   const file = await pieces.origins.remote.http().file(task, vertex, resource, expected);
   const copy = {
@@ -93,6 +94,7 @@ export async function httpTime(
   return newestEntry(path);
 }
 
+/** What the server has now, by digest. */
 async function contentOf(
   pieces: SourcePieces,
   task: Task,
@@ -103,10 +105,12 @@ async function contentOf(
   return pieces.origins.remote.http().content(task, vertex, await resourceOf(pieces, source, attributes));
 }
 
+/** The name of the file: as asked for, as the server calls it, or the last part of the URL. */
 function nameOf(source: SourceOp, { filename }: HttpAttributes, content: HttpContent | undefined): string {
   return downloadName(source.identifier, filename, content?.disposition);
 }
 
+/** The request for a source. */
 async function resourceOf(
   pieces: SourcePieces,
   source: SourceOp,
@@ -140,6 +144,10 @@ async function authorizationFor(
   return read(`HTTP_AUTH_TOKEN_${host}`, 'Bearer ') ?? read(`HTTP_AUTH_HEADER_${host}`, '') ?? {};
 }
 
+/**
+ * Attributes out of the graph, which may be anybody's.
+ * @throws TsbuildError `TSB_LLB`
+ */
 function readAttributes(attrs: ReadonlyMap<string, string>): HttpAttributes {
   const checksum = attrs.get('http.checksum');
   if (checksum !== undefined && !isDigest(checksum))
