@@ -79,7 +79,7 @@ export class Extractor implements TarHandler {
   readonly #attributes: EntryAttributes;
   readonly #root: DirNode = new DirNode(undefined, '');
   /** Directories by the path that entries use, until something is replaced. */
-  #parents = new Map<ByteString, DirNode>();
+  readonly #parents = new Map<ByteString, DirNode>();
   #file = -1;
   #position = 0;
   #rootWasNamed = false;

@@ -41,7 +41,7 @@ export class GzipEncoder implements BlockEncoder {
   readonly #parallel: number;
   readonly #release: (block: Buffer) => void;
   readonly #queue: Job[] = [];
-  #waiting: Job[] = [];
+  readonly #waiting: Job[] = [];
   #running = 0;
   #crc = 0;
   #size = 0;

@@ -71,6 +71,7 @@ export async function waitForRetry(
   retryAfter: string | undefined,
   now: () => number,
 ): Promise<boolean> {
+  // oxlint-disable-next-line no-restricted-properties -- clients that were refused together must not come back together
   const backoff = limits.backoffMs * 2 ** (attempt - 1) * (1 + Math.random() / 4);
   const asked = parseRetryAfter(retryAfter, now);
   if (asked !== undefined && asked > limits.maxRetryAfterMs) return false;
