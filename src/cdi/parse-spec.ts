@@ -47,6 +47,7 @@ export function parseSpec(document: unknown, path: string): DeviceSpec {
   return { path, kind, devices: [...devices.values()] };
 }
 
+/** What a device changes in a container. */
 function parseEdits(reader: Reader, value: unknown, at: string): ContainerEdits {
   const edits = reader.optionalObject(value, at);
   const each = <T>(name: string, parse: (item: unknown, at: string) => T): readonly T[] =>
@@ -103,6 +104,7 @@ function parseMount(reader: Reader, value: unknown, at: string, unsupported: str
   return [{ hostPath: reader.path(hostPath, `${at}.hostPath`), containerPath, readonly }];
 }
 
+/** A hook is a program of the machine: it is named and never run. */
 function describeHook(reader: Reader, value: unknown, at: string): string {
   const hook = reader.object(value, at);
   const name = reader.text(hook['hookName'], `${at}.hookName`);

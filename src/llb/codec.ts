@@ -32,6 +32,7 @@ export function encodeMessage(schema: MessageSchema, value: Fields, writer: Wire
   return writer.finish();
 }
 
+/** Plain fields, then the oneof. */
 function encodeFields(writer: WireWriter, schema: MessageSchema, value: Fields): void {
   for (const field of schema.fields) if (!field.oneof) encodeField(writer, field, value[field.name]);
   const holder = oneofValue(schema, value);
@@ -42,6 +43,7 @@ function encodeFields(writer: WireWriter, schema: MessageSchema, value: Fields):
   }
 }
 
+/** A field with all its values; defaults are not written. */
 function encodeField(writer: WireWriter, field: FieldSchema, value: unknown): void {
   if (value === undefined) return;
   if (field.map) {
@@ -86,6 +88,7 @@ function encodeVarint(writer: WireWriter, field: FieldSchema, value: unknown): v
   } else writer.varint(BigInt(value as number | bigint | boolean));
 }
 
+/** Numbers of a repeated field stand in one run (proto3). */
 function isPacked(field: FieldSchema): boolean {
   const { type } = field;
   return type.kind === 'enum' || (type.kind === 'scalar' && type.scalar !== 'string' && type.scalar !== 'bytes');
@@ -192,6 +195,7 @@ export function setOneof(
   else if (schema.oneof !== undefined) value[schema.oneof.property] = { kind, ...spread };
 }
 
+/** One entry of a map: a message of key and value. */
 function decodeEntry(
   schema: MessageSchema,
   field: FieldSchema,
@@ -243,6 +247,10 @@ function decodeVarint(schema: MessageSchema, field: FieldSchema, raw: bigint): u
   return checkNumber(field.type.scalar, raw, name);
 }
 
+/**
+ * The name of an enum's value.
+ * @throws TsbuildError `TSB_LLB`: a value that we do not know may change what is built
+ */
 function enumValue(schema: EnumSchema, raw: bigint, name: string): string {
   const value = raw < BigInt(schema.values.length) ? schema.values[Number(raw)] : undefined;
   if (value === undefined) throw malformed(`${name} has the unknown value ${BigInt.asIntN(64, raw)}`);

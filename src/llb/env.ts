@@ -25,6 +25,7 @@ export class EnvList {
     return this.#values.has(key);
   }
 
+  /** With the variable at the end of the list, as Go's client has it. */
   set(key: string, value: string): EnvList {
     const values = new Map(this.#values);
     values.delete(key);

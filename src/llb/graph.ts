@@ -74,6 +74,7 @@ class Loader {
     this.#vertices = shared;
   }
 
+  /** Makes the vertices, inputs first, without recursion: graphs may be deep. */
   load(): Graph {
     const { def } = this.#definition;
     if (def.length === 0) return { vertices: [], result: undefined };
@@ -116,6 +117,7 @@ class Loader {
 
   readonly #done = new Set<Digest>();
 
+  /** One vertex, whose inputs are made already. */
   #make(digest: Digest, op: Op): LlbVertex {
     const known = this.#vertices.get(digest);
     if (known !== undefined) return known;

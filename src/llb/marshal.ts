@@ -92,6 +92,7 @@ class Marshaller implements MarshalContext {
     }
   }
 
+  /** Adds a node after its inputs, once. */
   #add(node: Node): void {
     if (this.#digests.has(node)) return;
     const op = node.toOp(this);
@@ -108,6 +109,7 @@ class Marshaller implements MarshalContext {
     if (node.options.location) this.#locate(digest, node.options.location);
   }
 
+  /** Notes where in a source file a vertex comes from. */
   #locate(digest: Digest, { info, ranges }: NodeLocation): void {
     let sourceIndex = this.#infos.indexOf(info);
     if (sourceIndex < 0) sourceIndex = this.#infos.push(info) - 1;

@@ -78,6 +78,7 @@ export class State {
     return new State(this.output, { ...this.meta, ...meta });
   }
 
+  /** With one more variable for the steps to come. */
   addEnv(key: string, value: string): State {
     return this.with({ env: this.meta.env.set(key, value) });
   }
@@ -87,6 +88,7 @@ export class State {
     return this.with({ dir: path.startsWith('/') ? path : joinPath(this.meta.dir || '/', path) });
   }
 
+  /** With another user for the steps to come. */
   user(user: string): State {
     return this.with({ user });
   }

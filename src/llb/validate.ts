@@ -71,6 +71,7 @@ export function carriesOutput(mount: Mount): boolean {
 type Fail = (problem: string) => never;
 type CheckIndex = (index: number, count: number, what: string) => void;
 
+/** A step needs one root, and its outputs must be numbered without gaps. */
 function validateExec(exec: ExecOp, inputs: number, fail: Fail, checkIndex: CheckIndex): void {
   // An absent message decodes to undefined, whatever the type of a complete op says.
   const meta = exec.meta as ExecOp['meta'] | undefined;
@@ -166,6 +167,7 @@ function validateOwner(owner: ChownOptions, inputs: number, fail: Fail, checkInd
   }
 }
 
+/** Paths and names end at a NUL for the kernel, and would mean something else there. */
 function noNul(text: string, fail: Fail): void {
   if (text.includes('\0')) fail('has a NUL character in a string');
 }

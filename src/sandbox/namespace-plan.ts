@@ -71,6 +71,7 @@ export function planNamespace(inputs: PlanInputs): NamespacePlan | PlanProblem {
   return inputs.uid === 0 ? planForRoot(inputs) : planForUser(inputs);
 }
 
+/** Root keeps its own ids, so that it can read what only root may, and has a range for steps. */
 function planForRoot(inputs: PlanInputs): NamespacePlan | PlanProblem {
   const uids = identityMap(inputs.uidMap);
   const gids = identityMap(inputs.gidMap);
@@ -95,6 +96,7 @@ function planForRoot(inputs: PlanInputs): NamespacePlan | PlanProblem {
   };
 }
 
+/** A user is root in its own namespace, with its sub-ids for everybody else of an image. */
 function planForUser(inputs: PlanInputs): NamespacePlan | PlanProblem {
   const user = { name: inputs.userName, uid: inputs.uid };
   const uids = rootlessMap(inputs.uid, parseSubIds(inputs.subuid, user));

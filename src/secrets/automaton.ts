@@ -96,6 +96,7 @@ export class Automaton {
     return child;
   }
 
+  /** Adds a pattern to the trie. */
   #add(index: number, pattern: Uint8Array): void {
     let at = 0;
     for (const byte of pattern) {

@@ -34,6 +34,7 @@ export function parseOpensshKey(bytes: Buffer): OpensshKey {
   return { key: parsePrivatePart(secret), publicBlob };
 }
 
+/** The part that would be encrypted, had the key a passphrase. */
 function parsePrivatePart(bytes: Buffer): KeyObject {
   if (bytes.length % BLOCK !== 0) throw new MalformedError('its private part has an odd length');
   const reader = new WireReader(bytes);

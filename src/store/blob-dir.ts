@@ -41,6 +41,7 @@ export class BlobDir {
     return info !== undefined && (size === undefined || info.size === size);
   }
 
+  /** Undefined when it is not there. */
   info(digest: Digest): BlobInfo | undefined {
     const stat = fs.lstatSync(this.path(digest), { throwIfNoEntry: false });
     return stat?.isFile() ? { digest, size: stat.size } : undefined;
@@ -135,6 +136,7 @@ export class BlobDir {
     return writer.commit();
   }
 
+  /** Whether the blob has these bytes. */
   #equals(digest: Digest, data: Uint8Array): boolean {
     try {
       return fs.readFileSync(this.path(digest)).equals(data);

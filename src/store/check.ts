@@ -104,6 +104,7 @@ interface BlobCheck {
   readonly damaged: ReadonlySet<string>;
 }
 
+/** Reads and hashes every blob. */
 async function checkBlobs(store: Store, options: CheckOptions, report: Report): Promise<BlobCheck> {
   const names = fs.readdirSync(store.layout.blobs).sort();
   const damaged = new Set<string>();
@@ -137,6 +138,7 @@ async function checkBlobs(store: Store, options: CheckOptions, report: Report): 
   return { count: names.length, bytes, problems, damaged };
 }
 
+/** Compares rows with directories and blobs. */
 function checkLayers(store: Store, report: Report, damaged: ReadonlySet<string>): void {
   const held = store.leases.names('layer');
   for (const row of store.database().prepare('SELECT * FROM layers').all()) {
@@ -210,6 +212,7 @@ function checkLayerBlobs(store: Store, layer: Layer, report: Report, damaged: Re
   return usable;
 }
 
+/** Finds records that name what is gone. */
 function checkRecords(store: Store, report: Report): void {
   for (const record of store.records.dangling((digest) => store.blobs.has(digest))) {
     report(
@@ -219,6 +222,7 @@ function checkRecords(store: Store, report: Report): void {
   }
 }
 
+/** Finds images that lack something. */
 function checkImages(store: Store, report: Report): void {
   for (const path of store.images.files()) {
     const image = store.images.parse(path);
@@ -242,6 +246,7 @@ function checkImages(store: Store, report: Report): void {
   }
 }
 
+/** Finds what no row stands for: it costs space only. */
 function checkOrphans(store: Store, report: Report): void {
   const held = store.leases.names('layer');
   for (const name of fs.readdirSync(store.layout.snapshots)) {

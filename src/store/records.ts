@@ -77,6 +77,7 @@ export class RecordTable {
     return this.#db.transaction(body);
   }
 
+  /** Adds links to a node; links that are there stay. */
   addLinks(node: string, links: readonly StoredLink[]): void {
     const insert = this.#db.prepare(
       'INSERT OR IGNORE INTO links (source, op, input, output, selector, node, sum) VALUES (?, ?, ?, ?, ?, ?, ?)',
@@ -167,6 +168,7 @@ export class RecordTable {
     });
   }
 
+  /** Forgets a record. Links stay: their keys may come to hold another one. */
   remove(id: string): void {
     this.#touched.delete(id);
     this.#db.transaction(() => {
@@ -181,6 +183,7 @@ export class RecordTable {
     this.#touched.set(id, Math.floor(this.#now()));
   }
 
+  /** Writes when records were last used. */
   flush(): void {
     if (this.#touched.size === 0) return;
     const update = this.#db.prepare('UPDATE records SET used_at = ? WHERE id = ?');

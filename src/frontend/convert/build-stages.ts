@@ -43,11 +43,13 @@ export function buildStages(lowering: Lowering): void {
   }
 }
 
+/** The base image and the instructions that make a vertex: what `[2/5]` counts. */
 function countSteps(state: StageState): number {
   const pull = state.baseName !== 'scratch' && state.base === undefined ? 1 : 0;
   return pull + state.stage.commands.filter(({ type }) => ['add', 'copy', 'run', 'workdir'].includes(type)).length;
 }
 
+/** `--no-cache-filter` names stages, `--no-cache` all of them. */
 function isUncached(lowering: Lowering, name: string): boolean {
   const { noCache } = lowering.options;
   if (noCache === undefined || noCache === true) return noCache === true;

@@ -35,6 +35,7 @@ export async function checkDockerfile(bridge: Bridge, options: CompileOptions): 
   }
 }
 
+/** What is reported as a finding and does not end the check. */
 function isMistake(error: unknown): error is TsbuildError {
   return isTsbuildError(error) && MISTAKES.has(error.code);
 }

@@ -146,6 +146,7 @@ function reportSyntax({ dockerfile, linter, options }: Compilation): void {
   linter.report(surprises.ForeignSyntax, given === undefined ? (directive?.ranges ?? []) : [], [frontend]);
 }
 
+/** An index is made for several platforms, or where one was asked for. */
 function wantsIndex(options: CompileOptions): boolean {
   const text = options.buildArgs.get('BUILDKIT_MULTI_PLATFORM') ?? '';
   const asked = text === '' ? options.multiPlatform : goBool(text);
@@ -167,6 +168,7 @@ interface PlatformRequest {
   readonly info: SourceInfo;
 }
 
+/** Lowers the Dockerfile for one platform: stages can differ by TARGETARCH. */
 async function lowerPlatform(
   parts: Compilation,
   request: PlatformRequest,

@@ -55,6 +55,10 @@ function copySource(from: string, stages: StageTable, escape: EscapeToken, range
   return stages.byName(from) ?? unregisteredStage(from, ranges);
 }
 
+/**
+ * Stages that need each other can never be built.
+ * @throws TsbuildError `TSB_DOCKERFILE`
+ */
 function refuseCycles(states: readonly StageState[]): void {
   const done = new Set<StageState>();
   for (const root of states) {

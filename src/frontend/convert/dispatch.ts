@@ -24,6 +24,7 @@ export function dispatch(lowering: Lowering, state: StageState, item: StageComma
   });
 }
 
+/** Replaces variables by their values at this point of the stage. */
 function expandVariables(lowering: Lowering, state: StageState, command: Command): Command {
   // The default of an ARG may go unused, so ARG expands it itself.
   if (command.type === 'arg') return command;
@@ -43,6 +44,7 @@ function expandVariables(lowering: Lowering, state: StageState, command: Command
   return { ...expanded, contents };
 }
 
+/** The one place that knows which code is for which instruction. */
 function lowerCommand(lowering: Lowering, state: StageState, command: Command, item: StageCommand): void {
   switch (command.type) {
     case 'add':

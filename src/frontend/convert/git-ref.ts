@@ -66,6 +66,7 @@ function parseUrl(text: string): ParsedUrl | undefined {
   };
 }
 
+/** `user@host:path`, as scp and git have it. */
 function parseScpStyle(text: string): ParsedUrl | undefined {
   const match = SCP_STYLE.exec(text);
   if (match === null) return undefined;
@@ -86,6 +87,7 @@ function decode(text: string): string {
   }
 }
 
+/** BuildKit's `?ref=…&subdir=…`, which says the same as a fragment. */
 function parseQuery(text: string): Query {
   const query = new Map<string, string[]>();
   for (const [key, value] of new URLSearchParams(text)) query.set(key, [...(query.get(key) ?? []), value]);
@@ -138,6 +140,10 @@ function readQuery(query: Query, remote: GitRemote, ref: string, subdir: string,
   };
 }
 
+/**
+ * Said twice, it must be the same.
+ * @throws TsbuildError `TSB_DOCKERFILE`
+ */
 function agree(what: string, known: string, value: string): string {
   if (known !== '' && known !== value)
     throw dockerfileError(`${what} conflicts: ${goQuote(known)} vs ${goQuote(value)}`);

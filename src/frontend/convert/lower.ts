@@ -44,6 +44,7 @@ export async function lowerTarget(lowering: Lowering, context: MainContext): Pro
   return { target, state: target.state, context: main, image: target.image };
 }
 
+/** Lowers the instructions of a stage in their order. */
 function lowerStage(lowering: Lowering, state: StageState): void {
   state.inherit();
   state.dispatched = true;
@@ -69,6 +70,7 @@ function lowerStage(lowering: Lowering, state: StageState): void {
   state.hasWorkdir = linter.end.hasWorkdir;
 }
 
+/** What the config says at the end, after all instructions. */
 function finishImage(lowering: Lowering, target: StageState): void {
   const { image } = target;
   const { labels } = lowering.options;

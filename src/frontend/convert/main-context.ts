@@ -102,6 +102,7 @@ async function openRemote(bridge: Bridge, options: CompileOptions, url: string):
   return { state: unpacked(source, 'context'), source };
 }
 
+/** An archive as a context is a tree: unpacking it is part of the graph, and so of its key. */
 function unpacked(source: State, path: string): State {
   const from = { output: source.output, dir: '/' };
   return scratch().file([
@@ -135,6 +136,7 @@ export function isArchive(head: Uint8Array): boolean {
   return sum === stored;
 }
 
+/** The Dockerfile of the context, under either of its names. */
 async function readDockerfile(
   bridge: Bridge,
   options: CompileOptions,
@@ -167,6 +169,7 @@ async function readDockerfile(
   });
 }
 
+/** The ignore file: one beside the Dockerfile, named after it, wins over the context's. */
 async function readIgnore(
   bridge: Bridge,
   options: CompileOptions,

@@ -39,6 +39,7 @@ export async function resolveStages(lowering: Lowering, target: StageState): Pro
   }
 }
 
+/** Finds the bases of all stages at a time: each is a question to a registry. */
 async function resolveBases(lowering: Lowering, wanted: ReadonlySet<StageState>): Promise<void> {
   const open = lowering.stages.all.filter((state) => state.base === undefined && !state.dispatched && !state.resolved);
   // All are waited for, so that no request outlives the build; the first failure in the order of the file is reported.
@@ -54,6 +55,7 @@ async function resolveBases(lowering: Lowering, wanted: ReadonlySet<StageState>)
   }
 }
 
+/** An error of a base is shown at its FROM. */
 function atStage(error: unknown, state: StageState | undefined): unknown {
   if (!(error instanceof TsbuildError) || error.ranges.length > 0 || state === undefined) return error;
   const { code, message, hint } = error;
@@ -64,6 +66,7 @@ function atStage(error: unknown, state: StageState | undefined): unknown {
   });
 }
 
+/** A stage on nothing. Its config is that of an empty image of the target platform. */
 function startFromScratch(lowering: Lowering, state: StageState): void {
   state.state = scratch();
   state.image = emptyImage(lowering.platform);
@@ -71,6 +74,7 @@ function startFromScratch(lowering: Lowering, state: StageState): void {
   if (state.unregistered) state.dispatched = true;
 }
 
+/** Gives a stage its base. Stages that only stand for an image are complete with that. */
 async function resolveBase(lowering: Lowering, state: StageState, needed: boolean): Promise<void> {
   try {
     await loadBase(lowering, state, needed);
@@ -79,10 +83,12 @@ async function resolveBase(lowering: Lowering, state: StageState, needed: boolea
   }
 }
 
+/** A base is, in this order: a named context for the stage, a named context for the image, or the image. */
 async function loadBase(lowering: Lowering, state: StageState, needed: boolean): Promise<void> {
   const original = state.baseName;
   const platform = state.platform ?? lowering.platform;
   state.baseName = fullName(original);
+  // Nobody builds on it: its name will do, and no registry is asked.
   if (!needed) {
     state.state = image(state.baseName, { platform });
     state.platform = platform;
@@ -112,6 +118,7 @@ async function loadBase(lowering: Lowering, state: StageState, needed: boolean):
   await loadImage(lowering, state, original, platform);
 }
 
+/** Asks for the image, and begins the stage with its config. */
 async function loadImage(lowering: Lowering, state: StageState, original: string, wanted: Platform): Promise<void> {
   const { options } = lowering;
   const shown = lowering.shown(wanted);
@@ -132,6 +139,7 @@ async function loadImage(lowering: Lowering, state: StageState, original: string
   );
   state.baseImage = resolved.config;
   state.image = copyConfig(resolved.config);
+  // The time of the base is not that of the result.
   delete state.image.created;
   const platform =
     state.platform === undefined && lowering.implicitPlatform
@@ -170,6 +178,7 @@ function isEmptyImage(config: ImageConfig): boolean {
   return config.rootfs.diff_ids.length === 0 && config.history.every((entry) => entry.empty_layer);
 }
 
+/** The image's name in full; FROM alone may name one that is not an image reference after all. */
 function fullName(name: string): string {
   try {
     return normalizeReference(name);

@@ -98,6 +98,7 @@ export class StageTable {
     if (state.stage.name !== '') this.#byName.set(state.stage.name.toLowerCase(), state);
   }
 
+  /** The last stage of that name so far; names are compared without case. */
   byName(name: string): StageState | undefined {
     return this.#byName.get(name.toLowerCase());
   }

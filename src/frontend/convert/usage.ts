@@ -18,19 +18,23 @@ export class Usage {
   readonly caches: Set<string> = new Set();
   readonly entitlements: Map<Entitlement, readonly SourceRange[]> = new Map();
 
+  /** Notes a secret that a step mounts. */
   addSecret(credential: UsedCredential): void {
     merge(this.secrets, credential);
   }
 
+  /** Notes an agent that a step mounts. */
   addSsh(credential: UsedCredential): void {
     merge(this.ssh, credential);
   }
 
+  /** Notes what the user has to allow. */
   require(entitlement: Entitlement, ranges: readonly SourceRange[]): void {
     if (!this.entitlements.has(entitlement)) this.entitlements.set(entitlement, ranges);
   }
 }
 
+/** Required by one step is required. */
 function merge(all: Map<string, UsedCredential>, one: UsedCredential): void {
   const known = all.get(one.id);
   all.set(one.id, known === undefined || (one.required && !known.required) ? one : known);

@@ -88,6 +88,7 @@ function volatileNames(command: Command): string[] {
   );
 }
 
+/** `COPY . …` of the context. */
 function copiesEverything({ from, sources }: CopyCommand): boolean {
   return from === '' && sources.some((source) => /^(?:\.|\.\/|\/|\.\/?\*|\*)$/.test(source));
 }

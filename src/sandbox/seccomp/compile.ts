@@ -142,10 +142,12 @@ function leaf(rule: Rule): Instruction[] {
   }
 }
 
+/** BPF_LD: takes a word of the call into the accumulator. */
 function load(offset: number): Instruction {
   return { code: LOAD_WORD, jt: 0, jf: 0, k: offset };
 }
 
+/** BPF_RET: ends with a verdict. */
 function give(value: number): Instruction {
   return { code: RETURN, jt: 0, jf: 0, k: value >>> 0 };
 }
@@ -156,6 +158,7 @@ function when(code: number, k: number, body: readonly Instruction[]): Instructio
   return [{ code, jt: 1, jf: 0, k: k >>> 0 }, { code: JUMP, jt: 0, jf: 0, k: body.length }, ...body];
 }
 
+/** `struct sock_filter`s, in the byte order of the machines that there are filters for. */
 function encode(program: readonly Instruction[]): Buffer {
   const bytes = Buffer.alloc(program.length * 8);
   for (const [index, { code, jt, jf, k }] of program.entries()) {

@@ -37,6 +37,7 @@ export function lowerAdd(lowering: Lowering, state: StageState, command: AddComm
   for (const path of command.sources) if (!/^https?:\/\//.test(path)) state.contextPaths.add(rootedPath(path));
 }
 
+/** The actions of one COPY or ADD: one for each source and each heredoc, in the order in which they are written. */
 function lowerFiles(
   lowering: Lowering,
   state: StageState,
@@ -75,12 +76,14 @@ function lowerFiles(
   addHistory(state.image, `${redactUrls(history(command))} # buildkit`, { layer: true, epoch: lowering.epoch });
 }
 
+/** A source by what it is. */
 function sourceAction(request: CopyRequest, source: string): PendingAction {
   const kind = sourceKind(source);
   if (kind.kind === 'git') return gitAction(request, kind.ref);
   return kind.kind === 'http' ? httpAction(request, source) : localAction(request, source);
 }
 
+/** A heredoc is a file made on its own, so that copying it follows the same rules as any other file. */
 function contentAction(
   path: string,
   data: string,
@@ -96,6 +99,7 @@ function contentAction(
   return { kind: 'copy', from: { output: file.output, dir: '/' }, src: toSlash(name, platform.os), dest, options };
 }
 
+/** What a COPY comes to. */
 interface CopyStep {
   readonly actions: readonly PendingAction[];
   readonly name: string;
@@ -104,6 +108,10 @@ interface CopyStep {
   readonly platform: Platform;
 }
 
+/**
+ * Makes the vertices of a COPY: one upon the stage's tree, or with `--link` one on scratch and one that merges it
+ * in.
+ */
 function applyActions(lowering: Lowering, state: StageState, command: AddCommand | CopyCommand, step: CopyStep): void {
   const common = { ignoreCache: state.ignoreCache, location: lowering.location(command.ranges) };
   // A mode may be relative to what is there, so it needs the tree below.
@@ -130,6 +138,10 @@ function applyActions(lowering: Lowering, state: StageState, command: AddCommand
   state.state = state.state.withOutput(merged.output);
 }
 
+/**
+ * `--checksum` is for what comes from elsewhere, and names one thing.
+ * @throws TsbuildError `TSB_DOCKERFILE` with BuildKit's text
+ */
 function checkChecksum(command: AddCommand | CopyCommand): void {
   if (command.type !== 'add' || command.checksum === '') return;
   const [source, ...others] = command.sources;
@@ -151,6 +163,7 @@ function history(command: AddCommand | CopyCommand): string {
   ].join(' ');
 }
 
+/** What BuildKit does and nobody expects. */
 function reportSurprises(lowering: Lowering, command: AddCommand | CopyCommand, dest: string): void {
   const linter = lowering.linter.scoped(command.comments);
   const keyword = command.type.toUpperCase();

@@ -56,6 +56,7 @@ export function parseMount(value: string, expand: WordExpander | undefined): Mou
   return finished(mount);
 }
 
+/** A key without a value is a switch. */
 function setBareKey(mount: MutableMount, key: string, field: string): void {
   switch (key) {
     case 'readonly':
@@ -75,6 +76,7 @@ function setBareKey(mount: MutableMount, key: string, field: string): void {
   }
 }
 
+/** A key with a value. */
 function setKey(mount: MutableMount, key: string, value: string, field: string): void {
   switch (key) {
     case 'type':
@@ -142,6 +144,7 @@ function finished({ readOnlySet, ...mount }: MutableMount): Mount {
   return mount;
 }
 
+/** What a secret mount may not say, in BuildKit's words. */
 function checkSecret(mount: Mount): void {
   if (mount.from !== '') throw dockerfileError('secret mount should not have a from');
   if (mount.sharing !== undefined) throw dockerfileError('secret mount should not define sharing');
@@ -156,6 +159,10 @@ function setReadOnly(mount: MutableMount, value: boolean): void {
   mount.readOnlySet = true;
 }
 
+/**
+ * Keys that mean something for some types only.
+ * @throws TsbuildError `TSB_DOCKERFILE`
+ */
 function allowOnly(mount: MutableMount, key: string, types: readonly MountType[]): void {
   if (!types.includes(mount.type)) throw dockerfileError(`unexpected key '${key}' for mount type '${mount.type}'`);
 }

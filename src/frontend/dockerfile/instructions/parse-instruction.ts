@@ -71,6 +71,7 @@ export function parseInstruction(node: DockerfileNode, ranges: readonly SourceRa
 
 const STAGE_NAME = /^[a-z][a-z0-9\-_.]*$/;
 
+/** FROM image [AS name]. */
 function parseFrom({ args, flags, base }: Request): Stage {
   const name = stageName(args);
   flags.parse({ platform: 'string' });
@@ -87,6 +88,10 @@ function parseFrom({ args, flags, base }: Request): Stage {
   };
 }
 
+/**
+ * The name after AS.
+ * @throws TsbuildError `TSB_DOCKERFILE` for one that could be taken for a number
+ */
 function stageName(args: readonly string[]): string {
   const [, as, name] = args;
   if (args.length === 3 && as !== undefined && name !== undefined && equalFold(as, 'as')) {
@@ -123,6 +128,7 @@ function keyValues({ args }: Request, name: string): readonly KeyValue[] {
   return pairs;
 }
 
+/** ONBUILD, which may not trigger FROM, MAINTAINER or itself. */
 function parseOnbuild(request: Request): OnbuildCommand {
   requireOne(request, 'ONBUILD');
   request.flags.parse();

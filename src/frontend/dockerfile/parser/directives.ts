@@ -102,6 +102,7 @@ function findDirective(name: DirectiveName, file: SourceFile, marker: string): D
   return undefined;
 }
 
+/** A line `#!…` or a byte order mark may come before directives. */
 function withoutPreamble(source: string): { text: string; line: number } {
   const text = source.startsWith('\uFEFF') ? source.slice(1) : source;
   if (!text.startsWith('#!')) return { text, line: 0 };

@@ -79,6 +79,7 @@ function list(rest: string): Arguments {
   return rest === '' ? NOTHING : { args: rest.split(/[\t\v\f\r ]+/) };
 }
 
+/** JSON where it is an array of strings, else a text: `CMD [ "$x" = y ]` is a shell command. */
 function jsonOrText(rest: string): Arguments {
   if (rest === '') return NOTHING;
   const array = jsonArray(rest);
@@ -90,6 +91,7 @@ function jsonOrList(rest: string): Arguments {
   return array ? { args: array, json: true } : list(rest);
 }
 
+/** The trigger is parsed too, so that its mistakes are found now and not by whoever builds on the image. */
 function onbuild(rest: string, escape: EscapeToken, depth: number): Arguments {
   if (rest === '') return NOTHING;
   if (depth >= MAX_ONBUILD_DEPTH) throw dockerfileError("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
@@ -204,6 +206,7 @@ function jsonArray(rest: string): readonly string[] | undefined {
   return strings;
 }
 
+/** Nesting of brackets, before JSON.parse gets to see them. */
 function jsonDepth(source: string): number {
   let depth = 0;
   let deepest = 0;

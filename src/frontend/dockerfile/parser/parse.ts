@@ -50,6 +50,7 @@ class LineParser {
     this.#lines = new SourceLines(file);
   }
 
+  /** All instructions of a Dockerfile with their heredocs. */
   parse(): ParsedLines {
     if (this.#file.text.length > MAX_FILE_CHARACTERS) {
       throw dockerfileError(`Cannot parse ${JSON.stringify(this.#file.name)}: it is larger than 16 MiB`);
@@ -92,6 +93,7 @@ class LineParser {
     }
   }
 
+  /** A comment may be documentation for the instruction below it. */
   #comment(raw: string, trimmed: string): void {
     const line = this.#lines.number;
     // As in BuildKit, only the first character goes, so an indented comment keeps its `#`.
@@ -148,6 +150,7 @@ class LineParser {
     return isContinuation ? { text: line.slice(0, end - 1), continues: true } : { text: line, continues: false };
   }
 
+  /** One instruction, its continuation lines joined. */
   #node(line: string, startLine: number): DockerfileNode {
     const place = { startLine, endLine: this.#lines.number, comments: this.#comments };
     try {
@@ -158,6 +161,7 @@ class LineParser {
     }
   }
 
+  /** The heredocs that an instruction announces; their bodies follow in this order. */
   #heads(line: string, startLine: number): HeredocHead[] {
     try {
       return heredocsOfLine(line);

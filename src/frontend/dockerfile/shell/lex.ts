@@ -102,6 +102,10 @@ class Lexer {
     this.#position = source.startsWith('\uFEFF') ? 1 : 0;
   }
 
+  /**
+   * The word with its substitutions, whole and split.
+   * @throws TsbuildError `TSB_DOCKERFILE` quoting the word
+   */
   run(): { text: string; words: string[] } {
     try {
       return this.#until(EOF, this.#rawEscapes);
@@ -111,14 +115,17 @@ class Lexer {
     }
   }
 
+  /** What messages quote: words come from anybody and may be megabytes long. */
   #shortSource(): string {
     return this.#source.length > MAX_QUOTED ? `${this.#source.slice(0, MAX_QUOTED)}…` : this.#source;
   }
 
+  /** The next character, not taken. */
   #peek(): number {
     return this.#source.codePointAt(this.#position) ?? EOF;
   }
 
+  /** Takes the next character. */
   #next(): number {
     const char = this.#peek();
     if (char !== EOF) this.#position += char > 0xffff ? 2 : 1;
@@ -143,6 +150,10 @@ class Lexer {
     }
   }
 
+  /**
+   * The state machine of BuildKit's `processStopOn`, in its order: special characters, then plain ones, then
+   * escapes.
+   */
   #body(stop: number): { text: string; words: string[] } {
     let text = '';
     const words: string[] = [];
@@ -187,6 +198,7 @@ class Lexer {
     return { text, words };
   }
 
+  /** Appends, within bounds: `${a}${a}` in a few lines of ENV doubles each time. */
   #join(text: string, piece: string): string {
     if (text.length + piece.length > this.#maxLength) {
       throw new TsbuildError(
@@ -198,6 +210,7 @@ class Lexer {
     return text + piece;
   }
 
+  /** Appends to the present word; blanks that a variable brought in end it, as in a shell. */
   #addSplitting(piece: string, words: string[]): void {
     let start = 0;
     for (let index = 0; index <= piece.length; index++) {
@@ -208,12 +221,14 @@ class Lexer {
     }
   }
 
+  /** Ends the present word. Empty ones do not count. */
   #endWord(words: string[]): void {
     if (this.#word === '') return;
     words.push(this.#word);
     this.#word = '';
   }
 
+  /** What begins with a character that means something. */
   #special(char: number): string {
     switch (char) {
       case 0x24:
@@ -237,6 +252,7 @@ class Lexer {
     return `<<${this.#source.slice(start, this.#position)}`;
   }
 
+  /** Everything up to the next quote as it is. Not even the escape character means anything there. */
   #singleQuoted(): string {
     const start = this.#position;
     const end = this.#source.indexOf("'", start + 1);
@@ -248,6 +264,7 @@ class Lexer {
     return this.#options.rawQuotes ? this.#source.slice(start, end + 1) : this.#source.slice(start + 1, end);
   }
 
+  /** Variables are replaced within. The escape character keeps its place but before a quote, a dollar or itself. */
   #doubleQuoted(): string {
     const quote = this.#options.rawQuotes ? '"' : '';
     this.#next();
@@ -274,6 +291,7 @@ class Lexer {
     }
   }
 
+  /** `$name`, or `${name}` with a modifier. A dollar before nothing that could be a name is a dollar. */
   #dollar(): string {
     this.#next();
     if (this.#peek() !== 0x7b) {
@@ -332,6 +350,7 @@ class Lexer {
     }
   }
 
+  /** `${name#pattern}` and `${name%pattern}`; doubled operators take the longest match. */
   #trimmed(value: string, operator: '#' | '%', word: string): string {
     const greedy = word.startsWith(operator);
     const pattern = greedy ? word.slice(1) : word;
@@ -340,6 +359,7 @@ class Lexer {
     );
   }
 
+  /** `${name/pattern/replacement}`, and with `//` for all matches. */
   #replaced(name: string): string {
     const all = this.#peek() === 0x2f;
     if (all) this.#next();
@@ -354,6 +374,7 @@ class Lexer {
     });
   }
 
+  /** A word within braces, with substitutions of its own. */
   #operand(stop: '}' | '/', rawEscapes: boolean): string {
     try {
       return this.#until(stop.charCodeAt(0), rawEscapes).text;
@@ -363,6 +384,7 @@ class Lexer {
     }
   }
 
+  /** A name, a number, or one of the shell's special parameters. */
   #name(): string {
     const start = this.#position;
     const first = this.#peek();
@@ -377,6 +399,7 @@ class Lexer {
     return this.#source.slice(start, this.#position);
   }
 
+  /** The value of a variable, noting whether there was one: lint rules ask. */
   #lookup(name: string): string | undefined {
     const value = this.#env.get(name);
     (value === undefined ? this.unmatched : this.matched).add(name);
@@ -384,6 +407,7 @@ class Lexer {
   }
 }
 
+/** A malformed pattern is a mistake in the word. */
 function patternErrors<T>(action: () => T): T {
   try {
     return action();
