@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { directImports } from './direct-imports.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
@@ -35,6 +36,7 @@ const programs = await build({
   // Packages apart come through the launcher's loader too, which vm's import() would not ask.
   supported: { 'dynamic-import': false },
   plugins: [
+    directImports,
     {
       // A file beside the program and not a package: for what a program requires by a package's name, Node also looks in $NODE_PATH
       // and ~/.node_modules, where others may have planted something.

@@ -21,7 +21,10 @@ export function processContext(): CliContext {
     env: Object.assign(Object.create(null) as Record<string, string | undefined>, process.env),
     cwd: process.cwd(),
     uid: process.getuid?.() ?? 0,
-    stdin: process.stdin,
+    // Made when it is first asked for: most commands read nothing, and looking at it loads streams of files.
+    get stdin() {
+      return process.stdin;
+    },
     stdout: process.stdout,
     stderr: process.stderr,
     now: Date.now,
@@ -48,14 +51,18 @@ export async function written(stream: Writable): Promise<void> {
   await new Promise<void>((resolve) => stream.write('', () => resolve()));
 }
 
+/** What ends a command before its time. */
+export interface Interruptible extends Disposable {
+  readonly signal: AbortSignal;
+  /** The signal of the system that was received, if any. */
+  readonly received: () => NodeJS.Signals | undefined;
+}
+
 /**
  * A signal that aborts at the first SIGINT, SIGTERM or SIGHUP; a second SIGINT ends the process at once. Everything that tsbuild
  * started dies with it. Dispose to give the signals back.
  */
-export function interruptible(): {
-  readonly signal: AbortSignal;
-  readonly received: () => NodeJS.Signals | undefined;
-} & Disposable {
+export function interruptible(): Interruptible {
   const controller = new AbortController();
   let received: NodeJS.Signals | undefined;
   const onSignal = (name: NodeJS.Signals): void => {

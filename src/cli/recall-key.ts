@@ -20,6 +20,7 @@ const DECISIVE: readonly (keyof BuildOptions)[] = [
   'sourceDateEpoch',
   'strict',
   'tag',
+  'output',
   'load',
   'rewriteTimestamp',
   'annotation',
@@ -39,7 +40,7 @@ const INDIFFERENT: readonly string[] = [
 ];
 
 /**
- * Names what was asked for, where that can be remembered (src/recall): a build from a local directory for the local image store. Undefined
+ * Names what was asked for, where that can be remembered (src/recall): a build from a local directory. Undefined
  * with any option that is not known to be harmless, such as those that forbid the cache, bring other sources or hand in secrets.
  */
 export function recallKey(context: CliContext, path: string, options: BuildOptions): string | undefined {

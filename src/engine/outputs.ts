@@ -4,6 +4,7 @@ import {
   type Exported,
   type ExportLayer,
   exportResult,
+  type ImageFile,
   type ImageOutput,
   type OutputSpec,
   type PlatformImage,
@@ -22,6 +23,8 @@ export interface OutputRequest {
   readonly stdout: StdoutStream;
   /** Seconds since the epoch for the times of the image; the build's own when absent. */
   readonly epoch?: number;
+  /** Told of every image that was written to a file or directory, before its vertex is done. */
+  readonly onImageWritten?: (file: ImageFile, image: AssembledImage) => void;
   /** Told once the results are out, before caches are exported. */
   readonly onExported?: (built: ExportedBuild) => void | Promise<void>;
 }
@@ -100,12 +103,17 @@ export async function exportBuild(
             },
           },
         );
-        if (image) witnessImage(session, image, exported.metadata['image.name']?.split(',') ?? []);
+        if (image) {
+          if (spec.type === 'image') witnessImage(session, image, exported.metadata['image.name']?.split(',') ?? []);
+          else witnessLayers(session, image);
+        }
+        if (image && (spec.type === 'oci' || spec.type === 'docker')) output.onImageWritten?.(spec, image);
         return exported;
       }),
     );
   }
-  if (output.specs.some(({ type }) => type !== 'image')) session.witness.refuse();
+  // Files of a result are copied by the worker, whose start takes longer than what remembering the build would save.
+  if (output.specs.some(({ type }) => type === 'local' || type === 'tar')) session.witness.refuse();
   const first = outcomes.find(({ descriptor }) => descriptor !== undefined);
   return {
     ...(first?.descriptor === undefined ? {} : { descriptor: first.descriptor }),
@@ -113,13 +121,17 @@ export async function exportBuild(
   };
 }
 
-/** The image in the store and its names there, as the result stands on them. */
-function witnessImage({ store, witness }: Session, image: AssembledImage, names: readonly string[]): void {
-  for (const { digest, size } of [
-    ...image.platforms.flatMap(({ layers }) => layers),
-    ...image.documents.map(({ descriptor }) => descriptor),
-  ])
+/** The layers of an image, which are in the store whatever the output is. */
+function witnessLayers({ store, witness }: Session, { platforms }: AssembledImage): void {
+  for (const { digest, size } of platforms.flatMap(({ layers }) => layers))
     witness.size(store.blobs.path(digest), size);
+}
+
+/** The image in the store and its names there, as the result stands on them. */
+function witnessImage(session: Session, image: AssembledImage, names: readonly string[]): void {
+  const { store, witness } = session;
+  witnessLayers(session, image);
+  for (const { descriptor } of image.documents) witness.size(store.blobs.path(descriptor.digest), descriptor.size);
   for (const name of names) {
     const file = store.images.file(name);
     if (file?.image.descriptor.digest === image.root.digest) witness.text(file.path, file.text);

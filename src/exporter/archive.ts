@@ -19,6 +19,9 @@ const CHUNK = 1 << 20;
 /** Bytes copied between two looks at the event loop. */
 const BREATH = 16 << 20;
 
+/** Where blobs are read from, and removed when they turn out to be damaged. */
+export type BlobSource = Pick<BlobDir, 'openRead' | 'isAsWritten' | 'remove'>;
+
 /** Told how many bytes of how many are written. */
 export type Progress = (current: number, total: number) => void;
 
@@ -30,7 +33,7 @@ export type Progress = (current: number, total: number) => void;
  */
 export async function writeArchive(
   task: Task,
-  blobs: BlobDir,
+  blobs: BlobSource,
   images: readonly NamedImage[],
   options: { readonly docker: boolean; readonly onProgress?: Progress },
   sink: ByteSink,
@@ -95,7 +98,7 @@ class Breath {
  * @throws TsbuildError `TSB_NOT_FOUND`, `TSB_DIGEST`; a damaged blob is removed from the store, so that it is made anew
  */
 export async function copyBlob(
-  blobs: BlobDir,
+  blobs: BlobSource,
   digest: Digest,
   size: number,
   buffer: Buffer,

@@ -3,13 +3,11 @@ import type { Lease, Store } from '../store/index.ts';
 import { type Descriptor, formatPlatform, type Platform } from '../image/index.ts';
 import { fromErrno, makeDirectories, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
-import { type Progress, writeArchive } from './archive.ts';
-import { onlyPlatform } from './layout.ts';
-import { writeLayoutDirectory } from './layout-directory.ts';
-import { STDOUT } from './attributes.ts';
+import type { Progress } from './archive.ts';
 import type { OutputSpec } from './output.ts';
-import { checkDestination, checkStdout, openSink, type StdoutStream } from './sink.ts';
+import { openSink, type StdoutStream } from './sink.ts';
 import type { AssembledImage } from './types.ts';
+import { writeImage } from './write-image.ts';
 
 /** A root file system that goes to a directory or tar; `index` is that of the platform in the result. */
 export interface TreeRequest {
@@ -60,26 +58,6 @@ export interface Exported {
 }
 
 /**
- * Looks before the build whether an output can be written at all.
- * @throws TsbuildError `TSB_USAGE`, `TSB_EXPORT`, `TSB_NOT_FOUND`
- */
-export function checkOutput(spec: OutputSpec, stdout: StdoutStream, platforms: number): void {
-  if ('dest' in spec) {
-    if (spec.dest === STDOUT) checkStdout(stdout, spec.type);
-    checkDestination(spec.dest, spec.type === 'local' || ('tar' in spec && !spec.tar) ? 'directory' : 'file');
-  }
-  if (spec.type === 'docker' && platforms > 1) {
-    throw new TsbuildError(
-      'TSB_EXPORT',
-      'Cannot export: docker exporter does not currently support exporting manifest lists',
-      {
-        hint: 'use type=oci, or build for one platform',
-      },
-    );
-  }
-}
-
-/**
  * Writes a result to one output. Outputs whose file or directory exists keep it when anything fails.
  * @throws TsbuildError `TSB_EXPORT`, `TSB_USAGE`, `TSB_DIGEST`, `TSB_NO_SPACE`, `TSB_PERMISSION`
  */
@@ -101,8 +79,16 @@ export async function exportResult(
       return exported(image, names);
     }
     case 'oci':
-    case 'docker':
-      return writeImage(task, spec, imageOf(result), context);
+    case 'docker': {
+      const image = imageOf(result);
+      const { onProgress } = context;
+      await writeImage(task, spec, image, {
+        blobs: context.store.blobs,
+        stdout: context.stdout,
+        ...(onProgress === undefined ? {} : { onProgress }),
+      });
+      return exported(image, spec.names);
+    }
     case 'local':
       await writeLocal(task, spec, result, context);
       return { metadata: {} };
@@ -110,24 +96,6 @@ export async function exportResult(
       await writeRootfs(task, spec, result, context);
       return { metadata: {} };
   }
-}
-
-async function writeImage(
-  task: Task,
-  spec: OutputSpec & { readonly type: 'oci' | 'docker' },
-  image: AssembledImage,
-  context: ExportContext,
-): Promise<Exported> {
-  const { store } = context;
-  if (spec.type === 'docker') onlyPlatform(image);
-  const images = [{ image, names: spec.names }];
-  if (spec.tar) {
-    const progress = context.onProgress === undefined ? {} : { onProgress: context.onProgress };
-    await using sink = openSink(spec.dest, context.stdout, spec.type);
-    await writeArchive(task, store.blobs, images, { docker: spec.type === 'docker', ...progress }, sink);
-    await sink.commit();
-  } else await writeLayoutDirectory(task, store.blobs, images, spec.dest);
-  return exported(image, spec.names);
 }
 
 /**

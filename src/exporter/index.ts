@@ -2,12 +2,12 @@
  * Results to images and files: assembles config, manifest and index in BuildKit's form, writes archives, layouts,
  * directories and the local image store, imports images and root file systems, and saves, lists and removes images.
  */
-export type { Progress } from './archive.ts';
+export type { BlobSource, Progress } from './archive.ts';
 export type { ArchiveSource } from './archive-file.ts';
 export { assembleImage } from './assemble.ts';
 export { parseCsvLine } from './csv.ts';
+export { checkOutput } from './check-output.ts';
 export {
-  checkOutput,
   type ExportContext,
   type Exported,
   exportResult,
@@ -27,7 +27,7 @@ export {
   parseAttributes,
   STDOUT,
 } from './attributes.ts';
-export { type ImageOutput, type OutputSpec, parseOutput, type ParseOutputOptions } from './output.ts';
+export { type ImageFile, type ImageOutput, type OutputSpec, parseOutput, type ParseOutputOptions } from './output.ts';
 export { writeLayout } from './layout-directory.ts';
 export { blobPath, type LayoutFile } from './layout.ts';
 export { saveImages, type SaveOptions } from './save.ts';
@@ -43,3 +43,4 @@ export type {
   ImageDocument,
   PlatformImage,
 } from './types.ts';
+export { writeImage } from './write-image.ts';

@@ -12,11 +12,10 @@ import {
 } from 'node:fs';
 import { basename } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import type { BlobDir } from '../store/index.ts';
 import { type Descriptor, IMAGE_NAME_ANNOTATION, parseLayoutIndex, REF_NAME_ANNOTATION } from '../image/index.ts';
 import { errnoOf, fromErrno, makeDirectories, randomHex, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
-import { copyBlob } from './archive.ts';
+import { type BlobSource, copyBlob } from './archive.ts';
 import {
   layoutBlobs,
   layoutEntries,
@@ -35,7 +34,7 @@ const MAX_INDEX = 4 << 20;
  */
 export async function writeLayoutDirectory(
   task: Task,
-  blobs: BlobDir,
+  blobs: BlobSource,
   images: readonly NamedImage[],
   dest: string,
 ): Promise<void> {
@@ -50,7 +49,7 @@ export async function writeLayoutDirectory(
  */
 export async function writeLayout(
   task: Task,
-  blobs: BlobDir,
+  blobs: BlobSource,
   added: { readonly files: readonly LayoutFile[]; readonly entries: readonly Descriptor[] },
   dest: string,
 ): Promise<void> {

@@ -25,10 +25,19 @@ export interface ImageOutput {
   readonly rewriteTimestamp: boolean;
 }
 
+/** Where an image goes that does not stay in the store: an archive, or with `tar` false the directory of an OCI layout. */
+export interface ImageFile {
+  readonly type: 'oci' | 'docker';
+  /** Normalised. */
+  readonly names: readonly string[];
+  readonly dest: Destination;
+  readonly tar: boolean;
+}
+
 /** One `--output`. */
 export type OutputSpec =
   | (ImageOutput & { readonly type: 'image'; readonly danglingPrefix?: string; readonly nameCanonical: boolean })
-  | (ImageOutput & { readonly type: 'oci' | 'docker'; readonly dest: Destination; readonly tar: boolean })
+  | (ImageOutput & ImageFile)
   | {
       readonly type: 'local';
       readonly dest: Destination;

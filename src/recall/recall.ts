@@ -1,6 +1,8 @@
 import type { Store } from '../store/index.ts';
 import type { BuildEvent } from '../events/index.ts';
+import { HeldBlobs } from './held-blobs.ts';
 import { type Testimony, Witness } from './witness.ts';
+import { openSeal, type SealedImages, sealImages, type WrittenImage } from './written-image.ts';
 
 /** Kind of the facts that hold remembered builds. Pruning everything forgets them. */
 const KIND = 'recall';
@@ -18,7 +20,18 @@ export interface RememberedBuild {
   readonly metadata: Readonly<Record<string, string>>;
   /** The layers of the result. */
   readonly layers: readonly string[];
+  /** What was written besides the local image store, in order. */
+  readonly images: readonly WrittenImage[];
 }
+
+/** A build that is as good as done again, but for writing what went to files. */
+export interface RecalledBuild extends RememberedBuild, Disposable {
+  /** The layers of its images. */
+  readonly blobs: HeldBlobs;
+}
+
+/** As it is kept. */
+type Kept = Omit<RememberedBuild, 'images'> & { readonly generation: string; readonly sealed?: SealedImages };
 
 /** The memory of a store for one request. */
 export class Recall {
@@ -34,30 +47,39 @@ export class Recall {
     this.#generation = generationOf(store);
   }
 
-  /** What the request gave, if all that it looked at is as it was. Never fails. */
-  find(): RememberedBuild | undefined {
+  /** What the request gave, if all that it looked at is as it was. Never fails. Dispose what is found. */
+  find(): RecalledBuild | undefined {
+    let blobs: HeldBlobs | undefined;
     try {
       const value = this.#store.facts.get(KIND, this.#key)?.value;
       if (typeof value !== 'object' || value === null) return undefined;
-      const { generation, ...build } = value as RememberedBuild & { generation: string };
+      const { generation, sealed, ...build } = value as Kept;
       // Where a step ran since, the cache may have a newer result.
       if (generation !== this.#generation || !isWhole(build) || !Witness.holds(build.testimony)) return undefined;
+      const images = openSeal(sealed);
+      const held = (blobs = new HeldBlobs(
+        this.#store.blobs,
+        images.map(({ image }) => image),
+      ));
       this.#store.layers.touch(build.layers);
       this.#store.facts.touch(KIND, this.#key);
-      return build;
+      return { ...build, images, blobs, [Symbol.dispose]: () => held[Symbol.dispose]() };
     } catch {
+      blobs?.[Symbol.dispose]();
       return undefined;
     }
   }
 
   /** Remembers a build of which nothing ran. What cannot be written is not remembered. */
-  put(build: RememberedBuild): void {
+  put({ images, ...build }: RememberedBuild): void {
     if (build.events.length > MAX_EVENTS) return;
-    this.#store.facts.putNewest(KIND, this.#key, { ...build, generation: this.#generation }, MAX_BUILDS);
+    const sealed = sealImages(images);
+    const kept: Kept = { ...build, generation: this.#generation, ...(sealed === undefined ? {} : { sealed }) };
+    this.#store.facts.putNewest(KIND, this.#key, kept, MAX_BUILDS);
   }
 }
 
-function isWhole({ events, layers, metadata }: Partial<RememberedBuild>): boolean {
+function isWhole({ events, layers, metadata }: Partial<Kept>): boolean {
   return Array.isArray(events) && Array.isArray(layers) && typeof metadata === 'object' && metadata !== null;
 }
 

@@ -1,4 +1,4 @@
-import { canonicalDigest, type Digest, Hasher, sha256, TsbuildError } from '../util/index.ts';
+import { canonicalDigest, type Digest, Hasher, TsbuildError } from '../util/index.ts';
 import { hasWildcards } from '../patterns/index.ts';
 import { type ByteString, toByteString, toText } from './bytes.ts';
 import type { ReadableTree, TreeNode } from './node.ts';
@@ -57,7 +57,8 @@ export function someSelected<D>(
   return false;
 }
 
-const NOTHING = sha256('');
+/** sha256 of no bytes; in full, so that a build which hashes nothing need not load node:crypto for it. */
+const NOTHING: Digest = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
 function combine(digests: readonly Digest[]): Digest {
   return digests.length === 1 ? (digests[0] as Digest) : canonicalDigest('tsbuild.checksums.v1', digests);

@@ -1,11 +1,10 @@
 import { linkSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
-import { isDeepStrictEqual } from 'node:util';
 import { expect, test } from 'vitest';
 import type { Bench, Outcome, RunOptions } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { baseImageTar } from '../support/base-image.ts';
+import { isRecalled } from '../support/recalled.ts';
 import { stepsOf as steps } from '../support/steps.ts';
 import { type ArchivedImage, readOciArchive } from '../support/tree.ts';
 
@@ -140,19 +139,7 @@ describeAsEveryone('a build from the cache', (who) => {
       bench.ok([...typed, ...args, context], { env });
     const result = (): string => readFileSync(bench.path('metadata.json'), 'utf8');
     const withoutTimes = (text: string): string => text.replaceAll(/\b\d+\.\ds/g, '_s');
-    /** How often builds were served from memory: only that moves the time of last use of what is remembered. */
-    const served = async (work: () => Promise<unknown>): Promise<boolean> => {
-      const used = (): string => {
-        using db = new DatabaseSync(join(bench.store, 'index.sqlite'), { readOnly: true });
-        return JSON.stringify(db.prepare("SELECT key, stored_at, used_at FROM facts WHERE kind = 'recall'").all());
-      };
-      const before = used();
-      await work();
-      const after = used();
-      const stored = (text: string): unknown[] =>
-        (JSON.parse(text) as { stored_at: number }[]).map((row) => row.stored_at);
-      return before !== after && isDeepStrictEqual(stored(before), stored(after));
-    };
+    const served = (work: () => Promise<unknown>): Promise<boolean> => isRecalled(bench, work);
 
     expect(steps(await run()).ran).toHaveLength(2);
     const second = await run();

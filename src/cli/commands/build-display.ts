@@ -3,14 +3,15 @@ import { resolve } from 'node:path';
 import {
   createPalette,
   createProgress,
+  formatFailure,
   formatWarnings,
   type Palette,
   type Progress,
   type ProgressMode,
 } from '../../progress/index.ts';
-import { fromErrno, TsbuildError } from '../../util/index.ts';
+import { exitCodeOf, fromErrno, isTsbuildError, messageOf, TsbuildError } from '../../util/index.ts';
 import type { GraphOptions } from '../build-request.ts';
-import { type CliContext, print } from '../context.ts';
+import { type CliContext, exitCodeOfSignal, type Interruptible, print } from '../context.ts';
 
 /** Options of `build` as commander gives them. */
 export interface BuildOptions extends GraphOptions {
@@ -66,6 +67,37 @@ export function startProgress(context: CliContext, options: BuildOptions): Progr
 export function reportWarnings(context: CliContext, progress: Progress): void {
   if (progress.mode !== 'rawjson')
     context.stderr.write(formatWarnings(progress.warnings, { palette: paletteOf(context) }));
+}
+
+/**
+ * Says why a build ended early, once the progress is closed.
+ * @param place where in the source it failed, if that is known
+ * @returns the exit code
+ * @throws the error when it is none of ours
+ */
+export function reportFailure(
+  context: CliContext,
+  interrupt: Pick<Interruptible, 'signal' | 'received'>,
+  error: unknown,
+  place: { readonly excerpt?: string; readonly solving?: boolean },
+): number {
+  const received = interrupt.received();
+  if (received !== undefined) {
+    context.stderr.write(`${messageOf(interrupt.signal.reason)}\n`);
+    return exitCodeOfSignal(received);
+  }
+  if (!isTsbuildError(error)) throw error;
+  const { excerpt, solving } = place;
+  context.stderr.write(
+    formatFailure({
+      message: error.message,
+      palette: paletteOf(context),
+      ...(excerpt === undefined ? {} : { excerpt }),
+      ...(solving === undefined ? {} : { solving }),
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+    }),
+  );
+  return exitCodeOf(error);
 }
 
 /**

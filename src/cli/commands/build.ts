@@ -1,11 +1,12 @@
-import { Recall, type RememberedBuild } from '../../recall/index.ts';
+import { Recall } from '../../recall/index.ts';
 import { Store } from '../../store/index.ts';
 import type { CliContext } from '../context.ts';
 import { recallKey } from '../recall-key.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { storeRoot } from '../store-root.ts';
-import { type BuildOptions, reportResult, reportWarnings, startProgress } from './build-display.ts';
+import type { BuildOptions } from './build-display.ts';
 import type { BuildMemory } from './full-build.ts';
+import { showAgain } from './show-again.ts';
 
 /** `tsbuild build`. @param paths the context; several, and patterns, only with `--check` */
 export async function buildCommand(
@@ -36,8 +37,10 @@ export async function buildCommand(
     return callCommand(context, path, options, call);
   }
   using memory = openMemory(context, path, options);
-  const remembered = memory?.recall.find();
-  if (remembered) return await showAgain(context, options, remembered);
+  {
+    using remembered = memory?.recall.find();
+    if (remembered) return await showAgain(context, options, remembered);
+  }
   // Most of the program, which a build that is remembered does without.
   const { fullBuild } = await import('./full-build.ts');
   return await fullBuild(context, path, options, memory);
@@ -69,15 +72,4 @@ function openMemory(context: CliContext, path: string, options: BuildOptions): (
     // The build opens it again, and says what is wrong.
     return undefined;
   }
-}
-
-/** Shows what the build showed when it last took everything from the cache. */
-async function showAgain(context: CliContext, options: BuildOptions, build: RememberedBuild): Promise<number> {
-  const progress = startProgress(context, options);
-  const at = context.now();
-  for (const event of build.events) progress.events({ ...event, at });
-  await progress.close();
-  reportWarnings(context, progress);
-  await reportResult(context, options, build.metadata, false);
-  return 0;
 }

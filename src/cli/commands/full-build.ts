@@ -1,15 +1,14 @@
 import { BuildFailure, openSession, runBuild } from '../../engine/index.ts';
 import { checkOutput, type OutputSpec, parseNames, parseOutput } from '../../exporter/index.ts';
-import { formatFailure } from '../../progress/index.ts';
-import type { Recall, RememberedBuild } from '../../recall/index.ts';
+import type { Recall, RememberedBuild, WrittenImage } from '../../recall/index.ts';
 import type { Store } from '../../store/index.ts';
 import type { BuildEvent } from '../../events/index.ts';
-import { exitCodeOf, firstError, isTsbuildError, messageOf } from '../../util/index.ts';
+import { firstError } from '../../util/index.ts';
 import { annotationAttribute } from '../annotation.ts';
 import { parseBuildRequest } from '../build-request.ts';
-import { type CliContext, exitCodeOfSignal, interruptible } from '../context.ts';
+import { type CliContext, interruptible } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
-import { type BuildOptions, paletteOf, reportResult, reportWarnings, startProgress } from './build-display.ts';
+import { type BuildOptions, reportFailure, reportResult, reportWarnings, startProgress } from './build-display.ts';
 
 /** The open store, with what will remember the build there. */
 export interface BuildMemory {
@@ -60,34 +59,22 @@ export async function fullBuild(
       progress.events(event);
     };
     const task = { signal: interrupt.signal, events };
+    const images: WrittenImage[] = [];
     const { metadata, layers } = await runBuild(session, task, request, {
       specs,
       stdout: context.stdout,
+      onImageWritten: (file, image) => images.push({ before: shown.length, file, image }),
       onExported: (built) => reportResult(context, options, built.metadata, usesStdout(specs)),
     });
     await close();
     reportWarnings(context, progress);
     const testimony = memory && session.witness.testify();
-    if (testimony) memory?.recall.put({ testimony, events: shown, metadata, layers });
+    if (testimony) memory?.recall.put({ testimony, events: shown, metadata, layers, images });
     return 0;
   } catch (thrown) {
     const error = firstError(thrown);
     await close();
-    const received = interrupt.received();
-    if (received !== undefined) {
-      context.stderr.write(`${messageOf(interrupt.signal.reason)}\n`);
-      return exitCodeOfSignal(received);
-    }
-    if (!isTsbuildError(error)) throw error;
-    context.stderr.write(
-      formatFailure({
-        message: error.message,
-        palette: paletteOf(context),
-        ...(error instanceof BuildFailure ? { excerpt: error.excerpt, solving: error.solving } : {}),
-        ...(error.hint === undefined ? {} : { hint: error.hint }),
-      }),
-    );
-    return exitCodeOf(error);
+    return reportFailure(context, interrupt, error, error instanceof BuildFailure ? error : {});
   }
 }
 

@@ -1,0 +1,94 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, relative, resolve } from 'node:path';
+
+const STATIC = /^import \{([^}]*)\} from '([^']+\/index\.ts)';/gm;
+const DYNAMIC = /const \{([^}]*)\} = await import\('([^']+\/index\.ts)'\)/g;
+
+/**
+ * An esbuild plugin: what a file imports from a folder's `index.ts` is imported from the file that defines it. In the source a
+ * folder is entered by its index only (test/architecture.test.ts); in a program, where a module is evaluated when it is first
+ * imported, that would evaluate the whole folder and all that it imports for the sake of one function.
+ */
+export const directImports = {
+  name: 'direct-imports',
+  setup(build) {
+    const doors = new Map();
+    const door = (path) => {
+      let exports = doors.get(path);
+      if (!exports) doors.set(path, (exports = readDoor(path)));
+      return exports;
+    };
+    // Commander starts no programs for us: what it would start them with need not be loaded by every command.
+    build.onResolve({ filter: /^node:child_process$/ }, ({ importer, path }) =>
+      importer.includes('/commander/') ? { path, namespace: 'lazy' } : undefined,
+    );
+    build.onLoad({ filter: /./, namespace: 'lazy' }, ({ path }) => ({
+      contents: `export default { get spawn() { return process.getBuiltinModule('${path}').spawn; } };`,
+    }));
+    build.onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, async ({ path }) => {
+      let text = await readFile(path, 'utf8');
+      // A door itself stays as it is: dynamic imports and the library enter by it.
+      if (path.endsWith('/index.ts')) return { contents: text, loader: 'ts' };
+      let contents = '';
+      let done = 0;
+      for (const match of text.matchAll(STATIC)) {
+        const target = resolve(dirname(path), match[2]);
+        contents += text.slice(done, match.index) + (await rewrite(match[1], target, dirname(path), door));
+        done = match.index + match[0].length;
+      }
+      contents += text.slice(done);
+      text = contents;
+      for (const [statement, names, specifier] of text.matchAll(DYNAMIC)) {
+        const target = resolve(dirname(path), specifier);
+        contents = contents.replace(statement, await rewriteDynamic(statement, names, target, dirname(path), door));
+      }
+      return { contents, loader: 'ts' };
+    });
+  },
+};
+
+/** The same for `const { name } = await import(…)`, which a statement for each of several files cannot replace. */
+async function rewriteDynamic(statement, names, target, from, door) {
+  const exports = await door(target);
+  const found = split(names).map((name) => exports.get(name));
+  const [first] = found;
+  const isOneFile = found.every((one, at) => one?.file === first?.file && one?.original === split(names)[at]);
+  return first && isOneFile ? statement.replace(/'[^']+'/, `'./${relative(from, first.file)}'`) : statement;
+}
+
+/** One import statement per defining file, on the lines of the original, so that places in errors stay right. */
+async function rewrite(names, target, from, door) {
+  const exports = await door(target);
+  const files = new Map();
+  for (const name of split(names)) {
+    if (name.startsWith('type ')) continue;
+    const [imported, local = imported] = name.split(/\s+as\s+/);
+    const { file, original } = exports.get(imported) ?? { file: target, original: imported };
+    const specifier = relative(from, file);
+    const list = files.get(specifier) ?? [];
+    list.push(original === local ? local : `${original} as ${local}`);
+    files.set(specifier, list);
+  }
+  const statements = [...files].map(([file, list]) => `import { ${list.join(', ')} } from './${file}';`);
+  return statements.join(' ') + '\n'.repeat(names.split('\n').length - 1);
+}
+
+/** What an `index.ts` exports: the file and the name there, by the name outside. It consists of `export … from` alone. */
+async function readDoor(path) {
+  const exports = new Map();
+  for (const [, names, specifier] of (await readFile(path, 'utf8')).matchAll(/^export \{([^}]*)\} from '([^']+)';/gm)) {
+    for (const name of split(names)) {
+      if (name.startsWith('type ')) continue;
+      const [original, outside = original] = name.split(/\s+as\s+/);
+      exports.set(outside, { file: resolve(dirname(path), specifier), original });
+    }
+  }
+  return exports;
+}
+
+function split(names) {
+  return names
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}

@@ -1,0 +1,240 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { Bench, Outcome, RunOptions } from '../support/bench.ts';
+import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { isRecalled } from '../support/recalled.ts';
+import { stepsOf } from '../support/steps.ts';
+
+const DOCKERFILE = `FROM base:1
+ARG WHO=me
+RUN echo $WHO > /who && cat /proc/sys/kernel/random/uuid > /stamp
+COPY . /app
+Env A=b
+`;
+
+/** Forbids memory, and changes nothing else: no instruction names this context. */
+const GENERAL = ['--build-context', 'unused=.'];
+
+/** All files below a directory with digests of their contents, or the digest of a file. */
+function digests(path: string): Record<string, string> {
+  const digest = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
+  if (!existsSync(path)) return {};
+  const names = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return Object.fromEntries(
+    names.map((entry) => join(entry.parentPath, entry.name)).map((file) => [file.slice(path.length), digest(file)]),
+  );
+}
+
+const imageAttributes = fc
+  .record({
+    compression: fc.constantFrom('', 'gzip', 'zstd', 'uncompressed'),
+    name: fc.constantFrom('', 'named:1', '"a:1,b:2"'),
+    'oci-mediatypes': fc.constantFrom('', 'false'),
+    'source-date-epoch': fc.constantFrom('', '1500000000'),
+  })
+  .map((attributes) =>
+    Object.entries(attributes)
+      .filter(([, value]) => value !== '')
+      .map(([key, value]) => (value.startsWith('"') ? `"${key}=${value.slice(1)}` : `${key}=${value}`))
+      .join(','),
+  );
+
+/** Outputs with their destinations below OUT, and the rest of a command line. */
+const commands = fc.record({
+  outputs: fc.array(
+    fc.record({ type: fc.constantFrom('oci', 'docker'), tar: fc.boolean(), attributes: imageAttributes }),
+    { minLength: 1, maxLength: 3 },
+  ),
+  stdout: fc.boolean(),
+  options: fc.subarray([
+    ['-q'],
+    ['-t', 'tagged:1'],
+    ['--load'],
+    ['--label', 'a=b'],
+    ['--rewrite-timestamp', '--source-date-epoch', '1600000000'],
+  ]),
+});
+
+function argumentsOf({
+  outputs,
+  stdout,
+  options,
+}: typeof commands extends fc.Arbitrary<infer T> ? T : never): string[] {
+  const specs = outputs.map(({ type, tar, attributes }, index) => {
+    const fields = [`type=${type}`, `dest=OUT/${index}${tar ? '.tar' : ''}`, ...(tar ? [] : ['tar=false']), attributes];
+    return fields.filter((field) => field !== '').join(',');
+  });
+  if (stdout) specs.push('type=oci,dest=-');
+  return [
+    ...specs.flatMap((spec) => ['-o', spec]),
+    ...options.flat(),
+    '--iidfile',
+    'OUT/iid',
+    '--metadata-file',
+    'OUT/meta',
+  ];
+}
+
+describeAsEveryone('a build that is remembered', (who) => {
+  const use = useBench(who);
+
+  /** Builds with all destinations below a new directory. */
+  async function build(bench: Bench, args: readonly string[], context: string): Promise<Outcome & { files: object }> {
+    rmSync(bench.path('out'), { recursive: true, force: true });
+    bench.write('out', {});
+    const outcome = await bench.ok([
+      'build',
+      '--progress=plain',
+      ...args.map((arg) => arg.replace('OUT', bench.path('out'))),
+      context,
+    ]);
+    return { ...outcome, files: digests(bench.path('out')) };
+  }
+
+  test('writes to every kind of output what the general way writes, byte for byte', async () => {
+    const { bench } = use;
+    const context = bench.context(DOCKERFILE, { one: 'one\n', 'two/three': 'three\n' });
+    await bench.ok(['build', '-q', context]);
+    await fc.assert(
+      fc.asyncProperty(commands, async (command) => {
+        const args = argumentsOf(command);
+        await build(bench, args, context);
+        await build(bench, args, context);
+        let recalled: (Outcome & { files: object }) | undefined;
+        expect(await isRecalled(bench, async () => (recalled = await build(bench, args, context)))).toBe(true);
+        const general = await build(bench, [...args, ...GENERAL], context);
+        expect(recalled?.files).toEqual(general.files);
+        expect(Object.keys(general.files).length).toBeGreaterThanOrEqual(command.outputs.length + 2);
+        expect(recalled?.stdout.equals(general.stdout)).toBe(true);
+        // What is shown when, and under which number, depends on how long it takes.
+        const plain = (text: string): string[] =>
+          [...new Set(text.replaceAll(/^#\d+ | \d+\.\ds/gm, '').split('\n'))].toSorted();
+        expect(plain(recalled?.err ?? '')).toEqual(plain(general.err));
+      }),
+      { numRuns: 8 },
+    );
+  }, 120_000);
+
+  test('is not served when anything is not as it was', async () => {
+    const { bench } = use;
+    const context = bench.context(DOCKERFILE, { one: 'one\n' });
+    const into = context.slice(bench.dir.length + 1);
+    const archive = bench.path('image.tar');
+    const run = (args: readonly string[] = [], options: RunOptions = {}): Promise<Outcome> =>
+      bench.ok(['build', '--progress=plain', '-o', `type=oci,dest=${archive}`, ...args, context], options);
+    const bytes = (): string => createHash('sha256').update(readFileSync(archive)).digest('hex');
+    const remember = async (args: readonly string[] = [], options: RunOptions = {}): Promise<string> => {
+      await run(args, options);
+      await run(args, options);
+      rmSync(archive);
+      expect(await isRecalled(bench, () => run(args, options))).toBe(true);
+      return bytes();
+    };
+    const layers = (): readonly string[] => {
+      const names = readdirSync(join(bench.store, 'blobs/sha256'));
+      return names
+        .map((name) => join(bench.store, 'blobs/sha256', name))
+        .filter((file) => readFileSync(file)[0] === 0x1f);
+    };
+    const others = new Set(layers());
+    const first = await remember();
+
+    bench.write(into, { one: 'ONE\n' });
+    expect(stepsOf(await run()).ran).toEqual(['COPY . /app']);
+    const second = await remember();
+    expect(second).not.toBe(first);
+
+    // Other words are another build, also where only the environment or the directory says so.
+    expect(await remember(['-t', 'other:1'])).not.toBe(second);
+    expect(await remember(['--build-arg', 'WHO'], { env: { WHO: 'you' } })).not.toBe(second);
+    expect(await isRecalled(bench, () => run(['--build-arg', 'WHO'], { env: { WHO: 'us' } }))).toBe(false);
+    expect(await remember([], { env: { SOURCE_DATE_EPOCH: '1500000000' } })).not.toBe(second);
+    expect(await remember()).toBe(second);
+    const there = bench.write('there', {});
+    const relative = ['build', '-q', '-o', 'type=oci,dest=there.tar', context];
+    for (const cwd of [bench.dir, bench.dir, there, there]) await bench.ok(relative, { cwd });
+    rmSync(bench.path('there.tar'));
+    expect(await isRecalled(bench, () => bench.ok(relative, { cwd: there }))).toBe(true);
+    expect(existsSync(bench.path('there.tar'))).toBe(false);
+    expect(readFileSync(join(there, 'there.tar'))).toEqual(readFileSync(archive));
+
+    // Layers that are gone or cut off are made again.
+    for (const spoil of [(file: string) => rmSync(file), (file: string) => truncateSync(file, 10)]) {
+      await remember();
+      for (const file of layers().filter((one) => !others.has(one))) {
+        chmodSync(file, 0o644);
+        spoil(file);
+      }
+      expect(await isRecalled(bench, () => run())).toBe(false);
+      await remember();
+    }
+
+    await remember();
+    await bench.ok(['prune', '--all', '--force']);
+    expect(await isRecalled(bench, () => run())).toBe(false);
+    expect(bytes()).not.toBe(second);
+  }, 120_000);
+
+  test('refuses a layer that was damaged on disk, keeps what is at the destination, and is right the next time', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM scratch\nCOPY . /app\n', { one: 'a text of its own\n' });
+    const archive = bench.path('damaged.tar');
+    const args = ['build', '--progress=plain', '-o', `type=oci,dest=${archive}`, context];
+    const env = { SOURCE_DATE_EPOCH: '1500000000' };
+    for (let round = 0; round < 3; round++) await bench.ok(args, { env });
+    const good = readFileSync(archive);
+    const names = await bench.tool(['tar', '-tf', archive]);
+    const blobs = names.split('\n').flatMap((name) => /blobs\/sha256\/(\w{64})$/.exec(name)?.[1] ?? []);
+    const layer = blobs
+      .map((name) => join(bench.store, 'blobs/sha256', name))
+      .find((file) => existsSync(file) && readFileSync(file)[0] === 0x1f);
+    const spoilt = readFileSync(layer ?? '');
+    spoilt[20] = (spoilt[20] ?? 0) ^ 1;
+    chmodSync(layer ?? '', 0o644);
+    writeFileSync(layer ?? '', spoilt);
+    const failed = await bench.tsbuild(args, { env });
+    expect(failed.code).toBe(1);
+    expect(failed.err).toContain('it is damaged in the store and was removed');
+    expect(failed.err).toContain('exporting to oci image format');
+    expect(readFileSync(archive).equals(good)).toBe(true);
+    expect(readdirSync(bench.dir).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+    await bench.ok(args, { env });
+    expect(readFileSync(archive).equals(good)).toBe(true);
+  });
+
+  test('says of a destination that cannot be written what the build says', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM scratch\nCOPY . /app\n', { one: 'one\n' });
+    const args = (more: readonly string[]): string[] => [
+      'build',
+      '--progress=plain',
+      '-o',
+      `type=oci,dest=${bench.path('place/image.tar')}`,
+      ...more,
+      context,
+    ];
+    bench.write('place', {});
+    for (let round = 0; round < 3; round++) await bench.ok(args([]));
+    rmSync(bench.path('place'), { recursive: true });
+    const compare = async (): Promise<string> => {
+      const [recalled, general] = [await bench.tsbuild(args([])), await bench.tsbuild(args(GENERAL))];
+      expect([recalled.code, recalled.err]).toEqual([general.code, general.err]);
+      return recalled.err;
+    };
+    expect(await compare()).toMatch(/directory .* does not exist/);
+    mkdirSync(bench.path('place/image.tar'), { recursive: true });
+    expect(await compare()).toContain('it is a directory');
+  });
+});

@@ -1,0 +1,22 @@
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { isDeepStrictEqual } from 'node:util';
+import type { Bench } from './bench.ts';
+
+/**
+ * Whether what `work` builds is served from memory: only that moves the time of last use of what is remembered, and writes nothing new
+ * there.
+ */
+export async function isRecalled(bench: Bench, work: () => Promise<unknown>): Promise<boolean> {
+  const before = remembered(bench);
+  await work();
+  const after = remembered(bench);
+  const stored = (rows: typeof before): unknown[] => rows.map(({ key, stored_at }) => [key, stored_at]);
+  return !isDeepStrictEqual(before, after) && isDeepStrictEqual(stored(before), stored(after));
+}
+
+function remembered(bench: Bench): readonly Record<string, unknown>[] {
+  using db = new DatabaseSync(join(bench.store, 'index.sqlite'), { readOnly: true });
+  const rows = db.prepare("SELECT key, stored_at, used_at FROM facts WHERE kind = 'recall' ORDER BY key").all();
+  return rows.map((row) => ({ ...row }));
+}
