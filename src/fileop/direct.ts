@@ -1,4 +1,4 @@
-import { ContextTree, LayersTree, packDigests, type ReadableTree } from '../tree/index.ts';
+import { ContextTree, LayersTree, encodeDigests, type ReadableTree } from '../tree/index.ts';
 import type { FileAction } from '../llb/index.ts';
 import {
   type EncodedLayer,
@@ -124,7 +124,7 @@ export async function writeFileOpLayer(
   const learned = params.inputs.map((input, index) => {
     const tree = sources[index];
     return learn && input.kind === 'context' && tree instanceof ContextTree
-      ? packDigests(input.context, tree)
+      ? encodeDigests(input.context, tree)
       : undefined;
   });
   return { ...written, warnings: [...warnings], learned };

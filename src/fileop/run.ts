@@ -1,5 +1,5 @@
 import type { FileAction } from '../llb/index.ts';
-import { FsTree, type FsDir, LayersTree, type ReadableTree, unpackContext } from '../tree/index.ts';
+import { FsTree, type FsDir, LayersTree, type ReadableTree, decodeContext } from '../tree/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { applyAction } from './apply-action.ts';
 import { copyAll } from './copy-all.ts';
@@ -161,7 +161,7 @@ class Run {
 export function openInput(input: OpenInput, idShift: number): ReadableTree<unknown> {
   switch (input.kind) {
     case 'context':
-      return unpackContext(input.context);
+      return decodeContext(input.context);
     case 'tree':
       return input.tree;
     case 'layers':

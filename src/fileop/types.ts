@@ -1,9 +1,9 @@
-import type { ContextTree, PackedContext } from '../tree/index.ts';
+import type { ContextTree, EncodedContext } from '../tree/index.ts';
 import type { FileAction } from '../llb/index.ts';
 
 /** What a file op reads or builds upon. */
 export type FileInput =
-  | { readonly kind: 'context'; readonly context: PackedContext }
+  | { readonly kind: 'context'; readonly context: EncodedContext }
   /** Layer directories, bottom first; none is scratch. */
   | { readonly kind: 'layers'; readonly layers: readonly string[] };
 

@@ -104,12 +104,12 @@ export class ContextTree implements ReadableTree<ContextDir> {
     }
   }
 
-  /** A tree of directories that were read elsewhere: nothing more is read, but for content. See `unpackContext`. */
+  /** A tree of directories that were read elsewhere: nothing more is read, but for content. See `decodeContext`. */
   static frozen(rootPath: ByteString, root: ContextDir, xattrs: boolean): ContextTree {
     return new ContextTree(rootPath, root, { xattrs }, true);
   }
 
-  /** Runs `walk` and returns the directories that it read, for `packContext`. */
+  /** Runs `walk` and returns the directories that it read, for `encodeContext`. */
   record(walk: () => void): ReadonlySet<ContextDir> {
     const outer = this.#touched;
     const touched = new Set<ContextDir>([this.root]);

@@ -16,7 +16,7 @@ import {
   ContextTree,
   type ContextOptions,
   LayersTree,
-  packContext,
+  encodeContext,
   type ReadableTree,
   toText,
   walkTree,
@@ -91,7 +91,7 @@ function isFile(value: Spec | SpecFile): value is SpecFile {
 export function context(path: string, options: ContextOptions = {}): FileInput {
   const tree = ContextTree.open(path, options);
   const touched = tree.record(() => walkTree(tree, tree.root, undefined, () => {}));
-  return { kind: 'context', context: packContext(tree, touched) };
+  return { kind: 'context', context: encodeContext(tree, touched) };
 }
 
 export function layers(...dirs: string[]): FileInput {

@@ -8,13 +8,13 @@ import {
   checksumTree,
   ContextTree,
   type ContextNode,
-  packContext,
-  packDigests,
+  encodeContext,
+  encodeDigests,
   resolvePath,
   type Selector,
   takeDigests,
   toText,
-  unpackContext,
+  decodeContext,
   walkTree,
 } from '../../src/tree/index.ts';
 import { sha256 } from '../../src/util/index.ts';
@@ -222,7 +222,7 @@ describe('files that change between reading the stat and using the file (CTX-05)
     change(path, dir);
     expect(() => read(tree, 'd/f')).toThrow('Cannot use "d/f" of the build context: it changed during build');
     const touched = tree.record(() => list(tree));
-    expect(() => read(unpackContext(packContext(tree, touched)), 'd/f')).toThrow('changed during build');
+    expect(() => read(decodeContext(encodeContext(tree, touched)), 'd/f')).toThrow('changed during build');
   });
 
   test('a change while it is read is seen when it is closed', () => {
@@ -326,7 +326,7 @@ test('a packed context is the same in another process', () => {
   fs.linkSync(join(dir.path, 'a/b/f'), join(dir.path, 'a/hard'));
   const tree = ContextTree.open(dir.path);
   const touched = tree.record(() => checksumTree(tree, [all], 'context'));
-  const copy = unpackContext(structuredClone(packContext(tree, touched)));
+  const copy = decodeContext(structuredClone(encodeContext(tree, touched)));
   expect(list(copy)).toEqual(list(tree));
   expect(checksumTree(copy, [all], 'x')).toBe(checksumTree(tree, [all], 'x'));
   expect(read(copy, 'link/f')).toBe('x');
@@ -340,16 +340,16 @@ test('digests that were learned of an unpacked context are taken over, and no fi
   const tree = ContextTree.open(dir.path, { xattrs: false });
   const expected = checksumTree(ContextTree.open(dir.path, { xattrs: false }), [all], 'context');
   const touched = tree.record(() => list(tree));
-  const packed = structuredClone(packContext(tree, touched));
-  const copy = unpackContext(packed);
+  const packed = structuredClone(encodeContext(tree, touched));
+  const copy = decodeContext(packed);
   const b = copy.enter(copy.enter(copy.root, 'a'), 'b');
   copy.learnContent(b, 'f', copy.lookup(b, 'f') as ContextNode, sha256('x'), []);
   copy.learnContent(copy.root, 'h', copy.lookup(copy.root, 'h') as ContextNode, sha256('z'), []);
-  takeDigests(tree, touched, structuredClone(packDigests(packed, copy)));
+  takeDigests(tree, touched, structuredClone(encodeDigests(packed, copy)));
   for (const path of ['a/b/f', 'h']) fs.rmSync(join(dir.path, path));
   expect(checksumTree(tree, [all], 'context')).toBe(expected);
   fs.rmSync(join(dir.path, 'a/g'));
-  expect(() => checksumTree(unpackContext(packed), [all], 'context')).toThrow('changed during build');
+  expect(() => checksumTree(decodeContext(packed), [all], 'context')).toThrow('changed during build');
 });
 
 test('a packed context knows nothing beyond what was packed', () => {
@@ -359,6 +359,6 @@ test('a packed context knows nothing beyond what was packed', () => {
   const tree = ContextTree.open(dir.path);
   list(tree);
   const touched = tree.record(() => checksumTree(tree, [{ ...all, path: '/a' }], 'context'));
-  const copy = unpackContext(packContext(tree, touched));
+  const copy = decodeContext(encodeContext(tree, touched));
   expect(() => list(copy)).toThrow('was not packed');
 });

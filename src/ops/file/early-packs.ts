@@ -6,7 +6,7 @@ import {
   type ContextDir,
   type ContextNode,
   type ContextTree,
-  packContext,
+  encodeContext,
   type Selector,
   someSelected,
   takeDigests,
@@ -96,7 +96,7 @@ export class EarlyPacks {
     const touched = tree.record(() => void someSelected(tree, selectors, CONTEXT_LABEL, () => false));
     if (!isOwn(touched)) return undefined;
     const layers = await this.#pieces.snapshots.layers.directories(task, parents);
-    const context = packContext(tree, touched);
+    const context = encodeContext(tree, touched);
     const inputs = vertex.inputs.map((_, at): FileInput =>
       at === input ? { kind: 'context', context } : { kind: 'layers', layers },
     );

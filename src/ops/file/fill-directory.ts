@@ -1,6 +1,6 @@
 import type { FileAction, FileOp } from '../../llb/index.ts';
 import type { FileInput } from '../../fileop/index.ts';
-import { checksumTree, type ContextDir, type ContextTree, packContext } from '../../tree/index.ts';
+import { checksumTree, type ContextDir, type ContextTree, encodeContext } from '../../tree/index.ts';
 import { fromErrno } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { LayerService, LayerSlot } from '../../snapshots/index.ts';
@@ -28,7 +28,7 @@ export async function openInputs(
   const sources = await Promise.all(
     inputs.map(async (input, index): Promise<FileInput> => {
       if (input.kind === 'local')
-        return { kind: 'context', context: packContext(input.tree, walkedBy(file, index, input.tree)) };
+        return { kind: 'context', context: encodeContext(input.tree, walkedBy(file, index, input.tree)) };
       const layers = await service.directories(task, input.layers);
       layers.forEach((path, at) => idsOfDirectories.set(path, input.layers[at] ?? ''));
       return { kind: 'layers', layers };

@@ -6,7 +6,7 @@ import { hexOf, TsbuildError } from '../util/index.ts';
  * Directories of a build context with the stat of every entry, in columns, small and fast to send to the worker.
  * Names contain no slash, so slashes separate them.
  */
-export interface PackedContext {
+export interface EncodedContext {
   /** Absolute path of the context on the host, as a byte string. */
   readonly root: ByteString;
   readonly xattrs: boolean;
@@ -37,8 +37,8 @@ const NO_STAT = {
 };
 const COLUMNS = Object.keys(NO_STAT) as readonly (keyof typeof NO_STAT)[];
 
-/** Packs the given directories (from `ContextTree.record`). */
-export function packContext(tree: ContextTree, touched: ReadonlySet<ContextDir>): PackedContext {
+/** Encodes the given directories (from `ContextTree.record`). */
+export function encodeContext(tree: ContextTree, touched: ReadonlySet<ContextDir>): EncodedContext {
   const dirs = inOrder(touched);
   const rows: ContextNode[] = [tree.root.node];
   const names: ByteString[] = [];
@@ -68,18 +68,18 @@ export function packContext(tree: ContextTree, touched: ReadonlySet<ContextDir>)
 }
 
 /**
- * The context as it was packed. Reads only contents from the host, each checked against its packed stat.
- * @throws TsbuildError `TSB_INTERNAL` from its methods when a directory is needed that was not packed
+ * The context as it was encoded. Reads only contents from the host, each checked against its encoded stat.
+ * @throws TsbuildError `TSB_INTERNAL` from its methods when a directory is needed that was not encoded
  */
-export function unpackContext(packed: PackedContext): ContextTree {
-  const names = packed.names === '' ? [] : packed.names.split('/');
-  const links = packed.links.split('\0');
+export function decodeContext(encoded: EncodedContext): ContextTree {
+  const names = encoded.names === '' ? [] : encoded.names.split('/');
+  const links = encoded.links.split('\0');
   let row = 0;
   let link = 0;
   const next = (): ContextNode => {
     const stat = { ...NO_STAT };
     COLUMNS.forEach((column, at) => {
-      stat[column] = packed.numbers[row * COLUMNS.length + at] ?? 0;
+      stat[column] = encoded.numbers[row * COLUMNS.length + at] ?? 0;
     });
     row++;
     const isLink = (stat.mode & 0o170000) === 0o120000;
@@ -87,11 +87,11 @@ export function unpackContext(packed: PackedContext): ContextTree {
   };
   const root = newDir('', next());
   const byPath = new Map<ByteString, ContextDir>([['', root]]);
-  packed.dirs.forEach((path, index) => {
+  encoded.dirs.forEach((path, index) => {
     const dir = byPath.get(path);
     if (!dir) throw new TsbuildError('TSB_INTERNAL', `Cannot unpack the build context: "${path}" has no parent`);
     const nodes = new Map<ByteString, ContextNode>();
-    for (let left = packed.counts[index] ?? 0; left > 0; left--) {
+    for (let left = encoded.counts[index] ?? 0; left > 0; left--) {
       const name = names[row - 1] ?? '';
       const node = next();
       nodes.set(name, node);
@@ -104,19 +104,19 @@ export function unpackContext(packed: PackedContext): ContextTree {
     dir.nodes = nodes;
     dir.names = [...nodes.keys()];
   });
-  return ContextTree.frozen(packed.root, root, packed.xattrs);
+  return ContextTree.frozen(encoded.root, root, encoded.xattrs);
 }
 
 const DIGEST_BYTES = 32;
 
 /**
- * The digests that an unpacked context learned, 32 bytes for each packed entry in order; zeros where it learned none.
- * @param tree what `unpackContext` made of `packed`
+ * The digests that an decoded context learned, 32 bytes for each encoded entry in order; zeros where it learned none.
+ * @param tree what `decodeContext` made of `encoded`
  */
-export function packDigests(packed: PackedContext, tree: ContextTree): Uint8Array {
-  const digests = Buffer.alloc((packed.numbers.length / COLUMNS.length - 1) * DIGEST_BYTES);
+export function encodeDigests(encoded: EncodedContext, tree: ContextTree): Uint8Array {
+  const digests = Buffer.alloc((encoded.numbers.length / COLUMNS.length - 1) * DIGEST_BYTES);
   let row = 0;
-  for (const path of packed.dirs) {
+  for (const path of encoded.dirs) {
     const dir = path === '' ? tree.root : path.split('/').reduce((parent, name) => tree.enter(parent, name), tree.root);
     for (const name of dir.names) {
       const digest = dir.digests?.get(name);
@@ -127,7 +127,7 @@ export function packDigests(packed: PackedContext, tree: ContextTree): Uint8Arra
   return digests;
 }
 
-/** Gives a context the digests of its files that were learned where it was unpacked. @param touched as for `packContext` */
+/** Gives a context the digests of its files that were learned where it was decoded. @param touched as for `encodeContext` */
 export function takeDigests(tree: ContextTree, touched: ReadonlySet<ContextDir>, digests: Uint8Array): void {
   const bytes = Buffer.from(digests.buffer, digests.byteOffset, digests.byteLength);
   let at = 0;
@@ -142,7 +142,7 @@ export function takeDigests(tree: ContextTree, touched: ReadonlySet<ContextDir>,
 
 const NONE = '0'.repeat(DIGEST_BYTES * 2);
 
-/** The order of what is packed: directories by path, so that parents come first. */
+/** The order of what is encoded: directories by path, so that parents come first. */
 function inOrder(touched: ReadonlySet<ContextDir>): readonly ContextDir[] {
   return [...touched].filter((dir) => dir.nodes).sort((a, b) => (a.path < b.path ? -1 : 1));
 }
