@@ -1,57 +1,92 @@
-import type { Mount } from '../../llb/index.ts';
+import type { CacheOptions, Mount } from '../../llb/index.ts';
 import type { MountSpec } from '../../sandbox/index.ts';
 import type { Store } from '../../store/index.ts';
-import { hexOf, sha256, TsbuildError } from '../../util/index.ts';
+import { hexOf, isTsbuildError, sha256, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { Snapshots } from '../pieces.ts';
 
 /** How many builds may hold private copies of one cache mount at a time. */
 const MAX_PRIVATE = 1000;
 
-/**
- * The persistent directory of a cache mount. `shared` is used by any number of steps at a time, `locked` by one, and `private` gives
- * each step at a time a directory of its own. The locks end with this process, however it ends.
- * @param base layers whose files a new directory starts with; mounts that start with other files are other mounts, so that one
- * for uid 1000 is not the one for root
- */
-export async function cacheMount(
-  snapshots: Snapshots,
-  task: Task,
-  held: AsyncDisposableStack,
-  mount: Mount,
-  base: readonly string[],
-): Promise<MountSpec> {
-  const { store, lease, layers } = snapshots;
-  const options = mount.cache;
-  if (!options) throw new TsbuildError('TSB_LLB', 'Cannot mount a cache without an id');
-  // A new directory starts with these files, so with others it has to be another directory.
-  const name = base.length === 0 ? options.id : `${options.id}#${hexOf(sha256(base.join(' '))).slice(0, 16)}`;
-  const id = await claim(store, task, held, name, options.sharing);
-  const lowers = await layers.directories(task, base);
-  const { path: dir } = store.mounts.ensure(id, lease, options.id);
-  // Two steps that share a new directory must not both fill it.
-  await using _lock = await store.lock(`prepare-mount-${id}`, { signal: task.signal });
-  const worker = await snapshots.worker();
-  await worker.call('prepareCacheMount', { dir, lowers }, { signal: task.signal });
-  // Measured when the step has ended: `tsbuild du` shows it, and nobody waits for anything.
-  held.defer(async () => {
-    const [usage] = await worker.call('usage', { paths: [dir] }, {}).catch(() => []);
-    if (usage) store.mounts.setUsage(id, usage);
-  });
-  const subpath = mount.selector === '' || mount.selector === '/' ? {} : { subpath: mount.selector };
-  return { type: 'bind', source: dir, ...subpath, target: mount.dest, readonly: mount.readonly };
-}
+/** Of two mounts of one directory in one step, the stricter counts. */
+const STRICTNESS: readonly CacheOptions['sharing'][] = ['shared', 'private', 'locked'];
 
 /**
- * The id of a directory that this step may use now. It waits for `locked`; for `private` it takes the first that is
- * free.
+ * The persistent directories of a step's cache mounts. `shared` is used by any number of steps at a time, `locked` by one, and
+ * `private` gives each step at a time a directory of its own. The locks end with this process, however it ends.
  */
-async function claim(
+export class CacheMounts {
+  readonly #snapshots: Snapshots;
+  readonly #held: AsyncDisposableStack;
+  /** Ids of the directories that the step has, by the names of mounts. */
+  readonly #ids: ReadonlyMap<string, string>;
+
+  private constructor(snapshots: Snapshots, held: AsyncDisposableStack, ids: ReadonlyMap<string, string>) {
+    this.#snapshots = snapshots;
+    this.#held = held;
+    this.#ids = ids;
+  }
+
+  /**
+   * Takes all that the step mounts before any is prepared: each directory once, or the step would wait for itself, and in the order of
+   * their names, or two steps could wait for each other.
+   * @param baseOf layers whose files a new directory starts with
+   */
+  static async claim(
+    snapshots: Snapshots,
+    task: Task,
+    held: AsyncDisposableStack,
+    mounts: readonly Mount[],
+    baseOf: (mount: Mount) => readonly string[],
+  ): Promise<CacheMounts> {
+    const wanted = new Map<string, CacheOptions['sharing']>();
+    for (const mount of mounts) {
+      if (mount.type !== 'cache') continue;
+      const name = nameOf(mount, baseOf(mount));
+      const sharing = mount.cache?.sharing ?? 'shared';
+      const other = wanted.get(name) ?? 'shared';
+      wanted.set(name, STRICTNESS.indexOf(other) > STRICTNESS.indexOf(sharing) ? other : sharing);
+    }
+    const ids = new Map<string, string>();
+    for (const [name, sharing] of [...wanted].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      ids.set(name, await claimOne(snapshots.store, task, held, name, sharing));
+    return new CacheMounts(snapshots, held, ids);
+  }
+
+  /** The mount of a directory that was claimed. @param base see `claim` */
+  async spec(task: Task, mount: Mount, base: readonly string[]): Promise<MountSpec> {
+    const { store, lease, layers } = this.#snapshots;
+    const name = nameOf(mount, base);
+    const id = this.#ids.get(name) ?? name;
+    const lowers = await layers.directories(task, base);
+    const { path: dir } = store.mounts.ensure(id, lease, mount.cache?.id);
+    // Two steps that share a new directory must not both fill it.
+    await using _lock = await store.lock(`prepare-mount-${id}`, { signal: task.signal });
+    const worker = await this.#snapshots.worker();
+    await worker.call('prepareCacheMount', { dir, lowers }, { signal: task.signal });
+    // Measured when the step has ended: `tsbuild du` shows it, and nobody waits for anything.
+    this.#held.defer(async () => {
+      const [usage] = await worker.call('usage', { paths: [dir] }, {}).catch(() => []);
+      if (usage) store.mounts.setUsage(id, usage);
+    });
+    const subpath = mount.selector === '' || mount.selector === '/' ? {} : { subpath: mount.selector };
+    return { type: 'bind', source: dir, ...subpath, target: mount.dest, readonly: mount.readonly };
+  }
+}
+
+/** Mounts that start with other files are other mounts, so that one for uid 1000 is not the one for root. */
+function nameOf({ cache }: Mount, base: readonly string[]): string {
+  if (!cache) throw new TsbuildError('TSB_LLB', 'Cannot mount a cache without an id');
+  return base.length === 0 ? cache.id : `${cache.id}#${hexOf(sha256(base.join(' '))).slice(0, 16)}`;
+}
+
+/** The id of a directory that this step may use now. It waits for `locked`; for `private` it takes the first that is free. */
+async function claimOne(
   store: Store,
   task: Task,
   held: AsyncDisposableStack,
   id: string,
-  sharing: 'shared' | 'private' | 'locked',
+  sharing: CacheOptions['sharing'],
 ): Promise<string> {
   if (sharing === 'shared') return id;
   if (sharing === 'locked') {
@@ -64,7 +99,8 @@ async function claim(
       held.use(await store.lock(`mount-${name}`, { signal: task.signal, timeoutMs: 0 }));
       return name;
     } catch (error) {
-      if (task.signal.aborted) throw error;
+      // Anything else than "somebody has it" is true of every copy.
+      if (task.signal.aborted || !isTsbuildError(error, 'TSB_STORE')) throw error;
     }
   }
   throw new TsbuildError(

@@ -3,7 +3,7 @@ import { type ExitStatus, type MountSpec, resolvConfOfHost, type StepSpec } from
 import { type Digest, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { LayerSlot } from '../../snapshots/index.ts';
-import { cacheMount } from './cache-mount.ts';
+import { CacheMounts } from './cache-mount.ts';
 import type { LocalLayers } from '../file/local-layers.ts';
 import type { Grants, OpPieces } from '../pieces.ts';
 import { withDevices } from './exec-devices.ts';
@@ -52,7 +52,7 @@ export async function runExec(
       );
       return;
     }
-    const parents = mount.input < 0 ? [] : (bases[mount.input] ?? []);
+    const parents = baseOf(bases, mount);
     const id = await pieces.snapshots.layers.create(task, { parents, description: name }, async (slot) => {
       const worker = await pieces.snapshots.worker();
       await worker.call('prepareUpper', { dir: slot.dir, lowers: slot.lowers }, { signal: task.signal });
@@ -63,7 +63,7 @@ export async function runExec(
   await fillFrom(0, new Map());
 
   return outputs.map((mount) => {
-    const parents = mount.input < 0 ? [] : (bases[mount.input] ?? []);
+    const parents = baseOf(bases, mount);
     return snapshot([...parents, results.get(mount.output) ?? '']);
   });
 }
@@ -99,6 +99,7 @@ async function stepSpec(
   if (!root) throw new TsbuildError('TSB_LLB', 'Cannot run a step without a root mount');
   // The root's own layer, or one that is thrown away: overlay wants a place for changes in any case.
   const rootSlot = slots.get(root) ?? (await scratchSlot(pieces, task, held, root, bases));
+  const caches = await CacheMounts.claim(pieces.snapshots, task, held, exec.mounts, (mount) => baseOf(bases, mount));
   const mounts: MountSpec[] = [];
   let shmSize: number | undefined;
   for (const mount of exec.mounts) {
@@ -108,7 +109,7 @@ async function stepSpec(
       shmSize = mount.tmpfs?.size;
       continue;
     }
-    const spec = await mountSpec(pieces, task, held, mount, bases, slots);
+    const spec = await mountSpec(pieces, task, held, caches, mount, bases, slots);
     if (spec) mounts.push(spec);
   }
   // A step with the machine's network asks the machine's resolvers, and one without a network none.
@@ -133,6 +134,11 @@ async function stepSpec(
   };
 }
 
+/** The layers beneath a mount, bottom first. */
+function baseOf(bases: readonly (readonly string[])[], { input }: Mount): readonly string[] {
+  return input < 0 ? [] : (bases[input] ?? []);
+}
+
 /** A root that is read only or whose changes nobody wants still needs a place for them. */
 async function scratchSlot(
   pieces: ExecPieces,
@@ -141,7 +147,7 @@ async function scratchSlot(
   mount: Mount,
   bases: readonly (readonly string[])[],
 ): Promise<LayerSlot> {
-  const parents = mount.input < 0 ? [] : (bases[mount.input] ?? []);
+  const parents = baseOf(bases, mount);
   const lowers = await pieces.snapshots.layers.directories(task, parents);
   const { store, lease } = pieces.snapshots;
   const id = store.layers.create({ parents, type: 'internal', description: 'discarded changes' }, lease);
@@ -157,6 +163,7 @@ async function mountSpec(
   pieces: ExecPieces,
   task: Task,
   held: AsyncDisposableStack,
+  caches: CacheMounts,
   mount: Mount,
   bases: readonly (readonly string[])[],
   slots: ReadonlyMap<Mount, LayerSlot>,
@@ -178,13 +185,13 @@ async function mountSpec(
           readonly: mount.readonly,
         };
       // What is written stays in memory, and is gone with the step.
-      const lowers = await pieces.snapshots.layers.directories(task, mount.input < 0 ? [] : (bases[mount.input] ?? []));
+      const lowers = await pieces.snapshots.layers.directories(task, baseOf(bases, mount));
       return { type: 'layers', lowers, ...subpath, target, readonly: mount.readonly };
     }
     case 'tmpfs':
       return { type: 'tmpfs', target, ...(mount.tmpfs?.size ? { size: mount.tmpfs.size } : {}) };
     case 'cache':
-      return cacheMount(pieces.snapshots, task, held, mount, mount.input < 0 ? [] : (bases[mount.input] ?? []));
+      return caches.spec(task, mount, baseOf(bases, mount));
     case 'secret': {
       const secret = mount.secret;
       if (!secret) throw new TsbuildError('TSB_LLB', 'Cannot mount a secret without an id');
@@ -223,7 +230,7 @@ function missingSecret(id: string): TsbuildError {
 
 /** The op's environment, with proxy settings and secrets that are asked for as variables. */
 async function environment(pieces: ExecPieces, exec: ExecOp): Promise<readonly string[]> {
-  const env = [...exec.meta.env];
+  let env = [...exec.meta.env];
   const has = (name: string): boolean => env.some((entry) => entry.startsWith(`${name}=`));
   const proxy = exec.meta.proxyEnv;
   if (proxy) {
@@ -243,8 +250,8 @@ async function environment(pieces: ExecPieces, exec: ExecOp): Promise<readonly s
   }
   for (const secret of exec.secretEnv) {
     const data = pieces.credentials.secrets.get(secret.id);
-    // The environment is text: bytes that are not UTF-8 cannot come through.
-    if (data) env.push(`${secret.name}=${Buffer.from(data).toString('utf8')}`);
+    // One variable per name: of two, programs in C would see the image's and shells the secret.
+    if (data) env = [...env.filter((entry) => !entry.startsWith(`${secret.name}=`)), `${secret.name}=${text(data)}`];
     else if (!secret.optional) throw missingSecret(secret.id);
   }
   if (exec.mounts.some((mount) => mount.type === 'ssh') && !has('SSH_AUTH_SOCK')) {
@@ -253,6 +260,11 @@ async function environment(pieces: ExecPieces, exec: ExecOp): Promise<readonly s
     if (first) env.push(`SSH_AUTH_SOCK=${first.dest}`);
   }
   return env;
+}
+
+/** The environment is text: bytes that are not UTF-8 cannot come through. */
+function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('utf8');
 }
 
 /**
