@@ -3,13 +3,14 @@
  * layer blobs straight from lists of entries (`writeLayerFromEntries`). Needs src/sys for everything that touches trees;
  * the archive parts do not.
  */
-export { applyLayer, type ApplyOptions, type ApplyResult } from './apply.ts';
+export { applyLayer, type ApplyOptions, type ApplyResult, verifyContent } from './apply.ts';
 export { decompress, type DecompressLimits, DEFAULT_LIMITS, readChunks } from './decompress.ts';
 export { diffLayer, type DiffOptions } from './diff.ts';
 export type { EntryType, SparseRegion, TarEntry } from './entry.ts';
 export { extractArchive, type ExtractArchiveOptions } from './extract-archive.ts';
+export { LayerTarget } from './layer-target.ts';
 export { type EncodedLayer, LayerEncoder } from './layer-encoder.ts';
-export type { ArchiveSource } from './read-content.ts';
+export { type ArchiveSource, readContent } from './read-content.ts';
 export { recompressLayer, type RecompressOptions } from './recompress.ts';
 export type { LayerCompression, LayerSink } from './sink.ts';
 export { emptyDir } from './remove-tree.ts';

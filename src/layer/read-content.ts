@@ -56,6 +56,7 @@ export async function readContent(
     content.update(piece);
     const taken = take(piece);
     if (taken) await taken;
+    if (compression === 'gzip' || compression === 'zstd') release(piece);
   }
   const diffId = content.digest();
   if (!options.hashBlob) return { diffId, size };
@@ -80,4 +81,12 @@ async function sniffed(
     yield* iterator;
   }
   return [sniffCompression(head), again()];
+}
+
+/**
+ * Frees what zlib wrote a piece to, at once: left to the collector, hundreds of megabytes would keep it busy and pile up. zlib takes a
+ * new buffer when one is full, so whoever has the last piece of it has it alone.
+ */
+function release({ buffer, byteOffset, length }: Buffer): void {
+  if (byteOffset + length === buffer.byteLength && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

@@ -2,24 +2,15 @@ import { rmdirSync } from 'node:fs';
 import type { CachedLayer } from '../remote-cache/index.ts';
 import { type Repository, type Compression, compressionOf, type Descriptor } from '../image/index.ts';
 import type { ResolvedImage } from '../source/index.ts';
-import {
-  DamageError,
-  imageLayerIds,
-  isDamageError,
-  type Layer,
-  type LayerBlob,
-  type Lease,
-  type Store,
-} from '../store/index.ts';
-import { type Digest, errnoOf, isTsbuildError, SharedWork, TsbuildError } from '../util/index.ts';
+import { imageLayerIds, isDamageError, type Lease, type Store } from '../store/index.ts';
+import { type Digest, errnoOf, SharedWork, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { type CacheOrigin, CachedLayers } from './imported.ts';
+import type { LayerFetcher, OnGrowing } from './incoming.ts';
 import { changedDirectory, DirectoryCheck } from './directory-check.ts';
 import { anyBlob, layerType, findPacked, type PackedLayer, type PackForm } from './packed-layer.ts';
-
-/** Fetches the blob of a layer into the store; progress is reported under the vertex, if there is one. */
-export type LayerFetcher = (task: Task, vertex?: Digest) => Promise<void>;
+import { Unpacks } from './unpacks.ts';
 
 export interface NewDirectory {
   readonly parents: readonly string[];
@@ -56,13 +47,12 @@ export class LayerService {
   readonly #worker: () => Promise<WorkerClient>;
   readonly #onWarning: (message: string) => void;
   readonly #fetchers = new Map<string, LayerFetcher>();
-  readonly #unpacking = new SharedWork<string, string>();
   readonly #packing = new SharedWork<string, PackedLayer>();
-  readonly #unpacked = new Set<string>();
   readonly #check: DirectoryCheck;
   /** Layers that came with Windows images. They are known in every build that they can matter to, by `adopt`. */
   readonly #windows = new Set<string>();
   readonly #cached: CachedLayers;
+  readonly #unpacks: Unpacks;
   readonly #repositories = new Map<string, Repository>();
   /** Layers whose directories were made by this process and are not known to be on disk. */
   readonly made: Set<string> = new Set();
@@ -74,6 +64,19 @@ export class LayerService {
     this.#onWarning = options.onWarning;
     this.#cached = new CachedLayers(options.store, options.lease);
     this.#check = new DirectoryCheck(options.store, options.worker);
+    this.#unpacks = new Unpacks({
+      store: options.store,
+      worker: options.worker,
+      layer: (id) => this.#layer(id),
+      ensureBlob: (task, id, onGrowing) => this.#ensureBlob(task, id, undefined, onGrowing),
+      fetcherOf: (id) => this.#fetcherOf(id),
+      isWindows: (id) => this.isWindows([id]),
+      giveUp: (id, error) => (this.#cached.has(id) ? this.#cached.giveUp(id, error) : undefined),
+      checked: async (task, ids) => {
+        await this.directories(task, ids);
+      },
+      onMade: (id) => this.#trust(id),
+    });
   }
 
   /** Whether a snapshot is one of Windows: layers on top of it, and beside it, have the form of Windows layers as blobs. */
@@ -92,16 +95,16 @@ export class LayerService {
   }
 
   /**
-   * The directories of layers, bottom first; what is not unpacked is fetched (in parallel) and unpacked, and so is what was changed
+   * The directories of layers, bottom first; what is not unpacked is fetched and unpacked, in parallel, and so is what was changed
    * since an earlier command made it.
    * @throws DamageError when a directory was changed and there is nothing to make it from; the layer is gone then
    */
   async directories(task: Task, ids: readonly string[]): Promise<readonly string[]> {
-    const paths = await this.#unpackedDirectories(task, ids);
+    const paths = await this.#unpacks.directories(task, ids);
     const changed = await this.#check.changed(task, ids);
     if (changed.length === 0) return paths;
     for (const id of changed) {
-      this.#unpacked.delete(id);
+      this.#unpacks.forget(id);
       const layer = this.#layer(id);
       this.#onWarning(
         `The directory of layer "${id}" (${layer.description}) was changed after it was made: it is made again`,
@@ -112,91 +115,6 @@ export class LayerService {
     return this.directories(task, ids);
   }
 
-  async #unpackedDirectories(task: Task, ids: readonly string[]): Promise<readonly string[]> {
-    const missing = ids.filter((id) => !this.#isUnpacked(id));
-    await Promise.all(missing.map((id) => this.#ensureBlob(task, id)));
-    for (const id of missing) await this.#directory(task, id);
-    return ids.map((id) => this.#store.layers.paths(id).fs);
-  }
-
-  /** The lease holds what was seen, so it is looked up once. */
-  #isUnpacked(id: string): boolean {
-    if (this.#unpacked.has(id)) return true;
-    if (this.#store.layers.get(id)?.fs !== true) return false;
-    this.#unpacked.add(id);
-    return true;
-  }
-
-  async #directory(task: Task, id: string): Promise<string> {
-    if (this.#isUnpacked(id)) return this.#store.layers.paths(id).fs;
-    return this.#unpacking.run(id, task.signal, () => this.#unpack(task, id));
-  }
-
-  async #unpack(task: Task, id: string): Promise<string> {
-    await using _lock = await this.#store.lock(`layer-${id}`, { signal: task.signal });
-    const layer = this.#layer(id);
-    if (layer.fs) return this.#store.layers.paths(id).fs;
-    const lowers = await this.directories(task, layer.parents);
-    const blob = layer.blobs.find(({ descriptor }) => this.#store.blobs.has(descriptor.digest));
-    if (!blob) throw new TsbuildError('TSB_STORE', `Cannot unpack layer "${id}": the store has no blob of it`);
-    try {
-      await this.#apply(task, layer, blob, lowers);
-    } catch (error) {
-      const { digest } = blob.descriptor;
-      if (!isTsbuildError(error, 'TSB_ARCHIVE') && !isTsbuildError(error, 'TSB_DIGEST')) throw error;
-      if (this.#cached.has(id)) throw this.#cached.giveUp(id, error);
-      if (this.#store.blobs.verify(digest)) throw error;
-      const damaged = new TsbuildError(
-        'TSB_DIGEST',
-        `Cannot unpack ${digest} of ${layer.description}: the store's copy has another digest`,
-        { hint: 'type "tsbuild store check --repair", then pull, import or build it again', cause: error },
-      );
-      await this.#fetchAgain(task, id, digest, damaged);
-      await this.#apply(task, layer, blob, lowers);
-    }
-    return this.#store.layers.paths(id).fs;
-  }
-
-  /** Replaces a damaged blob where it can be had once more. @throws `damaged` where not */
-  async #fetchAgain(task: Task, id: string, digest: Digest, damaged: TsbuildError): Promise<void> {
-    const fetch = this.#fetcherOf(id);
-    // What came with an image that nobody can be asked for again is left to the user.
-    if (!fetch && this.#layer(id).type === 'source.image') throw damaged;
-    this.#store.blobs.remove(digest);
-    if (!fetch) {
-      const { code, message, cause } = damaged;
-      throw new DamageError(code, message, { hint: 'run the command again: the layer is built again', cause });
-    }
-    try {
-      await fetch(task);
-    } catch (error) {
-      task.signal.throwIfAborted();
-      throw new TsbuildError(damaged.code, damaged.message, { hint: damaged.hint ?? '', cause: error });
-    }
-  }
-
-  async #apply(task: Task, layer: Layer, blob: LayerBlob, lowers: readonly string[]): Promise<void> {
-    const { id } = layer;
-    const paths = this.#store.layers.prepareDirectory(id);
-    const worker = await this.#worker();
-    const applied = await worker.call(
-      'applyLayer',
-      {
-        blob: this.#store.blobs.path(blob.descriptor.digest),
-        digest: blob.descriptor.digest,
-        size: blob.descriptor.size,
-        compression: blob.compression,
-        ...(layer.diffId === undefined ? {} : { diffId: layer.diffId }),
-        lowers,
-        target: paths.fs,
-        windows: this.isWindows([id]),
-      },
-      { signal: task.signal },
-    );
-    this.#store.layers.setFs(id, applied);
-    this.#trust(id);
-  }
-
   /** This process made the directory, and measures it in the end. */
   #trust(id: string): void {
     this.made.add(id);
@@ -204,11 +122,11 @@ export class LayerService {
   }
 
   /** Brings the blob of a layer into the store, if it is not there and can be had. */
-  async #ensureBlob(task: Task, id: string, vertex?: Digest): Promise<void> {
+  async #ensureBlob(task: Task, id: string, vertex?: Digest, onGrowing?: OnGrowing): Promise<void> {
     const layer = this.#layer(id);
     if (layer.blobs.some(({ descriptor }) => this.#store.blobs.has(descriptor.digest))) return;
     const fetch = this.#fetcherOf(id);
-    if (fetch) await fetch(task, vertex);
+    if (fetch) await fetch(task, vertex, onGrowing);
     else if (!layer.fs)
       throw new TsbuildError('TSB_STORE', `Cannot use layer "${id}": its files are not in the store any more`, {
         hint: 'run the build again',
@@ -333,7 +251,7 @@ export class LayerService {
 
   /** Makes a layer by filling an empty directory. It joins the store only when `fill` succeeds and what it stands on is what it was; else it is thrown away. */
   async create(task: Task, layer: NewDirectory, fill: (slot: LayerSlot) => Promise<void>): Promise<string> {
-    const lowers = await this.#unpackedDirectories(task, layer.parents);
+    const lowers = await this.#unpacks.directories(task, layer.parents);
     // Beside what fills the directory, which takes longer.
     const looked = this.#check.changed(task, layer.parents);
     looked.catch(() => undefined);
@@ -359,7 +277,7 @@ export class LayerService {
 
   /** @throws DamageError when there are any: what was made on them is worth nothing */
   #refuse(changed: readonly string[]): void {
-    for (const id of changed) this.#unpacked.delete(id);
+    for (const id of changed) this.#unpacks.forget(id);
     const [first] = changed;
     if (first !== undefined) throw changedDirectory(first, this.#layer(first).description);
   }
@@ -404,7 +322,9 @@ export class LayerService {
       const known = this.#store.layers.get(id)?.blobs.some((blob) => blob.descriptor.digest === descriptor.digest);
       if (!known) this.#store.layers.addBlob(id, { compression, descriptor, diffId });
       this.#lease.hold({ blobs: [descriptor.digest] });
-      this.#fetchers.set(id, (task, vertex) => image.fetchLayer(task, descriptor, vertex));
+      this.#fetchers.set(id, (task, vertex, onGrowing) =>
+        image.fetchLayer(task, descriptor, vertex, onGrowing && ((file) => onGrowing(file, descriptor))),
+      );
       if (image.repository !== undefined) this.#repositories.set(id, image.repository);
     }
     return ids;

@@ -11,6 +11,9 @@ const PROGRESS_INTERVAL = 100;
 
 interface Flight {
   readonly done: Promise<void>;
+  /** Where it is written to right now, and who wants to know. */
+  file: string | undefined;
+  readonly listeners: ((file: string) => void)[];
   readonly abort: AbortController;
   waiting: number;
 }
@@ -27,7 +30,13 @@ export class BlobFetcher {
   }
 
   /** Resolves when the blob is in the store. A transfer ends early when nobody waits for it any more. */
-  async fetch(task: Task, origin: ImageOrigin, descriptor: Descriptor, vertex: Digest | undefined): Promise<void> {
+  async fetch(
+    task: Task,
+    origin: ImageOrigin,
+    descriptor: Descriptor,
+    vertex: Digest | undefined,
+    onGrowing?: (file: string) => void,
+  ): Promise<void> {
     const { store, lease } = this.#options;
     const { digest, size } = descriptor;
     lease.hold({ blobs: [digest] });
@@ -38,8 +47,13 @@ export class BlobFetcher {
     if (flight === undefined || flight.abort.signal.aborted) {
       const abort = new AbortController();
       const own: Task = { signal: abort.signal, events: task.events };
-      const done = this.#limit(async () => this.#transfer(own, origin, descriptor, vertex));
-      const started: Flight = { abort, waiting: 0, done };
+      const listeners: Flight['listeners'] = [];
+      const tell = (file: string): void => {
+        started.file = file;
+        for (const listener of listeners) listener(file);
+      };
+      const done = this.#limit(async () => this.#transfer(own, origin, descriptor, vertex, tell));
+      const started: Flight = { abort, waiting: 0, done, file: undefined, listeners };
       const forget = (): void => {
         if (this.#flights.get(digest) === started) this.#flights.delete(digest);
       };
@@ -47,10 +61,20 @@ export class BlobFetcher {
       this.#flights.set(digest, started);
       flight = started;
     }
+    if (onGrowing) {
+      if (flight.file !== undefined) onGrowing(flight.file);
+      flight.listeners.push(onGrowing);
+    }
     await waitFor(flight, task.signal);
   }
 
-  async #transfer(task: Task, origin: ImageOrigin, descriptor: Descriptor, vertex: Digest | undefined): Promise<void> {
+  async #transfer(
+    task: Task,
+    origin: ImageOrigin,
+    descriptor: Descriptor,
+    vertex: Digest | undefined,
+    onGrowing: (file: string) => void,
+  ): Promise<void> {
     const { store, now } = this.#options;
     const { digest, size } = descriptor;
     // Another process may be fetching it right now.
@@ -71,7 +95,7 @@ export class BlobFetcher {
     };
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.#write(task, origin, descriptor, report);
+        await this.#write(task, origin, descriptor, report, onGrowing);
         return;
       } catch (error) {
         // Bytes that were damaged on the way may be right the second time.
@@ -85,12 +109,14 @@ export class BlobFetcher {
     origin: ImageOrigin,
     descriptor: Descriptor,
     report: (current: number, completed: boolean) => void,
+    onGrowing: (file: string) => void,
   ): Promise<void> {
     const { store, now } = this.#options;
     const { digest, size } = descriptor;
     report(0, false);
     let reported = now();
     using writer = store.blobs.ingest();
+    onGrowing(writer.path);
     for await (const chunk of origin(task).stream(descriptor)) {
       task.signal.throwIfAborted();
       if (writer.size + chunk.length > size) {

@@ -65,9 +65,11 @@ export interface ResolvedImage {
   /**
    * Brings a layer's blob into the store unless it is there. Any number of calls at a time; a blob is transferred once.
    * @param vertex what progress is reported under
+   * @param onGrowing told of the file that the blob is written to, if it has to be transferred: it grows, its bytes are not verified,
+   * and it moves once they are. Told again when the transfer begins anew.
    * @throws TsbuildError `TSB_NETWORK`, `TSB_REGISTRY`, `TSB_NOT_FOUND`, `TSB_DIGEST`, `TSB_STORE`, `TSB_CANCELED`
    */
-  fetchLayer(task: Task, layer: Descriptor, vertex?: Digest): Promise<void>;
+  fetchLayer(task: Task, layer: Descriptor, vertex?: Digest, onGrowing?: (file: string) => void): Promise<void>;
 }
 
 export interface ImageSource {

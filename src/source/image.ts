@@ -171,7 +171,7 @@ class Images implements ImageSource {
   }
 
   #layerFetcher(origin: ImageOrigin): ResolvedImage['fetchLayer'] {
-    return async (task, layer, vertex) => this.#fetcher.fetch(task, origin, layer, vertex);
+    return async (task, layer, vertex, onGrowing) => this.#fetcher.fetch(task, origin, layer, vertex, onGrowing);
   }
 
   /** The first image that the walk finds for the platform. */

@@ -1,3 +1,4 @@
+import type { LayerUnpacks } from './layer-unpacks.ts';
 import type { WorkerConfig } from './protocol.ts';
 
 /** What a handler gets beside its parameters. */
@@ -7,4 +8,6 @@ export interface HandlerContext {
   /** Output of a step. Wait for the promise, if there is one, before producing more. Not available in threads. */
   readonly output: (stream: 1 | 2, data: Uint8Array) => Promise<void> | undefined;
   readonly progress: (data: unknown) => void;
+  /** Made at the first call. Absent in threads. */
+  readonly unpacks?: () => Promise<LayerUnpacks>;
 }

@@ -1,3 +1,4 @@
+import type { extractLayer } from './extract-layer.ts';
 import type { HandlerContext } from './handler-context.ts';
 import type { MethodName, ParamsOf, ResultOf } from './protocol.ts';
 
@@ -24,7 +25,7 @@ export const methods: { readonly [M in MethodName]: Method<M> } = {
   usage: { place: 'main', load: async () => (await import('./helper-tools.ts')).usage },
   readFile: { place: 'main', load: async () => (await import('./stack-files.ts')).readFile },
   statPath: { place: 'main', load: async () => (await import('./stack-files.ts')).statPath },
-  applyLayer: { place: 'thread', load: async () => (await import('./layer-jobs.ts')).applyLayer },
+  applyLayer: { place: 'main', load: async () => (await import('./apply-layer.ts')).applyLayer },
   recompressLayer: { place: 'thread', load: async () => (await import('./layer-jobs.ts')).recompressLayer },
   diffLayer: { place: 'either', load: async () => (await import('./layer-jobs.ts')).diffLayer },
   fileOp: { place: 'either', load: async () => (await import('./file-jobs.ts')).fileOp },
@@ -36,3 +37,8 @@ export const methods: { readonly [M in MethodName]: Method<M> } = {
   syncStore: { place: 'either', load: async () => (await import('./layer-jobs.ts')).syncStore },
   readDirectory: { place: 'main', load: async () => (await import('./stack-files.ts')).readDirectory },
 };
+
+/** What threads do for methods that run in the main thread. */
+export const threadJobs = {
+  extractLayer: async (): Promise<typeof extractLayer> => (await import('./extract-layer.ts')).extractLayer,
+} as const;

@@ -1,47 +1,12 @@
 import { closeSync, openSync } from 'node:fs';
-import {
-  applyLayer as apply,
-  diffLayer as diff,
-  type LayerCompression,
-  recompressLayer as recompress,
-} from '../layer/index.ts';
+import { diffLayer as diff, type LayerCompression, recompressLayer as recompress } from '../layer/index.ts';
 import { BlobDir } from '../store/index.ts';
 import { syncfs } from '../sys/index.ts';
 import { checksumTree, LayersTree } from '../tree/index.ts';
 import type { Compression } from '../image/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
-import type {
-  ApplyLayerParams,
-  ChecksumParams,
-  DiffLayerParams,
-  PackedBlob,
-  RecompressLayerParams,
-} from './layer-methods.ts';
-
-export async function applyLayer(
-  params: ApplyLayerParams,
-  context: HandlerContext,
-): Promise<{ readonly diffId: Digest; readonly bytes: number; readonly inodes: number }> {
-  const { plan } = context.config;
-  const { diffId, bytes, inodes } = await apply({
-    blob: params.blob,
-    compression: params.compression,
-    expected: {
-      digest: params.digest,
-      size: params.size,
-      ...(params.diffId === undefined ? {} : { diffId: params.diffId }),
-    },
-    target: params.target,
-    lowers: params.lowers,
-    idShift: plan.idShift,
-    idCount: plan.idCount,
-    windows: params.windows,
-    signal: context.signal,
-    onProgress: context.progress,
-  });
-  return { diffId, bytes, inodes };
-}
+import type { ChecksumParams, DiffLayerParams, PackedBlob, RecompressLayerParams } from './layer-methods.ts';
 
 export async function diffLayer(params: DiffLayerParams, context: HandlerContext): Promise<PackedBlob> {
   const { diffId, digest, size } = await diff({

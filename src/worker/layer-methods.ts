@@ -6,8 +6,13 @@ import type { Digest } from '../util/index.ts';
 
 /** Methods on layers: between blobs and directories, file ops, checksums. */
 export interface LayerMethods {
-  /** Unpacks a blob into an empty layer directory. */
-  applyLayer(params: ApplyLayerParams): { readonly diffId: Digest; readonly bytes: number; readonly inodes: number };
+  /**
+   * Unpacks a blob into an empty layer directory. Layers below are complete, or calls for them were made before and have not
+   * been answered; undefined when one of these failed, and was needed.
+   */
+  applyLayer(
+    params: ApplyLayerParams,
+  ): { readonly diffId: Digest; readonly bytes: number; readonly inodes: number } | undefined;
   /** Writes a layer blob of the store in another compression. */
   recompressLayer(params: RecompressLayerParams): PackedBlob;
   /** Packs a layer directory to a blob in the store. */
@@ -31,6 +36,8 @@ export interface LayerMethods {
 export interface ApplyLayerParams {
   /** Path of the blob. */
   readonly blob: string;
+  /** The file that it is in while it is still being fetched. It is fetched to its end, or the call is canceled. */
+  readonly growing?: string;
   readonly digest: Digest;
   /** Bytes of the blob. */
   readonly size: number;

@@ -3,6 +3,7 @@ import { type Method, methods } from './handlers.ts';
 import { sysAvailable } from '../sys/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { FromWorker, MethodName, ToWorker, WorkerConfig } from './protocol.ts';
+import type { LayerUnpacks } from './layer-unpacks.ts';
 import { ThreadPool } from './thread-pool.ts';
 import { toWire } from './wire-error.ts';
 
@@ -28,6 +29,9 @@ type AnyMethod = Method<MethodName>;
 export function serve(config: WorkerConfig): void {
   const calls = new Map<number, Call>();
   const threads = new ThreadPool(THREADS, config);
+  let unpacks: Promise<LayerUnpacks> | undefined;
+  const layerUnpacks = (): Promise<LayerUnpacks> =>
+    (unpacks ??= import('./layer-unpacks.ts').then(({ LayerUnpacks: Unpacks }) => new Unpacks(threads)));
   let ownJobs = 0;
 
   const start = async (id: number, name: string, params: unknown, call: Call): Promise<unknown> => {
@@ -41,6 +45,7 @@ export function serve(config: WorkerConfig): void {
       config,
       signal: call.controller.signal,
       progress,
+      unpacks: layerUnpacks,
       output: (stream, data) => {
         send({ type: 'output', id, stream, data });
         call.unacknowledged += data.length;

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { HandlerContext } from './handler-context.ts';
-import { methods } from './handlers.ts';
+import { methods, threadJobs } from './handlers.ts';
 import type { MethodName, WorkerConfig } from './protocol.ts';
 import { sharedSignal } from './shared-signal.ts';
 import type { FromThread, Job } from './thread-pool.ts';
@@ -26,9 +26,9 @@ export function runThread(): void {
 }
 
 async function runJob(job: Job, context: HandlerContext): Promise<unknown> {
-  const handler = (await methods[job.method as MethodName].load()) as (
-    params: unknown,
-    context: HandlerContext,
-  ) => unknown;
+  const load = Object.hasOwn(threadJobs, job.method)
+    ? threadJobs[job.method as keyof typeof threadJobs]
+    : methods[job.method as MethodName].load;
+  const handler = (await load()) as (params: unknown, context: HandlerContext) => unknown;
   return handler(job.params, context);
 }

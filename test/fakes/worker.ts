@@ -38,7 +38,7 @@ export class FakeWorker implements WorkerClient {
     const { signal } = options;
     if (signal?.aborted) throw new TsbuildError('TSB_CANCELED', 'Canceled', { cause: signal.reason });
     this.calls.push({ method, params });
-    const handler = this.on[method] ?? this.#usual[method];
+    const handler = this.on[method] ?? this.usual[method];
     if (!handler) throw new Error(`The fake worker cannot do ${method}`);
     const aborted = Promise.withResolvers<never>();
     aborted.promise.catch(() => undefined);
@@ -53,7 +53,8 @@ export class FakeWorker implements WorkerClient {
     }
   };
 
-  readonly #usual: Partial<Record<Method, Handler>> = {
+  /** What the methods do when a test says nothing else. */
+  readonly usual: Partial<Record<Method, Handler>> = {
     usage: ({ paths }: { paths: readonly string[] }) => paths.map((path) => ({ path, bytes: 4096, inodes: 1 })),
     syncStore: () => undefined,
     prepareUpper: ({ dir }: { dir: string }) => {

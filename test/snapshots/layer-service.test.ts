@@ -83,7 +83,7 @@ describe('layers of an image', () => {
     const first = testTask();
     const canceled = failure(kit.layers.directories(first, ids));
     await settle();
-    expect(kit.worker.count('applyLayer')).toBe(1);
+    expect(kit.worker.count('applyLayer')).toBe(2);
     const second = kit.layers.directories(testTask(), ids);
     await settle();
     if (usual) kit.worker.on.applyLayer = usual;
