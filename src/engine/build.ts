@@ -6,6 +6,7 @@ import { exportCaches } from './cache-export.ts';
 import { importCaches } from './cache-import.ts';
 import { compileRequest } from './compile.ts';
 import { locateFailure } from './failure.ts';
+import { freeLeftovers } from './leftovers.ts';
 import { retireCacheMounts } from './fresh-mounts.ts';
 import type { ExportedBuild, OutputRequest } from './outputs.ts';
 import { planPacking } from './pack-plan.ts';
@@ -48,6 +49,7 @@ export async function runBuild(
   const imports = importCaches(session, importTask, request.cacheFrom);
   // Whoever waits for it is told.
   imports.catch(() => undefined);
+  const freeing = freeLeftovers(session, task);
   try {
     const result = await compileRequest(session, task, request, {
       secrets,
@@ -76,7 +78,7 @@ export async function runBuild(
       plan,
       output,
     );
-    await session.layers.settle(task);
+    await Promise.all([session.layers.settle(task), freeing]);
     expectation.met();
     await output.onExported?.(exported);
     if (request.cacheTo.length > 0)
@@ -89,6 +91,7 @@ export async function runBuild(
   } finally {
     stop.abort(new TsbuildError('TSB_CANCELED', 'Canceled: the build has ended'));
     await imports.catch(() => undefined);
+    await freeing;
   }
 }
 

@@ -75,6 +75,8 @@ export class BlobWriter {
       // A failed fsync may have dropped the dirty pages: the file is given up, never synced again.
       fs.fsyncSync(this.#fd);
       fs.fchmodSync(this.#fd, 0o444);
+      // Only a store that something else wrote to has a directory there.
+      if (fs.lstatSync(target, { throwIfNoEntry: false })?.isDirectory()) fs.rmSync(target, { recursive: true });
       fs.renameSync(this.path, target);
       this.#onCommit?.(digest, fs.fstatSync(this.#fd, { bigint: true }));
       this.#close();

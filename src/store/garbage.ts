@@ -26,6 +26,22 @@ export async function collectGarbage(store: Store, removeTrees: RemoveTrees): Pr
   return await collectUnderLock(store, removeTrees);
 }
 
+/**
+ * The same for a command that has other things to do: only when something died, and nobody else is at it.
+ * @param removeTrees called with what is to be deleted, if anything is
+ * @returns undefined when there was nothing to do
+ */
+export async function collectLeftovers(store: Store, removeTrees: RemoveTrees): Promise<GarbageReport | undefined> {
+  if (!store.sessions.hasDead() && fs.readdirSync(store.layout.garbage).length === 0) return undefined;
+  const lock = store.locks.tryAcquire('gc');
+  if (lock === undefined) return undefined;
+  try {
+    return await collectUnderLock(store, removeTrees);
+  } finally {
+    lock.release();
+  }
+}
+
 /** The same for a caller that holds the lock `gc`. */
 export async function collectUnderLock(store: Store, removeTrees: RemoveTrees): Promise<GarbageReport> {
   const { unknownAlive, removedFiles } = store.sessions.sweep();

@@ -95,20 +95,21 @@ function readHeader(layout: StoreLayout): StoreHeader | undefined {
     text = fs.readFileSync(layout.header, 'utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
+    if (errnoOf(error) !== 'EISDIR') throw error;
+    fs.rmSync(layout.header, { recursive: true, force: true });
+    return undefined;
   }
-  if (text === '') return undefined;
   const header = parseHeader(text);
   if (header?.format === FORMAT && typeof header.index === 'string' && /^index[-0-9]*\.sqlite$/.test(header.index))
     return { index: header.index };
-  const format =
-    typeof header?.format === 'number' && header.format !== FORMAT
-      ? `it has format ${header.format}`
-      : 'its store.json is not understood';
+  // Damaged: it says no more than where the index is, which is found again.
+  if (typeof header?.format !== 'number' || header.format === FORMAT) return undefined;
   throw new TsbuildError(
     'TSB_STORE',
-    `Cannot use store ${JSON.stringify(layout.root)}: ${format}, this version of tsbuild knows format ${FORMAT}`,
-    { hint: 'use the version of tsbuild that made it, set TSBUILD_ROOT to another directory, or delete the store' },
+    `Cannot use store ${JSON.stringify(layout.root)}: it has format ${header.format}, this version of tsbuild knows format ${FORMAT}`,
+    {
+      hint: `use the version of tsbuild that made it, or set TSBUILD_ROOT to another directory; if no other version was used, delete ${layout.header}`,
+    },
   );
 }
 
@@ -134,9 +135,16 @@ function createLayout(layout: StoreLayout): StoreHeader {
     );
   }
   for (const dir of [blobs, ...Object.values(rest)]) fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const index = fs.readdirSync(root).findLast((name) => /^index[-0-9]*\.sqlite$/.test(name)) ?? 'index.sqlite';
+  const index = newestIndex(root);
   writeHeader(layout, { index });
   return { index };
+}
+
+/** An index that was given up for a new one has a lower number. */
+function newestIndex(root: string): string {
+  const numberOf = (name: string): number => Number(/\d+/.exec(name)?.[0] ?? 0);
+  const names = fs.readdirSync(root).filter((name) => /^index[-0-9]*\.sqlite$/.test(name));
+  return names.sort((a, b) => numberOf(b) - numberOf(a))[0] ?? 'index.sqlite';
 }
 
 /** Replaces `store.json` durably. */

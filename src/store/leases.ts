@@ -106,6 +106,20 @@ export class Leases {
   }
 
   /** After the index was replaced: what this process holds must not be taken for garbage. */
+  /** The same, without what only leases of dead processes name. */
+  namesOfLiving(kind: LeaseKind): Set<string> {
+    const rows = this.#db
+      .prepare('SELECT DISTINCT name, session FROM lease_names JOIN leases ON leases.id = lease WHERE kind = ?')
+      .all(kind);
+    const alive = new Map<string, boolean>();
+    const isAlive = (session: string): boolean => {
+      const known = alive.get(session) ?? this.#sessions.isAlive(session);
+      alive.set(session, known);
+      return known;
+    };
+    return new Set(rows.filter((row) => isAlive(String(row['session']))).map((row) => String(row['name'])));
+  }
+
   #enterAgain(): void {
     for (const [id, names] of this.#open) {
       this.#db.prepare('INSERT OR IGNORE INTO leases (id, session) VALUES (?, ?)').run(id, this.#sessions.own());

@@ -90,6 +90,13 @@ export class Sessions {
     return lock === 'busy';
   }
 
+  /** Whether a process died and nobody has cleared away after it yet. */
+  hasDead(): boolean {
+    const known = this.#db.prepare('SELECT id FROM sessions').all();
+    const found = [...known.map(({ id }) => String(id)), ...fs.readdirSync(this.#layout.ingest)];
+    return found.some((id) => !this.isAlive(id));
+  }
+
   /** When the oldest running session began, ms since the epoch by the clock of the file system. */
   oldestStart(): number {
     let oldest = Number.POSITIVE_INFINITY;

@@ -1,9 +1,10 @@
 import fs from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { dirname } from 'node:path';
-import { fromErrno, TsbuildError } from '../util/index.ts';
+import { fromErrno, messageOf, TsbuildError } from '../util/index.ts';
 
 /** Result code: another connection writes. */
+const SQLITE_ERROR = 1;
 export const SQLITE_BUSY = 5;
 const SQLITE_IOERR = 10;
 const SQLITE_CORRUPT = 11;
@@ -34,6 +35,8 @@ export function primaryCode(error: unknown): number | undefined {
 /** Whether the error says that the file's content is not what SQLite wrote. */
 export function isDamage(error: unknown): boolean {
   const code = primaryCode(error);
+  // Statements are ours and right: what they name is missing only where the text of the schema was changed.
+  if (code === SQLITE_ERROR) return /no such (table|column|index)|has no column named|malformed/.test(messageOf(error));
   return code === SQLITE_CORRUPT || code === SQLITE_NOTADB;
 }
 

@@ -99,8 +99,8 @@ describeAsEveryone('the image store', (who) => {
     expect(again.err).toMatch(/RUN echo b/);
     await bench.ok(['prune', '--all', '--images', '-f']);
     expect(await names(bench)).toEqual([]);
-    const empty = JSON.parse((await bench.ok(['du', '--format=json'])).out) as { totalBytes: number };
-    expect(empty.totalBytes).toBe(0);
+    const empty = JSON.parse((await bench.ok(['du', '--format=json'])).out) as { records: { type: string }[] };
+    expect(empty.records.map(({ type }) => type)).toEqual(['internal']);
     await expectSound(bench);
     await bench.importBase();
   });
@@ -161,6 +161,35 @@ describeAsEveryone('a damaged store', (who) => {
     const { err } = await build('after.tar');
     expect(err).toMatch(/damaged/);
     expect((await readOciArchive(bench.path('after.tar'))).tree['/b']?.content).toBe('blob\n');
+    await expectSound(bench);
+  });
+
+  test('what a killed build left is in du, and the next build deletes it', async () => {
+    const { bench } = use;
+    const total = async (): Promise<number> =>
+      (JSON.parse((await bench.ok(['du', '--format=json'])).out) as { totalBytes: number }).totalBytes;
+    const onDisk = async (): Promise<number> =>
+      Number(/^\d+/.exec(await bench.tool(['du', '-s', '--block-size=1', bench.store], { asSelf: true }))?.[0]);
+    await bench.ok(['build', '-t', 'some', bench.context('FROM base:1\nRUN head -c 3000000 /dev/urandom > /f\n')]);
+    const running = bench.tsbuildStart([
+      'build',
+      '--progress=plain',
+      bench.context('FROM base:1\nRUN head -c 30000000 /dev/urandom > /big; echo WRITTEN; sleep 60\n'),
+    ]);
+    await running.prints(/^#\d+ [\d.]+ WRITTEN/m);
+    process.kill(running.child.pid ?? 0, 'SIGKILL');
+    await running.ended;
+    const [said, there] = [await total(), await onDisk()];
+    expect(there).toBeGreaterThan(30_000_000);
+    expect(Math.abs(said - there) / there).toBeLessThan(0.02);
+    expect((await bench.ok(['du'])).out).toMatch(/left by killed builds/);
+    const { err } = await bench.ok([
+      'build',
+      '--progress=plain',
+      bench.context('FROM scratch\nCOPY f /\n', { f: 'x' }),
+    ]);
+    expect(err).toMatch(/deleting what killed builds left behind/);
+    expect(await onDisk()).toBeLessThan(there - 30_000_000);
     await expectSound(bench);
   });
 

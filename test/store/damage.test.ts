@@ -100,6 +100,23 @@ describe('a damaged index', () => {
     );
   });
 
+  test.each(['layers', 'records', 'facts', 'links', 'stacks'])(
+    'whose schema of %s was changed is given up',
+    async (table) => {
+      const root = tempRoot();
+      fill(root);
+      const path = join(root, 'index.sqlite');
+      checkpoint(path);
+      const text = fs.readFileSync(path).toString('latin1');
+      const at = text.indexOf(`CREATE TABLE ${table} (`) + `CREATE TABLE ${table} (\n  `.length;
+      const damaged = Buffer.from(text, 'latin1');
+      damaged[at] = (damaged[at] ?? 0) ^ 1;
+      restore(root, damaged);
+      const { warnings } = await told(root);
+      expect(warnings.map(({ code }) => code)).toContain('index-rebuilt');
+    },
+  );
+
   test.each([
     ['layers', "parents = 'x'"],
     ['layers', "diff_id = 'sha256:00'"],

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Store } from '../../src/store/index.ts';
 import { isTsbuildError } from '../../src/util/index.ts';
-import { openStore, tempRoot } from './support.ts';
+import { makeLayer, openStore, tempRoot } from './support.ts';
 
 const now = (): number => 0;
 
@@ -56,25 +56,6 @@ describe('opening a store', () => {
       (root: string) => fs.writeFileSync(join(root, 'store.json'), '{"format":2}'),
       /has format 2/,
     ],
-    [
-      'its header is garbage',
-      (root: string) => fs.writeFileSync(join(root, 'store.json'), 'x'),
-      /not understood.*TSBUILD_ROOT/,
-    ],
-    ['its header is no object', (root: string) => fs.writeFileSync(join(root, 'store.json'), 'null'), /not understood/],
-    [
-      'its header leads elsewhere',
-      (root: string) => fs.writeFileSync(join(root, 'store.json'), '{"format":1,"index":"../x"}'),
-      /not understood/,
-    ],
-    [
-      'its header is a directory',
-      (root: string) => {
-        fs.rmSync(join(root, 'store.json'));
-        fs.mkdirSync(join(root, 'store.json'));
-      },
-      /TSB_STORE/,
-    ],
   ])('refuses one when %s, and changes nothing', (_name, spoil, expected) => {
     const root = tempRoot();
     openStore(root).store.close();
@@ -82,6 +63,32 @@ describe('opening a store', () => {
     const before = fs.readdirSync(root).map((name) => [name, fs.statSync(join(root, name)).mtimeMs]);
     expect(refusal(root)).toMatch(expected);
     expect(fs.readdirSync(root).map((name) => [name, fs.statSync(join(root, name)).mtimeMs])).toEqual(before);
+  });
+
+  test.each([
+    ['garbage', 'x'],
+    ['no object', 'null'],
+    ['cut short', '{"format":1,"ind'],
+    ['leading elsewhere', '{"format":1,"index":"../x"}'],
+    ['a directory', undefined],
+  ])('whose header is %s is found again, with all that was in it', (_name, text) => {
+    const root = tempRoot();
+    let layer = '';
+    {
+      using opened = openStore(root);
+      layer = makeLayer(opened.store);
+      // Of two indexes the one that is in use has the higher number.
+      opened.store.database().rebuild();
+      layer = makeLayer(opened.store);
+    }
+    fs.rmSync(join(root, 'store.json'));
+    if (text === undefined) fs.mkdirSync(join(root, 'store.json'));
+    else fs.writeFileSync(join(root, 'store.json'), text);
+    for (let time = 0; time < 2; time++) {
+      using opened = openStore(root);
+      expect(opened.warnings).toEqual([]);
+      expect(opened.store.layers.get(layer)?.fs).toBe(true);
+    }
   });
 
   test.runIf(process.getuid?.() === 0)('refuses one of another user', () => {

@@ -1,5 +1,5 @@
 import { openSession } from '../../engine/index.ts';
-import { check, du, prune, type UsageRecord } from '../../store/index.ts';
+import { check, du, overhead, prune, type UsageRecord } from '../../store/index.ts';
 import { formatBytes, parseDuration, parseSize, TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
@@ -13,7 +13,17 @@ interface FormatOptions {
 export async function duCommand(context: CliContext, options: FormatOptions): Promise<number> {
   using interrupt = interruptible();
   await using session = openSession(sessionOptions(context, interrupt.signal));
-  const report = du(session.store);
+  const known = du(session.store);
+  const more = await overhead(session.store, async (paths) => {
+    const usages = await (await session.worker()).call('usage', { paths }, { signal: interrupt.signal });
+    return usages.map(({ bytes }) => bytes);
+  });
+  const sizeOf = (records: readonly UsageRecord[]): number => records.reduce((total, { size }) => total + size, 0);
+  const report = {
+    records: [...known.records, ...more],
+    totalBytes: known.totalBytes + sizeOf(more),
+    reclaimableBytes: known.reclaimableBytes + sizeOf(more.filter(({ inUse }) => !inUse)),
+  };
   if (options.format === 'json') {
     await print(context, `${JSON.stringify(report, undefined, 2)}\n`);
     return 0;
