@@ -48,16 +48,18 @@ function pairs(values: readonly KeyValue[], escape: EscapeToken): readonly unkno
 /** A value that would show if a quote were missing, or one too many. */
 const AWKWARD = ` a "b' \\" $HOME  \`c `;
 
-/** What a word comes to when no variable is set, and when all that it may name are. */
+/** What a word comes to when no variable is set, and when all that it may name are; itself where it is refused either way. */
 export function expansions(word: string, escape: EscapeToken): readonly unknown[] {
   const set = { get: (name: string) => `${name}:${AWKWARD}` };
   const unset = { get: () => undefined };
-  return [unset, set].map((env) => {
+  const values = [unset, set].map((env): string | undefined => {
     try {
       return expandWord(word, env, { escape }).value;
     } catch (error) {
-      if (isTsbuildError(error)) return { refused: true };
+      if (isTsbuildError(error)) return undefined;
       throw error;
     }
   });
+  // A word that nothing can be made of means nothing that could stay the same.
+  return values.every((value) => value === undefined) ? [{ refused: word }] : values;
 }

@@ -14,6 +14,11 @@ const SAFE: readonly (readonly [string, string, string])[] = [
   ['ENV', 'FROM scratch\nENV k v\n', 'FROM scratch\nENV k=v\n'],
   ['ENV with blanks', 'FROM scratch\nENV  k \t a b  c \n', 'FROM scratch\nENV  k="a b  c" \n'],
   ['ENV with variables', 'FROM scratch\nENV P $P:/bin x${y:-z}\n', 'FROM scratch\nENV P="$P:/bin x${y:-z}"\n'],
+  [
+    'ENV that fails where a variable is not set',
+    'FROM scratch\nENV k ${x:?no x} y\n',
+    'FROM scratch\nENV k="${x:?no x} y"\n',
+  ],
   ['ENV with quotes that hold it together', 'FROM scratch\nENV k "a b"\n', 'FROM scratch\nENV k="a b"\n'],
   ['ENV with quotes inside', 'FROM scratch\nENV k a "b  c" d\n', 'FROM scratch\nENV k="a b  c d"\n'],
   ['ENV with single quotes', "FROM scratch\nENV k a '$b c' d\n", "FROM scratch\nENV k=a\\ '$b c'\\ d\n"],
@@ -55,6 +60,7 @@ const LEFT: readonly (readonly [string, string])[] = [
   ['ENV with a comment between key and value', 'FROM scratch\nENV k \\\n# c\n  v\n'],
   ['what a directive switches off', '# check=skip=all\nFROM scratch as X\ncopy a /\nENV k v\nRUN a \\\n\n b\n'],
   ['what the comment above switches off', 'FROM scratch\n# check=skip=LegacyKeyValueFormat\nENV k v\n'],
+  ['words that cannot be expanded', 'FROM scratch\nENV a \\ \t"a\nENV b ${x y\n'],
   ['lone carriage returns', 'FROM scratch\nENV k a\rb\n'],
   ['a mention in a comment', '# from a as b\nFROM scratch\n# ENV k v\nRUN a\n'],
 ];
