@@ -11,7 +11,7 @@ import {
   type StdoutStream,
 } from '../exporter/index.ts';
 import type { CompiledPlatform, CompileResult } from '../frontend/index.ts';
-import type { Compression, Descriptor } from '../image/index.ts';
+import type { Descriptor, LayerCompression } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import type { PackedLayer } from '../snapshots/index.ts';
@@ -41,9 +41,7 @@ function isImageOutput(spec: OutputSpec): spec is OutputSpec & ImageOutput {
 }
 
 /** The one form in which all outputs want layers, or undefined when they want files or differ. */
-export function packedForm(
-  output: OutputRequest,
-): { readonly compression: Compression; readonly level?: number } | undefined {
+export function packedForm(output: OutputRequest): LayerCompression | undefined {
   const images = output.specs.filter(isImageOutput);
   const [first] = images;
   if (!first || images.length !== output.specs.length) return undefined;
@@ -51,7 +49,7 @@ export function packedForm(
   const same = images.every(
     (spec) => spec.compression.kind === kind && spec.compression.level === level && !spec.rewriteTimestamp,
   );
-  return same ? { compression: kind, ...(level === undefined ? {} : { level }) } : undefined;
+  return same ? { kind, ...(level === undefined ? {} : { level }) } : undefined;
 }
 
 /**

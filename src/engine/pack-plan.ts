@@ -21,8 +21,7 @@ export function planPacking(compiled: CompileResult, output: OutputRequest, isNe
   const blobOnly = new Set(results.map(({ digest }) => digest).filter((digest) => !read.has(digest)));
   const ahead = new Set<Digest>();
   for (const result of results) addBases(result, ahead);
-  const { compression, ...level } = form;
-  return { form: { kind: compression, ...level }, blobOnly, ahead, isNews };
+  return { form, blobOnly, ahead, isNews };
 }
 
 /** Adds a vertex and those whose layers lie beneath its own. */

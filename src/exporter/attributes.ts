@@ -1,4 +1,5 @@
 import { isAbsolute, resolve } from 'node:path';
+import type { LayerCompression } from '../image/index.ts';
 import type { TsbuildError } from '../util/index.ts';
 import { isAnnotationAttribute } from './annotations.ts';
 
@@ -6,9 +7,7 @@ import { isAnnotationAttribute } from './annotations.ts';
 export type Fail = (why: string, hint?: string) => TsbuildError;
 
 /** How layers of the result are compressed; base layers only with `force`. */
-export interface OutputCompression {
-  readonly kind: 'none' | 'gzip' | 'zstd';
-  readonly level?: number;
+export interface OutputCompression extends LayerCompression {
   readonly force: boolean;
 }
 

@@ -18,6 +18,12 @@ export const mediaTypes = {
 /** How a layer blob is compressed. */
 export type Compression = 'none' | 'gzip' | 'zstd';
 
+/** How a layer blob is to be compressed. Levels are the compressor's own; its default is used when absent. */
+export interface LayerCompression {
+  readonly kind: Compression;
+  readonly level?: number;
+}
+
 /** The compression that a layer media type names, or undefined when the type is not a layer's. */
 export function compressionOf(mediaType: string): Compression | undefined {
   switch (mediaType) {

@@ -15,6 +15,7 @@ export {
   type Descriptor,
   isIndexType,
   isManifestType,
+  type LayerCompression,
   mediaTypes,
   ociLayerTypes,
 } from './descriptor.ts';

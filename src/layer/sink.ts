@@ -1,5 +1,7 @@
 import type { Digest } from '../util/index.ts';
 
+export type { LayerCompression } from '../image/index.ts';
+
 /** Where a finished blob goes, chunk by chunk: a `BlobWriter` of the store, or anything like it. */
 export interface LayerSink {
   /** The chunk is only valid during the call. */
@@ -8,12 +10,6 @@ export interface LayerSink {
   commit(): { readonly digest: Digest; readonly size: number };
   /** Leaves nothing behind. */
   abort(): void;
-}
-
-/** How a layer blob is compressed. Levels are the library's own; the default is used when absent. */
-export interface LayerCompression {
-  readonly kind: 'none' | 'gzip' | 'zstd';
-  readonly level?: number;
 }
 
 /** Blocks of this size are compressed one by one; fixed, since the bytes of a gzip blob depend on it. */

@@ -1,5 +1,5 @@
 import type { Layer, Store } from '../store/index.ts';
-import { type Compression, type Descriptor, mediaTypes } from '../image/index.ts';
+import { type Compression, type Descriptor, type LayerCompression, mediaTypes } from '../image/index.ts';
 import type { Digest } from '../util/index.ts';
 
 /** A layer as a blob. */
@@ -15,9 +15,7 @@ export interface PackedLayer {
 }
 
 /** In which form a layer is wanted. */
-export interface PackForm {
-  readonly kind: Compression;
-  readonly level?: number;
+export interface PackForm extends LayerCompression {
   /** Layers of base images in this form too, instead of as they came. */
   readonly force?: boolean;
   /** Seconds since the epoch that later times in the layer become; layers of base images stay as they are. */

@@ -275,7 +275,7 @@ export class ContextTree implements ReadableTree<ContextDir> {
     if (this.#frozen) {
       throw new TsbuildError(
         'TSB_INTERNAL',
-        `Cannot read "${toText(dir.path)}" of the build context: it was not packed`,
+        `Cannot read "${toText(dir.path)}" of the build context: it was not sent along`,
       );
     }
     const nodes = new Map<ByteString, ContextNode>();

@@ -89,7 +89,7 @@ export function decodeContext(encoded: EncodedContext): ContextTree {
   const byPath = new Map<ByteString, ContextDir>([['', root]]);
   encoded.dirs.forEach((path, index) => {
     const dir = byPath.get(path);
-    if (!dir) throw new TsbuildError('TSB_INTERNAL', `Cannot unpack the build context: "${path}" has no parent`);
+    if (!dir) throw new TsbuildError('TSB_INTERNAL', `Cannot decode the build context: "${path}" has no parent`);
     const nodes = new Map<ByteString, ContextNode>();
     for (let left = encoded.counts[index] ?? 0; left > 0; left--) {
       const name = names[row - 1] ?? '';

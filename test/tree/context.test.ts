@@ -360,5 +360,5 @@ test('a packed context knows nothing beyond what was packed', () => {
   list(tree);
   const touched = tree.record(() => checksumTree(tree, [{ ...all, path: '/a' }], 'context'));
   const copy = decodeContext(encodeContext(tree, touched));
-  expect(() => list(copy)).toThrow('was not packed');
+  expect(() => list(copy)).toThrow('was not sent along');
 });
