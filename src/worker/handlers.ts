@@ -2,6 +2,7 @@ import type { extractLayer } from './extract-layer.ts';
 import type { HandlerContext } from './handler-context.ts';
 import type { MethodName, ParamsOf, ResultOf } from './protocol.ts';
 
+/** The code of a method. */
 export type Handler<M extends MethodName> = (
   params: ParamsOf<M>,
   context: HandlerContext,

@@ -8,6 +8,7 @@ import type { Digest } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 import type { ChecksumParams, DiffLayerParams, PackedBlob, RecompressLayerParams } from './layer-methods.ts';
 
+/** Makes the blob of a layer's directory. What is no change against the layers below is left out. */
 export async function diffLayer(params: DiffLayerParams, context: HandlerContext): Promise<PackedBlob> {
   const { diffId, digest, size } = await diff({
     upper: params.upper,
@@ -22,6 +23,7 @@ export async function diffLayer(params: DiffLayerParams, context: HandlerContext
   return { diffId, digest, size };
 }
 
+/** Makes a blob with another compression of the same layer; the tar within stays, and so does the diff id. */
 export async function recompressLayer(params: RecompressLayerParams, context: HandlerContext): Promise<PackedBlob> {
   const { diffId, digest, size } = await recompress({
     blob: params.blob,
@@ -48,11 +50,13 @@ export function blobDir(context: HandlerContext): BlobDir {
   return new BlobDir(context.config.storeRoot, session === undefined ? undefined : () => session);
 }
 
+/** Content key of paths in a stack. Files are read where they lie, without mounting the stack. */
 export function checksum(params: ChecksumParams, context: HandlerContext): Digest {
   const tree = new LayersTree(params.layers, { idShift: context.config.plan.idShift });
   return checksumTree(tree, params.selectors, params.label);
 }
 
+/** One syncfs for all layers that were filled: cheaper than an fsync for each of their files. */
 export function syncStore(_params: Record<string, never>, context: HandlerContext): void {
   const fd = openSync(context.config.storeRoot, 'r');
   try {

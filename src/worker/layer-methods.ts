@@ -33,6 +33,7 @@ export interface LayerMethods {
   syncStore(params: Record<string, never>): void;
 }
 
+/** A blob to unpack, and where. */
 export interface ApplyLayerParams {
   /** Path of the blob. */
   readonly blob: string;
@@ -52,6 +53,7 @@ export interface ApplyLayerParams {
   readonly windows: boolean;
 }
 
+/** A blob to write anew. */
 export interface RecompressLayerParams {
   /** Path of the blob, and what it is compressed with. */
   readonly blob: string;
@@ -61,7 +63,9 @@ export interface RecompressLayerParams {
   readonly level?: number;
 }
 
+/** A directory to pack. */
 export interface DiffLayerParams {
+  /** The layer's directory: an overlay upper directory. */
   readonly upper: string;
   readonly lowers: readonly string[];
   readonly compression: Compression;
@@ -79,20 +83,24 @@ export interface PackedBlob {
   readonly size: number;
 }
 
+/** A file op with its inputs as directories. */
 export interface FileOpCall {
   readonly actions: readonly FileAction[];
   readonly inputs: readonly FileInput[];
   /** Nanoseconds since the epoch: the time of what has none of its own. */
   readonly now: bigint;
+  /** Prepared layers, as many as the op can make. */
   readonly slots: readonly { readonly dir: string; readonly fs: string; readonly work: string }[];
 }
 
+/** What a file op made. */
 export interface FileOpOutcome {
   /** The layer directory of each output and those below it, bottom first. */
   readonly outputs: readonly { readonly lowers: readonly string[]; readonly layer: string }[];
   readonly warnings: readonly string[];
 }
 
+/** A file op whose result is wanted as a blob. */
 export interface PackFileOpCall {
   readonly actions: readonly FileAction[];
   readonly inputs: readonly FileInput[];
@@ -104,12 +112,14 @@ export interface PackFileOpCall {
   readonly learn?: boolean;
 }
 
+/** The blob of a file op. */
 export interface PackedFileOp extends PackedBlob {
   readonly warnings: readonly string[];
   /** With `learn`, for each input that is a context: the digests of the files that were read (`takeDigests` of src/tree). */
   readonly learned: readonly (Uint8Array | undefined)[];
 }
 
+/** What of a stack is to be hashed. */
 export interface ChecksumParams {
   readonly layers: readonly string[];
   readonly selectors: readonly Selector[];

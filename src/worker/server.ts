@@ -17,7 +17,9 @@ const OWN_JOBS = 2;
 const OUTPUT_WINDOW = 1 << 20;
 
 interface Call {
+  /** Aborted by `cancel`. */
   readonly controller: AbortController;
+  /** Bytes of output that the main process has not taken yet. */
   unacknowledged: number;
   /** Streams that wait for room: standard output and error may both do. */
   readonly waiting: Set<() => void>;
@@ -76,6 +78,7 @@ export function serve(config: WorkerConfig): void {
       return;
     }
     const call = calls.get(message.id);
+    // It has ended meanwhile, and the two messages have crossed.
     if (!call) return;
     if (message.type === 'cancel') {
       call.controller.abort();
@@ -94,6 +97,7 @@ export function serve(config: WorkerConfig): void {
   });
 }
 
+/** Lets the streams go on that wait for room. */
 function resume({ waiting }: Call): void {
   for (const go of waiting) go();
   waiting.clear();
