@@ -7,7 +7,8 @@ const DYNAMIC = /const \{([^}]*)\} = await import\('([^']+\/index\.ts)'\)/g;
 /**
  * An esbuild plugin: what a file imports from a folder's `index.ts` is imported from the file that defines it. In the source a
  * folder is entered by its index only (test/architecture.test.ts); in a program, where a module is evaluated when it is first
- * imported, that would evaluate the whole folder and all that it imports for the sake of one function.
+ * imported, that would evaluate the whole folder and all that it imports for the sake of one function. What starts processes is
+ * loaded when the first is started (held by test/e2e/loaded-modules.test.ts).
  */
 export const directImports = {
   name: 'direct-imports',
@@ -18,12 +19,13 @@ export const directImports = {
       if (!exports) doors.set(path, (exports = readDoor(path)));
       return exports;
     };
-    // Commander starts no programs for us: what it would start them with need not be loaded by every command.
-    build.onResolve({ filter: /^node:child_process$/ }, ({ importer, path }) =>
-      importer.includes('/commander/') ? { path, namespace: 'lazy' } : undefined,
-    );
+    // Takes 2 ms, which what starts no process need not wait for: commander, and whatever finds its result in the cache.
+    build.onResolve({ filter: /^node:child_process$/ }, ({ path }) => ({ path, namespace: 'lazy' }));
     build.onLoad({ filter: /./, namespace: 'lazy' }, ({ path }) => ({
-      contents: `export default { get spawn() { return process.getBuiltinModule('${path}').spawn; } };`,
+      contents: `const load = () => process.getBuiltinModule('${path}');
+        export const spawn = (...args) => load().spawn(...args);
+        export const spawnSync = (...args) => load().spawnSync(...args);
+        export default { spawn };`,
     }));
     build.onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, async ({ path }) => {
       let text = await readFile(path, 'utf8');
