@@ -1,5 +1,6 @@
 /**
  * Prints how long `tsbuild prune --all` takes in a store of 2,000 records, and how large its index is: `node bench/prune.ts [ROUNDS [STEPS]]`.
+ * `node bench/prune.ts fill DIR` only makes the store, for the row of the table.
  * The store is made through the same calls as by builds: chains of STEPS (20) steps on each other, each with a directory, a
  * record and a link of the key graph.
  */
@@ -16,9 +17,9 @@ const { Store } = (await load('src/store/index.ts')) as typeof import('../src/st
 const { createIndexCache } = (await load('src/cache/index.ts')) as typeof import('../src/cache/index.ts');
 const { sha256 } = (await load('src/util/index.ts')) as typeof import('../src/util/index.ts');
 
-const work = mkdtempSync(join(tmpdir(), 'tsbuild-bench-prune-'));
+const only = process.argv[2] === 'fill' ? process.argv[3] : undefined;
 const rounds = Number(process.argv[2] ?? 5);
-const STEPS = Number(process.argv[3] ?? 20);
+const STEPS = only === undefined ? Number(process.argv[3] ?? 20) : 20;
 const CHAINS = Math.round(2000 / STEPS);
 
 function fill(path: string): void {
@@ -49,28 +50,34 @@ function fill(path: string): void {
   }
 }
 
-const times: number[] = [];
-let size = 0;
-try {
-  for (let round = 0; round < rounds; round++) {
-    const path = join(work, `store${round}`);
-    fill(path);
-    size = statSync(join(path, 'index.sqlite')).size;
-    spawnSync('sync');
-    const start = performance.now();
-    const done = spawnSync(join(root, 'bin/tsbuild'), ['prune', '--all', '--force'], {
-      env: { ...process.env, TSBUILD_ROOT: path },
-      encoding: 'utf8',
-    });
-    if (done.status !== 0) throw new Error(done.stderr);
-    times.push(performance.now() - start);
-    rmSync(path, { recursive: true, force: true });
+if (only === undefined) measurePrune();
+else fill(only);
+
+function measurePrune(): void {
+  const work = mkdtempSync(join(tmpdir(), 'tsbuild-bench-prune-'));
+  const times: number[] = [];
+  let size = 0;
+  try {
+    for (let round = 0; round < rounds; round++) {
+      const path = join(work, `store${round}`);
+      fill(path);
+      size = statSync(join(path, 'index.sqlite')).size;
+      spawnSync('sync');
+      const start = performance.now();
+      const done = spawnSync(join(root, 'bin/tsbuild'), ['prune', '--all', '--force'], {
+        env: { ...process.env, TSBUILD_ROOT: path },
+        encoding: 'utf8',
+      });
+      if (done.status !== 0) throw new Error(done.stderr);
+      times.push(performance.now() - start);
+      rmSync(path, { recursive: true, force: true });
+    }
+  } finally {
+    rmSync(work, { recursive: true, force: true });
   }
-} finally {
-  rmSync(work, { recursive: true, force: true });
+  times.sort((a, b) => a - b);
+  const middle = times[Math.floor(times.length / 2)] ?? Number.NaN;
+  process.stdout.write(
+    `prune of ${CHAINS * STEPS} records: ${middle.toFixed(0)} ms (median of ${rounds}), index ${(size / 1e6).toFixed(1)} MB\n`,
+  );
 }
-times.sort((a, b) => a - b);
-const middle = times[Math.floor(times.length / 2)] ?? Number.NaN;
-process.stdout.write(
-  `prune of ${CHAINS * STEPS} records: ${middle.toFixed(0)} ms (median of ${rounds}), index ${(size / 1e6).toFixed(1)} MB\n`,
-);
