@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -13,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 enum { LAST_CAPABILITY = 63, CAPABILITY_VERSION_3 = 0x20080522, SECCOMP_FILTER = 2, KEYCTL_JOIN_SESSION = 1 };
@@ -42,8 +44,25 @@ static void add_home(struct step_spec *spec, const char *home) {
   spec->env.items = items;
 }
 
+/*
+ * Since 5.14 RLIMIT_NPROC counts the processes of one user in one user namespace: with a namespace per step, those of the step. Before,
+ * it counted all that the user runs on the machine, and would strike at random; then there is none. What is lower already stays.
+ */
+static void limit_processes(unsigned long long most) {
+  struct utsname system;
+  struct rlimit limit;
+  int major = 0, minor = 0;
+  if (uname(&system) < 0 || sscanf(system.release, "%d.%d", &major, &minor) != 2) return;
+  if (major < 5 || (major == 5 && minor < 14)) return;
+  if (getrlimit(RLIMIT_NPROC, &limit) < 0) fail("cannot read the limit of processes");
+  if (limit.rlim_max > most) limit.rlim_max = most;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NPROC, &limit) < 0) fail("cannot limit the processes");
+}
+
 static void set_limits(const struct step_spec *spec) {
   stage = "limits";
+  if (spec->process_limit > 0) limit_processes(spec->process_limit);
   for (size_t at = 0; at < spec->limit_count; at++) {
     struct rlimit limit = {spec->limits[at].soft, spec->limits[at].hard};
     if (setrlimit(spec->limits[at].resource, &limit) < 0) fail("cannot set limit %d", spec->limits[at].resource);

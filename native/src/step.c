@@ -2,9 +2,10 @@
  * step: one process in namespaces of its own. This process stays outside them; its child becomes PID 1 inside, builds the root
  * and executes the program.
  *
- * With an id shift the namespaces belong to a user namespace B of their own, whose root may not walk to the store. This
- * process then goes into the child's mount namespace with the rights it has in namespace A, opens everything there, and the
- * child mounts through the shared descriptors.
+ * The namespaces belong to a user namespace B of their own, so that a step has rights over nothing but them; where the machine has no
+ * more user namespaces they belong to namespace A. With an id shift the root of B may not walk to the store: this process then goes into
+ * the child's mount namespace with the rights it has in namespace A, opens everything there, and the child mounts through the shared
+ * descriptors. Without one, B has the ids of A as they are.
  */
 #include "step.h"
 
@@ -68,9 +69,11 @@ static int receive_fd(int socket) {
 
 /* ---- inside ---- */
 
-static void enter_user_namespace(const struct plumbing *plumbing) {
+static void enter_user_namespace(const struct step_spec *spec, const struct plumbing *plumbing) {
   char byte;
   if (recv(plumbing->sync[1], &byte, 1, 0) != 1) _exit(EXIT_SETUP);
+  /* Root of namespace A is root here, too, as soon as it is mapped. */
+  if (spec->shift == 0) return;
   if (unshare(CLONE_FILES) < 0) fail("cannot separate the descriptors");
   if (send(plumbing->sync[1], "", 1, MSG_NOSIGNAL) != 1) _exit(EXIT_SETUP);
   if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) fail("cannot become root of the namespace");
@@ -102,7 +105,7 @@ static void take_streams(struct step_spec *spec, const struct plumbing *plumbing
 static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *plumbing) {
   stage = "namespaces";
   die_with_parent(plumbing->outer);
-  if (spec->shift > 0) enter_user_namespace(plumbing);
+  if (spec->nest) enter_user_namespace(spec, plumbing);
   umask(0);
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) fail("cannot make mounts private");
   if (sethostname(spec->hostname, strlen(spec->hostname)) < 0) fail("cannot set the hostname \"%.64s\"", spec->hostname);
@@ -146,10 +149,29 @@ static int number_in_proc(int pidfd) {
   return number;
 }
 
+/* The map of this process's own namespace with every id as it is: a range must not reach over two of the namespace above. */
+static int same_ids(const char *name, char *text, size_t size) {
+  char path[64], *own;
+  size_t length;
+  int used = 0;
+  snprintf(path, sizeof path, "/proc/self/%s", name);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail("cannot read %s", path);
+  own = read_fd(fd, 1 << 16, &length);
+  close(fd);
+  for (char *line; (line = strsep(&own, "\n")) != NULL && *line != 0;) {
+    unsigned first, outside, count;
+    if (sscanf(line, "%u %u %u", &first, &outside, &count) != 3) fail_with(0, "cannot understand %s", path);
+    int more = snprintf(text + used, size - (size_t)used, "%u %u %u\n", first, first, count);
+    if (more < 0 || (size_t)(used += more) >= size) fail_with(0, "%s has too many ranges", path);
+  }
+  return used;
+}
+
 static void map_ids(int number, const char *name, const struct step_spec *spec) {
-  char path[64], text[64];
+  char path[64], text[4096];
   snprintf(path, sizeof path, "/proc/%d/%s", number, name);
-  int length = snprintf(text, sizeof text, "0 %u %u\n", spec->shift, spec->id_count);
+  int length = spec->shift == 0 ? same_ids(name, text, sizeof text) : snprintf(text, sizeof text, "0 %u %u\n", spec->shift, spec->id_count);
   int fd = open(path, O_WRONLY | O_CLOEXEC);
   if (fd < 0 || write(fd, text, (size_t)length) != length) fail("cannot write the step's %s", name);
   close(fd);
@@ -157,10 +179,16 @@ static void map_ids(int number, const char *name, const struct step_spec *spec) 
 
 static void prepare_user_namespace(struct step_spec *spec, const struct plumbing *plumbing, int pidfd) {
   stage = "id-map";
-  int number = number_in_proc(pidfd), own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-  char byte;
+  int number = number_in_proc(pidfd);
   map_ids(number, "uid_map", spec);
   map_ids(number, "gid_map", spec);
+  if (spec->shift == 0) {
+    /* Nobody there: the child is gone. */
+    (void)!send(plumbing->sync[0], "", 1, MSG_NOSIGNAL);
+    return;
+  }
+  int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+  char byte;
   if (own < 0 || setns(pidfd, CLONE_NEWNS) < 0) fail("cannot enter the step's mount namespace");
   open_sources(spec);
   stage = "namespaces";
@@ -230,13 +258,19 @@ int command_step(int argc, char **argv) {
   }
   int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
   if (spec.private_network) flags |= CLONE_NEWNET;
-  if (spec.shift > 0) flags |= CLONE_NEWUSER | CLONE_FILES;
+  if (spec.shift > 0) flags |= CLONE_FILES;
+  if (spec.shift > 0) spec.nest = true;
   stage = "namespaces";
-  pid_t child = sys_fork_into(flags, spec.shift > 0 ? &pidfd : NULL);
+  pid_t child = sys_fork_into(flags | (spec.nest ? CLONE_NEWUSER : 0), spec.nest ? &pidfd : NULL);
+  if (child < 0 && spec.nest && spec.shift == 0 && (errno == ENOSPC || errno == EUSERS || errno == EPERM)) {
+    /* No more of them, or no right to one: namespace A does. */
+    spec.nest = false;
+    child = sys_fork_into(flags, NULL);
+  }
   if (child < 0) fail("cannot make the step's namespaces");
   if (child == 0) run_inside(&spec, &plumbing);
   status_line("pid %d", child);
-  if (spec.shift > 0) prepare_user_namespace(&spec, &plumbing, pidfd);
+  if (spec.nest) prepare_user_namespace(&spec, &plumbing, pidfd);
   close(plumbing.sync[1]);
   if (plumbing.in[0] >= 0) close(plumbing.in[0]);
 

@@ -28,6 +28,7 @@ export interface GraphOptions {
   readonly addHost?: readonly string[];
   readonly shmSize?: string;
   readonly ulimit?: readonly string[];
+  readonly pidsLimit?: string;
   readonly allow?: readonly string[];
   readonly secret?: readonly string[];
   readonly ssh?: readonly string[];
@@ -68,6 +69,7 @@ export async function parseBuildRequest(
     extraHosts: await parseHosts(options.addHost ?? []),
     ...(options.shmSize === undefined ? {} : { shmSize: parseSize(options.shmSize) }),
     ulimits: (options.ulimit ?? []).map(parseUlimit),
+    ...(options.pidsLimit === undefined ? {} : { processLimit: parsePidsLimit(options.pidsLimit) }),
     // Who asks for the host's network for all steps grants it, as with docker.
     entitlements: new Set([...allowed.entitlements, ...(network === 'host' ? ['network.host'] : [])]),
     devices: allowed.devices,
@@ -110,6 +112,20 @@ function parseUlimit(text: string): { name: string; soft: number; hard: number }
       `Cannot use --ulimit ${JSON.stringify(text)}: expected NAME=SOFT[:HARD], for example nofile=1024:2048`,
     );
   return { name: match[1] ?? '', soft, hard };
+}
+
+/**
+ * `--pids-limit` as docker and podman have it: -1 and 0 are no limit.
+ * @returns 0 for no limit
+ * @throws TsbuildError `TSB_USAGE`
+ */
+export function parsePidsLimit(text: string): number {
+  if (!/^(-1|\d{1,7})$/.test(text))
+    throw new TsbuildError(
+      'TSB_USAGE',
+      `Cannot use --pids-limit ${JSON.stringify(text)}: expected a number of processes, or -1 for no limit`,
+    );
+  return Math.max(0, Number(text));
 }
 
 /** @throws TsbuildError `TSB_USAGE` */

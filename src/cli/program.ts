@@ -116,6 +116,7 @@ function graphOptions(command: Command): Command {
     .option('--add-host <NAME=IP>', 'line for /etc/hosts of RUN steps', collect)
     .option('--shm-size <size>', 'size of /dev/shm in RUN steps, e.g. 128m')
     .option('--ulimit <NAME=SOFT[:HARD]>', 'resource limit of RUN steps', collect)
+    .option('--pids-limit <number>', 'processes that a RUN step may have at a time (default: 2048; -1: no limit)')
     .option(
       '--allow <entitlement>',
       'allow what a Dockerfile may not do by itself: network.host, security.insecure, device[=NAME[,alias=ALIAS]]',
@@ -244,6 +245,7 @@ function addRun(program: Command, context: CliContext, done: Done): void {
     .option('-t, --tty', 'give the container a terminal')
     .addOption(new Option('--network <mode>', 'network of the container').choices(['host', 'none']).default('host'))
     .option('--add-host <NAME=IP>', 'line for /etc/hosts', collect)
+    .option('--pids-limit <number>', 'processes that the container may have at a time (default: 2048; -1: no limit)')
     .option('--platform <os/arch>', 'which platform of the image to run')
     .action(async (image: string, command: string[], options) => {
       const { runCommand } = await import('./commands/run.ts');

@@ -29,6 +29,7 @@ const DECISIVE: readonly (keyof BuildOptions)[] = [
 /** Options that decide how it is done and what is said about it. */
 const INDIFFERENT: readonly string[] = [
   'jobs',
+  'pidsLimit',
   'isolation',
   'progress',
   'quiet',

@@ -35,6 +35,8 @@ export interface BuildRequest {
   /** Bytes. */
   readonly shmSize?: number;
   readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
+  /** Processes and threads that a step may have at a time; 0 for no limit. Default 2048. No part of any cache key. */
+  readonly processLimit?: number;
   readonly entitlements: ReadonlySet<string>;
   /** Devices of the machine that steps may have. */
   readonly devices: DeviceGrants;

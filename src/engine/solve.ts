@@ -1,3 +1,4 @@
+import { DEFAULT_PROCESS_LIMIT } from '../sandbox/index.ts';
 import { StatCache } from '../cache/index.ts';
 import type { CompileResult } from '../frontend/index.ts';
 import { type Definition, loadGraph, type Op, type SourceOp } from '../llb/index.ts';
@@ -177,6 +178,7 @@ function opPieces(
     credentials,
     grants: {
       entitlements: request.entitlements,
+      processLimit: request.processLimit ?? DEFAULT_PROCESS_LIMIT,
       devices: new StepDevices(request.devices, () => session.devices()),
     },
     report: { build: task, now, warn },

@@ -52,6 +52,8 @@ export interface Credentials {
 export interface Grants {
   readonly entitlements: ReadonlySet<string>;
   readonly devices: StepDevices;
+  /** Processes and threads that a step may have at a time; 0 for no limit. */
+  readonly processLimit: number;
 }
 
 /** Clock and mouth. */

@@ -15,6 +15,7 @@ import {
   runAlone,
   type StepSpec,
   type Ulimit,
+  DEFAULT_PROCESS_LIMIT,
 } from '../sandbox/index.ts';
 import { fromErrno, isTsbuildError, TsbuildError } from '../util/index.ts';
 import type { ImageConfig } from '../image/index.ts';
@@ -51,6 +52,8 @@ export interface RunContainerOptions {
   readonly network?: NetworkMode;
   readonly extraHosts?: readonly ExtraHost[];
   readonly ulimits?: readonly Ulimit[];
+  /** Processes that the container may have at a time; 0 for no limit. Default 2048. */
+  readonly processLimit?: number;
   /** Bytes of /dev/shm. */
   readonly shmSize?: number;
   readonly noNewPrivileges?: boolean;
@@ -136,6 +139,7 @@ export function containerSpec(options: RunContainerOptions): Omit<StepSpec, 'upp
     noNewPrivileges: options.noNewPrivileges ?? false,
     extraHosts: options.extraHosts ?? [],
     ulimits: options.ulimits ?? [],
+    processLimit: options.processLimit ?? DEFAULT_PROCESS_LIMIT,
     ...(resolvConf === undefined ? {} : { resolvConf }),
     ...(options.shmSize === undefined ? {} : { shmSize: options.shmSize }),
   };

@@ -29,7 +29,8 @@ const RESOURCES: Readonly<Record<string, number>> = {
 export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   const fields = new Fields();
   const insecure = spec.security === 'insecure';
-  fields.add('shift', options.plan.idShift).add('id-count', options.plan.idCount);
+  // What has the ids of namespace A as they are gets a user namespace of its own all the same.
+  fields.add('nest', true).add('shift', options.plan.idShift).add('id-count', options.plan.idCount);
   for (const lower of spec.lowers) fields.add('lower', lower);
   fields.add('prepare-upper', spec.prepareUpper ?? false);
   fields
@@ -49,6 +50,8 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
     .add('stdin', spec.stdin ?? false)
     .add('init', spec.init ?? false);
   fields.add('bind-proc', options.bindProc ?? false).add('shm-size', spec.shmSize ?? 64 * 2 ** 20);
+  // Before the others: who sets nproc by name means it.
+  fields.add('process-limit', spec.processLimit ?? 0);
   for (const ulimit of spec.ulimits ?? []) fields.add('limit', encodeLimit(ulimit));
   for (const mount of orderMounts([...networkMounts(spec), ...(spec.mounts ?? [])])) addMount(fields, mount);
   return fields.end();

@@ -40,3 +40,4 @@ export type {
   TmpfsMount,
   Ulimit,
 } from './types.ts';
+export { DEFAULT_PROCESS_LIMIT } from './types.ts';

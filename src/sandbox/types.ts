@@ -91,6 +91,9 @@ export interface ExtraHost {
   readonly ip: string;
 }
 
+/** Processes of a step, podman's default. */
+export const DEFAULT_PROCESS_LIMIT = 2048;
+
 /** One process in a sandbox of its own. Paths of layers are absolute and belong to the store. */
 export interface StepSpec {
   /** Layer directories of the root file system, bottom first. */
@@ -124,6 +127,8 @@ export interface StepSpec {
   /** Content for /etc/hosts; absent: made from `hostname` and `extraHosts`. */
   readonly hosts?: string;
   readonly ulimits?: readonly Ulimit[];
+  /** Processes and threads that the step's user may have at a time; 0 or absent: no limit of the step's own. */
+  readonly processLimit?: number;
   /** Bytes of /dev/shm, default 64 MiB. */
   readonly shmSize?: number;
   /** Gives the process a terminal of its own. */

@@ -64,6 +64,7 @@ export async function openKit(options: KitOptions = {}): Promise<Kit> {
     },
     grants: {
       entitlements: new Set(options.entitlements),
+      processLimit: 0,
       devices: new StepDevices(noDevices, () => none() as Promise<DeviceCatalog>),
     },
     report: { build, now: () => 1, warn: (message) => void warnings.push(message) },

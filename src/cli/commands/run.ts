@@ -6,6 +6,7 @@ import { firstError, fromErrno, isTsbuildError, randomHex } from '../../util/ind
 import { hostPlatform, parsePlatform } from '../../image/index.ts';
 import { reportError } from '../report.ts';
 import type { CliContext } from '../context.ts';
+import { parsePidsLimit } from '../build-request.ts';
 import { parseHosts } from '../hosts.ts';
 import { sessionOptions } from '../session-options.ts';
 
@@ -23,6 +24,7 @@ interface RunOptions {
   readonly network: 'host' | 'none';
   readonly addHost?: readonly string[];
   readonly platform?: string;
+  readonly pidsLimit?: string;
 }
 
 /** `tsbuild run`: gives the container's exit code; 125 when it could not be started. */
@@ -52,6 +54,7 @@ export async function runCommand(
       ...(options.volume === undefined ? {} : { volumes: options.volume }),
       ...(options.workdir === undefined ? {} : { workdir: options.workdir }),
       ...(options.user === undefined ? {} : { user: options.user }),
+      ...(options.pidsLimit === undefined ? {} : { processLimit: parsePidsLimit(options.pidsLimit) }),
       ...(options.readOnly ? { readonly: true } : {}),
       ...(options.interactive ? { interactive: true } : {}),
       ...(options.tty ? { tty: true } : {}),

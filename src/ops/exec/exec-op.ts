@@ -130,6 +130,7 @@ async function stepSpec(
     extraHosts: meta.extraHosts.map(({ host, ip }) => ({ host, ip })),
     ...(resolvConf === undefined ? {} : { resolvConf }),
     ulimits: meta.ulimits.map(({ name, soft, hard }) => ({ name, soft, hard })),
+    processLimit: pieces.grants.processLimit,
     ...(shmSize === undefined || shmSize === 0 ? {} : { shmSize }),
   };
 }
@@ -274,9 +275,14 @@ function text(bytes: Uint8Array): string {
 async function runStep(pieces: ExecPieces, task: Task, vertex: Digest, exec: ExecOp, spec: StepSpec): Promise<void> {
   const worker = await pieces.snapshots.worker();
   const output = new StepOutput(pieces, task, vertex);
+  const said: Uint8Array[] = [];
   const status = await worker.call('runStep', spec, {
     signal: task.signal,
-    onOutput: (stream, data) => output.write(stream, data),
+    onOutput: (stream, data) => {
+      said.push(data);
+      if (said.length > LAST_CHUNKS) said.shift();
+      output.write(stream, data);
+    },
   });
   output.end();
   if (
@@ -287,7 +293,26 @@ async function runStep(pieces: ExecPieces, task: Task, vertex: Digest, exec: Exe
   throw new TsbuildError(
     'TSB_STEP',
     `process ${JSON.stringify(exec.meta.args.join(' '))} did not complete successfully: ${describeStatus(status)}`,
+    hitProcessLimit(said) ? processLimitHint(spec) : {},
   );
+}
+
+/** Pieces of output that are kept for {@link hitProcessLimit}. */
+const LAST_CHUNKS = 4;
+
+/** The kernel tells nobody but the process whose fork failed; all that can be seen of it is what that process says. */
+function hitProcessLimit(said: readonly Uint8Array[]): boolean {
+  const text = Buffer.concat(said).subarray(-65_536).toString('latin1');
+  return /(fork|thread|process|exec|spawn).{0,80}(resource temporarily unavailable|try again|EAGAIN)|can.?(no)?t fork/i.test(
+    text,
+  );
+}
+
+function processLimitHint({ processLimit, ulimits }: StepSpec): { readonly hint?: string } {
+  if (!processLimit || ulimits?.some(({ name }) => name === 'nproc')) return {};
+  return {
+    hint: `the step may have ${processLimit} processes at a time: --pids-limit NUMBER sets another limit, --pids-limit -1 none`,
+  };
 }
 
 /** How a step ended, in BuildKit's words for an exit code. */
