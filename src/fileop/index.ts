@@ -1,9 +1,9 @@
 /**
- * LLB file operations: copy, mkdir, mkfile, rm, symlink. `runFileActions` does them on mounted roots; `layerEntries`
- * computes the layer that they would make without writing any file, where that is possible.
+ * LLB file operations: copy, mkdir, mkfile, rm, symlink. Where that is possible they give entries (`fileOpEntries`), which go to a
+ * blob or a directory; `runFileActions` does the others on mounted roots.
  */
 export { copyAll } from './copy-all.ts';
-export { canMakeEntries, type DirectLayer, layerEntries, writeFileOpLayer } from './direct.ts';
+export { canMakeEntries, fileOpEntries, type LayerStream, writeFileOpDirectory, writeFileOpLayer } from './entries.ts';
 export { parseMode, type ModeChange } from './mode.ts';
 export type { OverlayEntry } from './overlay-tree.ts';
 export { runFileActions } from './run.ts';

@@ -3,11 +3,10 @@ import type { Digest } from '../util/index.ts';
 import { type LayerNode, type LayersTree, type Xattr, readFull } from '../tree/index.ts';
 import { mergeXattrs, type OverlayEntry } from './overlay-tree.ts';
 
-const NO_TIME = { sec: 0 };
+const NO_TIME = { sec: 0, nsec: 0 };
 
 /**
- * The entries as `writeLayerFromEntries` takes them, with the choices of `diffLayer`: the root is left out, and so is
- * what is no different from the layers below. A file is open while its entry is the current one; asking for the next
+ * The entries as a sink of layers takes them, with the choices of `diffLayer`: what is no different from the layers below is left out. A file is open while its entry is the current one; asking for the next
  * checks that it did not change meanwhile.
  * @param base the layers below
  * @param learn whether the trees that contents come from are told their digests
@@ -20,8 +19,8 @@ export function* toLayerEntries(
   for (let index = 0; index < entries.length; index++) {
     const entry = entries[index] as OverlayEntry;
     const { content, type, path } = entry;
-    if (path === '' || type === 'socket') continue;
-    if (type === 'directory' && isUnchangedDirectory(entries, index, base)) continue;
+    if (type === 'socket') continue;
+    if (path !== '' && type === 'directory' && isUnchangedDirectory(entries, index, base)) continue;
     if (content === undefined || content instanceof Uint8Array) {
       const same =
         type !== 'hardlink' && type !== 'directory' && isUnchanged(entry, content, entry.attributes.xattrs, base);
@@ -55,17 +54,21 @@ function plainEntry(
     uid,
     gid,
     size: entry.size,
-    mtime: entry.type === 'whiteout' ? NO_TIME : { sec: floorSeconds(mtimeNs) },
+    mtime: entry.type === 'whiteout' ? NO_TIME : splitTime(mtimeNs),
     linkPath: entry.linkname,
     content,
     xattrs: xattrs.length > 0 ? new Map(xattrs.map(({ name, value }) => [name, Buffer.from(value)])) : undefined,
   };
 }
 
-function floorSeconds(ns: bigint): number {
-  const seconds = Number(ns / 1_000_000_000n);
-  return ns < 0n && ns % 1_000_000_000n !== 0n ? seconds - 1 : seconds;
+/** Whole seconds, rounded down, and the nanoseconds after them. */
+function splitTime(ns: bigint): { readonly sec: number; readonly nsec: number } {
+  const nsec = Number(ns % SECOND);
+  const sec = Number(ns / SECOND);
+  return nsec < 0 ? { sec: sec - 1, nsec: nsec + 1e9 } : { sec, nsec };
 }
+
+const SECOND = 1_000_000_000n;
 
 function sameAttributes(entry: OverlayEntry, below: LayerNode): boolean {
   const { mode, uid, gid, mtimeNs } = entry.attributes;

@@ -231,7 +231,7 @@ export class OverlayTree implements WritableTree<OverlayDir> {
 
   /**
    * Takes the entries that were made and have paths before `end` in byte order, all of them when it is absent. Taken in order they
-   * are `entries()`, if nothing before `end` is made or changed later. Where something is removed, all come at the end.
+   * are `entries()`, with the root last, if nothing before `end` is made or changed later. Where something is removed, all come at the end.
    */
   takeBefore(end?: ByteString): OverlayEntry[] {
     if (!this.#made) return end === undefined ? this.entries() : [];
@@ -243,11 +243,15 @@ export class OverlayTree implements WritableTree<OverlayDir> {
     });
     this.#hasTaken ||= taken.length > 0;
     taken.sort((a, b) => compareBytes(a.path, b.path));
-    return taken.map(({ path, node }) =>
+    const entries = taken.map(({ path, node }) =>
       isDir(node)
         ? entry(path, 'directory', node.attributes ?? this.#baseAttributes(node))
         : named(this.#leafEntry(path, node, undefined), node),
     );
+    // The root is complete when everything else is.
+    if (end === undefined)
+      entries.push(entry('', 'directory', this.root.attributes ?? this.#baseAttributes(this.root)));
+    return entries;
   }
 
   /** @param names gets the entries of files that have several names */

@@ -1,26 +1,22 @@
 /**
  * Layers: tar in and out, compression, layer blob -> overlay upper directory (`applyLayer`) and back (`diffLayer`), and
- * layer blobs straight from lists of entries (`writeLayerFromEntries`). Needs src/sys for everything that touches trees;
+ * streams of entries into either (`writeEntries`). Needs src/sys for everything that touches trees;
  * the archive parts do not.
  */
 export { applyLayer, type ApplyOptions, type ApplyResult, verifyContent } from './apply.ts';
 export { decompress, type DecompressLimits, DEFAULT_LIMITS, readChunks } from './decompress.ts';
+export { DirectoryWriter, type DirectoryWriterOptions } from './directory-writer.ts';
 export { diffLayer, type DiffOptions } from './diff.ts';
 export type { EntryType, SparseRegion, TarEntry } from './entry.ts';
 export { extractArchive, type ExtractArchiveOptions } from './extract-archive.ts';
 export { LayerTarget } from './layer-target.ts';
 export { type EncodedLayer, LayerEncoder } from './layer-encoder.ts';
 export { type ArchiveSource, readContent } from './read-content.ts';
+export { type ContentSource, type EntrySink, type LayerEntry, sortEntries, writeEntries } from './layer-entry.ts';
 export { recompressLayer, type RecompressOptions } from './recompress.ts';
 export type { LayerCompression, LayerSink } from './sink.ts';
 export { emptyDir } from './remove-tree.ts';
 export { type TarHandler, TarReader } from './tar-reader.ts';
 export { type TarEntryInput, type TarTarget, TarWriter } from './tar-writer.ts';
-export {
-  type ContentSource,
-  type LayerEntry,
-  sortEntries,
-  writeLayerFromEntries,
-  type WriteLayerOptions,
-} from './write-layer.ts';
+export { writeLayerFromEntries, type WriteLayerOptions } from './write-layer.ts';
 export { writeWhiteoutMask } from './whiteout-mask.ts';

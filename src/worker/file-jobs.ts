@@ -1,5 +1,13 @@
 import { chownSync, readdirSync } from 'node:fs';
-import { copyAll, type FileInput, runFileActions, type WritableRoot, writeFileOpLayer } from '../fileop/index.ts';
+import {
+  canMakeEntries,
+  copyAll,
+  type FileInput,
+  runFileActions,
+  type WritableRoot,
+  writeFileOpDirectory,
+  writeFileOpLayer,
+} from '../fileop/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 import { blobDir, layerCompression } from './layer-jobs.ts';
@@ -13,6 +21,15 @@ import { mountStack } from './stack-mounts.ts';
  */
 export async function fileOp(params: FileOpCall, context: HandlerContext): Promise<FileOpOutcome> {
   const { config, signal } = context;
+  const { actions, inputs, now } = params;
+  const op = { actions, inputs, now, idShift: config.plan.idShift, idCount: config.plan.idCount };
+  const [slot] = params.slots;
+  if (slot && canMakeEntries(actions, inputs)) {
+    const base = inputs[actions[0]?.input ?? -1];
+    prepareUpper({ dir: slot.dir, lowers: base?.kind === 'layers' ? base.layers : [] }, context);
+    const made = await writeFileOpDirectory(op, slot.fs, { signal });
+    if (made) return { outputs: [{ lowers: made.lowers, layer: slot.fs }], warnings: made.warnings };
+  }
   const free = [...params.slots];
   const createRoot = (lowers: readonly string[]): WritableRoot => {
     const slot = free.shift();
@@ -25,12 +42,7 @@ export async function fileOp(params: FileOpCall, context: HandlerContext): Promi
     const unmount = (): void => stack[Symbol.dispose]();
     return { path: stack.path, layer: slot.fs, freeze: unmount, discard: unmount };
   };
-  const { actions, inputs, now } = params;
-  const { outputs, warnings } = await runFileActions(
-    { actions, inputs, now, idShift: config.plan.idShift, idCount: config.plan.idCount },
-    { createRoot },
-    { signal },
-  );
+  const { outputs, warnings } = await runFileActions(op, { createRoot }, { signal });
   return {
     outputs: outputs.map(({ lowers, root }) => ({ lowers, layer: root.layer })),
     warnings,

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { layerEntries, parseMode, runFileActions, writeFileOpLayer } from '../../src/fileop/index.ts';
+import { fileOpEntries, parseMode, runFileActions, writeFileOpLayer } from '../../src/fileop/index.ts';
 import { diffLayer } from '../../src/layer/index.ts';
 import type { ChownOptions, CopyAction, FileAction, FileActionBody } from '../../src/llb/index.ts';
 import { LayersTree } from '../../src/tree/index.ts';
@@ -423,5 +423,5 @@ test('an op whose copies read intermediate results is not described in memory', 
     { ...copy('/a', '/c'), input: -1, secondaryInput: 0, output: 0 },
   ];
   const params = { actions, inputs: [], idShift: 0, now: NOW };
-  await expect(layerEntries(params, { signal: new AbortController().signal })).rejects.toThrow('in memory');
+  await expect(fileOpEntries(params, { signal: new AbortController().signal })).rejects.toThrow('in memory');
 });

@@ -3,15 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   runFileActions,
+  writeFileOpDirectory,
   type FileInput,
   type FileOpHost,
   type FileOpParams,
-  layerEntries,
 } from '../../src/fileop/index.ts';
 import type { CopyAction, FileAction, FileActionBody } from '../../src/llb/index.ts';
 import { type LayerSink, TarReader } from '../../src/layer/index.ts';
 import { type Digest, sha256 } from '../../src/util/index.ts';
-import { AT_FDCWD, mknodat, mountOverlay, S_IFCHR, setXattr, umount } from '../../src/sys/index.ts';
+import { mountOverlay, umount } from '../../src/sys/index.ts';
 import {
   ContextTree,
   type ContextOptions,
@@ -20,7 +20,6 @@ import {
   type ReadableTree,
   toText,
   walkTree,
-  type Xattr,
 } from '../../src/tree/index.ts';
 
 /** A directory tree to make: text is a file, `->x` a symlink, null an empty directory, numbers before a colon a mode. */
@@ -191,7 +190,7 @@ export async function runOnMount(
   return { tree, warnings, layer: output.root.layer };
 }
 
-/** Runs the actions in memory, and writes the entries into a layer directory as unpacking the layer would. */
+/** Runs the actions in memory, and writes the entries into a layer directory. */
 export async function runInMemory(
   scratch: Scratch,
   actions: readonly FileAction[],
@@ -199,39 +198,10 @@ export async function runInMemory(
   options: Partial<FileOpParams> = {},
 ): Promise<LayersTree> {
   const params = { actions, inputs, idShift: 0, now: NOW, ...options };
-  const direct = await layerEntries(params, task);
-  if (!direct) throw new Error('not possible in memory');
-  const dir = scratch.dir('applied');
-  const times: (readonly [string, number])[] = [];
-  for (const entry of direct.entries) {
-    const { mode, uid, gid, mtimeNs, xattrs } = entry.attributes;
-    const path = join(dir, Buffer.from(entry.path, 'latin1').toString());
-    const name = path.slice(path.lastIndexOf('/') + 1);
-    let extra: readonly Xattr[] = [];
-    if (entry.type === 'whiteout') {
-      if (name === '.wh..wh..opq') setXattr(join(path, '..'), 'user.overlay.opaque', 'y');
-      else mknodat(AT_FDCWD, join(path, '..', name.slice(4)), S_IFCHR, 0, 0);
-      continue;
-    }
-    if (entry.type === 'directory') fs.mkdirSync(path, { recursive: true });
-    else if (entry.type === 'symlink') fs.symlinkSync(Buffer.from(entry.linkname, 'latin1'), path);
-    else if (entry.type === 'hardlink') {
-      fs.linkSync(join(dir, entry.linkname), path);
-      continue;
-    } else if (entry.content instanceof Uint8Array) fs.writeFileSync(path, entry.content);
-    else if (entry.content) {
-      const fd = entry.content.open();
-      fs.writeFileSync(path, fs.readFileSync(fd));
-      extra = entry.content.xattrs(fd);
-      entry.content.close(fd);
-    }
-    fs.lchownSync(path, uid, gid);
-    if (entry.type !== 'symlink') fs.chmodSync(path, mode);
-    for (const xattr of [...extra, ...xattrs]) setXattr(path, xattr.name, xattr.value);
-    times.push([path, Number(mtimeNs) / 1e9]);
-  }
-  for (const [path, time] of times) fs.lutimesSync(path, time, time);
-  return new LayersTree([...direct.lowers, dir], { idShift: 0 });
+  const layer = scratch.dir('written');
+  const made = await writeFileOpDirectory(params, layer, task);
+  if (!made) throw new Error('not possible in memory');
+  return new LayersTree([...made.lowers, layer], { idShift: params.idShift });
 }
 
 /** A layer blob kept in memory. */
