@@ -52,7 +52,8 @@ export class ImportedCache<R> implements CacheSource<R> {
 
   /** Links to a node whose sources are leaves, which mean the same in every cache. */
   leafLinks(node: string, op: Digest, output: number): readonly KeyLink[] {
-    const record = node.startsWith('#') ? this.#config.records[Number(node.slice(1))] : undefined;
+    const number = numberOf(node);
+    const record = number === undefined ? undefined : this.#config.records[number];
     if (record === undefined || hexOf(record.digest) !== leafKey(op, output)) return [];
     return record.inputs.flatMap((links, input) =>
       links.flatMap(({ selector, link }): readonly KeyLink[] => {
@@ -66,7 +67,8 @@ export class ImportedCache<R> implements CacheSource<R> {
 
   records(node: string): readonly CacheRecord[] {
     if (this.#givenUp) return [];
-    const numbers = node.startsWith('#') ? [Number(node.slice(1))] : (this.#leaves.get(node) ?? []);
+    const number = numberOf(node);
+    const numbers = number === undefined ? (this.#leaves.get(node) ?? []) : [number];
     return numbers
       .flatMap((number) =>
         (this.#config.records[number]?.results ?? []).map(({ createdAt }, at): CacheRecord => ({
@@ -97,6 +99,11 @@ export class ImportedCache<R> implements CacheSource<R> {
     const record = this.#config.records[number];
     return record?.inputs.length === 0 ? hexOf(record.digest) : `#${number}`;
   }
+}
+
+/** The number of a record that is no leaf, by its node. */
+function numberOf(node: string): number | undefined {
+  return /^#\d+$/.test(node) ? Number(node.slice(1)) : undefined;
 }
 
 function add(map: Map<string, number[]>, name: string, number: number): void {
