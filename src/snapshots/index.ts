@@ -1,4 +1,4 @@
 /** Layers as directory, blob or both, each made from the other on demand: `LayerService`. A snapshot is a list of layer ids. */
 export type { CacheOrigin } from './imported.ts';
-export type { PackForm, PackedLayer } from './packed-layer.ts';
+export { compressionOfForm, type PackForm, type PackedLayer } from './packed-layer.ts';
 export { LayerService, type LayerSlot } from './service.ts';

@@ -24,6 +24,11 @@ export interface PackForm extends LayerCompression {
   readonly windows?: boolean;
 }
 
+/** How a layer in this form is compressed. */
+export function compressionOfForm({ kind, level }: PackForm): LayerCompression {
+  return { kind, ...(level === undefined ? {} : { level }) };
+}
+
 /**
  * The layer in a form that the store has.
  * @param anyForm another compression will do

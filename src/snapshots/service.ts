@@ -9,7 +9,7 @@ import type { WorkerClient } from '../worker/index.ts';
 import { type CacheOrigin, CachedLayers } from './imported.ts';
 import type { LayerFetcher, OnGrowing } from './incoming.ts';
 import { changedDirectory, DirectoryCheck } from './directory-check.ts';
-import { anyBlob, layerType, findPacked, type PackedLayer, type PackForm } from './packed-layer.ts';
+import { anyBlob, compressionOfForm, layerType, findPacked, type PackedLayer, type PackForm } from './packed-layer.ts';
 import { Unpacks } from './unpacks.ts';
 
 export interface NewDirectory {
@@ -191,15 +191,15 @@ export class LayerService {
     if (again) return again;
     const worker = await this.#worker();
     const { signal } = task;
-    const to = { compression: form.kind, ...(form.level === undefined ? {} : { level: form.level }) };
+    const compression = compressionOfForm(form);
     const packed = whole
-      ? await worker.call('recompressLayer', { ...whole, ...to }, { signal })
+      ? await worker.call('recompressLayer', { ...whole, to: compression }, { signal })
       : await worker.call(
           'diffLayer',
           {
             upper: own,
             lowers,
-            ...to,
+            compression,
             ...(clamp === undefined ? {} : { clampTime: clamp }),
             windows: form.windows,
           },

@@ -10,7 +10,7 @@ import {
 } from '../fileop/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
-import { blobDir, layerCompression } from './layer-jobs.ts';
+import { blobDir } from './layer-jobs.ts';
 import type { FileOpCall, FileOpOutcome, PackedFileOp, PackFileOpCall } from './layer-methods.ts';
 import { prepareUpper } from './prepare-upper.ts';
 import { mountStack } from './stack-mounts.ts';
@@ -56,7 +56,7 @@ export async function packFileOp(params: PackFileOpCall, context: HandlerContext
     { actions, inputs, now, idShift: context.config.plan.idShift },
     blobDir(context).ingest(),
     {
-      compression: layerCompression(params),
+      compression: params.compression,
       signal: context.signal,
       learn: params.learn ?? false,
       ...(params.clampTime === undefined ? {} : { clampTime: params.clampTime }),

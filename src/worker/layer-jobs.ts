@@ -1,9 +1,8 @@
 import { closeSync, openSync } from 'node:fs';
-import { diffLayer as diff, type LayerCompression, recompressLayer as recompress } from '../layer/index.ts';
+import { diffLayer as diff, recompressLayer as recompress } from '../layer/index.ts';
 import { BlobDir } from '../store/index.ts';
 import { syncfs } from '../sys/index.ts';
 import { checksumTree, LayersTree } from '../tree/index.ts';
-import type { Compression } from '../image/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 import type { ChecksumParams, DiffLayerParams, PackedBlob, RecompressLayerParams } from './layer-methods.ts';
@@ -14,7 +13,7 @@ export async function diffLayer(params: DiffLayerParams, context: HandlerContext
     upper: params.upper,
     lowers: params.lowers,
     idShift: context.config.plan.idShift,
-    compression: layerCompression(params),
+    compression: params.compression,
     sink: blobDir(context).ingest(),
     signal: context.signal,
     windows: params.windows,
@@ -29,19 +28,11 @@ export async function recompressLayer(params: RecompressLayerParams, context: Ha
     blob: params.blob,
     compression: params.from,
     diffId: params.diffId,
-    to: layerCompression(params),
+    to: params.to,
     sink: blobDir(context).ingest(),
     signal: context.signal,
   });
   return { diffId, digest, size };
-}
-
-/** The compression that a call asks for. */
-export function layerCompression(params: {
-  readonly compression: Compression;
-  readonly level?: number;
-}): LayerCompression {
-  return { kind: params.compression, ...(params.level === undefined ? {} : { level: params.level }) };
 }
 
 /** The store's blobs, written to under the main process's session. */

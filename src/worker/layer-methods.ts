@@ -1,7 +1,7 @@
 import type { FileInput } from '../fileop/index.ts';
 import type { FileAction } from '../llb/index.ts';
 import type { Selector } from '../tree/index.ts';
-import type { Compression } from '../image/index.ts';
+import type { Compression, LayerCompression } from '../image/index.ts';
 import type { Digest } from '../util/index.ts';
 
 /** Methods on layers: between blobs and directories, file ops, checksums. */
@@ -59,8 +59,7 @@ export interface RecompressLayerParams {
   readonly blob: string;
   readonly from: Compression;
   readonly diffId: Digest;
-  readonly compression: Compression;
-  readonly level?: number;
+  readonly to: LayerCompression;
 }
 
 /** A directory to pack. */
@@ -68,8 +67,7 @@ export interface DiffLayerParams {
   /** The layer's directory: an overlay upper directory. */
   readonly upper: string;
   readonly lowers: readonly string[];
-  readonly compression: Compression;
-  readonly level?: number;
+  readonly compression: LayerCompression;
   /** Seconds since the epoch that later times become. */
   readonly clampTime?: number;
   /** Give the blob the form of layers of Windows images. */
@@ -105,8 +103,7 @@ export interface PackFileOpCall {
   readonly actions: readonly FileAction[];
   readonly inputs: readonly FileInput[];
   readonly now: bigint;
-  readonly compression: Compression;
-  readonly level?: number;
+  readonly compression: LayerCompression;
   readonly clampTime?: number;
   /** Hash the files of contexts on the way. */
   readonly learn?: boolean;

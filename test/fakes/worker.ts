@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import type { Store } from '../../src/store/index.ts';
-import type { Compression } from '../../src/image/index.ts';
+import type { Compression, LayerCompression } from '../../src/image/index.ts';
 import { sha256, TsbuildError } from '../../src/util/index.ts';
 import type { WorkerClient } from '../../src/worker/index.ts';
 import { tar, type TarMember } from '../support/image.ts';
@@ -78,7 +78,7 @@ export class FakeWorker implements WorkerClient {
       }
       return { diffId, bytes: bytes.length, inodes: 1 };
     },
-    diffLayer: (params: { upper: string; compression: Compression; clampTime?: number }) => {
+    diffLayer: (params: { upper: string; compression: LayerCompression; clampTime?: number }) => {
       const members = fs
         .readdirSync(params.upper, { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
@@ -89,10 +89,10 @@ export class FakeWorker implements WorkerClient {
         })
         .toSorted((a, b) => (a.name < b.name ? -1 : 1));
       if (params.clampTime !== undefined) members.push({ name: `clamped-${params.clampTime}` });
-      return this.#put(tar(members), params.compression);
+      return this.#put(tar(members), params.compression.kind);
     },
-    recompressLayer: (params: { blob: string; from: Compression; compression: Compression }) =>
-      this.#put(inflate(fs.readFileSync(params.blob), params.from), params.compression),
+    recompressLayer: (params: { blob: string; from: Compression; to: LayerCompression }) =>
+      this.#put(inflate(fs.readFileSync(params.blob), params.from), params.to.kind),
   };
 
   #put(bytes: Buffer, compression: Compression): { diffId: string; digest: string; size: number } {

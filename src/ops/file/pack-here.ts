@@ -1,7 +1,7 @@
 import type { Task } from '../../events/index.ts';
 import { writeFileOpLayer } from '../../fileop/index.ts';
 import type { FileOp } from '../../llb/index.ts';
-import type { PackForm } from '../../snapshots/index.ts';
+import { compressionOfForm, type PackForm } from '../../snapshots/index.ts';
 import type { ContextTree } from '../../tree/index.ts';
 import type { OpPieces } from '../pieces.ts';
 import { nowOf } from './file-time.ts';
@@ -21,7 +21,7 @@ export async function packHere(
   task: Task,
   file: FileOp,
   trees: readonly ContextTree[],
-  { kind, level }: PackForm,
+  form: PackForm,
   options: { readonly learn?: boolean; readonly onRead?: () => void } = {},
 ): Promise<PackedOp | undefined> {
   const { store, lease } = pieces.snapshots;
@@ -29,7 +29,7 @@ export async function packHere(
   // Ids in a blob are the image's, and there is no layer to read others from.
   const params = { actions: file.actions, inputs, now: nowOf(pieces), idShift: 0 };
   const packed = await writeFileOpLayer(params, store.blobs.ingest(), {
-    compression: { kind, ...(level === undefined ? {} : { level }) },
+    compression: compressionOfForm(form),
     signal: task.signal,
     ...options,
   });

@@ -1,7 +1,7 @@
 import type { Task } from '../../events/index.ts';
 import type { FileInput } from '../../fileop/index.ts';
 import type { FileOp } from '../../llb/index.ts';
-import type { PackForm } from '../../snapshots/index.ts';
+import { compressionOfForm, type PackForm } from '../../snapshots/index.ts';
 import type { ResultOf } from '../../worker/index.ts';
 import type { PackPieces } from './pack-here.ts';
 import { nowOf } from './file-time.ts';
@@ -16,7 +16,7 @@ export async function packInWorker(
   task: Task,
   { actions }: FileOp,
   inputs: readonly FileInput[],
-  { kind, level }: PackForm,
+  form: PackForm,
   learn = false,
 ): Promise<ResultOf<'packFileOp'>> {
   const { lease, worker } = pieces.snapshots;
@@ -24,7 +24,7 @@ export async function packInWorker(
     await worker()
   ).call(
     'packFileOp',
-    { actions, inputs, learn, now: nowOf(pieces), compression: kind, ...(level === undefined ? {} : { level }) },
+    { actions, inputs, learn, now: nowOf(pieces), compression: compressionOfForm(form) },
     { signal: task.signal },
   );
   if (packed) lease.hold({ blobs: [packed.digest] });

@@ -219,7 +219,7 @@ test('a copy onto a base is written by the worker, on the layers of the base', a
   const inputs = [{ kind: 'layers', layers: [BASE] } as const, rig.local()];
   const [result] = await fileRunner(rig.pieces, plan(vertex)).run(rig.task, vertex, ontoBase, inputs);
   expect(rig.calls).toMatchObject([
-    { method: 'packFileOp', params: { compression: 'none', learn: false, now: BigInt(NOW) * 1_000_000n } },
+    { method: 'packFileOp', params: { compression: { kind: 'none' }, learn: false, now: BigInt(NOW) * 1_000_000n } },
   ]);
   expect(result).toMatchObject({ layers: [BASE, expect.any(String)] });
   expect(rig.warnings).toEqual(['who is x?']);
