@@ -7,6 +7,7 @@ import { importCaches } from './cache-import.ts';
 import { compileRequest } from './compile.ts';
 import { locateFailure } from './failure.ts';
 import { freeLeftovers } from './leftovers.ts';
+import { copyLocalBases } from './local-bases.ts';
 import { retireCacheMounts } from './fresh-mounts.ts';
 import type { ExportedBuild, OutputRequest } from './outputs.ts';
 import { planPacking } from './pack-plan.ts';
@@ -60,7 +61,7 @@ export async function runBuild(
         if (expectation.isNews && request.cacheFrom.length === 0 && NEEDS_WORKER.test(file.text)) session.startWorker();
       },
     });
-    compiled = result.compiled;
+    compiled = withLayersAsBases(result.compiled);
     for (const diagnostic of compiled.diagnostics) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     checkCompiled(request, compiled);
     await checkDevices(session, request, compiled);
@@ -74,7 +75,7 @@ export async function runBuild(
     const { layers, exported } = await solveAndExport(
       session,
       { solving, exporting: task },
-      { ...result, imports: await imports },
+      { solver: result.solver, compiled, imports: await imports },
       plan,
       output,
     );
@@ -93,6 +94,12 @@ export async function runBuild(
     await imports.catch(() => undefined);
     await freeing;
   }
+}
+
+/** The graphs as they are solved: nothing builds on a directory of the machine. */
+function withLayersAsBases(compiled: CompileResult): CompileResult {
+  const platforms = compiled.platforms.map((platform) => ({ ...platform, graph: copyLocalBases(platform.graph) }));
+  return { ...compiled, platforms };
 }
 
 /** The task, telling the witness when a step runs: what came of it is not repeated by remembering it. */

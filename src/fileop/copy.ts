@@ -32,12 +32,22 @@ const ENTRIES_PER_STEP = 64;
 /** The paths of the source that a copy action works on, in order. */
 export function copyMatches<S>(source: ReadableTree<S>, action: CopyAction): ByteString[] {
   const path = toByteString(action.src);
+  for (const required of action.requiredPaths) checkRequired(source, required);
   if (!action.allowWildcard) return [cleanNames(path).join('/')];
   const matches = resolveWildcards(source, path, action.followSymlink);
   if (matches.length === 0 && !action.allowEmptyWildcard) {
     throw new TsbuildError('TSB_NOT_FOUND', `"/${cleanNames(path).map(toText).join('/')}" not found`);
   }
   return matches;
+}
+
+/** A source of `COPY --parents` without wildcards is a pattern for the copier, but must exist. */
+function checkRequired<S>(source: ReadableTree<S>, required: string): void {
+  const names = cleanNames(toByteString(required));
+  const located = resolvePath(source, names.join('/'), { followLast: false });
+  const { node } = located;
+  located.release();
+  if (!node) throw new TsbuildError('TSB_NOT_FOUND', `"/${names.map(toText).join('/')}": not found`);
 }
 
 /** Checks that the parent of the destination exists, for actions that must not make it. */

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { carriesOutput, type ExecOp, type Mount } from '../../llb/index.ts';
 import { type ExitStatus, type MountSpec, resolvConfOfHost, type StepSpec } from '../../sandbox/index.ts';
 import { type Digest, TsbuildError } from '../../util/index.ts';
@@ -110,7 +111,8 @@ async function stepSpec(
       continue;
     }
     const spec = await mountSpec(pieces, task, held, caches, mount, bases, slots);
-    if (spec) mounts.push(spec);
+    // Secrets and agents may be wanted at a path relative to the working directory: graphs leave that to who runs the step.
+    if (spec) mounts.push({ ...spec, target: posix.resolve('/', meta.cwd, spec.target) });
   }
   // A step with the machine's network asks the machine's resolvers, and one without a network none.
   const resolvConf = resolvConfOfHost(exec.network === 'none' ? 'private' : 'host');

@@ -33,7 +33,8 @@ export function fileKey(file: FileOp): Digest {
             timestamp: String(action.timestamp),
             include: action.includePatterns,
             exclude: action.excludePatterns,
-            required: action.requiredPaths,
+            // Layers made before these were checked for may lack some of them.
+            ...(action.requiredPaths.length > 0 ? { checked: action.requiredPaths } : { required: [] }),
           };
         case 'mkfile':
           return {
