@@ -173,6 +173,10 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
         .env('BUILDKIT_PROGRESS')
         .default('auto'),
     )
+    .option(
+      '--raw-output',
+      'under CI, leave commands to the runner (##vso[…], ::set-output …) in what is shown as they are',
+    )
     .addOption(
       new Option(
         '--isolation <rung>',

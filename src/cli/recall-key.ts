@@ -32,6 +32,7 @@ const INDIFFERENT: readonly string[] = [
   'pidsLimit',
   'isolation',
   'progress',
+  'rawOutput',
   'quiet',
   'iidfile',
   'metadataFile',

@@ -8,6 +8,7 @@ import {
   type Palette,
   type Progress,
   type ProgressMode,
+  withoutRunnerCommands,
 } from '../../progress/index.ts';
 import { exitCodeOf, fromErrno, isTsbuildError, messageOf, TsbuildError } from '../../util/index.ts';
 import type { GraphOptions } from '../build-request.ts';
@@ -24,6 +25,7 @@ export interface BuildOptions extends GraphOptions {
   readonly metadataFile?: string;
   readonly quiet?: boolean;
   readonly progress: string;
+  readonly rawOutput?: boolean;
   readonly check?: boolean;
   readonly fix?: boolean;
   readonly unsafeFixes?: boolean;
@@ -37,6 +39,21 @@ export function paletteOf(context: CliContext): Palette {
     noColor: context.stderr.isTTY !== true || Boolean(NO_COLOR),
     ...(BUILDKIT_COLORS === undefined ? {} : { custom: BUILDKIT_COLORS }),
   });
+}
+
+/**
+ * The context of a build whose log a CI runner reads: what the runner would take for commands loses its meaning on standard error, not in
+ * the middle of a line either. JSON stays as it is, and so does everything with `--raw-output`.
+ */
+export function harmlessContext(context: CliContext, { progress, rawOutput }: BuildOptions): CliContext {
+  const { CI, TF_BUILD, GITHUB_ACTIONS, TEAMCITY_VERSION } = context.env;
+  const watched = [CI, TF_BUILD, GITHUB_ACTIONS, TEAMCITY_VERSION].some((value) => value && value !== 'false');
+  if (!watched || rawOutput || progress === 'rawjson') return context;
+  const { stderr } = context;
+  const write = (text: string, ...more: []): boolean => stderr.write(withoutRunnerCommands(text), ...more);
+  const edited = Object.create(stderr, { write: { value: write } }) as CliContext['stderr'];
+  // Not a copy: standard input is made when it is first asked for.
+  return Object.create(context, { stderr: { value: edited, enumerable: true } }) as CliContext;
 }
 
 /** The display that the options and the environment ask for. @throws TsbuildError `TSB_USAGE` */

@@ -4,16 +4,17 @@ import type { CliContext } from '../context.ts';
 import { recallKey } from '../recall-key.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { storeRoot } from '../store-root.ts';
-import type { BuildOptions } from './build-display.ts';
+import { type BuildOptions, harmlessContext } from './build-display.ts';
 import type { BuildMemory } from './full-build.ts';
 import { showAgain } from './show-again.ts';
 
 /** `tsbuild build`. @param paths the context; several, and patterns, only with `--check` */
 export async function buildCommand(
-  context: CliContext,
+  caller: CliContext,
   paths: readonly string[],
   options: BuildOptions,
 ): Promise<number> {
+  const context = harmlessContext(caller, options);
   const call = calledMethod(options);
   if (/^(check|lint)(,|$)/.test(call)) {
     const { checkCommand } = await import('./check.ts');
