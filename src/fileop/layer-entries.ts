@@ -1,6 +1,6 @@
 import type { ContentSource, EntryType, LayerEntry } from '../layer/index.ts';
 import type { Digest } from '../util/index.ts';
-import { type LayerNode, type LayersTree, type Xattr, readFull } from '../tree/index.ts';
+import { type LayerNode, type LayersTree, type Xattr, sameContent } from '../tree/index.ts';
 import { mergeXattrs, type OverlayEntry } from './overlay-tree.ts';
 
 const NO_TIME = { sec: 0, nsec: 0 };
@@ -82,6 +82,8 @@ function sameXattrs(a: readonly Xattr[], b: readonly Xattr[]): boolean {
   );
 }
 
+const EMPTY = new Uint8Array();
+
 /** Whether a file is the same as what the layers below have. `content` is read and left at its start. */
 function isUnchanged(
   entry: OverlayEntry,
@@ -95,25 +97,9 @@ function isUnchanged(
   const fd = entry.type === 'file' ? base.open(base.root, '', replaced) : undefined;
   if (fd === undefined) return sameXattrs(xattrs, base.xattrs(base.root, '', replaced));
   try {
-    return sameXattrs(xattrs, base.openXattrs(fd)) && sameContent(content, fd);
+    return sameXattrs(xattrs, base.openXattrs(fd)) && sameContent(content ?? EMPTY, fd);
   } finally {
     base.close(fd);
-  }
-}
-
-const CHUNK = 1 << 16;
-
-function sameContent(content: number | Uint8Array | undefined, lower: number): boolean {
-  const theirs = Buffer.allocUnsafe(CHUNK);
-  const ours = Buffer.allocUnsafe(CHUNK);
-  for (let position = 0; ; position += CHUNK) {
-    const count = readFull(lower, theirs, position);
-    const bytes =
-      typeof content === 'number'
-        ? ours.subarray(0, readFull(content, ours, position))
-        : (content ?? ours.subarray(0, 0)).subarray(position, position + CHUNK);
-    if (Buffer.compare(theirs.subarray(0, count), bytes) !== 0) return false;
-    if (count < CHUNK) return true;
   }
 }
 

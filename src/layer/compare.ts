@@ -1,4 +1,3 @@
-import { readSync } from 'node:fs';
 import {
   close,
   fdPath,
@@ -13,7 +12,7 @@ import {
   S_IFREG,
   type XattrTarget,
 } from '../sys/index.ts';
-import { type ByteString, CAPABILITY, toFsPath } from '../tree/index.ts';
+import { type ByteString, CAPABILITY, sameContent, toFsPath } from '../tree/index.ts';
 
 /** A file in an open directory. */
 export interface FileAt {
@@ -42,7 +41,7 @@ export function isUnchanged(upper: FileAt, lower: FileAt, name: ByteString): boo
   const path = toFsPath(name);
   switch (stat.mode & S_IFMT) {
     case S_IFREG:
-      return sameContent(upper.dirfd, lower.dirfd, name, stat.size);
+      return sameFile(upper.dirfd, lower.dirfd, name);
     case S_IFLNK:
       return readlinkat(upper.dirfd, path).equals(readlinkat(lower.dirfd, path));
     default:
@@ -54,36 +53,16 @@ export function isUnchanged(upper: FileAt, lower: FileAt, name: ByteString): boo
   }
 }
 
-function sameContent(upperDir: number, lowerDir: number, name: ByteString, size: number): boolean {
+function sameFile(upperDir: number, lowerDir: number, name: ByteString): boolean {
   const upper = openat(upperDir, toFsPath(name), O_RDONLY | O_NOFOLLOW);
   try {
     const lower = openat(lowerDir, toFsPath(name), O_RDONLY | O_NOFOLLOW);
     try {
-      if (!sameXattrs(upper, lower)) return false;
-      const length = Math.min(size, 1 << 20) || 1;
-      const a = Buffer.allocUnsafe(length);
-      const b = Buffer.allocUnsafe(length);
-      for (let at = 0; at < size;) {
-        const count = readSync(upper, a, 0, length, at);
-        if (count === 0 || !filled(lower, b, count, at)) return false;
-        if (a.compare(b, 0, count, 0, count) !== 0) return false;
-        at += count;
-      }
-      return true;
+      return sameXattrs(upper, lower) && sameContent(upper, lower);
     } finally {
       close(lower);
     }
   } finally {
     close(upper);
   }
-}
-
-/** Reads exactly `count` bytes; false when the file is shorter. */
-function filled(fd: number, buffer: Buffer, count: number, position: number): boolean {
-  for (let at = 0; at < count;) {
-    const got = readSync(fd, buffer, at, count - at, position + at);
-    if (got === 0) return false;
-    at += got;
-  }
-  return true;
 }

@@ -5,7 +5,7 @@
  */
 export { type ByteString, compareBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
 export { checksumTree, type HashedTree, selectorDigest, type Selector, someSelected } from './checksum.ts';
-export { readFull } from './content.ts';
+export { readFull, sameContent } from './content.ts';
 export { encodeContext, encodeDigests, type EncodedContext, takeDigests, decodeContext } from './context-wire.ts';
 export {
   type ContextDir,
