@@ -1,0 +1,142 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type ReadableTree, toByteString, toText } from '../../src/tree/index.ts';
+import { TempDir } from '../tree/support.ts';
+
+/** A tree of an implementation that shows what is in a directory of the host. */
+export type TreeFactory = (dir: string) => ReadableTree<unknown>;
+
+/** Everything beneath a directory of a tree, by path: what it is and holds. */
+function contentsOf(tree: ReadableTree<unknown>, dir: unknown, prefix = ''): Readonly<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const name of tree.list(dir)) {
+    const node = tree.lookup(dir, name);
+    if (!node) throw new Error(`${toText(name)} is listed, and not there`);
+    const path = prefix + toText(name);
+    const mode = node.mode.toString(8);
+    if (node.type === 'file') {
+      const fd = tree.open(dir, name, node);
+      found[path] = `file ${mode} ${node.size} ${fs.readFileSync(fd, 'latin1')}`;
+      tree.close(fd, dir, name, node);
+    } else if (node.type === 'symlink') found[path] = `symlink ${toText(node.linkname)}`;
+    else found[path] = `${node.type} ${mode} ${node.size}`;
+    if (node.type !== 'directory') continue;
+    const child = tree.enter(dir, name);
+    Object.assign(found, contentsOf(tree, child, `${path}/`));
+    tree.leave(child);
+  }
+  return found;
+}
+
+/** The same as Node sees it. */
+function contentsOnHost(dir: string, prefix = ''): Readonly<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const name of fs.readdirSync(dir)) {
+    const full = join(dir, name);
+    const stats = fs.lstatSync(full);
+    const mode = (stats.mode & 0o7777).toString(8);
+    const path = prefix + name;
+    if (stats.isFile()) found[path] = `file ${mode} ${stats.size} ${fs.readFileSync(full, 'latin1')}`;
+    else if (stats.isSymbolicLink()) found[path] = `symlink ${fs.readlinkSync(full)}`;
+    else {
+      found[path] = `directory ${mode} 0`;
+      Object.assign(found, contentsOnHost(full, `${path}/`));
+    }
+  }
+  return found;
+}
+
+/** The contract of `ReadableTree`: run it for every implementation. */
+export function treeSuite(name: string, make: TreeFactory): void {
+  describe(`${name} is a tree`, () => {
+    test('names come in the order of their bytes, whatever is in them', () => {
+      using dir = new TempDir();
+      const names = [
+        'a',
+        'B',
+        'ä',
+        '😀',
+        '\uffff',
+        'a b',
+        'a\nb',
+        '-',
+        '.hidden',
+        '...',
+        'a.',
+        'x'.repeat(255),
+        '*',
+        '[',
+        '\\',
+      ];
+      for (const one of names) dir.write(one);
+      const listed = make(dir.path).list(make(dir.path).root);
+      const sorted = names.map((one) => Buffer.from(one)).toSorted((x, y) => Buffer.compare(x, y));
+      expect(listed.map((one) => Buffer.from(one, 'latin1'))).toEqual(sorted);
+    });
+
+    test('nodes tell what is there, and nothing where nothing is', () => {
+      using dir = new TempDir();
+      dir.write('file', 'content', 0o4640);
+      dir.link('../../etc', 'link');
+      fs.linkSync(join(dir.path, 'file'), join(dir.path, 'second'));
+      fs.utimesSync(join(dir.path, 'file'), 1, 1_234_567_890);
+      const tree = make(dir.path);
+      const lookup = (name: string): unknown => tree.lookup(tree.root, toByteString(name));
+      expect(lookup('file')).toMatchObject({
+        type: 'file',
+        mode: 0o4640,
+        size: 7,
+        mtimeNs: 1_234_567_890_000_000_000n,
+      });
+      expect(lookup('link')).toMatchObject({ type: 'symlink', linkname: '../../etc', size: 0 });
+      expect(lookup('none')).toBeUndefined();
+      expect(tree.stat(tree.root)).toMatchObject({ type: 'directory' });
+      const [one, two] = ['file', 'second'].map((name) => tree.lookup(tree.root, toByteString(name))?.hardlink);
+      expect(one).toBeDefined();
+      expect(two).toBe(one);
+    });
+
+    test('a file is read from its start, twice, and by its own name only', () => {
+      using dir = new TempDir();
+      dir.write('file', 'content');
+      const tree = make(dir.path);
+      const name = toByteString('file');
+      const node = tree.lookup(tree.root, name);
+      if (!node) throw new Error('no file');
+      for (let time = 0; time < 2; time++) {
+        const fd = tree.open(tree.root, name, node);
+        expect(fs.readFileSync(fd, 'utf8')).toBe('content');
+        tree.close(fd, tree.root, name, node);
+      }
+    });
+
+    test('any tree shows as it is', () => {
+      const part = fc.constantFrom('a', 'b', 'c', 'ü', ' ');
+      const entry = fc.record({
+        path: fc.array(part, { minLength: 1, maxLength: 3 }),
+        kind: fc.constantFrom('file', 'directory', 'link'),
+        text: fc.string({ maxLength: 5 }),
+        mode: fc.constantFrom(0o644, 0o755, 0o600, 0o700),
+      });
+      fc.assert(
+        fc.property(fc.array(entry, { maxLength: 12 }), (entries) => {
+          using dir = new TempDir();
+          for (const { path, kind, text, mode } of entries) {
+            try {
+              if (kind === 'file') dir.write(path.join('/'), text, mode);
+              else if (kind === 'link') dir.link(text.replaceAll('\0', '') || '.', path.join('/'));
+              else dir.mkdir(path.join('/'));
+            } catch {
+              // Something is there, or in the way: what came first stays.
+            }
+          }
+          const tree = make(dir.path);
+          expect(contentsOf(tree, tree.root)).toEqual(contentsOnHost(dir.path));
+        }),
+        { numRuns: 40 },
+      );
+    });
+  });
+}
