@@ -69,6 +69,9 @@ function buildx(args: readonly string[]): readonly string[] {
     '--progress',
     'quiet',
     '--provenance=false',
+    // The steps use no network, and not every daemon has a bridge.
+    '--network',
+    'host',
     '--build-context',
     base,
     ...output,
