@@ -93,7 +93,7 @@ assert(
     hidden += fewer.filter((path) => path.endsWith('/mask') && readdirSync(path).length > 0).length;
     rmSync(own, { recursive: true, force: true });
   }),
-  { numRuns: 150 },
+  { numRuns: 50 },
 );
 let error = '';
 try {
