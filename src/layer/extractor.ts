@@ -254,8 +254,9 @@ export class Extractor implements TarHandler {
       node.mtime = copyDirAttributes(lower, fd);
       return node;
     }
-    const { uid, gid } = this.#attributes.owner({ uid: 0, gid: 0 }, entry);
-    fchownSync(fd, uid, gid);
+    // Root's, whatever owner is asked for: `ADD --chown` is about what the archive has (as BuildKit does it).
+    const { idShift } = this.#options;
+    fchownSync(fd, idShift, idShift);
     fchmodSync(fd, 0o755);
     node.mtime = entry.mtime;
     return node;
@@ -382,6 +383,10 @@ export class Extractor implements TarHandler {
     this.#create(parent, name, (parentfd) => linkat(this.#handles.fd(dir), toFsPath(base), parentfd, toFsPath(name)));
     // The new name is no new inode.
     this.inodes--;
+    // What the entry of an archive says is said of the file, as with BuildKit. Layers say the same of all names of a file, and chown
+    // would take away capabilities.
+    if (!this.#options.layer && (found.stat.mode & S_IFMT) !== S_IFLNK)
+      this.#attributes.ofName(this.#handles.fd(parent), name, entry);
   }
 }
 

@@ -93,7 +93,7 @@ export class GitSource {
       await this.#checkSize(task, run, commit);
       await runGit(task, run, ['checkout', '--quiet', '--force', '--detach', commit.sha]);
       const submodules = request.submodules && existsSync(`${run.dir}/.gitmodules`);
-      if (submodules) await runGit(task, run, ['submodule', 'update', '--init', '--recursive', '--depth=1']);
+      if (submodules) await runDeepIfNeedBe(task, run, ['submodule', 'update', '--init', '--recursive', '--depth=1']);
       const commitTime = await commitTimeOf(task, run, commit);
       const subdir = request.subdir.split('/').filter((name) => name !== '' && name !== '.');
       if (request.keepGitDir && subdir.length === 0) {
@@ -250,17 +250,20 @@ async function fetchCommit(task: Task, run: GitRun, { ref, sha }: GitCommit, fil
   );
 }
 
-/** Servers that only hand out files cannot leave history out. */
-async function fetchDeepIfNeedBe(task: Task, run: GitRun, args: readonly string[]): Promise<void> {
-  const fetch = ['fetch', '--update-head-ok', ...args];
+function fetchDeepIfNeedBe(task: Task, run: GitRun, args: readonly string[]): Promise<unknown> {
+  return runDeepIfNeedBe(task, run, ['fetch', '--update-head-ok', ...args]);
+}
+
+/** Servers that only hand out files ("dumb" HTTP) cannot leave history out: then all of it is asked for. */
+async function runDeepIfNeedBe(task: Task, run: GitRun, args: readonly string[]): Promise<void> {
   try {
-    await runGit(task, run, fetch);
+    await runGit(task, run, args);
   } catch (error) {
     if (!(error instanceof GitFailure) || !/shallow|--depth/.test(error.said)) throw error;
     await runGit(
       task,
       run,
-      fetch.filter((arg) => arg !== '--depth=1' && !arg.startsWith('--filter=')),
+      args.filter((arg) => arg !== '--depth=1' && !arg.startsWith('--filter=')),
     );
   }
 }

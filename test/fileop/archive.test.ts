@@ -1,6 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { type Header as TarHeader, pack as tarStream } from 'tar-stream';
 import { describe, expect, test } from 'vitest';
 import { chain, context, copy, describeTree, layers, runInMemory, runOnMount, Scratch, type Spec } from './support.ts';
 
@@ -36,14 +38,14 @@ describe.each(['cat', 'gzip', 'bzip2', 'xz', 'zstd'])('an archive that went thro
 
 const rows: readonly { name: string; spec?: Spec; options?: string[]; base?: Spec; extra?: object; gives: object }[] = [
   {
-    name: 'parents that only names imply are 0755 with the owner asked for (testDockerfileAddArchiveWithImpliedParentDir, testDockerfileAddChownArchive)',
+    name: "parents that only names imply are 0755 and root's, whatever owner is asked for (asked of BuildKit 0.25)",
     spec: { a: { b: { f: { file: 'x', uid: 5 } } } },
     options: ['a/b/f'],
     extra: { owner: { user: { kind: 'byId', id: 100 }, group: { kind: 'byId', id: 200 } } },
     gives: {
       out: 'directory 755 100:200 now',
-      'out/a': `directory 755 100:200 ${T}`,
-      'out/a/b': `directory 755 100:200 ${T}`,
+      'out/a': `directory 755 0:0 ${T}`,
+      'out/a/b': `directory 755 0:0 ${T}`,
       'out/a/b/f': `file 644 100:200 ${T} "x"`,
     },
   },
@@ -189,3 +191,34 @@ test('an archive that is cut off fails and names the entry (TAR-36)', async () =
     /archive entry "\.\/f": the archive is cut off/,
   );
 });
+
+test('the entry of a hard link says owner and mode of the file (asked of BuildKit 0.25)', async () => {
+  using scratch = new Scratch();
+  const header = (name: string, more: Partial<TarHeader>): Partial<TarHeader> => ({
+    name,
+    mtime: new Date(T * 1000),
+    ...more,
+  });
+  const bytes = await archiveOf([
+    [header('a', { mode: 0o600, uid: 1, gid: 1 }), 'x'],
+    [header('b', { type: 'link', linkname: 'a', mode: 0o755, uid: 9, gid: 9 }), ''],
+    [header('s', { type: 'symlink', linkname: '/etc/passwd', uid: 3, gid: 3 }), ''],
+    [header('t', { type: 'link', linkname: 's', mode: 0o777, uid: 9, gid: 9 }), ''],
+  ]);
+  const added = await runOnMount(scratch, chain([copy('/a.tar', '/out', ADD)]), [
+    layers(),
+    context(scratch.tree({ 'a.tar': bytes })),
+  ]);
+  expect(describeTree(added.tree)).toMatchObject({
+    'out/a': `file 755 9:9 ${T} "x"`,
+    'out/b': `file 755 9:9 ${T} "x" = out/a`,
+    'out/s': `symlink  3:3 ${T} -> /etc/passwd`,
+  });
+});
+
+async function archiveOf(entries: readonly (readonly [Partial<TarHeader>, string])[]): Promise<Buffer> {
+  const pack = tarStream();
+  for (const [header, content] of entries) pack.entry(header as never, content);
+  pack.finalize();
+  return buffer(pack);
+}

@@ -233,6 +233,18 @@ describe.skipIf(!hasGit)('repositories', () => {
       const { dir } = await checkout({ url: `${files.url}/dumb/.git`, ref });
       expect(readFileSync(`${dir}/file`, 'utf8')).toBe('dumb');
     }
+    // Submodules too, of which git itself asks for no history.
+    repos.create('dumb-sub', { inner: 'inner' });
+    repos.git('dumb-sub', 'update-server-info');
+    repos.git('dumb', 'config', '-f', '.gitmodules', 'submodule.sub.path', 'place');
+    repos.git('dumb', 'config', '-f', '.gitmodules', 'submodule.sub.url', `${files.url}/dumb-sub/.git`);
+    const sha = repos.git('dumb-sub', 'rev-parse', 'HEAD');
+    repos.git('dumb', 'update-index', '--add', '--cacheinfo', `160000,${sha},place`);
+    repos.git('dumb', 'add', '.gitmodules');
+    repos.git('dumb', 'commit', '-q', '-m', 'with a submodule');
+    repos.git('dumb', 'update-server-info');
+    const whole = await checkout({ url: `${files.url}/dumb/.git`, ref: 'main' });
+    expect(readFileSync(`${whole.dir}/place/inner`, 'utf8')).toBe('inner');
   });
 
   test('SHA-256 repositories', async () => {

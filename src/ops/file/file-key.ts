@@ -30,6 +30,8 @@ export function fileKey(file: FileOp): Digest {
               action.allowEmptyWildcard,
               action.alwaysReplaceExistingDestPaths,
             ],
+            // Counts how archives are unpacked: owners of implied directories and of hard links.
+            ...(action.attemptUnpack ? { unpacking: 2 } : {}),
             timestamp: String(action.timestamp),
             include: action.includePatterns,
             exclude: action.excludePatterns,
