@@ -11,7 +11,8 @@ if (parts[0] < 22 || (parts[0] === 22 && parts[1] < 19)) {
 }
 var path = require('node:path');
 var first = process.argv[2] || '';
-if (first === '--version' || first === '-v') {
+// With more behind it, -v is podman's option for a volume.
+if (first === '--version' || (first === '-v' && process.argv.length === 3)) {
   process.stdout.write('tsbuild ' + require('../package.json').version + '\n');
   process.exit(0);
 }

@@ -1,8 +1,9 @@
 import { version } from '../util/index.ts';
 import { processContext, written } from './context.ts';
 
-const [first] = process.argv.slice(2);
-if (first === '--version' || first === '-v') {
+const [first, ...others] = process.argv.slice(2);
+// With more behind it, -v is podman's option for a volume.
+if (first === '--version' || (first === '-v' && others.length === 0)) {
   process.stdout.write(`tsbuild ${version}\n`);
 } else if (!hasWorkingDirectory()) {
   process.stderr.write('error: The working directory does not exist any more\nhint: change to one that does: cd ~\n');

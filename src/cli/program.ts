@@ -6,6 +6,7 @@ import type { CliContext } from './context.ts';
 import { collect } from './options.ts';
 import { reportError } from './report.ts';
 import { addUnsupported } from './unsupported.ts';
+import { firstWord } from './words.ts';
 
 /**
  * Runs one command line and gives the exit code: 0 done, 1 failed, 2 wrong usage, 130 or 143 interrupted; `run` gives the
@@ -16,10 +17,11 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   const setCode = (result: number): void => {
     code = result;
   };
-  const program = createProgram(context, setCode, commandOf(args));
   try {
-    checkCommand(program, args, context.cwd);
-    await program.parseAsync([...args], { from: 'user' });
+    const words = await firstWord(args, COMMANDS);
+    const program = createProgram(context, setCode, commandOf(words));
+    checkCommand(words, context.cwd);
+    await program.parseAsync([...words], { from: 'user' });
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
@@ -30,13 +32,12 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
 
 /**
  * Since `build` is the default command, a mistyped command would be taken for a context.
+ * @param words with the command first; one that was typed without is one word longer
  * @throws TsbuildError `TSB_USAGE` when the first of several words is neither a command nor a path but near a command
  */
-function checkCommand(program: Command, [first = '', second]: readonly string[], cwd: string): void {
-  const names = [...program.commands.map((command) => command.name()), 'help'];
-  if (second === undefined || !/^[a-z]+$/.test(first) || names.includes(first) || existsSync(resolve(cwd, first)))
-    return;
-  const near = suggest(first, names);
+function checkCommand([command, first = '', second]: readonly string[], cwd: string): void {
+  if (command !== 'build' || second === undefined || !/^[a-z]+$/.test(first) || existsSync(resolve(cwd, first))) return;
+  const near = suggest(first, COMMANDS);
   if (near === undefined) return;
   throw new TsbuildError('TSB_USAGE', `Unknown command ${JSON.stringify(first)}`, {
     hint: `did you mean "tsbuild ${near}"?`,
@@ -55,13 +56,13 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [['doctor'], addDoctor],
 ];
 
+/** All commands. */
+const COMMANDS: readonly string[] = [...groups.flatMap(([names]) => names), 'help'];
+
 /** The command that the words name, when nothing is needed of the others: describing all of them takes longer than a cached build should. */
-function commandOf(args: readonly string[]): string | undefined {
-  if (args.some((word) => word === '--help' || word === '-h' || word === 'help')) return undefined;
-  const [first = ''] = args;
-  const known = groups.flatMap(([names]) => names).find((name) => name === first);
-  // Another word may be a mistyped command, for which all are compared.
-  return known ?? (/^[a-z]+$/.test(first) && args.length > 1 ? undefined : 'build');
+function commandOf(words: readonly string[]): string | undefined {
+  const [first = ''] = words;
+  return first === 'help' || !COMMANDS.includes(first) ? undefined : first;
 }
 
 /** @param only a command; the others are left out */
@@ -138,7 +139,7 @@ function graphOptions(command: Command): Command {
 /** `tsbuild build`, with the options of `docker build` under their names, so that scripts can be kept. */
 function addBuild(program: Command, context: CliContext, done: Done): void {
   const command = program
-    .command('build', { isDefault: true })
+    .command('build')
     .description('build an image from a Dockerfile (the default command: "tsbuild ." builds)');
   addUnsupported(graphOptions(command))
     .argument('[context...]', `${CONTEXT}; with --check also Dockerfiles and patterns of Dockerfiles (default: ".")`)

@@ -23,6 +23,10 @@ const UNSUPPORTED: readonly (readonly [flags: string, hint: string])[] = [
     'limits are those of the process that runs tsbuild, for example of "systemd-run --user --scope"',
   ],
   ['--squash', 'finish with a stage "FROM scratch" that copies everything: COPY --from=<stage> / /'],
+  [
+    '-v, --volume <volume>',
+    'a step gets directories by RUN --mount=type=bind, from the build context or from --build-context NAME=DIR',
+  ],
   ['--timestamp <seconds>', 'use --source-date-epoch SECONDS, and --rewrite-timestamp for the files'],
 ];
 

@@ -1,0 +1,126 @@
+import { TsbuildError } from '../util/index.ts';
+
+const NO_CONTAINERS =
+  'a container lives as long as the "tsbuild run IMAGE COMMAND" that starts it, and nothing is kept of it';
+const NO_DAEMON = 'there is no daemon, and there are no builders to choose from: "tsbuild build" builds right here';
+const NO_INSPECT = 'see "tsbuild images --format json", or write the image with -o type=oci and use "skopeo inspect"';
+const PUSH = 'push an archive: tsbuild save NAME -o FILE, then skopeo copy oci-archive:FILE docker://NAME';
+const PULL =
+  'FROM and "tsbuild run" fetch what they need; to keep one: skopeo copy docker://NAME oci-archive:FILE, then tsbuild import FILE';
+const TAG =
+  'name it when it is built: tsbuild build -t NAME; or tsbuild save OLD -o FILE, then tsbuild import FILE -t NEW';
+const MOUNT = 'write the files of an image to a directory: tsbuild build -o type=local,dest=DIR';
+const STEPS = 'write the steps into a Dockerfile, and build it with "tsbuild build"';
+const OTHER = '"tsbuild --help" lists the commands that there are';
+
+/** Commands of docker, podman, buildah and nerdctl that are not here, with what to type instead. */
+const ABSENT: Readonly<Record<string, readonly string[]>> = {
+  [PUSH]: ['push'],
+  [PULL]: ['pull'],
+  [TAG]: ['tag', 'untag'],
+  [NO_INSPECT]: ['inspect', 'history', 'tree', 'diff'],
+  [MOUNT]: ['mount', 'umount', 'unmount', 'export', 'cp'],
+  [STEPS]: ['add', 'commit', 'copy', 'from', 'config'],
+  [NO_CONTAINERS]: (
+    'attach checkpoint cleanup clone container containers create events exec exists init initialize kill logs pause port ps ' +
+    'rename restart restore rm runlabel start stats stop top unpause update wait'
+  ).split(' '),
+  [NO_DAEMON]: ['context', 'machine', 'node', 'daemon'],
+  'tsbuild reads what "docker login", "podman login" and "skopeo login" write: run one of them': ['login'],
+  'tsbuild keeps no credentials itself: docker logout, podman logout or skopeo logout': ['logout'],
+  '"tsbuild doctor" says what this machine allows': ['info'],
+  'what works is: image ls, rm, build, import, load, save, prune': ['image'],
+  'what works is: system df, prune': ['system'],
+  [`what works is: builder prune, du, build; ${NO_DAEMON}`]: ['builder', 'buildx'],
+  'write it once for each platform: tsbuild build --platform linux/amd64,linux/arm64 makes an image index': [
+    'manifest',
+  ],
+  [OTHER]: (
+    'app artifact auto-update bake compose debug dial-stdio farm generate healthcheck imagetools kube mcp model network offload pod ' +
+    'play plugin quadlet sandbox sbom scout search secret service stack swarm trust unshare volume'
+  ).split(' '),
+};
+
+const HINTS: ReadonlyMap<string, string> = new Map(
+  Object.entries(ABSENT).flatMap(([hint, words]) => words.map((word) => [word, hint])),
+);
+
+/** Forms that are here under another name, longest first. What follows is kept. */
+const FORMS: readonly (readonly [from: string, to: readonly string[]])[] = [
+  ...['image', 'builder', 'buildx'].map((group): [string, string[]] => [`${group} build`, ['build']]),
+  ...['du', 'prune'].flatMap((name) =>
+    ['builder', 'buildx'].map((group): [string, string[]] => [`${group} ${name}`, [name]]),
+  ),
+  ['buildx b', ['build']],
+  ['bud', ['build']],
+  ['container run', ['run']],
+  ['image import', ['import']],
+  ['image list', ['images']],
+  ['image ls', ['images']],
+  ['image remove', ['rmi']],
+  ['image rm', ['rmi']],
+  ['image save', ['save']],
+  ['system df', ['du']],
+  ['version', ['--version']],
+];
+
+/** Whether docker, podman or buildah know this word as a command. Such a word is never taken for a build context. */
+export function isForeign(word: string): boolean {
+  return HINTS.has(word) || ['load', 'bud', 'version'].includes(word);
+}
+
+/**
+ * What a command line of docker, podman or buildah is here.
+ * @param words the command and what follows; `isForeign` of the first
+ * @throws TsbuildError `TSB_USAGE` with what to type instead
+ */
+export function translate(words: readonly string[]): readonly string[] {
+  const [first = '', second = ''] = words;
+  if (first === 'load') return importOf(words.slice(1));
+  if (first === 'image' && second === 'load') return importOf(words.slice(2));
+  // What docker calls all is other than what `tsbuild prune --all` means.
+  if (first === 'image' && second === 'prune') return pruneOf(words.slice(2), ['--images']);
+  if (first === 'system' && second === 'prune') return pruneOf(words.slice(2), ['--all', '--images']);
+  for (const [from, to] of FORMS) {
+    const length = from.split(' ').length;
+    if (words.slice(0, length).join(' ') === from) return [...to, ...words.slice(length)];
+  }
+  const isGroup = ['image', 'container', 'builder', 'buildx', 'system'].includes(first);
+  const known = isGroup && HINTS.has(second) && first !== 'builder' && first !== 'buildx';
+  throw new TsbuildError(
+    'TSB_USAGE',
+    `tsbuild has no command ${JSON.stringify(isGroup && second ? `${first} ${second}` : first)}`,
+    {
+      hint: `${hintOf(known ? second : first)}; a directory of this name is built with "tsbuild ./${first}"`,
+    },
+  );
+}
+
+function hintOf(word: string): string {
+  return HINTS.get(word) ?? OTHER;
+}
+
+/** `docker load [-i FILE] [-q]`. */
+function importOf(words: readonly string[]): readonly string[] {
+  let file = '-';
+  const others: string[] = [];
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at] ?? '';
+    if (word === '-i' || word === '--input') file = words[++at] ?? '-';
+    else if (word.startsWith('--input=')) file = word.slice('--input='.length);
+    else if (word !== '-q' && word !== '--quiet') others.push(word);
+  }
+  return ['import', file, ...others];
+}
+
+/** `docker image prune` and `docker system prune`. @param all what `-a` is here */
+function pruneOf(words: readonly string[], all: readonly string[]): readonly string[] {
+  return [
+    'prune',
+    ...words.flatMap((word) => {
+      if (word === '-a' || word === '--all') return all;
+      if (word === '-af' || word === '-fa') return [...all, '--force'];
+      return word === '--volumes' ? [] : [word];
+    }),
+  ];
+}
