@@ -6,10 +6,13 @@ import { complete, type Completion, completion } from './completion.ts';
 import type { ExtractedFiles, ExtractLayerParams } from './extract-params.ts';
 import { readGrowing } from './growing-file.ts';
 import type { ApplyLayerParams } from './layer-methods.ts';
-import type { ThreadPool } from './thread-pool.ts';
+import type { WorkerConfig } from './protocol.ts';
+import { ThreadPool } from './thread-pool.ts';
 
 /** Layers at a time: while one waits for the disk or for the network, another goes on. */
 const AT_ONCE = 2;
+/** With the 48 MiB that this process's main thread has for them, each thread would take 30 MB more. */
+const YOUNG_MIB = 6;
 
 export interface UnpackedLayer extends ExtractedFiles {
   readonly diffId: Digest;
@@ -21,13 +24,14 @@ export interface UnpackedLayer extends ExtractedFiles {
  * they are begun in that order, so that nobody waits for one that has no thread.
  */
 export class LayerUnpacks {
+  /** Threads of their own: others would wait behind one that waits for a layer below. They make few objects, and need little memory. */
   readonly #threads: ThreadPool;
   readonly #limit = pLimit(AT_ONCE);
   /** By the directory that is filled. */
   readonly #unfinished = new Map<string, Completion>();
 
-  constructor(threads: ThreadPool) {
-    this.#threads = threads;
+  constructor(config: WorkerConfig) {
+    this.#threads = new ThreadPool(AT_ONCE, config, YOUNG_MIB);
   }
 
   /**

@@ -33,7 +33,7 @@ export function serve(config: WorkerConfig): void {
   const threads = new ThreadPool(THREADS, config);
   let unpacks: Promise<LayerUnpacks> | undefined;
   const layerUnpacks = (): Promise<LayerUnpacks> =>
-    (unpacks ??= import('./layer-unpacks.ts').then(({ LayerUnpacks: Unpacks }) => new Unpacks(threads)));
+    (unpacks ??= import('./layer-unpacks.ts').then(({ LayerUnpacks: Unpacks }) => new Unpacks(config)));
   let ownJobs = 0;
 
   const start = async (id: number, name: string, params: unknown, call: Call): Promise<unknown> => {

@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { Worker, type WorkerOptions } from 'node:worker_threads';
 import { TsbuildError } from '../util/index.ts';
 import type { WireError, WorkerConfig } from './protocol.ts';
 import { raise, signalFlag } from './shared-signal.ts';
@@ -30,12 +30,15 @@ interface Waiting {
 export class ThreadPool {
   readonly #size: number;
   readonly #config: WorkerConfig;
+  readonly #limits: WorkerOptions;
   readonly #idle: Worker[] = [];
   readonly #queue: Waiting[] = [];
   #started = 0;
 
-  constructor(size: number, config: WorkerConfig) {
+  /** @param youngMiB what short-lived objects may take in each thread before they are collected; V8's choice when absent */
+  constructor(size: number, config: WorkerConfig, youngMiB?: number) {
     this.#size = size;
+    this.#limits = youngMiB === undefined ? {} : { resourceLimits: { maxYoungGenerationSizeMb: youngMiB } };
     this.#config = config;
   }
 
@@ -91,7 +94,7 @@ export class ThreadPool {
   /** A thread keeps nothing alive: the worker ends with its main thread. */
   #start(): Worker {
     this.#started++;
-    const thread = new Worker(this.#config.entry, { workerData: this.#config });
+    const thread = new Worker(this.#config.entry, { ...this.#limits, workerData: this.#config });
     thread.unref();
     return thread;
   }

@@ -11,7 +11,6 @@ import { isTsbuildError, sha256 } from '../../src/util/index.ts';
 import type { WorkerConfig } from '../../src/worker/index.ts';
 import type { ApplyLayerParams } from '../../src/worker/layer-methods.ts';
 import { LayerUnpacks } from '../../src/worker/layer-unpacks.ts';
-import { ThreadPool } from '../../src/worker/thread-pool.ts';
 import { archive, dir, file, hardlink, pax, symlink } from '../layer/support/tar-vectors.ts';
 import { describeTree } from '../layer/support/trees.ts';
 
@@ -21,7 +20,7 @@ const config = {
   entry: fileURLToPath(new URL('../../src/worker/main.ts', import.meta.url)),
   plan: { idShift: 0, idCount: 65_536 },
 } as WorkerConfig;
-const unpacks = new LayerUnpacks(new ThreadPool(2, config));
+const unpacks = new LayerUnpacks(config);
 const never = new AbortController().signal;
 
 beforeAll(() => {
