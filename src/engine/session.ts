@@ -8,7 +8,7 @@ import { type Digest, messageOf } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { LayerService } from '../snapshots/index.ts';
 import { RemoteSources, type OpResult, snapshot } from '../ops/index.ts';
-import { findHelper } from '../sandbox/index.ts';
+import { findHelper, unshiftedRoot } from '../sandbox/index.ts';
 import { seccompDirectory, workerEntry } from './paths.ts';
 
 /** What a command decides for all that it does. */
@@ -92,6 +92,8 @@ export class Session implements AsyncDisposable {
       session: this.store.session(),
       signal: this.options.signal,
     });
+    const unshifted = unshiftedRoot(worker.plan);
+    if (unshifted !== undefined) this.options.onWarning(`Less isolation than usual: ${unshifted}`);
     this.layers.syncEarlier(worker);
     return worker;
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { isTsbuildError, messageOf } from '../util/index.ts';
 import { encodeStep } from './encode-step.ts';
 import { findHelper, findSeccompFilter } from './helper-path.ts';
-import { isPlan, planNamespace, type PlanProblem, readPlanInputs } from './namespace-plan.ts';
+import { isPlan, unshiftedRoot, planNamespace, type PlanProblem, readPlanInputs } from './namespace-plan.ts';
 import { runAlone } from './run-alone.ts';
 import type { NamespacePlan, StepSpec } from './types.ts';
 
@@ -159,6 +159,15 @@ function userNamespaceLines(): readonly DoctorLine[] {
 
 function idLine(plan: NamespacePlan | PlanProblem): DoctorLine {
   if (!isPlan(plan)) return { name: 'ids', state: 'problem', text: plan.message, fix: plan.fix };
+  const unshifted = unshiftedRoot(plan);
+  if (unshifted !== undefined) {
+    return {
+      name: 'ids',
+      state: 'warning',
+      text: unshifted,
+      fix: 'start the container with more ids, for example: podman run --uidmap 0:100000:131072 --gidmap 0:100000:131072',
+    };
+  }
   const shifted = plan.idShift === 0 ? '' : `, shifted by ${plan.idShift}`;
   return { name: 'ids', state: 'ok', text: `${plan.idCount} ids for images${shifted}` };
 }

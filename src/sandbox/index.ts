@@ -16,6 +16,7 @@ export {
   type PlanProblem,
   readPlanInputs,
   requirePlan,
+  unshiftedRoot,
 } from './namespace-plan.ts';
 export { hostsFile } from './network-files.ts';
 export { runStep, type RunStepOptions } from './run-step.ts';

@@ -125,6 +125,16 @@ function planForUser(inputs: PlanInputs): NamespacePlan | PlanProblem {
   return { how: 'newidmap', uids, gids, idShift: 0, idCount, newuidmap, newgidmap };
 }
 
+/**
+ * What is to be said wherever steps run on the weakest rung for root: too few ids are mapped to shift a step's, so that root of a step is
+ * root of whatever contains tsbuild. Undefined everywhere else.
+ */
+export function unshiftedRoot(plan: NamespacePlan): string | undefined {
+  return plan.how === 'direct' && plan.idShift === 0
+    ? `steps run as root of this container: only ${plan.idCount} ids are mapped in it, and ${2 * IDS_PER_IMAGE} would keep them apart`
+    : undefined;
+}
+
 /** Whether `plan` is a plan. */
 export function isPlan(plan: NamespacePlan | PlanProblem): plan is NamespacePlan {
   return 'how' in plan;
