@@ -14,6 +14,9 @@ const BUSY_TIMEOUT = 10_000;
 const BUSY_RETRIES = 200;
 
 /** A row by the names of its columns. */
+/** 256 KiB of SQLite's pages: less is not worth writing the file anew. */
+const MIN_FREE_PAGES = 64;
+
 export type Row = Record<string, SQLOutputValue>;
 
 /** A statement that is prepared when first used, and again after the index was replaced. */
@@ -126,6 +129,18 @@ export class Database {
       return rows.map((row) => String(row['integrity_check'])).filter((text) => text !== 'ok');
     } catch (error) {
       return [messageOf(error)];
+    }
+  }
+
+  /** Gives space back to the file system when a good part of the file has become free. That it cannot now is no matter. */
+  shrink(): void {
+    try {
+      const number = (name: string): number => Number(this.#handle.prepare(`PRAGMA ${name}`).get()?.[name] ?? 0);
+      const [free, pages] = [number('freelist_count'), number('page_count')];
+      if (free < MIN_FREE_PAGES || free * 4 < pages) return;
+      this.#handle.exec('VACUUM; PRAGMA wal_checkpoint(TRUNCATE)');
+    } catch {
+      // Others are at it, or the disk is full: the pages are used again.
     }
   }
 

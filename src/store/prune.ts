@@ -42,6 +42,7 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
     }
     store.records.removeDeadLinks();
     freedBytes += forget(store, options);
+    store.database().shrink();
   }
   return { removed, freedBytes };
 }

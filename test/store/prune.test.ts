@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { check, collectGarbage, du, prune, type Store, type UsageRecord } from '../../src/store/index.ts';
 import { mediaTypes } from '../../src/image/index.ts';
@@ -283,4 +284,22 @@ describe('what prune says', () => {
     expect(report.removed.map(({ id }) => id)).toEqual([other]);
     expect(store.records.get('r')?.layers).toEqual([base, top]);
   });
+});
+
+test('the index shrinks when much of it was pruned', async () => {
+  using opened = openStore();
+  const { store, root } = opened;
+  const size = (): number =>
+    fs.statSync(join(root, 'index.sqlite')).size +
+    (fs.statSync(join(root, 'index.sqlite-wal'), { throwIfNoEntry: false })?.size ?? 0);
+  using lease = store.leases.create();
+  for (let n = 0; n < 3000; n++)
+    store.layers.create({ parents: [], description: `layer ${n} ${'x'.repeat(200)}` }, lease);
+  lease.release();
+  store.database().exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  const before = size();
+  expect(before).toBeGreaterThan(1 << 20);
+  await prune(store, { removeTrees, all: true });
+  expect(size()).toBeLessThan(before / 4);
+  expect(store.database().integrity()).toEqual([]);
 });
