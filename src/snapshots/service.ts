@@ -9,6 +9,7 @@ import type { WorkerClient } from '../worker/index.ts';
 import { type CacheOrigin, CachedLayers } from './imported.ts';
 import type { LayerFetcher, OnGrowing } from './incoming.ts';
 import { changedDirectory, DirectoryCheck } from './directory-check.ts';
+import { RewrittenLayers } from './rewritten.ts';
 import { anyBlob, compressionOfForm, layerType, findPacked, type PackedLayer, type PackForm } from './packed-layer.ts';
 import { Unpacks } from './unpacks.ts';
 
@@ -49,6 +50,7 @@ export class LayerService {
   readonly #fetchers = new Map<string, LayerFetcher>();
   readonly #packing = new SharedWork<string, PackedLayer>();
   readonly #check: DirectoryCheck;
+  readonly #rewritten: RewrittenLayers;
   /** Layers that came with Windows images. They are known in every build that they can matter to, by `adopt`. */
   readonly #windows = new Set<string>();
   readonly #cached: CachedLayers;
@@ -63,6 +65,7 @@ export class LayerService {
     this.#worker = options.worker;
     this.#onWarning = options.onWarning;
     this.#cached = new CachedLayers(options.store, options.lease);
+    this.#rewritten = new RewrittenLayers(options.store);
     this.#check = new DirectoryCheck(options.store, options.worker);
     this.#unpacks = new Unpacks({
       store: options.store,
@@ -166,10 +169,15 @@ export class LayerService {
   async pack(task: Task, id: string, wanted: PackForm): Promise<PackedLayer> {
     const form = { ...wanted, windows: wanted.windows ?? this.isWindows([id]) };
     const key = `${id} ${form.kind} ${form.level ?? ''} ${form.force ?? false} ${form.clampTime ?? ''} ${form.windows}`;
-    return this.#packing.run(key, task.signal, () => this.#pack(task, id, form));
+    return this.#packing.run(key, task.signal, () => this.#pack(task, id, form, key));
   }
 
-  async #pack(task: Task, id: string, form: PackForm & { readonly windows: boolean }): Promise<PackedLayer> {
+  async #pack(
+    task: Task,
+    id: string,
+    form: PackForm & { readonly windows: boolean },
+    key: string,
+  ): Promise<PackedLayer> {
     const layer = this.#layer(id);
     const fromImage = layer.type === 'source.image';
     const clamp = fromImage ? undefined : form.clampTime;
@@ -180,6 +188,13 @@ export class LayerService {
       if (this.#fetcherOf(id) !== undefined && !this.#packed(id, form.kind, anyForm)) await this.#ensureBlob(task, id);
       const ready = this.#packed(id, form.kind, anyForm);
       if (ready) return ready;
+    }
+    const { createdAt, description } = layer;
+    const known = same ? undefined : this.#rewritten.get(key);
+    if (known) {
+      this.#lease.hold({ blobs: [known.descriptor.digest] });
+      // Held first: it may have gone in between.
+      if (this.#store.blobs.has(known.descriptor.digest)) return { ...known, createdAt, description, fromImage };
     }
     const whole = same ? anyBlob(this.#store, layer) : undefined;
     const [own, lowers] = whole
@@ -208,7 +223,8 @@ export class LayerService {
     const descriptor: Descriptor = { mediaType: layerType(form.kind), digest: packed.digest, size: packed.size };
     this.#lease.hold({ blobs: [packed.digest] });
     if (same) this.#store.layers.addBlob(id, { compression: form.kind, descriptor, diffId: packed.diffId });
-    return { diffId: packed.diffId, descriptor, createdAt: layer.createdAt, description: layer.description, fromImage };
+    else this.#rewritten.put(key, { diffId: packed.diffId, descriptor });
+    return { diffId: packed.diffId, descriptor, createdAt, description, fromImage };
   }
 
   #packed(id: string, kind: Compression, anyForm: boolean): PackedLayer | undefined {

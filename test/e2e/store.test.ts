@@ -2,7 +2,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, statSync, utimesSync,
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import type { Bench } from '../support/bench.ts';
+import type { Bench, RunOptions } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { expectFailure, expectSound } from '../support/sound.ts';
 import { readOciArchive, readTar } from '../support/tree.ts';
@@ -56,6 +56,23 @@ describeAsEveryone('the image store', (who) => {
     expectFailure(await bench.tsbuild(['rmi', 'none']), { says: ['none'] });
     expectFailure(await bench.tsbuild(['save', 'none', '-o', 'x.tar']), { says: ['none'] });
     expect(existsSync(bench.path('x.tar'))).toBe(false);
+    await expectSound(bench);
+  });
+
+  test('what was exported with other times once is not packed again', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM base:1\nRUN echo timed > /t\n');
+    const build = (dest: string, epoch: string, options: RunOptions = {}): ReturnType<Bench['tsbuild']> =>
+      bench.tsbuild(
+        ['build', `--source-date-epoch=${epoch}`, '-o', `type=oci,dest=${dest},rewrite-timestamp=true`, context],
+        options,
+      );
+    const digest = async (file: string): Promise<string> => (await readOciArchive(bench.path(file))).digest;
+    expect((await build('first.tar', '1600000000')).code).toBe(0);
+    expect((await build('second.tar', '1600000000', NO_WORKER)).code).toBe(0);
+    expect(await digest('second.tar')).toBe(await digest('first.tar'));
+    expect((await build('other.tar', '1500000000')).code).toBe(0);
+    expect(await digest('other.tar')).not.toBe(await digest('first.tar'));
     await expectSound(bench);
   });
 
