@@ -20,6 +20,7 @@ import {
   withDefaultTag,
 } from '../image/index.ts';
 import { registryContent } from '../registry/index.ts';
+import { imageLayerIds } from '../store/index.ts';
 import { type Digest, isDigest, isTsbuildError, sanitizeLine, SharedWork, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { BlobFetcher } from './image-fetch.ts';
@@ -89,6 +90,8 @@ class Images implements ImageSource {
     if (digest !== undefined && digest !== descriptor.digest) return undefined;
     try {
       const found = await this.#load(task, { ref: formatReference(reference), descriptor, origin: nowhere }, platform);
+      // Removed by its name and pruned between the two: then it is no image of this store.
+      if (!this.#hasLayers(found)) return undefined;
       this.#options.observe?.local(file.path, file.text);
       return found;
     } catch (error) {
@@ -156,6 +159,14 @@ class Images implements ImageSource {
       descriptor: layer,
       diffId: config.rootfs.diff_ids[index] ?? layer.digest,
     }));
+    // With the documents, before anybody looks whether they are there: what is there then stays.
+    this.#options.lease.hold({
+      blobs: layers.map((layer) => layer.descriptor.digest),
+      layers: imageLayerIds(
+        config.os,
+        layers.map(({ diffId }) => diffId),
+      ),
+    });
     return {
       ref: root.ref,
       digest: root.descriptor.digest,
@@ -168,6 +179,17 @@ class Images implements ImageSource {
       ...(root.repository === undefined ? {} : { repository: root.repository }),
       fetchLayer: this.#layerFetcher(root.origin),
     };
+  }
+
+  #hasLayers({ config, layers }: ResolvedImage): boolean {
+    const { store } = this.#options;
+    const ids = imageLayerIds(
+      config.os,
+      layers.map(({ diffId }) => diffId),
+    );
+    return layers.every(
+      ({ descriptor }, index) => store.blobs.has(descriptor.digest) || store.layers.get(ids[index] ?? '')?.fs === true,
+    );
   }
 
   #layerFetcher(origin: ImageOrigin): ResolvedImage['fetchLayer'] {

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createRegistry, type Registry } from '../../src/registry/index.ts';
 import { createImageSource, type FactStore, type ImageSource, parseLayoutReference } from '../../src/source/index.ts';
-import { type Lease, Store } from '../../src/store/index.ts';
+import { type Lease, prune, Store } from '../../src/store/index.ts';
 import { type Digest, sha256 } from '../../src/util/index.ts';
 import { formatPlatform, mediaTypes, type Platform, platformVector } from '../../src/image/index.ts';
 import { blobOf, type TestBlob, testImage, type TestImage } from '../support/image.ts';
@@ -532,5 +532,46 @@ describe('from an OCI layout', () => {
 
   test.each(['oci-layout://', 'oci-layout:///a@sha256:short', 'oci-layout:///a\0b'])('%j is refused', (text) => {
     expect(() => parseLayoutReference(text)).toThrow();
+  });
+});
+
+describe('an image of the local store', () => {
+  const image = testImage({ layers: [[{ name: 'a', content: 'a' }], [{ name: 'b' }]] });
+  const name = 'docker.io/library/local:1';
+  const putImage = (): void => {
+    for (const { bytes } of [image.config, ...image.layers, image.manifest]) store.blobs.put(bytes);
+    store.images.put(name, {
+      mediaType: mediaTypes.ociManifest,
+      digest: image.manifest.digest,
+      size: image.manifest.size,
+    });
+  };
+  const pruneAll = async (): Promise<void> => {
+    store.images.remove(name);
+    await prune(store, { all: true, removeTrees: () => Promise.resolve() });
+  };
+
+  test('that was resolved keeps its layers, whoever removes and prunes it', async () => {
+    putImage();
+    const resolved = await source.resolve(testTask(), name, amd64);
+    await pruneAll();
+    for (const { descriptor } of resolved.layers) expect(store.blobs.has(descriptor.digest)).toBe(true);
+  });
+
+  test('whose layers went is none, and is asked for elsewhere', async () => {
+    putImage();
+    store.blobs.remove(image.layers[1]?.digest ?? VERTEX);
+    await expect(source.resolve(testTask(), `${server.host}/local:1`, amd64)).rejects.toThrow(code('TSB_NOT_FOUND'));
+    store.images.put(`${server.host}/x:1`, {
+      mediaType: mediaTypes.ociManifest,
+      digest: image.manifest.digest,
+      size: image.manifest.size,
+    });
+    serveImage('1', image);
+    const resolved = await source.resolve(testTask(), ref(), amd64);
+    const layer = resolved.layers[1];
+    if (!layer) throw new Error('no layer');
+    await resolved.fetchLayer(testTask(), layer.descriptor, VERTEX);
+    expect(store.blobs.has(layer.descriptor.digest)).toBe(true);
   });
 });
