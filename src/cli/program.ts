@@ -230,7 +230,10 @@ function addRun(program: Command, context: CliContext, done: Done): void {
   program
     .command('run')
     .description('run a command in a new container of an image')
-    .argument('<image>', 'an image of the local store, oci-layout:DIR[:TAG] or oci-archive:FILE')
+    .argument(
+      '<image>',
+      'a name or id of the local store, a path to an archive or layout, or a name that a registry has',
+    )
     .argument('[command...]', "what to run instead of the image's command")
     .passThroughOptions()
     .option('--rm', 'remove the container when it ends (always done)')
@@ -294,7 +297,7 @@ function addImages(program: Command, context: CliContext, done: Done): void {
   program
     .command('save')
     .description('write images of the local store to an archive')
-    .argument('<image...>', 'names')
+    .argument('<image...>', 'names or ids')
     .option('-o, --output <path>', 'the file (default: standard output)')
     .addOption(new Option('--format <format>', 'kind of archive').choices(['oci', 'docker']).default('oci'))
     .action(async (images: string[], options) => {

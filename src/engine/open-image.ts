@@ -1,10 +1,8 @@
-import { resolve } from 'node:path';
-import { importArchive } from '../exporter/index.ts';
-import { normalizeReference, hostPlatform, type ImageConfig, type Platform } from '../image/index.ts';
+import type { ImageConfig, Platform } from '../image/index.ts';
 import { findHelper, findSeccompFilter, type NamespacePlan } from '../sandbox/index.ts';
 import type { ResolvedImage } from '../source/index.ts';
-import { randomHex } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
+import { toReference } from './image-name.ts';
 import { ownPlan } from './own-plan.ts';
 import type { Session } from './session.ts';
 
@@ -22,8 +20,8 @@ export interface OpenImage extends AsyncDisposable {
 }
 
 /**
- * Finds an image and unpacks what is not unpacked: `oci-archive:FILE`, `oci-layout:DIR[:TAG]`, or a name of the local image store or
- * a registry.
+ * Finds an image and unpacks what is not unpacked.
+ * @param name as typed: a name or id of the local image store, a path to an archive or layout, or a name that a registry has
  * @throws TsbuildError
  */
 export async function openImage(
@@ -62,28 +60,4 @@ export async function openImage(
       await session.layers.discard(scratch);
     },
   };
-}
-
-/** The reference to resolve, and how to give back a name that was made for the purpose. */
-async function toReference(
-  session: Session,
-  task: Task,
-  name: string,
-  cwd: string,
-): Promise<{ readonly reference: string; readonly release: () => void }> {
-  const release = (): void => undefined;
-  const archive = /^oci-archive:(.+)$/.exec(name)?.[1];
-  if (archive !== undefined) {
-    const temporary = `localhost/tsbuild-run:${randomHex(16)}`;
-    const { store, lease } = session;
-    await importArchive(
-      task,
-      { path: resolve(cwd, archive) },
-      { store, lease, format: 'image', platform: hostPlatform(), names: [temporary] },
-    );
-    return { reference: temporary, release: () => void store.images.remove(temporary) };
-  }
-  const layout = /^oci-layout:(?!\/\/)(.+)$/.exec(name)?.[1];
-  if (layout !== undefined) return { reference: `oci-layout://${resolve(cwd, layout)}`, release };
-  return { reference: name.startsWith('oci-layout://') ? name : normalizeReference(name), release };
 }

@@ -1,6 +1,6 @@
-import { normalizeReference, formatPlatform } from '../image/index.ts';
+import { formatPlatform } from '../image/index.ts';
 import type { Store } from '../store/index.ts';
-import { type Digest, messageOf, suggest, TsbuildError } from '../util/index.ts';
+import { type Digest, messageOf } from '../util/index.ts';
 import { familiarName } from './names.ts';
 import { readStoredImage } from './stored-image.ts';
 
@@ -45,36 +45,4 @@ export function listImages(store: Store): ImageListEntry[] {
       return { ...base, platforms: [], size: 0, problem: messageOf(error) };
     }
   });
-}
-
-/**
- * Removes names from the local image store. Their blobs go with the next prune.
- * @param names as the user gives them, or a digest (at least 12 of its digits) that all names of an image have
- * @returns the normalised names that were removed
- * @throws TsbuildError `TSB_NOT_FOUND`; nothing is removed then
- */
-export function removeImages(store: Store, names: readonly string[]): string[] {
-  const all = store.images.list();
-  const found = names.flatMap((text) => {
-    const digits = /^(?:sha256:)?([0-9a-f]{12,64})$/.exec(text)?.[1];
-    const byDigest =
-      digits === undefined ? [] : all.filter(({ descriptor }) => descriptor.digest.startsWith(`sha256:${digits}`));
-    if (byDigest.length > 0) return byDigest.map(({ name }) => name);
-    const name = normalizeReference(text);
-    if (store.images.get(name) !== undefined) return [name];
-    const near = suggest(
-      text,
-      all.map((image) => familiarName(image.name)),
-    );
-    throw new TsbuildError(
-      'TSB_NOT_FOUND',
-      `Cannot remove ${JSON.stringify(text)}: no such image in the local image store`,
-      {
-        hint: near === undefined ? 'list images with "tsbuild images"' : `did you mean ${JSON.stringify(near)}?`,
-      },
-    );
-  });
-  const distinct = [...new Set(found)];
-  for (const name of distinct) store.images.remove(name);
-  return distinct;
 }

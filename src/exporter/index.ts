@@ -15,7 +15,8 @@ export {
   platformDirectory,
   type TreeRequest,
 } from './export.ts';
-export { type ImageListEntry, listImages, removeImages } from './image-list.ts';
+export { idDigits, namesOfId, storedName, unnamedImage } from './image-id.ts';
+export { type ImageListEntry, listImages } from './image-list.ts';
 export { importArchive, importDirectory } from './import.ts';
 export type { ImportedImage, ImportOptions } from './import-common.ts';
 export { parseNames } from './names.ts';
@@ -30,6 +31,7 @@ export {
 export { type ImageFile, type ImageOutput, type OutputSpec, parseOutput, type ParseOutputOptions } from './output.ts';
 export { writeLayout } from './layout-directory.ts';
 export { blobPath, type LayoutFile } from './layout.ts';
+export { removeImages } from './remove-images.ts';
 export { saveImages, type SaveOptions } from './save.ts';
 export type { StdoutStream } from './sink.ts';
 export { readStoredImage, type StoredImageContent, type StoredPlatform } from './stored-image.ts';

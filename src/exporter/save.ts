@@ -1,4 +1,4 @@
-import { normalizeReference, type Platform } from '../image/index.ts';
+import type { Platform } from '../image/index.ts';
 import type { Store } from '../store/index.ts';
 import type { Task } from '../events/index.ts';
 import { TsbuildError } from '../util/index.ts';
@@ -6,6 +6,7 @@ import { type Progress, writeArchive } from './archive.ts';
 import type { NamedImage } from './layout.ts';
 import { writeLayoutDirectory } from './layout-directory.ts';
 import type { Destination } from './attributes.ts';
+import { namesOfId, storedName } from './image-id.ts';
 import { openSink, type StdoutStream } from './sink.ts';
 import { readStoredImage, selectPlatform } from './stored-image.ts';
 
@@ -30,9 +31,10 @@ export interface SaveOptions {
 export async function saveImages(task: Task, options: SaveOptions): Promise<void> {
   const { store, format, dest, platform } = options;
   const images = options.names.map((text): NamedImage => {
-    const name = normalizeReference(text);
-    const stored = store.images.get(name);
-    if (stored === undefined) {
+    const names = [storedName(store, text) ?? namesOfId(store, text)].flat();
+    const [name] = names;
+    const stored = name === undefined ? undefined : store.images.get(name);
+    if (name === undefined || stored === undefined) {
       throw new TsbuildError(
         'TSB_NOT_FOUND',
         `Cannot save ${JSON.stringify(text)}: no such image in the local image store`,
@@ -42,7 +44,7 @@ export async function saveImages(task: Task, options: SaveOptions): Promise<void
       );
     }
     const image = readStoredImage(store.blobs, name, stored.descriptor);
-    return { image: platform === undefined ? image : selectPlatform(image, platform, name), names: [name] };
+    return { image: platform === undefined ? image : selectPlatform(image, platform, name), names };
   });
   if (images.length === 0) throw new TsbuildError('TSB_USAGE', 'Cannot save: no image is named');
   const merged = mergeNames(images);
