@@ -180,7 +180,7 @@ describe('the local cache', () => {
     using opened = openStore();
     const warnings: string[] = [];
     const cache = cacheOf(opened, warnings);
-    opened.store.database().exec('DROP TABLE links; DROP TABLE records');
+    opened.store.database().close();
     for (let round = 0; round < 3; round++) {
       expect(cache.query([link('a', 'op')])).toEqual([]);
       expect(cache.records('n')).toEqual([]);

@@ -20,15 +20,17 @@ test('facts are kept by kind and key, with the time', () => {
   expect(facts.get('http', 'debian:12')).toBeUndefined();
 });
 
-test('a fact that cannot be read is not there', () => {
+test('a fact that cannot be read is not there, and an index without the table is given up for a new one', () => {
   using opened = openStore();
   const facts = opened.store.facts;
   facts.put('k', 'a', 1);
   opened.store.database().exec("UPDATE facts SET value = '{'");
   expect(facts.get('k', 'a')).toBeUndefined();
   opened.store.database().exec('DROP TABLE facts');
-  facts.put('k', 'a', 1);
   expect(facts.get('k', 'a')).toBeUndefined();
+  expect(opened.warnings.map(({ code }) => code)).toEqual(['index-row-damaged', 'index-rebuilt']);
+  facts.put('k', 'a', 1);
+  expect(facts.get('k', 'a')?.value).toBe(1);
 });
 
 test('prune --all forgets them', async () => {
