@@ -51,6 +51,12 @@ export interface ContextDir {
   readonly dropped: ContextDir[];
   /** What the ignore matcher wants back for the entries. */
   ignoreInfo: Uint8Array | undefined;
+  /** Names that are there and were ignored. */
+  readonly ignored: ByteString[];
+  /** Names that were looked up before all were listed. */
+  readonly asked: Set<ByteString>;
+  /** Whether all names were asked for. */
+  listed: boolean;
 }
 
 /**
@@ -122,15 +128,12 @@ export class ContextTree implements ReadableTree<ContextDir> {
     return touched;
   }
 
-  /** Absolute path and status of everything that was looked at so far. */
-  *seen(): Generator<readonly [path: ByteString, stat: HostStat], void, undefined> {
-    yield [this.rootPath, this.root.node.stat];
-    const open = [this.root];
-    for (let dir = open.pop(); dir !== undefined; dir = open.pop()) {
-      for (const [name, { stat }] of dir.nodes ?? []) yield [this.#absolute(joinPath(dir.path, name)), stat];
-      for (const { path, node } of dir.dropped) yield [this.#absolute(path), node.stat];
-      open.push(...dir.children.values(), ...dir.dropped);
-    }
+  /** Whether nothing of this name in a directory is ever part of the context, be it a file or a directory, also before it is there. */
+  leavesOut(dir: ContextDir, name: ByteString): boolean {
+    const { ignore } = this.#options;
+    const path = toText(joinPath(dir.path, name));
+    const leaves = (isDir: boolean): boolean => ignore?.ignored(path, isDir, dir.ignoreInfo).ignored === true;
+    return leaves(false) && leaves(true) && ignore?.canSkipDir(path) === true;
   }
 
   get hasXattrs(): boolean {
@@ -139,10 +142,12 @@ export class ContextTree implements ReadableTree<ContextDir> {
 
   list(dir: ContextDir): readonly ByteString[] {
     this.#load(dir);
+    dir.listed = true;
     return dir.names;
   }
 
   lookup(dir: ContextDir, name: ByteString): ContextNode | undefined {
+    if (!dir.listed) dir.asked.add(name);
     return this.#load(dir).get(name);
   }
 
@@ -313,6 +318,7 @@ export class ContextTree implements ReadableTree<ContextDir> {
         if (!ignored || this.list(child).length > 0) continue;
         dir.dropped.push(child);
       } else if (!ignored) continue;
+      dir.ignored.push(name);
       nodes.delete(name);
       dir.children.delete(name);
     }
@@ -333,6 +339,9 @@ export function newDir(path: ByteString, node: ContextNode): ContextDir {
     digests: undefined,
     dropped: [],
     ignoreInfo: undefined,
+    ignored: [],
+    asked: new Set(),
+    listed: false,
   };
 }
 

@@ -11,7 +11,7 @@ import {
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Bench, Outcome, RunOptions } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { isRecalled } from '../support/recalled.ts';
@@ -186,6 +186,56 @@ describeAsEveryone('a build that is remembered', (who) => {
     expect(await isRecalled(bench, () => run())).toBe(false);
     expect(bytes()).not.toBe(second);
   }, 120_000);
+
+  describe('which writes into its own context', () => {
+    /** Builds with outputs named relative to the context, which it is run in. */
+    const builder = (bench: Bench, context: string, args: readonly string[]) => () =>
+      bench.ok(['build', '--progress=plain', ...args, '.'], { cwd: context });
+    const ARCHIVE = ['-o', 'type=oci,dest=image.tar', '--iidfile', 'image.id'];
+
+    test('is served where it does not copy what it wrote, with all that was changed since', async () => {
+      const { bench } = use;
+      for (const [dockerfile, files] of [
+        ['FROM scratch\nCOPY src /app\n', {}],
+        ['FROM scratch\nCOPY . /app\n', { '.dockerignore': 'image.*\n' }],
+        ['FROM scratch\nCOPY . /app\n', { '.dockerignore': '*\n!src\n' }],
+      ] as const) {
+        const context = bench.context(dockerfile, { 'src/one': 'one\n', ...files });
+        const run = builder(bench, context, ARCHIVE);
+        const archive = join(context, 'image.tar');
+        await run();
+        // Now nothing runs, and what it wrote before is there.
+        await run();
+        for (let round = 0; round < 3; round++) {
+          if (round === 2) rmSync(archive);
+          const written = existsSync(archive) ? readFileSync(archive) : undefined;
+          expect(await isRecalled(bench, run), dockerfile).toBe(true);
+          if (written) expect(readFileSync(archive).equals(written)).toBe(true);
+        }
+        for (const [name, text] of [
+          ['src/one', 'ONE\n'],
+          ['src/added', 'added\n'],
+        ] as const) {
+          const before = readFileSync(archive);
+          writeFileSync(join(context, name), text);
+          expect(stepsOf(await run()).ran).toHaveLength(1);
+          expect(readFileSync(archive).equals(before)).toBe(false);
+          await run();
+          expect(await isRecalled(bench, run)).toBe(true);
+        }
+      }
+    }, 60_000);
+
+    test('is not served where it copies what it wrote', async () => {
+      const { bench } = use;
+      const context = bench.context('FROM scratch\nCOPY . /app\n', { one: 'one\n' });
+      const run = builder(bench, context, ['-o', 'type=oci,dest=image.tar']);
+      for (let round = 0; round < 3; round++) expect(stepsOf(await run()).ran).toEqual(['COPY . /app']);
+      const inDirectory = bench.context('FROM scratch\nCOPY out /app\n', { 'out/one': 'one\n' });
+      const again = builder(bench, inDirectory, ['-o', 'type=oci,dest=out/image.tar']);
+      for (let round = 0; round < 3; round++) expect(stepsOf(await again()).ran).toEqual(['COPY out /app']);
+    });
+  });
 
   test('refuses a layer that was damaged on disk, keeps what is at the destination, and is right the next time', async () => {
     const { bench } = use;

@@ -6,7 +6,7 @@ import { sha256 } from '../../src/util/index.ts';
 import { makeLayer, openStore, removeTrees } from '../store/support.ts';
 
 const build: RememberedBuild = {
-  testimony: { roots: [], paths: '', stats: '', texts: [], sizes: [] },
+  testimony: { roots: [], paths: '', stats: '', places: [], absent: [], names: [], texts: [], sizes: [] },
   events: [{ type: 'vertex', vertex: sha256('v'), name: 'RUN x', inputs: [], state: 'cached', at: 1 }],
   metadata: { 'containerimage.digest': 'd' },
   layers: [],

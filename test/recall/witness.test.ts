@@ -97,6 +97,92 @@ describe('what a build looked at', () => {
     expect(Witness.holds(testimony)).toBe(false);
   });
 
+  describe('beside files that the build writes itself', () => {
+    /** What a build looked at that reads some names, or all, and then writes `out.tar`. */
+    function written(dir: TempDir, ignore: readonly string[], look: (tree: ContextTree) => void, out = 'out.tar') {
+      dir.write('ctx/src/f', 'text');
+      dir.write('ctx/other', 'text');
+      dir.write('ctx/skipped.log', 'text');
+      const ctx = join(dir.path, 'ctx');
+      const witness = new Witness(Date.now() + 3_600_000);
+      const tree = ContextTree.open(ctx, { xattrs: false, ignore: new IgnoreMatcher([...ignore]) });
+      witness.tree(ctx, tree);
+      look(tree);
+      dir.write(`ctx/${out}`, 'archive');
+      const testimony = JSON.parse(JSON.stringify(witness.testify([join(ctx, out)]))) as Testimony;
+      dir.write(`ctx/${out}`, 'another archive');
+      return { ctx, holds: () => Witness.holds(testimony) };
+    }
+    const all = (tree: ContextTree): void => void walkTree(tree, tree.root, undefined, () => undefined);
+    const some = (tree: ContextTree): void => {
+      tree.list(tree.enter(tree.root, 'src'));
+      tree.lookup(tree.root, 'missing');
+    };
+
+    test.each<[string, (ctx: string) => void]>([
+      ['a file more', (ctx) => fs.writeFileSync(join(ctx, 'new'), '')],
+      ['a file less', (ctx) => fs.rmSync(join(ctx, 'other'))],
+      ['a changed file', (ctx) => fs.writeFileSync(join(ctx, 'other'), 'more text')],
+      ['a file more, deep down', (ctx) => fs.writeFileSync(join(ctx, 'src/new'), '')],
+      ['another mode of the directory', (ctx) => fs.chmodSync(ctx, 0o700)],
+      ['another directory', (ctx) => (fs.renameSync(ctx, `${ctx}2`), fs.cpSync(`${ctx}2`, ctx, { recursive: true }))],
+    ])('where it excludes them: %s', (_name, change) => {
+      using dir = new TempDir();
+      const { ctx, holds } = written(dir, ['*.tar', '*.log'], all);
+      expect(holds()).toBe(true);
+      fs.rmSync(join(ctx, 'out.tar'));
+      expect(holds()).toBe(true);
+      change(ctx);
+      expect(holds()).toBe(false);
+    });
+
+    test('where it copies them, or could', () => {
+      for (const ignore of [[], ['*.log'], ['*', '!out.tar', '!src'], ['*.tar', '!**/f']]) {
+        using dir = new TempDir();
+        expect(written(dir, ignore, all).holds()).toBe(false);
+      }
+    });
+
+    test('where it reads other names only', () => {
+      using dir = new TempDir();
+      const { ctx, holds } = written(dir, [], some);
+      expect(holds()).toBe(true);
+      fs.writeFileSync(join(ctx, 'new'), '');
+      fs.rmSync(join(ctx, 'other'));
+      expect(holds()).toBe(true);
+      fs.writeFileSync(join(ctx, 'missing'), '');
+      expect(holds()).toBe(false);
+      fs.rmSync(join(ctx, 'missing'));
+      expect(holds()).toBe(true);
+      fs.writeFileSync(join(ctx, 'src/new'), '');
+      expect(holds()).toBe(false);
+    });
+
+    test('where it reads them by name, or lists the directory that they are in', () => {
+      for (const [out, look] of [
+        ['out.tar', (tree: ContextTree) => void tree.lookup(tree.root, 'out.tar')],
+        ['src/out.tar', some],
+      ] as const) {
+        using dir = new TempDir();
+        expect(written(dir, [], look, out).holds()).toBe(false);
+      }
+    });
+
+    test('where an ignored name that is asked for comes to be a directory', () => {
+      using dir = new TempDir();
+      const { ctx, holds } = written(
+        dir,
+        ['other', '!other/kept'],
+        (tree) => void tree.lookup(tree.root, 'other'),
+        'src/o',
+      );
+      expect(holds()).toBe(true);
+      fs.rmSync(join(ctx, 'other'));
+      dir.write('ctx/other/kept', '');
+      expect(holds()).toBe(false);
+    });
+  });
+
   test('small files by their text, large ones by their size', () => {
     using dir = new TempDir();
     const [text, blob] = [dir.write('text', 'a'), dir.write('blob', 'bytes')];

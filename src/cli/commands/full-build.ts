@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { BuildFailure, openSession, runBuild } from '../../engine/index.ts';
 import { checkOutput, type OutputSpec, parseNames, parseOutput } from '../../exporter/index.ts';
 import type { Recall, RememberedBuild, WrittenImage } from '../../recall/index.ts';
@@ -68,7 +69,7 @@ export async function fullBuild(
     });
     await close();
     reportWarnings(context, progress);
-    const testimony = memory && session.witness.testify();
+    const testimony = memory && session.witness.testify(writtenFiles(context, options, images));
     if (testimony) memory?.recall.put({ testimony, events: shown, metadata, layers, images });
     return 0;
   } catch (thrown) {
@@ -94,6 +95,16 @@ function parseOutputs(context: CliContext, options: BuildOptions): readonly Outp
   if (toStore && !specs.some((spec) => spec.type === 'image'))
     specs.push(parse(['type=image', ...attributes].join(',')));
   return specs;
+}
+
+/** Files that lie where the user wants them, perhaps in the context: writing them is no change of it. */
+function writtenFiles(
+  { cwd }: CliContext,
+  { iidfile, metadataFile }: BuildOptions,
+  images: readonly WrittenImage[],
+): readonly string[] {
+  const named = [iidfile, metadataFile].flatMap((path) => (path === undefined ? [] : [resolve(cwd, path)]));
+  return [...named, ...images.flatMap(({ file }) => (file.dest === '-' ? [] : [file.dest]))];
 }
 
 function usesStdout(specs: readonly OutputSpec[]): boolean {
