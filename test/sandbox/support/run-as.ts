@@ -57,7 +57,7 @@ export async function runScenario<T>(
   const errors: Buffer[] = [];
   child.stdout?.on('data', (data: Buffer) => output.push(data));
   child.stderr?.on('data', (data: Buffer) => errors.push(data));
-  const timer = setTimeout(() => child.kill('SIGKILL'), 25_000);
+  const timer = setTimeout(() => child.kill('SIGKILL'), 90_000);
   const code = await new Promise((resolve) => child.once('close', resolve));
   clearTimeout(timer);
   const text = Buffer.concat(output).toString();
