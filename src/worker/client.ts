@@ -187,7 +187,7 @@ class Client implements WorkerClient {
         void this.#takeOutput(message.id, message.stream, message.data, pending);
         break;
       case 'progress':
-        pending.options.onProgress?.(message.data);
+        this.#takeProgress(message.id, message.data, pending);
         break;
       default:
         message satisfies never;
@@ -202,12 +202,24 @@ class Client implements WorkerClient {
     try {
       await pending.options.onOutput?.(stream, data);
     } catch (error) {
-      // Whoever listens is a caller's: its fault is the call's, and not one that nobody handles.
-      pending.failure ??= { error };
-      this.#send({ type: 'cancel', id });
+      this.#fail(id, error, pending);
     } finally {
       this.#send({ type: 'ack', id, bytes: data.length });
     }
+  }
+
+  #takeProgress(id: number, data: unknown, pending: Pending): void {
+    try {
+      pending.options.onProgress?.(data);
+    } catch (error) {
+      this.#fail(id, error, pending);
+    }
+  }
+
+  /** Whoever listens is a caller's: its fault is the call's, and not one that nobody handles. */
+  #fail(id: number, error: unknown, pending: Pending): void {
+    pending.failure ??= { error };
+    this.#send({ type: 'cancel', id });
   }
 
   /** What cannot be sent any more is not missed: the end of the worker rejects all calls. */
