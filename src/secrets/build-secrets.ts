@@ -10,7 +10,7 @@ export type SecretSource =
   /** `unset` names the variable that the value was to come from and that does not exist. */
   | { readonly kind: 'value'; readonly value: string; readonly unset?: string };
 
-/** Largest secret, BuildKit's limit. */
+/** Largest secret, BuildKit's limit (`secretsprovider.MaxSecretSize`), wherever the value comes from. */
 const MAX_SECRET_BYTES = 500 * 1024;
 
 /** The secrets of a request. Each is read once, so that what is hidden is what the steps get. */
@@ -96,7 +96,14 @@ function attempt<T>(work: () => T): () => T {
 }
 
 function read(id: string, source: SecretSource): Uint8Array {
-  if (source.kind === 'value') return Buffer.from(source.value);
+  if (source.kind === 'value') {
+    const value = Buffer.from(source.value);
+    if (value.length <= MAX_SECRET_BYTES) return value;
+    throw new TsbuildError(
+      'TSB_USAGE',
+      `Cannot use the value of secret ${JSON.stringify(id)}: it has more than ${MAX_SECRET_BYTES} bytes`,
+    );
+  }
   const doing = `Cannot read secret ${JSON.stringify(id)} from ${JSON.stringify(source.path)}`;
   try {
     const stats = statSync(source.path);
