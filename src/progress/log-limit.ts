@@ -24,6 +24,8 @@ export class LogLimit {
 
   /** What to show of the next piece of output. */
   take({ data, at }: LogEvent): Uint8Array {
+    // Says nothing about whether there is room again.
+    if (data.length === 0) return data;
     const { bytes, reason } = this.#allowance(at);
     const room = Math.max(0, bytes - this.#size);
     this.#size += data.length;
