@@ -24,6 +24,8 @@ export interface GraphOptions {
   readonly cache?: boolean;
   readonly cacheFilter?: readonly string[] | boolean;
   readonly pull?: boolean;
+  readonly pullNever?: boolean;
+  readonly hostname?: string;
   readonly network?: string;
   readonly addHost?: readonly string[];
   readonly shmSize?: string;
@@ -66,6 +68,7 @@ export async function parseBuildRequest(
     noCacheStages,
     pull: options.pull ?? false,
     ...(network === undefined ? {} : { network }),
+    ...(options.hostname === undefined ? {} : { hostname: parseHostname(options.hostname) }),
     extraHosts: await parseHosts(options.addHost ?? []),
     ...(options.shmSize === undefined ? {} : { shmSize: parseSize(options.shmSize) }),
     ulimits: (options.ulimit ?? []).map(parseUlimit),
@@ -100,6 +103,15 @@ function parseNamedContexts(cwd: string, values: readonly string[]): Map<string,
     else if (!remote) contexts.set(name, resolve(cwd, value));
   }
   return contexts;
+}
+
+/** `--hostname`: what sethostname(2) and everyone who looks it up take. */
+function parseHostname(text: string): string {
+  if (text.length <= 64 && /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/i.test(text)) return text;
+  throw new TsbuildError(
+    'TSB_USAGE',
+    `Cannot use --hostname ${JSON.stringify(text)}: expected up to 64 letters, digits, "-" and "."`,
+  );
 }
 
 /** `--ulimit name=soft[:hard]`, in docker's spelling. */

@@ -5,6 +5,7 @@ import { exitCodeOf, suggest, TsbuildError, version } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 import { collect } from './options.ts';
 import { reportError } from './report.ts';
+import { withoutValues } from './switches.ts';
 import { addUnsupported } from './unsupported.ts';
 import { firstWord } from './words.ts';
 
@@ -17,14 +18,29 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   const setCode = (result: number): void => {
     code = result;
   };
+  // What commander says of wrong usage, until it is known whether there is something better.
+  const said: string[] = [];
+  let command = '';
   try {
     const words = await firstWord(args, COMMANDS);
-    const program = createProgram(context, setCode, commandOf(words));
+    command = words[0] ?? '';
+    const program = createProgram(context, setCode, commandOf(words), (text) => said.push(text));
     checkCommand(words, context.cwd);
-    await program.parseAsync([...words], { from: 'user' });
+    const own = program.commands.find((each) => each.name() === command);
+    const plain = own === undefined ? words : withoutValues(words, own, command === 'run');
+    await program.parseAsync([...plain], { from: 'user' });
     return code;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  } catch (thrown) {
+    let error = thrown;
+    if (error instanceof CommanderError) {
+      const { foreignOption } = await import('./unknown-options.ts');
+      const better = foreignOption(command, error);
+      if (better === undefined) {
+        context.stderr.write(said.join(''));
+        return error.exitCode === 0 ? 0 : 2;
+      }
+      error = better;
+    }
     await reportError(context, error, { debug: args.includes('--debug') || args.includes('-D') });
     return exitCodeOf(error);
   }
@@ -66,7 +82,12 @@ function commandOf(words: readonly string[]): string | undefined {
 }
 
 /** @param only a command; the others are left out */
-function createProgram(context: CliContext, done: Done, only: string | undefined): Command {
+function createProgram(
+  context: CliContext,
+  done: Done,
+  only: string | undefined,
+  writeErr: (text: string) => void,
+): Command {
   const program = new Command('tsbuild')
     .description('Builds OCI images from Dockerfiles without a daemon and without root.')
     .version(`tsbuild ${version}`, '-v, --version', 'print the version')
@@ -78,7 +99,7 @@ function createProgram(context: CliContext, done: Done, only: string | undefined
     .exitOverride()
     .configureOutput({
       writeOut: (text) => context.stdout.write(text),
-      writeErr: (text) => context.stderr.write(text),
+      writeErr,
     });
   for (const [names, add] of groups) if (only === undefined || names.includes(only)) add(program, context, done);
   for (const command of program.commands)
@@ -112,9 +133,14 @@ function graphOptions(command: Command): Command {
     )
     .option('--no-cache', 'run every step again')
     .option('--no-cache-filter <stage,…>', 'run the steps of these stages again', collect)
-    .option('--pull', 'ask the registry for newer base images, also for those in the local store')
+    .option(
+      '--pull',
+      'ask the registry for newer base images, also for those in the local store (--pull=never: ask for none)',
+    )
+    .addOption(new Option('--pull-never').hideHelp())
     .option('--network <mode>', 'network of RUN steps: default, none or host')
     .option('--add-host <NAME=IP>', 'line for /etc/hosts of RUN steps', collect)
+    .option('--hostname <name>', 'host name of RUN steps (default: buildkitsandbox)')
     .option('--shm-size <size>', 'size of /dev/shm in RUN steps, e.g. 128m')
     .option('--ulimit <NAME=SOFT[:HARD]>', 'resource limit of RUN steps', collect)
     .option('--pids-limit <number>', 'processes that a RUN step may have at a time (default: 2048; -1: no limit)')

@@ -14,6 +14,7 @@ const DECISIVE: readonly (keyof BuildOptions)[] = [
   'label',
   'network',
   'addHost',
+  'hostname',
   'shmSize',
   'ulimit',
   'allow',

@@ -81,6 +81,7 @@ export function compileOptions(request: BuildRequest, namedContexts: ReadonlyMap
     namedContexts,
     imageResolveMode: request.pull ? 'pull' : 'default',
     ...(request.network === undefined || request.network === 'default' ? {} : { network: request.network }),
+    ...(request.hostname === undefined ? {} : { hostname: request.hostname }),
     extraHosts: request.extraHosts,
     ...(request.shmSize === undefined ? {} : { shmSize: request.shmSize }),
     ulimits: request.ulimits,

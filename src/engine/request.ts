@@ -31,6 +31,8 @@ export interface BuildRequest {
   readonly noCacheStages: readonly string[];
   readonly pull: boolean;
   readonly network?: 'default' | 'none' | 'host';
+  /** Of RUN steps. */
+  readonly hostname?: string;
   readonly extraHosts: readonly { readonly host: string; readonly ip: string }[];
   /** Bytes. */
   readonly shmSize?: number;

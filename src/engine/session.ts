@@ -1,10 +1,11 @@
 import { createIndexCache, type IndexCache } from '../cache/index.ts';
 import type { DeviceCatalog } from '../cdi/index.ts';
 import { authFileCredentials, createRegistry, loadRegistriesConf, type Registry } from '../registry/index.ts';
+import { formatReference } from '../image/index.ts';
 import { Witness } from '../recall/index.ts';
 import { createImageSource, type ImageSource } from '../source/index.ts';
 import { type Lease, Store } from '../store/index.ts';
-import { type Digest, messageOf } from '../util/index.ts';
+import { type Digest, messageOf, TsbuildError } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { LayerService } from '../snapshots/index.ts';
 import { RemoteSources, type OpResult, snapshot } from '../ops/index.ts';
@@ -23,6 +24,8 @@ export interface SessionOptions {
   readonly onWarning: (message: string) => void;
   /** Path of a registries.conf that replaces the usual ones. */
   readonly registriesConf?: string;
+  /** No registry is asked for images: what the store has must do. */
+  readonly neverPull?: boolean;
   /** Path of the native helper, where it is not beside the program. */
   readonly helper?: string;
   /** The store at `root`, where it is open already; the session closes it. */
@@ -124,7 +127,7 @@ export class Session implements AsyncDisposable {
     return (this.#images ??= createImageSource({
       store: this.store,
       lease: this.lease,
-      registry: this.registry,
+      registry: this.options.neverPull ? refusingRegistry(this.registry) : this.registry,
       facts: this.store.facts,
       observe: {
         local: (path, text) => this.witness.text(path, text),
@@ -224,6 +227,23 @@ function lazyRegistry(open: () => Promise<Registry>): Registry {
     pushManifest: async (task, reference, mediaType, bytes) =>
       (await open()).pushManifest(task, reference, mediaType, bytes),
     [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+/** `--pull=never`: as without a network, what a name stood for before still counts. */
+function refusingRegistry(registry: Registry): Registry {
+  return {
+    ...registry,
+    resolve: (_task, reference) =>
+      Promise.reject(
+        new TsbuildError(
+          'TSB_NETWORK',
+          `Cannot use ${JSON.stringify(formatReference(reference))}: it is not in the store, and --pull=never asks no registry`,
+          {
+            hint: 'import it with "tsbuild import FILE -t NAME", or leave --pull=never out',
+          },
+        ),
+      ),
   };
 }
 

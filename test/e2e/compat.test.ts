@@ -152,6 +152,18 @@ RUN --mount=type=secret,id=c,required=true cat /run/secrets/c > /c
     expect(err).toContain(hint);
   });
 
+  test('--hostname is that of steps; --pull=never asks no registry; switches take a value', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM base:1\nRUN hostname > /name; grep -c named /etc/hosts >> /name\n');
+    const args = ['--hostname=named', '--pull=never', '--no-cache=false', '--load=false'];
+    expect((await filesOf(bench, context, args))['/name']?.content).toBe('named\n1\n');
+    const wrong = await bench.tsbuild(['build', '--hostname=a/b', context]);
+    expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('--hostname "a/b"')]);
+    const far = await bench.tsbuild(['build', '--pull=never', bench.context('FROM 127.0.0.1:9/far:1\nRUN true\n')]);
+    expect([far.code, far.err]).toEqual([1, expect.stringContaining('--pull=never asks no registry')]);
+    expect(far.err).not.toContain('refused');
+  });
+
   test('scripts that switch attestations off, or use switches of the old builder, work', async () => {
     const { bench } = use;
     await bench.ok([

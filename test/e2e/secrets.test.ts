@@ -175,4 +175,22 @@ LABEL done=yes
     );
     expect(err).toMatch(/ 123\n#\d+ [\d.]+ 1234\n/);
   });
+
+  test('a file that is missing fails the step that mounts it, when it runs', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM base:1\nRUN --mount=type=secret,id=gone cat /run/secrets/gone\n');
+    await bench.ok([
+      'build',
+      '--target=0',
+      '--secret=id=gone,src=gone.txt',
+      bench.context('FROM base:1\nFROM base:1\nRUN true\n'),
+    ]);
+    const { code, err } = await bench.tsbuild(['build', '--secret=id=gone,src=gone.txt', context]);
+    expect(code).toBe(1);
+    expect(err).toMatch(/Cannot read secret "gone" from ".*gone.txt"/);
+    // From the cache it is not asked for.
+    bench.write('.', { 'gone2.txt': 'x' });
+    await bench.ok(['build', '--secret=id=gone,src=gone2.txt', context]);
+    await bench.ok(['build', '--secret=id=gone,src=gone.txt', context]);
+  });
 });

@@ -52,6 +52,7 @@ export async function fullBuild(
     memory?.onWarning(warn);
     await using session = openSession({
       ...sessionOptions(context, interrupt.signal, warn),
+      ...(options.pullNever ? { neverPull: true } : {}),
       ...(memory === undefined ? {} : { store: memory.store }),
     });
     const shown: RememberedBuild['events'][number][] = [];

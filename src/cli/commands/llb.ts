@@ -19,7 +19,10 @@ export async function llbCommand(
   }
   const request = await parseBuildRequest(context, path, options);
   using interrupt = interruptible();
-  await using session = openSession(sessionOptions(context, interrupt.signal));
+  await using session = openSession({
+    ...sessionOptions(context, interrupt.signal),
+    ...(options.pullNever ? { neverPull: true } : {}),
+  });
   let source: SourceFile | undefined;
   try {
     const { compiled } = await compileRequest(session, { signal: interrupt.signal, events: () => undefined }, request, {

@@ -1,0 +1,135 @@
+import { CommanderError } from 'commander';
+import { TsbuildError } from '../util/index.ts';
+
+const LIMITS =
+  'limits are those of the process that runs tsbuild, for example of "systemd-run --user --scope -p MemoryMax=1G -p CPUQuota=50%"';
+const SANDBOX =
+  "every step has a sandbox of its own with docker's default capabilities; --allow security.insecure, --allow device=NAME and --network are what can be changed";
+const REGISTRY =
+  'registries are configured in registries.conf (insecure = true, mirrors); credentials are those of "docker login" and "podman login"';
+const PUSH =
+  'write an archive with -o type=oci,dest=FILE and push it with "skopeo copy oci-archive:FILE docker://NAME"';
+const SIGN = 'signatures are neither made nor checked; "skopeo copy" and cosign do both';
+const HOSTS = 'names are looked up as on this machine; --add-host NAME=IP adds some';
+const MANIFEST = '--platform with several platforms makes an index';
+const CACHE =
+  'results are kept in the store; --cache-from and --cache-to are for other machines, and "tsbuild prune --filter until=DURATION" ends their time';
+const DEFAULT = 'that is what always happens: leave it out';
+const LAYERS =
+  'every instruction makes a layer; to have one, finish with a stage "FROM scratch" that copies everything: COPY --from=<stage> / /';
+const PULL =
+  'images of the local store are used as they are, others are asked for anew; build has --pull=always|missing|never';
+const NO_CONTAINERS =
+  'a container lives as long as the command, and nothing is kept of it; run it in the background with "&" or "systemd-run --user"';
+const VOLUMES = 'a directory or file comes with -v HOST:CONTAINER[:ro]';
+const HOST_NETWORK =
+  "the container has the machine's network, and what listens in it listens there (--network none: none at all)";
+const BOX = "a container has a sandbox of its own with docker's default capabilities, which cannot be changed";
+const ENV = 'variables are set with ENV or --build-arg';
+
+const words = (text: string): readonly string[] => text.split(' ');
+
+/** Options of docker, podman, buildah and kaniko that neither command has. A name that ends in `*` stands for all that begin so. */
+const BOTH: readonly (readonly [hint: string, names: readonly string[]])[] = [
+  [
+    LIMITS,
+    words(
+      '--memory* -m --cpu* -c --blkio* --oom* --kernel-memory --cgroup* --device-read* --device-write* --resource* --pids',
+    ),
+  ],
+  [SIGN, words('--sign* --signature* --disable-content-trust --decryption-key --encrypt* --encryption*')],
+  [
+    REGISTRY,
+    words(
+      '--creds --authfile --tls-verify --cert-dir --registries* --insecure* --skip-tls* --registry* --credential* --retry*',
+    ),
+  ],
+  [HOSTS, words('--dns* --no-hosts --no-hostname --http-proxy')],
+];
+
+const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: readonly string[]])[]>> = {
+  build: [
+    [PUSH, words('--destination --push* --no-push* --image-name* --digest-file')],
+    ['write it with -o type=oci,dest=FILE', words('--tar-path --tarPath --oci-layout-path --no-load --format')],
+    [
+      'the context is the argument: tsbuild build DIR; -f names the Dockerfile',
+      words('--context --dockerfile --git --context-sub-path --stdin'),
+    ],
+    [MANIFEST, words('--os --arch --variant --custom-platform --manifest --all-platforms --os-version --os-feature')],
+    [
+      CACHE,
+      words(
+        '--cache --cache-repo --cache-dir --cache-ttl --cache-run-layers --cache-copy-layers --blob-cache --layers',
+      ),
+    ],
+    [LAYERS, words('--squash* --single-snapshot')],
+    [
+      'use --source-date-epoch SECONDS and --rewrite-timestamp',
+      words('--reproducible --created-annotation --omit-history'),
+    ],
+    ['use --progress=plain|tty|quiet|rawjson', words('--log* --verbosity --rusage')],
+    [
+      DEFAULT,
+      words(
+        '--cleanup --snapshot* --use-new-run --skip-unused-stages --compressed-caching --force --force-build-metadata --ignore-var-run --ignore-path --kaniko-dir --image-fs* --image-download* --initial-fs* --run-v2 --save-stages --compat-volumes --inherit* --identity-label --disable-compression --force-compression',
+      ),
+    ],
+    [ENV, words('--env --unsetenv --env-file --build-arg-file')],
+    ['change FROM, or stand in for it: --build-context NAME=docker-image://OTHER', words('--from')],
+    [
+      'results of the check are data: --check --call=check,format=json; policies belong to another program',
+      words('--policy'),
+    ],
+    [
+      SANDBOX,
+      words(
+        '--cap* --security-opt --privileged --device --devices --userns* --ipc --uts --pid --group-add --runtime* --hooks-dir --cni* --transient-mount --cw --init',
+      ),
+    ],
+    [PULL, words('--pull-policy')],
+  ],
+  run: [
+    [
+      NO_CONTAINERS,
+      words(
+        '-d --detach* --name --cidfile --label* -l --restart --replace --stop* --health* --no-healthcheck --sig-proxy --attach -a --pod* --log* --conmon* --systemd --sdnotify --annotation --rmi --preserve* --requires --timeout --tz --quiet -q',
+      ),
+    ],
+    [
+      VOLUMES,
+      words(
+        '--mount --volumes-from --tmpfs --volume-driver --image-volume --rootfs --storage-opt --read-only-tmpfs --secret --chrootdirs',
+      ),
+    ],
+    [HOST_NETWORK, words('-p --publish* -P --expose --net --net-alias --network-alias --link* --ip* --mac-address')],
+    [
+      BOX,
+      words(
+        '--cap* --security-opt --privileged --userns* --ipc --uts --pid --pidfile --group-add --runtime* --hooks-dir --device* --gpus --isolation --init* --sysctl --ulimit --shm-size* --umask --uidmap --gidmap --sub* --seccomp* --passwd* --unsetenv* --domainname --hostuser --personality --rdt-class --env-host --env-merge',
+      ),
+    ],
+    [PULL, words('--pull')],
+    [MANIFEST, words('--os --arch --variant')],
+  ],
+};
+
+/**
+ * What to do instead of an option that commander does not know, where another builder has it.
+ * @param command the command's name
+ * @returns undefined for an error of another kind, and for an option that nobody knows
+ */
+export function foreignOption(command: string, error: unknown): TsbuildError | undefined {
+  if (!(error instanceof CommanderError) || error.code !== 'commander.unknownOption') return undefined;
+  const typed = /unknown option '([^'=]+)/.exec(error.message)?.[1] ?? '';
+  // A short one may have its value right behind it: -m1g.
+  const name = typed.startsWith('--') ? typed : typed.slice(0, 2);
+  const own = HINTS[command === 'llb' ? 'build' : command];
+  if (own === undefined) return undefined;
+  const hint = [...own, ...BOTH].find(([, names]) => names.some((pattern) => matches(pattern, name)))?.[0];
+  if (hint === undefined) return undefined;
+  return new TsbuildError('TSB_USAGE', `Cannot use ${name}: it is not supported`, { hint });
+}
+
+function matches(pattern: string, name: string): boolean {
+  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+}

@@ -1,0 +1,55 @@
+import { spawnSync } from 'node:child_process';
+import { describe, expect, test } from 'vitest';
+import { programPath } from '../support/program.ts';
+
+const tsbuild = (line: string): { code: number | null; out: string; err: string } => {
+  const { status, stdout, stderr } = spawnSync(programPath(), line.split(' '), { encoding: 'utf8' });
+  return { code: status, out: stdout, err: stderr };
+};
+
+describe('options that other programs have say what to do instead', () => {
+  test.each([
+    ['run -d x', 'systemd-run'],
+    ['run --name=a x', 'lives as long'],
+    ['run -p 80:80 x', "machine's network"],
+    ['run -m1g x', 'MemoryMax'],
+    ['run --memory 1g x', 'MemoryMax'],
+    ['run --cpus=2 x', 'CPUQuota'],
+    ['run --mount type=bind,src=/a,dst=/b x', '-v HOST:CONTAINER'],
+    ['run --cap-add=ALL x', 'sandbox'],
+    ['run --gpus all x', 'sandbox'],
+    ['run --pull=always x', 'local store'],
+    ['run --dns 1.1.1.1 x', '--add-host'],
+    ['build --policy x .', '--check'],
+    ['build --cpu-quota=1 .', 'CPUQuota'],
+    ['build --cpuset-cpus 0 .', 'CPUQuota'],
+    ['-c 5 .', 'CPUQuota'],
+    ['build --memory-swap=1g .', 'MemoryMax'],
+    ['build --security-opt x .', '--allow'],
+    ['build --layers .', 'store'],
+    ['build --format docker .', '-o type=oci'],
+    ['build --tls-verify=false .', 'registries.conf'],
+    ['build --authfile x .', 'docker login'],
+    ['build --userns=keep-id .', 'sandbox'],
+    ['build --squash-all .', 'FROM scratch'],
+    ['build --destination=x .', 'skopeo copy'],
+    ['build --context=dir://x', 'tsbuild build DIR'],
+    ['build --no-push .', 'skopeo copy'],
+    ['build --reproducible .', '--source-date-epoch'],
+    ['build --verbosity=info .', '--progress'],
+    ['build --manifest x .', '--platform'],
+    ['llb --memory-swap=1 .', 'MemoryMax'],
+  ])('%s', (line, hint) => {
+    const { code, out, err } = tsbuild(line);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toMatch(/^error: Cannot use --?[\w-]+: it is not supported\nhint: .*\n$/);
+    expect(err).toContain(hint);
+  });
+
+  test('others are unknown, with what was meant', () => {
+    const { code, err } = tsbuild('run --workdri /x y');
+    expect(code).toBe(2);
+    expect(err).toContain("unknown option '--workdri'");
+    expect(err).toContain('--workdir');
+  });
+});
