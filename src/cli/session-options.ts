@@ -1,11 +1,14 @@
 import { resolve } from 'node:path';
 import type { SessionOptions } from '../engine/index.ts';
 import { authFilePaths } from '../registry/index.ts';
-import { sanitizeLine } from '../util/index.ts';
+import { sanitizeLine, TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 import { homeDirectory, storeRoot } from './store-root.ts';
 
-/** What a session needs to know of the environment. Warnings go to stderr unless `onWarning` takes them. */
+/**
+ * What a session needs to know of the environment. Warnings go to stderr unless `onWarning` takes them.
+ * @throws TsbuildError `TSB_USAGE`
+ */
 export function sessionOptions(
   context: CliContext,
   signal: AbortSignal,
@@ -23,8 +26,20 @@ export function sessionOptions(
     ...(env['CONTAINERS_REGISTRIES_CONF'] ? { registriesConf: env['CONTAINERS_REGISTRIES_CONF'] } : {}),
     ...(env['TSBUILD_HELPER'] ? { helper: env['TSBUILD_HELPER'] } : {}),
     ...(env['TSBUILD_CDI_SPEC_DIRS'] ? { deviceSpecDirs: specDirs(context, env['TSBUILD_CDI_SPEC_DIRS']) } : {}),
+    ...(env['TSBUILD_CACHE_IMPORT_TIMEOUT']
+      ? { cacheImportMs: parseImportTimeout(env['TSBUILD_CACHE_IMPORT_TIMEOUT']) }
+      : {}),
     proxies: proxyEnvironment(env),
   };
+}
+
+/** `$TSBUILD_CACHE_IMPORT_TIMEOUT`, in seconds. @returns milliseconds @throws TsbuildError `TSB_USAGE` */
+function parseImportTimeout(text: string): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text) * 1000;
+  throw new TsbuildError(
+    'TSB_USAGE',
+    `Cannot use TSBUILD_CACHE_IMPORT_TIMEOUT=${JSON.stringify(text)}: expected a number of seconds, or 0 for no limit`,
+  );
 }
 
 function specDirs({ cwd }: CliContext, list: string): readonly string[] {

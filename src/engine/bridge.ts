@@ -32,7 +32,9 @@ export interface PartSolver {
 export function createBridge(session: Session, task: Task, names: BridgeNames, solver: PartSolver): Bridge {
   return {
     resolveImage: (request) =>
-      withInternalVertex(task, session.now, request.name, () => resolveImage(session, task, names, request)),
+      withInternalVertex(task, session.now, request.name, (_vertex, _status, inner) =>
+        resolveImage(session, inner, names, request),
+      ),
     readFile: (request) =>
       withInternalVertex(task, session.now, request.name, async (_vertex, status) => {
         const { from, path, limit } = request;

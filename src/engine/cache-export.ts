@@ -61,8 +61,8 @@ export async function exportCaches(
     const name = spec.type === 'registry' ? formatReference(spec.reference) : spec.dest;
     const vertex = spec.type === 'registry' ? 'exporting cache to registry' : 'exporting cache to client directory';
     try {
-      await withInternalVertex(task, session.now, vertex, (_, status) =>
-        exportCache(session, task, spec, known, status),
+      await withInternalVertex(task, session.now, vertex, (_, status, inner) =>
+        exportCache(session, inner, spec, known, status),
       );
     } catch (error) {
       task.signal.throwIfAborted();
@@ -193,7 +193,7 @@ async function push(
   const limit = pLimit(CONCURRENCY);
   // What is still to be sent when one has failed is not sent any more.
   const abort = new AbortController();
-  const own: Task = { signal: AbortSignal.any([task.signal, abort.signal]), events: task.events };
+  const own: Task = { ...task, signal: AbortSignal.any([task.signal, abort.signal]) };
   const transfers = cache.blobs.map((blob) =>
     limit(async () => {
       own.signal.throwIfAborted();

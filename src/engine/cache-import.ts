@@ -33,8 +33,12 @@ interface Found {
   readonly repository?: Repository;
 }
 
+/** Milliseconds that all imports of a build may take together. */
+const DEFAULT_BUDGET_MS = 15_000;
+
 /**
- * Loads the caches of `--cache-from`: manifests and key graphs, no layers. One that cannot be used is a warning (BuildKit's rule).
+ * Loads the caches of `--cache-from`: manifests and key graphs, no layers. One that cannot be used is a warning (BuildKit's rule), and so
+ * is one that is not there in time: a cache is there to save time.
  * @throws TsbuildError `TSB_CANCELED`
  */
 export async function importCaches(
@@ -42,20 +46,32 @@ export async function importCaches(
   task: Task,
   imports: readonly CacheImport[],
 ): Promise<readonly ImportedCache<OpResult>[]> {
-  const found = await Promise.all(imports.map((one) => importCache(session, task, one)));
+  const budgetMs = session.options.cacheImportMs ?? DEFAULT_BUDGET_MS;
+  const budget = new AbortController();
+  const timer =
+    budgetMs === 0
+      ? undefined
+      : setTimeout(() => {
+          const why = `it did not come within ${budgetMs / 1000} seconds ($TSBUILD_CACHE_IMPORT_TIMEOUT sets another limit)`;
+          budget.abort(new TsbuildError('TSB_NETWORK', why));
+        }, budgetMs);
+  const limited: Task = { ...task, signal: AbortSignal.any([task.signal, budget.signal]) };
+  const found = await Promise.all(imports.map((one) => importCache(session, { task, limited }, one))).finally(() =>
+    clearTimeout(timer),
+  );
   return found.filter((cache) => cache !== undefined);
 }
 
 /** Loads one cache; undefined, with a warning, when it cannot be used. */
 async function importCache(
   session: Session,
-  task: Task,
+  { task, limited }: { readonly task: Task; readonly limited: Task },
   spec: CacheImport,
 ): Promise<ImportedCache<OpResult> | undefined> {
   const name = nameOf(spec);
   try {
-    return await withInternalVertex(task, session.now, `importing cache manifest from ${name}`, () =>
-      load(session, task, spec, name),
+    return await withInternalVertex(task, session.now, `importing cache manifest from ${name}`, (vertex) =>
+      load(session, { ...limited, vertex }, spec, name),
     );
   } catch (error) {
     task.signal.throwIfAborted();

@@ -7,12 +7,13 @@ export type ReportStatus = (id: string, current: number, total?: number, complet
 /**
  * Shows work that is not a vertex of the graph (loading metadata, exporting) as one in the progress display.
  * @param now milliseconds since the epoch
+ * @param work gets the task again, with the vertex for what it waits for
  */
 export async function withInternalVertex<T>(
   task: Task,
   now: () => number,
   name: string,
-  work: (vertex: Digest, status: ReportStatus) => Promise<T>,
+  work: (vertex: Digest, status: ReportStatus, inner: Task) => Promise<T>,
 ): Promise<T> {
   const vertex = sha256(`tsbuild.internal:${name}`);
   const emit = (state: VertexState, error?: string): void => {
@@ -40,7 +41,7 @@ export async function withInternalVertex<T>(
     });
   };
   try {
-    const result = await work(vertex, status);
+    const result = await work(vertex, status, { ...task, vertex });
     emit('done');
     return result;
   } catch (error) {

@@ -34,6 +34,8 @@ export interface SessionOptions {
   readonly authFiles?: readonly string[];
   /** Directories with specifications of devices, instead of the usual ones. */
   readonly deviceSpecDirs?: readonly string[];
+  /** Milliseconds that importing caches may take in all before the build goes on without them; 0 for no limit. Default 15 s. */
+  readonly cacheImportMs?: number;
   /** Proxy variables of the environment. */
   readonly proxies?: Readonly<Record<string, string>>;
 }

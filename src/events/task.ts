@@ -5,6 +5,8 @@ import type { Diagnostic } from '../util/source.ts';
 export interface Task {
   readonly signal: AbortSignal;
   readonly events: (event: BuildEvent) => void;
+  /** What the work is shown under; long waits for other machines are told there. */
+  readonly vertex?: Digest;
 }
 
 /** What a vertex went over to. `cached` comes instead of `started` and `done`. */

@@ -23,6 +23,11 @@ export interface Call {
   readonly once?: boolean;
 }
 
+/** How often a request was sent. Whoever repeats one for different reasons shares it, so that the numbers do not multiply. */
+export interface Tries {
+  made: number;
+}
+
 /** Sends requests to registries: finds the scheme, authenticates, repeats what may succeed the next time. */
 export class Caller implements AsyncDisposable {
   readonly #options: RegistryOptions;
@@ -43,23 +48,28 @@ export class Caller implements AsyncDisposable {
 
   /** Sends a call and reads its body, both again when the connection breaks. */
   async retryBody<T>(task: Task, call: Call, read: (answer: HttpAnswer) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      const answer = await this.call(task, call);
+    const tries: Tries = { made: 0 };
+    for (;;) {
+      const answer = await this.call(task, call, tries);
       try {
         return await read(answer);
       } catch (error) {
         throwIfCanceled(task);
-        if (!isPassing(error) || attempt >= this.#http.limits.attempts)
+        if (!isPassing(error) || tries.made >= this.#http.limits.attempts)
           throw networkError(call.doing, call.endpoint.host, error);
-        await waitForRetry(task, this.#http.limits, attempt, undefined, this.#options.now);
+        await waitForRetry(task, this.#http.limits, tries.made, undefined, this.#options.now);
       }
     }
   }
 
-  /** Sends one call: finds the scheme, authenticates, repeats what may go away. Every final status is returned. */
-  async call(task: Task, call: Call): Promise<HttpAnswer> {
+  /**
+   * Sends one call: finds the scheme, authenticates, repeats what may go away. Every final status is returned.
+   * @param tries what was sent before for the same purpose; it is sent once in any case
+   */
+  async call(task: Task, call: Call, tries: Tries = { made: 0 }): Promise<HttpAnswer> {
     const { limits } = this.#http;
-    for (let attempt = 1; ; attempt++) {
+    for (;;) {
+      tries.made++;
       let answer: HttpAnswer | undefined;
       let failure: unknown;
       try {
@@ -72,7 +82,7 @@ export class Caller implements AsyncDisposable {
       if (answer !== undefined && !isPassingStatus(answer.status)) return answer;
       const passing = answer !== undefined || isPassing(failure);
       const again =
-        passing && !call.once && attempt < limits.attempts && (await this.#waitAgain(task, attempt, answer));
+        passing && !call.once && tries.made < limits.attempts && (await this.#waitAgain(task, tries.made, answer));
       if (again) continue;
       if (answer !== undefined) return answer;
       throw networkError(call.doing, call.endpoint.host, failure);

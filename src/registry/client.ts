@@ -9,7 +9,7 @@ import {
   type Repository,
 } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
-import { type Call, Caller } from './caller.ts';
+import { type Call, Caller, type Tries } from './caller.ts';
 import type { Endpoint } from './endpoint.ts';
 import { type HttpAnswer, throwIfCanceled } from './http.ts';
 import { Pusher } from './push.ts';
@@ -134,7 +134,8 @@ class RegistryClient implements Registry {
   ): AsyncGenerator<Uint8Array, void, undefined> {
     let offset = start;
     let ranges = true;
-    for (let attempt = 1; ; attempt++) {
+    const tries: Tries = { made: 0 };
+    for (;;) {
       const before = offset;
       const call: Call = {
         doing,
@@ -143,11 +144,12 @@ class RegistryClient implements Registry {
         path: `blobs/${digest}`,
         ...(ranges && offset > 0 ? { headers: { range: `bytes=${offset}-` } } : {}),
       };
-      const answer = await this.#caller.call(task, call);
+      const answer = await this.#caller.call(task, call, tries);
       if (offset > 0 && ranges && !rangeIsRight(answer, offset, size)) {
         // 416, or a range that was not asked for: take the whole blob again and skip what we have.
         answer.discard();
         ranges = false;
+        tries.made--;
         continue;
       }
       if (answer.status !== 200 && !(answer.status === 206 && offset > 0 && ranges))
@@ -178,9 +180,9 @@ class RegistryClient implements Registry {
         problem = error;
       }
       // Progress buys new tries, so that a large blob survives a bad line.
-      if (offset - before >= 1024 * 1024) attempt = 1;
-      if (attempt >= this.#caller.limits.attempts) throw networkError(doing, endpoint.host, problem);
-      await waitForRetry(task, this.#caller.limits, attempt, undefined, this.#options.now);
+      if (offset - before >= 1024 * 1024) tries.made = 1;
+      if (tries.made >= this.#caller.limits.attempts) throw networkError(doing, endpoint.host, problem);
+      await waitForRetry(task, this.#caller.limits, tries.made, undefined, this.#options.now);
     }
   }
 

@@ -11,18 +11,22 @@ import type { RegistryLimits, RegistryOptions } from './types.ts';
 export type Limits = Required<RegistryLimits>;
 
 const DEFAULT_LIMITS: Limits = {
-  connectMs: 20_000,
-  headersMs: 60_000,
-  idleMs: 30_000,
-  smallBodyMs: 60_000,
-  windowMs: 30_000,
-  minBytesPerWindow: 64 * 1024,
-  attempts: 4,
+  connectMs: 10_000,
+  headersMs: 20_000,
+  uploadAnswerMs: 60_000,
+  idleMs: 20_000,
+  smallBodyMs: 30_000,
+  windowMs: 20_000,
+  minBytesPerWindow: 40 * 1024,
+  attempts: 3,
   backoffMs: 1000,
   maxRetryAfterMs: 60_000,
 };
 
 const MAX_REDIRECTS = 10;
+
+/** Waits that are shorter are nobody's concern. */
+const NOTICE_AFTER_MS = 3000;
 
 /** One request, which redirects may answer elsewhere. */
 export interface HttpRequest {
@@ -109,11 +113,14 @@ export class HttpClient implements AsyncDisposable {
     const onCancel = (): void => abort.abort(task.signal.reason);
     task.signal.addEventListener('abort', onCancel, { once: true });
     const release = (): void => task.signal.removeEventListener('abort', onCancel);
-    const timer = setTimeout(() => abort.abort(new Stalled('no answer in time')), this.limits.headersMs);
     const { body } = request;
     const streamed = typeof body === 'object' && 'open' in body ? body : undefined;
+    // A registry puts an upload into its place before it answers, which takes time for much.
+    const answerMs = streamed === undefined ? this.limits.headersMs : this.limits.uploadAnswerMs;
+    const timer = setTimeout(() => abort.abort(new Stalled('no answer in time')), answerMs);
+    const notice = this.#noticeWait(task, url.host, answerMs);
     try {
-      const response = await send(url, {
+      const sending = send(url, {
         method: request.method,
         headers: {
           'user-agent': this.#options.userAgent ?? 'tsbuild',
@@ -124,11 +131,13 @@ export class HttpClient implements AsyncDisposable {
           ...(trusted && request.authorization !== undefined ? { authorization: request.authorization } : {}),
         },
         dispatcher,
+        headersTimeout: answerMs,
         signal: abort.signal,
         // What is on its way is not late.
         ...(streamed === undefined ? {} : { body: Readable.from(whileSent(streamed, () => timer.refresh())) }),
         ...(typeof body === 'string' || body instanceof Uint8Array ? { body } : {}),
       });
+      const response = await untilAborted(sending, abort.signal);
       return new Answer(request.method, url, response, { abort, release, limits: this.limits });
     } catch (error) {
       release();
@@ -136,7 +145,22 @@ export class HttpClient implements AsyncDisposable {
       throw error;
     } finally {
       clearTimeout(timer);
+      clearInterval(notice);
     }
+  }
+
+  /** Shows, from the third second on, who is waited for and how long still, in seconds. */
+  #noticeWait(task: Task, host: string, answerMs: number): NodeJS.Timeout | undefined {
+    const { vertex } = task;
+    const { now } = this.#options;
+    if (vertex === undefined || now === undefined) return undefined;
+    const start = now();
+    return setInterval(() => {
+      const waited = Math.round((now() - start) / 1000);
+      if (waited * 1000 < NOTICE_AFTER_MS) return;
+      const id = `waiting for ${host} to answer, in seconds`;
+      task.events({ type: 'status', vertex, id, current: waited, total: answerMs / 1000, unit: 'count', at: now() });
+    }, 1000);
   }
 
   async #agent(url: URL, insecure: boolean): Promise<Dispatcher> {
@@ -148,7 +172,6 @@ export class HttpClient implements AsyncDisposable {
     const tls = insecure ? { rejectUnauthorized: false } : {};
     const options = {
       connect: { timeout: this.limits.connectMs, ...tls },
-      headersTimeout: this.limits.headersMs,
       bodyTimeout: this.limits.idleMs,
     };
     const { proxy } = this.#options;
@@ -157,6 +180,7 @@ export class HttpClient implements AsyncDisposable {
         ? new Agent(options)
         : new EnvHttpProxyAgent({
             ...options,
+            proxyTls: { timeout: this.limits.connectMs },
             requestTls: { timeout: this.limits.connectMs, ...tls },
             httpProxy: proxy.http ?? '',
             httpsProxy: proxy.https ?? '',
@@ -170,6 +194,28 @@ export class HttpClient implements AsyncDisposable {
     const agents = [...this.#agents.values()];
     this.#agents.clear();
     await Promise.all(agents.map(async (agent) => agent.destroy()));
+  }
+}
+
+/** undici does not hear of a signal before there is a connection, which a silent proxy puts off for ever. */
+async function untilAborted(
+  sending: Promise<Dispatcher.ResponseData>,
+  signal: AbortSignal,
+): Promise<Dispatcher.ResponseData> {
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([sending, aborted]);
+  } finally {
+    if (onAbort) signal.removeEventListener('abort', onAbort);
+    if (signal.aborted)
+      sending.then(
+        ({ body }) => body.on('error', () => {}).destroy(),
+        () => undefined,
+      );
   }
 }
 

@@ -41,7 +41,7 @@ export class Pusher {
     const doing = `Cannot push blob ${blob.digest} to ${nameOf(repository)}`;
     const from = options.mountFrom?.host === repository.host ? options.mountFrom : undefined;
     for (let attempt = 1; ; attempt++) {
-      const location = await this.#begin(task, endpoint, doing, blob.digest, attempt === 1 ? from : undefined);
+      const location = await this.#begin(task, endpoint, doing, blob.digest, attempt, attempt === 1 ? from : undefined);
       if (location === undefined) return;
       const call: Call = {
         doing,
@@ -74,12 +74,17 @@ export class Pusher {
     }
   }
 
-  /** Opens an upload. @returns where it goes on, or undefined when the blob could be mounted and is there */
+  /**
+   * Opens an upload.
+   * @param attempt of the whole upload, from 1: the later, the fewer tries are left for this part
+   * @returns where it goes on, or undefined when the blob could be mounted and is there
+   */
   async #begin(
     task: Task,
     endpoint: Endpoint,
     doing: string,
     digest: Digest,
+    attempt: number,
     from: Repository | undefined,
   ): Promise<URL | undefined> {
     const query = from === undefined ? '' : `?${String(new URLSearchParams({ mount: digest, from: from.path }))}`;
@@ -91,7 +96,7 @@ export class Pusher {
       headers: { 'content-length': '0' },
       scope: pushScope(endpoint, from),
     };
-    const answer = await this.#caller.call(task, call);
+    const answer = await this.#caller.call(task, call, { made: attempt - 1 });
     if (from !== undefined && answer.status === 201) {
       answer.discard();
       return undefined;
@@ -101,7 +106,7 @@ export class Pusher {
       if (from === undefined || answer.status < 400 || answer.status >= 500)
         throw await this.#caller.failure(task, call, answer);
       answer.discard();
-      return this.#begin(task, endpoint, doing, digest, undefined);
+      return this.#begin(task, endpoint, doing, digest, attempt, undefined);
     }
     answer.discard();
     const location = uploadLocation(answer, doing);

@@ -14,18 +14,20 @@ export interface Credentials {
 
 /** How long to wait, in ms, and how much to accept, in bytes. Every limit has a default. */
 export interface RegistryLimits {
-  /** For a connection. Default 20 s. */
+  /** For a connection, TLS included. Default 10 s. */
   readonly connectMs?: number;
-  /** From request to response headers. Default 60 s. */
+  /** From request to response headers, the connection included. Default 20 s. */
   readonly headersMs?: number;
-  /** Without a byte of the body. Default 30 s. */
+  /** The same after the last bytes of an upload were read, which the registry has to put away first. Default 60 s. */
+  readonly uploadAnswerMs?: number;
+  /** Without a byte of the body. Default 20 s. */
   readonly idleMs?: number;
-  /** For a whole small body (manifest, token, error). Default 60 s. */
+  /** For a whole small body (manifest, token, error). Default 30 s. */
   readonly smallBodyMs?: number;
-  /** Blobs must arrive at `minBytesPerWindow` (default 64 KiB) per `windowMs` (default 30 s); two slow windows end the try. */
+  /** Blobs must arrive at `minBytesPerWindow` (default 40 KiB) per `windowMs` (default 20 s); two slow windows end the try. */
   readonly windowMs?: number;
   readonly minBytesPerWindow?: number;
-  /** Tries per request, the first included. Default 4. */
+  /** Tries per request, the first included. A blob that gets on by 1 MiB and breaks again begins to count anew. Default 3. */
   readonly attempts?: number;
   /** Wait before the second try; doubles each time. Default 1 s. */
   readonly backoffMs?: number;

@@ -130,7 +130,7 @@ export class HttpSource {
     const doing = `Cannot download ${shown(resource)}`;
     for (let attempt = 1; ; attempt++) {
       try {
-        const answer = await this.#ask(task, resource, fact);
+        const answer = await this.#ask({ ...task, vertex }, resource, fact);
         if (isPassingStatus(answer.status) && attempt < client.limits.attempts) {
           answer.discard();
           if (await waitForRetry(task, client.limits, attempt, answer.header('retry-after'), now)) continue;

@@ -46,7 +46,7 @@ export class BlobFetcher {
     let flight = this.#flights.get(digest);
     if (flight === undefined || flight.abort.signal.aborted) {
       const abort = new AbortController();
-      const own: Task = { signal: abort.signal, events: task.events };
+      const own: Task = { signal: abort.signal, events: task.events, ...(vertex === undefined ? {} : { vertex }) };
       const listeners: Flight['listeners'] = [];
       const tell = (file: string): void => {
         started.file = file;

@@ -258,6 +258,20 @@ describeAsEveryone('a cache beside the store', (who) => {
     expect(err.match(/Cannot import cache/g)?.length).toBeGreaterThanOrEqual(3);
   });
 
+  test('that hangs is done without when its time is up', async () => {
+    const { bench } = use;
+    await using silent = await startScriptedRegistry();
+    silent.on('/v2/cache/manifests/latest', () => {});
+    const context = bench.context('FROM base:1\nRUN echo one > /one\n');
+    const env = { TSBUILD_CACHE_IMPORT_TIMEOUT: '1' };
+    const built = await build(context, await newStore(), [`--cache-from=${silent.host}/cache`], { env });
+    expect(built.err).toMatch(/Cannot import cache from .*: it did not come within 1 seconds/);
+    expect(built.files['/one']).toBe('one\n');
+    const wrong = { TSBUILD_CACHE_IMPORT_TIMEOUT: 'soon' };
+    const refused = await bench.tsbuild(['build', context], { env: wrong });
+    expect(refused.err).toContain('expected a number of seconds');
+  });
+
   test('that cannot be written is a warning when the result is out, or a failure where that is wanted', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo one > /one\n');

@@ -32,7 +32,12 @@ export class RemoteSources implements AsyncDisposable {
     const { store, now, proxy, onUse } = this.#options;
     onUse();
     // Downloads are served by small servers too: a slow one is not given up as early as a registry.
-    this.#client ??= new HttpClient({ proxy, userAgent: `tsbuild/${version}`, limits: { minBytesPerWindow: 1024 } });
+    this.#client ??= new HttpClient({
+      proxy,
+      userAgent: `tsbuild/${version}`,
+      now,
+      limits: { minBytesPerWindow: 1024 },
+    });
     return (this.#http ??= new HttpSource({
       client: this.#client,
       facts: store.facts,
