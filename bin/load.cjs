@@ -1,22 +1,28 @@
 // Loads a bundle of dist, with its compiled code when that is kept beside it: the code is then as old and as trusted as the bundle.
 'use strict';
 const { chmodSync, closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, readFileSync } = require('node:fs');
-const { renameSync, rmSync, statSync, writeFileSync } = require('node:fs');
+const { fsyncSync, renameSync, rmSync, statSync, writeFileSync } = require('node:fs');
 const { createRequire, wrap } = require('node:module');
 const path = require('node:path');
 const { Script } = require('node:vm');
 
-const HASH = 32;
+/** Bundles end in their own SHA-256, in hex: see scripts/build.mjs. */
+const STAMP = 64;
 /** Whether a file or directory is its owner's alone to change, and that is who owns the bundle. */
 const sealed = (stat, bundle) => stat.uid === bundle.uid && (stat.mode & 0o022) === 0;
 
-/** sha256 over the bundle and the compiled code: V8 itself compares no more of a source than its length, and of the code nothing. */
-function digest(source, code) {
-  const hash = require('node:crypto').createHash('sha256').update(`${source.length}\n`).update(source).update(code);
-  return hash.digest();
+/**
+ * What stands behind compiled code: V8 itself compares no more of a source than its length, and of the code nothing. That it is there,
+ * at the end, tells that the code is whole, as it is on disk before it gets its name. Hashing both at each start, or only loading what
+ * could (node:crypto, node:zlib), takes longer than all else here; and against forgers a sum is none the better.
+ */
+function trailer(source, code, bundle) {
+  const stamp = source.toString('latin1', source.length - STAMP);
+  // Whole seconds: images and archives keep no more of a time.
+  return Buffer.from(`\n${code.length} ${source.length} ${Math.floor(bundle.mtimeMs / 1000)} ${stamp}`, 'latin1');
 }
 
-/** The compiled code at `file`, if it was made from these bytes by whoever owns them. */
+/** The compiled code at `file`, if it was made from this bundle by whoever owns it. */
 function read(file, source, bundle) {
   let fd;
   try {
@@ -26,8 +32,9 @@ function read(file, source, bundle) {
     const stat = fstatSync(fd);
     if (!stat.isFile() || !sealed(stat, bundle)) return undefined;
     const kept = readFileSync(fd);
-    const code = kept.subarray(HASH);
-    return kept.length > HASH && digest(source, code).equals(kept.subarray(0, HASH)) ? code : undefined;
+    const end = kept.lastIndexOf(0x0a);
+    const code = kept.subarray(0, Math.max(end, 0));
+    return code.length > 0 && trailer(source, code, bundle).equals(kept.subarray(end)) ? code : undefined;
   } catch {
     return undefined;
   } finally {
@@ -41,7 +48,13 @@ function write(file, source, code, bundle) {
   try {
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o755 });
     if (!sealed(lstatSync(path.dirname(file)), bundle)) return;
-    writeFileSync(temporary, Buffer.concat([digest(source, code), code]), { flag: 'wx', mode: 0o644 });
+    const fd = openSync(temporary, 'wx', 0o644);
+    try {
+      writeFileSync(fd, Buffer.concat([code, trailer(source, code, bundle)]));
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
     chmodSync(temporary, 0o644);
     renameSync(temporary, file);
   } catch {
@@ -49,11 +62,16 @@ function write(file, source, code, bundle) {
   }
 }
 
+/** What was run, by its file. */
+const loaded = new Map();
+
 /**
- * Runs a bundle as `require` would.
+ * Runs a bundle as `require` would, once.
  * @param name names the compiled code: what is kept is what the first run used, so each command has its own
  */
 function load(file, name) {
+  const known = loaded.get(file);
+  if (known) return known.exports;
   const bundle = statSync(file);
   const source = readFileSync(file);
   // Flags and version decide whether V8 takes the code; it looks itself, too.
@@ -67,6 +85,7 @@ function load(file, name) {
   const required = (id) =>
     id.startsWith('./packages/') ? load(path.resolve(path.dirname(file), id), name) : plain(id);
   const module = { exports: {} };
+  loaded.set(file, module);
   script.runInThisContext().call(module.exports, module.exports, required, module, file, path.dirname(file));
   return module.exports;
 }

@@ -1,5 +1,6 @@
 // Builds dist/: the bundled entry points, the type declarations and the native helper.
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -58,6 +59,11 @@ const packages = await build({
   outExtension: { '.js': '.cjs' },
   format: 'cjs',
 });
+// By which compiled code is tied to what it was made from, without hashing at each start: see bin/load.cjs.
+for (const file of [programs, packages].flatMap(({ metafile }) => Object.keys(metafile.outputs))) {
+  const text = readFileSync(file);
+  writeFileSync(file, Buffer.concat([text, Buffer.from(`//${createHash('sha256').update(text).digest('hex')}`)]));
+}
 // In a module, a CommonJS package that requires Node's own modules cannot be bundled: there it stays a package.
 const library = await build({
   ...shared,

@@ -12,6 +12,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -43,8 +44,8 @@ describe('compiled code of the programs', () => {
     globSync(`cli-${command}-*`, { cwd: folder }).map((name) => join(folder, name))[0] ?? '';
 
   /**
-   * Code that V8 takes for that of the program, because the source has the same length and flags and version are the same, with a check
-   * sum that is right: only who owns it can tell.
+   * Code that V8 takes for that of the program, because the source has the same length and flags and version are the same, with an end
+   * that names the program: only who owns it can tell.
    */
   const forge = (file: string, bundle: string, trace: string): void => {
     const source = readFileSync(bundle);
@@ -64,8 +65,9 @@ describe('compiled code of the programs', () => {
       process.stdout.write(script.createCachedData());`;
     const code = execFileSync(join(dirname(dirname(bundle)), node), [...flags, '-e', program], { maxBuffer: 64 << 20 });
     rmSync(trace);
-    const sum = createHash('sha256').update(`${source.length}\n`).update(source).update(code).digest();
-    writeFileSync(file, Buffer.concat([sum, code]));
+    const seconds = Math.floor(statSync(bundle).mtimeMs / 1000);
+    const stamp = source.toString('latin1', source.length - 64);
+    writeFileSync(file, Buffer.concat([code, Buffer.from(`\n${code.length} ${source.length} ${seconds} ${stamp}`)]));
   };
 
   test('is kept beside them, as they are owned, and nothing is in the home directory', async () => {
@@ -126,13 +128,26 @@ describe('compiled code of the programs', () => {
     renameSync(bench.path('moved'), folder);
     expect(await ran()).toBe(true);
 
-    // Bound to the bytes of the bundle: one is another, and everything is as before.
+    // Bound to the bundle, by the hash that ends it: another is compiled itself.
     const text = readFileSync(bundle);
-    rmSync(bundle);
-    writeFileSync(bundle, Buffer.concat([text, Buffer.from('\n')]));
-    expect(await ran()).toBe(false);
+    const { atime, mtime } = statSync(bundle);
+    // Of the same length, too, as another build may be.
+    for (const other of [Buffer.concat([text, Buffer.from('\n')]), anotherStamp(text)]) {
+      rmSync(bundle, { force: true });
+      writeFileSync(file, forged);
+      writeFileSync(bundle, other);
+      utimesSync(bundle, atime, mtime);
+      expect(await ran()).toBe(false);
+    }
     expect(readFileSync(file).length).toBeGreaterThan(good.length / 2);
   });
+
+  /** Of another build: what it would hash to stands at its end. */
+  const anotherStamp = (text: Buffer): Buffer => {
+    const body = text.subarray(0, -64).toString('latin1').replace(/\/\/$/, '');
+    expect(createHash('sha256').update(body, 'latin1').digest('hex')).toBe(text.toString('latin1', text.length - 64));
+    return Buffer.from(`${body}//${createHash('sha256').update(`${body} `).digest('hex')}`, 'latin1');
+  };
 
   test('that is damaged is made again', async () => {
     const { bench, program, folder } = install();
