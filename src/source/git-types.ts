@@ -66,6 +66,8 @@ export interface GitLimits {
   readonly maxBytes: number;
   /** Files in a commit. Default 5 million. */
   readonly maxFiles: number;
+  /** To say what a name stands for, which is little to send: without a word for so long it is given up. Milliseconds, default 20 s. */
+  readonly answerMs: number;
   /** A transfer without any sign of life ends after so long. Milliseconds, default 5 minutes. */
   readonly stallMs: number;
 }

@@ -6,7 +6,12 @@ import { GitFailure, type GitRun, runGit } from './git-command.ts';
 import type { GitCommit, GitLimits, GitRequest, GitSourceOptions, GitTree } from './git-types.ts';
 import { type GitUrl, isCommitHash, isRefName, parseGitUrl } from './git-url.ts';
 
-const DEFAULT_LIMITS: GitLimits = { maxBytes: 64 * 1024 ** 3, maxFiles: 5_000_000, stallMs: 5 * 60_000 };
+const DEFAULT_LIMITS: GitLimits = {
+  maxBytes: 64 * 1024 ** 3,
+  maxFiles: 5_000_000,
+  answerMs: 20_000,
+  stallMs: 5 * 60_000,
+};
 
 type OnMessage = (data: Uint8Array) => void;
 
@@ -61,7 +66,9 @@ export class GitSource {
   async #lookUp(task: Task, request: GitRequest, url: GitUrl): Promise<GitCommit> {
     const temporary = this.#options.temporary();
     try {
-      const run = this.#run(request, url, temporary, undefined);
+      const all = this.#run(request, url, temporary, undefined);
+      const { answerMs, stallMs } = this.#limits;
+      const run = { ...all, limits: { ...this.#limits, stallMs: Math.min(answerMs, stallMs) } };
       mkdirSync(run.dir);
       const names = request.ref === '' ? ['HEAD'] : [request.ref, `${request.ref}^{}`];
       const output = await this.#try(url, () =>

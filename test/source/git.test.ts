@@ -471,6 +471,16 @@ describe.skipIf(!hasGit)('repositories', () => {
     expect(readdirSync(dir)).toEqual([]);
   });
 
+  test('a server that does not say what a name stands for is given up early', async () => {
+    await using silent = await repos.serve(() => true);
+    const { source, dir } = open({ answerMs: 1000, stallMs: 60_000 });
+    await expect(source.resolve(testTask(), { ...defaults, url: `${silent.url}/plain` })).rejects.toMatchObject({
+      code: 'TSB_NETWORK',
+      message: expect.stringContaining('nothing came for 1 seconds'),
+    });
+    expect(readdirSync(dir)).toEqual([]);
+  }, 20_000);
+
   test('a canceled transfer leaves no process and no file', async () => {
     await using silent = await repos.serve(() => true);
     const { source, dir } = open();
