@@ -26,6 +26,8 @@ export class ImageTable {
     // A build from the cache gives the same image again: nothing is to be made durable then.
     if (this.get(name)?.descriptor.digest === descriptor.digest) return;
     try {
+      // Whatever stands in the file's place is damage, which only a directory would keep from being replaced.
+      if (fs.lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) fs.rmSync(path, { recursive: true });
       writeFileDurably(path, `${JSON.stringify(image)}\n`, this.#layout.root);
     } catch (error) {
       throw storeWriteError(error, path);

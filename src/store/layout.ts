@@ -123,7 +123,8 @@ function parseHeader(text: string): { format?: unknown; index?: unknown } | null
 
 function createLayout(layout: StoreLayout): StoreHeader {
   const { root, header: _header, blobs, ...rest } = layout;
-  const known = new Set([...Object.values(rest), join(root, 'blobs')]);
+  // In `private` the worker has files that no other process sees.
+  const known = new Set([...Object.values(rest), join(root, 'blobs'), join(root, 'private')]);
   const foreign = fs
     .readdirSync(root)
     .find((name) => !known.has(join(root, name)) && !/^(index|store\.json)/.test(name) && name !== 'lost+found');

@@ -7,7 +7,7 @@ import { createIndexCache } from '../../src/cache/index.ts';
 import { check, Store, type StoreWarning } from '../../src/store/index.ts';
 import { sha256 } from '../../src/util/index.ts';
 import type { Task } from '../../src/events/index.ts';
-import { removeTrees, tempRoot } from './support.ts';
+import { openStore, putImage, removeTrees, tempRoot } from './support.ts';
 
 const task: Task = { signal: new AbortController().signal, events: () => {} };
 const op = sha256('op');
@@ -188,3 +188,17 @@ const header = (() => {
   Store.open(root, { now: () => 1 }).close();
   return fs.readFileSync(join(root, 'store.json'));
 })();
+
+test('the name of an image is given again where a directory stands in the place of its file', async () => {
+  using opened = openStore();
+  const { store } = opened;
+  const name = 'docker.io/library/a:1';
+  putImage(store, name, ['layer']);
+  const path = store.images.file(name)?.path ?? '';
+  fs.rmSync(path);
+  fs.mkdirSync(join(path, 'sub'), { recursive: true });
+  expect(store.images.get(name)).toBeUndefined();
+  const descriptor = putImage(store, name, ['layer']);
+  expect(store.images.get(name)?.descriptor).toEqual(descriptor);
+  expect((await check(store)).problems).toEqual([]);
+});

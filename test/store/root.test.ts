@@ -81,6 +81,8 @@ describe('opening a store', () => {
       opened.store.database().rebuild();
       layer = makeLayer(opened.store);
     }
+    // The worker of an ordinary user makes this one.
+    fs.mkdirSync(join(root, 'private'));
     fs.rmSync(join(root, 'store.json'));
     if (text === undefined) fs.mkdirSync(join(root, 'store.json'));
     else fs.writeFileSync(join(root, 'store.json'), text);
