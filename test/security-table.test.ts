@@ -1,0 +1,42 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { projectRoot } from './support/program.ts';
+
+const textOf = (path: string): string => readFileSync(join(projectRoot, path), 'utf8');
+
+/** Rows of the table: an id with the tests that hold it. */
+const rows = [...textOf('docs/dev/security-table.md').matchAll(/^\| ([A-Z]{3}-\d\d) +\| .*? \| (.*?) *\|$/gm)].map(
+  ([, id = '', held = '']) => ({
+    id,
+    tests: [...held.replaceAll('\\|', '|').matchAll(/`(test\/[^`]+)`: (.*?)(?=<br>|$)/g)].map(
+      ([, file = '', title = '']) => ({ file, title }),
+    ),
+    isOpen: held === 'open',
+  }),
+);
+
+test('every row has tests that exist, or says that it is open', () => {
+  expect(rows).toHaveLength(228);
+  expect(new Set(rows.map(({ id }) => id)).size).toBe(228);
+  const wrong = rows.flatMap(({ id, tests, isOpen }) => [
+    ...tests.filter(({ file, title }) => !textOf(file).includes(`'${title}'`)).map(({ file }) => `${id}: ${file}`),
+    ...(isOpen === (tests.length === 0) ? [] : [`${id}: neither a test nor open`]),
+  ]);
+  expect(wrong).toEqual([]);
+});
+
+test('every test that names an id is in its row, and the number above the table is right', () => {
+  const missing: string[] = [];
+  for (const file of globSync('test/**/*.test.ts', { cwd: projectRoot })) {
+    for (const [, title = ''] of textOf(file).matchAll(/'([^'\n]*\b(?:TAR|CTX|PRC|REG|REL|REP)-\d\d\b[^'\n]*)'/g)) {
+      for (const [id] of title.matchAll(/[A-Z]{3}-\d\d/g)) {
+        const row = rows.find((one) => one.id === id);
+        if (!row?.tests.some((held) => held.file === file && held.title === title)) missing.push(`${id}: ${file}`);
+      }
+    }
+  }
+  expect(missing).toEqual([]);
+  const held = rows.filter(({ tests }) => tests.length > 0).length;
+  expect(textOf('docs/dev/security-table.md')).toContain(`**${held} of them have a test here**`);
+});
