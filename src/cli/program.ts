@@ -92,7 +92,7 @@ function createProgram(
     .description('Builds OCI images from Dockerfiles without a daemon and without root.')
     .version(`tsbuild ${version}`, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
-    .option('-D, --debug', 'show stack traces of failures')
+    .option('-D, --debug', 'show stack traces of failures, and what warnings mean')
     .showSuggestionAfterError()
     .showHelpAfterError('Run "tsbuild --help" or "tsbuild COMMAND --help" for what is possible.')
     .enablePositionalOptions()
@@ -105,7 +105,7 @@ function createProgram(
   for (const command of program.commands)
     command
       // Options of the program go before the command; this one is also understood behind it.
-      .addOption(new Option('-D, --debug', 'show stack traces of failures').hideHelp())
+      .addOption(new Option('-D, --debug', 'show stack traces of failures, and what warnings mean').hideHelp())
       .exitOverride()
       .showHelpAfterError(`Run "tsbuild ${command.name()} --help" for what is possible.`)
       .copyInheritedSettings(program);

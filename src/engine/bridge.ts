@@ -3,6 +3,7 @@ import type { Definition } from '../llb/index.ts';
 import { ContextTree } from '../tree/index.ts';
 import type { Task } from '../events/index.ts';
 import { TsbuildError } from '../util/index.ts';
+import { withImageHint } from './image-hint.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import { readLocalFile } from './local-files.ts';
 import type { Session } from './session.ts';
@@ -62,7 +63,11 @@ async function resolveImage(
   request: ImageRequest,
 ): Promise<ResolvedImage> {
   const reference = layoutReference(names, request) ?? request.reference;
-  const image = await session.images.resolve(task, reference, request.platform, { mode: request.mode });
+  const image = await session.images
+    .resolve(task, reference, request.platform, { mode: request.mode })
+    .catch((error: unknown) => {
+      throw withImageHint(error, session.store, reference);
+    });
   return { digest: image.digest, config: image.config };
 }
 

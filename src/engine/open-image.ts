@@ -2,6 +2,7 @@ import type { ImageConfig, Platform } from '../image/index.ts';
 import { findHelper, findSeccompFilter, type NamespacePlan } from '../sandbox/index.ts';
 import type { ResolvedImage } from '../source/index.ts';
 import type { Task } from '../events/index.ts';
+import { withImageHint } from './image-hint.ts';
 import { toReference } from './image-name.ts';
 import { ownPlan } from './own-plan.ts';
 import type { Session } from './session.ts';
@@ -35,6 +36,8 @@ export async function openImage(
   let image: ResolvedImage;
   try {
     image = await session.images.resolve(task, reference, platform);
+  } catch (error) {
+    throw withImageHint(error, session.store, reference);
   } finally {
     // The lease holds the blobs from here on.
     release();

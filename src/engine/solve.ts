@@ -23,6 +23,7 @@ import {
   StepDevices,
 } from '../ops/index.ts';
 import { hostIgnore } from './host-ignore.ts';
+import { withImageHint } from './image-hint.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
 
@@ -258,12 +259,13 @@ async function findImage(
     ? (layoutReference(names, { ociLayout: store ?? '', reference: text }) ??
       `oci-layout://${parseLayoutReference(identifier).path}`)
     : text;
-  const image = await session.images.resolve(
-    task,
-    reference,
-    platform === '' ? hostPlatform() : parsePlatform(platform),
-    { mode: pull ? 'pull' : 'default' },
-  );
+  const image = await session.images
+    .resolve(task, reference, platform === '' ? hostPlatform() : parsePlatform(platform), {
+      mode: pull ? 'pull' : 'default',
+    })
+    .catch((error: unknown) => {
+      throw withImageHint(error, session.store, reference);
+    });
   const layers = session.layers.adopt(image);
   return { manifestDigest: image.manifestDigest, chainId: layers.at(-1) ?? 'scratch', layers };
 }

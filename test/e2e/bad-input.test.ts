@@ -157,6 +157,42 @@ describeAsEveryone('bad input', (who) => {
     );
   });
 
+  test('a base image whose name is not quite right, or that no network brings', async () => {
+    const { bench } = use;
+    await bench.importBase('127.0.0.1:9/team/service:1');
+    const near = { says: ['did you mean "127.0.0.1:9/team/service:1"'] };
+    const typo = '127.0.0.1:9/team/servise:1';
+    expectFailure(await bench.tsbuild(['build', bench.context(`FROM ${typo}\n`)]), near);
+    expectFailure(await bench.tsbuild(['build', bench.context(`FROM scratch\nCOPY --from=${typo} / /\n`)]), near);
+    expectFailure(await bench.tsbuild(['run', typo]), { code: 125, ...near });
+    expectFailure(await bench.tsbuild(['build', bench.context('FROM 127.0.0.1:9/other:7\n')]), {
+      says: ['tsbuild import FILE -t NAME', 'registries.conf'],
+    });
+    await bench.ok(['rmi', '127.0.0.1:9/team/service:1']);
+  });
+
+  test('a failed step shows as much of its output as there is room for', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM base:1\nRUN echo the cause; seq 1 30; exit 1\n');
+    const { err } = await bench.tsbuild(['build', '-q', context]);
+    expect(err).toContain('the cause');
+  });
+
+  test('--debug expands warnings', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM base:1\nMAINTAINER me\n');
+    expect((await bench.ok(['build', context])).err).toContain('use --debug to expand');
+    for (const args of [
+      ['build', '-D', context],
+      ['--debug', 'build', context],
+      ['--debug', context],
+    ]) {
+      const { err } = await bench.ok(args);
+      expect(err).toMatch(/More info: https:/);
+      expect(err).not.toContain('use --debug');
+    }
+  });
+
   test('a base image that cannot be had', async () => {
     const { bench } = use;
     expectFailure(await bench.tsbuild(['build', bench.context('FROM 127.0.0.1:9/some/image:1\n')]), {

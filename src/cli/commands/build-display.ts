@@ -24,6 +24,7 @@ export interface BuildOptions extends GraphOptions {
   readonly iidfile?: string;
   readonly metadataFile?: string;
   readonly quiet?: boolean;
+  readonly debug?: boolean;
   readonly progress: string;
   readonly rawOutput?: boolean;
   readonly check?: boolean;
@@ -56,6 +57,15 @@ export function harmlessContext(context: CliContext, { progress, rawOutput }: Bu
   return Object.create(context, { stderr: { value: edited, enumerable: true } }) as CliContext;
 }
 
+/**
+ * Lines shown of a failed step. Ten hide the cause behind what package managers say at their end: a terminal shows as many as it has room
+ * for beside the excerpt and the error, and where nothing else is shown of the step there are more.
+ */
+function failureLines({ stderr }: CliContext, { quiet, progress }: BuildOptions): number {
+  if (quiet || progress === 'quiet') return 50;
+  return stderr.isTTY ? Math.max(10, Math.min(100, (stderr.rows ?? 0) - 14)) : 10;
+}
+
 /** The display that the options and the environment ask for. @throws TsbuildError `TSB_USAGE` */
 export function startProgress(context: CliContext, options: BuildOptions): Progress {
   const { env } = context;
@@ -71,6 +81,7 @@ export function startProgress(context: CliContext, options: BuildOptions): Progr
     label: 'tsbuild',
     noColor: Boolean(env['NO_COLOR']),
     truncate: env['PROGRESS_NO_TRUNC'] === '0',
+    failureLines: failureLines(context, options),
     ...optional('colors', env['BUILDKIT_COLORS']),
     ...optional('logLines', number('BUILDKIT_TTY_LOG_LINES')),
     ...optional('displayRate', number('TTY_DISPLAY_RATE')),
@@ -80,10 +91,10 @@ export function startProgress(context: CliContext, options: BuildOptions): Progr
   });
 }
 
-/** Says what there was to warn of, once the progress is closed. */
-export function reportWarnings(context: CliContext, progress: Progress): void {
+/** Says what there was to warn of, once the progress is closed; with `--debug` each with its explanation and its link. */
+export function reportWarnings(context: CliContext, progress: Progress, { debug = false }: BuildOptions): void {
   if (progress.mode !== 'rawjson')
-    context.stderr.write(formatWarnings(progress.warnings, { palette: paletteOf(context) }));
+    context.stderr.write(formatWarnings(progress.warnings, { palette: paletteOf(context), expand: debug }));
 }
 
 /**

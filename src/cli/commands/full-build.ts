@@ -69,7 +69,7 @@ export async function fullBuild(
       onExported: (built) => reportResult(context, options, built.metadata, usesStdout(specs)),
     });
     await close();
-    reportWarnings(context, progress);
+    reportWarnings(context, progress, options);
     const testimony = memory && session.witness.testify(writtenFiles(context, options, images));
     if (testimony) memory?.recall.put({ testimony, events: shown, metadata, layers, images });
     return 0;

@@ -36,7 +36,7 @@ export async function showAgain(context: CliContext, options: BuildOptions, buil
     }
     show(events.length);
     await close();
-    reportWarnings(context, progress);
+    reportWarnings(context, progress, options);
     await reportResult(
       context,
       options,
