@@ -19,6 +19,8 @@ function run(command, args, options = {}) {
   const from = performance.now();
   console.log(`\n$ ${[command, ...args].join(' ')}`);
   const done = spawnSync(command, args, { stdio: 'inherit', ...options });
+  // Ctrl-C went to all of them; who typed it knows.
+  if (['SIGINT', 'SIGTERM'].includes(done.signal) || [130, 143].includes(done.status)) stop();
   if (done.error) fail(`${command} could not be started: ${done.error.message}`);
   if (done.status !== 0) fail(`"${[command, ...args].join(' ')}" ended with exit code ${done.status ?? done.signal}`);
   const time = seconds(from);
@@ -30,6 +32,21 @@ function fail(message) {
   console.error(`\nquickstart: ${message}`);
   process.exit(1);
 }
+
+/** The started image. */
+let running;
+/** What is to be removed at the end, however it comes. */
+let temporary;
+process.on('exit', () => temporary && rmSync(temporary, { recursive: true, force: true }));
+
+/** Ctrl-C: nothing is said of where it struck. */
+function stop() {
+  running?.kill('SIGTERM');
+  process.stderr.write('\nquickstart: stopped\n');
+  process.exit(130);
+}
+process.on('SIGINT', stop);
+process.on('SIGTERM', stop);
 
 /** Whether Docker Hub answers; the machine may be offline. */
 async function hubAnswers() {
@@ -45,6 +62,7 @@ async function hubAnswers() {
 function makeBase() {
   console.log(`\nDocker Hub cannot be reached: making ${base} from Debian packages (about a minute, once)`);
   const folder = mkdtempSync(join(tmpdir(), 'tsbuild-base-'));
+  temporary = folder;
   try {
     const tar = join(folder, 'debian.tar');
     const slim = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/locale/*', '/usr/share/info/*'];
@@ -70,6 +88,29 @@ async function freePort() {
   return port;
 }
 
+/** ms: a machine that is busy with other things takes its time, one on which the server hangs is not waited for without end. */
+const DEADLINE = 120_000;
+
+/** The page, as soon as the server has one; undefined when it ended before, or the deadline passed. Says on a terminal what it waits for. */
+async function answer(server, port, from) {
+  const url = `http://127.0.0.1:${port}/`;
+  const marks = '|/-\\';
+  const terminal = process.stderr.isTTY === true;
+  let page;
+  for (let tries = 0; page === undefined && server.exitCode === null && server.signalCode === null; tries++) {
+    const left = DEADLINE - (performance.now() - from);
+    if (left <= 0) break;
+    const status = `${marks[tries % marks.length]} waiting for ${url} (${seconds(from)}; at most ${DEADLINE / 1000} s)`;
+    if (terminal) process.stderr.write(`\r${status}\u001b[K`);
+    page = await fetch(url, { signal: AbortSignal.timeout(Math.min(left, 5000)) })
+      .then((response) => response.text())
+      .catch(() => undefined);
+    if (page === undefined) await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  if (terminal) process.stderr.write('\r\u001b[K');
+  return page;
+}
+
 /** Starts the image and fetches a page from it, as soon as it listens. */
 async function serveAndFetch() {
   const port = await freePort();
@@ -77,18 +118,14 @@ async function serveAndFetch() {
   console.log(`\n$ ${tsbuild} ${args.join(' ')}`);
   const from = performance.now();
   const server = spawn(tsbuild, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  running = server;
   const ended = new Promise((resolve) => server.once('exit', (code, signal) => resolve(signal ?? code)));
-  let page;
-  for (let tries = 0; page === undefined && tries < 200 && server.exitCode === null; tries++) {
-    page = await fetch(`http://127.0.0.1:${port}/`)
-      .then((answer) => answer.text())
-      .catch(() => undefined);
-    if (page === undefined) await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  const page = await answer(server, port, from);
   const time = seconds(from);
   server.kill('SIGINT');
   const status = await ended;
-  if (page === undefined) fail(`the image did not answer on port ${port}; it ended with ${status}`);
+  if (page === undefined)
+    fail(`the image did not answer on port ${port} within ${DEADLINE / 1000} s; it ended with ${status}`);
   console.log(`\n$ curl http://127.0.0.1:${port}/\n${page.trim()}\n  (answered ${time} after the start)`);
   return time;
 }
