@@ -2,7 +2,7 @@ import type { Identity } from '../../support/identity.ts';
 import { Random } from './random.ts';
 
 /** How often each kind of harm is done: few times among the tests, more with `npm run torture`, which sets these. */
-const defaults = { TORTURE_KILLS: 12, TORTURE_FILES: 20, TORTURE_ROWS: 20 } as const;
+const defaults = { TORTURE_KILLS: 6, TORTURE_FILES: 10, TORTURE_ROWS: 10 } as const;
 
 const numberOf = (name: string, fallback: number): number => {
   const text = process.env[name];
