@@ -115,6 +115,12 @@ function importOf(words: readonly string[]): readonly string[] {
 
 /** `docker image prune` and `docker system prune`. @param all what `-a` is here */
 function pruneOf(words: readonly string[], all: readonly string[]): readonly string[] {
+  const isForced = words.some((word) => word === '--force' || /^-[af]*f[af]*$/.test(word));
+  // Docker asks before it does this. Images that were imported cannot be fetched again.
+  if (!isForced && words.some((word) => word === '--all' || word === '-a'))
+    throw new TsbuildError('TSB_USAGE', 'This removes the images of the local store, and there is no question first', {
+      hint: 'add --force to do it; "tsbuild prune --images --dry-run" says what would go',
+    });
   return [
     'prune',
     ...words.flatMap((word) => {

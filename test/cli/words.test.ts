@@ -60,7 +60,7 @@ describe('commands of docker, podman and buildah that are here under another nam
     ['image build -t x .', 'build -t x .'],
     ['image prune -f', 'prune -f'],
     ['image prune -af --filter until=1h', 'prune --images --force --filter until=1h'],
-    ['image prune --all', 'prune --images'],
+    ['image prune --all --force', 'prune --images --force'],
     ['builder build .', 'build .'],
     ['builder prune -a', 'prune -a'],
     ['builder du', 'du'],
@@ -71,13 +71,20 @@ describe('commands of docker, podman and buildah that are here under another nam
     ['bud -t x .', 'build -t x .'],
     ['system df', 'du'],
     ['system prune -f', 'prune -f'],
-    ['system prune -a --volumes', 'prune --all --images'],
+    ['system prune -a --volumes -f', 'prune --all --images -f'],
     ['container run --rm x', 'run --rm x'],
     ['version', '--version'],
   ])('%s', (typed, meant) => {
     expect(translate(typed.split(' ')).join(' ')).toBe(meant);
   });
 });
+
+test.each(['image prune -a', 'image prune --all', 'system prune -a --volumes'])(
+  '%s, of which docker asks whether that is meant, wants --force',
+  (typed) => {
+    expect(() => translate(typed.split(' '))).toThrow(/removes the images/);
+  },
+);
 
 describe('commands that are not here', () => {
   let dir = '';
