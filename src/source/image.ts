@@ -69,20 +69,31 @@ class Images implements ImageSource {
       return this.#load(task, layoutRoot(ref), platform);
     }
     const reference = withDefaultTag(parseReference(ref));
-    if (mode !== 'pull') {
-      const local = await this.#resolveLocal(task, reference, platform);
-      if (local !== undefined) return local;
-    }
+    const local = mode === 'pull' ? undefined : await this.#resolveLocal(task, reference, platform);
+    if (local !== undefined && 'ref' in local) return local;
     observe?.elsewhere();
     if (mode === 'local') {
       const known = await this.#resolveKnown(task, reference, platform);
       if (known !== undefined) return known;
     }
-    return this.#resolveRemote(task, reference, platform, mode !== 'pull');
+    try {
+      return await this.#resolveRemote(task, reference, platform, mode !== 'pull');
+    } catch (error) {
+      // Whoever imported the image is told of it, and not of a registry that never had it.
+      if (local === undefined || task.signal.aborted) throw error;
+      throw missing(local.lost, error);
+    }
   }
 
-  /** From the local image store; a name there without an image for the platform does not count. */
-  async #resolveLocal(task: Task, reference: Reference, platform: Platform): Promise<ResolvedImage | undefined> {
+  /**
+   * From the local image store; a name there without an image for the platform does not count.
+   * @returns a blob that is gone, where the image lacks one
+   */
+  async #resolveLocal(
+    task: Task,
+    reference: Reference,
+    platform: Platform,
+  ): Promise<ResolvedImage | { readonly lost: Digest } | undefined> {
     const { digest, ...named } = reference;
     const file = this.#options.store.images.file(formatReference(named));
     if (file === undefined) return undefined;
@@ -91,7 +102,8 @@ class Images implements ImageSource {
     try {
       const found = await this.#load(task, { ref: formatReference(reference), descriptor, origin: nowhere }, platform);
       // Removed by its name and pruned between the two: then it is no image of this store.
-      if (!this.#hasLayers(found)) return undefined;
+      const lost = this.#lostLayer(found);
+      if (lost !== undefined) return { lost };
       this.#options.observe?.local(file.path, file.text);
       return found;
     } catch (error) {
@@ -181,15 +193,16 @@ class Images implements ImageSource {
     };
   }
 
-  #hasLayers({ config, layers }: ResolvedImage): boolean {
+  /** The blob of a layer that is neither there nor unpacked. */
+  #lostLayer({ config, layers }: ResolvedImage): Digest | undefined {
     const { store } = this.#options;
     const ids = imageLayerIds(
       config.os,
       layers.map(({ diffId }) => diffId),
     );
-    return layers.every(
-      ({ descriptor }, index) => store.blobs.has(descriptor.digest) || store.layers.get(ids[index] ?? '')?.fs === true,
-    );
+    return layers.find(
+      ({ descriptor }, index) => !store.blobs.has(descriptor.digest) && store.layers.get(ids[index] ?? '')?.fs !== true,
+    )?.descriptor.digest;
   }
 
   #layerFetcher(origin: ImageOrigin): ResolvedImage['fetchLayer'] {
@@ -278,9 +291,10 @@ const nowhere: ImageOrigin = () => ({
   },
 });
 
-function missing(digest: Digest): TsbuildError {
+function missing(digest: Digest, cause?: unknown): TsbuildError {
   return new TsbuildError('TSB_NOT_FOUND', `Cannot find blob ${digest} of the image`, {
     hint: 'import the image again, or pull it with --pull',
+    ...(cause === undefined ? {} : { cause }),
   });
 }
 
