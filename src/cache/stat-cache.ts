@@ -72,6 +72,11 @@ export class StatCache {
     this.#addedByPath?.set(path, added);
   }
 
+  /** Whether a file was read whose digest was not known. */
+  get hasLearned(): boolean {
+    return this.#hasAdded;
+  }
+
   /** Writes the file if something was added. Failing to is not an error: the files are hashed again next time. */
   save(): void {
     if (!this.#hasAdded) return;

@@ -222,7 +222,10 @@ class LocalSources {
 
   /** Keeps what was learned of files for the next build. */
   save(): void {
-    for (const stats of this.#stats) stats.save();
+    for (const stats of this.#stats) {
+      if (stats.hasLearned) this.#session.witness.news();
+      stats.save();
+    }
   }
 }
 
