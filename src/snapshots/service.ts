@@ -1,8 +1,8 @@
 import { rmdirSync } from 'node:fs';
 import type { CachedLayer } from '../remote-cache/index.ts';
 import { type Repository, type Compression, compressionOf, type Descriptor } from '../image/index.ts';
-import type { ResolvedImage } from '../source/index.ts';
-import { imageLayerIds, isDamageError, type Lease, type Store } from '../store/index.ts';
+import { layerIdsOf, type ResolvedImage } from '../source/index.ts';
+import { isDamageError, type Lease, type Store } from '../store/index.ts';
 import { type Digest, errnoOf, SharedWork, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
@@ -325,10 +325,7 @@ export class LayerService {
   /** Registers the layers of an image and gives their ids, bottom first. */
   adopt(image: ResolvedImage): readonly string[] {
     const { config, ref } = image;
-    const ids = imageLayerIds(
-      config.os,
-      image.layers.map(({ diffId }) => diffId),
-    );
+    const ids = layerIdsOf(image);
     for (const [index, { descriptor, diffId }] of image.layers.entries()) {
       const id = ids[index] ?? '';
       const parents = ids.slice(0, index);

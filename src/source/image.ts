@@ -20,11 +20,11 @@ import {
   withDefaultTag,
 } from '../image/index.ts';
 import { registryContent } from '../registry/index.ts';
-import { imageLayerIds } from '../store/index.ts';
 import { type Digest, isDigest, isTsbuildError, sanitizeLine, SharedWork, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { BlobFetcher } from './image-fetch.ts';
 import type { ImageOrigin, ImageSource, ImageSourceOptions, ResolvedImage, ResolveOptions } from './image-types.ts';
+import { layerIdsOf } from './layer-ids.ts';
 import { layoutOrigin } from './layout-origin.ts';
 import { OCI_LAYOUT, parseLayoutReference } from './layout-reference.ts';
 
@@ -174,10 +174,7 @@ class Images implements ImageSource {
     // With the documents, before anybody looks whether they are there: what is there then stays.
     this.#options.lease.hold({
       blobs: layers.map((layer) => layer.descriptor.digest),
-      layers: imageLayerIds(
-        config.os,
-        layers.map(({ diffId }) => diffId),
-      ),
+      layers: layerIdsOf({ config, layers }),
     });
     return {
       ref: root.ref,
@@ -194,13 +191,10 @@ class Images implements ImageSource {
   }
 
   /** The blob of a layer that is neither there nor unpacked. */
-  #lostLayer({ config, layers }: ResolvedImage): Digest | undefined {
+  #lostLayer(image: ResolvedImage): Digest | undefined {
     const { store } = this.#options;
-    const ids = imageLayerIds(
-      config.os,
-      layers.map(({ diffId }) => diffId),
-    );
-    return layers.find(
+    const ids = layerIdsOf(image);
+    return image.layers.find(
       ({ descriptor }, index) => !store.blobs.has(descriptor.digest) && store.layers.get(ids[index] ?? '')?.fs !== true,
     )?.descriptor.digest;
   }

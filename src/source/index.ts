@@ -8,6 +8,7 @@ export { newestEntry } from './newest-entry.ts';
 export type { HttpContent, HttpFile, HttpResource, HttpSourceOptions } from './http-types.ts';
 export { createImageSource } from './image.ts';
 export { BlobFetcher } from './image-fetch.ts';
+export { layerIdsOf } from './layer-ids.ts';
 export type {
   FactStore,
   ImageOrigin,

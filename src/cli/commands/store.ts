@@ -1,6 +1,7 @@
-import { openSession } from '../../engine/index.ts';
-import { check, du, overhead, prune, type UsageRecord } from '../../store/index.ts';
+import { openSession, type Session } from '../../engine/index.ts';
+import { check, du, overhead, prune, type RemoveTrees, type UsageRecord } from '../../store/index.ts';
 import { formatBytes, parseDuration, parseSize, TsbuildError } from '../../util/index.ts';
+import type { TreeUsage } from '../../worker/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
 import { formatAge, formatTable } from '../table.ts';
@@ -14,10 +15,9 @@ export async function duCommand(context: CliContext, options: FormatOptions): Pr
   using interrupt = interruptible();
   await using session = openSession(sessionOptions(context, interrupt.signal));
   const known = du(session.store);
-  const more = await overhead(session.store, async (paths) => {
-    const usages = await (await session.worker()).call('usage', { paths }, { signal: interrupt.signal });
-    return usages.map(({ bytes }) => bytes);
-  });
+  const more = await overhead(session.store, async (paths) =>
+    (await usages(session, paths, interrupt.signal)).map(({ bytes }) => bytes),
+  );
   const sizeOf = (records: readonly UsageRecord[]): number => records.reduce((total, { size }) => total + size, 0);
   const report = {
     records: [...known.records, ...more],
@@ -40,6 +40,18 @@ export async function duCommand(context: CliContext, options: FormatOptions): Pr
 }
 
 /** One line of `tsbuild du`. */
+/** Deletes trees that may belong to sub-ids; the worker is started when there are any. */
+function removeTrees(session: Session): RemoveTrees {
+  return async (paths) => {
+    if (paths.length > 0) await (await session.worker()).call('removeTrees', { paths });
+  };
+}
+
+/** Measures trees that may belong to sub-ids; the worker is started when there are any. */
+async function usages(session: Session, paths: readonly string[], signal: AbortSignal): Promise<readonly TreeUsage[]> {
+  return paths.length === 0 ? [] : (await session.worker()).call('usage', { paths }, { signal });
+}
+
 function row(record: UsageRecord, now: number): readonly string[] {
   const marks = `${record.shared ? '*' : ''}${record.inUse ? ' (in use)' : ''}`;
   return [
@@ -77,9 +89,7 @@ export async function pruneCommand(context: CliContext, options: PruneOptions): 
   // What goes is mostly directories, which the worker deletes: it starts while the index is looked through.
   if (!options.dryRun) session.startWorker();
   const report = await prune(session.store, {
-    removeTrees: async (paths) => {
-      if (paths.length > 0) await (await session.worker()).call('removeTrees', { paths });
-    },
+    removeTrees: removeTrees(session),
     signal: interrupt.signal,
     ...(options.all ? { all: true } : {}),
     ...(options.dryRun ? { dryRun: true, ...(options.images ? { withoutImages: true } : {}) } : {}),
@@ -130,14 +140,8 @@ export async function checkCommand(context: CliContext, options: CheckOptions): 
   const report = await check(session.store, {
     signal: interrupt.signal,
     ...(options.repair ? { repair: true } : {}),
-    removeTrees: async (paths) => {
-      if (paths.length > 0) await (await session.worker()).call('removeTrees', { paths });
-    },
-    measure: async (paths) => {
-      if (paths.length === 0) return [];
-      const usages = await (await session.worker()).call('usage', { paths }, { signal: interrupt.signal });
-      return usages.map(({ stamp }) => stamp);
-    },
+    removeTrees: removeTrees(session),
+    measure: async (paths) => (await usages(session, paths, interrupt.signal)).map(({ stamp }) => stamp),
   });
   const damaged = report.problems.filter((problem) => !problem.harmless && !problem.repaired);
   if (options.format === 'json') {
