@@ -7,7 +7,8 @@ import {
   loadMainContext,
 } from '../frontend/index.ts';
 import type { CacheSource } from '../solver/index.ts';
-import { fromErrno, redactUrls, type SourceFile, TsbuildError } from '../util/index.ts';
+import { storeError } from '../store/index.ts';
+import { redactUrls, type SourceFile, TsbuildError } from '../util/index.ts';
 import { hostPlatform } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
 import { type BridgeNames, createBridge } from './bridge.ts';
@@ -177,7 +178,7 @@ async function storeArchive(session: Session, task: Task, data: AsyncIterable<Ui
           status('transferring context', size);
         }
       } catch (error) {
-        throw fromErrno(error, 'Cannot store the build context', 'TSB_STORE');
+        throw storeError(error, `Cannot store the build context in ${JSON.stringify(dir)}`, dir);
       } finally {
         if (fd !== undefined) closeSync(fd);
       }

@@ -26,6 +26,8 @@ export interface SessionOptions {
   readonly registriesConf?: string;
   /** No registry is asked for images: what the store has must do. */
   readonly neverPull?: boolean;
+  /** The command frees space, and must be able to on a full disk. */
+  readonly makeRoom?: boolean;
   /** Path of the native helper, where it is not beside the program. */
   readonly helper?: string;
   /** The store at `root`, where it is open already; the session closes it. */
@@ -68,6 +70,7 @@ export class Session implements AsyncDisposable {
       Store.open(options.root, {
         now: options.now,
         onWarning: (warning) => options.onWarning(warning.message),
+        ...(options.makeRoom ? { makeRoom: true } : {}),
       });
   }
 

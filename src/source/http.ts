@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
+import { storeError } from '../store/index.ts';
 import {
   type HttpAnswer,
   isPassing,
@@ -13,7 +14,6 @@ import {
   canonicalDigest,
   type Digest,
   errnoOf,
-  fromErrno,
   Hasher,
   isDigest,
   isTsbuildError,
@@ -262,7 +262,11 @@ export class HttpSource {
     } catch (error) {
       fs.rmSync(directory, { recursive: true, force: true });
       if (errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT')
-        throw fromErrno(error, `Cannot store what ${shown(resource)} gives`, 'TSB_STORE');
+        throw storeError(
+          error,
+          `Cannot store what ${shown(resource)} gives in ${JSON.stringify(directory)}`,
+          directory,
+        );
       throw error;
     } finally {
       if (fd !== undefined) fs.closeSync(fd);

@@ -1,8 +1,9 @@
 import fs from 'node:fs';
 import { DamageError } from './damage.ts';
 import { join } from 'node:path';
-import { type Digest, errnoOf, fromErrno, Hasher, hexOf, parseDigest, sha256, TsbuildError } from '../util/index.ts';
-import { BlobWriter, storeWriteError } from './blob-writer.ts';
+import { type Digest, errnoOf, Hasher, hexOf, parseDigest, sha256, TsbuildError } from '../util/index.ts';
+import { BlobWriter } from './blob-writer.ts';
+import { storeError, storeWriteError } from './write-error.ts';
 import { randomId, storeLayout } from './layout.ts';
 import type { BlobInfo } from './types.ts';
 
@@ -59,7 +60,7 @@ export class BlobDir {
       fd = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     } catch (error) {
       if (errnoOf(error) === 'ELOOP') throw notABlob(digest, error);
-      throw fromErrno(error, `Cannot read blob "${digest}"`, 'TSB_STORE');
+      throw storeError(error, `Cannot read blob "${digest}"`, path);
     }
     const stat = fs.fstatSync(fd);
     if (stat.isFile()) return { fd, size: stat.size };

@@ -1,8 +1,9 @@
 import fs from 'node:fs';
-import { type Digest, fromErrno, Hasher, hexOf, TsbuildError, WriteBehind } from '../util/index.ts';
+import { type Digest, Hasher, hexOf, TsbuildError, WriteBehind } from '../util/index.ts';
 import { join } from 'node:path';
 import { syncDirectory } from './layout.ts';
 import type { BlobInfo } from './types.ts';
+import { storeWriteError } from './write-error.ts';
 
 /**
  * Writes one blob: into a temporary file on the same file system, hashed on the way, and under its digest only once it is
@@ -104,11 +105,4 @@ export class BlobWriter {
     this.#behind[Symbol.dispose]();
     fs.closeSync(fd);
   }
-}
-
-/** The error for a failed write in the store. */
-export function storeWriteError(error: unknown, path: string): TsbuildError {
-  return fromErrno(error, `Cannot write ${JSON.stringify(path)} in the store`, 'TSB_STORE', {
-    hint: 'run "tsbuild prune" to free space, or set TSBUILD_ROOT to a directory on another disk',
-  });
 }

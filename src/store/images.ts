@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import type { Descriptor } from '../image/index.ts';
 import { errnoOf, hexOf, isDigest, sha256 } from '../util/index.ts';
-import { storeWriteError } from './blob-writer.ts';
+import { storeWriteError } from './write-error.ts';
 import { writeFileDurably, type StoreLayout } from './layout.ts';
 import type { StoredImage } from './types.ts';
 

@@ -46,3 +46,4 @@ export type {
 export { sameStamp } from './stamp.ts';
 export { DamageError, isDamageError } from './damage.ts';
 export { du } from './usage.ts';
+export { fullDiskHint, storeError } from './write-error.ts';

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
-import { errnoOf, fromErrno } from '../util/index.ts';
+import { errnoOf } from '../util/index.ts';
+import { storeError } from './write-error.ts';
 import { isDamage, openSqlite, primaryCode, SQLITE_BUSY } from './sqlite.ts';
 
 /** Linux's O_PATH, which Node does not name. */
@@ -35,7 +36,7 @@ export function tryKernelLock(path: string, create = true): KernelLock | 'busy' 
       // Pins the inode, so that its number cannot be taken by another file while we compare.
       anchor = fs.openSync(path, O_PATH | fs.constants.O_NOFOLLOW);
     } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw fromErrno(error, `Cannot lock ${JSON.stringify(path)}`, 'TSB_STORE');
+      if (errnoOf(error) !== 'ENOENT') throw storeError(error, `Cannot lock ${JSON.stringify(path)}`, path);
       if (!create) return 'missing';
       openSqlite(path, 0).close();
       continue;
@@ -64,7 +65,7 @@ function lockOnce(path: string): DatabaseSync | 'busy' | 'damaged' {
   } catch (error) {
     db.close();
     if (primaryCode(error) === SQLITE_BUSY) return 'busy';
-    if (!isDamage(error)) throw fromErrno(error, `Cannot lock ${JSON.stringify(path)}`, 'TSB_STORE');
+    if (!isDamage(error)) throw storeError(error, `Cannot lock ${JSON.stringify(path)}`, path);
     // Garbage in the file: nobody can hold a lock through it.
     fs.rmSync(path, { force: true, recursive: true });
     return 'damaged';

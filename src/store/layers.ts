@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Compression } from '../image/index.ts';
 import { type Digest, TsbuildError } from '../util/index.ts';
 import type { BlobDir } from './blob-dir.ts';
-import { storeWriteError } from './blob-writer.ts';
+import { storeWriteError } from './write-error.ts';
 import type { Database, Row, Statement } from './database.ts';
 import { plain, rowSum } from './row-sum.ts';
 import { randomId, type StoreLayout } from './layout.ts';

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { errnoOf, fromErrno, makeDirectories, randomHex, TsbuildError } from '../util/index.ts';
+import { errnoOf, makeDirectories, randomHex, TsbuildError } from '../util/index.ts';
+import { storeError } from './write-error.ts';
 
 /** Version of the store's directory layout. Another number is refused, never converted silently. The index has its own version. */
 export const FORMAT = 1;
@@ -21,6 +22,8 @@ export interface StoreLayout {
   readonly statcache: string;
   /** Directories that are out of use and wait to be deleted. */
   readonly garbage: string;
+  /** Space that is kept back for a full disk. */
+  readonly reserve: string;
   /** `{"format":1,"index":"index.sqlite"}` */
   readonly header: string;
 }
@@ -38,6 +41,7 @@ export function storeLayout(root: string): StoreLayout {
     sessions: join(root, 'sessions'),
     statcache: join(root, 'statcache'),
     garbage: join(root, 'garbage'),
+    reserve: join(root, 'reserve'),
     header: join(root, 'store.json'),
   };
 }
@@ -66,9 +70,7 @@ export function openLayout(layout: StoreLayout): StoreHeader {
     if (header) return header;
     return createLayout(layout);
   } catch (error) {
-    throw fromErrno(error, `Cannot use store ${JSON.stringify(root)}`, 'TSB_STORE', {
-      hint: 'set TSBUILD_ROOT to a directory that you can write to',
-    });
+    throw storeError(error, `Cannot use store ${JSON.stringify(root)}`, root);
   }
 }
 
@@ -122,9 +124,9 @@ function parseHeader(text: string): { format?: unknown; index?: unknown } | null
 }
 
 function createLayout(layout: StoreLayout): StoreHeader {
-  const { root, header: _header, blobs, ...rest } = layout;
+  const { root, header: _header, blobs, reserve, ...rest } = layout;
   // In `private` the worker has files that no other process sees.
-  const known = new Set([...Object.values(rest), join(root, 'blobs'), join(root, 'private')]);
+  const known = new Set([...Object.values(rest), reserve, join(root, 'blobs'), join(root, 'private')]);
   const foreign = fs
     .readdirSync(root)
     .find((name) => !known.has(join(root, name)) && !/^(index|store\.json)/.test(name) && name !== 'lost+found');

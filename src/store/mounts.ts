@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { hexOf, sha256 } from '../util/index.ts';
-import { storeWriteError } from './blob-writer.ts';
+import { storeWriteError } from './write-error.ts';
 import type { Database, Row } from './database.ts';
 import { discard } from './layers.ts';
 import { randomId, type StoreLayout } from './layout.ts';

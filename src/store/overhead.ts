@@ -55,7 +55,8 @@ function ownBytes(store: Store): number {
     const path = join(store.root, name);
     if (path === join(layout.blobs, '..')) continue;
     bytes += blocks(path);
-    if ([layout.images, layout.statcache, layout.locks, layout.sessions].includes(path)) bytes += below(path);
+    if ([layout.images, layout.statcache, layout.locks, layout.sessions, layout.reserve].includes(path))
+      bytes += below(path);
   }
   for (const { name } of entries(layout.blobs)) {
     const stat = fs.lstatSync(join(layout.blobs, name), { throwIfNoEntry: false });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Digest } from '../util/index.ts';
 import { collectUnderLock, emptyGarbage } from './garbage.ts';
 import { discard } from './layers.ts';
+import { isFull } from './reserve.ts';
 import type { Store } from './store.ts';
 import type { PruneOptions, PruneReport, UsageRecord } from './types.ts';
 import { blobsOfImages, type Survey, survey, type SurveyEntry, sum } from './usage.ts';
@@ -12,6 +13,8 @@ import { blobsOfImages, type Survey, survey, type SurveyEntry, sum } from './usa
  * waits for the disk twice and looks through all cache records once: of 64 each, 2,000 took seconds.
  */
 const BATCH = 2048;
+/** Where the disk is full, the first one: forgetting records takes space itself, some pages of the index for each. */
+const FIRST_BATCH = 8;
 
 /**
  * Frees space as `buildctl prune` does. Without `all` it takes every record that no named image uses and that is not
@@ -33,9 +36,11 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
   let freedBytes = 0;
   if (garbage.skipped === undefined) {
     const { victims } = await announce(survey(store), options, store.now());
-    for (let start = 0; start < victims.length; start += BATCH) {
+    let size = BATCH;
+    for (let start = 0; start < victims.length; start += size) {
       options.signal?.throwIfAborted();
-      const batch = removeBatch(store, victims.slice(start, start + BATCH));
+      size = isFull(store.root) ? FIRST_BATCH : BATCH;
+      const batch = removeBatch(store, victims.slice(start, start + size));
       removed.push(...batch.removed.map(({ record }) => record));
       freedBytes += batch.freedBytes;
       await emptyGarbage(store, options.removeTrees);

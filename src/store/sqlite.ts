@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { dirname } from 'node:path';
-import { fromErrno, messageOf, TsbuildError } from '../util/index.ts';
+import { exhausted, messageOf, TsbuildError } from '../util/index.ts';
+import { storeError } from './write-error.ts';
 
 /** Result code: another connection writes. */
 const SQLITE_ERROR = 1;
@@ -45,11 +46,8 @@ export function sqliteError(error: unknown, path: string): unknown {
   const code = primaryCode(error);
   if (code === undefined) return error;
   const doing = `Cannot use the store's index ${JSON.stringify(path)}`;
-  if (code === SQLITE_FULL || ((code === SQLITE_CANTOPEN || code === SQLITE_IOERR) && isFull(dirname(path)))) {
-    return new TsbuildError('TSB_NO_SPACE', `${doing}: no space left on device`, {
-      hint: 'run "tsbuild prune" to free space, or set TSBUILD_ROOT to a directory on another disk',
-      cause: error,
-    });
+  if (code === SQLITE_FULL || ((code === SQLITE_CANTOPEN || code === SQLITE_IOERR) && exhausted(path))) {
+    return storeError(Object.assign(new Error('full', { cause: error }), { code: 'ENOSPC' }), doing, path);
   }
   if (code === SQLITE_BUSY) {
     return new TsbuildError('TSB_STORE', `${doing}: other processes keep it locked`, {
@@ -60,17 +58,7 @@ export function sqliteError(error: unknown, path: string): unknown {
   try {
     fs.accessSync(dirname(path), fs.constants.W_OK);
   } catch (reason) {
-    return fromErrno(reason, doing, 'TSB_STORE', { hint: 'set TSBUILD_ROOT to a directory that you can write to' });
+    return storeError(reason, doing, path);
   }
-  return fromErrno(error, doing, 'TSB_STORE');
-}
-
-/** Whether a file system has less than what SQLite needs to open a database: SQLite does not always say why it failed. */
-function isFull(dir: string): boolean {
-  try {
-    const { bavail, bsize, blocks, files, ffree } = fs.statfsSync(dir);
-    return (blocks > 0 && bavail * bsize < 1 << 17) || (files > 0 && ffree < 4);
-  } catch {
-    return false;
-  }
+  return storeError(error, doing, path);
 }

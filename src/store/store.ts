@@ -13,6 +13,7 @@ import { Leases } from './leases.ts';
 import { Locks } from './locks.ts';
 import { MountTable } from './mounts.ts';
 import { RecordTable } from './records.ts';
+import { keepReserve, makeRoom } from './reserve.ts';
 import { Sessions } from './sessions.ts';
 import { StackTable } from './stacks.ts';
 import type { Lock, LockOptions, StoreOptions, StoreWarning } from './types.ts';
@@ -56,7 +57,9 @@ export class Store {
     this.root = root;
     this.now = options.now;
     this.layout = storeLayout(root);
+    if (options.makeRoom) makeRoom(this.layout);
     const header = openLayout(this.layout);
+    keepReserve(this.layout);
     this.#warn = options.onWarning ?? (() => {});
     this.#db = new Database(this.layout, header, this.#warn);
     this.sessions = new Sessions(this.layout, this.#db, options.now);
@@ -108,6 +111,7 @@ export class Store {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    keepReserve(this.layout);
     // What fails here costs at most some times of last use; the next collection clears the rest away.
     for (const step of [() => this.flush(), () => this.sessions.close(), () => this.#db.close()]) {
       try {

@@ -27,6 +27,8 @@ export interface StoreOptions {
   /** Identity of this boot; read from /proc/sys/kernel/random/boot_id when absent. */
   readonly bootId?: string;
   readonly onWarning?: (warning: StoreWarning) => void;
+  /** For commands that free space: on a full disk the store's reserve is given up, so that they can work. */
+  readonly makeRoom?: boolean;
 }
 
 /** Bytes of a blob that are in place. */

@@ -1,3 +1,4 @@
+import { exhausted } from './disk-space.ts';
 import type { SourceRange } from './source.ts';
 
 /**
@@ -87,16 +88,40 @@ export function errnoOf(error: unknown): string | undefined {
   return error.code === 'Unknown system error -122' ? 'EDQUOT' : error.code;
 }
 
-const REASONS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
-  ENOENT: ['TSB_NOT_FOUND', 'it does not exist'],
-  ENOTDIR: ['TSB_NOT_FOUND', 'a parent is not a directory'],
-  EACCES: ['TSB_PERMISSION', 'permission denied'],
-  EPERM: ['TSB_PERMISSION', 'the operation is not permitted'],
-  ENOSPC: ['TSB_NO_SPACE', 'no space left on device'],
-  EDQUOT: ['TSB_NO_SPACE', 'the disk quota is used up'],
-  EROFS: ['TSB_PERMISSION', 'the file system is read-only'],
-  EMFILE: ['TSB_INTERNAL', 'too many files are open'],
+/** What an errno means, whatever was being done; `hint` where what helps does not depend on that either. */
+interface Reason {
+  readonly code?: ErrorCode;
+  readonly text: string;
+  readonly hint?: string;
+}
+
+const FREE_SPACE = 'free space there, or write to another disk; "tsbuild prune" frees what the store has no use for';
+const OPEN_FILES = 'raise the limit of open files ("ulimit -n", or that of the container or service), or lower --jobs';
+
+const REASONS: Readonly<Record<string, Reason>> = {
+  ENOENT: { code: 'TSB_NOT_FOUND', text: 'it does not exist' },
+  ENOTDIR: { code: 'TSB_NOT_FOUND', text: 'a parent is not a directory' },
+  EISDIR: { text: 'it is a directory' },
+  EACCES: { code: 'TSB_PERMISSION', text: 'permission denied' },
+  EPERM: { code: 'TSB_PERMISSION', text: 'the operation is not permitted' },
+  EROFS: { code: 'TSB_PERMISSION', text: 'the file system is read-only' },
+  ENOSPC: { code: 'TSB_NO_SPACE', text: 'no space left on device', hint: FREE_SPACE },
+  EDQUOT: { code: 'TSB_NO_SPACE', text: 'the disk quota is used up', hint: FREE_SPACE },
+  EFBIG: { text: 'the file is too large', hint: 'see "ulimit -f" and what the file system can hold' },
+  EMFILE: { code: 'TSB_INTERNAL', text: 'too many files are open', hint: OPEN_FILES },
+  ENFILE: { text: 'too many files are open on this machine', hint: OPEN_FILES },
+  ELOOP: { text: 'too many symbolic links lead to it' },
+  ENAMETOOLONG: { text: 'its name is too long' },
+  EIO: { text: 'the disk reports an error (EIO)', hint: 'the disk may be failing: see what "dmesg" says' },
 };
+
+/** What {@link fromErrno} makes of an error besides its reason. */
+export interface ErrnoOptions extends ErrorOptions {
+  /** What helps against single errnos here, before all else. `hint` is for those that neither these nor the common table know. */
+  readonly hints?: Readonly<Record<string, string>>;
+  /** Where it was to be written, if the error does not say: a full disk is told apart from one that takes no more files. */
+  readonly path?: string;
+}
 
 /**
  * Turns a Node system error into a TsbuildError that says what was being done.
@@ -107,13 +132,25 @@ export function fromErrno(
   error: unknown,
   doing: string,
   fallback: ErrorCode,
-  options: ErrorOptions = {},
+  { hint: usual, hints = {}, path, ...options }: ErrnoOptions = {},
 ): TsbuildError {
   if (isTsbuildError(error)) return error;
-  const errno = errnoOf(error);
-  const known = errno === undefined ? undefined : REASONS[errno];
-  return new TsbuildError(known?.[0] ?? fallback, `${doing}: ${known?.[1] ?? messageOf(error)}`, {
+  const errno = errnoOf(error) ?? '';
+  const known = REASONS[errno];
+  const hint = hints[errno] ?? known?.hint ?? usual;
+  const more = errno === 'ENOSPC' && exhausted(path ?? pathOf(error)) === 'inodes' ? NO_INODES : '';
+  return new TsbuildError(known?.code ?? fallback, `${doing}: ${known?.text ?? messageOf(error)}${more}`, {
     ...options,
+    ...(hint === undefined ? {} : { hint }),
     cause: error,
   });
+}
+
+const NO_INODES = ' (it has bytes left, but can hold no more files: "df -i" shows it)';
+
+/** The file that a system error names. */
+function pathOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'path' in error && typeof error.path === 'string'
+    ? error.path
+    : '/';
 }

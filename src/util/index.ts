@@ -15,6 +15,7 @@ export {
   TsbuildError,
 } from './errors.ts';
 export { formatSourceExcerpt } from './excerpt.ts';
+export { exhausted } from './disk-space.ts';
 export { checkOwned, ownPackage, packageRoot } from './own-package.ts';
 export { redactUrls } from './redact.ts';
 export { sanitize, sanitizeLine } from './sanitize.ts';

@@ -2,9 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { currentUser, enterArguments, type NamespacePlan, readPlanInputs, requirePlan } from '../sandbox/index.ts';
+import { fullDiskHint } from '../store/index.ts';
 import { checkBindings } from '../sys/index.ts';
 import { TsbuildError } from '../util/index.ts';
-import type { FromWorker, MethodName, ParamsOf, ResultOf, ToWorker, WorkerConfig } from './protocol.ts';
+import type { FromWorker, MethodName, ParamsOf, ResultOf, ToWorker, WireError, WorkerConfig } from './protocol.ts';
 import { fromWire } from './wire-error.ts';
 
 /** What the worker needs to know of its surroundings. */
@@ -86,7 +87,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<WorkerCl
       serialization: 'advanced',
     },
   );
-  const client = new Client(child, plan, options.graceMs ?? 2000);
+  const client = new Client(child, plan, options.storeRoot, options.graceMs ?? 2000);
   const { signal } = options;
   const end = (): void => client.kill();
   signal?.addEventListener('abort', end, { once: true });
@@ -109,6 +110,7 @@ class Client implements WorkerClient {
   readonly plan: NamespacePlan;
   readonly ready: Promise<void>;
   readonly #child: ChildProcess;
+  readonly #storeRoot: string;
   readonly #graceMs: number;
   readonly #pending = new Map<number, Pending>();
   readonly #closed: Promise<void>;
@@ -116,8 +118,9 @@ class Client implements WorkerClient {
   #next = 1;
   #gone: TsbuildError | undefined;
 
-  constructor(child: ChildProcess, plan: NamespacePlan, graceMs: number) {
+  constructor(child: ChildProcess, plan: NamespacePlan, storeRoot: string, graceMs: number) {
     this.plan = plan;
+    this.#storeRoot = storeRoot;
     this.#child = child;
     this.#graceMs = graceMs;
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -181,7 +184,7 @@ class Client implements WorkerClient {
         break;
       case 'error':
         this.#pending.delete(message.id);
-        pending.reject(pending.failure ? pending.failure.error : fromWire(message.error));
+        pending.reject(pending.failure ? pending.failure.error : this.#error(message.error));
         break;
       case 'output':
         void this.#takeOutput(message.id, message.stream, message.data, pending);
@@ -192,6 +195,12 @@ class Client implements WorkerClient {
       default:
         message satisfies never;
     }
+  }
+
+  /** What failed there has not been cleared away yet: a full disk is still full. */
+  #error(wire: WireError): TsbuildError {
+    const hint = wire.code === 'TSB_NO_SPACE' ? fullDiskHint(this.#storeRoot) : undefined;
+    return fromWire(hint === undefined ? wire : { ...wire, hint });
   }
 
   /**

@@ -1,5 +1,5 @@
 import { chmodSync, chownSync, lutimesSync, mkdirSync, statSync } from 'node:fs';
-import { fromErrno } from '../util/index.ts';
+import { storeError } from '../store/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 import type { PrepareUpperParams } from './protocol.ts';
 
@@ -26,6 +26,6 @@ export function prepareUpper(params: PrepareUpperParams, context: HandlerContext
     chmodSync(fs, root.mode & 0o7777);
     lutimesSync(fs, root.atimeMs / 1000, root.mtimeMs / 1000);
   } catch (error) {
-    throw fromErrno(error, `Cannot make the layer directory "${params.dir}"`, 'TSB_STORE');
+    throw storeError(error, `Cannot make the layer directory "${params.dir}"`, params.dir);
   }
 }

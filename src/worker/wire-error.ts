@@ -1,4 +1,4 @@
-import { type ErrorCode, errnoOf, messageOf, TsbuildError } from '../util/index.ts';
+import { type ErrorCode, errnoOf, fromErrno, messageOf, TsbuildError } from '../util/index.ts';
 import type { WireError } from './protocol.ts';
 
 /** What the machine has no more of, whose fault that is not. */
@@ -13,6 +13,8 @@ const LIMITS: Readonly<Record<string, string>> = {
 export function toWire(error: unknown): WireError {
   if (!(error instanceof TsbuildError)) {
     const exhausted = /\bE(?:AGAIN|MFILE|NFILE|NOMEM)\b/.exec(`${errnoOf(error) ?? ''} ${messageOf(error)}`)?.[0];
+    if (/^(ENOSPC|EDQUOT)$/.test(errnoOf(error) ?? ''))
+      return toWire(fromErrno(error, 'Cannot write in the store', 'TSB_STORE'));
     if (exhausted !== undefined) {
       return {
         code: 'TSB_SANDBOX',

@@ -48,7 +48,7 @@ export async function imagesCommand(
 /** `tsbuild rmi` */
 export async function rmiCommand(context: CliContext, names: readonly string[]): Promise<number> {
   using interrupt = interruptible();
-  await using session = openSession(sessionOptions(context, interrupt.signal));
+  await using session = openSession({ ...sessionOptions(context, interrupt.signal), makeRoom: true });
   const removed = removeImages(session.store, names);
   await print(context, removed.map((name) => `Untagged: ${name}\n`).join(''));
   return 0;

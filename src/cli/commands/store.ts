@@ -77,7 +77,10 @@ const KEEP_SINCE = 24 * 3600 * 1000;
 /** `tsbuild prune` */
 export async function pruneCommand(context: CliContext, options: PruneOptions): Promise<number> {
   using interrupt = interruptible();
-  await using session = openSession(sessionOptions(context, interrupt.signal));
+  await using session = openSession({
+    ...sessionOptions(context, interrupt.signal),
+    ...(options.dryRun ? {} : { makeRoom: true }),
+  });
   const { until, keepStorageBytes } = {
     until: parseUntil(options.filter ?? []),
     keepStorageBytes: options.keepStorage === undefined ? undefined : parseSize(options.keepStorage),
@@ -136,7 +139,10 @@ interface CheckOptions extends FormatOptions {
 /** `tsbuild store check`: 0 when the store is sound (or was repaired), 1 when something is damaged. */
 export async function checkCommand(context: CliContext, options: CheckOptions): Promise<number> {
   using interrupt = interruptible();
-  await using session = openSession(sessionOptions(context, interrupt.signal));
+  await using session = openSession({
+    ...sessionOptions(context, interrupt.signal),
+    ...(options.repair ? { makeRoom: true } : {}),
+  });
   const report = await check(session.store, {
     signal: interrupt.signal,
     ...(options.repair ? { repair: true } : {}),

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { carriesOutput, type ExecOp, type Mount } from '../../llb/index.ts';
 import { type ExitStatus, type MountSpec, resolvConfOfHost, type StepSpec } from '../../sandbox/index.ts';
+import { fullDiskHint } from '../../store/index.ts';
 import { type Digest, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { LayerSlot } from '../../snapshots/index.ts';
@@ -295,8 +296,14 @@ async function runStep(pieces: ExecPieces, task: Task, vertex: Digest, exec: Exe
   throw new TsbuildError(
     'TSB_STEP',
     `process ${JSON.stringify(exec.meta.args.join(' '))} did not complete successfully: ${describeStatus(status)}`,
-    hitProcessLimit(said) ? processLimitHint(spec) : {},
+    hitProcessLimit(said) ? processLimitHint(spec) : noSpaceHint(pieces),
   );
+}
+
+/** Most programs only say that they could not write, and not what to do. */
+function noSpaceHint({ snapshots }: ExecPieces): { readonly hint?: string } {
+  const hint = fullDiskHint(snapshots.store.root);
+  return hint === undefined ? {} : { hint };
 }
 
 /** Pieces of output that are kept for {@link hitProcessLimit}. */
