@@ -20,7 +20,7 @@ const floors: readonly (readonly string[])[] = [
   ['layer'],
   ['tree'],
   ['store'],
-  ['llb'],
+  ['llb', 'pins'],
   ['sys', 'image', 'events', 'patterns'],
   ['util'],
 ];

@@ -8,12 +8,13 @@ import { parseCacheFrom, parseCacheTo } from '../remote-cache/index.ts';
 import type { CliContext } from './context.ts';
 import { parseContextArgument } from './context-argument.ts';
 import { parseHosts } from './hosts.ts';
+import { type LockOptions, parseLockOptions } from './lock-options.ts';
 import { parseLists, parsePairs } from './options.ts';
 import { parseSecrets } from './secrets.ts';
 import { parseSsh } from './ssh.ts';
 
 /** Options of `build` and `llb` as commander gives them. */
-export interface GraphOptions {
+export interface GraphOptions extends LockOptions {
   readonly file?: string;
   readonly target?: string;
   readonly platform?: readonly string[];
@@ -23,7 +24,6 @@ export interface GraphOptions {
   /** `--no-cache` sets it to false. */
   readonly cache?: boolean;
   readonly cacheFilter?: readonly string[] | boolean;
-  readonly pull?: boolean;
   readonly pullNever?: boolean;
   readonly hostname?: string;
   readonly network?: string;
@@ -56,6 +56,7 @@ export async function parseBuildRequest(
   const epoch = options.sourceDateEpoch ?? env['SOURCE_DATE_EPOCH'];
   const network = parseNetwork(options.network);
   const allowed = parseAllow(options.allow ?? []);
+  const lock = parseLockOptions(cwd, options, sources.contextDir);
   const noCacheStages = parseLists(Array.isArray(options.cacheFilter) ? options.cacheFilter : []);
   return {
     ...sources,
@@ -67,6 +68,7 @@ export async function parseBuildRequest(
     noCache: options.cache === false,
     noCacheStages,
     pull: options.pull ?? false,
+    ...(lock === undefined ? {} : { lock }),
     ...(network === undefined ? {} : { network }),
     ...(options.hostname === undefined ? {} : { hostname: parseHostname(options.hostname) }),
     extraHosts: await parseHosts(options.addHost ?? []),

@@ -159,6 +159,9 @@ function graphOptions(command: Command): Command {
       '--source-date-epoch <seconds>',
       'time to put into the image instead of the present (default: $SOURCE_DATE_EPOCH)',
     )
+    .option('--locked', 'use images, web addresses and git references only as tsbuild.lock has them')
+    .option('--lock-file <path>', 'the lock file (default: tsbuild.lock in the context, used where it exists)')
+    .option('--offline', 'ask no registry, web server or git repository: build from the store (RUN keeps its network)')
     .option('--strict', 'treat warnings about what BuildKit does silently as errors');
 }
 
@@ -190,6 +193,11 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
       'where to write a cache of this build: type=registry,ref=REF, or type=local with dest=DIR[,tag=TAG]; mode=max keeps the layers of all stages, not only those of the result',
       collect,
     )
+    .option(
+      '--update-lock',
+      'look up what images, web addresses and git references are now, and write tsbuild.lock; --update-lock=NAME: only this one',
+    )
+    .addOption(new Option('--update-lock-name <name>').argParser(collect).hideHelp())
     .option('--annotation <[TYPE:]NAME=VALUE>', 'annotation for the manifest or index', collect)
     .option('--iidfile <path>', 'write the image id to a file')
     .option('--metadata-file <path>', 'write what was built to a file, as JSON')

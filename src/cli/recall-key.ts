@@ -25,6 +25,9 @@ const DECISIVE: readonly (keyof BuildOptions)[] = [
   'load',
   'rewriteTimestamp',
   'annotation',
+  'locked',
+  'lockFile',
+  'offline',
 ];
 
 /** Options that decide how it is done and what is said about it. */

@@ -33,6 +33,17 @@ export function sessionOptions(
   };
 }
 
+/** What `--pull=never` and `--offline` mean for a session. */
+export function reachOptions({
+  pullNever,
+  offline,
+}: {
+  readonly pullNever?: boolean;
+  readonly offline?: boolean;
+}): Pick<SessionOptions, 'neverPull' | 'offline'> {
+  return { ...(pullNever ? { neverPull: true } : {}), ...(offline ? { offline: true } : {}) };
+}
+
 /** `$TSBUILD_CACHE_IMPORT_TIMEOUT`, in seconds. @returns milliseconds @throws TsbuildError `TSB_USAGE` */
 function parseImportTimeout(text: string): number {
   if (/^\d{1,6}$/.test(text)) return Number(text) * 1000;

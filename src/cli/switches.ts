@@ -50,6 +50,8 @@ function meant({ long }: Option, flag: string, value: string): readonly string[]
   if (FALSE.test(value)) return [];
   const pull = long === '--pull' ? PULL[value] : undefined;
   if (pull !== undefined) return pull;
+  // A value of its own, which no word that follows is taken for: that is the context.
+  if (long === '--update-lock' && value !== '') return ['--update-lock-name', value];
   throw new TsbuildError(
     'TSB_USAGE',
     `Cannot use ${flag}=${value}: expected true or false`,

@@ -15,6 +15,7 @@ import { locateRefusal, StepDevices } from '../ops/index.ts';
 import { solveAndExport } from './solve-export.ts';
 import { Expectation } from './expectation.ts';
 import type { BuildRequest } from './request.ts';
+import { closeLock, explainRefusals, type LockOutcome, openLock } from './lock-file.ts';
 import { BuildSecrets, maskDiagnostic, maskTask } from '../secrets/index.ts';
 import type { Session } from './session.ts';
 
@@ -27,6 +28,8 @@ export interface BuildOutcome extends ExportedBuild {
   readonly layers: readonly string[];
   readonly diagnostics: readonly Diagnostic[];
   readonly dockerfile: SourceFile;
+  /** The lock file that was written, and what it says otherwise than before. */
+  readonly lock?: LockOutcome;
 }
 
 /**
@@ -44,6 +47,7 @@ export async function runBuild(
   const task = mask === undefined ? caller : maskTask(mask, caller);
   let source: SourceFile | undefined;
   let compiled: CompileResult | undefined;
+  const lock = openLock(session, request);
   const expectation = new Expectation(session, request);
   const stop = new AbortController();
   const importTask: Task = { signal: AbortSignal.any([task.signal, stop.signal]), events: task.events };
@@ -81,14 +85,21 @@ export async function runBuild(
     );
     await Promise.all([session.layers.settle(task), freeing]);
     expectation.met();
+    const locked = closeLock(session, task, request, lock);
     await output.onExported?.(exported);
     if (request.cacheTo.length > 0)
       await exportCaches(session, task, request.cacheTo, await result.solver.known(task, compiled));
     const diagnostics =
       mask === undefined ? compiled.diagnostics : compiled.diagnostics.map((one) => maskDiagnostic(mask, one));
-    return { ...exported, layers: layers.flat(), diagnostics, dockerfile: compiled.dockerfile.file };
+    return {
+      ...exported,
+      layers: layers.flat(),
+      diagnostics,
+      dockerfile: compiled.dockerfile.file,
+      ...(locked ? { lock: locked } : {}),
+    };
   } catch (error) {
-    throw locateFailure(error, source, (vertex) => rangesOf(compiled, vertex), mask);
+    throw locateFailure(explainRefusals(session, error), source, (vertex) => rangesOf(compiled, vertex), mask);
   } finally {
     stop.abort(new TsbuildError('TSB_CANCELED', 'Canceled: the build has ended'));
     await imports.catch(() => undefined);

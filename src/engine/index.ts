@@ -5,6 +5,7 @@
 export { type BuildOutcome, runBuild } from './build.ts';
 export { type CheckedRequest, checkRequest } from './check.ts';
 export { compileRequest } from './compile.ts';
+export { explainRefusals, type LockOutcome, openLock } from './lock-file.ts';
 export { BuildFailure, locateFailure } from './failure.ts';
 export type { ExportedBuild, OutputRequest } from './outputs.ts';
 export { type BuildRequest, emptyRequest } from './request.ts';

@@ -1,4 +1,5 @@
 import type { SecretSource } from '../secrets/index.ts';
+import type { PinPolicy } from '../pins/index.ts';
 import type { Platform } from '../image/index.ts';
 import type { SourceFile } from '../util/index.ts';
 import type { CacheExport, CacheImport } from '../remote-cache/index.ts';
@@ -53,6 +54,14 @@ export interface BuildRequest {
   readonly cacheTo: readonly CacheExport[];
   /** Steps that may run at a time. */
   readonly jobs: number;
+  /** The lock file; absent: none is looked for. */
+  readonly lock?: {
+    /** Absolute. */
+    readonly path: string;
+    /** Somebody asked for this file, so that it must be there unless it is to be written. */
+    readonly named: boolean;
+    readonly policy: PinPolicy;
+  };
   /** Warnings about what BuildKit does silently are errors. */
   readonly strict: boolean;
 }

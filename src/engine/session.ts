@@ -2,6 +2,7 @@ import { createIndexCache, type IndexCache } from '../cache/index.ts';
 import type { DeviceCatalog } from '../cdi/index.ts';
 import { authFileCredentials, createRegistry, loadRegistriesConf, type Registry } from '../registry/index.ts';
 import { formatReference } from '../image/index.ts';
+import { offlineRefusals, Pins, type Refusals } from '../pins/index.ts';
 import { Witness } from '../recall/index.ts';
 import { createImageSource, type ImageSource } from '../source/index.ts';
 import { type Lease, Store } from '../store/index.ts';
@@ -10,6 +11,7 @@ import type { WorkerClient } from '../worker/index.ts';
 import { LayerService } from '../snapshots/index.ts';
 import { RemoteSources, type OpResult, snapshot } from '../ops/index.ts';
 import { findHelper, unshiftedRoot } from '../sandbox/index.ts';
+import { offlineRegistry } from './offline-registry.ts';
 import { seccompDirectory, workerEntry } from './paths.ts';
 
 /** What a command decides for all that it does. */
@@ -28,6 +30,8 @@ export interface SessionOptions {
   readonly neverPull?: boolean;
   /** The command frees space, and must be able to on a full disk. */
   readonly makeRoom?: boolean;
+  /** Nothing is asked of other machines: what the store and the lock file have must do. RUN steps keep their network. */
+  readonly offline?: boolean;
   /** Path of the native helper, where it is not beside the program. */
   readonly helper?: string;
   /** The store at `root`, where it is open already; the session closes it. */
@@ -52,6 +56,9 @@ export class Session implements AsyncDisposable {
   readonly now: () => number;
   /** Told of everything on the host and in the store that the result depends on. */
   readonly witness: Witness;
+  /** Set: nothing may be asked of other machines. */
+  readonly offline: Refusals | undefined;
+  #pins = new Pins();
   readonly #lease: { value: Lease | undefined } = { value: undefined };
   #worker: Promise<WorkerClient> | undefined;
   #registry: Promise<Registry> | undefined;
@@ -65,6 +72,7 @@ export class Session implements AsyncDisposable {
     this.options = options;
     this.now = options.now;
     this.witness = new Witness(options.now());
+    this.offline = options.offline ? offlineRefusals() : undefined;
     this.store =
       options.store ??
       Store.open(options.root, {
@@ -72,6 +80,17 @@ export class Session implements AsyncDisposable {
         onWarning: (warning) => options.onWarning(warning.message),
         ...(options.makeRoom ? { makeRoom: true } : {}),
       });
+  }
+
+  /** What changeable names stand for. */
+  get pins(): Pins {
+    return this.#pins;
+  }
+
+  /** Takes over what a lock file says, before anything is asked for. */
+  usePins(pins: Pins): void {
+    if (this.#images ?? this.#remote) throw new TsbuildError('TSB_INTERNAL', 'A lock file came after what it is about');
+    this.#pins = pins;
   }
 
   /** What this command needs of the store; garbage collection leaves it alone. */
@@ -125,7 +144,7 @@ export class Session implements AsyncDisposable {
 
   /** The registry client, which nothing is loaded for before the first request. */
   get registry(): Registry {
-    return lazyRegistry(() => this.#openRegistry());
+    return this.offline ? offlineRegistry(this.offline) : lazyRegistry(() => this.#openRegistry());
   }
 
   get images(): ImageSource {
@@ -134,6 +153,8 @@ export class Session implements AsyncDisposable {
       lease: this.lease,
       registry: this.options.neverPull ? refusingRegistry(this.registry) : this.registry,
       facts: this.store.facts,
+      pins: this.#pins,
+      offline: this.offline !== undefined,
       observe: {
         local: (path, text) => this.witness.text(path, text),
         elsewhere: () => this.witness.refuse(),
@@ -161,6 +182,8 @@ export class Session implements AsyncDisposable {
       home,
       proxies,
       proxy: proxiesOf(proxies),
+      pins: this.#pins,
+      offline: this.offline,
     }));
   }
 

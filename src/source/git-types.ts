@@ -1,3 +1,5 @@
+import type { Pins, Refusals } from '../pins/index.ts';
+
 /** A commit of a git repository and how to get it. */
 export interface GitRequest {
   /** `https://host/repo.git`, `ssh://…`, `git://…` or `user@host:path`; may hold credentials. */
@@ -58,6 +60,10 @@ export interface GitSourceOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly limits?: Partial<GitLimits>;
+  /** What references stand for by a lock file; told of what others stand for. */
+  readonly pins?: Pins;
+  /** Set: no server is asked. */
+  readonly offline?: Refusals;
 }
 
 /** How much a repository may ask of us. */

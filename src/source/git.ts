@@ -1,5 +1,5 @@
 import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
-import { sanitizeLine, TsbuildError } from '../util/index.ts';
+import { redactUrls, sanitizeLine, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { gitEnvironment } from './git-access.ts';
 import { GitFailure, type GitRun, runGit } from './git-command.ts';
@@ -56,14 +56,38 @@ export class GitSource {
     const key = JSON.stringify([request.url, ref, request.access.authorization]);
     let commit = this.#commits.get(key);
     if (!commit) {
-      commit = await this.#lookUp(task, request, url);
+      commit = await this.#pinnedOr(request, () => this.#lookUp(task, request, url));
       this.#commits.set(key, commit);
     }
     return checkHash(request, commit);
   }
 
+  /** What a lock file has for a reference, or else what it stands for now. */
+  async #pinnedOr({ url, ref }: GitRequest, lookUp: () => Promise<GitCommit>): Promise<GitCommit> {
+    const { pins } = this.#options;
+    const name = `${redactUrls(url)}${ref === '' ? '' : `#${ref}`}`;
+    const pin = pins?.git(name);
+    if (pin)
+      return {
+        sha: pin.pin,
+        ...(pin.name === undefined ? {} : { ref: pin.name }),
+        ...(pin.commit === undefined ? {} : { commit: pin.commit }),
+      };
+    const found = await lookUp();
+    pins?.record({
+      type: 'git',
+      ref: name,
+      pin: found.sha,
+      ...(found.ref === undefined ? {} : { name: found.ref }),
+      ...(found.commit === undefined ? {} : { commit: found.commit }),
+    });
+    return found;
+  }
+
   /** Asks the remote what a name stands for now; nothing is fetched. */
   async #lookUp(task: Task, request: GitRequest, url: GitUrl): Promise<GitCommit> {
+    const { offline } = this.#options;
+    if (offline) throw offline.refuse(`git repository ${url.url}${request.ref === '' ? '' : `#${request.ref}`}`);
     const temporary = this.#options.temporary();
     try {
       const all = this.#run(request, url, temporary, undefined);
@@ -132,6 +156,8 @@ export class GitSource {
     work: (run: GitRun, temporary: string) => Promise<T>,
   ): Promise<T> {
     const url = parseGitUrl(request.url);
+    const { offline } = this.#options;
+    if (offline) throw offline.refuse(`commit ${commit.sha} of git repository ${url.url}`);
     const temporary = this.#options.temporary();
     try {
       const run = this.#run(request, url, temporary, onMessage);

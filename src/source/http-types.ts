@@ -1,5 +1,6 @@
 import type { HttpClient } from '../registry/index.ts';
 import type { Digest } from '../util/index.ts';
+import type { Pins, Refusals } from '../pins/index.ts';
 import type { FactStore } from './image-types.ts';
 
 /** What downloads need of their build. */
@@ -7,6 +8,10 @@ export interface HttpSourceOptions {
   readonly client: HttpClient;
   /** Remembers what URLs gave, to ask only whether it has changed. */
   readonly facts?: FactStore;
+  /** What addresses give by a lock file; told of what others give. */
+  readonly pins?: Pins;
+  /** Set: no server is asked. */
+  readonly offline?: Refusals;
   /** Makes an empty private directory that is removed when the command ends. */
   readonly temporary: () => string;
   /** Milliseconds since the epoch. */

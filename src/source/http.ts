@@ -21,6 +21,7 @@ import {
   TsbuildError,
 } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
+import type { HttpPin } from '../pins/index.ts';
 import type { HttpContent, HttpFile, HttpResource, HttpSourceOptions } from './http-types.ts';
 
 const FACT = 'http';
@@ -67,9 +68,10 @@ export class HttpSource {
     return this.#alone(task, key, async () => {
       const known = this.#contents.get(key);
       if (known) return known;
-      const fact = this.#fact(key);
-      const fetched = await this.#fetch(task, vertex, resource, fact);
-      const content = fetched.kind === 'file' ? this.#keep(key, fetched.file) : (fact as HttpFact);
+      const ref = redactUrls(resource.url);
+      const pin = this.#options.pins?.http(ref);
+      const content = pin ? contentOf(pin) : await this.#present(task, vertex, resource, key);
+      if (!pin) this.#options.pins?.record(pinOf(ref, content));
       this.#contents.set(key, content);
       return content;
     });
@@ -94,12 +96,27 @@ export class HttpSource {
         file = this.#keep(key, fetched.file);
       }
       if (expected !== undefined && file.digest !== expected) {
-        throw new TsbuildError('TSB_DIGEST', `digest mismatch ${file.digest}: ${expected} (${shown(resource)})`, {
-          hint: 'what the server sends is not what the checksum names',
-        });
+        const pin = this.#options.pins?.http(redactUrls(resource.url));
+        const error = new TsbuildError(
+          'TSB_DIGEST',
+          `digest mismatch ${file.digest}: ${expected} (${shown(resource)})`,
+          {
+            hint: 'what the server sends is not what the checksum names',
+          },
+        );
+        throw pin?.pin === expected ? this.#options.pins?.lost(pin, error) : error;
       }
-      return file;
+      // Where a lock file says more of it, the file in the layer is to be the same everywhere.
+      return { ...file, ...this.#contents.get(key) };
     });
+  }
+
+  /** What the server says now. */
+  async #present(task: Task, vertex: Digest, resource: HttpResource, key: string): Promise<HttpContent> {
+    const fact = this.#fact(key);
+    if (fact && this.#options.offline) return fact;
+    const fetched = await this.#fetch(task, vertex, resource, fact);
+    return fetched.kind === 'file' ? this.#keep(key, fetched.file) : (fact as HttpFact);
   }
 
   /** One at a time per resource. A wait that was called off by others is none for this task. */
@@ -126,7 +143,8 @@ export class HttpSource {
   }
 
   async #fetch(task: Task, vertex: Digest, resource: HttpResource, fact: HttpFact | undefined): Promise<Fetched> {
-    const { client, now } = this.#options;
+    const { client, now, offline } = this.#options;
+    if (offline) throw offline.refuse(`web address ${redactUrls(resource.url)}`);
     const doing = `Cannot download ${shown(resource)}`;
     for (let attempt = 1; ; attempt++) {
       try {
@@ -272,6 +290,27 @@ export class HttpSource {
       if (fd !== undefined) fs.closeSync(fd);
     }
   }
+}
+
+/** What a lock file has of an address. */
+function contentOf({ pin, size, modified, disposition }: HttpPin): HttpContent {
+  return {
+    digest: pin,
+    size,
+    ...(modified === undefined ? {} : { lastModified: modified }),
+    ...(disposition === undefined ? {} : { disposition }),
+  };
+}
+
+function pinOf(ref: string, { digest, size, lastModified, disposition }: HttpContent): HttpPin {
+  return {
+    type: 'http',
+    ref,
+    pin: digest,
+    size,
+    ...(lastModified === undefined ? {} : { modified: lastModified }),
+    ...(disposition === undefined ? {} : { disposition }),
+  };
 }
 
 /** What a status means to the user. */

@@ -3,6 +3,7 @@ import type { ContentProvider, Repository, Descriptor, ImageConfig, Manifest, Pl
 import type { Lease, Store } from '../store/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
+import type { Pins } from '../pins/index.ts';
 
 /**
  * Where an image may come from. `default`: a name in the local image store is used as it is, every other reference is
@@ -22,6 +23,10 @@ export interface ImageSourceOptions {
   readonly lease: Lease;
   readonly registry: Registry;
   readonly facts?: FactStore;
+  /** What names stand for by a lock file; told of what others stand for. */
+  readonly pins?: Pins;
+  /** The registry answers nothing: what names stood for before has to do. */
+  readonly offline?: boolean;
   /** Layers in transfer at a time. Default 4. */
   readonly concurrency?: number;
   /** Milliseconds since the epoch, for events. */

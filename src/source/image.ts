@@ -23,7 +23,14 @@ import { registryContent } from '../registry/index.ts';
 import { type Digest, isDigest, isTsbuildError, sanitizeLine, SharedWork, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { BlobFetcher } from './image-fetch.ts';
-import type { ImageOrigin, ImageSource, ImageSourceOptions, ResolvedImage, ResolveOptions } from './image-types.ts';
+import type {
+  ImageOrigin,
+  ImageSource,
+  ImageSourceOptions,
+  ResolvedImage,
+  ResolveMode,
+  ResolveOptions,
+} from './image-types.ts';
 import { layerIdsOf } from './layer-ids.ts';
 import { layoutOrigin } from './layout-origin.ts';
 import { OCI_LAYOUT, parseLayoutReference } from './layout-reference.ts';
@@ -63,16 +70,34 @@ class Images implements ImageSource {
     platform: Platform,
     { mode = 'default' }: ResolveOptions,
   ): Promise<ResolvedImage> {
-    const { observe } = this.#options;
     if (ref.startsWith(OCI_LAYOUT)) {
-      observe?.elsewhere();
+      this.#options.observe?.elsewhere();
       return this.#load(task, layoutRoot(ref), platform);
     }
     const reference = withDefaultTag(parseReference(ref));
+    if (reference.digest !== undefined) return this.#find(task, reference, platform, mode);
+    const { pins } = this.#options;
+    const pin = pins?.image(formatReference(reference));
+    if (pin === undefined) {
+      const found = await this.#find(task, reference, platform, mode);
+      pins?.record({ type: 'docker-image', ref: formatReference(reference), pin: found.digest });
+      return found;
+    }
+    try {
+      const found = await this.#find(task, { ...reference, digest: pin.pin }, platform, mode);
+      return { ...found, ref: formatReference(reference) };
+    } catch (error) {
+      throw pins?.lost(pin, error) ?? error;
+    }
+  }
+
+  /** From the local image store, from what is known, or from the registry. */
+  async #find(task: Task, reference: Reference, platform: Platform, mode: ResolveMode): Promise<ResolvedImage> {
+    const { observe } = this.#options;
     const local = mode === 'pull' ? undefined : await this.#resolveLocal(task, reference, platform);
     if (local !== undefined && 'ref' in local) return local;
     observe?.elsewhere();
-    if (mode === 'local') {
+    if (mode === 'local' || this.#options.offline === true) {
       const known = await this.#resolveKnown(task, reference, platform);
       if (known !== undefined) return known;
     }

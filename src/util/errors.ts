@@ -25,6 +25,7 @@ export type ErrorCode =
   | 'TSB_PERMISSION' // the operating system refused access
   | 'TSB_EXPORT' // the result could not be written
   | 'TSB_LINT' // a lint rule was violated and errors are on
+  | 'TSB_LOCK' // a lock file does not name what the build needs, or it cannot be had as it says
   | 'TSB_CANCELED' // interrupted
   | 'TSB_INTERNAL'; // a fault of tsbuild itself
 

@@ -11,7 +11,7 @@ import {
 import { TsbuildError } from '../../util/index.ts';
 import { type GraphOptions, parseBuildRequest } from '../build-request.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
-import { sessionOptions } from '../session-options.ts';
+import { reachOptions, sessionOptions } from '../session-options.ts';
 
 /** `tsbuild build --call=METHOD[,format=json]`, but for `check`: says something about the Dockerfile instead of building it. */
 export async function callCommand(
@@ -28,7 +28,7 @@ export async function callCommand(
   }
   const request = await parseBuildRequest(context, path, options);
   using interrupt = interruptible();
-  await using session = openSession(sessionOptions(context, interrupt.signal));
+  await using session = openSession({ ...sessionOptions(context, interrupt.signal), ...reachOptions(options) });
   const task = { signal: interrupt.signal, events: () => undefined };
   const checked = await checkRequest(session, task, request, false);
   switch (method) {

@@ -16,7 +16,7 @@ import { isTsbuildError, TsbuildError } from '../../util/index.ts';
 import { parseBuildRequest } from '../build-request.ts';
 import { type CheckTarget, checkTargets } from '../check-targets.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
-import { sessionOptions } from '../session-options.ts';
+import { reachOptions, sessionOptions } from '../session-options.ts';
 import type { BuildOptions } from './build-display.ts';
 import type { FixedCheck } from './check-fix.ts';
 
@@ -36,7 +36,7 @@ export async function checkCommand(
       hint: 'with --fix, "-" stands alone, and its report goes to standard error as text',
     });
   using interrupt = interruptible();
-  await using session = openSession(sessionOptions(context, interrupt.signal));
+  await using session = openSession({ ...sessionOptions(context, interrupt.signal), ...reachOptions(options) });
   const task = { signal: interrupt.signal, events: () => undefined };
   const check = async (target: CheckTarget): Promise<FixedCheck> =>
     checkOne({ context, session, task, options }, target);

@@ -1,14 +1,15 @@
-import { resolve } from 'node:path';
-import { BuildFailure, openSession, runBuild } from '../../engine/index.ts';
+import { relative, resolve } from 'node:path';
+import { BuildFailure, type LockOutcome, openSession, runBuild } from '../../engine/index.ts';
 import { checkOutput, type OutputSpec, parseNames, parseOutput } from '../../exporter/index.ts';
+import { describeChanges } from '../../pins/index.ts';
 import type { Recall, RememberedBuild, WrittenImage } from '../../recall/index.ts';
 import type { Store } from '../../store/index.ts';
 import type { BuildEvent } from '../../events/index.ts';
-import { firstError } from '../../util/index.ts';
+import { firstError, sanitizeLine } from '../../util/index.ts';
 import { annotationAttribute } from '../annotation.ts';
 import { parseBuildRequest } from '../build-request.ts';
 import { type CliContext, interruptible } from '../context.ts';
-import { sessionOptions } from '../session-options.ts';
+import { reachOptions, sessionOptions } from '../session-options.ts';
 import { type BuildOptions, reportFailure, reportResult, reportWarnings, startProgress } from './build-display.ts';
 
 /** The open store, with what will remember the build there. */
@@ -52,7 +53,7 @@ export async function fullBuild(
     memory?.onWarning(warn);
     await using session = openSession({
       ...sessionOptions(context, interrupt.signal, warn),
-      ...(options.pullNever ? { neverPull: true } : {}),
+      ...reachOptions(options),
       ...(memory === undefined ? {} : { store: memory.store }),
     });
     const shown: RememberedBuild['events'][number][] = [];
@@ -62,7 +63,7 @@ export async function fullBuild(
     };
     const task = { signal: interrupt.signal, events };
     const images: WrittenImage[] = [];
-    const { metadata, layers } = await runBuild(session, task, request, {
+    const { metadata, layers, lock } = await runBuild(session, task, request, {
       specs,
       stdout: context.stdout,
       onImageWritten: (file, image) => images.push({ before: shown.length, file, image }),
@@ -70,6 +71,7 @@ export async function fullBuild(
     });
     await close();
     reportWarnings(context, progress, options);
+    if (lock) reportLock(context, options, lock);
     const testimony = memory && session.witness.testify(writtenFiles(context, options, images));
     if (testimony) memory?.recall.put({ testimony, events: shown, metadata, layers, images });
     return 0;
@@ -110,4 +112,17 @@ function writtenFiles(
 
 function usesStdout(specs: readonly OutputSpec[]): boolean {
   return specs.some((spec) => 'dest' in spec && spec.dest === '-');
+}
+
+/** What `--update-lock` changed. */
+function reportLock({ cwd, stderr }: CliContext, { quiet }: BuildOptions, { path, changes }: LockOutcome): void {
+  if (quiet) return;
+  const name = sanitizeLine(relative(cwd, path) || path);
+  if (changes.length === 0) stderr.write(`${name}: nothing has changed\n`);
+  else
+    stderr.write(
+      `${name}:\n${describeChanges(changes)
+        .map((line) => `  ${sanitizeLine(line, 300)}\n`)
+        .join('')}`,
+    );
 }

@@ -1,10 +1,17 @@
-import { BuildFailure, compileRequest, locateFailure, openSession } from '../../engine/index.ts';
+import {
+  BuildFailure,
+  compileRequest,
+  explainRefusals,
+  locateFailure,
+  openLock,
+  openSession,
+} from '../../engine/index.ts';
 import { formatDefinition, type LlbFormat } from '../../llb/index.ts';
 import { formatFailure } from '../../progress/index.ts';
 import { exitCodeOf, isTsbuildError, type SourceFile, TsbuildError } from '../../util/index.ts';
 import { type GraphOptions, parseBuildRequest } from '../build-request.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
-import { sessionOptions } from '../session-options.ts';
+import { reachOptions, sessionOptions } from '../session-options.ts';
 
 /** `tsbuild llb` */
 export async function llbCommand(
@@ -21,10 +28,11 @@ export async function llbCommand(
   using interrupt = interruptible();
   await using session = openSession({
     ...sessionOptions(context, interrupt.signal),
-    ...(options.pullNever ? { neverPull: true } : {}),
+    ...reachOptions(options),
   });
   let source: SourceFile | undefined;
   try {
+    openLock(session, request);
     const { compiled } = await compileRequest(session, { signal: interrupt.signal, events: () => undefined }, request, {
       onSource: (file) => {
         source = file;
@@ -36,7 +44,7 @@ export async function llbCommand(
     await print(context, formatDefinition(platform.definition, options.format));
     return 0;
   } catch (error) {
-    const located = locateFailure(error, source, () => []);
+    const located = locateFailure(explainRefusals(session, error), source, () => []);
     if (!isTsbuildError(located)) throw located;
     context.stderr.write(
       formatFailure({

@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { HttpClient } from '../../registry/index.ts';
 import { GitSource, HttpSource } from '../../source/index.ts';
+import type { Pins, Refusals } from '../../pins/index.ts';
 import type { Store } from '../../store/index.ts';
 import { randomHex, version } from '../../util/index.ts';
 
@@ -11,6 +12,9 @@ interface Options {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly home: string;
+  readonly pins: Pins;
+  /** Set: no server is asked. */
+  readonly offline?: Refusals | undefined;
   /** Proxy variables of the environment. */
   readonly proxies: Readonly<Record<string, string>>;
   /** The same for this process's own client. */
@@ -29,7 +33,7 @@ export class RemoteSources implements AsyncDisposable {
   }
 
   http(): HttpSource {
-    const { store, now, proxy, onUse } = this.#options;
+    const { store, now, proxy, onUse, pins, offline } = this.#options;
     onUse();
     // Downloads are served by small servers too: a slow one is not given up as early as a registry.
     this.#client ??= new HttpClient({
@@ -43,13 +47,22 @@ export class RemoteSources implements AsyncDisposable {
       facts: store.facts,
       temporary: () => this.temporary(),
       now,
+      pins,
+      ...(offline ? { offline } : {}),
     }));
   }
 
   git(): GitSource {
-    const { home, proxies, now, onUse } = this.#options;
+    const { home, proxies, now, onUse, pins, offline } = this.#options;
     onUse();
-    return (this.#git ??= new GitSource({ temporary: () => this.temporary(), home, proxies, now }));
+    return (this.#git ??= new GitSource({
+      temporary: () => this.temporary(),
+      home,
+      proxies,
+      now,
+      pins,
+      ...(offline ? { offline } : {}),
+    }));
   }
 
   /** A new empty directory in the store that only this user reaches. It is removed when the command ends, however it does. */
