@@ -175,9 +175,10 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
     .option('-t, --tag <name[:tag]>', 'name for the image in the local store', collect)
     .option(
       '-o, --output <DEST|type=TYPE,…>',
-      'where the result goes: type=image, oci, docker, local or tar with dest=PATH ("-" is standard output); a bare path is a directory for the files',
+      'where the result goes: type=image, registry, oci, docker, local or tar with dest=PATH ("-" is standard output); a bare path is a directory for the files',
       collect,
     )
+    .option('--push', 'push the image to the registries that its names are of, same as -o type=registry')
     .option('--load', 'keep the image in the local store besides writing other outputs (the default without -o)')
     .option(
       '--rewrite-timestamp',

@@ -7,8 +7,8 @@ const SANDBOX =
   "every step has a sandbox of its own with docker's default capabilities; --allow security.insecure, --allow device=NAME and --network are what can be changed";
 const REGISTRY =
   'registries are configured in registries.conf (insecure = true, mirrors); credentials are those of "docker login" and "podman login"';
-const PUSH =
-  'write an archive with -o type=oci,dest=FILE and push it with "skopeo copy oci-archive:FILE docker://NAME"';
+const PUSH = 'write --push with -t REGISTRY/NAME:TAG as often as there are names; --metadata-file has the digest';
+const NO_PUSH = 'leave --push out: without it nothing is pushed';
 const SIGN = 'signatures are neither made nor checked; "skopeo copy" and cosign do both';
 const HOSTS = 'names are looked up as on this machine; --add-host NAME=IP adds some';
 const MANIFEST = '--platform with several platforms makes an index';
@@ -49,7 +49,8 @@ const BOTH: readonly (readonly [hint: string, names: readonly string[]])[] = [
 
 const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: readonly string[]])[]>> = {
   build: [
-    [PUSH, words('--destination --push* --no-push* --image-name* --digest-file')],
+    [PUSH, words('--destination --push-* --image-name* --digest-file')],
+    [NO_PUSH, words('--no-push*')],
     ['write it with -o type=oci,dest=FILE', words('--tar-path --tarPath --oci-layout-path --no-load --format')],
     [
       'the context is the argument: tsbuild build DIR; -f names the Dockerfile',

@@ -15,10 +15,6 @@ const UNSUPPORTED: readonly (readonly [flags: string, hint: string])[] = [
     'limits are those of the process that runs tsbuild, for example of "systemd-run --user --scope -p MemoryMax=1G"',
   ],
   [
-    '--push',
-    'write an archive with -o type=oci,dest=FILE and push it with "skopeo copy oci-archive:FILE docker://NAME"',
-  ],
-  [
     '--resource <limits>',
     'limits are those of the process that runs tsbuild, for example of "systemd-run --user --scope"',
   ],

@@ -1,5 +1,3 @@
-import { closeSync } from 'node:fs';
-import pLimit from 'p-limit';
 import {
   CACHE_CONFIG_TYPE,
   type CachedLayer,
@@ -9,8 +7,8 @@ import {
   MAX_CACHE_CONFIG_BYTES,
   type CacheExport,
 } from '../remote-cache/index.ts';
-import { blobPath, type LayoutFile, writeLayout } from '../exporter/index.ts';
-import { readChunks } from '../layer/index.ts';
+import { blobPath, type LayoutFile, streamBlob, writeLayout } from '../exporter/index.ts';
+import { type PushBlob, RepositoryWriter } from '../registry/index.ts';
 import {
   formatReference,
   MAX_MANIFEST_BYTES,
@@ -26,9 +24,6 @@ import type { Task } from '../events/index.ts';
 import { type ReportStatus, withInternalVertex } from './internal-vertex.ts';
 import type { OpResult } from '../ops/index.ts';
 import type { Session } from './session.ts';
-
-/** Transfers at a time, BuildKit's number. */
-const CONCURRENCY = 4;
 
 /** A blob of a cache, and the layer that it is the form of; the config is in memory. */
 interface CacheBlob {
@@ -189,22 +184,25 @@ async function push(
   cache: AssembledCache,
   status: ReportStatus,
 ): Promise<void> {
-  const { registry } = session;
-  const limit = pLimit(CONCURRENCY);
+  const ids = new Map(
+    cache.blobs.map(({ descriptor: { digest }, bytes }) => [
+      digest,
+      `writing ${bytes === undefined ? 'layer' : 'config'} ${digest}`,
+    ]),
+  );
+  const writer = new RepositoryWriter(session.registry, reference, ({ digest, size }, sent) =>
+    status(ids.get(digest) ?? digest, sent, size),
+  );
   // What is still to be sent when one has failed is not sent any more.
   const abort = new AbortController();
   const own: Task = { ...task, signal: AbortSignal.any([task.signal, abort.signal]) };
-  const transfers = cache.blobs.map((blob) =>
-    limit(async () => {
-      own.signal.throwIfAborted();
-      const { digest, size } = blob.descriptor;
-      const id = `writing ${blob.bytes === undefined ? 'layer' : 'config'} ${digest}`;
-      status(id, 0, size);
-      if (!(await registry.hasBlob(own, reference, blob.descriptor)))
-        await pushBlob(session, own, reference, blob, id, status);
-      status(id, size, size, true);
-    }),
-  );
+  const transfers = cache.blobs.map(async (blob) => {
+    const { digest, size } = blob.descriptor;
+    const id = ids.get(digest) ?? digest;
+    status(id, 0, size);
+    await writer.blob(own, blobToPush(session, own, blob), () => session.repositoriesOf(blob.descriptor, blob.layer));
+    status(id, size, size, true);
+  });
   try {
     await Promise.all(transfers);
   } catch (error) {
@@ -212,39 +210,25 @@ async function push(
     await Promise.allSettled(transfers);
     throw error;
   }
-  const id = `writing cache manifest ${sha256(cache.manifest)}`;
-  status(id, 0, cache.manifest.length);
-  await registry.pushManifest(task, reference, cache.mediaType, cache.manifest);
-  status(id, cache.manifest.length, cache.manifest.length, true);
+  const root: Descriptor = { mediaType: cache.mediaType, digest: sha256(cache.manifest), size: cache.manifest.length };
+  const id = `writing cache manifest ${root.digest}`;
+  status(id, 0, root.size);
+  await writer.manifest(task, root, cache.manifest, reference.tag === undefined ? [] : [reference.tag]);
+  status(id, root.size, root.size, true);
 }
 
-/** One blob, with what the build shows of its way. */
-async function pushBlob(
-  session: Session,
-  task: Task,
-  reference: Reference,
-  { descriptor, layer, bytes }: CacheBlob,
-  id: string,
-  status: ReportStatus,
-): Promise<void> {
+/** One blob of a cache, which is fetched when its bytes are asked for. */
+function blobToPush(session: Session, task: Task, { descriptor, layer, bytes }: CacheBlob): PushBlob {
   const { digest, size } = descriptor;
-  const mountFrom = layer === undefined ? undefined : session.layers.repositoryOf(layer);
-  const open = async function* (): AsyncGenerator<Uint8Array> {
-    if (bytes !== undefined) return yield bytes;
-    if (layer !== undefined) await session.layers.fetch(task, [layer]);
-    const { fd } = session.store.blobs.openRead(digest);
-    try {
-      yield* readChunks(fd);
-    } finally {
-      closeSync(fd);
-    }
+  return {
+    digest,
+    size,
+    async *open(start) {
+      if (bytes !== undefined) return yield bytes.subarray(start);
+      if (layer !== undefined) await session.layers.fetch(task, [layer]);
+      yield* streamBlob(session.store.blobs, descriptor, start);
+    },
   };
-  await session.registry.pushBlob(
-    task,
-    reference,
-    { digest, size, open },
-    { ...(mountFrom === undefined ? {} : { mountFrom }), onProgress: (sent) => status(id, sent, size) },
-  );
 }
 
 /** The cache as an OCI layout. */

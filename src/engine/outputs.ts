@@ -14,7 +14,9 @@ import type { CompiledPlatform, CompileResult } from '../frontend/index.ts';
 import type { Descriptor, LayerCompression } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
 import { withInternalVertex } from './internal-vertex.ts';
+import type { Pushes } from './pushes.ts';
 import type { PackedLayer } from '../snapshots/index.ts';
+import type { Digest } from '../util/index.ts';
 import type { Session } from './session.ts';
 
 /** Where results go, with the standard output for `-`. */
@@ -62,12 +64,20 @@ export async function exportBuild(
   compiled: CompileResult,
   results: readonly (readonly string[])[],
   output: OutputRequest,
+  pushes: Pushes,
 ): Promise<ExportedBuild> {
   const epoch = output.epoch ?? compiled.platforms[0]?.epoch;
   const outcomes: Exported[] = [];
   for (const spec of output.specs) {
     outcomes.push(
-      await withInternalVertex(task, session.now, vertexName(spec), async (_vertex, status) => {
+      await withInternalVertex(task, session.now, vertexName(spec), async (vertex, status, shown) => {
+        for (const message of spec.type === 'image' ? spec.notices : [])
+          task.events({
+            type: 'diagnostic',
+            vertex,
+            diagnostic: { code: 'Output', severity: 'warning', message, ranges: [] },
+            at: session.now(),
+          });
         const image = isImageOutput(spec) ? await assemble(session, task, compiled, results, spec, epoch) : undefined;
         if (image) status(`exporting manifest ${image.root.digest}`, image.root.size, undefined, true);
         const exported = await exportResult(
@@ -83,6 +93,9 @@ export async function exportBuild(
             store: session.store,
             lease: session.lease,
             stdout: output.stdout,
+            push: async (_, names, pushed) => {
+              await pushes.push(shown, names, pushed, layerIds(results, pushed), status);
+            },
             writeTar: async (inner, path, trees, time) => {
               const roots = await treeRoots(session, inner, results, trees);
               await (
@@ -102,8 +115,11 @@ export async function exportBuild(
           },
         );
         if (image) {
-          if (spec.type === 'image') witnessImage(session, image, exported.metadata['image.name']?.split(',') ?? []);
+          if (spec.type === 'image' && spec.store)
+            witnessImage(session, image, exported.metadata['image.name']?.split(',') ?? []);
           else witnessLayers(session, image);
+          // What a registry has is not to be told from here.
+          if (spec.type === 'image' && spec.push !== undefined) session.witness.refuse();
         }
         if (image && (spec.type === 'oci' || spec.type === 'docker')) output.onImageWritten?.(spec, image);
         return exported;
@@ -117,6 +133,15 @@ export async function exportBuild(
     ...(first?.descriptor === undefined ? {} : { descriptor: first.descriptor }),
     metadata: Object.assign({}, ...outcomes.map(({ metadata }) => metadata).toReversed()) as Record<string, string>,
   };
+}
+
+/** The layers of the results by the digests that they have in an image. */
+function layerIds(results: readonly (readonly string[])[], { platforms }: AssembledImage): ReadonlyMap<Digest, string> {
+  return new Map(
+    platforms.flatMap(({ layers }, index) =>
+      layers.map(({ digest }, at): [Digest, string] => [digest, results[index]?.[at] ?? '']),
+    ),
+  );
 }
 
 /** The layers of an image, which are in the store whatever the output is. */
@@ -181,11 +206,13 @@ async function assemble(
   task: Task,
   compiled: CompileResult,
   results: readonly (readonly string[])[],
-  spec: ImageOutput,
+  spec: OutputSpec & ImageOutput,
   buildEpoch: number | undefined,
 ): Promise<AssembledImage> {
   const epoch = spec.epoch ?? buildEpoch;
   const clamp = spec.rewriteTimestamp ? epoch : undefined;
+  // What only goes to registries need not be here: one that has a layer of the base image is not sent it.
+  const isElsewhere = spec.type === 'image' && !spec.store;
   const images = await Promise.all(
     compiled.platforms.map(async (platform, index): Promise<PlatformImage> => {
       const ids = results[index] ?? [];
@@ -194,7 +221,9 @@ async function assemble(
         ...(clamp === undefined ? {} : { clampTime: clamp }),
         windows: session.layers.isWindows(ids),
       };
-      const packed = await Promise.all(ids.map((id) => session.layers.pack(task, id, form)));
+      const packed = await Promise.all(
+        ids.map((id) => (isElsewhere ? session.layers.describe(task, id, form) : session.layers.pack(task, id, form))),
+      );
       return platformImage(platform, ids, packed);
     }),
   );

@@ -1,10 +1,10 @@
 import { createIndexCache, type IndexCache } from '../cache/index.ts';
 import type { DeviceCatalog } from '../cdi/index.ts';
-import { authFileCredentials, createRegistry, loadRegistriesConf, type Registry } from '../registry/index.ts';
-import { formatReference } from '../image/index.ts';
+import { createUserRegistry, proxiesOf, type Registry, type UserRegistryOptions } from '../registry/index.ts';
+import { formatReference, type Repository } from '../image/index.ts';
 import { offlineRefusals, Pins, type Refusals } from '../pins/index.ts';
 import { Witness } from '../recall/index.ts';
-import { createImageSource, type ImageSource } from '../source/index.ts';
+import { BlobOrigins, createImageSource, type ImageSource } from '../source/index.ts';
 import { type Lease, Store } from '../store/index.ts';
 import { type Digest, messageOf, TsbuildError } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
@@ -15,17 +15,10 @@ import { offlineRegistry } from './offline-registry.ts';
 import { seccompDirectory, workerEntry } from './paths.ts';
 
 /** What a command decides for all that it does. */
-export interface SessionOptions {
+export interface SessionOptions extends UserRegistryOptions {
   /** The store's directory. */
   readonly root: string;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
   readonly signal: AbortSignal;
-  /** The user's home directory. */
-  readonly home: string;
-  readonly onWarning: (message: string) => void;
-  /** Path of a registries.conf that replaces the usual ones. */
-  readonly registriesConf?: string;
   /** No registry is asked for images: what the store has must do. */
   readonly neverPull?: boolean;
   /** The command frees space, and must be able to on a full disk. */
@@ -36,14 +29,10 @@ export interface SessionOptions {
   readonly helper?: string;
   /** The store at `root`, where it is open already; the session closes it. */
   readonly store?: Store;
-  /** Files with credentials for registries, the first that knows a host counts. */
-  readonly authFiles?: readonly string[];
   /** Directories with specifications of devices, instead of the usual ones. */
   readonly deviceSpecDirs?: readonly string[];
   /** Milliseconds that importing caches may take in all before the build goes on without them; 0 for no limit. Default 15 s. */
   readonly cacheImportMs?: number;
-  /** Proxy variables of the environment. */
-  readonly proxies?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -127,19 +116,7 @@ export class Session implements AsyncDisposable {
 
   /** The registry client; its configuration is read when something is first asked of it, which most builds never do. */
   #openRegistry(): Promise<Registry> {
-    return (this.#registry ??= this.#createRegistry());
-  }
-
-  /** With the configuration and the credentials of the user, read when the first image is asked for. */
-  async #createRegistry(): Promise<Registry> {
-    const { proxies = {}, registriesConf, authFiles = [], home, onWarning } = this.options;
-    return createRegistry({
-      credentials: authFileCredentials(authFiles, onWarning),
-      config: await loadRegistriesConf({ ...(registriesConf === undefined ? {} : { explicit: registriesConf }), home }),
-      now: this.now,
-      onWarning: this.options.onWarning,
-      proxy: proxiesOf(proxies),
-    });
+    return (this.#registry ??= createUserRegistry(this.options));
   }
 
   /** The registry client, which nothing is loaded for before the first request. */
@@ -161,6 +138,17 @@ export class Session implements AsyncDisposable {
       },
       now: this.now,
     }));
+  }
+
+  /** Repositories that may have a blob. @param layer the layer that it is, where that is known */
+  repositoriesOf(blob: { readonly digest: Digest }, layer?: string): readonly Repository[] {
+    const own = layer === undefined ? undefined : this.layers.repositoryOf(layer);
+    return [...(own === undefined ? [] : [own]), ...this.origins.of(blob.digest)];
+  }
+
+  /** Which repositories have which blobs. */
+  get origins(): BlobOrigins {
+    return new BlobOrigins(this.store.facts);
   }
 
   get layers(): LayerService {
@@ -254,6 +242,8 @@ function lazyRegistry(open: () => Promise<Registry>): Registry {
     pushBlob: async (task, repository, blob, options) => (await open()).pushBlob(task, repository, blob, options),
     pushManifest: async (task, reference, mediaType, bytes) =>
       (await open()).pushManifest(task, reference, mediaType, bytes),
+    referrers: async (task, repository, digest, artifactType) =>
+      (await open()).referrers(task, repository, digest, artifactType),
     [Symbol.asyncDispose]: async () => undefined,
   };
 }
@@ -272,17 +262,5 @@ function refusingRegistry(registry: Registry): Registry {
           },
         ),
       ),
-  };
-}
-
-/** The names in lower case win, as in curl. */
-function proxiesOf(env: Readonly<Record<string, string>>): { http?: string; https?: string; no?: string } {
-  const http = env['http_proxy'] ?? env['HTTP_PROXY'];
-  const https = env['https_proxy'] ?? env['HTTPS_PROXY'];
-  const no = env['no_proxy'] ?? env['NO_PROXY'];
-  return {
-    ...(http === undefined ? {} : { http }),
-    ...(https === undefined ? {} : { https }),
-    ...(no === undefined ? {} : { no }),
   };
 }

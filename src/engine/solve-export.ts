@@ -6,7 +6,8 @@ import { isDamageError } from '../store/index.ts';
 import { messageOf } from '../util/index.ts';
 import type { CompiledRequest } from './compile.ts';
 import { withInternalVertex } from './internal-vertex.ts';
-import { exportBuild, type ExportedBuild, type OutputRequest } from './outputs.ts';
+import { exportBuild, type ExportedBuild, type OutputRequest, packedForm } from './outputs.ts';
+import { Pushes } from './pushes.ts';
 import type { Session } from './session.ts';
 
 /** Each attempt but the first was preceded by taking something damaged out of the store. */
@@ -23,12 +24,20 @@ export async function solveAndExport(
   plan: PackingPlan | undefined,
   output: OutputRequest,
 ): Promise<{ readonly layers: readonly (readonly string[])[]; readonly exported: ExportedBuild }> {
+  using pushes = new Pushes(session, output.specs);
+  const form = packedForm(output);
+  if (pushes.isAny && form !== undefined)
+    session.layers.onPacked = (packed, wanted) => {
+      // What is packed in another form is for somebody else.
+      const isOurs = wanted.kind === form.kind && wanted.level === form.level && wanted.clampTime === undefined;
+      if (isOurs) pushes.ahead(solving, packed);
+    };
   for (let attempt = 1; ; attempt++) {
     let isStreaming = false;
     try {
       const layers = await solveWithImports(session, solving, compiled, plan, output);
       isStreaming = output.specs.some((spec) => 'dest' in spec && spec.dest === STDOUT);
-      return { layers, exported: await exportBuild(session, exporting, compiled.compiled, layers, output) };
+      return { layers, exported: await exportBuild(session, exporting, compiled.compiled, layers, output, pushes) };
     } catch (error) {
       // What went to standard output cannot be taken back.
       if (solving.signal.aborted || attempt === MAX_ATTEMPTS || isStreaming || !isDamageError(error)) throw error;
@@ -49,7 +58,7 @@ async function solveWithImports(
   plan: PackingPlan | undefined,
   output: OutputRequest,
 ): Promise<readonly (readonly string[])[]> {
-  const needsBlobs = output.specs.some(({ type }) => type !== 'cacheonly');
+  const needsBlobs = output.specs.some((spec) => spec.type !== 'cacheonly' && !(spec.type === 'image' && !spec.store));
   const needsFiles = output.specs.some(({ type }) => type === 'local' || type === 'tar');
   for (;;) {
     const usable = imports.filter(({ isGivenUp }) => !isGivenUp).length;

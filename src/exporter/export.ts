@@ -35,6 +35,8 @@ export interface ExportContext {
     trees: readonly TreeRequest[],
     options: { readonly mode: 'copy' | 'delete'; readonly epoch?: number },
   ) => Promise<void>;
+  /** Pushes an image to the registries of its names. */
+  readonly push: (task: Task, names: readonly string[], image: AssembledImage) => Promise<void>;
   readonly onProgress?: Progress;
 }
 
@@ -75,7 +77,11 @@ export async function exportResult(
       const names = [...spec.names];
       if (spec.nameCanonical) names.push(...spec.names.map((name) => canonicalName(name, image)));
       if (spec.danglingPrefix !== undefined) names.push(canonicalName(spec.danglingPrefix, image));
-      storeImage(image, names, context);
+      // Of a name without a tag the local store has the image by its digest only.
+      const own = spec.push?.byDigest ? spec.names.map((name) => canonicalName(name, image)) : [];
+      if (spec.store)
+        storeImage(image, spec.push?.byDigest ? [...own, ...names.slice(spec.names.length)] : names, context);
+      if (spec.push !== undefined) await context.push(task, spec.names, image);
       return exported(image, names);
     }
     case 'oci':

@@ -28,12 +28,21 @@ export {
   parseAttributes,
   STDOUT,
 } from './attributes.ts';
-export { type ImageFile, type ImageOutput, type OutputSpec, parseOutput, type ParseOutputOptions } from './output.ts';
+export {
+  type ImageFile,
+  type ImageOutput,
+  type OutputSpec,
+  parseOutput,
+  type ParseOutputOptions,
+  type PushTarget,
+} from './output.ts';
 export { writeLayout } from './layout-directory.ts';
 export { blobPath, type LayoutFile } from './layout.ts';
 export { removeImages } from './remove-images.ts';
 export { saveImages, type SaveOptions } from './save.ts';
 export type { StdoutStream } from './sink.ts';
+export { type KnownRepositories, type PushContext, pushImage, pushing, type PushStatus } from './push-image.ts';
+export { streamBlob } from './stream-blob.ts';
 export { readStoredImage, type StoredImageContent, type StoredPlatform } from './stored-image.ts';
 export type {
   Annotations,

@@ -20,6 +20,23 @@ export function parseNames(names: Iterable<string>): string[] {
   return [...normalised];
 }
 
+/**
+ * Names without a tag, for an image that is found by its digest alone, normalised: `app` is `docker.io/library/app`.
+ * @throws TsbuildError `TSB_USAGE`
+ */
+export function parseRepositories(names: Iterable<string>): string[] {
+  const normalised = new Set<string>();
+  for (const name of names) {
+    const reference = parseReference(name.trim());
+    if (reference.tag !== undefined || reference.digest !== undefined)
+      throw new TsbuildError('TSB_USAGE', `can't push tagged ref ${familiarReference(reference)} by digest`, {
+        hint: 'leave out the tag, or "push-by-digest"',
+      });
+    normalised.add(formatReference(reference));
+  }
+  return [...normalised];
+}
+
 /** The tag of a normalised name. */
 export function tagOf(name: string): string {
   return parseReference(name).tag ?? 'latest';

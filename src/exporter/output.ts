@@ -10,7 +10,7 @@ import {
   STDOUT,
 } from './attributes.ts';
 import { parseCsvLine } from './csv.ts';
-import { parseNames } from './names.ts';
+import { parseNames, parseRepositories } from './names.ts';
 import type { Annotations } from './types.ts';
 
 /** What outputs with an image have in common. */
@@ -34,9 +34,29 @@ export interface ImageFile {
   readonly tar: boolean;
 }
 
+/** How an image goes to the registries that its names are of. */
+export interface PushTarget {
+  /** Without tags: names have none. */
+  readonly byDigest: boolean;
+  /** TLS certificates of these registries are not verified, and plain HTTP will do. */
+  readonly insecure: boolean;
+}
+
+/** An image for the local image store, or for registries, or both. */
+export interface StoreOutput {
+  readonly type: 'image';
+  readonly danglingPrefix?: string;
+  readonly nameCanonical: boolean;
+  /** Whether the local image store gets it. */
+  readonly store: boolean;
+  readonly push?: PushTarget;
+  /** What was asked for and changes nothing. */
+  readonly notices: readonly string[];
+}
+
 /** One `--output`. */
 export type OutputSpec =
-  | (ImageOutput & { readonly type: 'image'; readonly danglingPrefix?: string; readonly nameCanonical: boolean })
+  | (ImageOutput & StoreOutput)
   | (ImageOutput & ImageFile)
   | {
       readonly type: 'local';
@@ -61,17 +81,14 @@ const IMAGE_KEYS = [
 /** Without attestations and foreign layers they change nothing. */
 const INERT_KEYS = ['attestation-inline', 'attestation-prefix', 'oci-artifact', 'prefer-nondist-layers'];
 /** Known to BuildKit; only "no" can be obeyed. */
-const REFUSED_KEYS = [
-  'push',
-  'push-by-digest',
-  'registry.insecure',
-  'unpack',
-  'danging-name-empty-only',
-  'compatibility-version',
-];
+const REFUSED_KEYS = ['compatibility-version'];
+/** BuildKit's, the typing error included. */
+const STORE_KEYS = [
+  'store', 'push', 'push-by-digest', 'registry.insecure', 'unpack', 'dangling-name-prefix', 'danging-name-empty-only', 'name-canonical',
+]; // oxfmt-ignore
 
 const KEYS: Readonly<Record<OutputSpec['type'], readonly string[]>> = {
-  image: [...IMAGE_KEYS, 'store', 'dangling-name-prefix', 'name-canonical'],
+  image: [...IMAGE_KEYS, ...STORE_KEYS],
   oci: [...IMAGE_KEYS, 'dest', 'tar'],
   docker: [...IMAGE_KEYS, 'dest', 'tar'],
   local: ['dest', 'platform-split', 'mode', 'source-date-epoch'],
@@ -100,16 +117,16 @@ export function parseOutput(text: string, options: ParseOutputOptions): OutputSp
   }
 
   const attributes = parseAttributes(fields, fail);
-  const type = attributes.get('type');
+  const named = attributes.get('type');
   attributes.delete('type');
-  if (type === undefined) throw fail('"type" is required', 'for example: type=oci,dest=image.tar');
-  if (type === 'registry')
-    throw fail('pushing to a registry is not supported', 'write type=oci and push with another tool');
+  if (named === undefined) throw fail('"type" is required', 'for example: type=oci,dest=image.tar');
+  const type = named === 'registry' ? 'image' : named;
   if (!isOutputType(type)) {
-    const near = suggest(type, Object.keys(KEYS));
+    const types = [...Object.keys(KEYS), 'registry'];
+    const near = suggest(type, types);
     throw fail(
       `unknown type "${type}"`,
-      near === undefined ? `types are ${Object.keys(KEYS).join(', ')}` : `did you mean "${near}"?`,
+      near === undefined ? `types are ${types.join(', ')}` : `did you mean "${near}"?`,
     );
   }
   checkKeys(type, attributes, fail);
@@ -130,7 +147,7 @@ export function parseOutput(text: string, options: ParseOutputOptions): OutputSp
       return { type, dest, mode: get.choice('mode', ['copy', 'delete']) ?? 'copy', ...common };
     }
     default:
-      return imageOutput(type, attributes, get, options, withEpoch);
+      return imageOutput(type, attributes, get, options, { ...withEpoch, toRegistry: named === 'registry' });
   }
 }
 
@@ -139,32 +156,51 @@ function imageOutput(
   attributes: ReadonlyMap<string, string>,
   get: Attributes,
   options: ParseOutputOptions,
-  withEpoch: { readonly epoch?: number },
+  { toRegistry, ...withEpoch }: { readonly epoch?: number; readonly toRegistry: boolean },
 ): OutputSpec {
   const name = attributes.get('name');
   const annotations = parseAnnotations(attributes);
+  const named = name === undefined || name === '' ? options.names : name.split(',');
+  const byDigest = type === 'image' && get.flag('push-by-digest') === true;
   const common: ImageOutput = {
-    names: name === undefined || name === '' ? parseNames(options.names) : parseNames(name.split(',')),
+    names: byDigest ? parseRepositories(named) : parseNames(named),
     ociMediaTypes: get.flag('oci-mediatypes') ?? true,
     compression: get.compression(),
     ...(annotations === undefined ? {} : { annotations }),
     ...withEpoch,
     rewriteTimestamp: get.flag('rewrite-timestamp') ?? false,
   };
-  if (type === 'image') {
-    if (get.flag('store') === false) throw get.fail('"store=false" leaves nothing to do');
-    const danglingPrefix = attributes.get('dangling-name-prefix');
-    return {
-      type,
-      ...common,
-      nameCanonical: get.flag('name-canonical') ?? false,
-      ...(danglingPrefix === undefined ? {} : { danglingPrefix }),
-    };
-  }
+  if (type === 'image') return { ...common, ...storeOutput(attributes, get, common.names, { toRegistry, byDigest }) };
   const tar = get.flag('tar') ?? true;
   const dest = get.destination(options.cwd) ?? STDOUT;
   if (!tar && dest === STDOUT) throw get.fail('"dest" is required with "tar=false"');
   return { type, ...common, dest, tar };
+}
+
+/** What becomes of an image that goes neither to a file nor a directory. `type=registry` is for the registry alone. */
+function storeOutput(
+  attributes: ReadonlyMap<string, string>,
+  get: Attributes,
+  names: readonly string[],
+  { toRegistry, byDigest }: { readonly toRegistry: boolean; readonly byDigest: boolean },
+): StoreOutput {
+  const insecure = get.flag('registry.insecure') ?? false;
+  const push = (get.flag('push') ?? toRegistry) || byDigest;
+  const store = get.flag('store') ?? !(toRegistry || byDigest);
+  if (!push && !store) throw get.fail('with "store=false" and without "push" there is nothing to do');
+  if (push && names.length === 0)
+    throw get.fail('a name is needed to push an image', 'add -t REGISTRY/NAME:TAG, or name=REGISTRY/NAME:TAG');
+  const prefix = attributes.get('dangling-name-prefix');
+  const isWanted = names.length === 0 || get.flag('danging-name-empty-only') !== true;
+  const unpack = get.flag('unpack') === true;
+  return {
+    type: 'image',
+    nameCanonical: get.flag('name-canonical') ?? false,
+    store,
+    ...(prefix === undefined || prefix === '' || !isWanted ? {} : { danglingPrefix: prefix }),
+    ...(push ? { push: { byDigest, insecure } } : {}),
+    notices: unpack ? ['"unpack=true" changes nothing: layers are unpacked when a step needs their files'] : [],
+  };
 }
 
 function isOutputType(type: string): type is OutputSpec['type'] {

@@ -47,6 +47,15 @@ export const ociLayerTypes: Readonly<Record<Compression, string>> = {
   zstd: mediaTypes.ociLayerZstd,
 };
 
+/** Layers that are not to be sent to registries, because their licence forbids it: they are fetched from elsewhere (Windows). */
+const NON_DISTRIBUTABLE =
+  /^application\/vnd\.(?:oci\.image\.layer\.nondistributable\.v1\.tar|docker\.image\.rootfs\.foreign\.diff\.tar)\b/;
+
+/** Whether a layer stays where its `urls` say that it is. Those of other layers say nothing to anybody. */
+export function isNonDistributable({ mediaType, urls }: Descriptor): boolean {
+  return NON_DISTRIBUTABLE.test(mediaType) && urls !== undefined && urls.length > 0;
+}
+
 /** Whether a manifest's config of this type is that of a container image; others belong to artifacts. */
 export function isConfigType(mediaType: string): boolean {
   return mediaType === mediaTypes.ociConfig || mediaType === mediaTypes.dockerConfig;

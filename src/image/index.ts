@@ -15,6 +15,7 @@ export {
   type Descriptor,
   isIndexType,
   isManifestType,
+  isNonDistributable,
   type LayerCompression,
   mediaTypes,
   ociLayerTypes,

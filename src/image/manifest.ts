@@ -34,7 +34,9 @@ export interface Manifest {
 export interface ImageIndex {
   readonly schemaVersion: 2;
   readonly mediaType?: string;
+  readonly artifactType?: string;
   readonly manifests: readonly Descriptor[];
+  readonly subject?: Descriptor;
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
@@ -108,13 +110,17 @@ function toManifest(guard: Guard, document: Json, type: string): Manifest {
 }
 
 function toIndex(guard: Guard, document: Json, type: string): ImageIndex {
+  const artifactType = guard.optionalString(document['artifactType'], 'artifactType');
   const annotations = guard.strings(document['annotations'], 'annotations');
+  const subject = document['subject'] ?? undefined;
   return {
     schemaVersion: 2,
     mediaType: type,
+    ...(artifactType === undefined ? {} : { artifactType }),
     manifests: guard
       .list(document['manifests'] ?? [], 'manifests', MAX_INDEX_ENTRIES)
       .map((entry, index) => guard.descriptor(entry, `manifests[${index}]`)),
+    ...(subject === undefined ? {} : { subject: guard.descriptor(subject, 'subject') }),
     ...(annotations === undefined ? {} : { annotations }),
   };
 }

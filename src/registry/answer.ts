@@ -13,11 +13,16 @@ const REASONS: Readonly<Record<number, string>> = {
   401: 'Unauthorized',
   403: 'Forbidden',
   404: 'Not Found',
+  405: 'Method Not Allowed',
+  412: 'Precondition Failed',
+  413: 'Content Too Large',
+  416: 'Range Not Satisfiable',
   429: 'Too Many Requests',
   500: 'Internal Server Error',
   502: 'Bad Gateway',
   503: 'Service Unavailable',
   504: 'Gateway Timeout',
+  507: 'Insufficient Storage',
 };
 
 /**
@@ -34,10 +39,12 @@ export function answerError(
   const text =
     `${answer.method} ${displayUrl(answer.url)} answered ${status}${reason === undefined ? '' : ` ${reason}`}` +
     (said === undefined ? '' : `: ${said}`);
+  const isWriting = answer.method !== 'GET' && answer.method !== 'HEAD';
+  const hint = isWriting ? writeHint(status, said ?? '') : undefined;
   switch (status) {
     case 404:
       return new TsbuildError('TSB_NOT_FOUND', `${doing}: not found (${text})`, {
-        hint: 'check the spelling of name and tag',
+        hint: hint ?? 'check the spelling of name and tag',
       });
     case 401:
     case 403:
@@ -45,7 +52,9 @@ export function answerError(
         'TSB_REGISTRY',
         `${doing}: access denied, the repository does not exist or may require authorization (${text})`,
         {
-          hint: 'check the spelling of the name; private repositories need "docker login" or "podman login", pushing too',
+          hint:
+            hint ??
+            `check the spelling of the name; private repositories need "tsbuild login ${answer.url.host}", pushing too`,
         },
       );
     case 429:
@@ -53,8 +62,20 @@ export function answerError(
         hint: 'wait, log in, or configure a mirror in registries.conf',
       });
     default:
-      return new TsbuildError('TSB_REGISTRY', `${doing}: ${text}`);
+      return new TsbuildError('TSB_REGISTRY', `${doing}: ${text}`, hint === undefined ? {} : { hint });
   }
+}
+
+/** What to do about a refused write, where the registry's own words or its status tell why. They have no codes for most of it. */
+function writeHint(status: number, said: string): string | undefined {
+  if (/quota|storage limit|limit exceeded|insufficient storage|no space/i.test(said) || status === 507)
+    return 'the registry has no room for it: delete what is not needed there, or ask for a larger quota';
+  if (/immutable|cannot be overwritten|already exists|ImageTagAlreadyExists/i.test(said))
+    return 'tags cannot be moved there: push under another tag';
+  if (/read.?only/i.test(said) || status === 405)
+    return 'the registry takes no images: it is read-only, or a mirror of another one';
+  if (status === 413) return 'the registry, or a proxy before it, takes no requests so large';
+  return undefined;
 }
 
 /** The first message of a distribution error body, made safe to show. */

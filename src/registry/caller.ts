@@ -3,7 +3,8 @@ import { TsbuildError } from '../util/index.ts';
 import { answerError, SMALL_BODY_LIMIT } from './answer.ts';
 import { Authenticator, type AuthScope } from './auth.ts';
 import { apiHost, type Endpoint } from './endpoint.ts';
-import { type HttpAnswer, HttpClient, type HttpRequest, type Limits, throwIfCanceled } from './http.ts';
+import { type HttpAnswer, HttpClient, type HttpRequest, throwIfCanceled } from './http.ts';
+import type { Limits } from './limits.ts';
 import { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
 import type { RegistryOptions } from './types.ts';
 

@@ -13,6 +13,7 @@ import { type Call, Caller, type Tries } from './caller.ts';
 import type { Endpoint } from './endpoint.ts';
 import { type HttpAnswer, throwIfCanceled } from './http.ts';
 import { Pusher } from './push.ts';
+import { listReferrers } from './referrers.ts';
 import { emptyRegistriesConfig, endpointsFor } from './registries-conf.ts';
 import { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
 import type { FetchedManifest, PushBlob, PushOptions, Registry, RegistryOptions } from './types.ts';
@@ -194,12 +195,19 @@ class RegistryClient implements Registry {
     return this.#pusher.hasBlob(task, repository, blob);
   }
 
-  pushBlob(task: Task, repository: Repository, blob: PushBlob, options?: PushOptions): Promise<void> {
+  pushBlob(task: Task, repository: Repository, blob: PushBlob, options?: PushOptions): Promise<'mounted' | 'sent'> {
     return this.#pusher.pushBlob(task, repository, blob, options);
   }
 
   pushManifest(task: Task, reference: Reference, mediaType: string, bytes: Uint8Array): Promise<Descriptor> {
     return this.#pusher.pushManifest(task, reference, mediaType, bytes);
+  }
+
+  referrers(task: Task, repository: Repository, digest: Digest, artifactType?: string): Promise<readonly Descriptor[]> {
+    const { host, path } = repository;
+    return this.#tryEndpoints(task, { host, path, digest }, (endpoint) =>
+      listReferrers(task, this.#caller, endpoint, digest, artifactType),
+    );
   }
 
   /** Runs `use` on the endpoints of a reference, mirrors first, until one succeeds. */

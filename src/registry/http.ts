@@ -2,26 +2,12 @@ import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { messageOf, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
+import { Agents } from './agents.ts';
 import { displayUrl } from './answer.ts';
-import { isLoopbackHost } from './endpoint.ts';
+import { isUnknownAuthority } from './certificates.ts';
+import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { isAcceptableRedirect } from './realm.ts';
-import type { RegistryLimits, RegistryOptions } from './types.ts';
-
-/** All limits, see `RegistryLimits`. */
-export type Limits = Required<RegistryLimits>;
-
-const DEFAULT_LIMITS: Limits = {
-  connectMs: 10_000,
-  headersMs: 20_000,
-  uploadAnswerMs: 60_000,
-  idleMs: 20_000,
-  smallBodyMs: 30_000,
-  windowMs: 20_000,
-  minBytesPerWindow: 40 * 1024,
-  attempts: 3,
-  backoffMs: 1000,
-  maxRetryAfterMs: 60_000,
-};
+import type { RegistryOptions } from './types.ts';
 
 const MAX_REDIRECTS = 10;
 
@@ -30,7 +16,7 @@ const NOTICE_AFTER_MS = 3000;
 
 /** One request, which redirects may answer elsewhere. */
 export interface HttpRequest {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT';
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   /** Sent to the request's own origin only, and no more once a redirect has left it. */
@@ -70,11 +56,12 @@ export type HttpClientOptions = Partial<RegistryOptions>;
 export class HttpClient implements AsyncDisposable {
   readonly limits: Limits;
   readonly #options: HttpClientOptions;
-  readonly #agents = new Map<string, Dispatcher>();
+  readonly #agents: Agents;
 
   constructor(options: HttpClientOptions) {
     this.#options = options;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#agents = new Agents(options, this.limits);
   }
 
   /** @throws the network's errors as they are; TsbuildError for refused redirects and when the task is canceled */
@@ -84,7 +71,7 @@ export class HttpClient implements AsyncDisposable {
     let trusted = true;
     for (let hops = 0; ; hops++) {
       trusted &&= url.origin === origin.origin;
-      const answer = await this.#exchange(task, request, url, trusted);
+      const answer = await this.#trusting(task, request, url, trusted);
       const location = answer.header('location');
       if (
         request.redirects === 'refuse' ||
@@ -104,9 +91,19 @@ export class HttpClient implements AsyncDisposable {
     }
   }
 
+  /** Once more with the authorities of the machine where Node's do not know who vouches for the host. */
+  async #trusting(task: Task, request: HttpRequest, url: URL, trusted: boolean): Promise<HttpAnswer> {
+    try {
+      return await this.#exchange(task, request, url, trusted);
+    } catch (error) {
+      if (request.insecure || !isUnknownAuthority(error) || !this.#agents.trustSystem(url)) throw error;
+    }
+    return this.#exchange(task, request, url, trusted);
+  }
+
   async #exchange(task: Task, request: HttpRequest, url: URL, trusted: boolean): Promise<HttpAnswer> {
     const { request: send } = await import('undici');
-    const dispatcher = await this.#agent(url, request.insecure);
+    const dispatcher = await this.#agents.for(url, request.insecure);
     // A signal that has been given by now would not be heard of again.
     throwIfCanceled(task);
     const abort = new AbortController();
@@ -163,37 +160,8 @@ export class HttpClient implements AsyncDisposable {
     }, 1000);
   }
 
-  async #agent(url: URL, insecure: boolean): Promise<Dispatcher> {
-    const direct = isLoopbackHost(url.host);
-    const key = `${direct ? 'direct' : 'proxied'} ${insecure ? 'insecure' : 'secure'}`;
-    const known = this.#agents.get(key);
-    if (known !== undefined) return known;
-    const { Agent, EnvHttpProxyAgent } = await import('undici');
-    const tls = insecure ? { rejectUnauthorized: false } : {};
-    const options = {
-      connect: { timeout: this.limits.connectMs, ...tls },
-      bodyTimeout: this.limits.idleMs,
-    };
-    const { proxy } = this.#options;
-    const agent =
-      direct || proxy === undefined
-        ? new Agent(options)
-        : new EnvHttpProxyAgent({
-            ...options,
-            proxyTls: { timeout: this.limits.connectMs },
-            requestTls: { timeout: this.limits.connectMs, ...tls },
-            httpProxy: proxy.http ?? '',
-            httpsProxy: proxy.https ?? '',
-            noProxy: proxy.no ?? '',
-          });
-    this.#agents.set(key, agent);
-    return agent;
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    const agents = [...this.#agents.values()];
-    this.#agents.clear();
-    await Promise.all(agents.map(async (agent) => agent.destroy()));
+    await this.#agents[Symbol.asyncDispose]();
   }
 }
 

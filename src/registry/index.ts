@@ -2,7 +2,7 @@
  * The client of the OCI distribution API (pull and push), with the configuration of registries.conf and the credentials of
  * auth files.
  */
-export { authFileCredentials, authFilePaths } from './auth-file.ts';
+export { authFilePaths } from './auth-file.ts';
 export { createRegistry } from './client.ts';
 export { registryContent } from './content.ts';
 export type { Endpoint } from './endpoint.ts';
@@ -17,7 +17,9 @@ export {
   type RegistriesConfPaths,
   type RegistryConfig,
 } from './registries-conf.ts';
+export { type BlobOutcome, RepositoryWriter } from './repository-writer.ts';
 export { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
+export { blobOf, describeSent, type ImageToSend, sendImage, type SentImage } from './send-image.ts';
 export type {
   Credential,
   Credentials,
@@ -28,3 +30,4 @@ export type {
   RegistryLimits,
   RegistryOptions,
 } from './types.ts';
+export { createUserRegistry, proxiesOf, type UserRegistryOptions } from './user-registry.ts';

@@ -3,13 +3,16 @@ import { type Digest, isTsbuildError, sha256, TsbuildError } from '../util/index
 import type { Task } from '../events/index.ts';
 import type { Call, Caller } from './caller.ts';
 import type { Endpoint } from './endpoint.ts';
-import { type HttpAnswer, throwIfCanceled } from './http.ts';
-import { isAcceptableRedirect } from './realm.ts';
+import { throwIfCanceled } from './http.ts';
+import { announceReferrer } from './referrers.ts';
 import { emptyRegistriesConfig, endpointsFor } from './registries-conf.ts';
-import { isPassing, isPassingStatus, waitForRetry } from './retry.ts';
 import type { PushBlob, PushOptions, RegistryOptions } from './types.ts';
+import { Upload } from './upload.ts';
 
-/** The pushing half of the OCI distribution API (distribution-spec, "Push"): whole blobs, no chunks. */
+/** Repositories that are asked for a blob before it is sent: a mount that is refused costs a request. */
+const MAX_MOUNTS = 2;
+
+/** The pushing half of the OCI distribution API (distribution-spec, "Push"). */
 export class Pusher {
   readonly #caller: Caller;
   readonly #options: RegistryOptions;
@@ -25,7 +28,7 @@ export class Pusher {
     repository: Repository,
     { digest, size }: { readonly digest: Digest; readonly size: number },
   ): Promise<boolean> {
-    const endpoint = this.#endpoint(repository);
+    const endpoint = this.endpoint(repository);
     const doing = `Cannot look for blob ${digest} in ${nameOf(repository)}`;
     const call: Call = { doing, endpoint, method: 'HEAD', path: `blobs/${digest}`, scope: pushScope(endpoint) };
     const answer = await this.#caller.call(task, call);
@@ -35,87 +38,31 @@ export class Pusher {
     return answer.status === 200 && Number(answer.header('content-length') ?? size) === size;
   }
 
-  async pushBlob(task: Task, repository: Repository, blob: PushBlob, options: PushOptions = {}): Promise<void> {
-    const { limits } = this.#caller;
-    const endpoint = this.#endpoint(repository);
-    const doing = `Cannot push blob ${blob.digest} to ${nameOf(repository)}`;
-    const from = options.mountFrom?.host === repository.host ? options.mountFrom : undefined;
-    for (let attempt = 1; ; attempt++) {
-      const location = await this.#begin(task, endpoint, doing, blob.digest, attempt, attempt === 1 ? from : undefined);
-      if (location === undefined) return;
-      const call: Call = {
-        doing,
-        endpoint,
-        method: 'PUT',
-        path: location,
-        headers: { 'content-type': 'application/octet-stream' },
-        body: { size: blob.size, open: () => counted(blob.open(), options.onProgress) },
-        scope: pushScope(endpoint),
-        once: true,
-      };
-      let answer: HttpAnswer | undefined;
-      try {
-        answer = await this.#caller.call(task, call);
-        if (answer.status === 201 || answer.status === 204) {
-          answer.discard();
-          return;
-        }
-        if (!isPassingStatus(answer.status) || attempt >= limits.attempts)
-          throw await this.#caller.failure(task, call, answer);
-      } catch (error) {
-        throwIfCanceled(task);
-        const passing = isTsbuildError(error, 'TSB_NETWORK') && isPassing(error.cause);
-        if (!passing || attempt >= limits.attempts) throw error;
-      }
-      const retryAfter = answer?.header('retry-after');
-      if (!(await waitForRetry(task, limits, attempt, retryAfter, this.#options.now)) && answer !== undefined)
-        throw await this.#caller.failure(task, call, answer);
-      answer?.discard();
-    }
-  }
-
-  /**
-   * Opens an upload.
-   * @param attempt of the whole upload, from 1: the later, the fewer tries are left for this part
-   * @returns where it goes on, or undefined when the blob could be mounted and is there
-   */
-  async #begin(
+  async pushBlob(
     task: Task,
-    endpoint: Endpoint,
-    doing: string,
-    digest: Digest,
-    attempt: number,
-    from: Repository | undefined,
-  ): Promise<URL | undefined> {
-    const query = from === undefined ? '' : `?${String(new URLSearchParams({ mount: digest, from: from.path }))}`;
-    const call: Call = {
-      doing,
+    repository: Repository,
+    blob: PushBlob,
+    { mountFrom = [], ...options }: PushOptions = {},
+  ): Promise<'mounted' | 'sent'> {
+    const endpoint = this.endpoint(repository);
+    const neighbours = mountFrom
+      .filter(({ host, path }) => host === repository.host && path !== repository.path)
+      .slice(0, MAX_MOUNTS);
+    const upload = new Upload(this.#caller, {
+      ...options,
+      doing: `Cannot push blob ${blob.digest} to ${nameOf(repository)}`,
       endpoint,
-      method: 'POST',
-      path: `blobs/uploads/${query}`,
-      headers: { 'content-length': '0' },
-      scope: pushScope(endpoint, from),
-    };
-    const answer = await this.#caller.call(task, call, { made: attempt - 1 });
-    if (from !== undefined && answer.status === 201) {
-      answer.discard();
-      return undefined;
-    }
-    if (answer.status !== 202) {
-      // Being refused the other repository is no reason not to upload.
-      if (from === undefined || answer.status < 400 || answer.status >= 500)
-        throw await this.#caller.failure(task, call, answer);
-      answer.discard();
-      return this.#begin(task, endpoint, doing, digest, attempt, undefined);
-    }
-    answer.discard();
-    const location = uploadLocation(answer, doing);
-    location.searchParams.set('digest', digest);
-    return location;
+      blob,
+      mountFrom: neighbours,
+      scope: (from) => pushScope(endpoint, from),
+      isThere: (inner) => this.hasBlob(inner, repository, blob),
+      now: this.#options.now,
+    });
+    return upload.run(task);
   }
 
   async pushManifest(task: Task, reference: Reference, mediaType: string, bytes: Uint8Array): Promise<Descriptor> {
-    const endpoint = this.#endpoint(reference);
+    const endpoint = this.endpoint(reference);
     const digest = sha256(bytes);
     const doing = `Cannot push manifest of ${JSON.stringify(formatReference(reference))}`;
     const call: Call = {
@@ -128,16 +75,52 @@ export class Pusher {
       scope: pushScope(endpoint),
     };
     const answer = await this.#caller.call(task, call);
-    if (answer.status !== 201) throw await this.#caller.failure(task, call, answer);
+    if (answer.status !== 201 && answer.status !== 200) {
+      const error = await this.#caller.failure(task, call, answer);
+      // Where tags cannot be written twice, the same again is refused too, and is as good as done.
+      const isDone =
+        reference.tag !== undefined && answer.status !== 401 && (await this.#isTagged(task, reference, digest));
+      if (!isDone) throw error;
+      return { mediaType, digest, size: bytes.length };
+    }
     answer.discard();
     const stored = answer.header('docker-content-digest');
     if (stored !== undefined && stored !== digest)
       throw new TsbuildError('TSB_DIGEST', `${doing}: the registry stored it as another one than ${digest}`);
-    return { mediaType, digest, size: bytes.length };
+    const descriptor = { mediaType, digest, size: bytes.length };
+    await announceReferrer(task, this.#caller, endpoint, {
+      descriptor,
+      bytes,
+      isKnown: answer.header('oci-subject') !== undefined,
+    });
+    return descriptor;
+  }
+
+  /** Whether a tag is what it is to become. */
+  async #isTagged(task: Task, { host, path, tag }: Reference, digest: Digest): Promise<boolean> {
+    const endpoint = this.endpoint({ host, path });
+    const doing = `Cannot look for tag "${tag}" in ${nameOf({ host, path })}`;
+    const call: Call = {
+      doing,
+      endpoint,
+      method: 'HEAD',
+      path: `manifests/${tag}`,
+      scope: pushScope(endpoint),
+      once: true,
+    };
+    try {
+      const answer = await this.#caller.call(task, { ...call, headers: { accept: '*/*' } });
+      answer.discard();
+      return answer.status === 200 && answer.header('docker-content-digest') === digest;
+    } catch (error) {
+      throwIfCanceled(task);
+      if (isTsbuildError(error)) return false;
+      throw error;
+    }
   }
 
   /** The registry itself, for mirrors are for reading. */
-  #endpoint({ host, path }: Repository): Endpoint {
+  endpoint({ host, path }: Repository): Endpoint {
     const endpoint = endpointsFor({ host, path }, this.#options.config ?? emptyRegistriesConfig).at(-1);
     if (endpoint === undefined) throw new TsbuildError('TSB_INTERNAL', `No endpoint for ${host}/${path}`);
     return endpoint;
@@ -149,30 +132,6 @@ function nameOf({ host, path }: Repository): string {
 }
 
 /** What a token must allow: to read and write here, and to read where blobs are mounted from. */
-function pushScope({ path }: Endpoint, from?: Repository): string {
+export function pushScope({ path }: Endpoint, from?: Repository): string {
   return `repository:${path}:pull,push${from === undefined ? '' : ` repository:${from.path}:pull`}`;
-}
-
-/** Where the registry wants the bytes: on its own host, or on one that it may send us to (SSRF, as for redirects). */
-function uploadLocation(answer: HttpAnswer, doing: string): URL {
-  const location = answer.header('location');
-  const fail = (why: string): TsbuildError =>
-    new TsbuildError('TSB_REGISTRY', `${doing}: the registry's place for the upload ${why}`);
-  if (location === undefined || !URL.canParse(location, answer.url.href)) throw fail('is not a URL');
-  const url = new URL(location, answer.url.href);
-  if (url.username !== '' || url.password !== '') throw fail('contains user information');
-  if (!isAcceptableRedirect(url, answer.url)) throw fail('is on a host that is not acceptable from there');
-  return url;
-}
-
-async function* counted(
-  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-  onProgress: ((sent: number) => void) | undefined,
-): AsyncGenerator<Uint8Array> {
-  let sent = 0;
-  for await (const chunk of chunks) {
-    yield chunk;
-    sent += chunk.length;
-    onProgress?.(sent);
-  }
 }

@@ -30,6 +30,8 @@ export interface RegistriesConfig {
   readonly registries: readonly RegistryConfig[];
   /** Short name, e.g. `fedora`, to full name, e.g. `registry.fedoraproject.org/fedora`. */
   readonly aliases: ReadonlyMap<string, string>;
+  /** Hosts that the user called insecure for this command (`--tls-verify=false`, `registry.insecure=true`). */
+  readonly insecureHosts?: ReadonlySet<string>;
 }
 
 /** No configuration: every registry as it is named, over HTTPS. */
@@ -210,6 +212,13 @@ function isLocation(text: string): boolean {
  * @throws TsbuildError `TSB_REGISTRY` when the configuration blocks the registry
  */
 export function endpointsFor(reference: Reference, config: RegistriesConfig): Endpoint[] {
+  const endpoints = configuredEndpoints(reference, config);
+  const { insecureHosts } = config;
+  if (insecureHosts === undefined) return endpoints;
+  return endpoints.map((endpoint) => (insecureHosts.has(endpoint.host) ? { ...endpoint, insecure: true } : endpoint));
+}
+
+function configuredEndpoints(reference: Reference, config: RegistriesConfig): Endpoint[] {
   const entry = findRegistry(reference, config.registries);
   if (entry === undefined) return [originOf(reference, false)];
   if (entry.blocked) {

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf, messageOf, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
-import { type Limits, Stalled, throwIfCanceled } from './http.ts';
+import { Stalled, throwIfCanceled } from './http.ts';
+import type { Limits } from './limits.ts';
 
 const PASSING_ERRNOS = new Set([
   'ECONNRESET',

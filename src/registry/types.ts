@@ -33,6 +33,10 @@ export interface RegistryLimits {
   readonly backoffMs?: number;
   /** The longest `Retry-After` that is obeyed; beyond it the request fails. Default 60 s. */
   readonly maxRetryAfterMs?: number;
+  /** Connections to one host at a time; what needs more waits. Default 8. */
+  readonly connectionsPerHost?: number;
+  /** Bytes of a part of an upload, for registries that do not take a blob in one piece. Default 16 MiB. */
+  readonly chunkBytes?: number;
 }
 
 /** What a client needs of its surroundings. */
@@ -46,6 +50,8 @@ export interface RegistryOptions {
   readonly now: () => number;
   /** Proxies from the environment (`https_proxy` and friends), read by the caller. Loopback hosts are never proxied. */
   readonly proxy?: { readonly http?: string; readonly https?: string; readonly no?: string };
+  /** Directories with certificates by host, see `certificateDirs`. Default: none. */
+  readonly certificateDirs?: readonly string[];
   readonly userAgent?: string;
   /** Told about what was worked around: a mirror that failed, a repeated request. */
   readonly onWarning?: (message: string) => void;
@@ -92,29 +98,40 @@ export interface Registry extends AsyncDisposable {
     blob: { readonly digest: Digest; readonly size: number },
   ): Promise<boolean>;
   /**
-   * Puts a blob into a repository, by mounting it from another one of the same registry where that is possible.
-   * @throws TsbuildError `TSB_REGISTRY`, `TSB_NETWORK`, and what reading the blob throws
+   * Puts a blob into a repository, by mounting it from another one of the same registry where that is possible. An upload that
+   * breaks off goes on where it was, if the registry kept what it had.
+   * @returns how it got there
+   * @throws TsbuildError `TSB_REGISTRY`, `TSB_NETWORK`, `TSB_DIGEST` and what reading the blob throws
    */
-  pushBlob(task: Task, repository: Repository, blob: PushBlob, options?: PushOptions): Promise<void>;
+  pushBlob(task: Task, repository: Repository, blob: PushBlob, options?: PushOptions): Promise<'mounted' | 'sent'>;
   /**
-   * Puts a manifest or index under the tag of a reference, or under its own digest where there is no tag.
-   * @throws TsbuildError `TSB_REGISTRY`, `TSB_NETWORK`
+   * Puts a manifest or index under the tag of a reference, or under its own digest where there is no tag. One that refers to another
+   * is made known as its referrer, where the registry does not do so by itself.
+   * @throws TsbuildError `TSB_REGISTRY`, `TSB_NETWORK`, `TSB_DIGEST`
    */
   pushManifest(task: Task, reference: Reference, mediaType: string, bytes: Uint8Array): Promise<Descriptor>;
+  /**
+   * What refers to a manifest: signatures, attestations (distribution-spec, "Listing Referrers"), by the tag that stands in for the
+   * list where a registry does not have it.
+   * @param artifactType only these
+   * @throws TsbuildError `TSB_REGISTRY`, `TSB_NETWORK`, `TSB_IMAGE`
+   */
+  referrers(task: Task, repository: Repository, digest: Digest, artifactType?: string): Promise<readonly Descriptor[]>;
 }
 
-/** A blob to push; `open` reads it from the start and is called again when the transfer begins anew. */
+/** A blob to push. */
 export interface PushBlob {
   readonly digest: Digest;
   /** Bytes. */
   readonly size: number;
-  readonly open: () => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+  /** Its bytes from `start` on. Called again when the transfer goes on or begins anew. */
+  readonly open: (start: number) => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
 
 /** What makes a push cheaper or visible. */
 export interface PushOptions {
-  /** A repository that is known to have the blob. */
-  readonly mountFrom?: Repository;
-  /** Told how many bytes of this try were sent. */
+  /** Repositories that are known to have the blob; those of other registries do not count. */
+  readonly mountFrom?: readonly Repository[];
+  /** Told how many bytes of the blob were sent so far; less than before when it begins anew. */
   readonly onProgress?: (sent: number) => void;
 }

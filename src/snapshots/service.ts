@@ -56,6 +56,8 @@ export class LayerService {
   readonly #cached: CachedLayers;
   readonly #unpacks: Unpacks;
   readonly #repositories = new Map<string, Repository>();
+  /** Told of every layer that this process packs, as soon as its blob is in the store. */
+  onPacked: ((packed: Pick<PackedLayer, 'descriptor'>, form: PackForm) => void) | undefined;
   /** Layers whose directories were made by this process and are not known to be on disk. */
   readonly made: Set<string> = new Set();
 
@@ -224,6 +226,7 @@ export class LayerService {
     this.#lease.hold({ blobs: [packed.digest] });
     if (same) this.#store.layers.addBlob(id, { compression: form.kind, descriptor, diffId: packed.diffId });
     else this.#rewritten.put(key, { diffId: packed.diffId, descriptor });
+    this.onPacked?.({ descriptor }, form);
     return { diffId: packed.diffId, descriptor, createdAt, description, fromImage };
   }
 
@@ -306,6 +309,7 @@ export class LayerService {
       readonly digest: Digest;
       readonly size: number;
       readonly compression: Compression;
+      readonly level?: number | undefined;
     },
   ): string {
     const id = this.#store.layers.create(
@@ -319,6 +323,10 @@ export class LayerService {
       size: packed.size,
     };
     this.#store.layers.addBlob(id, { compression: packed.compression, descriptor, diffId: packed.diffId });
+    this.onPacked?.(
+      { descriptor },
+      compressionOfForm({ kind: packed.compression, ...(packed.level === undefined ? {} : { level: packed.level }) }),
+    );
     return id;
   }
 

@@ -22,6 +22,7 @@ import {
 import { registryContent } from '../registry/index.ts';
 import { type Digest, isDigest, isTsbuildError, sanitizeLine, SharedWork, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
+import { BlobOrigins } from './blob-origins.ts';
 import { BlobFetcher } from './image-fetch.ts';
 import type {
   ImageOrigin,
@@ -157,7 +158,13 @@ class Images implements ImageSource {
     }
     const { host, path } = reference;
     const image = await this.#load(task, { ref, descriptor, origin, repository: { host, path } }, platform);
-    this.#options.facts?.put(FACT_KIND, ref, descriptor);
+    const { facts } = this.#options;
+    facts?.put(FACT_KIND, ref, descriptor);
+    if (facts !== undefined)
+      new BlobOrigins(facts).note(
+        image.layers.map((layer) => layer.descriptor.digest),
+        { host, path },
+      );
     return image;
   }
 

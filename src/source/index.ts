@@ -6,6 +6,7 @@ export { HttpSource } from './http.ts';
 export { downloadName } from './http-name.ts';
 export { newestEntry } from './newest-entry.ts';
 export type { HttpContent, HttpFile, HttpResource, HttpSourceOptions } from './http-types.ts';
+export { BlobOrigins } from './blob-origins.ts';
 export { createImageSource } from './image.ts';
 export { BlobFetcher } from './image-fetch.ts';
 export { layerIdsOf } from './layer-ids.ts';

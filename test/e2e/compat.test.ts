@@ -142,7 +142,6 @@ RUN --mount=type=secret,id=c,required=true cat /run/secrets/c > /c
     ['--squash', 'COPY --from=<stage> / /'],
     ['--cache-to=type=inline', 'type=registry'],
     ['--cache-from=type=gha', 'type=local'],
-    ['--push', 'skopeo copy'],
     ['--timestamp=0', '--source-date-epoch'],
     ['--provenance=mode=max', '--provenance=false'],
   ])('%s is refused with a way out', async (option, hint) => {

@@ -63,6 +63,7 @@ const context = (): ExportContext => ({
   lease,
   stdout,
   writeTar: async () => {},
+  push: () => Promise.resolve(),
   writeDirectory: async () => {},
 });
 

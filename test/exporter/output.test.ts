@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { checkOutput, parseCsvLine, parseNames, parseOutput, platformDirectory } from '../../src/exporter/index.ts';
 
 const options = { cwd: '/home/me', names: ['app'] };
+const stored = { store: true, notices: [] };
 const here = { cwd: import.meta.dirname, names: [] };
 const gzip = { kind: 'gzip', force: false };
 const image = {
@@ -23,7 +24,7 @@ describe('--output', () => {
       { type: 'local', dest: '/home/me/o', mode: 'delete', epoch: 5 },
     ],
     ['type=cacheonly', { type: 'cacheonly' }],
-    ['type=image', { type: 'image', ...image, nameCanonical: false }],
+    ['type=image', { type: 'image', ...stored, ...image, nameCanonical: false }],
     ['type=oci', { type: 'oci', ...image, dest: '-', tar: true }],
     ['type=docker,dest=a.tar', { type: 'docker', ...image, dest: '/home/me/a.tar', tar: true }],
     [
@@ -32,24 +33,78 @@ describe('--output', () => {
     ],
     [
       'type=image,"name=a,b:2",name-canonical',
-      { type: 'image', ...image, names: ['docker.io/library/a:latest', 'docker.io/library/b:2'], nameCanonical: true },
+      {
+        type: 'image',
+        ...stored,
+        ...image,
+        names: ['docker.io/library/a:latest', 'docker.io/library/b:2'],
+        nameCanonical: true,
+      },
     ],
     ['TYPE=oci,Dest=X', { type: 'oci', ...image, dest: '/home/me/X', tar: true }],
-    ['type=image,push=false', { type: 'image', ...image, nameCanonical: false }],
+    [
+      'type=registry',
+      {
+        type: 'image',
+        ...stored,
+        ...image,
+        nameCanonical: false,
+        store: false,
+        push: { byDigest: false, insecure: false },
+      },
+    ],
+    [
+      'type=image,push=true,registry.insecure=true,unpack=true',
+      {
+        type: 'image',
+        ...image,
+        nameCanonical: false,
+        store: true,
+        push: { byDigest: false, insecure: true },
+        notices: ['"unpack=true" changes nothing: layers are unpacked when a step needs their files'],
+      },
+    ],
+    [
+      'type=image,push-by-digest=true,"name=a,r.example/b"',
+      {
+        type: 'image',
+        ...stored,
+        ...image,
+        names: ['docker.io/library/a', 'r.example/b'],
+        nameCanonical: false,
+        store: false,
+        push: { byDigest: true, insecure: false },
+      },
+    ],
+    [
+      'type=image,dangling-name-prefix=p,danging-name-empty-only=true',
+      { type: 'image', ...stored, ...image, nameCanonical: false },
+    ],
+    ['type=image,push=false', { type: 'image', ...stored, ...image, nameCanonical: false }],
     [
       'type=image,compression=zstd,compression-level=19,force-compression=true',
-      { type: 'image', ...image, nameCanonical: false, compression: { kind: 'zstd', level: 19, force: true } },
+      {
+        type: 'image',
+        ...stored,
+        ...image,
+        nameCanonical: false,
+        compression: { kind: 'zstd', level: 19, force: true },
+      },
     ],
     [
       'type=image,compression=uncompressed',
-      { type: 'image', ...image, nameCanonical: false, compression: { kind: 'none', force: false } },
+      { type: 'image', ...stored, ...image, nameCanonical: false, compression: { kind: 'none', force: false } },
     ],
     [
       'type=image,rewrite-timestamp=true,source-date-epoch=0',
-      { type: 'image', ...image, nameCanonical: false, rewriteTimestamp: true, epoch: 0 },
+      { type: 'image', ...stored, ...image, nameCanonical: false, rewriteTimestamp: true, epoch: 0 },
     ],
   ])('%s', (text, expected) => {
     expect(parseOutput(text.replace(/name-canonical$/, 'name-canonical=true'), options)).toEqual(expected);
+  });
+
+  test('what is pushed needs a name', () => {
+    expect(() => parseOutput('type=registry', here)).toThrow(/a name is needed to push/);
   });
 
   test('annotations', () => {
@@ -71,8 +126,9 @@ describe('--output', () => {
     ['dest=x', '"type" is required'],
     ['type=oci,dest', 'invalid value "dest"'],
     ['type=ocl', 'did you mean "oci"'],
-    ['type=registry', 'not supported'],
-    ['type=image,push=true', '"push" is not supported'],
+    ['type=image,store=false', 'nothing to do'],
+    ['type=image,push-by-digest=true,name=a:1', "can't push tagged ref a:1 by digest"],
+    ['type=registry,dest=x', 'no "dest"'],
     ['type=oci,dst=x', 'did you mean "dest"'],
     ['type=tar,name=x', 'type tar has no "name"'],
     ['type=oci,dest=a,dest=b', '"dest" is given twice'],

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { authFileCredentials, authFilePaths, type Credential } from '../../src/registry/index.ts';
+import { authFileCredentials } from '../../src/registry/auth-file.ts';
+import { authFilePaths, type Credential } from '../../src/registry/index.ts';
 import { testTask } from '../support/task.ts';
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');

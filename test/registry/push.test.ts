@@ -11,8 +11,8 @@ const blob = blobOf('some bytes');
 const source = ({ digest, size, bytes }: TestBlob) => ({
   digest,
   size,
-  *open() {
-    for (let at = 0; at < bytes.length; at += 1000) yield bytes.subarray(at, at + 1000);
+  *open(start: number) {
+    for (let at = start; at < bytes.length; at += 1000) yield bytes.subarray(at, at + 1000);
   },
 });
 const limits = { attempts: 3, backoffMs: 1 };
@@ -59,14 +59,14 @@ describe('pushing to a real registry', () => {
         throw new Error('it was read');
       },
     };
-    await client.pushBlob(testTask(), to, unread, { mountFrom: from });
+    await client.pushBlob(testTask(), to, unread, { mountFrom: [from] });
     expect(await client.hasBlob(testTask(), to, blob)).toBe(true);
   });
 
   test('a blob that its neighbour does not have is sent', async () => {
     const to = parseReference(`${server.host}/some/third`);
     const other = blobOf('other bytes');
-    await client.pushBlob(testTask(), to, source(other), { mountFrom: parseReference(`${server.host}/no/where`) });
+    await client.pushBlob(testTask(), to, source(other), { mountFrom: [parseReference(`${server.host}/no/where`)] });
     expect(await client.hasBlob(testTask(), to, other)).toBe(true);
   });
 
@@ -91,7 +91,11 @@ describe('pushing to a registry with a will of its own', () => {
     expect(last?.body).toBe('some bytes');
     expect(new URL(last?.url ?? '', 'http://x').searchParams.get('digest')).toBe(blob.digest);
     expect(new URL(last?.url ?? '', 'http://x').searchParams.get('state')).toBe('x=');
-    expect(registry.requests.map(({ method }) => method)).toEqual(['POST', 'PUT', 'POST', 'PUT', 'POST', 'PUT']);
+    // After each failure it asks what arrived, which this registry cannot say, and whether all is there.
+    const begin = ['POST', 'PUT'];
+    expect(registry.requests.map(({ method }) => method)).toEqual(
+      [begin, begin, begin].flatMap((one, at) => (at === 0 ? one : ['GET', 'HEAD', ...one])),
+    );
   });
 
   test('a refusal is final and says what the registry said', async () => {
@@ -125,30 +129,110 @@ describe('pushing to a registry with a will of its own', () => {
     expect(registry.requests.at(-1)?.headers.authorization).toBe('Bearer abc');
   });
 
-  test('bytes and credentials do not go where a registry may not send us', async () => {
-    await using registry = await startScriptedRegistry();
-    await using client = createRegistry({ now: () => 0, limits });
-    for (const location of ['http://169.254.169.254/latest', 'ftp://example.com/', 'http://me:pw@127.0.0.1/']) {
-      registry.on(`POST ${uploads}`, { status: 202, headers: { location } });
+  describe('the place of an upload (REG-11)', () => {
+    const credentials: Credentials = { get: () => Promise.resolve({ username: 'me', password: 'secret' }) };
+    const challenge = { status: 401, headers: { 'www-authenticate': 'Basic realm="r"' } };
+
+    const refused: Readonly<Record<string, readonly [location: string | undefined, why: RegExp]>> = {
+      'of the cloud': ['http://169.254.169.254/latest', /not acceptable/],
+      'of another scheme': ['ftp://example.com/', /not acceptable/],
+      'with user information': ['http://me:pw@127.0.0.1/', /user information/],
+      'that is a file': ['file:///etc/passwd', /not acceptable/],
+      'that is none': ['http://[', /is not a URL/],
+      'that is missing': [undefined, /is missing/],
+      'on an unspecified address': ['//0.0.0.0/upload', /not acceptable/],
+    };
+    for (const [name, [location, why]] of Object.entries(refused)) {
+      test(`${name} is refused`, async () => {
+        await using registry = await startScriptedRegistry();
+        await using client = createRegistry({ now: () => 0, limits, credentials });
+        registry.on(`POST ${uploads}`, { status: 202, ...(location === undefined ? {} : { headers: { location } }) });
+        const pushing = client.pushBlob(testTask(), parseReference(`${registry.host}/some/app`), source(blob));
+        await expect(pushing).rejects.toThrow(/the place for the upload/);
+        await expect(pushing).rejects.toThrow(why);
+        await expect(pushing).rejects.not.toThrow(/pw@/);
+        expect(registry.requests.map(({ method }) => method)).toEqual(['POST']);
+      });
+    }
+
+    const accepted: Readonly<Record<string, (host: string) => string>> = {
+      'as a path': () => '/upload/1?state=a%2Fb~c',
+      'relative to the request': () => '../../../../../upload/1?state=a%2Fb~c',
+      'as a URL': (host) => `http://${host}/upload/1?state=a%2Fb~c`,
+      'without a scheme': (host) => `//${host}/upload/1?state=a%2Fb~c#fragment`,
+    };
+    for (const [name, location] of Object.entries(accepted)) {
+      test(`${name} is resolved, its query kept to the letter`, async () => {
+        await using registry = await startScriptedRegistry();
+        await using client = createRegistry({ now: () => 0, limits, credentials });
+        registry.on(`POST ${uploads}`, challenge, { status: 202, headers: { location: location(registry.host) } });
+        registry.on('PUT /upload/1', { status: 201 });
+        await client.pushBlob(testTask(), parseReference(`${registry.host}/some/app`), source(blob));
+        const last = registry.requests.at(-1);
+        expect(last?.url).toBe(`/upload/1?state=a%2Fb~c&digest=${encodeURIComponent(blob.digest)}`);
+        expect(last?.headers.authorization).toBeDefined();
+      });
+    }
+
+    test('on another host gets no credentials', async () => {
+      await using registry = await startScriptedRegistry();
+      await using storage = await startScriptedRegistry();
+      await using client = createRegistry({ now: () => 0, limits, credentials });
+      registry.on(`POST ${uploads}`, challenge, { status: 202, headers: { location: `http://${storage.host}/put` } });
+      storage.on('PUT /put', { status: 201 });
+      await client.pushBlob(testTask(), parseReference(`${registry.host}/some/app`), source(blob));
+      expect(registry.requests.at(-1)?.headers.authorization).toBeDefined();
+      expect(storage.requests.map(({ headers }) => headers.authorization)).toEqual([undefined]);
+    });
+
+    test('on another host that wants credentials gets none either', async () => {
+      await using registry = await startScriptedRegistry();
+      await using storage = await startScriptedRegistry();
+      await using client = createRegistry({ now: () => 0, limits, credentials });
+      registry.on(`POST ${uploads}`, { status: 202, headers: { location: `http://${storage.host}/put` } });
+      storage.on('PUT /put', challenge);
       await expect(
         client.pushBlob(testTask(), parseReference(`${registry.host}/some/app`), source(blob)),
-      ).rejects.toThrow(/place for the upload/);
-    }
+      ).rejects.toThrow(/401/);
+      expect(storage.requests.map(({ headers }) => headers.authorization)).toEqual([undefined]);
+    });
   });
 
-  test('the place of an upload on another host gets no credentials', async () => {
+  test('a registry that stored something else is not believed', async () => {
     await using registry = await startScriptedRegistry();
-    await using storage = await startScriptedRegistry();
-    const credentials: Credentials = { get: () => Promise.resolve({ username: 'me', password: 'secret' }) };
-    await using client = createRegistry({ now: () => 0, limits, credentials });
-    registry.on(
-      `POST ${uploads}`,
-      { status: 401, headers: { 'www-authenticate': 'Basic realm="r"' } },
-      { status: 202, headers: { location: `http://${storage.host}/put` } },
-    );
-    storage.on('PUT /put', { status: 201 });
-    await client.pushBlob(testTask(), parseReference(`${registry.host}/some/app`), source(blob));
-    expect(registry.requests.at(-1)?.headers.authorization).toBeDefined();
-    expect(storage.requests.map(({ headers }) => headers.authorization)).toEqual([undefined]);
+    await using client = createRegistry({ now: () => 0, limits });
+    const other = { 'docker-content-digest': `sha256:${'0'.repeat(64)}` };
+    registry.on(`POST ${uploads}`, { status: 202, headers: { location: '/upload/1' } });
+    registry.on('PUT /upload/1', { status: 201, headers: other });
+    registry.on('PUT /v2/some/app/manifests/1', { status: 201, headers: other });
+    const tagged = parseReference(`${registry.host}/some/app:1`);
+    await expect(client.pushBlob(testTask(), tagged, source(blob))).rejects.toMatchObject({ code: 'TSB_DIGEST' });
+    await expect(
+      client.pushManifest(testTask(), tagged, mediaTypes.ociManifest, image.manifest.bytes),
+    ).rejects.toMatchObject({ code: 'TSB_DIGEST' });
   });
+
+  const refusals: Readonly<Record<string, readonly [status: number, said: string, hint: RegExp]>> = {
+    'that denies it': [403, 'DENIED: requested access to the resource is denied', /tsbuild login/],
+    'that knows nobody': [401, 'UNAUTHORIZED: authentication required', /tsbuild login/],
+    'without room': [403, 'DENIED: quota exceeded for project', /quota/],
+    'with full disks': [507, 'no space left', /no room/],
+    'whose tags stay': [412, 'PRECONDITION: tag 1 is immutable', /another tag/],
+    'that is read-only': [405, 'UNSUPPORTED: The operation is unsupported.', /read-only/],
+  };
+  for (const [name, [status, message, hint]] of Object.entries(refusals)) {
+    test(`a registry ${name} is quoted, with a hint`, async () => {
+      await using registry = await startScriptedRegistry();
+      await using client = createRegistry({ now: () => 0, limits });
+      const body = JSON.stringify({ errors: [{ code: 'X', message }] });
+      registry.on('PUT /v2/some/app/manifests/1', { status, body });
+      const tagged = parseReference(`${registry.host}/some/app:1`);
+      await expect(
+        client.pushManifest(testTask(), tagged, mediaTypes.ociManifest, image.manifest.bytes),
+      ).rejects.toMatchObject({
+        message: expect.stringMatching(new RegExp(`${registry.host}/some/app:1.*${message}`)),
+        hint: expect.stringMatching(hint),
+      });
+    });
+  }
 });

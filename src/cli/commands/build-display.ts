@@ -19,6 +19,7 @@ export interface BuildOptions extends GraphOptions {
   readonly tag?: readonly string[];
   readonly output?: readonly string[];
   readonly load?: boolean;
+  readonly push?: boolean;
   readonly rewriteTimestamp?: boolean;
   readonly annotation?: readonly string[];
   readonly iidfile?: string;

@@ -1,14 +1,14 @@
 import { relative, resolve } from 'node:path';
 import { BuildFailure, type LockOutcome, openSession, runBuild } from '../../engine/index.ts';
-import { checkOutput, type OutputSpec, parseNames, parseOutput } from '../../exporter/index.ts';
+import { checkOutput, type OutputSpec } from '../../exporter/index.ts';
 import { describeChanges } from '../../pins/index.ts';
 import type { Recall, RememberedBuild, WrittenImage } from '../../recall/index.ts';
 import type { Store } from '../../store/index.ts';
 import type { BuildEvent } from '../../events/index.ts';
 import { firstError, sanitizeLine } from '../../util/index.ts';
-import { annotationAttribute } from '../annotation.ts';
 import { parseBuildRequest } from '../build-request.ts';
 import { type CliContext, interruptible } from '../context.ts';
+import { insecureHosts, parseOutputs } from '../outputs.ts';
 import { reachOptions, sessionOptions } from '../session-options.ts';
 import { type BuildOptions, reportFailure, reportResult, reportWarnings, startProgress } from './build-display.ts';
 
@@ -54,6 +54,7 @@ export async function fullBuild(
     await using session = openSession({
       ...sessionOptions(context, interrupt.signal, warn),
       ...reachOptions(options),
+      insecureHosts: insecureHosts(specs),
       ...(memory === undefined ? {} : { store: memory.store }),
     });
     const shown: RememberedBuild['events'][number][] = [];
@@ -80,24 +81,6 @@ export async function fullBuild(
     await close();
     return reportFailure(context, interrupt, error, error instanceof BuildFailure ? error : {});
   }
-}
-
-function parseOutputs(context: CliContext, options: BuildOptions): readonly OutputSpec[] {
-  const names = parseNames(options.tag ?? []);
-  const attributes = [
-    ...(options.annotation ?? []).map(annotationAttribute),
-    ...(options.rewriteTimestamp ? ['rewrite-timestamp=true'] : []),
-  ];
-  const parse = (text: string): OutputSpec => parseOutput(text, { cwd: context.cwd, names });
-  const specs = (options.output ?? []).map((text) => {
-    const isImage = text.startsWith('type=') && !/^type=(local|tar|cacheonly)\b/.test(text);
-    return parse(isImage ? [text, ...attributes].join(',') : text);
-  });
-  // A name without an output of its own is for the local image store.
-  const toStore = names.length > 0 || options.load || specs.length === 0;
-  if (toStore && !specs.some((spec) => spec.type === 'image'))
-    specs.push(parse(['type=image', ...attributes].join(',')));
-  return specs;
 }
 
 /** Files that lie where the user wants them, perhaps in the context: writing them is no change of it. */

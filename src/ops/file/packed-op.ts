@@ -27,6 +27,9 @@ export function packedResult(
   origin: LayerOrigin,
 ): OpResult {
   for (const warning of packed.warnings) report.warn(warning);
-  const id = snapshots.layers.createPacked({ parents, ...origin }, { ...packed, compression: form.kind });
+  const id = snapshots.layers.createPacked(
+    { parents, ...origin },
+    { ...packed, compression: form.kind, level: form.level },
+  );
   return snapshot([...parents, id]);
 }

@@ -1,0 +1,116 @@
+import {
+  type AssembledImage,
+  type OutputSpec,
+  pushing,
+  pushImage,
+  type PushStatus,
+  streamBlob,
+} from '../exporter/index.ts';
+import { type Descriptor, formatReference, parseReference, type Repository } from '../image/index.ts';
+import { RepositoryWriter } from '../registry/index.ts';
+import type { PackedLayer } from '../snapshots/index.ts';
+import { type Digest, formatBytes, TsbuildError } from '../util/index.ts';
+import type { Task } from '../events/index.ts';
+import type { Session } from './session.ts';
+
+/**
+ * What a build pushes: one writer for each repository, from the first layer on. A layer goes to the registries as soon as it is packed,
+ * while the next step runs or the next layer is compressed; manifests and tags follow when all outputs of the build are known.
+ */
+export class Pushes implements Disposable {
+  readonly #session: Session;
+  /** Ends what was sent ahead and is not wanted any more. */
+  readonly #abort = new AbortController();
+  readonly #writers = new Map<string, RepositoryWriter>();
+  readonly #targets: readonly Repository[];
+  /** Set while an output is shown. What goes out before is not: it belongs to no vertex yet. */
+  #status: PushStatus | undefined;
+
+  constructor(session: Session, specs: readonly OutputSpec[]) {
+    this.#session = session;
+    this.#targets = specs.flatMap((spec) =>
+      spec.type === 'image' && spec.push !== undefined ? spec.names.map((name) => parseReference(name)) : [],
+    );
+  }
+
+  /** Whether anything is pushed at all. */
+  get isAny(): boolean {
+    return this.#targets.length > 0;
+  }
+
+  /** Sends a layer ahead that will be part of the image. */
+  ahead(task: Task, { descriptor }: Pick<PackedLayer, 'descriptor'>): void {
+    const signal = AbortSignal.any([task.signal, this.#abort.signal]);
+    for (const repository of this.#targets)
+      this.#writer(repository).blobAhead(
+        { ...task, signal },
+        {
+          digest: descriptor.digest,
+          size: descriptor.size,
+          open: (start) => streamBlob(this.#session.store.blobs, descriptor, start),
+        },
+        () => this.#session.origins.of(descriptor.digest),
+      );
+  }
+
+  /**
+   * Pushes an image under its names.
+   * @param layers ids of the layers by digest, for those that the store lacks
+   * @throws TsbuildError as `pushImage`
+   */
+  async push(
+    task: Task,
+    names: readonly string[],
+    image: AssembledImage,
+    layers: ReadonlyMap<Digest, string>,
+    status: PushStatus,
+  ): Promise<void> {
+    const { store, origins } = this.#session;
+    const absent = image.platforms
+      .flatMap((platform) => platform.layers)
+      .filter(({ digest, size }) => !store.blobs.has(digest, size));
+    this.#status = status;
+    try {
+      const stream = (layer: Descriptor): AsyncIterable<Uint8Array> =>
+        this.#stream(task, layer, layers.get(layer.digest));
+      const writer = (repository: Repository): RepositoryWriter => this.#writer(repository);
+      await pushImage(task, names, image, { stream, writer, origins, status });
+    } finally {
+      this.#status = undefined;
+    }
+    const unmoved = absent.filter(({ digest, size }) => !store.blobs.has(digest, size));
+    const bytes = unmoved.reduce((sum, { size }) => sum + size, 0);
+    if (unmoved.length > 0)
+      status(
+        `neither fetched nor sent: ${unmoved.length} layers of base images (${formatBytes(bytes)})`,
+        0,
+        undefined,
+        true,
+      );
+  }
+
+  /** A layer that only a registry has is fetched when another one wants it, and only then. */
+  async *#stream(task: Task, layer: Descriptor, id: string | undefined): AsyncGenerator<Uint8Array> {
+    const { store, layers } = this.#session;
+    if (id !== undefined && !store.blobs.has(layer.digest, layer.size)) await layers.fetch(task, [id]);
+    yield* streamBlob(store.blobs, layer);
+  }
+
+  /** What a failed build has sent ahead stays in the registry until that collects what no manifest names. */
+  [Symbol.dispose](): void {
+    this.#abort.abort(new TsbuildError('TSB_CANCELED', 'Canceled: the build has ended'));
+  }
+
+  #writer(repository: Repository): RepositoryWriter {
+    const { host, path } = repository;
+    const key = formatReference({ host, path });
+    let writer = this.#writers.get(key);
+    if (writer === undefined) {
+      writer = new RepositoryWriter(this.#session.registry, repository, ({ digest, size }, sent) =>
+        this.#status?.(pushing(digest), sent, size),
+      );
+      this.#writers.set(key, writer);
+    }
+    return writer;
+  }
+}

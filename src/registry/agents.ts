@@ -1,0 +1,84 @@
+import type { Dispatcher } from 'undici';
+import { defaultAuthorities, readCertificates } from './certificates.ts';
+import { isLoopbackHost } from './endpoint.ts';
+import type { Limits } from './limits.ts';
+import type { RegistryOptions } from './types.ts';
+
+/**
+ * The connections of a client: kept alive, a few for each host, through the proxies of the environment, with the certificates that the
+ * user has for a host. HTTP/2 is spoken where TLS offers it.
+ */
+export class Agents implements AsyncDisposable {
+  readonly #options: Pick<RegistryOptions, 'proxy' | 'certificateDirs'>;
+  readonly #limits: Limits;
+  readonly #agents = new Map<string, Promise<Dispatcher>>();
+  /** Hosts for which the authorities of the machine are asked, too. */
+  readonly #withSystem = new Set<string>();
+
+  constructor(options: Pick<RegistryOptions, 'proxy' | 'certificateDirs'>, limits: Limits) {
+    this.#options = options;
+    this.#limits = limits;
+  }
+
+  /** @throws TsbuildError `TSB_REGISTRY` when the certificates for the host cannot be used */
+  for(url: URL, insecure: boolean): Promise<Dispatcher> {
+    // Of TLS each host may need its own; without, all are alike.
+    const host = url.protocol === 'https:' ? url.host : '';
+    const direct = isLoopbackHost(url.host);
+    const system = this.#withSystem.has(host);
+    const key = JSON.stringify([host, direct, insecure, system]);
+    let agent = this.#agents.get(key);
+    if (agent === undefined) {
+      agent = this.#create(host, direct, insecure, system);
+      this.#agents.set(key, agent);
+      agent.catch(() => this.#agents.delete(key));
+    }
+    return agent;
+  }
+
+  /** Trusts for a host whom the machine trusts. @returns false when it did so before, so that there is no more to try */
+  trustSystem(url: URL): boolean {
+    if (this.#withSystem.has(url.host)) return false;
+    this.#withSystem.add(url.host);
+    return true;
+  }
+
+  async #create(host: string, direct: boolean, insecure: boolean, system: boolean): Promise<Dispatcher> {
+    const { Agent, EnvHttpProxyAgent } = await import('undici');
+    const { proxy, certificateDirs = [] } = this.#options;
+    const { connectMs, idleMs, connectionsPerHost } = this.#limits;
+    const found = host === '' ? undefined : readCertificates(certificateDirs, host);
+    const tls = {
+      ...(insecure ? { rejectUnauthorized: false } : {}),
+      // A list replaces Node's own, so that it is part of ours.
+      ...(system || (found?.ca.length ?? 0) > 0 ? { ca: [...defaultAuthorities(system), ...(found?.ca ?? [])] } : {}),
+      ...(found === undefined || found.own.length === 0
+        ? {}
+        : { cert: found.own.map(({ cert }) => cert), key: found.own.map(({ key }) => key) }),
+    };
+    const options = {
+      connect: { timeout: connectMs, ...tls },
+      bodyTimeout: idleMs,
+      connections: connectionsPerHost,
+    };
+    if (direct || proxy === undefined) return new Agent(options);
+    return new EnvHttpProxyAgent({
+      ...options,
+      proxyTls: { timeout: connectMs },
+      requestTls: { timeout: connectMs, ...tls },
+      httpProxy: proxy.http ?? '',
+      httpsProxy: proxy.https ?? '',
+      noProxy: proxy.no ?? '',
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const agents = [...this.#agents.values()];
+    this.#agents.clear();
+    await Promise.all(
+      agents.map(async (agent) => {
+        await (await agent.catch(() => undefined))?.destroy();
+      }),
+    );
+  }
+}

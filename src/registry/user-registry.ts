@@ -1,0 +1,66 @@
+import { authFileCredentials } from './auth-file.ts';
+import { certificateDirs } from './certificates.ts';
+import { createRegistry } from './client.ts';
+import { loadRegistriesConf } from './registries-conf.ts';
+import type { Credential, Registry, RegistryOptions } from './types.ts';
+
+/** What a command knows of its user and environment that concerns registries. */
+export interface UserRegistryOptions {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** The user's home directory. */
+  readonly home: string;
+  readonly onWarning: (message: string) => void;
+  /** Path of a registries.conf that replaces the usual ones. */
+  readonly registriesConf?: string;
+  /** Files with credentials for registries, the first that knows a host counts. */
+  readonly authFiles?: readonly string[];
+  /** Credentials for one registry that were typed, instead of those of the files. */
+  readonly credentials?: { readonly host: string; readonly credential: Credential };
+  /** Proxy variables of the environment. */
+  readonly proxies?: Readonly<Record<string, string>>;
+  /** Registries whose certificates are not verified in this command, and that may be spoken to without TLS. */
+  readonly insecureHosts?: ReadonlySet<string>;
+  /** Directories with certificates of registries, instead of the usual ones. */
+  readonly certificateDirs?: readonly string[];
+  /** How often a request to a registry is tried, and how long the first wait between two tries is, in ms. Default 3, 1000. */
+  readonly registryTries?: { readonly attempts: number; readonly backoffMs?: number };
+}
+
+/**
+ * The registry client of a command, with the configuration and the credentials of its user.
+ * @throws TsbuildError `TSB_USAGE` when the configuration cannot be used
+ */
+export async function createUserRegistry(options: UserRegistryOptions): Promise<Registry> {
+  const { now, home, onWarning, registriesConf, authFiles = [], credentials, proxies = {} } = options;
+  const { insecureHosts, registryTries } = options;
+  const stored = authFileCredentials(authFiles, onWarning);
+  const config = await loadRegistriesConf({
+    ...(registriesConf === undefined ? {} : { explicit: registriesConf }),
+    home,
+  });
+  return createRegistry({
+    credentials: {
+      get: (task, host) =>
+        credentials?.host === host ? Promise.resolve(credentials.credential) : stored.get(task, host),
+    },
+    config: { ...config, ...(insecureHosts === undefined ? {} : { insecureHosts }) },
+    certificateDirs: options.certificateDirs ?? certificateDirs(home),
+    ...(registryTries === undefined ? {} : { limits: registryTries }),
+    now,
+    onWarning,
+    proxy: proxiesOf(proxies),
+  });
+}
+
+/** The proxies that variables of the environment name. Names in lower case win, as in curl. */
+export function proxiesOf(env: Readonly<Record<string, string>>): NonNullable<RegistryOptions['proxy']> {
+  const http = env['http_proxy'] ?? env['HTTP_PROXY'];
+  const https = env['https_proxy'] ?? env['HTTPS_PROXY'];
+  const no = env['no_proxy'] ?? env['NO_PROXY'];
+  return {
+    ...(http === undefined ? {} : { http }),
+    ...(https === undefined ? {} : { https }),
+    ...(no === undefined ? {} : { no }),
+  };
+}
