@@ -82,8 +82,7 @@ function load(file, name) {
   if ((cachedData === undefined || script.cachedDataRejected) && process.geteuid() === bundle.uid)
     process.once('exit', () => write(kept, source, script.createCachedData(), bundle));
   const plain = createRequire(file);
-  const required = (id) =>
-    id.startsWith('./packages/') ? load(path.resolve(path.dirname(file), id), name) : plain(id);
+  const required = (id) => (id.startsWith('./') ? load(path.resolve(path.dirname(file), id), name) : plain(id));
   const module = { exports: {} };
   loaded.set(file, module);
   script.runInThisContext().call(module.exports, module.exports, required, module, file, path.dirname(file));

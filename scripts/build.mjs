@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { directImports } from './direct-imports.mjs';
+import { buildCli } from './split-program.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.chdir(root);
@@ -13,7 +14,7 @@ for (const stale of ['dist/types', 'dist/packages', 'dist/code']) rmSync(stale, 
 
 /** Native: loaded from its path (src/sys/koffi.ts). */
 const native = ['koffi'];
-/** Large and rarely needed: everything else is one file, which starts faster. */
+/** Large and rarely needed. */
 const apart = ['undici', 'dockerfile-ast', 'fast-glob', 'yaml'];
 
 const shared = {
@@ -27,11 +28,8 @@ const shared = {
 };
 
 // The programs are CommonJS: there a module that is imported dynamically loads its own imports, Node's included, only then.
-const programs = await build({
+const program = {
   ...shared,
-  entryPoints: { cli: 'src/cli/main.ts', worker: 'src/worker/main.ts' },
-  outdir: 'dist',
-  outExtension: { '.js': '.cjs' },
   format: 'cjs',
   external: native,
   // Packages apart come through the launcher's loader too, which vm's import() would not ask.
@@ -51,7 +49,9 @@ const programs = await build({
   ],
   define: { 'import.meta.url': 'importMetaUrl' },
   banner: { js: 'const importMetaUrl=require("node:url").pathToFileURL(__filename).href;' },
-});
+};
+const cli = await buildCli(program);
+const worker = await build({ ...program, entryPoints: ['src/worker/main.ts'], outfile: 'dist/worker.cjs' });
 const packages = await build({
   ...shared,
   entryPoints: Object.fromEntries(apart.map((name) => [name, name])),
@@ -60,7 +60,7 @@ const packages = await build({
   format: 'cjs',
 });
 // By which compiled code is tied to what it was made from, without hashing at each start: see bin/load.cjs.
-for (const file of [programs, packages].flatMap(({ metafile }) => Object.keys(metafile.outputs))) {
+for (const file of [...cli, worker, packages].flatMap(({ metafile }) => Object.keys(metafile.outputs))) {
   const text = readFileSync(file);
   writeFileSync(file, Buffer.concat([text, Buffer.from(`//${createHash('sha256').update(text).digest('hex')}`)]));
 }
@@ -72,7 +72,7 @@ const library = await build({
   outdir: 'dist',
   format: 'esm',
 });
-writeLicenses([programs, packages, library]);
+writeLicenses([...cli, worker, packages, library]);
 
 run('tsc', ['-p', 'tsconfig.build.json']);
 run('sh', ['scripts/build-native.sh']);

@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { version } from '../util/index.ts';
 import type { BuildOptions } from './commands/build-display.ts';
@@ -71,10 +71,11 @@ export function recallKey(context: CliContext, path: string, options: BuildOptio
   ]);
 }
 
-/** Another program may make another image of the same. */
+/** Another program may make another image of the same. Of its two bundles, most of what makes images is in the other one. */
 function programStamp(): readonly (string | number)[] {
-  const { mtimeMs, size } = statSync(fileURLToPath(import.meta.url));
-  return [version, mtimeMs, size];
+  const own = fileURLToPath(import.meta.url);
+  const stats = [own, join(dirname(own), 'rest.cjs')].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return [version, ...stats.flatMap((stat) => (stat ? [stat.mtimeMs, stat.size] : []))];
 }
 
 function isDirectory(path: string): boolean {

@@ -50,7 +50,7 @@ describeAsEveryone('a build from the cache', (who) => {
     const general = await loaded([...archive, '--build-context', 'unused=.']);
     expect(general).toEqual({
       builtin: [...START, 'crypto', 'net', 'path/posix', 'sqlite', 'zlib'].sort(),
-      bundles: ['cli.cjs'],
+      bundles: ['cli.cjs', 'rest.cjs'],
     });
   });
 });

@@ -24,6 +24,7 @@ const contents = [
   'dist/packages/fast-glob.cjs',
   'dist/packages/undici.cjs',
   'dist/packages/yaml.cjs',
+  'dist/rest.cjs',
   'dist/worker.cjs',
   'native/seccomp/arm64.bpf',
   'native/seccomp/syscalls.tsv',
