@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { type BuildOutcome, emptyRequest, openSession, runBuild } from './engine/index.ts';
 import { parseCacheFrom, parseCacheTo } from './remote-cache/index.ts';
 import { parseNames, parseOutput } from './exporter/index.ts';
-import { authFilePaths } from './registry/index.ts';
+import { credentialPlaces } from './registry/index.ts';
 import type { BuildEvent } from './events/index.ts';
 import { parsePlatform } from './image/index.ts';
 
@@ -72,7 +72,7 @@ export async function build(options: BuildOptions): Promise<BuildOutcome> {
     now,
     signal,
     home: homedir(),
-    authFiles: authFilePaths(process.env, homedir()),
+    credentialSources: credentialPlaces(process.env, { home: homedir(), uid: process.getuid?.() ?? 0 }),
     onWarning: options.onWarning ?? (() => undefined),
   });
   const file = options.file === undefined ? undefined : resolve(options.file);

@@ -89,6 +89,8 @@ describe('pages', () => {
       'rmi',
       'import',
       'save',
+      'login',
+      'logout',
       'du',
       'prune',
       'store check',

@@ -26,8 +26,6 @@ const ABSENT: Readonly<Record<string, readonly string[]>> = {
     'rename restart restore rm runlabel start stats stop top unpause update wait'
   ).split(' '),
   [NO_DAEMON]: ['context', 'machine', 'node', 'daemon'],
-  'tsbuild reads what "docker login", "podman login" and "skopeo login" write: run one of them': ['login'],
-  'tsbuild keeps no credentials itself: docker logout, podman logout or skopeo logout': ['logout'],
   '"tsbuild doctor" says what this machine allows': ['info'],
   'what works is: image ls, rm, build, import, load, save, prune': ['image'],
   'what works is: system df, prune': ['system'],

@@ -1,3 +1,4 @@
+import { type Command, Option } from 'commander';
 import { TsbuildError } from '../util/index.ts';
 
 /** Commander's collector for an option that may be repeated. One that is called `--no-…` begins as `true`, not as nothing. */
@@ -43,4 +44,14 @@ export function parseLists(values: readonly string[] | undefined): readonly stri
     .flatMap((text) => text.split(','))
     .map((text) => text.trim())
     .filter((text) => text !== '');
+}
+
+/** `--tls-verify[=false]`, as podman and skopeo have it: `tlsVerify` is undefined where registries.conf decides. */
+export function tlsVerifyOption(command: Command): Command {
+  return command
+    .option(
+      '--tls-verify',
+      'verify certificates, whatever registries.conf says (--tls-verify=false: do not, and use plain HTTP where there is no TLS)',
+    )
+    .addOption(new Option('--no-tls-verify').hideHelp());
 }

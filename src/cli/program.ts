@@ -4,6 +4,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { exitCodeOf, suggest, TsbuildError, version } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 import { collect } from './options.ts';
+import { addLogin } from './registry-commands.ts';
 import { reportError } from './report.ts';
 import { withoutValues } from './switches.ts';
 import { addUnsupported } from './unsupported.ts';
@@ -68,6 +69,7 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [['llb'], addLlb],
   [['run'], addRun],
   [['images', 'rmi', 'import', 'save'], addImages],
+  [['login', 'logout'], addLogin],
   [['du', 'prune', 'store'], addStore],
   [['doctor'], addDoctor],
 ];

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { SessionOptions } from '../engine/index.ts';
-import { authFilePaths } from '../registry/index.ts';
+import { type CredentialPlaces, credentialPlaces } from '../registry/index.ts';
 import { sanitizeLine, TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 import { homeDirectory, storeRoot } from './store-root.ts';
@@ -21,7 +21,7 @@ export function sessionOptions(
     now: context.now,
     signal,
     home,
-    authFiles: authFilePaths(env, home),
+    credentialSources: credentialsOf(context),
     onWarning: onWarning ?? ((message) => context.stderr.write(`warning: ${sanitizeLine(message)}\n`)),
     ...(env['CONTAINERS_REGISTRIES_CONF'] ? { registriesConf: env['CONTAINERS_REGISTRIES_CONF'] } : {}),
     ...(env['TSBUILD_HELPER'] ? { helper: env['TSBUILD_HELPER'] } : {}),
@@ -42,6 +42,12 @@ export function reachOptions({
   readonly offline?: boolean;
 }): Pick<SessionOptions, 'neverPull' | 'offline'> {
   return { ...(pullNever ? { neverPull: true } : {}), ...(offline ? { offline: true } : {}) };
+}
+
+/** Where the user's credentials are. @param authFile the one that counts (`--authfile`) */
+export function credentialsOf({ env, cwd, uid }: CliContext, authFile?: string): CredentialPlaces {
+  const home = env['HOME'] || homeDirectory();
+  return credentialPlaces(env, { home, uid }, authFile === undefined ? undefined : resolve(cwd, authFile));
 }
 
 /** `$TSBUILD_CACHE_IMPORT_TIMEOUT`, in seconds. @returns milliseconds @throws TsbuildError `TSB_USAGE` */

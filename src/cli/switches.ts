@@ -15,7 +15,7 @@ const PULL: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * Writes `--switch=true` and `--switch=false` as docker's flags take them: the last one of a name counts, and false is as if none had been
- * typed. Words that are values of other options, and those of the container, are left alone.
+ * typed, or the opposite where there is one (`--no-switch`). Words that are values of other options, and those of the container, are left alone.
  * @param words with the command first
  * @throws TsbuildError `TSB_USAGE` for another value
  */
@@ -35,7 +35,8 @@ export function withoutValues(words: readonly string[], command: Command, passTh
     }
     const earlier = (text: string): boolean => text === option.long || text === option.short;
     for (let i = result.length - 1; i > 0; i--) if (earlier(result[i] ?? '')) result.splice(i, 1);
-    result.push(...meant(option, flag, value));
+    const negated = command.options.some(({ long }) => long === `--no-${option.long?.slice(2)}`);
+    result.push(...meant(option, flag, value, negated));
   }
   return result;
 }
@@ -45,9 +46,10 @@ function splitValue(word: string): readonly [string, string?] {
   return at < 0 ? [word] : [word.slice(0, at), word.slice(at + 1)];
 }
 
-function meant({ long }: Option, flag: string, value: string): readonly string[] {
+/** @param negated the command has a switch for the opposite, since false is not the same as nothing */
+function meant({ long }: Option, flag: string, value: string, negated: boolean): readonly string[] {
   if (TRUE.test(value)) return [long ?? flag];
-  if (FALSE.test(value)) return [];
+  if (FALSE.test(value)) return negated ? [`--no-${long?.slice(2)}`] : [];
   const pull = long === '--pull' ? PULL[value] : undefined;
   if (pull !== undefined) return pull;
   // A value of its own, which no word that follows is taken for: that is the context.

@@ -79,7 +79,7 @@ function writeHint(status: number, said: string): string | undefined {
 }
 
 /** The first message of a distribution error body, made safe to show. */
-function serverMessage(body: Uint8Array): string | undefined {
+export function serverMessage(body: Uint8Array): string | undefined {
   try {
     const document = parseStrictJson(body, { what: 'error body', maxBytes: SMALL_BODY_LIMIT });
     const { errors } = document as { errors?: unknown };

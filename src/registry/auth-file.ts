@@ -1,67 +1,70 @@
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { errnoOf, fromErrno, isTsbuildError, parseStrictJson, TsbuildError } from '../util/index.ts';
+import { errnoOf, fromErrno, parseStrictJson, TsbuildError } from '../util/index.ts';
 import { guardFor, type Json } from '../image/index.ts';
-import type { Credential, Credentials } from './types.ts';
+import { normalizeAuthKey } from './auth-key.ts';
+import type { Credential } from './types.ts';
 
 /** Larger files are no auth files. */
-const MAX_BYTES = 1 << 20;
+export const MAX_AUTH_BYTES: number = 1 << 20;
 
-/** Names of the Docker Hub in auth files, as docker and podman write them. */
-const HUB = ['docker.io', 'index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com'];
-
-/**
- * Where auth files are: the one that `$REGISTRY_AUTH_FILE` names and no other, else podman's and docker's.
- * @param env the environment, which only the command line reads
- */
-export function authFilePaths(env: Readonly<Record<string, string | undefined>>, home: string): readonly string[] {
-  const { REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, DOCKER_CONFIG } = env;
-  if (REGISTRY_AUTH_FILE) return [REGISTRY_AUTH_FILE];
-  return [
-    ...(XDG_RUNTIME_DIR ? [join(XDG_RUNTIME_DIR, 'containers/auth.json')] : []),
-    join(DOCKER_CONFIG || join(home, '.docker'), 'config.json'),
-  ];
+/** Where auth files are. */
+export interface AuthFilePaths {
+  /** In the order in which they count: the first that knows a registry. */
+  readonly files: readonly string[];
+  /** Which of them a login goes to where none has an entry for the registry. */
+  readonly loginFile: string;
 }
 
 /**
- * Credentials from files that `docker login` and `podman login` write (config.json, containers-auth.json(5)): the plain entries of
- * `auths`, by host. Credential helpers are other programs and are not run. Files are read when a registry first asks; one
- * that does not exist has no credentials, one that cannot be used is told about and left aside.
- * @param paths the first file that has an entry for the host counts
+ * Where auth files are (containers-auth.json(5), docker's config.json): the one that `$REGISTRY_AUTH_FILE` names and no other, else podman's
+ * two and docker's. A login goes to docker's, which outlives a reboot and every tool reads.
+ * @param env the environment, which only the command line reads
  */
-export function authFileCredentials(paths: readonly string[], onWarning: (message: string) => void): Credentials {
-  let files: readonly ReadonlyMap<string, Credential>[] | undefined;
+export function authFilePaths(
+  env: Readonly<Record<string, string | undefined>>,
+  user: { readonly home: string; readonly uid: number },
+): AuthFilePaths {
+  const { REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, XDG_CONFIG_HOME, DOCKER_CONFIG } = env;
+  if (REGISTRY_AUTH_FILE) return { files: [REGISTRY_AUTH_FILE], loginFile: REGISTRY_AUTH_FILE };
+  const docker = join(DOCKER_CONFIG || join(user.home, '.docker'), 'config.json');
   return {
-    get(_task, host) {
-      files ??= paths.map((path) => readAuthFile(path, onWarning));
-      return Promise.resolve(files.map((file) => file.get(hostKey(host))).find((found) => found !== undefined));
-    },
+    files: [
+      ...(XDG_RUNTIME_DIR ? [join(XDG_RUNTIME_DIR, 'containers/auth.json')] : []),
+      // Others than root get a runtime directory from podman itself.
+      ...(!XDG_RUNTIME_DIR && user.uid === 0 ? ['/run/containers/0/auth.json'] : []),
+      join(XDG_CONFIG_HOME || join(user.home, '.config'), 'containers/auth.json'),
+      docker,
+    ],
+    loginFile: docker,
   };
 }
 
-function readAuthFile(path: string, onWarning: (message: string) => void): ReadonlyMap<string, Credential> {
-  const what = `auth file ${JSON.stringify(path)}`;
-  try {
-    const bytes = read(path, what);
-    return bytes === undefined ? new Map() : parseAuths(bytes, what);
-  } catch (error) {
-    if (!isTsbuildError(error)) throw error;
-    onWarning(error.message);
-    return new Map();
-  }
+/** What an auth file says. Keys are normalised, see `normalizeAuthKey`. */
+export interface AuthFile {
+  /** How messages name it. */
+  readonly name: string;
+  readonly credentials: ReadonlyMap<string, Credential>;
+  /** Names of helper programs by registry. */
+  readonly credHelpers: ReadonlyMap<string, string>;
+  /** The helper for all other registries. */
+  readonly credsStore: string | undefined;
 }
 
-function read(path: string, what: string): Buffer | undefined {
+/** The bytes of an auth file; undefined when there is none. @throws TsbuildError */
+export function readAuthBytes(path: string): Buffer | undefined {
+  const what = authFileName(path);
   let fd: number;
   try {
-    fd = openSync(path, 'r');
+    // Not to wait for whoever writes to a named pipe.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
     throw fromErrno(error, `Cannot read ${what}`, 'TSB_REGISTRY');
   }
   try {
     const stat = fstatSync(fd);
-    if (!stat.isFile() || stat.size > MAX_BYTES)
+    if (!stat.isFile() || stat.size > MAX_AUTH_BYTES)
       throw new TsbuildError('TSB_REGISTRY', `Cannot read ${what}: it is not a file of reasonable size`);
     return readFileSync(fd);
   } catch (error) {
@@ -71,40 +74,51 @@ function read(path: string, what: string): Buffer | undefined {
   }
 }
 
-/**
- * The entries of an auth file by host. Those that say nothing (a helper keeps them) are left out; messages never quote a value.
- * @throws TsbuildError `TSB_IMAGE` when it is not JSON of that form
- */
-export function parseAuths(bytes: Uint8Array, what: string): ReadonlyMap<string, Credential> {
-  const guard = guardFor(what);
-  const document = guard.object(parseStrictJson(bytes, { what, maxBytes: MAX_BYTES }), '');
-  const found = new Map<string, Credential>();
-  const auths = document['auths'] ?? {};
-  for (const [name, value] of Object.entries(guard.object(auths, 'auths'))) {
-    const credential = credentialOf(guard.object(value, 'auths'));
-    // Entries for a namespace (host/path) are podman's; a host has one credential here.
-    const host = hostKey(
-      name
-        .replace(/^https?:\/\//, '')
-        .replace(/\/v[12]\/?$/, '')
-        .replace(/\/$/, ''),
-    );
-    if (credential !== undefined && !host.includes('/') && !found.has(host)) found.set(host, credential);
-  }
-  return found;
+/** How messages name an auth file. */
+export function authFileName(path: string): string {
+  return `auth file ${JSON.stringify(path)}`;
 }
 
-function credentialOf({ auth, identitytoken, username, password }: Json): Credential | undefined {
+/** The whole of an auth file. @param what names it in messages, which never quote a value @throws TsbuildError `TSB_IMAGE` */
+export function parseAuthDocument(bytes: Uint8Array, what: string): Json {
+  // podman makes empty files, and docker takes them.
+  if (bytes.length === 0) return {};
+  return guardFor(what).object(parseStrictJson(bytes, { what, maxBytes: MAX_AUTH_BYTES }), '');
+}
+
+/**
+ * What an auth file says. Entries that say nothing (a helper keeps them) are left out.
+ * @throws TsbuildError `TSB_IMAGE` when it is not JSON of that form
+ */
+export function parseAuthFile(bytes: Uint8Array, what: string): AuthFile {
+  const guard = guardFor(what);
+  const document = parseAuthDocument(bytes, what);
+  const credentials = new Map<string, Credential>();
+  for (const [name, value] of Object.entries(guard.object(document['auths'] ?? {}, 'auths'))) {
+    const credential = credentialOf(guard.object(value, 'auths'));
+    const key = normalizeAuthKey(name);
+    if (credential !== undefined && !credentials.has(key)) credentials.set(key, credential);
+  }
+  const credHelpers = Object.entries(guard.strings(document['credHelpers'], 'credHelpers') ?? {});
+  return {
+    name: what,
+    credentials,
+    credHelpers: new Map(credHelpers.map(([name, helper]) => [normalizeAuthKey(name), helper])),
+    credsStore: guard.optionalString(document['credsStore'], 'credsStore') || undefined,
+  };
+}
+
+/** What an entry of `auths` holds. Tokens go before a password, as in docker. */
+function credentialOf({ auth, identitytoken, registrytoken, username, password }: Json): Credential | undefined {
+  // It goes into a header: visible ASCII only.
+  if (typeof registrytoken === 'string' && /^[\x21-\x7e]+$/.test(registrytoken))
+    return { registryToken: registrytoken };
   if (typeof identitytoken === 'string' && identitytoken !== '') return { identityToken: identitytoken };
   if (typeof username === 'string' && typeof password === 'string' && username !== '') return { username, password };
   if (typeof auth !== 'string') return undefined;
   const text = Buffer.from(auth, 'base64').toString('utf8');
   const colon = text.indexOf(':');
-  return colon < 1 ? undefined : { username: text.slice(0, colon), password: text.slice(colon + 1) };
-}
-
-/** Docker files its own registry under an old URL. */
-function hostKey(host: string): string {
-  const lower = host.toLowerCase();
-  return HUB.includes(lower) ? 'docker.io' : lower;
+  return colon < 1
+    ? undefined
+    : { username: text.slice(0, colon), password: text.slice(colon + 1).replace(/\0+$/, '') };
 }

@@ -1,6 +1,6 @@
 import { parseStrictJson, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
-import { answerError, SMALL_BODY_LIMIT } from './answer.ts';
+import { answerError, displayUrl, serverMessage, SMALL_BODY_LIMIT } from './answer.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
 import type { HttpAnswer, HttpClient, HttpRequest } from './http.ts';
 import { mayHaveCredentials, validateRealm } from './realm.ts';
@@ -13,7 +13,9 @@ export interface AuthScope {
   readonly origin: string;
   /** The registry's name, under which credentials are kept. */
   readonly host: string;
-  /** e.g. `repository:library/debian:pull`; several with spaces between them */
+  /** Its repository, which may have credentials of its own; empty for the registry itself. */
+  readonly path: string;
+  /** e.g. `repository:library/debian:pull`; several with spaces between them, none for the registry itself */
   readonly scope: string;
   readonly insecure: boolean;
 }
@@ -59,27 +61,29 @@ export class Authenticator {
     const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
     let header: string | undefined;
     if (bearer !== undefined) header = `Bearer ${await this.#token(task, scope, bearer, answer.url)}`;
-    else if (challenges.some(({ scheme }) => scheme === 'basic'))
-      header = basic(await this.#credential(task, scope.host));
+    else if (challenges.some(({ scheme }) => scheme === 'basic')) header = basic(await this.#credential(task, scope));
     if (header === undefined || header === refused) return undefined;
     this.#headers.set(key, header);
     return header;
   }
 
-  /** Asked for once per host: a helper may show a dialogue. */
-  async #credential(task: Task, host: string): Promise<Credential | undefined> {
-    let asked = this.#asked.get(host);
+  /** Asked for once per repository. */
+  async #credential(task: Task, { host, path }: AuthScope): Promise<Credential | undefined> {
+    const key = `${host}/${path}`;
+    let asked = this.#asked.get(key);
     if (asked === undefined) {
-      asked = this.#credentials?.get(task, host) ?? Promise.resolve(undefined);
-      this.#asked.set(host, asked);
+      asked = this.#credentials?.get(task, host, path) ?? Promise.resolve(undefined);
+      this.#asked.set(key, asked);
     }
     return asked;
   }
 
   /** The scope is ours, never the challenge's: a registry does not get to ask for more than the request needs. */
   async #token(task: Task, scope: AuthScope, challenge: Challenge, registry: URL): Promise<string> {
+    const known = await this.#credential(task, scope);
+    // Made elsewhere, for the registry: no token server has a say in it.
+    if (known !== undefined && 'registryToken' in known) return known.registryToken;
     const realm = validateRealm(challenge.parameters.get('realm'), registry);
-    const known = await this.#credential(task, scope.host);
     const trusted = mayHaveCredentials(realm, registry, scope);
     const credential = trusted ? known : undefined;
     const request = tokenRequest(realm, challenge.parameters.get('service'), scope, credential);
@@ -94,6 +98,8 @@ export class Authenticator {
     }
     if (answer.status !== 200) {
       if (known !== undefined && !trusted) throw withheld(doing, realm, registry, answer.status);
+      if (known !== undefined && (answer.status === 401 || answer.status === 403))
+        throw refusedCredentials(doing, scope, realm, { status: answer.status, body });
       throw answerError(doing, { method: request.method, url: realm, status: answer.status, body });
     }
     return parseToken(body, doing);
@@ -120,6 +126,21 @@ function withheld(doing: string, realm: URL, registry: URL, status: number): Tsb
   );
 }
 
+/** The user is known by the name that was given, or not at all: what else may be wrong is not worth a guess. */
+function refusedCredentials(
+  doing: string,
+  { host }: AuthScope,
+  realm: URL,
+  answer: { readonly status: number; readonly body: Uint8Array },
+): TsbuildError {
+  const said = serverMessage(answer.body);
+  return new TsbuildError(
+    'TSB_REGISTRY',
+    `${doing}: ${displayUrl(realm)} refused your credentials (${answer.status}${said === undefined ? '' : `: ${said}`})`,
+    { hint: `log in again: tsbuild login ${host}` },
+  );
+}
+
 function tokenRequest(
   realm: URL,
   service: string | undefined,
@@ -133,7 +154,7 @@ function tokenRequest(
       refresh_token: credential.identityToken,
       client_id: 'tsbuild',
       service: service ?? '',
-      scope: scope.scope,
+      ...(scope.scope === '' ? {} : { scope: scope.scope }),
     });
     return {
       ...common,
@@ -145,7 +166,7 @@ function tokenRequest(
   }
   const url = new URL(realm);
   if (service !== undefined) url.searchParams.set('service', service);
-  for (const one of scope.scope.split(' ')) url.searchParams.append('scope', one);
+  for (const one of scope.scope.split(' ').filter((part) => part !== '')) url.searchParams.append('scope', one);
   const authorization = basic(credential);
   return { ...common, method: 'GET', url, headers: {}, ...(authorization === undefined ? {} : { authorization }) };
 }

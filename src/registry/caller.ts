@@ -14,11 +14,11 @@ export interface Call {
   readonly doing: string;
   readonly endpoint: Endpoint;
   readonly method: HttpRequest['method'];
-  /** Below `/v2/<repository>/`, or the whole URL that an answer named (where an upload goes on). */
+  /** Below `/v2/<repository>/`, for an endpoint without a repository below `/v2/`, or the whole URL that an answer named (where an upload goes on). */
   readonly path: string | URL;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: HttpRequest['body'];
-  /** What the token is for. Default: pulling from the endpoint's repository. */
+  /** What the token is for; empty for no repository. Default: pulling from the endpoint's repository. */
   readonly scope?: string;
   /** Not repeated here: whoever calls knows from where to begin again. */
   readonly once?: boolean;
@@ -126,10 +126,14 @@ export class Caller implements AsyncDisposable {
     let failure: unknown;
     for (const scheme of schemes) {
       const { origin } = new URL(`${scheme}://${host}`);
-      const url = typeof call.path === 'string' ? new URL(`${origin}/v2/${endpoint.path}/${call.path}`) : call.path;
+      const url =
+        typeof call.path === 'string'
+          ? new URL(`${origin}/v2/${endpoint.path && `${endpoint.path}/`}${call.path}`)
+          : call.path;
       const scope: AuthScope = {
         origin,
         host: endpoint.host,
+        path: endpoint.path,
         scope: call.scope ?? `repository:${endpoint.path}:pull`,
         insecure: endpoint.insecure,
       };

@@ -4,7 +4,7 @@ import { addressKind } from './private-address.ts';
 export interface Endpoint {
   /** `host[:port]` as it is spoken to. */
   readonly host: string;
-  /** Repository path on that host. */
+  /** Repository path on that host; empty for the registry itself. */
   readonly path: string;
   /** TLS certificates are not verified, and plain HTTP is used where there is no TLS. */
   readonly insecure: boolean;

@@ -5,8 +5,11 @@
 export { authFilePaths } from './auth-file.ts';
 export { createRegistry } from './client.ts';
 export { registryContent } from './content.ts';
+export { type CredentialPlaces, credentialPlaces } from './credential-sources.ts';
+export { CredentialFinder, type CredentialSources, type FoundCredential, userCredentials } from './credentials.ts';
 export type { Endpoint } from './endpoint.ts';
 export { type HttpAnswer, HttpClient, type HttpRequest, throwIfCanceled } from './http.ts';
+export { checkLogin, type LoginTarget, parseLoginTarget } from './login.ts';
 export {
   emptyRegistriesConfig,
   endpointsFor,
@@ -19,15 +22,17 @@ export {
 } from './registries-conf.ts';
 export { type BlobOutcome, RepositoryWriter } from './repository-writer.ts';
 export { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
+export { type LoginPlace, removeAllLogins, removeLogin, storeLogin } from './stored-logins.ts';
 export { blobOf, describeSent, type ImageToSend, sendImage, type SentImage } from './send-image.ts';
 export type {
   Credential,
   Credentials,
   FetchedManifest,
+  PasswordCredential,
   PushBlob,
   PushOptions,
   Registry,
   RegistryLimits,
   RegistryOptions,
 } from './types.ts';
-export { createUserRegistry, proxiesOf, type UserRegistryOptions } from './user-registry.ts';
+export { createUserRegistry, proxiesOf, userRegistryOptions, type UserRegistryOptions } from './user-registry.ts';

@@ -3,13 +3,25 @@ import type { Digest } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import type { RegistriesConfig } from './registries-conf.ts';
 
-/** What a user has for one registry host. An identity token is an OAuth refresh token, as `docker login` stores it. */
-export type Credential = { readonly username: string; readonly password: string } | { readonly identityToken: string };
+/** A name and a password, which may be a token that a registry gave out as one. */
+export interface PasswordCredential {
+  readonly username: string;
+  readonly password: string;
+}
 
-/** Where credentials come from. Asked at most once per host and registry object, only after the host wanted them. */
+/**
+ * What a user has for one registry host. An identity token is an OAuth refresh token, as `docker login` stores it; a registry token is sent
+ * to the registry as it is.
+ */
+export type Credential = PasswordCredential | { readonly identityToken: string } | { readonly registryToken: string };
+
+/** Where credentials come from. Asked at most once per repository and registry object, only after the host wanted them. */
 export interface Credentials {
-  /** @param host `host[:port]`, `docker.io` for the Docker Hub */
-  get(task: Task, host: string): Promise<Credential | undefined>;
+  /**
+   * @param host `host[:port]`, `docker.io` for the Docker Hub
+   * @param path the repository, which may have credentials of its own
+   */
+  get(task: Task, host: string, path?: string): Promise<Credential | undefined>;
 }
 
 /** How long to wait, in ms, and how much to accept, in bytes. Every limit has a default. */

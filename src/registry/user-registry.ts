@@ -1,6 +1,6 @@
-import { authFileCredentials } from './auth-file.ts';
 import { certificateDirs } from './certificates.ts';
 import { createRegistry } from './client.ts';
+import { type CredentialSources, userCredentials } from './credentials.ts';
 import { loadRegistriesConf } from './registries-conf.ts';
 import type { Credential, Registry, RegistryOptions } from './types.ts';
 
@@ -13,9 +13,9 @@ export interface UserRegistryOptions {
   readonly onWarning: (message: string) => void;
   /** Path of a registries.conf that replaces the usual ones. */
   readonly registriesConf?: string;
-  /** Files with credentials for registries, the first that knows a host counts. */
-  readonly authFiles?: readonly string[];
-  /** Credentials for one registry that were typed, instead of those of the files. */
+  /** Where credentials for registries are. Default: nowhere. */
+  readonly credentialSources?: CredentialSources;
+  /** Credentials for one registry that were typed, instead of those of the sources. */
   readonly credentials?: { readonly host: string; readonly credential: Credential };
   /** Proxy variables of the environment. */
   readonly proxies?: Readonly<Record<string, string>>;
@@ -32,25 +32,32 @@ export interface UserRegistryOptions {
  * @throws TsbuildError `TSB_USAGE` when the configuration cannot be used
  */
 export async function createUserRegistry(options: UserRegistryOptions): Promise<Registry> {
-  const { now, home, onWarning, registriesConf, authFiles = [], credentials, proxies = {} } = options;
-  const { insecureHosts, registryTries } = options;
-  const stored = authFileCredentials(authFiles, onWarning);
+  const { credentials, credentialSources = { files: [] }, onWarning } = options;
+  const stored = userCredentials(credentialSources, onWarning);
+  return createRegistry({
+    ...(await userRegistryOptions(options)),
+    credentials: {
+      get: (task, host, path) =>
+        credentials?.host === host ? Promise.resolve(credentials.credential) : stored.get(task, host, path),
+    },
+  });
+}
+
+/** The same for whoever has credentials of its own. @throws TsbuildError `TSB_USAGE` when the configuration cannot be used */
+export async function userRegistryOptions(options: UserRegistryOptions): Promise<Omit<RegistryOptions, 'credentials'>> {
+  const { now, home, onWarning, registriesConf, insecureHosts, registryTries, proxies = {} } = options;
   const config = await loadRegistriesConf({
     ...(registriesConf === undefined ? {} : { explicit: registriesConf }),
     home,
   });
-  return createRegistry({
-    credentials: {
-      get: (task, host) =>
-        credentials?.host === host ? Promise.resolve(credentials.credential) : stored.get(task, host),
-    },
+  return {
     config: { ...config, ...(insecureHosts === undefined ? {} : { insecureHosts }) },
     certificateDirs: options.certificateDirs ?? certificateDirs(home),
     ...(registryTries === undefined ? {} : { limits: registryTries }),
     now,
     onWarning,
     proxy: proxiesOf(proxies),
-  });
+  };
 }
 
 /** The proxies that variables of the environment name. Names in lower case win, as in curl. */

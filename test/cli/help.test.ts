@@ -17,6 +17,8 @@ const COMMANDS = [
   ['rmi'],
   ['import'],
   ['save'],
+  ['login'],
+  ['logout'],
   ['du'],
   ['prune'],
   ['store', 'check'],

@@ -12,7 +12,14 @@ export interface TestRegistry extends AsyncDisposable {
   readonly storage: string;
 }
 
-export async function startRegistry(): Promise<TestRegistry> {
+/** Whom a registry with a password lets in. */
+export const REGISTRY_USER = { username: 'alice', password: 'correct horse' };
+
+/** bcrypt of the password, which is the only form that the registry takes. */
+const HTPASSWD = 'alice:$2b$04$/tkUz9jmizhmVCE70oqri.LeKOOCLj33bucudUzYiqGf2kgH1i8WK\n';
+
+/** @param options `password`: only `REGISTRY_USER` gets in */
+export async function startRegistry(options: { readonly password?: boolean } = {}): Promise<TestRegistry> {
   const storage = mkdtempSync(join(tmpdir(), 'tsbuild-registry-'));
   const port = await freePort();
   const config = join(storage, 'config.yml');
@@ -22,8 +29,9 @@ export async function startRegistry(): Promise<TestRegistry> {
 log: {level: error, accesslog: {disabled: true}}
 storage: {filesystem: {rootdirectory: ${storage}/data}, delete: {enabled: true}}
 http: {addr: '127.0.0.1:${port}'}
-`,
+${options.password ? `auth: {htpasswd: {realm: test, path: ${storage}/htpasswd}}\n` : ''}`,
   );
+  writeFileSync(join(storage, 'htpasswd'), HTPASSWD);
   const server = spawn('docker-registry', ['serve', config], { stdio: ['ignore', 'ignore', 'pipe'] });
   const output: Buffer[] = [];
   server.stderr?.on('data', (chunk: Buffer) => output.push(chunk));
@@ -44,7 +52,7 @@ async function answers(url: string, server: ChildProcess, output: readonly Buffe
   for (let tries = 0; tries < 100; tries++) {
     if (server.exitCode !== null) break;
     try {
-      if ((await fetch(url)).ok) return;
+      if ([200, 401].includes((await fetch(url)).status)) return;
     } catch {
       // Not listening yet.
     }

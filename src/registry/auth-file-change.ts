@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  fchownSync,
+  fsyncSync,
+  fstatSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { errnoOf, fromErrno, makeDirectories, TsbuildError } from '../util/index.ts';
+import type { Json } from '../image/index.ts';
+import { authFileName, parseAuthDocument, readAuthBytes } from './auth-file.ts';
+
+/** How often a change is made anew because another program wrote the file meanwhile. */
+const TRIES = 5;
+
+/**
+ * Changes an auth file by rename, so that nobody ever reads half of it; it is for its owner alone then (0600). What this program
+ * knows nothing of stays. Behind a symbolic link the file that it leads to is replaced. One that does not exist is made, and its directory.
+ * @param change gives the new document, or undefined to leave the file alone
+ * @returns whether others could read it before; undefined when it was left alone
+ * @throws TsbuildError `TSB_PERMISSION`, `TSB_NO_SPACE`, `TSB_EXPORT`, `TSB_IMAGE` when what is there is no auth file
+ */
+export function changeAuthFile(
+  path: string,
+  change: (document: Json) => Json | undefined,
+): { readonly wasShared: boolean } | undefined {
+  const what = authFileName(path);
+  const doing = `Cannot write ${what}`;
+  try {
+    for (let tries = 0; tries < TRIES; tries++) {
+      const before = readAuthBytes(path);
+      const document = change(parseAuthDocument(before ?? Buffer.alloc(0), what));
+      if (document === undefined) return undefined;
+      if (before === undefined) makeDirectories(dirname(path), 0o700);
+      const target = before === undefined ? path : realpathSync(path);
+      const stats = statSync(target, { throwIfNoEntry: false });
+      // Docker's own form.
+      const temporary = writeBeside(target, `${JSON.stringify(document, undefined, '\t')}\n`, stats);
+      try {
+        // Two logins at the same time: the later one begins again from what the earlier one wrote.
+        if (!same(before, readAuthBytes(path))) continue;
+        renameSync(temporary, target);
+        return { wasShared: stats !== undefined && (stats.mode & 0o077) !== 0 };
+      } finally {
+        removeIfThere(temporary);
+      }
+    }
+  } catch (error) {
+    throw fromErrno(error, doing, 'TSB_EXPORT');
+  }
+  throw new TsbuildError('TSB_CHANGED', `${doing}: another program keeps changing it`, { hint: 'type it again' });
+}
+
+function same(a: Buffer | undefined, b: Buffer | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : a.equals(b);
+}
+
+/** @returns the path of a new file in the same directory, on the disk */
+function writeBeside(
+  target: string,
+  text: string,
+  owner: { readonly uid: number; readonly gid: number } | undefined,
+): string {
+  const temporary = join(dirname(target), `.${basename(target).slice(0, 200)}.${randomBytes(6).toString('hex')}.tmp`);
+  const fd = openSync(temporary, 'wx', 0o600);
+  try {
+    const bytes = Buffer.from(text);
+    for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
+    const made = fstatSync(fd);
+    // Root who logs in for somebody (sudo) does not take the file away from them.
+    if (owner !== undefined && (owner.uid !== made.uid || owner.gid !== made.gid)) fchownSync(fd, owner.uid, owner.gid);
+    fsyncSync(fd);
+    return temporary;
+  } catch (error) {
+    removeIfThere(temporary);
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+}
