@@ -4,6 +4,8 @@ import type { ResolvedImage } from '../source/index.ts';
 import type { Task } from '../events/index.ts';
 import { withImageHint } from './image-hint.ts';
 import { toReference } from './image-name.ts';
+import { sha256 } from '../util/index.ts';
+import { withInternalVertex } from './internal-vertex.ts';
 import { ownPlan } from './own-plan.ts';
 import type { Session } from './session.ts';
 
@@ -35,14 +37,19 @@ export async function openImage(
   const { reference, release } = await toReference(session, task, name, cwd);
   let image: ResolvedImage;
   try {
-    image = await session.images.resolve(task, reference, platform);
+    image = await withInternalVertex(task, session.now, `looking for ${reference}`, (_vertex, _status, inner) =>
+      session.images.resolve(inner, reference, platform),
+    );
   } catch (error) {
     throw withImageHint(error, session.store, reference);
   } finally {
     // The lease holds the blobs from here on.
     release();
   }
-  const ids = session.layers.adopt(image);
+  const ids = session.layers.adopt(image, {
+    vertex: sha256(`tsbuild.pull:${image.ref}`),
+    name: `pulling ${image.ref}`,
+  });
   const layers = await session.layers.directories(task, ids);
   const scratch = session.store.layers.create(
     { parents: ids, type: 'internal', description: `container of ${image.ref}` },

@@ -8,6 +8,7 @@ import { ContextTree } from '../tree/index.ts';
 import { type Digest, SharedWork, TsbuildError } from '../util/index.ts';
 import { hostPlatform, parsePlatform } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
+import type { Shown } from '../snapshots/index.ts';
 import { type BridgeNames, layoutReference } from './bridge.ts';
 import {
   type Credentials,
@@ -240,9 +241,9 @@ function parsePatterns(json: string): readonly string[] {
 /** Resolves images once per build and registers their layers. */
 function imageResolver(session: Session, names: BridgeNames, request: BuildRequest): Origins['image'] {
   const known = new SharedWork<string, ImageLayers>({ keep: true });
-  return (task, identifier, platform, attrs) =>
+  return (task, identifier, platform, attrs, shown) =>
     known.run(`${platform} ${identifier}`, task.signal, () =>
-      findImage(session, task, names, identifier, platform, attrs, request.pull),
+      findImage(session, task, names, { identifier, platform, attrs, shown }, request.pull),
     );
 }
 
@@ -251,11 +252,15 @@ async function findImage(
   session: Session,
   task: Task,
   names: BridgeNames,
-  identifier: string,
-  platform: string,
-  attrs: ReadonlyMap<string, string>,
+  source: {
+    readonly identifier: string;
+    readonly platform: string;
+    readonly attrs: ReadonlyMap<string, string>;
+    readonly shown: Shown;
+  },
   pull: boolean,
 ): Promise<ImageLayers> {
+  const { identifier, platform, attrs, shown } = source;
   const text = identifier.slice(identifier.indexOf('://') + 3);
   const store = attrs.get('oci.store');
   const reference = identifier.startsWith('oci-layout://')
@@ -269,6 +274,6 @@ async function findImage(
     .catch((error: unknown) => {
       throw withImageHint(error, session.store, reference);
     });
-  const layers = session.layers.adopt(image);
+  const layers = session.layers.adopt(image, shown);
   return { manifestDigest: image.manifestDigest, chainId: layers.at(-1) ?? 'scratch', layers };
 }

@@ -5,6 +5,7 @@ import {
   type FileContent,
   type FilterState,
   joinPath,
+  missingPathHint,
   type NodeAttributes,
   PathFilter,
   type ReadableTree,
@@ -47,7 +48,7 @@ function checkRequired<S>(source: ReadableTree<S>, required: string): void {
   const located = resolvePath(source, names.join('/'), { followLast: false });
   const { node } = located;
   located.release();
-  if (!node) throw new TsbuildError('TSB_NOT_FOUND', `"/${names.map(toText).join('/')}": not found`);
+  if (!node) throw notFound(source, names.join('/'));
 }
 
 /** Checks that the parent of the destination exists, for actions that must not make it. */
@@ -84,7 +85,7 @@ export function* copyMatch<S, D>(
 
   const from = resolvePath(source, match, { followLast: action.followSymlink });
   try {
-    if (!from.node) throw notFound(match);
+    if (!from.node) throw notFound(source, match);
     const isDir = from.node.type === 'directory';
     const target = targetPath(dest, destNames.join('/'), match, isDir, action.dirCopyContents);
     created.push(...makeDirectories(dest, target.mustExist, parents));
@@ -353,9 +354,9 @@ class Copier<S, D> {
   }
 }
 
-function notFound(path: ByteString): TsbuildError {
+function notFound<S>(source: ReadableTree<S>, path: ByteString): TsbuildError {
   return new TsbuildError('TSB_NOT_FOUND', `"/${toText(path)}": not found`, {
-    hint: 'check the path, and that .dockerignore does not exclude it',
+    hint: missingPathHint(source, path),
   });
 }
 

@@ -1,6 +1,6 @@
 import type { Task } from '../events/index.ts';
 import type { BuildSecrets } from '../secrets/index.ts';
-import type { LayerService } from '../snapshots/index.ts';
+import type { LayerService, Shown } from '../snapshots/index.ts';
 import type { Lease, Store } from '../store/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import type { StepDevices } from './exec/devices.ts';
@@ -35,6 +35,7 @@ export interface Origins {
     identifier: string,
     platform: string,
     attrs: ReadonlyMap<string, string>,
+    shown: Shown,
   ) => Promise<ImageLayers>;
   /** Host directory named by a local source op. @throws TsbuildError `TSB_CONTEXT` */
   readonly local: (name: string, attrs: ReadonlyMap<string, string>) => LocalResult;

@@ -1,4 +1,4 @@
-import { type Digest, Hasher, isDigest, sha256, TsbuildError } from '../util/index.ts';
+import { type Digest, Hasher, isDigest, messageOf, sha256, TsbuildError } from '../util/index.ts';
 import {
   mediaTypes,
   type Descriptor,
@@ -11,10 +11,10 @@ import {
 import type { Task } from '../events/index.ts';
 import { type Call, Caller, type Tries } from './caller.ts';
 import type { Endpoint } from './endpoint.ts';
+import { Endpoints } from './endpoints.ts';
 import { type HttpAnswer, throwIfCanceled } from './http.ts';
 import { Pusher } from './push.ts';
 import { listReferrers } from './referrers.ts';
-import { emptyRegistriesConfig, endpointsFor } from './registries-conf.ts';
 import { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
 import type { FetchedManifest, PushBlob, PushOptions, Registry, RegistryOptions } from './types.ts';
 
@@ -31,10 +31,12 @@ class RegistryClient implements Registry {
   readonly #options: RegistryOptions;
   readonly #caller: Caller;
   readonly #pusher: Pusher;
+  readonly #endpoints: Endpoints;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
     this.#caller = new Caller(options);
+    this.#endpoints = new Endpoints(options.config);
     this.#pusher = new Pusher(this.#caller, options);
   }
 
@@ -106,7 +108,7 @@ class RegistryClient implements Registry {
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const reference = { host: repository.host, path: repository.path, digest: descriptor.digest };
     const doing = `Cannot load blob ${descriptor.digest} of ${JSON.stringify(`${repository.host}/${repository.path}`)}`;
-    const endpoints = endpointsFor(reference, this.#options.config ?? emptyRegistriesConfig);
+    const endpoints = this.#endpoints.of(reference);
     const hasher = options.verify === false ? undefined : new Hasher();
     let offset = 0;
     for (const [index, endpoint] of endpoints.entries()) {
@@ -212,7 +214,7 @@ class RegistryClient implements Registry {
 
   /** Runs `use` on the endpoints of a reference, mirrors first, until one succeeds. */
   async #tryEndpoints<T>(task: Task, reference: Reference, use: (endpoint: Endpoint) => Promise<T>): Promise<T> {
-    const endpoints = endpointsFor(reference, this.#options.config ?? emptyRegistriesConfig);
+    const endpoints = this.#endpoints.of(reference);
     for (const [index, endpoint] of endpoints.entries()) {
       try {
         return await use(endpoint);
@@ -227,9 +229,8 @@ class RegistryClient implements Registry {
   #fallThrough(task: Task, error: unknown, endpoint: Endpoint, last: boolean): void {
     throwIfCanceled(task);
     if (last) throw error;
-    this.#options.onWarning?.(
-      `Mirror ${endpoint.host} failed: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    const again = this.#endpoints.failed(endpoint, error) ? '' : '; it is not asked again';
+    this.#options.onWarning?.(`Mirror ${endpoint.host} failed: ${messageOf(error)}${again}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -142,22 +142,31 @@ export class HttpClient implements AsyncDisposable {
       throw error;
     } finally {
       clearTimeout(timer);
-      clearInterval(notice);
+      notice?.();
     }
   }
 
-  /** Shows, from the third second on, who is waited for and how long still, in seconds. */
-  #noticeWait(task: Task, host: string, answerMs: number): NodeJS.Timeout | undefined {
+  /** Shows, from the third second on, who is waited for and how long still, in seconds. @returns how to end it */
+  #noticeWait(task: Task, host: string, answerMs: number): (() => void) | undefined {
     const { vertex } = task;
     const { now } = this.#options;
     if (vertex === undefined || now === undefined) return undefined;
     const start = now();
-    return setInterval(() => {
+    const id = `waiting for ${host} to answer, in seconds`;
+    let told = false;
+    const tell = (over: { readonly completed?: true }): void => {
       const waited = Math.round((now() - start) / 1000);
-      if (waited * 1000 < NOTICE_AFTER_MS) return;
-      const id = `waiting for ${host} to answer, in seconds`;
-      task.events({ type: 'status', vertex, id, current: waited, total: answerMs / 1000, unit: 'count', at: now() });
-    }, 1000);
+      if (!told && waited * 1000 < NOTICE_AFTER_MS) return;
+      told = true;
+      const total = answerMs / 1000;
+      task.events({ type: 'status', vertex, id, current: waited, total, unit: 'count', at: now(), ...over });
+    };
+    const timer = setInterval(tell, 1000, {});
+    return () => {
+      clearInterval(timer);
+      // A part that stays open would keep the step from being over on the display.
+      if (told) tell({ completed: true });
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

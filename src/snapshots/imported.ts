@@ -91,7 +91,8 @@ export class CachedLayers {
     const { descriptor, diffId } = layer;
     const compression = compressionOf(descriptor.mediaType) ?? 'gzip';
     try {
-      await origin.fetch(task, descriptor, vertex);
+      // No vertex is that of the cache: the one that needs the layer shows it.
+      await origin.fetch(task, descriptor, vertex ?? task.vertex);
       const hasher = new Hasher();
       const path = this.#store.blobs.path(descriptor.digest);
       for await (const chunk of decompress(readChunks(path), compression)) {

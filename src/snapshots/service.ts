@@ -11,6 +11,7 @@ import type { LayerFetcher, OnGrowing } from './incoming.ts';
 import { changedDirectory, DirectoryCheck } from './directory-check.ts';
 import { RewrittenLayers } from './rewritten.ts';
 import { anyBlob, compressionOfForm, layerType, findPacked, type PackedLayer, type PackForm } from './packed-layer.ts';
+import { PullDisplay, type Shown } from './pull-display.ts';
 import { Unpacks } from './unpacks.ts';
 
 export interface NewDirectory {
@@ -54,6 +55,7 @@ export class LayerService {
   /** Layers that came with Windows images. They are known in every build that they can matter to, by `adopt`. */
   readonly #windows = new Set<string>();
   readonly #cached: CachedLayers;
+  readonly #pulls: PullDisplay;
   readonly #unpacks: Unpacks;
   readonly #repositories = new Map<string, Repository>();
   /** Told of every layer that this process packs, as soon as its blob is in the store. */
@@ -66,6 +68,7 @@ export class LayerService {
     this.#lease = options.lease;
     this.#worker = options.worker;
     this.#onWarning = options.onWarning;
+    this.#pulls = new PullDisplay(() => options.store.now());
     this.#cached = new CachedLayers(options.store, options.lease);
     this.#rewritten = new RewrittenLayers(options.store);
     this.#check = new DirectoryCheck(options.store, options.worker);
@@ -330,8 +333,11 @@ export class LayerService {
     return id;
   }
 
-  /** Registers the layers of an image and gives their ids, bottom first. */
-  adopt(image: ResolvedImage): readonly string[] {
+  /**
+   * Registers the layers of an image and gives their ids, bottom first.
+   * @param shown what their transfers are shown under when nobody says otherwise
+   */
+  adopt(image: ResolvedImage, shown?: Shown): readonly string[] {
     const { config, ref } = image;
     const ids = layerIdsOf(image);
     for (const [index, { descriptor, diffId }] of image.layers.entries()) {
@@ -343,9 +349,13 @@ export class LayerService {
       const known = this.#store.layers.get(id)?.blobs.some((blob) => blob.descriptor.digest === descriptor.digest);
       if (!known) this.#store.layers.addBlob(id, { compression, descriptor, diffId });
       this.#lease.hold({ blobs: [descriptor.digest] });
-      this.#fetchers.set(id, (task, vertex, onGrowing) =>
-        image.fetchLayer(task, descriptor, vertex, onGrowing && ((file) => onGrowing(file, descriptor))),
-      );
+      this.#fetchers.set(id, (task, vertex, onGrowing) => {
+        const fetch = (under: Digest | undefined): Promise<void> =>
+          image.fetchLayer(task, descriptor, under, onGrowing && ((file) => onGrowing(file, descriptor)));
+        if (vertex !== undefined || shown === undefined || this.#store.blobs.has(descriptor.digest, descriptor.size))
+          return fetch(vertex);
+        return this.#pulls.show(task, shown, fetch);
+      });
       if (image.repository !== undefined) this.#repositories.set(id, image.repository);
     }
     return ids;

@@ -79,6 +79,7 @@ export class Reporter<Op, R> {
       get signal() {
         return scope.signal;
       },
+      vertex: node.vertex.digest,
       events: (event) => {
         // Loading and hashing is silent unless it takes long enough to have progress.
         const ofNode = event.type !== 'diagnostic' && event.vertex === node.vertex.digest;

@@ -1,6 +1,7 @@
 import { canonicalDigest, type Digest, Hasher, TsbuildError } from '../util/index.ts';
 import { hasWildcards } from '../patterns/index.ts';
 import { type ByteString, toByteString, toText } from './bytes.ts';
+import { missingPathHint } from './near-path.ts';
 import type { ReadableTree, TreeNode } from './node.ts';
 import { resolvePath, splitPath } from './resolve.ts';
 import { cleanNames, PathFilter, resolveWildcards, walkTree } from './select.ts';
@@ -104,7 +105,7 @@ function visitSelected<D>(
     const located = resolvePath(tree, match, { followLast: selector.followLinks });
     try {
       const { node, self } = located;
-      if (!node) throw notFound(label, match);
+      if (!node) throw notFound(tree, label, match);
       const name = splitPath(match).at(-1) ?? '';
       if (self === undefined) {
         if (visitor.entry({ path: name, node, dir: located.parent, name: located.name }) === true) return true;
@@ -123,7 +124,7 @@ function visitSelected<D>(
   }
   for (const required of selector.required) {
     const wanted = cleanNames(toByteString(required)).join('/');
-    if (!included.some((one) => one.startsWith(wanted))) throw notFound(label, wanted);
+    if (!included.some((one) => one.startsWith(wanted))) throw notFound(tree, label, wanted);
   }
   return true;
 }
@@ -132,12 +133,12 @@ function digestOf<D>(tree: HashedTree<D>, dir: D, name: ByteString, node: TreeNo
   return node.type === 'file' ? tree.contentDigest(dir, name, node).slice(7) : '';
 }
 
-function notFound(label: string, path: ByteString): TsbuildError {
+function notFound<D>(tree: ReadableTree<D>, label: string, path: ByteString): TsbuildError {
   return new TsbuildError(
     'TSB_NOT_FOUND',
     `failed to calculate checksum of ref ${label}: "/${toText(path)}": not found`,
     {
-      hint: 'check the path, and that .dockerignore does not exclude it',
+      hint: missingPathHint(tree, path),
     },
   );
 }

@@ -27,6 +27,7 @@ export {
 } from './host-stat.ts';
 export { type LayerDigests, type LayerNode, type LayersOptions, LayersTree, type MergedDir } from './layers-tree.ts';
 export type { FileContent, NodeAttributes, NodeType, ReadableTree, TreeNode, WritableTree, Xattr } from './node.ts';
+export { missingPathHint } from './near-path.ts';
 export { type Sighting, sightings } from './sightings.ts';
 export { type Located, resolvePath, splitPath } from './resolve.ts';
 export {

@@ -1,6 +1,7 @@
 /**
  * The candidate nearest to `word`, for "did you mean" hints, or undefined when none is near.
- * Near is an edit distance of at most a third of the longer word (BuildKit's suggest package).
+ * Near is an edit distance of at most a third of the longer word (BuildKit's suggest package); letters in another order, the
+ * likeliest slip, count as one edit.
  */
 export function suggest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
@@ -8,13 +9,18 @@ export function suggest(word: string, candidates: Iterable<string>): string | un
   const wanted = word.toLowerCase();
   for (const candidate of candidates) {
     const limit = Math.max(1, Math.floor(Math.max(wanted.length, candidate.length) / 3));
-    const distance = editDistance(wanted, candidate.toLowerCase());
+    const other = candidate.toLowerCase();
+    const distance = sorted(wanted) === sorted(other) ? Number(wanted !== other) : editDistance(wanted, other);
     if (distance <= limit && distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
     }
   }
   return best;
+}
+
+function sorted(word: string): string {
+  return Array.from(word).sort().join('');
 }
 
 /** Levenshtein distance of two strings, in UTF-16 units. */

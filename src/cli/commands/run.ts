@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { openImage, openSession } from '../../engine/index.ts';
+import { type OpenImage, openImage, openSession, type Session } from '../../engine/index.ts';
 import { parseEnvFile, runContainer } from '../../runtime/index.ts';
 import { firstError, fromErrno, isTsbuildError, randomHex } from '../../util/index.ts';
-import { hostPlatform, parsePlatform } from '../../image/index.ts';
+import { hostPlatform, parsePlatform, type Platform } from '../../image/index.ts';
+import { lateProgress } from '../late-progress.ts';
 import { reportError } from '../report.ts';
 import type { CliContext } from '../context.ts';
 import { parsePidsLimit } from '../build-request.ts';
@@ -37,9 +38,8 @@ export async function runCommand(
   const controller = new AbortController();
   try {
     await using session = openSession(sessionOptions(context, controller.signal));
-    const task = { signal: controller.signal, events: () => undefined };
     const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
-    await using opened = await openImage(session, task, image, platform, context.cwd);
+    await using opened = await openShown(context, session, image, platform, controller.signal);
     const files = (options.envFile ?? []).flatMap((file) => readEnvFile(context, file));
     const env = [...files, ...(options.env ?? [])];
     const end = await runContainer({
@@ -65,6 +65,22 @@ export async function runCommand(
   } catch (error) {
     await reportError(context, error);
     return isTsbuildError(firstError(error), 'TSB_USAGE') ? 2 : 125;
+  }
+}
+
+/** Finds the image, saying what is done where that takes long. */
+async function openShown(
+  context: CliContext,
+  session: Session,
+  image: string,
+  platform: Platform,
+  signal: AbortSignal,
+): Promise<OpenImage> {
+  const progress = lateProgress(context, `preparing ${image}`);
+  try {
+    return await openImage(session, { signal, events: progress.events }, image, platform, context.cwd);
+  } finally {
+    await progress.close();
   }
 }
 

@@ -193,8 +193,11 @@ const COMMON_IMAGES = ['alpine', 'busybox', 'centos', 'debian', 'golang', 'ubunt
 
 /** A failure to find an image, with the name that was perhaps meant. */
 function withSuggestion(error: unknown, name: string, lowering: Lowering): unknown {
-  if (!(error instanceof TsbuildError) || !['TSB_NOT_FOUND', 'TSB_REGISTRY'].includes(error.code)) return error;
-  const candidates = [...lowering.stages.names(), ...COMMON_IMAGES, ...COMMON_IMAGES.map((known) => `${known}:latest`)];
+  if (!(error instanceof TsbuildError) || !['TSB_NOT_FOUND', 'TSB_REGISTRY', 'TSB_NETWORK'].includes(error.code))
+    return error;
+  // A name that no server was asked about may well be one of an image.
+  const images = error.code === 'TSB_NETWORK' ? [] : COMMON_IMAGES.flatMap((known) => [known, `${known}:latest`]);
+  const candidates = [...lowering.stages.names(), ...images];
   const message = didYouMean(`${name}: ${error.message}`, name, candidates);
   return new TsbuildError(error.code, message, {
     cause: error,

@@ -112,9 +112,10 @@ export class EarlyPacks {
     const first = file.actions[0]?.input ?? -1;
     if (vertex.inputs.some((_, at) => at !== input && at !== first)) return undefined;
     if (first < 0) return [];
-    const base = vertex.inputs[first]?.vertex.op;
-    if (base?.body?.kind !== 'source' || !isImageSource(base.body)) return undefined;
-    return (await imageOf(this.#pieces.origins, task, base, base.body)).layers;
+    const base = vertex.inputs[first]?.vertex;
+    const body = base?.op.body;
+    if (base === undefined || body?.kind !== 'source' || !isImageSource(body)) return undefined;
+    return (await imageOf(this.#pieces.origins, task, base, body)).layers;
   }
 }
 

@@ -1,11 +1,20 @@
 import type { Op, SourceOp } from '../../llb/index.ts';
 import { formatPlatform } from '../../image/index.ts';
 import type { Task } from '../../events/index.ts';
+import type { OpVertex } from '../kind-runner.ts';
 import type { ImageLayers, Origins } from '../pieces.ts';
 
 /** The image that a source op names, for the platform of the op. Asked for once a build. */
-export function imageOf(origins: Origins, task: Task, op: Op, source: SourceOp): Promise<ImageLayers> {
-  return origins.image(task, source.identifier, platformOf(op), source.attrs);
+export function imageOf(
+  origins: Origins,
+  task: Task,
+  vertex: Pick<OpVertex, 'op' | 'digest' | 'name'>,
+  source: SourceOp,
+): Promise<ImageLayers> {
+  return origins.image(task, source.identifier, platformOf(vertex.op), source.attrs, {
+    vertex: vertex.digest,
+    name: vertex.name,
+  });
 }
 
 /** The platform of an op as text; `''` where it has none. */

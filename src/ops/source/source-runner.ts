@@ -26,13 +26,14 @@ function schemeOf(identifier: string): string {
 async function sourceMap(
   pieces: SourcePieces,
   task: Task,
-  { op, digest }: OpVertex,
+  vertex: OpVertex,
   source: SourceOp,
 ): Promise<CacheMap<OpResult>> {
+  const { op, digest } = vertex;
   switch (schemeOf(source.identifier)) {
     case 'docker-image':
     case 'oci-layout': {
-      const image = await imageOf(pieces.origins, task, op, source);
+      const image = await imageOf(pieces.origins, task, vertex, source);
       const key = (kind: string, digest: string): Digest =>
         canonicalDigest('tsbuild.image.v1', { kind, digest, platform: platformOf(op) });
       return {
@@ -68,12 +69,8 @@ async function sourceMap(
 }
 
 /** Brings a source in. Images come as names of layers: bytes are fetched when something wants to see them. */
-async function runSource(
-  pieces: SourcePieces,
-  task: Task,
-  { op, digest }: OpVertex,
-  source: SourceOp,
-): Promise<OpResult> {
+async function runSource(pieces: SourcePieces, task: Task, vertex: OpVertex, source: SourceOp): Promise<OpResult> {
+  const { digest } = vertex;
   switch (schemeOf(source.identifier)) {
     case 'local':
       return pieces.origins.local(source.identifier.slice('local://'.length), source.attrs);
@@ -83,6 +80,6 @@ async function runSource(
     case 'git':
       return runGitSource(pieces, task, digest, source);
     default:
-      return snapshot((await imageOf(pieces.origins, task, op, source)).layers);
+      return snapshot((await imageOf(pieces.origins, task, vertex, source)).layers);
   }
 }

@@ -1,0 +1,45 @@
+import type { BuildEvent } from '../events/index.ts';
+import { createProgress, type Progress } from '../progress/index.ts';
+import type { CliContext } from './context.ts';
+
+/** ms: what takes less needs no explanation, and a container's output stays its own. */
+const PATIENCE = 1000;
+
+/** Progress on standard error of something that is mostly over in no time. */
+export interface LateProgress {
+  /** For `Task.events`. */
+  readonly events: (event: BuildEvent) => void;
+  /** Ends it; nothing is shown afterwards. */
+  close(): Promise<void>;
+}
+
+/** Keeps what happens to itself for a second; then it is shown as a build's is, from the beginning. */
+export function lateProgress(context: CliContext, description: string): LateProgress {
+  const held: BuildEvent[] = [];
+  let progress: Progress | undefined;
+  const show = (): void => {
+    if (held.length === 0) return;
+    progress = createProgress({
+      mode: 'auto',
+      output: context.stderr,
+      now: context.now,
+      description,
+      label: 'tsbuild',
+      phase: 'Preparing',
+      noColor: Boolean(context.env['NO_COLOR']),
+      ...(context.env['TERM'] === undefined ? {} : { term: context.env['TERM'] }),
+    });
+    for (const event of held.splice(0)) progress.events(event);
+  };
+  const timer = setTimeout(show, PATIENCE);
+  return {
+    events: (event) => {
+      if (progress === undefined) held.push(event);
+      else progress.events(event);
+    },
+    async close() {
+      clearTimeout(timer);
+      await progress?.close();
+    },
+  };
+}
