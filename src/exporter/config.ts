@@ -1,4 +1,11 @@
-import type { ContainerConfig, HealthcheckConfig, HistoryEntry, ImageConfig } from '../image/index.ts';
+import {
+  type ContainerConfig,
+  type HealthcheckConfig,
+  type HistoryEntry,
+  type ImageConfig,
+  MAX_CONFIG_BYTES,
+} from '../image/index.ts';
+import { TsbuildError } from '../util/index.ts';
 import { goJson, goTime, sortedMap } from './go-json.ts';
 import { clampHistory, completeHistory, isLater } from './history.ts';
 import type { PlatformImage } from './types.ts';
@@ -14,6 +21,7 @@ const KNOWN = new Set([
  * Keys are in BuildKit's order: sorted at the top, where it patches a map, and Go's struct order within. Keys that tsbuild
  * does not know survive.
  * @param epoch seconds; times of the build itself are at most this
+ * @throws TsbuildError `TSB_EXPORT` for a config that no image may have
  */
 export function imageConfigBytes(
   image: PlatformImage,
@@ -30,7 +38,15 @@ export function imageConfigBytes(
     history: history.map(historyEntry),
     created,
   };
-  return { bytes: Buffer.from(goJson(sortedMap(document))), ...(created === undefined ? {} : { created }) };
+  const bytes = Buffer.from(goJson(sortedMap(document)));
+  if (bytes.length > MAX_CONFIG_BYTES) {
+    throw new TsbuildError(
+      'TSB_EXPORT',
+      `Cannot write the image: its config has ${bytes.length} bytes, more than the ${MAX_CONFIG_BYTES} that are read`,
+      { hint: 'labels, variables and the history of the instructions that set them are part of it' },
+    );
+  }
+  return { bytes, ...(created === undefined ? {} : { created }) };
 }
 
 /** The config's own time, else that of the last entry; at most the epoch. */

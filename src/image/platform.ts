@@ -46,7 +46,8 @@ export function parsePlatform(text: string, fallback: Platform = hostPlatform())
   const match = /^([A-Za-z0-9_.-]+)(?:\(([A-Za-z0-9_.-]*)\))?(?:\/([A-Za-z0-9_.-]+))?(?:\/([A-Za-z0-9_.-]+))?$/.exec(
     text.trim(),
   );
-  if (!match) throw bad();
+  // Platforms become names of directories, where dots alone have a meaning.
+  if (!match || match.slice(1).some((part) => /^\.+$/.test(part ?? ''))) throw bad();
   const [, first = '', osVersion, architecture, variant] = match;
   const version = osVersion ? { osVersion } : {};
   if (architecture !== undefined) {

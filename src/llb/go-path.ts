@@ -9,6 +9,6 @@ export function joinPath(...parts: readonly string[]): string {
 /** Go's `path.Base`. */
 export function basePath(path: string): string {
   if (path === '') return '.';
-  const trimmed = path.replace(/\/+$/, '');
+  const trimmed = path.replace(/(?<!\/)\/+$/, '');
   return trimmed === '' ? '/' : trimmed.slice(trimmed.lastIndexOf('/') + 1);
 }

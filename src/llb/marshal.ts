@@ -1,6 +1,6 @@
-import { type Digest, sha256 } from '../util/index.ts';
+import { type Digest, sha256, TsbuildError } from '../util/index.ts';
 import { hostPlatform, type Platform } from '../image/index.ts';
-import { encodeOp } from './definition.ts';
+import { encodeOp, MAX_DEFINITION_BYTES } from './definition.ts';
 import { type MarshalContext, type Node, type NodeLocation, type Output, resolveOutput } from './node.ts';
 import type { Definition, Op, OpInput, OpMetadata, PbRange, SourceInfo } from './ops.ts';
 import type { State } from './state.ts';
@@ -33,6 +33,7 @@ class Marshaller implements MarshalContext {
   readonly platform: Platform;
   readonly #digests = new Map<Node, Digest>();
   readonly #def: Uint8Array[] = [];
+  #bytes = 0;
   readonly #writer = new WireWriter();
   readonly #ops: (readonly [Digest, Op])[] = [];
   readonly #metadata = new Map<Digest, OpMetadata>();
@@ -103,6 +104,9 @@ class Marshaller implements MarshalContext {
     const metadata = node.metadata();
     this.#metadata.set(digest, known === undefined ? metadata : mergeMetadata(known, metadata));
     if (known === undefined) {
+      this.#bytes += bytes.length;
+      // What nobody could read is not made: a variable of 1 MiB is in the op of every later step.
+      if (this.#bytes > MAX_DEFINITION_BYTES) throw tooLarge();
       this.#def.push(bytes);
       this.#ops.push([digest, op]);
     }
@@ -117,6 +121,12 @@ class Marshaller implements MarshalContext {
     if (known) known.locations.push({ sourceIndex, ranges });
     else this.#locations.set(digest, { locations: [{ sourceIndex, ranges }] });
   }
+}
+
+function tooLarge(): TsbuildError {
+  return new TsbuildError('TSB_LLB', `The build graph has more than ${MAX_DEFINITION_BYTES >> 20} MiB`, {
+    hint: 'environment variables count for each step that has them: make them shorter, or set them later',
+  });
 }
 
 /** Two vertices that turned out to be one: what either asks for holds, and the later name wins. */

@@ -3,7 +3,7 @@ import { sanitize } from '../util/index.ts';
 /** Text from outside as one line. */
 export function oneLine(text: string): string {
   return sanitize(text)
-    .replaceAll(/\s*\n\s*/g, ' ')
+    .replaceAll(/(?<!\s)\s*\n\s*/g, ' ')
     .replaceAll('\t', ' ');
 }
 
@@ -20,7 +20,7 @@ export function cleanLine(line: string, colors: boolean): string {
   // eslint-disable-next-line no-control-regex
   if (!/[^\u0020-\u007e]/.test(line)) return line;
   let colored = false;
-  const last = line.replace(/\r+$/, '');
+  const last = line.replace(/(?<!\r)\r+$/, '');
   const text = last.slice(last.lastIndexOf('\r') + 1).replace(ESCAPES, (sequence) => {
     if (!colors || !SGR.test(sequence)) return '';
     colored = true;

@@ -147,7 +147,7 @@ export async function parseRegistriesConf(text: string, name: string): Promise<R
     return value;
   };
   const location = (table: Record<string, unknown>, key: string): string | undefined => {
-    const value = string(table, key)?.replace(/\/+$/, '');
+    const value = string(table, key)?.replace(/(?<!\/)\/+$/, '');
     if (value !== undefined && !isLocation(value)) {
       throw fail(`"${key}" is ${JSON.stringify(value)}, expected "host[:port][/path]" without a scheme`);
     }

@@ -64,7 +64,7 @@ function orderMounts(mounts: readonly MountSpec[]): readonly MountSpec[] {
 }
 
 function networkMounts(spec: StepSpec): readonly FileMount[] {
-  const taken = new Set(spec.mounts?.map((mount) => mount.target.replace(/\/+$/, '')));
+  const taken = new Set(spec.mounts?.map((mount) => mount.target.replace(/(?<!\/)\/+$/, '')));
   const file = (target: string, text: string): readonly FileMount[] =>
     taken.has(target) ? [] : [{ type: 'file', target, data: Buffer.from(text), mode: 0o644 }];
   return [

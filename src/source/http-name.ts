@@ -11,7 +11,12 @@ export function downloadName(url: string, wanted: string | undefined, dispositio
 
 /** The last element of a path, or `download` when it is no file name. */
 export function safeFileName(path: string): string {
-  const name = path.trim().replace(/\/+$/, '').split('/').at(-1) ?? '';
+  const name =
+    path
+      .trim()
+      .replace(/(?<!\/)\/+$/, '')
+      .split('/')
+      .at(-1) ?? '';
   // eslint-disable-next-line no-control-regex
   if (name === '' || name === '.' || name === '..' || /[\u0000-\u001f\u007f-\u009f]/.test(name)) return 'download';
   return name;

@@ -3,8 +3,9 @@
  * URL does not get through as it is (SEC-07). The user name of `ssh://git@host` is no secret and stays.
  */
 export function redactUrls(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*):\/\/([^/?#\s"']*)@/gi, (found: string, scheme: string, user: string) => {
-    if (/^ssh$/i.test(scheme) && !user.includes(':')) return found;
-    return `${scheme}://${user.includes(':') ? 'xxxxx:xxxxx' : 'xxxxx'}@`;
+  // Without the scheme, whose start would be looked for at each of a million letters, again and again.
+  return text.replace(/:\/\/([^/?#\s"']*)@/g, (found: string, user: string, at: number) => {
+    if (!user.includes(':') && /(?:^|[^a-z0-9+.-])ssh$/i.test(text.slice(Math.max(0, at - 4), at))) return found;
+    return `://${user.includes(':') ? 'xxxxx:xxxxx' : 'xxxxx'}@`;
   });
 }

@@ -21,6 +21,6 @@ export function sanitize(text: string, options: { readonly colors?: boolean } = 
 
 /** `sanitize` and cut to one line of at most `limit` characters. */
 export function sanitizeLine(text: string, limit = 500): string {
-  const line = sanitize(text).replaceAll(/\s*\n\s*/g, ' ');
+  const line = sanitize(text).replaceAll(/(?<!\s)\s*\n\s*/g, ' ');
   return line.length > limit ? `${line.slice(0, limit - 1)}…` : line;
 }

@@ -59,6 +59,7 @@ function isUncached(lowering: Lowering, name: string): boolean {
 function expandFrom(lowering: Lowering, word: string, used: Set<string>): Expansion {
   const expanded = expandWord(word, lowering.globalArgs, { escape: lowering.dockerfile.escape });
   for (const key of expanded.matched) used.add(key);
+  lowering.room.take(expanded.value);
   return expanded;
 }
 

@@ -22,6 +22,7 @@ import { mergeOutlines, OutlineCapture } from './outline.ts';
 import { formatPlatformFull, predefinedArgs } from './platform.ts';
 import { reachableFrom } from './stage-state.ts';
 import { surprises } from './surprises.ts';
+import { TextRoom } from './text-room.ts';
 import { Usage } from './usage.ts';
 
 /** What a Dockerfile compiles to for one platform. */
@@ -178,7 +179,8 @@ async function lowerPlatform(
   const targetName = options.target || (dockerfile.stages.at(-1)?.name ?? '');
   const predefined = predefinedArgs(options.buildPlatform, platform, targetName, options.buildArgs);
   lintDefaultBaseNames(linter, dockerfile, new Map(predefined.entries()), isImageName);
-  const meta = expandMetaArgs(predefined, dockerfile.metaArgs, options.buildArgs, dockerfile.escape);
+  const room = new TextRoom();
+  const meta = expandMetaArgs(predefined, dockerfile.metaArgs, options.buildArgs, { escape: dockerfile.escape, room });
   const contexts = new NamedContexts(bridge, options);
   const epochText = options.buildArgs.get('SOURCE_DATE_EPOCH') ?? meta.args.get('SOURCE_DATE_EPOCH') ?? '';
   const epoch = await resolveEpoch(epochText, {
@@ -198,6 +200,7 @@ async function lowerPlatform(
     dockerfile,
     linter,
     usage: request.usage,
+    room,
     contexts,
     ignore: context.ignore?.matcher,
     sourceInfo: request.info,

@@ -33,13 +33,13 @@ function expandVariables(lowering: Lowering, state: StageState, command: Command
   const expanded = expandCommand(command, (word) => {
     const { value, unmatched } = expandWord(word, env, { escape });
     reportUnmatched(lowering, state, command, unmatched);
-    return value;
+    return lowering.room.take(value);
   });
   if (expanded.type !== 'copy' && expanded.type !== 'add') return expanded;
   const contents = expandContents(expanded.contents, (word) => {
     const { value, unmatched } = expandWord(word, env, { escape: '\\', skipProcessQuotes: true });
     reportUnmatched(lowering, state, command, unmatched);
-    return value;
+    return lowering.room.take(value);
   });
   return { ...expanded, contents };
 }

@@ -1,6 +1,7 @@
 import type { ContainerConfig, HistoryEntry, ImageConfig, Platform } from '../../image/index.ts';
 import { goTime } from './go-format.ts';
 import { DEFAULT_PATH_UNIX } from './paths.ts';
+import type { TextRoom } from './text-room.ts';
 
 /** PATH of images that set none; undefined for Windows, which has its own. */
 export function defaultPath(os: string): string | undefined {
@@ -93,10 +94,11 @@ export function setConfigEnv(config: ContainerConfig, key: string, value: string
 export function addHistory(
   image: ImageConfig,
   createdBy: string,
-  options: { readonly layer?: boolean; readonly epoch?: number | undefined } = {},
+  { room, epoch }: { readonly room: TextRoom; readonly epoch: number | undefined },
+  options: { readonly layer?: boolean } = {},
 ): void {
-  const entry: HistoryEntry = { created_by: createdBy, comment: 'buildkit.dockerfile.v0' };
-  if (options.epoch !== undefined) entry.created = goTime(options.epoch);
+  const entry: HistoryEntry = { created_by: room.take(createdBy), comment: 'buildkit.dockerfile.v0' };
+  if (epoch !== undefined) entry.created = goTime(epoch);
   if (!options.layer) entry.empty_layer = true;
   image.history.push(entry);
 }

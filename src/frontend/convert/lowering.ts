@@ -9,6 +9,7 @@ import type { NamedContexts } from './named-context.ts';
 import type { CompileOptions } from './options.ts';
 import type { OutlineCapture } from './outline.ts';
 import { StageTable } from './stage-state.ts';
+import type { TextRoom } from './text-room.ts';
 import type { Usage } from './usage.ts';
 
 /** All that the lowering of one platform shares between its stages. */
@@ -18,6 +19,8 @@ export class Lowering {
   readonly dockerfile: Dockerfile;
   readonly linter: Linter;
   readonly usage: Usage;
+  /** For all text that is kept of the expanded Dockerfile. */
+  readonly room: TextRoom;
   readonly contexts: NamedContexts;
   readonly ignore: PatternMatcher | undefined;
   readonly sourceInfo: SourceInfo;
@@ -41,6 +44,7 @@ export class Lowering {
     this.dockerfile = parts.dockerfile;
     this.linter = parts.linter;
     this.usage = parts.usage;
+    this.room = parts.room;
     this.contexts = parts.contexts;
     this.ignore = parts.ignore;
     this.sourceInfo = parts.sourceInfo;
@@ -80,6 +84,7 @@ export type LoweringParts = Pick<
   | 'dockerfile'
   | 'linter'
   | 'usage'
+  | 'room'
   | 'contexts'
   | 'ignore'
   | 'sourceInfo'

@@ -3,6 +3,7 @@ import type { ArgCommand, EscapeToken } from '../dockerfile/instructions/types.t
 import { expandWord } from '../dockerfile/shell/lex.ts';
 import { placed } from '../dockerfile/failure.ts';
 import type { ArgInfo } from './outline.ts';
+import type { TextRoom } from './text-room.ts';
 
 /**
  * Works out the arguments in front of the first FROM. A default may use what stands before it.
@@ -13,7 +14,7 @@ export function expandMetaArgs(
   predefined: EnvList,
   commands: readonly ArgCommand[],
   buildArgs: ReadonlyMap<string, string>,
-  escape: EscapeToken,
+  { escape, room }: { readonly escape: EscapeToken; readonly room: TextRoom },
 ): { readonly args: EnvList; readonly infos: ReadonlyMap<string, ArgInfo> } {
   let args = predefined;
   const infos = new Map<string, ArgInfo>();
@@ -26,7 +27,7 @@ export function expandMetaArgs(
         const fallback = definition.value;
         const scope = args;
         const expanded = placed(command.ranges, () => expandWord(fallback, scope, { escape }));
-        value = expanded.value;
+        value = placed(command.ranges, () => room.take(expanded.value));
         // `ARG a=$a` depends on what the earlier `a` depends on.
         const earlier = expanded.matched.has(definition.key) ? infos.get(definition.key)?.deps : undefined;
         deps = new Set([...expanded.matched, ...(earlier ?? [])].filter((key) => key !== definition.key));

@@ -3,20 +3,29 @@ import type { Platform } from '../../image/index.ts';
 import { type Environment, expandWord, type LexOptions } from '../dockerfile/shell/lex.ts';
 import type { EscapeToken } from '../dockerfile/instructions/types.ts';
 import { crossTarget, formatPlatformFull } from './platform.ts';
+import type { TextRoom } from './text-room.ts';
 import type { StageState } from './stage-state.ts';
+
+/** What names of steps need of the lowering. */
+interface Named {
+  readonly room: TextRoom;
+  readonly dockerfile: { readonly escape: EscapeToken };
+}
 
 /** The instruction with variables filled in as far as that works, its keyword in capitals. */
 export function displayName(
+  { room, dockerfile }: Named,
   text: string,
   env: Environment,
-  options: LexOptions & { readonly escape: EscapeToken },
+  options: LexOptions = {},
 ): string {
   let expanded = text;
   try {
-    expanded = expandWord(text, env, options).value;
+    expanded = expandWord(text, env, { ...options, escape: dockerfile.escape }).value;
   } catch {
     // A command for the shell need not be a word to the Dockerfile's lexer.
   }
+  room.take(expanded);
   const space = expanded.indexOf(' ');
   if (space < 0) return expanded.toUpperCase();
   return expanded.slice(0, space).toUpperCase() + expanded.slice(space);

@@ -64,7 +64,7 @@ function physicalLines(
     // The first line starts the instruction, whatever it looks like.
     const kind =
       number === node.startLine ? 'text' : words === '' ? 'blank' : words.startsWith('#') ? 'comment' : 'text';
-    const blanks = /[ \t]*$/.exec(line)?.[0].length ?? 0;
+    const blanks = /(?<![ \t])[ \t]*$/.exec(line)?.[0].length ?? 0;
     const last = line.length - blanks - 1;
     const continues = kind === 'text' && line[last] === escape && line[last - 1] !== escape;
     lines.push({ start, end: start + line.length, next, kind, continuation: continues ? start + last : undefined });

@@ -110,7 +110,7 @@ export function fixTrailingContinuation({ written, text }: Pick<Place, 'written'
   const { lines } = written;
   const last = lines.findLast(({ kind }) => kind === 'text');
   if (last?.continuation === undefined || lines.at(-1)?.next !== text.length) return [];
-  const before = text.slice(last.start, last.continuation).replace(/[ \t]+$/, '');
+  const before = text.slice(last.start, last.continuation).replace(/(?<![ \t])[ \t]+$/, '');
   // Another one before it would take its place.
   return before === '' || before.endsWith(written.escape)
     ? []

@@ -96,8 +96,9 @@ function copiesEverything({ from, sources }: CopyCommand): boolean {
 function adviseOnSecrets(linter: Linter, command: CopyCommand | AddCommand): void {
   if (command.type === 'copy' && command.from !== '') return;
   for (const source of command.sources) {
-    if (!SECRET_FILES.test(source.replace(/\/+$/, '')) || /^[a-z]+:\/\//i.test(source)) continue;
-    if (/\.pub$|(?:ca|cert|chain|public)[^/]*\.pem$/i.test(source)) continue;
+    if (!SECRET_FILES.test(source.replace(/(?<!\/)\/+$/, '')) || /^[a-z]+:\/\//i.test(source)) continue;
+    const name = source.slice(source.lastIndexOf('/') + 1);
+    if (/\.pub$/i.test(name) || (/\.pem$/i.test(name) && /ca|cert|chain|public/i.test(name))) continue;
     linter.report(rules.SecretFileCopied, command.ranges, [command.keyword.toUpperCase(), source], source);
   }
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { chompHeredoc, expandContents, expandWord } from '../../../src/frontend/dockerfile/index.ts';
 import { command, mistake, parse } from './support.ts';
 
-describe('heredocs', () => {
+describe('heredocs (PAR-03)', () => {
   test('several on one line, in order, each up to its own terminator', () => {
     const copy = command('copy', 'COPY <<A <<"B" file /dst/\n1 $x\nB\nA\n2 $x\nB');
     expect(copy.sources).toEqual(['file']);
@@ -54,6 +54,13 @@ describe('heredocs', () => {
 
   test('comments, blank lines and continuations in the body are data', () => {
     expect(command('run', 'RUN <<E\n# a\n\nb \\\nE').files[0]?.data).toBe('# a\n\nb \\\n');
+  });
+
+  test('within each other are text, and one without an end is refused', () => {
+    expect(command('run', 'RUN <<A\n<<B\nx\nB\nA').files[0]?.data).toBe('<<B\nx\nB\n');
+    expect(mistake(() => parse('FROM a\nRUN <<A\n<<B\nA\nB\nA\n'))).toMatch(/line 5: unknown instruction: B/);
+    for (const open of ['RUN <<E', 'COPY <<A <<B /\nA\n', 'RUN <<E\nE ', 'RUN <<-E\n \tE'])
+      expect(mistake(() => parse(`FROM a\n${open}\n`))).toMatch(/unterminated heredoc/);
   });
 
   test('a destination cannot be one', () => {

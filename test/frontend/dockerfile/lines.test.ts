@@ -7,7 +7,7 @@ function instructions(text: string): string[] {
   return parseLines(file(text)).nodes.map(({ original }) => original);
 }
 
-describe('directives', () => {
+describe('directives (PAR-05)', () => {
   test('escape changes the continuation character', () => {
     const { escape, nodes } = parseLines(file('# escape=`\nFROM a\nRUN dir c:\\ `\n /s\n'));
     expect(escape).toBe('`');
@@ -115,7 +115,7 @@ describe('lines', () => {
   });
 });
 
-describe('arguments', () => {
+describe('arguments (PAR-04)', () => {
   test.each([
     ['CMD ["a", "b c", "\\u0041\\n"]', ['a', 'b c', 'A\n'], true],
     ['CMD ["a",]', ['["a",]'], false],
@@ -123,6 +123,9 @@ describe('arguments', () => {
     ["CMD ['a']", ["['a']"], false],
     ['CMD ["\\ud800"]', ['\uFFFD'], true],
     ['CMD [1e999]', ['[1e999]'], false],
+    ['CMD ["a" "b"]', ['["a" "b"]'], false],
+    ['CMD ["\\x"]', ['["\\x"]'], false],
+    ['CMD {"a": ["b"]}', ['{"a": ["b"]}'], false],
     ['CMD []', [], true],
     ['ENTRYPOINT []random string', ['[]random string'], false],
     ['COPY a  b\tc', ['a', 'b', 'c'], false],
@@ -139,6 +142,15 @@ describe('arguments', () => {
     expect(node?.args).toEqual(args);
     expect(node?.json).toBe(json);
   });
+
+  test.each(['[["a"]]', '["a", ["b"]]', '[{}]', '[null]', '["a", true]'])(
+    'an array of anything but strings is refused: %s',
+    (json) => {
+      expect(mistake(() => parseLines(file(`FROM a\nCMD ${json}`)))).toMatch(
+        /arrays must be comprised of strings only/,
+      );
+    },
+  );
 
   test.each([
     ['COPY --from=x --link a b', ['--from=x', '--link'], ['a', 'b']],

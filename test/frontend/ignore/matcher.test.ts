@@ -113,6 +113,29 @@ describe('walking', () => {
   });
 });
 
+describe('hostile patterns (PAR-08)', { timeout: 10_000 }, () => {
+  test.each([
+    '**/*a*a*a*a*a*b', '*a*a*a*a*a*b', `${'*a'.repeat(200)}b`, `${'**/'.repeat(200)}b`, `${'a/**/'.repeat(100)}b`, '**/*[ab]*[ab]*[ab]*c',
+    `${'?*'.repeat(200)}b`, `*${'\\a*'.repeat(100)}b`, '[!-~]*[!-~]*[!-~]*b',
+  ])('%s does not try every way', (pattern) => {
+    const matcher = new IgnoreMatcher([pattern]);
+    for (const path of ['a'.repeat(4000), 'a/'.repeat(2000), `${'a'.repeat(200)}/`.repeat(15)])
+      expect(matcher.ignored(`${path}x`, false).ignored).toBe(false);
+  }); // oxfmt-ignore
+
+  test('a hundred thousand patterns, and paths of ten thousand elements', () => {
+    const lines = Array.from({ length: 100_000 }, (_, at) => (at % 3 === 0 ? `!dir${at}/*.x` : `**/x${at}/*.y?`));
+    const matcher = IgnoreMatcher.fromFile({ name: '.dockerignore', text: lines.join('\n') });
+    expect(matcher.ignored('dir3/a.x', false).ignored).toBe(false);
+    expect(matcher.ignored('b/x1/a.yz', false).ignored).toBe(true);
+    expect(new IgnoreMatcher(['**/z', '!a/b', '*']).ignored('a/'.repeat(10_000) + 'z', false).ignored).toBe(true);
+  });
+
+  test.each(['!', '[', 'a[', '\\', 'a\\', '!\\', '[]', '[z-a]'])('%j is refused, whatever the path', (text) => {
+    expect(() => [ignores(text, 'zz'), ignores(text, 'a')]).toThrow(expect.objectContaining({ code: 'TSB_IGNORE' }));
+  });
+});
+
 test('a deep path takes linear time', { timeout: 10_000 }, () => {
   const matcher = new IgnoreMatcher(['**/*ab', 'foo', '!x']);
   let info = matcher.ignored('a', true).info;

@@ -51,7 +51,7 @@ function lowerFiles(
   checkChecksum(command);
   reportSurprises(lowering, command, dest);
   const { env } = state.state.meta;
-  const text = redactUrls(displayName(command.original, env, { escape: lowering.dockerfile.escape }));
+  const text = redactUrls(displayName(lowering, command.original, env));
   const name = stepName(state, text, lowering.shown(platform), env);
   const request: CopyRequest = {
     lowering,
@@ -73,7 +73,7 @@ function lowerFiles(
     ...command.contents.map(({ path, data }) => contentAction(path, data, platform, dest, request.options)),
   ];
   applyActions(lowering, state, command, { actions, name, text, platform });
-  addHistory(state.image, `${redactUrls(history(command))} # buildkit`, { layer: true, epoch: lowering.epoch });
+  addHistory(state.image, `${redactUrls(history(command))} # buildkit`, lowering, { layer: true });
 }
 
 /** A source by what it is. */

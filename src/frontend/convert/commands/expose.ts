@@ -9,14 +9,23 @@ import { addHistory } from '../image-config.ts';
 import type { Lowering } from '../lowering.ts';
 import type { StageState } from '../stage-state.ts';
 
+/** All ports of all protocols. */
+const MAX_PORTS = 3 * 65_536;
+
 /** EXPOSE; one of its words may become several once variables are expanded. */
 export function lowerExpose(lowering: Lowering, state: StageState, command: ExposeCommand): void {
   const { env } = state.state.meta;
   const words = command.ports.flatMap((port) => expandWords(port, env, { escape: lowering.dockerfile.escape }));
-  const ports = words.flatMap((word) => parsePorts(lowering, word, command));
-  const exposed = new Map(Object.entries(state.image.config.ExposedPorts ?? {}));
-  for (const port of ports) exposed.set(port, {});
-  state.image.config.ExposedPorts = Object.fromEntries(exposed);
+  const exposed = (state.image.config.ExposedPorts ??= {});
+  const ports: string[] = [];
+  for (const word of words) {
+    for (const port of parsePorts(lowering, word, command)) {
+      exposed[port] ??= {};
+      ports.push(port);
+    }
+    // A range of a few characters stands for 65,536 ports.
+    if (ports.length > MAX_PORTS) throw dockerfileError(`EXPOSE has more than ${MAX_PORTS} ports`);
+  }
   addHistory(state.image, `EXPOSE ${goList(ports)}`, lowering);
 }
 

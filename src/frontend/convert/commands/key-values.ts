@@ -60,5 +60,5 @@ function argValue(lowering: Lowering, state: StageState, command: ArgCommand, ar
   if (arg.value === undefined) return lowering.globalArgs.get(arg.key);
   const { value, unmatched } = expandWord(arg.value, state.state.meta.env, { escape: lowering.dockerfile.escape });
   reportUnmatched(lowering, state, command, unmatched);
-  return value;
+  return lowering.room.take(value);
 }

@@ -28,8 +28,7 @@ export function lowerRun(
   const network = command.network === 'default' ? state.state.meta.network : command.network;
   if (args.length === 0) throw dockerfileError('arguments are required');
   requireEntitlements(lowering, command);
-  const text = displayName(`${command.original}${line.suffix}`, maskSecrets(command, env), {
-    escape: lowering.dockerfile.escape,
+  const text = displayName(lowering, `${command.original}${line.suffix}`, maskSecrets(command, env), {
     rawQuotes: true,
     skipUnset: true,
   });
@@ -58,7 +57,7 @@ export function lowerRun(
   };
   state.state = state.state.run(run);
   const history = [...argsOf(state, env), ...args].join(' ');
-  addHistory(state.image, `RUN ${history} # buildkit`, { layer: true, epoch: lowering.epoch });
+  addHistory(state.image, `RUN ${history} # buildkit`, lowering, { layer: true });
 }
 
 interface Line {

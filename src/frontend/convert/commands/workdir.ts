@@ -32,7 +32,7 @@ export function lowerWorkdir(lowering: Lowering, state: StageState, command: Wor
   const user = state.image.config.User;
   const { env } = state.state.meta;
   const platform = state.platform ?? lowering.platform;
-  const text = displayName(command.original, env, { escape: lowering.dockerfile.escape });
+  const text = displayName(lowering, command.original, env);
   state.state = state.state.file(
     [
       {
@@ -49,7 +49,7 @@ export function lowerWorkdir(lowering: Lowering, state: StageState, command: Wor
       platform,
     },
   );
-  addHistory(state.image, `WORKDIR ${workdir}`, { layer: true, epoch: lowering.epoch });
+  addHistory(state.image, `WORKDIR ${workdir}`, lowering, { layer: true });
 }
 
 function osOf(state: StageState): string {
