@@ -9,12 +9,17 @@ export interface Owner {
   readonly gid: number;
 }
 
+/** The largest id that USER takes, too. What is beyond came from a negative number, or is none that a file could have. */
+const MAX_ID = 2 ** 31 - 1;
+
 /** passwd and group files beyond this are refused (bytes). */
 const MAX_BYTES = 10 << 20;
 
 /**
  * Owner that an action asks for: names are looked up in /etc/passwd and /etc/group of the input that the name refers to.
- * A user without a group gets its primary group, a number its own; a name that is not found becomes 0, with a warning.
+ * A user without a group gets its primary group, a number its own; a name that is not found becomes 0, with a warning, as BuildKit has it.
+ * A number that is no id and no name either must not become root's.
+ * @throws TsbuildError `TSB_DOCKERFILE`
  * @param treeOf the tree of an input, undefined where it has none
  */
 export function resolveOwner(
@@ -30,16 +35,27 @@ export function resolveOwner(
     const fields = find(owner.user, '/etc/passwd', treeOf);
     uid = parseId(fields?.[2]);
     gid = parseId(fields?.[3]);
+    if (!fields) refuseNumber(owner.user.name);
     if (!fields) warn(`User "${owner.user.name}" is not in /etc/passwd of the image: 0 is used`);
   }
   if (owner.group?.kind === 'byId') gid = owner.group.id;
   else if (owner.group) {
     const fields = find(owner.group, '/etc/group', treeOf);
+    if (!fields) refuseNumber(owner.group.name);
     if (fields) gid = parseId(fields[2]);
     else warn(`Group "${owner.group.name}" is not in /etc/group of the image: ${gid} is used`);
   }
+  for (const id of [uid, gid]) if (id > MAX_ID) throw noId(String(id));
   return { uid, gid };
 }
+
+/** Ids reach the graph as names only where they are beyond what an id can be. */
+function refuseNumber(name: string): void {
+  if (/^[+-]?\d+$/.test(name)) throw noId(name);
+}
+
+const noId = (text: string): TsbuildError =>
+  new TsbuildError('TSB_DOCKERFILE', `Cannot use owner "${text}": it is not an id from 0 to ${MAX_ID}`);
 
 function find(
   option: Extract<UserOption, { kind: 'byName' }>,

@@ -95,7 +95,10 @@ function containerConfig(guard: Guard, value: unknown): ImageConfig['config'] {
   if (value === undefined || value === null) return {};
   const found = guard.object(value, 'config');
   for (const key of ['User', 'WorkingDir', 'StopSignal']) guard.optionalString(found[key], `config.${key}`);
-  for (const key of ['Env', 'Entrypoint', 'Cmd', 'OnBuild', 'Shell']) guard.stringList(found[key], `config.${key}`);
+  for (const key of ['Entrypoint', 'Cmd', 'OnBuild', 'Shell']) guard.stringList(found[key], `config.${key}`);
+  // No program can be given such a variable: said here, where the image has a name.
+  for (const [at, variable] of (guard.stringList(found['Env'], 'config.Env') ?? []).entries())
+    if (variable.includes('\0')) throw guard.fail(`config.Env[${at}]`, 'has a NUL character');
   for (const key of ['ExposedPorts', 'Volumes']) {
     if (found[key] !== undefined && found[key] !== null) guard.object(found[key], `config.${key}`);
   }

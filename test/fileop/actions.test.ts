@@ -161,6 +161,32 @@ describe('owners by name', () => {
     expect(warnings).toEqual(expected);
   });
 
+  test.each(['4294967296', '2147483648', '-2147483649', '+99999999999999999999'])(
+    'that are numbers but no ids are refused: %s (PRC-07)',
+    async (number) => {
+      for (const owner of [named(number), named('bob', number)]) {
+        using scratch = new Scratch();
+        const inputs = [layers(scratch.tree({ etc: { passwd, group } }))];
+        await expect(runOnMount(scratch, chain([mkfile('/f', 'x', owner)], 1), inputs)).rejects.toThrow(
+          `Cannot use owner "${number}": it is not an id from 0 to 2147483647`,
+        );
+      }
+      // Also as an id that an image gives somebody, or -1, which would leave the file to whoever made it.
+      for (const owner of [named('bob'), { user: { kind: 'byId' as const, id: 0xff_ff_ff_ff } }]) {
+        using scratch = new Scratch();
+        const inputs = [layers(scratch.tree({ etc: { passwd: 'bob:x:4294967296:0::/:\n', group } }))];
+        await expect(runOnMount(scratch, chain([mkfile('/f', 'x', owner)], 1), inputs)).rejects.toThrow(
+          'it is not an id from 0 to 2147483647',
+        );
+      }
+      // Unless it is somebody's name.
+      using scratch = new Scratch();
+      const inputs = [layers(scratch.tree({ etc: { passwd: `${number}:x:5:6::/:\n`, group } }))];
+      const { tree } = await runOnMount(scratch, chain([mkfile('/f', 'x', named(number))], 1), inputs);
+      expect(describeTree(tree)['f']).toBe('file 640 5:6 now "x"');
+    },
+  );
+
   test.each([
     ['is a fifo', (path: string) => spawnSync('mkfifo', [path])],
     ['is huge', (path: string) => fs.writeFileSync(path, Buffer.alloc(11 << 20))],

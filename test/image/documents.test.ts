@@ -71,6 +71,7 @@ describe('image configs (REG-19)', () => {
   test.each<[string, unknown]>([
     ['no architecture', { ...valid, architecture: undefined }],
     ['Env of numbers', { ...valid, config: { Env: [1] } }],
+    ['a variable with a NUL', { ...valid, config: { Env: ['PATH=/bin', 'A\0B=c'] } }],
     ['Labels of numbers', { ...valid, config: { Labels: { a: 1 } } }],
     ['Cmd as text', { ...valid, config: { Cmd: 'sh' } }],
     ['bad diff id', { ...valid, rootfs: { type: 'layers', diff_ids: ['sha256:../x'] } }],
