@@ -49,7 +49,25 @@ static int connect_abstract(const char *name) {
   return 0;
 }
 
+/* Exchanges two names of the working directory until it is killed; nothing is ever missing under either. */
+static int swap(const char *a, const char *b) {
+  for (;;) {
+    if (syscall(SYS_renameat2, AT_FDCWD, a, AT_FDCWD, b, 2 /* RENAME_EXCHANGE */) != 0) return 1;
+    /* Others are let at the directory, too. */
+    usleep(20);
+  }
+}
+
+/* Types a line into the terminal that it has, as if its user had. */
+static int type(const char *line) {
+  for (; *line; line++) ioctl(0, TIOCSTI, line);
+  say("type", ioctl(0, TIOCSTI, "\n"));
+  return 0;
+}
+
 int main(int argc, char **argv) {
+  if (argc == 3 && strcmp(argv[1], "type") == 0) return type(argv[2]);
+  if (argc == 4 && strcmp(argv[1], "swap") == 0) return swap(argv[2], argv[3]);
   if (argc == 3 && strcmp(argv[1], "abstract") == 0) return connect_abstract(argv[2]);
   if (argc == 3 && strcmp(argv[1], "immortal") == 0) return immortal(argv[2]);
   say("socket-inet", socket(AF_INET, SOCK_STREAM, 0));

@@ -54,5 +54,15 @@ export async function onTerminal(
   steps: readonly TerminalStep[],
   options: RunOptions = {},
 ): Promise<Outcome> {
-  return bench.start(['/usr/bin/python3', '-c', SCRIPT, JSON.stringify(steps), ...bench.command(args)], options).ended;
+  return programOnTerminal(bench, bench.command(args), steps, options);
+}
+
+/** Runs any program on a terminal. */
+export async function programOnTerminal(
+  bench: Bench,
+  command: readonly string[],
+  steps: readonly TerminalStep[],
+  options: RunOptions = {},
+): Promise<Outcome> {
+  return bench.start(['/usr/bin/python3', '-c', SCRIPT, JSON.stringify(steps), ...command], options).ended;
 }
