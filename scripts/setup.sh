@@ -34,6 +34,7 @@ if [ "$purpose" = test ]; then
   need xz xz-utils
   need git git
   need ssh-keygen openssh-client
+  need /usr/sbin/sshd openssh-server
   need strace strace
   need python3 python3
   need setpriv util-linux

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { throwIfCanceled } from '../registry/index.ts';
 import { findProgram } from '../sandbox/index.ts';
 import { messageOf, redactUrls, sanitizeLine, TsbuildError } from '../util/index.ts';
@@ -9,6 +9,8 @@ import type { GitLimits } from './git-types.ts';
 /** Bytes of output that are kept of git's messages. */
 const STDERR_LIMIT = 64 * 1024;
 const STDOUT_LIMIT = 256 * 1024 * 1024;
+/** A server that talks for ever would never count as silent. */
+const MESSAGES_LIMIT = 64 * 1024 * 1024;
 const WATCH_MS = 1000;
 
 /** Settings that every git command gets: nothing of a repository or of the machine makes it run programs. */
@@ -99,7 +101,7 @@ export async function runGit(task: Task, run: GitRun, args: readonly string[]): 
   const watch = watchTransfer(run, kill);
   const output: Buffer[] = [];
   let size = 0;
-  let said = '';
+  let [said, told] = ['', 0];
   child.stdout.on('data', (data: Buffer) => {
     watch.alive();
     size += data.length;
@@ -109,7 +111,10 @@ export async function runGit(task: Task, run: GitRun, args: readonly string[]): 
   });
   child.stderr.on('data', (data: Buffer) => {
     watch.alive();
-    if (said.length < STDERR_LIMIT) run.onMessage?.(data);
+    told += data.length;
+    if (told > MESSAGES_LIMIT)
+      kill(new TsbuildError('TSB_NETWORK', 'Cannot load a git repository: its server sends messages without end'));
+    else if (said.length < STDERR_LIMIT) run.onMessage?.(data);
     said = (said + data.toString('latin1')).slice(-STDERR_LIMIT);
   });
   try {
@@ -181,7 +186,7 @@ function watchTransfer(
   let quiet = 0;
   let before = 0;
   const timer = setInterval(() => {
-    const bytes = packBytes(`${dir}/.git/objects/pack`);
+    const bytes = packBytes(`${dir}/.git`);
     quiet = bytes === before ? quiet + WATCH_MS : 0;
     before = bytes;
     if (bytes > limits.maxBytes)
@@ -202,20 +207,37 @@ function watchTransfer(
   };
 }
 
-function packBytes(dir: string): number {
+/** Bytes of the packs of a git directory and of those of its submodules, whose names may have slashes. */
+function packBytes(gitDir: string): number {
+  const pack = `${gitDir}/objects/pack`;
+  let sum = namesIn(pack).reduce(
+    (bytes, name) => bytes + (statSync(`${pack}/${name}`, { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
+  const places = [`${gitDir}/modules`];
+  for (let place = places.pop(); place !== undefined; place = places.pop()) {
+    for (const name of namesIn(place)) {
+      const inner = `${place}/${name}`;
+      if (existsSync(`${inner}/objects`)) sum += packBytes(inner);
+      else places.push(inner);
+    }
+  }
+  return sum;
+}
+
+function namesIn(dir: string): readonly string[] {
   try {
-    return readdirSync(dir).reduce(
-      (sum, name) => sum + (statSync(`${dir}/${name}`, { throwIfNoEntry: false })?.size ?? 0),
-      0,
-    );
+    return readdirSync(dir);
   } catch {
-    return 0;
+    return [];
   }
 }
 
 /** The lines of git's last message that say why, made safe to show (GIT-08). */
 function lastWords(said: string): string {
   const lines = said.split(/[\n\r]+/).filter((line) => line.trim() !== '');
-  const reasons = lines.filter((line) => /^(fatal|error|remote|ssh|ERROR|Permission denied|Host key)/.test(line));
+  const reasons = lines.filter((line) =>
+    /^(?:fatal|error|remote|ssh|ERROR|Permission denied|Host key)|^\S+: Permission denied/.test(line),
+  );
   return sanitizeLine(redactUrls((reasons.length > 0 ? reasons : lines).slice(-4).join('; ')), 600);
 }

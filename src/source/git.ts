@@ -13,6 +13,9 @@ const DEFAULT_LIMITS: GitLimits = {
   stallMs: 5 * 60_000,
 };
 
+/** What each submodule runs to tell the sizes of its files. */
+const LIST_HEAD = 'git ls-tree -r -l -z --full-tree HEAD';
+
 type OnMessage = (data: Uint8Array) => void;
 
 /** Trees of git commits, by the machine's own git. References are looked up once per source object, so that one build sees one state. */
@@ -124,7 +127,10 @@ export class GitSource {
       await this.#checkSize(task, run, commit);
       await runGit(task, run, ['checkout', '--quiet', '--force', '--detach', commit.sha]);
       const submodules = request.submodules && existsSync(`${run.dir}/.gitmodules`);
-      if (submodules) await runDeepIfNeedBe(task, run, ['submodule', 'update', '--init', '--recursive', '--depth=1']);
+      if (submodules) {
+        await runDeepIfNeedBe(task, run, ['submodule', 'update', '--init', '--recursive', '--depth=1']);
+        await this.#checkSize(task, run, commit, ['submodule', 'foreach', '--quiet', '--recursive', LIST_HEAD]);
+      }
       const commitTime = await commitTimeOf(task, run, commit);
       const subdir = request.subdir.split('/').filter((name) => name !== '' && name !== '.');
       if (request.keepGitDir && subdir.length === 0) {
@@ -189,11 +195,19 @@ export class GitSource {
     };
   }
 
-  /** Small packs can hold large trees: the sizes are known before anything is written. */
-  async #checkSize(task: Task, run: GitRun, commit: GitCommit): Promise<void> {
+  /**
+   * Small packs can hold large trees. The sizes are known before anything is written, but for submodules, of which `list` tells
+   * when git has written them.
+   */
+  async #checkSize(
+    task: Task,
+    run: GitRun,
+    commit: GitCommit,
+    list: readonly string[] = ['ls-tree', '-r', '-l', '-z', '--full-tree', commit.sha],
+  ): Promise<void> {
     const { maxBytes, maxFiles } = this.#limits;
     let [bytes, files] = [0, 0];
-    const output = await runGit(task, run, ['ls-tree', '-r', '-l', '-z', '--full-tree', commit.sha]);
+    const output = await runGit(task, run, list);
     for (let start = 0, end = output.indexOf(0); end >= 0; start = end + 1, end = output.indexOf(0, start)) {
       const size = /^\d+ \w+ [0-9a-f]+ +(\d+)/.exec(output.toString('latin1', start, Math.min(end, start + 120)))?.[1];
       bytes += Number(size ?? 0);

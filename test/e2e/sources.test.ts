@@ -327,7 +327,7 @@ if (hasGit) {
       expect(config.created).toBe('2020-09-13T12:26:40Z');
     });
 
-    test('directories that are links or outside are refused', async () => {
+    test('directories that are links or outside are refused (GIT-03)', async () => {
       const { bench } = use;
       repos.create('tricky.git', { Dockerfile: 'FROM scratch\n', proj: { link: '/' } });
       for (const subdir of ['proj', 'proj/etc', 'none']) {
