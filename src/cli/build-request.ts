@@ -15,6 +15,8 @@ import { parseSsh } from './ssh.ts';
 
 /** Options of `build` and `llb` as commander gives them. */
 export interface GraphOptions extends LockOptions {
+  readonly reproducible?: boolean;
+  readonly contextPerms?: string;
   readonly file?: string;
   readonly target?: string;
   readonly platform?: readonly string[];
@@ -81,11 +83,27 @@ export async function parseBuildRequest(
     secrets: parseSecrets(context, options.secret ?? []),
     ssh: parseSsh(context, options.ssh ?? []),
     ...(epoch === undefined || epoch === '' ? {} : { sourceDateEpoch: parseEpoch(epoch) }),
+    ...(isReproducible(env, options) ? { reproducible: true } : {}),
+    ...(options.contextPerms === undefined ? {} : { contextPerms: parseContextPerms(options.contextPerms) }),
     cacheFrom: parseCacheFrom(cwd, options.cacheFrom ?? []),
     cacheTo: parseCacheTo(cwd, options.cacheTo ?? []),
     jobs: options.jobs === undefined ? Math.max(4, availableParallelism()) : parseJobs(options.jobs),
     strict: options.strict ?? false,
   };
+}
+
+/** `--reproducible` or `$TSBUILD_REPRODUCIBLE`, which is for all builds of a CI. @throws TsbuildError `TSB_USAGE` */
+export function isReproducible(env: CliContext['env'], { reproducible }: GraphOptions): boolean {
+  const text = env['TSBUILD_REPRODUCIBLE'] ?? '';
+  if (reproducible === true || /^(1|true)$/.test(text)) return true;
+  if (/^(|0|false)$/.test(text)) return false;
+  throw new TsbuildError('TSB_USAGE', `Cannot use TSBUILD_REPRODUCIBLE=${JSON.stringify(text)}: expected 1 or 0`);
+}
+
+/** `--context-perms`. */
+function parseContextPerms(text: string): 'auto' | 'preserve' {
+  if (text === 'auto' || text === 'preserve') return text;
+  throw new TsbuildError('TSB_USAGE', `Cannot use --context-perms ${JSON.stringify(text)}: expected auto or preserve`);
 }
 
 /** `--network`. Docker's other networks are a daemon's. */

@@ -187,6 +187,14 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
       'set later times of files in new layers to --source-date-epoch, in every image that is written',
     )
     .option(
+      '--reproducible',
+      'one digest wherever it is built: times from the commit of the context or from the base image, permissions as git knows them (default: $TSBUILD_REPRODUCIBLE)',
+    )
+    .option(
+      '--context-perms <auto|preserve>',
+      'auto: files of the context that git tracks are 0644 or 0755, whatever the umask was (default: preserve; auto with --reproducible)',
+    )
+    .option(
       '--cache-from <REF|type=TYPE,…>',
       'cache of other builds to use besides the store: type=registry,ref=REF, or type=local with src=DIR[,tag=TAG]',
       collect,

@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { worktreeStamp } from '../source/index.ts';
 import { version } from '../util/index.ts';
 import type { BuildOptions } from './commands/build-display.ts';
 import type { CliContext } from './context.ts';
@@ -25,6 +26,8 @@ const DECISIVE: readonly (keyof BuildOptions)[] = [
   'load',
   'rewriteTimestamp',
   'annotation',
+  'reproducible',
+  'contextPerms',
   'locked',
   'lockFile',
   'offline',
@@ -67,8 +70,15 @@ export function recallKey(context: CliContext, path: string, options: BuildOptio
     // Where the file is looked for, see `parseContextArgument`.
     file === undefined ? null : [existsSync(resolve(cwd, file)), existsSync(resolve(cwd, path, file))],
     env['SOURCE_DATE_EPOCH'] ?? null,
+    env['TSBUILD_REPRODUCIBLE'] ?? null,
+    usesRepository(env, options) ? (worktreeStamp(resolve(cwd, path)) ?? null) : null,
     (options.buildArg ?? []).filter((text) => !text.includes('=')).map((name) => env[name] ?? null),
   ]);
+}
+
+/** Whether the result depends on what git knows of the context. */
+function usesRepository(env: CliContext['env'], options: BuildOptions): boolean {
+  return options.reproducible === true || options.contextPerms === 'auto' || Boolean(env['TSBUILD_REPRODUCIBLE']);
 }
 
 /** Another program may make another image of the same. Of its two bundles, most of what makes images is in the other one. */

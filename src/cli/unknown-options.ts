@@ -65,8 +65,8 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
     ],
     [LAYERS, words('--squash* --single-snapshot')],
     [
-      'use --source-date-epoch SECONDS and --rewrite-timestamp',
-      words('--reproducible --created-annotation --omit-history'),
+      'use --reproducible, or --source-date-epoch SECONDS and --rewrite-timestamp',
+      words('--created-annotation --omit-history'),
     ],
     ['use --progress=plain|tty|quiet|rawjson', words('--log* --verbosity --rusage')],
     [

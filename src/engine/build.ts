@@ -15,6 +15,7 @@ import { locateRefusal, StepDevices } from '../ops/index.ts';
 import { solveAndExport } from './solve-export.ts';
 import { Expectation } from './expectation.ts';
 import type { BuildRequest } from './request.ts';
+import { reproducibleOutput, reproducibleRequest } from './reproducible.ts';
 import { closeLock, explainRefusals, type LockOutcome, openLock } from './lock-file.ts';
 import { BuildSecrets, maskDiagnostic, maskTask } from '../secrets/index.ts';
 import type { Session } from './session.ts';
@@ -39,9 +40,10 @@ export interface BuildOutcome extends ExportedBuild {
 export async function runBuild(
   session: Session,
   caller: Task,
-  request: BuildRequest,
-  output: OutputRequest,
+  wanted: BuildRequest,
+  outputs: OutputRequest,
 ): Promise<BuildOutcome> {
+  const request = await reproducibleRequest(wanted);
   const secrets = new BuildSecrets(request.secrets);
   const { mask } = secrets;
   const task = mask === undefined ? caller : maskTask(mask, caller);
@@ -75,6 +77,7 @@ export async function runBuild(
     const solving = watched(session, task, compiled);
     // With caches of other machines there is no telling what is known.
     const isNews = expectation.isNews && request.cacheFrom.length === 0;
+    const output = reproducibleOutput(request, compiled, outputs);
     const plan = planPacking(compiled, output, isNews);
     const { layers, exported } = await solveAndExport(
       session,

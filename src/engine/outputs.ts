@@ -14,6 +14,7 @@ import type { CompiledPlatform, CompileResult } from '../frontend/index.ts';
 import type { Descriptor, LayerCompression } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
 import { withInternalVertex } from './internal-vertex.ts';
+import { compressorName } from '../layer/index.ts';
 import type { Pushes } from './pushes.ts';
 import type { PackedLayer } from '../snapshots/index.ts';
 import type { Digest } from '../util/index.ts';
@@ -122,7 +123,13 @@ export async function exportBuild(
           if (spec.type === 'image' && spec.push !== undefined) session.witness.refuse();
         }
         if (image && (spec.type === 'oci' || spec.type === 'docker')) output.onImageWritten?.(spec, image);
-        return exported;
+        // An upgrade that changes bytes is to be found by looking, not by comparing blobs.
+        return isImageOutput(spec)
+          ? {
+              ...exported,
+              metadata: { ...exported.metadata, 'tsbuild.compressor': compressorName(spec.compression) },
+            }
+          : exported;
       }),
     );
   }

@@ -52,6 +52,13 @@ export interface BuildRequest {
   readonly cacheFrom: readonly CacheImport[];
   /** Where the cache of this build goes, when its results are out. */
   readonly cacheTo: readonly CacheExport[];
+  /**
+   * One digest wherever it is built: times from the commit of the context, or else from the base image, permissions as git knows them,
+   * times of files in new layers no later.
+   */
+  readonly reproducible?: boolean;
+  /** `auto`: what git tracks of a local directory has permissions as git knows them. Default: as the files have them. */
+  readonly contextPerms?: 'auto' | 'preserve';
   /** Steps that may run at a time. */
   readonly jobs: number;
   /** The lock file; absent: none is looked for. */

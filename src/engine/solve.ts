@@ -3,7 +3,7 @@ import { StatCache } from '../cache/index.ts';
 import type { CompileResult } from '../frontend/index.ts';
 import { type Definition, loadGraph, type Op, type SourceOp } from '../llb/index.ts';
 import { type CacheSource, createSolver, type KnownEdge, type Solver, type SolverEdge } from '../solver/index.ts';
-import { parseLayoutReference } from '../source/index.ts';
+import { parseLayoutReference, trackedModes } from '../source/index.ts';
 import { ContextTree } from '../tree/index.ts';
 import { type Digest, SharedWork, TsbuildError } from '../util/index.ts';
 import { hostPlatform, parsePlatform } from '../image/index.ts';
@@ -52,7 +52,7 @@ export class RequestSolver {
     this.#session = session;
     this.#request = request;
     this.#imports = imports;
-    this.#locals = new LocalSources(session, names);
+    this.#locals = new LocalSources(session, names, request.contextPerms);
     this.#pieces = opPieces(session, task, request, names, credentials, this.#locals);
   }
 
@@ -191,12 +191,14 @@ function opPieces(
 class LocalSources {
   readonly #session: Session;
   readonly #names: BridgeNames;
+  readonly #contextPerms: BuildRequest['contextPerms'];
   readonly #known = new Map<string, LocalResult>();
   readonly #stats: StatCache[] = [];
 
-  constructor(session: Session, names: BridgeNames) {
+  constructor(session: Session, names: BridgeNames, contextPerms: BuildRequest['contextPerms']) {
     this.#session = session;
     this.#names = names;
+    this.#contextPerms = contextPerms;
   }
 
   get(name: string, attrs: ReadonlyMap<string, string>): LocalResult {
@@ -214,7 +216,12 @@ class LocalSources {
     const stats = StatCache.open(this.#session.store, dir);
     this.#stats.push(stats);
     const ignore = hostIgnore(parsePatterns(excludes), parsePatterns(includes));
-    const tree = ContextTree.open(dir, { stats, ...(ignore === undefined ? {} : { ignore }) });
+    const modes = this.#contextPerms === 'auto' ? trackedModes(dir) : undefined;
+    const tree = ContextTree.open(dir, {
+      stats,
+      ...(ignore === undefined ? {} : { ignore }),
+      ...(modes === undefined ? {} : { modes }),
+    });
     this.#session.witness.tree(dir, tree);
     const result: LocalResult = { kind: 'local', tree };
     this.#known.set(key, result);

@@ -3,6 +3,7 @@
  * streams of entries into either (`writeEntries`). Needs src/sys for everything that touches trees;
  * the archive parts do not.
  */
+export { compressorName } from './compressor.ts';
 export { applyLayer, type ApplyOptions, type ApplyResult, verifyContent } from './apply.ts';
 export { decompress, type DecompressLimits, DEFAULT_LIMITS, readChunks } from './decompress.ts';
 export { DirectoryWriter, type DirectoryWriterOptions } from './directory-writer.ts';

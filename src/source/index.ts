@@ -1,4 +1,5 @@
 /** Where bytes come from: images of registries, OCI layouts and the local image store; web servers; git repositories. */
+export { commitTimeOf } from './commit-time.ts';
 export { GitSource } from './git.ts';
 export type { GitAccess, GitCommit, GitLimits, GitRequest, GitSourceOptions, GitTree } from './git-types.ts';
 export { isRefName, parseGitUrl } from './git-url.ts';
@@ -22,3 +23,5 @@ export type {
 } from './image-types.ts';
 export { layoutOrigin } from './layout-origin.ts';
 export { parseLayoutReference } from './layout-reference.ts';
+export { trackedModes } from './tracked-modes.ts';
+export { worktreeStamp } from './worktree.ts';

@@ -25,10 +25,21 @@ export interface DigestCache {
   put(path: ByteString, stat: HostStat, digest: Digest): void;
 }
 
+/** Permissions that count in place of the files' own: those of a checkout depend on the umask of whoever made it. */
+export interface ContextModes {
+  /**
+   * @param path relative to the context
+   * @param mode its own, octal, type bits included
+   * @returns permission bits; undefined for its own
+   */
+  modeOf(path: ByteString, mode: number, isDir: boolean): number | undefined;
+}
+
 /** What of a context counts, and what is known of it. */
 export interface ContextOptions {
   readonly ignore?: ContextIgnore;
   readonly stats?: DigestCache;
+  readonly modes?: ContextModes;
   /** Whether extended attributes are read. Default: when src/sys works here. */
   readonly xattrs?: boolean;
 }
@@ -104,7 +115,9 @@ export class ContextTree implements ReadableTree<ContextDir> {
       if (!stats.isDirectory()) {
         throw new TsbuildError('TSB_CONTEXT', `Cannot use build context "${path}": it is not a directory`);
       }
-      return new ContextTree(rootPath, newDir('', toNode(toHostStat(stats), '')), options, false);
+      const stat = toHostStat(stats);
+      const node = toNode(stat, '', options.modes?.modeOf('', stat.mode, true));
+      return new ContextTree(rootPath, newDir('', node), options, false);
     } catch (error) {
       throw fromErrno(error, `Cannot read build context "${path}"`, 'TSB_CONTEXT');
     }
@@ -292,7 +305,7 @@ export class ContextTree implements ReadableTree<ContextDir> {
       const stat = fast ? statBeneath : lstatBeneath;
       for (const name of names) {
         const found = stat(fd, name);
-        if (found) nodes.set(name, toNode(found, linkTarget(fd, name, found)));
+        if (found) nodes.set(name, toNode(found, linkTarget(fd, name, found), this.#modeOf(dir, name, found)));
       }
     } catch (error) {
       throw readError(error, dir.path);
@@ -303,6 +316,14 @@ export class ContextTree implements ReadableTree<ContextDir> {
     if (this.#options.ignore) this.#dropIgnored(dir, nodes, this.#options.ignore);
     dir.names = [...nodes.keys()];
     return nodes;
+  }
+
+  #modeOf(dir: ContextDir, name: ByteString, { mode }: HostStat): number | undefined {
+    const { modes } = this.#options;
+    if (!modes) return undefined;
+    const type = nodeType(mode);
+    if (type !== 'file' && type !== 'directory') return undefined;
+    return modes.modeOf(joinPath(dir.path, name), mode, type === 'directory');
   }
 
   /** An ignored directory stays when something in it is let in again, for the sake of that. */
@@ -345,11 +366,12 @@ export function newDir(path: ByteString, node: ContextNode): ContextDir {
   };
 }
 
-export function toNode(stat: HostStat, linkname: ByteString): ContextNode {
+/** @param permissions that count in place of those of the stat */
+export function toNode(stat: HostStat, linkname: ByteString, permissions?: number): ContextNode {
   const type = nodeType(stat.mode);
   const size = type === 'file' ? stat.size : 0;
   const mtimeNs = toNs(stat.mtimeSec, stat.mtimeNsec);
-  const node = { type, mode: stat.mode & 0o7777, uid: 0, gid: 0, size, mtimeNs, linkname, stat };
+  const node = { type, mode: permissions ?? stat.mode & 0o7777, uid: 0, gid: 0, size, mtimeNs, linkname, stat };
   return type === 'file' && stat.nlink > 1 ? { ...node, hardlink: inodeKey(stat) } : node;
 }
 

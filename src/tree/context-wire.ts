@@ -17,6 +17,8 @@ export interface EncodedContext {
   readonly names: string;
   /** The stats, `COLUMNS` numbers for each; the first row is the root's. */
   readonly numbers: Float64Array;
+  /** Permission bits of each row where some are not those of the stat. */
+  readonly modes?: Uint16Array;
   /** Targets of the symlinks, in order, separated by NUL. */
   readonly links: string;
 }
@@ -56,6 +58,7 @@ export function encodeContext(tree: ContextTree, touched: ReadonlySet<ContextDir
       numbers[row * COLUMNS.length + at] = stat[column];
     });
   });
+  const differ = rows.some(({ mode, stat }) => mode !== (stat.mode & 0o7777));
   return {
     root: tree.rootPath,
     xattrs: tree.hasXattrs,
@@ -64,6 +67,7 @@ export function encodeContext(tree: ContextTree, touched: ReadonlySet<ContextDir
     names: names.join('/'),
     numbers,
     links: links.join('\0'),
+    ...(differ ? { modes: Uint16Array.from(rows, ({ mode }) => mode) } : {}),
   };
 }
 
@@ -81,9 +85,10 @@ export function decodeContext(encoded: EncodedContext): ContextTree {
     COLUMNS.forEach((column, at) => {
       stat[column] = encoded.numbers[row * COLUMNS.length + at] ?? 0;
     });
+    const mode = encoded.modes?.[row];
     row++;
     const isLink = (stat.mode & 0o170000) === 0o120000;
-    return toNode(stat, isLink ? (links[link++] ?? '') : '');
+    return toNode(stat, isLink ? (links[link++] ?? '') : '', mode);
   };
   const root = newDir('', next());
   const byPath = new Map<ByteString, ContextDir>([['', root]]);

@@ -3,12 +3,13 @@
  * checksums over them; selection by wildcards and patterns. Names and paths are byte strings (see bytes.ts), paths are
  * relative to the tree's root without a leading slash, `''` is the root.
  */
-export { type ByteString, compareBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
+export { type ByteString, compareBytes, fromBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
 export { checksumTree, type HashedTree, selectorDigest, type Selector, someSelected } from './checksum.ts';
 export { readFull, sameContent } from './content.ts';
 export { encodeContext, encodeDigests, type EncodedContext, takeDigests, decodeContext } from './context-wire.ts';
 export {
   type ContextDir,
+  type ContextModes,
   type ContextNode,
   type ContextOptions,
   ContextTree,

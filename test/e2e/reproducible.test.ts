@@ -1,0 +1,189 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { Bench, RunOptions } from '../support/bench.ts';
+import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { hasGit } from '../support/git-server.ts';
+import { stepsOf } from '../support/steps.ts';
+import { readOciArchive, readTar } from '../support/tree.ts';
+
+const DOCKERFILE = `FROM base:1 AS build
+WORKDIR /src
+COPY . .
+RUN sh -c 'cat src/* > /made && date > /dev/null'
+FROM base:1
+COPY --from=build /made /made
+COPY src /src
+RUN touch /now && mkdir /dir
+`;
+/** Of the commit. */
+const EPOCH = 1_650_000_000;
+
+/** One digest of everything that is built below, whoever builds it. */
+const digests = new Set<string>();
+
+/** A fresh clone, as somebody with this umask makes it. */
+function clone(bench: Bench, name: string, umask: string): string {
+  const origin = bench.path('origin');
+  const run = (script: string, cwd: string): void => {
+    const [program, ...args] = [...bench.who.prefix, 'sh', '-c', script];
+    execFileSync(program ?? 'sh', args, {
+      cwd,
+      stdio: 'ignore',
+      env: {
+        PATH: '/usr/local/bin:/usr/bin:/bin:/usr/sbin',
+        HOME: bench.dir,
+        GIT_AUTHOR_NAME: 'n',
+        GIT_AUTHOR_EMAIL: 'e',
+        GIT_COMMITTER_NAME: 'n',
+        GIT_COMMITTER_EMAIL: 'e',
+        GIT_AUTHOR_DATE: `${EPOCH} +0000`,
+        GIT_COMMITTER_DATE: `${EPOCH} +0000`,
+      },
+    });
+  };
+  if (!existsSync(origin)) {
+    bench.write('origin', {
+      Dockerfile: DOCKERFILE,
+      '.dockerignore': '.git\n',
+      'src/one': 'one\n',
+      'src/two': 'two\n',
+      'src/run': { text: '#!/bin/sh\n', mode: 0o755 },
+      'src/link': { link: 'one' },
+    });
+    run('git init -q -b main . && git add -A . && git commit -q -m m', origin);
+  }
+  run(`umask ${umask} && git clone -q '${origin}' '${bench.path(name)}'`, bench.dir);
+  return bench.path(name);
+}
+
+async function digestOf(bench: Bench, args: readonly string[], options: RunOptions = {}): Promise<string> {
+  const { stdout } = await bench.ok(['build', '-q', '-o', 'type=oci,dest=-', ...args], options);
+  return (await readOciArchive(stdout)).digest;
+}
+
+describe.skipIf(!hasGit)('--reproducible', () => {
+  describeAsEveryone('one digest', (who) => {
+    const use = useBench(who, { base: false });
+    let count = 0;
+
+    async function newStore(): Promise<string> {
+      const store = use.bench.path(`store ü ${count++}`);
+      await use.bench.importBase('base:1', { store });
+      return store;
+    }
+
+    test('whatever the umask, the time of the files, zone, locale, place and jobs', async () => {
+      const { bench } = use;
+      for (const [umask, env, args] of [
+        ['022', {}, []],
+        ['077', { TZ: 'Asia/Kathmandu', LC_ALL: 'tr_TR.UTF-8' }, ['--jobs=1']],
+        ['002', { TZ: 'America/St_Johns', HOSTNAME: 'elsewhere' }, ['--jobs=16']],
+      ] as const) {
+        const dir = clone(bench, `clone ${umask}`, umask);
+        digests.add(await digestOf(bench, ['--reproducible', ...args, dir], { store: await newStore(), env }));
+      }
+      expect([...digests]).toHaveLength(1);
+    });
+
+    test('and clones of other people hit every step', async () => {
+      const { bench } = use;
+      const store = await newStore();
+      const env = { TSBUILD_REPRODUCIBLE: '1' };
+      digests.add(await digestOf(bench, [clone(bench, 'first', '077')], { store, env }));
+      const second = clone(bench, 'second', '002');
+      const again = await bench.ok(['build', '--progress=plain', '-o', 'type=oci,dest=-', second], { store, env });
+      expect(stepsOf(again).ran).toEqual([]);
+      expect(stepsOf(again).cached.length).toBeGreaterThan(5);
+      expect((await readOciArchive(again.stdout)).digest).toBe([...digests][0]);
+    });
+
+    test('times are those of the commit, permissions those of git', async () => {
+      const { bench } = use;
+      const dir = clone(bench, 'looked-at', '077');
+      const store = await newStore();
+      const { stdout } = await bench.ok(['build', '-q', '--reproducible', '-o', 'type=oci,dest=-', dir], { store });
+      const { config, tree } = await readOciArchive(stdout);
+      expect(config).toMatchObject({ created: new Date(EPOCH * 1000).toISOString().replace('.000', '') });
+      expect(tree['/src/one']).toMatchObject({ mode: 0o644, uid: 0, gid: 0 });
+      expect(tree['/src/run']).toMatchObject({ mode: 0o755 });
+      expect(tree['/src']).toMatchObject({ mode: 0o755 });
+      const tar = await bench.ok(['build', '-q', '--reproducible', '-o', 'type=tar,dest=-', dir], { store });
+      const files = await readTar(tar.stdout);
+      expect(files.length).toBeGreaterThan(5);
+      for (const { header } of files) expect(header.mtime?.getTime() ?? 0).toBeLessThanOrEqual(EPOCH * 1000);
+    });
+
+    test('a remembered build is done again after the next commit, and when a file becomes one of git', async () => {
+      const { bench } = use;
+      const dir = clone(bench, 'remembered', '077');
+      const store = await newStore();
+      const build = (): Promise<string> => digestOf(bench, ['--reproducible', dir], { store });
+      const first = await build();
+      expect(await build()).toBe(first);
+      bench.write('remembered', { 'src/three': { text: 'three\n', mode: 0o600 } });
+      const untracked = await build();
+      expect(await build()).toBe(untracked);
+      await bench.tool(['git', '-C', dir, 'add', 'src/three']);
+      const tracked = await build();
+      expect(tracked, 'permissions').not.toBe(untracked);
+      expect(await build()).toBe(tracked);
+    });
+
+    test('without a repository the time is that of the base image, and permissions are the files own', async () => {
+      const { bench } = use;
+      const context = bench.context('FROM base:1\nCOPY file /\nRUN touch /now\n', {
+        file: { text: 'x', mode: 0o640 },
+      });
+      const { stdout } = await bench.ok(['build', '-q', '--reproducible', '-o', 'type=oci,dest=-', context], {
+        store: await newStore(),
+      });
+      const { config, tree } = await readOciArchive(stdout);
+      expect(config).toMatchObject({ created: '2020-09-13T12:26:40Z' });
+      expect(tree['/file']?.mode).toBe(0o640);
+      const nothing = bench.context('FROM scratch\nCOPY file /\n', { file: 'x' });
+      const scratch = await bench.ok(['build', '-q', '--reproducible', '-o', 'type=oci,dest=-', nothing]);
+      expect((await readOciArchive(scratch.stdout)).config).toMatchObject({ created: '1970-01-01T00:00:00Z' });
+    });
+
+    test('a given time comes first, and what compressed the layers is written down', async () => {
+      const { bench } = use;
+      const dir = clone(bench, 'given', '022');
+      const store = await newStore();
+      const metadata = bench.path('metadata.json');
+      const { stdout } = await bench.ok(
+        [
+          'build',
+          '-q',
+          '--reproducible',
+          '--source-date-epoch=1600000001',
+          '--metadata-file',
+          metadata,
+          '-o',
+          'type=oci,dest=-',
+          dir,
+        ],
+        { store },
+      );
+      expect((await readOciArchive(stdout)).config).toMatchObject({ created: '2020-09-13T12:26:41Z' });
+      expect(JSON.parse(readFileSync(metadata, 'utf8'))).toMatchObject({
+        'tsbuild.compressor': expect.stringMatching(/^gzip level \d, zlib \d/) as string,
+      });
+    });
+
+    test('bad values and what git cannot tell are said', async () => {
+      const { bench } = use;
+      const empty = bench.context('FROM scratch\nCOPY Dockerfile /\n');
+      await bench.tool(['git', 'init', '-q', empty]);
+      expect(await bench.tsbuild(['build', '--reproducible', empty])).toMatchObject({
+        code: 1,
+        err: expect.stringContaining('--source-date-epoch=SECONDS') as string,
+      });
+      expect(await bench.tsbuild(['build', '--context-perms=none', empty])).toMatchObject({ code: 2 });
+      expect(await bench.tsbuild(['build', empty], { env: { TSBUILD_REPRODUCIBLE: 'maybe' } })).toMatchObject({
+        code: 2,
+        err: expect.stringContaining('TSBUILD_REPRODUCIBLE') as string,
+      });
+    });
+  });
+});
