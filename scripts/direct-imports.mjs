@@ -4,6 +4,16 @@ import { dirname, relative, resolve } from 'node:path';
 const STATIC = /^import \{([^}]*)\} from '([^']+\/index\.ts)';/gm;
 const DYNAMIC = /const \{([^}]*)\} = await import\('([^']+\/index\.ts)'\)/g;
 
+/** What is used of modules that are loaded at the first call. */
+const LAZY = { 'node:child_process': ['spawn', 'spawnSync'], 'node:tls': ['getCACertificates'] };
+
+function lazy(module, names) {
+  const functions = names.map((name) => `export const ${name} = (...args) => load().${name}(...args);`);
+  return `const load = () => process.getBuiltinModule('${module}');
+    ${functions.join('\n')}
+    export default { ${names.join(', ')} };`;
+}
+
 /**
  * An esbuild plugin: what a file imports from a folder's `index.ts` is imported from the file that defines it. In the source a
  * folder is entered by its index only (test/architecture.test.ts); in a program, where a module is evaluated when it is first
@@ -19,14 +29,9 @@ export const directImports = {
       if (!exports) doors.set(path, (exports = readDoor(path)));
       return exports;
     };
-    // Takes 2 ms, which what starts no process need not wait for: commander, and whatever finds its result in the cache.
-    build.onResolve({ filter: /^node:child_process$/ }, ({ path }) => ({ path, namespace: 'lazy' }));
-    build.onLoad({ filter: /./, namespace: 'lazy' }, ({ path }) => ({
-      contents: `const load = () => process.getBuiltinModule('${path}');
-        export const spawn = (...args) => load().spawn(...args);
-        export const spawnSync = (...args) => load().spawnSync(...args);
-        export default { spawn };`,
-    }));
+    // Take 2 ms, which what starts no process and asks no registry need not wait for: commander, and what finds its result in the cache.
+    build.onResolve({ filter: /^node:(child_process|tls)$/ }, ({ path }) => ({ path, namespace: 'lazy' }));
+    build.onLoad({ filter: /./, namespace: 'lazy' }, ({ path }) => ({ contents: lazy(path, LAZY[path] ?? []) }));
     build.onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, async ({ path }) => {
       let text = await readFile(path, 'utf8');
       // A door itself stays as it is: dynamic imports and the library enter by it.

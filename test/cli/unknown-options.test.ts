@@ -35,7 +35,7 @@ describe('options that other programs have say what to do instead', () => {
     ['build --destination=x .', '--push'],
     ['build --context=dir://x', 'tsbuild build DIR'],
     ['build --no-push .', 'leave --push out'],
-    ['build --reproducible .', '--source-date-epoch'],
+    ['build --omit-history .', '--source-date-epoch'],
     ['build --verbosity=info .', '--progress'],
     ['build --manifest x .', '--platform'],
     ['llb --memory-swap=1 .', 'MemoryMax'],
