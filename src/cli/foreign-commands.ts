@@ -4,7 +4,6 @@ const NO_CONTAINERS =
   'a container lives as long as the "tsbuild run IMAGE COMMAND" that starts it, and nothing is kept of it';
 const NO_DAEMON = 'there is no daemon, and there are no builders to choose from: "tsbuild build" builds right here';
 const NO_INSPECT = 'see "tsbuild images --format json", or write the image with -o type=oci and use "skopeo inspect"';
-const PUSH = 'push an archive: tsbuild save NAME -o FILE, then skopeo copy oci-archive:FILE docker://NAME';
 const PULL =
   'FROM and "tsbuild run" fetch what they need; to keep one: skopeo copy docker://NAME oci-archive:FILE, then tsbuild import FILE';
 const TAG =
@@ -15,7 +14,6 @@ const OTHER = '"tsbuild --help" lists the commands that there are';
 
 /** Commands of docker, podman, buildah and nerdctl that are not here, with what to type instead. */
 const ABSENT: Readonly<Record<string, readonly string[]>> = {
-  [PUSH]: ['push'],
   [PULL]: ['pull'],
   [TAG]: ['tag', 'untag'],
   [NO_INSPECT]: ['inspect', 'history', 'tree', 'diff'],
@@ -27,7 +25,7 @@ const ABSENT: Readonly<Record<string, readonly string[]>> = {
   ).split(' '),
   [NO_DAEMON]: ['context', 'machine', 'node', 'daemon'],
   '"tsbuild doctor" says what this machine allows': ['info'],
-  'what works is: image ls, rm, build, import, load, save, prune': ['image'],
+  'what works is: image ls, rm, build, import, load, push, save, prune': ['image'],
   'what works is: system df, prune': ['system'],
   [`what works is: builder prune, du, build; ${NO_DAEMON}`]: ['builder', 'buildx'],
   'write it once for each platform: tsbuild build --platform linux/amd64,linux/arm64 makes an image index': [
@@ -55,6 +53,7 @@ const FORMS: readonly (readonly [from: string, to: readonly string[]])[] = [
   ['image import', ['import']],
   ['image list', ['images']],
   ['image ls', ['images']],
+  ['image push', ['push']],
   ['image remove', ['rmi']],
   ['image rm', ['rmi']],
   ['image save', ['save']],

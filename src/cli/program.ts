@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { exitCodeOf, suggest, TsbuildError, version } from '../util/index.ts';
+import { addPush } from './add-push.ts';
 import type { CliContext } from './context.ts';
 import { collect } from './options.ts';
 import { addLogin } from './registry-commands.ts';
@@ -70,6 +71,7 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [['run'], addRun],
   [['images', 'rmi', 'import', 'save'], addImages],
   [['login', 'logout'], addLogin],
+  [['push'], addPush],
   [['du', 'prune', 'store'], addStore],
   [['doctor'], addDoctor],
 ];

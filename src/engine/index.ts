@@ -8,6 +8,7 @@ export { compileRequest } from './compile.ts';
 export { explainRefusals, type LockOutcome, openLock } from './lock-file.ts';
 export { BuildFailure, locateFailure } from './failure.ts';
 export type { ExportedBuild, OutputRequest } from './outputs.ts';
+export { type PushedImage, pushStored } from './push-stored.ts';
 export { type BuildRequest, emptyRequest } from './request.ts';
 export { openImage, type OpenImage } from './open-image.ts';
 export { openSession, Session, type SessionOptions } from './session.ts';

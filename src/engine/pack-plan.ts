@@ -19,17 +19,20 @@ export function planPacking(compiled: CompileResult, output: OutputRequest, isNe
   }
   // What nothing else in the graph reads needs no directory at all.
   const blobOnly = new Set(results.map(({ digest }) => digest).filter((digest) => !read.has(digest)));
-  const ahead = new Set<Digest>();
-  for (const result of results) addBases(result, ahead);
-  return { form, blobOnly, ahead, isNews };
+  const bases = new Set<LlbVertex>();
+  for (const result of results) addBases(result, bases);
+  // Where nothing stays here, the layers of a base image may not be needed as blobs either.
+  const isElsewhere = output.specs.every((spec) => spec.type === 'image' && !spec.store);
+  const packed = [...bases].filter(({ op }) => !(isElsewhere && op.body?.kind === 'source'));
+  return { form, blobOnly, ahead: new Set(packed.map(({ digest }) => digest)), isNews };
 }
 
 /** Adds a vertex and those whose layers lie beneath its own. */
-function addBases(result: LlbVertex, found: Set<Digest>): void {
+function addBases(result: LlbVertex, found: Set<LlbVertex>): void {
   const pending: LlbVertex[] = [result];
   for (let vertex = pending.pop(); vertex !== undefined; vertex = pending.pop()) {
-    if (found.has(vertex.digest)) continue;
-    found.add(vertex.digest);
+    if (found.has(vertex)) continue;
+    found.add(vertex);
     for (const input of basesOf(vertex)) {
       const base = vertex.inputs[input]?.vertex;
       if (base) pending.push(base);

@@ -82,7 +82,7 @@ export class Pushes implements Disposable {
     const bytes = unmoved.reduce((sum, { size }) => sum + size, 0);
     if (unmoved.length > 0)
       status(
-        `neither fetched nor sent: ${unmoved.length} layers of base images (${formatBytes(bytes)})`,
+        `neither fetched nor sent: ${unmoved.length} ${unmoved.length === 1 ? 'layer' : 'layers'} of base images (${formatBytes(bytes)})`,
         0,
         undefined,
         true,

@@ -43,7 +43,8 @@ export { saveImages, type SaveOptions } from './save.ts';
 export type { StdoutStream } from './sink.ts';
 export { type KnownRepositories, type PushContext, pushImage, pushing, type PushStatus } from './push-image.ts';
 export { streamBlob } from './stream-blob.ts';
-export { readStoredImage, type StoredImageContent, type StoredPlatform } from './stored-image.ts';
+export { replaceLayers } from './replace-layers.ts';
+export { readStoredImage, selectPlatform, type StoredImageContent, type StoredPlatform } from './stored-image.ts';
 export type {
   Annotations,
   AssembledImage,

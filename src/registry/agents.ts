@@ -36,11 +36,14 @@ export class Agents implements AsyncDisposable {
     return agent;
   }
 
-  /** Trusts for a host whom the machine trusts. @returns false when it did so before, so that there is no more to try */
-  trustSystem(url: URL): boolean {
-    if (this.#withSystem.has(url.host)) return false;
+  /** Whether the authorities of the machine are trusted for a host. */
+  trustsSystem(url: URL): boolean {
+    return this.#withSystem.has(url.host);
+  }
+
+  /** Trusts for a host whom the machine trusts. */
+  trustSystem(url: URL): void {
     this.#withSystem.add(url.host);
-    return true;
   }
 
   async #create(host: string, direct: boolean, insecure: boolean, system: boolean): Promise<Dispatcher> {

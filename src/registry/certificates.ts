@@ -11,6 +11,9 @@ export interface HostCertificates {
   readonly own: readonly { readonly cert: string; readonly key: string }[];
 }
 
+/** A directory with a folder for each host, or the folder of one host. */
+export type CertificateDir = string | { readonly host: string; readonly dir: string };
+
 /**
  * Where certificates of registries are, as podman and docker look for them (containers-certs.d(5)): the user's directories, then the
  * system's.
@@ -31,9 +34,13 @@ export function certificateDirs(home: string): readonly string[] {
  * @param host `host[:port]` as in a URL; one without a port is also looked for with `:443`
  * @throws TsbuildError `TSB_REGISTRY` when one cannot be read, or a certificate lacks its key
  */
-export function readCertificates(dirs: readonly string[], host: string): HostCertificates | undefined {
+export function readCertificates(dirs: readonly CertificateDir[], host: string): HostCertificates | undefined {
   const names = /:\d+$/.test(host) ? [host] : [host, `${host}:443`];
-  for (const dir of dirs.flatMap((one) => names.map((name) => join(one, name)))) {
+  const folders = dirs.flatMap((one) => {
+    if (typeof one === 'string') return names.map((name) => join(one, name));
+    return names.includes(one.host) ? [one.dir] : [];
+  });
+  for (const dir of folders) {
     const files = list(dir);
     if (files === undefined) continue;
     const own = files

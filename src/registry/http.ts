@@ -93,10 +93,13 @@ export class HttpClient implements AsyncDisposable {
 
   /** Once more with the authorities of the machine where Node's do not know who vouches for the host. */
   async #trusting(task: Task, request: HttpRequest, url: URL, trusted: boolean): Promise<HttpAnswer> {
+    // Others may be under way at the same time, and may have found that out.
+    const all = this.#agents.trustsSystem(url);
     try {
       return await this.#exchange(task, request, url, trusted);
     } catch (error) {
-      if (request.insecure || !isUnknownAuthority(error) || !this.#agents.trustSystem(url)) throw error;
+      if (all || request.insecure || !isUnknownAuthority(error)) throw error;
+      this.#agents.trustSystem(url);
     }
     return this.#exchange(task, request, url, trusted);
   }
@@ -128,6 +131,8 @@ export class HttpClient implements AsyncDisposable {
           ...(trusted && request.authorization !== undefined ? { authorization: request.authorization } : {}),
         },
         dispatcher,
+        // undici closes the connection after each HEAD otherwise, for servers that send a body with it.
+        ...(request.method === 'HEAD' ? { reset: false } : {}),
         headersTimeout: answerMs,
         signal: abort.signal,
         // What is on its way is not late.

@@ -32,6 +32,8 @@ export interface RegistriesConfig {
   readonly aliases: ReadonlyMap<string, string>;
   /** Hosts that the user called insecure for this command (`--tls-verify=false`, `registry.insecure=true`). */
   readonly insecureHosts?: ReadonlySet<string>;
+  /** Hosts that the user wants verified in this command, whatever else is configured (`--tls-verify`). */
+  readonly secureHosts?: ReadonlySet<string>;
 }
 
 /** No configuration: every registry as it is named, over HTTPS. */
@@ -213,9 +215,12 @@ function isLocation(text: string): boolean {
  */
 export function endpointsFor(reference: Reference, config: RegistriesConfig): Endpoint[] {
   const endpoints = configuredEndpoints(reference, config);
-  const { insecureHosts } = config;
-  if (insecureHosts === undefined) return endpoints;
-  return endpoints.map((endpoint) => (insecureHosts.has(endpoint.host) ? { ...endpoint, insecure: true } : endpoint));
+  const { insecureHosts, secureHosts } = config;
+  if (insecureHosts === undefined && secureHosts === undefined) return endpoints;
+  return endpoints.map((endpoint) => {
+    if (secureHosts?.has(endpoint.host)) return { ...endpoint, insecure: false };
+    return insecureHosts?.has(endpoint.host) ? { ...endpoint, insecure: true } : endpoint;
+  });
 }
 
 function configuredEndpoints(reference: Reference, config: RegistriesConfig): Endpoint[] {

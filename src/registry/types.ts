@@ -1,6 +1,7 @@
 import type { Descriptor, Reference, Repository } from '../image/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
+import type { CertificateDir } from './certificates.ts';
 import type { RegistriesConfig } from './registries-conf.ts';
 
 /** A name and a password, which may be a token that a registry gave out as one. */
@@ -63,7 +64,7 @@ export interface RegistryOptions {
   /** Proxies from the environment (`https_proxy` and friends), read by the caller. Loopback hosts are never proxied. */
   readonly proxy?: { readonly http?: string; readonly https?: string; readonly no?: string };
   /** Directories with certificates by host, see `certificateDirs`. Default: none. */
-  readonly certificateDirs?: readonly string[];
+  readonly certificateDirs?: readonly CertificateDir[];
   readonly userAgent?: string;
   /** Told about what was worked around: a mirror that failed, a repeated request. */
   readonly onWarning?: (message: string) => void;

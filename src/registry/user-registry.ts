@@ -1,4 +1,4 @@
-import { certificateDirs } from './certificates.ts';
+import { type CertificateDir, certificateDirs } from './certificates.ts';
 import { createRegistry } from './client.ts';
 import { type CredentialSources, userCredentials } from './credentials.ts';
 import { loadRegistriesConf } from './registries-conf.ts';
@@ -21,8 +21,10 @@ export interface UserRegistryOptions {
   readonly proxies?: Readonly<Record<string, string>>;
   /** Registries whose certificates are not verified in this command, and that may be spoken to without TLS. */
   readonly insecureHosts?: ReadonlySet<string>;
+  /** Registries whose certificates are verified in this command, whatever is configured. */
+  readonly secureHosts?: ReadonlySet<string>;
   /** Directories with certificates of registries, instead of the usual ones. */
-  readonly certificateDirs?: readonly string[];
+  readonly certificateDirs?: readonly CertificateDir[];
   /** How often a request to a registry is tried, and how long the first wait between two tries is, in ms. Default 3, 1000. */
   readonly registryTries?: { readonly attempts: number; readonly backoffMs?: number };
 }
@@ -45,13 +47,17 @@ export async function createUserRegistry(options: UserRegistryOptions): Promise<
 
 /** The same for whoever has credentials of its own. @throws TsbuildError `TSB_USAGE` when the configuration cannot be used */
 export async function userRegistryOptions(options: UserRegistryOptions): Promise<Omit<RegistryOptions, 'credentials'>> {
-  const { now, home, onWarning, registriesConf, insecureHosts, registryTries, proxies = {} } = options;
+  const { now, home, onWarning, registriesConf, insecureHosts, secureHosts, registryTries, proxies = {} } = options;
   const config = await loadRegistriesConf({
     ...(registriesConf === undefined ? {} : { explicit: registriesConf }),
     home,
   });
   return {
-    config: { ...config, ...(insecureHosts === undefined ? {} : { insecureHosts }) },
+    config: {
+      ...config,
+      ...(insecureHosts === undefined ? {} : { insecureHosts }),
+      ...(secureHosts === undefined ? {} : { secureHosts }),
+    },
     certificateDirs: options.certificateDirs ?? certificateDirs(home),
     ...(registryTries === undefined ? {} : { limits: registryTries }),
     now,

@@ -104,10 +104,7 @@ describe('commands that are not here', () => {
   };
 
   test.each([
-    ['push x', /skopeo copy/],
-    ['push', /skopeo copy.*"tsbuild .\/push"/],
     ['pull debian:12', /tsbuild run|FROM/],
-    ['-D push', /skopeo copy/],
     ['tag a b', /tsbuild build -t/],
     ['exec x sh', /tsbuild run/],
     ['ps', /tsbuild run/],

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer as createHttpServer, request as forward } from 'node:http';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,8 +19,15 @@ export const REGISTRY_USER = { username: 'alice', password: 'correct horse' };
 /** bcrypt of the password, which is the only form that the registry takes. */
 const HTPASSWD = 'alice:$2b$04$/tkUz9jmizhmVCE70oqri.LeKOOCLj33bucudUzYiqGf2kgH1i8WK\n';
 
-/** @param options `password`: only `REGISTRY_USER` gets in */
-export async function startRegistry(options: { readonly password?: boolean } = {}): Promise<TestRegistry> {
+export interface TestRegistryOptions {
+  /** Only `REGISTRY_USER` gets in. */
+  readonly password?: boolean;
+  /** Files of a certificate and its key. Go speaks HTTP/2 over TLS. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  readonly readOnly?: boolean;
+}
+
+export async function startRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
   const storage = mkdtempSync(join(tmpdir(), 'tsbuild-registry-'));
   const port = await freePort();
   const config = join(storage, 'config.yml');
@@ -27,15 +35,16 @@ export async function startRegistry(options: { readonly password?: boolean } = {
     config,
     `version: 0.1
 log: {level: error, accesslog: {disabled: true}}
-storage: {filesystem: {rootdirectory: ${storage}/data}, delete: {enabled: true}}
-http: {addr: '127.0.0.1:${port}'}
-${options.password ? `auth: {htpasswd: {realm: test, path: ${storage}/htpasswd}}\n` : ''}`,
+storage: {filesystem: {rootdirectory: ${storage}/data}, delete: {enabled: true}${options.readOnly ? ', maintenance: {readonly: {enabled: true}}' : ''}}
+http: {addr: '127.0.0.1:${port}'${options.tls === undefined ? '' : `, tls: {certificate: ${options.tls.cert}, key: ${options.tls.key}}`}}
+${options.password ? `auth: {htpasswd: {realm: test, path: ${storage}/htpasswd}}` : ''}
+`,
   );
-  writeFileSync(join(storage, 'htpasswd'), HTPASSWD);
+  if (options.password) writeFileSync(join(storage, 'htpasswd'), HTPASSWD);
   const server = spawn('docker-registry', ['serve', config], { stdio: ['ignore', 'ignore', 'pipe'] });
   const output: Buffer[] = [];
   server.stderr?.on('data', (chunk: Buffer) => output.push(chunk));
-  await answers(`http://127.0.0.1:${port}/v2/`, server, output);
+  await listens(port, server, output);
   return {
     host: `127.0.0.1:${port}`,
     storage,
@@ -48,17 +57,75 @@ ${options.password ? `auth: {htpasswd: {realm: test, path: ${storage}/htpasswd}}
   };
 }
 
-async function answers(url: string, server: ChildProcess, output: readonly Buffer[]): Promise<void> {
+async function listens(port: number, server: ChildProcess, output: readonly Buffer[]): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {
     if (server.exitCode !== null) break;
-    try {
-      if ([200, 401].includes((await fetch(url)).status)) return;
-    } catch {
-      // Not listening yet.
-    }
+    const connected = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => {
+        socket.destroy();
+        resolve(true);
+      });
+      socket.on('error', () => resolve(false));
+    });
+    if (connected) return;
     await sleep(50);
   }
   throw new Error(`docker-registry did not start: ${Buffer.concat(output).toString()}`);
+}
+
+/** One request as it went by. */
+export interface PassedRequest {
+  readonly method: string;
+  readonly url: string;
+  /** Bytes of the body. */
+  sent: number;
+  /** Bytes of the answer's body. */
+  received: number;
+  status: number;
+}
+
+/** A registry behind a server that takes down what goes by, and answers some of it itself. */
+export interface WatchedRegistry extends AsyncDisposable {
+  /** `127.0.0.1:<port>` */
+  readonly host: string;
+  readonly requests: PassedRequest[];
+  /** Gives a status for a request that the registry is not to see. */
+  refuse: (request: PassedRequest) => number | undefined;
+}
+
+export async function watchRegistry(registry: TestRegistry): Promise<WatchedRegistry> {
+  const [hostname, port] = registry.host.split(':');
+  const server = createHttpServer((request, response) => {
+    const { method = '', url = '', headers } = request;
+    const passed: PassedRequest = { method, url, sent: 0, received: 0, status: 0 };
+    watched.requests.push(passed);
+    passed.status = watched.refuse(passed) ?? 0;
+    if (passed.status !== 0) {
+      request.resume().on('end', () => response.writeHead(passed.status).end());
+      return;
+    }
+    const onward = forward({ hostname, port, method, path: url, headers }, (answer) => {
+      passed.status = answer.statusCode ?? 0;
+      response.writeHead(passed.status, answer.headers);
+      answer.on('data', (chunk: Buffer) => (passed.received += chunk.length)).pipe(response);
+    });
+    onward.on('error', () => response.destroy());
+    request.on('data', (chunk: Buffer) => (passed.sent += chunk.length)).pipe(onward);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('No port');
+  const watched: WatchedRegistry = {
+    host: `127.0.0.1:${address.port}`,
+    requests: [],
+    refuse: () => undefined,
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+  return watched;
 }
 
 /** A TCP port of 127.0.0.1 that was free a moment ago. */

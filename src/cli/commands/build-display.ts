@@ -62,13 +62,13 @@ export function harmlessContext(context: CliContext, { progress, rawOutput }: Bu
  * Lines shown of a failed step. Ten hide the cause behind what package managers say at their end: a terminal shows as many as it has room
  * for beside the excerpt and the error, and where nothing else is shown of the step there are more.
  */
-function failureLines({ stderr }: CliContext, { quiet, progress }: BuildOptions): number {
+function failureLines({ stderr }: CliContext, { quiet, progress }: Pick<BuildOptions, 'quiet' | 'progress'>): number {
   if (quiet || progress === 'quiet') return 50;
   return stderr.isTTY ? Math.max(10, Math.min(100, (stderr.rows ?? 0) - 14)) : 10;
 }
 
 /** The display that the options and the environment ask for. @throws TsbuildError `TSB_USAGE` */
-export function startProgress(context: CliContext, options: BuildOptions): Progress {
+export function startProgress(context: CliContext, options: Pick<BuildOptions, 'quiet' | 'progress'>): Progress {
   const { env } = context;
   const number = (name: string): number | undefined =>
     env[name] !== undefined && /^-?\d+$/.test(env[name]) ? Number(env[name]) : undefined;
@@ -148,7 +148,7 @@ export async function reportResult(
 }
 
 /** Results are replaced by rename, so that a reader never sees half of one. */
-function writeResult(context: CliContext, path: string, text: string): void {
+export function writeResult(context: CliContext, path: string, text: string): void {
   const absolute = resolve(context.cwd, path);
   const temporary = `${absolute}.${process.pid}.tmp`;
   try {

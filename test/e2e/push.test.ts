@@ -1,0 +1,373 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { makeCertificates } from '../support/certificate.ts';
+import { startProxy, type TestProxy } from '../support/proxy.ts';
+import {
+  REGISTRY_USER,
+  startRegistry,
+  type TestRegistry,
+  type WatchedRegistry,
+  watchRegistry,
+} from '../support/registry.ts';
+
+const DOCKERFILE = 'FROM base:1\nCOPY one /one\nCOPY two /two\nENV A=1\n';
+const CREDS = `${REGISTRY_USER.username}:${REGISTRY_USER.password}`;
+const FILES = { one: 'one\n', two: 'two\n' };
+
+describeAsEveryone('pushing', (who) => {
+  const use = useBench(who);
+  let registry: TestRegistry;
+  let watched: WatchedRegistry;
+  let count = 0;
+  beforeAll(async () => {
+    registry = await startRegistry();
+    watched = await watchRegistry(registry);
+  });
+  afterAll(async () => {
+    await watched[Symbol.asyncDispose]();
+    await registry[Symbol.asyncDispose]();
+  });
+  beforeEach(() => {
+    watched.requests.length = 0;
+    watched.refuse = () => undefined;
+  });
+
+  /** A name in a repository that nothing was pushed to. */
+  const newName = (): string => `${watched.host}/team/app${count++}`;
+  // The runtime directory of whoever runs the tests is not the bench's.
+  const skopeo = (...args: string[]) =>
+    use.bench.tool(['skopeo', ...args], { env: { XDG_RUNTIME_DIR: use.bench.dir } });
+  const inspect = async (name: string): Promise<Record<string, unknown>> =>
+    JSON.parse(await skopeo('inspect', '--tls-verify=false', `docker://${name}`)) as Record<string, unknown>;
+  const inspectRaw = async (name: string): Promise<Record<string, unknown>> =>
+    JSON.parse(await skopeo('inspect', '--raw', '--tls-verify=false', `docker://${name}`)) as Record<string, unknown>;
+  const uploads = () => watched.requests.filter(({ method, status }) => method === 'PUT' && status === 201);
+  const sentBlobs = () => uploads().filter(({ url }) => url.includes('/uploads/'));
+  /** Blobs that came into a repository, by sending or mounting them. */
+  const arrived = () => watched.requests.filter(({ url, status }) => status === 201 && url.includes('/uploads/'));
+
+  test('what was built is there under all names, and is told', async () => {
+    const context = use.bench.context(DOCKERFILE, FILES);
+    const name = newName();
+    const args = ['--metadata-file', 'md.json', '--iidfile', 'iid', '--annotation', 'some.key=value'];
+    await use.bench.ok(['build', '--push', '-t', `${name}:1`, '-t', `${name}:2`, ...args, context]);
+    const metadata = JSON.parse(readFileSync(use.bench.path('md.json'), 'utf8')) as Record<string, unknown>;
+    const raw = await inspectRaw(`${name}:2`);
+    expect(raw).toMatchObject({ annotations: { 'some.key': 'value' } });
+    expect(metadata).toMatchObject({
+      'containerimage.digest': (await inspect(`${name}:1`))['Digest'],
+      'image.name': `${name}:1,${name}:2`,
+      'containerimage.config.digest': (raw['config'] as { digest: string }).digest,
+    });
+    expect(readFileSync(use.bench.path('iid'), 'utf8')).toBe(metadata['containerimage.config.digest']);
+    // It is in no local store, and another one can build on it.
+    expect((await use.bench.ok(['images'])).out).not.toContain(name);
+    const other = use.bench.path(`store-${count++}`);
+    const run = await use.bench.ok(['run', '--network=none', `${name}:1`, 'cat', '/one', '/two'], { store: other });
+    expect(run.out).toBe('one\ntwo\n');
+  });
+
+  test('tags come last, and a second push costs one request for each blob and one for the tag', async () => {
+    const context = use.bench.context(DOCKERFILE, FILES);
+    const name = newName();
+    const first = await use.bench.ok(['build', '--progress=plain', '--push', '-t', `${name}:1`, context]);
+    expect(watched.requests.at(-1)).toMatchObject({ method: 'PUT', url: expect.stringMatching(/\/manifests\/1$/) });
+    expect(first.err).toMatch(/pushed to .*, blobs: .*(mounted|sent)/);
+    expect(arrived()).toHaveLength(4);
+    watched.requests.length = 0;
+    const second = await use.bench.ok(['build', '--progress=plain', '--push', '-t', `${name}:1`, context]);
+    const blobs = watched.requests.filter(({ method, url }) => method === 'HEAD' && url.includes('/blobs/'));
+    expect(blobs).toHaveLength(4);
+    expect(watched.requests.length - blobs.length).toBeLessThanOrEqual(6);
+    expect(second.err).toContain('blobs: 4 there');
+    expect(sentBlobs()).toEqual([]);
+  });
+
+  test('layers are sent while the build goes on', async () => {
+    const context = use.bench.context('FROM base:1\nCOPY one /one\nRUN sleep 20\n', { one: String(Math.random()) });
+    const name = newName();
+    const running = use.bench.tsbuildStart(['build', '--progress=plain', '--push', '-t', `${name}:1`, context]);
+    for (let tries = 0; sentBlobs().length < 1 && tries < 150; tries++) await sleep(100);
+    expect(sentBlobs().length).toBeGreaterThanOrEqual(1);
+    expect(running.child.exitCode).toBeNull();
+    expect(running.text()).not.toContain('exporting to image');
+    running.child.kill('SIGINT');
+    await running.ended;
+    expect(watched.requests.filter(({ url }) => url.includes('/manifests/'))).toEqual([]);
+  }, 60_000);
+
+  test('a base image that the registry has is neither fetched nor sent', async () => {
+    const base = newName();
+    const onto = use.bench.context('FROM base:1\nCOPY one /one\n', { one: 'x'.repeat(100_000) });
+    await use.bench.ok(['build', '--push', '-t', `${base}:1`, onto]);
+    const name = newName();
+    const context = use.bench.context(`FROM ${base}:1\nCOPY --link two /two\nENV B=2\n`, FILES);
+    const store = use.bench.path(`store-${count++}`);
+    watched.requests.length = 0;
+    const { err } = await use.bench.ok(['build', '--progress=plain', '--push', '-t', `${name}:1`, context], { store });
+    expect(err).toMatch(/neither fetched nor sent: 2 layers of base images/);
+    expect(err).toMatch(/2 mounted from another repository, 2 sent/);
+    const moved = watched.requests.reduce((sum, { sent, received }) => sum + sent + received, 0);
+    expect(moved).toBeLessThan(20_000);
+    const run = await use.bench.ok(['run', '--network=none', `${name}:1`, 'cat', '/two'], {
+      store: use.bench.path(`store-${count++}`),
+    });
+    expect(run.out).toBe('two\n');
+  });
+
+  test('a push that failed is completed with what is missing', async () => {
+    const context = use.bench.context(DOCKERFILE, { one: '1'.repeat(5000), two: String(Math.random()) });
+    const name = newName();
+    let left = 2;
+    watched.refuse = ({ method, url }) =>
+      method === 'PUT' && url.includes('/uploads/') && left-- <= 0 ? 403 : undefined;
+    const failed = await use.bench.tsbuild(['build', '--push', '-t', `${name}:1`, context]);
+    expect(failed.code).toBe(1);
+    expect(failed.err).toContain(name);
+    expect(failed.err).toContain('tsbuild login');
+    expect(watched.requests.filter(({ url }) => url.includes('/manifests/'))).toEqual([]);
+    const had = arrived().length;
+    watched.requests.length = 0;
+    watched.refuse = () => undefined;
+    await use.bench.ok(['build', '--push', '-t', `${name}:1`, context]);
+    expect(arrived()).toHaveLength(4 - had);
+    expect(await inspect(`${name}:1`)).toMatchObject({ RepoTags: ['1'] });
+    expect(await use.bench.leftovers()).toEqual([]);
+  });
+
+  test('by digest there is no tag', async () => {
+    const context = use.bench.context(DOCKERFILE, FILES);
+    const name = newName();
+    const output = `type=image,name=${name},push-by-digest=true,name-canonical=true,push=true`;
+    await use.bench.ok(['build', '-o', output, '--metadata-file', 'md.json', context]);
+    const { 'containerimage.digest': digest } = JSON.parse(readFileSync(use.bench.path('md.json'), 'utf8')) as Record<
+      string,
+      string
+    >;
+    expect(watched.requests.filter(({ url }) => url.includes('/manifests/')).map(({ url }) => url)).toEqual([
+      `${name.slice(watched.host.length).replace(/^/, '/v2')}/manifests/${digest}`,
+    ]);
+    expect(await inspectRaw(`${name}@${digest}`)).toMatchObject({ schemaVersion: 2 });
+  });
+
+  test('several platforms are one index, its annotations in it', async () => {
+    const context = use.bench.context('FROM scratch\nCOPY one /one\n', FILES);
+    const name = newName();
+    const output = `type=registry,name=${name}:1,annotation-index.in=index,annotation-manifest-descriptor.in=descriptor`;
+    await use.bench.ok(['build', '--platform', 'linux/amd64,linux/arm64', '-o', output, context]);
+    const index = await inspectRaw(`${name}:1`);
+    expect(index).toMatchObject({ annotations: { in: 'index' } });
+    const entries = index['manifests'] as { platform: object; annotations: object }[];
+    expect(entries.map(({ platform }) => platform)).toEqual([
+      { architecture: 'amd64', os: 'linux' },
+      { architecture: 'arm64', os: 'linux' },
+    ]);
+    expect(entries.map(({ annotations }) => annotations)).toEqual([{ in: 'descriptor' }, { in: 'descriptor' }]);
+  });
+
+  test('with --load, and with an archive, it is there too', async () => {
+    const context = use.bench.context(DOCKERFILE, FILES);
+    const name = newName();
+    await use.bench.ok(['build', '--push', '--load', '-o', 'type=oci,dest=out.tar', '-t', `${name}:1`, context]);
+    expect((await use.bench.ok(['images'])).out).toContain(`${name}:1`);
+    const archive = JSON.parse(await skopeo('inspect', `oci-archive:${use.bench.path('out.tar')}`)) as {
+      Digest: string;
+    };
+    expect((await inspect(`${name}:1`))['Digest']).toBe(archive.Digest);
+  });
+
+  test('as zstd, with Docker’s media types, or recompressed, others can read it', async () => {
+    const context = use.bench.context(DOCKERFILE, FILES);
+    const types: string[] = [];
+    for (const form of [
+      'oci-mediatypes=false',
+      'compression=zstd,force-compression=true',
+      'compression=uncompressed',
+    ]) {
+      const name = newName();
+      await use.bench.ok(['build', '-o', `type=registry,name=${name}:1,${form}`, context]);
+      await skopeo(
+        'copy',
+        '-q',
+        '--src-tls-verify=false',
+        `docker://${name}:1`,
+        `dir:${use.bench.path(`dir-${count++}`)}`,
+      );
+      const { layers } = (await inspectRaw(`${name}:1`)) as { layers: { mediaType: string }[] };
+      types.push(layers.map(({ mediaType }) => mediaType.replace(/^application\/vnd\./, '')).at(-1) ?? '');
+    }
+    expect(types).toEqual([
+      'docker.image.rootfs.diff.tar.gzip',
+      'oci.image.layer.v1.tar+zstd',
+      'oci.image.layer.v1.tar',
+    ]);
+  });
+
+  describe('tsbuild push', () => {
+    beforeAll(async () => {
+      const context = use.bench.context(DOCKERFILE, FILES);
+      await use.bench.ok(['build', '-t', 'local/app:1', context]);
+      await use.bench.ok(['build', '-t', 'local/app:2', '--label', 'a=b', context]);
+    });
+
+    test('sends an image to where its name says, or another one', async () => {
+      const name = newName();
+      const { out } = await use.bench.ok(['push', '--digestfile', 'digest', 'local/app:1', `docker://${name}:other`]);
+      const digest = readFileSync(use.bench.path('digest'), 'utf8');
+      expect(out).toBe(`${name}:other@${digest}\n`);
+      expect(await inspect(`${name}:other`)).toMatchObject({ Digest: digest });
+    });
+
+    test('sends all tags', async () => {
+      const name = newName();
+      const { out } = await use.bench.ok(['push', '-q', '--all-tags', 'local/app', name]);
+      expect(out.trim().split('\n')).toHaveLength(2);
+      expect(await inspect(`${name}:1`)).toMatchObject({ RepoTags: expect.arrayContaining(['1', '2']) });
+      expect(await inspect(`${name}:2`)).toMatchObject({ Labels: { a: 'b' } });
+    });
+
+    test('compresses anew', async () => {
+      const name = newName();
+      await use.bench.ok(['push', '--compression', 'zstd', 'local/app:1', `${name}:1`]);
+      const manifest = (await inspectRaw(`${name}:1`)) as {
+        layers: { mediaType: string }[];
+        config: { digest: string };
+      };
+      expect(new Set(manifest.layers.map(({ mediaType }) => mediaType))).toEqual(
+        new Set(['application/vnd.oci.image.layer.v1.tar+zstd']),
+      );
+      const store = use.bench.path(`store-${count++}`);
+      const run = await use.bench.ok(['run', '--network=none', `${name}:1`, 'cat', '/one'], { store });
+      expect(run.out).toBe('one\n');
+    });
+
+    test('sends an index whole, or one platform of it', async () => {
+      const context = use.bench.context('FROM scratch\nCOPY one /one\n', FILES);
+      await use.bench.ok(['build', '--platform', 'linux/amd64,linux/arm64', '-t', 'local/both:1', context]);
+      const name = newName();
+      await use.bench.ok(['push', '--all-platforms', 'local/both:1', `${name}:all`]);
+      await use.bench.ok(['push', '--platform', 'linux/arm64', 'local/both:1', `${name}:arm`]);
+      expect(await inspectRaw(`${name}:all`)).toMatchObject({ manifests: [{}, {}] });
+      expect(await inspectRaw(`${name}:arm`)).toMatchObject({ layers: [{}] });
+    });
+
+    test.each([
+      [['nope'], /no such image in the local image store/],
+      [['local/app:1', 'oci:dir'], /only registries are pushed to[^]*tsbuild save/],
+      [['-a', 'local/app:1'], /--all-tags/],
+      [['--creds', 'me', 'local/app:1'], /USER:PASSWORD/],
+      [['--compression', 'lzma', 'local/app:1'], /gzip, zstd or none/],
+    ])('%s is an error that says what to do', async (args, message) => {
+      const { code, err } = await use.bench.tsbuild(['push', ...args]);
+      expect(code).toBeGreaterThan(0);
+      expect(err).toMatch(message);
+    });
+  });
+
+  test('a read-only registry is quoted, with a hint', async () => {
+    await using readOnly = await startRegistry({ readOnly: true });
+    const context = use.bench.context(DOCKERFILE, FILES);
+    const { code, err } = await use.bench.tsbuild(['build', '--push', '-t', `${readOnly.host}/app:1`, context]);
+    expect(code).toBe(1);
+    expect(err).toMatch(/405 Method Not Allowed/);
+    expect(err).toMatch(/hint: the registry takes no images: it is read-only/);
+  });
+
+  describe('to a registry that asks who we are', () => {
+    let closed: TestRegistry;
+    beforeAll(async () => {
+      closed = await startRegistry({ password: true });
+      await use.bench.ok(['build', '-t', 'local/auth:1', use.bench.context(DOCKERFILE, FILES)]);
+    });
+    afterAll(async () => {
+      await closed[Symbol.asyncDispose]();
+    });
+
+    test('fails without credentials, and says what to type', async () => {
+      const { code, err } = await use.bench.tsbuild(['push', 'local/auth:1', `${closed.host}/app:1`]);
+      expect(code).toBe(1);
+      expect(err).toMatch(/access denied[^]*401[^]*tsbuild login/);
+    });
+
+    test('works with those of an auth file, or typed, and shows none', async () => {
+      const auths = { [closed.host]: { auth: Buffer.from(CREDS).toString('base64') } };
+      use.bench.write('auth', { 'auth.json': JSON.stringify({ auths }) });
+      const file = use.bench.path('auth/auth.json');
+      const pushes = [
+        await use.bench.ok(['push', '--authfile', file, 'local/auth:1', `${closed.host}/app:1`]),
+        await use.bench.ok(['push', '--creds', CREDS, 'local/auth:1', `${closed.host}/app:2`]),
+        await use.bench.ok(['build', '--push', '-t', `${closed.host}/app:3`, use.bench.context(DOCKERFILE, FILES)], {
+          env: { REGISTRY_AUTH_FILE: file },
+        }),
+        await use.bench.tsbuild(['push', '--creds', `${CREDS}!`, 'local/auth:1', `${closed.host}/app:4`]),
+      ];
+      expect(pushes.map(({ code }) => code)).toEqual([0, 0, 0, 1]);
+      for (const { out, err } of pushes) expect(out + err).not.toMatch(/correct horse|YWxpY2/);
+      const tags = await use.bench.tool([
+        'skopeo',
+        'list-tags',
+        '--tls-verify=false',
+        '--creds',
+        CREDS,
+        `docker://${closed.host}/app`,
+      ]);
+      expect(JSON.parse(tags)).toMatchObject({ Tags: expect.arrayContaining(['1', '2', '3']) });
+    });
+  });
+
+  describe('over TLS, through a proxy', () => {
+    let dir: string;
+    let secure: TestRegistry;
+    let proxy: TestProxy;
+    beforeAll(async () => {
+      dir = mkdtempSync(join(tmpdir(), 'tsbuild-tls-'));
+      chmodSync(dir, 0o755);
+      secure = await startRegistry({ tls: makeCertificates(dir) });
+      proxy = await startProxy();
+      const files = { one: 'x'.repeat(3_000_000), two: '' };
+      await use.bench.ok(['build', '-t', 'local/tls:1', use.bench.context(DOCKERFILE, files)]);
+    });
+    afterAll(async () => {
+      await proxy[Symbol.asyncDispose]();
+      await secure[Symbol.asyncDispose]();
+      rmSync(dir, { recursive: true });
+    });
+    /** On this machine nobody would be asked for a certificate. */
+    const host = () => secure.host.replace('127.0.0.1', 'registry.test');
+    const ca = () => readFileSync(join(dir, 'server-ca.crt'), 'utf8');
+    const env = () => ({ HTTPS_PROXY: proxy.url });
+
+    test('a registry that nobody vouches for is refused', async () => {
+      const { code, err } = await use.bench.tsbuild(['push', 'local/tls:1', `${host()}/app:1`], { env: env() });
+      expect(code).toBe(1);
+      expect(err).toMatch(/registry\.test:\d+.*certificate/);
+    });
+
+    test('an authority in certs.d is trusted, for its host', async () => {
+      use.bench.write(`.config/containers/certs.d/${host()}`, { 'ca.crt': ca() });
+      await use.bench.ok(['push', 'local/tls:1', `${host()}/app:1`], { env: env() });
+      expect(proxy.tunnels).toContain(host());
+      const store = use.bench.path(`store-${count++}`);
+      const run = await use.bench.ok(['run', '--network=none', `${host()}/app:1`, 'wc', '-c', '/one'], {
+        store,
+        env: env(),
+      });
+      expect(run.out).toContain('3000000');
+      rmSync(use.bench.path('.config'), { recursive: true });
+    });
+
+    test('so is one that is named, one of the machine, and nobody with --tls-verify=false', async () => {
+      const certs = use.bench.write('named', { 'ca.crt': ca() });
+      const file = join(certs, 'ca.crt');
+      await use.bench.ok(['push', '--cert-dir', certs, 'local/tls:1', `${host()}/app:2`], { env: env() });
+      await use.bench.ok(['push', 'local/tls:1', `${host()}/app:3`], { env: { ...env(), SSL_CERT_FILE: file } });
+      await use.bench.ok(['push', '--tls-verify=false', 'local/tls:1', `${host()}/app:4`], { env: env() });
+      const output = `type=registry,name=${host()}/app:5,registry.insecure=true`;
+      await use.bench.ok(['build', '-o', output, use.bench.context(DOCKERFILE, FILES)], { env: env() });
+    });
+  });
+});
