@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 enum { MAX_LOWERS = 500 /* the kernel's OVL_MAX_STACK */ };
@@ -93,12 +94,25 @@ static void make_scratch_upper(int dir, int *upper, int *work, int top) {
   if (fchown(*upper, info.st_uid, info.st_gid) < 0 || fchmod(*upper, info.st_mode & 07777) < 0) fail("cannot prepare a scratch directory");
 }
 
+/* How many layers lie below one whose root hides them. The kernel merges the roots of all layers, and does not look for the mark there. */
+static size_t hidden_below(const int *lowers, size_t count) {
+  for (size_t at = count; at-- > 1;) {
+    char path[40], value[2];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", lowers[at]);
+    if (getxattr(path, "user.overlay.opaque", value, sizeof value) == 1 && value[0] == 'y') return at;
+  }
+  return 0;
+}
+
 /*
  * Mounts a stack of directories. Layers are named by links of one to three digits in a directory of their own, so that 500 of
  * them fit the one page that mount(2) takes, and no path of the store shows in /proc/mounts.
  */
 static int mount_stack(int staging, const char *name, const int *lowers, size_t count, int upper, int work, bool writable) {
   stage = "layers";
+  size_t hidden = hidden_below(lowers, count);
+  lowers += hidden;
+  count -= hidden;
   if (count > MAX_LOWERS) fail_with(0, "an overlay takes %d layers, these are %zu", MAX_LOWERS, count);
   stage = "overlay";
   int dir = make_directory(staging, name);

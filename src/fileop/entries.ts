@@ -14,12 +14,13 @@ import { applyAction, copySteps } from './apply-action.ts';
 import type { Steps } from './copy.ts';
 import { toLayerEntries } from './layer-entries.ts';
 import { type OverlayDir, OverlayTree } from './overlay-tree.ts';
+import { OpenedTrees } from './opened-trees.ts';
 import { checkActions, openInput } from './run.ts';
 import type { FileOpParams, OpenInput } from './types.ts';
 import { isArchiveMatch } from './unpack.ts';
 
-/** The layer that a file op makes, described and not written. */
-export interface LayerStream {
+/** The layer that a file op makes, described and not written. Dispose it when its entries are no longer wanted. */
+export interface LayerStream extends Disposable {
   /**
    * In the order of a layer; a file is open while its entry is the current one. Undefined now and then while entries are being looked
    * for, so that others get their turn. Where the op is one copy onto scratch, they come while the source is walked.
@@ -66,9 +67,10 @@ export async function fileOpEntries(
   check(params);
   const first = inputs[actions[0]?.input ?? -1];
   const lowers = first?.kind === 'layers' ? first.layers : [];
-  const base = new LayersTree(lowers, { idShift });
+  using opened = new OpenedTrees();
+  const base = opened.add(new LayersTree(lowers, { idShift }));
   const tree = new OverlayTree(base, now);
-  const sources = inputs.map((input) => openInput(input, idShift));
+  const sources = inputs.map((input) => opened.add(openInput(input, idShift)));
   const warnings = new Set<string>();
   const context = {
     tree,
@@ -101,11 +103,12 @@ export async function fileOpEntries(
   function* entries(): Generator<LayerEntry | undefined, void, void> {
     for (const settled of steps ?? []) {
       if (settled === undefined) yield undefined;
-      else yield* toLayerEntries(tree.takeBefore(settled), base, learn);
+      else yield* toLayerEntries(tree.takeBefore(settled), learn);
     }
-    yield* toLayerEntries(tree.takeBefore(), base, learn);
+    yield* toLayerEntries(tree.takeBefore(), learn);
   }
-  return { entries: entries(), lowers, warnings, sources };
+  const { release } = opened.keep();
+  return { entries: entries(), lowers, warnings, sources, [Symbol.dispose]: release };
 }
 
 function check(params: DirectParams): void {
@@ -132,7 +135,7 @@ export async function writeFileOpDirectory(
   target: string,
   options: { readonly signal: AbortSignal },
 ): Promise<{ readonly lowers: readonly string[]; readonly warnings: readonly string[] } | undefined> {
-  const stream = await fileOpEntries(params, options);
+  using stream = await fileOpEntries(params, options);
   if (!stream) return undefined;
   const { idShift, idCount } = params;
   const { entries, lowers, warnings } = stream;
@@ -152,13 +155,14 @@ export async function writeFileOpLayer(
   options: WriteLayerOptions & { readonly signal: AbortSignal; readonly learn?: boolean },
 ): Promise<PackedOp | undefined> {
   const { learn } = options;
-  let stream: LayerStream | undefined;
-  try {
-    stream = await fileOpEntries(params, options);
-  } finally {
-    if (!stream) sink.abort();
+  using stream = await fileOpEntries(params, options).catch((error: unknown) => {
+    sink.abort();
+    throw error;
+  });
+  if (!stream) {
+    sink.abort();
+    return undefined;
   }
-  if (!stream) return undefined;
   const { entries, warnings, sources } = stream;
   const written = await writeLayerFromEntries(entries, sink, options);
   const learned = params.inputs.map((input, index) => {

@@ -1,30 +1,24 @@
 import type { ContentSource, EntryType, LayerEntry } from '../layer/index.ts';
 import type { Digest } from '../util/index.ts';
-import { type LayerNode, type LayersTree, type Xattr, sameContent } from '../tree/index.ts';
+import { type ByteString, type ComparedFile, isUnchanged, type Xattr } from '../tree/index.ts';
 import { mergeXattrs, type OverlayEntry } from './overlay-tree.ts';
 
 const NO_TIME = { sec: 0, nsec: 0 };
 
 /**
- * The entries as a sink of layers takes them, with the choices of `diffLayer`: what is no different from the layers below is left out. A file is open while its entry is the current one; asking for the next
- * checks that it did not change meanwhile.
- * @param base the layers below
+ * The entries as a sink of layers takes them, with the choices of `diffLayer`: what is no different from the layers below is left out.
+ * A file is open while its entry is the current one; asking for the next checks that it did not change meanwhile.
  * @param learn whether the trees that contents come from are told their digests
  */
-export function* toLayerEntries(
-  entries: readonly OverlayEntry[],
-  base: LayersTree,
-  learn: boolean,
-): Generator<LayerEntry, void, void> {
+export function* toLayerEntries(entries: readonly OverlayEntry[], learn: boolean): Generator<LayerEntry, void, void> {
+  const below = new Below(entries);
   for (let index = 0; index < entries.length; index++) {
     const entry = entries[index] as OverlayEntry;
     const { content, type, path } = entry;
     if (type === 'socket') continue;
-    if (path !== '' && type === 'directory' && isUnchangedDirectory(entries, index, base)) continue;
     if (content === undefined || content instanceof Uint8Array) {
-      const same =
-        type !== 'hardlink' && type !== 'directory' && isUnchanged(entry, content, entry.attributes.xattrs, base);
-      if (!same) yield plainEntry(entry, type === 'whiteout' ? 'file' : type, content);
+      if (path === '' || !below.has(index, content, entry.attributes.xattrs))
+        yield plainEntry(entry, type === 'whiteout' ? 'file' : type, content);
       continue;
     }
     const fd = content.open();
@@ -32,8 +26,7 @@ export function* toLayerEntries(
       const own = content.xattrs(fd);
       const xattrs = mergeXattrs(own, entry.attributes.xattrs);
       const onDigest = learn ? (digest: Digest): void => content.learn?.(digest, own) : undefined;
-      if (!isUnchanged(entry, fd, xattrs, base))
-        yield plainEntry(entry, 'file', onDigest ? { fd, onDigest } : { fd }, xattrs);
+      if (!below.has(index, fd, xattrs)) yield plainEntry(entry, 'file', onDigest ? { fd, onDigest } : { fd }, xattrs);
     } finally {
       content.close(fd);
     }
@@ -70,67 +63,60 @@ function splitTime(ns: bigint): { readonly sec: number; readonly nsec: number } 
 
 const SECOND = 1_000_000_000n;
 
-function sameAttributes(entry: OverlayEntry, below: LayerNode): boolean {
-  const { mode, uid, gid, mtimeNs } = entry.attributes;
-  return mode === below.mode && uid === below.uid && gid === below.gid && mtimeNs === below.mtimeNs;
-}
-
-function sameXattrs(a: readonly Xattr[], b: readonly Xattr[]): boolean {
-  return (
-    a.length === b.length &&
-    a.every(({ name, value }, index) => name === b[index]?.name && Buffer.compare(value, b[index].value) === 0)
-  );
-}
-
 const EMPTY = new Uint8Array();
 
-/** Whether a file is the same as what the layers below have. `content` is read and left at its start. */
-function isUnchanged(
-  entry: OverlayEntry,
-  content: number | Uint8Array | undefined,
-  xattrs: readonly Xattr[],
-  base: LayersTree,
-): boolean {
-  const { replaced } = entry;
-  if (!replaced || !sameAttributes(entry, replaced) || entry.size !== replaced.size) return false;
-  if (entry.type === 'symlink') return entry.linkname === replaced.linkname;
-  const fd = entry.type === 'file' ? base.open(base.root, '', replaced) : undefined;
-  if (fd === undefined) return sameXattrs(xattrs, base.xattrs(base.root, '', replaced));
-  try {
-    return sameXattrs(xattrs, base.openXattrs(fd)) && sameContent(content ?? EMPTY, fd);
-  } finally {
-    base.close(fd);
-  }
-}
+/** Which entries are the same as what the layers below have. Each is compared once, however deep it lies in directories that are. */
+class Below {
+  readonly #entries: readonly OverlayEntry[];
+  readonly #same = new Map<number, boolean>();
 
-/** A directory that is as below, with nothing changed in it. */
-function isUnchangedDirectory(entries: readonly OverlayEntry[], index: number, base: LayersTree): boolean {
-  const entry = entries[index] as OverlayEntry;
-  const { replaced, path } = entry;
-  if (!replaced || !sameAttributes(entry, replaced)) return false;
-  if (!sameXattrs(entry.attributes.xattrs, base.xattrs(base.root, '', replaced))) return false;
-  const prefix = `${path}/`;
-  // Entries below follow, though not at once: "a-b" sorts before "a/b".
-  for (let at = index + 1; at < entries.length; at++) {
-    const other = entries[at] as OverlayEntry;
-    if (!other.path.startsWith(path)) return true;
-    if (other.path.startsWith(prefix) && !isUnchangedEntry(entries, at, base)) return false;
+  constructor(entries: readonly OverlayEntry[]) {
+    this.#entries = entries;
   }
-  return true;
-}
 
-function isUnchangedEntry(entries: readonly OverlayEntry[], index: number, base: LayersTree): boolean {
-  const entry = entries[index] as OverlayEntry;
-  const { content, type } = entry;
-  if (type === 'whiteout' || type === 'hardlink') return false;
-  if (type === 'directory') return isUnchangedDirectory(entries, index, base);
-  if (content === undefined || content instanceof Uint8Array) {
-    return isUnchanged(entry, content, entry.attributes.xattrs, base);
+  /**
+   * Of a directory, whether it is the same with all that is in it.
+   * @param content of files; it is read and left at its start
+   */
+  has(index: number, content: number | Uint8Array | undefined, xattrs: readonly Xattr[]): boolean {
+    const known = this.#same.get(index);
+    if (known !== undefined) return known;
+    const same = this.#compare(index, content, xattrs);
+    this.#same.set(index, same);
+    return same;
   }
-  const fd = content.open();
-  try {
-    return isUnchanged(entry, fd, mergeXattrs(content.xattrs(fd), entry.attributes.xattrs), base);
-  } finally {
-    content.close(fd);
+
+  #compare(index: number, content: number | Uint8Array | undefined, xattrs: readonly Xattr[]): boolean {
+    const { replaced, type, attributes, size, linkname, path } = this.#entries[index] as OverlayEntry;
+    if (!replaced || type === 'whiteout' || type === 'hardlink') return false;
+    const ours: ComparedFile = {
+      node: { ...attributes, type, size, linkname },
+      look: (use) => use(xattrs, content ?? EMPTY),
+    };
+    return isUnchanged(ours, replaced) && (type !== 'directory' || this.#hasAllOf(index, path));
+  }
+
+  /** Whether everything in a directory is as below. */
+  #hasAllOf(index: number, path: ByteString): boolean {
+    const prefix = `${path}/`;
+    // Entries below follow, though not at once: "a-b" sorts before "a/b".
+    for (let at = index + 1; at < this.#entries.length; at++) {
+      const other = this.#entries[at] as OverlayEntry;
+      if (!other.path.startsWith(path)) return true;
+      if (other.path.startsWith(prefix) && !this.#hasClosed(at)) return false;
+    }
+    return true;
+  }
+
+  /** The same for an entry whose content is not open. */
+  #hasClosed(index: number): boolean {
+    const { content, attributes } = this.#entries[index] as OverlayEntry;
+    if (content === undefined || content instanceof Uint8Array) return this.has(index, content, attributes.xattrs);
+    const fd = content.open();
+    try {
+      return this.has(index, fd, mergeXattrs(content.xattrs(fd), attributes.xattrs));
+    } finally {
+      content.close(fd);
+    }
   }
 }

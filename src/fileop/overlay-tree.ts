@@ -4,9 +4,10 @@ import {
   joinPath,
   toText,
   type FileContent,
+  type ComparedFile,
+  fileOfTree,
+  type LayersDir,
   type LayersTree,
-  type LayerNode,
-  type MergedDir,
   type NodeAttributes,
   type NodeType,
   type TreeNode,
@@ -42,7 +43,7 @@ export interface OverlayDir {
   readonly path: ByteString;
   readonly parent: OverlayDir | undefined;
   /** The directory of the base that shows through. */
-  readonly base: MergedDir | undefined;
+  readonly base: LayersDir | undefined;
   /** The base has a directory here that this one hides. */
   readonly opaque: boolean;
   /** Undefined: the base's. */
@@ -67,7 +68,7 @@ export interface OverlayEntry {
   readonly linkname: ByteString;
   readonly content: FileContent | Uint8Array | undefined;
   /** What the layers below have at the path, if it is of the same type. */
-  readonly replaced: LayerNode | undefined;
+  readonly replaced: ComparedFile | undefined;
 }
 
 /**
@@ -131,9 +132,9 @@ export class OverlayTree implements WritableTree<OverlayDir> {
     // Handles hold no resources.
   }
 
-  open(dir: OverlayDir, name: ByteString, node: TreeNode): number {
+  open(dir: OverlayDir, name: ByteString): number {
     const change = dir.changes.get(name);
-    if (change === undefined && dir.base) return this.#base.open(dir.base, name, node);
+    if (change === undefined && dir.base) return this.#base.open(dir.base, name);
     if (change && !isDir(change) && change.content && !(change.content instanceof Uint8Array)) {
       return change.content.open();
     }
@@ -257,7 +258,8 @@ export class OverlayTree implements WritableTree<OverlayDir> {
   /** @param names gets the entries of files that have several names */
   #collect(dir: OverlayDir, entries: OverlayEntry[], names: Map<OverlayEntry, Leaf>): void {
     if (!dir.touched) return;
-    const replaced = dir.base?.node;
+    const { base } = dir;
+    const replaced = base && fileOfTree(this.#base, base, '', base.node);
     entries.push(entry(dir.path, 'directory', dir.attributes ?? this.#baseAttributes(dir), { replaced }));
     if (dir.opaque) entries.push(entry(joinPath(dir.path, '.wh..wh..opq'), 'whiteout', none));
     for (const child of dir.passed.values()) this.#collect(child, entries, names);
@@ -266,16 +268,21 @@ export class OverlayTree implements WritableTree<OverlayDir> {
       if (!change) entries.push(entry(joinPath(dir.path, `.wh.${name}`), 'whiteout', none));
       else if (isDir(change)) this.#collect(change, entries, names);
       else {
-        const one = this.#leafEntry(path, change, dir.base && this.#base.lookup(dir.base, name));
+        const one = this.#leafEntry(path, change, base && this.#below(base, name));
         if (change.id !== undefined) names.set(one, change);
         entries.push(one);
       }
     }
   }
 
-  #leafEntry(path: ByteString, leaf: Leaf, below: LayerNode | undefined): OverlayEntry {
+  #below(base: LayersDir, name: ByteString): ComparedFile | undefined {
+    const node = this.#base.lookup(base, name);
+    return node && fileOfTree(this.#base, base, name, node);
+  }
+
+  #leafEntry(path: ByteString, leaf: Leaf, below: ComparedFile | undefined): OverlayEntry {
     const { attributes, content, linkname, type } = leaf;
-    const replaced = below?.type === type ? below : undefined;
+    const replaced = below?.node.type === type ? below : undefined;
     const size = content instanceof Uint8Array ? content.length : (content?.size ?? 0);
     return { path, type, attributes, size, linkname, content, replaced };
   }
@@ -300,7 +307,7 @@ export class OverlayTree implements WritableTree<OverlayDir> {
       node.type === 'file'
         ? {
             size: node.size,
-            open: () => base.open(home, name, node),
+            open: () => base.open(home, name),
             close: (fd: number) => base.close(fd),
             xattrs: (fd: number) => base.openXattrs(fd),
           }
@@ -359,7 +366,7 @@ function named(one: OverlayEntry, leaf: Leaf): OverlayEntry {
 function newDir(
   path: ByteString,
   parent: OverlayDir | undefined,
-  base: MergedDir | undefined,
+  base: LayersDir | undefined,
   opaque: boolean,
 ): OverlayDir {
   return { path, parent, base, opaque, attributes: undefined, touched: false, changes: new Map(), passed: new Map() };

@@ -4,6 +4,7 @@ import { TsbuildError } from '../util/index.ts';
 import { applyAction } from './apply-action.ts';
 import { copyAll } from './copy-all.ts';
 import { isArchiveMatch, unpackArchive } from './unpack.ts';
+import { OpenedTrees } from './opened-trees.ts';
 import type { FileOpHost, FileOpOutput, FileOpParams, FileOpResult, OpenInput, WritableRoot } from './types.ts';
 
 /** A tree that something is being done to, and the layers beneath it. */
@@ -37,6 +38,7 @@ class Run {
   readonly #results: Workspace[] = [];
   readonly #made = new Set<Workspace>();
   readonly #kept = new Set<Workspace>();
+  readonly #opened = new OpenedTrees();
 
   constructor(params: FileOpParams, host: FileOpHost, signal: AbortSignal) {
     this.#params = params;
@@ -68,6 +70,7 @@ class Run {
   }
 
   [Symbol.dispose](): void {
+    this.#opened[Symbol.dispose]();
     for (const work of this.#made) {
       if (this.#kept.has(work)) continue;
       if (!work.frozen) work.tree[Symbol.dispose]();
@@ -116,14 +119,14 @@ class Run {
     if (index < 0) return new LayersTree([], { idShift });
     if (index < inputs.length) return this.#inputTree(index) as ReadableTree<unknown>;
     const { tree, frozen, lowers, root } = this.#results[index - inputs.length] as Workspace;
-    return frozen ? new LayersTree([...lowers, root.layer], { idShift }) : tree;
+    return frozen ? this.#opened.add(new LayersTree([...lowers, root.layer], { idShift })) : tree;
   }
 
   #inputTree(index: number): ReadableTree<unknown> | undefined {
     const known = this.#inputs.get(index);
     const input = this.#params.inputs[index];
     if (known || !input) return known;
-    const tree = openInput(input, this.#params.idShift);
+    const tree = this.#opened.add(openInput(input, this.#params.idShift));
     this.#inputs.set(index, tree);
     return tree;
   }

@@ -20,25 +20,27 @@ import {
   S_IFREG,
   statat,
 } from '../sys/index.ts';
-import { type ByteString, toFsPath } from '../tree/index.ts';
-import { fromErrno, TsbuildError } from '../util/index.ts';
-import { quote } from './byte-string.ts';
-import { isUnchanged, sameAttributes, sameXattrs } from './compare.ts';
-import type { EntryType } from './entry.ts';
-import type { EncodedLayer } from './layer-encoder.ts';
 import {
-  closeLowerDir,
-  findInLowers,
+  type ByteString,
+  closeMerged,
+  fileAt,
+  findMerged,
   isDir,
   isOpaque,
+  isUnchanged,
   isWhiteout,
   listDir,
-  listLowerDir,
-  type LowerDir,
+  listMerged,
+  type MergedDir,
   openDirAt,
-  openLowerDir,
-  openLowerRoots,
-} from './lower-stack.ts';
+  openMerged,
+  openMergedRoot,
+  toFsPath,
+} from '../tree/index.ts';
+import { fromErrno, TsbuildError } from '../util/index.ts';
+import { quote } from './byte-string.ts';
+import type { EntryType } from './entry.ts';
+import type { EncodedLayer } from './layer-encoder.ts';
 import type { LayerCompression, LayerSink } from './sink.ts';
 import { LayerWriter } from './write-layer.ts';
 import { readLayerXattrs } from './xattrs.ts';
@@ -73,7 +75,7 @@ const TYPES: Readonly<Record<number, EntryType>> = {
 interface UpperDir {
   readonly fd: number;
   /** Empty for a directory that is marked as opaque in the archive. */
-  readonly lowers: LowerDir;
+  readonly lowers: MergedDir;
   /** Hides a directory of the layers below. */
   readonly opaque: boolean;
   /** All names below that it does not have itself are deleted ones. */
@@ -92,16 +94,16 @@ interface UpperDir {
  */
 export async function diffLayer(options: DiffOptions): Promise<EncodedLayer> {
   const upper = openat(AT_FDCWD, options.upper, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  let lowers: LowerDir = [];
+  let lowers: MergedDir = [];
   const archive = new LayerWriter(options.sink, options);
   try {
-    lowers = openLowerRoots(options.lowers);
-    await new DiffWalk(archive, options).walk({ fd: upper, lowers, opaque: false, hides: false, prefix: '' });
+    lowers = openMergedRoot(options.lowers);
+    await new DiffWalk(archive, options).walk(upperDir(upper, lowers, '', false, options.windows === true));
   } catch (error) {
     archive.abort();
     throw error;
   } finally {
-    closeLowerDir(lowers);
+    closeMerged(lowers);
     close(upper);
   }
   return archive.finish();
@@ -168,7 +170,7 @@ class DiffWalk {
       const first = this.#links.get(key);
       if (first !== undefined) return this.#add({ path, type: 'hardlink', linkPath: first, ...this.#attributes(stat) });
       this.#links.set(key, path);
-    } else if (isUnchangedIn(dir, name, stat)) return;
+    } else if (this.#isUnchanged(dir, name, stat)) return;
     await this.#write(dir, name, path, type, stat);
   }
 
@@ -176,17 +178,24 @@ class DiffWalk {
   #isUnchangedDir(dir: UpperDir, name: ByteString, stat: FileStat, path: ByteString): boolean {
     const known = this.#changed.get(path);
     if (known !== undefined) return !known;
-    const below = findInLowers(dir.lowers, name);
-    if (!below || !isDir(below.stat) || !sameAttributes(stat, below.stat)) return false;
+    if (!this.#isUnchanged(dir, name, stat)) return false;
     const child = this.#open(dir, name);
     try {
-      const top = child.lowers[0];
-      const changed = top === undefined || !sameXattrs(child.fd, top) || this.#hasChanges(child);
+      const changed = this.#hasChanges(child);
       this.#changed.set(path, changed);
       return !changed;
     } finally {
       closeUpperDir(child);
     }
+  }
+
+  /** Whether a name is the same below; of a directory, the directory itself. */
+  #isUnchanged(dir: UpperDir, name: ByteString, stat: FileStat): boolean {
+    const { idShift } = this.#options;
+    const below = findMerged(dir.lowers, name);
+    return (
+      below !== undefined && isUnchanged(fileAt({ dirfd: dir.fd, stat }, name, idShift), fileAt(below, name, idShift))
+    );
   }
 
   #hasChanges(dir: UpperDir): boolean {
@@ -200,7 +209,7 @@ class DiffWalk {
       const unchanged =
         type === 'directory'
           ? this.#isUnchangedDir(dir, name, stat, `${dir.prefix}${name}`)
-          : stat.nlink === 1 && isUnchangedIn(dir, name, stat);
+          : stat.nlink === 1 && this.#isUnchanged(dir, name, stat);
       if (!unchanged) return true;
     }
     return false;
@@ -265,7 +274,7 @@ function readUpper(dir: UpperDir): {
   for (const name of listDir(dir.fd)) {
     const stat = statat(dir.fd, toFsPath(name));
     if (isWhiteout(stat)) {
-      if (findInLowers(dir.lowers, name)) whiteouts.push(name);
+      if (findMerged(dir.lowers, name)) whiteouts.push(name);
       continue;
     }
     items.push(name);
@@ -273,22 +282,28 @@ function readUpper(dir: UpperDir): {
   }
   if (dir.hides) {
     const known = new Set([...items, ...whiteouts]);
-    whiteouts.push(...listLowerDir(dir.lowers).filter((name) => !known.has(name)));
+    whiteouts.push(...listMerged(dir.lowers).filter((name) => !known.has(name)));
   }
   whiteouts.sort();
   if (dir.opaque) whiteouts.unshift(OPAQUE_MARKER);
   return { whiteouts, items: items.sort() };
 }
 
+/** @param hides whether everything below is hidden already, with names of its own */
+function upperDir(fd: number, lowers: MergedDir, prefix: ByteString, hides: boolean, windows: boolean): UpperDir {
+  const hidesOwn = hides || (lowers.length > 0 && isOpaque(fd));
+  return windows || !hidesOwn
+    ? { fd, lowers, opaque: false, hides: hidesOwn, prefix }
+    : { fd, lowers: [], opaque: true, hides: false, prefix };
+}
+
 function openUpperDir(parent: UpperDir, name: ByteString, windows: boolean): UpperDir {
   const fd = openDirAt(parent.fd, name);
   try {
-    const lowers = openLowerDir(parent.lowers, name);
-    const hides = parent.hides || (lowers.length > 0 && isOpaque(fd));
-    const prefix = `${parent.prefix}${name}/`;
-    if (windows || !hides) return { fd, lowers, opaque: false, hides, prefix };
-    closeLowerDir(lowers);
-    return { fd, lowers: [], opaque: true, hides: false, prefix };
+    const lowers = openMerged(parent.lowers, name);
+    const dir = upperDir(fd, lowers, `${parent.prefix}${name}/`, parent.hides, windows);
+    if (dir.opaque) closeMerged(lowers);
+    return dir;
   } catch (error) {
     close(fd);
     throw error;
@@ -297,7 +312,7 @@ function openUpperDir(parent: UpperDir, name: ByteString, windows: boolean): Upp
 
 function closeUpperDir(dir: UpperDir): void {
   close(dir.fd);
-  closeLowerDir(dir.lowers);
+  closeMerged(dir.lowers);
 }
 
 function openContent(dir: UpperDir, name: ByteString, path: ByteString): number {
@@ -306,9 +321,4 @@ function openContent(dir: UpperDir, name: ByteString, path: ByteString): number 
   } catch (error) {
     throw fromErrno(error, `Cannot store ${quote(path)} in a layer`, 'TSB_CHANGED');
   }
-}
-
-function isUnchangedIn(dir: UpperDir, name: ByteString, stat: FileStat): boolean {
-  const below = findInLowers(dir.lowers, name);
-  return below !== undefined && isUnchanged({ dirfd: dir.fd, stat }, below, name);
 }

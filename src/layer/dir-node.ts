@@ -1,6 +1,5 @@
 import { close, type Timespec } from '../sys/index.ts';
-import type { ByteString } from '../tree/index.ts';
-import { closeLowerDir, type LowerDir, openDirAt, openLowerDir } from './lower-stack.ts';
+import { type ByteString, closeMerged, type MergedDir, openDirAt, openMerged } from '../tree/index.ts';
 
 /** So many directories are kept open; when there are more, all are closed and opened again when needed. */
 const MAX_OPEN = 512;
@@ -16,7 +15,7 @@ export class DirNode {
   /** Set at the end, since files that are made in it change it. */
   mtime: Timespec | undefined;
   fd = -1;
-  lowers: LowerDir | undefined;
+  lowers: MergedDir | undefined;
 
   constructor(parent: DirNode | undefined, name: ByteString) {
     this.parent = parent;
@@ -27,11 +26,11 @@ export class DirNode {
 
 /** Keeps the fds of nodes, a limited number of them. The root's are not its own. */
 export class DirHandles {
-  readonly #openLowers: (() => LowerDir) | undefined;
+  readonly #openLowers: (() => MergedDir) | undefined;
   #open: DirNode[] = [];
 
   /** @param openLowers opens the roots of the layers below, when the first of them is wanted */
-  constructor(openLowers?: () => LowerDir) {
+  constructor(openLowers?: () => MergedDir) {
     this.#openLowers = openLowers;
   }
 
@@ -50,7 +49,7 @@ export class DirHandles {
   }
 
   /** The directory in the layers below. */
-  lowers(node: DirNode): LowerDir {
+  lowers(node: DirNode): MergedDir {
     if (node.opaque) return [];
     if (node.lowers) return node.lowers;
     if (!node.parent) return (node.lowers = this.#openLowers?.() ?? []);
@@ -60,7 +59,7 @@ export class DirHandles {
     if (at && !at.parent) this.lowers(at);
     for (const step of path.reverse()) {
       const above = step.parent && !step.parent.opaque ? step.parent.lowers : undefined;
-      step.lowers = openLowerDir(above ?? [], step.name);
+      step.lowers = openMerged(above ?? [], step.name);
       this.#open.push(step);
     }
     return node.lowers ?? [];
@@ -74,7 +73,7 @@ export class DirHandles {
   closeAll(): void {
     for (const node of this.#open) {
       if (node.fd >= 0) close(node.fd);
-      if (node.lowers) closeLowerDir(node.lowers);
+      if (node.lowers) closeMerged(node.lowers);
       node.fd = -1;
       node.lowers = undefined;
     }

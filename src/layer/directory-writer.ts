@@ -1,11 +1,11 @@
 import { AT_FDCWD, close, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openat } from '../sys/index.ts';
+import { closeMerged, type MergedDir, openMergedRoot } from '../tree/index.ts';
 import { sha256, TsbuildError } from '../util/index.ts';
 import { quote } from './byte-string.ts';
 import type { TarEntry } from './entry.ts';
 import { Extractor } from './extractor.ts';
 import type { EntrySink, LayerEntry } from './layer-entry.ts';
 import { DEFAULT_ID_COUNT } from './layer-target.ts';
-import { closeLowerDir, type LowerDir, openLowerRoots } from './lower-stack.ts';
 import { OpenContent } from './open-content.ts';
 import { emptyDir } from './remove-tree.ts';
 
@@ -29,13 +29,13 @@ export class DirectoryWriter implements EntrySink<{ readonly bytes: number; read
   readonly #options: DirectoryWriterOptions;
   readonly #rootFd: number;
   readonly #extractor: Extractor;
-  #lowers: LowerDir = [];
+  #lowers: MergedDir = [];
 
   constructor(options: DirectoryWriterOptions) {
     const { target, lowers, idShift, idCount = DEFAULT_ID_COUNT } = options;
     this.#options = options;
     this.#rootFd = openat(AT_FDCWD, target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    const openLowers = (): LowerDir => (this.#lowers = openLowerRoots(lowers));
+    const openLowers = (): MergedDir => (this.#lowers = openMergedRoot(lowers));
     this.#extractor = new Extractor({ rootFd: this.#rootFd, layer: true, openLowers, idShift, idCount });
   }
 
@@ -74,7 +74,7 @@ export class DirectoryWriter implements EntrySink<{ readonly bytes: number; read
 
   #close(): void {
     this.#extractor.dispose();
-    closeLowerDir(this.#lowers);
+    closeMerged(this.#lowers);
     close(this.#rootFd);
   }
 

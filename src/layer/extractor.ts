@@ -21,14 +21,13 @@ import {
   unlinkat,
   utimensat,
 } from '../sys/index.ts';
-import { type ByteString, toFsPath } from '../tree/index.ts';
+import { type ByteString, findMerged, isDir, isWhiteout, type MergedDir, OPAQUE, toFsPath } from '../tree/index.ts';
 import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
 import { cleanPath, quote } from './byte-string.ts';
 import { copyDirAttributes, copyLowerFile, initRoot } from './copy-up.ts';
 import { DirHandles, DirNode } from './dir-node.ts';
 import type { TarEntry } from './entry.ts';
 import { EntryAttributes } from './entry-attributes.ts';
-import { findInLowers, isDir, isWhiteout, type LowerDir, OPAQUE } from './lower-stack.ts';
 import { removeAt } from './remove-tree.ts';
 import type { TarHandler } from './tar-reader.ts';
 
@@ -45,7 +44,7 @@ export interface ExtractorOptions {
    * Opens the layers below, for `layer`: parents and link targets may be in them only. Called at most once, when something is
    * looked up in them; whoever opens them closes them.
    */
-  readonly openLowers?: () => LowerDir;
+  readonly openLowers?: () => MergedDir;
   /** Added to every owner. */
   readonly idShift: number;
   /** Owners from this on cannot be stored. */
@@ -232,7 +231,7 @@ export class Extractor implements TarHandler {
     const dirfd = this.#handles.fd(node);
     const stat = statatIfExists(dirfd, toFsPath(name));
     if (stat) return this.#options.layer && isWhiteout(stat) ? undefined : { dirfd, stat };
-    return findInLowers(this.#handles.lowers(node), name);
+    return findMerged(this.#handles.lowers(node), name);
   }
 
   #addNode(entry: TarEntry, parent: DirNode, name: ByteString): DirNode {
@@ -294,7 +293,7 @@ export class Extractor implements TarHandler {
     if (!parent) return;
     if (name === OPAQUE_MARKER) return this.#setOpaque(parent);
     if (name.startsWith(WHITEOUT_META)) return this.#skip(`${parentPath}/${name}`);
-    if (!findInLowers(this.#handles.lowers(parent), hidden)) return;
+    if (!findMerged(this.#handles.lowers(parent), hidden)) return;
     // A whiteout is about the layers below, never about what this layer has under the name.
     const child = parent.children.get(hidden);
     if (child) return this.#setOpaque(child);

@@ -1,6 +1,5 @@
 import { AT_REMOVEDIR, close, statat, unlinkat } from '../sys/index.ts';
-import { type ByteString, toFsPath } from '../tree/index.ts';
-import { isDir, listDir, openDirAt } from './lower-stack.ts';
+import { type ByteString, isDir, listDir, openDirAt, toFsPath } from '../tree/index.ts';
 
 /** Removes everything in an open directory, following no symlink. Deep trees are no problem: one level at a time. */
 export function emptyDir(fd: number): void {

@@ -11,8 +11,17 @@ import {
   S_IFCHR,
   statat,
 } from '../sys/index.ts';
-import { type ByteString, compareBytes, toFsPath } from '../tree/index.ts';
-import { closeLowerDir, isOpaque, isWhiteout, type LowerDir, openDirAt, openLowerRoots } from './lower-stack.ts';
+import {
+  type ByteString,
+  closeMerged,
+  compareBytes,
+  isOpaque,
+  isWhiteout,
+  type MergedDir,
+  openDirAt,
+  openMergedRoot,
+  toFsPath,
+} from '../tree/index.ts';
 
 /**
  * Writes what a stack of layer directories hides of whatever lies below it, as a layer of whiteouts and the directories that they
@@ -22,7 +31,7 @@ import { closeLowerDir, isOpaque, isWhiteout, type LowerDir, openDirAt, openLowe
  * @param target an empty directory
  */
 export function writeWhiteoutMask(layers: readonly string[], target: string): void {
-  const roots = openLowerRoots(layers);
+  const roots = openMergedRoot(layers);
   try {
     const root = openat(AT_FDCWD, target, O_RDONLY | O_DIRECTORY);
     try {
@@ -33,12 +42,12 @@ export function writeWhiteoutMask(layers: readonly string[], target: string): vo
       close(root);
     }
   } finally {
-    closeLowerDir(roots);
+    closeMerged(roots);
   }
 }
 
 /** @param open opens the mask's directory, making it first: most directories have nothing in them that hides */
-function maskDirectory(dirs: LowerDir, open: () => number): void {
+function maskDirectory(dirs: MergedDir, open: () => number): void {
   for (const [name, holders] of holdersOf(dirs)) {
     const [top] = holders;
     if (top === undefined) continue;
@@ -52,12 +61,12 @@ function maskDirectory(dirs: LowerDir, open: () => number): void {
       if (ends) whiteout(open(), name);
       else maskSubdirectory(shown, name, open);
     } finally {
-      closeLowerDir(shown);
+      closeMerged(shown);
     }
   }
 }
 
-function maskSubdirectory(shown: LowerDir, name: ByteString, openParent: () => number): void {
+function maskSubdirectory(shown: MergedDir, name: ByteString, openParent: () => number): void {
   let own: number | undefined;
   try {
     maskDirectory(shown, () => {
@@ -80,7 +89,7 @@ interface Holder {
 }
 
 /** Per name, who has it, top first. One listing for each directory: asking each layer for each name would be quadratic. */
-function holdersOf(dirs: LowerDir): readonly (readonly [ByteString, readonly Holder[]])[] {
+function holdersOf(dirs: MergedDir): readonly (readonly [ByteString, readonly Holder[]])[] {
   const names = new Map<ByteString, Holder[]>();
   for (const dirfd of dirs) {
     for (const entry of readdirSync(`/proc/self/fd/${dirfd}`, { encoding: 'latin1', withFileTypes: true })) {
@@ -97,7 +106,7 @@ function holdersOf(dirs: LowerDir): readonly (readonly [ByteString, readonly Hol
 function showingThrough(
   holders: readonly Holder[],
   name: ByteString,
-): { readonly shown: LowerDir; readonly ends: boolean } {
+): { readonly shown: MergedDir; readonly ends: boolean } {
   const shown: number[] = [];
   try {
     for (const { dirfd, directory } of holders) {
@@ -107,7 +116,7 @@ function showingThrough(
       if (isOpaque(fd)) return { shown, ends: true };
     }
   } catch (error) {
-    closeLowerDir(shown);
+    closeMerged(shown);
     throw error;
   }
   return { shown, ends: false };

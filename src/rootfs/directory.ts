@@ -40,7 +40,8 @@ export function writeRootfsDirectory(
     using target = FsTree.open(path, { idShift: 0 });
     const copier = new Copier(target, options, checkpoint);
     for (const { layers, prefix, label } of options.trees) {
-      copier.add(new LayersTree(layers, { idShift: options.idShift }), prefix, label);
+      using tree = new LayersTree(layers, { idShift: options.idShift });
+      copier.add(tree, prefix, label);
     }
     copier.finish();
     return copier.report();

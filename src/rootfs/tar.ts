@@ -35,7 +35,8 @@ export function writeRootfsTar(
     const output = new BufferedFile(fd);
     const archive = new RootfsTar(output, options, checkpoint);
     for (const { layers, prefix, label } of options.trees) {
-      archive.add(new LayersTree(layers, { idShift: options.idShift }), prefix, label);
+      using tree = new LayersTree(layers, { idShift: options.idShift });
+      archive.add(tree, prefix, label);
     }
     archive.end();
     output.flush();

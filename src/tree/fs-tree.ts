@@ -6,9 +6,7 @@ import {
   fchmodat,
   fchownat,
   fdPath,
-  type FileStat,
   fstat,
-  inodeKey,
   linkat,
   mkdirat,
   mknodat,
@@ -21,7 +19,6 @@ import {
   O_TRUNC,
   O_WRONLY,
   openat,
-  readlinkat,
   S_IFIFO,
   statat,
   statatIfExists,
@@ -31,16 +28,10 @@ import {
   utimensat,
 } from '../sys/index.ts';
 import { errnoOf, TsbuildError } from '../util/index.ts';
-import { type ByteString, compareBytes, fromBytes, joinPath, toFsPath, toText } from './bytes.ts';
-import {
-  type FileContent,
-  type NodeAttributes,
-  nodeType,
-  type TreeNode,
-  type WritableTree,
-  type Xattr,
-} from './node.ts';
+import { type ByteString, compareBytes, joinPath, toFsPath, toText } from './bytes.ts';
+import type { FileContent, NodeAttributes, TreeNode, WritableTree, Xattr } from './node.ts';
 import { splitPath } from './resolve.ts';
+import { statNode } from './stat-node.ts';
 import { readXattrs, writeXattr } from './xattrs.ts';
 
 /** An open directory below the root. */
@@ -100,11 +91,11 @@ export class FsTree implements WritableTree<FsDir> {
 
   lookup(dir: FsDir, name: ByteString): TreeNode | undefined {
     const stat = statatIfExists(dir.fd, checkName(name));
-    return stat && this.#node(stat, dir.fd, name);
+    return stat && statNode(stat, dir.fd, name, this.idShift);
   }
 
   stat(dir: FsDir): TreeNode {
-    return this.#node(fstat(dir.fd), dir.fd, '');
+    return statNode(fstat(dir.fd), dir.fd, '', this.idShift);
   }
 
   enter(dir: FsDir, name: ByteString): FsDir {
@@ -248,28 +239,6 @@ export class FsTree implements WritableTree<FsDir> {
       `Cannot set the owner of "/${toText(path)}": id ${id} is not below ${this.idLimit}`,
       { hint: 'use smaller ids, or add more sub-ids to /etc/subuid and /etc/subgid' },
     );
-  }
-
-  #node(stat: FileStat, fd: number, name: ByteString): TreeNode {
-    const type = nodeType(stat.mode);
-    const node = {
-      type,
-      mode: stat.mode & 0o7777,
-      uid: this.#imageId(stat.uid),
-      gid: this.#imageId(stat.gid),
-      size: type === 'file' ? stat.size : 0,
-      mtimeNs: BigInt(stat.mtimeSec) * 1_000_000_000n + BigInt(stat.mtimeNsec),
-      linkname: type === 'symlink' ? fromBytes(readlinkat(fd, toFsPath(name))) : '',
-    };
-    if (type === 'file' && stat.nlink > 1) return { ...node, hardlink: inodeKey(stat) };
-    if (type === 'char' || type === 'block') {
-      return { ...node, device: { major: stat.rdevMajor, minor: stat.rdevMinor } };
-    }
-    return node;
-  }
-
-  #imageId(id: number): number {
-    return id >= this.idShift ? id - this.idShift : 65_534;
   }
 }
 

@@ -5,7 +5,7 @@
  */
 export { type ByteString, compareBytes, fromBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
 export { checksumTree, type HashedTree, selectorDigest, type Selector, someSelected } from './checksum.ts';
-export { readFull, sameContent } from './content.ts';
+export { readFull } from './content.ts';
 export { encodeContext, encodeDigests, type EncodedContext, takeDigests, decodeContext } from './context-wire.ts';
 export {
   type ContextDir,
@@ -26,9 +26,26 @@ export {
   toBigInts,
   toHostStat,
 } from './host-stat.ts';
-export { type LayerDigests, type LayerNode, type LayersOptions, LayersTree, type MergedDir } from './layers-tree.ts';
+export { type LayersDir, type LayersOptions, LayersTree } from './layers-tree.ts';
+export {
+  closeMerged,
+  findMerged,
+  isDir,
+  isOpaque,
+  isWhiteout,
+  listDir,
+  listMerged,
+  type MergedDir,
+  type MergedName,
+  OPAQUE,
+  openDirAt,
+  openMerged,
+  openMergedRoot,
+  shownLayers,
+} from './merged-dir.ts';
 export type { FileContent, NodeAttributes, NodeType, ReadableTree, TreeNode, WritableTree, Xattr } from './node.ts';
 export { missingPathHint } from './near-path.ts';
+export { type ComparedFile, fileAt, fileOfTree, isUnchanged } from './unchanged.ts';
 export { type Sighting, sightings } from './sightings.ts';
 export { type Located, resolvePath, splitPath } from './resolve.ts';
 export {

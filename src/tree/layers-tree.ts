@@ -1,159 +1,126 @@
-import { closeSync, constants, lstatSync, openSync, readdirSync, readlinkSync } from 'node:fs';
-import { getXattr } from '../sys/index.ts';
-import { type Digest, fromErrno, TsbuildError } from '../util/index.ts';
-import { type ByteString, compareBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
-import { contentIdentity, hashFile } from './content.ts';
+import { close, fdPath, fstat, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, openat } from '../sys/index.ts';
+import { type Digest, fromErrno } from '../util/index.ts';
+import { type ByteString, compareBytes, joinPath, toFsPath, toText } from './bytes.ts';
 import type { HashedTree } from './checksum.ts';
-import { nodeType, type TreeNode, type Xattr } from './node.ts';
+import { contentIdentity, hashFile } from './content.ts';
+import { closeMerged, findMerged, listMerged, type MergedDir, openMerged, openMergedRoot } from './merged-dir.ts';
+import type { TreeNode, Xattr } from './node.ts';
+import { statNode } from './stat-node.ts';
 import { readXattrs } from './xattrs.ts';
-
-/** Remembers digests of files of layers. `layer` is the layer's directory; layers never change. */
-export interface LayerDigests {
-  get(layer: string, path: ByteString): Digest | undefined;
-  put(layer: string, path: ByteString, digest: Digest): void;
-}
 
 /** How layers are read. */
 export interface LayersOptions {
   /** Added to image ids on disk; subtracted from what is read. */
   readonly idShift: number;
-  readonly digests?: LayerDigests;
 }
 
-/** A node and where it is. */
-export interface LayerNode extends TreeNode {
-  /** Absolute path on the host. */
-  readonly source: ByteString;
-  /** Index into the layers, 0 is the bottom. */
-  readonly layer: number;
+/** A node, and where it is among what a directory is merged of. */
+interface Found {
+  readonly node: TreeNode;
+  readonly at: number;
 }
 
 /** A directory merged from all layers that show through. */
-export interface MergedDir {
+export interface LayersDir {
   /** From the root (`''`). */
   readonly path: ByteString;
-  readonly node: LayerNode;
-  /** Top first: the layer's index and the directory's absolute path. */
-  readonly parts: readonly { readonly layer: number; readonly path: ByteString }[];
-  readonly children: Map<ByteString, MergedDir>;
-  readonly nodes: Map<ByteString, LayerNode | undefined>;
+  readonly parent: LayersDir | undefined;
+  readonly name: ByteString;
+  readonly node: TreeNode;
+  readonly children: Map<ByteString, LayersDir>;
+  readonly nodes: Map<ByteString, Found | undefined>;
   names: readonly ByteString[] | undefined;
+  /** Undefined while it is closed. */
+  merged: MergedDir | undefined;
 }
 
+/** So many fds below the root are kept open; when there are more, all are closed, and those that are needed opened again. */
+const MAX_OPEN = 512;
+
 /**
- * The merged view of overlay layer directories, without mounting them: whiteouts (character device 0:0), opaque
- * directories (`user.overlay.opaque`) and files over directories are honoured on every path component.
- * Layers are immutable and only this process and its like may enter the store, so paths that were seen to be directories
- * stay directories; what is opened is opened without following symlinks.
+ * The merged view of overlay layer directories, without mounting them. Layers are immutable, so what was seen once is kept. Handles
+ * need not be left, and stay good when the tree was disposed: directories are opened again when something is asked of them.
  */
-export class LayersTree implements HashedTree<MergedDir> {
-  readonly root: MergedDir;
-  readonly layers: readonly ByteString[];
-  readonly #options: LayersOptions;
+export class LayersTree implements HashedTree<LayersDir> {
+  readonly root: LayersDir;
+  readonly #layers: readonly string[];
+  readonly #idShift: number;
+  /** Directories below the root that are open. */
+  #open: LayersDir[] = [];
+  #openFds = 0;
 
-  /** @param layers directories, bottom first; none gives an empty tree */
+  /**
+   * @param layers directories, bottom first; none gives an empty tree
+   * @throws TsbuildError `TSB_STORE` when one is missing
+   */
   constructor(layers: readonly string[], options: LayersOptions) {
-    this.layers = layers.map(toByteString);
-    this.#options = options;
-    const parts: { layer: number; path: ByteString }[] = [];
-    for (let layer = this.layers.length - 1; layer >= 0; layer--) {
-      const path = this.layers[layer] as ByteString;
-      parts.push({ layer, path });
-      if (isOpaque(path)) break;
-    }
-    const top = parts[0];
-    const node = top ? this.#node(top.path, top.layer) : emptyRoot;
-    if (!node) throw new TsbuildError('TSB_STORE', `Cannot read layer "${toText(top?.path ?? '')}": it does not exist`);
-    this.root = { path: '', node, parts, children: new Map(), nodes: new Map(), names: undefined };
+    this.#layers = layers;
+    this.#idShift = options.idShift;
+    const merged = openMergedRoot(this.#layers);
+    const [top] = merged;
+    const node = top === undefined ? emptyRoot : statNode(fstat(top), top, '', this.#idShift);
+    this.root = newDir(undefined, '', node, merged);
   }
 
-  list(dir: MergedDir): readonly ByteString[] {
-    return (dir.names ??= this.#list(dir));
+  /** Closes all directories. */
+  [Symbol.dispose](): void {
+    this.#closeOpen();
+    if (this.root.merged) closeMerged(this.root.merged);
+    this.root.merged = undefined;
   }
 
-  lookup(dir: MergedDir, name: ByteString): LayerNode | undefined {
-    if (dir.nodes.has(name)) return dir.nodes.get(name);
-    let found: LayerNode | undefined;
-    for (const part of dir.parts) {
-      const node = this.#node(`${part.path}/${name}`, part.layer);
-      if (!node) continue;
-      if (!isWhiteout(node)) found = node;
-      break;
-    }
-    dir.nodes.set(name, found);
-    return found;
+  list(dir: LayersDir): readonly ByteString[] {
+    return (dir.names ??= listMerged(this.#merged(dir)).sort(compareBytes));
   }
 
-  stat(dir: MergedDir): LayerNode {
+  lookup(dir: LayersDir, name: ByteString): TreeNode | undefined {
+    return this.#find(dir, name)?.node;
+  }
+
+  stat(dir: LayersDir): TreeNode {
     return dir.node;
   }
 
-  enter(dir: MergedDir, name: ByteString): MergedDir {
+  enter(dir: LayersDir, name: ByteString): LayersDir {
     const known = dir.children.get(name);
     if (known) return known;
-    const parts: { layer: number; path: ByteString }[] = [];
-    let top: LayerNode | undefined;
-    for (const part of dir.parts) {
-      const path = `${part.path}/${name}`;
-      const node = this.#node(path, part.layer);
-      if (!node) continue;
-      if (node.type !== 'directory') break;
-      top ??= node;
-      parts.push({ layer: part.layer, path });
-      if (isOpaque(path)) break;
-    }
-    if (!top) throw new TypeError(`"${toText(joinPath(dir.path, name))}" is not a directory`);
-    const child: MergedDir = {
-      path: joinPath(dir.path, name),
-      node: top,
-      parts,
-      children: new Map(),
-      nodes: new Map(),
-      names: undefined,
-    };
+    this.#trim();
+    const merged = openMerged(this.#merged(dir), name);
+    const [top] = merged;
+    if (top === undefined) throw new TypeError(`"${toText(joinPath(dir.path, name))}" is not a directory`);
+    const child = newDir(dir, name, statNode(fstat(top), top, '', this.#idShift), merged);
+    this.#keep(child, merged);
     dir.children.set(name, child);
     return child;
   }
 
   leave(): void {
-    // Handles hold no resources.
+    // Directories are closed when they are many, or with the tree.
   }
 
-  open(_dir: MergedDir, _name: ByteString, node: TreeNode): number {
-    const { source } = node as LayerNode;
+  open(dir: LayersDir, name: ByteString): number {
     try {
-      return openSync(toFsPath(source), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+      return openat(this.#holder(dir, name), toFsPath(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     } catch (error) {
-      throw fromErrno(error, `Cannot read "${toText(source)}"`, 'TSB_STORE');
+      throw fromErrno(error, `Cannot read "/${toText(joinPath(dir.path, name))}" of a layer`, 'TSB_STORE');
     }
   }
 
   close(fd: number): void {
-    closeSync(fd);
+    close(fd);
   }
 
-  xattrs(_dir: MergedDir, _name: ByteString, node: TreeNode): readonly Xattr[] {
+  xattrs(dir: LayersDir, name: ByteString, node: TreeNode): readonly Xattr[] {
     if (node.type !== 'file') return [];
-    return readXattrs(toFsPath((node as LayerNode).source), this.#options.idShift);
+    return readXattrs(fdPath(this.#holder(dir, name), toFsPath(name)), this.#idShift);
   }
 
   openXattrs(fd: number): readonly Xattr[] {
-    return readXattrs(fd, this.#options.idShift);
+    return readXattrs(fd, this.#idShift);
   }
 
-  contentDigest(dir: MergedDir, name: ByteString, node: TreeNode): Digest {
-    const { layer } = node as LayerNode;
-    const home = this.layers[layer] ?? '';
-    const path = joinPath(dir.path, name);
-    const known = this.#options.digests?.get(home, path);
-    if (known) return known;
-    const digest = this.#identity(dir, name, node);
-    this.#options.digests?.put(home, path, digest);
-    return digest;
-  }
-
-  #identity(dir: MergedDir, name: ByteString, node: TreeNode): Digest {
-    const fd = this.open(dir, name, node);
+  contentDigest(dir: LayersDir, name: ByteString, node: TreeNode): Digest {
+    const fd = this.open(dir, name);
     try {
       return contentIdentity(hashFile(fd, node.size), this.openXattrs(fd));
     } finally {
@@ -161,58 +128,64 @@ export class LayersTree implements HashedTree<MergedDir> {
     }
   }
 
-  #list(dir: MergedDir): ByteString[] {
-    const [only] = dir.parts;
-    const seen = new Set<ByteString>();
-    const names: ByteString[] = [];
-    for (const part of dir.parts) {
-      const below = dir.parts.length > 1 || part !== only;
-      for (const entry of readdirSync(toFsPath(part.path), { withFileTypes: true, encoding: 'latin1' })) {
-        const { name } = entry;
-        if (below) {
-          if (seen.has(name)) continue;
-          seen.add(name);
-        }
-        if (entry.isCharacterDevice()) {
-          const node = this.#node(`${part.path}/${name}`, part.layer);
-          if (!node || isWhiteout(node)) continue;
-        }
-        names.push(name);
-      }
-    }
-    return names.sort(compareBytes);
-  }
-
-  #node(path: ByteString, layer: number): LayerNode | undefined {
-    const fsPath = toFsPath(path);
-    const stats = lstatSync(fsPath, { bigint: true, throwIfNoEntry: false });
-    if (!stats) return undefined;
-    const mode = Number(stats.mode);
-    const type = nodeType(mode);
-    const node = {
-      type,
-      mode: mode & 0o7777,
-      uid: this.#imageId(Number(stats.uid)),
-      gid: this.#imageId(Number(stats.gid)),
-      size: type === 'file' ? Number(stats.size) : 0,
-      mtimeNs: stats.mtimeNs,
-      linkname: type === 'symlink' ? readlinkSync(fsPath, 'latin1') : '',
-      source: path,
-      layer,
+  #find(dir: LayersDir, name: ByteString): Found | undefined {
+    if (dir.nodes.has(name)) return dir.nodes.get(name);
+    const merged = this.#merged(dir);
+    const found = findMerged(merged, name);
+    const known = found && {
+      node: statNode(found.stat, found.dirfd, name, this.#idShift),
+      at: merged.indexOf(found.dirfd),
     };
-    if (type === 'file' && stats.nlink > 1n) return { ...node, hardlink: `${stats.dev}:${stats.ino}` };
-    if (type === 'char' || type === 'block') return { ...node, device: deviceOf(Number(stats.rdev)) };
-    return node;
+    dir.nodes.set(name, known);
+    return known;
   }
 
-  /** The image's id of an id on disk; ids outside the image's range become 65534 (nobody). */
-  #imageId(id: number): number {
-    const { idShift } = this.#options;
-    return id >= idShift ? id - idShift : 65_534;
+  /** The fd of the directory that has what shows under a name. */
+  #holder(dir: LayersDir, name: ByteString): number {
+    const found = this.#find(dir, name);
+    const fd = found && this.#merged(dir)[found.at];
+    if (fd === undefined) throw new TypeError(`"${toText(joinPath(dir.path, name))}" is not there`);
+    return fd;
+  }
+
+  /** The fds of a directory, good until the next call of `#trim`. */
+  #merged(dir: LayersDir): MergedDir {
+    if (dir.merged) return dir.merged;
+    if (!dir.parent) return (dir.merged = openMergedRoot(this.#layers));
+    this.#trim();
+    // From the nearest open ancestor down; a loop, since trees may be deep.
+    const closed: LayersDir[] = [];
+    let at: LayersDir = dir;
+    for (; at.parent && !at.merged; at = at.parent) closed.push(at);
+    let merged = (at.merged ??= openMergedRoot(this.#layers));
+    for (const step of closed.toReversed()) {
+      merged = openMerged(merged, step.name);
+      step.merged = merged;
+      this.#keep(step, merged);
+    }
+    return merged;
+  }
+
+  #keep(dir: LayersDir, merged: MergedDir): void {
+    this.#open.push(dir);
+    this.#openFds += merged.length;
+  }
+
+  #trim(): void {
+    if (this.#openFds > MAX_OPEN) this.#closeOpen();
+  }
+
+  #closeOpen(): void {
+    for (const dir of this.#open) {
+      if (dir.merged) closeMerged(dir.merged);
+      dir.merged = undefined;
+    }
+    this.#open = [];
+    this.#openFds = 0;
   }
 }
 
-const emptyRoot: LayerNode = {
+const emptyRoot: TreeNode = {
   type: 'directory',
   mode: 0o755,
   uid: 0,
@@ -220,20 +193,9 @@ const emptyRoot: LayerNode = {
   size: 0,
   mtimeNs: 0n,
   linkname: '',
-  source: '',
-  layer: -1,
 };
 
-function isWhiteout(node: TreeNode): boolean {
-  return node.type === 'char' && node.device?.major === 0 && node.device.minor === 0;
-}
-
-/** Major and minor number of a `st_rdev`. */
-function deviceOf(rdev: number): { readonly major: number; readonly minor: number } {
-  return { major: (rdev >> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >> 12) & 0xfff00) };
-}
-
-/** Whether an overlay directory hides what is below. */
-function isOpaque(path: ByteString): boolean {
-  return getXattr(toFsPath(path), 'user.overlay.opaque')?.toString() === 'y';
+function newDir(parent: LayersDir | undefined, name: ByteString, node: TreeNode, merged: MergedDir): LayersDir {
+  const path = parent ? joinPath(parent.path, name) : '';
+  return { path, parent, name, node, children: new Map(), nodes: new Map(), names: undefined, merged };
 }

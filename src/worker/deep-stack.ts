@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { writeWhiteoutMask } from '../layer/index.ts';
 import { mountOverlay } from '../sys/index.ts';
+import { shownLayers } from '../tree/index.ts';
 import { errnoOf, fromErrno, sha256, hexOf, TsbuildError } from '../util/index.ts';
 import type { WorkerConfig } from './protocol.ts';
 
@@ -27,14 +28,15 @@ const NESTED_HINT = `more than ${LIMITS.most} layers need an overlay on an overl
  * which it then lists as names that nobody can open.
  *
  * What was merged stays mounted until the worker ends, at a place that tells what it is, for all later steps and threads.
- * @param layers directories, bottom first
+ * @param all directories, bottom first; those that a root above hides are left out
  * @throws TsbuildError `TSB_STORE` for more layers than fit (from 21,297 on), or where the kernel refuses
  */
 export function shallowStack(
   config: Pick<WorkerConfig, 'privateDir'>,
-  layers: readonly string[],
+  all: readonly string[],
   { most, middle }: StackLimits = LIMITS,
 ): readonly string[] {
+  const layers = shownLayers(all);
   if (layers.length <= most) return layers;
   // Its mask takes one place in a portion.
   let at = most - 1;

@@ -43,7 +43,7 @@ export function blobDir(context: HandlerContext): BlobDir {
 
 /** Content key of paths in a stack. Files are read where they lie, without mounting the stack. */
 export function checksum(params: ChecksumParams, context: HandlerContext): Digest {
-  const tree = new LayersTree(params.layers, { idShift: context.config.plan.idShift });
+  using tree = new LayersTree(params.layers, { idShift: context.config.plan.idShift });
   return checksumTree(tree, params.selectors, params.label);
 }
 

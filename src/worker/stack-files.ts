@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, readSync } from 'node:fs';
-import { LayersTree, resolvePath, toByteString, toText, type MergedDir, type Located } from '../tree/index.ts';
+import { LayersTree, resolvePath, toByteString, toText, type LayersDir, type Located } from '../tree/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 import type { PathStat, ReadFileParams, StatPathParams } from './protocol.ts';
@@ -34,7 +34,7 @@ export function readFile(params: ReadFileParams, context: HandlerContext): Uint8
     if (node.type !== 'file') return fail(`it is a ${node.type}`);
     const { limit, maxBytes } = params;
     if (limit === undefined && node.size > maxBytes) return fail(`it is larger than ${maxBytes} bytes`);
-    const fd = tree.open(parent, name, node);
+    const fd = tree.open(parent, name);
     try {
       return readAll(fd, limit ?? maxBytes);
     } finally {
@@ -46,9 +46,9 @@ export function readFile(params: ReadFileParams, context: HandlerContext): Uint8
 function locate<T>(
   params: StatPathParams,
   context: HandlerContext,
-  use: (located: Located<MergedDir>, tree: LayersTree) => T,
+  use: (located: Located<LayersDir>, tree: LayersTree) => T,
 ): T {
-  const tree = new LayersTree(params.layers, { idShift: context.config.plan.idShift });
+  using tree = new LayersTree(params.layers, { idShift: context.config.plan.idShift });
   const located = resolvePath(tree, toByteString(params.path), { followLast: params.followLast ?? true });
   try {
     return use(located, tree);

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { Bench } from '../support/bench.ts';
 import { baseMembers } from '../support/base-image.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
-import { blobOf, tar, type TarMember, testImage } from '../support/image.ts';
+import { imageArchive, type TarMember } from '../support/image.ts';
 import { expectFailure, expectSound } from '../support/sound.ts';
 import { readOciArchive } from '../support/tree.ts';
 
@@ -32,23 +32,7 @@ function deepArchive(): Buffer {
     if (at === 1) return low;
     return at === 700 ? hiding : [{ name: `n${at % 40}`, content: `${at}\n` }];
   });
-  const { manifest, blobs } = testImage({ layers });
-  const index = blobOf({
-    schemaVersion: 2,
-    manifests: [
-      {
-        mediaType: 'application/vnd.oci.image.manifest.v1+json',
-        digest: manifest.digest,
-        size: manifest.size,
-        annotations: { 'org.opencontainers.image.ref.name': 'deep:1' },
-      },
-    ],
-  });
-  return tar([
-    { name: 'oci-layout', content: '{"imageLayoutVersion":"1.0.0"}' },
-    { name: 'index.json', content: index.bytes },
-    ...blobs.map(({ digest, bytes }): TarMember => ({ name: `blobs/${digest.replace(':', '/')}`, content: bytes })),
-  ]);
+  return imageArchive(layers, 'deep:1');
 }
 
 async function treeOf(bench: Bench, dockerfile: string) {

@@ -1,16 +1,17 @@
-import { chownSync, linkSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chownSync, linkSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { testAsRoot } from '../support/real-root.ts';
 import { writeFileOpLayer } from '../../src/fileop/index.ts';
 import { IgnoreMatcher } from '../../src/frontend/ignore/index.ts';
 import { getXattr, setXattr } from '../../src/sys/index.ts';
-import type { LayerNode } from '../../src/tree/index.ts';
+import type { TreeNode } from '../../src/tree/index.ts';
 import {
   chain,
   context,
   copy,
   describeTree,
+  entriesOf,
   layers,
   MemorySink,
   NOW,
@@ -317,7 +318,7 @@ testAsRoot('file capabilities are tied to the root user of the image, and portab
   const inputs = [layers(), context(dir)];
   const { tree, layer } = await runOnMount(scratch, chain([copy('/ping', '/ping')]), inputs, { idShift: 100_000 });
   expect(getXattr(join(layer, 'ping'), 'security.capability')?.readUInt32LE(20)).toBe(100_000);
-  const node = tree.lookup(tree.root, 'ping') as LayerNode;
+  const node = tree.lookup(tree.root, 'ping') as TreeNode;
   expect(tree.xattrs(tree.root, 'ping', node)).toEqual([{ name: 'security.capability', value: capability }]);
 });
 
@@ -367,3 +368,21 @@ test('a file that changed since the context was hashed fails the copy (CTX-05)',
   await expect(writeFileOpLayer(params, sink, options)).rejects.toThrow('changed during build');
   expect(sink.bytes.length).toBe(0);
 });
+
+test('what is copied onto itself is no change, and is compared once however deep it lies', async () => {
+  using scratch = new Scratch();
+  const deep = Array.from({ length: 40 }, (_, index) => `d${index}`).join('/');
+  const base = scratch.tree({ 'a-b': { f: '1' }, a: { b: { f: '1' } } });
+  mkdirSync(join(base, deep), { recursive: true });
+  writeFileSync(join(base, deep, 'file'), 'same');
+  const sink = new MemorySink();
+  const options = { compression: { kind: 'none' }, signal: new AbortController().signal } as const;
+  const params = { actions: chain([copy('/', '/')]), inputs: [layers(base), layers(base)], now: NOW, idShift: 0 };
+  await writeFileOpLayer(params, sink, options);
+  expect(entriesOf(sink.bytes)).toEqual([]);
+  // A change at the end brings the directories above it, and nothing beside it.
+  const changed = new MemorySink();
+  const other = scratch.tree({ a: { b: { f: '2' } } });
+  await writeFileOpLayer({ ...params, inputs: [layers(base), layers(other)] }, changed, options);
+  expect(entriesOf(changed.bytes).map((line) => (JSON.parse(line) as string[])[0])).toEqual(['a/', 'a/b/', 'a/b/f']);
+}, 10_000);

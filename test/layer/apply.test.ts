@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { testAsRoot } from '../support/real-root.ts';
-import { applyLayer, type ApplyOptions, emptyDir, extractArchive } from '../../src/layer/index.ts';
+import { applyLayer, type ApplyOptions, diffLayer, emptyDir, extractArchive } from '../../src/layer/index.ts';
 import {
   AT_FDCWD,
   close,
@@ -29,6 +29,8 @@ import {
   statat,
 } from '../../src/sys/index.ts';
 import { isTsbuildError, sha256 } from '../../src/util/index.ts';
+import { MemorySink } from './support/memory-sink.ts';
+import { readTar } from './support/read-tar.ts';
 import { archive, dir, entry, file, hardlink, header, pax, symlink } from './support/tar-vectors.ts';
 import { describeTree, fingerprint } from './support/trees.ts';
 
@@ -467,6 +469,20 @@ describe('whiteouts', () => {
       rmSync(below ?? '', { recursive: true });
       rmSync(layer ?? '', { recursive: true });
     }
+  });
+
+  test('a root that hides everything below is taken out of a blob and put back into one', async () => {
+    const lower = archive(file('old'), file('d/old'));
+    const [below, layer] = await apply(lower, archive(wh('.wh..wh..opq'), file('d/new', 'new')));
+    expect(opaque(layer, '')).toBe('y');
+    const sink = new MemorySink();
+    const options = { upper: layer ?? '', lowers: [below ?? ''], idShift: 0, compression: { kind: 'none' } } as const;
+    await diffLayer({ ...options, sink });
+    expect(readTar(sink.bytes).map(({ path }) => path)).toEqual(['.wh..wh..opq', 'd/', 'd/new']);
+    const windows = new MemorySink();
+    await diffLayer({ ...options, sink: windows, windows: true });
+    const names = readTar(windows.bytes).map(({ path }) => path);
+    expect(names.filter((name) => name.includes('.wh.'))).toEqual(['Files/.wh.old', 'Files/d/.wh.old']);
   });
 
   test('what does not exist below needs no whiteout', async () => {

@@ -112,6 +112,66 @@ export function treeSuite(name: string, make: TreeFactory): void {
       }
     });
 
+    test('what takes the place of a file or a directory, once it was seen, leads nowhere', () => {
+      using dir = new TempDir();
+      dir.write('victim/file', 'canary');
+      for (const name of ['entered', 'waiting', 'parent/child']) dir.write(`root/${name}/file`, 'own');
+      dir.write('root/file', 'own');
+      const tree = make(join(dir.path, 'root'));
+      const read = (at: unknown, name: string): string => {
+        const node = tree.lookup(at, toByteString(name));
+        if (node?.type !== 'file') return 'nothing';
+        const fd = tree.open(at, toByteString(name), node);
+        const text = fs.readFileSync(fd, 'utf8');
+        tree.close(fd, at, toByteString(name), node);
+        return text;
+      };
+      // An error is as good as the file that was there.
+      const attempt = (use: () => string): void => {
+        let text = 'an error';
+        try {
+          text = use();
+        } catch {
+          // Whatever it says.
+        }
+        expect(['own', 'nothing', 'an error']).toContain(text);
+      };
+      tree.lookup(tree.root, 'file');
+      tree.lookup(tree.root, 'waiting');
+      const entered = tree.enter(tree.root, 'entered');
+      const parent = tree.enter(tree.root, 'parent');
+      for (const name of ['entered', 'waiting', 'parent', 'file']) {
+        const path = join(dir.path, 'root', name);
+        fs.renameSync(path, join(dir.path, `was-${name}`));
+        fs.symlinkSync(name === 'file' ? '../victim/file' : '../victim', path);
+      }
+      fs.symlinkSync('.', join(dir.path, 'victim/child'));
+      attempt(() => read(entered, 'file'));
+      attempt(() => read(tree.root, 'file'));
+      attempt(() => read(tree.enter(tree.root, 'waiting'), 'file'));
+      attempt(() => read(tree.enter(parent, 'child'), 'file'));
+    });
+
+    test('handles stay good while very many others are made', () => {
+      using dir = new TempDir();
+      const names = Array.from({ length: 700 }, (_, index) => `d${index}`);
+      for (const name of names) dir.write(`${name}/${name}/file`, name);
+      const tree = make(dir.path);
+      const handles = names.map((name) => {
+        const outer = tree.enter(tree.root, name);
+        return { name, outer, inner: tree.enter(outer, name) };
+      });
+      for (const { name, inner } of handles) {
+        const node = tree.lookup(inner, 'file');
+        if (!node) throw new Error('no file');
+        const fd = tree.open(inner, 'file', node);
+        expect(fs.readFileSync(fd, 'utf8')).toBe(name);
+        tree.close(fd, inner, 'file', node);
+        expect(tree.list(inner)).toEqual(['file']);
+      }
+      for (const { outer, inner } of handles.toReversed()) for (const one of [inner, outer]) tree.leave(one);
+    });
+
     test('any tree shows as it is', () => {
       const part = fc.constantFrom('a', 'b', 'c', 'ü', ' ');
       const entry = fc.record({

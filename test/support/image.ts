@@ -99,3 +99,24 @@ export function testImage(options: TestImageOptions = {}): TestImage {
   });
   return { manifest, config, layers, blobs: [...layers, config, manifest] };
 }
+
+/** An OCI archive of one image. @param layers the files of each, bottom first */
+export function imageArchive(layers: readonly (readonly TarMember[])[], name: string): Buffer {
+  const { manifest, blobs } = testImage({ layers });
+  const index = blobOf({
+    schemaVersion: 2,
+    manifests: [
+      {
+        mediaType: 'application/vnd.oci.image.manifest.v1+json',
+        digest: manifest.digest,
+        size: manifest.size,
+        annotations: { 'org.opencontainers.image.ref.name': name },
+      },
+    ],
+  });
+  return tar([
+    { name: 'oci-layout', content: '{"imageLayoutVersion":"1.0.0"}' },
+    { name: 'index.json', content: index.bytes },
+    ...blobs.map(({ digest, bytes }): TarMember => ({ name: `blobs/${digest.replace(':', '/')}`, content: bytes })),
+  ]);
+}

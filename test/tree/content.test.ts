@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
-import { sameContent } from '../../src/tree/index.ts';
+import { sameContent } from '../../src/tree/content.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tsbuild-content-'));
 afterAll(() => rmSync(folder, { recursive: true }));

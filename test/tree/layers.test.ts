@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { testAsRoot } from '../support/real-root.ts';
 import { AT_FDCWD, mknodat, S_IFCHR, setXattr } from '../../src/sys/index.ts';
-import { checksumTree, FsTree, LayersTree, resolvePath, toText, walkTree } from '../../src/tree/index.ts';
+import { FsTree, LayersTree, resolvePath, shownLayers, toText, walkTree } from '../../src/tree/index.ts';
 import { TempDir } from './support.ts';
 
 function list(tree: LayersTree): string[] {
@@ -11,7 +11,7 @@ function list(tree: LayersTree): string[] {
   walkTree(tree, tree.root, undefined, ({ dir, name, node, path }) => {
     let text = '';
     if (node.type === 'file') {
-      const fd = tree.open(dir, name, node);
+      const fd = tree.open(dir, name);
       text = `=${fs.readFileSync(fd, 'utf8')}`;
       tree.close(fd);
     }
@@ -91,21 +91,49 @@ test('symlinks of a stage are resolved inside the stage (CTX-02)', () => {
   expect(() => resolvePath(tree, 'loop1/x', { followLast: true })).toThrow('too many levels of symbolic links');
 });
 
-test('digests of layer files are remembered by layer and path', () => {
+test('few of many directories are open, and none once the tree is disposed', () => {
   using dir = new TempDir();
-  dir.write('1/d/a', 'a');
-  dir.write('2/d/b', 'b');
-  const known = new Map<string, `sha256:${string}`>();
-  const digests = {
-    get: (layer: string, path: string) => known.get(`${layer.slice(-1)} ${path}`),
-    put: (layer: string, path: string, digest: `sha256:${string}`) =>
-      void known.set(`${layer.slice(-1)} ${path}`, digest),
-  };
-  const layers = ['1', '2'].map((name) => join(dir.path, name));
-  const all = { path: '/', followLinks: true, wildcard: false, include: [], exclude: [], contents: true, required: [] };
-  const first = checksumTree(new LayersTree(layers, { idShift: 0, digests }), [all], 'x');
-  expect([...known.keys()].sort()).toEqual(['1 d/a', '2 d/b']);
-  expect(checksumTree(new LayersTree(layers, { idShift: 0, digests }), [all], 'x')).toBe(first);
+  for (let index = 0; index < 800; index++) dir.write(`${index % 3}/${index >> 2}/${index}/${index}`, 'x');
+  const open = (): number =>
+    fs.readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return fs.readlinkSync(`/proc/self/fd/${fd}`).startsWith(dir.path);
+      } catch {
+        return false;
+      }
+    }).length;
+  const tree = new LayersTree(
+    ['0', '1', '2'].map((name) => join(dir.path, name)),
+    { idShift: 0 },
+  );
+  expect(list(tree)).toHaveLength(1800);
+  expect(open()).toBeGreaterThan(3);
+  expect(open()).toBeLessThan(600);
+  tree[Symbol.dispose]();
+  expect(open()).toBe(0);
+  // What was not read yet can still be read, as the contents of a COPY are.
+  expect(list(tree)).toHaveLength(1800);
+  tree[Symbol.dispose]();
+  expect(open()).toBe(0);
+});
+
+test('a root that hides all below it does so in the whole stack', () => {
+  using dir = new TempDir();
+  dir.write('1/a', 'low');
+  dir.write('2/b', 'high');
+  dir.write('3/c', 'top');
+  setXattr(join(dir.path, '2'), 'user.overlay.opaque', 'y');
+  const layers = ['1', '2', '3'].map((name) => join(dir.path, name));
+  expect(list(new LayersTree(layers, { idShift: 0 }))).toEqual(['b=high', 'c=top']);
+  expect(shownLayers(layers)).toEqual(layers.slice(1));
+  expect(shownLayers(layers.slice(1))).toEqual(layers.slice(1));
+  expect(shownLayers([])).toEqual([]);
+});
+
+test('a missing layer is told by name', () => {
+  expect(() => new LayersTree(['/does/not/exist'], { idShift: 0 })).toThrow(
+    expect.objectContaining({ code: 'TSB_STORE', message: expect.stringContaining('"/does/not/exist"') }),
+  );
 });
 
 test('nothing done to a tree leaves it, whatever its symlinks say', () => {

@@ -1,4 +1,4 @@
-// Runs in namespace A: mounts random stacks at once and in portions, and compares what is seen.
+// Runs in namespace A: mounts random stacks at once and in portions, reads them without a mount, and compares what is seen.
 import {
   lstatSync,
   mkdirSync,
@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { array, assert, constantFrom, property, record } from 'fast-check';
 import { MNT_DETACH, mountOverlay, umount } from '../../src/sys/index.ts';
+import { LayersTree, toText, walkTree } from '../../src/tree/index.ts';
 import { shallowStack } from '../../src/worker/deep-stack.ts';
 
 const { privateDir, dir } = JSON.parse(process.argv[2] ?? '{}') as { privateDir: string; dir: string };
@@ -75,6 +76,22 @@ function mounted(lowers: readonly string[]): Record<string, string> {
   }
 }
 
+/** The same as `LayersTree` has it, which lists nothing that is not there. */
+function read(lowers: readonly string[]): Record<string, string> {
+  using tree = new LayersTree(lowers, { idShift: 0 });
+  const seen: Record<string, string> = {};
+  walkTree(tree, tree.root, undefined, ({ dir, name, node, path }) => {
+    const mode = (0o40000 | node.mode).toString(8);
+    if (node.type === 'directory') seen[toText(path)] = `directory ${mode}`;
+    else {
+      const fd = tree.open(dir, name);
+      seen[toText(path)] = readFileSync(fd, 'utf8');
+      tree.close(fd);
+    }
+  });
+  return seen;
+}
+
 /** Ten layers are divided as 21,296 are in earnest: a lowest portion, and two in the middle with masks. */
 const LIMITS = { most: 5, middle: 3 };
 
@@ -92,6 +109,10 @@ assert(
     );
     if (fewer.length > LIMITS.most || differs)
       throw new Error(`${fewer.length} directories show ${JSON.stringify(got)} and not ${JSON.stringify(want)}`);
+    const shown = Object.entries(want).filter(([, what]) => what !== LISTED_ONLY);
+    const unmounted = Object.entries(read(layers)).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    if (JSON.stringify(unmounted) !== JSON.stringify(shown.toSorted(([a], [b]) => (a < b ? -1 : 1))))
+      throw new Error(`A tree shows ${JSON.stringify(unmounted)} and not ${JSON.stringify(shown)}`);
     runs++;
     hidden += fewer.filter((path) => path.endsWith('/mask') && readdirSync(path).length > 0).length;
     rmSync(own, { recursive: true, force: true });
@@ -100,7 +121,7 @@ assert(
 );
 let error = '';
 try {
-  shallowStack({ privateDir }, Array<string>(21_297).fill('/layer'));
+  shallowStack({ privateDir }, Array<string>(21_297).fill(dir));
 } catch (caught) {
   error = (caught as Error).message;
 }

@@ -1,6 +1,8 @@
 // Runs in namespace A: mounts stacks and says what it sees.
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { WorkerConfig } from '../../src/worker/index.ts';
+import { setXattr } from '../../src/sys/index.ts';
+import { LayersTree } from '../../src/tree/index.ts';
 import { mountStack, type Upper } from '../../src/worker/stack-mounts.ts';
 
 const { privateDir, layers, upper } = JSON.parse(process.argv[2] ?? '{}') as {
@@ -31,4 +33,11 @@ const again = withStack(layers, upper, (path) => readdirSync(path).toSorted());
 const kept = mountStack(config, layers);
 const open = readdirSync(privateDir).length;
 kept[Symbol.dispose]();
-process.stdout.write(JSON.stringify({ one, none, all, again, open, left: readdirSync(privateDir) }));
+// The root of an image's layer may hide everything below (`.wh..wh..opq`), which the kernel does not look for.
+const opaque = layers[58] ?? '';
+setXattr(opaque, 'user.overlay.opaque', 'y');
+const upTo = layers.slice(57);
+const hidden = withStack(upTo, undefined, (path) => readdirSync(`${path}/own`).toSorted());
+using tree = new LayersTree(upTo, { idShift: 0 });
+const unmounted = tree.list(tree.enter(tree.root, 'own'));
+process.stdout.write(JSON.stringify({ hidden, unmounted, one, none, all, again, open, left: readdirSync(privateDir) }));

@@ -93,6 +93,8 @@ describe.each(everyone)('the worker (%s)', (who) => {
 
   test('mounts stacks where only its namespace sees them', async () => {
     expect(await runScenario(who, 'mounts')).toEqual({
+      hidden: ['58', '59'],
+      unmounted: ['58', '59'],
       one: ['own', 'same', 'EROFS'],
       none: 0,
       all: ['59', 'written'],

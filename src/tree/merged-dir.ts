@@ -1,0 +1,146 @@
+import { readdirSync } from 'node:fs';
+import {
+  AT_FDCWD,
+  close,
+  type FileStat,
+  getXattr,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+  openat,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFMT,
+  statat,
+  statatIfExists,
+} from '../sys/index.ts';
+import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
+import { type ByteString, toFsPath } from './bytes.ts';
+
+/**
+ * One directory of the merged view of a stack of layer directories: fds of it in every layer that contributes to it, top first. What
+ * shows through is decided here and nowhere else: as overlayfs does it, but for opaque roots, which it does not look at. Every step is
+ * one name beneath an fd that follows no symlink, so that what others put into a layer leads nowhere (security rule 1).
+ */
+export type MergedDir = readonly number[];
+
+/** What the merged view has under a name, and the fd of the directory that it is in. */
+export interface MergedName {
+  readonly dirfd: number;
+  readonly stat: FileStat;
+}
+
+/** The overlay attribute that hides what lower layers have in a directory (mounted with `userxattr`). */
+export const OPAQUE = 'user.overlay.opaque';
+
+const OPEN_DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+
+/** A whiteout of overlayfs: a character device 0:0. */
+export function isWhiteout(stat: FileStat): boolean {
+  return (stat.mode & S_IFMT) === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0;
+}
+
+/** Whether it is a directory and no whiteout or link to one. */
+export function isDir(stat: FileStat): boolean {
+  return (stat.mode & S_IFMT) === S_IFDIR;
+}
+
+/** Whether an open directory hides what lower layers have in it. */
+export function isOpaque(fd: number): boolean {
+  return getXattr(fd, OPAQUE)?.toString() === 'y';
+}
+
+/** Names in an open directory, as byte strings, unsorted. */
+export function listDir(fd: number): ByteString[] {
+  return readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1' });
+}
+
+/** Opens a directory by one name, never through a symlink. */
+export function openDirAt(dirfd: number, name: ByteString): number {
+  return openat(dirfd, toFsPath(name), OPEN_DIRECTORY);
+}
+
+/**
+ * Opens the root of a stack.
+ * @param dirs layer directories, bottom first; symlinks in their paths are followed
+ * @throws TsbuildError `TSB_STORE` for one that is missing or cannot be read
+ */
+export function openMergedRoot(dirs: readonly string[]): MergedDir {
+  return openParts(dirs.toReversed(), (dir) => {
+    try {
+      return openat(AT_FDCWD, dir, O_RDONLY | O_DIRECTORY);
+    } catch (error) {
+      const doing = `Cannot read layer "${dir}"`;
+      if (errnoOf(error) !== 'ENOENT') throw fromErrno(error, doing, 'TSB_STORE');
+      throw new TsbuildError('TSB_STORE', `${doing}: it does not exist`, { cause: error });
+    }
+  });
+}
+
+/**
+ * The layers of a stack that show at all: those down to the topmost whose root hides the ones below it. For overlay mounts, since
+ * the kernel merges the roots of all its layers, whatever they say; the helper leaves the others out, too.
+ */
+export function shownLayers(dirs: readonly string[]): readonly string[] {
+  const top = dirs.findLastIndex((dir) => getXattr(dir, OPAQUE)?.toString() === 'y');
+  return top > 0 ? dirs.slice(top) : dirs;
+}
+
+/** Opens a subdirectory in every layer that contributes to it; empty when the merged view has none of that name. */
+export function openMerged(parent: MergedDir, name: ByteString): MergedDir {
+  return openParts(parent, (dirfd) => {
+    const stat = statatIfExists(dirfd, toFsPath(name));
+    if (!stat) return undefined;
+    // Whiteouts and other files hide what is beneath them.
+    return isDir(stat) ? openDirAt(dirfd, name) : 'hidden';
+  });
+}
+
+/** @param open opens the directory in one layer, top first; undefined where that has none */
+function openParts<T>(places: readonly T[], open: (place: T) => number | 'hidden' | undefined): MergedDir {
+  const fds: number[] = [];
+  try {
+    for (const place of places) {
+      const fd = open(place);
+      if (fd === undefined) continue;
+      if (fd === 'hidden') break;
+      fds.push(fd);
+      // The lowest has nothing to hide.
+      if (places.length > 1 && isOpaque(fd)) break;
+    }
+  } catch (error) {
+    closeMerged(fds);
+    throw error;
+  }
+  return fds;
+}
+
+/** Closes what `openMerged…` opened. */
+export function closeMerged(dir: MergedDir): void {
+  for (const fd of dir) close(fd);
+}
+
+/** What the merged view shows under a name; undefined for nothing. */
+export function findMerged(parent: MergedDir, name: ByteString): MergedName | undefined {
+  const path = toFsPath(name);
+  for (const dirfd of parent) {
+    const stat = statatIfExists(dirfd, path);
+    if (stat) return isWhiteout(stat) ? undefined : { dirfd, stat };
+  }
+  return undefined;
+}
+
+/** Names in the merged view of a directory, unsorted. Each layer is listed once, and only devices are looked at. */
+export function listMerged(dir: MergedDir): ByteString[] {
+  const names: ByteString[] = [];
+  const seen = dir.length > 1 ? new Set<ByteString>() : undefined;
+  for (const fd of dir) {
+    for (const entry of readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1', withFileTypes: true })) {
+      const { name } = entry;
+      if (seen?.has(name)) continue;
+      seen?.add(name);
+      if (!entry.isCharacterDevice() || !isWhiteout(statat(fd, toFsPath(name)))) names.push(name);
+    }
+  }
+  return names;
+}
