@@ -31,11 +31,17 @@ const REASONS: Readonly<Record<number, string>> = {
  */
 export function answerError(
   doing: string,
-  answer: { readonly method: string; readonly url: URL; readonly status: number; readonly body: Uint8Array },
+  answer: {
+    readonly method: string;
+    readonly url: URL;
+    readonly status: number;
+    readonly body: Uint8Array;
+    readonly sent: readonly string[];
+  },
 ): TsbuildError {
   const { status } = answer;
   const reason = REASONS[status];
-  const said = serverMessage(answer.body);
+  const said = serverMessage(answer.body, answer.sent);
   const text =
     `${answer.method} ${displayUrl(answer.url)} answered ${status}${reason === undefined ? '' : ` ${reason}`}` +
     (said === undefined ? '' : `: ${said}`);
@@ -78,8 +84,26 @@ function writeHint(status: number, said: string): string | undefined {
   return undefined;
 }
 
-/** The first message of a distribution error body, made safe to show. */
-export function serverMessage(body: Uint8Array): string | undefined {
+/** What a server was sent to know the user by: the header's value, for Basic also what it encodes, and tokens in a form. */
+export function sentSecrets(authorization: string | undefined, form: unknown): readonly string[] {
+  const header = authorization?.replace(/^\S+\s+/, '') ?? '';
+  const basic = /^basic\s/i.test(authorization ?? '') ? Buffer.from(header, 'base64').toString() : '';
+  const fields = typeof form === 'string' ? [...new URLSearchParams(form)] : [];
+  const secret = fields.filter(([name]) => name === 'refresh_token' || name === 'password').map(([, value]) => value);
+  // The longest first, so that no part of one is left of another.
+  return [header, basic, basic.slice(basic.indexOf(':') + 1), ...secret]
+    .filter((value) => value.length >= SHORTEST_HIDDEN)
+    .toSorted((a, b) => b.length - a.length);
+}
+
+/** Shorter ones would make a message unreadable, as with the secrets of a build. */
+const SHORTEST_HIDDEN = 4;
+
+/**
+ * The first message of a distribution error body, made safe to show.
+ * @param sent what must not be in it: some servers repeat what they refuse, and messages end in the logs of a CI (SEC-08)
+ */
+export function serverMessage(body: Uint8Array, sent: readonly string[]): string | undefined {
   try {
     const document = parseStrictJson(body, { what: 'error body', maxBytes: SMALL_BODY_LIMIT });
     const { errors } = document as { errors?: unknown };
@@ -87,7 +111,11 @@ export function serverMessage(body: Uint8Array): string | undefined {
     if (typeof first !== 'object' || first === null) return undefined;
     const { code, message } = first as { code?: unknown; message?: unknown };
     const text = typeof message === 'string' && message !== '' ? message : code;
-    return typeof text === 'string' && text !== '' ? sanitizeLine(text, 200) : undefined;
+    if (typeof text !== 'string' || text === '') return undefined;
+    return sanitizeLine(
+      sent.reduce((shown, secret) => shown.replaceAll(secret, '***'), text),
+      200,
+    );
   } catch {
     return undefined;
   }

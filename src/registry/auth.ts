@@ -99,8 +99,8 @@ export class Authenticator {
     if (answer.status !== 200) {
       if (known !== undefined && !trusted) throw withheld(doing, realm, registry, answer.status);
       if (known !== undefined && (answer.status === 401 || answer.status === 403))
-        throw refusedCredentials(doing, scope, realm, { status: answer.status, body });
-      throw answerError(doing, { method: request.method, url: realm, status: answer.status, body });
+        throw refusedCredentials(doing, scope, realm, { status: answer.status, sent: answer.sent, body });
+      throw answerError(doing, { method: request.method, url: realm, status: answer.status, sent: answer.sent, body });
     }
     return parseToken(body, doing);
   }
@@ -131,9 +131,9 @@ function refusedCredentials(
   doing: string,
   { host }: AuthScope,
   realm: URL,
-  answer: { readonly status: number; readonly body: Uint8Array },
+  answer: { readonly status: number; readonly body: Uint8Array; readonly sent: readonly string[] },
 ): TsbuildError {
-  const said = serverMessage(answer.body);
+  const said = serverMessage(answer.body, answer.sent);
   return new TsbuildError(
     'TSB_REGISTRY',
     `${doing}: ${displayUrl(realm)} refused your credentials (${answer.status}${said === undefined ? '' : `: ${said}`})`,

@@ -167,7 +167,8 @@ export class Caller implements AsyncDisposable {
     } catch {
       throwIfCanceled(task);
     }
-    return answerError(call.doing, { method: answer.method, url: answer.url, status: answer.status, body });
+    const { method, url, status, sent } = answer;
+    return answerError(call.doing, { method, url, status, sent, body });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

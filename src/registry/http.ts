@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici';
 import { messageOf, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { Agents } from './agents.ts';
-import { displayUrl } from './answer.ts';
+import { displayUrl, sentSecrets } from './answer.ts';
 import { isUnknownAuthority } from './certificates.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { isAcceptableRedirect } from './realm.ts';
@@ -40,6 +40,8 @@ export interface HttpAnswer {
   /** After redirects. */
   readonly url: URL;
   readonly status: number;
+  /** What was sent to know the user by: none of it may be shown, also where the server says it. */
+  readonly sent: readonly string[];
   /** A header that was sent more than once has its first value. */
   header(name: string): string | undefined;
   /** The whole body, for answers that are small by nature. @throws TsbuildError `TSB_REGISTRY` beyond `limit` bytes */
@@ -140,7 +142,9 @@ export class HttpClient implements AsyncDisposable {
         ...(typeof body === 'string' || body instanceof Uint8Array ? { body } : {}),
       });
       const response = await untilAborted(sending, abort.signal);
-      return new Answer(request.method, url, response, { abort, release, limits: this.limits });
+      const isForm = request.headers['content-type'] === 'application/x-www-form-urlencoded';
+      const sent = sentSecrets(trusted ? request.authorization : undefined, isForm ? body : undefined);
+      return new Answer(request.method, url, response, { abort, release, limits: this.limits, sent });
     } catch (error) {
       release();
       throwIfCanceled(task);
@@ -226,12 +230,14 @@ interface AnswerControl {
   readonly abort: AbortController;
   readonly release: () => void;
   readonly limits: Limits;
+  readonly sent: readonly string[];
 }
 
 class Answer implements HttpAnswer {
   readonly method: string;
   readonly url: URL;
   readonly status: number;
+  readonly sent: readonly string[];
   readonly #response: Dispatcher.ResponseData;
   readonly #control: AnswerControl;
 
@@ -239,6 +245,7 @@ class Answer implements HttpAnswer {
     this.method = method;
     this.url = url;
     this.status = response.statusCode;
+    this.sent = control.sent;
     this.#response = response;
     this.#control = control;
     // A body that nobody reads must not bring the process down when its connection breaks.

@@ -180,6 +180,18 @@ describe('decoding', () => {
     expect(refusal(() => decodeOp(op))).toMatch(message);
   });
 
+  // GHSA-7236-3392-c5c6: a mode that is not known must not be taken for the absence of a sandbox.
+  test('refuses security modes that are not known, and takes none for the sandbox (PRC-20)', () => {
+    const byMode = (value: number) => Uint8Array.of(0x12, 2, 0x20, value);
+    for (const value of [2, 7, 0x7f])
+      expect(refusal(() => decodeOp(byMode(value)))).toContain(`security has the unknown value ${value}`);
+    for (const security of ['SANDBOX ', 'sandbox', 7, -1, ''])
+      expect(refusal(() => opFromJson({ exec: { security } }))).toContain('security has the unknown value');
+    for (const op of [decodeOp(byMode(0)), decodeOp(Uint8Array.of(0x12, 0)), opFromJson({ exec: { security: null } })])
+      expect(op).toMatchObject({ body: { security: 'sandbox' } });
+    expect(decodeOp(byMode(1))).toMatchObject({ body: { security: 'insecure' } });
+  });
+
   test('refuses JSON numbers that are no integers', () => {
     for (const index of [1.5, Number.NaN, '1e3', '9'.repeat(30), {}, true]) {
       expect(refusal(() => opFromJson({ inputs: [{ digest: ID, index }] }))).toMatch(/whole number|out of range/);

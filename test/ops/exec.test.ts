@@ -163,6 +163,14 @@ describe('the environment of a step', () => {
     expect((await specOf({ secretEnv }, { secrets: { t: { kind: 'value', value: '' } } })).env).toContain('TOKEN=');
   });
 
+  test('cannot have a secret with a NUL byte in a variable (SEC-13)', async () => {
+    const secretEnv = [{ id: 't', name: 'TOKEN', optional: true }];
+    expect(await refusal({ secretEnv }, { secrets: { t: { kind: 'value', value: 'a\0b' } } })).toMatchObject({
+      code: 'TSB_STEP',
+      message: 'Cannot give secret "t" to the step as variable TOKEN: it contains a NUL byte',
+    });
+  });
+
   test('has proxies in both cases, but for those that the image sets', async () => {
     const proxyEnv = { httpProxy: 'http://p', httpsProxy: '', ftpProxy: '', noProxy: 'localhost', allProxy: '' };
     const { env } = await specOf({ meta: { proxyEnv, env: ['http_proxy=own'] } });
@@ -269,7 +277,10 @@ describe('cache mounts', () => {
     kit.worker.on.runStep = async ({ mounts = [] }: StepSpec) => {
       most = Math.max(most, ++running);
       begun.push(mounts[0]?.type === 'bind' ? mounts[0].source : undefined);
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      // Until all that may are at work, however long it takes them to begin.
+      const together = sharing === 'locked' ? 1 : at;
+      for (let waited = 0; waited < 20 || (begun.length < together && waited < 5000); waited += 20)
+        await new Promise((resolve) => setTimeout(resolve, 20));
       running--;
       return { kind: 'exited', code: 0 };
     };

@@ -412,6 +412,38 @@ describe('tokens (REG-09, 13)', () => {
       expect((headers.authorization ?? '').startsWith('Basic'), url).toBe(url.startsWith('/token'));
   });
 
+  test('what was sent to know the user by is in no message, whoever repeats it (SEC-08)', async () => {
+    const [password, token, refresh] = ['open-sesame', 'token-of-the-day', 'refresh-for-ever'];
+    const repeat =
+      (headers: Record<string, string>): Reply =>
+      (request, response) =>
+        void response.writeHead(401, headers).end(
+          JSON.stringify({
+            errors: [
+              {
+                message: `seen ${request.headers.authorization ?? ''} ${server.requests.at(-1)?.body ?? ''} for u:${password}`,
+              },
+            ],
+          }),
+        );
+    const said = () => manifest().catch((error: unknown) => String(error));
+    client = clientWith({ credentials: { get: async () => ({ username: 'u', password }) } });
+    server.on('/v2/x/manifests/1', repeat({ 'www-authenticate': 'Basic realm="r"' }));
+    expect(await said()).toContain('401 Unauthorized: seen Basic ***  for ***');
+    // A server knows more than it was sent for this request; what it was sent is hidden.
+    server.on('/v2/x/manifests/1', repeat({ 'www-authenticate': `Bearer realm="http://${server.host}/token"` }));
+    server.on('/token', { body: JSON.stringify({ token }) });
+    client = clientWith({ credentials: { get: async () => ({ username: 'u', password }) } });
+    expect(await said()).toContain('401 Unauthorized: seen Bearer ***');
+    server.on('/token', repeat({}));
+    client = clientWith({ credentials: { get: async () => ({ username: 'u', password }) } });
+    expect(await said()).toContain('refused your credentials (401: seen Basic ***  for ***)');
+    client = clientWith({ credentials: { get: async () => ({ identityToken: refresh }) } });
+    const exchanged = await said();
+    expect(exchanged).toContain('refresh_token=***');
+    expect(exchanged).not.toContain(refresh);
+  });
+
   test('an identity token is exchanged by POST', async () => {
     client = clientWith({ credentials: { get: async () => ({ identityToken: 'refresh' }) } });
     server.on('/v2/x/manifests/1', guardedByItself);
@@ -505,6 +537,18 @@ describe('tokens (REG-09, 13)', () => {
     ['https://[::ffff:100.100.100.200]/latest', 'https://10.0.0.1'],
   ])('realm %s of %s is refused', (realm, registry) => {
     expect(() => validateRealm(realm, new URL(registry))).toThrow(code('TSB_REGISTRY'));
+  });
+
+  test('no redirect leaves TLS, nor HTTP (CTX-08)', () => {
+    const from = new URL('https://files.example/x');
+    for (const target of [
+      'http://files.example/x',
+      'http://other.example/',
+      'file:///etc/passwd',
+      'ftp://files.example/',
+    ])
+      expect(isAcceptableRedirect(new URL(target), from)).toBe(false);
+    expect(isAcceptableRedirect(new URL('https://other.example/x'), from)).toBe(true);
   });
 
   test.each(['169.254.169.254', '100.100.100.200', '[fd00:ec2::254]', '[::ffff:169.254.169.254]'])(

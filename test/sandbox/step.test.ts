@@ -45,7 +45,7 @@ describe.each(everyone)('a step (%s)', (who) => {
       { command: 'cat /proc/self/status', spec: { noNewPrivileges: true, user: 'alice' } },
       {
         command: `for f in kcore keys timer_list interrupts sched_debug; do [ ! -e /proc/$f ] || cat /proc/$f | wc -c; done
-          for d in acpi scsi asound; do [ ! -d /proc/$d ] || ls /proc/$d; done; ls /sys/firmware
+          for d in acpi scsi asound; do [ ! -d /proc/$d ] || ls /proc/$d; done; ls /sys/firmware; [ ! -d /sys/devices/virtual/powercap ] || ls /sys/devices/virtual/powercap
           for f in sys/kernel/core_pattern sys/vm/drop_caches sysrq-trigger irq/default_smp_affinity; do
             if [ -e /proc/$f ] && echo 1 > /proc/$f; then echo written $f; fi; done
           mkdir /sys/fs/cgroup/x; touch /sys/kernel/x; kill -9 -1; exit 0`,

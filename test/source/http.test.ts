@@ -305,8 +305,13 @@ describe('addresses', () => {
     ['http://h/b', undefined, 'attachment; filename="a\\"b"', 'a"b'],
     ['http://h/b', undefined, "attachment; filename*=UTF-8''%e2%82%ac; filename=x", '€'],
     ['http://h/b', undefined, 'attachment; filename=""', 'b'],
+    ['http://h/a%0ab', undefined, undefined, 'download'],
+    ['http://h/b', undefined, "attachment; filename*=UTF-8''a%0ab", 'download'],
+    ['http://h/b', undefined, "attachment; filename*=UTF-8''a%00b", 'download'],
+    ['http://h/b', undefined, "attachment; filename*=UTF-8''..%2F..%2Fetc%2Fpasswd", 'passwd'],
+    ['http://h/b', undefined, 'attachment; filename=.', 'download'],
     ['http://h/b', 'given', 'attachment; filename=other', 'given'],
-  ])('%s as %s, offered as %s, is stored as %s', (url, wanted, disposition, name) => {
+  ])('%s as %s, offered as %s, is stored as %s (CTX-07)', (url, wanted, disposition, name) => {
     expect(downloadName(url, wanted, disposition)).toBe(name);
   });
 });

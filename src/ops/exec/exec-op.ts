@@ -255,6 +255,12 @@ async function environment(pieces: ExecPieces, exec: ExecOp): Promise<readonly s
   for (const secret of exec.secretEnv) {
     const data = pieces.credentials.secrets.get(secret.id);
     // One variable per name: of two, programs in C would see the image's and shells the secret.
+    if (data?.includes(0))
+      throw new TsbuildError(
+        'TSB_STEP',
+        `Cannot give secret "${secret.id}" to the step as variable ${secret.name}: it contains a NUL byte`,
+        { hint: 'mount it as a file: without env=' },
+      );
     if (data) env = [...env.filter((entry) => !entry.startsWith(`${secret.name}=`)), `${secret.name}=${text(data)}`];
     else if (!secret.optional) throw missingSecret(secret.id);
   }

@@ -247,6 +247,8 @@ describe('mounts', () => {
     ['type=secret,id=s,env=TOKEN,required', { type: 'secret', env: 'TOKEN', required: true, readOnly: true }],
     ['type=ssh,required=false', { type: 'ssh', required: false }],
     ['type=bind,target=/a,readwrite=false', { readOnly: true }],
+    // As in BuildKit, the last counts.
+    ['target=/a,ro,rw,target=/b', { target: '/b', readOnly: false }],
   ])('%s', (value, fields) => {
     expect(mount(value)).toMatchObject(fields);
   });
@@ -256,6 +258,11 @@ describe('mounts', () => {
     ['type=tmp', 'unsupported mount type "tmp"'],
     ['type=tmpf', 'unsupported mount type "tmpf" (did you mean tmpfs?)'],
     ['type=cache,sharing=lock', 'unsupported sharing value "lock" (did you mean locked?)'],
+    ['bind-propagation=suid', "unexpected key 'bind-propagation' in 'bind-propagation=suid'"],
+    ['rshared', "invalid field 'rshared' must be a key=value pair"],
+    ['type=tmpfs,size=1e99', 'invalid value for size: 1e99'],
+    ['type=tmpfs,size=-1', 'invalid value for size: -1'],
+    ['type=cache,mode=0o777', 'invalid value 0o777 for mode'],
     ['target', "invalid field 'target' must be a key=value pair"],
     ['type=bind,required', "unexpected key 'required' for mount type 'bind'"],
     ['type=bind,size=1m', "unexpected key 'size' for mount type 'bind'"],
@@ -272,7 +279,7 @@ describe('mounts', () => {
     ['type=secret,id=a,sharing=shared', 'secret mount should not define sharing'],
     ['type=bind,sharing=shared', 'invalid cache sharing set for bind mount'],
     ['target=\\"a,b', 'failed to parse csv mounts: parse error on line 1, column 8: bare " in non-quoted field'],
-  ])('%s is refused', (value, message) => {
+  ])('%s is refused (MNT-11)', (value, message) => {
     expect(mistake(() => mount(value))).toContain(message);
   });
 });
