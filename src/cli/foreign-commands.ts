@@ -20,7 +20,7 @@ const ABSENT: Readonly<Record<string, readonly string[]>> = {
   [MOUNT]: ['mount', 'umount', 'unmount', 'export', 'cp'],
   [STEPS]: ['add', 'commit', 'copy', 'from', 'config'],
   [NO_CONTAINERS]: (
-    'attach checkpoint cleanup clone container containers create events exec exists init initialize kill logs pause port ps ' +
+    'attach checkpoint cleanup clone container containers create events exec exists init initialize kill pause port ps ' +
     'rename restart restore rm runlabel start stats stop top unpause update wait'
   ).split(' '),
   [NO_DAEMON]: ['context', 'machine', 'node', 'daemon'],

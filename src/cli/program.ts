@@ -72,6 +72,7 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [['images', 'rmi', 'import', 'save'], addImages],
   [['login', 'logout'], addLogin],
   [['push'], addPush],
+  [['logs'], addLogs],
   [['du', 'prune', 'store'], addStore],
   [['doctor'], addDoctor],
 ];
@@ -350,6 +351,19 @@ function addImages(program: Command, context: CliContext, done: Done): void {
     .action(async (images: string[], options) => {
       const { saveCommand } = await import('./commands/images.ts');
       done(await saveCommand(context, images, options));
+    });
+}
+
+/** `tsbuild logs`. */
+function addLogs(program: Command, context: CliContext, done: Done): void {
+  program
+    .command('logs')
+    .description('show the complete output of a step that failed, or list what was kept')
+    .argument('[step]', 'id of a log, or a part of the name of a step; the newest counts')
+    .addOption(new Option('--format <format>', 'how to print the list').choices(['table', 'json']).default('table'))
+    .action(async (step: string | undefined, options) => {
+      const { logsCommand } = await import('./commands/logs.ts');
+      done(await logsCommand(context, step, options));
     });
 }
 

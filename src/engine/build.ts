@@ -12,6 +12,7 @@ import { retireCacheMounts } from './fresh-mounts.ts';
 import type { ExportedBuild, OutputRequest } from './outputs.ts';
 import { planPacking } from './pack-plan.ts';
 import { locateRefusal, StepDevices } from '../ops/index.ts';
+import { StepLogs } from './step-logs.ts';
 import { solveAndExport } from './solve-export.ts';
 import { Expectation } from './expectation.ts';
 import type { BuildRequest } from './request.ts';
@@ -46,7 +47,9 @@ export async function runBuild(
   const request = await reproducibleRequest(wanted);
   const secrets = new BuildSecrets(request.secrets);
   const { mask } = secrets;
-  const task = mask === undefined ? caller : maskTask(mask, caller);
+  using logs = new StepLogs(session.store.logs);
+  const shown = logs.watch(caller);
+  const task = mask === undefined ? shown : maskTask(mask, shown);
   let source: SourceFile | undefined;
   let compiled: CompileResult | undefined;
   const lock = openLock(session, request);

@@ -13,6 +13,7 @@ import { type BridgeNames, layoutReference } from './bridge.ts';
 import {
   type Credentials,
   createRunner,
+  lockShown,
   gitTime,
   httpTime,
   type ImageLayers,
@@ -68,7 +69,7 @@ export class RequestSolver {
       caches: [this.#session.cache, ...imports],
       concurrency: this.#request.jobs,
       now: this.#session.now,
-      exclusive: (inner, key) => this.#session.store.lock(`vertex-${key}`, { signal: inner.signal }),
+      exclusive: (inner, key) => lockShown(this.#session.store, inner, `vertex-${key}`),
     });
   }
 

@@ -23,6 +23,8 @@ export interface VertexEvent {
   readonly at: number;
   /** For `failed`: the text for the progress display. */
   readonly error?: string;
+  /** For `failed`: path of a file with all that the step printed, so far as it is within bounds. */
+  readonly log?: string;
 }
 
 /** Output of a step. Bytes are as the step wrote them but for the values of secrets: whoever shows them sanitizes. */

@@ -2,10 +2,11 @@ import { sanitize } from '../util/index.ts';
 import { type Palette, paint } from './colors.ts';
 import type { StepView } from './trace.ts';
 
-/** The last output of a failed step between rules; empty for other steps. */
+/** The last output of a failed step between rules, and where all of it is; empty for other steps. */
 export function formatStepOutput(step: StepView): string {
   if (step.state !== 'failed') return '';
-  return `------\n > ${step.name}:\n${step.tail.map((line) => `${line}\n`).join('')}------\n`;
+  const whole = step.log === undefined ? '' : `complete log: ${sanitize(step.log)}\n`;
+  return `------\n > ${step.name}:\n${step.tail.map((line) => `${line}\n`).join('')}------\n${whole}`;
 }
 
 /** What is shown of a build that failed. */

@@ -27,6 +27,8 @@ export interface StepView {
   name: string;
   state: VertexEvent['state'];
   error: string | undefined;
+  /** Path of the file with its output, of a step that failed. */
+  log: string | undefined;
   readonly intervals: Interval[];
   readonly statuses: Map<string, StatusView>;
   readonly warnings: string[];
@@ -111,6 +113,7 @@ export class Trace {
     }
     if (last === undefined) step.intervals.push({ start: event.at, stop: event.at });
     else last.stop ??= event.at;
+    step.log = event.log;
     step.error = event.state === 'failed' ? oneLine(event.error ?? 'failed') : undefined;
     this.#endOutput(step, event.at);
     return step;
@@ -124,6 +127,7 @@ export class Trace {
         name: '',
         state: 'pending',
         error: undefined,
+        log: undefined,
         intervals: [],
         statuses: new Map(),
         warnings: [],

@@ -19,7 +19,10 @@ type Report = (
  * files, images with their blobs. With `repair`, what is damaged is removed so that it is fetched or built again.
  */
 export async function check(store: Store, options: CheckOptions = {}): Promise<CheckReport> {
-  await using _lock = await store.lock('gc', options.signal ? { signal: options.signal } : {});
+  await using _lock = await store.lock('gc', {
+    ...(options.signal ? { signal: options.signal } : {}),
+    ...(options.onWait ? { onWait: options.onWait } : {}),
+  });
   store.layers.flush();
   const problems: CheckProblem[] = [];
   const report: Report = (problem, repair) => {

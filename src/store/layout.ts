@@ -22,6 +22,8 @@ export interface StoreLayout {
   readonly statcache: string;
   /** Directories that are out of use and wait to be deleted. */
   readonly garbage: string;
+  /** Output of failed steps. */
+  readonly logs: string;
   /** Space that is kept back for a full disk. */
   readonly reserve: string;
   /** `{"format":1,"index":"index.sqlite"}` */
@@ -41,6 +43,7 @@ export function storeLayout(root: string): StoreLayout {
     sessions: join(root, 'sessions'),
     statcache: join(root, 'statcache'),
     garbage: join(root, 'garbage'),
+    logs: join(root, 'logs'),
     reserve: join(root, 'reserve'),
     header: join(root, 'store.json'),
   };

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { hexOf, sha256, TsbuildError } from '../util/index.ts';
+import { holdersOf } from './holders.ts';
 import { type KernelLock, tryKernelLock } from './kernel-lock.ts';
 import type { Lock, LockOptions } from './types.ts';
 
@@ -30,7 +31,7 @@ export class Locks {
       if (this.#queues.get(name) === tail) this.#queues.delete(name);
     });
     try {
-      const waiting = new Waiting(name, options);
+      const waiting = new Waiting(name, this.path(name), options);
       if (before) await waiting.until(before);
       const kernelLock = await this.#poll(name, waiting, options.signal);
       const release = (): void => {
@@ -80,12 +81,14 @@ export class Locks {
 /** The patience of one caller. Counts its own pauses, so that a jump of the clock changes nothing. */
 class Waiting {
   readonly #name: string;
+  readonly #path: string;
   readonly #options: LockOptions;
   #told = false;
   #spent = 0;
 
-  constructor(name: string, options: LockOptions) {
+  constructor(name: string, path: string, options: LockOptions) {
     this.#name = name;
+    this.#path = path;
     this.#options = options;
   }
 
@@ -117,8 +120,9 @@ class Waiting {
 
   /** Tells the caller once that it has to wait. */
   #tell(): void {
-    if (!this.#told) this.#options.onWait?.();
+    if (this.#told) return;
     this.#told = true;
+    this.#options.onWait?.(holdersOf(this.#path));
   }
 
   #timeout(): TsbuildError {

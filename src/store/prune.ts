@@ -22,20 +22,27 @@ const FIRST_BATCH = 8;
  * records go first. Cache records that name something removed go with it, and before it.
  */
 export async function prune(store: Store, options: PruneOptions): Promise<PruneReport> {
-  await using _lock = await store.lock('gc', options.signal ? { signal: options.signal } : {});
+  await using _lock = await store.lock('gc', {
+    ...(options.signal ? { signal: options.signal } : {}),
+    ...(options.onWait ? { onWait: options.onWait } : {}),
+  });
   if (options.dryRun) {
     const { records, bytes } = await announce(
       survey(store, options.withoutImages ? [] : undefined),
       options,
       store.now(),
     );
-    return { removed: records, freedBytes: bytes };
+    return { removed: records, freedBytes: bytes, inUseBytes: 0 };
   }
   const garbage = await collectUnderLock(store, options.removeTrees);
   const removed: UsageRecord[] = [];
   let freedBytes = 0;
+  let inUseBytes = 0;
   if (garbage.skipped === undefined) {
-    const { victims } = await announce(survey(store), options, store.now());
+    const state = survey(store);
+    const { victims } = await announce(state, options, store.now());
+    const used = state.entries.filter(({ kind, record }) => kind !== 'image' && record.inUse);
+    inUseBytes = sum(used.map(({ record }) => record.size));
     let size = BATCH;
     for (let start = 0; start < victims.length; start += size) {
       options.signal?.throwIfAborted();
@@ -49,7 +56,7 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
     freedBytes += forget(store, options);
     store.database().shrink();
   }
-  return { removed, freedBytes };
+  return { removed, freedBytes, inUseBytes, ...(garbage.skipped === undefined ? {} : { skipped: garbage.skipped }) };
 }
 
 /** Chooses what goes, and says so. */
@@ -119,7 +126,9 @@ function removeBatch(
   // First the records, on disk before anything that they name is gone.
   const removed = db.transaction(
     () => {
-      const free = victims.filter(({ kind, record }) => kind === 'image' || !store.leases.holds(kind, record.id));
+      const free = victims.filter(
+        ({ kind, record }) => kind === 'image' || kind === 'log' || !store.leases.holds(kind, record.id),
+      );
       for (const { kind, record } of free) {
         if (kind === 'layer') {
           store.layers.forget(record.id);
@@ -147,6 +156,10 @@ function removeBatch(
       }
       if (kind === 'mount' && !store.mounts.get(record.id) && !store.leases.holds('mount', record.id)) {
         discard(store.layout, store.mounts.directory(record.id));
+        freedBytes += directoryBytes;
+      }
+      if (kind === 'log') {
+        store.logs.remove(record.id);
         freedBytes += directoryBytes;
       }
       for (const digest of named) {

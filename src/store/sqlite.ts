@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { exhausted, messageOf, TsbuildError } from '../util/index.ts';
+import { otherUsers } from './holders.ts';
 import { storeError } from './write-error.ts';
 
 /** Result code: another connection writes. */
@@ -41,6 +42,12 @@ export function isDamage(error: unknown): boolean {
   return code === SQLITE_CORRUPT || code === SQLITE_NOTADB;
 }
 
+/** Who they are, as far as they can be seen. */
+function whoElse(root: string): string {
+  const others = otherUsers(join(root, 'sessions')).map((holder) => `${holder.command} (process ${holder.pid})`);
+  return others.length === 0 ? '' : `: ${others.join(', ')}`;
+}
+
 /** Turns an error of SQLite into the one for the user. Others pass as they are. */
 export function sqliteError(error: unknown, path: string): unknown {
   const code = primaryCode(error);
@@ -51,7 +58,7 @@ export function sqliteError(error: unknown, path: string): unknown {
   }
   if (code === SQLITE_BUSY) {
     return new TsbuildError('TSB_STORE', `${doing}: other processes keep it locked`, {
-      hint: 'run the command again when other builds are done',
+      hint: `run the command again when other builds are done${whoElse(dirname(path))}`,
       cause: error,
     });
   }

@@ -10,6 +10,7 @@ import { ImageTable } from './images.ts';
 import { LayerTable } from './layers.ts';
 import { openLayout, storeLayout, type StoreLayout } from './layout.ts';
 import { Leases } from './leases.ts';
+import { LogTable } from './logs.ts';
 import { Locks } from './locks.ts';
 import { MountTable } from './mounts.ts';
 import { RecordTable } from './records.ts';
@@ -35,6 +36,7 @@ export class Store {
   readonly records: RecordTable;
   readonly facts: FactTable;
   readonly mounts: MountTable;
+  readonly logs: LogTable;
   readonly leases: Leases;
   readonly sessions: Sessions;
   readonly locks: Locks;
@@ -72,6 +74,7 @@ export class Store {
     this.layers = new LayerTable(this.layout, this.#db, this.blobs, this.stacks, { now: options.now, bootId });
     this.images = new ImageTable(this.layout, options.now);
     this.mounts = new MountTable(this.layout, this.#db, options.now);
+    this.logs = new LogTable(this.layout, options.now, () => this.session());
     this.locks = new Locks(this.layout.locks);
     this.#db.onRebuild(() => this.#findImageLayers());
   }

@@ -1,5 +1,6 @@
 import type { Compression, Descriptor } from '../image/index.ts';
 import type { Digest } from '../util/index.ts';
+import type { Holder } from './holders.ts';
 
 /** What a record of the store is, in BuildKit's words where it has one (`buildx du`). */
 export type RecordType =
@@ -12,7 +13,8 @@ export type RecordType =
   | 'source.http'
   | 'exec.cachemount'
   | 'image'
-  | 'blob';
+  | 'blob'
+  | 'log';
 
 /** A problem that the store worked around. Whoever opened the store shows it. */
 export interface StoreWarning {
@@ -133,8 +135,8 @@ export interface LockOptions {
   readonly signal?: AbortSignal;
   /** Gives up after so many ms of waiting; waits forever when absent. */
   readonly timeoutMs?: number;
-  /** Called once when the lock is not free at once. */
-  readonly onWait?: () => void;
+  /** Called once when the lock is not free at once, with the processes that hold it, as far as they can be seen. */
+  readonly onWait?: (holders: readonly Holder[]) => void;
 }
 
 /** Deletes directory trees whose files may belong to sub-ids; the worker provides it. */
@@ -183,6 +185,8 @@ export interface PruneOptions {
   readonly withoutImages?: boolean;
   /** Told what goes before anything of it goes, with the bytes that this will give back. */
   readonly onChosen?: (records: readonly UsageRecord[], bytes: number) => Promise<void>;
+  /** See `LockOptions`. */
+  readonly onWait?: LockOptions['onWait'];
   readonly signal?: AbortSignal;
 }
 
@@ -191,6 +195,10 @@ export interface PruneReport {
   readonly removed: readonly UsageRecord[];
   /** Bytes given back; leftovers of killed builds are not counted. */
   readonly freedBytes: number;
+  /** Bytes that running builds use, which stay. */
+  readonly inUseBytes: number;
+  /** Why nothing was removed at all, if so. */
+  readonly skipped?: string;
 }
 
 /** Something in the store that is not what it should be. */
@@ -225,6 +233,8 @@ export interface CheckOptions {
   readonly removeTrees?: RemoveTrees;
   /** Gives the stamps of directories; without it nobody looks whether directories were changed. */
   readonly measure?: (paths: readonly string[]) => Promise<readonly string[]>;
+  /** See `LockOptions`. */
+  readonly onWait?: LockOptions['onWait'];
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
 }

@@ -9,7 +9,7 @@ export type BlobSizes = ReadonlyMap<Digest, number>;
 /** A record with what `prune` needs to know. */
 export interface SurveyEntry {
   readonly record: UsageRecord;
-  readonly kind: 'layer' | 'mount' | 'image' | 'blob';
+  readonly kind: 'layer' | 'mount' | 'image' | 'blob' | 'log';
   /** Bytes of its directory. */
   readonly directoryBytes: number;
   /** Blobs that it names and that are there. */
@@ -27,7 +27,7 @@ export interface Survey {
   readonly imageBlobs: ReadonlySet<Digest>;
 }
 
-/** What the store holds: one record per layer, cache mount, named image and loose blob. */
+/** What the store holds: one record per layer, cache mount, named image, loose blob and log of a failed step. */
 export function du(store: Store): UsageReport {
   const { entries } = survey(store);
   const records = entries.map(({ record }) => record);
@@ -150,6 +150,26 @@ export function survey(store: Store, namedImages: readonly StoredImage[] = store
         parents: [],
         createdAt: time,
         usedAt: Math.max(time, uses.blobs.get(digest) ?? 0),
+      },
+    });
+  }
+  for (const { id, step, bytes, failedAt } of store.logs.list()) {
+    const time = Math.floor(failedAt);
+    entries.push({
+      kind: 'log',
+      directoryBytes: bytes,
+      blobs: [],
+      depth: 0,
+      record: {
+        type: 'log',
+        id,
+        description: step,
+        size: bytes,
+        shared: false,
+        inUse: false,
+        parents: [],
+        createdAt: time,
+        usedAt: time,
       },
     });
   }

@@ -32,6 +32,15 @@ describe('tables', () => {
     ).toBe('NAME    SIZE\na       1 kB\nlonger\n');
   });
 
+  test('end at the edge of a terminal, by the last column only', () => {
+    const rows = [['a-name-of-its-own', 'what it is and what it is for, at length']];
+    expect(formatTable(['NAME', 'ABOUT'], rows, 45)).toBe(
+      'NAME               ABOUT\na-name-of-its-own  what it is and what it is\u2026\n',
+    );
+    expect(formatTable(['NAME', 'ABOUT'], rows, 10)).toContain('a-name-of-its-own  what it is and what\u2026\n');
+    expect(formatTable(['NAME', 'ABOUT'], rows)).toContain('at length\n');
+  });
+
   test('what images say of themselves cannot add lines or control the terminal', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(control, fc.string()), { maxLength: 5 }), (rows) => {

@@ -1,9 +1,10 @@
 import { openSession, type Session } from '../../engine/index.ts';
-import { check, du, overhead, prune, type RemoveTrees, type UsageRecord } from '../../store/index.ts';
+import { check, du, overhead, prune, type PruneReport, type RemoveTrees, type UsageRecord } from '../../store/index.ts';
 import { formatBytes, parseDuration, parseSize, TsbuildError } from '../../util/index.ts';
 import type { TreeUsage } from '../../worker/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
+import { othersOf, sayWaiting } from '../waiting.ts';
 import { formatAge, formatTable } from '../table.ts';
 
 interface FormatOptions {
@@ -28,10 +29,7 @@ export async function duCommand(context: CliContext, options: FormatOptions): Pr
     await print(context, `${JSON.stringify(report, undefined, 2)}\n`);
     return 0;
   }
-  const table = formatTable(
-    ['ID', 'TYPE', 'SIZE', 'LAST USED', 'DESCRIPTION'],
-    report.records.map((record) => row(record, context.now())),
-  );
+  const table = usageTable(context, report.records);
   await print(
     context,
     `${table}Reclaimable:  ${formatBytes(report.reclaimableBytes)}\nTotal:        ${formatBytes(report.totalBytes)}\n`,
@@ -39,7 +37,6 @@ export async function duCommand(context: CliContext, options: FormatOptions): Pr
   return 0;
 }
 
-/** One line of `tsbuild du`. */
 /** Deletes trees that may belong to sub-ids; the worker is started when there are any. */
 function removeTrees(session: Session): RemoveTrees {
   return async (paths) => {
@@ -52,15 +49,22 @@ async function usages(session: Session, paths: readonly string[], signal: AbortS
   return paths.length === 0 ? [] : (await session.worker()).call('usage', { paths }, { signal });
 }
 
-function row(record: UsageRecord, now: number): readonly string[] {
-  const marks = `${record.shared ? '*' : ''}${record.inUse ? ' (in use)' : ''}`;
-  return [
-    record.id.slice(0, 20),
-    record.type,
-    `${formatBytes(record.size)}${marks}`,
-    formatAge(now - record.usedAt),
-    record.description,
-  ];
+/** Records as lines. Only a terminal gets short ids and descriptions that end at its edge: what stands in a file must still be of use. */
+function usageTable(context: CliContext, records: readonly UsageRecord[]): string {
+  const { isTTY, columns } = context.stdout;
+  const rows = records.map((record): readonly string[] => {
+    const { id, type, size, usedAt, description } = record;
+    const marks = `${record.shared ? '*' : ''}${record.inUse ? ' (in use)' : ''}`;
+    const isHash = type !== 'image' && type !== 'exec.cachemount';
+    return [
+      isTTY && isHash ? id.slice(0, 20) : id,
+      type,
+      `${formatBytes(size)}${marks}`,
+      formatAge(context.now() - usedAt),
+      description,
+    ];
+  });
+  return formatTable(['ID', 'TYPE', 'SIZE', 'LAST USED', 'DESCRIPTION'], rows, isTTY ? columns : undefined);
 }
 
 interface PruneOptions extends FormatOptions {
@@ -94,26 +98,30 @@ export async function pruneCommand(context: CliContext, options: PruneOptions): 
   const report = await prune(session.store, {
     removeTrees: removeTrees(session),
     signal: interrupt.signal,
+    onWait: sayWaiting(context),
     ...(options.all ? { all: true } : {}),
     ...(options.dryRun ? { dryRun: true, ...(options.images ? { withoutImages: true } : {}) } : {}),
     ...(keepStorageBytes === undefined ? {} : { keepStorageBytes }),
     ...(untilMs === undefined ? {} : { untilMs }),
     onChosen: async (records, bytes) => {
       if (!isTable) return;
-      const now = context.now();
-      const table =
-        records.length === 0
-          ? ''
-          : formatTable(
-              ['ID', 'TYPE', 'SIZE', 'LAST USED', 'DESCRIPTION'],
-              records.map((record) => row(record, now)),
-            );
+      const table = records.length === 0 ? '' : usageTable(context, records);
       await print(context, `${table}${options.dryRun ? 'Would free' : 'To be freed'}:  ${formatBytes(bytes)}\n`);
     },
   });
   if (!isTable) await print(context, `${JSON.stringify(report, undefined, 2)}\n`);
   else if (!options.dryRun) await print(context, `Freed:  ${formatBytes(report.freedBytes)}\n`);
+  sayWhatStays(context, session, report);
   return 0;
+}
+
+/** What was not removed because of running builds, and which they are. */
+function sayWhatStays(context: CliContext, session: Session, { inUseBytes, skipped }: PruneReport): void {
+  const others = othersOf(context, session.store);
+  if (skipped !== undefined)
+    context.stderr.write(`warning: Nothing was removed: ${skipped}${others === '' ? '' : `: ${others}`}\n`);
+  else if (inUseBytes > 0 && others !== '')
+    context.stderr.write(`Not freed:  ${formatBytes(inUseBytes)}, in use by ${others}\n`);
 }
 
 /** `--filter until=DURATION` in ms; the last one counts. */
@@ -145,6 +153,7 @@ export async function checkCommand(context: CliContext, options: CheckOptions): 
   });
   const report = await check(session.store, {
     signal: interrupt.signal,
+    onWait: sayWaiting(context),
     ...(options.repair ? { repair: true } : {}),
     removeTrees: removeTrees(session),
     measure: async (paths) => (await usages(session, paths, interrupt.signal)).map(({ stamp }) => stamp),

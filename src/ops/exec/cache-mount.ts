@@ -4,6 +4,7 @@ import type { Store } from '../../store/index.ts';
 import { hexOf, isTsbuildError, sha256, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { Snapshots } from '../pieces.ts';
+import { lockShown } from '../lock-shown.ts';
 
 /** How many builds may hold private copies of one cache mount at a time. */
 const MAX_PRIVATE = 1000;
@@ -90,7 +91,7 @@ async function claimOne(
 ): Promise<string> {
   if (sharing === 'shared') return id;
   if (sharing === 'locked') {
-    held.use(await store.lock(`mount-${id}`, { signal: task.signal }));
+    held.use(await lockShown(store, task, `mount-${id}`));
     return id;
   }
   for (let copy = 0; copy < MAX_PRIVATE; copy++) {
