@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
-import { exitCodeOf, suggest, TsbuildError, version } from '../util/index.ts';
+import { exitCodeOf, sanitize, suggest, TsbuildError, version } from '../util/index.ts';
 import { addPush } from './add-push.ts';
 import type { CliContext } from './context.ts';
 import { collect } from './options.ts';
@@ -38,7 +38,8 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
       const { foreignOption } = await import('./unknown-options.ts');
       const better = foreignOption(command, error);
       if (better === undefined) {
-        context.stderr.write(said.join(''));
+        // Words of the command line are in it, which scripts make of names from outside.
+        context.stderr.write(sanitize(said.join('')));
         return error.exitCode === 0 ? 0 : 2;
       }
       error = better;

@@ -31,7 +31,7 @@ test.each(['std::vector::size', 'a::b::c', 'use core::error::Error;', '## headin
   },
 );
 
-describeAsEveryone('commands to a CI runner', (who) => {
+describeAsEveryone('commands to a CI runner (TTY-03)', (who) => {
   const use = useBench(who);
   const dockerfile = `FROM base:1\n${commands.map((command) => `RUN printf '%s\\n' "${command}"\n`).join('')}RUN echo "##vso[at.the end]" && false\n`;
   const said = async (env: Record<string, string>, ...flags: string[]) =>

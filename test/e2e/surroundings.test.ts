@@ -105,7 +105,7 @@ describeAsEveryone('whatever surrounds a build', (who) => {
     await expectSound(bench);
   });
 
-  test('closed and broken standard streams, no HOME, no PATH to speak of', async () => {
+  test('closed and broken standard streams, no HOME, no PATH to speak of (TTY-05)', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo a; yes | head -n 20000\n');
     const shell = (script: string, env: Record<string, string | undefined> = {}) =>

@@ -168,7 +168,7 @@ describe('plain', () => {
 });
 
 describe('what comes from outside', () => {
-  test('cannot play with the terminal', async () => {
+  test('cannot play with the terminal (TTY-01, TTY-02)', async () => {
     const evil = '\u001b]0;title\u0007\u001b[2J\u001b[6n\u009b31m\u0007\u202e\rdone';
     const stage = new Stage('plain').vertex(`RUN ${evil}`, 'started');
     stage
@@ -183,7 +183,7 @@ describe('what comes from outside', () => {
     expect(text).toContain('#1 0.000 bad text\n');
   });
 
-  test('cannot give commands to a CI system: nothing of it starts a line', async () => {
+  test('cannot give commands to a CI system: nothing of it starts a line (TTY-03)', async () => {
     const stage = new Stage('plain').vertex('RUN x\n::set-output name=a::b', 'started');
     stage.log('RUN x\n::set-output name=a::b', '::set-output name=a::b\n##vso[task.x]\n\r::add-mask::x\n::stop');
     stage.vertex('RUN x\n::set-output name=a::b', 'failed', 'x\n::error::y');
@@ -201,7 +201,7 @@ describe('what comes from outside', () => {
     expect(await none.close()).toBe('#1 a\n#1 0.000 green\n');
   });
 
-  test('may be bytes that are no text, cut anywhere', async () => {
+  test('may be bytes that are no text, cut anywhere (TTY-04)', async () => {
     const stage = new Stage('plain').vertex('a', 'started');
     for (const byte of Buffer.from('héé €\n')) stage.log('a', Uint8Array.of(byte));
     stage.log('a', Uint8Array.of(0xff, 0xfe, 0x41, 0x0a));
@@ -214,7 +214,7 @@ describe('what comes from outside', () => {
   });
 });
 
-describe('log limits', () => {
+describe('log limits (TTY-04)', () => {
   test('2 MiB per step, with the end of what was clipped', async () => {
     const stage = new Stage('plain', { logMaxSpeed: -1 }).vertex('a', 'started');
     for (let at = 0; at < 3 * 1024; at++) stage.log('a', `${String(at).padStart(6)} ${'x'.repeat(1016)}\n`);
@@ -252,7 +252,7 @@ describe('log limits', () => {
   });
 });
 
-describe('the reader', () => {
+describe('the reader (TTY-04, TTY-05)', () => {
   test('lags behind: nothing is written meanwhile, nothing is lost', async () => {
     const stage = new Stage('plain');
     stage.waiting = [];

@@ -120,7 +120,7 @@ function widthOf(line: string): number {
 }
 
 describe('whatever happens in a build', () => {
-  test('plain output is lines of steps that cannot play with a terminal', async () => {
+  test('plain output is lines of steps that cannot play with a terminal (TTY-01, TTY-02)', async () => {
     await fc.assert(
       fc.asyncProperty(build, fc.boolean(), async (happenings, truncate) => {
         const { text: shown } = await play('plain', happenings, { truncate });
@@ -159,7 +159,7 @@ describe('whatever happens in a build', () => {
     );
   });
 
-  test('a terminal gets frames that fit, and no sequences but those that draw them', async () => {
+  test('a terminal gets frames that fit, and no sequences but those that draw them (TTY-01, TTY-02, TTY-05)', async () => {
     await fc.assert(
       fc.asyncProperty(build, text, async (happenings, label) => {
         await play(

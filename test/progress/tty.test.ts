@@ -133,7 +133,7 @@ describe('tty', () => {
     }
   });
 
-  test('a terminal of 0 or 1 columns, or of unknown size', async () => {
+  test('a terminal of 0 or 1 columns, or of unknown size (TTY-05)', async () => {
     for (const [columns, rows] of [
       [0, 0],
       [1, 1],
