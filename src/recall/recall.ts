@@ -8,6 +8,8 @@ import { openSeal, type SealedImages, sealImages, type WrittenImage } from './wr
 const KIND = 'recall';
 /** So many are kept. */
 const MAX_BUILDS = 16;
+/** That one was used is noted at most once in so many ms: writing that takes longer than all that is read of it. */
+const TOUCH_AFTER = 10 * 60 * 1000;
 /** Events of more steps than any Dockerfile has. */
 const MAX_EVENTS = 20_000;
 
@@ -51,9 +53,9 @@ export class Recall {
   find(): RecalledBuild | undefined {
     let blobs: HeldBlobs | undefined;
     try {
-      const value = this.#store.facts.get(KIND, this.#key)?.value;
-      if (typeof value !== 'object' || value === null) return undefined;
-      const { generation, sealed, ...build } = value as Kept;
+      const fact = this.#store.facts.get(KIND, this.#key);
+      if (typeof fact?.value !== 'object' || fact.value === null) return undefined;
+      const { generation, sealed, ...build } = fact.value as Kept;
       // Where a step ran since, the cache may have a newer result.
       if (generation !== this.#generation || !isWhole(build) || !Witness.holds(build.testimony)) return undefined;
       const images = openSeal(sealed);
@@ -61,8 +63,10 @@ export class Recall {
         this.#store.blobs,
         images.map(({ image }) => image),
       ));
-      this.#store.layers.touch(build.layers);
-      this.#store.facts.touch(KIND, this.#key);
+      if (this.#store.now() - fact.usedAt > TOUCH_AFTER) {
+        this.#store.layers.touch(build.layers);
+        this.#store.facts.touch(KIND, this.#key);
+      }
       return { ...build, images, blobs, [Symbol.dispose]: () => held[Symbol.dispose]() };
     } catch {
       blobs?.[Symbol.dispose]();

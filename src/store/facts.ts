@@ -9,6 +9,8 @@ export interface Fact {
   readonly value: unknown;
   /** Milliseconds since the epoch. */
   readonly storedAt: number;
+  /** When it was last noted to be of use, ms since the epoch. */
+  readonly usedAt: number;
 }
 
 /**
@@ -28,7 +30,7 @@ export class FactTable {
     this.#now = now;
     this.#select = db.prepare('SELECT * FROM facts WHERE kind = ? AND key = ?');
     this.#insert = db.prepare(
-      'INSERT OR REPLACE INTO facts (kind, key, value, stored_at, used_at, sum) VALUES (?, ?, ?, ?, ?, ?)',
+      'INSERT OR REPLACE INTO facts (kind, key, stored_at, used_at, sum, value) VALUES (?, ?, ?, ?, ?, ?)',
     );
   }
 
@@ -44,7 +46,8 @@ export class FactTable {
       }
       const now = Math.floor(this.#now());
       if (now - Number(row['used_at']) > TOUCH_AFTER) this.#touched.set(`${kind}\0${key}`, [kind, key, now]);
-      return { value: JSON.parse(String(row['value'])) as unknown, storedAt: Number(row['stored_at']) };
+      const value = JSON.parse(String(row['value'])) as unknown;
+      return { value, storedAt: Number(row['stored_at']), usedAt: Number(row['used_at']) };
     } catch {
       return undefined;
     }
@@ -100,7 +103,7 @@ export class FactTable {
   }
 
   #write(kind: string, key: string, value: string, storedAt: number, usedAt: number): void {
-    this.#insert.run(kind, key, value, storedAt, usedAt, rowSum('facts', kind, key, value, storedAt));
+    this.#insert.run(kind, key, storedAt, usedAt, rowSum('facts', kind, key, value, storedAt), value);
   }
 
   /** How many rows do not say what was written into them; with `remove` they are taken out. */

@@ -2,7 +2,7 @@
  * Version of the tables below, in the file's `user_version`. An index of another version is not converted but given up for a new
  * one: what it knew is found again from images and blobs, or built again.
  */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;
 
 /**
  * Times are ms since the epoch. What a lease names is a row of (kind, name), kind being `layer`, `blob` or `mount`. A list of
@@ -10,7 +10,7 @@ export const SCHEMA_VERSION = 3;
  * a layer stood on when it was made, and `records.stack` are such.
  *
  * `sum` is a check sum over what a row says (`rowSum`), but for what is of account only: sizes and times of last use. A row that does
- * not have the sum it should have is not there.
+ * not have the sum it should have is not there. The value of a fact may be long and is last, as SQLite reads through it to what is behind.
  */
 export const SCHEMA: string = `
 CREATE TABLE layers (
@@ -53,7 +53,7 @@ CREATE INDEX records_by_node ON records (node);
 CREATE TABLE record_blobs (record TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (record, digest)) WITHOUT ROWID;
 CREATE INDEX record_blobs_by_digest ON record_blobs (digest);
 CREATE TABLE facts (
-  kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, stored_at INTEGER NOT NULL, used_at INTEGER NOT NULL,
-  sum INTEGER NOT NULL, PRIMARY KEY (kind, key)
+  kind TEXT NOT NULL, key TEXT NOT NULL, stored_at INTEGER NOT NULL, used_at INTEGER NOT NULL, sum INTEGER NOT NULL,
+  value TEXT NOT NULL, PRIMARY KEY (kind, key)
 ) WITHOUT ROWID;
 `;

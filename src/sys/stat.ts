@@ -38,6 +38,7 @@ const ENOTDIR = 20;
 const buffer = Buffer.alloc(256);
 const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
 const LITTLE = true;
+const EMPTY = Buffer.alloc(1);
 
 /**
  * Attributes of `path` beneath `dirfd`, following no symlink in the last component unless `flags` is 0.
@@ -73,7 +74,7 @@ export type FileState = Pick<
 
 /** Whether an open file is in that state. Makes no objects: it is asked twice for every file of a context. */
 export function isInState(fd: number, state: FileState): boolean {
-  check(call(fd, '', 0), 'statx');
+  check(statx(fd, EMPTY, AT_EMPTY_PATH, STATX_BASIC_STATS, buffer), 'statx');
   return (
     int(AT.ino) === state.inoLow &&
     int(AT.ino + 4) === state.inoHigh &&

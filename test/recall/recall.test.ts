@@ -31,6 +31,27 @@ describe('remembered builds', () => {
     expect(new Recall(again.store, 'other').find()).toBeUndefined();
   });
 
+  test('count as used, with their layers, once in ten minutes', async () => {
+    using opened = openStore();
+    const { store } = opened;
+    const layer = makeLayer(store);
+    const recall = new Recall(store, 'key');
+    recall.put({ ...build, layers: [layer] });
+    const usedAt = () => [store.layers.get(layer)?.usedAt, store.facts.get('recall', 'key')?.usedAt];
+    const [first = 0] = usedAt();
+    for (const [minutes, counted] of [
+      [9, 0],
+      [2, 11],
+      [9, 11],
+      [2, 22],
+    ] as const) {
+      opened.advance(minutes * 60_000);
+      recall.find()?.[Symbol.dispose]();
+      store.flush();
+      expect(usedAt()).toEqual([first + counted * 60_000, first + counted * 60_000]);
+    }
+  });
+
   test('are forgotten when something they stand on is gone', () => {
     using opened = openStore();
     const recall = new Recall(opened.store, 'key');
@@ -67,7 +88,7 @@ describe('remembered builds', () => {
     for (let n = 0; n < 20; n++) {
       opened.advance(1000);
       new Recall(store, `key${n}`).put(build);
-      opened.advance(1000);
+      opened.advance(11 * 60_000);
       expect(new Recall(store, 'key0').find()).toMatchObject(build);
     }
     const found = Array.from({ length: 20 }, (_, n) => new Recall(store, `key${n}`).find() !== undefined);

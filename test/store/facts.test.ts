@@ -13,7 +13,11 @@ test('facts are kept by kind and key, with the time', () => {
   }
   using opened = openStore(root);
   const facts = opened.store.facts;
-  expect(facts.get('image', 'debian:12')).toEqual({ value: { digest: 'sha256:2' }, storedAt: 1_700_000_000_000 });
+  expect(facts.get('image', 'debian:12')).toEqual({
+    value: { digest: 'sha256:2' },
+    storedAt: 1_700_000_000_000,
+    usedAt: 1_700_000_000_000,
+  });
   expect(facts.get('http', 'debian:12')?.value).toEqual([1, null, 'ü']);
   expect(facts.get('image', 'debian')).toBeUndefined();
   facts.delete('http', 'debian:12');
