@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import type { StdoutStream } from '../exporter/index.ts';
 import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
 
 /** What a command sees of the outside: the only way by which the command line's environment gets in. */
@@ -13,21 +14,46 @@ export interface CliContext {
   readonly now: () => number;
 }
 
-export function processContext(): CliContext {
-  // Whoever read our output may be gone; what cannot be written is noticed where it is written, not as a crash.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+export interface ProcessContext extends CliContext {
+  /** Resolves when all that was written so far is handed over. */
+  written(): Promise<void>;
+}
+
+/** The context of this process. Its streams are made when they are first asked for: Node loads modules for each kind of them. */
+export function processContext(): ProcessContext {
+  const made = new Set<Writable>();
+  const watched = <S extends Writable>(stream: S): S => {
+    // Whoever read our output may be gone; what cannot be written is noticed where it is written, not as a crash.
+    if (!made.has(stream)) stream.on('error', () => undefined);
+    made.add(stream);
+    return stream;
+  };
   return {
     // Without a prototype: a variable of the name "valueOf" is one that is not set, and no function.
     env: Object.assign(Object.create(null) as Record<string, string | undefined>, process.env),
     cwd: process.cwd(),
     uid: process.getuid?.() ?? 0,
-    // Made when it is first asked for: most commands read nothing, and looking at it loads streams of files.
     get stdin() {
       return process.stdin;
     },
-    stdout: process.stdout,
-    stderr: process.stderr,
+    get stdout() {
+      return watched(process.stdout);
+    },
+    get stderr() {
+      return watched(process.stderr);
+    },
     now: Date.now,
+    written: async () => void (await Promise.all([...made].map(written))),
+  };
+}
+
+/** Standard output for those who may have nothing to write to it. */
+export function lateStdout(context: CliContext): StdoutStream {
+  return {
+    get isTTY() {
+      return context.stdout.isTTY === true;
+    },
+    write: (chunk, done) => context.stdout.write(chunk, done),
   };
 }
 

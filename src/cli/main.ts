@@ -1,5 +1,5 @@
 import { version } from '../util/index.ts';
-import { processContext, written } from './context.ts';
+import { processContext } from './context.ts';
 
 const [first, ...others] = process.argv.slice(2);
 // With more behind it, -v is podman's option for a volume.
@@ -13,7 +13,7 @@ if (first === '--version' || (first === '-v' && others.length === 0)) {
     const context = processContext();
     const code = await runCli(process.argv.slice(2), context);
     // A reader that is slower than we are gets the end, too.
-    await Promise.all([written(context.stdout), written(context.stderr)]);
+    await context.written();
     // All is written and ended: leaving at once saves the time of taking the heap apart.
     process.exit(code);
   });

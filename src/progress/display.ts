@@ -16,7 +16,7 @@ const MEBIBYTE = 1024 * 1024;
  */
 export function createProgress(options: ProgressOptions): Progress {
   const mode = chooseMode(options);
-  const writer = new Writer(options.output);
+  const writer = new Writer(options);
   const limits = { logMaxSize: options.logMaxSize ?? 2 * MEBIBYTE, logMaxSpeed: options.logMaxSpeed ?? 200 * 1024 };
   const trace = new Trace({
     ...limits,
@@ -51,10 +51,12 @@ export function createProgress(options: ProgressOptions): Progress {
   };
 }
 
-function chooseMode({ mode, output, term }: ProgressOptions): Progress['mode'] {
-  const terminal = output.isTTY === true;
+function chooseMode(options: ProgressOptions): Progress['mode'] {
+  const { mode, term } = options;
+  if (mode !== 'auto' && mode !== 'tty') return mode;
+  const terminal = options.output.isTTY === true;
   if (mode === 'auto') return terminal && term !== 'dumb' ? 'tty' : 'plain';
-  if (mode === 'tty' && !terminal) {
+  if (!terminal) {
     throw new TsbuildError('TSB_USAGE', 'Cannot show progress "tty": the output is not a terminal', {
       hint: 'use --progress=plain, or leave it out',
     });

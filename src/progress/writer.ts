@@ -5,18 +5,15 @@ import type { ProgressOutput } from './types.ts';
  * build does not fail for want of spectators.
  */
 export class Writer {
-  readonly #output: ProgressOutput;
+  readonly #to: { readonly output: ProgressOutput };
+  #listens = false;
   #pending = 0;
   #gone = false;
   #drained: PromiseWithResolvers<void> | undefined;
 
-  constructor(output: ProgressOutput) {
-    this.#output = output;
-    try {
-      output.on?.('error', () => this.#lose());
-    } catch {
-      this.#lose();
-    }
+  /** @param to `output` is asked for when something is first written, as a build without display writes nothing */
+  constructor(to: { readonly output: ProgressOutput }) {
+    this.#to = to;
   }
 
   /** Something was written that has not been taken yet. */
@@ -26,7 +23,7 @@ export class Writer {
 
   /** Width and height of the terminal. A terminal that does not tell, or tells nonsense, counts as 80 by 10. */
   get size(): { readonly columns: number; readonly rows: number } {
-    const { columns, rows } = this.#output;
+    const { columns, rows } = this.#to.output;
     return columns !== undefined && rows !== undefined && columns > 0 && rows > 0
       ? { columns, rows }
       : { columns: 80, rows: 10 };
@@ -44,7 +41,9 @@ export class Writer {
     };
     this.#pending++;
     try {
-      this.#output.write(text, settle);
+      if (!this.#listens) this.#to.output.on?.('error', () => this.#lose());
+      this.#listens = true;
+      this.#to.output.write(text, settle);
     } catch {
       settle();
       this.#lose();

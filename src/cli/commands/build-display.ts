@@ -62,8 +62,9 @@ export function harmlessContext(context: CliContext, { progress, rawOutput }: Bu
  * Lines shown of a failed step. Ten hide the cause behind what package managers say at their end: a terminal shows as many as it has room
  * for beside the excerpt and the error, and where nothing else is shown of the step there are more.
  */
-function failureLines({ stderr }: CliContext, { quiet, progress }: Pick<BuildOptions, 'quiet' | 'progress'>): number {
+function failureLines(context: CliContext, { quiet, progress }: Pick<BuildOptions, 'quiet' | 'progress'>): number {
   if (quiet || progress === 'quiet') return 50;
+  const { stderr } = context;
   return stderr.isTTY ? Math.max(10, Math.min(100, (stderr.rows ?? 0) - 14)) : 10;
 }
 
@@ -76,7 +77,10 @@ export function startProgress(context: CliContext, options: Pick<BuildOptions, '
     value === undefined ? {} : ({ [key]: value } as Record<K, V>);
   return createProgress({
     mode: (options.quiet ? 'quiet' : options.progress) as ProgressMode,
-    output: context.stderr,
+    // Asked for by those who write to it: a terminal or pipe takes 3 ms to load.
+    get output() {
+      return context.stderr;
+    },
     now: context.now,
     description: 'building with tsbuild',
     label: 'tsbuild',
@@ -94,7 +98,7 @@ export function startProgress(context: CliContext, options: Pick<BuildOptions, '
 
 /** Says what there was to warn of, once the progress is closed; with `--debug` each with its explanation and its link. */
 export function reportWarnings(context: CliContext, progress: Progress, { debug = false }: BuildOptions): void {
-  if (progress.mode !== 'rawjson')
+  if (progress.mode !== 'rawjson' && progress.warnings.length > 0)
     context.stderr.write(formatWarnings(progress.warnings, { palette: paletteOf(context), expand: debug }));
 }
 

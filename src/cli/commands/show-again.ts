@@ -2,7 +2,7 @@ import { checkOutput } from '../../exporter/index.ts';
 import type { RecalledBuild, WrittenImage } from '../../recall/index.ts';
 import type { Task, VertexState } from '../../events/index.ts';
 import { messageOf } from '../../util/index.ts';
-import { type CliContext, interruptible } from '../context.ts';
+import { type CliContext, interruptible, lateStdout } from '../context.ts';
 import { type BuildOptions, reportFailure, reportResult, reportWarnings, startProgress } from './build-display.ts';
 
 /**
@@ -13,8 +13,9 @@ import { type BuildOptions, reportFailure, reportResult, reportWarnings, startPr
  */
 export async function showAgain(context: CliContext, options: BuildOptions, build: RecalledBuild): Promise<number> {
   const { events, images, metadata } = build;
+  const stdout = lateStdout(context);
   // That there is one platform only for type=docker was seen when it was first built.
-  for (const { file } of images) checkOutput(file, context.stdout, 1);
+  for (const { file } of images) checkOutput(file, stdout, 1);
   using interrupt = interruptible();
   const progress = startProgress(context, options);
   const task: Task = { signal: interrupt.signal, events: (event) => progress.events(event) };
@@ -58,7 +59,7 @@ async function writeAgain(
 ): Promise<void> {
   try {
     const { writeImage } = await import('../../exporter/index.ts');
-    await writeImage(task, file, image, { blobs, stdout: context.stdout });
+    await writeImage(task, file, image, { blobs, stdout: lateStdout(context) });
   } catch (error) {
     const done = events[before];
     const state: VertexState = task.signal.aborted ? 'canceled' : 'failed';
