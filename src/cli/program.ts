@@ -3,6 +3,8 @@ import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { exitCodeOf, sanitize, suggest, TsbuildError, version } from '../util/index.ts';
 import { addPush } from './add-push.ts';
+import { addVerify } from './add-verify.ts';
+import { CONTEXT, contextPermsOption, graphOptions, progressOption } from './graph-options.ts';
 import type { CliContext } from './context.ts';
 import { collect } from './options.ts';
 import { addLogin } from './registry-commands.ts';
@@ -74,6 +76,7 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [['login', 'logout'], addLogin],
   [['push'], addPush],
   [['logs'], addLogs],
+  [['verify'], addVerify],
   [['du', 'prune', 'store'], addStore],
   [['doctor'], addDoctor],
 ];
@@ -118,59 +121,6 @@ function createProgram(
   return program;
 }
 
-const CONTEXT =
-  'directory with the files that COPY and ADD read, git repository, address of an archive, or "-" for standard input';
-
-/** Options that decide what the graph is; `build` and `llb` share them. */
-function graphOptions(command: Command): Command {
-  return command
-    .option(
-      '-f, --file <path>',
-      'the Dockerfile (default: Dockerfile in the context); "-" reads it from standard input',
-    )
-    .option('--target <stage>', 'the stage to build (default: the last)')
-    .option('--platform <os/arch,…>', 'the platforms to build for (default: this machine)', collect)
-    .option('--build-arg <NAME[=VALUE]>', 'value of an ARG; without a value it is taken from the environment', collect)
-    .option('--label <NAME=VALUE>', 'label to set on the image', collect)
-    .option(
-      '--build-context <NAME=VALUE>',
-      'another context for FROM, COPY --from and mounts: a directory, docker-image://REF, oci-layout://DIR, a git repository or a web address',
-      collect,
-    )
-    .option('--no-cache', 'run every step again')
-    .option('--no-cache-filter <stage,…>', 'run the steps of these stages again', collect)
-    .option(
-      '--pull',
-      'ask the registry for newer base images, also for those in the local store (--pull=never: ask for none)',
-    )
-    .addOption(new Option('--pull-never').hideHelp())
-    .option('--network <mode>', 'network of RUN steps: default, none or host')
-    .option('--add-host <NAME=IP>', 'line for /etc/hosts of RUN steps', collect)
-    .option('--hostname <name>', 'host name of RUN steps (default: buildkitsandbox)')
-    .option('--shm-size <size>', 'size of /dev/shm in RUN steps, e.g. 128m')
-    .option('--ulimit <NAME=SOFT[:HARD]>', 'resource limit of RUN steps', collect)
-    .option('--pids-limit <number>', 'processes that a RUN step may have at a time (default: 2048; -1: no limit)')
-    .option(
-      '--allow <entitlement>',
-      'allow what a Dockerfile may not do by itself: network.host, security.insecure, device[=NAME[,alias=ALIAS]]',
-      collect,
-    )
-    .option('--secret <id=ID[,src=PATH|,env=NAME]>', 'secret for RUN --mount=type=secret', collect)
-    .option(
-      '--ssh <ID[=SOCKET|KEY,…]>',
-      'SSH agent or private key files for RUN --mount=type=ssh and git (default: $SSH_AUTH_SOCK)',
-      collect,
-    )
-    .option(
-      '--source-date-epoch <seconds>',
-      'time to put into the image instead of the present (default: $SOURCE_DATE_EPOCH)',
-    )
-    .option('--locked', 'use images, web addresses and git references only as tsbuild.lock has them')
-    .option('--lock-file <path>', 'the lock file (default: tsbuild.lock in the context, used where it exists)')
-    .option('--offline', 'ask no registry, web server or git repository: build from the store (RUN keeps its network)')
-    .option('--strict', 'treat warnings about what BuildKit does silently as errors');
-}
-
 /** `tsbuild build`, with the options of `docker build` under their names, so that scripts can be kept. */
 function addBuild(program: Command, context: CliContext, done: Done): void {
   const command = program
@@ -194,10 +144,7 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
       '--reproducible',
       'one digest wherever it is built: times from the commit of the context or from the base image, permissions as git knows them (default: $TSBUILD_REPRODUCIBLE)',
     )
-    .option(
-      '--context-perms <auto|preserve>',
-      'auto: files of the context that git tracks are 0644 or 0755, whatever the umask was (default: preserve; auto with --reproducible)',
-    )
+    .addOption(contextPermsOption())
     .option(
       '--cache-from <REF|type=TYPE,…>',
       'cache of other builds to use besides the store: type=registry,ref=REF, or type=local with src=DIR[,tag=TAG]',
@@ -217,12 +164,7 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
     .option('--iidfile <path>', 'write the image id to a file')
     .option('--metadata-file <path>', 'write what was built to a file, as JSON')
     .option('-q, --quiet', 'print nothing but the image id')
-    .addOption(
-      new Option('--progress <style>', 'how to show progress')
-        .choices(['auto', 'tty', 'plain', 'quiet', 'rawjson'])
-        .env('BUILDKIT_PROGRESS')
-        .default('auto'),
-    )
+    .addOption(progressOption())
     .option(
       '--raw-output',
       'under CI, leave commands to the runner (##vso[…], ::set-output …) in what is shown as they are',

@@ -25,7 +25,7 @@ export async function toReference(session: Session, task: Task, name: string, cw
   if (name.startsWith('oci-layout://')) return { reference: name, release: keep };
   const layout = /^(?:oci-layout|oci):(.+)$/.exec(name)?.[1];
   if (layout !== undefined) return layoutAt(resolve(cwd, layout));
-  const stored = /^\.{0,2}\//.test(name) ? undefined : byNameOrId(session, name);
+  const stored = storedReference(session, name);
   if (stored !== undefined) return { reference: stored, release: keep };
   const kind = kindOf(resolve(cwd, name));
   if (kind === 'file') return importForNow(session, task, resolve(cwd, name));
@@ -38,6 +38,12 @@ export async function toReference(session: Session, task: Task, name: string, cw
       hint: 'list images with "tsbuild images"; one that has no name is gone after "tsbuild prune"',
     });
   return { reference: normalizeReference(name), release: keep };
+}
+
+/** What a name means, where it is one of the local image store, or an id there. */
+export function storedReference(session: Session, name: string): string | undefined {
+  if (/^\.{0,2}\/|^(oci|docker)-archive:|^oci(-layout)?:/.test(name)) return undefined;
+  return byNameOrId(session, name);
 }
 
 /** A name of the local image store, or what an id stands for. */

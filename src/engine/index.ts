@@ -12,3 +12,4 @@ export { type PushedImage, pushStored } from './push-stored.ts';
 export { type BuildRequest, emptyRequest } from './request.ts';
 export { openImage, type OpenImage } from './open-image.ts';
 export { openSession, Session, type SessionOptions } from './session.ts';
+export { verifyImage, type VerifyRequest } from './verify.ts';

@@ -1,0 +1,153 @@
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { readContent, TarReader } from '../layer/index.ts';
+import type { ByteString } from '../tree/index.ts';
+import type { ContentDifference } from './difference.ts';
+import { cleanPath } from './layer-entries.ts';
+
+/** Of so many files the bytes are looked at; of the others it is said that they differ. */
+const MAX_FILES = 50;
+/** Bytes of one file that are looked at. */
+const MAX_BYTES = 256 * 1024 ** 2;
+/** Bytes that are shown. */
+const SHOWN = 24;
+
+/** A layer's blob by its path. */
+interface Blobs {
+  readonly image: string;
+  readonly rebuilt: string;
+}
+
+/**
+ * Where files of two layers part. The first layer's files are put aside while it is read, as the second one may have them in another
+ * order.
+ * @param paths of files that both have and that differ, clean
+ * @param temporary an existing directory to put them in
+ */
+export async function fileDifferences(
+  blobs: Blobs,
+  paths: readonly ByteString[],
+  temporary: string,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<ByteString, ContentDifference>> {
+  const wanted = new Map(paths.slice(0, MAX_FILES).map((path, index) => [path, String(index)]));
+  const found = new Map<ByteString, ContentDifference>();
+  if (wanted.size === 0) return found;
+  const dir = mkdtempSync(join(temporary, 'compare-'));
+  try {
+    await readFiles(blobs.image, wanted.keys(), signal, (path) => new Keeper(join(dir, wanted.get(path) ?? '')));
+    await readFiles(blobs.rebuilt, wanted.keys(), signal, (path) => {
+      const comparer = new Comparer(join(dir, wanted.get(path) ?? ''));
+      return {
+        take: (chunk, offset) => comparer.take(chunk, offset),
+        end: () => {
+          const difference = comparer.end();
+          if (difference) found.set(path, difference);
+        },
+      };
+    });
+    return found;
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+interface FileTaker {
+  take(chunk: Buffer, offset: number): void;
+  end(): void;
+}
+
+/** Gives the content of some files of a layer to whoever takes them. */
+async function readFiles(
+  blob: string,
+  paths: Iterable<ByteString>,
+  signal: AbortSignal,
+  open: (path: ByteString) => FileTaker,
+): Promise<void> {
+  const wanted = new Set(paths);
+  let taker: FileTaker | undefined;
+  const reader = new TarReader({
+    entry(entry) {
+      const path = cleanPath(entry.path);
+      taker = entry.type === 'file' && wanted.has(path) ? open(path) : undefined;
+    },
+    data: (chunk, offset) => taker?.take(chunk, offset),
+    end() {
+      taker?.end();
+      taker = undefined;
+    },
+  });
+  await readContent({ source: blob, signal }, (piece) => reader.push(piece));
+  reader.finish();
+}
+
+/** Writes a file's content to a file, holes as zeros. */
+class Keeper implements FileTaker {
+  readonly #fd: number;
+
+  constructor(path: string) {
+    this.#fd = openSync(path, 'w', 0o600);
+  }
+
+  take(chunk: Buffer, offset: number): void {
+    if (offset + chunk.length > MAX_BYTES) return;
+    for (let done = 0; done < chunk.length;)
+      done += writeSync(this.#fd, chunk, done, chunk.length - done, offset + done);
+  }
+
+  end(): void {
+    closeSync(this.#fd);
+  }
+}
+
+/** Compares a file's content with what was kept. */
+class Comparer implements FileTaker {
+  readonly #fd: number;
+  #size = 0;
+  #found: ContentDifference | undefined;
+
+  constructor(path: string) {
+    this.#fd = openSync(path, 'r');
+  }
+
+  take(chunk: Buffer, offset: number): void {
+    this.#size = offset + chunk.length;
+    if (this.#found || this.#size > MAX_BYTES) return;
+    const other = Buffer.alloc(chunk.length);
+    const count = readSync(this.#fd, other, 0, other.length, offset);
+    const at = firstDifference(chunk, other.subarray(0, count));
+    if (at === undefined) return;
+    this.#found = {
+      offset: offset + at,
+      image: escaped(other.subarray(at, Math.min(count, at + SHOWN))),
+      rebuilt: escaped(chunk.subarray(at, at + SHOWN)),
+    };
+  }
+
+  end(): ContentDifference | undefined {
+    try {
+      if (this.#found || this.#size > MAX_BYTES) return this.#found;
+      // The rebuilt one ended first.
+      const rest = Buffer.alloc(SHOWN);
+      const count = readSync(this.#fd, rest, 0, SHOWN, this.#size);
+      return count === 0 ? undefined : { offset: this.#size, image: escaped(rest.subarray(0, count)), rebuilt: '' };
+    } finally {
+      closeSync(this.#fd);
+    }
+  }
+}
+
+function firstDifference(a: Buffer, b: Buffer): number | undefined {
+  if (a.equals(b)) return undefined;
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at++) if (a[at] !== b[at]) return at;
+  return length;
+}
+
+/** Bytes as text that is safe to show. */
+function escaped(bytes: Buffer): string {
+  return bytes.toString('latin1').replaceAll(/[^ -~]|\\/g, (char) => {
+    if (char === '\n') return '\\n';
+    return char === '\\' ? '\\\\' : `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  });
+}
