@@ -18,13 +18,17 @@ export interface Row {
   /** The context. */
   readonly folder: string;
   /** Makes the context, once, when the row is wanted. */
-  readonly prepare?: () => void;
+  readonly prepare?: (programs: readonly Program[]) => void;
   /** Prepares one round, not measured. */
   readonly before?: (program: Program) => void;
+  /** The same for skopeo. */
+  readonly beforeSkopeo?: () => void;
   readonly tsbuild: (program: Program) => readonly string[];
   readonly buildah?: (buildah: NonNullable<Others['buildah']>) => readonly (readonly string[])[];
   /** What `docker buildx build` gets besides the output to an archive, with the cache of its daemon. */
   readonly buildkit?: readonly string[];
+  /** What skopeo does for the same. */
+  readonly skopeo?: () => readonly string[];
   /** What the goal is, and whether the medians meet it. */
   readonly goal: string;
   readonly met: (ours: Measure, compared: Compared) => boolean;
@@ -34,6 +38,7 @@ export interface Row {
 export interface Compared {
   readonly buildah?: Measure;
   readonly buildkit?: Measure;
+  readonly skopeo?: Measure;
   /** `node -e 0`, ms. */
   readonly floor: number;
   /** Rows measured so far. */

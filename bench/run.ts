@@ -24,7 +24,9 @@ import { context, type Others, type Row } from './row.ts';
 import { cachedRows } from './rows/cached.ts';
 import { copyRows } from './rows/copy.ts';
 import { lowerRows } from './rows/lower.ts';
+import { BenchRegistry } from './registry.ts';
 import { pruneRows } from './rows/prune.ts';
+import { pushRows } from './rows/push.ts';
 import { stepRows } from './rows/steps.ts';
 import { formatTable } from './table.ts';
 
@@ -47,7 +49,7 @@ const buildah = has('buildah') && against === undefined ? findBuildah() : undefi
 const baseLayout = join(work, 'bench-base');
 
 /** One row's measures by who made them, each in the order of the rounds. */
-type Results = Readonly<Record<'tsbuild' | 'against' | 'buildah' | 'buildkit', readonly Measure[]>>;
+type Results = Readonly<Record<'tsbuild' | 'against' | 'buildah' | 'buildkit' | 'skopeo', readonly Measure[]>>;
 
 function findBuildah(): NonNullable<Others['buildah']> & { readonly command: readonly string[] } {
   const command = ['buildah', '--root', join(work, 'containers'), '--runroot', join(work, 'run')];
@@ -97,6 +99,7 @@ function measureRow(row: Row): Results {
     against: [] as Measure[],
     buildah: [] as Measure[],
     buildkit: [] as Measure[],
+    skopeo: [] as Measure[],
   };
   // Once unseen, so that all is there that a later build finds.
   for (const program of programs) {
@@ -118,6 +121,11 @@ function measureRow(row: Row): Results {
       const wall = parts.reduce((sum, part) => sum + part.wall, 0);
       results.buildah.push({ wall, peak: Math.max(...parts.map(({ peak }) => peak)) });
     }
+    if (row.skopeo && against === undefined) {
+      row.beforeSkopeo?.();
+      settle(row.folder);
+      results.skopeo.push(measure(work, row.skopeo()));
+    }
     if (options.buildx && row.buildkit) {
       settle(row.folder);
       results.buildkit.push(measure(work, buildx(row.buildkit)));
@@ -135,6 +143,7 @@ function main(): void {
     ...copyRows(work),
     ...lowerRows(work),
     ...pruneRows(work),
+    ...pushRows(work, new BenchRegistry(work)),
   ].filter(({ name }) => wanted.length === 0 || wanted.some((word) => name.includes(word)));
   const measured = new Map<string, Results>();
   const others = new Map<string, Measure>();
@@ -142,10 +151,11 @@ function main(): void {
   const isMet = (row: Row, results: Results): boolean => {
     const theirs = results.buildah.length > 0 ? { buildah: median(results.buildah) } : {};
     const daemon = results.buildkit.length > 0 ? { buildkit: median(results.buildkit) } : {};
-    return row.met(median(results.tsbuild), { floor, others, ...theirs, ...daemon });
+    const copier = results.skopeo.length > 0 ? { skopeo: median(results.skopeo) } : {};
+    return row.met(median(results.tsbuild), { floor, others, ...theirs, ...daemon, ...copier });
   };
   for (const row of rows) {
-    row.prepare?.();
+    row.prepare?.(programs);
     let results = measureRow(row);
     if (options.budget && !isMet(row, results)) results = measureRow(row);
     const met = isMet(row, results);

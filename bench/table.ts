@@ -3,13 +3,13 @@ import type { Row } from './row.ts';
 
 interface Line {
   readonly row: Row;
-  readonly results: Readonly<Record<'tsbuild' | 'against' | 'buildah' | 'buildkit', readonly Measure[]>>;
+  readonly results: Readonly<Record<'tsbuild' | 'against' | 'buildah' | 'buildkit' | 'skopeo', readonly Measure[]>>;
   readonly met: boolean;
 }
 
 /** A line for each row; of the other builders only those that measured something have a column, with how we compare. */
 export function formatTable(lines: readonly Line[]): string {
-  const others = (['against', 'buildah', 'buildkit'] as const).filter((who) =>
+  const others = (['against', 'buildah', 'buildkit', 'skopeo'] as const).filter((who) =>
     lines.some(({ results }) => results[who].length > 0),
   );
   const head = ['work', 'tsbuild ms', ...others.flatMap((who) => [`${who} ms`, 'ratio']), 'peak MB', 'goal', ''];

@@ -2,7 +2,7 @@ import { availableParallelism, homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type BuildOutcome, emptyRequest, openSession, runBuild } from './engine/index.ts';
 import { parseCacheFrom, parseCacheTo } from './remote-cache/index.ts';
-import { parseNames, parseOutput } from './exporter/index.ts';
+import { insecureHosts, parseOutput } from './exporter/index.ts';
 import { credentialPlaces } from './registry/index.ts';
 import type { BuildEvent } from './events/index.ts';
 import { parsePlatform } from './image/index.ts';
@@ -61,11 +61,10 @@ export interface BuildOptions {
  */
 export async function build(options: BuildOptions): Promise<BuildOutcome> {
   const { context, signal = new AbortController().signal, tags = [], outputs = [] } = options;
-  const names = parseNames(tags);
   const wanted = outputs.length > 0 ? outputs : ['type=image'];
-  const specs = wanted.map((text) => parseOutput(text, { cwd: process.cwd(), names }));
-  if (names.length > 0 && !specs.some(({ type }) => type === 'image'))
-    specs.push(parseOutput('type=image', { cwd: process.cwd(), names }));
+  const specs = wanted.map((text) => parseOutput(text, { cwd: process.cwd(), names: tags }));
+  if (tags.length > 0 && !specs.some(({ type }) => type === 'image'))
+    specs.push(parseOutput('type=image', { cwd: process.cwd(), names: tags }));
   const now = Date.now;
   await using session = openSession({
     root: options.root ?? join(process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local/share'), 'tsbuild'),
@@ -74,6 +73,7 @@ export async function build(options: BuildOptions): Promise<BuildOutcome> {
     home: homedir(),
     credentialSources: credentialPlaces(process.env, { home: homedir(), uid: process.getuid?.() ?? 0 }),
     onWarning: options.onWarning ?? (() => undefined),
+    insecureHosts: insecureHosts(specs),
   });
   const file = options.file === undefined ? undefined : resolve(options.file);
   return await runBuild(

@@ -1,5 +1,4 @@
 import { type OutputSpec, parseNames, parseOutput } from '../exporter/index.ts';
-import { parseReference } from '../image/index.ts';
 import { annotationAttribute } from './annotation.ts';
 import type { BuildOptions } from './commands/build-display.ts';
 import type { CliContext } from './context.ts';
@@ -43,13 +42,4 @@ export function parseOutputs(context: CliContext, options: BuildOptions): readon
 function hasAttribute(text: string, attribute: string): boolean {
   const [key = ''] = attribute.split('=');
   return new RegExp(`(?:^|,)"?${key}=`).test(text);
-}
-
-/** The registries that outputs call insecure (`registry.insecure=true`). */
-export function insecureHosts(specs: readonly OutputSpec[]): ReadonlySet<string> {
-  return new Set(
-    specs.flatMap((spec) =>
-      spec.type === 'image' && spec.push?.insecure ? spec.names.map((name) => parseReference(name).host) : [],
-    ),
-  );
 }

@@ -24,6 +24,7 @@ const DECISIVE: readonly (keyof BuildOptions)[] = [
   'tag',
   'output',
   'load',
+  'push',
   'rewriteTimestamp',
   'annotation',
   'reproducible',

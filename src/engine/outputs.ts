@@ -16,6 +16,7 @@ import type { Task } from '../events/index.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import { compressorName } from '../layer/index.ts';
 import type { Pushes } from './pushes.ts';
+import type { PushedTo } from '../recall/index.ts';
 import type { PackedLayer } from '../snapshots/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { Session } from './session.ts';
@@ -28,6 +29,11 @@ export interface OutputRequest {
   readonly epoch?: number;
   /** Told of every image that was written to a file or directory, before its vertex is done. */
   readonly onImageWritten?: (file: ImageFile, image: AssembledImage) => void;
+  /**
+   * Wraps the push of an image, and may remember it. Absent: it is pushed.
+   * @param isHere whether the store has all layers, so that it could be pushed again from there
+   */
+  readonly onPush?: (to: PushedTo, image: AssembledImage, isHere: boolean, push: () => Promise<void>) => Promise<void>;
   /** Told once the results are out, before caches are exported. */
   readonly onExported?: (built: ExportedBuild) => void | Promise<void>;
 }
@@ -95,7 +101,10 @@ export async function exportBuild(
             lease: session.lease,
             stdout: output.stdout,
             push: async (_, names, pushed) => {
-              await pushes.push(shown, names, pushed, layerIds(results, pushed), status);
+              const push = (): Promise<void> => pushes.push(shown, names, pushed, layerIds(results, pushed), status);
+              const insecure = spec.type === 'image' && spec.push?.insecure === true;
+              const to: PushedTo = { type: 'registry', names, insecure, vertex };
+              await (output.onPush?.(to, pushed, hasLayers(session, pushed), push) ?? push());
             },
             writeTar: async (inner, path, trees, time) => {
               const roots = await treeRoots(session, inner, results, trees);
@@ -119,8 +128,6 @@ export async function exportBuild(
           if (spec.type === 'image' && spec.store)
             witnessImage(session, image, exported.metadata['image.name']?.split(',') ?? []);
           else witnessLayers(session, image);
-          // What a registry has is not to be told from here.
-          if (spec.type === 'image' && spec.push !== undefined) session.witness.refuse();
         }
         if (image && (spec.type === 'oci' || spec.type === 'docker')) output.onImageWritten?.(spec, image);
         // An upgrade that changes bytes is to be found by looking, not by comparing blobs.
@@ -151,9 +158,16 @@ function layerIds(results: readonly (readonly string[])[], { platforms }: Assemb
   );
 }
 
-/** The layers of an image, which are in the store whatever the output is. */
-function witnessLayers({ store, witness }: Session, { platforms }: AssembledImage): void {
-  for (const { digest, size } of platforms.flatMap(({ layers }) => layers))
+/** Whether all layers of an image are in the store. */
+function hasLayers({ store }: Session, { platforms }: AssembledImage): boolean {
+  return platforms.flatMap(({ layers }) => layers).every(({ digest, size }) => store.blobs.has(digest, size));
+}
+
+/** The layers of an image, which are in the store whatever the output is, unless only a registry wanted it. */
+function witnessLayers(session: Session, image: AssembledImage): void {
+  const { store, witness } = session;
+  if (!hasLayers(session, image)) witness.refuse();
+  for (const { digest, size } of image.platforms.flatMap(({ layers }) => layers))
     witness.size(store.blobs.path(digest), size);
 }
 

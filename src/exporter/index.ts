@@ -31,6 +31,7 @@ export {
 export {
   type ImageFile,
   type ImageOutput,
+  insecureHosts,
   type OutputSpec,
   parseOutput,
   type ParseOutputOptions,

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { parseReference } from '../image/index.ts';
 import { suggest, TsbuildError } from '../util/index.ts';
 import { isAnnotationAttribute, parseAnnotations } from './annotations.ts';
 import {
@@ -227,4 +228,13 @@ function checkKeys(type: OutputSpec['type'], attributes: ReadonlyMap<string, str
       near === undefined ? `it has ${known.join(', ')}` : `did you mean "${near}"?`,
     );
   }
+}
+
+/** The registries that outputs call insecure (`registry.insecure=true`). */
+export function insecureHosts(specs: readonly OutputSpec[]): ReadonlySet<string> {
+  return new Set(
+    specs.flatMap((spec) =>
+      spec.type === 'image' && spec.push?.insecure ? spec.names.map((name) => parseReference(name).host) : [],
+    ),
+  );
 }

@@ -5,4 +5,4 @@
 export { HeldBlobs } from './held-blobs.ts';
 export { type RecalledBuild, type RememberedBuild, Recall } from './recall.ts';
 export { type Testimony, Witness } from './witness.ts';
-export type { WrittenImage } from './written-image.ts';
+export type { PushedTo, WrittenImage } from './written-image.ts';

@@ -1,12 +1,23 @@
 import type { AssembledImage, ImageFile } from '../exporter/index.ts';
 import { type Digest, sha256 } from '../util/index.ts';
 
-/** An image that a build wrote to a file or directory: with its layers in the store, all that it takes to write it there again. */
+/** An image that a build wrote to a file or directory, or pushed: with its layers in the store, all that it takes to do that again. */
 export interface WrittenImage {
   /** It was written before this event of the build was shown, by which its exporter says that it is done. */
   readonly before: number;
-  readonly file: ImageFile;
+  readonly to: ImageFile | PushedTo;
   readonly image: AssembledImage;
+}
+
+/** Where an image was pushed. */
+export interface PushedTo {
+  readonly type: 'registry';
+  /** Normalised. */
+  readonly names: readonly string[];
+  /** As `registry.insecure` of the output. */
+  readonly insecure: boolean;
+  /** What it is shown under. */
+  readonly vertex: Digest;
 }
 
 /** Images as text with its digest: unlike all else that is remembered, this ends in what others are given. */
@@ -19,7 +30,7 @@ export interface SealedImages {
 export function sealImages(images: readonly WrittenImage[]): SealedImages | undefined {
   if (images.length === 0) return undefined;
   const text = JSON.stringify(
-    images.map(({ before, file, image }) => ({ before, file: fileOf(file), image: toJson(image) })),
+    images.map(({ before, to, image }) => ({ before, to: placeOf(to), image: toJson(image) })),
   );
   return { digest: sha256(text), text };
 }
@@ -35,7 +46,9 @@ export function openSeal(sealed: SealedImages | undefined): readonly WrittenImag
 }
 
 /** An output has more to say than where the image goes; that is in the image already. */
-function fileOf({ type, names, dest, tar }: ImageFile): ImageFile {
+function placeOf(to: ImageFile | PushedTo): ImageFile | PushedTo {
+  if (to.type === 'registry') return to;
+  const { type, names, dest, tar } = to;
   return { type, names, dest, tar };
 }
 

@@ -29,6 +29,13 @@ export interface Tries {
   made: number;
 }
 
+/** An answer, for whom it was asked, and the header that was sent. */
+interface SentCall {
+  readonly answer: HttpAnswer;
+  readonly scope: AuthScope;
+  readonly sent: string | undefined;
+}
+
 /** Sends requests to registries: finds the scheme, authenticates, repeats what may succeed the next time. */
 export class Caller implements AsyncDisposable {
   readonly #options: RegistryOptions;
@@ -36,6 +43,8 @@ export class Caller implements AsyncDisposable {
   readonly #auth: Authenticator;
   /** What insecure hosts turned out to speak. */
   readonly #schemes = new Map<string, 'https' | 'http'>();
+  /** Hosts that are being asked what they speak: whoever comes later waits for that, and need not find out by itself. */
+  readonly #finding = new Map<string, Promise<unknown>>();
 
   constructor(options: RegistryOptions) {
     this.#options = options;
@@ -114,12 +123,21 @@ export class Caller implements AsyncDisposable {
   }
 
   /** HTTPS, and for insecure endpoints without it HTTP. */
-  async #overScheme(
-    task: Task,
-    call: Call,
-  ): Promise<{ answer: HttpAnswer; scope: AuthScope; sent: string | undefined }> {
+  async #overScheme(task: Task, call: Call): Promise<SentCall> {
     const { endpoint } = call;
     const host = apiHost(endpoint.host);
+    if (!endpoint.insecure || this.#schemes.has(host)) return this.#send(task, call, host);
+    for (let other = this.#finding.get(host); other !== undefined; other = this.#finding.get(host)) {
+      await other.catch(() => undefined);
+      if (this.#schemes.has(host)) return this.#send(task, call, host);
+    }
+    const finding = this.#send(task, call, host).finally(() => this.#finding.delete(host));
+    this.#finding.set(host, finding);
+    return finding;
+  }
+
+  async #send(task: Task, call: Call, host: string): Promise<SentCall> {
+    const { endpoint } = call;
     const known = this.#schemes.get(host);
     const schemes =
       known === undefined ? (endpoint.insecure ? (['https', 'http'] as const) : (['https'] as const)) : [known];

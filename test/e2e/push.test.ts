@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { makeCertificates } from '../support/certificate.ts';
 import { startProxy, type TestProxy } from '../support/proxy.ts';
+import { isRecalled } from '../support/recalled.ts';
 import {
   REGISTRY_USER,
   startRegistry,
@@ -87,6 +88,36 @@ describeAsEveryone('pushing', (who) => {
     expect(sentBlobs()).toEqual([]);
   });
 
+  test('a build that is remembered is pushed again, what is missing sent', async () => {
+    const context = use.bench.context('FROM base:1\nCOPY one /one\nCOPY two /two\n', { ...FILES, one: 'remembered' });
+    const name = newName();
+    const build = (tag: string) =>
+      use.bench.ok(['build', '--progress=plain', '--push', '-t', `${name}:${tag}`, context]);
+    await build('1');
+    // Times of files must be old enough to tell of every change.
+    await sleep(100);
+    await build('1');
+    let again = '';
+    expect(await isRecalled(use.bench, async () => (again = (await build('1')).err))).toBe(true);
+    expect(again).toContain('blobs: 4 there');
+    // Of what came to be when it was first pushed nothing is shown again.
+    expect(again.match(/pushed to /g)).toHaveLength(1);
+    // The registry lost it all: what is remembered is what was built, not what is there.
+    await registry.forget(name.slice(watched.host.length + 1));
+    expect(await isRecalled(use.bench, async () => (again = (await build('1')).err))).toBe(true);
+    expect(again).toMatch(/blobs: .*sent/);
+    expect(again).not.toContain('there');
+    const run = await use.bench.ok(['run', '--network=none', `${name}:1`, 'cat', '/one'], {
+      store: use.bench.path(`store-${count++}`),
+    });
+    expect(run.out).toBe('remembered');
+    // What cannot be pushed is a failure of the remembered build, too.
+    watched.refuse = ({ method }) => (method === 'PUT' ? 403 : undefined);
+    const failed = await use.bench.tsbuild(['build', '--push', '-t', `${name}:1`, context]);
+    expect(failed.code).toBe(1);
+    expect(failed.err).toMatch(/ERROR: Cannot push manifest of/);
+  });
+
   test('layers are sent while the build goes on', async () => {
     const context = use.bench.context('FROM base:1\nCOPY one /one\nRUN sleep 20\n', { one: String(Math.random()) });
     const name = newName();
@@ -137,6 +168,33 @@ describeAsEveryone('pushing', (who) => {
     expect(arrived()).toHaveLength(4 - had);
     expect(await inspect(`${name}:1`)).toMatchObject({ RepoTags: ['1'] });
     expect(await use.bench.leftovers()).toEqual([]);
+  });
+
+  test('a push that is killed leaves no tag, and the next one is whole (REL-04, REL-33)', async () => {
+    const context = use.bench.context(DOCKERFILE, { one: 'k'.repeat(100_000), two: String(Math.random()) });
+    const name = newName();
+    const isUpload = ({ method, url }: { method: string; url: string }) =>
+      method === 'PUT' && url.includes('/uploads/');
+    for (const after of [0, 1, 2]) {
+      watched.requests.length = 0;
+      const running = use.bench.tsbuildStart(['build', '--push', '-t', `${name}:1`, context]);
+      // At the moment when the registry has begun to take something in.
+      watched.refuse = (request) => {
+        if (isUpload(request) && watched.requests.filter(isUpload).length > after) running.child.kill('SIGKILL');
+        return undefined;
+      };
+      const { code } = await running.ended;
+      const isTagged = watched.requests.some(({ url, status }) => url.includes('/manifests/') && status === 201);
+      expect(isTagged).toBe(code === 0);
+    }
+    watched.refuse = () => undefined;
+    await use.bench.ok(['build', '--push', '-t', `${name}:1`, context]);
+    const store = use.bench.path(`store-${count++}`);
+    expect((await use.bench.ok(['run', '--network=none', `${name}:1`, 'wc', '-c', '/one'], { store })).out).toContain(
+      '100000',
+    );
+    expect(await use.bench.leftovers()).toEqual([]);
+    expect(await use.bench.damage(use.bench.store)).toEqual([]);
   });
 
   test('by digest there is no tag', async () => {

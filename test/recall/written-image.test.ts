@@ -7,7 +7,7 @@ function written(bytes: Uint8Array, created?: string): WrittenImage {
   const root = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: sha256(bytes), size: bytes.length };
   return {
     before: 3,
-    file: { type: 'oci', names: ['docker.io/library/ä:1'], dest: '/tmp/ö.tar', tar: true },
+    to: { type: 'oci', names: ['docker.io/library/ä:1'], dest: '/tmp/ö.tar', tar: true },
     image: {
       root,
       documents: [{ descriptor: root, bytes }],

@@ -40,7 +40,7 @@ const first = (method: string, fault: Fault, times = 1): void => {
     request.method === method && all.filter((one) => one.method === method).length <= times ? fault : undefined;
 };
 
-describe('an upload that goes wrong (REL-18, 19)', () => {
+describe('an upload that goes wrong (REL-18, REL-19)', () => {
   test('goes on where the connection was cut, and sends nothing twice', async () => {
     first('PUT', { cutAfter: 4 * MIB });
     await push(big);

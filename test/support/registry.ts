@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer, request as forward } from 'node:http';
 import { connect, createServer } from 'node:net';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,6 +12,8 @@ export interface TestRegistry extends AsyncDisposable {
   /** `127.0.0.1:<port>` */
   readonly host: string;
   readonly storage: string;
+  /** Takes a repository away, as if nothing had ever been pushed to it. */
+  forget(path: string): Promise<void>;
 }
 
 /** Whom a registry with a password lets in. */
@@ -48,6 +51,10 @@ ${options.password ? `auth: {htpasswd: {realm: test, path: ${storage}/htpasswd}}
   return {
     host: `127.0.0.1:${port}`,
     storage,
+    async forget(path) {
+      // What names blobs in a repository are files there; the registry has no memory of them.
+      await rm(join(storage, 'data/docker/registry/v2/repositories', path), { recursive: true });
+    },
     async [Symbol.asyncDispose]() {
       const ended = new Promise((resolve) => server.once('exit', resolve));
       server.kill();

@@ -40,7 +40,7 @@ export async function buildCommand(
   using memory = openMemory(context, path, options);
   {
     using remembered = memory?.recall.find();
-    if (remembered) return await showAgain(context, options, remembered);
+    if (memory && remembered) return await showAgain(context, options, memory.store, remembered);
   }
   // Most of the program, which a build that is remembered does without.
   const { fullBuild } = await import('./full-build.ts');

@@ -1,6 +1,6 @@
 import { relative, resolve } from 'node:path';
 import { BuildFailure, type LockOutcome, openSession, runBuild } from '../../engine/index.ts';
-import { checkOutput, type OutputSpec } from '../../exporter/index.ts';
+import { checkOutput, insecureHosts, type OutputSpec } from '../../exporter/index.ts';
 import { describeChanges } from '../../pins/index.ts';
 import type { Recall, RememberedBuild, WrittenImage } from '../../recall/index.ts';
 import type { Store } from '../../store/index.ts';
@@ -8,7 +8,7 @@ import type { BuildEvent } from '../../events/index.ts';
 import { firstError, sanitizeLine } from '../../util/index.ts';
 import { parseBuildRequest } from '../build-request.ts';
 import { type CliContext, interruptible } from '../context.ts';
-import { insecureHosts, parseOutputs } from '../outputs.ts';
+import { parseOutputs } from '../outputs.ts';
 import { reachOptions, sessionOptions } from '../session-options.ts';
 import { type BuildOptions, reportFailure, reportResult, reportWarnings, startProgress } from './build-display.ts';
 
@@ -67,7 +67,15 @@ export async function fullBuild(
     const { metadata, layers, lock } = await runBuild(session, task, request, {
       specs,
       stdout: context.stdout,
-      onImageWritten: (file, image) => images.push({ before: shown.length, file, image }),
+      onImageWritten: (to, image) => images.push({ before: shown.length, to, image }),
+      onPush: async (to, image, isHere, push) => {
+        const before = shown.length;
+        await push();
+        // What was sent this time is no part of what was built.
+        const others = shown.splice(before).filter((event) => event.type !== 'status' || event.vertex !== to.vertex);
+        shown.push(...others);
+        if (isHere) images.push({ before, to, image });
+      },
       onExported: (built) => reportResult(context, options, built.metadata, usesStdout(specs)),
     });
     await close();
@@ -90,7 +98,7 @@ function writtenFiles(
   images: readonly WrittenImage[],
 ): readonly string[] {
   const named = [iidfile, metadataFile].flatMap((path) => (path === undefined ? [] : [resolve(cwd, path)]));
-  return [...named, ...images.flatMap(({ file }) => (file.dest === '-' ? [] : [file.dest]))];
+  return [...named, ...images.flatMap(({ to }) => ('dest' in to && to.dest !== '-' ? [to.dest] : []))];
 }
 
 function usesStdout(specs: readonly OutputSpec[]): boolean {

@@ -1,21 +1,27 @@
 import { checkOutput } from '../../exporter/index.ts';
 import type { RecalledBuild, WrittenImage } from '../../recall/index.ts';
 import type { Task, VertexState } from '../../events/index.ts';
+import type { Store } from '../../store/index.ts';
 import { messageOf } from '../../util/index.ts';
 import { type CliContext, interruptible, lateStdout } from '../context.ts';
 import { type BuildOptions, reportFailure, reportResult, reportWarnings, startProgress } from './build-display.ts';
 
 /**
- * Shows what a build showed when it last took everything from the cache, and writes its archives and layouts again, each while what
- * exported it is shown. What fails is said as by the build itself.
+ * Shows what a build showed when it last took everything from the cache, writes its archives and layouts again and pushes what it
+ * pushed, each while what exported it is shown. What fails is said as by the build itself.
  * @returns the exit code
  * @throws TsbuildError `TSB_USAGE`, `TSB_NOT_FOUND` when an output cannot be written at all
  */
-export async function showAgain(context: CliContext, options: BuildOptions, build: RecalledBuild): Promise<number> {
+export async function showAgain(
+  context: CliContext,
+  options: BuildOptions,
+  store: Store,
+  build: RecalledBuild,
+): Promise<number> {
   const { events, images, metadata } = build;
   const stdout = lateStdout(context);
   // That there is one platform only for type=docker was seen when it was first built.
-  for (const { file } of images) checkOutput(file, stdout, 1);
+  for (const { to } of images) if (to.type !== 'registry') checkOutput(to, stdout, 1);
   using interrupt = interruptible();
   const progress = startProgress(context, options);
   const task: Task = { signal: interrupt.signal, events: (event) => progress.events(event) };
@@ -33,7 +39,7 @@ export async function showAgain(context: CliContext, options: BuildOptions, buil
   try {
     for (const written of images) {
       show(written.before);
-      await writeAgain(context, task, written, build);
+      await writeAgain(context, store, task, written, build);
     }
     show(events.length);
     await close();
@@ -42,7 +48,7 @@ export async function showAgain(context: CliContext, options: BuildOptions, buil
       context,
       options,
       metadata,
-      images.some(({ file }) => file.dest === '-'),
+      images.some(({ to }) => 'dest' in to && to.dest === '-'),
     );
     return 0;
   } catch (error) {
@@ -53,13 +59,19 @@ export async function showAgain(context: CliContext, options: BuildOptions, buil
 
 async function writeAgain(
   context: CliContext,
+  store: Store,
   task: Task,
-  { before, file, image }: WrittenImage,
+  { before, to, image }: WrittenImage,
   { events, blobs }: RecalledBuild,
 ): Promise<void> {
   try {
-    const { writeImage } = await import('../../exporter/index.ts');
-    await writeImage(task, file, image, { blobs, stdout: lateStdout(context) });
+    if (to.type === 'registry') {
+      const { pushAgain } = await import('../push-again.ts');
+      await pushAgain(context, store, task, to, image, blobs);
+    } else {
+      const { writeImage } = await import('../../exporter/index.ts');
+      await writeImage(task, to, image, { blobs, stdout: lateStdout(context) });
+    }
   } catch (error) {
     const done = events[before];
     const state: VertexState = task.signal.aborted ? 'canceled' : 'failed';
