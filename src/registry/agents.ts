@@ -2,6 +2,7 @@ import type { Dispatcher } from 'undici';
 import { defaultAuthorities, readCertificates } from './certificates.ts';
 import { isLoopbackHost } from './endpoint.ts';
 import type { Limits } from './limits.ts';
+import { isWithoutProxy } from './no-proxy.ts';
 import type { RegistryOptions } from './types.ts';
 
 /**
@@ -24,7 +25,7 @@ export class Agents implements AsyncDisposable {
   for(url: URL, insecure: boolean): Promise<Dispatcher> {
     // Of TLS each host may need its own; without, all are alike.
     const host = url.protocol === 'https:' ? url.host : '';
-    const direct = isLoopbackHost(url.host);
+    const direct = isLoopbackHost(url.host) || isWithoutProxy(url, this.#options.proxy?.no);
     const system = this.#withSystem.has(host);
     const key = JSON.stringify([host, direct, insecure, system]);
     let agent = this.#agents.get(key);
@@ -71,7 +72,8 @@ export class Agents implements AsyncDisposable {
       requestTls: { timeout: connectMs, ...tls },
       httpProxy: proxy.http ?? '',
       httpsProxy: proxy.https ?? '',
-      noProxy: proxy.no ?? '',
+      // Who is left out never comes here. An empty list keeps undici from reading the environment.
+      noProxy: '',
     });
   }
 

@@ -23,7 +23,7 @@ export {
 export { type BlobOutcome, RepositoryWriter } from './repository-writer.ts';
 export { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
 export { type LoginPlace, removeAllLogins, removeLogin, storeLogin } from './stored-logins.ts';
-export { blobOf, describeSent, type ImageToSend, sendImage, type SentImage } from './send-image.ts';
+export { describeSent, type ImageToSend, sendImage, type SentImage } from './send-image.ts';
 export type {
   Credential,
   Credentials,

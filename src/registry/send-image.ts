@@ -106,21 +106,32 @@ async function sendBlobs(
 }
 
 /** A blob of an image as something to push. */
-export function blobOf(content: ContentProvider, descriptor: Descriptor): PushBlob {
+function blobOf(content: ContentProvider, descriptor: Descriptor): PushBlob {
   const { digest, size } = descriptor;
   return { digest, size, open: (start) => from(content.stream(descriptor), start) };
 }
 
-/** The chunks from a byte on. */
+/** Copies of chunks that a socket may still hold while later ones are made. */
+const COPIES = 8;
+
+/** The chunks from a byte on, each valid until some later ones were read: those of content are only until the next one. */
 async function* from(
   chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   start: number,
 ): AsyncGenerator<Uint8Array> {
+  const copies: Buffer[] = [];
   let skip = start;
+  let turn = 0;
   for await (const chunk of chunks) {
     const dropped = Math.min(skip, chunk.length);
     skip -= dropped;
-    if (dropped < chunk.length) yield dropped === 0 ? chunk : chunk.subarray(dropped);
+    const length = chunk.length - dropped;
+    if (length === 0) continue;
+    const at = turn++ % COPIES;
+    let copy = copies[at];
+    if (copy === undefined || copy.length < length) copies[at] = copy = Buffer.allocUnsafeSlow(length);
+    copy.set(chunk.subarray(dropped));
+    yield copy.subarray(0, length);
   }
 }
 

@@ -1,5 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createRegistry, type Registry, RepositoryWriter, sendImage } from '../../src/registry/index.ts';
+import {
+  createRegistry,
+  type Registry,
+  registryContent,
+  RepositoryWriter,
+  sendImage,
+} from '../../src/registry/index.ts';
 import { mediaTypes, parseReference } from '../../src/image/index.ts';
 import { blobOf, type TestBlob, testImage } from '../support/image.ts';
 import { memoryContent } from '../support/memory-content.ts';
@@ -278,6 +285,25 @@ describe('an image that is sent', () => {
       message: expect.stringMatching(/Cannot push manifest of ".*some\/app:1".*the tag 1 is immutable/),
       hint: expect.stringContaining('another tag'),
     });
+  });
+
+  test('goes from registry to registry through memory, in whatever pieces it comes', async () => {
+    await using other = await startUploadRegistry();
+    const large = testImage({ layers: [[{ name: 'a', content: randomBytes(3 * MIB) }]] });
+    const target = { mediaType: mediaTypes.ociManifest, digest: large.manifest.digest, size: large.manifest.size };
+    const writer = (host: string) => new RepositoryWriter(client, { host, path: 'some/app' });
+    const common = { root: target, tags: ['1'], what: 'image' };
+    await sendImage(testTask(), writer(server.host), { ...common, content: memoryContent(...large.blobs) });
+    const content = registryContent(client, testTask(), repository());
+    await sendImage(testTask(), writer(other.host), { ...common, content });
+    for (const { digest, bytes } of [...large.layers, large.config])
+      expect(other.blobs.get(`some/app@${digest}`)?.equals(bytes)).toBe(true);
+  });
+
+  test('may have an empty blob', async () => {
+    const empty = blobOf('');
+    await client.pushBlob(testTask(), repository(), { ...empty, open: () => [] });
+    expect(stored(empty)).toBe(true);
   });
 
   test('is refused as a whole when a part of it is missing', async () => {

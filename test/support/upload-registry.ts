@@ -178,9 +178,9 @@ export async function startUploadRegistry(): Promise<UploadRegistry> {
         JSON.stringify({ schemaVersion: 2, mediaType, manifests: entries }),
       );
     }
-    if (seen.method === 'HEAD') {
+    if (seen.method === 'HEAD' || (seen.method === 'GET' && last.startsWith('sha256:'))) {
       const blob = registry.blobs.get(`${repository}@${last}`);
-      return blob === undefined ? reply(404) : reply(200, { 'content-length': String(blob.length) });
+      return blob === undefined ? reply(404) : reply(200, { 'content-length': String(blob.length) }, blob);
     }
     if (seen.method === 'POST') {
       const [mount, from] = [seen.query.get('mount'), seen.query.get('from')];
