@@ -1,0 +1,41 @@
+/**
+ * Values of templates: strings, numbers, booleans, lists, and two kinds of objects, as in Go. A plain object is a struct, whose fields are
+ * known: another name is a mistake. A `Map` is a map, in which a name is there or not.
+ */
+export type Struct = Readonly<Record<string, unknown>>;
+
+export function isStruct(value: unknown): value is Struct {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Map);
+}
+
+/** What Go's templates take for true. */
+export function isTrue(value: unknown): boolean {
+  if (value === undefined || value === null) return false;
+  if (Array.isArray(value)) return value.length > 0;
+  if (value instanceof Map) return value.size > 0;
+  return isStruct(value) || Boolean(value);
+}
+
+/** A value as Go's `%v` prints it. */
+export function display(value: unknown): string {
+  if (value === undefined) return '<no value>';
+  // What may be null is a list or a map that is empty.
+  if (value === null) return '[]';
+  if (Array.isArray(value)) return `[${value.map(display).join(' ')}]`;
+  if (value instanceof Map) {
+    const entries = [...(value as ReadonlyMap<string, unknown>)].sort(([a], [b]) => (a < b ? -1 : 1));
+    return `map[${entries.map(([key, item]) => `${key}:${display(item)}`).join(' ')}]`;
+  }
+  if (isStruct(value)) return `{${Object.values(value).map(display).join(' ')}}`;
+  // eslint-disable-next-line typescript/no-base-to-string -- only primitives are left
+  return String(value);
+}
+
+/** A value as JSON in the form of Go's encoder, maps by their keys. */
+export function toJson(value: unknown, indent?: number): string {
+  const plain = (_key: string, item: unknown): unknown =>
+    item instanceof Map
+      ? Object.fromEntries([...(item as ReadonlyMap<string, unknown>)].sort(([a], [b]) => (a < b ? -1 : 1)))
+      : item;
+  return JSON.stringify(value ?? null, plain, indent);
+}
