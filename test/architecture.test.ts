@@ -13,7 +13,7 @@ const floors: readonly (readonly string[])[] = [
   ['snapshots', 'secrets'],
   ['remote-cache'],
   ['recall'],
-  ['frontend', 'solver', 'exporter', 'runtime', 'progress', 'verify'],
+  ['frontend', 'solver', 'exporter', 'runtime', 'progress', 'verify', 'inspect'],
   ['source', 'cache'],
   ['registry', 'worker', 'ssh', 'cdi'],
   ['sandbox', 'fileop', 'rootfs'],

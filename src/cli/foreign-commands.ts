@@ -3,11 +3,9 @@ import { TsbuildError } from '../util/index.ts';
 const NO_CONTAINERS =
   'a container lives as long as the "tsbuild run IMAGE COMMAND" that starts it, and nothing is kept of it';
 const NO_DAEMON = 'there is no daemon, and there are no builders to choose from: "tsbuild build" builds right here';
-const NO_INSPECT = 'see "tsbuild images --format json", or write the image with -o type=oci and use "skopeo inspect"';
+const NO_TREE = 'what each layer adds: "tsbuild inspect --layers NAME"; the steps: "tsbuild history NAME"';
 const PULL =
   'FROM and "tsbuild run" fetch what they need; to keep one: skopeo copy docker://NAME oci-archive:FILE, then tsbuild import FILE';
-const TAG =
-  'name it when it is built: tsbuild build -t NAME; or tsbuild save OLD -o FILE, then tsbuild import FILE -t NEW';
 const MOUNT = 'write the files of an image to a directory: tsbuild build -o type=local,dest=DIR';
 const STEPS = 'write the steps into a Dockerfile, and build it with "tsbuild build"';
 const OTHER = '"tsbuild --help" lists the commands that there are';
@@ -15,8 +13,7 @@ const OTHER = '"tsbuild --help" lists the commands that there are';
 /** Commands of docker, podman, buildah and nerdctl that are not here, with what to type instead. */
 const ABSENT: Readonly<Record<string, readonly string[]>> = {
   [PULL]: ['pull'],
-  [TAG]: ['tag', 'untag'],
-  [NO_INSPECT]: ['inspect', 'history', 'tree', 'diff'],
+  [NO_TREE]: ['tree', 'diff'],
   [MOUNT]: ['mount', 'umount', 'unmount', 'export', 'cp'],
   [STEPS]: ['add', 'commit', 'copy', 'from', 'config'],
   [NO_CONTAINERS]: (
@@ -25,15 +22,15 @@ const ABSENT: Readonly<Record<string, readonly string[]>> = {
   ).split(' '),
   [NO_DAEMON]: ['context', 'machine', 'node', 'daemon'],
   '"tsbuild doctor" says what this machine allows': ['info'],
-  'what works is: image ls, rm, build, import, load, push, save, prune': ['image'],
+  'what works is: image ls, rm, build, history, import, inspect, load, prune, push, save, tag, untag': ['image'],
   'what works is: system df, prune': ['system'],
   [`what works is: builder prune, du, build; ${NO_DAEMON}`]: ['builder', 'buildx'],
-  'write it once for each platform: tsbuild build --platform linux/amd64,linux/arm64 makes an image index': [
+  'what works is: manifest inspect; tsbuild build --platform linux/amd64,linux/arm64 makes an image index': [
     'manifest',
   ],
   [OTHER]: (
     'app artifact auto-update bake compose debug dial-stdio farm generate healthcheck imagetools kube mcp model network offload pod ' +
-    'play plugin quadlet sandbox sbom scout search secret service stack swarm trust unshare volume'
+    'play plugin quadlet sandbox sbom scout secret service stack swarm trust unshare volume'
   ).split(' '),
 };
 
@@ -50,7 +47,13 @@ const FORMS: readonly (readonly [from: string, to: readonly string[]])[] = [
   ['buildx b', ['build']],
   ['bud', ['build']],
   ['container run', ['run']],
+  ['buildx imagetools inspect', ['inspect', '--remote']],
+  ['manifest inspect', ['inspect', '--remote', '--raw']],
+  ['image history', ['history']],
   ['image import', ['import']],
+  ['image inspect', ['inspect']],
+  ['image tag', ['tag']],
+  ['image untag', ['untag']],
   ['image list', ['images']],
   ['image ls', ['images']],
   ['image push', ['push']],

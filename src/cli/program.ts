@@ -7,7 +7,7 @@ import { addVerify } from './add-verify.ts';
 import { CONTEXT, contextPermsOption, graphOptions, progressOption } from './graph-options.ts';
 import type { CliContext } from './context.ts';
 import { collect } from './options.ts';
-import { addLogin } from './registry-commands.ts';
+import { addInspect, addLogin, addSearch, addTag } from './registry-commands.ts';
 import { reportError } from './report.ts';
 import { withoutValues } from './switches.ts';
 import { addUnsupported } from './unsupported.ts';
@@ -74,6 +74,9 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [['run'], addRun],
   [['images', 'rmi', 'import', 'save'], addImages],
   [['login', 'logout'], addLogin],
+  [['tag', 'untag'], addTag],
+  [['inspect', 'history'], addInspect],
+  [['search'], addSearch],
   [['push'], addPush],
   [['logs'], addLogs],
   [['verify'], addVerify],

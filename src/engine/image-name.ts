@@ -15,7 +15,7 @@ export interface NamedImage {
 const keep = (): void => undefined;
 
 /**
- * What the image argument of `tsbuild run` means: `oci-archive:FILE`, `docker-archive:FILE`, `oci-layout:DIR[:TAG]`, a path that can be
+ * What the image argument of `tsbuild run` and `inspect` means: `oci-archive:FILE`, `docker-archive:FILE`, `oci-layout:DIR[:TAG]`, a path that can be
  * nothing else (`./x.tar`), a name of the local image store, an id, a path, or a name that a registry has, in this order.
  * @throws TsbuildError `TSB_USAGE`, `TSB_NOT_FOUND`, and as `importArchive`
  */
@@ -32,9 +32,9 @@ export async function toReference(session: Session, task: Task, name: string, cw
   if (kind === 'directory' || kindOf(resolve(cwd, name.replace(/:[\w.-]+$/, ''))) === 'directory')
     return layoutAt(resolve(cwd, name));
   if (/^\.{0,2}\//.test(name))
-    throw new TsbuildError('TSB_NOT_FOUND', `Cannot run ${JSON.stringify(name)}: there is no such file or directory`);
+    throw new TsbuildError('TSB_NOT_FOUND', `Cannot use ${JSON.stringify(name)}: there is no such file or directory`);
   if (idDigits(name)?.length === 64)
-    throw new TsbuildError('TSB_NOT_FOUND', `Cannot run ${JSON.stringify(name)}: no image of the store has this id`, {
+    throw new TsbuildError('TSB_NOT_FOUND', `Cannot use ${JSON.stringify(name)}: no image of the store has this id`, {
       hint: 'list images with "tsbuild images"; one that has no name is gone after "tsbuild prune"',
     });
   return { reference: normalizeReference(name), release: keep };

@@ -10,6 +10,7 @@ export { BuildFailure, locateFailure } from './failure.ts';
 export type { ExportedBuild, OutputRequest } from './outputs.ts';
 export { type PushedImage, pushStored } from './push-stored.ts';
 export { type BuildRequest, emptyRequest } from './request.ts';
+export { type LocatedImage, locateImage } from './locate-image.ts';
 export { openImage, type OpenImage } from './open-image.ts';
 export { openSession, Session, type SessionOptions } from './session.ts';
 export { verifyImage, type VerifyRequest } from './verify.ts';

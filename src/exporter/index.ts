@@ -56,4 +56,5 @@ export type {
   ImageDocument,
   PlatformImage,
 } from './types.ts';
+export { tagImage, untagImage } from './tag-images.ts';
 export { writeImage } from './write-image.ts';

@@ -22,6 +22,7 @@ export {
 } from './registries-conf.ts';
 export { type BlobOutcome, RepositoryWriter } from './repository-writer.ts';
 export { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
+export { listTags, searchRegistry, type SearchResult } from './search.ts';
 export { type LoginPlace, removeAllLogins, removeLogin, storeLogin } from './stored-logins.ts';
 export { describeSent, type ImageToSend, sendImage, type SentImage } from './send-image.ts';
 export type {

@@ -3,7 +3,6 @@ import type { Task } from '../events/index.ts';
 import { isTsbuildError, TsbuildError } from '../util/index.ts';
 import { hostKey } from './auth-key.ts';
 import { Caller, type Call } from './caller.ts';
-import { isLoopbackHost } from './endpoint.ts';
 import { endpointsFor, emptyRegistriesConfig } from './registries-conf.ts';
 import type { Credential, RegistryOptions } from './types.ts';
 
@@ -42,7 +41,7 @@ export function parseLoginTarget(text: string): LoginTarget {
 
 /**
  * Tries credentials: asks the registry for its base resource, which needs no repository (distribution-spec, "Determining Support").
- * @param options without credentials of its own; `insecure` also where the configuration does not say so
+ * @param options without credentials of its own
  * @returns whether somebody asked for them; where nobody did, they may be right or wrong
  * @throws TsbuildError `TSB_REGISTRY` when they are refused, `TSB_NETWORK`
  */
@@ -50,7 +49,7 @@ export async function checkLogin(
   task: Task,
   target: LoginTarget,
   credential: Credential,
-  options: Omit<RegistryOptions, 'credentials'> & { readonly insecure?: boolean },
+  options: Omit<RegistryOptions, 'credentials'>,
 ): Promise<boolean> {
   const { host } = target;
   const doing = `Cannot log in to ${JSON.stringify(host)}`;
@@ -64,7 +63,7 @@ export async function checkLogin(
   await using caller = new Caller({ ...options, credentials });
   const call: Call = {
     doing,
-    endpoint: { host, path: '', insecure: options.insecure ?? isInsecure(host, options), mirror: false },
+    endpoint: { host, path: '', insecure: isInsecure(host, options), mirror: false },
     method: 'GET',
     path: '',
     scope: '',
@@ -90,5 +89,5 @@ export async function checkLogin(
 
 /** Whether registries.conf, or being this machine, lets a registry do without verified TLS. */
 function isInsecure(host: string, { config = emptyRegistriesConfig }: RegistryOptions): boolean {
-  return isLoopbackHost(host) || (endpointsFor({ host, path: 'x' }, config).at(-1)?.insecure ?? false);
+  return endpointsFor({ host, path: 'x' }, config).at(-1)?.insecure ?? false;
 }

@@ -34,7 +34,10 @@ const cases: readonly (readonly [string, string | undefined])[] = [
   ['{{ .Name   -}}   z', 'defaultz'],
   ['a {{/* c */}} b', 'a  b'],
   ['a {{- /* c */ -}} b', 'ab'],
-  ['{{printf "%5s|%-6s|%05d|%v|%t|%d%%|%.2f" "a" "b" 42 .Name true 5 1.239}}', '    a|b     |00042|default|true|5%|1.24'],
+  [
+    '{{printf "%5s|%-6s|%05d|%v|%t|%d%%|%.2f" "a" "b" 42 .Name true 5 1.239}}',
+    '    a|b     |00042|default|true|5%|1.24',
+  ],
   ['{{print 1 2 "a" "b" 3}}', '1 2ab3'],
   ['{{println .Name 1}}', 'default 1\n'],
   ['{{with .Storage}}{{.TLSPath}}{{$.Name}}{{end}}', '<IN MEMORY>default'],
@@ -95,7 +98,28 @@ describe('templates of Go', () => {
   });
 
   test('whatever is typed is printed or refused with its place', () => {
-    const piece = constantFrom('{{', '}}', '.Name', '.', '$x', ':=', 'range ', 'if ', 'end', 'else', '|', '(', ')', '"a"', ' ', '-', 'json', 'x', '5', '`');
+    const piece = constantFrom(
+      '{{',
+      '}}',
+      '.Name',
+      '.',
+      '$x',
+      ':=',
+      'range ',
+      'if ',
+      'end',
+      'else',
+      '|',
+      '(',
+      ')',
+      '"a"',
+      ' ',
+      '-',
+      'json',
+      'x',
+      '5',
+      '`',
+    );
     assert(
       property(array(constantFrom(0, 1)), array(piece), string(), (kinds, pieces, noise) => {
         const template = pieces.map((text, at) => (kinds[at] === 1 ? noise + text : text)).join('');

@@ -8,6 +8,8 @@ import {
   parseNames,
   removeImages,
   saveImages,
+  tagImage,
+  untagImage,
 } from '../../exporter/index.ts';
 import { formatBytes, fromErrno, hexOf } from '../../util/index.ts';
 import { hostPlatform } from '../../image/index.ts';
@@ -50,6 +52,23 @@ export async function rmiCommand(context: CliContext, names: readonly string[]):
   using interrupt = interruptible();
   await using session = openSession({ ...sessionOptions(context, interrupt.signal), makeRoom: true });
   const removed = removeImages(session.store, names);
+  await print(context, removed.map((name) => `Untagged: ${name}\n`).join(''));
+  return 0;
+}
+
+/** `tsbuild tag` */
+export async function tagCommand(context: CliContext, source: string, targets: readonly string[]): Promise<number> {
+  using interrupt = interruptible();
+  await using session = openSession(sessionOptions(context, interrupt.signal));
+  tagImage(session.store, session.lease, source, targets);
+  return 0;
+}
+
+/** `tsbuild untag` */
+export async function untagCommand(context: CliContext, source: string, names: readonly string[]): Promise<number> {
+  using interrupt = interruptible();
+  await using session = openSession(sessionOptions(context, interrupt.signal));
+  const removed = untagImage(session.store, source, names);
   await print(context, removed.map((name) => `Untagged: ${name}\n`).join(''));
   return 0;
 }

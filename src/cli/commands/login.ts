@@ -15,15 +15,14 @@ import type { Task } from '../../events/index.ts';
 import { isTsbuildError, sanitizeLine, TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { ask, isInteractive, readSecret } from '../prompt.ts';
+import { type RegistryFlags, registryOptions } from '../registry-flags.ts';
 import { credentialsOf, sessionOptions } from '../session-options.ts';
 
 /** Options of `tsbuild login`. */
-export interface LoginOptions {
+export interface LoginOptions extends RegistryFlags {
   readonly username?: string;
   readonly password?: string;
   readonly passwordStdin?: boolean;
-  readonly authfile?: string;
-  readonly tlsVerify?: boolean;
   readonly getLogin?: boolean;
   readonly verbose?: boolean;
 }
@@ -47,8 +46,10 @@ export async function loginCommand(
 
   const check = async (credential: FoundCredential['credential']): Promise<boolean> =>
     checkLogin(task, target, credential, {
-      ...(await userRegistryOptions(sessionOptions(context, interrupt.signal, warn))),
-      ...(options.tlsVerify === undefined ? {} : { insecure: !options.tlsVerify }),
+      ...(await userRegistryOptions({
+        ...sessionOptions(context, interrupt.signal, warn),
+        ...registryOptions(context, options, target.host),
+      })),
     });
   const isBare = options.username === undefined && options.password === undefined && !options.passwordStdin;
   const known = isBare ? await finder.find(task, target.host, target.path) : undefined;

@@ -82,8 +82,14 @@ class Evaluation {
       const [first, second] = assigns?.names ?? [];
       // One name is the element's, of two the first is the key's.
       const pairs: readonly (readonly [string | undefined, unknown])[] =
-        second === undefined ? [[first, item]] : [[first, key], [second, item]];
-      for (const [name, content] of pairs) if (name !== undefined) this.#assign(name, content, assigns?.declares ?? true);
+        second === undefined
+          ? [[first, item]]
+          : [
+              [first, key],
+              [second, item],
+            ];
+      for (const [name, content] of pairs)
+        if (name !== undefined) this.#assign(name, content, assigns?.declares ?? true);
       const end = this.run(node.body, item);
       this.#variables = outer;
       if (end === 'break') break;
@@ -95,7 +101,8 @@ class Evaluation {
     if (value === null || value === undefined) return [];
     if (Array.isArray(value)) return value.map((item, at): [number, unknown] => [at, item]);
     if (value instanceof Map) return [...(value as ReadonlyMap<string, unknown>)].sort(([a], [b]) => (a < b ? -1 : 1));
-    if (typeof value === 'number') return Array.from({ length: Math.min(value, 100_000) }, (_, at) => [at, at] as const);
+    if (typeof value === 'number')
+      return Array.from({ length: Math.min(value, 100_000) }, (_, at) => [at, at] as const);
     throw this.#fail(expression, `range cannot go over ${display(value)}`);
   }
 
@@ -120,7 +127,8 @@ class Evaluation {
         return dot;
       case 'variable': {
         const known = this.#variables.get(expression.name);
-        if (known === undefined) throw templateError(this.#template, 0, `the variable $${expression.name} is not declared`);
+        if (known === undefined)
+          throw templateError(this.#template, 0, `the variable $${expression.name} is not declared`);
         return known.value;
       }
       case 'field':
@@ -150,7 +158,11 @@ class Evaluation {
     const called = functions.get(name);
     if (called === undefined) {
       const near = suggest(name, [...functions.keys()]);
-      throw templateError(this.#template, at, `there is no function "${name}"${near === undefined ? '' : `, did you mean "${near}"?`}`);
+      throw templateError(
+        this.#template,
+        at,
+        `there is no function "${name}"${near === undefined ? '' : `, did you mean "${near}"?`}`,
+      );
     }
     // These two stop at the first value that decides.
     if (name === 'and' || name === 'or') {
@@ -162,7 +174,8 @@ class Evaluation {
       return value;
     }
     const values = args.map((arg) => this.#value(arg, dot));
-    if (values.length === 0 && !name.startsWith('print')) throw templateError(this.#template, at, `"${name}" has no arguments`);
+    if (values.length === 0 && !name.startsWith('print'))
+      throw templateError(this.#template, at, `"${name}" has no arguments`);
     try {
       return called(...values);
     } catch (error) {

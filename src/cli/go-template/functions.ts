@@ -41,7 +41,8 @@ function length(value: unknown): number {
 function slice(value: unknown, from: unknown = 0, to?: unknown): unknown {
   const items = typeof value === 'string' ? value : list(value);
   const [start, end] = [whole(from, 'the start'), to === undefined ? items.length : whole(to, 'the end')];
-  if (start < 0 || end > items.length || start > end) throw new Error(`${start}:${end} is out of range: there are ${items.length}`);
+  if (start < 0 || end > items.length || start > end)
+    throw new Error(`${start}:${end} is out of range: there are ${items.length}`);
   return items.slice(start, end);
 }
 
@@ -55,14 +56,17 @@ function order(a: unknown, b: unknown): number {
 /** The verbs that formats of images need: %s %v %d %q %t %x %f %%, with width and precision. */
 function printf(format: unknown, ...args: readonly unknown[]): string {
   let next = 0;
-  const printed = text(format).replace(/%(-?)(0?)(\d{0,4})(?:\.(\d{1,3}))?([a-zA-Z%])/g, (_, ...parts: readonly string[]) => {
-    const [minus, zero, width = '', precision, verb = ''] = parts;
-    if (verb === '%') return '%';
-    if (next >= args.length) return `%!${verb}(MISSING)`;
-    const shown = formatOne(verb, args[next++], precision === undefined ? undefined : Number(precision));
-    if (minus) return shown.padEnd(Number(width));
-    return shown.padStart(Number(width), zero && typeof args[next - 1] === 'number' ? '0' : ' ');
-  });
+  const printed = text(format).replace(
+    /%(-?)(0?)(\d{0,4})(?:\.(\d{1,3}))?([a-zA-Z%])/g,
+    (_, ...parts: readonly string[]) => {
+      const [minus, zero, width = '', precision, verb = ''] = parts;
+      if (verb === '%') return '%';
+      if (next >= args.length) return `%!${verb}(MISSING)`;
+      const shown = formatOne(verb, args[next++], precision === undefined ? undefined : Number(precision));
+      if (minus) return shown.padEnd(Number(width));
+      return shown.padStart(Number(width), zero && typeof args[next - 1] === 'number' ? '0' : ' ');
+    },
+  );
   return printed;
 }
 
@@ -125,6 +129,12 @@ export const functions: ReadonlyMap<string, TemplateFunction> = new Map<string, 
   ['upper', (value) => text(value).toUpperCase()],
   ['title', (value) => text(value).replace(/(?<![\p{L}\p{N}'_])\p{L}/gu, (letter) => letter.toUpperCase())],
   ['trim', (value) => text(value).trim()],
-  ['pad', (value, before, after) => (text(value) === '' ? '' : ' '.repeat(whole(before, 'the width')) + text(value) + ' '.repeat(whole(after, 'the width')))],
+  [
+    'pad',
+    (value, before, after) =>
+      text(value) === ''
+        ? ''
+        : ' '.repeat(whole(before, 'the width')) + text(value) + ' '.repeat(whole(after, 'the width')),
+  ],
   ['truncate', (value, size) => text(value).slice(0, whole(size, 'the length'))],
 ]);

@@ -2,7 +2,18 @@ import { TsbuildError } from '../../util/index.ts';
 
 /** A piece of an action, with its place in the template. */
 export interface Token {
-  readonly kind: 'text' | 'open' | 'close' | 'field' | 'dot' | 'variable' | 'word' | 'string' | 'number' | 'sign' | 'space';
+  readonly kind:
+    | 'text'
+    | 'open'
+    | 'close'
+    | 'field'
+    | 'dot'
+    | 'variable'
+    | 'word'
+    | 'string'
+    | 'number'
+    | 'sign'
+    | 'space';
   /** A string's value; the text of others, without `.` and `$` where they are part of the kind. */
   readonly text: string;
   readonly at: number;
@@ -13,9 +24,13 @@ export function templateError(template: string, at: number, why: string): Tsbuil
   const line = template.slice(0, at).split('\n').length;
   const place = line > 1 ? `line ${line}, ` : '';
   const column = at - template.lastIndexOf('\n', at - 1);
-  return new TsbuildError('TSB_USAGE', `Cannot use the format ${JSON.stringify(template)}: ${why} (${place}column ${column})`, {
-    hint: 'formats are Go templates, for example: {{.Id}}, {{json .Config}}, {{range .RepoTags}}{{println .}}{{end}}',
-  });
+  return new TsbuildError(
+    'TSB_USAGE',
+    `Cannot use the format ${JSON.stringify(template)}: ${why} (${place}column ${column})`,
+    {
+      hint: 'formats are Go templates, for example: {{.Id}}, {{json .Config}}, {{range .RepoTags}}{{println .}}{{end}}',
+    },
+  );
 }
 
 /** Within `{{ }}`, by the first alternative that matches. */
@@ -73,7 +88,11 @@ function action(template: string, start: number, tokens: Token[]): number {
     }
     const piece = pieceAt(template, at);
     if (piece === undefined)
-      throw templateError(template, at, `it has ${JSON.stringify(template[at] ?? '')} where nothing of the kind can be`);
+      throw templateError(
+        template,
+        at,
+        `it has ${JSON.stringify(template[at] ?? '')} where nothing of the kind can be`,
+      );
     tokens.push(piece.token);
     at = piece.end;
   }
@@ -99,14 +118,20 @@ function pieceAt(template: string, at: number): { readonly token: Token; readonl
 /** The value of an interpreted string, a raw one or a character. */
 function unquote(template: string, at: number, text: string): string {
   if (text.startsWith('`')) return text.slice(1, -1);
-  const escapes: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', a: '\u0007', b: '\b', f: '\f', v: '\v' };
-  return text
-    .slice(1, -1)
-    .replace(/\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[0-7]{3}|.)/gi, (_, code: string) => {
-      if (/^[xuU].+/.test(code)) return String.fromCodePoint(Math.min(0x10ffff, parseInt(code.slice(1), 16)));
-      if (/^[0-7]{3}$/.test(code)) return String.fromCodePoint(parseInt(code, 8));
-      const known = escapes[code] ?? ('\\"\''.includes(code) ? code : undefined);
-      if (known === undefined) throw templateError(template, at, `"\\${code}" is no escape`);
-      return known;
-    });
+  const escapes: Readonly<Record<string, string>> = {
+    n: '\n',
+    t: '\t',
+    r: '\r',
+    a: '\u0007',
+    b: '\b',
+    f: '\f',
+    v: '\v',
+  };
+  return text.slice(1, -1).replace(/\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[0-7]{3}|.)/gi, (_, code: string) => {
+    if (/^[xuU].+/.test(code)) return String.fromCodePoint(Math.min(0x10ffff, parseInt(code.slice(1), 16)));
+    if (/^[0-7]{3}$/.test(code)) return String.fromCodePoint(parseInt(code, 8));
+    const known = escapes[code] ?? ('\\"\''.includes(code) ? code : undefined);
+    if (known === undefined) throw templateError(template, at, `"\\${code}" is no escape`);
+    return known;
+  });
 }
