@@ -194,7 +194,7 @@ describeAsEveryone('a build from the cache', (who) => {
     expect(await bench.damage()).toEqual([]);
   });
 
-  test('a remembered build follows its base image', async () => {
+  test('a remembered build follows its base image (CAC-05)', async () => {
     const { bench } = use;
     const base = bench.context('FROM base:1\nRUN echo 1 > /version\n');
     const context = bench.context('FROM moving:1\nRUN cp /version /copy\n');

@@ -173,7 +173,7 @@ describeAsEveryone('a cache beside the store', (who) => {
     expect((await build(context, await newStore(), [`--cache-from=${ref}-2:x`], { env: NO_WORKER })).code).toBe(0);
   });
 
-  test('that is damaged is warned of, and what it had is built', async () => {
+  test('that is damaged is warned of, and what it had is built (CAC-09)', async () => {
     const { bench } = use;
     const context = bench.context(DOCKERFILE, FILES);
     const first = await build(context, await newStore(), ['--cache-to=type=local,dest=damaged,mode=max']);
@@ -194,7 +194,7 @@ describeAsEveryone('a cache beside the store', (who) => {
     expect(third.image).toBe(second.image);
   });
 
-  test('that lost its layers after a step began to need them is done without', async () => {
+  test('that lost its layers after a step began to need them is done without (CAC-09)', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo one > /one\nRUN cat /one > /two\n');
     await build(context, await newStore(), ['--cache-to=type=local,dest=lost,mode=max']);
@@ -207,7 +207,7 @@ describeAsEveryone('a cache beside the store', (who) => {
     expect(built.err).toContain('any more, building without it');
   });
 
-  test('that lies about the content of a layer is done without', async () => {
+  test('that lies about the content of a layer is done without (CAC-09)', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo one > /one\n');
     const first = await build(context, await newStore(), ['--cache-to=type=local,dest=lying']);
@@ -231,7 +231,7 @@ describeAsEveryone('a cache beside the store', (who) => {
     ],
     ['more than anybody needs', (config) => (config.padding = 'x'.repeat(9 << 20)), /more than the limit/],
     ['nonsense', (config) => (config.layers = 'x' as never), /not a list/],
-  ])('of somebody else that has %s is warned of', async (_, change, message) => {
+  ])('of somebody else that has %s is warned of (CAC-09, CAC-10)', async (_, change, message) => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo one > /one\n');
     const dir = `hostile-${count++}`;
@@ -243,7 +243,7 @@ describeAsEveryone('a cache beside the store', (who) => {
     expect(stepsOf(built).ran).toHaveLength(1);
   });
 
-  test('that is an image, or nowhere, is warned of', async () => {
+  test('that is an image, or nowhere, is warned of (CAC-09)', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo one > /one\n');
     const store = await newStore();

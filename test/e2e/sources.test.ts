@@ -180,7 +180,7 @@ describeAsEveryone('ADD from the web', (who) => {
     expect(leftOvers(bench)).toEqual([]);
   });
 
-  test('what has not changed is not transferred again, and what has is', async () => {
+  test('what has not changed is not transferred again, and what has is (CAC-06)', async () => {
     const { bench } = use;
     const context = bench.context(`FROM scratch\nADD ${web.url}/cached /\n`);
     await bench.ok(['build', '-q', context]);

@@ -77,6 +77,44 @@ async function build(
   return { rig, results, exported };
 }
 
+/** The same cache with its layers, records and ways in another order. */
+function shuffled({ layers, records }: RemoteConfig, seed: number): RemoteConfig {
+  let state = seed;
+  const order = (length: number): number[] => {
+    const list = Array.from({ length }, (_, at) => at);
+    for (let at = length - 1; at > 0; at--) {
+      state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+      const other = state % (at + 1);
+      [list[at], list[other]] = [list[other]!, list[at]!];
+    }
+    return list;
+  };
+  const [layerOrder, recordOrder] = [order(layers.length), order(records.length)];
+  const [layerAt, recordAt] = [layerOrder, recordOrder].map((list) => (old: number) => list.indexOf(old)) as [
+    (old: number) => number,
+    (old: number) => number,
+  ];
+  return {
+    layers: layerOrder.map((old) => ({
+      ...layers[old]!,
+      parent: layers[old]!.parent < 0 ? -1 : layerAt(layers[old]!.parent),
+    })),
+    records: recordOrder.map((old) => {
+      const { digest, inputs, results } = records[old]!;
+      return {
+        digest,
+        inputs: inputs.map((ways) =>
+          order(ways.length).map((way) => ({ ...ways[way]!, link: recordAt(ways[way]!.link) })),
+        ),
+        results: results.map((result) => ({
+          ...result,
+          layers: typeof result.layers === 'number' ? layerAt(result.layers) : result.layers.map(layerAt),
+        })),
+      };
+    }),
+  };
+}
+
 describe('a cache of another machine', () => {
   const graph = (last = 'last'): SolverVertex<TestOp> =>
     vtx(last, {
@@ -167,6 +205,30 @@ describe('a cache of another machine', () => {
     const second = await build(local, loop);
     for (const { exported } of [first, second])
       expect((await build(localCache(there), loop, exported)).rig.executed).toEqual([]);
+  });
+
+  test('in any order gives the same hits, also where several ways lead to one result (CAC-08)', async () => {
+    using here = openStore();
+    const files = vtx('files', { volatile: true, source: true, value: 'same' });
+    const shared = vtx('shared', { inputs: [files], byContent: [0], value: 'same' });
+    const top = (first: string): SolverVertex<TestOp> => {
+      const left = vtx(first, { inputs: [shared], byContent: [0], value: 'same' });
+      return vtx('top', { inputs: [left, vtx('right', { inputs: [left, shared], byContent: [1] })], byContent: [0] });
+    };
+    const local = localCache(here);
+    for (const first of ['left', 'other', 'left']) await build(local, top(first));
+    const { exported } = await build(local, top('left'));
+    expect(exported.records.some(({ inputs }) => inputs.some((ways) => ways.length > 1))).toBe(true);
+    const hits = async (config: RemoteConfig): Promise<readonly unknown[]> => {
+      const rig = new Rig();
+      const cache = new ImportedCache('remote', config, (layers) => layers.at(-1)?.description ?? '');
+      const results = await createSolver(rig.options({ caches: [cache] })).solve(rig.task(), [out(top('left'))]);
+      return [rig.executed.toSorted(), results];
+    };
+    const reference = await hits(exported);
+    expect(reference).toEqual([['files'], expect.anything()]);
+    for (let seed = 1; seed <= 200; seed++)
+      expect([seed, await hits(shuffled(exported, seed))]).toEqual([seed, reference]);
   });
 
   test('leaves out what other builds on the store made', async () => {

@@ -126,12 +126,16 @@ describe('the config of a cache', () => {
     ['has a time that is none', changed(({ layers }) => (layers[0]!.annotations!['createdAt'] = 'now')), /time/],
     ['has a record of itself', changed(({ records }) => (records[2]!.inputs[0]![0]!.link = 2)), /made from itself/],
     ['links to nothing', changed(({ records }) => (records[2]!.inputs[0]![0]!.link = 3)), /link/],
+    ['links to 2^31', changed(({ records }) => (records[2]!.inputs[0]![0]!.link = 2 ** 31)), /link/],
+    ['links to half a record', changed(({ records }) => (records[2]!.inputs[0]![0]!.link = 1.5)), /link/],
+    ['links by a text', changed(({ records }) => (records[2]!.inputs[0]![0]!.link = '1')), /link/],
+    ['links without a number', changed(({ records }) => (records[2]!.inputs[0]![0]!.link = undefined)), /link/],
     ['links to less than nothing', changed(({ records }) => (records[2]!.inputs[0]![0]!.link = -1)), /link/],
     ['selects by no digest', changed(({ records }) => (records[2]!.inputs[0]![1]!.selector = 'x')), /selector/],
     ['has a result of no layer', changed(({ records }) => (records[2]!.layers[0]!.layer = -1)), /layer/],
     ['has a chain of no layer', changed(({ records }) => (records[2]!.chains[0]!.layers = [9])), /layers/],
     ['has a record without digest', changed(({ records }) => (records[0]!.digest = undefined)), /digest/],
-  ])('that %s is refused', (_, document, message) => {
+  ])('that %s is refused (CAC-09, CAC-10)', (_, document, message) => {
     expect(() => decode(document)).toThrow(message);
   });
 
@@ -145,7 +149,7 @@ describe('the config of a cache', () => {
     expect(() => decode({ records: cycle })).toThrow(/made from itself/);
   });
 
-  test('whatever it is, it is read or refused with a reason', () => {
+  test('whatever it is, it is read or refused with a reason (CAC-10)', () => {
     const index = fc.oneof(fc.integer({ min: -2, max: 4 }), fc.constantFrom(null, '0', 1e300, 0.5));
     const digest = fc.oneof(fc.constantFrom(...NAMES.map((name) => sha256(name))), fc.string());
     const maybe = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<unknown> =>

@@ -277,7 +277,7 @@ describe('failures', () => {
     expect(rig.running).toBe(0);
   });
 
-  test('are not stored, and the next build tries again', async () => {
+  test('are not stored, and the next build tries again (CAC-15)', async () => {
     const cache = new TestCache();
     await expect(build(vtx('a', { error: new Error('boom') }), cache)).rejects.toThrow('boom');
     expect(cache.recordIds).toEqual([]);

@@ -333,7 +333,7 @@ describe.skipIf(!hasGit)('repositories', () => {
       await expect(checkout({ ref })).rejects.toMatchObject({ code: 'TSB_CONTEXT' });
   });
 
-  test('a branch that moves on between the question and the answer (GIT-09)', async () => {
+  test('a branch that moves on between the question and the answer (GIT-09, CAC-06)', async () => {
     repos.create('moving', { file: 'before' });
     const { source } = open();
     const request = { ...defaults, url: `${web.url}/moving`, ref: 'main' };

@@ -186,6 +186,26 @@ describe('what was had before', () => {
     }
   });
 
+  test('with another ETag, or none, is what its bytes are (CAC-06)', async () => {
+    let [body, tag] = ['one', '"1"'];
+    const server = await serve((_request, response) => {
+      if (tag !== '') response.setHeader('etag', tag);
+      response.end(body);
+    });
+    const facts = memoryFacts();
+    for (const [text, name] of [
+      ['one', '"1"'],
+      ['one', '"2"'],
+      ['two', '"3"'],
+      ['three', ''],
+      ['four', ''],
+    ] as const) {
+      [body, tag] = [text, name];
+      const { source } = open(facts);
+      await expect(source.content(testTask(), vertex, at(server.url))).resolves.toMatchObject({ digest: sha256(text) });
+    }
+  });
+
   test('is asked for by date only when the date is old enough to tell', async () => {
     const server = await serve((request, response) => {
       response.setHeader(

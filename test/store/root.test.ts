@@ -56,7 +56,7 @@ describe('opening a store', () => {
       (root: string) => fs.writeFileSync(join(root, 'store.json'), '{"format":2}'),
       /has format 2/,
     ],
-  ])('refuses one when %s, and changes nothing', (_name, spoil, expected) => {
+  ])('refuses one when %s, and changes nothing (CAC-11)', (_name, spoil, expected) => {
     const root = tempRoot();
     openStore(root).store.close();
     spoil(root);
@@ -93,14 +93,14 @@ describe('opening a store', () => {
     }
   });
 
-  test.runIf(process.getuid?.() === 0)('refuses one of another user', () => {
+  test.runIf(process.getuid?.() === 0)('refuses one of another user (CAC-11)', () => {
     const root = tempRoot();
     openStore(root).store.close();
     fs.chownSync(root, 12_345, 12_345);
     expect(refusal(root)).toMatch(/belongs to user 12345/);
   });
 
-  test('refuses a symbolic link, a file, and a directory with other things in it', () => {
+  test('refuses a symbolic link, a file, and a directory with other things in it (CAC-11)', () => {
     const root = tempRoot();
     openStore(root).store.close();
     fs.symlinkSync(root, `${root}-link`);

@@ -26,7 +26,7 @@ const key = (dir: string, ...selectors: Partial<Selector>[]): Digest =>
     'context',
   );
 
-describe('the key changes if and only if what a copy sees changes (CTX-17)', () => {
+describe('the key changes if and only if what a copy sees changes (CTX-17, CAC-07)', () => {
   const changes: Record<string, (path: string) => void> = {
     byte: (path) => fs.writeFileSync(join(path, 'd/a'), 'X'),
     mode: (path) => fs.chmodSync(join(path, 'd/a'), 0o600),
