@@ -15,6 +15,6 @@ export const DEFAULT_LIMITS: Limits = {
   attempts: 3,
   backoffMs: 1000,
   maxRetryAfterMs: 60_000,
-  connectionsPerHost: 8,
+  connectionsPerHost: 10,
   chunkBytes: 16 << 20,
 };

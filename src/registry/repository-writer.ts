@@ -2,10 +2,13 @@ import pLimit from 'p-limit';
 import type { Descriptor, Repository } from '../image/index.ts';
 import { type Digest, isTsbuildError, SharedWork } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
+import { throwIfCanceled } from './http.ts';
 import type { PushBlob, Registry } from './types.ts';
 
-/** Transfers at a time. */
-const CONCURRENCY = 5;
+/** Uploads at a time. */
+const UPLOADS = 5;
+/** Questions at a time whether a blob is there. They are short, and need not wait for uploads. */
+const LOOKUPS = 16;
 
 /** How a blob came to be in a repository: it was there, another repository of the registry had it, or its bytes were sent. */
 export type BlobOutcome = 'there' | 'mounted' | 'sent';
@@ -18,7 +21,8 @@ export class RepositoryWriter {
   readonly repository: Repository;
   readonly #registry: Registry;
   readonly #onProgress: ((blob: PushBlob, sent: number) => void) | undefined;
-  readonly #limit = pLimit(CONCURRENCY);
+  readonly #uploads = pLimit(UPLOADS);
+  readonly #lookups = pLimit(LOOKUPS);
   readonly #blobs = new SharedWork<Digest, BlobOutcome>({ keep: true });
   #refusal: unknown;
 
@@ -35,16 +39,20 @@ export class RepositoryWriter {
    * @throws TsbuildError as `Registry.pushBlob`; what failed is tried again when the blob is asked for again
    */
   blob(task: Task, blob: PushBlob, mountFrom: () => readonly Repository[] = () => []): Promise<BlobOutcome> {
-    return this.#blobs.run(blob.digest, task.signal, () =>
-      this.#limit(async () => {
-        task.signal.throwIfAborted();
-        if (await this.#registry.hasBlob(task, this.repository, blob)) return 'there';
+    return this.#blobs.run(blob.digest, task.signal, async () => {
+      const isThere = await this.#lookups(() => {
+        throwIfCanceled(task);
+        return this.#registry.hasBlob(task, this.repository, blob);
+      });
+      if (isThere) return 'there';
+      return this.#uploads(() => {
+        throwIfCanceled(task);
         return this.#registry.pushBlob(task, this.repository, blob, {
           mountFrom: mountFrom(),
           onProgress: (sent) => this.#onProgress?.(blob, sent),
         });
-      }),
-    );
+      });
+    });
   }
 
   /** Puts a blob in before anybody needs it there. Why that fails is said when it is needed; who is refused once stops trying. */

@@ -46,7 +46,7 @@ export interface RegistryLimits {
   readonly backoffMs?: number;
   /** The longest `Retry-After` that is obeyed; beyond it the request fails. Default 60 s. */
   readonly maxRetryAfterMs?: number;
-  /** Connections to one host at a time; what needs more waits. Default 8. */
+  /** Connections to one host at a time; what needs more waits. Default 10. */
   readonly connectionsPerHost?: number;
   /** Bytes of a part of an upload, for registries that do not take a blob in one piece. Default 16 MiB. */
   readonly chunkBytes?: number;

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { makeCertificates } from '../support/certificate.ts';
 import { startProxy, type TestProxy } from '../support/proxy.ts';
-import { isRecalled } from '../support/recalled.ts';
+import { isRememberedAnew } from '../support/recalled.ts';
 import {
   REGISTRY_USER,
   startRegistry,
@@ -96,15 +96,15 @@ describeAsEveryone('pushing', (who) => {
     await build('1');
     // Times of files must be old enough to tell of every change.
     await sleep(100);
-    await build('1');
+    expect(await isRememberedAnew(use.bench, () => build('1'))).toBe(true);
     let again = '';
-    expect(await isRecalled(use.bench, async () => (again = (await build('1')).err))).toBe(true);
+    expect(await isRememberedAnew(use.bench, async () => (again = (await build('1')).err))).toBe(false);
     expect(again).toContain('blobs: 4 there');
     // Of what came to be when it was first pushed nothing is shown again.
     expect(again.match(/pushed to /g)).toHaveLength(1);
     // The registry lost it all: what is remembered is what was built, not what is there.
     await registry.forget(name.slice(watched.host.length + 1));
-    expect(await isRecalled(use.bench, async () => (again = (await build('1')).err))).toBe(true);
+    expect(await isRememberedAnew(use.bench, async () => (again = (await build('1')).err))).toBe(false);
     expect(again).toMatch(/blobs: .*sent/);
     expect(again).not.toContain('there');
     const run = await use.bench.ok(['run', '--network=none', `${name}:1`, 'cat', '/one'], {

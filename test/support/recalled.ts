@@ -15,6 +15,14 @@ export async function isRecalled(bench: Bench, work: () => Promise<unknown>): Pr
   return !isDeepStrictEqual(before, after) && isDeepStrictEqual(stored(before), stored(after));
 }
 
+/** Whether `work` builds in the general way and remembers that: of a build that is served from memory nothing is stored. */
+export async function isRememberedAnew(bench: Bench, work: () => Promise<unknown>): Promise<boolean> {
+  const stored = (): unknown[] => remembered(bench).map(({ key, stored_at }) => [key, stored_at]);
+  const before = stored();
+  await work();
+  return !isDeepStrictEqual(before, stored());
+}
+
 function remembered(bench: Bench): readonly Record<string, unknown>[] {
   using db = new DatabaseSync(join(bench.store, 'index.sqlite'), { readOnly: true });
   const rows = db.prepare("SELECT key, stored_at, used_at FROM facts WHERE kind = 'recall' ORDER BY key").all();
