@@ -8,10 +8,9 @@ import {
   type LayerCompression,
   type LayerEntry,
   type LayerSink,
-  sortEntries,
   writeLayerFromEntries,
 } from '../src/layer/index.ts';
-import { toByteString } from '../src/tree/index.ts';
+import { compareBytes, toByteString } from '../src/tree/index.ts';
 import { Hasher } from '../src/util/index.ts';
 
 const [mode = 'write', path = '.', kind = 'gzip', level] = process.argv.slice(2);
@@ -53,7 +52,7 @@ function listEntries(root: string): LayerEntry[] {
     }
   };
   visit('');
-  return sortEntries(entries);
+  return entries.sort((a, b) => compareBytes(a.path, b.path));
 }
 
 async function round(): Promise<readonly [number, number]> {

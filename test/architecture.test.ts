@@ -103,6 +103,14 @@ test('cycles are found', () => {
   expect(cyclesOf(new Map(Object.entries(graph)))).toEqual([['a', 'b', 'c']]);
 });
 
+/** Exports that nothing but tests uses yet, and why they are no fakes. */
+const onlyTested = {
+  compileDockerfile: 'loading and compiling in one, for who needs the text for nothing else',
+  decodeDefinition: 'the other half of encodeDefinition: what clients of an API send',
+  opFromJson: 'the other half of opToJson',
+  parseManifest: 'beside parseIndex, for documents of which the kind is known',
+};
+
 describe('the plan of the house', () => {
   test('every folder of src has a floor', () => {
     const folders = new Set(files.map((file) => file.split(sep)[1] ?? '').filter((name) => !name.endsWith('.ts')));
@@ -127,6 +135,27 @@ describe('the plan of the house', () => {
       }
     }
     expect(wrong).toEqual([]);
+  });
+
+  test('what a folder exports is used, and not by tests alone', () => {
+    const uses = new Map<string, number>();
+    const inner = files.filter((file) => !file.endsWith('/index.ts') || file === 'src/index.ts');
+    for (const file of inner) {
+      const code = linesOf(file).filter((line) => !/^ *(?:\/?\*|\/\/)/.test(line));
+      for (const word of code.join('\n').match(/\w+/g) ?? []) uses.set(word, (uses.get(word) ?? 0) + 1);
+    }
+    const exported = files
+      .filter((file) => /^src\/[^/]+\/index\.ts$/.test(file))
+      .flatMap((file) => [
+        ...linesOf(file)
+          .join(' ')
+          .matchAll(/export \{([^}]*)\}/g),
+      ])
+      .flatMap(([, list = '']) => list.split(',').map((one) => one.trim()))
+      .filter((name) => name !== '' && !name.startsWith('type '));
+    // Once is where it is declared.
+    const forTests = exported.filter((name) => (uses.get(name) ?? 0) < 2);
+    expect(forTests.toSorted()).toEqual(Object.keys(onlyTested).toSorted());
   });
 
   test('no file imports itself by way of others, for types or at run time', () => {

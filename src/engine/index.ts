@@ -3,7 +3,7 @@
  * `Session` is what one command shares: the store, the worker, the registry client.
  */
 export { type BuildOutcome, runBuild } from './build.ts';
-export { type CheckedRequest, checkRequest } from './check.ts';
+export { checkRequest } from './check.ts';
 export { compileRequest } from './compile.ts';
 export { explainRefusals, type LockOutcome, openLock } from './lock-file.ts';
 export { BuildFailure, locateFailure } from './failure.ts';

@@ -16,21 +16,19 @@ export {
   compileContext,
   compileDockerfile,
   type CompiledPlatform,
-  compileParsed,
   type CompileResult,
 } from './convert/compile.ts';
-export { checkDockerfile } from './convert/check.ts';
+export { type CheckedDockerfile, checkDockerfile } from './convert/check.ts';
 export { isArchive, loadMainContext, type MainContext } from './convert/main-context.ts';
 export { type GitRef, parseGitRef } from './convert/git-ref.ts';
 export type { CompileOptions, ContextSpec } from './convert/options.ts';
 export type { Entitlement, Usage, UsedCredential } from './convert/usage.ts';
 export type { Dockerfile } from './dockerfile/instructions/types.ts';
-export { parseDockerfile } from './dockerfile/instructions/stages.ts';
 export { type Fix, type FixedDockerfile, fixDockerfile, formatDiff } from './fix/index.ts';
 export { IgnoreMatcher } from './ignore/ignore-file.ts';
 export { type CheckResult, checkStatus, formatCheck, formatCheckJson } from './lint/call/check.ts';
 export { checkStatusOfMany, formatCheckManyJson, formatCheckOfMany, formatCheckTotal } from './lint/call/check-many.ts';
-export { type Finding, Linter, locateFindings } from './lint/linter.ts';
+export { type Finding, Linter } from './lint/linter.ts';
 export { formatOutline, formatOutlineJson, type Outline } from './lint/call/outline.ts';
 export { formatSubrequests, formatSubrequestsJson } from './lint/call/subrequests.ts';
 export { formatTargets, formatTargetsJson, listTargets, type Target } from './lint/call/targets.ts';

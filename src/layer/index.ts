@@ -13,7 +13,7 @@ export { extractArchive, type ExtractArchiveOptions } from './extract-archive.ts
 export { LayerTarget } from './layer-target.ts';
 export { type EncodedLayer, LayerEncoder } from './layer-encoder.ts';
 export { type ArchiveSource, readContent } from './read-content.ts';
-export { type ContentSource, type EntrySink, type LayerEntry, sortEntries, writeEntries } from './layer-entry.ts';
+export { type ContentSource, type EntrySink, type LayerEntry, writeEntries } from './layer-entry.ts';
 export { recompressLayer, type RecompressOptions } from './recompress.ts';
 export type { LayerCompression, LayerSink } from './sink.ts';
 export { emptyDir } from './remove-tree.ts';

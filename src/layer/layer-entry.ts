@@ -38,7 +38,7 @@ export interface EntrySink<R> {
 const ENTRIES_PER_TURN = 256;
 
 /**
- * Gives entries to a sink, in their order. Callers sort by path bytes, parents first (`sortEntries`). Whoever looks for entries while
+ * Gives entries to a sink, in their order. Callers sort by path bytes, so that parents come first. Whoever looks for entries while
  * they are written gives undefined now and then when none is found, so that others get their turn.
  * @param options.onRead told when all contents were read, while the last of them are still being written
  * @throws what the entries or the sink throw; the sink is aborted then
@@ -68,9 +68,4 @@ export async function writeEntries<R>(
     await finished;
   }
   return finished;
-}
-
-/** Orders entries as layers have them: by path bytes, so that parents come before what is in them. */
-export function sortEntries<T extends { readonly path: string }>(entries: T[]): T[] {
-  return entries.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }

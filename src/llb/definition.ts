@@ -1,4 +1,4 @@
-import { type Digest, isDigest, sha256 } from '../util/index.ts';
+import { isDigest } from '../util/index.ts';
 import { decodeMessage, encodeMessage, type Fields } from './codec.ts';
 import { type Json, messageFromJson, messageToJson } from './json.ts';
 import { definitionSchema, metadataSchema, opSchema, sourceMapSchema } from './messages.ts';
@@ -23,11 +23,6 @@ export function decodeOp(bytes: Uint8Array): Op {
     if (!isDigest(input.digest)) throw malformed(`input ${index} of an op is not a sha256 digest`);
   }
   return op;
-}
-
-/** The identity of a vertex: sha256 of its marshalled op. */
-export function opDigest(op: Op): Digest {
-  return sha256(encodeOp(op));
 }
 
 /** The definition as one protobuf message, which is what BuildKit reads and writes. */

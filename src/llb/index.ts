@@ -47,15 +47,7 @@ export type {
   UserOption,
   WorkerConstraints,
 } from './ops.ts';
-export {
-  decodeDefinition,
-  decodeOp,
-  encodeDefinition,
-  encodeOp,
-  opDigest,
-  opFromJson,
-  opToJson,
-} from './definition.ts';
+export { decodeDefinition, decodeOp, encodeDefinition, encodeOp, opFromJson, opToJson } from './definition.ts';
 export { EnvList } from './env.ts';
 export type { ExecNode, MountOptions, SecretMount, SshMount } from './exec-node.ts';
 export {

@@ -1,5 +1,4 @@
 export { SolveError } from './errors.ts';
-export { MemoryCache } from './memory-cache.ts';
 export { createSolver, solve } from './solver.ts';
 export type {
   CacheDep,

@@ -72,7 +72,7 @@ export interface KeyLink {
 
 /**
  * Where keys and results are kept: the local index, or an imported cache. Node ids are strings of the source's own making;
- * a leaf's id is `leafKey(opDigest, output)` everywhere.
+ * a leaf's id is `leafKey(digest, output)` everywhere.
  * A failing or corrupt source answers "nothing" and warns; it never fails a build (security rule 13).
  */
 export interface CacheSource<R> {

@@ -18,16 +18,7 @@ export interface GarbageReport {
 }
 
 /**
- * Removes what killed builds left behind: temporary files, directories that are not part of the store, leases, lock files.
- * Never touches what a running build holds. Cheap when there is nothing to do.
- */
-export async function collectGarbage(store: Store, removeTrees: RemoveTrees): Promise<GarbageReport> {
-  await using _lock = await store.lock('gc');
-  return await collectUnderLock(store, removeTrees);
-}
-
-/**
- * The same for a command that has other things to do: only when something died, and nobody else is at it.
+ * What `collectUnderLock` does, for a command that has other things to do: only when something died, and nobody else is at it.
  * @param removeTrees called with what is to be deleted, if anything is
  * @returns undefined when there was nothing to do
  */
@@ -42,7 +33,10 @@ export async function collectLeftovers(store: Store, removeTrees: RemoveTrees): 
   }
 }
 
-/** The same for a caller that holds the lock `gc`. */
+/**
+ * Removes what killed builds left behind: temporary files, directories that are not part of the store, leases, lock files.
+ * Never touches what a running build holds. Cheap when there is nothing to do. For a caller that holds the lock `gc`.
+ */
 export async function collectUnderLock(store: Store, removeTrees: RemoveTrees): Promise<GarbageReport> {
   const { unknownAlive, removedFiles } = store.sessions.sweep();
   const removed = removedFiles + removeStrayFiles(store);

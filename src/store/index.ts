@@ -7,7 +7,7 @@ export { BlobDir } from './blob-dir.ts';
 export { BlobWriter } from './blob-writer.ts';
 export { check } from './check.ts';
 export type { Fact, FactTable } from './facts.ts';
-export { collectGarbage, collectLeftovers, type GarbageReport } from './garbage.ts';
+export { collectLeftovers, type GarbageReport } from './garbage.ts';
 export { formatHolder, type Holder, otherUsers } from './holders.ts';
 export type { ImageBlobs } from './image-graph.ts';
 export type { ImageTable } from './images.ts';

@@ -370,7 +370,7 @@ export function isLayerId(id: string): boolean {
 }
 
 /**
- * Takes a directory out of use in one step; `collectGarbage` deletes it later. Its content may belong to sub-ids and is
+ * Takes a directory out of use in one step; garbage collection deletes it later. Its content may belong to sub-ids and is
  * not touched.
  */
 export function discard(layout: StoreLayout, dir: string): void {

@@ -138,9 +138,6 @@ export interface Timespec {
   readonly nsec: number;
 }
 
-/** Leaves a time as it is. */
-export const UTIME_OMIT: Timespec = { sec: 0, nsec: (1 << 30) - 2 };
-
 const times = Buffer.alloc(32);
 
 /**

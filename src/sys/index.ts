@@ -17,7 +17,6 @@ export {
   symlinkat,
   type Timespec,
   unlinkat,
-  UTIME_OMIT,
   utimensat,
 } from './at.ts';
 export * from './constants.ts';
@@ -25,13 +24,4 @@ export { type MountOptions, mountOverlay, type OverlayOptions, umount } from './
 export { type BytePath, checkBindings, fdPath, sysAvailable, type SysError } from './native.ts';
 export { syncfs } from './syncfs.ts';
 export { type FileStat, type FileState, fstat, inodeKey, isInState, statat, statatIfExists } from './stat.ts';
-export {
-  getXattr,
-  getXattrAt,
-  listXattrs,
-  listXattrsAt,
-  removeXattr,
-  setXattr,
-  setXattrAt,
-  type XattrTarget,
-} from './xattr.ts';
+export { getXattr, listXattrs, setXattr, type XattrTarget } from './xattr.ts';

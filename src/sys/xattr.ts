@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { type BytePath, check, cPath, fdPath, lastErrno, libc, sysError } from './native.ts';
+import { type BytePath, check, cPath, lastErrno, libc, sysError } from './native.ts';
 
 const calls = {
   lgetxattr: libc('lgetxattr', 'int64_t', ['const uint8_t *', 'str', 'uint8_t *', 'size_t']),
@@ -8,8 +8,6 @@ const calls = {
   fsetxattr: libc('fsetxattr', 'int', ['int', 'str', 'const uint8_t *', 'size_t', 'int']),
   llistxattr: libc('llistxattr', 'int64_t', ['const uint8_t *', 'uint8_t *', 'size_t']),
   flistxattr: libc('flistxattr', 'int64_t', ['int', 'uint8_t *', 'size_t']),
-  lremovexattr: libc('lremovexattr', 'int', ['const uint8_t *', 'str']),
-  fremovexattr: libc('fremovexattr', 'int', ['int', 'str']),
 };
 
 const { ENODATA, EOPNOTSUPP, ERANGE } = constants.errno;
@@ -51,15 +49,6 @@ export function listXattrs(target: XattrTarget): string[] {
   return names.toString('latin1', 0, names.length - 1).split('\0');
 }
 
-/** Removes an attribute; does nothing when it is not set. */
-export function removeXattr(target: XattrTarget, name: string): void {
-  const byFd = typeof target === 'number';
-  const result = byFd ? calls.fremovexattr(target, name) : calls.lremovexattr(cPath(target, 'lremovexattr'), name);
-  if (result >= 0) return;
-  const errno = lastErrno();
-  if (errno !== ENODATA) throw sysError('removexattr', errno, byFd ? undefined : target);
-}
-
 /** What a call put into `buffer`, which is made larger when it has to be; undefined where there is no such attribute. */
 function read(call: () => number, syscall: string, target: XattrTarget): Buffer | undefined {
   for (;;) {
@@ -70,19 +59,4 @@ function read(call: () => number, syscall: string, target: XattrTarget): Buffer 
     else if (errno === ENODATA || errno === EOPNOTSUPP) return undefined;
     else throw sysError(syscall, errno, typeof target === 'number' ? undefined : target);
   }
-}
-
-/** `getXattr` of a name beneath a directory fd, following no symlink in the name. */
-export function getXattrAt(dirfd: number, name: BytePath, attribute: string): Buffer | undefined {
-  return getXattr(fdPath(dirfd, name), attribute);
-}
-
-/** `setXattr` of a name beneath a directory fd, following no symlink in the name. */
-export function setXattrAt(dirfd: number, name: BytePath, attribute: string, value: Uint8Array | string): void {
-  setXattr(fdPath(dirfd, name), attribute, value);
-}
-
-/** `listXattrs` of a name beneath a directory fd, following no symlink in the name. */
-export function listXattrsAt(dirfd: number, name: BytePath): string[] {
-  return listXattrs(fdPath(dirfd, name));
 }

@@ -3,16 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  applyLayer,
-  diffLayer,
-  DirectoryWriter,
-  type LayerEntry,
-  sortEntries,
-  writeEntries,
-} from '../../src/layer/index.ts';
+import { applyLayer, diffLayer, DirectoryWriter, type LayerEntry, writeEntries } from '../../src/layer/index.ts';
 import { LayerWriter } from '../../src/layer/write-layer.ts';
 import { describeLayerSink, everything } from '../suites/layer-sink.ts';
+import { sortEntries } from './support/sort-entries.ts';
 import { MemorySink } from './support/memory-sink.ts';
 
 const compression = { kind: 'none' } as const;

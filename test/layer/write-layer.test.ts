@@ -5,13 +5,7 @@ import { join } from 'node:path';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type LayerCompression,
-  type LayerEntry,
-  LayerEncoder,
-  sortEntries,
-  writeLayerFromEntries,
-} from '../../src/layer/index.ts';
+import { type LayerCompression, type LayerEntry, LayerEncoder, writeLayerFromEntries } from '../../src/layer/index.ts';
 import { toByteString } from '../../src/tree/index.ts';
 import { sha256 } from '../../src/util/index.ts';
 import { MemorySink } from './support/memory-sink.ts';
@@ -273,19 +267,6 @@ describe('content', () => {
     await expect(writing).rejects.toThrow(expect.objectContaining({ name: 'TsbuildError' }) as Error);
     expect(sink.state).toBe('aborted');
     truncateSync(path);
-  });
-
-  test('entries are sorted by path bytes', () => {
-    const paths = ['a/b', 'a', 'a-x', 'a.txt', 'a0', toByteString('ä'), 'Z'];
-    expect(sortEntries(paths.map((path) => ({ path }))).map((entry) => entry.path)).toEqual([
-      'Z',
-      'a',
-      'a-x',
-      'a.txt',
-      'a/b',
-      'a0',
-      toByteString('ä'),
-    ]);
   });
 });
 

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { expect, describe, test } from 'vitest';
-import { decodeOp, encodeOp, opDigest, opFromJson, opToJson } from '../../src/llb/index.ts';
-import type { Digest } from '../../src/util/index.ts';
+import { decodeOp, encodeOp, opFromJson, opToJson } from '../../src/llb/index.ts';
+import { type Digest, sha256 } from '../../src/util/index.ts';
 
 const FILE = new URL('../../../shared/conformance/llb.jsonl.gz', import.meta.url);
 
@@ -24,7 +24,7 @@ describe.skipIf(!existsSync(FILE))('ops that BuildKit made', () => {
         const refs = (recorded.op['inputs'] ?? []) as [number, number][];
         const inputs = refs.map(([at, output]) => ({ digest: digests[at], index: String(output) }));
         const op = opFromJson({ ...recorded.op, inputs });
-        const digest = opDigest(op);
+        const digest = sha256(encodeOp(op));
         digests.push(digest);
         known.push(recorded.digest !== undefined && refs.every(([at]) => known[at] === true));
         expect(decodeOp(encodeOp(op))).toEqual(op);

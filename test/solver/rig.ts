@@ -2,13 +2,13 @@ import {
   type CacheMap,
   type CacheRecord,
   type CacheSource,
-  MemoryCache,
   type OpRunner,
   type SolveOptions,
   type SolverEdge,
   type SolverVertex,
   solve,
 } from '../../src/solver/index.ts';
+import { MemoryCache } from '../fakes/memory-cache.ts';
 import type { BuildEvent, Task, VertexState } from '../../src/events/index.ts';
 import { type Digest, sha256 } from '../../src/util/index.ts';
 

@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { check, collectGarbage, type Store } from '../../src/store/index.ts';
+import { check, type Store } from '../../src/store/index.ts';
+import { collectGarbage } from './collect-garbage.ts';
 import { mediaTypes } from '../../src/image/index.ts';
 import { sha256 } from '../../src/util/index.ts';
 import { makeLayer, openStore, putImage, removeTrees } from './support.ts';

@@ -3,7 +3,8 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { check, collectGarbage, prune } from '../../src/store/index.ts';
+import { check, prune } from '../../src/store/index.ts';
+import { collectGarbage } from './collect-garbage.ts';
 import { ended, filesBelow, openStore, realBootId, removeTrees, runUser, startUser, tempRoot } from './support.ts';
 
 const hasStrace = ((): boolean => {

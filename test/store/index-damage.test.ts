@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { chainIds, check, collectGarbage, prune } from '../../src/store/index.ts';
+import { chainIds, check, prune } from '../../src/store/index.ts';
+import { collectGarbage } from './collect-garbage.ts';
 import { hexOf, sha256 } from '../../src/util/index.ts';
 import {
   ended,

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { chainIds, collectGarbage, prune } from '../../src/store/index.ts';
+import { chainIds, prune } from '../../src/store/index.ts';
+import { collectGarbage } from './collect-garbage.ts';
 import { mediaTypes } from '../../src/image/index.ts';
 import { sha256 } from '../../src/util/index.ts';
 import { makeLayer, openStore, removeTrees, tempRoot } from './support.ts';

@@ -1,7 +1,8 @@
 import { createIndexCache } from '../../src/cache/index.ts';
 import { mediaTypes } from '../../src/image/index.ts';
 import { type CachedLayer, ImportedCache, type RemoteConfig } from '../../src/remote-cache/index.ts';
-import { type CacheSource, MemoryCache } from '../../src/solver/index.ts';
+import type { CacheSource } from '../../src/solver/index.ts';
+import { MemoryCache } from '../fakes/memory-cache.ts';
 import { leafKey, sha256 } from '../../src/util/index.ts';
 import { TestCache } from '../solver/rig.ts';
 import { openStore } from '../store/support.ts';

@@ -2,8 +2,9 @@ import { mkdtempSync, openSync, closeSync, rmSync, truncateSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type EntrySink, type LayerEntry, sortEntries, writeEntries } from '../../src/layer/index.ts';
+import { type EntrySink, type LayerEntry, writeEntries } from '../../src/layer/index.ts';
 import { LayersTree, toByteString } from '../../src/tree/index.ts';
+import { sortEntries } from '../layer/support/sort-entries.ts';
 import { sha256 } from '../../src/util/index.ts';
 import { describeTree } from '../fileop/support.ts';
 

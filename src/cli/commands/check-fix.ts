@@ -1,8 +1,15 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { type BuildRequest, type CheckedRequest, checkRequest, type Session } from '../../engine/index.ts';
+import { type BuildRequest, checkRequest, type Session } from '../../engine/index.ts';
 import type { Task } from '../../events/index.ts';
-import { type CheckResult, type Fix, fixDockerfile, formatDiff, Linter } from '../../frontend/index.ts';
+import {
+  type CheckResult,
+  type Dockerfile,
+  type Fix,
+  fixDockerfile,
+  formatDiff,
+  Linter,
+} from '../../frontend/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { replaceFile } from '../replace-file.ts';
 
@@ -46,7 +53,7 @@ export async function checkAndFix(
   return { result, shown, ...(place === undefined ? { text } : {}) };
 }
 
-function linterOf(dockerfile: NonNullable<CheckedRequest['dockerfile']>, request: BuildRequest): Linter {
+function linterOf(dockerfile: Dockerfile, request: BuildRequest): Linter {
   return Linter.forDockerfile(dockerfile, request.buildArgs.get('BUILDKIT_DOCKERFILE_CHECK'));
 }
 

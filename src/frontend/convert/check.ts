@@ -1,41 +1,55 @@
 import { isTsbuildError, type TsbuildError } from '../../util/index.ts';
 import type { Bridge } from '../bridge.ts';
+import type { Dockerfile } from '../dockerfile/index.ts';
 import type { CheckResult } from '../lint/call/check.ts';
 import { Linter, locateFindings } from '../lint/linter.ts';
 import { compileParsed, parseContext } from './compile.ts';
 import { loadMainContext } from './main-context.ts';
 import type { CompileOptions } from './options.ts';
+import type { Outline } from '../lint/call/outline.ts';
 
-/** Mistakes in what the user wrote; anything else, such as a registry that is away, is no result of a check. */
-const MISTAKES: ReadonlySet<string> = new Set<TsbuildError['code']>(['TSB_DOCKERFILE', 'TSB_IGNORE', 'TSB_NOT_FOUND']);
+/** What can be said about a Dockerfile without building it. */
+export interface CheckedDockerfile {
+  readonly result: CheckResult;
+  /** Absent when it cannot be parsed. */
+  readonly dockerfile?: Dockerfile;
+  /** Absent when it cannot be built. */
+  readonly outline?: Outline;
+  /** Why it cannot be built. */
+  readonly error?: TsbuildError;
+}
 
 /**
- * Checks a Dockerfile without building it, as `--call=check` does: all stages unless a target is named. A mistake that would
- * fail the build is part of the result, together with what was found before it.
- * @throws TsbuildError what the bridge throws, when the Dockerfile cannot be read
+ * Lints and lowers a Dockerfile as far as that goes; base images are resolved for what lowering alone knows. What would fail the
+ * build is part of the result, together with what was found before it.
+ * @param options.allStages also those that the target does not need, unless there is one
+ * @throws TsbuildError when the Dockerfile cannot be read, `TSB_CANCELED`
  */
-export async function checkDockerfile(bridge: Bridge, options: CompileOptions): Promise<CheckResult> {
+export async function checkDockerfile(bridge: Bridge, options: CompileOptions): Promise<CheckedDockerfile> {
   const context = await loadMainContext(bridge, options);
-  const file = context.dockerfile;
-  let linter = new Linter();
+  const { dockerfile: file } = context;
+  let dockerfile: Dockerfile;
   try {
-    const dockerfile = parseContext(context);
-    linter = Linter.forDockerfile(dockerfile, options.buildArgs.get('BUILDKIT_DOCKERFILE_CHECK'));
-    try {
-      const all = options.target === undefined || options.target === '' ? { ...options, allStages: true } : options;
-      await compileParsed({ bridge, options: all, context, dockerfile, linter });
-      return { file, findings: await locateFindings(dockerfile, linter.findings) };
-    } catch (error) {
-      if (!isMistake(error)) throw error;
-      return { file, findings: await locateFindings(dockerfile, linter.findings), error };
-    }
+    dockerfile = parseContext(context);
   } catch (error) {
-    if (!isMistake(error)) throw error;
-    return { file, findings: linter.findings, error };
+    if (!isResult(error)) throw error;
+    return { result: { file, findings: [], error }, error };
+  }
+  const linter = Linter.forDockerfile(dockerfile, options.buildArgs.get('BUILDKIT_DOCKERFILE_CHECK'));
+  const hasTarget = options.target !== undefined && options.target !== '';
+  const compiled = { ...options, allStages: options.allStages === true && !hasTarget };
+  try {
+    const parts = { bridge, options: compiled, context, dockerfile, linter };
+    const { outline, diagnostics } = await compileParsed(parts);
+    return { result: { file, findings: diagnostics }, dockerfile, outline };
+  } catch (error) {
+    if (!isResult(error)) throw error;
+    const findings = await locateFindings(dockerfile, linter.findings);
+    return { result: { file, findings, error }, dockerfile, error };
   }
 }
 
-/** What is reported as a finding and does not end the check. */
-function isMistake(error: unknown): error is TsbuildError {
-  return isTsbuildError(error) && MISTAKES.has(error.code);
+/** Whether it says something of the Dockerfile, or of what it names. */
+function isResult(error: unknown): error is TsbuildError {
+  return isTsbuildError(error) && error.code !== 'TSB_CANCELED';
 }

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { applyEdits } from '../../../src/frontend/fix/index.ts';
-import { parseDockerfile } from '../../../src/frontend/index.ts';
+import { parseDockerfile } from '../../../src/frontend/dockerfile/index.ts';
 import { isTsbuildError } from '../../../src/util/index.ts';
 import { type Case, caseOptions, Corpus, hasCorpus } from '../convert/corpus.ts';
 import { cases, dockerfileOf, lower } from '../convert/golden-case.ts';

@@ -1,10 +1,5 @@
-import {
-  type CompileResult,
-  fixDockerfile,
-  type FixedDockerfile,
-  Linter,
-  parseDockerfile,
-} from '../../../src/frontend/index.ts';
+import { type CompileResult, fixDockerfile, type FixedDockerfile, Linter } from '../../../src/frontend/index.ts';
+import { parseDockerfile } from '../../../src/frontend/dockerfile/index.ts';
 import { isTsbuildError } from '../../../src/util/index.ts';
 
 /** What `--check --fix` makes of a text. */

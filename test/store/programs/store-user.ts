@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { BlobDir, check, collectGarbage, prune, Store } from '../../../src/store/index.ts';
+import { BlobDir, check, prune, Store } from '../../../src/store/index.ts';
+import { collectGarbage } from '../collect-garbage.ts';
 import { fromErrno, sha256 } from '../../../src/util/index.ts';
 
 /** Uses a store in ways that the tests watch or kill. `node store-user.ts <what> <root> <arguments>` */

@@ -1,6 +1,6 @@
-import type { CacheRecord, CacheSource, KeyLink } from './types.ts';
+import type { CacheRecord, CacheSource, KeyLink } from '../../src/solver/index.ts';
 
-/** A cache that lives as long as its process: for builds that keep nothing, and for tests. */
+/** A source of cached results that lives as long as its process. */
 export class MemoryCache<R> implements Required<Omit<CacheSource<R>, 'leafLinks'>> {
   readonly id: string;
   readonly #now: () => number;
