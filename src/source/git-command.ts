@@ -13,6 +13,9 @@ const STDOUT_LIMIT = 256 * 1024 * 1024;
 const MESSAGES_LIMIT = 64 * 1024 * 1024;
 const WATCH_MS = 1000;
 
+/** How many times longer a transfer may take that tells of its progress but brings no bytes. */
+const MESSAGES_ONLY = 10;
+
 /** Settings that every git command gets: nothing of a repository or of the machine makes it run programs. */
 const SETTINGS: readonly string[] = [
   'core.hooksPath=/dev/null',
@@ -29,8 +32,9 @@ const SETTINGS: readonly string[] = [
   'maintenance.auto=false',
   'init.defaultBranch=master',
   'advice.detachedHead=false',
-  'http.lowSpeedLimit=1000',
-  'http.lowSpeedTime=60',
+  // Below what a server sends that only tells its progress while it counts objects: git gives up whom curl does not hear at all.
+  'http.lowSpeedLimit=10',
+  'http.lowSpeedTime=30',
 ];
 
 /** All that git is told by its environment. It inherits nothing. */
@@ -98,7 +102,9 @@ export async function runGit(task: Task, run: GitRun, args: readonly string[]): 
   };
   const onAbort = (): void => kill();
   task.signal.addEventListener('abort', onAbort, { once: true });
-  const watch = watchTransfer(run, kill);
+  const isTransfer = ['ls-remote', 'fetch', 'submodule'].includes(args[0] ?? '');
+  const { stallMs, workMs } = run.limits;
+  const watch = watchTransfer(run, isTransfer ? stallMs : workMs, kill);
   const output: Buffer[] = [];
   let size = 0;
   let [said, told] = ['', 0];
@@ -178,24 +184,28 @@ function withUmask<T>(mask: number, work: () => T): T {
   }
 }
 
-/** Ends a transfer that shows no sign of life, or that brings more than it may. */
+/** Ends a transfer that shows no sign of life, or that brings more than it may. @param patience ms */
 function watchTransfer(
   { limits, dir }: GitRun,
+  patience: number,
   end: (why: TsbuildError) => void,
 ): { readonly alive: () => void; readonly stop: () => void } {
   let quiet = 0;
+  /** Since bytes came last. Whoever only talks is not believed for ever. */
+  let idle = 0;
   let before = 0;
   const timer = setInterval(() => {
     const bytes = packBytes(`${dir}/.git`);
     quiet = bytes === before ? quiet + WATCH_MS : 0;
+    idle = bytes === before ? idle + WATCH_MS : 0;
     before = bytes;
     if (bytes > limits.maxBytes)
       end(new TsbuildError('TSB_NETWORK', `Cannot load a git repository: it has more than ${limits.maxBytes} bytes`));
-    else if (quiet >= limits.stallMs)
+    else if (quiet >= patience || idle >= patience * MESSAGES_ONLY)
       end(
         new TsbuildError(
           'TSB_NETWORK',
-          `Cannot load a git repository: nothing came for ${Math.round(limits.stallMs / 1000)} seconds`,
+          `Cannot load a git repository: nothing came for ${Math.round((quiet >= patience ? patience : idle) / 1000)} seconds`,
         ),
       );
   }, WATCH_MS);

@@ -74,6 +74,11 @@ export interface GitLimits {
   readonly maxFiles: number;
   /** To say what a name stands for, which is little to send: without a word for so long it is given up. Milliseconds, default 20 s. */
   readonly answerMs: number;
-  /** A transfer without any sign of life ends after so long. Milliseconds, default 5 minutes. */
+  /**
+   * A transfer without any sign of life ends after so long: neither bytes of a pack nor progress that git or the server tells. Messages
+   * alone keep it alive ten times as long. Milliseconds, default 60 s.
+   */
   readonly stallMs: number;
+  /** What git does on this machine (checking out) may be silent for so long. Milliseconds, default 5 minutes. */
+  readonly workMs: number;
 }

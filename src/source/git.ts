@@ -10,7 +10,8 @@ const DEFAULT_LIMITS: GitLimits = {
   maxBytes: 64 * 1024 ** 3,
   maxFiles: 5_000_000,
   answerMs: 20_000,
-  stallMs: 5 * 60_000,
+  stallMs: 60_000,
+  workMs: 5 * 60_000,
 };
 
 /** What each submodule runs to tell the sizes of its files. */
@@ -128,7 +129,7 @@ export class GitSource {
       await runGit(task, run, ['checkout', '--quiet', '--force', '--detach', commit.sha]);
       const submodules = request.submodules && existsSync(`${run.dir}/.gitmodules`);
       if (submodules) {
-        await runDeepIfNeedBe(task, run, ['submodule', 'update', '--init', '--recursive', '--depth=1']);
+        await runDeepIfNeedBe(task, run, ['submodule', 'update', '--progress', '--init', '--recursive', '--depth=1']);
         await this.#checkSize(task, run, commit, ['submodule', 'foreach', '--quiet', '--recursive', LIST_HEAD]);
       }
       const commitTime = await commitTimeOf(task, run, commit);
@@ -298,7 +299,7 @@ async function fetchCommit(task: Task, run: GitRun, { ref, sha }: GitCommit, fil
 }
 
 function fetchDeepIfNeedBe(task: Task, run: GitRun, args: readonly string[]): Promise<unknown> {
-  return runDeepIfNeedBe(task, run, ['fetch', '--update-head-ok', ...args]);
+  return runDeepIfNeedBe(task, run, ['fetch', '--progress', '--update-head-ok', ...args]);
 }
 
 /** Servers that only hand out files ("dumb" HTTP) cannot leave history out: then all of it is asked for. */

@@ -476,6 +476,28 @@ describe.skipIf(!hasGit)('repositories', () => {
     expect(readdirSync(dir)).toEqual([]);
   }, 20_000);
 
+  test('a server that tells its progress may take its time before the first byte', async () => {
+    repos.create('slow', { file: 'x' });
+    // Stands for a repository whose objects take long to count. Without --progress a server says nothing meanwhile.
+    const hook = join(repos.root, 'count-slowly');
+    writeFileSync(
+      hook,
+      '#!/bin/sh\ncase "$*" in *--progress*) for i in 1 2 3 4 5; do echo "counting $i" >&2; sleep 1; done ;; *) sleep 5 ;; esac\nexec "$@"\n',
+      { mode: 0o755 },
+    );
+    writeFileSync(join(repos.root, '.gitconfig'), `[uploadpack]\n\tpackObjectsHook = ${hook}\n`);
+    try {
+      const { dir } = await checkout({ url: `${web.url}/slow` }, open({ stallMs: 3000 }).source);
+      expect(readFileSync(join(dir, 'file'), 'utf8')).toBe('x');
+      // Talk alone does not keep it alive for ever.
+      await expect(checkout({ url: `${web.url}/slow` }, open({ stallMs: 300 }).source)).rejects.toMatchObject({
+        message: expect.stringContaining('nothing came'),
+      });
+    } finally {
+      rmSync(join(repos.root, '.gitconfig'));
+    }
+  }, 60_000);
+
   test('a canceled transfer leaves no process and no file', async () => {
     await using silent = await repos.serve(() => true);
     const { source, dir } = open();
