@@ -3,6 +3,7 @@ import type { LlbVertex } from '../llb/index.ts';
 import { type Diagnostic, type SourceFile, type SourceRange, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { exportCaches } from './cache-export.ts';
+import { CacheRace } from './cache-race.ts';
 import { importCaches } from './cache-import.ts';
 import { compileRequest } from './compile.ts';
 import { locateFailure } from './failure.ts';
@@ -59,6 +60,7 @@ export async function runBuild(
   const imports = importCaches(session, importTask, request.cacheFrom);
   // Whoever waits for it is told.
   imports.catch(() => undefined);
+  const race = new CacheRace(session.registry, importTask, request.cacheTo);
   const freeing = freeLeftovers(session, task);
   try {
     const result = await compileRequest(session, task, request, {
@@ -94,7 +96,7 @@ export async function runBuild(
     const locked = closeLock(session, task, request, lock);
     await output.onExported?.(exported);
     if (request.cacheTo.length > 0)
-      await exportCaches(session, task, request.cacheTo, await result.solver.known(task, compiled));
+      await exportCaches(session, task, request.cacheTo, await result.solver.known(task, compiled), race);
     const diagnostics =
       mask === undefined ? compiled.diagnostics : compiled.diagnostics.map((one) => maskDiagnostic(mask, one));
     return {

@@ -21,6 +21,7 @@ import {
 import type { KnownEdge } from '../solver/index.ts';
 import { type Digest, messageOf, sha256, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
+import type { CacheRace } from './cache-race.ts';
 import { type ReportStatus, withInternalVertex } from './internal-vertex.ts';
 import type { OpResult } from '../ops/index.ts';
 import type { Session } from './session.ts';
@@ -43,6 +44,7 @@ interface AssembledCache {
  * Writes the caches of `--cache-to`, when all results of the build are out. One that cannot be written is a warning, unless the
  * user wants to know.
  * @param known what the solver knows of the build's graph, inputs first
+ * @param race knows what the names stood for when the build began
  * @throws TsbuildError of the first with `ignore-error=false` that failed, once all were tried; `TSB_CANCELED`
  */
 export async function exportCaches(
@@ -50,6 +52,7 @@ export async function exportCaches(
   task: Task,
   exports: readonly CacheExport[],
   known: readonly KnownEdge<OpResult>[],
+  race: CacheRace,
 ): Promise<void> {
   let failure: TsbuildError | undefined;
   for (const spec of exports) {
@@ -57,7 +60,7 @@ export async function exportCaches(
     const vertex = spec.type === 'registry' ? 'exporting cache to registry' : 'exporting cache to client directory';
     try {
       await withInternalVertex(task, session.now, vertex, (_, status, inner) =>
-        exportCache(session, inner, spec, known, status),
+        exportCache(session, inner, spec, known, { status, race }),
       );
     } catch (error) {
       task.signal.throwIfAborted();
@@ -85,13 +88,13 @@ async function exportCache(
   task: Task,
   spec: CacheExport,
   known: readonly KnownEdge<OpResult>[],
-  status: ReportStatus,
+  { status, race }: { readonly status: ReportStatus; readonly race: CacheRace },
 ): Promise<void> {
   status('preparing build cache for export', 0);
   const layers = await describeLayers(session, task, spec, known);
   const cache = assembleCache(spec, edgesOf(session, known, layers), (node) => session.cache.linksTo(node), layers);
   status('preparing build cache for export', 0, undefined, true);
-  if (spec.type === 'registry') await push(session, task, spec.reference, cache, status);
+  if (spec.type === 'registry') await push(session, task, spec.reference, cache, { status, race });
   else await writeDirectory(session, task, spec, cache, status);
 }
 
@@ -182,7 +185,7 @@ async function push(
   task: Task,
   reference: Reference,
   cache: AssembledCache,
-  status: ReportStatus,
+  { status, race }: { readonly status: ReportStatus; readonly race: CacheRace },
 ): Promise<void> {
   const ids = new Map(
     cache.blobs.map(({ descriptor: { digest }, bytes }) => [
@@ -212,6 +215,15 @@ async function push(
   }
   const root: Descriptor = { mediaType: cache.mediaType, digest: sha256(cache.manifest), size: cache.manifest.length };
   const id = `writing cache manifest ${root.digest}`;
+  if (await race.lost(task, reference, root.digest)) {
+    const message = `The cache ${formatReference(reference)} was written by somebody else during this build: what that build cached is replaced`;
+    const hint = 'give builds that run at the same time names of their own (ref=…:BRANCH), and --cache-from for each';
+    task.events({
+      type: 'diagnostic',
+      diagnostic: { code: 'CacheExport', severity: 'warning', message, description: hint, ranges: [] },
+      at: session.now(),
+    });
+  }
   status(id, 0, root.size);
   await writer.manifest(task, root, cache.manifest, reference.tag === undefined ? [] : [reference.tag]);
   status(id, root.size, root.size, true);

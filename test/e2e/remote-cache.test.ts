@@ -327,6 +327,24 @@ describeAsEveryone('a cache beside the store', (who) => {
       layers: [{ size: expect.any(Number) as number }, {}],
     });
   });
+
+  test('a name that somebody else writes during the build is told of, and one that nobody writes is not', async () => {
+    const { bench } = use;
+    const ref = `${registry.host}/race:cache`;
+    const slow = bench.context('FROM base:1\nRUN echo going; sleep 4\n');
+    const other = bench.context('FROM base:1\nRUN echo other\n');
+    const to = ['--progress=plain', '--cache-to', `type=registry,ref=${ref}`];
+    const [first, second] = [await newStore(), await newStore()];
+    const building = bench.tsbuildStart(['build', ...to, slow], { store: first });
+    await building.prints(/\d going/);
+    const alone = await bench.ok(['build', ...to, other], { store: second });
+    expect(alone.err).not.toMatch(/somebody else/);
+    const { code, err } = await building.ended;
+    expect(code).toBe(0);
+    expect(err).toMatch(new RegExp(`The cache ${ref} was written by somebody else during this build`));
+    // What is there is one's own by now.
+    expect((await bench.ok(['build', ...to, '--no-cache', slow], { store: first })).err).not.toMatch(/somebody else/);
+  }, 60_000);
 });
 
 interface Config {
