@@ -53,7 +53,7 @@ RUN --mount=type=bind,from=named,source=/,target=/m ls -A /m > /named
 
   test('cache ids are names and no paths, and projects can keep theirs apart (MNT-16)', async () => {
     const { bench } = use;
-    const ids = ['..', 'a/b', 'a', '__proto__', 'a#1', 'x'.repeat(10_000), '☃ %2e%2e'];
+    const ids = ['..', 'a/b', '__proto__', 'x'.repeat(10_000), '☃ %2e%2e'];
     const context = bench.context(
       `FROM base:1\n${ids.map((id, at) => `RUN --mount=type=cache,"id=${id}",target=/m ls -A /m > /seen${at}; touch /m/of-${at}\n`).join('')}`,
     );

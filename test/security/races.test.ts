@@ -33,7 +33,7 @@ describe.each(everyone)('steps that exchange files beneath mounts of others (%s)
   });
 
   test('the target of a mount stays in the root and out of /proc (MNT-08, MNT-18)', async () => {
-    const { seen, untouched, settings } = await run('swappedTarget', 12);
+    const { seen, untouched, settings } = await run('swappedTarget', 15);
     expect(untouched).toBe(true);
     expect(settings[1]).toBe(settings[0]);
     expect(Object.keys(seen).toSorted()).toEqual(['0\n', 'refused']);

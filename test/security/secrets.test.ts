@@ -85,8 +85,8 @@ RUN --mount=type=secret,id=s --mount=type=secret,id=s,target=/etc/key --mount=ty
       ['--build-context', `x=https://u:${value}@127.0.0.1:9/r.git`, bench.context('FROM scratch\nCOPY --from=x / /\n')],
     ];
     await Promise.all(
-      cases.flatMap((args) =>
-        ['plain', 'rawjson'].map(async (mode) => {
+      cases.flatMap((args, at) =>
+        (at < 2 ? ['plain', 'rawjson'] : ['plain']).map(async (mode) => {
           const { code, err, out } = await bench.tsbuild(['--debug', 'build', `--progress=${mode}`, ...args]);
           expect(code, args.join(' ')).not.toBe(0);
           expect(err + out, args.join(' ')).not.toContain(value);
