@@ -227,6 +227,7 @@ async function push(
   status(id, 0, root.size);
   await writer.manifest(task, root, cache.manifest, reference.tag === undefined ? [] : [reference.tag]);
   status(id, root.size, root.size, true);
+  session.origins.note(ids.keys(), reference);
 }
 
 /** One blob of a cache, which is fetched when its bytes are asked for. */

@@ -22,35 +22,40 @@ export class Pushes implements Disposable {
   /** Ends what was sent ahead and is not wanted any more. */
   readonly #abort = new AbortController();
   readonly #writers = new Map<string, RepositoryWriter>();
-  readonly #targets: readonly Repository[];
+  /** By registry. */
+  readonly #targets: ReadonlyMap<string, readonly Repository[]>;
   /** Set while an output is shown. What goes out before is not: it belongs to no vertex yet. */
   #status: PushStatus | undefined;
 
   constructor(session: Session, specs: readonly OutputSpec[]) {
     this.#session = session;
-    this.#targets = specs.flatMap((spec) =>
+    const targets = specs.flatMap((spec) =>
       spec.type === 'image' && spec.push !== undefined ? spec.names.map((name) => parseReference(name)) : [],
     );
+    this.#targets = Map.groupBy(targets, ({ host }) => host);
   }
 
   /** Whether anything is pushed at all. */
   get isAny(): boolean {
-    return this.#targets.length > 0;
+    return this.#targets.size > 0;
   }
 
   /** Sends a layer ahead that will be part of the image. */
   ahead(task: Task, { descriptor }: Pick<PackedLayer, 'descriptor'>): void {
     const signal = AbortSignal.any([task.signal, this.#abort.signal]);
-    for (const repository of this.#targets)
-      this.#writer(repository).blobAhead(
-        { ...task, signal },
-        {
-          digest: descriptor.digest,
-          size: descriptor.size,
-          open: (start) => streamBlob(this.#session.store.blobs, descriptor, start),
-        },
-        () => this.#session.origins.of(descriptor.digest),
-      );
+    for (const repositories of this.#targets.values()) void this.#ahead({ ...task, signal }, repositories, descriptor);
+  }
+
+  /** One repository after the other: from the first of a registry the others can have it mounted. */
+  async #ahead(task: Task, repositories: readonly Repository[], { digest, size }: Descriptor): Promise<void> {
+    const { store, origins } = this.#session;
+    const open = (start: number): Iterable<Uint8Array> => streamBlob(store.blobs, { digest, size }, start);
+    for (const repository of repositories) {
+      const writer = this.#writer(repository);
+      const isThere = await writer.blobAhead(task, { digest, size, open }, () => origins.of(digest));
+      // With the end of the command its store is closed.
+      if (isThere && !task.signal.aborted) origins.note([digest], repository);
+    }
   }
 
   /**

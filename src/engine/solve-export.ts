@@ -58,7 +58,7 @@ async function solveWithImports(
   plan: PackingPlan | undefined,
   output: OutputRequest,
 ): Promise<readonly (readonly string[])[]> {
-  const needsBlobs = output.specs.some((spec) => spec.type !== 'cacheonly' && !(spec.type === 'image' && !spec.store));
+  const needsBlobs = output.specs.some(({ type }) => type !== 'cacheonly');
   const needsFiles = output.specs.some(({ type }) => type === 'local' || type === 'tar');
   for (;;) {
     const usable = imports.filter(({ isGivenUp }) => !isGivenUp).length;

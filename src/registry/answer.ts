@@ -1,4 +1,8 @@
+import { apiHost } from './endpoint.ts';
 import { parseStrictJson, sanitizeLine, TsbuildError } from '../util/index.ts';
+
+/** What `tsbuild login` means without a name: where docker.io answers. */
+const DEFAULT_API_HOST = apiHost('docker.io');
 
 /** Largest error or token body that is read, in bytes. */
 export const SMALL_BODY_LIMIT: number = 64 * 1024;
@@ -60,7 +64,7 @@ export function answerError(
         {
           hint:
             hint ??
-            `check the spelling of the name; private repositories need "tsbuild login ${answer.url.host}", pushing too`,
+            `check the spelling of the name; private repositories need "tsbuild login${answer.url.host === DEFAULT_API_HOST ? '' : ` ${answer.url.host}`}", pushing too`,
         },
       );
     case 429:

@@ -55,12 +55,19 @@ export class RepositoryWriter {
     });
   }
 
-  /** Puts a blob in before anybody needs it there. Why that fails is said when it is needed; who is refused once stops trying. */
-  blobAhead(task: Task, blob: PushBlob, mountFrom?: () => readonly Repository[]): void {
-    if (this.#refusal !== undefined) return;
-    this.blob(task, blob, mountFrom).catch((error: unknown) => {
+  /**
+   * Puts a blob in before anybody needs it there. Why that fails is said when it is needed; who is refused once stops trying.
+   * @returns whether it is there; never rejects
+   */
+  async blobAhead(task: Task, blob: PushBlob, mountFrom?: () => readonly Repository[]): Promise<boolean> {
+    if (this.#refusal !== undefined) return false;
+    try {
+      await this.blob(task, blob, mountFrom);
+      return true;
+    } catch (error) {
       if (isTsbuildError(error, 'TSB_REGISTRY')) this.#refusal = error;
-    });
+      return false;
+    }
   }
 
   /**

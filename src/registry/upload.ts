@@ -70,13 +70,21 @@ export class Upload {
     for (const from of mountFrom) {
       const query = String(new URLSearchParams({ mount: blob.digest, from: from.path }));
       const call = this.#call('POST', `blobs/uploads/?${query}`, { 'content-length': '0' }, from);
-      const answer = await this.#caller.call(task, call);
+      const answer = await this.#caller.call(task, call).catch((error: unknown) => {
+        // A token for both repositories is refused, where one for ours may not be.
+        if (isTsbuildError(error, 'TSB_REGISTRY') || isTsbuildError(error, 'TSB_NOT_FOUND')) return undefined;
+        throw error;
+      });
+      if (answer === undefined) continue;
       const { status } = answer;
       // Being refused the other repository is no reason not to upload.
       if (status !== 201 && status !== 202 && (status < 400 || status >= 500))
         throw await this.#caller.failure(task, call, answer);
       answer.discard();
-      if (status === 201) return true;
+      if (status === 201) {
+        this.#checkDigest(answer);
+        return true;
+      }
       if (status === 202) {
         this.#location = uploadLocation(answer, this.#options.doing);
         return false;

@@ -151,7 +151,10 @@ export class LayerService {
       : blobs;
     const fits = forms.find(({ compression }) => compression === form.kind) ?? (fromImage && !form.force && forms[0]);
     const content = imported?.diffId ?? diffId;
-    if (this.#fetcherOf(id) === undefined || content === undefined || !fits) return this.pack(task, id, form);
+    // With other times it is another layer, which has to be made.
+    const isOther = form.clampTime !== undefined && !fromImage;
+    if (this.#fetcherOf(id) === undefined || content === undefined || !fits || isOther)
+      return this.pack(task, id, form);
     return { diffId: content, descriptor: fits.descriptor, createdAt, description, fromImage };
   }
 

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -150,6 +150,24 @@ describeAsEveryone('pushing', (who) => {
     expect(run.out).toBe('two\n');
   });
 
+  test('a base image of another registry is fetched for the one that lacks it', async () => {
+    await using elsewhere = await startRegistry();
+    const base = `${elsewhere.host}/base:1`;
+    await use.bench.ok(['push', 'base:1', base]);
+    const name = newName();
+    const context = use.bench.context(`FROM ${base}\nCOPY --link two /two\n`, { two: 'elsewhere' });
+    const store = use.bench.path(`store-${count++}`);
+    await use.bench.ok(['build', '--push', '-t', `${name}:1`, '-t', `${name}-b:1`, context], { store });
+    // The second repository takes from the first what was sent there.
+    expect(sentBlobs().filter(({ url }) => url.includes(`${name.slice(watched.host.length)}-b/`)).length).toBeLessThan(
+      2,
+    );
+    const run = await use.bench.ok(['run', '--network=none', `${name}-b:1`, 'cat', '/two'], {
+      store: use.bench.path(`store-${count++}`),
+    });
+    expect(run.out).toBe('elsewhere');
+  });
+
   test('a push that failed is completed with what is missing', async () => {
     const context = use.bench.context(DOCKERFILE, { one: '1'.repeat(5000), two: String(Math.random()) });
     const name = newName();
@@ -195,6 +213,42 @@ describeAsEveryone('pushing', (who) => {
     );
     expect(await use.bench.leftovers()).toEqual([]);
     expect(await use.bench.damage(use.bench.store)).toEqual([]);
+  });
+
+  test('a layer that is damaged in the store is not sent: a build makes it again, a push says so', async () => {
+    const context = use.bench.context('FROM scratch\nCOPY one /one\n', { one: `damaged ${Math.random()}` });
+    const name = newName();
+    const damage = async (): Promise<void> => {
+      await use.bench.ok(['build', '-q', '-t', 'local/damaged:1', context]);
+      await use.bench.ok(['build', '-q', '-o', 'type=oci,tar=false,dest=damaged', context]);
+      const index = JSON.parse(readFileSync(use.bench.path('damaged/index.json'), 'utf8')) as {
+        manifests: [{ digest: string }];
+      };
+      const blob = (dir: string, digest: string) => join(dir, 'blobs/sha256', digest.slice('sha256:'.length));
+      const [root] = index.manifests;
+      const manifest = JSON.parse(readFileSync(blob(use.bench.path('damaged'), root.digest), 'utf8')) as {
+        layers: [{ digest: string }];
+      };
+      const path = blob(use.bench.store, manifest.layers[0].digest);
+      const bytes = readFileSync(path);
+      bytes[20] = (bytes[20] ?? 0) ^ 1;
+      chmodSync(path, 0o644);
+      writeFileSync(path, bytes);
+    };
+    await damage();
+    const failed = await use.bench.tsbuild(['push', 'local/damaged:1', `${name}:1`]);
+    expect(failed.code).toBe(1);
+    expect(failed.err).toMatch(/damaged in the store/);
+    expect(watched.requests.filter(({ url }) => url.includes('/manifests/'))).toEqual([]);
+    await damage();
+    const built = await use.bench.ok(['build', '--push', '-t', `${name}:1`, '--no-cache-filter', 'none', context]);
+    expect(built.err).toMatch(/It is made again/);
+    const store = use.bench.path(`store-${count++}`);
+    await use.bench.ok(
+      ['build', '-o', 'pulled', '--build-context', `it=docker-image://${name}:1`, use.bench.context('FROM it\n', {})],
+      { store },
+    );
+    expect(readFileSync(use.bench.path('pulled/one'), 'utf8')).toBe(readFileSync(join(context, 'one'), 'utf8'));
   });
 
   test('by digest there is no tag', async () => {

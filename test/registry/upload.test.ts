@@ -10,6 +10,7 @@ import {
 import { mediaTypes, parseReference } from '../../src/image/index.ts';
 import { blobOf, type TestBlob, testImage } from '../support/image.ts';
 import { memoryContent } from '../support/memory-content.ts';
+import { startScriptedRegistry } from '../support/registry-script.ts';
 import { type Fault, startUploadRegistry, type UploadRegistry } from '../support/upload-registry.ts';
 import { testTask } from '../support/task.ts';
 
@@ -222,6 +223,20 @@ describe('a mount', () => {
       expect(stored(small)).toBe(true);
     });
   }
+
+  test('that no token is given for is an upload instead', async () => {
+    await using token = await startScriptedRegistry();
+    await using known = createRegistry({ now: () => 0, limits });
+    token.on('/token', (request, response) => {
+      const both = (request.url ?? '').includes('other%2Fapp');
+      response.writeHead(both ? 403 : 200).end(both ? '' : '{"token":"abc"}');
+    });
+    const challenge = { 'www-authenticate': `Bearer realm="http://${token.host}/token",service="s"` };
+    server.fault = ({ headers }) =>
+      headers.authorization === undefined ? { status: 401, headers: challenge } : undefined;
+    expect(await known.pushBlob(testTask(), repository(), source(small), { mountFrom: from() })).toBe('sent');
+    expect(stored(small)).toBe(true);
+  });
 
   test('is not asked of another registry, or of the repository itself', async () => {
     const elsewhere = [parseReference('registry.test/other/app'), repository()];
