@@ -257,14 +257,20 @@ function addRun(program: Command, context: CliContext, done: Done): void {
 
 /** `tsbuild images`, `rmi`, `import` and `save`. */
 function addImages(program: Command, context: CliContext, done: Done): void {
-  const format = (): Option =>
-    new Option('--format <format>', 'how to print it').choices(['table', 'json']).default('table');
   program
     .command('images')
     .description('list the images of the local store')
     .argument('[name]', 'only images whose name contains this')
-    .addOption(format())
+    .option('--format <format>', 'table, json, a Go template, or table and a template')
     .option('-q, --quiet', 'print only image ids')
+    .option(
+      '-f, --filter <filter>',
+      'reference=PATTERN, label=NAME[=VALUE], before=IMAGE, since=IMAGE, until=DURATION',
+      collect,
+    )
+    .option('--digests', 'show digests of manifests')
+    .option('--no-trunc', 'do not shorten ids')
+    .addOption(new Option('-a, --all').hideHelp())
     .action(async (name: string | undefined, options) => {
       const { imagesCommand } = await import('./commands/images.ts');
       done(await imagesCommand(context, name, options));

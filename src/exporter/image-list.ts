@@ -19,6 +19,8 @@ export interface ImageListEntry {
   readonly size: number;
   /** RFC 3339; of the newest platform. */
   readonly created?: string;
+  /** Of the first platform. */
+  readonly labels?: Readonly<Record<string, string>>;
   /** ms since the epoch: when the name was given. */
   readonly namedAt: number;
   /** Why it cannot be used. */
@@ -34,12 +36,14 @@ export function listImages(store: Store): ImageListEntry[] {
       const sizes = new Map(image.documents.map((document) => [document.descriptor.digest, document.descriptor.size]));
       for (const { layers } of image.platforms) for (const { digest, size } of layers) sizes.set(digest, size);
       const images = image.platforms.filter(({ imageConfig }) => imageConfig !== undefined);
+      const labels = images[0]?.imageConfig?.config.Labels;
       return {
         ...base,
         ...(images.length === 1 && images[0] !== undefined ? { id: images[0].config.digest } : {}),
         platforms: images.map(({ platform }) => formatPlatform(platform)),
         size: [...sizes.values()].reduce((sum, size) => sum + size, 0),
         ...(image.created === undefined ? {} : { created: image.created }),
+        ...(labels === undefined ? {} : { labels }),
       };
     } catch (error) {
       return { ...base, platforms: [], size: 0, problem: messageOf(error) };

@@ -133,6 +133,41 @@ describeAsEveryone('inspect, history, tag', (who) => {
     expectFailure(await bench.tsbuild(['tag', 'app:1', 'UPPER']), { code: 2, says: ['lowercase'] });
   });
 
+  test('images in the formats of docker, and only some of them', async () => {
+    const { bench } = use;
+    const images = async (...args: string[]): Promise<string> => (await bench.ok(['images', ...args])).out;
+    await bench.ok([
+      'build',
+      '-q',
+      '-t',
+      'other.example/x/y:2',
+      bench.context('FROM base:1\nLABEL team=b\nRUN echo > /later\n'),
+    ]);
+    expect(await images('--format', '{{.Repository}}:{{.Tag}} {{.ID}}', '-f', 'reference=app:1')).toBe(
+      `app:1 ${id.slice(7, 19)}\n`,
+    );
+    const table = await images(
+      '--format',
+      String.raw`table {{.Repository}}\t{{.Tag}}`,
+      '--filter',
+      'reference=other.example/x/*',
+    );
+    expect(table).toBe('REPOSITORY         TAG\nother.example/x/y  2\n');
+    expect(await images('--format', 'table {{.Repository}}', '--filter', 'label=none')).toBe('REPOSITORY\n');
+    const named = async (...filters: string[]): Promise<readonly string[]> =>
+      (await images('--format', '{{.Image}}', ...filters.flatMap((filter) => ['--filter', filter]))).trim().split('\n');
+    expect(await named('label=team=b')).toEqual(['other.example/x/y:2']);
+    expect(await named('label=team', 'reference=app:1')).toEqual(['app:1']);
+    expect(await named('before=app:1', 'reference=base')).toEqual(['base:1']);
+    expect(await named('since=app:1')).toEqual(['other.example/x/y:2']);
+    expect(await named('reference=app:1', 'reference=base:1')).toEqual(['app:1', 'base:1']);
+    expect(await named('dangling=true')).toEqual(['']);
+    expect(await images('--no-trunc', '--digests', 'app:1')).toMatch(new RegExp(`sha256:[0-9a-f]{64}  ${id}`));
+    for (const filter of ['color=red', 'reference', 'until=x', 'dangling=x', 'reference=['])
+      expectFailure(await bench.tsbuild(['images', '--filter', filter]), { code: 2, says: [] });
+    expectFailure(await bench.tsbuild(['images', '--filter', 'before=none']), { says: ['none'] });
+  });
+
   test('a platform that is asked for must be there', async () => {
     expectFailure(await use.bench.tsbuild(['inspect', '--platform', 'linux/s390x', 'app:1']), {
       says: ['linux/s390x', 'linux/'],

@@ -58,6 +58,7 @@ export async function historyCommand(context: CliContext, name: string, options:
           ['SIZE', 'Size'],
           ['COMMENT', 'Comment'],
         ],
+        headers: { CreatedAt: 'CREATED AT', CreatedSince: 'CREATED' },
         rows,
         json: steps.map(({ entry, layer }, index) => ({
           id: index === 0 ? id : '<missing>',

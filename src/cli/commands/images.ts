@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { openSession } from '../../engine/index.ts';
 import {
+  type ImageListEntry,
   importArchive,
   importDirectory,
   listImages,
@@ -12,39 +13,73 @@ import {
   untagImage,
 } from '../../exporter/index.ts';
 import { formatBytes, fromErrno, hexOf } from '../../util/index.ts';
-import { hostPlatform } from '../../image/index.ts';
+import { hostPlatform, parseReference } from '../../image/index.ts';
 import type { Task } from '../../events/index.ts';
 import { parseEpoch } from '../build-request.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
+import { formatList } from '../format-list.ts';
+import { parseImageFilters } from '../image-filters.ts';
 import { sessionOptions } from '../session-options.ts';
-import { formatAge, formatTable } from '../table.ts';
+import { formatAge } from '../table.ts';
 
 const quietTask = (signal: AbortSignal): Task => ({ signal, events: () => undefined });
+
+/** Options of `tsbuild images`. */
+interface ImagesOptions {
+  readonly format?: string;
+  readonly quiet?: boolean;
+  readonly digests?: boolean;
+  readonly trunc?: boolean;
+  readonly filter?: readonly string[];
+}
 
 /** `tsbuild images` */
 export async function imagesCommand(
   context: CliContext,
   name: string | undefined,
-  options: { readonly format: 'table' | 'json'; readonly quiet?: boolean },
+  options: ImagesOptions,
 ): Promise<number> {
   using interrupt = interruptible();
   await using session = openSession(sessionOptions(context, interrupt.signal));
-  const images = listImages(session.store).filter(
-    (image) => name === undefined || image.familiar.includes(name) || image.name.includes(name),
+  const all = listImages(session.store);
+  const accepts = parseImageFilters(options.filter ?? [], all, context.now());
+  const images = all.filter(
+    (image) => (name === undefined || image.familiar.includes(name) || image.name.includes(name)) && accepts(image),
   );
   if (options.quiet) await print(context, images.map((image) => `${image.id ?? image.digest}\n`).join(''));
-  else if (options.format === 'json') await print(context, `${JSON.stringify(images, undefined, 2)}\n`);
-  else {
-    const rows = images.map((image) => [
-      image.familiar,
-      hexOf(image.id ?? image.digest).slice(0, 12),
-      image.platforms.join(','),
-      image.created === undefined ? '' : formatAge(context.now() - Date.parse(image.created)),
-      formatBytes(image.size),
-    ]);
-    await print(context, formatTable(['IMAGE', 'ID', 'PLATFORM', 'CREATED', 'SIZE'], rows));
-  }
+  else await print(context, imagesText(images, options, context.now()));
   return 0;
+}
+
+function imagesText(images: readonly ImageListEntry[], { format, digests, trunc }: ImagesOptions, now: number): string {
+  const rows = images.map((image) => {
+    const id = image.id ?? image.digest;
+    const { tag = '' } = parseReference(image.name);
+    return {
+      Image: image.familiar,
+      Repository: image.familiar.slice(0, image.familiar.length - tag.length - 1),
+      Tag: tag,
+      ID: trunc === false ? id : hexOf(id).slice(0, 12),
+      Digest: image.digest,
+      Platform: image.platforms.join(','),
+      CreatedSince: image.created === undefined ? '' : formatAge(now - Date.parse(image.created)),
+      CreatedAt: image.created ?? '',
+      Size: formatBytes(image.size),
+    };
+  });
+  return formatList(format, {
+    columns: [
+      ['IMAGE', 'Image'],
+      ...(digests ? ([['DIGEST', 'Digest']] as const) : []),
+      ['ID', 'ID'],
+      ['PLATFORM', 'Platform'],
+      ['CREATED', 'CreatedSince'],
+      ['SIZE', 'Size'],
+    ],
+    headers: { Repository: 'REPOSITORY', Tag: 'TAG', Digest: 'DIGEST', CreatedAt: 'CREATED AT' },
+    rows,
+    json: images,
+  });
 }
 
 /** `tsbuild rmi` */

@@ -86,6 +86,13 @@ export async function searchCommand(context: CliContext, term: string, options: 
         ['STARS', 'StarCount'],
         ['OFFICIAL', 'IsOfficial'],
       ],
+      headers: {
+        Index: 'INDEX',
+        Stars: 'STARS',
+        Official: 'OFFICIAL',
+        Automated: 'AUTOMATED',
+        IsAutomated: 'AUTOMATED',
+      },
       rows,
       json: shown,
     }),
