@@ -13,7 +13,7 @@ const floors: readonly (readonly string[])[] = [
   ['snapshots', 'secrets'],
   ['remote-cache'],
   ['recall'],
-  ['frontend', 'solver', 'exporter', 'runtime', 'progress', 'verify', 'inspect'],
+  ['frontend', 'solver', 'exporter', 'runtime', 'progress', 'verify', 'inspect', 'serve'],
   ['source', 'cache'],
   ['registry', 'worker', 'ssh', 'cdi'],
   ['sandbox', 'fileop', 'rootfs'],
@@ -31,6 +31,7 @@ const exceptions: Readonly<Record<string, string>> = {
 };
 
 const dependencies: Readonly<Record<string, string>> = {
+  bcryptjs: 'passwords of `tsbuild serve`',
   commander: 'the command line',
   'dockerfile-ast': 'token columns for error excerpts',
   'fast-glob': 'patterns of files that users write',

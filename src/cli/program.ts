@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { exitCodeOf, sanitize, suggest, TsbuildError, version } from '../util/index.ts';
 import { addPush } from './add-push.ts';
+import { addServe } from './add-serve.ts';
 import { addVerify } from './add-verify.ts';
 import { CONTEXT, contextPermsOption, graphOptions, progressOption } from './graph-options.ts';
 import type { CliContext } from './context.ts';
@@ -80,6 +81,7 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [['push'], addPush],
   [['logs'], addLogs],
   [['verify'], addVerify],
+  [['serve'], addServe],
   [['du', 'prune', 'store'], addStore],
   [['doctor'], addDoctor],
 ];
