@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Store } from '../store/index.ts';
 import { isOldEnough, sameStat, type StatIdentity } from '../tree/index.ts';
 import { type Digest, hexOf, sha256 } from '../util/index.ts';
-import { COLUMNS, decodeStatTable, encodeStatTable, type StatTable } from './stat-file.ts';
+import { COLUMNS, decodeStatTable, type StatColumns, type StatTable, writeStatTable } from './stat-file.ts';
 
 /** Entries of files that this build did not look at are kept up to so many, for other Dockerfiles of the same context. */
 const KEEP_UNSEEN = 50_000;
@@ -82,7 +82,12 @@ export class StatCache {
     if (!this.#hasAdded) return;
     const temporary = `${this.#file}.${crypto.randomUUID()}`;
     try {
-      fs.writeFileSync(temporary, encodeStatTable(this.#merged()), { flag: 'wx', mode: 0o600 });
+      const fd = fs.openSync(temporary, 'wx', 0o600);
+      try {
+        writeStatTable(fd, this.#merged());
+      } finally {
+        fs.closeSync(fd);
+      }
       fs.renameSync(temporary, this.#file);
     } catch {
       fs.rmSync(temporary, { force: true });
@@ -125,7 +130,7 @@ export class StatCache {
     );
   }
 
-  #merged(): StatTable {
+  #merged(): StatColumns {
     const stored = this.#stored;
     // Where nothing was stored nothing is replaced.
     const replaced = stored.names.length > 0 ? this.#added() : undefined;
@@ -137,16 +142,27 @@ export class StatCache {
       for (const [position, name] of stored.names.entries())
         if (this.#seen[position] === 0 && !replaced?.has(name)) entries.push(position);
     }
-    const numbers = new Float64Array(entries.length * COLUMNS);
-    const digests = Buffer.alloc(entries.length * 32);
-    for (const [index, entry] of entries.entries()) {
-      const at = index * COLUMNS;
+    return {
+      count: entries.length,
+      names: (from, to) => entries.slice(from, to).map((entry) => this.#nameOf(entry)),
+      numbers: (from, to) => this.#numbersOf(entries, from, to),
+      digests: (from, to) => this.#digestsOf(entries, from, to),
+    };
+  }
+
+  #nameOf(entry: number | Added): string {
+    return typeof entry === 'object' ? entry.path : (this.#stored.names[entry] ?? '');
+  }
+
+  #numbersOf(entries: readonly (number | Added)[], from: number, to: number): Float64Array {
+    const numbers = new Float64Array((to - from) * COLUMNS);
+    for (let index = from, at = 0; index < to; index++, at += COLUMNS) {
+      const entry = entries[index] as number | Added;
       if (typeof entry === 'number') {
-        numbers.set(stored.numbers.subarray(entry * COLUMNS, (entry + 1) * COLUMNS), at);
-        stored.digests.copy(digests, index * 32, entry * 32, entry * 32 + 32);
+        numbers.set(this.#stored.numbers.subarray(entry * COLUMNS, (entry + 1) * COLUMNS), at);
         continue;
       }
-      const { stat, digest } = entry;
+      const { stat } = entry;
       // One by one: an array for each file takes longer than all the rest.
       numbers[at] = stat.mode;
       numbers[at + 1] = stat.size;
@@ -158,10 +174,18 @@ export class StatCache {
       numbers[at + 7] = stat.inoLow;
       numbers[at + 8] = stat.devMajor;
       numbers[at + 9] = stat.devMinor;
-      digests.write(hexOf(digest), index * 32, 'hex');
     }
-    const names = entries.map((entry) => (typeof entry === 'object' ? entry.path : (stored.names[entry] ?? '')));
-    return { names, numbers, digests };
+    return numbers;
+  }
+
+  #digestsOf(entries: readonly (number | Added)[], from: number, to: number): Uint8Array {
+    const digests = Buffer.alloc((to - from) * 32);
+    for (let index = from, at = 0; index < to; index++, at += 32) {
+      const entry = entries[index] as number | Added;
+      if (typeof entry === 'object') digests.write(hexOf(entry.digest), at, 'hex');
+      else this.#stored.digests.copy(digests, at, entry * 32, entry * 32 + 32);
+    }
+    return digests;
   }
 }
 

@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 
 /** Numbers per entry: mode, size, mtime, ctime (seconds and nanoseconds), inode (high and low half), device (major and minor). */
@@ -16,17 +17,53 @@ export interface StatTable {
   readonly digests: Buffer;
 }
 
-/** The table as bytes; `decodeStatTable` reads it back, or refuses it. */
-export function encodeStatTable(table: StatTable): Buffer {
-  const names = Buffer.from(table.names.join('\0'), 'utf8');
-  const numbers = new Uint8Array(table.numbers.buffer, table.numbers.byteOffset, table.numbers.byteLength);
+/** A table that is written: its entries from one position to another, asked for as they are needed. */
+export interface StatColumns {
+  readonly count: number;
+  readonly names: (from: number, to: number) => readonly string[];
+  readonly numbers: (from: number, to: number) => Float64Array;
+  readonly digests: (from: number, to: number) => Uint8Array;
+}
+
+/** Entries written at once: a table of a large context is never in memory as a whole. */
+const PIECE = 4096;
+
+/** Writes a table to a new file, for `decodeStatTable`. */
+export function writeStatTable(fd: number, { count, names, numbers, digests }: StatColumns): void {
+  const pieces = <T>(make: (from: number, to: number) => T): T[] =>
+    Array.from({ length: Math.ceil(count / PIECE) }, (_, piece) =>
+      make(piece * PIECE, Math.min(count, (piece + 1) * PIECE)),
+    );
+  // The header tells their length, so these alone are made first. NUL stands between two.
+  const texts = pieces((from, to) => Buffer.from(`${from > 0 ? '\0' : ''}${names(from, to).join('\0')}`, 'utf8'));
   const header = Buffer.alloc(HEADER);
   header.write(MAGIC, 'latin1');
-  header.writeUInt32LE(table.names.length, 12);
-  header.writeUInt32LE(names.length, 16);
-  const file = Buffer.concat([header, numbers, table.digests, names]);
-  file.writeUInt32LE(crc32(file.subarray(12)), 8);
-  return file;
+  header.writeUInt32LE(count, 12);
+  header.writeUInt32LE(
+    texts.reduce((total, { length }) => total + length, 0),
+    16,
+  );
+  let crc = crc32(header.subarray(12));
+  let position = HEADER;
+  const write = (bytes: Uint8Array): void => {
+    crc = crc32(bytes, crc);
+    position += writeFully(fd, bytes, position);
+  };
+  pieces((from, to) => write(asBytes(numbers(from, to))));
+  pieces((from, to) => write(digests(from, to)));
+  for (const text of texts) write(text);
+  header.writeUInt32LE(crc, 8);
+  writeFully(fd, header, 0);
+}
+
+function asBytes({ buffer, byteOffset, byteLength }: Float64Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+/** @returns the number of bytes */
+function writeFully(fd: number, bytes: Uint8Array, position: number): number {
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, position + at);
+  return bytes.length;
 }
 
 /** Undefined when the bytes are not a whole, undamaged file of this version. */

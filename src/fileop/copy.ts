@@ -29,6 +29,7 @@ import type { Owner } from './owner.ts';
 export type Steps = Generator<ByteString | undefined, void, void>;
 
 const ENTRIES_PER_STEP = 64;
+const NO_XATTRS: readonly Xattr[] = [];
 
 /** The paths of the source that a copy action works on, in order. */
 export function copyMatches<S>(source: ReadableTree<S>, action: CopyAction): ByteString[] {
@@ -345,7 +346,7 @@ class Copier<S, D> {
       gid: this.#owner?.gid ?? node.gid,
       mtimeNs: this.#time(node),
       // Files get theirs with their content, and nothing else has any.
-      xattrs: [],
+      xattrs: NO_XATTRS,
     };
   }
 
@@ -382,6 +383,10 @@ class CopiedContent<S> implements FileContent {
 
   get size(): number {
     return this.#node.size;
+  }
+
+  get hasMoreNames(): boolean {
+    return this.#node.hardlink !== undefined;
   }
 
   open(): number {

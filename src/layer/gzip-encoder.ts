@@ -27,6 +27,8 @@ interface Job {
   /** To be stored as it is. */
   readonly stored: boolean;
   output: Buffer | undefined;
+  /** Bytes that zlib was to make room for. */
+  room: number;
 }
 
 /**
@@ -92,7 +94,7 @@ export class GzipEncoder implements BlockEncoder {
     this.#crc = crc32(block, this.#crc);
     this.#size += block.length;
     const stored = isIncompressible(block);
-    const job: Job = { block, dictionary: this.#dictionary, last, stored, output: undefined };
+    const job: Job = { block, dictionary: this.#dictionary, last, stored, output: undefined, room: 0 };
     this.#dictionary = last ? undefined : Buffer.from(block.subarray(-WINDOW));
     this.#queue.push(job);
     if (stored) this.#flush();
@@ -107,6 +109,7 @@ export class GzipEncoder implements BlockEncoder {
       const job = this.#waiting.shift();
       if (!job) return;
       this.#running++;
+      job.room = this.#outputSize;
       const flush = job.last ? constants.Z_FINISH : constants.Z_SYNC_FLUSH;
       const options = {
         level: this.#level,
@@ -115,7 +118,7 @@ export class GzipEncoder implements BlockEncoder {
         // Flushed with the input, and not by a second call that has none: one trip to the pool, and one piece of output.
         flush,
         finishFlush: flush,
-        chunkSize: this.#outputSize,
+        chunkSize: job.room,
         ...(job.dictionary ? { dictionary: job.dictionary } : {}),
       };
       deflateRaw(job.block, options, (error, output) => {
@@ -140,6 +143,7 @@ export class GzipEncoder implements BlockEncoder {
       for (let job = this.#queue[0]; job && (job.stored || job.output); job = this.#queue[0]) {
         if (this.#failure) return;
         this.#sink.write(job.output ?? storedBlocks(job.block, job.last));
+        if (job.output) free(job.output, job.room);
         if (job.stored) this.#release(job.block);
         this.#queue.shift();
       }
@@ -148,4 +152,12 @@ export class GzipEncoder implements BlockEncoder {
     }
     this.#wake?.();
   }
+}
+
+/**
+ * Frees what zlib wrote to, at once: left to the collector, 20 MB and more pile up. When all found room in one piece, the piece is that
+ * large and nobody else's; else the output was copied together from several.
+ */
+function free({ buffer }: Buffer, room: number): void {
+  if (buffer.byteLength === room && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

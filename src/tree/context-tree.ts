@@ -1,9 +1,10 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, realpathSync } from 'node:fs';
-import { inodeKey, sysAvailable } from '../sys/index.ts';
+import { sysAvailable } from '../sys/index.ts';
 import { type Digest, errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
 import { type ByteString, compareBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
 import { contentIdentity, hashFile } from './content.ts';
-import { type HostStat, isStill, lstatBeneath, sameInode, statBeneath, toHostStat, toNs } from './host-stat.ts';
+import { type ContextNode, toNode } from './context-node.ts';
+import { type HostStat, isStill, lstatBeneath, sameInode, statBeneath, toHostStat } from './host-stat.ts';
 import { nodeType, type ReadableTree, type TreeNode, type Xattr } from './node.ts';
 import { readXattrs } from './xattrs.ts';
 
@@ -44,11 +45,6 @@ export interface ContextOptions {
   readonly xattrs?: boolean;
 }
 
-/** A file of a context. */
-export interface ContextNode extends TreeNode {
-  readonly stat: HostStat;
-}
-
 /** A directory of a context, read when it is first needed. */
 export interface ContextDir {
   /** From the context's root, which is `''`. */
@@ -57,7 +53,6 @@ export interface ContextDir {
   readonly children: Map<ByteString, ContextDir>;
   nodes: ReadonlyMap<ByteString, ContextNode> | undefined;
   names: readonly ByteString[];
-  digests: Map<ByteString, Digest> | undefined;
   /** Ignored directories that were read, since something in them might have been let in again. */
   readonly dropped: ContextDir[];
   /** What the ignore matcher wants back for the entries. */
@@ -223,20 +218,18 @@ export class ContextTree implements ReadableTree<ContextDir> {
 
   /** Identity of a file's content and extended attributes, from the stat cache if it is there. */
   contentDigest(dir: ContextDir, name: ByteString, node: ContextNode): Digest {
-    const known = dir.digests?.get(name);
-    if (known) return known;
+    if (node.digest !== undefined) return node.digest;
     const stored = this.#options.stats?.get(joinPath(dir.path, name), node.stat);
     const digest = stored ?? this.#hash(dir, name, node);
-    if (stored) (dir.digests ??= new Map()).set(name, stored);
+    if (stored) node.digest = stored;
     else this.learn(dir, name, node, digest);
     return digest;
   }
 
   /** Takes a digest that somebody else computed of exactly this state of the file. */
   learn(dir: ContextDir, name: ByteString, node: ContextNode, digest: Digest): void {
-    const known = (dir.digests ??= new Map());
-    if (known.has(name)) return;
-    known.set(name, digest);
+    if (node.digest !== undefined) return;
+    node.digest = inOnePiece(digest);
     this.#options.stats?.put(joinPath(dir.path, name), node.stat, digest);
   }
 
@@ -246,9 +239,7 @@ export class ContextTree implements ReadableTree<ContextDir> {
 
   /** Whether the digest of a file is known, so that it need not be read. */
   isHashed(dir: ContextDir, name: ByteString, node: ContextNode): boolean {
-    return (
-      dir.digests?.has(name) === true || this.#options.stats?.get(joinPath(dir.path, name), node.stat) !== undefined
-    );
+    return node.digest !== undefined || this.#options.stats?.get(joinPath(dir.path, name), node.stat) !== undefined;
   }
 
   #hash(dir: ContextDir, name: ByteString, node: ContextNode): Digest {
@@ -346,6 +337,15 @@ export class ContextTree implements ReadableTree<ContextDir> {
   }
 }
 
+/**
+ * The same text as one piece of memory. V8 keeps a text that was put together as its parts until somebody looks into it, and looking
+ * into digests comes late: by then all the parts would be there beside the wholes.
+ */
+function inOnePiece(digest: Digest): Digest {
+  if (!digest.startsWith('sha256:')) throw new TypeError('Not a digest');
+  return digest;
+}
+
 function linkTarget(dirfd: number, name: ByteString, { mode }: HostStat): ByteString {
   return nodeType(mode) === 'symlink' ? readlinkSync(toFsPath(`/proc/self/fd/${dirfd}/${name}`), 'latin1') : '';
 }
@@ -357,22 +357,12 @@ export function newDir(path: ByteString, node: ContextNode): ContextDir {
     children: new Map(),
     nodes: undefined,
     names: [],
-    digests: undefined,
     dropped: [],
     ignoreInfo: undefined,
     ignored: [],
     asked: new Set(),
     listed: false,
   };
-}
-
-/** @param permissions that count in place of those of the stat */
-export function toNode(stat: HostStat, linkname: ByteString, permissions?: number): ContextNode {
-  const type = nodeType(stat.mode);
-  const size = type === 'file' ? stat.size : 0;
-  const mtimeNs = toNs(stat.mtimeSec, stat.mtimeNsec);
-  const node = { type, mode: permissions ?? stat.mode & 0o7777, uid: 0, gid: 0, size, mtimeNs, linkname, stat };
-  return type === 'file' && stat.nlink > 1 ? { ...node, hardlink: inodeKey(stat) } : node;
 }
 
 function changed(path: ByteString, cause?: unknown): TsbuildError {

@@ -1,4 +1,5 @@
-import { ContextTree, type ContextDir, type ContextNode, newDir, toNode } from './context-tree.ts';
+import { type ContextNode, toNode } from './context-node.ts';
+import { ContextTree, type ContextDir, newDir } from './context-tree.ts';
 import type { ByteString } from './bytes.ts';
 import { hexOf, TsbuildError } from '../util/index.ts';
 
@@ -124,7 +125,7 @@ export function encodeDigests(encoded: EncodedContext, tree: ContextTree): Uint8
   for (const path of encoded.dirs) {
     const dir = path === '' ? tree.root : path.split('/').reduce((parent, name) => tree.enter(parent, name), tree.root);
     for (const name of dir.names) {
-      const digest = dir.digests?.get(name);
+      const digest = dir.nodes?.get(name)?.digest;
       if (digest !== undefined) digests.write(hexOf(digest), row * DIGEST_BYTES, 'hex');
       row++;
     }

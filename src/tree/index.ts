@@ -10,12 +10,12 @@ export { encodeContext, encodeDigests, type EncodedContext, takeDigests, decodeC
 export {
   type ContextDir,
   type ContextModes,
-  type ContextNode,
   type ContextOptions,
   ContextTree,
   type ContextIgnore,
   type DigestCache,
 } from './context-tree.ts';
+export type { ContextNode } from './context-node.ts';
 export { type FsDir, FsTree, type FsTreeOptions } from './fs-tree.ts';
 export {
   type HostStat,

@@ -69,6 +69,8 @@ export interface NodeAttributes {
 /** Content of a file that is made. */
 export interface FileContent {
   readonly size: number;
+  /** Whether the file has more names where its content is, which the new one may get, too. */
+  readonly hasMoreNames?: boolean;
   /** Opens for reading from the start; close with `close`. */
   open(): number;
   close(fd: number): void;

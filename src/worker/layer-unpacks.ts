@@ -11,7 +11,7 @@ import { ThreadPool } from './thread-pool.ts';
 
 /** Layers at a time: while one waits for the disk or for the network, another goes on. */
 const AT_ONCE = 2;
-/** With the 48 MiB that this process's main thread has for them, each thread would take 30 MB more. */
+/** With the 24 MiB that this process's main thread has for them, each thread would take 30 MB more. */
 const YOUNG_MIB = 6;
 
 export interface UnpackedLayer extends ExtractedFiles {
