@@ -18,6 +18,15 @@ const PASSING_ERRNOS = new Set([
   'UND_ERR_BODY_TIMEOUT',
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
   'HPE_INVALID_EOF_STATE',
+  // Of HTTP/2: a stream or a session that the server ended, and what undici makes of it.
+  'ERR_HTTP2_STREAM_ERROR',
+  'ERR_HTTP2_STREAM_CANCEL',
+  'ERR_HTTP2_SESSION_ERROR',
+  'ERR_HTTP2_GOAWAY_SESSION',
+  'ERR_HTTP2_INVALID_STREAM',
+  'ERR_HTTP2_INVALID_SESSION',
+  'ERR_STREAM_PREMATURE_CLOSE',
+  'UND_ERR_INFO',
 ]);
 
 /** Whether a network error may go away by itself. */
@@ -40,6 +49,9 @@ const EXPLANATIONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'the connection was refused',
   ECONNRESET: 'the connection was cut',
   UND_ERR_SOCKET: 'the connection was cut',
+  ERR_HTTP2_STREAM_ERROR: 'the connection was cut',
+  ERR_HTTP2_SESSION_ERROR: 'the connection was cut',
+  ERR_STREAM_PREMATURE_CLOSE: 'the connection was cut',
   UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
   UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
   UND_ERR_BODY_TIMEOUT: 'the body stalled',

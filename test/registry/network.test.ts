@@ -1,6 +1,6 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer as createHttpServer, type Server } from 'node:http';
-import { createSecureServer, type Http2SecureServer } from 'node:http2';
+import { constants, createSecureServer, type Http2SecureServer, type ServerHttp2Stream } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -142,6 +142,63 @@ describe('HTTP/2', () => {
     expect(await has(host, { proxy: through(), certificateDirs: [certsFor(host, { 'ca.crt': tls.ca })] })).toBe(true);
     expect(versions).toEqual(['2.0', '2.0']);
   });
+
+  const breaks: Readonly<Record<string, (stream: ServerHttp2Stream) => void>> = {
+    'a stream that is reset': (stream) => stream.close(constants.NGHTTP2_INTERNAL_ERROR),
+    'a stream that is refused': (stream) => stream.close(constants.NGHTTP2_REFUSED_STREAM),
+    'a session that says goodbye': (stream) => {
+      stream.session?.goaway(constants.NGHTTP2_NO_ERROR);
+      stream.close(constants.NGHTTP2_REFUSED_STREAM);
+    },
+    'a connection that is cut': (stream) => stream.session?.destroy(),
+  };
+  for (const [name, broken] of Object.entries(breaks)) {
+    test(`survives ${name}, in an upload and in a download`, async () => {
+      const sent = blobOf(Buffer.alloc(3_000_000, 7));
+      let failures = 0;
+      let received: Buffer | undefined;
+      const fails = (): boolean => failures++ < 1;
+      const server = createSecureServer({ ...keyAndCert(), allowHTTP1: true });
+      server.on('sessionError', () => undefined);
+      server.on('stream', (stream, headers) => {
+        stream.on('error', () => undefined);
+        const method = headers[':method'];
+        if (method === 'POST') return stream.respond({ ':status': 202, location: '/upload/1' }, { endStream: true });
+        if (method === 'HEAD') return stream.respond({ ':status': 404 }, { endStream: true });
+        if (headers[':path']?.startsWith('/upload/1') && method === 'GET')
+          return stream.respond({ ':status': 404 }, { endStream: true });
+        if (method === 'GET') {
+          const start = Number(/bytes=(\d+)-/.exec(headers.range ?? '')?.[1] ?? 0);
+          const range = `bytes ${start}-${sent.size - 1}/${sent.size}`;
+          stream.respond(start === 0 ? { ':status': 200 } : { ':status': 206, 'content-range': range });
+          if (!fails()) return void stream.end(sent.bytes.subarray(start));
+          stream.write(sent.bytes.subarray(0, 1_500_000), () => broken(stream));
+          return;
+        }
+        const chunks: Buffer[] = [];
+        stream.on('data', (chunk: Buffer) => {
+          chunks.push(chunk);
+          if (chunks.length === 1 && fails()) broken(stream);
+        });
+        stream.on('end', () => {
+          if (stream.destroyed) return;
+          received = Buffer.concat(chunks);
+          stream.respond({ ':status': 201 }, { endStream: true });
+        });
+      });
+      await using listener = await listening(server);
+      await using client = clientWith({ limits: { attempts: 3, backoffMs: 1 } });
+      const repository = parseReference(`127.0.0.1:${listener.port}/some/app`);
+      const { digest, size, bytes } = sent;
+      const open = (start: number) => [bytes.subarray(start, 1_000_000), bytes.subarray(Math.max(start, 1_000_000))];
+      await client.pushBlob(testTask(), repository, { digest, size, open });
+      expect(received?.equals(bytes)).toBe(true);
+      failures = 0;
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of client.blob(testTask(), repository, sent)) chunks.push(Uint8Array.from(chunk));
+      expect(Buffer.concat(chunks).equals(bytes)).toBe(true);
+    });
+  }
 
   test('carries several large uploads at a time to a real registry, and back', async () => {
     await using registry = await startRegistry({ tls });

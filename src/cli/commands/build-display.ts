@@ -69,7 +69,11 @@ function failureLines(context: CliContext, { quiet, progress }: Pick<BuildOption
 }
 
 /** The display that the options and the environment ask for. @throws TsbuildError `TSB_USAGE` */
-export function startProgress(context: CliContext, options: Pick<BuildOptions, 'quiet' | 'progress'>): Progress {
+export function startProgress(
+  context: CliContext,
+  options: Pick<BuildOptions, 'quiet' | 'progress'>,
+  description = 'building with tsbuild',
+): Progress {
   const { env } = context;
   const number = (name: string): number | undefined =>
     env[name] !== undefined && /^-?\d+$/.test(env[name]) ? Number(env[name]) : undefined;
@@ -82,7 +86,7 @@ export function startProgress(context: CliContext, options: Pick<BuildOptions, '
       return context.stderr;
     },
     now: context.now,
-    description: 'building with tsbuild',
+    description,
     label: 'tsbuild',
     noColor: Boolean(env['NO_COLOR']),
     truncate: env['PROGRESS_NO_TRUNC'] === '0',

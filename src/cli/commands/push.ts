@@ -48,7 +48,11 @@ export async function pushCommand(
   const form = parseForm(options);
   const host = (target ?? hostOf(name))?.host;
   using interrupt = interruptible();
-  const progress = startProgress(context, { progress: options.progress, quiet: options.quiet ?? false });
+  const progress = startProgress(
+    context,
+    { progress: options.progress, quiet: options.quiet ?? false },
+    'pushing with tsbuild',
+  );
   let pushed: readonly PushedImage[];
   try {
     await using session = openSession({
