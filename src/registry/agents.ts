@@ -52,10 +52,11 @@ export class Agents implements AsyncDisposable {
     const { proxy, certificateDirs = [] } = this.#options;
     const { connectMs, idleMs, connectionsPerHost } = this.#limits;
     const found = host === '' ? undefined : readCertificates(certificateDirs, host);
+    const own = found?.ca ?? [];
     const tls = {
       ...(insecure ? { rejectUnauthorized: false } : {}),
       // A list replaces Node's own, so that it is part of ours.
-      ...(system || (found?.ca.length ?? 0) > 0 ? { ca: [...defaultAuthorities(system), ...(found?.ca ?? [])] } : {}),
+      ...(system || own.length > 0 ? { ca: [...(await defaultAuthorities(system)), ...own] } : {}),
       ...(found === undefined || found.own.length === 0
         ? {}
         : { cert: found.own.map(({ cert }) => cert), key: found.own.map(({ key }) => key) }),

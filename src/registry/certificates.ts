@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { getCACertificates } from 'node:tls';
 import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
 
 /** What TLS to one host needs beside what every host gets, as PEM. */
@@ -106,6 +105,8 @@ export function isUnknownAuthority(error: unknown): boolean {
  * The authorities that Node comes with and those of `$NODE_EXTRA_CA_CERTS`.
  * @param system those of the machine as well; reading them takes some 100 ms
  */
-export function defaultAuthorities(system: boolean): readonly string[] {
+export async function defaultAuthorities(system: boolean): Promise<readonly string[]> {
+  // Most commands speak to nobody over TLS.
+  const { getCACertificates } = await import('node:tls');
   return [...getCACertificates('default'), ...(system ? getCACertificates('system') : [])];
 }

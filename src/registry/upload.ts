@@ -43,6 +43,8 @@ export class Upload {
   #best = 0;
   /** Parts are at most so long. */
   #chunk = Number.POSITIVE_INFINITY;
+  /** Parts are at least so long, but for the last (distribution-spec, `OCI-Chunk-Min-Length`). */
+  #least = 0;
   /** Why the last try failed, for the case that there are no more. */
   #failures = 0;
 
@@ -55,8 +57,7 @@ export class Upload {
   async run(task: Task): Promise<'mounted' | 'sent'> {
     if (await this.#mount(task)) return 'mounted';
     for (;;) {
-      this.#location ??= await this.#begin(task);
-      const outcome = await this.#part(task, this.#location);
+      const outcome = await this.#part(task, this.#location ?? (await this.#begin(task)));
       if (outcome === 'complete') return 'sent';
       if (outcome === 'more') continue;
       await this.#wait(task, outcome);
@@ -86,7 +87,7 @@ export class Upload {
         return true;
       }
       if (status === 202) {
-        this.#location = uploadLocation(answer, this.#options.doing);
+        this.#opened(answer);
         return false;
       }
     }
@@ -100,7 +101,16 @@ export class Upload {
     const answer = await this.#caller.call(task, call, { made: Math.min(this.#failures, this.#limits.attempts - 1) });
     if (answer.status !== 202) throw await this.#caller.failure(task, call, answer);
     answer.discard();
-    return uploadLocation(answer, this.#options.doing);
+    return this.#opened(answer);
+  }
+
+  /** Takes down where an upload goes on that the registry has opened. */
+  #opened(answer: HttpAnswer): URL {
+    const location = uploadLocation(answer, this.#options.doing);
+    this.#location = location;
+    const least = answer.header('oci-chunk-min-length') ?? '';
+    this.#least = /^\d{1,12}$/.test(least) ? Number(least) : 0;
+    return location;
   }
 
   /**
@@ -169,8 +179,8 @@ export class Upload {
 
   /** Makes parts smaller than what was too large. @returns false when they cannot be */
   #splits(tooLarge: number): boolean {
-    const next = Math.min(this.#limits.chunkBytes, Math.floor(tooLarge / 2));
-    if (next < Math.min(this.#limits.chunkBytes, PROGRESS)) return false;
+    const next = Math.max(this.#least, Math.min(this.#limits.chunkBytes, Math.floor(tooLarge / 2)));
+    if (next >= tooLarge || next < Math.min(this.#limits.chunkBytes, PROGRESS)) return false;
     this.#chunk = next;
     return true;
   }

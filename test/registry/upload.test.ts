@@ -193,6 +193,15 @@ describe('a registry that takes no requests so large', () => {
     expect(sent.at(-1)).toBe(big.size);
   });
 
+  test('gets parts of the least length that it names', async () => {
+    server.maxBody = 5 * MIB;
+    server.minChunk = 4 * MIB;
+    await push(big);
+    expect(stored(big)).toBe(true);
+    const parts = server.requests.filter(({ method }) => method === 'PATCH').map(({ bytes }) => bytes);
+    expect(parts).toEqual([4 * MIB, 2 * MIB]);
+  });
+
   test('is told about when parts do not help either', async () => {
     server.maxBody = 1000;
     await expect(push(big)).rejects.toThrow(/413 Content Too Large/);

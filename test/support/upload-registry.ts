@@ -43,6 +43,8 @@ export interface UploadRegistry extends AsyncDisposable {
   referrers: boolean;
   /** Bodies are at most so long. */
   maxBody: number;
+  /** What it says that parts must be at least. */
+  minChunk: number;
 }
 
 const digestOf = (bytes: Buffer): Digest => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
@@ -191,7 +193,8 @@ export async function startUploadRegistry(): Promise<UploadRegistry> {
       }
       const upload = String(count++);
       uploads.set(upload, Buffer.alloc(0));
-      return reply(202, place(upload));
+      const least = registry.minChunk === 0 ? {} : { 'oci-chunk-min-length': String(registry.minChunk) };
+      return reply(202, { ...place(upload), ...least });
     }
     const state = uploads.get(id ?? '');
     if (id === undefined || state === undefined) return refuse(404, 'BLOB_UPLOAD_UNKNOWN');
@@ -219,6 +222,7 @@ export async function startUploadRegistry(): Promise<UploadRegistry> {
     fault: () => undefined,
     referrers: true,
     maxBody: Number.POSITIVE_INFINITY,
+    minChunk: 0,
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
