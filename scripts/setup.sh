@@ -36,6 +36,7 @@ if [ "$purpose" = test ]; then
   need ssh-keygen openssh-client
   need /usr/sbin/sshd openssh-server
   need strace strace
+  need faketime faketime
   need python3 python3
   need setpriv util-linux
 fi

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
-import { AT_FDCWD } from './constants.ts';
-import { close } from './at.ts';
+import { AT_FDCWD, O_CLOEXEC, O_PATH } from './constants.ts';
+import { close, openat } from './at.ts';
 import { type BytePath, check, cPath, lastErrno, libc, rawSyscall, sysError } from './native.ts';
 
 const calls = {
@@ -50,6 +50,8 @@ const FSCONFIG_CMD_CREATE = 6;
 const FSMOUNT_CLOEXEC = 1;
 const FSOPEN_CLOEXEC = 1;
 const MOVE_MOUNT_F_EMPTY_PATH = 4;
+/** Bytes that the kernel takes as a value of fsconfig(2), without the NUL. */
+const MAX_VALUE = 255;
 
 /**
  * Mounts an overlay with `userxattr` (without it rmdir of a lower directory fails with EIO in a user namespace).
@@ -65,8 +67,16 @@ export function mountOverlay(target: BytePath, options: OverlayOptions): void {
       return mountOverlayByString(target, options);
     throw sysError('fsopen', errno, target);
   }
+  const opened: number[] = [];
+  // Only what is short can be told by its path; the rest is opened, and told by the number of its descriptor.
+  const short = (path: string): string => {
+    if (Buffer.byteLength(path) <= MAX_VALUE) return path;
+    opened.push(openat(AT_FDCWD, path, O_PATH | O_CLOEXEC));
+    return `/proc/self/fd/${opened.at(-1)}`;
+  };
   try {
-    const set = (key: string, value: string): number => calls.fsconfig(context, FSCONFIG_SET_STRING, key, value, 0);
+    const set = (key: string, value: string): number =>
+      calls.fsconfig(context, FSCONFIG_SET_STRING, key, short(value), 0);
     const lowers = options.lowers.toReversed();
     for (const [index, lower] of lowers.entries()) {
       if (set('lowerdir+', lower) >= 0) continue;
@@ -89,6 +99,7 @@ export function mountOverlay(target: BytePath, options: OverlayOptions): void {
       close(mounted);
     }
   } finally {
+    for (const fd of opened) close(fd);
     close(context);
   }
 }

@@ -175,7 +175,7 @@ describeAsEveryone('a multi-stage build', (who) => {
   });
 });
 
-describe('what an identity builds', () => {
+describe('what an identity builds (REP-03)', () => {
   test.skipIf((process.getuid?.() ?? 1) !== 0)('does not depend on who it is', () => {
     const [root, user] = [built.get('root'), built.get('user')];
     expect(root).toBeDefined();

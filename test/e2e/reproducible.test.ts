@@ -73,7 +73,7 @@ describe.skipIf(!hasGit)('--reproducible', () => {
       return store;
     }
 
-    test('whatever the umask, the time of the files, zone, locale, place and jobs', async () => {
+    test('whatever the umask, the time of the files, zone, locale, place and jobs (REP-02, REP-05, REP-07)', async () => {
       const { bench } = use;
       for (const [umask, env, args] of [
         ['022', {}, []],

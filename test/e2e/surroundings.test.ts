@@ -12,7 +12,7 @@ describeAsEveryone('whatever surrounds a build', (who) => {
   const dockerfile =
     'FROM base:1\nCOPY . /files/\nRUN mkdir /made && echo x > /made/file && date +%Z > /zone\nWORKDIR /new/dir\nADD --chown=bob file /added\n';
 
-  test('umask, time zone, language and order of arguments do not show in the image', async () => {
+  test('umask, time zone, language and order of arguments do not show in the image (REP-02)', async () => {
     const { bench } = use;
     const context = bench.context(dockerfile, { file: 'x', 'dir/sub/file': { text: 'y', mode: 0o640 } });
     const images = new Set<string>();

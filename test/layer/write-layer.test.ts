@@ -111,7 +111,7 @@ describe('TarWriter', () => {
     }
   });
 
-  test('GNU tar and Python see the same', async () => {
+  test('GNU tar and Python see the same (REP-13)', async () => {
     const path = join(base, 'fixed.tar');
     writeFileSync(path, await write(FIXED));
     const script = `

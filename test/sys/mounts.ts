@@ -20,13 +20,20 @@ const errnoOfCall = (action: () => void): string | undefined => {
   return undefined;
 };
 
-// 80 long paths are more than mount(2) takes in its one page.
-const lowers = Array.from({ length: 80 }, (_, index) => at('lowers', `${index}-${'x'.repeat(100)},:`));
+// 80 long paths are more than mount(2) takes in its one page, and some more than fsconfig(2) takes.
+const lowers = Array.from({ length: 80 }, (_, index) =>
+  at('lowers', `${index}-${'x'.repeat(index % 2 === 0 ? 100 : 250)},:`),
+);
 writeFileSync(join(lowers[0] ?? '', 'bottom'), 'bottom');
 writeFileSync(join(lowers[0] ?? '', 'both'), 'bottom');
 writeFileSync(join(lowers[79] ?? '', 'both'), 'top');
 const merged = at('merged');
-mountOverlay(merged, { lowers, upper: at('upper'), work: at('work'), volatile: true });
+mountOverlay(merged, {
+  lowers,
+  upper: at('long'.repeat(60), 'upper'),
+  work: at('long'.repeat(60), 'work'),
+  volatile: true,
+});
 writeFileSync(join(merged, 'new'), '');
 const bottom = readFileSync(join(merged, 'bottom'), 'utf8');
 const top = readFileSync(join(merged, 'both'), 'utf8');
@@ -42,4 +49,4 @@ const errors = [
   errnoOfCall(() => umount(merged)),
   errnoOfCall(() => mountOverlay(merged, { lowers: [join(root, 'none'), root] })),
 ];
-console.log(JSON.stringify({ bottom, top, upper: readdirSync(join(root, 'upper')), tmpfs, errors }));
+console.log(JSON.stringify({ bottom, top, upper: readdirSync(at('long'.repeat(60), 'upper')), tmpfs, errors }));

@@ -8,6 +8,9 @@ import { urlFilename, sourceKind } from './commands/copy-sources.ts';
 import type { MainContext } from './main-context.ts';
 import type { NamedContexts } from './named-context.ts';
 
+/** Of the years 0 and 9999. */
+const [FIRST_SECOND, LAST_SECOND] = [-62_167_219_200, 253_402_300_799] as const;
+
 /** What SOURCE_DATE_EPOCH may refer to. */
 export interface EpochScope {
   readonly bridge: Bridge;
@@ -26,7 +29,12 @@ export interface EpochScope {
  */
 export async function resolveEpoch(value: string, scope: EpochScope): Promise<number | undefined> {
   if (value === '') return undefined;
-  if (/^[+-]?\d{1,15}$/.test(value)) return Number(value);
+  if (/^[+-]?\d+$/.test(value)) {
+    const seconds = Number(value);
+    // RFC 3339, in which configs have their times, knows four digits of a year.
+    if (seconds >= FIRST_SECOND && seconds <= LAST_SECOND) return seconds;
+    throw dockerfileError(`invalid SOURCE_DATE_EPOCH: ${value}: not between the years 0 and 9999`);
+  }
   const source = await findSource(value, scope);
   if (source.state === undefined) return undefined;
   const definition = marshal(source.state, { platform: scope.platform });

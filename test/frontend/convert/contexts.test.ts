@@ -200,7 +200,7 @@ describe('named contexts', () => {
   });
 });
 
-describe('SOURCE_DATE_EPOCH', () => {
+describe('SOURCE_DATE_EPOCH (REP-12)', () => {
   const epoch = (value: string) => ({ buildArgs: new Map([['SOURCE_DATE_EPOCH', value]]) });
 
   test('dates history, directories and later steps', async () => {
@@ -225,6 +225,36 @@ describe('SOURCE_DATE_EPOCH', () => {
     const remote = { ...epoch('context'), context: { kind: 'remote', url: 'https://h/r.git' } as const };
     expect((await compile('', remote, world)).platforms[0]?.epoch).toBe(5);
     expect((await compile('FROM alpine\nRUN x\n', epoch('context'), world)).platforms[0]?.epoch).toBeUndefined();
+  });
+
+  test.each([
+    'abc',
+    '1e10',
+    '1.5',
+    '0x10',
+    ' 1',
+    '1 ',
+    '99999999999999999999',
+    '253402300800',
+    '-62167219201',
+    '--1',
+    '٣',
+  ])('%j is no time', async (value) => {
+    expect(await failure('FROM alpine\nRUN x\n', epoch(value))).toMatch(/^invalid SOURCE_DATE_EPOCH/);
+  });
+
+  test('what the user gives comes before what the Dockerfile says, and empty is none', async () => {
+    const text = 'ARG SOURCE_DATE_EPOCH=5\nFROM alpine\nRUN x\n';
+    expect((await compile(text)).platforms[0]?.epoch).toBe(5);
+    expect((await compile(text, epoch('7'))).platforms[0]?.epoch).toBe(7);
+    expect((await compile('FROM alpine\nRUN x\n', epoch('0'))).platforms[0]?.epoch).toBe(0);
+    // As Go reads numbers.
+    expect((await compile('FROM alpine\nRUN x\n', epoch('-1'))).platforms[0]?.epoch).toBe(-1);
+    expect(config(await compile('FROM alpine\nRUN x\n', epoch('253402300799'))).history.at(-1)?.created).toBe(
+      '9999-12-31T23:59:59Z',
+    );
+    expect((await compile('FROM alpine\nRUN x\n', epoch(''))).platforms[0]?.epoch).toBeUndefined();
+    expect((await compile('FROM alpine\nARG SOURCE_DATE_EPOCH=5\nRUN x\n')).platforms[0]?.epoch).toBeUndefined();
   });
 
   test.each([
