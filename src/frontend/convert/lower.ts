@@ -11,6 +11,7 @@ import { goBool } from './go-format.ts';
 import { defaultPath, splitEnv } from './image-config.ts';
 import type { Lowering } from './lowering.ts';
 import { contextState, type MainContext } from './main-context.ts';
+import { isAbsolute } from './paths.ts';
 import { resolveStages } from './resolve.ts';
 import { reachableFrom, type StageState } from './stage-state.ts';
 
@@ -49,8 +50,9 @@ function lowerStage(lowering: Lowering, state: StageState): void {
   state.inherit();
   state.dispatched = true;
   state.platform ??= lowering.platform;
+  const { os } = state.platform;
   const { config } = state.image;
-  const path = defaultPath(state.platform.os);
+  const path = defaultPath(os);
   if (path !== undefined && !(config.Env ?? []).some((entry) => splitEnv(entry)[0] === 'PATH')) {
     config.Env = [...(config.Env ?? []), path];
   }
@@ -65,6 +67,7 @@ function lowerStage(lowering: Lowering, state: StageState): void {
   const linter = new StageLinter(lowering.linter, {
     hasShell: (config.Shell ?? []).length > 0,
     hasWorkdir: state.hasWorkdir,
+    isAbsolute: (path) => isAbsolute(path, os),
   });
   for (const command of state.commands) dispatch(lowering, state, command, linter);
   state.hasWorkdir = linter.end.hasWorkdir;

@@ -9,6 +9,8 @@ export interface StageStart {
   readonly hasShell: boolean;
   /** Whether a WORKDIR of the same Dockerfile comes before. */
   readonly hasWorkdir: boolean;
+  /** Whether a path is absolute where the stage runs: on Windows it may have a drive letter. */
+  readonly isAbsolute: (path: string) => boolean;
 }
 
 /** Either is a whole word of the name, the words being separated by `_`. */
@@ -24,15 +26,17 @@ export class StageLinter {
   readonly #used = new Map<string, readonly SourceRange[]>();
   #hasShell: boolean;
   #hasWorkdir: boolean;
+  readonly #isAbsolute: StageStart['isAbsolute'];
 
   constructor(linter: Linter, start: StageStart) {
     this.#linter = linter;
     this.#hasShell = start.hasShell;
     this.#hasWorkdir = start.hasWorkdir;
+    this.#isAbsolute = start.isAbsolute;
   }
 
   /** Pass on to the stages that are based on this one. */
-  get end(): StageStart {
+  get end(): Omit<StageStart, 'isAbsolute'> {
     return { hasShell: this.#hasShell, hasWorkdir: this.#hasWorkdir };
   }
 
@@ -54,7 +58,7 @@ export class StageLinter {
         this.#hasShell = true;
         break;
       case 'workdir':
-        if (!this.#hasWorkdir && !command.path.startsWith('/')) {
+        if (!this.#hasWorkdir && !this.#isAbsolute(command.path)) {
           linter.report(rules.WorkdirRelativePath, command.ranges, [command.path], command.path);
         }
         this.#hasWorkdir = true;

@@ -7,7 +7,11 @@ export function findings(text: string, override?: string): readonly Finding[] {
   const linter = Linter.forDockerfile(dockerfile, override);
   lintFile(dockerfile, linter);
   for (const stage of dockerfile.stages) {
-    const following = new StageLinter(linter, { hasShell: false, hasWorkdir: false });
+    const following = new StageLinter(linter, {
+      hasShell: false,
+      hasWorkdir: false,
+      isAbsolute: (path) => path.startsWith('/'),
+    });
     for (const command of stage.commands) {
       following.command(expandCommand(command, (word) => expandWord(word, new Map()).value));
     }
