@@ -105,7 +105,6 @@ export class Leases {
     return new Set(rows.map((row) => String(row['name'])));
   }
 
-  /** After the index was replaced: what this process holds must not be taken for garbage. */
   /** The same, without what only leases of dead processes name. */
   namesOfLiving(kind: LeaseKind): Set<string> {
     const rows = this.#db
@@ -120,6 +119,7 @@ export class Leases {
     return new Set(rows.filter((row) => isAlive(String(row['session']))).map((row) => String(row['name'])));
   }
 
+  /** After the index was replaced: what this process holds must not be taken for garbage. */
   #enterAgain(): void {
     for (const [id, names] of this.#open) {
       this.#db.prepare('INSERT OR IGNORE INTO leases (id, session) VALUES (?, ?)').run(id, this.#sessions.own());
