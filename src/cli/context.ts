@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import type { StdoutStream } from '../exporter/index.ts';
-import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
+import { errnoOf, fromErrno, sanitize, TsbuildError } from '../util/index.ts';
 
 /** What a command sees of the outside: the only way by which the command line's environment gets in. */
 export interface CliContext {
@@ -69,6 +69,14 @@ export async function print(context: CliContext, text: string | Uint8Array): Pro
       else resolve();
     });
   });
+}
+
+/**
+ * Prints what images, registries or archives say of themselves: as it is for a program that reads it, and without control characters for a
+ * terminal, which they could make do things.
+ */
+export async function printForeign(context: CliContext, text: string | Uint8Array): Promise<void> {
+  await print(context, context.stdout.isTTY ? sanitize(Buffer.from(text).toString('utf8')) : text);
 }
 
 /** Resolves when everything that was written to a stream so far is handed over, or its reader has gone away. */

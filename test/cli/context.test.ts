@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { exitCodeOfSignal, interruptible, print, processContext, written } from '../../src/cli/context.ts';
+import {
+  exitCodeOfSignal,
+  interruptible,
+  print,
+  printForeign,
+  processContext,
+  written,
+} from '../../src/cli/context.ts';
 import { isTsbuildError } from '../../src/util/index.ts';
 import { fakeContext } from '../fakes/cli-context.ts';
 
@@ -18,6 +25,17 @@ describe('what a command sees of the outside', () => {
     expect(context.out()).toBe('one\ntwo\n');
     const gone = fakeContext({ stdoutFails: Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }) });
     await print(gone, 'three');
+  });
+
+  test('what images say of themselves is as it is for a program, and no command for a terminal', async () => {
+    const text = 'a\u001b[31m\u009b2J\n';
+    const program = fakeContext();
+    await printForeign(program, text);
+    expect(program.out()).toBe(text);
+    const terminal = fakeContext();
+    Object.assign(terminal.stdout, { isTTY: true });
+    await printForeign(terminal, Buffer.from(text));
+    expect(terminal.out()).toBe('a^[[31m\\u{9b}2J\n');
   });
 
   test('a full disk under standard output is a failure that says so', async () => {

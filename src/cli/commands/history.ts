@@ -3,7 +3,7 @@ import { historyOf, instructionOf, selectImage } from '../../inspect/index.ts';
 import { hostPlatform, parsePlatform } from '../../image/index.ts';
 import type { Task } from '../../events/index.ts';
 import { formatBytes, hexOf } from '../../util/index.ts';
-import { type CliContext, interruptible, print } from '../context.ts';
+import { type CliContext, interruptible, printForeign } from '../context.ts';
 import { formatList } from '../format-list.ts';
 import type { RegistryFlags } from '../registry-flags.ts';
 import { registrySession } from '../registry-session.ts';
@@ -46,9 +46,9 @@ export async function historyCommand(context: CliContext, name: string, options:
       Comment: entry.comment ?? '',
     };
   });
-  if (options.quiet) await print(context, rows.map(({ ID }) => `${ID}\n`).join(''));
+  if (options.quiet) await printForeign(context, rows.map(({ ID }) => `${ID}\n`).join(''));
   else
-    await print(
+    await printForeign(
       context,
       formatList(options.format, {
         columns: [

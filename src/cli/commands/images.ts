@@ -16,7 +16,7 @@ import { formatBytes, fromErrno, hexOf } from '../../util/index.ts';
 import { hostPlatform, parseReference } from '../../image/index.ts';
 import type { Task } from '../../events/index.ts';
 import { parseEpoch } from '../build-request.ts';
-import { type CliContext, interruptible, print } from '../context.ts';
+import { type CliContext, interruptible, print, printForeign } from '../context.ts';
 import { formatList } from '../format-list.ts';
 import { parseImageFilters } from '../image-filters.ts';
 import { sessionOptions } from '../session-options.ts';
@@ -47,7 +47,7 @@ export async function imagesCommand(
     (image) => (name === undefined || image.familiar.includes(name) || image.name.includes(name)) && accepts(image),
   );
   if (options.quiet) await print(context, images.map((image) => `${image.id ?? image.digest}\n`).join(''));
-  else await print(context, imagesText(images, options, context.now()));
+  else await printForeign(context, imagesText(images, options, context.now()));
   return 0;
 }
 

@@ -3,7 +3,7 @@ import { type LayersReport, readRoot, reportLayers, selectImage, summarize } fro
 import { hostPlatform, parsePlatform } from '../../image/index.ts';
 import type { Task } from '../../events/index.ts';
 import { formatBytes, sanitizeLine, TsbuildError } from '../../util/index.ts';
-import { type CliContext, interruptible, print } from '../context.ts';
+import { type CliContext, interruptible, printForeign } from '../context.ts';
 import { compileTemplate, toJson } from '../go-template/index.ts';
 import type { RegistryFlags } from '../registry-flags.ts';
 import { registrySession } from '../registry-session.ts';
@@ -37,27 +37,27 @@ export async function inspectCommand(
     using found = await locateImage(session, task, name, { cwd: context.cwd, remote: options.remote ?? false });
     const { provider, root, what } = found;
     if (options.raw && !options.config) {
-      await print(context, await readRoot(provider, root, what));
+      await printForeign(context, await readRoot(provider, root, what));
       continue;
     }
     const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
     const selected = await selectImage(provider, root, { platform, asked: options.platform !== undefined, what });
     if (options.config)
-      await print(
+      await printForeign(
         context,
         options.raw ? selected.image.configBytes : `${JSON.stringify(selected.image.config, undefined, 4)}\n`,
       );
     else if (options.layers) {
       const report = await reportLayers(task, provider, selected.image);
-      if (template) await print(context, `${template({ ...report })}\n`);
-      else await print(context, options.format === 'json' ? `${toJson(report, 2)}\n` : layersText(report));
+      if (template) await printForeign(context, `${template({ ...report })}\n`);
+      else await printForeign(context, options.format === 'json' ? `${toJson(report, 2)}\n` : layersText(report));
     } else {
       const summary = summarize(selected, root, found);
-      if (template) await print(context, `${template(summary)}\n`);
+      if (template) await printForeign(context, `${template(summary)}\n`);
       else summaries.push(summary);
     }
   }
-  if (summaries.length > 0) await print(context, `${toJson(summaries, 4)}\n`);
+  if (summaries.length > 0) await printForeign(context, `${toJson(summaries, 4)}\n`);
   return 0;
 }
 

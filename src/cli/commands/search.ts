@@ -9,7 +9,7 @@ import {
 } from '../../registry/index.ts';
 import type { Task } from '../../events/index.ts';
 import { TsbuildError } from '../../util/index.ts';
-import { type CliContext, interruptible, print } from '../context.ts';
+import { type CliContext, interruptible, printForeign } from '../context.ts';
 import { formatList } from '../format-list.ts';
 import { parseLists } from '../options.ts';
 import type { RegistryFlags } from '../registry-flags.ts';
@@ -49,7 +49,7 @@ export async function searchCommand(context: CliContext, term: string, options: 
     const name = `${reference.host}/${reference.path}`;
     const tags = await listTags(task, reference, registry);
     const rows = tags.map((tag) => ({ Name: name, Tag: tag }));
-    await print(
+    await printForeign(
       context,
       formatList(options.format, {
         columns: [
@@ -77,7 +77,7 @@ export async function searchCommand(context: CliContext, term: string, options: 
     IsAutomated: result.automated ? '[OK]' : '',
     Automated: result.automated ? '[OK]' : '',
   }));
-  await print(
+  await printForeign(
     context,
     formatList(options.format, {
       columns: [
