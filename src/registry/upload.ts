@@ -45,7 +45,7 @@ export class Upload {
   #chunk = Number.POSITIVE_INFINITY;
   /** Parts are at least so long, but for the last (distribution-spec, `OCI-Chunk-Min-Length`). */
   #least = 0;
-  /** Why the last try failed, for the case that there are no more. */
+  /** Tries that failed since it last got on. */
   #failures = 0;
 
   constructor(caller: Caller, options: UploadOptions) {
@@ -77,16 +77,13 @@ export class Upload {
         throw error;
       });
       if (answer === undefined) continue;
-      const { status } = answer;
-      // Being refused the other repository is no reason not to upload.
-      if (status !== 201 && status !== 202 && (status < 400 || status >= 500))
-        throw await this.#caller.failure(task, call, answer);
       answer.discard();
-      if (status === 201) {
+      if (answer.status === 201) {
         this.#checkDigest(answer);
         return true;
       }
-      if (status === 202) {
+      // Whatever else is said: being refused the other repository is no reason not to upload.
+      if (answer.status === 202) {
         this.#opened(answer);
         return false;
       }
@@ -148,8 +145,10 @@ export class Upload {
       return 'complete';
     }
     if (!isLast && status >= 200 && status < 300) {
+      // One that took only some of it gets the rest, but not a byte at a time for ever.
+      if (!this.#advance(answer, end) && ++this.#failures >= this.#limits.attempts)
+        throw await this.#caller.failure(task, call, answer);
       answer.discard();
-      this.#advance(answer, end);
       return 'more';
     }
     if (status === 413 && this.#splits(end - start)) {
@@ -162,13 +161,14 @@ export class Upload {
     return answer;
   }
 
-  /** Takes down how much the registry says that it has now. */
-  #advance(answer: HttpAnswer, end: number): void {
+  /** Takes down how much the registry says that it has now. @returns whether it is all that was sent */
+  #advance(answer: HttpAnswer, end: number): boolean {
     const received = receivedBytes(answer) ?? end;
     if (answer.header('location') !== undefined) this.#location = uploadLocation(answer, this.#options.doing);
     // Less than was sent is gone on from; more cannot be.
     this.#offset = received > this.#offset && received <= end ? received : end;
     this.#progress();
+    return this.#offset === end;
   }
 
   #progress(): void {

@@ -202,6 +202,17 @@ describe('a registry that takes no requests so large', () => {
     expect(parts).toEqual([4 * MIB, 2 * MIB]);
   });
 
+  test('that takes a byte of each part is not served for ever', async () => {
+    server.maxBody = 4 * MIB;
+    let had = 0;
+    server.fault = ({ method }) =>
+      method === 'PATCH'
+        ? { status: 202, headers: { range: `0-${++had}`, location: '/v2/some/app/blobs/uploads/1' } }
+        : undefined;
+    await expect(push(big)).rejects.toThrow(/Cannot push blob/);
+    expect(server.requests.length).toBeLessThan(10);
+  });
+
   test('is told about when parts do not help either', async () => {
     server.maxBody = 1000;
     await expect(push(big)).rejects.toThrow(/413 Content Too Large/);
@@ -225,9 +236,9 @@ describe('a mount', () => {
     expect(methods()).toEqual(['POST', 'PUT']);
   });
 
-  for (const status of [401, 403, 404]) {
+  for (const status of [401, 403, 404, 500]) {
     test(`that is refused with ${status} is an upload instead`, async () => {
-      first('POST', { status });
+      first('POST', { status }, status === 500 ? 3 : 1);
       expect(await mount()).toBe('sent');
       expect(stored(small)).toBe(true);
     });
