@@ -112,6 +112,14 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
     [PULL, words('--pull')],
     [MANIFEST, words('--os --arch --variant')],
   ],
+  push: [
+    ['the form is decided when an image is built: -o type=image,oci-mediatypes=false', words('--format -f')],
+    ['an index goes as a whole, and --platform takes one of its images', words('--all --multi-arch')],
+    [
+      'what a registry has is asked for each blob, and tags are written last',
+      words('--blob-cache --compat* --add-compression --rm --allow-non* --storage* --quiet-*'),
+    ],
+  ],
 };
 
 /**

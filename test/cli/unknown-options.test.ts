@@ -10,6 +10,9 @@ const tsbuild = (line: string): { code: number | null; out: string; err: string 
 describe('options that other programs have say what to do instead', () => {
   test.each([
     ['run -d x', 'systemd-run'],
+    ['push --format v2s2 x', 'oci-mediatypes=false'],
+    ['push --all x', '--platform'],
+    ['push --sign-by me x', 'cosign'],
     ['run --name=a x', 'lives as long'],
     ['run -p 80:80 x', "machine's network"],
     ['run -m1g x', 'MemoryMax'],
