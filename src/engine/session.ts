@@ -10,7 +10,7 @@ import { type Digest, messageOf, TsbuildError } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { LayerService } from '../snapshots/index.ts';
 import { RemoteSources, type OpResult, snapshot } from '../ops/index.ts';
-import { findHelper, unshiftedRoot } from '../sandbox/index.ts';
+import { findHelper, UNSHIFTED, unshiftedRoot } from '../sandbox/index.ts';
 import { offlineRegistry } from './offline-registry.ts';
 import { seccompDirectory, workerEntry } from './paths.ts';
 
@@ -109,7 +109,7 @@ export class Session implements AsyncDisposable {
       signal: this.options.signal,
     });
     const unshifted = unshiftedRoot(worker.plan);
-    if (unshifted !== undefined) this.options.onWarning(`Less isolation than usual: ${unshifted}`);
+    if (unshifted !== undefined) this.options.onWarning(`Less isolation than usual (rung ${UNSHIFTED}): ${unshifted}`);
     this.layers.syncEarlier(worker);
     return worker;
   }

@@ -5,16 +5,17 @@ import { join } from 'node:path';
 import { isTsbuildError, messageOf } from '../util/index.ts';
 import { encodeStep } from './encode-step.ts';
 import { findHelper, findSeccompFilter } from './helper-path.ts';
-import { isPlan, unshiftedRoot, planNamespace, type PlanProblem, readPlanInputs } from './namespace-plan.ts';
+import { isPlan, planNamespace, type PlanProblem, readPlanInputs, UNSHIFTED, unshiftedRoot } from './namespace-plan.ts';
 import { runAlone } from './run-alone.ts';
 import type { NamespacePlan, StepSpec } from './types.ts';
 
 /**
- * Kinds of isolation, strongest first: 1 all ids and overlay; 2 the same with the surrounding container's /proc; 3 overlay
+ * Kinds of isolation, strongest first: 1 all ids and overlay; 2 the same with the surrounding container's /proc; either unshifted, where
+ * root has too few ids, so that a step's root is the root of the container around tsbuild; 3 overlay
  * refused; 4 no subordinate ids; 5 no user namespaces, but root; 6 none. tsbuild runs steps on 1 and 2 and says of the
  * others what is missing; Dockerfiles without RUN need less.
  */
-export type Rung = 1 | 2 | 3 | 4 | 5 | 6;
+export type Rung = 1 | typeof UNSHIFTED | 2 | '2-unshifted' | 3 | 4 | 5 | 6;
 
 /** One finding. */
 export interface DoctorLine {
@@ -50,7 +51,7 @@ export async function probe(options: ProbeOptions): Promise<DoctorReport> {
   const lines: DoctorLine[] = [kernelLine()];
   const end = (rung: Rung, more: Partial<DoctorReport> = {}): DoctorReport => ({
     rung,
-    usable: rung <= 2,
+    usable: typeof rung === 'string' || rung <= 2,
     lines,
     bindProc: false,
     ...more,
@@ -74,11 +75,11 @@ export async function probe(options: ProbeOptions): Promise<DoctorReport> {
   const first = await tryStep(trial, false);
   if (first === undefined) {
     lines.push({ name: 'trial step', state: 'ok', text: 'namespaces, overlay and seccomp work' });
-    return end(1, { plan });
+    return end(unshiftedRoot(plan) === undefined ? 1 : UNSHIFTED, { plan });
   }
   if (failedAt(first, 'proc') && (await tryStep(trial, true)) === undefined) {
     lines.push({ name: 'trial step', state: 'warning', text: 'works with the /proc of the surrounding container' });
-    return end(2, { plan, bindProc: true });
+    return end(unshiftedRoot(plan) === undefined ? 2 : '2-unshifted', { plan, bindProc: true });
   }
   lines.push(problemLine('trial step', first), ...explain(first));
   if (failedAt(first, 'overlay')) return end(3);
@@ -100,7 +101,9 @@ export function formatDoctor(report: DoctorReport): string {
 
 const RUNGS: Readonly<Record<Rung, string>> = {
   1: 'user namespace with all ids, overlay',
+  [UNSHIFTED]: 'as rung 1, but root of a step is root of the container around tsbuild',
   2: 'as rung 1, inside a container that hides parts of /proc',
+  '2-unshifted': 'as rung 2, but root of a step is root of the container around tsbuild',
   3: 'the kernel refuses overlay mounts on the store',
   4: 'no subordinate ids for this user',
   5: 'user namespaces are blocked',

@@ -16,6 +16,7 @@ export {
   type PlanProblem,
   readPlanInputs,
   requirePlan,
+  UNSHIFTED,
   unshiftedRoot,
 } from './namespace-plan.ts';
 export { hostsFile } from './network-files.ts';

@@ -125,6 +125,9 @@ function planForUser(inputs: PlanInputs): NamespacePlan | PlanProblem {
   return { how: 'newidmap', uids, gids, idShift: 0, idCount, newuidmap, newgidmap };
 }
 
+/** The rung on which a step's ids are not shifted although root runs it. */
+export const UNSHIFTED = '1-unshifted';
+
 /**
  * What is to be said wherever steps run on the weakest rung for root: too few ids are mapped to shift a step's, so that root of a step is
  * root of whatever contains tsbuild. Undefined everywhere else.
