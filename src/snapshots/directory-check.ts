@@ -42,14 +42,20 @@ export class DirectoryCheck {
 
   async #look(task: Task, ids: readonly string[]): Promise<readonly boolean[]> {
     const recorded = ids.map((id) => this.#store.layers.get(id)?.stamp);
-    if (recorded.every((stamp) => stamp === undefined)) return ids.map(() => true);
+    if (ids.length === 0) return [];
     const worker = await this.#worker();
     const paths = ids.map((id) => this.#store.layers.paths(id).fs);
     const usages = await worker.call('usage', { paths }, { signal: task.signal });
     return Promise.all(
       ids.map(async (id, index) => {
-        const [stamp, now] = [recorded[index], usages[index]?.stamp];
-        if (stamp === undefined || now === undefined || stamp === now) return true;
+        const [stamp, usage] = [recorded[index], usages[index]];
+        const now = usage?.stamp;
+        if (now === undefined || stamp === now) return true;
+        if (stamp === undefined) {
+          // Of a build that was killed, or failed, before it measured what it had made: from here on changes are noticed.
+          if (usage && this.#store.layers.get(id)?.fs) this.#store.layers.setStamp(id, now, usage);
+          return true;
+        }
         if (sameStamp(stamp, now)) {
           this.#store.layers.setStamp(id, now);
           return true;

@@ -87,6 +87,8 @@ async function checkDirectories(store: Store, options: CheckOptions, report: Rep
   const stamps = await options.measure(layers.map(({ id }) => store.layers.paths(id).fs));
   for (const [index, { id, stamp, description }] of layers.entries()) {
     const now = stamps[index];
+    // Of a build that was killed before it measured what it had made: from here on changes are noticed.
+    if (stamp === undefined && now !== undefined) store.layers.setStamp(id, now);
     if (stamp === undefined || now === undefined || sameStamp(stamp, now)) continue;
     report(
       {

@@ -149,9 +149,16 @@ export class LayerTable {
     });
   }
 
-  /** Says what the directory looks like now that it was found in order, or first looked at. */
-  setStamp(id: string, stamp: string): void {
-    this.#db.transaction(() => this.#change(id, { stamp }));
+  /**
+   * Says what the directory looks like now that it was found in order, or first looked at.
+   * @param usage of one that was never measured, in bytes and inodes
+   */
+  setStamp(id: string, stamp: string, usage?: { readonly bytes: number; readonly inodes: number }): void {
+    this.#db.transaction(() => {
+      if (!this.#change(id, { stamp }) || usage === undefined) return;
+      const { bytes, inodes } = usage;
+      this.#db.prepare('UPDATE layers SET bytes = ?, inodes = ? WHERE id = ?').run(bytes, inodes, id);
+    });
   }
 
   /** The directories of these layers are on disk now (syncfs). */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { userInfo } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import type { Bench } from '../support/bench.ts';
@@ -13,6 +14,7 @@ async function onDisk(
   bench: Bench,
   options: string,
   commands: readonly (readonly string[])[],
+  store = `${bench.path('disk')}/store`,
 ): Promise<readonly { readonly text: string; readonly code: number }[]> {
   const disk = bench.path('disk');
   bench.write('disk', {});
@@ -22,7 +24,6 @@ async function onDisk(
     `mount -t tmpfs -o ${options},mode=0755,uid=${bench.who.uid},gid=${bench.who.gid} none ${disk}`,
     ...commands.map((words) => `${as(words[0] === 'sh' ? words : bench.command(words))} 2>&1; echo "@@ $?"`),
   ].join('\n');
-  const store = `${disk}/store`;
   const { out } = await bench.start(['unshare', '-m', 'sh', '-c', script], { asSelf: true, store }).ended;
   return [...out.matchAll(/([^]*?)@@ (\d+)\n/g)].map((match) => ({ text: match[1] ?? '', code: Number(match[2]) }));
 }
@@ -86,6 +87,21 @@ describe.runIf(canMount)('a full disk under the store', () => {
       expect(pruned).toMatchObject({ code: 0, text: expect.stringMatching(/Freed: {2}15\.\d+MB/) as string });
       expect(Number(free?.text)).toBeGreaterThan(6000);
     });
+
+    test.each(['type=tar', 'type=local', 'type=oci', 'type=oci,tar=false', 'type=docker'])(
+      'under the output %s is told with its path',
+      async (type) => {
+        const { bench } = use;
+        const context = bench.context('FROM scratch\nCOPY file /\n', { file: randomBytes(6_000_000) });
+        const dest = `${bench.path('disk')}/result`;
+        const command = ['build', '-q', '-o', `${type},dest=${dest}`, context];
+        const [failed] = await onDisk(bench, 'size=2m', [command], bench.store);
+        expect(failed).toMatchObject({
+          code: 1,
+          text: expect.stringMatching(/disk\/result": no space left on device\nhint: free space there/) as string,
+        });
+      },
+    );
 
     test('of an image that does not fit, the file that could not be written and what to do are told', async () => {
       const { bench } = use;

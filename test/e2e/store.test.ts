@@ -141,6 +141,34 @@ describeAsEveryone('a damaged store', (who) => {
     return { content: (await readOciArchive(bench.path('out.tar'))).tree['/read']?.content, said: err };
   };
 
+  test.each(['build', 'store check'])(
+    'nor is that of a build that was killed, once a %s has looked at it',
+    async (command) => {
+      const { bench } = use;
+      const store = { store: bench.path(`killed-${command.replace(' ', '-')}`) };
+      await bench.importBase('base:1', store);
+      const first = 'FROM base:1\nRUN echo first > /first\n';
+      const building = bench.tsbuildStart(
+        ['build', '--progress=plain', bench.context(`${first}RUN echo going; sleep 30\n`)],
+        store,
+      );
+      await building.prints(/\d going/);
+      building.child.kill('SIGKILL');
+      await building.ended;
+      if (command === 'build') await bench.ok(['build', '-q', bench.context(`${first}RUN cat /first\n`)], store);
+      else await bench.ok(command.split(' '), store);
+      await bench.tool(['sh', '-c', `echo changed | tee ${store.store}/snapshots/*/fs/first`]);
+      const { err } = await bench.ok(
+        ['build', '--progress=plain', bench.context(`${first}RUN cat /first; cat /first\n`)],
+        store,
+      );
+      expect(err).toMatch(/was changed after it was made/);
+      // A step may have begun beside the look; what counts is what it is run on in the end.
+      expect(err).toMatch(/^#\d+ [\d.]+ first$/m);
+      expect(err.lastIndexOf(' first\n')).toBeGreaterThan(err.lastIndexOf(' changed\n'));
+    },
+  );
+
   test('a file that was changed in the directory of a layer is not built upon, and store check finds it', async () => {
     const { bench } = use;
     expect((await read(bench, 'first')).content).toBe('good\n');

@@ -15,7 +15,7 @@ async function withIds(bench: Bench, count: number, command: readonly string[]):
   while (namespace(child.pid ?? 0) === namespace('self')) await sleep(10);
   for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${child.pid}/${map}`, `0 0 ${count}\n`);
   child.stdin?.end('go\n');
-  return await ended;
+  return ended;
 }
 
 testAsRoot(
