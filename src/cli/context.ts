@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import type { StdoutStream } from '../exporter/index.ts';
-import { errnoOf, fromErrno, sanitize, TsbuildError } from '../util/index.ts';
+import type { BuildEvent } from '../events/index.ts';
+import { type Diagnostic, errnoOf, fromErrno, sanitize, TsbuildError } from '../util/index.ts';
 
 /** What a command sees of the outside: the only way by which the command line's environment gets in. */
 export interface CliContext {
@@ -12,6 +13,17 @@ export interface CliContext {
   readonly stderr: Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Who is told of a build besides its log. */
+  readonly report?: BuildReport;
+}
+
+/** A CI service that shows more of a build than its log. */
+export interface BuildReport {
+  event(event: BuildEvent): void;
+  /** @param metadata BuildKit's response keys */
+  built(metadata: Readonly<Record<string, string>>): void;
+  done(warnings: readonly Diagnostic[]): void;
+  failed(error: TsbuildError): void;
 }
 
 export interface ProcessContext extends CliContext {

@@ -10,6 +10,7 @@ import {
   type ProgressMode,
   withoutRunnerCommands,
 } from '../../progress/index.ts';
+import type { BuildEvent } from '../../events/index.ts';
 import { exitCodeOf, fromErrno, isTsbuildError, messageOf, TsbuildError } from '../../util/index.ts';
 import type { GraphOptions } from '../build-request.ts';
 import { type CliContext, exitCodeOfSignal, type Interruptible, print } from '../context.ts';
@@ -79,7 +80,7 @@ export function startProgress(
     env[name] !== undefined && /^-?\d+$/.test(env[name]) ? Number(env[name]) : undefined;
   const optional = <K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> =>
     value === undefined ? {} : ({ [key]: value } as Record<K, V>);
-  return createProgress({
+  const progress = createProgress({
     mode: (options.quiet ? 'quiet' : options.progress) as ProgressMode,
     // Asked for by those who write to it: a terminal or pipe takes 3 ms to load.
     get output() {
@@ -98,12 +99,20 @@ export function startProgress(
     ...optional('logMaxSpeed', number('BUILDKIT_STEP_LOG_MAX_SPEED')),
     ...optional('term', env['TERM']),
   });
+  const { report } = context;
+  if (!report) return progress;
+  const events = (event: BuildEvent): void => {
+    report.event(event);
+    progress.events(event);
+  };
+  return Object.create(progress, { events: { value: events } }) as Progress;
 }
 
 /** Says what there was to warn of, once the progress is closed; with `--debug` each with its explanation and its link. */
 export function reportWarnings(context: CliContext, progress: Progress, { debug = false }: BuildOptions): void {
   if (progress.mode !== 'rawjson' && progress.warnings.length > 0)
     context.stderr.write(formatWarnings(progress.warnings, { palette: paletteOf(context), expand: debug }));
+  context.report?.done(progress.warnings);
 }
 
 /**
@@ -134,6 +143,7 @@ export function reportFailure(
       ...(error.hint === undefined ? {} : { hint: error.hint }),
     }),
   );
+  context.report?.failed(error);
   return exitCodeOf(error);
 }
 
@@ -148,6 +158,7 @@ export async function reportResult(
   metadata: Readonly<Record<string, string>>,
   stdoutIsTaken: boolean,
 ): Promise<void> {
+  context.report?.built(metadata);
   const id = metadata['containerimage.config.digest'] ?? metadata['containerimage.digest'];
   if (options.iidfile !== undefined && id !== undefined) writeResult(context, options.iidfile, id);
   if (options.metadataFile !== undefined)

@@ -14,11 +14,11 @@ export async function buildCommand(
   paths: readonly string[],
   options: BuildOptions,
 ): Promise<number> {
-  const context = harmlessContext(caller, options);
+  const harmless = harmlessContext(caller, options);
   const call = calledMethod(options);
   if (/^(check|lint)(,|$)/.test(call)) {
     const { checkCommand } = await import('./check.ts');
-    return checkCommand(context, paths, options, call.includes(',format=json'));
+    return checkCommand(harmless, paths, options, call.includes(',format=json'));
   }
   if (options.fix || options.unsafeFixes)
     throw new TsbuildError('TSB_USAGE', `Cannot use ${options.fix ? '--fix' : '--unsafe-fixes'} without --check`, {
@@ -35,8 +35,9 @@ export async function buildCommand(
     );
   if (call !== 'build') {
     const { callCommand } = await import('./call.ts');
-    return callCommand(context, path, options, call);
+    return callCommand(harmless, path, options, call);
   }
+  const context = await reportingContext(harmless, caller, path, options);
   using memory = openMemory(context, path, options);
   {
     using remembered = memory?.recall.find();
@@ -45,6 +46,18 @@ export async function buildCommand(
   // Most of the program, which a build that is remembered does without.
   const { fullBuild } = await import('./full-build.ts');
   return await fullBuild(context, path, options, memory);
+}
+
+/** Under GitHub Actions what the build has to say goes further than its log. */
+async function reportingContext(
+  context: CliContext,
+  raw: CliContext,
+  path: string,
+  options: BuildOptions,
+): Promise<CliContext> {
+  if (raw.env['GITHUB_ACTIONS'] !== 'true') return context;
+  const { githubContext } = await import('../github.ts');
+  return githubContext(context, raw, path, options);
 }
 
 /** `--check` goes well with a `--call=check` that says how to print it. */

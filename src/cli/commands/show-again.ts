@@ -43,13 +43,13 @@ export async function showAgain(
     }
     show(events.length);
     await close();
-    reportWarnings(context, progress, options);
     await reportResult(
       context,
       options,
       metadata,
       images.some(({ to }) => 'dest' in to && to.dest === '-'),
     );
+    reportWarnings(context, progress, options);
     return 0;
   } catch (error) {
     await close();

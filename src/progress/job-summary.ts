@@ -1,0 +1,94 @@
+import type { BuildEvent, VertexState } from '../events/index.ts';
+import { type Digest, sanitizeLine } from '../util/index.ts';
+
+/** Steps that are listed; of more the slowest. GitHub takes 1 MiB for a step of a job. */
+const MAX_STEPS = 200;
+
+interface Step {
+  name: string;
+  state: VertexState;
+  startedAt: number | undefined;
+  /** Milliseconds. */
+  took: number;
+}
+
+/** An image that was written, for the summary. */
+export interface SummarizedImage {
+  readonly names: readonly string[];
+  readonly digest: string;
+}
+
+/** What a build did, as Markdown for the page of a job: steps with their times, what came from the cache, what was made. */
+export class JobSummary {
+  readonly #steps = new Map<Digest, Step>();
+  #startedAt: number | undefined;
+  #endedAt = 0;
+
+  event(event: BuildEvent): void {
+    this.#startedAt ??= event.at;
+    this.#endedAt = Math.max(this.#endedAt, event.at);
+    if (event.type !== 'vertex') return;
+    const { vertex, name, state, at } = event;
+    const step = this.#steps.get(vertex) ?? { name, state, startedAt: undefined, took: 0 };
+    if (state === 'started') step.startedAt ??= at;
+    else if (step.startedAt !== undefined) {
+      step.took += at - step.startedAt;
+      step.startedAt = undefined;
+    }
+    step.name = name;
+    // What ran once and was looked at again ran.
+    if (!(state === 'cached' && step.state === 'done')) step.state = state;
+    this.#steps.set(vertex, step);
+  }
+
+  /**
+   * @param title what was built
+   * @param failure why it failed, if it did
+   */
+  format(title: string, images: readonly SummarizedImage[], failure?: string): string {
+    const all = [...this.#steps.values()].filter(({ state }) => state !== 'pending');
+    const own = all.filter(({ name }) => !/^\[(internal|auth)\]|^exporting |^pushing |^keeping /.test(name));
+    const cached = own.filter(({ state }) => state === 'cached').length;
+    const lines = [`### ${failure === undefined ? '' : 'Failed: '}${cell(title)}`, ''];
+    if (failure !== undefined)
+      lines.push('```', ...failure.split('\n').map((line) => sanitizeLine(line, 400)), '```', '');
+    lines.push(
+      `${own.length} steps, ${cached} from the cache, ${seconds(this.#endedAt - (this.#startedAt ?? this.#endedAt))}`,
+      '',
+    );
+    for (const { names, digest } of images)
+      lines.push(`- ${names.length === 0 ? 'image' : names.map(code).join(', ')} ${code(digest)}`);
+    const shown = own.length <= MAX_STEPS ? own : own.toSorted((a, b) => b.took - a.took).slice(0, MAX_STEPS);
+    if (shown.length > 0) {
+      lines.push('', '<details><summary>Steps</summary>', '', '| step | | time |', '| --- | --- | ---: |');
+      for (const { name, state, took } of shown)
+        lines.push(`| ${code(name)} | ${STATES[state]} | ${state === 'cached' ? '' : seconds(took)} |`);
+      if (shown.length < own.length) lines.push(`| and ${own.length - shown.length} faster ones | | |`);
+      lines.push('', '</details>');
+    }
+    return `${lines.join('\n')}\n\n`;
+  }
+}
+
+const STATES: Readonly<Record<VertexState, string>> = {
+  pending: '',
+  started: 'not finished',
+  cached: 'cached',
+  done: '',
+  failed: '**failed**',
+  canceled: 'canceled',
+};
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
+/** Text that ends no cell and makes no markup. */
+function cell(text: string): string {
+  return sanitizeLine(text, 200).replaceAll(/[\\`*_{}[\]<>#|~]/g, (char) => `&#${char.charCodeAt(0)};`);
+}
+
+/** The same as code; a backtick in it would end that. */
+function code(text: string): string {
+  return `\`${sanitizeLine(text, 160).replaceAll('`', 'ˋ').replaceAll('|', '\\|')}\``;
+}
