@@ -47,7 +47,7 @@ describe.runIf(canMount)('a full disk under the store', () => {
         'RUN i=0; while [ $i -lt 1600 ]; do i=$((i+1)); > /f$i; done',
         /can hold no more files \("df -i" shows it\): run "tsbuild prune"/,
       ],
-    ])('%s fails the step with what to do, and prune does it', async (_, options, step, hint) => {
+    ])('%s fails the step with what to do, and prune does it (REL-06)', async (_, options, step, hint) => {
       const { bench } = use;
       const files = { 'base.tar': baseImageTar() };
       const full = bench.context(`${STEP}${step}\n`, files);
@@ -67,7 +67,7 @@ describe.runIf(canMount)('a full disk under the store', () => {
       expect(again).toMatchObject({ code: 0 });
     });
 
-    test('prune works where not one byte and not one file is left', async () => {
+    test('prune works where not one byte and not one file is left (REL-06)', async () => {
       const { bench } = use;
       const context = bench.context(STEP, { 'base.tar': baseImageTar() });
       const disk = bench.path('disk');

@@ -15,7 +15,7 @@ const BUILD = ['build', '--progress=plain', '-o', 'type=oci,dest=out.tar'];
 describeAsEveryone('an interrupted build', (who) => {
   const use = useBench(who);
 
-  test('ends at once with 130 or 143, leaves nothing, and says so once', async () => {
+  test('ends at once with 130 or 143, leaves nothing, and says so once (REL-09, REL-24)', async () => {
     const { bench } = use;
     const context = bench.context(
       `FROM base:1\nENV MARK=${bench.mark}\nRUN trap '' INT TERM; (setsid sleep 32 &); echo begun; sleep 33\n`,
@@ -41,7 +41,7 @@ describeAsEveryone('an interrupted build', (who) => {
     }
   });
 
-  test('at any moment: one clear end, a sound store, and the next build is whole', async () => {
+  test('at any moment: one clear end, a sound store, and the next build is whole (REL-09)', async () => {
     const { bench } = use;
     const context = writeSlowContext(bench);
     const clean = await bench.ok([...BUILD, '--no-cache', context]);
@@ -62,7 +62,7 @@ describeAsEveryone('an interrupted build', (who) => {
     await expectNoDebris(bench);
   });
 
-  test('a second Ctrl-C ends it at once; a closed output does not crash it', async () => {
+  test('a second Ctrl-C ends it at once; a closed output does not crash it (REL-09, REL-10)', async () => {
     const { bench } = use;
     const context = bench.context(`FROM base:1\nENV MARK=${bench.mark}\nRUN trap '' INT TERM; echo begun; sleep 33\n`);
     const running = bench.tsbuildStart([...BUILD, context], { detached: true });
@@ -100,7 +100,7 @@ describeAsEveryone('an interrupted build', (who) => {
     expect(done.out).toMatch(/\[\+\] Building .* FINISHED/);
   });
 
-  test('children that are killed fail the step, not the store', async () => {
+  test('children that are killed fail the step, not the store (REL-03)', async () => {
     const { bench } = use;
     const context = bench.context(`FROM base:1\nENV MARK=${bench.mark}\nRUN echo begun; sleep 33\n`);
     for (const victim of [/\/worker\.\w+ \{/, /tsbuild-helper step/]) {

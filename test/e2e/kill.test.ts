@@ -11,7 +11,7 @@ const BUILD = ['build', '--progress=plain', '-o', 'type=oci,dest=out.tar'];
 describeAsEveryone('a killed build', (who) => {
   const use = useBench(who);
 
-  test('costs time only, whenever it is killed', async () => {
+  test('costs time only, whenever it is killed (REL-01, REL-04)', async () => {
     const { bench } = use;
     const context = writeSlowContext(bench);
     const clean = await bench.ok([...BUILD, '--no-cache', context]);

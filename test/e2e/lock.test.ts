@@ -172,7 +172,7 @@ describeAsEveryone('a lock file', (who) => {
 describeAsEveryone('--offline', (who) => {
   const use = useBench(who, { base: false });
 
-  test.skipIf(!hasGit)('builds from the store and the lock file, and lists what is missing', async () => {
+  test.skipIf(!hasGit)('builds from the store and the lock file, and lists what is missing (REL-32)', async () => {
     const { bench } = use;
     let asked = 0;
     await using web = await WebServer.start((_request, response) => {
@@ -207,7 +207,7 @@ describeAsEveryone('--offline', (who) => {
     repositories[Symbol.dispose]();
   });
 
-  test('several missing images are one failure', async () => {
+  test('several missing images are one failure (REL-32)', async () => {
     const { bench } = use;
     const context = bench.context('FROM 127.0.0.1:1/a AS a\nFROM 127.0.0.1:1/b\nCOPY --from=a / /\n');
     const failed = await bench.tsbuild(['build', '--offline', context]);

@@ -11,7 +11,7 @@ describeAsEveryone('memory', (who) => {
   const use = useBench(who);
 
   // 124 to 136 MB, where it was 200 to 205.
-  test('a copy of many files takes 160 MB at most', async () => {
+  test('a copy of many files takes 160 MB at most (REL-23)', async () => {
     const { bench } = use;
     const name = (at: number): string => `d/${Math.floor(at / 100)}/f${at}`;
     const files = Object.fromEntries(Array.from({ length: FILES }, (_, at) => [name(at), `${at}`]));
@@ -21,7 +21,7 @@ describeAsEveryone('memory', (who) => {
   });
 
   // 120 to 132 MB, where it was 133 to 180, the more the slower files were written.
-  test('a large base is unpacked in 150 MB at most', async () => {
+  test('a large base is unpacked in 150 MB at most (REL-23)', async () => {
     const { bench } = use;
     const text = Buffer.concat(Array.from({ length: 96 }, () => Buffer.alloc(MIB, randomBytes(16 << 10))));
     const base = bench.context('FROM base:1\nCOPY blob /\n', { blob: text });

@@ -173,7 +173,7 @@ describeAsEveryone('a cache beside the store', (who) => {
     expect((await build(context, await newStore(), [`--cache-from=${ref}-2:x`], { env: NO_WORKER })).code).toBe(0);
   });
 
-  test('that is damaged is warned of, and what it had is built (CAC-09)', async () => {
+  test('that is damaged is warned of, and what it had is built (CAC-09, REL-22)', async () => {
     const { bench } = use;
     const context = bench.context(DOCKERFILE, FILES);
     const first = await build(context, await newStore(), ['--cache-to=type=local,dest=damaged,mode=max']);
@@ -243,7 +243,7 @@ describeAsEveryone('a cache beside the store', (who) => {
     expect(stepsOf(built).ran).toHaveLength(1);
   });
 
-  test('that is an image, or nowhere, is warned of (CAC-09)', async () => {
+  test('that is an image, or nowhere, is warned of (CAC-09, REL-22)', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo one > /one\n');
     const store = await newStore();
@@ -258,7 +258,7 @@ describeAsEveryone('a cache beside the store', (who) => {
     expect(err.match(/Cannot import cache/g)?.length).toBeGreaterThanOrEqual(3);
   });
 
-  test('that hangs is done without when its time is up', async () => {
+  test('that hangs is done without when its time is up (REL-22)', async () => {
     const { bench } = use;
     await using silent = await startScriptedRegistry();
     silent.on('/v2/cache/manifests/latest', () => {});
@@ -272,7 +272,7 @@ describeAsEveryone('a cache beside the store', (who) => {
     expect(refused.err).toContain('expected a number of seconds');
   });
 
-  test('that cannot be written is a warning when the result is out, or a failure where that is wanted', async () => {
+  test('that cannot be written is a warning when the result is out, or a failure where that is wanted (REL-22)', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo one > /one\n');
     const store = await newStore();

@@ -263,7 +263,7 @@ COPY --from=shared /shared /data /
 RUN echo ${n} > /own
 `;
 
-  test('equal builds at once run each step once', async () => {
+  test('equal builds at once run each step once (REL-11)', async () => {
     const { bench } = use;
     const steps = [1, 2, 3, 4].map((n) => `RUN echo "ran-$((${n}))"; sleep 0.1`).join('\n');
     const context = bench.context(`FROM base:1\nCOPY f /\n${steps}\n`, { f: 'one' });
@@ -275,7 +275,7 @@ RUN echo ${n} > /own
     await expectSound(bench);
   });
 
-  test('at the same time: all are whole, and what they made is found again', async () => {
+  test('at the same time: all are whole, and what they made is found again (REL-11)', async () => {
     const { bench } = use;
     const contexts = [1, 2, 3, 4].map((n) => bench.context(dockerfile(n), { data: 'x'.repeat(100_000) }));
     await Promise.all(
@@ -322,7 +322,7 @@ RUN echo ${n} > /own
     expect(await bench.leftovers()).toEqual([]);
   });
 
-  test('prune, check and kill -9 of neighbours meanwhile take nothing from a running build', async () => {
+  test('prune, check and kill -9 of neighbours meanwhile take nothing from a running build (REL-12)', async () => {
     const { bench } = use;
     const done = new AbortController();
     const pruning = (async () => {
@@ -355,7 +355,7 @@ RUN echo ${n} > /own
     await expectSound(bench);
   });
 
-  test('a path with spaces, through a link, and far too long for a socket', async () => {
+  test('a path with spaces, through a link, and far too long for a socket (REL-28)', async () => {
     const { bench } = use;
     bench.write('.', { 'a link': { link: bench.write('real dir', {}) } });
     for (const store of [`a link/store of "quotes" and 'ünïcode'`, `${'long/'.repeat(40)}store`].map((name) =>

@@ -74,7 +74,7 @@ describeAsEveryone('whatever surrounds a build', (who) => {
     ).toEqual(tree);
   });
 
-  test('files that change meanwhile: what was read under one key, or an error', async () => {
+  test('files that change meanwhile: what was read under one key, or an error (REL-29)', async () => {
     const { bench } = use;
     const context = bench.context(
       'FROM base:1\nCOPY . /c/\nRUN cat /c/* | sort -u | wc -l > /kinds\n',
@@ -105,7 +105,7 @@ describeAsEveryone('whatever surrounds a build', (who) => {
     await expectSound(bench);
   });
 
-  test('closed and broken standard streams, no HOME, no PATH to speak of (TTY-05)', async () => {
+  test('closed and broken standard streams, no HOME, no PATH to speak of (REL-10, TTY-05)', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo a; yes | head -n 20000\n');
     const shell = (script: string, env: Record<string, string | undefined> = {}) =>
@@ -144,7 +144,7 @@ describeAsEveryone('whatever surrounds a build', (who) => {
     await expectSound(bench);
   });
 
-  test('few descriptors, little memory', async () => {
+  test('few descriptors, little memory (REL-08)', async () => {
     const { bench } = use;
     const context = bench.context(
       `FROM base:1 AS a\nCOPY . /c\nRUN echo a\n${Array.from({ length: 20 }, (_, at) => `RUN echo ${at} > /r${at}`).join('\n')}\n`,

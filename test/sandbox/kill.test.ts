@@ -39,7 +39,7 @@ afterAll(async () => {
 });
 
 describe.each(everyone)('kill -9 (%s)', (who) => {
-  test.each(LEVELS.map((name, level) => ({ name, level })))('of the $name', async ({ level }) => {
+  test.each(LEVELS.map((name, level) => ({ name, level })))('of the $name (REL-10)', async ({ level }) => {
     const marker = String(100_000 + Math.trunc(process.pid * 10 + level + (who === 'root' ? 0 : 5_000_000)));
     const [command = '', ...args] = commandAs(who, [
       process.execPath,

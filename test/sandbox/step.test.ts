@@ -246,7 +246,7 @@ describe.each(everyone)('a step (%s)', (who) => {
     }
   });
 
-  test('a canceled step ends with everything that it started', async () => {
+  test('a canceled step ends with everything that it started (REL-24)', async () => {
     const { code, ms, started, left } = await runScenario<{ code: string; ms: number; started: number; left: number }>(
       who,
       'cancel',

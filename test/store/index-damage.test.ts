@@ -58,7 +58,7 @@ function overwrite(path: string, position: number, length = 60): void {
 }
 
 describe('a damaged index', () => {
-  test.each(DAMAGE)('that is %s is replaced, and what the files tell is found again', async (name, damage) => {
+  test.each(DAMAGE)('that is %s is replaced, and what the files tell is found again (REL-31)', async (name, damage) => {
     const { root, image, own } = filledStore();
     damage(join(root, 'index.sqlite'));
     for (const suffix of ['-wal', '-shm']) fs.rmSync(join(root, `index.sqlite${suffix}`), { force: true });

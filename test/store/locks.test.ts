@@ -71,7 +71,7 @@ describe('locks in one process', () => {
         fs.utimesSync(path, 4e9, 4e9);
       },
     ],
-  ])('%s in the place of a lock file does not count', async (_name, make) => {
+  ])('%s in the place of a lock file does not count (REL-14, REL-15)', async (_name, make) => {
     using opened = openStore();
     make(join(opened.root, 'locks', 'x'));
     await using _lock = await opened.store.lock('x', { timeoutMs: 0 });
@@ -99,7 +99,7 @@ describe('locks among processes', () => {
     expect(ticks, 'waiting does not block the event loop').toBeGreaterThan(10);
   });
 
-  test('a lock is free at once when its holder is killed, and kept while it is stopped', async () => {
+  test('a lock is free at once when its holder is killed, and kept while it is stopped (REL-13, REL-15)', async () => {
     using opened = openStore();
     const child = startUser(['hold', opened.root]);
     await printed(child, 'ready');

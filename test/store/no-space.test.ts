@@ -31,7 +31,7 @@ function withSpace(space: Space, script: string): string {
 
 describe.runIf(canMount)('a full disk', () => {
   test.each<Space>([{ bytes: 1_500_000 }, { bytes: 700_000 }, { inodes: 40 }])(
-    'with %o left is told as such, and the store goes on once there is space',
+    'with %o left is told as such, and the store goes on once there is space (REL-06)',
     (space) => {
       const output = withSpace(
         space,
@@ -63,7 +63,7 @@ describe.runIf(canMount)('a full disk', () => {
     { inodes: 4 },
     { inodes: 13 },
     { inodes: 20 },
-  ])('with %o left a build fails with the reason and leaves a store that opens later', (space) => {
+  ])('with %o left a build fails with the reason and leaves a store that opens later (REL-06)', (space) => {
     const output = withSpace(
       space,
       `{ $NODE builds /mnt/store a 40 2>&1 | grep -o "TSB_[A-Z_]*\\|no space left on device" | sort -u | tr '\\n' ' '; } ;
@@ -72,7 +72,7 @@ describe.runIf(canMount)('a full disk', () => {
     expect(output).toBe('TSB_NO_SPACE no space left on device sound\n');
   });
 
-  test('a read-only store is refused with the reason', () => {
+  test('a read-only store is refused with the reason (REL-21)', () => {
     const output = withSpace(
       {},
       `$NODE build /mnt/store a && mount -o bind,remount,ro /mnt && { $NODE build /mnt/store b 2>&1 | grep -o "TSB_[A-Z]*\\|read-\\?only.*" | sort -u; }`,

@@ -211,7 +211,7 @@ describe('prune', () => {
     expect(layerIds(store).sort()).toEqual([filtered, young].sort());
   });
 
-  test('the clock may jump to and fro', async () => {
+  test('the clock may jump to and fro (REL-14)', async () => {
     using opened = openStore();
     const { store } = opened;
     const id = makeLayer(store);

@@ -43,7 +43,7 @@ describe('opening a store', () => {
     ['spaces and unicode', 'a b ü €'],
     ['a long path', `${'x'.repeat(100)}/${'y'.repeat(100)}`],
     ['a quote', `it's "one"`],
-  ])('works in a path with %s', (_name, path) => {
+  ])('works in a path with %s (REL-28)', (_name, path) => {
     using opened = openStore(join(tempRoot(), path));
     expect(opened.store.blobs.put('x').size).toBe(1);
   });
@@ -56,7 +56,7 @@ describe('opening a store', () => {
       (root: string) => fs.writeFileSync(join(root, 'store.json'), '{"format":2}'),
       /has format 2/,
     ],
-  ])('refuses one when %s, and changes nothing (CAC-11)', (_name, spoil, expected) => {
+  ])('refuses one when %s, and changes nothing (CAC-11, REL-25)', (_name, spoil, expected) => {
     const root = tempRoot();
     openStore(root).store.close();
     spoil(root);

@@ -60,7 +60,7 @@ test('the records of a chain take rows in proportion to its length', async () =>
   expect(rows(root, 'SELECT count(*) AS n FROM records')).toBe(0);
 });
 
-test('an index of the version before is given up, and images stay', () => {
+test('an index of the version before is given up, and images stay (REL-25, REL-26)', () => {
   const root = tempRoot();
   {
     using opened = openStore(root);
