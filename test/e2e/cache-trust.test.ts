@@ -78,7 +78,7 @@ describe('what a cache is trusted with', () => {
     // The writer of a cache that is named decides what is built: docs say so, and signatures are to come.
     const named = await build(context, ['--cache-from=type=local,src=forged'], { store: await newStore() });
     expect(Object.keys(named.tree)).toContain('/pwned');
-    for (const args of [[], ['--cache-from=type=local,src=elsewhere'], ['--cache-to=type=local,dest=forged2']]) {
+    for (const args of [[], ['--cache-from=type=local,src=elsewhere']]) {
       const { tree } = await build(context, args, { store: await newStore(), cwd: bench.path('.') });
       expect(Object.keys(tree)).toContain('/good');
       expect(Object.keys(tree)).not.toContain('/pwned');
@@ -203,16 +203,17 @@ COPY --link --from=a /made /linked
     await bench.ok(['import', 'other.tar', '-t', 'other:1']);
     const seen = new Map<string, string>();
     const tails = ['', 'HEALTHCHECK CMD x', 'HEALTHCHECK CMD y', 'HEALTHCHECK NONE', 'ONBUILD RUN x', 'STOPSIGNAL 9', 'VOLUME /v', 'LABEL a=b', 'LABEL a=c', 'EXPOSE 1', 'EXPOSE 2', 'CMD x', 'CMD ["x"]', 'ENTRYPOINT ["x"]', 'USER 1', 'SHELL ["x"]', 'ENV a=b'];
-    const context = bench.context('', { file: 'x' });
-    for (const base of ['scratch', 'base:1', 'other:1']) {
-      for (const tail of base === 'scratch' ? tails : ['']) {
-        writeFileSync(join(context, 'Dockerfile'), `FROM ${base}\nCOPY file /file\n${tail}\n`);
-        const { image, tree } = await build(context);
-        expect(seen.get(image), `${base} ${tail}`).toBeUndefined();
-        seen.set(image, `${base} ${tail}`);
-        expect(Object.hasOwn(tree, '/bin/sh')).toBe(base === 'base:1');
-        expect(Object.hasOwn(tree, '/other')).toBe(base === 'other:1');
-      }
+    const kinds = [...tails.map((tail) => ['scratch', tail] as const), ['base:1', ''] as const, ['other:1', ''] as const];
+    // The first fills the cache for the others.
+    const one = ([base, tail]: (typeof kinds)[number]) => build(bench.context(`FROM ${base}\nCOPY file /file\n${tail}\n`, { file: 'x' }));
+    await one(['scratch', '']);
+    const built = await Promise.all(kinds.map(one));
+    for (const [at, { image, tree }] of built.entries()) {
+      const [base, tail] = kinds[at]!;
+      expect(seen.get(image), `${base} ${tail}`).toBeUndefined();
+      seen.set(image, `${base} ${tail}`);
+      expect(Object.hasOwn(tree, '/bin/sh')).toBe(base === 'base:1');
+      expect(Object.hasOwn(tree, '/other')).toBe(base === 'other:1');
     }
     rmSync(bench.path('other.tar'));
   }); // oxfmt-ignore
