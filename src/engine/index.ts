@@ -12,5 +12,6 @@ export { type PushedImage, pushStored } from './push-stored.ts';
 export { type BuildRequest, emptyRequest } from './request.ts';
 export { type LocatedImage, locateImage } from './locate-image.ts';
 export { openImage, type OpenImage } from './open-image.ts';
+export { treeRemover } from './tree-remover.ts';
 export { openSession, Session, type SessionOptions } from './session.ts';
 export { verifyImage, type VerifyRequest } from './verify.ts';

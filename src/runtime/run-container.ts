@@ -154,7 +154,7 @@ function makeScratch(
     mkdirSync(path, { recursive: true });
     if (plan.idShift > 0) chownSync(path, plan.idShift, plan.idShift);
   }
-  return { ...paths, [Symbol.asyncDispose]: () => removeAlone(helperPath, plan, Object.values(paths)) };
+  return { ...paths, [Symbol.asyncDispose]: () => removeAlone({ helperPath, plan }, Object.values(paths)) };
 }
 
 /** Waits for the end, with signals passed on. */

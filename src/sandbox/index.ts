@@ -21,7 +21,7 @@ export {
 } from './namespace-plan.ts';
 export { hostsFile } from './network-files.ts';
 export { runStep, type RunStepOptions } from './run-step.ts';
-export { type LoneStep, removeAlone, runAlone, type RunAloneOptions } from './run-alone.ts';
+export { type LoneStep, removeAlone, type RemoveAloneOptions, runAlone, type RunAloneOptions } from './run-alone.ts';
 export { giveSockets } from './give-sockets.ts';
 export { concludeStep, readStatusLine, type StepReport } from './step-status.ts';
 export { parseSubIds, type SubIdRange } from './subids.ts';

@@ -1,11 +1,13 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { Digest } from '../util/index.ts';
 import { collectUnderLock, emptyGarbage } from './garbage.ts';
 import { discard } from './layers.ts';
+import type { LeaseKind } from './leases.ts';
 import { isFull } from './reserve.ts';
 import type { Store } from './store.ts';
-import type { PruneOptions, PruneReport, UsageRecord } from './types.ts';
+import type { PruneOptions, PruneReport, RemoveTrees, UsageRecord } from './types.ts';
 import { blobsOfImages, type Survey, survey, type SurveyEntry, sum } from './usage.ts';
 
 /**
@@ -13,6 +15,8 @@ import { blobsOfImages, type Survey, survey, type SurveyEntry, sum } from './usa
  * waits for the disk twice and looks through all cache records once: of 64 each, 2,000 took seconds.
  */
 const BATCH = 2048;
+/** Directories put aside at a time: they are deleted while the next ones are put aside. */
+const PIECE = 256;
 /** Where the disk is full, the first one: forgetting records takes space itself, some pages of the index for each. */
 const FIRST_BATCH = 8;
 
@@ -47,10 +51,9 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
     for (let start = 0; start < victims.length; start += size) {
       options.signal?.throwIfAborted();
       size = isFull(store.root) ? FIRST_BATCH : BATCH;
-      const batch = removeBatch(store, victims.slice(start, start + size));
+      const batch = await removeBatch(store, victims.slice(start, start + size), options.removeTrees);
       removed.push(...batch.removed.map(({ record }) => record));
       freedBytes += batch.freedBytes;
-      await emptyGarbage(store, options.removeTrees);
     }
     store.records.removeDeadLinks();
     freedBytes += forget(store, options);
@@ -118,24 +121,52 @@ function isProtected({ record, blobs }: SurveyEntry, state: Survey): boolean {
   return blobs.some((digest) => state.imageBlobs.has(digest));
 }
 
-function removeBatch(
+/** Removes records, and what only they named. The space is free when it resolves. */
+async function removeBatch(
   store: Store,
   victims: readonly SurveyEntry[],
-): { readonly removed: readonly SurveyEntry[]; readonly freedBytes: number } {
+  removeTrees: RemoveTrees,
+): Promise<{ readonly removed: readonly SurveyEntry[]; readonly freedBytes: number }> {
+  const removed = forgetRecords(store, victims);
+  let freedBytes = 0;
+  const deleting: Promise<void>[] = [];
+  try {
+    for (let start = 0; start < removed.length; start += PIECE) {
+      const put = putAside(store, removed.slice(start, start + PIECE));
+      freedBytes += put.freedBytes;
+      if (put.directories.length > 0) deleting.push(begun(removeTrees(put.directories)));
+      // So that it begins now.
+      await setImmediate();
+    }
+  } finally {
+    // Also after a failure: nobody deletes any more when that is told.
+    await Promise.allSettled(deleting);
+  }
+  await Promise.all(deleting);
+  // Where a transaction ran twice, some were put aside by the first.
+  await emptyGarbage(store, removeTrees);
+  return { removed, freedBytes };
+}
+
+/** The same work; that it fails may be heard of later. */
+function begun(work: Promise<void>): Promise<void> {
+  work.catch(() => undefined);
+  return work;
+}
+
+/** Takes records out of the index, on disk before anything that they name is gone. @returns those that were not in use */
+function forgetRecords(store: Store, victims: readonly SurveyEntry[]): readonly SurveyEntry[] {
   const db = store.database();
-  // First the records, on disk before anything that they name is gone.
-  const removed = db.transaction(
+  return db.transaction(
     () => {
+      const leased = leasedNames(store);
       const free = victims.filter(
-        ({ kind, record }) => kind === 'image' || kind === 'log' || !store.leases.holds(kind, record.id),
+        ({ kind, record }) => kind === 'image' || kind === 'log' || !leased[kind].has(record.id),
       );
       for (const { kind, record } of free) {
-        if (kind === 'layer') {
-          store.layers.forget(record.id);
-        } else if (kind === 'mount') db.prepare('DELETE FROM mounts WHERE id = ?').run(record.id);
-        else if (kind === 'blob') {
-          store.records.removeByBlob(record.id);
-        }
+        if (kind === 'layer') store.layers.forget(record.id);
+        else if (kind === 'mount') db.prepare('DELETE FROM mounts WHERE id = ?').run(record.id);
+        else if (kind === 'blob') store.records.removeByBlob(record.id);
       }
       store.records.removeDangling();
       store.records.advance();
@@ -143,19 +174,28 @@ function removeBatch(
     },
     { durable: true },
   );
-  let freedBytes = 0;
-  // Then the files. Who wanted one in between has a lease or a row by now, which this transaction sees.
-  db.transaction(() => {
-    const images = blobsOfImages(store);
+}
+
+/**
+ * Puts directories of removed records aside, and deletes their blobs. Who wanted one in between has a lease or a row by now, which this
+ * transaction sees.
+ */
+function putAside(
+  store: Store,
+  removed: readonly SurveyEntry[],
+): { readonly directories: readonly string[]; readonly freedBytes: number } {
+  const db = store.database();
+  return db.transaction(() => {
+    const leased = leasedNames(store);
+    const images = removed.some(({ blobs }) => blobs.length > 0) ? blobsOfImages(store) : new Set<Digest>();
     const byLayer = db.prepare('SELECT 1 AS found FROM layer_blobs WHERE digest = ?');
-    freedBytes = 0;
+    const directories: string[] = [];
+    let freedBytes = 0;
     for (const { kind, record, directoryBytes, blobs: named } of removed) {
-      if (kind === 'layer' && !store.layers.get(record.id) && !store.leases.holds('layer', record.id)) {
-        discard(store.layout, store.layers.paths(record.id).dir);
-        freedBytes += directoryBytes;
-      }
-      if (kind === 'mount' && !store.mounts.get(record.id) && !store.leases.holds('mount', record.id)) {
-        discard(store.layout, store.mounts.directory(record.id));
+      const directory = directoryOf(store, kind, record.id);
+      if (directory !== undefined && !leased[kind === 'mount' ? 'mount' : 'layer'].has(record.id)) {
+        const aside = discard(store.layout, directory);
+        if (aside !== undefined) directories.push(aside);
         freedBytes += directoryBytes;
       }
       if (kind === 'log') {
@@ -163,13 +203,28 @@ function removeBatch(
         freedBytes += directoryBytes;
       }
       for (const digest of named) {
-        if (images.has(digest) || byLayer.get(digest) || store.leases.holds('blob', digest)) continue;
+        if (images.has(digest) || byLayer.get(digest) || leased.blob.has(digest)) continue;
         freedBytes += store.blobs.info(digest)?.size ?? 0;
         store.blobs.remove(digest);
       }
     }
+    return { directories, freedBytes };
   });
-  return { removed, freedBytes };
+}
+
+/** Where the directory of a removed record is; undefined when the record is there again, or never had one. */
+function directoryOf(store: Store, kind: SurveyEntry['kind'], id: string): string | undefined {
+  if (kind === 'layer') return store.layers.get(id) ? undefined : store.layers.paths(id).dir;
+  if (kind === 'mount') return store.mounts.get(id) ? undefined : store.mounts.directory(id);
+  return undefined;
+}
+
+function leasedNames(store: Store): Readonly<Record<LeaseKind, ReadonlySet<string>>> {
+  return {
+    layer: store.leases.names('layer'),
+    mount: store.leases.names('mount'),
+    blob: store.leases.names('blob'),
+  };
 }
 
 /** Facts and stat caches: all of them with `all`, else those that were not used for `untilMs`. @returns bytes freed */

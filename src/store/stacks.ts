@@ -81,6 +81,12 @@ export class StackTable {
     return true;
   }
 
+  /** Reads all rows at once, for who will ask for most of them. */
+  preload(): void {
+    for (const [id, node] of this.all())
+      if (!this.#nodes.has(id) && stackId(node.parent, node.layer) === id) this.#nodes.set(id, node);
+  }
+
   /** All stacks by id: each one's topmost layer and what is beneath it. For those who look at the whole store at once. */
   all(): ReadonlyMap<string, Node> {
     const rows = this.#db.prepare('SELECT id, parent, layer FROM stacks').all();

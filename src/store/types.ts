@@ -139,7 +139,7 @@ export interface LockOptions {
   readonly onWait?: (holders: readonly Holder[]) => void;
 }
 
-/** Deletes directory trees whose files may belong to sub-ids; the worker provides it. */
+/** Deletes directory trees whose files may belong to sub-ids. What it is given is gone when it resolves. */
 export type RemoveTrees = (paths: readonly string[]) => Promise<void>;
 
 /** One line of `tsbuild du`. */

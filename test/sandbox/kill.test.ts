@@ -34,7 +34,7 @@ afterAll(async () => {
     rmSync(dir, { recursive: true, force: true });
   } catch {
     // Files of subordinate ids.
-    await removeAlone(findHelper(), requirePlan(readPlanInputs(currentUser())), [dir]);
+    await removeAlone({ helperPath: findHelper(), plan: requirePlan(readPlanInputs(currentUser())) }, [dir]);
   }
 });
 

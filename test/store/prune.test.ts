@@ -111,6 +111,49 @@ describe('prune', () => {
     store.images.remove('docker.io/library/a:1');
   });
 
+  test('directories of many records are deleted while the next ones are put aside', async () => {
+    using opened = openStore();
+    const { store } = opened;
+    for (let count = 0; count < 600; count++) makeLayer(store, { size: 1 });
+    const left: number[] = [];
+    const report = await prune(store, {
+      all: true,
+      removeTrees: async (paths) => {
+        left.push(fs.readdirSync(store.layout.snapshots).length);
+        expect(paths.every((path) => path.startsWith(store.layout.garbage))).toBe(true);
+        await removeTrees(paths);
+      },
+    });
+    expect(report.removed).toHaveLength(600);
+    expect(left.length).toBeGreaterThan(1);
+    expect(left[0]).toBeGreaterThan(0);
+    expect(left.at(-1)).toBe(0);
+    expect(fs.readdirSync(store.layout.garbage)).toEqual([]);
+  });
+
+  test('a directory that cannot be deleted is told once nobody deletes any more, and is deleted the next time', async () => {
+    using opened = openStore();
+    const { store } = opened;
+    for (let count = 0; count < 300; count++) makeLayer(store, { size: 1 });
+    let running = 0;
+    const failing = prune(store, {
+      all: true,
+      removeTrees: async (paths) => {
+        running++;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        running--;
+        if (paths.length < 256) throw new Error('cannot delete');
+        await removeTrees(paths);
+      },
+    });
+    await expect(failing).rejects.toThrow('cannot delete');
+    expect(running).toBe(0);
+    expect(fs.readdirSync(store.layout.garbage)).toHaveLength(44);
+    await prune(store, { all: true, removeTrees });
+    expect(fs.readdirSync(store.layout.garbage)).toEqual([]);
+    expect((await check(store)).problems).toEqual([]);
+  });
+
   test('once an image is removed its blobs go', async () => {
     const root = tempRoot();
     {

@@ -284,7 +284,9 @@ export class Bench implements AsyncDisposable {
     } catch {
       // Files of subordinate ids.
       const { uid, gid, username } = userInfo();
-      await removeAlone(findHelper(), requirePlan(readPlanInputs({ uid, gid, name: username })), [this.dir]);
+      await removeAlone({ helperPath: findHelper(), plan: requirePlan(readPlanInputs({ uid, gid, name: username })) }, [
+        this.dir,
+      ]);
     }
   }
 }

@@ -1,5 +1,5 @@
-import { openSession, type Session } from '../../engine/index.ts';
-import { check, du, overhead, prune, type PruneReport, type RemoveTrees, type UsageRecord } from '../../store/index.ts';
+import { openSession, type Session, treeRemover } from '../../engine/index.ts';
+import { check, du, overhead, prune, type PruneReport, type UsageRecord } from '../../store/index.ts';
 import { formatBytes, parseDuration, parseSize, TsbuildError } from '../../util/index.ts';
 import type { TreeUsage } from '../../worker/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
@@ -35,13 +35,6 @@ export async function duCommand(context: CliContext, options: FormatOptions): Pr
     `${table}Reclaimable:  ${formatBytes(report.reclaimableBytes)}\nTotal:        ${formatBytes(report.totalBytes)}\n`,
   );
   return 0;
-}
-
-/** Deletes trees that may belong to sub-ids; the worker is started when there are any. */
-function removeTrees(session: Session): RemoveTrees {
-  return async (paths) => {
-    if (paths.length > 0) await (await session.worker()).call('removeTrees', { paths });
-  };
 }
 
 /** Measures trees that may belong to sub-ids; the worker is started when there are any. */
@@ -93,10 +86,8 @@ export async function pruneCommand(context: CliContext, options: PruneOptions): 
   if (options.images && !options.dryRun)
     for (const image of session.store.images.list()) session.store.images.remove(image.name);
   const isTable = options.format !== 'json';
-  // What goes is mostly directories, which the worker deletes: it starts while the index is looked through.
-  if (!options.dryRun) session.startWorker();
   const report = await prune(session.store, {
-    removeTrees: removeTrees(session),
+    removeTrees: treeRemover(session.options),
     signal: interrupt.signal,
     onWait: sayWaiting(context),
     ...(options.all ? { all: true } : {}),
@@ -155,7 +146,7 @@ export async function checkCommand(context: CliContext, options: CheckOptions): 
     signal: interrupt.signal,
     onWait: sayWaiting(context),
     ...(options.repair ? { repair: true } : {}),
-    removeTrees: removeTrees(session),
+    removeTrees: treeRemover(session.options),
     measure: async (paths) => (await usages(session, paths, interrupt.signal)).map(({ stamp }) => stamp),
   });
   const damaged = report.problems.filter((problem) => !problem.harmless && !problem.repaired);

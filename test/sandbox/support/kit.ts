@@ -158,7 +158,7 @@ export class Kit implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await (await this.#worker)?.[Symbol.asyncDispose]();
-    await removeAlone(this.helperPath, this.plan, [this.dir]);
+    await removeAlone({ helperPath: this.helperPath, plan: this.plan }, [this.dir]);
     rmSync(this.dir, { recursive: true, force: true });
   }
 }
