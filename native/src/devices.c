@@ -93,16 +93,26 @@ static void make_readonly(int dir, const char *name) {
   close(target);
 }
 
+/*
+ * The /proc that is here already, with all that hides parts of it. Processes outside can be seen there, but not entered: a step has a
+ * user namespace of its own, and none of what follows /proc/PID/root, cwd, fd, mem or environ is allowed across its border.
+ */
+static int surrounding_proc(void) {
+  int old = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int copy = old < 0 ? -1 : sys_open_tree(old, true);
+  if (copy >= 0 && sys_mount_setattr(copy, true, MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_) < 0) fail("cannot restrict /proc");
+  if (old >= 0) close(old);
+  if (copy >= 0) status_line("proc bound");
+  return copy;
+}
+
 static void mount_proc(struct step_spec *spec, int root, struct masks *masks) {
   stage = "proc";
   static const char *const no_options[] = {NULL};
-  int target = system_directory(root, "/proc"), proc;
-  if (spec->bind_proc) {
-    int old = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    proc = old < 0 ? -1 : sys_open_tree(old, true);
-  } else {
-    proc = new_mount("proc", MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_, no_options);
-  }
+  int target = system_directory(root, "/proc");
+  int proc = new_mount("proc", MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_, no_options);
+  /* Where a container hides parts of its /proc, the kernel lets nobody inside mount one that would show them (mount_too_revealing). */
+  if (proc < 0 && errno == EPERM) proc = surrounding_proc();
   if (proc < 0 || sys_move_mount(proc, target) < 0) fail("cannot mount /proc");
   close(target);
   if (!spec->insecure) {

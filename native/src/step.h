@@ -36,7 +36,7 @@ struct filter {
 struct step_spec {
   struct list lowers, args, env;
   const char *upper, *work, *cwd, *user, *hostname, *shm_size;
-  bool prepare_upper, readonly_root, private_network, insecure, no_new_privileges, tty, stdin_open, init, bind_proc, nest;
+  bool prepare_upper, readonly_root, private_network, insecure, no_new_privileges, tty, stdin_open, init, nest;
   unsigned shift, id_count;
   unsigned long long process_limit; /* 0: none */
   uint64_t capabilities;

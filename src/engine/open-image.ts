@@ -19,6 +19,7 @@ export interface OpenImage extends AsyncDisposable {
     readonly helperPath: string;
     readonly seccompPath: string;
     readonly plan: NamespacePlan;
+    readonly onBoundProc: () => void;
   };
 }
 
@@ -65,6 +66,7 @@ export async function openImage(
       helperPath: findHelper(options.helper),
       seccompPath: findSeccompFilter(),
       plan: ownPlan(),
+      onBoundProc: () => session.boundProc(),
     },
     async [Symbol.asyncDispose]() {
       await session.layers.discard(scratch);

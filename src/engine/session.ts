@@ -10,7 +10,7 @@ import { type Digest, messageOf, TsbuildError } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { LayerService } from '../snapshots/index.ts';
 import { RemoteSources, type OpResult, snapshot } from '../ops/index.ts';
-import { findHelper, UNSHIFTED, unshiftedRoot } from '../sandbox/index.ts';
+import { BOUND_PROC, boundProcText, findHelper, UNSHIFTED, unshiftedRoot } from '../sandbox/index.ts';
 import { offlineRegistry } from './offline-registry.ts';
 import { seccompDirectory, workerEntry } from './paths.ts';
 
@@ -56,6 +56,7 @@ export class Session implements AsyncDisposable {
   #remote: RemoteSources | undefined;
   #cache: IndexCache<OpResult> | undefined;
   #devices: Promise<DeviceCatalog> | undefined;
+  #saidBoundProc = false;
 
   constructor(options: SessionOptions) {
     this.options = options;
@@ -107,11 +108,19 @@ export class Session implements AsyncDisposable {
       storeRoot: this.store.root,
       session: this.store.session(),
       signal: this.options.signal,
+      onBoundProc: () => this.boundProc(),
     });
     const unshifted = unshiftedRoot(worker.plan);
     if (unshifted !== undefined) this.options.onWarning(`Less isolation than usual (rung ${UNSHIFTED}): ${unshifted}`);
     this.layers.syncEarlier(worker);
     return worker;
+  }
+
+  /** A step or container got the /proc around it: its user is told, once. */
+  boundProc(): void {
+    if (this.#saidBoundProc) return;
+    this.#saidBoundProc = true;
+    this.options.onWarning(`Less isolation than usual (rung ${BOUND_PROC}): ${boundProcText}`);
   }
 
   /** The registry client; its configuration is read when something is first asked of it, which most builds never do. */

@@ -62,7 +62,8 @@ export interface RunContainerOptions {
   readonly helperPath: string;
   readonly seccompPath: string;
   readonly plan: NamespacePlan;
-  readonly bindProc?: boolean;
+  /** Told when the container gets the /proc around it, because the kernel refuses it a new one. */
+  readonly onBoundProc?: () => void;
   /** Ends the container at once. */
   readonly signal?: AbortSignal;
 }
@@ -89,13 +90,14 @@ export async function runContainer(options: RunContainerOptions): Promise<Contai
     const spec = containerSpec(options);
     using signals = new SignalForwarder();
     await using scratch = makeScratch(options);
-    const { plan, helperPath, seccompPath, bindProc = false } = options;
-    const encoded = encodeStep({ ...spec, upper: scratch.upper, work: scratch.work }, { plan, seccompPath, bindProc });
+    const { plan, helperPath, seccompPath, onBoundProc } = options;
+    const encoded = encodeStep({ ...spec, upper: scratch.upper, work: scratch.work }, { plan, seccompPath });
     const step = runAlone({
       helperPath,
       plan,
       encoded,
       stdio: [options.interactive ? 'inherit' : 'ignore', 'inherit', 'inherit'],
+      ...(onBoundProc ? { onBoundProc } : {}),
     });
     return endOf(await attended(step, signals, options.signal));
   } catch (error) {

@@ -15,7 +15,16 @@ import type { NamespacePlan, StepSpec } from './types.ts';
  * refused; 4 no subordinate ids; 5 no user namespaces, but root; 6 none. tsbuild runs steps on 1 and 2 and says of the
  * others what is missing; Dockerfiles without RUN need less.
  */
-export type Rung = 1 | typeof UNSHIFTED | 2 | '2-unshifted' | 3 | 4 | 5 | 6;
+export type Rung = 1 | typeof UNSHIFTED | typeof BOUND_PROC | '2-unshifted' | 3 | 4 | 5 | 6;
+
+/** The rung of steps with the /proc around them. */
+export const BOUND_PROC = 2;
+
+/** What that means for a step, for whoever runs one. */
+export const boundProcText =
+  'steps see the /proc of the surrounding container, with the names of its processes, because parts of it are hidden';
+
+const BOUND_PROC_FIX = 'start the container with nothing hidden, for example: podman run --security-opt unmask=ALL';
 
 /** One finding. */
 export interface DoctorLine {
@@ -33,8 +42,6 @@ export interface DoctorReport {
   readonly usable: boolean;
   readonly lines: readonly DoctorLine[];
   readonly plan?: NamespacePlan;
-  /** What `startWorker` and `encodeStep` must be told on rung 2. */
-  readonly bindProc: boolean;
 }
 
 /** What is tried, and with which helper. */
@@ -53,7 +60,6 @@ export async function probe(options: ProbeOptions): Promise<DoctorReport> {
     rung,
     usable: typeof rung === 'string' || rung <= 2,
     lines,
-    bindProc: false,
     ...more,
   });
   let helper: string;
@@ -72,18 +78,20 @@ export async function probe(options: ProbeOptions): Promise<DoctorReport> {
   lines.push(idLine(plan));
   if (!isPlan(plan)) return end(4);
   const trial = { ...options, helper, seccompPath, plan };
-  const first = await tryStep(trial, false);
-  if (first === undefined) {
-    lines.push({ name: 'trial step', state: 'ok', text: 'namespaces, overlay and seccomp work' });
-    return end(unshiftedRoot(plan) === undefined ? 1 : UNSHIFTED, { plan });
+  let boundProc = false;
+  const problem = await tryStep(trial, () => (boundProc = true));
+  if (problem !== undefined) {
+    lines.push(problemLine('trial step', problem), ...explain(problem));
+    if (failedAt(problem, 'overlay')) return end(3);
+    return end(options.user.uid === 0 ? 5 : 6);
   }
-  if (failedAt(first, 'proc') && (await tryStep(trial, true)) === undefined) {
-    lines.push({ name: 'trial step', state: 'warning', text: 'works with the /proc of the surrounding container' });
-    return end(unshiftedRoot(plan) === undefined ? 2 : '2-unshifted', { plan, bindProc: true });
+  const shifted = unshiftedRoot(plan) === undefined;
+  if (boundProc) {
+    lines.push({ name: 'trial step', state: 'warning', text: boundProcText, fix: BOUND_PROC_FIX });
+    return end(shifted ? BOUND_PROC : '2-unshifted', { plan });
   }
-  lines.push(problemLine('trial step', first), ...explain(first));
-  if (failedAt(first, 'overlay')) return end(3);
-  return end(options.user.uid === 0 ? 5 : 6);
+  lines.push({ name: 'trial step', state: 'ok', text: 'namespaces, overlay and seccomp work' });
+  return end(shifted ? 1 : UNSHIFTED, { plan });
 }
 
 /** The report as text for a terminal, one line per finding. */
@@ -102,7 +110,7 @@ export function formatDoctor(report: DoctorReport): string {
 const RUNGS: Readonly<Record<Rung, string>> = {
   1: 'user namespace with all ids, overlay',
   [UNSHIFTED]: 'as rung 1, but root of a step is root of the container around tsbuild',
-  2: 'as rung 1, inside a container that hides parts of /proc',
+  [BOUND_PROC]: 'as rung 1, inside a container that hides parts of /proc',
   '2-unshifted': 'as rung 2, but root of a step is root of the container around tsbuild',
   3: 'the kernel refuses overlay mounts on the store',
   4: 'no subordinate ids for this user',
@@ -182,7 +190,7 @@ interface Trial extends ProbeOptions {
 }
 
 /** Runs the helper itself as the program of a step; undefined when that works. */
-async function tryStep(trial: Trial, bindProc: boolean): Promise<unknown> {
+async function tryStep(trial: Trial, onBoundProc: () => void): Promise<unknown> {
   const { plan } = trial;
   const dir = mkdtempSync(join(trial.storeRoot, 'doctor-'));
   try {
@@ -206,8 +214,9 @@ async function tryStep(trial: Trial, bindProc: boolean): Promise<unknown> {
       network: 'none',
       security: 'sandbox',
     };
-    const encoded = encodeStep(spec, { plan, seccompPath: trial.seccompPath, bindProc });
-    const step = runAlone({ helperPath: trial.helper, plan, encoded, stdio: ['ignore', 'ignore', 'pipe'] });
+    const encoded = encodeStep(spec, { plan, seccompPath: trial.seccompPath });
+    const { helper: helperPath } = trial;
+    const step = runAlone({ helperPath, plan, encoded, stdio: ['ignore', 'ignore', 'pipe'], onBoundProc });
     const status = await step.ended;
     // The helper's answer to being called without arguments.
     return status.kind === 'exited' && status.code === 2

@@ -7,8 +7,6 @@ export interface EncodeOptions {
   readonly plan: Pick<NamespacePlan, 'idShift' | 'idCount'>;
   /** The compiled seccomp filter, see `seccompFilterPath`. */
   readonly seccompPath: string;
-  /** Show the machine's /proc instead of a new one, where a container hides parts of its own. Default false. */
-  readonly bindProc?: boolean;
 }
 
 /** Docker's default set: 14 capabilities, `CapBnd: 00000000a80425fb`. */
@@ -49,7 +47,7 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
     .add('tty', spec.tty ?? false)
     .add('stdin', spec.stdin ?? false)
     .add('init', spec.init ?? false);
-  fields.add('bind-proc', options.bindProc ?? false).add('shm-size', spec.shmSize ?? 64 * 2 ** 20);
+  fields.add('shm-size', spec.shmSize ?? 64 * 2 ** 20);
   // Before the others: who sets nproc by name means it.
   fields.add('process-limit', spec.processLimit ?? 0);
   for (const ulimit of spec.ulimits ?? []) fields.add('limit', encodeLimit(ulimit));

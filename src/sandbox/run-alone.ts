@@ -14,6 +14,8 @@ export interface RunAloneOptions {
   readonly encoded: Uint8Array;
   /** Standard input, output and error of the helper, which passes bytes on. */
   readonly stdio: readonly ['inherit' | 'ignore', 'inherit' | 'ignore' | 'pipe', 'inherit' | 'ignore' | 'pipe'];
+  /** See `StepReport`. */
+  readonly onBoundProc?: () => void;
 }
 
 /** A step that runs in a namespace A of its own, without a worker. */
@@ -36,7 +38,7 @@ export function runAlone(options: RunAloneOptions): LoneStep {
     // A session of its own: the terminal's signals reach this process only, which passes them on once.
     { env: {}, stdio, detached: true },
   );
-  const report: StepReport = {};
+  const report: StepReport = options.onBoundProc ? { onBoundProc: options.onBoundProc } : {};
   let said = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-4000);

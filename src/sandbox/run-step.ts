@@ -13,6 +13,8 @@ export interface RunStepOptions {
   readonly signal?: AbortSignal;
   /** Takes output; reading stops until the promise, if any, is resolved. */
   readonly onOutput: (stream: 1 | 2, data: Buffer) => Promise<void> | undefined;
+  /** See `StepReport`. */
+  readonly onBoundProc?: () => void;
 }
 
 /**
@@ -27,7 +29,7 @@ export async function runStep(options: RunStepOptions): Promise<ExitStatus> {
     env: {},
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
   });
-  const report: StepReport = {};
+  const report: StepReport = options.onBoundProc ? { onBoundProc: options.onBoundProc } : {};
   const abort = (): void => killStep(child, report);
   signal?.addEventListener('abort', abort);
   try {

@@ -9,6 +9,8 @@ export interface StepReport {
   pid?: number;
   status?: ExitStatus;
   error?: { readonly errno: number; readonly stage: string; readonly text: string };
+  /** Told when the step gets the /proc around it, because the kernel refuses it a new one (rung 2). */
+  readonly onBoundProc?: () => void;
 }
 
 const SIGNALS: ReadonlyMap<number, string> = new Map(
@@ -22,6 +24,9 @@ export function readStatusLine(report: StepReport, line: string): void {
   switch (word) {
     case 'pid':
       report.pid = value;
+      break;
+    case 'proc':
+      report.onBoundProc?.();
       break;
     case 'exit':
       report.status ??= { kind: 'exited', code: value };
@@ -46,7 +51,7 @@ const HINTS: Readonly<Record<string, string>> = {
   overlay:
     'the store must be on a local file system such as ext4, xfs or btrfs, not on overlayfs or NFS (see TSBUILD_ROOT)',
   layers: 'put several commands into one RUN, or begin anew with one layer: FROM scratch and COPY --from=<stage> / /',
-  proc: 'in a container, /proc must not be masked: tsbuild doctor says more',
+  proc: 'tsbuild doctor says what this machine allows',
 };
 
 /**

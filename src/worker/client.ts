@@ -20,7 +20,8 @@ export interface StartWorkerOptions {
   readonly session?: string;
   /** How namespace A is made; found out for the present user when absent. */
   readonly plan?: NamespacePlan;
-  readonly bindProc?: boolean;
+  /** Told of each step that gets the /proc around it, because the kernel refuses it a new one. */
+  readonly onBoundProc?: () => void;
   /** Ends the worker, whatever it is doing. */
   readonly signal?: AbortSignal;
   /** Milliseconds that the worker may take to end by itself at disposal. Default 2000. */
@@ -64,7 +65,6 @@ export async function startWorker(options: StartWorkerOptions): Promise<WorkerCl
     privateDir,
     plan,
     ...(options.session === undefined ? {} : { session: options.session }),
-    ...(options.bindProc === undefined ? {} : { bindProc: options.bindProc }),
   };
   const command = [
     process.execPath,
@@ -89,7 +89,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<WorkerCl
       serialization: 'advanced',
     },
   );
-  const client = new Client(child, plan, options.storeRoot, options.graceMs ?? 2000);
+  const client = new Client(child, plan, options);
   const { signal } = options;
   const end = (): void => client.kill();
   signal?.addEventListener('abort', end, { once: true });
@@ -112,19 +112,17 @@ class Client implements WorkerClient {
   readonly plan: NamespacePlan;
   readonly ready: Promise<void>;
   readonly #child: ChildProcess;
-  readonly #storeRoot: string;
-  readonly #graceMs: number;
+  readonly #options: StartWorkerOptions;
   readonly #pending = new Map<number, Pending>();
   readonly #closed: Promise<void>;
   #stderr = '';
   #next = 1;
   #gone: TsbuildError | undefined;
 
-  constructor(child: ChildProcess, plan: NamespacePlan, storeRoot: string, graceMs: number) {
+  constructor(child: ChildProcess, plan: NamespacePlan, options: StartWorkerOptions) {
     this.plan = plan;
-    this.#storeRoot = storeRoot;
     this.#child = child;
-    this.#graceMs = graceMs;
+    this.#options = options;
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-4000);
     });
@@ -156,6 +154,7 @@ class Client implements WorkerClient {
     });
     child.on('message', (message: FromWorker) => {
       if (message.type === 'ready') begin();
+      else if (message.type === 'bound-proc') options.onBoundProc?.();
       else this.#take(message);
     });
   }
@@ -175,7 +174,7 @@ class Client implements WorkerClient {
   }
 
   /** An answer, or something on the way to one. Calls that were given up are not known any more. */
-  #take(message: Exclude<FromWorker, { type: 'ready' }>): void {
+  #take(message: Extract<FromWorker, { id: number }>): void {
     const pending = this.#pending.get(message.id);
     if (!pending) return;
     switch (message.type) {
@@ -201,7 +200,7 @@ class Client implements WorkerClient {
 
   /** What failed there has not been cleared away yet: a full disk is still full. */
   #error(wire: WireError): TsbuildError {
-    const hint = wire.code === 'TSB_NO_SPACE' ? fullDiskHint(this.#storeRoot) : undefined;
+    const hint = wire.code === 'TSB_NO_SPACE' ? fullDiskHint(this.#options.storeRoot) : undefined;
     return fromWire(hint === undefined ? wire : { ...wire, hint });
   }
 
@@ -256,7 +255,7 @@ class Client implements WorkerClient {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#gone ??= new TsbuildError('TSB_SANDBOX', 'The worker was ended');
     if (this.#child.connected) this.#child.disconnect();
-    const timer = setTimeout(() => this.kill(), this.#graceMs);
+    const timer = setTimeout(() => this.kill(), this.#options.graceMs ?? 2000);
     await this.#closed;
     clearTimeout(timer);
   }

@@ -8,6 +8,8 @@ export interface HandlerContext {
   /** Output of a step. Wait for the promise, if there is one, before producing more. Not available in threads. */
   readonly output: (stream: 1 | 2, data: Uint8Array) => Promise<void> | undefined;
   readonly progress: (data: unknown) => void;
+  /** Tells that a step got the /proc around it. Not available in threads. */
+  readonly boundProc?: () => void;
   /** Made at the first call. Absent in threads. */
   readonly unpacks?: () => Promise<LayerUnpacks>;
 }

@@ -92,8 +92,6 @@ export interface WorkerConfig {
   readonly privateDir: string;
   /** The store session that temporary files belong to. */
   readonly session?: string;
-  /** Steps see the machine's /proc, because a new one cannot be mounted here. */
-  readonly bindProc?: boolean;
 }
 
 /** Main to worker. */
@@ -106,6 +104,8 @@ export type ToWorker =
 /** Worker to main. */
 export type FromWorker =
   | { readonly type: 'ready' }
+  /** A step got the /proc around it, because a new one cannot be mounted here. */
+  | { readonly type: 'bound-proc' }
   | { readonly type: 'result'; readonly id: number; readonly value: unknown }
   | { readonly type: 'error'; readonly id: number; readonly error: WireError }
   /** Output of a step (`stream` 1 or 2), acknowledged by `ack`. */

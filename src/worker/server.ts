@@ -47,6 +47,7 @@ export function serve(config: WorkerConfig): void {
       config,
       signal: call.controller.signal,
       progress,
+      boundProc: () => send({ type: 'bound-proc' }),
       unpacks: layerUnpacks,
       output: (stream, data) => {
         send({ type: 'output', id, stream, data });

@@ -13,10 +13,10 @@ export async function runStepHere(spec: StepSpec, context: HandlerContext): Prom
     encoded: encodeStep(withShallowStacks(spec, context.config), {
       plan,
       seccompPath,
-      bindProc: context.config.bindProc ?? false,
     }),
     signal: context.signal,
     onOutput: context.output,
+    ...(context.boundProc ? { onBoundProc: context.boundProc } : {}),
   });
 }
 
