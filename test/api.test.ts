@@ -1,10 +1,25 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempDisposableSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { build, type BuildEvent, version } from '../src/index.ts';
-import { BuildFailure } from '../src/engine/index.ts';
+import { build, type BuildEvent, BuildFailure, inspect, push, run, verify, version } from '../src/index.ts';
+import { baseImageTar } from './support/base-image.ts';
+import { programPath } from './support/program.ts';
 import { startRegistry } from './support/registry.ts';
+
+/** A store with the base image, and a context. */
+function prepare(dir: string, dockerfile: string): { readonly root: string; readonly context: string } {
+  const [root, context] = [join(dir, 'store'), join(dir, 'context')];
+  mkdirSync(context);
+  writeFileSync(join(context, 'Dockerfile'), dockerfile);
+  execFileSync(programPath(), ['import', '-', '-t', 'base:1'], {
+    input: baseImageTar(),
+    env: { ...process.env, TSBUILD_ROOT: root, SOURCE_DATE_EPOCH: '1600000000' },
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
+  return { root, context };
+}
 
 describe('the front door', () => {
   test('builds, tells what happens, and uses the cache the second time', async () => {
@@ -69,4 +84,135 @@ describe('the front door', () => {
     };
     expect(version).toBe(manifest.version);
   });
+});
+
+describe('images, as the command line has them', () => {
+  test('are built with secrets, pushed, inspected, verified and run', async () => {
+    await using registry = await startRegistry();
+    using dir = mkdtempDisposableSync(join(tmpdir(), 'tsbuild-api-'));
+    const { root, context } = prepare(
+      dir.path,
+      [
+        'FROM base:1',
+        'RUN --mount=type=secret,id=token --mount=type=secret,id=file cat /run/secrets/token /run/secrets/file | wc -c > /length',
+        'RUN --mount=type=secret,id=token echo "it is $(cat /run/secrets/token)"',
+        'CMD ["cat", "/length"]',
+        '',
+      ].join('\n'),
+    );
+    const file = join(dir.path, 'secret');
+    writeFileSync(file, 'from a file');
+    const name = `${registry.host}/api/app:1`;
+    const printed: string[] = [];
+    const secrets = { token: 'SECRET VALUE', file: { file } };
+    const built = await build({
+      context,
+      root,
+      tags: [name],
+      secrets,
+      push: true,
+      load: true,
+      reproducible: true,
+      onEvent: (event) => void (event.type === 'log' && printed.push(Buffer.from(event.data).toString())),
+    });
+    expect(printed.join('')).toBe('it is ***\n');
+    const { descriptor, manifest, config } = await inspect(name, { root, remote: true });
+    expect(descriptor.digest).toBe(built.descriptor?.digest);
+    expect(config.config?.Cmd).toEqual(['cat', '/length']);
+    expect(JSON.stringify([manifest, config])).not.toContain('SECRET');
+
+    const output: string[] = [];
+    const ended = await run(name, {
+      root,
+      onOutput: (stream, data) => void output.push(`${stream}:${Buffer.from(data).toString()}`),
+    });
+    expect([ended, output]).toEqual([{ exitCode: 0 }, ['1:23\n']]);
+    const failed = await run(name, {
+      root,
+      command: ['sh', '-c', 'echo "$A" >&2; exit 3'],
+      env: { A: 'b' },
+      onOutput: (stream, data) => void output.push(`${stream}:${Buffer.from(data).toString()}`),
+    });
+    expect([failed, output.at(-1)]).toEqual([{ exitCode: 3 }, '2:b\n']);
+
+    expect(await verify(name, { context, root, secrets })).toMatchObject({ identical: true, differences: [] });
+    const copied = await push(name, { root, to: `${registry.host}/copied:2` });
+    expect(copied).toEqual([{ name: `${registry.host}/copied:2`, digest: built.descriptor?.digest }]);
+  }, 60_000);
+
+  test('what is canceled ends, and rejects with that', async () => {
+    using dir = mkdtempDisposableSync(join(tmpdir(), 'tsbuild-api-'));
+    const { root, context } = prepare(dir.path, 'FROM base:1\nRUN sleep 1000\n');
+    const controller = new AbortController();
+    const building = build({
+      context,
+      root,
+      signal: controller.signal,
+      onEvent: (event) => {
+        if (event.type === 'vertex' && event.state === 'started' && event.name.includes('sleep')) controller.abort();
+      },
+    });
+    await expect(building).rejects.toMatchObject({ code: 'TSB_CANCELED' });
+    const ending = new AbortController();
+    const running = run('base:1', {
+      root,
+      command: ['sh', '-c', 'echo ready; sleep 1000'],
+      signal: ending.signal,
+      onOutput: () => ending.abort(),
+    });
+    await expect(running).rejects.toMatchObject({ code: 'TSB_CANCELED' });
+  }, 60_000);
+
+  test('what cannot be is said as on the command line', async () => {
+    using dir = mkdtempDisposableSync(join(tmpdir(), 'tsbuild-api-'));
+    const root = join(dir.path, 'store');
+    await expect(build({ context: '.', root, lock: { locked: true, update: true } })).rejects.toMatchObject({
+      code: 'TSB_USAGE',
+    });
+    await expect(build({ context: '.', root, platforms: ['x/y/z/w'] })).rejects.toMatchObject({ code: 'TSB_USAGE' });
+    await expect(run('nothing:here', { root, command: ['x'] })).rejects.toMatchObject({
+      code: expect.stringContaining('TSB_') as string,
+    });
+    await expect(inspect('nothing:here', { root })).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
+    await expect(push('nothing:here', { root })).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
+  });
+});
+
+describe('docs/api.md', () => {
+  const page = readFileSync(new URL('../docs/api.md', import.meta.url), 'utf8');
+  const blocks = [...page.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code = '']) => code);
+
+  test('has examples that run', async () => {
+    await using registry = await startRegistry();
+    using dir = mkdtempDisposableSync(join(tmpdir(), 'tsbuild-docs-'));
+    const { root } = prepare(dir.path, '');
+    const service = join(dir.path, 'service');
+    mkdirSync(service);
+    writeFileSync(join(dir.path, 'npmrc'), 'x');
+    const lines = ['FROM base:1', 'ARG VERSION', 'RUN --mount=type=secret,id=token test -s /run/secrets/token'];
+    writeFileSync(join(dir.path, 'Dockerfile'), [...lines, 'COPY Dockerfile /file', ''].join('\n'));
+    writeFileSync(
+      join(service, 'Dockerfile'),
+      'FROM base:1\nRUN --mount=type=secret,id=npm_token,env=NPM_TOKEN test "$NPM_TOKEN" = t && mkdir -p /bin && printf "#!/bin/sh\\necho tested\\n" > /bin/npm && chmod 755 /bin/npm\n',
+    );
+    const printed: string[] = [];
+    for (const [index, code] of blocks.entries()) {
+      const script = join(dir.path, `example${index}.mjs`);
+      const library = new URL('../dist/index.js', import.meta.url).href;
+      writeFileSync(
+        script,
+        code
+          .replaceAll("'tsbuildkit'", JSON.stringify(library))
+          .replaceAll('registry.example.com', registry.host)
+          .replaceAll('/home/me/.npmrc', join(dir.path, 'npmrc')),
+      );
+      const env = { ...process.env, TSBUILD_ROOT: root, TOKEN: 'secret', NPM_TOKEN: 't', HOME: dir.path };
+      printed.push(execFileSync(process.execPath, [script], { cwd: dir.path, env, encoding: 'utf8' }));
+    }
+    expect(blocks).toHaveLength(2);
+    expect(printed[0]).toMatch(/^sha256:[0-9a-f]{64}$/m);
+    expect(printed[1]).toBe('tested\n');
+    const { descriptor } = await inspect(`${registry.host}/web:1`, { root, remote: true });
+    expect(printed[0]).toContain(descriptor.digest);
+  }, 60_000);
 });

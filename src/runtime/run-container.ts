@@ -64,6 +64,10 @@ export interface RunContainerOptions {
   readonly plan: NamespacePlan;
   /** Told when the container gets the /proc around it, because the kernel refuses it a new one. */
   readonly onBoundProc?: () => void;
+  /** Signals to this process are passed on. Default: yes; a program that only has a container run keeps its own. */
+  readonly attendsSignals?: boolean;
+  /** Told what the container prints, instead of this process's own streams. */
+  readonly onOutput?: (stream: 1 | 2, data: Uint8Array) => void;
   /** Ends the container at once. */
   readonly signal?: AbortSignal;
 }
@@ -88,17 +92,19 @@ const LAST_INTERRUPT = 3;
 export async function runContainer(options: RunContainerOptions): Promise<ContainerEnd> {
   try {
     const spec = containerSpec(options);
-    using signals = new SignalForwarder();
+    using signals = new SignalForwarder(options.attendsSignals ?? true);
     await using scratch = makeScratch(options);
     const { plan, helperPath, seccompPath, onBoundProc } = options;
     const encoded = encodeStep({ ...spec, upper: scratch.upper, work: scratch.work }, { plan, seccompPath });
+    const output = options.onOutput ? 'pipe' : 'inherit';
     const step = runAlone({
       helperPath,
       plan,
       encoded,
-      stdio: [options.interactive ? 'inherit' : 'ignore', 'inherit', 'inherit'],
+      stdio: [options.interactive ? 'inherit' : 'ignore', output, output],
       ...(onBoundProc ? { onBoundProc } : {}),
     });
+    if (options.onOutput) passOn(step.child, options.onOutput);
     return endOf(await attended(step, signals, options.signal));
   } catch (error) {
     const known = isTsbuildError(error) ? error : fromErrno(error, 'Cannot run the container', 'TSB_SANDBOX');
@@ -159,6 +165,11 @@ function makeScratch(
   return { ...paths, [Symbol.asyncDispose]: () => removeAlone({ helperPath, plan }, Object.values(paths)) };
 }
 
+function passOn({ stdout, stderr }: ChildProcess, take: (stream: 1 | 2, data: Uint8Array) => void): void {
+  stdout?.on('data', (data: Uint8Array) => take(1, data));
+  stderr?.on('data', (data: Uint8Array) => take(2, data));
+}
+
 /** Waits for the end, with signals passed on. */
 async function attended(
   step: LoneStep,
@@ -193,8 +204,9 @@ class SignalForwarder implements Disposable {
     else this.#child?.kill(name);
   };
 
-  constructor() {
-    for (const name of FORWARDED) process.on(name, this.#forward);
+  /** @param attends whether signals to this process are for the child */
+  constructor(attends: boolean) {
+    if (attends) for (const name of FORWARDED) process.on(name, this.#forward);
   }
 
   attach(child: ChildProcess): void {

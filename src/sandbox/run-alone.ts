@@ -40,8 +40,9 @@ export function runAlone(options: RunAloneOptions): LoneStep {
   );
   const report: StepReport = options.onBoundProc ? { onBoundProc: options.onBoundProc } : {};
   let said = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    said = (said + text).slice(-4000);
+  // As bytes: whoever has the streams wants them so.
+  child.stderr?.on('data', (data: Buffer) => {
+    said = (said + data.toString('utf8')).slice(-4000);
   });
   const spec = child.stdio[3] as Duplex;
   spec.on('error', () => undefined);

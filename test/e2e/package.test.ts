@@ -82,6 +82,7 @@ test('the packed package installs and builds without a compiler', { timeout: 60_
     const run = (...args: string[]) => bench.start([tsbuild, ...args], { env: { PATH: `${tools}:/usr/bin` } }).ended;
     expect((await run('--version')).out).toBe(`tsbuild ${version}\n`);
     expect(await run('doctor')).toMatchObject({ code: 0, err: '' });
+    checkTypes(bench, join(prefix, 'lib/node_modules/tsbuildkit'));
     bench.write('.', { 'base.tar': baseImageTar() });
     expect((await run('import', 'base.tar', '-t', 'base:1')).code).toBe(0);
     const built = await run(
@@ -100,3 +101,55 @@ test('the packed package installs and builds without a compiler', { timeout: 60_
     rmSync(dir, { recursive: true, force: true });
   }
 });
+
+/** A program of somebody else against the declarations of the package, with the compiler as strict as it gets. */
+function checkTypes(bench: Bench, installed: string): void {
+  const program = `import { build, type BuildEvent, type BuildOutcome, BuildFailure, inspect, push, run, TsbuildError, verify } from 'tsbuildkit';
+const controller = new AbortController();
+const built: BuildOutcome = await build({
+  context: '.',
+  platforms: ['linux/amd64', 'linux/arm64'],
+  secrets: { a: 'value', b: { file: 'path' } },
+  ssh: { default: ['/run/agent.sock'] },
+  push: true,
+  lock: { update: ['debian:12'] },
+  signal: controller.signal,
+  onEvent(event: BuildEvent) {
+    if (event.type === 'log') process.stderr.write(event.data);
+    if (event.type === 'diagnostic') console.log(event.diagnostic.code);
+  },
+});
+const digest: string | undefined = built.metadata['containerimage.digest'];
+const { config } = await inspect('web', { platform: 'linux/arm64' });
+const { exitCode } = await run('web', { onOutput: (stream: 1 | 2, data: Uint8Array) => console.log(stream, data.length) });
+const { identical } = await verify('web', { context: '.' });
+for (const { name } of await push('web')) console.log(name, digest, config.config?.Env, exitCode, identical);
+try {
+  // @ts-expect-error: the context is not optional
+  await build({});
+} catch (error) {
+  if (error instanceof BuildFailure) console.log(error.excerpt, error.ranges[0]?.startLine);
+  else if (error instanceof TsbuildError) console.log(error.code, error.hint);
+}
+`;
+  const dir = bench.write('consumer', {
+    'program.ts': program,
+    'package.json': '{"type":"module"}',
+    'tsconfig.json': JSON.stringify({
+      compilerOptions: {
+        module: 'nodenext',
+        target: 'es2024',
+        lib: ['esnext'],
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        noEmit: true,
+        types: ['node'],
+        typeRoots: [join(projectRoot, 'node_modules/@types')],
+      },
+      files: ['program.ts'],
+    }),
+    'node_modules/tsbuildkit': { link: installed },
+    'node_modules/@types': { link: join(projectRoot, 'node_modules/@types') },
+  });
+  execFileSync(join(projectRoot, 'node_modules/.bin/tsc'), ['-p', dir], { encoding: 'utf8', stdio: 'pipe' });
+}

@@ -1,0 +1,110 @@
+import { locateImage, pushStored, verifyImage } from '../engine/index.ts';
+import {
+  type Descriptor,
+  formatReference,
+  hostPlatform,
+  type ImageConfig,
+  type Manifest,
+  parsePlatform,
+  parseReference,
+} from '../image/index.ts';
+import { selectImage } from '../inspect/index.ts';
+import type { Digest } from '../util/index.ts';
+import type { Comparison } from '../verify/index.ts';
+import { type BuildSource, requestOf } from './build.ts';
+import { type CommonOptions, sessionFor, taskFor } from './session.ts';
+
+/** Options of `push`. */
+export interface PushOptions extends CommonOptions {
+  /** Where it goes, if not where its name says. */
+  readonly to?: string;
+  /** All tags of the repository that the name is of. */
+  readonly allTags?: boolean;
+  /** Only this platform of an image with several. */
+  readonly platform?: string;
+}
+
+/**
+ * Pushes images of the local store.
+ * @param name a name or an id
+ * @returns what was pushed, with the digests that the registry has now
+ * @throws TsbuildError
+ */
+export async function push(
+  name: string,
+  options: PushOptions = {},
+): Promise<readonly { readonly name: string; readonly digest: Digest }[]> {
+  const { to, allTags, platform } = options;
+  await using session = sessionFor(options);
+  const pushed = await pushStored(session, taskFor(options), {
+    name,
+    ...(to === undefined ? {} : { dest: parseReference(to) }),
+    ...(allTags ? { allTags } : {}),
+    ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),
+  });
+  return pushed.map(({ reference, digest }) => ({ name: formatReference(reference), digest }));
+}
+
+/** Options of `inspect`. */
+export interface InspectOptions extends CommonOptions {
+  /** Which one of an index. Default: that of this machine. */
+  readonly platform?: string;
+  /** Ask the registry, also where the local store has the name. */
+  readonly remote?: boolean;
+}
+
+/** What an image is, for one platform. */
+export interface InspectedImage {
+  /** What the name stands for: an index or a manifest. */
+  readonly root: Descriptor;
+  readonly descriptor: Descriptor;
+  readonly manifest: Manifest;
+  readonly config: ImageConfig;
+}
+
+/**
+ * Looks at an image without its layers.
+ * @param name a name or id of the local store, a path to an archive or layout, or with `remote` a name that a registry has
+ * @throws TsbuildError
+ */
+export async function inspect(name: string, options: InspectOptions = {}): Promise<InspectedImage> {
+  const { platform, remote = false } = options;
+  await using session = sessionFor(options);
+  using found = await locateImage(session, taskFor(options), name, { cwd: process.cwd(), remote });
+  const { image } = await selectImage(found.provider, found.root, {
+    platform: platform === undefined ? hostPlatform() : parsePlatform(platform),
+    asked: platform !== undefined,
+    what: found.what,
+  });
+  const { descriptor, manifest, config } = image;
+  return { root: found.root, descriptor, manifest, config };
+}
+
+/** Options of `verify`: how the image was built. */
+export interface VerifyOptions extends Omit<BuildSource, 'platforms'>, CommonOptions {
+  /** Which one of an index. Default: that of this machine. */
+  readonly platform?: string;
+  /** As `--annotation` takes them, without types: `NAME=VALUE`. */
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Builds an image again in an empty store and says what differs.
+ * @param image as for `inspect`
+ * @throws BuildFailure when it cannot be built, or another TsbuildError
+ */
+export async function verify(image: string, options: VerifyOptions): Promise<Comparison> {
+  const { platform, annotations = {} } = options;
+  await using session = sessionFor(options, options.offline ? { offline: true } : {});
+  return await verifyImage(session, taskFor(options), {
+    image,
+    cwd: process.cwd(),
+    ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),
+    build: requestOf(options),
+    attributes: Object.entries(annotations).map(([name, value]) => {
+      const attribute = `annotation.${name}=${value}`;
+      return /[",\n]/.test(attribute) ? `"${attribute.replaceAll('"', '""')}"` : attribute;
+    }),
+    stdout: process.stdout,
+  });
+}

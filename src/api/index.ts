@@ -1,0 +1,13 @@
+/** What JavaScript programs call: the commands as functions, without their printing. */
+export { build, type BuildOptions, type BuildSource, type Secret } from './build.ts';
+export {
+  inspect,
+  type InspectedImage,
+  type InspectOptions,
+  push,
+  type PushOptions,
+  verify,
+  type VerifyOptions,
+} from './images.ts';
+export { run, type RunOptions } from './run.ts';
+export type { CommonOptions, RegistryAccess } from './session.ts';

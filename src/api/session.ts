@@ -1,0 +1,79 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { openSession, type Session, type SessionOptions } from '../engine/index.ts';
+import { credentialPlaces } from '../registry/index.ts';
+import type { BuildEvent, Task } from '../events/index.ts';
+
+/** What every function of the library takes. */
+export interface CommonOptions {
+  /** The store's directory. Default: `$TSBUILD_ROOT`, else `$XDG_DATA_HOME/tsbuild` or `~/.local/share/tsbuild`. */
+  readonly root?: string;
+  /** Ends the work; the promise rejects with `TSB_CANCELED` once everything that was started has ended. */
+  readonly signal?: AbortSignal;
+  /** Told everything that happens: steps, their output, progress of transfers, warnings. */
+  readonly onEvent?: (event: BuildEvent) => void;
+  /** Told about problems with the store or a registry that were worked around. */
+  readonly onWarning?: (message: string) => void;
+  readonly registry?: RegistryAccess;
+}
+
+/** How registries are reached, besides what the machine's configuration says. */
+export interface RegistryAccess {
+  /** For one registry. Default: what `docker login`, `podman login` and `tsbuild login` stored, and their credential helpers. */
+  readonly credentials?: { readonly host: string; readonly username: string; readonly password: string };
+  /** The one file with credentials that counts. */
+  readonly authFile?: string;
+  /** Registries (`host[:port]`) that are spoken to without TLS, or whose certificate is not looked at. */
+  readonly insecure?: readonly string[];
+  /** Path of a registries.conf that replaces the usual ones. */
+  readonly registriesConf?: string;
+}
+
+/** A session for one call. Dispose it. */
+export function sessionFor(options: CommonOptions, more: Partial<SessionOptions> = {}): Session {
+  const { registry = {}, signal = new AbortController().signal, onWarning = () => undefined } = options;
+  const { credentials, authFile, insecure, registriesConf } = registry;
+  const home = process.env['HOME'] || homedir();
+  const places = credentialPlaces(
+    process.env,
+    { home, uid: process.getuid?.() ?? 0 },
+    authFile === undefined ? undefined : resolve(authFile),
+  );
+  const hosts = new Set([...(insecure ?? []), ...(more.insecureHosts ?? [])]);
+  return openSession({
+    root: storeRoot(options.root, home),
+    now: Date.now,
+    signal,
+    home,
+    onWarning,
+    credentialSources: places,
+    proxies: proxyVariables(),
+    ...more,
+    ...(hosts.size === 0 ? {} : { insecureHosts: hosts }),
+    ...(credentials === undefined
+      ? {}
+      : {
+          credentials: {
+            host: credentials.host,
+            credential: { username: credentials.username, password: credentials.password },
+          },
+        }),
+    ...(registriesConf === undefined ? {} : { registriesConf: resolve(registriesConf) }),
+  });
+}
+
+/** What a call is told by and tells. */
+export function taskFor({ signal = new AbortController().signal, onEvent = () => undefined }: CommonOptions): Task {
+  return { signal, events: onEvent };
+}
+
+function storeRoot(root: string | undefined, home: string): string {
+  const { TSBUILD_ROOT, XDG_DATA_HOME } = process.env;
+  if (root !== undefined) return resolve(root);
+  return TSBUILD_ROOT ? resolve(TSBUILD_ROOT) : join(XDG_DATA_HOME || join(home, '.local/share'), 'tsbuild');
+}
+
+function proxyVariables(): Record<string, string> {
+  const names = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy'];
+  return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+}
