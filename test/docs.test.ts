@@ -37,7 +37,7 @@ function anchors(text: string): ReadonlySet<string> {
 }
 
 /** Folders of the project that pages name files of. A path may have `*`, `{a,b}`, or `…` and upper case for what varies. */
-const PATH = /^(?:src|test|testdata|docs|native|scripts|bench|bin|examples|\.ci|\.github)\/[^\s`]+$/;
+const PATH = /^(?:src|test|testdata|docs|native|scripts|bench|bin|ci|examples|\.ci|\.github)\/[^\s`]+$/;
 
 describe('pages', () => {
   test('links lead somewhere', () => {
