@@ -12,7 +12,7 @@ const floors: readonly (readonly string[])[] = [
   ['ops'],
   ['snapshots', 'secrets'],
   ['remote-cache'],
-  ['recall'],
+  ['recall', 'transfer'],
   ['frontend', 'solver', 'exporter', 'runtime', 'progress', 'verify', 'inspect', 'serve'],
   ['source', 'cache'],
   ['registry', 'worker', 'ssh', 'cdi'],
@@ -109,7 +109,6 @@ const onlyTested = {
   compileDockerfile: 'loading and compiling in one, for who needs the text for nothing else',
   decodeDefinition: 'the other half of encodeDefinition: what clients of an API send',
   opFromJson: 'the other half of opToJson',
-  parseManifest: 'beside parseIndex, for documents of which the kind is known',
 };
 
 describe('the plan of the house', () => {

@@ -4,25 +4,22 @@ const NO_CONTAINERS =
   'a container lives as long as the "tsbuild run IMAGE COMMAND" that starts it, and nothing is kept of it';
 const NO_DAEMON = 'there is no daemon, and there are no builders to choose from: "tsbuild build" builds right here';
 const NO_TREE = 'what each layer adds: "tsbuild inspect --layers NAME"; the steps: "tsbuild history NAME"';
-const PULL =
-  'FROM and "tsbuild run" fetch what they need; to keep one: skopeo copy docker://NAME oci-archive:FILE, then tsbuild import FILE';
 const MOUNT = 'write the files of an image to a directory: tsbuild build -o type=local,dest=DIR';
 const STEPS = 'write the steps into a Dockerfile, and build it with "tsbuild build"';
 const OTHER = '"tsbuild --help" lists the commands that there are';
 
 /** Commands of docker, podman, buildah and nerdctl that are not here, with what to type instead. */
 const ABSENT: Readonly<Record<string, readonly string[]>> = {
-  [PULL]: ['pull'],
   [NO_TREE]: ['tree', 'diff'],
   [MOUNT]: ['mount', 'umount', 'unmount', 'export', 'cp'],
-  [STEPS]: ['add', 'commit', 'copy', 'from', 'config'],
+  [STEPS]: ['add', 'commit', 'from', 'config'],
   [NO_CONTAINERS]: (
     'attach checkpoint cleanup clone container containers create events exec exists init initialize kill pause port ps ' +
     'rename restart restore rm runlabel start stats stop top unpause update wait'
   ).split(' '),
   [NO_DAEMON]: ['context', 'machine', 'node', 'daemon'],
   '"tsbuild doctor" says what this machine allows': ['info'],
-  'what works is: image ls, rm, build, history, import, inspect, load, prune, push, save, tag, untag': ['image'],
+  'what works is: image ls, rm, build, history, import, inspect, load, prune, pull, push, save, tag, untag': ['image'],
   'what works is: system df, prune': ['system'],
   [`what works is: builder prune, du, build; ${NO_DAEMON}`]: ['builder', 'buildx'],
   'what works is: manifest inspect; tsbuild build --platform linux/amd64,linux/arm64 makes an image index': [
@@ -56,12 +53,22 @@ const FORMS: readonly (readonly [from: string, to: readonly string[]])[] = [
   ['image untag', ['untag']],
   ['image list', ['images']],
   ['image ls', ['images']],
+  ['image pull', ['pull']],
   ['image push', ['push']],
   ['image remove', ['rmi']],
   ['image rm', ['rmi']],
   ['image save', ['save']],
   ['system df', ['du']],
   ['version', ['--version']],
+];
+
+/** Forms with a hint of their own. */
+const REFUSED: readonly (readonly [form: string, hint: string])[] = [
+  [
+    'buildx imagetools create',
+    'another name for one image: tsbuild copy SOURCE NAME; several platforms in one: tsbuild build --platform linux/amd64,linux/arm64 --push -t NAME .',
+  ],
+  ['image scp', 'by way of an archive: tsbuild copy NAME oci-archive:FILE, and there tsbuild import FILE'],
 ];
 
 /** Whether docker, podman or buildah know this word as a command. Such a word is never taken for a build context. */
@@ -81,6 +88,9 @@ export function translate(words: readonly string[]): readonly string[] {
   // What docker calls all is other than what `tsbuild prune --all` means.
   if (first === 'image' && second === 'prune') return pruneOf(words.slice(2), ['--images']);
   if (first === 'system' && second === 'prune') return pruneOf(words.slice(2), ['--all', '--images']);
+  for (const [form, hint] of REFUSED)
+    if (words.join(' ').startsWith(form))
+      throw new TsbuildError('TSB_USAGE', `tsbuild has no command "${form}"`, { hint });
   for (const [from, to] of FORMS) {
     const length = from.split(' ').length;
     if (words.slice(0, length).join(' ') === from) return [...to, ...words.slice(length)];

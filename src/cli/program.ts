@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { exitCodeOf, sanitize, suggest, TsbuildError, version } from '../util/index.ts';
+import { addCopy, addPull } from './add-copy.ts';
 import { addPush } from './add-push.ts';
 import { addServe } from './add-serve.ts';
 import { addVerify } from './add-verify.ts';
@@ -79,6 +80,8 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [['inspect', 'history'], addInspect],
   [['search'], addSearch],
   [['push'], addPush],
+  [['pull'], addPull],
+  [['copy'], addCopy],
   [['logs'], addLogs],
   [['verify'], addVerify],
   [['serve'], addServe],

@@ -10,6 +10,8 @@ import { credentialsOf } from './session-options.ts';
 export interface RegistryFlags {
   readonly authfile?: string;
   readonly creds?: string;
+  /** The registry is asked as nobody, whatever credentials are kept. */
+  readonly noCreds?: boolean;
   readonly certDir?: string;
   readonly tlsVerify?: boolean;
   readonly retry?: string;
@@ -44,6 +46,7 @@ export function registryOptions(
   const backoff = flags.retryDelay === undefined ? undefined : parseDelay(flags.retryDelay);
   return {
     ...(flags.authfile === undefined ? {} : { credentialSources: credentialsOf(context, flags.authfile) }),
+    ...(flags.noCreds ? { credentialSources: { files: [] } } : {}),
     ...(flags.creds === undefined || host === undefined
       ? {}
       : { credentials: { host, credential: parseCredentials(flags.creds) } }),

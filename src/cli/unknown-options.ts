@@ -25,6 +25,10 @@ const VOLUMES = 'a directory or file comes with -v HOST:CONTAINER[:ro]';
 const HOST_NETWORK =
   "the container has the machine's network, and what listens in it listens there (--network none: none at all)";
 const BOX = "a container has a sandbox of its own with docker's default capabilities, which cannot be changed";
+const AS_IS =
+  'layers are copied as they are; to compress them anew: tsbuild pull NAME, then tsbuild push --compression zstd NAME DESTINATION';
+const NO_ENGINE = 'there are docker://NAME, oci:DIR, oci-archive:FILE, docker-archive:FILE and store:NAME';
+const NO_POLICY = 'there is no policy for signatures; registry tokens are taken from auth files (registrytoken)';
 const ENV = 'variables are set with ENV or --build-arg';
 
 const words = (text: string): readonly string[] => text.split(' ');
@@ -119,6 +123,17 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
       'what a registry has is asked for each blob, and tags are written last',
       words('--blob-cache --compat* --add-compression --rm --allow-non* --storage* --quiet-*'),
     ],
+  ],
+  copy: [
+    [AS_IS, words('--dest-compress* --dest-decompress --compression* --force-compression')],
+    [NO_ENGINE, words('--src-daemon-host --dest-daemon-host --src-shared-blob-dir --dest-shared-blob-dir')],
+    ['write --platform OS/ARCH', words('--override-arch --override-os --override-variant --os --arch --variant')],
+    [NO_POLICY, words('--policy --src-registry-token --dest-registry-token')],
+    [SIGN, words('--sign* --encrypt* --encryption* --decryption-key')],
+  ],
+  pull: [
+    ['write --platform OS/ARCH', words('--os --arch --variant')],
+    [SIGN, words('--decryption-key --signature-policy')],
   ],
 };
 

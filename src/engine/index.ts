@@ -4,10 +4,13 @@
  */
 export { type BuildOutcome, runBuild } from './build.ts';
 export { checkRequest } from './check.ts';
+export { type CopiedImage, copyImage, type CopyRequest } from './copy-image.ts';
+export { isStoredImage } from './copy-source.ts';
 export { compileRequest } from './compile.ts';
 export { explainRefusals, type LockOutcome, openLock } from './lock-file.ts';
 export { BuildFailure, locateFailure } from './failure.ts';
 export type { ExportedBuild, OutputRequest } from './outputs.ts';
+export { pullImage, type PulledImage, type PullPolicy } from './pull.ts';
 export { type PushedImage, pushStored } from './push-stored.ts';
 export { type BuildRequest, emptyRequest } from './request.ts';
 export { type LocatedImage, locateImage } from './locate-image.ts';

@@ -14,6 +14,8 @@ export interface ImportOptions {
   readonly format?: 'auto' | 'image' | 'rootfs';
   /** Of a root file system, which does not tell. */
   readonly platform: Platform;
+  /** Compress layers that are not: those of docker archives, where they are to go on to a registry. */
+  readonly compress?: boolean;
   /** Seconds since the epoch when a root file system is said to have been made; the present when absent. */
   readonly epoch?: number;
 }

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { decompress } from '../layer/index.ts';
+import { decompress, LayerEncoder } from '../layer/index.ts';
 import {
   type Descriptor,
   guardFor,
@@ -12,6 +12,7 @@ import {
   type Digest,
   Hasher,
   parseStrictJson,
+  sanitizeLine,
   sha256,
   TsbuildError,
   SNIFF_BYTES,
@@ -86,7 +87,7 @@ async function importLayer(
   archive: ArchiveFile,
   name: string,
   diffId: Digest,
-  { store, lease }: ImportOptions,
+  { store, lease, compress }: ImportOptions,
 ): Promise<Descriptor> {
   const [head = Buffer.alloc(0)] = archive.stream(name);
   const compression = sniffCompression(head.subarray(0, SNIFF_BYTES));
@@ -98,15 +99,18 @@ async function importLayer(
   }
   const hasher = new Hasher();
   using writer = store.blobs.ingest();
+  const encoder = compress && compression === 'none' ? new LayerEncoder(writer, { kind: 'gzip' }) : undefined;
   const raw = function* (): Generator<Uint8Array> {
     for (const chunk of archive.stream(name)) {
-      writer.write(chunk);
+      if (encoder === undefined) writer.write(chunk);
       // The decompressor may look at it later.
       yield Buffer.from(chunk);
     }
   };
   for await (const chunk of decompress(raw(), compression)) {
     hasher.update(chunk);
+    encoder?.write(chunk);
+    if (encoder?.congested) await encoder.ready();
     await setImmediate();
     task.signal.throwIfAborted();
   }
@@ -117,7 +121,39 @@ async function importLayer(
       `Cannot import layer ${JSON.stringify(name)} of ${archive.what}: its content has digest ${found}, the config says ${diffId}`,
     );
   }
-  const { digest, size } = writer.commit();
+  const { digest, size } = encoder === undefined ? writer.commit() : await encoder.finish();
   lease.hold({ blobs: [digest] });
-  return { mediaType: ociLayerTypes[compression], digest, size };
+  return { mediaType: ociLayerTypes[encoder === undefined ? compression : 'gzip'], digest, size };
+}
+
+/**
+ * Imports one image of a docker archive under a name of the caller's.
+ * @param wanted the name that it has in the archive, normalised; without one there must be only one image
+ * @throws TsbuildError `TSB_NOT_FOUND`, and as `importArchive`
+ */
+export async function importFromDocker(
+  task: Task,
+  archive: ArchiveFile,
+  wanted: string | undefined,
+  options: ImportOptions,
+): Promise<ImportedImage> {
+  const images = dockerManifest(archive, true) ?? [];
+  const named = (image: DockerImage): boolean => image.names.some((name) => validName(name) === wanted);
+  const found = wanted === undefined ? images : images.filter(named);
+  const [image] =
+    wanted === undefined && found.length > 1 ? [] : await importDocker(task, archive, found.slice(0, 1), options);
+  if (image !== undefined) return image;
+  throw new TsbuildError(
+    'TSB_NOT_FOUND',
+    wanted === undefined
+      ? `Cannot choose an image of ${archive.what}: it has ${images.length}`
+      : `Cannot find ${JSON.stringify(wanted)} in ${archive.what}`,
+    {
+      hint: `it has ${images
+        .flatMap(({ names }) => names)
+        .slice(0, 10)
+        .map((name) => JSON.stringify(sanitizeLine(name, 200)))
+        .join(', ')}`,
+    },
+  );
 }

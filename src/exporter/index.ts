@@ -3,7 +3,8 @@
  * directories and the local image store, imports images and root file systems, and saves, lists and removes images.
  */
 export type { BlobSource, Progress } from './archive.ts';
-export type { ArchiveSource } from './archive-file.ts';
+export { ArchiveFile, type ArchiveSource } from './archive-file.ts';
+export { ArchiveWriter } from './archive-writer.ts';
 export { assembleImage } from './assemble.ts';
 export { parseCsvLine } from './csv.ts';
 export { checkOutput } from './check-output.ts';
@@ -17,7 +18,8 @@ export {
 } from './export.ts';
 export { idDigits, namesOfId, storedName, unnamedImage } from './image-id.ts';
 export { type ImageListEntry, listImages } from './image-list.ts';
-export { importArchive, importDirectory } from './import.ts';
+export { importArchive, importDirectory, layoutOf } from './import.ts';
+export { importFromDocker } from './import-docker.ts';
 export type { ImportedImage, ImportOptions } from './import-common.ts';
 export { parseNames } from './names.ts';
 export {
@@ -37,11 +39,11 @@ export {
   type ParseOutputOptions,
   type PushTarget,
 } from './output.ts';
-export { writeLayout } from './layout-directory.ts';
-export { blobPath, type LayoutFile } from './layout.ts';
+export { LayoutDirectory, writeLayout } from './layout-directory.ts';
+export { blobPath, dockerArchiveManifest, type LayoutFile, layoutIndex, OCI_LAYOUT_FILE } from './layout.ts';
 export { removeImages } from './remove-images.ts';
 export { saveImages, type SaveOptions } from './save.ts';
-export type { StdoutStream } from './sink.ts';
+export { openSink, type StdoutStream } from './sink.ts';
 export { type KnownRepositories, type PushContext, pushImage, pushing, type PushStatus } from './push-image.ts';
 export { streamBlob } from './stream-blob.ts';
 export { replaceLayers } from './replace-layers.ts';

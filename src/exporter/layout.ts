@@ -79,15 +79,28 @@ export function layoutIndex(entries: readonly Descriptor[]): string {
  * @throws TsbuildError `TSB_EXPORT` for images of several platforms
  */
 export function dockerManifest(images: readonly NamedImage[]): string {
-  return goJson(
+  return dockerArchiveManifest(
     images.map(({ image, names }) => {
       const { config, layers } = onlyPlatform(image);
-      return {
-        Config: blobPath(config.digest),
-        RepoTags: names.map(familiarName),
-        Layers: layers.map(({ digest }) => blobPath(digest)),
-      };
+      return { config, layers, names };
     }),
+  );
+}
+
+/** The same for images that are known by their manifests. @param images names are normalised, or as `docker load` is to have them */
+export function dockerArchiveManifest(
+  images: readonly {
+    readonly config: Descriptor;
+    readonly layers: readonly Descriptor[];
+    readonly names: readonly string[];
+  }[],
+): string {
+  return goJson(
+    images.map(({ config, layers, names }) => ({
+      Config: blobPath(config.digest),
+      RepoTags: names.map(familiarName),
+      Layers: layers.map(({ digest }) => blobPath(digest)),
+    })),
   );
 }
 

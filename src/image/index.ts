@@ -40,7 +40,7 @@ export {
   parsePlatform,
   toOciPlatform,
 } from './platform.ts';
-export { availablePlatforms, platformVector } from './platform-match.ts';
+export { availablePlatforms, platformVector, runsOn } from './platform-match.ts';
 export {
   type Reference,
   type Repository,
@@ -51,4 +51,6 @@ export {
   parseReference,
   withDefaultTag,
 } from './reference.ts';
+export { filterReferrers } from './referrers.ts';
+export { verifiedStream } from './verified-stream.ts';
 export { faultError, type ImageManifestNode, type ImageNode, walk, walkSync } from './walk.ts';

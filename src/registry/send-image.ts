@@ -135,13 +135,16 @@ async function* from(
   }
 }
 
-/** What became of the blobs of a push, for the screen: `5 blobs were there, 2 mounted, 1 sent (1.2MB)`. */
-export function describeSent(sent: SentImage): string {
+/**
+ * What became of the blobs of a push, for the screen: `5 blobs were there, 2 mounted, 1 sent (1.2MB)`.
+ * @param verb for those whose bytes were moved
+ */
+export function describeSent(sent: SentImage, verb = 'sent'): string {
   const bytes = sent.sent.reduce((sum, { size }) => sum + size, 0);
   const counts: readonly (readonly [number, string])[] = [
     [sent.there.length, 'there'],
     [sent.mounted.length, 'mounted from another repository'],
-    [sent.sent.length, `sent (${formatBytes(bytes)})`],
+    [sent.sent.length, `${verb} (${formatBytes(bytes)})`],
   ];
   const parts = counts.flatMap(([count, what]) => (count === 0 ? [] : [`${count} ${what}`]));
   return `blobs: ${parts.length === 0 ? 'none' : parts.join(', ')}`;

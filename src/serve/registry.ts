@@ -1,11 +1,17 @@
 import { createReadStream, closeSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { type Descriptor, documentMediaType, MAX_MANIFEST_BYTES, mediaTypes, parseDocument } from '../image/index.ts';
+import {
+  type Descriptor,
+  documentMediaType,
+  filterReferrers,
+  MAX_MANIFEST_BYTES,
+  mediaTypes,
+  parseDocument,
+} from '../image/index.ts';
 import type { Store } from '../store/index.ts';
 import { type Digest, isTsbuildError, sha256 } from '../util/index.ts';
 import { Fault } from './fault.ts';
-import { filterReferrers } from './referrers.ts';
 import type { Repositories } from './repositories.ts';
 import { digestOf, nameOf, type Route } from './route.ts';
 import { rangeOf, type Uploads } from './uploads.ts';

@@ -59,6 +59,7 @@ describe('commands of docker, podman and buildah that are here under another nam
     ['buildx imagetools inspect --raw x', 'inspect --remote --raw x'],
     ['manifest inspect x', 'inspect --remote --raw x'],
     ['image save -o x a', 'save -o x a'],
+    ['image pull -q a', 'pull -q a'],
     ['image load -i x.tar', 'import x.tar'],
     ['image load', 'import -'],
     ['load --input=x.tar', 'import x.tar'],
@@ -110,7 +111,8 @@ describe('commands that are not here', () => {
   };
 
   test.each([
-    ['pull debian:12', /tsbuild run|FROM/],
+    ['buildx imagetools create -t x y', /tsbuild copy SOURCE NAME/],
+    ['image scp x y', /oci-archive:FILE/],
     ['exec x sh', /tsbuild run/],
     ['ps', /tsbuild run/],
     ['tree x', /tsbuild inspect --layers/],

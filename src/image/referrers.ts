@@ -1,5 +1,6 @@
-import { type Descriptor, parseDocument } from '../image/index.ts';
 import type { Digest } from '../util/index.ts';
+import type { Descriptor } from './descriptor.ts';
+import { parseDocument } from './manifest.ts';
 
 /** An entry of the answer: a descriptor with what the manifest says of itself. */
 export interface Referrer extends Descriptor {
@@ -8,7 +9,7 @@ export interface Referrer extends Descriptor {
 
 /**
  * The manifests that name a subject (distribution-spec, "Listing Referrers").
- * @param all manifests that a repository has names for
+ * @param all manifests to look through: those that a repository has names for, the entries of a layout
  * @param read gives the bytes of one
  * @param artifactType only those of this type
  */

@@ -1,0 +1,29 @@
+import pLimit from 'p-limit';
+import type { Task } from '../events/index.ts';
+
+/** Blobs on their way at a time. */
+const TRANSFERS = 6;
+
+/** Does something for each item, a few at a time. The first that fails ends the others, and is what is thrown. */
+export async function inParallel<T>(
+  task: Task,
+  items: readonly T[],
+  work: (task: Task, item: T) => Promise<void>,
+): Promise<void> {
+  const abort = new AbortController();
+  const own: Task = { ...task, signal: AbortSignal.any([task.signal, abort.signal]) };
+  const limit = pLimit(TRANSFERS);
+  const all = items.map((item) =>
+    limit(async () => {
+      own.signal.throwIfAborted();
+      await work(own, item);
+    }),
+  );
+  try {
+    await Promise.all(all);
+  } catch (error) {
+    abort.abort(error);
+    await Promise.allSettled(all);
+    throw error;
+  }
+}
