@@ -140,8 +140,9 @@ export async function importFromDocker(
   const images = dockerManifest(archive, true) ?? [];
   const named = (image: DockerImage): boolean => image.names.some((name) => validName(name) === wanted);
   const found = wanted === undefined ? images : images.filter(named);
-  const [image] =
-    wanted === undefined && found.length > 1 ? [] : await importDocker(task, archive, found.slice(0, 1), options);
+  // One without any image is told by who looks for them.
+  const isClear = images.length === 0 || (wanted === undefined ? found.length === 1 : found.length > 0);
+  const [image] = isClear ? await importDocker(task, archive, found.slice(0, 1), options) : [];
   if (image !== undefined) return image;
   throw new TsbuildError(
     'TSB_NOT_FOUND',

@@ -161,7 +161,7 @@ describeAsEveryone('copy', (who) => {
     await skopeo(
       'copy',
       '-q',
-      `oci-archive:${bench.path('d.tar')}`,
+      `oci-archive:${bench.path('d.tar')}:one`,
       `docker-archive:${bench.path('plain.tar')}:app/plain:1`,
     );
     const name = newName();
@@ -173,7 +173,7 @@ describeAsEveryone('copy', (who) => {
       expect.objectContaining({ mediaType: expect.stringMatching(/tar\+gzip$/) as string }),
     ]);
     const wrong = await bench.tsbuild(['copy', '-q', 'docker-archive:plain.tar:app/other:1', `${name}:2`]);
-    expect(wrong).toMatchObject({ code: 1, err: expect.stringContaining('"docker.io/app/plain:1"') as string });
+    expect(wrong).toMatchObject({ code: 1, err: expect.stringMatching(/it has ".*app\/plain:1"/) as string });
     const kind = await bench.tsbuild(['copy', '-q', 'oci-archive:plain.tar', `${name}:2`]);
     expect(kind).toMatchObject({ code: 1, err: expect.stringContaining('docker-archive:FILE') as string });
     expect((await bench.ok(['images'])).out).not.toContain('tsbuild-run');
