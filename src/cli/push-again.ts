@@ -1,12 +1,5 @@
-import type { Task } from '../events/index.ts';
-import {
-  type AssembledImage,
-  type BlobSource,
-  pushing,
-  pushImage,
-  type PushStatus,
-  streamBlob,
-} from '../exporter/index.ts';
+import { statusOf, type Task } from '../events/index.ts';
+import { type AssembledImage, type BlobSource, pushing, pushImage, streamBlob } from '../exporter/index.ts';
 import { parseReference } from '../image/index.ts';
 import type { PushedTo } from '../recall/index.ts';
 import { createUserRegistry, RepositoryWriter } from '../registry/index.ts';
@@ -34,17 +27,7 @@ export async function pushAgain(
     ...sessionOptions(context, task.signal),
     insecureHosts: new Set(insecure ? hosts : []),
   });
-  const status: PushStatus = (id, current, total, completed) =>
-    task.events({
-      type: 'status',
-      vertex,
-      id,
-      current,
-      ...(total === undefined ? {} : { total }),
-      unit: 'bytes',
-      at: now(),
-      ...(completed === undefined ? {} : { completed }),
-    });
+  const status = statusOf(task, vertex, now);
   await pushImage({ ...task, vertex }, names, image, {
     stream: (layer) => streamBlob(blobs, layer),
     writer: (repository) =>

@@ -20,9 +20,9 @@ import {
 } from '../image/index.ts';
 import type { KnownEdge } from '../solver/index.ts';
 import { type Digest, messageOf, sha256, TsbuildError } from '../util/index.ts';
-import type { Task } from '../events/index.ts';
+import type { ReportStatus, Task } from '../events/index.ts';
 import type { CacheRace } from './cache-race.ts';
-import { type ReportStatus, withInternalVertex } from './internal-vertex.ts';
+import { withInternalVertex } from './internal-vertex.ts';
 import type { OpResult } from '../ops/index.ts';
 import type { Session } from './session.ts';
 

@@ -1,8 +1,5 @@
 import { type Digest, messageOf, sha256 } from '../util/index.ts';
-import type { Task, VertexState } from '../events/index.ts';
-
-/** Reports progress of one part of an internal vertex. */
-export type ReportStatus = (id: string, current: number, total?: number, completed?: boolean) => void;
+import { type ReportStatus, statusOf, type Task, type VertexState } from '../events/index.ts';
 
 /**
  * Shows work that is not a vertex of the graph (loading metadata, exporting) as one in the progress display.
@@ -28,18 +25,7 @@ export async function withInternalVertex<T>(
     });
   };
   emit('started');
-  const status: ReportStatus = (id, current, total, completed) => {
-    task.events({
-      type: 'status',
-      vertex,
-      id,
-      current,
-      ...(total === undefined ? {} : { total }),
-      unit: 'bytes',
-      at: now(),
-      ...(completed === undefined ? {} : { completed }),
-    });
-  };
+  const status = statusOf(task, vertex, now);
   try {
     const result = await work(vertex, status, { ...task, vertex });
     emit('done');

@@ -1,16 +1,9 @@
-import {
-  type AssembledImage,
-  type OutputSpec,
-  pushing,
-  pushImage,
-  type PushStatus,
-  streamBlob,
-} from '../exporter/index.ts';
+import { type AssembledImage, type OutputSpec, pushing, pushImage, streamBlob } from '../exporter/index.ts';
 import { type Descriptor, formatReference, parseReference, type Repository } from '../image/index.ts';
 import { RepositoryWriter } from '../registry/index.ts';
 import type { PackedLayer } from '../snapshots/index.ts';
 import { type Digest, formatBytes, TsbuildError } from '../util/index.ts';
-import type { Task } from '../events/index.ts';
+import type { ReportStatus, Task } from '../events/index.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -25,7 +18,7 @@ export class Pushes implements Disposable {
   /** By registry. */
   readonly #targets: ReadonlyMap<string, readonly Repository[]>;
   /** Set while an output is shown. What goes out before is not: it belongs to no vertex yet. */
-  #status: PushStatus | undefined;
+  #status: ReportStatus | undefined;
 
   constructor(session: Session, specs: readonly OutputSpec[]) {
     this.#session = session;
@@ -68,7 +61,7 @@ export class Pushes implements Disposable {
     names: readonly string[],
     image: AssembledImage,
     layers: ReadonlyMap<Digest, string>,
-    status: PushStatus,
+    status: ReportStatus,
   ): Promise<void> {
     const { store, origins } = this.#session;
     const absent = image.platforms

@@ -44,7 +44,7 @@ export { blobPath, dockerArchiveManifest, type LayoutFile, layoutIndex, OCI_LAYO
 export { removeImages } from './remove-images.ts';
 export { saveImages, type SaveOptions } from './save.ts';
 export { openSink, type StdoutStream } from './sink.ts';
-export { type KnownRepositories, type PushContext, pushImage, pushing, type PushStatus } from './push-image.ts';
+export { type KnownRepositories, type PushContext, pushImage, pushing } from './push-image.ts';
 export { streamBlob } from './stream-blob.ts';
 export { replaceLayers } from './replace-layers.ts';
 export { readStoredImage, selectPlatform, type StoredImageContent, type StoredPlatform } from './stored-image.ts';

@@ -6,12 +6,9 @@ import {
   type Repository,
 } from '../image/index.ts';
 import { describeSent, type RepositoryWriter, sendImage, type SentImage } from '../registry/index.ts';
-import type { Task } from '../events/index.ts';
+import type { ReportStatus, Task } from '../events/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { AssembledImage } from './types.ts';
-
-/** Told of one part of a push: its name, bytes so far, bytes in all, and whether it is done. */
-export type PushStatus = (id: string, current: number, total?: number, completed?: boolean) => void;
 
 /** Which repositories have which blobs. */
 export interface KnownRepositories {
@@ -26,7 +23,7 @@ export interface PushContext {
   /** What writes to a repository; the same one where blobs were handed to it before. */
   readonly writer: (repository: Repository) => RepositoryWriter;
   readonly origins: KnownRepositories;
-  readonly status: PushStatus;
+  readonly status: ReportStatus;
 }
 
 /**
