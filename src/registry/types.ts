@@ -120,7 +120,8 @@ export interface Registry extends AsyncDisposable {
   /**
    * Puts a manifest or index under the tag of a reference, or under its own digest where there is no tag. One that refers to another
    * is made known as its referrer, where the registry does not do so by itself.
-   * @throws TsbuildError `TSB_REGISTRY`, `TSB_NETWORK`, `TSB_DIGEST`
+   * @throws TsbuildError `TSB_REGISTRY`, `TSB_NETWORK`, `TSB_DIGEST`; `TSB_NOT_FOUND` where there is no such repository, or a registry says
+   *   by it that blobs are missing
    */
   pushManifest(task: Task, reference: Reference, mediaType: string, bytes: Uint8Array): Promise<Descriptor>;
   /**
