@@ -169,7 +169,13 @@ const code = await new Promise((resolve) => child.once('close', resolve));
 if (code !== 0) throw new Error(`${typed.join(' ')} ended with ${code}`);
 
 while (best.at(-1)?.length === 0) best.pop();
-const prompt = [{ text: '$ ', style: ' gray' }, ...[...typed.join(' ')].map((text) => ({ text, style: '' }))];
+const prompt = [
+  { text: '$ ', style: ' gray' },
+  ...typed
+    .join(' ')
+    .split('')
+    .map((text) => ({ text, style: '' })),
+];
 mkdirSync(`${root}docs/images`, { recursive: true });
 writeFileSync(`${root}docs/images/build.svg`, draw([prompt, ...best]));
 console.log(`docs/images/build.svg: ${best.length + 1} lines of a screen of ${ROWS} by ${COLUMNS}`);
