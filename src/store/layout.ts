@@ -100,6 +100,7 @@ function readHeader(layout: StoreLayout): StoreHeader | undefined {
     text = fs.readFileSync(layout.header, 'utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
+    if (errnoOf(error) === 'EACCES' && makeReadable(layout.header)) return readHeader(layout);
     if (errnoOf(error) !== 'EISDIR') throw error;
     fs.rmSync(layout.header, { recursive: true, force: true });
     return undefined;
@@ -116,6 +117,15 @@ function readHeader(layout: StoreLayout): StoreHeader | undefined {
       hint: `use the version of tsbuild that made it, or set TSBUILD_ROOT to another directory; if no other version was used, delete ${layout.header}`,
     },
   );
+}
+
+/** Lets the owner read and write a file again. @returns whether that was what was missing, and could be given */
+function makeReadable(path: string): boolean {
+  const stat = fs.lstatSync(path);
+  const isMine = stat.isFile() && stat.uid === process.getuid?.();
+  if (!isMine || (stat.mode & 0o600) === 0o600) return false;
+  fs.chmodSync(path, 0o600);
+  return true;
 }
 
 function parseHeader(text: string): { format?: unknown; index?: unknown } | null | undefined {

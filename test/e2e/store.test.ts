@@ -188,6 +188,17 @@ describeAsEveryone('a damaged store', (who) => {
     await expectSound(bench);
   });
 
+  test.each(['store.json', 'index.sqlite'])('%s that lost its mode is given it back', async (name) => {
+    const { bench } = use;
+    const made = await read(bench, `before ${name}`);
+    for (const mode of [0o200, 0]) {
+      chmodSync(join(bench.store, name), mode);
+      const again = await read(bench, `${name} ${mode}`);
+      expect(again.content).toBe(made.content);
+    }
+    await expectSound(bench);
+  });
+
   test('a damaged blob is made again in the same build', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo blob > /b\nCOPY f /\n', { f: 'text' });

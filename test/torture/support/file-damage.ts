@@ -95,7 +95,9 @@ function targets(store: string, kind: string): readonly string[] {
       .readdirSync(join(store, dir), { recursive: true, withFileTypes: true })
       .filter((entry) => !entry.isSymbolicLink())
       .map((entry) => join(entry.parentPath, entry.name));
-  const all = kind.includes('.') ? [join(store, kind)].filter((path) => fs.existsSync(path)) : below(kind);
+  // A symbolic link is what an earlier case made of an index that was then given up.
+  const isThere = (path: string): boolean => fs.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === false;
+  const all = kind.includes('.') ? [join(store, kind)].filter(isThere) : below(kind);
   return all.toSorted();
 }
 

@@ -1,5 +1,6 @@
 import { mkdirSync, chownSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
 import type { Bench, Outcome, Running } from '../../support/bench.ts';
 import { expectFailure } from '../../support/sound.ts';
@@ -163,7 +164,9 @@ export class Rig {
 
   /** The image that was written is the right one, whatever was killed. */
   async #expectRight(): Promise<void> {
-    expect(await this.#made()).toEqual(this.#reference);
+    const made = await this.#made();
+    const differences = differencesOf(this.#reference, made, '');
+    if (differences.length > 0) throw new Error(`The image is another one: ${differences.slice(0, 10).join('; ')}`);
   }
 
   /** What was written, when it is not the "old" that stood there: right, or not there. */
@@ -186,4 +189,19 @@ export function expectClear(outcome: Outcome): void {
 /** Fails with the whole list, which outlives being put into a list of failures. */
 function expectNone(what: string, found: readonly string[]): void {
   if (found.length > 0) throw new Error(`There are ${what}: ${found.join('; ')}`);
+}
+
+/** Where two documents differ. */
+function differencesOf(expected: unknown, found: unknown, at: string): readonly string[] {
+  if (isDeepStrictEqual(expected, found)) return [];
+  if (typeof expected !== 'object' || typeof found !== 'object' || expected === null || found === null)
+    return [`${at} is ${JSON.stringify(found)?.slice(0, 200)}, not ${JSON.stringify(expected)?.slice(0, 200)}`];
+  const names = new Set([...Object.keys(expected), ...Object.keys(found)]);
+  return [...names].flatMap((name) =>
+    differencesOf(
+      (expected as Record<string, unknown>)[name],
+      (found as Record<string, unknown>)[name],
+      `${at}${at === '' || name.startsWith('/') ? '' : '.'}${name}`,
+    ),
+  );
 }
