@@ -1,5 +1,6 @@
 import { close, type Timespec } from '../sys/index.ts';
 import { type ByteString, closeMerged, type MergedDir, openDirAt, openMerged } from '../tree/index.ts';
+import type { LowerRoots } from './lower-roots.ts';
 
 /** So many directories are kept open; when there are more, all are closed and opened again when needed. */
 const MAX_OPEN = 512;
@@ -26,12 +27,12 @@ export class DirNode {
 
 /** Keeps the fds of nodes, a limited number of them. The root's are not its own. */
 export class DirHandles {
-  readonly #openLowers: (() => MergedDir) | undefined;
+  readonly #roots: LowerRoots | undefined;
   #open: DirNode[] = [];
 
-  /** @param openLowers opens the roots of the layers below, when the first of them is wanted */
-  constructor(openLowers?: () => MergedDir) {
-    this.#openLowers = openLowers;
+  /** @param roots those of the layers below, which whoever made them closes */
+  constructor(roots?: LowerRoots) {
+    this.#roots = roots;
   }
 
   /** The fd of a directory, valid until the next call of `trim` or `forgetLowers`. */
@@ -48,11 +49,16 @@ export class DirHandles {
     return node.fd;
   }
 
+  /** The directory in the topmost layer below that has it: what the merged one looks like. */
+  topLower(node: DirNode): number | undefined {
+    return node.parent || node.opaque ? this.lowers(node)[0] : this.#roots?.top();
+  }
+
   /** The directory in the layers below. */
   lowers(node: DirNode): MergedDir {
     if (node.opaque) return [];
     if (node.lowers) return node.lowers;
-    if (!node.parent) return (node.lowers = this.#openLowers?.() ?? []);
+    if (!node.parent) return (node.lowers = this.#roots?.all() ?? []);
     const path: DirNode[] = [];
     let at: DirNode | undefined = node;
     for (; at && !at.lowers && !at.opaque && at.parent; at = at.parent) path.push(at);

@@ -1,11 +1,11 @@
 import { AT_FDCWD, close, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openat } from '../sys/index.ts';
-import { closeMerged, type MergedDir, openMergedRoot } from '../tree/index.ts';
 import { sha256, TsbuildError } from '../util/index.ts';
 import { quote } from './byte-string.ts';
 import type { TarEntry } from './entry.ts';
 import { Extractor } from './extractor.ts';
 import type { EntrySink, LayerEntry } from './layer-entry.ts';
 import { DEFAULT_ID_COUNT } from './layer-target.ts';
+import { LowerRoots } from './lower-roots.ts';
 import { OpenContent } from './open-content.ts';
 import { emptyDir } from './remove-tree.ts';
 
@@ -29,14 +29,14 @@ export class DirectoryWriter implements EntrySink<{ readonly bytes: number; read
   readonly #options: DirectoryWriterOptions;
   readonly #rootFd: number;
   readonly #extractor: Extractor;
-  #lowers: MergedDir = [];
+  readonly #lowers: LowerRoots;
 
   constructor(options: DirectoryWriterOptions) {
     const { target, lowers, idShift, idCount = DEFAULT_ID_COUNT } = options;
     this.#options = options;
     this.#rootFd = openat(AT_FDCWD, target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    const openLowers = (): MergedDir => (this.#lowers = openMergedRoot(lowers));
-    this.#extractor = new Extractor({ rootFd: this.#rootFd, layer: true, openLowers, idShift, idCount });
+    this.#lowers = new LowerRoots(lowers);
+    this.#extractor = new Extractor({ rootFd: this.#rootFd, layer: true, lowers: this.#lowers, idShift, idCount });
   }
 
   /** @throws TsbuildError `TSB_PERMISSION` for an owner that cannot be stored, `TSB_CHANGED`, `TSB_STORE`, `TSB_NO_SPACE` */
@@ -74,7 +74,7 @@ export class DirectoryWriter implements EntrySink<{ readonly bytes: number; read
 
   #close(): void {
     this.#extractor.dispose();
-    closeMerged(this.#lowers);
+    this.#lowers[Symbol.dispose]();
     close(this.#rootFd);
   }
 

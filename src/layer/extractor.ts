@@ -21,13 +21,14 @@ import {
   unlinkat,
   utimensat,
 } from '../sys/index.ts';
-import { type ByteString, findMerged, isDir, isWhiteout, type MergedDir, OPAQUE, toFsPath } from '../tree/index.ts';
+import { type ByteString, findMerged, isDir, isWhiteout, OPAQUE, toFsPath } from '../tree/index.ts';
 import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
 import { cleanPath, quote } from './byte-string.ts';
 import { copyDirAttributes, copyLowerFile, initRoot } from './copy-up.ts';
 import { DirHandles, DirNode } from './dir-node.ts';
 import type { TarEntry } from './entry.ts';
 import { EntryAttributes } from './entry-attributes.ts';
+import type { LowerRoots } from './lower-roots.ts';
 import { removeAt } from './remove-tree.ts';
 import type { TarHandler } from './tar-reader.ts';
 
@@ -41,10 +42,10 @@ export interface ExtractorOptions {
    */
   readonly layer: boolean;
   /**
-   * Opens the layers below, for `layer`: parents and link targets may be in them only. Called at most once, when something is
-   * looked up in them; whoever opens them closes them.
+   * The layers below, for `layer`: parents and link targets may be in them only. They are opened when something is looked up in
+   * them; whoever made this closes them.
    */
-  readonly openLowers?: () => MergedDir;
+  readonly lowers?: LowerRoots;
   /** Added to every owner. */
   readonly idShift: number;
   /** Owners from this on cannot be stored. */
@@ -86,7 +87,7 @@ export class Extractor implements TarHandler {
   constructor(options: ExtractorOptions) {
     this.#options = options;
     this.#attributes = new EntryAttributes(options);
-    this.#handles = new DirHandles(options.openLowers);
+    this.#handles = new DirHandles(options.lowers);
     this.#root.fd = options.rootFd;
   }
 
@@ -128,7 +129,7 @@ export class Extractor implements TarHandler {
   /** Sets the times of directories, and the root's attributes where no entry did. */
   finish(): void {
     const { layer, rootFd, idShift } = this.#options;
-    if (layer && !this.#rootWasNamed) this.#root.mtime = initRoot(rootFd, this.#handles.lowers(this.#root)[0], idShift);
+    if (layer && !this.#rootWasNamed) this.#root.mtime = initRoot(rootFd, this.#handles.topLower(this.#root), idShift);
     // Children first: setting a directory's times does not change its parent's.
     const pending = [this.#root];
     for (let node = pending.pop(); node; node = pending.pop()) {
@@ -247,7 +248,7 @@ export class Extractor implements TarHandler {
     const node = this.#addNode(entry, parent, name);
     const wasHidden = this.#makeDir(node);
     if (wasHidden) this.#setOpaque(node);
-    const lower = below === undefined ? undefined : this.#handles.lowers(node)[0];
+    const lower = below === undefined ? undefined : this.#handles.topLower(node);
     const fd = this.#handles.fd(node);
     if (lower !== undefined) {
       node.mtime = copyDirAttributes(lower, fd);

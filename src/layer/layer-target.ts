@@ -1,6 +1,7 @@
 import { AT_FDCWD, close, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openat } from '../sys/index.ts';
-import { type ByteString, closeMerged, type MergedDir, openMergedRoot } from '../tree/index.ts';
+import type { ByteString } from '../tree/index.ts';
 import { Extractor } from './extractor.ts';
+import { LowerRoots } from './lower-roots.ts';
 import { emptyDir } from './remove-tree.ts';
 import { TarReader } from './tar-reader.ts';
 import { WindowsFiles } from './windows-form.ts';
@@ -45,17 +46,14 @@ export class LayerTarget implements Disposable {
   readonly #rootFd: number;
   readonly #extractor: Extractor;
   readonly #reader: TarReader;
-  #lowers: MergedDir = [];
+  readonly #lowers: LowerRoots;
   #finished = false;
 
   constructor(options: LayerTargetOptions) {
     const { target, lowers, awaitLowers, idShift, idCount = DEFAULT_ID_COUNT, windows } = options;
     this.#rootFd = openat(AT_FDCWD, target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    const openLowers = (): MergedDir => {
-      if (lowers.length > 0) awaitLowers?.();
-      return (this.#lowers = openMergedRoot(lowers));
-    };
-    this.#extractor = new Extractor({ rootFd: this.#rootFd, layer: true, openLowers, idShift, idCount });
+    this.#lowers = new LowerRoots(lowers, awaitLowers);
+    this.#extractor = new Extractor({ rootFd: this.#rootFd, layer: true, lowers: this.#lowers, idShift, idCount });
     this.#reader = new TarReader(windows ? new WindowsFiles(this.#extractor) : this.#extractor);
   }
 
@@ -75,7 +73,7 @@ export class LayerTarget implements Disposable {
 
   [Symbol.dispose](): void {
     this.#extractor.dispose();
-    closeMerged(this.#lowers);
+    this.#lowers[Symbol.dispose]();
     if (!this.#finished) emptyDir(this.#rootFd);
     close(this.#rootFd);
   }
