@@ -30,6 +30,7 @@ if [ "$purpose" = test ]; then
   need oci-image-tool oci-image-tool
   need docker-registry docker-registry
   need buildah buildah
+  need /usr/bin/qemu-aarch64-static qemu-user-static
   need podman podman
   need xz xz-utils
   need git git

@@ -123,10 +123,7 @@ static void map_ids(pid_t child, const struct entry *entry) {
   finish_map_program(gids, entry->gids.program);
 }
 
-/*
- * Makes this program's own file read-only for everything in the namespace, so that no step can write through /proc/1/exe to a
- * binary that will run again outside (CVE-2019-5736).
- */
+/* No step can write through /proc/1/exe to a binary that will run again outside (CVE-2019-5736). */
 static void protect_own_file(void) {
   /* By name: the link itself leads to a mount of the old namespace, which cannot be copied here. */
   char path[PATH_MAX];
@@ -137,11 +134,7 @@ static void protect_own_file(void) {
   int self = open(path, O_PATH | O_CLOEXEC);
   if (self < 0 || fstat(self, &by_name) < 0 || stat("/proc/self/exe", &by_link) < 0) fail("cannot open \"%s\"", path);
   if (by_link.st_dev != by_name.st_dev || by_link.st_ino != by_name.st_ino) fail_with(0, "\"%s\" is no longer the helper", path);
-  int copy = sys_open_tree(self, false);
-  if (copy < 0) fail("cannot copy the mount of the helper");
-  if (sys_mount_setattr(copy, false, MOUNT_RDONLY_ | MOUNT_NOSUID_ | MOUNT_NODEV_) < 0) fail("cannot make the helper read-only");
-  if (sys_move_mount(copy, self) < 0) fail("cannot mount the helper read-only");
-  close(copy);
+  if (sys_protect_file(self) < 0) fail("cannot make the helper read-only");
   close(self);
 }
 

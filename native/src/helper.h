@@ -56,6 +56,8 @@ int sys_open_tree(int fd, bool recursive);
 /* Attaches a detached mount to what `target` refers to. */
 int sys_move_mount(int mount, int target);
 int sys_mount_setattr(int fd, bool recursive, unsigned attributes);
+/* Makes one file read-only for everything in the mount namespace, by a mount of itself upon it. */
+int sys_protect_file(int file);
 int sys_pidfd_open(pid_t pid);
 /* fork with new namespaces; `flags` are CLONE_NEW* and CLONE_FILES. */
 pid_t sys_fork_into(int flags, int *pidfd);

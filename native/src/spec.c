@@ -116,6 +116,10 @@ static void take_field(struct step_spec *spec, const char *key, char *value) {
   else if (strcmp(key, "id-count") == 0) spec->id_count = (unsigned)parse_number(value, 4294967295);
   else if (strcmp(key, "capabilities") == 0) spec->capabilities = parse_number(value, ~0ull);
   else if (strcmp(key, "seccomp") == 0) read_filter(&spec->filter, value);
+  else if (strcmp(key, "emulator") == 0) spec->emulator.name = value;
+  else if (strcmp(key, "e.directory") == 0) spec->emulator.directory = value;
+  else if (strcmp(key, "e.interpreter") == 0) spec->emulator.interpreter = value;
+  else if (strcmp(key, "e.rule") == 0) spec->emulator.rule = value;
   else if (strcmp(key, "group") == 0) add_group(spec, value);
   else if (strcmp(key, "limit") == 0) add_limit(spec, value);
   else if (strcmp(key, "mount") == 0) add_mount(spec, value);

@@ -256,6 +256,7 @@ int command_step(int argc, char **argv) {
     make_pipe(plumbing.out, 0, spec.shift);
     make_pipe(plumbing.err, 0, spec.shift);
   }
+  if (spec.emulator.name != NULL) offer_emulator(&spec.emulator);
   int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
   if (spec.private_network) flags |= CLONE_NEWNET;
   if (spec.shift > 0) flags |= CLONE_FILES;

@@ -33,6 +33,13 @@ struct filter {
   size_t count;
 };
 
+/* A program that executes those of another processor; all NULL where the step needs none. */
+struct emulator {
+  const char *directory; /* where namespace A has its formats, an existing directory that steps cannot see */
+  const char *name, *interpreter;
+  const char *rule; /* as the kernel takes it, see its Documentation/admin-guide/binfmt-misc.rst */
+};
+
 struct step_spec {
   struct list lowers, args, env;
   const char *upper, *work, *cwd, *user, *hostname, *shm_size;
@@ -48,6 +55,7 @@ struct step_spec {
   unsigned *groups;
   size_t group_count;
   int *upper_fd, *work_fd, *lower_fds;
+  struct emulator emulator;
 };
 
 /* spec.c: pairs of length-prefixed fields, ended by the key "end". */
@@ -106,6 +114,11 @@ int open_terminal(int root, int *master);
 
 /* step.c: the line `exit <code>` or `signal <number>`. */
 void report_end(int wait_status);
+
+/* emulator.c */
+
+/* Registers the step's emulator in namespace A. Where that cannot be, it says so on the status descriptor: the machine may have its own. */
+void offer_emulator(const struct emulator *emulator);
 
 /* process.c: from namespaces to the program. */
 void bring_loopback_up(void);

@@ -127,6 +127,16 @@ int sys_mount_setattr(int fd, bool recursive, unsigned attributes) {
   return (int)syscall(NR_mount_setattr, fd, "", 0x1000u | (recursive ? 0x8000u : 0), &change, sizeof change);
 }
 
+int sys_protect_file(int file) {
+  int copy = sys_open_tree(file, false);
+  if (copy < 0) return -1;
+  bool done = sys_mount_setattr(copy, false, MOUNT_RDONLY_ | MOUNT_NOSUID_ | MOUNT_NODEV_) == 0 && sys_move_mount(copy, file) == 0;
+  int error = errno;
+  close(copy);
+  errno = error;
+  return done ? 0 : -1;
+}
+
 int sys_pidfd_open(pid_t pid) { return (int)syscall(NR_pidfd_open, pid, 0); }
 
 pid_t sys_fork_into(int flags, int *pidfd) {

@@ -1,5 +1,5 @@
 import type { ImageConfig, Platform } from '../image/index.ts';
-import { findHelper, findSeccompFilter, type NamespacePlan } from '../sandbox/index.ts';
+import { Emulation, findHelper, findSeccompFilter, type NamespacePlan } from '../sandbox/index.ts';
 import type { ResolvedImage } from '../source/index.ts';
 import type { Task } from '../events/index.ts';
 import { withImageHint } from './image-hint.ts';
@@ -16,6 +16,8 @@ export interface OpenImage extends AsyncDisposable {
     readonly layers: readonly string[];
     readonly config: ImageConfig;
     readonly scratchDir: string;
+    /** Who executes its programs where they are for another platform. */
+    readonly emulation: Emulation;
     readonly helperPath: string;
     readonly seccompPath: string;
     readonly plan: NamespacePlan;
@@ -63,6 +65,7 @@ export async function openImage(
       layers,
       config: image.config,
       scratchDir: dir,
+      emulation: new Emulation({ scratchDir: () => dir }),
       helperPath: findHelper(options.helper),
       seccompPath: findSeccompFilter(),
       plan: ownPlan(),

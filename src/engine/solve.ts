@@ -1,4 +1,5 @@
-import { DEFAULT_PROCESS_LIMIT } from '../sandbox/index.ts';
+import { dirname } from 'node:path';
+import { DEFAULT_PROCESS_LIMIT, Emulation } from '../sandbox/index.ts';
 import { StatCache } from '../cache/index.ts';
 import type { CompileResult } from '../frontend/index.ts';
 import { type Definition, loadGraph, type Op, type SourceOp } from '../llb/index.ts';
@@ -184,8 +185,15 @@ function opPieces(
       processLimit: request.processLimit ?? DEFAULT_PROCESS_LIMIT,
       devices: new StepDevices(request.devices, () => session.devices()),
     },
+    emulation: new Emulation({ scratchDir: () => scratchDir(session) }),
     report: { build: task, now, warn },
   };
+}
+
+/** Where files are that go with the session. */
+function scratchDir({ store }: Session): string {
+  using file = store.blobs.ingest();
+  return dirname(file.path);
 }
 
 /** Each local directory is walked once a build, whatever filters the ops name it with. */

@@ -17,7 +17,7 @@ export function checkOutput(spec: OutputSpec | ImageFile, stdout: StdoutStream, 
       'TSB_EXPORT',
       'Cannot export: docker exporter does not currently support exporting manifest lists',
       {
-        hint: 'use type=oci, or build for one platform',
+        hint: 'use type=oci, which podman and skopeo take, and docker load with its containerd image store; or build for one platform',
       },
     );
   }

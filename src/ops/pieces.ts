@@ -1,5 +1,6 @@
 import type { Task } from '../events/index.ts';
 import type { BuildSecrets } from '../secrets/index.ts';
+import type { Emulation } from '../sandbox/index.ts';
 import type { LayerService, Shown } from '../snapshots/index.ts';
 import type { Lease, Store } from '../store/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
@@ -72,5 +73,7 @@ export interface OpPieces {
   readonly origins: Origins;
   readonly credentials: Credentials;
   readonly grants: Grants;
+  /** Who executes programs of other platforms than this machine's. */
+  readonly emulation: Emulation;
   readonly report: Report;
 }

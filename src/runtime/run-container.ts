@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { chownSync, mkdirSync } from 'node:fs';
+import { chownSync, mkdirSync, rmdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
 import {
@@ -16,9 +16,11 @@ import {
   type StepSpec,
   type Ulimit,
   DEFAULT_PROCESS_LIMIT,
+  type Emulation,
+  foreignFailure,
 } from '../sandbox/index.ts';
 import { fromErrno, isTsbuildError, TsbuildError } from '../util/index.ts';
-import type { ImageConfig } from '../image/index.ts';
+import { type ImageConfig, normalizePlatform, type Platform } from '../image/index.ts';
 import { argumentsOf, environmentOf } from './container-process.ts';
 import { parseVolume } from './volume.ts';
 
@@ -68,6 +70,8 @@ export interface RunContainerOptions {
   readonly attendsSignals?: boolean;
   /** Told what the container prints, instead of this process's own streams. */
   readonly onOutput?: (stream: 1 | 2, data: Uint8Array) => void;
+  /** Who executes the programs of images for other platforms than this machine's. */
+  readonly emulation: Emulation;
   /** Ends the container at once. */
   readonly signal?: AbortSignal;
 }
@@ -77,6 +81,13 @@ export interface ContainerEnd {
   readonly exitCode: number;
   /** Set for 125, 126 and 127: why the program did not run. */
   readonly error?: TsbuildError;
+}
+
+/** Directories of one container. */
+interface Scratch extends AsyncDisposable {
+  readonly upper: string;
+  readonly work: string;
+  readonly formatsDir: string;
 }
 
 /** Signals of this process that are meant for the container. */
@@ -95,7 +106,10 @@ export async function runContainer(options: RunContainerOptions): Promise<Contai
     using signals = new SignalForwarder(options.attendsSignals ?? true);
     await using scratch = makeScratch(options);
     const { plan, helperPath, seccompPath, onBoundProc } = options;
-    const encoded = encodeStep({ ...spec, upper: scratch.upper, work: scratch.work }, { plan, seccompPath });
+    const encoded = encodeStep(
+      { ...spec, upper: scratch.upper, work: scratch.work },
+      { plan, seccompPath, formatsDir: scratch.formatsDir },
+    );
     const output = options.onOutput ? 'pipe' : 'inherit';
     const step = runAlone({
       helperPath,
@@ -105,7 +119,8 @@ export async function runContainer(options: RunContainerOptions): Promise<Contai
       ...(onBoundProc ? { onBoundProc } : {}),
     });
     if (options.onOutput) passOn(step.child, options.onOutput);
-    return endOf(await attended(step, signals, options.signal));
+    const status = await attended(step, signals, options.signal);
+    return endOf(status, foreignFailure(options.emulation, platformOf(options.config), spec.emulator, status));
   } catch (error) {
     const known = isTsbuildError(error) ? error : fromErrno(error, 'Cannot run the container', 'TSB_SANDBOX');
     return { exitCode: 125, error: known };
@@ -129,6 +144,7 @@ export function containerSpec(options: RunContainerOptions): Omit<StepSpec, 'upp
   const network = options.network ?? 'host';
   const resolvConf = network === 'host' ? resolvConfOfHost() : undefined;
   const request = { ...options, config, tty };
+  const emulator = options.emulation.emulatorFor(options.config);
   return {
     lowers: options.layers,
     prepareUpper: true,
@@ -149,25 +165,37 @@ export function containerSpec(options: RunContainerOptions): Omit<StepSpec, 'upp
     ulimits: options.ulimits ?? [],
     processLimit: options.processLimit ?? DEFAULT_PROCESS_LIMIT,
     ...(resolvConf === undefined ? {} : { resolvConf }),
+    ...(emulator === undefined ? {} : { emulator }),
     ...(options.shmSize === undefined ? {} : { shmSize: options.shmSize }),
   };
 }
 
-function makeScratch(
-  options: RunContainerOptions,
-): AsyncDisposable & { readonly upper: string; readonly work: string } {
-  const { plan, scratchDir, helperPath } = options;
+function makeScratch({ plan, scratchDir, helperPath }: RunContainerOptions): Scratch {
   const paths = { upper: `${scratchDir}/fs`, work: `${scratchDir}/work` };
   for (const path of Object.values(paths)) {
     mkdirSync(path, { recursive: true });
     if (plan.idShift > 0) chownSync(path, plan.idShift, plan.idShift);
   }
-  return { ...paths, [Symbol.asyncDispose]: () => removeAlone({ helperPath, plan }, Object.values(paths)) };
+  // A mount point within the container's namespace alone, where the mount goes with it.
+  const formatsDir = `${scratchDir}/formats`;
+  mkdirSync(formatsDir, { recursive: true });
+  return {
+    ...paths,
+    formatsDir,
+    async [Symbol.asyncDispose]() {
+      await removeAlone({ helperPath, plan }, Object.values(paths));
+      rmdirSync(formatsDir);
+    },
+  };
 }
 
 function passOn({ stdout, stderr }: ChildProcess, take: (stream: 1 | 2, data: Uint8Array) => void): void {
   stdout?.on('data', (data: Uint8Array) => take(1, data));
   stderr?.on('data', (data: Uint8Array) => take(2, data));
+}
+
+function platformOf({ os, architecture, variant }: ImageConfig): Platform {
+  return normalizePlatform({ os, architecture, ...(variant ? { variant } : {}) });
 }
 
 /** Waits for the end, with signals passed on. */
@@ -223,13 +251,14 @@ class SignalForwarder implements Disposable {
   }
 }
 
-function endOf(status: ExitStatus): ContainerEnd {
+function endOf(status: ExitStatus, foreign: TsbuildError | undefined): ContainerEnd {
   switch (status.kind) {
     case 'exited':
       return { exitCode: status.code };
     case 'signaled':
       return { exitCode: 128 + (constants.signals[status.signal as NodeJS.Signals] ?? 0) };
     case 'not-executed': {
+      if (foreign !== undefined) return { exitCode: 126, error: foreign };
       const missing = status.errno === 'ENOENT';
       const why = missing ? 'it was not found in the image' : `it cannot be executed (${status.errno})`;
       return {

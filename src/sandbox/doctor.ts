@@ -1,8 +1,18 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { isTsbuildError, messageOf } from '../util/index.ts';
+import { findEmulated, type TrialProgram } from './doctor-emulation.ts';
 import { encodeStep } from './encode-step.ts';
 import { findHelper, findSeccompFilter } from './helper-path.ts';
 import { isPlan, planNamespace, type PlanProblem, readPlanInputs, UNSHIFTED, unshiftedRoot } from './namespace-plan.ts';
@@ -85,12 +95,13 @@ export async function probe(options: ProbeOptions): Promise<DoctorReport> {
     if (failedAt(problem, 'overlay')) return end(3);
     return end(options.user.uid === 0 ? 5 : 6);
   }
+  const emulation = await emulationLine(trial);
   const shifted = unshiftedRoot(plan) === undefined;
   if (boundProc) {
-    lines.push({ name: 'trial step', state: 'warning', text: boundProcText, fix: BOUND_PROC_FIX });
+    lines.push({ name: 'trial step', state: 'warning', text: boundProcText, fix: BOUND_PROC_FIX }, emulation);
     return end(shifted ? BOUND_PROC : '2-unshifted', { plan });
   }
-  lines.push({ name: 'trial step', state: 'ok', text: 'namespaces, overlay and seccomp work' });
+  lines.push({ name: 'trial step', state: 'ok', text: 'namespaces, overlay and seccomp work' }, emulation);
   return end(shifted ? 1 : UNSHIFTED, { plan });
 }
 
@@ -183,24 +194,41 @@ function idLine(plan: NamespacePlan | PlanProblem): DoctorLine {
   return { name: 'ids', state: 'ok', text: `${plan.idCount} ids for images${shifted}` };
 }
 
+/** How long a trial step may take. */
+const TRIAL_MS = 10_000;
+
 interface Trial extends ProbeOptions {
   readonly helper: string;
   readonly seccompPath: string;
   readonly plan: NamespacePlan;
 }
 
-/** Runs the helper itself as the program of a step; undefined when that works. */
-async function tryStep(trial: Trial, onBoundProc: () => void): Promise<unknown> {
+async function emulationLine(trial: Trial): Promise<DoctorLine> {
+  const { text, fix } = await findEmulated(
+    trial.storeRoot,
+    async (program) => (await tryStep(trial, () => undefined, program)) === undefined,
+  );
+  return { name: 'other platforms', state: 'ok', text, ...(fix === undefined ? {} : { fix }) };
+}
+
+/** Runs a program in a step, or the helper itself; undefined when that works. */
+async function tryStep(trial: Trial, onBoundProc: () => void, tried?: TrialProgram): Promise<unknown> {
   const { plan } = trial;
   const dir = mkdtempSync(join(trial.storeRoot, 'doctor-'));
   try {
-    const paths = { lower: join(dir, 'lower'), upper: join(dir, 'upper'), work: join(dir, 'work') };
+    const paths = {
+      lower: join(dir, 'lower'),
+      upper: join(dir, 'upper'),
+      work: join(dir, 'work'),
+      formats: join(dir, 'formats'),
+    };
     for (const path of Object.values(paths)) {
       mkdirSync(path);
       if (plan.idShift > 0) chownSync(path, plan.idShift, plan.idShift);
     }
     const program = join(paths.lower, 'program');
-    copyFileSync(trial.helper, program);
+    if (tried === undefined) copyFileSync(trial.helper, program);
+    else writeFileSync(program, tried.program);
     chmodSync(program, 0o755);
     const spec: StepSpec = {
       lowers: [paths.lower],
@@ -213,13 +241,16 @@ async function tryStep(trial: Trial, onBoundProc: () => void): Promise<unknown> 
       hostname: 'tsbuild',
       network: 'none',
       security: 'sandbox',
+      ...(tried?.emulator === undefined ? {} : { emulator: tried.emulator }),
     };
-    const encoded = encodeStep(spec, { plan, seccompPath: trial.seccompPath });
+    const encoded = encodeStep(spec, { plan, seccompPath: trial.seccompPath, formatsDir: paths.formats });
     const { helper: helperPath } = trial;
     const step = runAlone({ helperPath, plan, encoded, stdio: ['ignore', 'ignore', 'pipe'], onBoundProc });
-    const status = await step.ended;
+    // A program that has no handler for what it does wrong does it for ever, as PID 1.
+    const timer = setTimeout(() => step.child.kill('SIGKILL'), TRIAL_MS);
+    const status = await step.ended.finally(() => clearTimeout(timer));
     // The helper's answer to being called without arguments.
-    return status.kind === 'exited' && status.code === 2
+    return status.kind === 'exited' && status.code === (tried === undefined ? 2 : 0)
       ? undefined
       : new Error(`unexpected end: ${JSON.stringify(status)}`);
   } catch (error) {

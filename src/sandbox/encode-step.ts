@@ -7,6 +7,8 @@ export interface EncodeOptions {
   readonly plan: Pick<NamespacePlan, 'idShift' | 'idCount'>;
   /** The compiled seccomp filter, see `seccompFilterPath`. */
   readonly seccompPath: string;
+  /** An empty directory that steps cannot see: where namespace A has the formats of emulators. Without it there are none. */
+  readonly formatsDir?: string;
 }
 
 /** Docker's default set: 14 capabilities, `CapBnd: 00000000a80425fb`. */
@@ -48,6 +50,13 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
     .add('stdin', spec.stdin ?? false)
     .add('init', spec.init ?? false);
   fields.add('shm-size', spec.shmSize ?? 64 * 2 ** 20);
+  const { emulator } = spec;
+  if (emulator !== undefined && options.formatsDir !== undefined)
+    fields
+      .add('emulator', emulator.name)
+      .add('e.directory', options.formatsDir)
+      .add('e.interpreter', emulator.interpreter)
+      .add('e.rule', emulator.rule);
   // Before the others: who sets nproc by name means it.
   fields.add('process-limit', spec.processLimit ?? 0);
   for (const ulimit of spec.ulimits ?? []) fields.add('limit', encodeLimit(ulimit));

@@ -16,6 +16,7 @@ export { currentUser } from './current-user.ts';
 export { type EncodeOptions, encodeStep } from './encode-step.ts';
 export { enterArguments, type EnterOptions } from './enter.ts';
 export { findHelper, findSeccompFilter } from './helper-path.ts';
+export { Emulation, foreignFailure } from './emulation/index.ts';
 export { findProgram } from './find-program.ts';
 export { resolvConfOfHost } from './machine.ts';
 export {
@@ -37,6 +38,7 @@ export { parseSubIds, type SubIdRange } from './subids.ts';
 export type {
   BindMount,
   DeviceMount,
+  Emulator,
   ExitStatus,
   ExtraHost,
   FileMount,

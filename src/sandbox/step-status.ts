@@ -8,6 +8,8 @@ export interface StepReport {
   /** PID 1 of the step, in the pid namespace of whoever started the helper. */
   pid?: number;
   status?: ExitStatus;
+  /** Errno with which the kernel refused the step's emulator. */
+  emulatorRefused?: number;
   error?: { readonly errno: number; readonly stage: string; readonly text: string };
   /** Told when the step gets the /proc around it, because the kernel refuses it a new one (rung 2). */
   readonly onBoundProc?: () => void;
@@ -33,6 +35,9 @@ export function readStatusLine(report: StepReport, line: string): void {
       break;
     case 'signal':
       report.status ??= { kind: 'signaled', signal: SIGNALS.get(value) ?? `SIG${value}` };
+      break;
+    case 'emulator':
+      report.emulatorRefused = value;
       break;
     case 'error':
       report.error ??= { errno: value, stage, text: text.join(' ') };
@@ -68,7 +73,11 @@ export function concludeStep(report: StepReport, exitCode: number | null, stderr
     throw new TsbuildError('TSB_SANDBOX', `Cannot run the sandbox helper: ${why}`);
   }
   const errno = error.errno === 0 ? undefined : getSystemErrorName(-error.errno);
-  if (error.stage === 'exec' && errno !== undefined) return { kind: 'not-executed', path: error.text, errno };
+  if (error.stage === 'exec' && errno !== undefined) {
+    const refused = report.emulatorRefused;
+    const more = refused === undefined ? {} : { emulatorRefused: getSystemErrorName(-refused) };
+    return { kind: 'not-executed', path: error.text, errno, ...more };
+  }
   const code = USERS_STAGES.has(error.stage) ? 'TSB_STEP' : 'TSB_SANDBOX';
   const hint = HINTS[error.stage];
   throw new TsbuildError(

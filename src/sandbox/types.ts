@@ -94,6 +94,15 @@ export interface ExtraHost {
 /** Processes of a step, podman's default. */
 export const DEFAULT_PROCESS_LIMIT = 2048;
 
+/** A program that executes those of another architecture, and how the kernel is told of it. */
+export interface Emulator {
+  /** The format's name in a list of the builder's own. */
+  readonly name: string;
+  readonly interpreter: string;
+  /** What is written to `register` of binfmt_misc. */
+  readonly rule: string;
+}
+
 /** One process in a sandbox of its own. Paths of layers are absolute and belong to the store. */
 export interface StepSpec {
   /** Layer directories of the root file system, bottom first. */
@@ -135,6 +144,8 @@ export interface StepSpec {
   readonly tty?: boolean;
   /** Passes standard input on. Default: standard input is /dev/null. */
   readonly stdin?: boolean;
+  /** Executes the step's programs, which are another processor's. */
+  readonly emulator?: Emulator;
   /** A helper process stays PID 1, reaps orphans and passes signals on, as `docker run --init`. */
   readonly init?: boolean;
 }
@@ -144,7 +155,13 @@ export type ExitStatus =
   | { readonly kind: 'exited'; readonly code: number }
   | { readonly kind: 'signaled'; readonly signal: string }
   /** The program could not be executed: `errno` says why (`ENOENT`: not found). */
-  | { readonly kind: 'not-executed'; readonly path: string; readonly errno: string };
+  | {
+      readonly kind: 'not-executed';
+      readonly path: string;
+      readonly errno: string;
+      /** The errno with which the kernel refused the step's emulator. */
+      readonly emulatorRefused?: string;
+    };
 
 /** One run of consecutive ids of the map of namespace A. */
 export interface IdRange {

@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { encodeStep, type ExitStatus, giveSockets, runStep, type StepSpec } from '../sandbox/index.ts';
 import { shallowStack } from './deep-stack.ts';
 import type { HandlerContext } from './handler-context.ts';
@@ -7,12 +8,15 @@ import type { WorkerConfig } from './protocol.ts';
 export async function runStepHere(spec: StepSpec, context: HandlerContext): Promise<ExitStatus> {
   const { plan, helperPath, seccompDir } = context.config;
   const seccompPath = `${seccompDir}/${process.arch}.bpf`;
+  const formatsDir = `${context.config.privateDir}/formats`;
+  if (spec.emulator !== undefined) mkdirSync(formatsDir, { recursive: true });
   giveSockets(spec.mounts ?? [], plan);
   return runStep({
     helperPath,
     encoded: encodeStep(withShallowStacks(spec, context.config), {
       plan,
       seccompPath,
+      formatsDir,
     }),
     signal: context.signal,
     onOutput: context.output,

@@ -12,7 +12,7 @@ import {
 import { BuildSecrets, type SecretSource } from '../../src/secrets/index.ts';
 import { LayerService } from '../../src/snapshots/index.ts';
 import type { OpRunner, SolverVertex } from '../../src/solver/index.ts';
-import type { StepSpec } from '../../src/sandbox/index.ts';
+import { Emulation, type StepSpec } from '../../src/sandbox/index.ts';
 import { sha256 } from '../../src/util/index.ts';
 import { FakeWorker } from '../fakes/worker.ts';
 import { openStore, type TestStore } from '../store/support.ts';
@@ -67,6 +67,7 @@ export async function openKit(options: KitOptions = {}): Promise<Kit> {
       processLimit: 0,
       devices: new StepDevices(noDevices, () => none() as Promise<DeviceCatalog>),
     },
+    emulation: new Emulation({ scratchDir: () => store.root, find: () => undefined, formats: () => [] }),
     report: { build, now: () => 1, warn: (message) => void warnings.push(message) },
   };
   const runner: OpRunner<Op, OpResult> = createRunner(pieces, options.plan);

@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { runContainer, type RunContainerOptions } from '../../src/runtime/index.ts';
-import { findSeccompFilter } from '../../src/sandbox/index.ts';
+import { Emulation, findSeccompFilter } from '../../src/sandbox/index.ts';
 import { Kit, listTree } from '../sandbox/support/kit.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}') as Partial<RunContainerOptions> & {
@@ -30,6 +30,7 @@ const end = await runContainer({
   helperPath: kit.helperPath,
   seccompPath: findSeccompFilter(),
   plan: kit.plan,
+  emulation: new Emulation({ scratchDir: () => kit.dir }),
 });
 if (end.error) process.stderr.write(`${end.error.code}: ${end.error.message}\n`);
 const left = listTree(scratchDir);

@@ -1,6 +1,13 @@
 import { posix } from 'node:path';
-import { carriesOutput, type ExecOp, type Mount } from '../../llb/index.ts';
-import { type ExitStatus, type MountSpec, resolvConfOfHost, type StepSpec } from '../../sandbox/index.ts';
+import type { Platform } from '../../image/index.ts';
+import { carriesOutput, type ExecOp, type Mount, type OpPlatform } from '../../llb/index.ts';
+import {
+  type ExitStatus,
+  foreignFailure,
+  type MountSpec,
+  resolvConfOfHost,
+  type StepSpec,
+} from '../../sandbox/index.ts';
 import { fullDiskHint } from '../../store/index.ts';
 import { type Digest, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
@@ -9,11 +16,12 @@ import { CacheMounts } from './cache-mount.ts';
 import type { LocalLayers } from '../file/local-layers.ts';
 import type { Grants, OpPieces } from '../pieces.ts';
 import { withDevices } from './exec-devices.ts';
+import { stepPlatform, withEmulator } from './foreign-step.ts';
 import { type OpResult, snapshot } from '../result.ts';
 import { StepOutput } from './step-output.ts';
 
 /** What steps need. */
-export interface ExecPieces extends Pick<OpPieces, 'snapshots' | 'credentials' | 'grants' | 'report'> {
+export interface ExecPieces extends Pick<OpPieces, 'snapshots' | 'credentials' | 'grants' | 'emulation' | 'report'> {
   readonly locals: LocalLayers;
 }
 
@@ -30,6 +38,7 @@ export async function runExec(
   vertex: Digest,
   name: string,
   exec: ExecOp,
+  opPlatform: OpPlatform | undefined,
   inputs: readonly OpResult[],
 ): Promise<readonly OpResult[]> {
   checkEntitlements(pieces.grants, exec);
@@ -39,17 +48,19 @@ export async function runExec(
   const bases = await Promise.all(inputs.map((input) => pieces.locals.of(task, input)));
   const outputs = exec.mounts.filter(carriesOutput).sort((a, b) => a.output - b.output);
   const results = new Map<number, string>();
+  const platform = stepPlatform(pieces.emulation, opPlatform);
 
   // Each output is filled inside the callback of the one before it, so that a failure throws all of them away.
   const fillFrom = async (index: number, slots: ReadonlyMap<Mount, LayerSlot>): Promise<void> => {
     const mount = outputs[index];
     if (!mount) {
-      const spec = await stepSpec(pieces, task, held, exec, bases, slots);
+      const spec = withEmulator(await stepSpec(pieces, task, held, exec, bases, slots), pieces.emulation, platform);
       await runStep(
         pieces,
         task,
         vertex,
         exec,
+        platform,
         devices.length === 0 ? spec : withDevices(spec, devices, pieces.report.warn),
       );
       return;
@@ -281,7 +292,14 @@ function text(bytes: Uint8Array): string {
  * Runs the step; what it prints becomes events.
  * @throws TsbuildError `TSB_STEP` when it ends otherwise than the op allows
  */
-async function runStep(pieces: ExecPieces, task: Task, vertex: Digest, exec: ExecOp, spec: StepSpec): Promise<void> {
+async function runStep(
+  pieces: ExecPieces,
+  task: Task,
+  vertex: Digest,
+  exec: ExecOp,
+  platform: Platform,
+  spec: StepSpec,
+): Promise<void> {
   const worker = await pieces.snapshots.worker();
   const output = new StepOutput(pieces, task, vertex);
   const said: Uint8Array[] = [];
@@ -299,6 +317,8 @@ async function runStep(pieces: ExecPieces, task: Task, vertex: Digest, exec: Exe
     (exec.meta.validExitCodes.length > 0 ? exec.meta.validExitCodes : [0]).includes(status.code)
   )
     return;
+  const foreign = foreignFailure(pieces.emulation, platform, spec.emulator, status);
+  if (foreign) throw foreign;
   throw new TsbuildError(
     'TSB_STEP',
     `process ${JSON.stringify(exec.meta.args.join(' '))} did not complete successfully: ${describeStatus(status)}`,

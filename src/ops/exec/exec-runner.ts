@@ -20,7 +20,15 @@ export function execRunner(pieces: Omit<OpPieces, 'origins'>): KindRunner<ExecOp
       deps: vertex.inputs.map((_, index) => execDep(snapshots, vertex, exec, index)),
     }),
     run: (task, vertex, exec, inputs) =>
-      runExec(own, task, vertex.digest, credentials.secrets.mask?.text(vertex.name) ?? vertex.name, exec, inputs),
+      runExec(
+        own,
+        task,
+        vertex.digest,
+        credentials.secrets.mask?.text(vertex.name) ?? vertex.name,
+        exec,
+        vertex.op.platform,
+        inputs,
+      ),
   };
 }
 

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   chownSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -71,6 +72,26 @@ export async function steps(
   const results: StepResult[] = [];
   for (const { command, spec } of variants) results.push(await kit.run(command, spec));
   return results;
+}
+
+/**
+ * Steps with an interpreter of their own, which belongs to whoever runs this: busybox's shell for scripts that begin with a word. The third
+ * looks for the list of formats.
+ */
+export async function interpreter(): Promise<readonly StepResult[]> {
+  await using kit = new Kit();
+  const path = join(kit.dir, 'sh');
+  copyFileSync('/bin/busybox', path);
+  const emulator = { name: 'tsbuild-test', interpreter: path, rule: `:tsbuild-test:M:0:#word::${path}:F` };
+  const layer = kit.layer({
+    'bin/busybox-script': '#word\nbusybox echo interpreted; (busybox echo x > /proc/1/exe) || busybox true\n',
+  });
+  const lowers = [kit.base, layer];
+  return [
+    await kit.run(['/bin/busybox-script'], { lowers, emulator }),
+    await kit.run(['/bin/busybox-script'], { lowers, emulator }),
+    await kit.run('ls /proc/sys/fs/binfmt_misc; find / -name tsbuild-test 2>/dev/null; true', { lowers, emulator }),
+  ];
 }
 
 /** Images whose own files are traps: system directories and files that lead to a directory of the machine. */
