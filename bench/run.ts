@@ -26,6 +26,7 @@ import { copyRows } from './rows/copy.ts';
 import { lowerRows } from './rows/lower.ts';
 import { BenchRegistry } from './registry.ts';
 import { pruneRows } from './rows/prune.ts';
+import { pullRows } from './rows/pull.ts';
 import { pushRows } from './rows/push.ts';
 import { stepRows } from './rows/steps.ts';
 import { formatTable } from './table.ts';
@@ -137,13 +138,15 @@ function measureRow(row: Row): Results {
 function main(): void {
   importBase();
   const floor = median(Array.from({ length: 9 }, () => measure(work, [process.execPath, '-e', '0']))).wall;
+  const registry = new BenchRegistry(work);
   const rows = [
     ...cachedRows(work),
     ...stepRows(work, root),
     ...copyRows(work),
     ...lowerRows(work),
     ...pruneRows(work),
-    ...pushRows(work, new BenchRegistry(work)),
+    ...pushRows(work, registry),
+    ...pullRows(work, registry),
   ].filter(({ name }) => wanted.length === 0 || wanted.some((word) => name.includes(word)));
   const measured = new Map<string, Results>();
   const others = new Map<string, Measure>();

@@ -82,7 +82,7 @@ function parseDestination(text: string): Reference {
   const transport = /^(containers-storage|dir|docker-archive|docker-daemon|oci|oci-archive|ostree):/.exec(text)?.[1];
   if (transport !== undefined && !/^[a-z-]+:\d+\//.test(text))
     throw new TsbuildError('TSB_USAGE', `Cannot push to ${JSON.stringify(text)}: only registries are pushed to`, {
-      hint: `write an archive with "tsbuild save --format=oci|docker -o FILE NAME"`,
+      hint: `archives and layouts are written by "tsbuild copy NAME oci-archive:FILE", docker-archive:FILE or oci:DIR`,
     });
   const reference = parseReference(text.replace(/^docker:\/\//, ''));
   if (reference.digest !== undefined)
