@@ -7,6 +7,8 @@ export {
   inspect,
   type InspectedImage,
   type InspectOptions,
+  pull,
+  type PullOptions,
   push,
   type PushOptions,
   type RegistryAccess,

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempDisposableSync, readdirSync, readFileSync, readlinkSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { build, type BuildEvent, BuildFailure, inspect, push, run, verify, version } from '../src/index.ts';
+import { build, type BuildEvent, BuildFailure, inspect, pull, push, run, verify, version } from '../src/index.ts';
 import { baseImageTar } from './support/base-image.ts';
 import { programPath } from './support/program.ts';
 import { startRegistry } from './support/registry.ts';
@@ -138,6 +138,14 @@ describe('images, as the command line has them', () => {
     expect(await verify(name, { context, root, secrets })).toMatchObject({ identical: true, differences: [] });
     const copied = await push(name, { root, to: `${registry.host}/copied:2` });
     expect(copied).toEqual([{ name: `${registry.host}/copied:2`, digest: built.descriptor?.digest }]);
+    const other = join(dir.path, 'other');
+    const pulled = { name: `${registry.host}/copied:2`, digest: built.descriptor?.digest };
+    expect(await pull(`${registry.host}/copied:2`, { root: other })).toEqual({ ...pulled, isNew: true });
+    expect(await pull(`${registry.host}/copied:2`, { root: other, policy: 'missing' })).toEqual({
+      ...pulled,
+      isNew: false,
+    });
+    await expect(pull(`${registry.host}/none:1`, { root: other })).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
   }, 60_000);
 
   test('what is canceled ends, and rejects with that', async () => {

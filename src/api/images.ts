@@ -1,4 +1,4 @@
-import { locateImage, pushStored, verifyImage } from '../engine/index.ts';
+import { locateImage, pullImage, pushStored, verifyImage } from '../engine/index.ts';
 import {
   type Descriptor,
   formatReference,
@@ -9,7 +9,7 @@ import {
   parseReference,
 } from '../image/index.ts';
 import { selectImage } from '../inspect/index.ts';
-import type { Digest } from '../util/index.ts';
+import { type Digest, TsbuildError } from '../util/index.ts';
 import type { Comparison } from '../verify/index.ts';
 import { type BuildSource, requestOf } from './build.ts';
 import { type CommonOptions, sessionFor, taskFor } from './session.ts';
@@ -43,6 +43,37 @@ export async function push(
     ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),
   });
   return pushed.map(({ reference, digest }) => ({ name: formatReference(reference), digest }));
+}
+
+/** Options of `pull`. */
+export interface PullOptions extends CommonOptions {
+  /** Which one of an index. Default: that of this machine. */
+  readonly platform?: string;
+  /** All of them. */
+  readonly allPlatforms?: boolean;
+  /** `missing`: nothing is asked where the store has the name. Default `always`. */
+  readonly policy?: 'always' | 'missing';
+}
+
+/**
+ * Brings an image into the local store under its name; its layers are unpacked when something runs on them.
+ * @returns the digest that the name stands for, and whether it was there before
+ * @throws TsbuildError
+ */
+export async function pull(
+  name: string,
+  options: PullOptions = {},
+): Promise<{ readonly name: string; readonly digest: Digest; readonly isNew: boolean }> {
+  const { platform, allPlatforms = false, policy = 'always' } = options;
+  if (platform !== undefined && allPlatforms)
+    throw new TsbuildError('TSB_USAGE', 'Cannot pull one platform and all platforms');
+  const one = { what: 'part', platform: platform === undefined ? hostPlatform() : parsePlatform(platform) } as const;
+  await using session = sessionFor(options);
+  const { reference, digest, isNew } = await pullImage(session, taskFor(options), parseReference(name), {
+    selection: allPlatforms ? { what: 'all' } : { ...one, ...(platform === undefined ? {} : { strict: true }) },
+    policy,
+  });
+  return { name: formatReference(reference), digest, isNew };
 }
 
 /** Options of `inspect`. */

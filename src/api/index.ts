@@ -4,6 +4,8 @@ export {
   inspect,
   type InspectedImage,
   type InspectOptions,
+  pull,
+  type PullOptions,
   push,
   type PushOptions,
   verify,

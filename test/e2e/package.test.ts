@@ -104,7 +104,7 @@ test('the packed package installs and builds without a compiler', { timeout: 60_
 
 /** A program of somebody else against the declarations of the package, with the compiler as strict as it gets. */
 function checkTypes(bench: Bench, installed: string): void {
-  const program = `import { build, type BuildEvent, type BuildOutcome, BuildFailure, inspect, push, run, TsbuildError, verify } from 'tsbuildkit';
+  const program = `import { build, type BuildEvent, type BuildOutcome, BuildFailure, inspect, pull, push, run, TsbuildError, verify } from 'tsbuildkit';
 const controller = new AbortController();
 const built: BuildOutcome = await build({
   context: '.',
@@ -121,6 +121,8 @@ const built: BuildOutcome = await build({
 });
 const digest: string | undefined = built.metadata['containerimage.digest'];
 const { config } = await inspect('web', { platform: 'linux/arm64' });
+const { isNew }: { isNew: boolean } = await pull('debian:12', { policy: 'missing' });
+console.log(isNew);
 const { exitCode } = await run('web', { onOutput: (stream: 1 | 2, data: Uint8Array) => console.log(stream, data.length) });
 const { identical } = await verify('web', { context: '.' });
 for (const { name } of await push('web')) console.log(name, digest, config.config?.Env, exitCode, identical);
