@@ -155,12 +155,12 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
     .addOption(contextPermsOption())
     .option(
       '--cache-from <REF|type=TYPE,…>',
-      'cache of other builds to use besides the store: type=registry,ref=REF, or type=local with src=DIR[,tag=TAG]',
+      'cache of other builds to use besides the store: type=registry,ref=REF, also of an image with a cache in it, or type=local with src=DIR[,tag=TAG]',
       collect,
     )
     .option(
       '--cache-to <REF|type=TYPE,…>',
-      'where to write a cache of this build: type=registry,ref=REF, or type=local with dest=DIR[,tag=TAG]; mode=max keeps the layers of all stages, not only those of the result',
+      'where to write a cache of this build: type=registry,ref=REF, type=local with dest=DIR[,tag=TAG], or type=inline, which is the image itself; mode=max keeps the layers of all stages, not only those of the result',
       collect,
     )
     .option(

@@ -8,9 +8,10 @@ import { importCaches } from './cache-import.ts';
 import { compileRequest } from './compile.ts';
 import { locateFailure } from './failure.ts';
 import { freeLeftovers } from './leftovers.ts';
+import { wantsInlineCache, warnOfInlineRequest } from './inline-cache.ts';
 import { copyLocalBases } from './local-bases.ts';
 import { retireCacheMounts } from './fresh-mounts.ts';
-import type { ExportedBuild, OutputRequest } from './outputs.ts';
+import { type ExportedBuild, isImageOutput, type OutputRequest } from './outputs.ts';
 import { planPacking } from './pack-plan.ts';
 import { locateRefusal, StepDevices } from '../ops/index.ts';
 import { StepLogs } from './step-logs.ts';
@@ -57,7 +58,7 @@ export async function runBuild(
   const expectation = new Expectation(session, request);
   const stop = new AbortController();
   const importTask: Task = { signal: AbortSignal.any([task.signal, stop.signal]), events: task.events };
-  const imports = importCaches(session, importTask, request.cacheFrom);
+  const imports = importCaches(session, importTask, request);
   // Whoever waits for it is told.
   imports.catch(() => undefined);
   const race = new CacheRace(session.registry, importTask, request.cacheTo);
@@ -84,10 +85,12 @@ export async function runBuild(
     const isNews = expectation.isNews && request.cacheFrom.length === 0;
     const output = reproducibleOutput(request, compiled, outputs);
     const plan = planPacking(compiled, output, isNews);
+    const isInline = wantsInlineCache(request);
+    if (isInline) warnOfInlineRequest(session, task, request, output.specs.some(isImageOutput));
     const { layers, exported } = await solveAndExport(
       session,
       { solving, exporting: task },
-      { solver: result.solver, compiled, imports: await imports },
+      { solver: result.solver, compiled, imports: await imports, isInline },
       plan,
       output,
     );
@@ -95,8 +98,9 @@ export async function runBuild(
     expectation.met();
     const locked = closeLock(session, task, request, lock);
     await output.onExported?.(exported);
-    if (request.cacheTo.length > 0)
-      await exportCaches(session, task, request.cacheTo, await result.solver.known(task, compiled), race);
+    const caches = request.cacheTo.filter((spec) => spec.type !== 'inline');
+    if (caches.length > 0)
+      await exportCaches(session, task, caches, await result.solver.known(task, compiled.platforms), race);
     const diagnostics =
       mask === undefined ? compiled.diagnostics : compiled.diagnostics.map((one) => maskDiagnostic(mask, one));
     return {

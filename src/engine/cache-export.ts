@@ -5,7 +5,7 @@ import {
   type EdgeToCache,
   encodeRemoteConfig,
   MAX_CACHE_CONFIG_BYTES,
-  type CacheExport,
+  type OwnCacheExport,
 } from '../remote-cache/index.ts';
 import { blobPath, type LayoutFile, streamBlob, writeLayout } from '../exporter/index.ts';
 import { type PushBlob, RepositoryWriter } from '../registry/index.ts';
@@ -50,7 +50,7 @@ interface AssembledCache {
 export async function exportCaches(
   session: Session,
   task: Task,
-  exports: readonly CacheExport[],
+  exports: readonly OwnCacheExport[],
   known: readonly KnownEdge<OpResult>[],
   race: CacheRace,
 ): Promise<void> {
@@ -86,7 +86,7 @@ function asFailure(message: string, cause: unknown): TsbuildError {
 async function exportCache(
   session: Session,
   task: Task,
-  spec: CacheExport,
+  spec: OwnCacheExport,
   known: readonly KnownEdge<OpResult>[],
   { status, race }: { readonly status: ReportStatus; readonly race: CacheRace },
 ): Promise<void> {
@@ -102,7 +102,7 @@ async function exportCache(
 async function describeLayers(
   session: Session,
   task: Task,
-  { mode, compression }: CacheExport,
+  { mode, compression }: OwnCacheExport,
   known: readonly KnownEdge<OpResult>[],
 ): Promise<ReadonlyMap<string, CachedLayer>> {
   const wanted = mode === 'max' ? known.filter(({ source }) => !source) : known.filter(({ target }) => target);
@@ -117,8 +117,12 @@ async function describeLayers(
   return new Map(await Promise.all(entries));
 }
 
-/** Results with a layer that the cache does not have go in as keys alone, and so do sources: they are asked for anew anyway. */
-function edgesOf(
+/**
+ * What a cache is to have of each edge. Results with a layer that it does not have go in as keys alone, and so do sources: they are asked
+ * for anew anyway.
+ * @param layers those that it has, by id
+ */
+export function edgesOf(
   session: Session,
   known: readonly KnownEdge<OpResult>[],
   layers: ReadonlyMap<string, CachedLayer>,
@@ -134,7 +138,7 @@ function edgesOf(
 
 /** The cache as an image: its config is the graph of keys, its layers are those of the results. */
 function assembleCache(
-  { imageManifest, ociMediaTypes }: CacheExport,
+  { imageManifest, ociMediaTypes }: OwnCacheExport,
   edges: readonly EdgeToCache[],
   linksTo: Parameters<typeof collectCache>[1],
   layers: ReadonlyMap<string, CachedLayer>,
@@ -248,7 +252,7 @@ function blobToPush(session: Session, task: Task, { descriptor, layer, bytes }: 
 async function writeDirectory(
   session: Session,
   task: Task,
-  { dest, tag }: Extract<CacheExport, { type: 'local' }>,
+  { dest, tag }: Extract<OwnCacheExport, { type: 'local' }>,
   { blobs, manifest, mediaType }: AssembledCache,
   status: ReportStatus,
 ): Promise<void> {

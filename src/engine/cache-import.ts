@@ -4,6 +4,7 @@ import {
   ImportedCache,
   MAX_CACHE_CONFIG_BYTES,
   type CacheImport,
+  type RemoteConfig,
 } from '../remote-cache/index.ts';
 import {
   findInLayout,
@@ -13,13 +14,17 @@ import {
   parseDocument,
   readDocument,
   verifyDocument,
+  type Reference,
   type Repository,
   type Descriptor,
 } from '../image/index.ts';
 import { registryContent } from '../registry/index.ts';
 import { BlobFetcher, type ImageOrigin, layoutOrigin } from '../source/index.ts';
 import { type Digest, messageOf, TsbuildError } from '../util/index.ts';
+import { blobContent } from '../store/index.ts';
 import type { Task } from '../events/index.ts';
+import { cachesWithinImage } from './cache-within-image.ts';
+import type { BuildRequest } from './request.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import type { CacheOrigin } from '../snapshots/index.ts';
 import { type OpResult, snapshot } from '../ops/index.ts';
@@ -36,6 +41,14 @@ interface Found {
 /** Milliseconds that all imports of a build may take together. */
 const DEFAULT_BUDGET_MS = 15_000;
 
+/** A cache that can be used, with where its layers are. */
+interface Loaded {
+  readonly config: RemoteConfig;
+  readonly found: Found;
+  /** Of the image that it is in, where that is one of several. */
+  readonly platform?: string;
+}
+
 /**
  * Loads the caches of `--cache-from`: manifests and key graphs, no layers. One that cannot be used is a warning (BuildKit's rule), and so
  * is one that is not there in time: a cache is there to save time.
@@ -44,7 +57,7 @@ const DEFAULT_BUDGET_MS = 15_000;
 export async function importCaches(
   session: Session,
   task: Task,
-  imports: readonly CacheImport[],
+  { cacheFrom, pull }: Pick<BuildRequest, 'cacheFrom' | 'pull'>,
 ): Promise<readonly ImportedCache<OpResult>[]> {
   const budgetMs = session.options.cacheImportMs ?? DEFAULT_BUDGET_MS;
   const budget = new AbortController();
@@ -56,68 +69,152 @@ export async function importCaches(
           budget.abort(new TsbuildError('TSB_NETWORK', why));
         }, budgetMs);
   const limited: Task = { ...task, signal: AbortSignal.any([task.signal, budget.signal]) };
-  const found = await Promise.all(imports.map((one) => importCache(session, { task, limited }, one))).finally(() =>
-    clearTimeout(timer),
+  const found = await Promise.all(cacheFrom.map((one) => new Import(session, task, one).run(limited, pull))).finally(
+    () => clearTimeout(timer),
   );
-  return found.filter((cache) => cache !== undefined);
+  return found.flat();
 }
 
-/** Loads one cache; undefined, with a warning, when it cannot be used. */
-async function importCache(
-  session: Session,
-  { task, limited }: { readonly task: Task; readonly limited: Task },
-  spec: CacheImport,
-): Promise<ImportedCache<OpResult> | undefined> {
-  const name = nameOf(spec);
-  try {
-    return await withInternalVertex(task, session.now, `importing cache manifest from ${name}`, (vertex) =>
-      load(session, { ...limited, vertex }, spec, name),
-    );
-  } catch (error) {
-    task.signal.throwIfAborted();
-    warn(session, task, `Cannot import cache from ${name}: ${messageOf(error)}`);
-    return undefined;
+/** One `--cache-from`. */
+class Import {
+  readonly #session: Session;
+  readonly #task: Task;
+  readonly #spec: CacheImport;
+  readonly #name: string;
+  /** How messages name the cache. */
+  readonly #what: string;
+
+  constructor(session: Session, task: Task, spec: CacheImport) {
+    this.#session = session;
+    this.#task = task;
+    this.#spec = spec;
+    this.#name = nameOf(spec);
+    this.#what = `cache ${JSON.stringify(this.#name)}`;
+  }
+
+  /**
+   * Loads what there is; nothing, with a warning, when it cannot be used.
+   * @param limited the task, ending when the time for all imports is over
+   */
+  async run(limited: Task, pull: boolean): Promise<readonly ImportedCache<OpResult>[]> {
+    const task = this.#task;
+    try {
+      return await withInternalVertex(
+        task,
+        this.#session.now,
+        `importing cache manifest from ${this.#name}`,
+        async (vertex) => (await this.#load({ ...limited, vertex }, pull)).map((loaded) => this.#open(loaded)),
+      );
+    } catch (error) {
+      task.signal.throwIfAborted();
+      this.#warn(`Cannot import cache from ${this.#name}: ${messageOf(error)}`);
+      return [];
+    }
+  }
+
+  async #load(task: Task, pull: boolean): Promise<readonly Loaded[]> {
+    const spec = this.#spec;
+    if (spec.type === 'local') return this.#read(task, findInDirectory(spec));
+    // As FROM: a name in the local image store is that image, unless its registry is to be asked.
+    const stored = pull ? undefined : findInStore(this.#session, spec.reference);
+    const within = stored && (await this.#readImages(task, stored));
+    for (const fault of within?.faults ?? []) this.#warnOfPart(fault);
+    if (within !== undefined && within.loaded.length > 0) return within.loaded;
+    try {
+      return await this.#read(task, await findInRegistry(this.#session, task, spec.reference));
+    } catch (error) {
+      if (stored === undefined) throw error;
+      throw new TsbuildError(
+        'TSB_NOT_FOUND',
+        `the image of that name in the local image store has no cache in it, and: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+  }
+
+  /** The caches that a manifest or index leads to: it is one, or images have them. */
+  async #read(task: Task, found: Found): Promise<readonly Loaded[]> {
+    const what = this.#what;
+    const cache = parseCacheManifest(found, what);
+    if (cache === undefined) {
+      const { loaded, faults } = await this.#readImages(task, found);
+      const [first] = faults;
+      if (loaded.length === 0 && first !== undefined) throw first;
+      for (const fault of faults) this.#warnOfPart(fault);
+      if (loaded.length > 0) return loaded;
+      throw new TsbuildError('TSB_IMAGE', `Cannot use ${what}: it is not a build cache, and no image with one in it`);
+    }
+    const { config, blobs } = cache;
+    if (config.size > MAX_CACHE_CONFIG_BYTES)
+      throw new TsbuildError(
+        'TSB_IMAGE',
+        `Cannot use ${what}: its config has ${config.size} bytes, more than the limit of ${MAX_CACHE_CONFIG_BYTES}`,
+      );
+    const bytes = await found.origin(task).read(config);
+    if (bytes === undefined) throw new TsbuildError('TSB_NOT_FOUND', `Cannot use ${what}: its config is missing`);
+    verifyDocument(bytes, config, what);
+    return [{ config: decodeRemoteConfig(bytes, blobs, `config of ${what}`), found }];
+  }
+
+  /** The caches within images. One that is damaged does not keep the others from being used. */
+  async #readImages(
+    task: Task,
+    found: Found,
+  ): Promise<{ readonly loaded: readonly Loaded[]; readonly faults: readonly TsbuildError[] }> {
+    const { caches, faults } = await cachesWithinImage(task, found, found.origin(task), this.#what);
+    const loaded = caches.map(({ config, platform }) => ({
+      config,
+      found,
+      ...(caches.length > 1 ? { platform } : {}),
+    }));
+    return { loaded, faults };
+  }
+
+  #warnOfPart(fault: TsbuildError): void {
+    this.#warn(`Cannot import a part of the cache from ${this.#name}: ${messageOf(fault)}`);
+  }
+
+  #open({ config, found, platform }: Loaded): ImportedCache<OpResult> {
+    const { store, lease, now, layers } = this.#session;
+    const name = platform === undefined ? this.#name : `${this.#name} (${platform})`;
+    const fetcher = new BlobFetcher({ store, lease, now });
+    const origin: CacheOrigin = {
+      fetch: (inner, blob, vertex) => fetcher.fetch(inner, found.origin, blob, vertex),
+      ...(found.repository === undefined ? {} : { repository: found.repository }),
+      onDamage: (error) => {
+        cache.giveUp();
+        this.#warn(`Cannot use cache from ${name} any more, building without it: ${messageOf(error)}`);
+      },
+    };
+    const cache = new ImportedCache<OpResult>(name, config, (chain) => snapshot(layers.adoptCached(chain, origin)));
+    return cache;
+  }
+
+  /** A cache that cannot be used costs time only. */
+  #warn(message: string): void {
+    this.#task.events({
+      type: 'diagnostic',
+      diagnostic: { code: 'CacheImport', severity: 'warning', message, ranges: [] },
+      at: this.#session.now(),
+    });
   }
 }
 
-async function load(session: Session, task: Task, spec: CacheImport, name: string): Promise<ImportedCache<OpResult>> {
-  const found = spec.type === 'registry' ? await findInRegistry(session, task, spec.reference) : findInDirectory(spec);
-  const what = `cache ${JSON.stringify(name)}`;
-  const { config, blobs } = parseCacheManifest(found, what);
-  if (config.size > MAX_CACHE_CONFIG_BYTES)
-    throw new TsbuildError(
-      'TSB_IMAGE',
-      `Cannot use ${what}: its config has ${config.size} bytes, more than the limit of ${MAX_CACHE_CONFIG_BYTES}`,
-    );
-  const bytes = await found.origin(task).read(config);
-  if (bytes === undefined) throw new TsbuildError('TSB_NOT_FOUND', `Cannot use ${what}: its config is missing`);
-  verifyDocument(bytes, config, what);
-  const decoded = decodeRemoteConfig(bytes, blobs, `config of ${what}`);
-  const fetcher = new BlobFetcher({ store: session.store, lease: session.lease, now: session.now });
-  const origin: CacheOrigin = {
-    fetch: (inner, blob, vertex) => fetcher.fetch(inner, found.origin, blob, vertex),
-    ...(found.repository === undefined ? {} : { repository: found.repository }),
-    onDamage: (error) => {
-      cache.giveUp();
-      warn(session, task, `Cannot use cache from ${name} any more, building without it: ${messageOf(error)}`);
-    },
-  };
-  const cache = new ImportedCache<OpResult>(name, decoded, (layers) =>
-    snapshot(session.layers.adoptCached(layers, origin)),
-  );
-  return cache;
-}
-
 /** The manifest of a cache in a registry. Nothing is stored: caches change with each build that writes them. */
-async function findInRegistry(
-  session: Session,
-  task: Task,
-  reference: Extract<CacheImport, { type: 'registry' }>['reference'],
-): Promise<Found> {
+async function findInRegistry(session: Session, task: Task, reference: Reference): Promise<Found> {
   const { registry } = session;
   const repository = { host: reference.host, path: reference.path };
   const { descriptor, bytes } = await registry.manifest(task, reference);
   return { descriptor, bytes, repository, origin: (inner) => registryContent(registry, inner, repository) };
+}
+
+/** An image of the local image store. */
+function findInStore({ store, lease }: Session, { digest, ...named }: Reference): Found | undefined {
+  const descriptor = store.images.get(formatReference(named))?.descriptor;
+  if (descriptor === undefined || (digest !== undefined && digest !== descriptor.digest)) return undefined;
+  lease.hold({ blobs: [descriptor.digest] });
+  const bytes = store.blobs.peek(descriptor.digest, MAX_MANIFEST_BYTES);
+  return bytes && { descriptor, bytes, origin: () => blobContent(store.blobs) };
 }
 
 /** The manifest of a cache in an OCI layout. */
@@ -129,19 +226,20 @@ function findInDirectory({ src, tag, digest }: Extract<CacheImport, { type: 'loc
   return { descriptor, bytes, origin: layoutOrigin(src) };
 }
 
-/** The config and the other blobs of a cache manifest, in either of BuildKit's forms. @throws TsbuildError `TSB_IMAGE` */
+/**
+ * The config and the other blobs of a cache manifest, in either of BuildKit's forms.
+ * @returns undefined when it is the manifest of something else
+ * @throws TsbuildError `TSB_IMAGE`
+ */
 function parseCacheManifest(
   { bytes, descriptor }: Found,
   what: string,
-): { readonly config: Descriptor; readonly blobs: ReadonlyMap<Digest, Descriptor> } {
+): { readonly config: Descriptor; readonly blobs: ReadonlyMap<Digest, Descriptor> } | undefined {
   const document = parseDocument(bytes, descriptor.mediaType, `manifest of ${what}`);
   const manifest = document.kind === 'manifest' ? document.manifest : undefined;
   const all = document.kind === 'index' ? document.index.manifests : [];
   const config = manifest?.config ?? all.find(({ mediaType }) => mediaType === CACHE_CONFIG_TYPE);
-  if (config?.mediaType !== CACHE_CONFIG_TYPE)
-    throw new TsbuildError('TSB_IMAGE', `Cannot use ${what}: it is not a build cache`, {
-      hint: 'caches within images (type=inline) are not supported',
-    });
+  if (config?.mediaType !== CACHE_CONFIG_TYPE) return undefined;
   const blobs = manifest?.layers ?? all.filter((one) => one !== config);
   return { config, blobs: new Map(blobs.map((blob) => [blob.digest, blob])) };
 }
@@ -149,13 +247,4 @@ function parseCacheManifest(
 /** What messages call the cache. */
 function nameOf(spec: CacheImport): string {
   return spec.type === 'registry' ? formatReference(spec.reference) : spec.src;
-}
-
-/** A cache that cannot be used costs time only. */
-function warn(session: Session, task: Task, message: string): void {
-  task.events({
-    type: 'diagnostic',
-    diagnostic: { code: 'CacheImport', severity: 'warning', message, ranges: [] },
-    at: session.now(),
-  });
 }

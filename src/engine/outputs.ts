@@ -15,8 +15,10 @@ import type { Descriptor, LayerCompression } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import { compressorName } from '../layer/index.ts';
+import type { InlineCache } from './inline-cache.ts';
 import type { Pushes } from './pushes.ts';
 import type { PushedTo } from '../recall/index.ts';
+import { INLINE_CACHE_KEY } from '../remote-cache/index.ts';
 import type { PackedLayer } from '../snapshots/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { Session } from './session.ts';
@@ -45,7 +47,8 @@ export interface ExportedBuild {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-function isImageOutput(spec: OutputSpec): spec is OutputSpec & ImageOutput {
+/** Whether what is written is an image. */
+export function isImageOutput(spec: OutputSpec): spec is OutputSpec & ImageOutput {
   return spec.type === 'image' || spec.type === 'oci' || spec.type === 'docker';
 }
 
@@ -70,8 +73,11 @@ export async function exportBuild(
   task: Task,
   compiled: CompileResult,
   results: readonly (readonly string[])[],
-  output: OutputRequest,
-  pushes: Pushes,
+  {
+    output,
+    pushes,
+    inline,
+  }: { readonly output: OutputRequest; readonly pushes: Pushes; readonly inline?: InlineCache },
 ): Promise<ExportedBuild> {
   const epoch = output.epoch ?? compiled.platforms[0]?.epoch;
   const outcomes: Exported[] = [];
@@ -85,7 +91,9 @@ export async function exportBuild(
             diagnostic: { code: 'Output', severity: 'warning', message, ranges: [] },
             at: session.now(),
           });
-        const image = isImageOutput(spec) ? await assemble(session, task, compiled, results, spec, epoch) : undefined;
+        const image = isImageOutput(spec)
+          ? await assemble(session, task, compiled, results, { spec, epoch, inline })
+          : undefined;
         if (image) status(`exporting manifest ${image.root.digest}`, image.root.size, undefined, true);
         const exported = await exportResult(
           task,
@@ -227,8 +235,15 @@ async function assemble(
   task: Task,
   compiled: CompileResult,
   results: readonly (readonly string[])[],
-  spec: OutputSpec & ImageOutput,
-  buildEpoch: number | undefined,
+  {
+    spec,
+    epoch: buildEpoch,
+    inline,
+  }: {
+    readonly spec: OutputSpec & ImageOutput;
+    readonly epoch: number | undefined;
+    readonly inline: InlineCache | undefined;
+  },
 ): Promise<AssembledImage> {
   const epoch = spec.epoch ?? buildEpoch;
   const clamp = spec.rewriteTimestamp ? epoch : undefined;
@@ -245,7 +260,8 @@ async function assemble(
       const packed = await Promise.all(
         ids.map((id) => (isElsewhere ? session.layers.describe(task, id, form) : session.layers.pack(task, id, form))),
       );
-      return platformImage(platform, ids, packed);
+      const cache = await inline?.of(task, platform, ids, packed);
+      return platformImage(platform, ids, packed, cache);
     }),
   );
   return assembleImage(images, {
@@ -260,11 +276,13 @@ function platformImage(
   { platform, config, baseConfig }: CompiledPlatform,
   ids: readonly string[],
   packed: readonly PackedLayer[],
+  cache: string | undefined,
 ): PlatformImage {
   const layers = ids.map((_, index): ExportLayer => {
     const layer = packed[index] as PackedLayer;
     const { descriptor, diffId, description } = layer;
     return layer.fromImage ? { descriptor, diffId } : { descriptor, diffId, description, createdAt: layer.createdAt };
   });
-  return { platform, config, layers, ...(baseConfig === undefined ? {} : { baseHistory: baseConfig.history }) };
+  const whole = cache === undefined ? config : { ...config, [INLINE_CACHE_KEY]: cache };
+  return { platform, config: whole, layers, ...(baseConfig === undefined ? {} : { baseHistory: baseConfig.history }) };
 }

@@ -78,9 +78,11 @@ export class Pushes implements Disposable {
     }
     const unmoved = absent.filter(({ digest, size }) => !store.blobs.has(digest, size));
     const bytes = unmoved.reduce((sum, { size }) => sum + size, 0);
+    const isCached = unmoved.some(({ digest }) => this.#session.layers.isImported(layers.get(digest) ?? ''));
+    const whose = isCached ? 'base images and caches' : 'base images';
     if (unmoved.length > 0)
       status(
-        `neither fetched nor sent: ${unmoved.length} ${unmoved.length === 1 ? 'layer' : 'layers'} of base images (${formatBytes(bytes)})`,
+        `neither fetched nor sent: ${unmoved.length} ${unmoved.length === 1 ? 'layer' : 'layers'} of ${whose} (${formatBytes(bytes)})`,
         0,
         undefined,
         true,

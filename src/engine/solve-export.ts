@@ -7,6 +7,7 @@ import { messageOf } from '../util/index.ts';
 import type { CompiledRequest } from './compile.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import { exportBuild, type ExportedBuild, type OutputRequest, packedForm } from './outputs.ts';
+import { InlineCache } from './inline-cache.ts';
 import { Pushes } from './pushes.ts';
 import type { Session } from './session.ts';
 
@@ -20,7 +21,11 @@ const MAX_ATTEMPTS = 10;
 export async function solveAndExport(
   session: Session,
   { solving, exporting }: { readonly solving: Task; readonly exporting: Task },
-  compiled: CompiledRequest & { readonly imports: readonly ImportedCache<OpResult>[] },
+  compiled: CompiledRequest & {
+    readonly imports: readonly ImportedCache<OpResult>[];
+    /** Images get the cache of the build. */
+    readonly isInline?: boolean;
+  },
   plan: PackingPlan | undefined,
   output: OutputRequest,
 ): Promise<{ readonly layers: readonly (readonly string[])[]; readonly exported: ExportedBuild }> {
@@ -32,16 +37,23 @@ export async function solveAndExport(
       const isOurs = wanted.kind === form.kind && wanted.level === form.level && wanted.clampTime === undefined;
       if (isOurs) pushes.ahead(solving, packed);
     };
+  const { imports } = compiled;
   for (let attempt = 1; ; attempt++) {
     let isStreaming = false;
+    const usable = countUsable(imports);
     try {
       const layers = await solveWithImports(session, solving, compiled, plan, output);
       isStreaming = output.specs.some((spec) => 'dest' in spec && spec.dest === STDOUT);
-      return { layers, exported: await exportBuild(session, exporting, compiled.compiled, layers, output, pushes) };
+      const inline = compiled.isInline ? new InlineCache(session, compiled.solver) : undefined;
+      const into = { output, pushes, ...(inline && { inline }) };
+      return { layers, exported: await exportBuild(session, exporting, compiled.compiled, layers, into) };
     } catch (error) {
       // What went to standard output cannot be taken back.
-      if (solving.signal.aborted || attempt === MAX_ATTEMPTS || isStreaming || !isDamageError(error)) throw error;
-      session.options.onWarning(`${messageOf(error)}. It is made again`);
+      if (solving.signal.aborted || attempt === MAX_ATTEMPTS || isStreaming) throw error;
+      // The user was told when a cache was given up, as its layers turned out not to be there when they were to be pushed.
+      const isGivenUp = countUsable(imports) < usable;
+      if (!isGivenUp && !isDamageError(error)) throw error;
+      if (!isGivenUp) session.options.onWarning(`${messageOf(error)}. It is made again`);
       compiled.solver.reset();
     }
   }
@@ -58,10 +70,11 @@ async function solveWithImports(
   plan: PackingPlan | undefined,
   output: OutputRequest,
 ): Promise<readonly (readonly string[])[]> {
-  const needsBlobs = output.specs.some(({ type }) => type !== 'cacheonly');
+  // What only goes to a registry need not be here: one that has a layer is not sent it.
+  const needsBlobs = output.specs.some((spec) => spec.type !== 'cacheonly' && (spec.type !== 'image' || spec.store));
   const needsFiles = output.specs.some(({ type }) => type === 'local' || type === 'tar');
   for (;;) {
-    const usable = imports.filter(({ isGivenUp }) => !isGivenUp).length;
+    const usable = countUsable(imports);
     try {
       const layers = await solver.solve(task, compiled, plan);
       const all = layers.flat().filter((id) => session.layers.isImported(id));
@@ -72,9 +85,13 @@ async function solveWithImports(
       if (needsFiles) await session.layers.directories(task, all);
       return layers;
     } catch (error) {
-      const left = imports.filter(({ isGivenUp }) => !isGivenUp).length;
-      if (task.signal.aborted || left === usable) throw error;
+      if (task.signal.aborted || countUsable(imports) === usable) throw error;
       solver.reset();
     }
   }
+}
+
+/** How many caches were not given up. */
+function countUsable(imports: readonly ImportedCache<OpResult>[]): number {
+  return imports.filter(({ isGivenUp }) => !isGivenUp).length;
 }

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { DEFAULT_PROCESS_LIMIT, Emulation } from '../sandbox/index.ts';
 import { StatCache } from '../cache/index.ts';
-import type { CompileResult } from '../frontend/index.ts';
+import type { CompiledPlatform, CompileResult } from '../frontend/index.ts';
 import { type Definition, loadGraph, type Op, type SourceOp } from '../llb/index.ts';
 import { type CacheSource, createSolver, type KnownEdge, type Solver, type SolverEdge } from '../solver/index.ts';
 import { parseLayoutReference, trackedModes } from '../source/index.ts';
@@ -79,9 +79,9 @@ export class RequestSolver {
     this.#solver = undefined;
   }
 
-  /** What is known of the graphs of all platforms, inputs first, for cache export. */
-  async known(task: Task, compiled: CompileResult): Promise<readonly KnownEdge<OpResult>[]> {
-    const edges = compiled.platforms.flatMap(({ graph }): SolverEdge<Op>[] => (graph.result ? [graph.result] : []));
+  /** What is known of the graphs of platforms, inputs first, for cache export. */
+  async known(task: Task, platforms: readonly CompiledPlatform[]): Promise<readonly KnownEdge<OpResult>[]> {
+    const edges = platforms.flatMap(({ graph }): SolverEdge<Op>[] => (graph.result ? [graph.result] : []));
     return (await this.#open()).known(task, edges);
   }
 

@@ -20,6 +20,7 @@ export {
 } from './convert/compile.ts';
 export { type CheckedDockerfile, checkDockerfile } from './convert/check.ts';
 export { isArchive, loadMainContext, type MainContext } from './convert/main-context.ts';
+export { goBool } from './convert/go-format.ts';
 export { type GitRef, parseGitRef } from './convert/git-ref.ts';
 export type { CompileOptions, ContextSpec } from './convert/options.ts';
 export type { Entitlement, Usage, UsedCredential } from './convert/usage.ts';

@@ -1,5 +1,5 @@
 /** The image model of the field: references, platforms, descriptors, and the documents of the OCI image format as they come from outside. */
-export { CREATED_ANNOTATION, IMAGE_NAME_ANNOTATION, REF_NAME_ANNOTATION } from './annotations.ts';
+export { CREATED_ANNOTATION, IMAGE_NAME_ANNOTATION, isAttestation, REF_NAME_ANNOTATION } from './annotations.ts';
 export {
   type ContainerConfig,
   type HealthcheckConfig,

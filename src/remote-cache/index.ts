@@ -1,6 +1,7 @@
 /** Caches of other machines: what `--cache-from` and `--cache-to` ask for, BuildKit's config format, reading (`ImportedCache`) and making (`collectCache`). */
 export { type EdgeToCache, collectCache } from './collect.ts';
 export { ImportedCache } from './imported-cache.ts';
+export { decodeInlineCache, encodeInlineCache, INLINE_CACHE_KEY, MAX_INLINE_CACHE_BYTES } from './inline-config.ts';
 export { parseCacheFrom, parseCacheTo } from './options.ts';
 export {
   CACHE_CONFIG_TYPE,
@@ -10,4 +11,4 @@ export {
   decodeRemoteConfig,
   encodeRemoteConfig,
 } from './remote-config.ts';
-export type { CacheExport, CacheImport } from './request.ts';
+export type { CacheExport, CacheImport, OwnCacheExport } from './request.ts';

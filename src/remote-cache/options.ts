@@ -5,17 +5,21 @@ import { parseReference, type Reference, withDefaultTag } from '../image/index.t
 import { isDigest, messageOf, suggest, TsbuildError } from '../util/index.ts';
 
 const FORM_KEYS = ['mode', 'compression', 'compression-level', 'image-manifest', 'oci-mediatypes'];
-const KEYS = {
+type Flag = '--cache-from' | '--cache-to';
+type CacheType = 'registry' | 'local' | 'inline';
+
+const KEYS: Readonly<Record<Flag, Readonly<Partial<Record<CacheType, readonly string[]>>>>> = {
   '--cache-from': { registry: ['ref'], local: ['src', 'tag', 'digest'] },
   '--cache-to': {
     registry: ['ref', 'ignore-error', ...FORM_KEYS],
     local: ['dest', 'tag', 'ignore-error', ...FORM_KEYS],
+    inline: ['mode', 'ignore-error'],
   },
-} as const;
+};
 
 /** BuildKit's types that are not here, with what to do instead. */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
-  inline: 'use type=registry with a ref of its own beside the image',
+  inline: 'a cache within an image is read by type=registry,ref=IMAGE',
   gha: 'use type=local and let the workflow keep the directory',
   s3: 'use type=registry or type=local',
   azblob: 'use type=registry or type=local',
@@ -23,8 +27,6 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
 
 /** Easily mixed up. */
 const OPPOSITE: Readonly<Record<string, string>> = { src: 'dest', dest: 'src' };
-
-type Flag = keyof typeof KEYS;
 
 /**
  * Parses the values of `--cache-from`: `type=registry,ref=REF`, `type=local,src=DIR` or a bare `REF`.
@@ -37,7 +39,7 @@ export function parseCacheFrom(cwd: string, values: readonly string[]): readonly
       const digest = attributes.get('digest');
       if (digest !== undefined && !isDigest(digest)) throw fail('"digest" is not a sha256 digest');
       return {
-        type,
+        type: 'local',
         src: resolve(cwd, required(attributes, 'src', fail)),
         ...(attributes.has('tag') ? { tag: tagOf(attributes, fail) } : {}),
         ...(digest === undefined ? {} : { digest }),
@@ -47,21 +49,24 @@ export function parseCacheFrom(cwd: string, values: readonly string[]): readonly
 }
 
 /**
- * Parses the values of `--cache-to`: `type=registry,ref=REF`, `type=local,dest=DIR` or a bare `REF`.
+ * Parses the values of `--cache-to`: `type=registry,ref=REF`, `type=local,dest=DIR`, `type=inline` or a bare `REF`.
  * @throws TsbuildError `TSB_USAGE`
  */
 export function parseCacheTo(cwd: string, values: readonly string[]): readonly CacheExport[] {
   return values.flatMap((text) =>
     parse('--cache-to', text).map(({ type, get, attributes, fail }): CacheExport => {
+      const mode = get.choice('mode', ['min', 'max']) ?? 'min';
+      const ignoreError = get.flag('ignore-error') ?? true;
+      if (type === 'inline') return { type, mode };
       const ociMediaTypes = get.flag('oci-mediatypes') ?? true;
       const imageManifest = get.flag('image-manifest') ?? ociMediaTypes;
       if (imageManifest && !ociMediaTypes) throw fail('"image-manifest" needs "oci-mediatypes"');
       const common = {
-        mode: get.choice('mode', ['min', 'max']) ?? 'min',
+        mode,
         compression: get.compression(),
         imageManifest,
         ociMediaTypes,
-        ignoreError: get.flag('ignore-error') ?? true,
+        ignoreError,
       } as const;
       if (type === 'local')
         return {
@@ -78,7 +83,7 @@ export function parseCacheTo(cwd: string, values: readonly string[]): readonly C
 }
 
 interface Parsed {
-  readonly type: 'registry' | 'local';
+  readonly type: CacheType;
   readonly attributes: ReadonlyMap<string, string>;
   readonly get: Attributes;
   readonly fail: Fail;
@@ -107,16 +112,14 @@ function parse(flag: Flag, text: string): readonly Parsed[] {
   attributes.delete('type');
   if (type === undefined)
     throw fail('"type" is required', 'for example: type=registry,ref=registry.example.com/app:cache');
-  if (type !== 'registry' && type !== 'local') {
+  const known = isType(type) ? KEYS[flag][type] : undefined;
+  if (!isType(type) || known === undefined) {
     const instead = Object.hasOwn(UNSUPPORTED, type) ? UNSUPPORTED[type] : undefined;
     if (instead !== undefined) throw fail(`type=${type} is not supported`, instead);
     const near = suggest(type, ['registry', 'local', ...Object.keys(UNSUPPORTED)]);
-    throw fail(
-      `unknown type "${type}"`,
-      near === undefined ? 'types are registry and local' : `did you mean "${near}"?`,
-    );
+    const types = flag === '--cache-to' ? 'types are registry, local and inline' : 'types are registry and local';
+    throw fail(`unknown type "${type}"`, near === undefined ? types : `did you mean "${near}"?`);
   }
-  const known: readonly string[] = KEYS[flag][type];
   for (const [key, value] of attributes) {
     if (known.includes(key)) continue;
     if (key === 'registry.insecure') {
@@ -130,6 +133,10 @@ function parse(flag: Flag, text: string): readonly Parsed[] {
     );
   }
   return [made(type, attributes)];
+}
+
+function isType(type: string): type is CacheType {
+  return type === 'registry' || type === 'local' || type === 'inline';
 }
 
 function required(attributes: ReadonlyMap<string, string>, key: string, fail: Fail): string {

@@ -11,7 +11,7 @@ export const MAX_CACHE_CONFIG_BYTES: number = 8 * 1024 * 1024;
 export const MAX_CACHE_LAYERS = 1000;
 
 /** The last moment of the year 9999, in ms since the epoch. */
-const MAX_TIME = 253_402_300_799_999;
+export const MAX_TIME = 253_402_300_799_999;
 
 /** A layer as a cache names it. */
 export interface CachedLayer {
@@ -113,13 +113,23 @@ export function decodeRemoteConfig(
   const rawLayers = guard.list(document['layers'] ?? [], 'layers', MAX_CACHE_LAYERS);
   const rawRecords = guard.list(document['records'] ?? [], 'records');
   const layers = rawLayers.map((value, at) => decodeLayer(guard, value, `layers[${at}]`, rawLayers.length, blobs));
-  const decoder = { guard, layers: rawLayers.length, records: rawRecords.length };
-  const records = rawRecords.map((value, at) => decodeRecord(decoder, value, `records[${at}]`));
+  const records = decodeRecords(guard, rawRecords, rawLayers.length);
   if (isCyclic(layers.map(({ parent }) => (parent < 0 ? [] : [parent]))))
     throw guard.fail('layers', 'has a layer that stands on itself');
+  return { layers, records };
+}
+
+/**
+ * Reads the records of a cache.
+ * @param layers how many layers they may name
+ * @throws TsbuildError `TSB_IMAGE` naming the place in the document
+ */
+export function decodeRecords(guard: Guard, values: readonly unknown[], layers: number): readonly RemoteRecord[] {
+  const decoder = { guard, layers, records: values.length };
+  const records = values.map((value, at) => decodeRecord(decoder, value, `records[${at}]`));
   if (isCyclic(records.map(({ inputs }) => inputs.flatMap((links) => links.map(({ link }) => link)))))
     throw guard.fail('records', 'has a record that is made from itself');
-  return { layers, records };
+  return records;
 }
 
 /** The layers of a result, bottom first; undefined when one of them cannot be used. */

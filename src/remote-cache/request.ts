@@ -8,7 +8,17 @@ export type CacheImport =
   | { readonly type: 'local'; readonly src: string; readonly tag?: string; readonly digest?: Digest };
 
 /** One `--cache-to`. */
-export type CacheExport = CacheExportOptions &
+export type CacheExport = OwnCacheExport | InlineCacheExport;
+
+/** A cache in the config of the image: the steps whose layers are all in the image. */
+export interface InlineCacheExport {
+  readonly type: 'inline';
+  /** Asked for, and the same as `min`: BuildKit's too. */
+  readonly mode: 'min' | 'max';
+}
+
+/** A cache in a place of its own. */
+export type OwnCacheExport = CacheExportOptions &
   (
     | { readonly type: 'registry'; readonly reference: Reference }
     | { readonly type: 'local'; readonly dest: string; readonly tag: string }

@@ -168,6 +168,13 @@ export class LayerService {
     return this.#cached.has(id);
   }
 
+  /** Digests of the blobs that a layer is known to be, whether they are here or elsewhere. */
+  blobsOf(id: string): readonly Digest[] {
+    const imported = this.#cached.get(id)?.descriptor;
+    const own = this.#store.layers.get(id)?.blobs.map(({ descriptor }) => descriptor.digest) ?? [];
+    return imported === undefined ? own : [imported.digest, ...own];
+  }
+
   /** The repository that a layer was found in, for mounting it into another one. */
   repositoryOf(id: string): Repository | undefined {
     return this.#repositories.get(id) ?? this.#cached.repositoryOf(id);

@@ -51,6 +51,8 @@ describe('--cache-to', () => {
       parseCacheTo('/project', [
         'reg.example/app',
         'type=registry,ref=reg.example/app:c,mode=max,oci-mediatypes=false,ignore-error=false,registry.insecure=false',
+        'type=inline',
+        'type=inline,mode=max,ignore-error=true',
         'type=local,dest=out,tag=main,image-manifest=false,compression=zstd,compression-level=3',
       ]),
     ).toEqual([
@@ -64,6 +66,8 @@ describe('--cache-to', () => {
         imageManifest: false,
         ignoreError: false,
       },
+      { type: 'inline', mode: 'min' },
+      { type: 'inline', mode: 'max' },
       {
         ...form,
         type: 'local',
@@ -83,7 +87,9 @@ describe('--cache-to', () => {
     ['type=registry,ref=x,compression=estargz', /estargz/, undefined],
     ['type=registry,ref=x,image-manifest=true,oci-mediatypes=false', /needs "oci-mediatypes"/, undefined],
     [`type=registry,ref=x@${sha256('')}`, /digest/, undefined],
-    ['type=inline', /not supported/, undefined],
+    ['type=inline,ref=x', /type inline has no "ref"/, /mode, ignore-error/],
+    ['type=inlin', /unknown type "inlin"/, /did you mean "inline"/],
+    ['type=nonsense', /unknown type/, /registry, local and inline/],
   ])('%s is refused', (text, message, hint) => {
     expectUsage(() => parseCacheTo('/', [text]), message, hint);
   });

@@ -1,6 +1,13 @@
 import { createIndexCache } from '../../src/cache/index.ts';
 import { mediaTypes } from '../../src/image/index.ts';
-import { type CachedLayer, ImportedCache, type RemoteConfig } from '../../src/remote-cache/index.ts';
+import {
+  type CachedLayer,
+  decodeInlineCache,
+  encodeInlineCache,
+  ImportedCache,
+  INLINE_CACHE_KEY,
+  type RemoteConfig,
+} from '../../src/remote-cache/index.ts';
 import type { CacheSource } from '../../src/solver/index.ts';
 import { MemoryCache } from '../fakes/memory-cache.ts';
 import { leafKey, sha256 } from '../../src/util/index.ts';
@@ -59,23 +66,51 @@ cacheSourceSuite('the index of the store', (steps) => {
   return { source, [Symbol.dispose]: () => opened[Symbol.dispose]() };
 });
 
-cacheSourceSuite('an imported cache', (steps) => {
+/** A cache of other machines: a result is a text, which is the description of a layer that stands alone. */
+function configOf(steps: readonly CachedStep[]): RemoteConfig {
   const layers: { layer: CachedLayer; parent: number }[] = [];
-  const config: RemoteConfig = {
-    layers,
-    records: steps.map(({ op, output, inputs, results }) => ({
-      digest: `sha256:${leafKey(op, output)}`,
-      inputs: inputs.map(({ step, selector }) => [{ link: step, ...(selector === undefined ? {} : { selector }) }]),
-      results: results.map((description, index) => {
-        const descriptor = { mediaType: mediaTypes.ociLayer, digest: sha256(description), size: 1 };
-        layers.push({
-          layer: { descriptor, diffId: sha256(description), createdAt: 0, description, fromImage: false },
-          parent: -1,
-        });
-        return { layers: layers.length - 1, createdAt: index };
-      }),
-    })),
+  const records = steps.map(({ op, output, inputs, results }) => ({
+    digest: `sha256:${leafKey(op, output)}` as const,
+    inputs: inputs.map(({ step, selector }) => [{ link: step, ...(selector === undefined ? {} : { selector }) }]),
+    results: results.map((description, index) => {
+      const descriptor = { mediaType: mediaTypes.ociLayer, digest: sha256(description), size: 1 };
+      layers.push({
+        layer: { descriptor, diffId: sha256(description), createdAt: index * 1000, description, fromImage: false },
+        parent: -1,
+      });
+      return { layers: layers.length - 1, createdAt: index };
+    }),
+  }));
+  return { layers, records };
+}
+
+const textOf = (found: readonly CachedLayer[]): string => found.at(-1)?.description ?? '';
+
+cacheSourceSuite('an imported cache', (steps) => {
+  return { source: new ImportedCache<string>('imported', configOf(steps), textOf), ...kept };
+});
+
+cacheSourceSuite('a cache within an image', (steps) => {
+  const config = configOf(steps);
+  const layers = config.layers.flatMap(({ layer }) => layer ?? []);
+  const field = encodeInlineCache(config, layers.map(({ descriptor }) => descriptor.digest)); // oxfmt-ignore
+  // What the records do not say is in the rest of the image.
+  const image = {
+    manifest: {
+      layers: layers.map(({ descriptor }) => descriptor),
+    },
+    config: {
+      architecture: 'amd64',
+      os: 'linux',
+      config: {},
+      rootfs: { type: 'layers' as const, diff_ids: layers.map(({ diffId }) => diffId) },
+      history: layers.map(({ createdAt, description }) => ({
+        created: new Date(createdAt).toISOString(),
+        created_by: description,
+      })),
+      [INLINE_CACHE_KEY]: field,
+    },
   };
-  const source = new ImportedCache<string>('imported', config, (found) => found.at(-1)?.description ?? '');
-  return { source, ...kept };
+  const decoded = decodeInlineCache(image, 'config') ?? { layers: [], records: [] };
+  return { source: new ImportedCache<string>('inline', decoded, textOf), ...kept };
 });
