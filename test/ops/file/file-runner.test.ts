@@ -36,6 +36,8 @@ class Rig {
     const lease = store.leases.create();
     const client = {
       call: async (method: string, params: Record<string, unknown>) => {
+        // Whether directories are still as they were is looked at elsewhere.
+        if (method === 'usage') return [];
         this.calls.push({ method, params });
         const answer = this.answers[method];
         return typeof answer === 'function' ? (answer as (given: typeof params) => unknown)(params) : answer;
