@@ -1,10 +1,11 @@
 // Runs one scenario as whoever started this process and prints its result as JSON.
 import * as securityScenarios from '../../security/scenarios.ts';
 import * as workerScenarios from '../../worker/scenarios.ts';
+import * as executorScenarios from './executor-scenarios.ts';
 import * as sandboxScenarios from './scenarios.ts';
 
 const [, , name = '', argument = 'null'] = process.argv;
-const scenarios = { ...sandboxScenarios, ...securityScenarios, ...workerScenarios };
+const scenarios = { ...executorScenarios, ...sandboxScenarios, ...securityScenarios, ...workerScenarios };
 const scenario = (scenarios as unknown as Readonly<Record<string, (argument: never) => unknown>>)[name];
 if (!scenario) throw new Error(`there is no scenario ${name}`);
 try {
