@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
 import { messageOf, TsbuildError } from '../util/index.ts';
 import { tryKernelLock } from './kernel-lock.ts';
-import { openLayout, type StoreHeader, type StoreLayout, writeHeader } from './layout.ts';
+import { makeReadable, openLayout, type StoreHeader, type StoreLayout, writeHeader } from './layout.ts';
 import { SCHEMA, SCHEMA_VERSION } from './schema.ts';
 import { isDamage, openSqlite, primaryCode, SQLITE_BUSY, sqliteError } from './sqlite.ts';
 import type { StoreWarning } from './types.ts';
@@ -161,6 +161,8 @@ export class Database {
   }
 
   #open(): void {
+    // One that its owner cannot read would be given up, and lie beside the new one.
+    makeReadable(this.path);
     const db = openSqlite(this.path, BUSY_TIMEOUT);
     try {
       const version = this.#retryBusy(() => {

@@ -120,10 +120,9 @@ function readHeader(layout: StoreLayout): StoreHeader | undefined {
 }
 
 /** Lets the owner read and write a file again. @returns whether that was what was missing, and could be given */
-function makeReadable(path: string): boolean {
-  const stat = fs.lstatSync(path);
-  const isMine = stat.isFile() && stat.uid === process.getuid?.();
-  if (!isMine || (stat.mode & 0o600) === 0o600) return false;
+export function makeReadable(path: string): boolean {
+  const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+  if (!stat?.isFile() || stat.uid !== process.getuid?.() || (stat.mode & 0o600) === 0o600) return false;
   fs.chmodSync(path, 0o600);
   return true;
 }

@@ -369,7 +369,7 @@ describeAsEveryone('pushing', (who) => {
 
     test.each([
       [['nope'], /no such image in the local image store/],
-      [['local/app:1', 'oci:dir'], /only registries are pushed to[^]*tsbuild save/],
+      [['local/app:1', 'oci:dir'], /only registries are pushed to[^]*tsbuild copy/],
       [['-a', 'local/app:1'], /--all-tags/],
       [['--creds', 'me', 'local/app:1'], /USER:PASSWORD/],
       [['--compression', 'lzma', 'local/app:1'], /gzip, zstd or none/],
