@@ -10,6 +10,8 @@ import { isTsbuildError, suggest, TsbuildError } from '../util/index.ts';
 export function withImageHint(error: unknown, store: Store, reference: string): unknown {
   const missing = ['TSB_NETWORK', 'TSB_NOT_FOUND', 'TSB_REGISTRY'] as const;
   if (!isTsbuildError(error) || reference.includes('://') || !missing.some((code) => error.code === code)) return error;
+  // Who is not let in wants no other name.
+  if (error.code === 'TSB_REGISTRY' && error.hint !== undefined) return error;
   const hint =
     nearName(store, reference) ?? (error.hint === undefined && error.code === 'TSB_NETWORK' ? OFFLINE : undefined);
   if (hint === undefined) return error;
