@@ -19,6 +19,8 @@ export type PathTest = (path: string, orParent?: boolean) => boolean;
 
 /** With more repetitions, or for longer paths, a backtracking engine could take long. */
 const MAX_BUILTIN_STARS = 2;
+/** V8 refuses expressions of some ten thousand characters; no path is as long as this. */
+const MAX_BUILTIN_ITEMS = 4096;
 const MAX_BUILTIN_PATH = 256;
 
 const SLASH = 0x2f;
@@ -43,7 +45,7 @@ export function compileRegex(source: string): PathTest {
   const items = parseRegex(source);
   let program: readonly Op[] | undefined;
   const slow: PathTest = (path, orParent = false) => simulate((program ??= assemble(items)), path, orParent);
-  if (countStars(items) > MAX_BUILTIN_STARS) return slow;
+  if (countStars(items) > MAX_BUILTIN_STARS || items.length > MAX_BUILTIN_ITEMS) return slow;
   const regex = new RegExp(toSource(items), needsUnicode(items) ? 'u' : '');
   const fast = withParents((path) => regex.test(path));
   return (path, orParent) => (path.length > MAX_BUILTIN_PATH ? slow : fast)(path, orParent);

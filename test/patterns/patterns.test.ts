@@ -126,3 +126,10 @@ test.each([
 ])('the pattern %j relative to its directory is %j', (pattern, relative) => {
   expect(relativePattern(pattern)).toBe(relative);
 });
+
+test('a pattern that is longer than any expression may be is still one', () => {
+  const long = ']]]]]]]]FROM scratch'.repeat(8000);
+  const matcher = new PatternMatcher([long]);
+  expect(matcher.match('a/b').matched).toBe(false);
+  expect(matcher.match(long).matched).toBe(true);
+});
