@@ -1,3 +1,4 @@
+import { csvField } from '../exporter/index.ts';
 import { locateImage, pullImage, pushStored, verifyImage } from '../engine/index.ts';
 import {
   type Descriptor,
@@ -132,10 +133,7 @@ export async function verify(image: string, options: VerifyOptions): Promise<Com
     cwd: process.cwd(),
     ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),
     build: requestOf(options),
-    attributes: Object.entries(annotations).map(([name, value]) => {
-      const attribute = `annotation.${name}=${value}`;
-      return /[",\n]/.test(attribute) ? `"${attribute.replaceAll('"', '""')}"` : attribute;
-    }),
+    attributes: Object.entries(annotations).map(([name, value]) => csvField(`annotation.${name}=${value}`)),
     stdout: process.stdout,
   });
 }

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { openSession, type Session, type SessionOptions } from '../engine/index.ts';
-import { credentialPlaces } from '../registry/index.ts';
+import { credentialPlaces, proxyVariables } from '../registry/index.ts';
 import type { BuildEvent, Task } from '../events/index.ts';
 
 /** What every function of the library takes. */
@@ -47,7 +47,7 @@ export function sessionFor(options: CommonOptions, more: Partial<SessionOptions>
     home,
     onWarning,
     credentialSources: places,
-    proxies: proxyVariables(),
+    proxies: proxyVariables(process.env),
     ...more,
     ...(hosts.size === 0 ? {} : { insecureHosts: hosts }),
     ...(credentials === undefined
@@ -71,9 +71,4 @@ function storeRoot(root: string | undefined, home: string): string {
   const { TSBUILD_ROOT, XDG_DATA_HOME } = process.env;
   if (root !== undefined) return resolve(root);
   return TSBUILD_ROOT ? resolve(TSBUILD_ROOT) : join(XDG_DATA_HOME || join(home, '.local/share'), 'tsbuild');
-}
-
-function proxyVariables(): Record<string, string> {
-  const names = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy'];
-  return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
 }

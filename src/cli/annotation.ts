@@ -1,3 +1,4 @@
+import { csvField } from '../exporter/index.ts';
 import { TsbuildError } from '../util/index.ts';
 
 /**
@@ -14,5 +15,5 @@ export function annotationAttribute(text: string): string {
   }
   const [, type, platform = '', key = '', value = ''] = match;
   const attribute = `${type === undefined ? 'annotation' : `annotation-${type}`}${platform}.${key}=${value}`;
-  return /[",\n]/.test(attribute) ? `"${attribute.replaceAll('"', '""')}"` : attribute;
+  return csvField(attribute);
 }

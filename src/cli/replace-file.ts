@@ -1,22 +1,6 @@
-import { randomBytes } from 'node:crypto';
-import {
-  accessSync,
-  closeSync,
-  constants,
-  fchmodSync,
-  fchownSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  type Stats,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
-import { basename, dirname, join, sep } from 'node:path';
-import { fromErrno, TsbuildError } from '../util/index.ts';
+import { accessSync, constants, readFileSync, realpathSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import { sep } from 'node:path';
+import { fromErrno, TsbuildError, writeBeside } from '../util/index.ts';
 
 /** A file of the user that gets another text. */
 export interface Replacement {
@@ -44,7 +28,7 @@ export function replaceFile({ path, root, before, after }: Replacement): void {
     accessSync(target, constants.W_OK);
     const stats = statSync(target);
     requireText(doing, target, before);
-    const temporary = writeBeside(target, stats, after);
+    const temporary = writeBeside(target, after, { mode: stats.mode & 0o7777, owner: stats });
     try {
       requireText(doing, target, before);
       renameSync(temporary, target);
@@ -63,24 +47,4 @@ function requireText(doing: string, path: string, text: string): void {
   if (bytes.toString('utf8') === text)
     throw new TsbuildError('TSB_CONTEXT', `${doing}: it holds bytes that are not UTF-8`);
   throw new TsbuildError('TSB_CHANGED', `${doing}: it was changed meanwhile`, { hint: 'type it again' });
-}
-
-/** @returns the path of a new file in the same directory, on the disk, with the owner and mode of the old one */
-function writeBeside(target: string, { mode, uid, gid }: Stats, text: string): string {
-  const temporary = join(dirname(target), `.${basename(target).slice(0, 200)}.${randomBytes(6).toString('hex')}.tmp`);
-  const fd = openSync(temporary, 'wx', 0o600);
-  try {
-    const bytes = Buffer.from(text);
-    for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
-    const made = statSync(temporary);
-    if (made.uid !== uid || made.gid !== gid) fchownSync(fd, uid, gid);
-    fchmodSync(fd, mode & 0o7777);
-    fsyncSync(fd);
-    return temporary;
-  } catch (error) {
-    unlinkSync(temporary);
-    throw error;
-  } finally {
-    closeSync(fd);
-  }
 }

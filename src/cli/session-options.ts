@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { SessionOptions } from '../engine/index.ts';
-import { type CredentialPlaces, credentialPlaces } from '../registry/index.ts';
+import { type CredentialPlaces, credentialPlaces, proxyVariables } from '../registry/index.ts';
 import { sanitizeLine, TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 import { homeDirectory, storeRoot } from './store-root.ts';
@@ -29,7 +29,7 @@ export function sessionOptions(
     ...(env['TSBUILD_CACHE_IMPORT_TIMEOUT']
       ? { cacheImportMs: parseImportTimeout(env['TSBUILD_CACHE_IMPORT_TIMEOUT']) }
       : {}),
-    proxies: proxyEnvironment(env),
+    proxies: proxyVariables(env),
   };
 }
 
@@ -64,14 +64,4 @@ function specDirs({ cwd }: CliContext, list: string): readonly string[] {
     .split(':')
     .filter((dir) => dir !== '')
     .map((dir) => resolve(cwd, dir));
-}
-
-/** The variables that programs know proxies by. Nothing else of the environment gets beneath the command line. */
-function proxyEnvironment(env: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
-  const found: Record<string, string> = {};
-  for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy']) {
-    const value = env[name];
-    if (value) found[name] = value;
-  }
-  return found;
 }

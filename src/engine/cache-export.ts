@@ -20,7 +20,7 @@ import {
 } from '../image/index.ts';
 import type { KnownEdge } from '../solver/index.ts';
 import { type Digest, messageOf, sha256, TsbuildError } from '../util/index.ts';
-import type { ReportStatus, Task } from '../events/index.ts';
+import { type ReportStatus, type Task, together } from '../events/index.ts';
 import type { CacheRace } from './cache-race.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import type { OpResult } from '../ops/index.ts';
@@ -201,22 +201,13 @@ async function push(
     status(ids.get(digest) ?? digest, sent, size),
   );
   // What is still to be sent when one has failed is not sent any more.
-  const abort = new AbortController();
-  const own: Task = { ...task, signal: AbortSignal.any([task.signal, abort.signal]) };
-  const transfers = cache.blobs.map(async (blob) => {
+  await together(task, cache.blobs, async (own, blob) => {
     const { digest, size } = blob.descriptor;
     const id = ids.get(digest) ?? digest;
     status(id, 0, size);
     await writer.blob(own, blobToPush(session, own, blob), () => session.repositoriesOf(blob.descriptor, blob.layer));
     status(id, size, size, true);
   });
-  try {
-    await Promise.all(transfers);
-  } catch (error) {
-    abort.abort(error);
-    await Promise.allSettled(transfers);
-    throw error;
-  }
   const root: Descriptor = { mediaType: cache.mediaType, digest: sha256(cache.manifest), size: cache.manifest.length };
   const id = `writing cache manifest ${root.digest}`;
   if (await race.lost(task, reference, root.digest)) {

@@ -34,3 +34,8 @@ export function parseCsvLine(line: string): string[] {
     if (at === line.length) return [...fields, ''];
   }
 }
+
+/** A field as it has to be written for `parseCsvLine` to read it again. */
+export function csvField(text: string): string {
+  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

@@ -6,7 +6,7 @@ export type { BlobSource, Progress } from './archive.ts';
 export { ArchiveFile, type ArchiveSource } from './archive-file.ts';
 export { ArchiveWriter } from './archive-writer.ts';
 export { assembleImage } from './assemble.ts';
-export { parseCsvLine } from './csv.ts';
+export { csvField, parseCsvLine } from './csv.ts';
 export { checkOutput } from './check-output.ts';
 export {
   type ExportContext,

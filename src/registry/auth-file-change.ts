@@ -1,18 +1,6 @@
-import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  fchownSync,
-  fsyncSync,
-  fstatSync,
-  openSync,
-  realpathSync,
-  renameSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { errnoOf, fromErrno, makeDirectories, TsbuildError } from '../util/index.ts';
+import { realpathSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { errnoOf, fromErrno, makeDirectories, TsbuildError, writeBeside } from '../util/index.ts';
 import type { Json } from '../image/index.ts';
 import { authFileName, parseAuthDocument, readAuthBytes } from './auth-file.ts';
 
@@ -41,7 +29,11 @@ export function changeAuthFile(
       const target = before === undefined ? path : realpathSync(path);
       const stats = statSync(target, { throwIfNoEntry: false });
       // Docker's own form.
-      const temporary = writeBeside(target, `${JSON.stringify(document, undefined, '\t')}\n`, stats);
+      const temporary = writeBeside(
+        target,
+        `${JSON.stringify(document, undefined, '\t')}\n`,
+        stats && { owner: stats },
+      );
       try {
         // Two logins at the same time: the later one begins again from what the earlier one wrote.
         if (!same(before, readAuthBytes(path))) continue;
@@ -59,30 +51,6 @@ export function changeAuthFile(
 
 function same(a: Buffer | undefined, b: Buffer | undefined): boolean {
   return a === undefined || b === undefined ? a === b : a.equals(b);
-}
-
-/** @returns the path of a new file in the same directory, on the disk */
-function writeBeside(
-  target: string,
-  text: string,
-  owner: { readonly uid: number; readonly gid: number } | undefined,
-): string {
-  const temporary = join(dirname(target), `.${basename(target).slice(0, 200)}.${randomBytes(6).toString('hex')}.tmp`);
-  const fd = openSync(temporary, 'wx', 0o600);
-  try {
-    const bytes = Buffer.from(text);
-    for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
-    const made = fstatSync(fd);
-    // Root who logs in for somebody (sudo) does not take the file away from them.
-    if (owner !== undefined && (owner.uid !== made.uid || owner.gid !== made.gid)) fchownSync(fd, owner.uid, owner.gid);
-    fsyncSync(fd);
-    return temporary;
-  } catch (error) {
-    removeIfThere(temporary);
-    throw error;
-  } finally {
-    closeSync(fd);
-  }
 }
 
 function removeIfThere(path: string): void {

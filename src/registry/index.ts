@@ -37,3 +37,4 @@ export type {
   RegistryOptions,
 } from './types.ts';
 export { createUserRegistry, proxiesOf, userRegistryOptions, type UserRegistryOptions } from './user-registry.ts';
+export { proxyVariables } from './proxy-variables.ts';

@@ -7,7 +7,7 @@ import {
   walk,
 } from '../image/index.ts';
 import { type Digest, formatBytes } from '../util/index.ts';
-import type { Task } from '../events/index.ts';
+import { type Task, together } from '../events/index.ts';
 import type { BlobOutcome, RepositoryWriter } from './repository-writer.ts';
 import type { PushBlob } from './types.ts';
 
@@ -86,22 +86,13 @@ async function sendBlobs(
     readonly onBlob: ImageToSend['onBlob'];
   },
 ): Promise<SentImage> {
-  // What is still to be sent when one has failed is not sent any more.
-  const abort = new AbortController();
-  const own: Task = { ...task, signal: AbortSignal.any([task.signal, abort.signal]) };
   const sent: Record<BlobOutcome, Descriptor[]> = { there: [], mounted: [], sent: [] };
-  const transfers = blobs.map(async (blob) => {
+  // What is still to be sent when one has failed is not sent any more.
+  await together(task, blobs, async (own, blob) => {
     const outcome = await writer.blob(own, blobOf(content, blob), mountFrom && (() => mountFrom(blob)));
     sent[outcome].push(blob);
     onBlob?.(blob, outcome);
   });
-  try {
-    await Promise.all(transfers);
-  } catch (error) {
-    abort.abort(error);
-    await Promise.allSettled(transfers);
-    throw error;
-  }
   return sent;
 }
 

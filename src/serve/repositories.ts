@@ -14,6 +14,12 @@ import type { Digest } from '../util/index.ts';
 /** Images that were looked through, by the digest of what their name stands for. */
 const MAX_REMEMBERED = 500;
 
+/** An image of the store with its name in parts. */
+interface NamedImage {
+  readonly image: StoredImage;
+  readonly reference: Reference;
+}
+
 /** A manifest or index with its bytes. */
 export interface Document {
   readonly descriptor: Descriptor;
@@ -29,7 +35,7 @@ export interface Document {
 export class Repositories {
   readonly #store: Store;
   readonly #own: string;
-  #images: { readonly stamp: string; readonly list: readonly StoredImage[] } | undefined;
+  #images: { readonly stamp: string; readonly list: readonly NamedImage[] } | undefined;
   readonly #contents = new Map<Digest, ReadonlySet<Digest>>();
 
   /** @param own host and port that clients know the registry by */
@@ -40,7 +46,7 @@ export class Repositories {
 
   /** The names of all repositories that have an image, sorted. */
   names(): readonly string[] {
-    const names = new Set(this.#list().flatMap(({ name }) => this.#repositoryOf(name) ?? []));
+    const names = new Set(this.#list().flatMap(({ reference }) => this.#repositoryOf(reference) ?? []));
     return [...names].toSorted();
   }
 
@@ -55,8 +61,7 @@ export class Repositories {
   images(repository: string): readonly (StoredImage & { readonly tag?: string })[] {
     const places = this.#places(repository);
     return this.#list()
-      .flatMap((image) => {
-        const { host, path, tag } = parseReference(image.name);
+      .flatMap(({ image, reference: { host, path, tag } }) => {
         const place = places.findIndex((one) => one.host === host && one.path === path);
         return place < 0 ? [] : [{ place, image: { ...image, ...(tag === undefined ? {} : { tag }) } }];
       })
@@ -116,18 +121,20 @@ export class Repositories {
   }
 
   /** What a name of the store is called here; undefined where a repository cannot be called so. */
-  #repositoryOf(name: string): string | undefined {
-    const { host, path } = parseReference(name);
+  #repositoryOf({ host, path }: Reference): string | undefined {
     if (host === this.#own) return path;
     if (host === 'docker.io') return path.replace(/^library\/(?=[^/]+$)/, '');
     return host.includes(':') || host.startsWith('[') ? undefined : `${host}/${path}`;
   }
 
   /** All names, read again when one was added or removed: both are renames in the directory. */
-  #list(): readonly StoredImage[] {
+  #list(): readonly NamedImage[] {
     const { mtimeNs, ctimeNs } = statSync(this.#store.layout.images, { bigint: true });
     const stamp = `${mtimeNs} ${ctimeNs}`;
-    if (this.#images?.stamp !== stamp) this.#images = { stamp, list: this.#store.images.list() };
+    if (this.#images?.stamp !== stamp) {
+      const list = this.#store.images.list().map((image) => ({ image, reference: parseReference(image.name) }));
+      this.#images = { stamp, list };
+    }
     return this.#images.list;
   }
 

@@ -1,5 +1,5 @@
 import pLimit from 'p-limit';
-import type { Task } from '../events/index.ts';
+import { type Task, together } from '../events/index.ts';
 
 /** Blobs on their way at a time. */
 const TRANSFERS = 6;
@@ -10,20 +10,11 @@ export async function inParallel<T>(
   items: readonly T[],
   work: (task: Task, item: T) => Promise<void>,
 ): Promise<void> {
-  const abort = new AbortController();
-  const own: Task = { ...task, signal: AbortSignal.any([task.signal, abort.signal]) };
   const limit = pLimit(TRANSFERS);
-  const all = items.map((item) =>
+  await together(task, items, (own, item) =>
     limit(async () => {
       own.signal.throwIfAborted();
       await work(own, item);
     }),
   );
-  try {
-    await Promise.all(all);
-  } catch (error) {
-    abort.abort(error);
-    await Promise.allSettled(all);
-    throw error;
-  }
 }

@@ -1,36 +1,18 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { hexOf } from '../../src/util/index.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
-import {
-  REGISTRY_USER,
-  startRegistry,
-  type TestRegistry,
-  type WatchedRegistry,
-  watchRegistry,
-} from '../support/registry.ts';
+import { REGISTRY_USER, startRegistry } from '../support/registry.ts';
 import { layoutFiles, SIGNATURE, wholeImage } from '../support/whole-image.ts';
+import { useWatchedRegistry } from '../support/watched-registry.ts';
 
 describeAsEveryone('copy', (who) => {
   const use = useBench(who, { base: false });
-  let registry: TestRegistry;
-  let watched: WatchedRegistry;
+  const held = useWatchedRegistry();
   let count = 0;
-  beforeAll(async () => {
-    registry = await startRegistry();
-    watched = await watchRegistry(registry);
-  });
-  afterAll(async () => {
-    await watched[Symbol.asyncDispose]();
-    await registry[Symbol.asyncDispose]();
-  });
-  beforeEach(() => {
-    watched.requests.length = 0;
-    watched.refuse = () => undefined;
-  });
 
-  const newName = (): string => `${watched.host}/team/copied${count++}`;
+  const newName = (): string => `${held.watched.host}/team/copied${count++}`;
   const layout = (image: ReturnType<typeof wholeImage>): string => {
     const name = `layout${count++}`;
     use.bench.write(name, layoutFiles(image, '1'));
@@ -41,7 +23,7 @@ describeAsEveryone('copy', (who) => {
     use.bench.tool(['skopeo', '--insecure-policy', ...args], { env: { XDG_RUNTIME_DIR: use.bench.dir } });
   const raw = (place: string) => skopeo('inspect', '--raw', '--tls-verify=false', place);
   const sentBlobs = () =>
-    watched.requests.filter(
+    held.watched.requests.filter(
       ({ method, url, status }) => method === 'PUT' && url.includes('/uploads/') && status === 201,
     );
   const referrersTag = (digest: string): string => digest.replace(':', '-');
@@ -91,7 +73,7 @@ describeAsEveryone('copy', (who) => {
       expect.objectContaining({ digest: image.signature.manifest.digest, artifactType: SIGNATURE }),
     ]);
     // The signature is there before anybody can find the image by its name.
-    const written = watched.requests.filter(({ method, url }) => method === 'PUT' && url.includes('/manifests/'));
+    const written = held.watched.requests.filter(({ method, url }) => method === 'PUT' && url.includes('/manifests/'));
     expect(written.at(-1)?.url).toMatch(/\/manifests\/latest$/);
 
     const serving = bench.tsbuildStart(['serve', '--addr=127.0.0.1:0', '-q'], { store: bench.path('served') });
@@ -113,11 +95,11 @@ describeAsEveryone('copy', (who) => {
     const image = wholeImage('within', randomBytes(300_000));
     const [name, other] = [newName(), newName()];
     await bench.ok(['copy', '-q', `oci:${layout(image)}:1`, `${name}:1`]);
-    watched.requests.length = 0;
+    held.watched.requests.length = 0;
     const first = await bench.ok(['copy', '--progress=plain', `${name}:1`, `${other}:2`], { store: bench.path('new') });
     expect(first.err).toMatch(/blobs: \d+ mounted from another repository done/);
     expect(sentBlobs()).toEqual([]);
-    const moved = watched.requests.reduce((sum, { sent, received }) => sum + sent + received, 0);
+    const moved = held.watched.requests.reduce((sum, { sent, received }) => sum + sent + received, 0);
     expect(moved).toBeLessThan(60_000);
     expect(await raw(`docker://${other}:2`)).toBe(image.index.bytes.toString());
     const again = await bench.ok(['copy', '--progress=plain', `${name}:1`, `${other}:3`]);
@@ -202,26 +184,28 @@ describeAsEveryone('copy', (who) => {
     const from = `oci:${layout(image)}:1`;
     const name = newName();
     const { digest } = image.amd64.layers[1] ?? image.index;
-    watched.refuse = ({ method, url }) =>
+    held.watched.refuse = ({ method, url }) =>
       (method === 'PUT' || method === 'PATCH' || method === 'POST') && url.includes(encodeURIComponent(digest))
         ? 403
         : undefined;
     const failed = await bench.tsbuild(['copy', '-q', from, `${name}:1`]);
     expect(failed.code).toBe(1);
-    expect(failed.err).toContain(watched.host);
-    expect(watched.requests.filter(({ url, method }) => method === 'PUT' && url.includes('/manifests/'))).toEqual([]);
-    watched.refuse = () => undefined;
+    expect(failed.err).toContain(held.watched.host);
+    expect(held.watched.requests.filter(({ url, method }) => method === 'PUT' && url.includes('/manifests/'))).toEqual(
+      [],
+    );
+    held.watched.refuse = () => undefined;
     await bench.ok(['copy', '-q', from, `${name}:1`]);
-    watched.requests.length = 0;
+    held.watched.requests.length = 0;
     // The way back: a layer cannot be read at first.
-    watched.refuse = ({ url }) => (url.endsWith(`/blobs/${digest}`) ? 404 : undefined);
+    held.watched.refuse = ({ url }) => (url.endsWith(`/blobs/${digest}`) ? 404 : undefined);
     const broken = await bench.tsbuild(['copy', '-q', `${name}:1`, 'oci:again:1']);
     expect(broken.code).toBe(1);
     expect(existsSync(bench.path('again/index.json'))).toBe(false);
     expect((await bench.tsbuild(['copy', '-q', `${name}:1`, 'oci-archive:again.tar:1'])).code).toBe(1);
     expect(readdirSync(bench.dir).filter((file) => file.includes('again.tar'))).toEqual([]);
-    watched.refuse = () => undefined;
-    watched.requests.length = 0;
+    held.watched.refuse = () => undefined;
+    held.watched.requests.length = 0;
     const { err } = await bench.ok(['copy', '--progress=plain', `${name}:1`, 'oci:again:1']);
     expect(err).toMatch(/blobs: .*there/);
     expect(readdirSync(bench.path('again/blobs/sha256')).filter((file) => !/^[0-9a-f]{64}$/.test(file))).toEqual([]);

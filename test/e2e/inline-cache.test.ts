@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Outcome, RunOptions } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
-import { startRegistry, type TestRegistry, type WatchedRegistry, watchRegistry } from '../support/registry.ts';
 import { stepsOf } from '../support/steps.ts';
 import { readOciArchive } from '../support/tree.ts';
+import { useWatchedRegistry } from '../support/watched-registry.ts';
 
 const DOCKERFILE = `FROM base:1 AS deps
 COPY deps.txt /deps.txt
@@ -30,21 +30,8 @@ type Document = Record<string, unknown>;
 
 describeAsEveryone('a cache within an image', (who) => {
   const use = useBench(who, { base: false });
-  let registry: TestRegistry;
-  let watched: WatchedRegistry;
+  const held = useWatchedRegistry();
   let count = 0;
-  beforeAll(async () => {
-    registry = await startRegistry();
-    watched = await watchRegistry(registry);
-  });
-  afterAll(async () => {
-    await watched[Symbol.asyncDispose]();
-    await registry[Symbol.asyncDispose]();
-  });
-  beforeEach(() => {
-    watched.requests.length = 0;
-    watched.refuse = () => undefined;
-  });
 
   /** A store with nothing but the base image: that of another machine. */
   async function newStore(): Promise<string> {
@@ -52,7 +39,7 @@ describeAsEveryone('a cache within an image', (who) => {
     await use.bench.importBase('base:1', { store });
     return store;
   }
-  const newName = (): string => `${watched.host}/team/app${count++}`;
+  const newName = (): string => `${held.watched.host}/team/app${count++}`;
   const build = (store: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> =>
     use.bench.ok(['build', '--progress=plain', ...args], { store, ...options });
   const skopeo = (...args: string[]): Promise<string> =>
@@ -61,7 +48,7 @@ describeAsEveryone('a cache within an image', (who) => {
     JSON.parse(await skopeo('inspect', '--tls-verify=false', ...args)) as Document;
   /** Layers that came out of the registry; the config of an image is a blob too. */
   const fetchedLayers = async (name: string): Promise<readonly string[]> => {
-    const urls = watched.requests.filter(({ method, url }) => method === 'GET' && url.includes('/blobs/'));
+    const urls = held.watched.requests.filter(({ method, url }) => method === 'GET' && url.includes('/blobs/'));
     const { layers } = (await inspect('--raw', `docker://${name}`)) as { layers: { digest: string }[] };
     return urls.map(({ url }) => url).filter((url) => layers.some(({ digest }) => url.includes(digest)));
   };
@@ -73,7 +60,7 @@ describeAsEveryone('a cache within an image', (who) => {
     expect(stepsOf(first).ran).toHaveLength(ALL_STEPS);
     expect(await inspect('--config', '--raw', `docker://${name}:1`)).toHaveProperty([KEY]);
     const store = await newStore();
-    watched.requests.length = 0;
+    held.watched.requests.length = 0;
     const args = [`--cache-from=type=registry,ref=${name}:1`, '--cache-to=type=inline', '--push', '-t', `${name}:2`];
     const second = await build(store, [...args, context], { env: NO_WORKER });
     expect(stepsOf(second)).toEqual({ ran: [], cached: stepsOf(first).ran });
@@ -196,7 +183,7 @@ describeAsEveryone('a cache within an image', (who) => {
     const { layers } = (await inspect('--raw', `docker://${from}`)) as { layers: { digest: string }[] };
     const top = layers.at(-1)!.digest;
     // Neither to be fetched nor to be mounted.
-    watched.refuse = ({ method, url }) => {
+    held.watched.refuse = ({ method, url }) => {
       if (method === 'GET' && url.includes(top)) return 404;
       return url.includes('mount=') ? 404 : undefined;
     };
@@ -204,7 +191,7 @@ describeAsEveryone('a cache within an image', (who) => {
     const built = await build(await newStore(), args);
     expect(built.err).toMatch(/Cannot use cache from .* any more, building without it/);
     expect(stepsOf(built).ran).toEqual(['RUN echo one > /one']);
-    watched.refuse = () => undefined;
+    held.watched.refuse = () => undefined;
     const run = ['run', '--network=none', to, 'cat', '/one'];
     expect((await use.bench.ok(run, { store: use.bench.path(`store-${count++}`) })).out).toBe('one\n');
   });

@@ -1,47 +1,29 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { hexOf } from '../../src/util/index.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
-import {
-  REGISTRY_USER,
-  startRegistry,
-  type TestRegistry,
-  type WatchedRegistry,
-  watchRegistry,
-} from '../support/registry.ts';
+import { REGISTRY_USER, startRegistry } from '../support/registry.ts';
 import { layoutFiles, wholeImage } from '../support/whole-image.ts';
+import { useWatchedRegistry } from '../support/watched-registry.ts';
 
 describeAsEveryone('pull', (who) => {
   const use = useBench(who);
-  let registry: TestRegistry;
-  let watched: WatchedRegistry;
+  const held = useWatchedRegistry();
   let count = 0;
-  beforeAll(async () => {
-    registry = await startRegistry();
-    watched = await watchRegistry(registry);
-  });
-  afterAll(async () => {
-    await watched[Symbol.asyncDispose]();
-    await registry[Symbol.asyncDispose]();
-  });
-  beforeEach(() => {
-    watched.requests.length = 0;
-    watched.refuse = () => undefined;
-  });
 
   /** An index in the registry. */
   const published = async (
     seed: string,
     layer?: Uint8Array,
   ): Promise<{ name: string; image: ReturnType<typeof wholeImage> }> => {
-    const name = `${watched.host}/team/pulled${count++}`;
+    const name = `${held.watched.host}/team/pulled${count++}`;
     const image = wholeImage(seed, layer);
     const from = `from${count}`;
     use.bench.write(from, layoutFiles(image, '1', false));
     await use.bench.ok(['copy', '-q', `oci:${from}:1`, `${name}:1`]);
-    watched.requests.length = 0;
+    held.watched.requests.length = 0;
     return { name, image };
   };
   const inStore = (digest: string, store = use.bench.store): boolean =>
@@ -62,13 +44,13 @@ describeAsEveryone('pull', (who) => {
     expect(quiet).toMatchObject({ out: `${image.amd64.config.digest}\n`, err: '' });
     // It outlives a prune, and builds stand on it without the registry.
     await bench.ok(['prune', '--all', '--force'], { store });
-    watched.requests.length = 0;
+    held.watched.requests.length = 0;
     const context = bench.context(
       `FROM ${name}:1\nCOPY --from=0 /amd64 /again\n`.replace('COPY --from=0', `COPY --from=${name}:1`),
     );
     await bench.ok(['build', '-q', '-o', 'out', context], { store });
     expect(readdirSync(bench.path('out')).sort()).toEqual(['again', 'amd64', 'data']);
-    expect(watched.requests).toEqual([]);
+    expect(held.watched.requests).toEqual([]);
     expect(await bench.damage(store)).toEqual([]);
   });
 
@@ -106,7 +88,7 @@ describeAsEveryone('pull', (who) => {
       [['--platform=linux/amd64', '--all-platforms', name], 2, /all platforms/],
       [['UPPER'], 2, /lowercase/],
       [[`${name}:3`], 1, /not found/],
-      [[`${watched.host}/no/such:1`], 1, /not found/],
+      [[`${held.watched.host}/no/such:1`], 1, /not found/],
       [[`${name}@sha256:${'0'.repeat(64)}`], 1, /not found/],
       [['--policy=sometimes', name], 2, /always/],
     ] as const) {
@@ -121,12 +103,12 @@ describeAsEveryone('pull', (who) => {
     const { name, image } = await published('policies');
     const never = await bench.tsbuild(['pull', '--policy=never', `${name}:1`]);
     expect(never).toMatchObject({ code: 1, err: expect.stringContaining('--policy=never') as string });
-    expect(watched.requests).toEqual([]);
+    expect(held.watched.requests).toEqual([]);
     await bench.ok(['pull', '-q', '--policy=missing', `${name}:1`]);
-    const asked = watched.requests.length;
+    const asked = held.watched.requests.length;
     expect(asked).toBeGreaterThan(0);
     for (const policy of ['missing', 'never']) await bench.ok(['pull', '-q', `--policy=${policy}`, `${name}:1`]);
-    expect(watched.requests).toHaveLength(asked);
+    expect(held.watched.requests).toHaveLength(asked);
     // The name stands for another image now.
     const other = wholeImage('policies 2');
     bench.write('moved', layoutFiles(other, '1', false));
@@ -135,7 +117,7 @@ describeAsEveryone('pull', (who) => {
     expect(kept.out).toContain(image.index.digest);
     const moved = await bench.ok(['pull', '--policy=newer', `${name}:1`]);
     expect(moved.out).toContain(`Digest: ${other.index.digest}\nStatus: Downloaded newer image`);
-    watched.refuse = () => 503;
+    held.watched.refuse = () => 503;
     const retry = ['--retry=0', `${name}:1`];
     expect((await bench.tsbuild(['pull', ...retry])).code).toBe(1);
   });
@@ -145,15 +127,15 @@ describeAsEveryone('pull', (who) => {
     const { name, image } = await published('broken', randomBytes(400_000));
     const store = bench.path('broken');
     const large = image.amd64.layers[1]?.digest ?? '';
-    watched.refuse = ({ url }) => (url.endsWith(large) ? 500 : undefined);
+    held.watched.refuse = ({ url }) => (url.endsWith(large) ? 500 : undefined);
     const failed = await bench.tsbuild(['pull', '--retry=0', `${name}:1`], { store });
     expect(failed.code).toBe(1);
     expect(failed.err).toContain(hexOf(image.amd64.layers[1]?.digest ?? image.index.digest));
     expect((await bench.ok(['images', '-q'], { store })).out).toBe('');
-    watched.refuse = () => undefined;
-    watched.requests.length = 0;
+    held.watched.refuse = () => undefined;
+    held.watched.requests.length = 0;
     await bench.ok(['pull', '-q', `${name}:1`], { store });
-    const fetched = watched.requests.filter(({ method, url }) => method === 'GET' && url.includes('/blobs/'));
+    const fetched = held.watched.requests.filter(({ method, url }) => method === 'GET' && url.includes('/blobs/'));
     expect(fetched.map(({ url }) => url.split('/').at(-1))).toContain(large);
     expect(fetched.length).toBeLessThan(3);
     expect(await bench.damage(store)).toEqual([]);
@@ -178,10 +160,10 @@ describeAsEveryone('pull', (who) => {
     const { name } = await published('mounted', randomBytes(200_000));
     const store = bench.path('mounted');
     await bench.ok(['pull', '-q', `${name}:1`], { store });
-    watched.requests.length = 0;
+    held.watched.requests.length = 0;
     const context = bench.context(`FROM ${name}:1\nCOPY --link file /file\n`, { file: 'x' });
     await bench.ok(['build', '-q', '--push', '-t', `${name}-onto:1`, context], { store });
-    const moved = watched.requests.reduce((sum, { sent, received }) => sum + sent + received, 0);
+    const moved = held.watched.requests.reduce((sum, { sent, received }) => sum + sent + received, 0);
     expect(moved).toBeLessThan(20_000);
   });
 });

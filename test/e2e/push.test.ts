@@ -2,18 +2,13 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { makeCertificates } from '../support/certificate.ts';
 import { startProxy, type TestProxy } from '../support/proxy.ts';
 import { isRememberedAnew } from '../support/recalled.ts';
-import {
-  REGISTRY_USER,
-  startRegistry,
-  type TestRegistry,
-  type WatchedRegistry,
-  watchRegistry,
-} from '../support/registry.ts';
+import { REGISTRY_USER, startRegistry, type TestRegistry } from '../support/registry.ts';
+import { useWatchedRegistry } from '../support/watched-registry.ts';
 
 const DOCKERFILE = 'FROM base:1\nCOPY one /one\nCOPY two /two\nENV A=1\n';
 const CREDS = `${REGISTRY_USER.username}:${REGISTRY_USER.password}`;
@@ -21,24 +16,11 @@ const FILES = { one: 'one\n', two: 'two\n' };
 
 describeAsEveryone('pushing', (who) => {
   const use = useBench(who);
-  let registry: TestRegistry;
-  let watched: WatchedRegistry;
+  const held = useWatchedRegistry();
   let count = 0;
-  beforeAll(async () => {
-    registry = await startRegistry();
-    watched = await watchRegistry(registry);
-  });
-  afterAll(async () => {
-    await watched[Symbol.asyncDispose]();
-    await registry[Symbol.asyncDispose]();
-  });
-  beforeEach(() => {
-    watched.requests.length = 0;
-    watched.refuse = () => undefined;
-  });
 
   /** A name in a repository that nothing was pushed to. */
-  const newName = (): string => `${watched.host}/team/app${count++}`;
+  const newName = (): string => `${held.watched.host}/team/app${count++}`;
   // The runtime directory of whoever runs the tests is not the bench's.
   const skopeo = (...args: string[]) =>
     use.bench.tool(['skopeo', ...args], { env: { XDG_RUNTIME_DIR: use.bench.dir } });
@@ -46,10 +28,10 @@ describeAsEveryone('pushing', (who) => {
     JSON.parse(await skopeo('inspect', '--tls-verify=false', `docker://${name}`)) as Record<string, unknown>;
   const inspectRaw = async (name: string): Promise<Record<string, unknown>> =>
     JSON.parse(await skopeo('inspect', '--raw', '--tls-verify=false', `docker://${name}`)) as Record<string, unknown>;
-  const uploads = () => watched.requests.filter(({ method, status }) => method === 'PUT' && status === 201);
+  const uploads = () => held.watched.requests.filter(({ method, status }) => method === 'PUT' && status === 201);
   const sentBlobs = () => uploads().filter(({ url }) => url.includes('/uploads/'));
   /** Blobs that came into a repository, by sending or mounting them. */
-  const arrived = () => watched.requests.filter(({ url, status }) => status === 201 && url.includes('/uploads/'));
+  const arrived = () => held.watched.requests.filter(({ url, status }) => status === 201 && url.includes('/uploads/'));
 
   test('what was built is there under all names, and is told', async () => {
     const context = use.bench.context(DOCKERFILE, FILES);
@@ -76,14 +58,17 @@ describeAsEveryone('pushing', (who) => {
     const context = use.bench.context(DOCKERFILE, FILES);
     const name = newName();
     const first = await use.bench.ok(['build', '--progress=plain', '--push', '-t', `${name}:1`, context]);
-    expect(watched.requests.at(-1)).toMatchObject({ method: 'PUT', url: expect.stringMatching(/\/manifests\/1$/) });
+    expect(held.watched.requests.at(-1)).toMatchObject({
+      method: 'PUT',
+      url: expect.stringMatching(/\/manifests\/1$/),
+    });
     expect(first.err).toMatch(/pushed to .*, blobs: .*(mounted|sent)/);
     expect(arrived()).toHaveLength(4);
-    watched.requests.length = 0;
+    held.watched.requests.length = 0;
     const second = await use.bench.ok(['build', '--progress=plain', '--push', '-t', `${name}:1`, context]);
-    const blobs = watched.requests.filter(({ method, url }) => method === 'HEAD' && url.includes('/blobs/'));
+    const blobs = held.watched.requests.filter(({ method, url }) => method === 'HEAD' && url.includes('/blobs/'));
     expect(blobs).toHaveLength(4);
-    expect(watched.requests.length - blobs.length).toBeLessThanOrEqual(6);
+    expect(held.watched.requests.length - blobs.length).toBeLessThanOrEqual(6);
     expect(second.err).toContain('blobs: 4 there');
     expect(sentBlobs()).toEqual([]);
   });
@@ -103,7 +88,7 @@ describeAsEveryone('pushing', (who) => {
     // Of what came to be when it was first pushed nothing is shown again.
     expect(again.match(/pushed to /g)).toHaveLength(1);
     // The registry lost it all: what is remembered is what was built, not what is there.
-    await registry.forget(name.slice(watched.host.length + 1));
+    await held.registry.forget(name.slice(held.watched.host.length + 1));
     expect(await isRememberedAnew(use.bench, async () => (again = (await build('1')).err))).toBe(false);
     expect(again).toMatch(/blobs: .*sent/);
     expect(again).not.toContain('there');
@@ -112,7 +97,7 @@ describeAsEveryone('pushing', (who) => {
     });
     expect(run.out).toBe('remembered');
     // What cannot be pushed is a failure of the remembered build, too.
-    watched.refuse = ({ method }) => (method === 'PUT' ? 403 : undefined);
+    held.watched.refuse = ({ method }) => (method === 'PUT' ? 403 : undefined);
     const failed = await use.bench.tsbuild(['build', '--push', '-t', `${name}:1`, context]);
     expect(failed.code).toBe(1);
     expect(failed.err).toMatch(/ERROR: Cannot push manifest of/);
@@ -128,7 +113,7 @@ describeAsEveryone('pushing', (who) => {
     expect(running.text()).not.toContain('exporting to image');
     running.child.kill('SIGINT');
     await running.ended;
-    expect(watched.requests.filter(({ url }) => url.includes('/manifests/'))).toEqual([]);
+    expect(held.watched.requests.filter(({ url }) => url.includes('/manifests/'))).toEqual([]);
   }, 60_000);
 
   test('a base image that the registry has is neither fetched nor sent', async () => {
@@ -138,11 +123,11 @@ describeAsEveryone('pushing', (who) => {
     const name = newName();
     const context = use.bench.context(`FROM ${base}:1\nCOPY --link two /two\nENV B=2\n`, FILES);
     const store = use.bench.path(`store-${count++}`);
-    watched.requests.length = 0;
+    held.watched.requests.length = 0;
     const { err } = await use.bench.ok(['build', '--progress=plain', '--push', '-t', `${name}:1`, context], { store });
     expect(err).toMatch(/neither fetched nor sent: 2 layers of base images/);
     expect(err).toMatch(/2 mounted from another repository, 2 sent/);
-    const moved = watched.requests.reduce((sum, { sent, received }) => sum + sent + received, 0);
+    const moved = held.watched.requests.reduce((sum, { sent, received }) => sum + sent + received, 0);
     expect(moved).toBeLessThan(20_000);
     const run = await use.bench.ok(['run', '--network=none', `${name}:1`, 'cat', '/two'], {
       store: use.bench.path(`store-${count++}`),
@@ -159,9 +144,9 @@ describeAsEveryone('pushing', (who) => {
     const store = use.bench.path(`store-${count++}`);
     await use.bench.ok(['build', '--push', '-t', `${name}:1`, '-t', `${name}-b:1`, context], { store });
     // The second repository takes from the first what was sent there.
-    expect(sentBlobs().filter(({ url }) => url.includes(`${name.slice(watched.host.length)}-b/`)).length).toBeLessThan(
-      2,
-    );
+    expect(
+      sentBlobs().filter(({ url }) => url.includes(`${name.slice(held.watched.host.length)}-b/`)).length,
+    ).toBeLessThan(2);
     const run = await use.bench.ok(['run', '--network=none', `${name}-b:1`, 'cat', '/two'], {
       store: use.bench.path(`store-${count++}`),
     });
@@ -172,16 +157,16 @@ describeAsEveryone('pushing', (who) => {
     const context = use.bench.context(DOCKERFILE, { one: '1'.repeat(5000), two: String(Math.random()) });
     const name = newName();
     let left = 2;
-    watched.refuse = ({ method, url }) =>
+    held.watched.refuse = ({ method, url }) =>
       method === 'PUT' && url.includes('/uploads/') && left-- <= 0 ? 403 : undefined;
     const failed = await use.bench.tsbuild(['build', '--push', '-t', `${name}:1`, context]);
     expect(failed.code).toBe(1);
     expect(failed.err).toContain(name);
     expect(failed.err).toContain('tsbuild login');
-    expect(watched.requests.filter(({ url }) => url.includes('/manifests/'))).toEqual([]);
+    expect(held.watched.requests.filter(({ url }) => url.includes('/manifests/'))).toEqual([]);
     const had = arrived().length;
-    watched.requests.length = 0;
-    watched.refuse = () => undefined;
+    held.watched.requests.length = 0;
+    held.watched.refuse = () => undefined;
     await use.bench.ok(['build', '--push', '-t', `${name}:1`, context]);
     expect(arrived()).toHaveLength(4 - had);
     expect(await inspect(`${name}:1`)).toMatchObject({ RepoTags: ['1'] });
@@ -194,18 +179,18 @@ describeAsEveryone('pushing', (who) => {
     const isUpload = ({ method, url }: { method: string; url: string }) =>
       method === 'PUT' && url.includes('/uploads/');
     for (const after of [0, 1, 2]) {
-      watched.requests.length = 0;
+      held.watched.requests.length = 0;
       const running = use.bench.tsbuildStart(['build', '--push', '-t', `${name}:1`, context]);
       // At the moment when the registry has begun to take something in.
-      watched.refuse = (request) => {
-        if (isUpload(request) && watched.requests.filter(isUpload).length > after) running.child.kill('SIGKILL');
+      held.watched.refuse = (request) => {
+        if (isUpload(request) && held.watched.requests.filter(isUpload).length > after) running.child.kill('SIGKILL');
         return undefined;
       };
       const { code } = await running.ended;
-      const isTagged = watched.requests.some(({ url, status }) => url.includes('/manifests/') && status === 201);
+      const isTagged = held.watched.requests.some(({ url, status }) => url.includes('/manifests/') && status === 201);
       expect(isTagged).toBe(code === 0);
     }
-    watched.refuse = () => undefined;
+    held.watched.refuse = () => undefined;
     await use.bench.ok(['build', '--push', '-t', `${name}:1`, context]);
     const store = use.bench.path(`store-${count++}`);
     expect((await use.bench.ok(['run', '--network=none', `${name}:1`, 'wc', '-c', '/one'], { store })).out).toContain(
@@ -239,7 +224,7 @@ describeAsEveryone('pushing', (who) => {
     const failed = await use.bench.tsbuild(['push', 'local/damaged:1', `${name}:1`]);
     expect(failed.code).toBe(1);
     expect(failed.err).toMatch(/damaged in the store/);
-    expect(watched.requests.filter(({ url }) => url.includes('/manifests/'))).toEqual([]);
+    expect(held.watched.requests.filter(({ url }) => url.includes('/manifests/'))).toEqual([]);
     await damage();
     const built = await use.bench.ok(['build', '--push', '-t', `${name}:1`, '--no-cache-filter', 'none', context]);
     expect(built.err).toMatch(/It is made again/);
@@ -260,8 +245,8 @@ describeAsEveryone('pushing', (who) => {
       string,
       string
     >;
-    expect(watched.requests.filter(({ url }) => url.includes('/manifests/')).map(({ url }) => url)).toEqual([
-      `${name.slice(watched.host.length).replace(/^/, '/v2')}/manifests/${digest}`,
+    expect(held.watched.requests.filter(({ url }) => url.includes('/manifests/')).map(({ url }) => url)).toEqual([
+      `${name.slice(held.watched.host.length).replace(/^/, '/v2')}/manifests/${digest}`,
     ]);
     expect(await inspectRaw(`${name}@${digest}`)).toMatchObject({ schemaVersion: 2 });
   });
