@@ -19,12 +19,17 @@ export function keepReserve({ reserve, root }: StoreLayout): void {
   if (fs.existsSync(reserve) || exhausted(root, ROOM)) return;
   try {
     fs.mkdirSync(reserve, { mode: 0o700 });
+  } catch {
+    // Another process makes it at this moment, and it is that one's to complete or to remove.
+    return;
+  }
+  try {
     const zeros = Buffer.alloc(FILE_BYTES);
     for (let number = 0; number < FILES; number++)
       fs.writeFileSync(join(reserve, String(number)), zeros, { mode: 0o600 });
   } catch {
     // Half of it is as good as none, and would never be completed.
-    giveReserve({ reserve });
+    giveUp(reserve);
   }
 }
 
@@ -34,9 +39,9 @@ export function keepReserve({ reserve, root }: StoreLayout): void {
  */
 export function makeRoom(layout: StoreLayout): void {
   if (!isFull(layout.root)) return;
-  giveReserve(layout);
+  giveUp(layout.reserve);
   if (!isFull(layout.root)) return;
-  fs.rmSync(layout.statcache, { recursive: true, force: true });
+  giveUp(layout.statcache);
   try {
     fs.mkdirSync(layout.statcache, { mode: 0o700 });
   } catch {
@@ -49,6 +54,11 @@ export function isFull(dir: string): boolean {
   return exhausted(dir, FULL) !== undefined;
 }
 
-function giveReserve({ reserve }: Pick<StoreLayout, 'reserve'>): void {
-  fs.rmSync(reserve, { recursive: true, force: true });
+/** Deletes what can be deleted. Another process may write into it meanwhile; what that leaves is the next command's to delete. */
+function giveUp(dir: string): void {
+  try {
+    fs.rmSync(dir, { recursive: true, force: true });
+  } catch {
+    // Room was made by what went; whether it is enough shows in the next write.
+  }
 }

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { storeLayout } from '../../src/store/layout.ts';
 import { check } from '../../src/store/index.ts';
 import { openStore, realBootId, runUser, tempRoot } from './support.ts';
 
@@ -15,6 +16,20 @@ const works = (program: string, ...args: readonly string[]): boolean => {
 const PID_NAMESPACE = ['unshare', '-Urp', '--fork'];
 /** Locks are taken, given up and seen 2 ms late, so that orders come about that are rare otherwise. */
 const LATE = 'strace -f -qqq -o /dev/null -e trace=fcntl,rename -e inject=fcntl,rename:delay_exit=2000'.split(' ');
+/** All have seen that a directory is missing before the first makes it. */
+const makingLate = (dir: string): readonly string[] => [
+  'strace',
+  '-f',
+  '-qqq',
+  '-o',
+  '/dev/null',
+  '-P',
+  dir,
+  '-e',
+  'trace=mkdir',
+  '-e',
+  'inject=mkdir:delay_enter=700000',
+];
 
 describe('several processes on one store', () => {
   test.each([2, 8])('%i builders and a pruner that checks (REL-12)', { timeout: 60_000 }, async (count) => {
@@ -37,6 +52,16 @@ describe('several processes on one store', () => {
     using opened = openStore(root, { bootId: realBootId });
     expect(opened.store.layers.list()).toHaveLength(1);
     expect((await check(opened.store)).problems).toEqual([]);
+  });
+
+  test.runIf(works('strace', '-V'))('only the process that makes the reserve of a new store removes it', async () => {
+    const root = tempRoot();
+    const results = await Promise.all(
+      Array.from({ length: 4 }, () => runUser(['build', root, 'same'], makingLate(storeLayout(root).reserve))),
+    );
+    for (const result of results) expect(result).toMatchObject({ code: 0, stderr: '' });
+    using opened = openStore(root, { bootId: realBootId });
+    expect(fs.readdirSync(opened.store.layout.reserve)).toHaveLength(16);
   });
 
   test.runIf(works('unshare', '-Urp', '--fork', 'true'))(
