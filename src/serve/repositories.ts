@@ -10,6 +10,7 @@ import {
 } from '../image/index.ts';
 import type { Store, StoredImage } from '../store/index.ts';
 import type { Digest } from '../util/index.ts';
+import { EarlierImages } from './earlier-images.ts';
 
 /** Images that were looked through, by the digest of what their name stands for. */
 const MAX_REMEMBERED = 500;
@@ -30,18 +31,21 @@ export interface Document {
  * The images of a store by the repositories of a registry. A repository's name is read as docker reads the name of an image, so that what
  * is pushed as `web` is what `FROM web` means, and the other way round: `web` is `docker.io/library/web`, `ghcr.io/team/app` is that.
  * Names that were given for the registry's own address (`127.0.0.1:5000/web`) are served without it. A repository holds what its
- * names lead to, and nothing else of the store: knowing a digest is not enough to be given a layer of some build.
+ * names lead to, or led to when somebody asked, and nothing else of the store: knowing a digest is not enough to be given a layer of
+ * some build.
  */
 export class Repositories {
   readonly #store: Store;
   readonly #own: string;
   #images: { readonly stamp: string; readonly list: readonly NamedImage[] } | undefined;
   readonly #contents = new Map<Digest, ReadonlySet<Digest>>();
+  readonly #earlier: EarlierImages;
 
   /** @param own host and port that clients know the registry by */
   constructor(store: Store, own: string) {
     this.#store = store;
     this.#own = own;
+    this.#earlier = new EarlierImages(store);
   }
 
   /** The names of all repositories that have an image, sorted. */
@@ -73,14 +77,24 @@ export class Repositories {
   document(repository: string, reference: { tag: string } | { digest: Digest }): Document | undefined {
     if ('tag' in reference) {
       const image = this.images(repository).find(({ tag }) => tag === reference.tag);
-      return image && this.#read(image.descriptor.digest);
+      const document = image && this.#read(image.descriptor.digest);
+      if (document) this.#earlier.note(this.#keyOf(repository), reference.tag, document.descriptor);
+      return document;
     }
     return this.has(repository, reference.digest) ? this.#read(reference.digest) : undefined;
   }
 
-  /** Whether a name of a repository leads to a blob or manifest. It may still be missing in the store. */
+  /**
+   * Whether a name of a repository leads to a blob or manifest, or led there when it was asked for, as long as there is that name.
+   * It may still be missing in the store.
+   */
   has(repository: string, digest: Digest): boolean {
-    return this.images(repository).some(({ descriptor }) => this.#contentsOf(descriptor).has(digest));
+    const images = this.images(repository);
+    if (images.some(({ descriptor }) => this.#contentsOf(descriptor).has(digest))) return true;
+    const tags = new Set(images.map(({ tag }) => tag));
+    return this.#earlier
+      .of(this.#keyOf(repository))
+      .some(({ tag, descriptor }) => tags.has(tag) && this.#contentsOf(descriptor).has(digest));
   }
 
   /**
@@ -100,7 +114,7 @@ export class Repositories {
   }
 
   /**
-   * Takes a tag away, or all names that stand for a digest.
+   * Takes a tag away with all that it ever stood for, or all names that stand for a digest.
    * @returns whether there was something to take away
    */
   remove(repository: string, reference: { tag: string } | { digest: Digest }): boolean {
@@ -108,7 +122,14 @@ export class Repositories {
       'tag' in reference ? tag === reference.tag : descriptor.digest === reference.digest,
     );
     for (const { name } of gone) this.#store.images.remove(name);
-    return gone.length > 0;
+    const forgotten = this.#earlier.forget(this.#keyOf(repository), reference);
+    return gone.length > 0 || forgotten;
+  }
+
+  /** One for all the ways to write a repository's name. */
+  #keyOf(repository: string): string {
+    const { host, path } = parseReference(repository);
+    return `${host}/${path}`;
   }
 
   /** Where images of a repository may be named, the place of new ones first. */

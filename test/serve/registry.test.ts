@@ -163,6 +163,45 @@ describe('pull', () => {
     }
   });
 
+  test('who resolved a tag goes on by digest when it moved on, here or by a build, until the tag or the digest is deleted', async () => {
+    const [first, second, third, unasked] = ['1', '2', '3', '4'].map((revision) =>
+      manifestOf({ annotations: { revision } }),
+    ) as [TestBlob, TestBlob, TestBlob, TestBlob];
+    const old = blobOf('a layer that only the first has');
+    const firstWithOld = manifestOf({
+      layers: [{ mediaType: mediaTypes.ociLayer, digest: old.digest, size: old.size }],
+    });
+    await pushBlob('web', old);
+    await pushImage('web', 'latest', firstWithOld);
+    expect((await ask('HEAD', '/v2/web/manifests/latest')).headers.get('docker-content-digest')).toBe(
+      firstWithOld.digest,
+    );
+    await pushImage('web', 'latest', second);
+    for (const path of [`manifests/${firstWithOld.digest}`, `blobs/${old.digest}`])
+      expect([path, (await ask('GET', `/v2/web/${path}`)).status]).toEqual([path, 200]);
+    expect((await ask('GET', '/v2/web/manifests/latest')).headers.get('docker-content-digest')).toBe(second.digest);
+    // Builds move tags without asking the server; what no client ever saw of them stays in the store.
+    const move = ({ bytes, digest, size }: TestBlob): void => {
+      store.blobs.put(bytes);
+      store.images.put('docker.io/library/web:latest', { mediaType: mediaTypes.ociManifest, digest, size });
+    };
+    move(unasked);
+    move(third);
+    const statusOf = async ({ digest }: TestBlob): Promise<number> =>
+      (await ask('GET', `/v2/web/manifests/${digest}`)).status;
+    expect([await statusOf(second), await statusOf(third), await statusOf(unasked)]).toEqual([200, 200, 404]);
+    await server[Symbol.asyncDispose]();
+    server = await start(true);
+    expect(await statusOf(second), 'another server of the same store').toBe(200);
+    expect((await ask('GET', `/v2/other/manifests/${second.digest}`)).status).toBe(404);
+    expect((await ask('DELETE', `/v2/web/manifests/${second.digest}`)).status).toBe(202);
+    expect(await statusOf(second)).toBe(404);
+    expect(await statusOf(firstWithOld)).toBe(200);
+    expect((await ask('DELETE', '/v2/web/manifests/latest')).status).toBe(202);
+    await pushImage('web', 'latest', first);
+    expect(await statusOf(firstWithOld), 'with its tag it went').toBe(404);
+  });
+
   const bad: readonly (readonly [string, string])[] = [
     ['/v2/UPPER/tags/list', 'NAME_INVALID'],
     ['/v2/a/../../etc/tags/list', 'UNSUPPORTED'],
