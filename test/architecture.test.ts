@@ -14,7 +14,7 @@ const floors: readonly (readonly string[])[] = [
   ['remote-cache'],
   ['recall', 'transfer'],
   ['frontend', 'solver', 'exporter', 'runtime', 'progress', 'verify', 'inspect', 'serve'],
-  ['source', 'cache'],
+  ['source', 'cache', 'object-store'],
   ['registry', 'worker', 'ssh', 'cdi'],
   ['sandbox', 'fileop', 'rootfs'],
   ['layer'],

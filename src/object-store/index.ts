@@ -1,0 +1,2 @@
+/** Named bytes in directories and buckets (`ObjectStore`): where caches of builds are kept. */
+export type { GetOptions, ObjectContent, ObjectStore, PutOptions, StoredObject } from './types.ts';
