@@ -49,6 +49,25 @@ describe('the front door', () => {
     ).toBe(true);
   });
 
+  test('tells why a step ran, when asked', async () => {
+    using dir = mkdtempDisposableSync(join(tmpdir(), 'tsbuild-api-'));
+    const context = join(dir.path, 'context');
+    mkdirSync(context);
+    writeFileSync(join(context, 'file'), 'hello');
+    writeFileSync(join(context, 'Dockerfile'), 'FROM scratch\nCOPY file /\n');
+    const reasons = async (explain: boolean): Promise<readonly string[]> => {
+      const told: string[] = [];
+      const onEvent = (event: BuildEvent): void => {
+        if (event.type === 'reason') told.push(`${event.reason.outcome} ${event.reason.kind}`);
+      };
+      await build({ context, root: join(dir.path, 'store'), explain, onEvent });
+      return told;
+    };
+    expect(await reasons(true)).toEqual(['ran no-record']);
+    expect(await reasons(true)).toEqual(['cached hit']);
+    expect(await reasons(false)).toEqual([]);
+  });
+
   test('closes the blobs that it pushes', async () => {
     await using registry = await startRegistry();
     using dir = mkdtempDisposableSync(join(tmpdir(), 'tsbuild-api-'));

@@ -60,6 +60,8 @@ export interface BuildSource {
   readonly cacheTo?: readonly string[];
   /** Steps that may run at a time. */
   readonly jobs?: number;
+  /** An event of type `reason` tells for each step why it ran or did not. */
+  readonly explain?: boolean;
   /** Warnings about what BuildKit does silently are errors. */
   readonly strict?: boolean;
 }
@@ -137,6 +139,7 @@ export function requestOf(source: BuildSource): BuildRequest {
     cacheTo: parseCacheTo(process.cwd(), source.cacheTo ?? []),
     jobs: source.jobs ?? Math.max(4, availableParallelism()),
     strict: source.strict ?? false,
+    ...(source.explain ? { explain: true } : {}),
   };
 }
 

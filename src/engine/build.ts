@@ -5,6 +5,7 @@ import type { Task } from '../events/index.ts';
 import { exportCaches } from './cache-export.ts';
 import { CacheRace } from './cache-race.ts';
 import { importCaches } from './cache-import.ts';
+import { tellReasons } from './explain.ts';
 import { compileRequest } from './compile.ts';
 import { locateFailure } from './failure.ts';
 import { freeLeftovers } from './leftovers.ts';
@@ -15,6 +16,7 @@ import { type ExportedBuild, isImageOutput, type OutputRequest } from './outputs
 import { planPacking } from './pack-plan.ts';
 import { locateRefusal, StepDevices } from '../ops/index.ts';
 import { StepLogs } from './step-logs.ts';
+import type { RequestSolver } from './solve.ts';
 import { solveAndExport } from './solve-export.ts';
 import { Expectation } from './expectation.ts';
 import type { BuildRequest } from './request.ts';
@@ -54,6 +56,7 @@ export async function runBuild(
   const task = mask === undefined ? shown : maskTask(mask, shown);
   let source: SourceFile | undefined;
   let compiled: CompileResult | undefined;
+  let solver: RequestSolver | undefined;
   const lock = openLock(session, request);
   const expectation = new Expectation(session, request);
   const stop = new AbortController();
@@ -86,6 +89,7 @@ export async function runBuild(
     const output = reproducibleOutput(request, compiled, outputs);
     const plan = planPacking(compiled, output, isNews);
     const isInline = wantsInlineCache(request);
+    solver = result.solver;
     if (isInline) warnOfInlineRequest(session, task, request, output.specs.some(isImageOutput));
     const { layers, exported } = await solveAndExport(
       session,
@@ -113,6 +117,7 @@ export async function runBuild(
   } catch (error) {
     throw locateFailure(explainRefusals(session, error), source, (vertex) => rangesOf(compiled, vertex), mask);
   } finally {
+    if (request.explain && compiled && solver) await tellReasons(task, compiled, solver, session.now);
     stop.abort(new TsbuildError('TSB_CANCELED', 'Canceled: the build has ended'));
     await imports.catch(() => undefined);
     await freeing;

@@ -69,6 +69,8 @@ export interface BuildRequest {
     readonly named: boolean;
     readonly policy: PinPolicy;
   };
+  /** An event tells for each step why it ran or did not. */
+  readonly explain?: boolean;
   /** Warnings about what BuildKit does silently are errors. */
   readonly strict: boolean;
 }

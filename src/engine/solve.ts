@@ -2,8 +2,15 @@ import { dirname } from 'node:path';
 import { DEFAULT_PROCESS_LIMIT, Emulation } from '../sandbox/index.ts';
 import { StatCache } from '../cache/index.ts';
 import type { CompiledPlatform, CompileResult } from '../frontend/index.ts';
-import { type Definition, loadGraph, type Op, type SourceOp } from '../llb/index.ts';
-import { type CacheSource, createSolver, type KnownEdge, type Solver, type SolverEdge } from '../solver/index.ts';
+import { type Definition, type LlbVertex, loadGraph, type Op, type SourceOp } from '../llb/index.ts';
+import {
+  type CacheSource,
+  createSolver,
+  type KnownEdge,
+  type Solver,
+  type SolverEdge,
+  type VertexAccount,
+} from '../solver/index.ts';
 import { parseLayoutReference, trackedModes } from '../source/index.ts';
 import { ContextTree } from '../tree/index.ts';
 import { type Digest, SharedWork, TsbuildError } from '../util/index.ts';
@@ -77,6 +84,12 @@ export class RequestSolver {
   /** Forgets what was solved: a cache that it came from turned out to be damaged. */
   reset(): void {
     this.#solver = undefined;
+  }
+
+  /** What became of vertices; undefined when nothing was solved, or for those of other graphs. */
+  async account(): Promise<((vertex: LlbVertex) => VertexAccount | undefined) | undefined> {
+    const solver = await this.#solver;
+    return solver && ((vertex) => solver.account(vertex));
   }
 
   /** What is known of the graphs of platforms, inputs first, for cache export. */

@@ -1,5 +1,6 @@
 import type { Digest } from '../util/digest.ts';
 import type { Diagnostic } from '../util/source.ts';
+import type { ReasonEvent } from './reason.ts';
 
 /** What every long operation gets: the signal that cancels it and the place its events go. */
 export interface Task {
@@ -60,4 +61,4 @@ export interface DiagnosticEvent {
 }
 
 /** The single output of the engine; src/progress renders it. */
-export type BuildEvent = VertexEvent | LogEvent | StatusEvent | DiagnosticEvent;
+export type BuildEvent = VertexEvent | LogEvent | StatusEvent | DiagnosticEvent | ReasonEvent;

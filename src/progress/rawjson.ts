@@ -40,6 +40,9 @@ export class RawJsonRenderer implements Renderer {
       case 'diagnostic':
         this.#say({ warnings: [warning(event.vertex, event.diagnostic)] });
         break;
+      case 'reason':
+        // A `SolveStatus` has no place for it.
+        break;
     }
   }
 

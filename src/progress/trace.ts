@@ -80,6 +80,8 @@ export class Trace {
         return this.#log(event);
       case 'diagnostic':
         return this.#diagnostic(event.vertex, event.diagnostic);
+      case 'reason':
+        return undefined;
     }
   }
 

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import type { BuildEvent, Task } from '../events/index.ts';
+import type { BuildEvent, StepReason, Task } from '../events/index.ts';
 import { type Diagnostic, fromErrno, TsbuildError } from '../util/index.ts';
 import { Mask } from './mask.ts';
 import { hiddenForms } from './values.ts';
@@ -79,9 +79,21 @@ function maskEvent(mask: Mask, event: BuildEvent): BuildEvent {
       return { ...event, id: mask.text(event.id) };
     case 'diagnostic':
       return { ...event, diagnostic: maskDiagnostic(mask, event.diagnostic) };
+    case 'reason':
+      return { ...event, reason: maskReason(mask, event.reason) };
     case 'log':
       return event;
   }
+}
+
+function maskReason(mask: Mask, reason: StepReason): StepReason {
+  const differences = reason.differences.map((one) => ({
+    ...one,
+    name: mask.text(one.name),
+    ...(one.before === undefined ? {} : { before: mask.text(one.before) }),
+    ...(one.after === undefined ? {} : { after: mask.text(one.after) }),
+  }));
+  return { ...reason, text: mask.text(reason.text), differences };
 }
 
 function attempt<T>(work: () => T): () => T {

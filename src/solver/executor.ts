@@ -84,6 +84,7 @@ export class Executor<Op, R> {
       const id = await this.#keeper.adopt(edge, candidate, result);
       edge.complete = true;
       edge.outcome = { result, id };
+      edge.source = source;
       return edge.outcome;
     }
     return undefined;

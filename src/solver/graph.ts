@@ -76,6 +76,8 @@ export interface EdgeNode<Op, R> {
   /** The result is there. */
   complete: boolean;
   outcome: Outcome<R> | undefined;
+  /** Which of the caches the result was loaded from. */
+  source: number | undefined;
   /** Records that were ever candidates: one that could not be loaded is not tried again. */
   readonly seen: Set<string>;
   /** Nodes of the main cache under which the result stands. */

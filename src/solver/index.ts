@@ -12,4 +12,5 @@ export type {
   Solver,
   SolverEdge,
   SolverVertex,
+  VertexAccount,
 } from './types.ts';

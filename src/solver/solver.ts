@@ -8,7 +8,7 @@ import { Keeper } from './keeper.ts';
 import { Reporter } from './reporter.ts';
 import { Scope, unneeded } from './scope.ts';
 import { Seeker } from './seeker.ts';
-import type { KnownEdge, SolveOptions, Solver, SolverEdge } from './types.ts';
+import type { KnownEdge, SolveOptions, Solver, SolverEdge, SolverVertex, VertexAccount } from './types.ts';
 
 /** Makes a solver for one build. */
 export function createSolver<Op, R>(options: SolveOptions<Op, R>): Solver<Op, R> {
@@ -116,6 +116,21 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
     return [...(this.#graph.find(vertex)?.edges.get(output)?.saved ?? [])];
   }
 
+  account(vertex: SolverVertex<Op>): VertexAccount | undefined {
+    const node = this.#graph.find(vertex);
+    if (node === undefined) return undefined;
+    const { state, map, contentDigests } = node;
+    const edges = [...node.edges.values()];
+    const source = edges.find((edge) => edge.source !== undefined)?.source;
+    return {
+      state: state === 'new' ? 'pending' : state === 'loading' ? 'started' : state,
+      op: map?.digest,
+      contents: [...contentDigests],
+      nodes: [...new Set(edges.flatMap((edge) => [...edge.saved, ...(edge.nodes[0] ?? [])]))],
+      from: source === undefined ? undefined : this.#caches.sources[source]?.id,
+    };
+  }
+
   async known(task: Task, targets: readonly SolverEdge<Op>[]): Promise<readonly KnownEdge<R>[]> {
     const { edges, vertices } = this.#graph.add(targets, this.#options.runner);
     const scope = new Scope();
@@ -183,6 +198,7 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
       loading: false,
       complete: false,
       outcome: undefined,
+      source: undefined,
       seen: new Set(),
       saved: new Set(),
       consumers: 0,

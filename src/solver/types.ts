@@ -1,5 +1,5 @@
 import type { Digest } from '../util/index.ts';
-import type { Task } from '../events/index.ts';
+import type { Task, VertexState } from '../events/index.ts';
 
 /**
  * The solver's view of the graph. It knows nothing of files or containers: `Op` is whatever the runner understands and `R`
@@ -126,11 +126,27 @@ export interface Solver<Op, R> {
   solve(task: Task, edges: readonly SolverEdge<Op>[], runner?: OpRunner<Op, R>): Promise<readonly R[]>;
   /** Nodes of the main cache under which the result of a solved edge stands. */
   keys(edge: SolverEdge<Op>): readonly string[];
+  /** What became of a vertex of an earlier call of `solve`; undefined for one of no call. Costs next to nothing. */
+  account(vertex: SolverVertex<Op>): VertexAccount | undefined;
   /**
    * For cache export, after `solve`: everything beneath `edges` with its keys and its result, inputs first. Executes nothing: what
    * was not needed has the result of a record, if there is one; one of another cache is saved in the main one by that.
    */
   known(task: Task, edges: readonly SolverEdge<Op>[]): Promise<readonly KnownEdge<R>[]>;
+}
+
+/** What became of a vertex, and what it is known by. */
+export interface VertexAccount {
+  /** `pending`: nobody needed it, or everything ended before. */
+  readonly state: VertexState;
+  /** Identity of the op without its inputs, where somebody had to know. */
+  readonly op: Digest | undefined;
+  /** Per input: content key of what the op reads of it, where that was found out. */
+  readonly contents: readonly (Digest | undefined)[];
+  /** Per output that somebody reads: nodes of the main cache under which it is known. */
+  readonly nodes: readonly string[];
+  /** Id of the cache that its result was loaded from; undefined for what ran or was not loaded. */
+  readonly from: string | undefined;
 }
 
 /** What a solver knows of an edge. */
