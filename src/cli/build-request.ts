@@ -85,8 +85,8 @@ export async function parseBuildRequest(
     ...(epoch === undefined || epoch === '' ? {} : { sourceDateEpoch: parseEpoch(epoch) }),
     ...(isReproducible(env, options) ? { reproducible: true } : {}),
     ...(options.contextPerms === undefined ? {} : { contextPerms: parseContextPerms(options.contextPerms) }),
-    cacheFrom: parseCacheFrom(cwd, options.cacheFrom ?? []),
-    cacheTo: parseCacheTo(cwd, options.cacheTo ?? []),
+    cacheFrom: parseCacheFrom(cwd, options.cacheFrom ?? [], env),
+    cacheTo: parseCacheTo(cwd, options.cacheTo ?? [], env),
     jobs: options.jobs === undefined ? Math.max(4, availableParallelism()) : parseJobs(options.jobs),
     strict: options.strict ?? false,
   };

@@ -18,12 +18,16 @@ describe('--cache-from', () => {
         'user/app',
         'type=local,src=dir',
         `type=local,src=/dir,tag=main,digest=${sha256('x')}`,
+        'type=buildkit,ref=user/app:kit',
+        'type=buildkit,src=kit,tag=x',
       ]),
     ).toEqual([
       { type: 'registry', reference: { host: '127.0.0.1:5000', path: 'app', tag: 'cache' } },
       { type: 'registry', reference: { host: 'docker.io', path: 'user/app', tag: 'latest' } },
       { type: 'local', src: '/project/dir' },
       { type: 'local', src: '/dir', tag: 'main', digest: sha256('x') },
+      { type: 'registry', reference: { host: 'docker.io', path: 'user/app', tag: 'kit' } },
+      { type: 'local', src: '/project/kit', tag: 'x' },
     ]);
   });
 
@@ -35,6 +39,8 @@ describe('--cache-from', () => {
     ['type=locall,src=x', /unknown type "locall"/, /did you mean "local"/],
     ['type=gha', /type=gha is not supported/, /type=local/],
     ['type=inline', /type=inline is not supported/, /type=registry/],
+    ['type=buildkit', /one of "ref" and "src" is required/, undefined],
+    ['type=buildkit,ref=x,src=y', /one of "ref" and "src" is required/, undefined],
     ['ref=x', /"type" is required/, undefined],
     ['type=registry,ref=a//b', /--cache-from/, undefined],
     ['type=local,src=x,digest=sha256:12', /digest/, undefined],
@@ -89,7 +95,7 @@ describe('--cache-to', () => {
     [`type=registry,ref=x@${sha256('')}`, /digest/, undefined],
     ['type=inline,ref=x', /type inline has no "ref"/, /mode, ignore-error/],
     ['type=inlin', /unknown type "inlin"/, /did you mean "inline"/],
-    ['type=nonsense', /unknown type/, /registry, local and inline/],
+    ['type=nonsense', /unknown type/, /registry, local, inline and buildkit/],
   ])('%s is refused', (text, message, hint) => {
     expectUsage(() => parseCacheTo('/', [text]), message, hint);
   });
