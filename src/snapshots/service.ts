@@ -348,6 +348,10 @@ export class LayerService {
    * @param shown what their transfers are shown under when nobody says otherwise
    */
   adopt(image: ResolvedImage, shown?: Shown): readonly string[] {
+    return this.#store.batch(() => this.#adopt(image, shown));
+  }
+
+  #adopt(image: ResolvedImage, shown: Shown | undefined): readonly string[] {
     const { config, ref } = image;
     const ids = layerIdsOf(image);
     for (const [index, { descriptor, diffId }] of image.layers.entries()) {
@@ -373,7 +377,7 @@ export class LayerService {
 
   /** Registers the layers of an imported result and gives their ids, bottom first. */
   adoptCached(layers: readonly CachedLayer[], origin: CacheOrigin): readonly string[] {
-    return this.#cached.adopt(layers, origin, (id) => this.available([id]));
+    return this.#store.batch(() => this.#cached.adopt(layers, origin, (id) => this.available([id])));
   }
 
   /** Takes back a layer that was not filled, with what is in its directory; never fails, for garbage collection finds it again. */

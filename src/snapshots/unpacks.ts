@@ -38,6 +38,8 @@ export class Unpacks {
   readonly #running = new Map<string, Unpacking>();
   /** The lease holds what was seen, so it is looked up once. */
   readonly #unpacked = new Set<string>();
+  /** Where layers have their directories: in a stack of n layers each path is asked for up to n times. */
+  readonly #paths = new Map<string, string>();
 
   constructor(options: UnpackOptions) {
     this.#options = options;
@@ -56,7 +58,9 @@ export class Unpacks {
   }
 
   #path(id: string): string {
-    return this.#options.store.layers.paths(id).fs;
+    let path = this.#paths.get(id);
+    if (path === undefined) this.#paths.set(id, (path = this.#options.store.layers.paths(id).fs));
+    return path;
   }
 
   #isUnpacked(id: string): boolean {
@@ -98,10 +102,9 @@ export class Unpacks {
     const layer = find(id);
     // All transfers begin at once, whatever there is to wait for before the layer can be unpacked.
     const incoming = new Incoming((onGrowing) => ensureBlob(task, id, onGrowing));
-    const parents = layer.parents.filter((parent) => !this.#isUnpacked(parent));
-    const others = layer.parents.filter((parent) => !parents.includes(parent));
-    await Promise.all(parents.map((parent) => this.#wait(task, parent, 'begun')));
-    if (others.length > 0) await checked(task, others);
+    const { missing, present } = this.#beneath(layer.parents);
+    await Promise.all(missing.map((parent) => this.#wait(task, parent, 'begun')));
+    if (present.length > 0) await checked(task, present);
     // Whoever has the lock of a layer waits for layers below only, and has their locks: nobody waits in a circle.
     await using _lock = await store.lock(`layer-${id}`, { signal: task.signal });
     if (find(id).fs) return;
@@ -113,7 +116,7 @@ export class Unpacks {
       if (!blob) throw new TsbuildError('TSB_STORE', `Cannot unpack layer "${id}": the store has no blob of it`);
       if (await this.#apply(task, layer, blob, begin)) return;
       // A layer below failed at first, and was needed. It says why, or was right at the second try.
-      await Promise.all(parents.map((parent) => this.#wait(task, parent, 'done')));
+      await this.directories(task, layer.parents);
       if (!(await this.#apply(task, layer, blob, begin)))
         throw new TsbuildError('TSB_INTERNAL', `Cannot unpack layer "${id}": a layer below it is missing`);
     };
@@ -124,6 +127,26 @@ export class Unpacks {
       await this.#fetchAgain(task, layer, error);
       await unpack();
     }
+  }
+
+  /**
+   * What of a layer's parents has to be unpacked, and what was before. Where one that has to be stands on all that are beneath it here,
+   * it waits for these itself: asking for each of them again would cost a deep image the square of its layers.
+   */
+  #beneath(parents: readonly string[]): { readonly missing: readonly string[]; readonly present: readonly string[] } {
+    const missing: string[] = [];
+    const present: string[] = [];
+    for (let at = parents.length - 1; at >= 0; at--) {
+      const parent = parents[at] ?? '';
+      if (this.#isUnpacked(parent)) {
+        present.push(parent);
+        continue;
+      }
+      missing.push(parent);
+      const below = this.#options.layer(parent).parents;
+      if (below.length === at && below.every((id, index) => id === parents[index])) break;
+    }
+    return { missing: missing.reverse(), present: present.reverse() };
   }
 
   /** @returns false when the blob has to be unpacked once it is complete, which then also tells why this failed */

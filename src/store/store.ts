@@ -92,6 +92,14 @@ export class Store {
     return this.locks.acquire(name, options);
   }
 
+  /**
+   * Writes what `body` changes in the index in one transaction, which for many small changes is much faster, and lets others see all of
+   * it or none. It may run twice, and must not wait for anything.
+   */
+  batch<T>(body: () => T): T {
+    return this.#db.transaction(body);
+  }
+
   /** The index, for the files of this folder: SQL stands nowhere else. */
   database(): Database {
     return this.#db;

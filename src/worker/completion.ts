@@ -14,6 +14,11 @@ export function complete(work: Completion, succeeded: boolean): void {
   Atomics.notify(work, 0);
 }
 
+/** Whether the work has succeeded by now. */
+export function isComplete(work: Completion): boolean {
+  return Atomics.load(work, 0) === 1;
+}
+
 /** Blocks until the work is done. @returns whether it succeeded @throws the signal's reason */
 export function awaitCompletion(work: Completion, signal: AbortSignal): boolean {
   while (Atomics.load(work, 0) === 0) {

@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import { readContent, verifyContent } from '../layer/index.ts';
 import type { Digest } from '../util/index.ts';
 import { ReaderGone, ringMemory, RingWriter } from './byte-ring.ts';
-import { complete, type Completion, completion } from './completion.ts';
+import { complete, type Completion, completion, isComplete } from './completion.ts';
 import type { ExtractedFiles, ExtractLayerParams } from './extract-params.ts';
 import { readGrowing } from './growing-file.ts';
 import type { ApplyLayerParams } from './layer-methods.ts';
@@ -62,7 +62,9 @@ export class LayerUnpacks {
     signal.throwIfAborted();
     const tar = ringMemory();
     const writer = new RingWriter(tar);
-    const job: ExtractLayerParams = { tar, target, lowers, unfinished, windows };
+    // Most are by now: a deep image would else post as many as it has layers with each of them.
+    const waited = unfinished.filter((lower) => !isComplete(lower));
+    const job: ExtractLayerParams = { tar, target, lowers, unfinished: waited, windows };
     const extracting = this.#threads.run('extractLayer', job, signal, () => undefined) as Promise<
       ExtractedFiles | undefined
     >;
