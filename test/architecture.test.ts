@@ -107,8 +107,6 @@ test('cycles are found', () => {
 /** Exports that nothing but tests uses yet, and why they are no fakes. */
 const onlyTested = {
   compileDockerfile: 'loading and compiling in one, for who needs the text for nothing else',
-  decodeDefinition: 'the other half of encodeDefinition: what clients of an API send',
-  opFromJson: 'the other half of opToJson',
 };
 
 describe('the plan of the house', () => {

@@ -87,7 +87,7 @@ export async function parseBuildRequest(
     ...(options.contextPerms === undefined ? {} : { contextPerms: parseContextPerms(options.contextPerms) }),
     cacheFrom: parseCacheFrom(cwd, options.cacheFrom ?? [], env),
     cacheTo: parseCacheTo(cwd, options.cacheTo ?? [], env),
-    jobs: options.jobs === undefined ? Math.max(4, availableParallelism()) : parseJobs(options.jobs),
+    jobs: parseJobs(options.jobs),
     strict: options.strict ?? false,
   };
 }
@@ -169,8 +169,9 @@ export function parseEpoch(text: string): number {
   return Number(text);
 }
 
-/** `--jobs`: steps at a time. */
-function parseJobs(text: string): number {
+/** `--jobs`: steps at a time. Default: one per CPU, and at least 4. @throws TsbuildError `TSB_USAGE` */
+export function parseJobs(text: string | undefined): number {
+  if (text === undefined) return Math.max(4, availableParallelism());
   const jobs = Number(text);
   if (!Number.isInteger(jobs) || jobs < 1)
     throw new TsbuildError('TSB_USAGE', `Cannot use --jobs ${JSON.stringify(text)}: expected a number from 1`);

@@ -4,6 +4,7 @@ import type { BuildRequest } from '../engine/index.ts';
 import { isArchive, parseGitRef } from '../frontend/index.ts';
 import { errnoOf, redactUrls, type SourceFile, suggest, TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
+import { readUpTo } from './read-input.ts';
 
 /** Commands that a mistyped first word may have meant. */
 const COMMANDS = ['build', 'run', 'llb', 'images', 'rmi', 'import', 'save', 'du', 'prune', 'store', 'doctor', 'help'];
@@ -127,16 +128,10 @@ function requireFile(path: string, typed: string): void {
 
 /** A Dockerfile from standard input. */
 async function readDockerfile(data: AsyncIterable<Uint8Array>): Promise<SourceFile> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of data) {
-    const bytes = Buffer.from(chunk);
-    size += bytes.length;
-    if (size > MAX_DOCKERFILE_BYTES)
-      throw new TsbuildError('TSB_USAGE', 'Cannot read the Dockerfile from standard input: it is larger than 16 MiB');
-    chunks.push(bytes);
-  }
-  return { name: 'Dockerfile', text: Buffer.concat(chunks).toString('utf8') };
+  const tooLarge = (): TsbuildError =>
+    new TsbuildError('TSB_USAGE', 'Cannot read the Dockerfile from standard input: it is larger than 16 MiB');
+  const bytes = await readUpTo(data, MAX_DOCKERFILE_BYTES, tooLarge);
+  return { name: 'Dockerfile', text: bytes.toString('utf8') };
 }
 
 /** Says at once, and in the words that were typed, that there is no such directory. */

@@ -4,9 +4,11 @@ import { Command, CommanderError, Option } from 'commander';
 import { exitCodeOf, sanitize, suggest, TsbuildError, version } from '../util/index.ts';
 import { addCopy, addPull } from './add-copy.ts';
 import { addPush } from './add-push.ts';
+import { addSolve } from './add-solve.ts';
 import { addServe } from './add-serve.ts';
 import { addVerify } from './add-verify.ts';
-import { CONTEXT, contextPermsOption, graphOptions, progressOption } from './graph-options.ts';
+import { cacheOptions, outputOptions } from './output-options.ts';
+import { CONTEXT, contextPermsOption, graphOptions } from './graph-options.ts';
 import type { CliContext } from './context.ts';
 import { collect } from './options.ts';
 import { addInspect, addLogin, addSearch, addTag } from './registry-commands.ts';
@@ -73,6 +75,7 @@ type Done = (code: number) => void;
 const groups: readonly (readonly [readonly string[], (program: Command, context: CliContext, done: Done) => void])[] = [
   [['build'], addBuild],
   [['llb'], addLlb],
+  [['solve'], addSolve],
   [['run'], addRun],
   [['images', 'rmi', 'import', 'save'], addImages],
   [['login', 'logout'], addLogin],
@@ -134,45 +137,18 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
   const command = program
     .command('build')
     .description('build an image from a Dockerfile (the default command: "tsbuild ." builds)');
-  addUnsupported(graphOptions(command))
+  cacheOptions(outputOptions(addUnsupported(graphOptions(command))))
     .argument('[context...]', `${CONTEXT}; with --check also Dockerfiles and patterns of Dockerfiles (default: ".")`)
-    .option('-t, --tag <name[:tag]>', 'name for the image in the local store', collect)
-    .option(
-      '-o, --output <DEST|type=TYPE,…>',
-      'where the result goes: type=image, registry, oci, docker, local or tar with dest=PATH ("-" is standard output); a bare path is a directory for the files',
-      collect,
-    )
-    .option('--push', 'push the image to the registries that its names are of, same as -o type=registry')
-    .option('--load', 'keep the image in the local store besides writing other outputs (the default without -o)')
-    .option(
-      '--rewrite-timestamp',
-      'set later times of files in new layers to --source-date-epoch, in every image that is written',
-    )
     .option(
       '--reproducible',
       'one digest wherever it is built: times from the commit of the context or from the base image, permissions as git knows them (default: $TSBUILD_REPRODUCIBLE)',
     )
     .addOption(contextPermsOption())
     .option(
-      '--cache-from <REF|type=TYPE,…>',
-      'cache of other builds to use besides the store: type=registry,ref=REF, also of an image with a cache in it, or type=local with src=DIR[,tag=TAG]',
-      collect,
-    )
-    .option(
-      '--cache-to <REF|type=TYPE,…>',
-      'where to write a cache of this build: type=registry,ref=REF, type=local with dest=DIR[,tag=TAG], or type=inline, which is the image itself; mode=max keeps the layers of all stages, not only those of the result',
-      collect,
-    )
-    .option(
       '--update-lock',
       'look up what images, web addresses and git references are now, and write tsbuild.lock; --update-lock=NAME: only this one',
     )
     .addOption(new Option('--update-lock-name <name>').argParser(collect).hideHelp())
-    .option('--annotation <[TYPE:]NAME=VALUE>', 'annotation for the manifest or index', collect)
-    .option('--iidfile <path>', 'write the image id to a file')
-    .option('--metadata-file <path>', 'write what was built to a file, as JSON')
-    .option('-q, --quiet', 'print nothing but the image id')
-    .addOption(progressOption())
     .option(
       '--raw-output',
       'under CI, leave commands to the runner (##vso[…], ::set-output …) in what is shown as they are',

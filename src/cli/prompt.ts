@@ -1,6 +1,7 @@
 import { StringDecoder } from 'node:string_decoder';
 import { TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
+import { readUpTo } from './read-input.ts';
 
 /** Longer answers are no names and no passwords. Bytes. */
 const MAX_ANSWER = 64 * 1024;
@@ -86,17 +87,10 @@ class Line {
  * @throws TsbuildError `TSB_USAGE` when it is empty or too long
  */
 export async function readSecret(context: CliContext, flag: string): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of context.stdin as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_ANSWER)
-      throw new TsbuildError('TSB_USAGE', `Cannot use ${flag}: standard input has more than ${MAX_ANSWER} bytes`);
-    chunks.push(chunk);
-  }
-  const text = Buffer.concat(chunks)
-    .toString('utf8')
-    .replace(/\r?\n$/, '');
+  const tooMuch = (): TsbuildError =>
+    new TsbuildError('TSB_USAGE', `Cannot use ${flag}: standard input has more than ${MAX_ANSWER} bytes`);
+  const bytes = await readUpTo(context.stdin as AsyncIterable<Buffer>, MAX_ANSWER, tooMuch);
+  const text = bytes.toString('utf8').replace(/\r?\n$/, '');
   if (text !== '') return text;
   throw new TsbuildError('TSB_USAGE', `Cannot use ${flag}: standard input is empty`, {
     hint: `for example: tsbuild login ${flag} -u NAME REGISTRY < token.txt`,

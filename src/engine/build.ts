@@ -1,4 +1,3 @@
-import type { CompileResult } from '../frontend/index.ts';
 import type { LlbVertex } from '../llb/index.ts';
 import { type Diagnostic, type SourceFile, type SourceRange, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
@@ -6,7 +5,9 @@ import { exportCaches } from './cache-export.ts';
 import { CacheRace } from './cache-race.ts';
 import { importCaches } from './cache-import.ts';
 import { tellReasons } from './explain.ts';
-import { compileRequest } from './compile.ts';
+import { openDefinition } from './compile-definition.ts';
+import { compileRequest, type Surroundings } from './compile.ts';
+import type { CompiledGraphs } from './compiled.ts';
 import { locateFailure } from './failure.ts';
 import { freeLeftovers } from './leftovers.ts';
 import { wantsInlineCache, warnOfInlineRequest } from './inline-cache.ts';
@@ -55,7 +56,7 @@ export async function runBuild(
   const shown = logs.watch(caller);
   const task = mask === undefined ? shown : maskTask(mask, shown);
   let source: SourceFile | undefined;
-  let compiled: CompileResult | undefined;
+  let compiled: CompiledGraphs | undefined;
   let solver: RequestSolver | undefined;
   const lock = openLock(session, request);
   const expectation = new Expectation(session, request);
@@ -67,7 +68,7 @@ export async function runBuild(
   const race = new CacheRace(session.registry, importTask, request.cacheTo);
   const freeing = freeLeftovers(session, task);
   try {
-    const result = await compileRequest(session, task, request, {
+    const surroundings: Surroundings = {
       secrets,
       imports,
       onSource: (file) => {
@@ -75,7 +76,10 @@ export async function runBuild(
         // The worker starts beside resolving and lowering where it is likely to be needed.
         if (expectation.isNews && request.cacheFrom.length === 0 && NEEDS_WORKER.test(file.text)) session.startWorker();
       },
-    });
+    };
+    const result = request.definition
+      ? await openDefinition(session, task, request, request.definition, surroundings)
+      : await compileRequest(session, task, request, surroundings);
     compiled = withLayersAsBases(result.compiled);
     for (const diagnostic of compiled.diagnostics) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     checkCompiled(request, compiled);
@@ -125,13 +129,13 @@ export async function runBuild(
 }
 
 /** The graphs as they are solved: nothing builds on a directory of the machine. */
-function withLayersAsBases(compiled: CompileResult): CompileResult {
+function withLayersAsBases(compiled: CompiledGraphs): CompiledGraphs {
   const platforms = compiled.platforms.map((platform) => ({ ...platform, graph: copyLocalBases(platform.graph) }));
   return { ...compiled, platforms };
 }
 
 /** The task, telling the witness when a step runs: what came of it is not repeated by remembering it. */
-function watched(session: Session, task: Task, compiled: CompileResult): Task {
+function watched(session: Session, task: Task, compiled: CompiledGraphs): Task {
   const steps = new Set(
     compiled.platforms.flatMap(({ graph }) =>
       graph.vertices
@@ -149,7 +153,7 @@ function watched(session: Session, task: Task, compiled: CompileResult): Task {
 }
 
 /** Where a vertex comes from. A source has no place of its own: it is named by the instruction that reads it. */
-function rangesOf(compiled: CompileResult | undefined, digest: string): readonly SourceRange[] {
+function rangesOf(compiled: CompiledGraphs | undefined, digest: string): readonly SourceRange[] {
   for (const { graph } of compiled?.platforms ?? []) {
     const vertex = graph.vertices.find((one) => one.digest === digest);
     if (!vertex) continue;
@@ -161,7 +165,7 @@ function rangesOf(compiled: CompileResult | undefined, digest: string): readonly
 }
 
 /** What can be said before anything runs: violated rules, missing secrets, entitlements that were not granted. */
-function checkCompiled(request: BuildRequest, compiled: CompileResult): void {
+function checkCompiled(request: BuildRequest, compiled: CompiledGraphs): void {
   if (compiled.lintError) throw compiled.lintError;
   const [advice] = request.strict ? compiled.diagnostics.filter((one) => one.advice) : [];
   if (advice)
@@ -198,7 +202,7 @@ function checkCompiled(request: BuildRequest, compiled: CompileResult): void {
 }
 
 /** Devices are looked for and granted before anything runs, also those of steps that are in the cache, as BuildKit has it. */
-async function checkDevices(session: Session, request: BuildRequest, compiled: CompileResult): Promise<void> {
+async function checkDevices(session: Session, request: BuildRequest, compiled: CompiledGraphs): Promise<void> {
   const devices = new StepDevices(request.devices, () => session.devices());
   for (const { op, ranges } of compiled.platforms.flatMap(({ graph }) => graph.vertices)) {
     if (op.body?.kind !== 'exec' || op.body.cdiDevices.length === 0) continue;
@@ -211,7 +215,7 @@ async function checkDevices(session: Session, request: BuildRequest, compiled: C
 }
 
 /** Secrets that steps get empty, because the environment lacks their variables: BuildKit says nothing about it. */
-function unsetSecrets(request: BuildRequest, compiled: CompileResult): readonly Diagnostic[] {
+function unsetSecrets(request: BuildRequest, compiled: CompiledGraphs): readonly Diagnostic[] {
   return [...compiled.usage.secrets.values()].flatMap(({ id, ranges }): Diagnostic[] => {
     const source = request.secrets.get(id);
     if (source?.kind !== 'value' || source.unset === undefined) return [];

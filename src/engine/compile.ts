@@ -12,6 +12,7 @@ import { redactUrls, type SourceFile, TsbuildError } from '../util/index.ts';
 import { hostPlatform } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
 import { type BridgeNames, createBridge } from './bridge.ts';
+import type { CompiledGraphs } from './compiled.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import { type OpResult, SshAgents } from '../ops/index.ts';
 import type { BuildRequest } from './request.ts';
@@ -25,11 +26,12 @@ const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024;
 
 /** A compiled request with what solves its graphs. */
 export interface CompiledRequest {
-  readonly compiled: CompileResult;
+  readonly compiled: CompiledGraphs;
   readonly solver: RequestSolver;
 }
 
-interface Surroundings {
+/** What a request is compiled with. */
+export interface Surroundings {
   /** Told the Dockerfile's text as soon as it is read, for error excerpts. */
   readonly onSource: (file: SourceFile) => void;
   /** The request's, where somebody has them already. */
@@ -48,7 +50,7 @@ export async function compileRequest(
   task: Task,
   request: BuildRequest,
   surroundings: Surroundings,
-): Promise<CompiledRequest> {
+): Promise<CompiledRequest & { readonly compiled: CompileResult }> {
   const ssh = await SshAgents.open(request.ssh, session.remote);
   const { names, namedContexts } = await collectNames(session, task, request);
   const { secrets = new BuildSecrets(request.secrets), imports, onSource } = surroundings;

@@ -14,10 +14,11 @@ export class Expectation {
   #known: boolean | undefined;
 
   constructor(session: Session, request: BuildRequest) {
-    const { contextDir, dockerfile, target, platforms, noCache } = request;
+    const { contextDir, dockerfile, target, platforms, noCache, definition } = request;
     this.#facts = session.store.facts;
     this.#noCache = noCache;
-    this.#key = sha256(JSON.stringify([contextDir, dockerfile, target, platforms]));
+    const graph = definition?.definition.def.map((bytes) => sha256(bytes));
+    this.#key = sha256(JSON.stringify([contextDir, dockerfile, target, platforms, ...(graph ?? [])]));
   }
 
   get isNews(): boolean {

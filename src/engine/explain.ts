@@ -1,13 +1,13 @@
 import type { ReasonKind, StepOutcome, StepReason, Task } from '../events/index.ts';
-import type { CompileResult } from '../frontend/index.ts';
 import type { LlbVertex } from '../llb/index.ts';
 import type { VertexAccount } from '../solver/index.ts';
 import type { RequestSolver } from './solve.ts';
+import type { CompiledGraphs } from './compiled.ts';
 
 /** Tells for each step of a build why it ran or did not. Says nothing where nothing was solved. */
 export async function tellReasons(
   task: Task,
-  { platforms }: CompileResult,
+  { platforms }: CompiledGraphs,
   solver: RequestSolver,
   now: () => number,
 ): Promise<void> {

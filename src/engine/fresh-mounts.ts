@@ -1,11 +1,11 @@
-import type { CompileResult } from '../frontend/index.ts';
 import type { Store } from '../store/index.ts';
+import type { CompiledGraphs } from './compiled.ts';
 
 /**
  * Empties the cache mounts of the steps that are to run again whatever is cached (`--no-cache`), as BuildKit does: once, before the
  * build, so that steps of the build still share them.
  */
-export function retireCacheMounts(store: Store, compiled: CompileResult): void {
+export function retireCacheMounts(store: Store, compiled: CompiledGraphs): void {
   const ids = new Set<string>();
   for (const { graph } of compiled.platforms) {
     for (const { ignoreCache, op } of graph.vertices) {

@@ -14,8 +14,9 @@ export function hostIgnore(excludes: readonly string[], includes: readonly strin
   return {
     ignored(path, isDir, parent) {
       const found = matcher.ignored(path, isDir, parent);
-      return isDir || included.matchesBelow(path) ? found : { ...found, ignored: true };
+      return included.matchesBelow(path) ? found : { ...found, ignored: true };
     },
-    canSkipDir: (path) => matcher.canSkipDir(path),
+    // A directory that no pattern names is there for the sake of what is included beneath it.
+    canSkipDir: (path) => (included.matchesBelow(path) ? matcher.canSkipDir(path) : !included.mayMatchBelow(path)),
   };
 }

@@ -12,7 +12,7 @@ export { BuildFailure, locateFailure } from './failure.ts';
 export type { ExportedBuild, OutputRequest } from './outputs.ts';
 export { pullImage, type PulledImage, type PullPolicy } from './pull.ts';
 export { type PushedImage, pushStored } from './push-stored.ts';
-export { type BuildRequest, emptyRequest } from './request.ts';
+export { type BuildRequest, emptyRequest, type ForeignDefinition } from './request.ts';
 export { type LocatedImage, locateImage } from './locate-image.ts';
 export { openImage, type OpenImage } from './open-image.ts';
 export { treeRemover } from './tree-remover.ts';

@@ -1,4 +1,4 @@
-import { type CompiledPlatform, goBool } from '../frontend/index.ts';
+import { goBool } from '../frontend/index.ts';
 import type { Task } from '../events/index.ts';
 import type { OpResult } from '../ops/index.ts';
 import { type CachedLayer, collectCache, encodeInlineCache, MAX_INLINE_CACHE_BYTES } from '../remote-cache/index.ts';
@@ -6,6 +6,7 @@ import type { PackedLayer } from '../snapshots/index.ts';
 import type { KnownEdge } from '../solver/index.ts';
 import { formatBytes } from '../util/index.ts';
 import { edgesOf } from './cache-export.ts';
+import type { PlatformGraph } from './compiled.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
 import type { RequestSolver } from './solve.ts';
@@ -22,7 +23,7 @@ export function wantsInlineCache({ cacheTo, buildArgs }: BuildRequest): boolean 
 export class InlineCache {
   readonly #session: Session;
   readonly #solver: Pick<RequestSolver, 'known'>;
-  readonly #known = new Map<CompiledPlatform, Promise<readonly KnownEdge<OpResult>[]>>();
+  readonly #known = new Map<PlatformGraph, Promise<readonly KnownEdge<OpResult>[]>>();
 
   constructor(session: Session, solver: Pick<RequestSolver, 'known'>) {
     this.#session = session;
@@ -37,7 +38,7 @@ export class InlineCache {
    */
   async of(
     task: Task,
-    platform: CompiledPlatform,
+    platform: PlatformGraph,
     ids: readonly string[],
     packed: readonly PackedLayer[],
   ): Promise<string | undefined> {

@@ -10,9 +10,9 @@ import {
   type PlatformImage,
   type StdoutStream,
 } from '../exporter/index.ts';
-import type { CompiledPlatform, CompileResult } from '../frontend/index.ts';
 import type { Descriptor, LayerCompression } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
+import type { CompiledGraphs, PlatformGraph } from './compiled.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import { compressorName } from '../layer/index.ts';
 import type { InlineCache } from './inline-cache.ts';
@@ -71,7 +71,7 @@ export function packedForm(output: OutputRequest): LayerCompression | undefined 
 export async function exportBuild(
   session: Session,
   task: Task,
-  compiled: CompileResult,
+  compiled: CompiledGraphs,
   results: readonly (readonly string[])[],
   {
     output,
@@ -233,7 +233,7 @@ function vertexName(spec: OutputSpec): string {
 async function assemble(
   session: Session,
   task: Task,
-  compiled: CompileResult,
+  compiled: CompiledGraphs,
   results: readonly (readonly string[])[],
   {
     spec,
@@ -273,7 +273,7 @@ async function assemble(
 }
 
 function platformImage(
-  { platform, config, baseConfig }: CompiledPlatform,
+  { platform, config, baseConfig }: PlatformGraph,
   ids: readonly string[],
   packed: readonly PackedLayer[],
   cache: string | undefined,

@@ -1,14 +1,14 @@
-import type { CompileResult } from '../frontend/index.ts';
 import { carriesOutput, type LlbVertex } from '../llb/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { PackingPlan } from '../ops/index.ts';
+import type { CompiledGraphs } from './compiled.ts';
 import { type OutputRequest, packedForm } from './outputs.ts';
 
 /**
  * The plan for a build whose outputs all want layers in one form; undefined when they want files or differ.
  * @param isNews see `PackingPlan`
  */
-export function planPacking(compiled: CompileResult, output: OutputRequest, isNews: boolean): PackingPlan | undefined {
+export function planPacking(compiled: CompiledGraphs, output: OutputRequest, isNews: boolean): PackingPlan | undefined {
   const form = packedForm(output);
   if (!form) return undefined;
   const read = new Set<Digest>();

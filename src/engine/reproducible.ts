@@ -1,6 +1,6 @@
 import type { OutputSpec } from '../exporter/index.ts';
-import type { CompileResult } from '../frontend/index.ts';
 import { commitTimeOf } from '../source/index.ts';
+import type { CompiledGraphs } from './compiled.ts';
 import type { OutputRequest } from './outputs.ts';
 import type { BuildRequest } from './request.ts';
 
@@ -26,7 +26,7 @@ export async function reproducibleRequest(request: BuildRequest): Promise<BuildR
  */
 export function reproducibleOutput(
   request: BuildRequest,
-  compiled: CompileResult,
+  compiled: CompiledGraphs,
   output: OutputRequest,
 ): OutputRequest {
   if (!request.reproducible) return output;

@@ -1,9 +1,21 @@
 import type { SecretSource } from '../secrets/index.ts';
 import type { PinPolicy } from '../pins/index.ts';
-import type { Platform } from '../image/index.ts';
+import type { ImageConfig, Platform } from '../image/index.ts';
+import type { Definition } from '../llb/index.ts';
 import type { SourceFile } from '../util/index.ts';
 import type { CacheExport, CacheImport } from '../remote-cache/index.ts';
 import { type DeviceGrants, noDevices } from '../ops/index.ts';
+
+/** A graph that did not come from a Dockerfile here, with what its names stand for. */
+export interface ForeignDefinition {
+  readonly definition: Definition;
+  /** Absolute host directories by the names that local sources have. */
+  readonly locals: ReadonlyMap<string, string>;
+  /** Absolute OCI layout directories by the ids that their sources have. */
+  readonly layouts: ReadonlyMap<string, string>;
+  /** For the image: a graph says what is in it, not how it is run. Default: an empty one. */
+  readonly config?: ImageConfig;
+}
 
 /** What `tsbuild build` was asked for, with everything from the command line resolved. */
 export interface BuildRequest {
@@ -22,6 +34,8 @@ export interface BuildRequest {
     | { readonly inContext: string }
     | { readonly url: string }
     | SourceFile;
+  /** A graph that another program made, in place of a Dockerfile. */
+  readonly definition?: ForeignDefinition;
   readonly target?: string;
   readonly platforms: readonly Platform[];
   readonly buildArgs: ReadonlyMap<string, string>;

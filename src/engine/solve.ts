@@ -1,7 +1,6 @@
 import { dirname } from 'node:path';
 import { DEFAULT_PROCESS_LIMIT, Emulation } from '../sandbox/index.ts';
 import { StatCache } from '../cache/index.ts';
-import type { CompiledPlatform, CompileResult } from '../frontend/index.ts';
 import { type Definition, type LlbVertex, loadGraph, type Op, type SourceOp } from '../llb/index.ts';
 import {
   type CacheSource,
@@ -32,6 +31,8 @@ import {
   type PackingPlan,
   StepDevices,
 } from '../ops/index.ts';
+import type { CompiledGraphs, PlatformGraph } from './compiled.ts';
+import { followPaths } from './follow-paths.ts';
 import { hostIgnore } from './host-ignore.ts';
 import { withImageHint } from './image-hint.ts';
 import type { BuildRequest } from './request.ts';
@@ -61,7 +62,7 @@ export class RequestSolver {
     this.#session = session;
     this.#request = request;
     this.#imports = imports;
-    this.#locals = new LocalSources(session, names, request.contextPerms);
+    this.#locals = new LocalSources(session, names, request);
     this.#pieces = opPieces(session, task, request, names, credentials, this.#locals);
   }
 
@@ -93,7 +94,7 @@ export class RequestSolver {
   }
 
   /** What is known of the graphs of platforms, inputs first, for cache export. */
-  async known(task: Task, platforms: readonly CompiledPlatform[]): Promise<readonly KnownEdge<OpResult>[]> {
+  async known(task: Task, platforms: readonly PlatformGraph[]): Promise<readonly KnownEdge<OpResult>[]> {
     const edges = platforms.flatMap(({ graph }): SolverEdge<Op>[] => (graph.result ? [graph.result] : []));
     return (await this.#open()).known(task, edges);
   }
@@ -105,7 +106,7 @@ export class RequestSolver {
    */
   async solve(
     task: Task,
-    compiled: CompileResult,
+    compiled: CompiledGraphs,
     plan: PackingPlan | undefined,
   ): Promise<readonly (readonly string[])[]> {
     const edges = compiled.platforms.map(({ graph }): SolverEdge<Op> | undefined => graph.result);
@@ -213,20 +214,22 @@ function scratchDir({ store }: Session): string {
 class LocalSources {
   readonly #session: Session;
   readonly #names: BridgeNames;
-  readonly #contextPerms: BuildRequest['contextPerms'];
+  readonly #request: BuildRequest;
   readonly #known = new Map<string, LocalResult>();
   readonly #stats: StatCache[] = [];
 
-  constructor(session: Session, names: BridgeNames, contextPerms: BuildRequest['contextPerms']) {
+  constructor(session: Session, names: BridgeNames, request: BuildRequest) {
     this.#session = session;
     this.#names = names;
-    this.#contextPerms = contextPerms;
+    this.#request = request;
   }
 
   get(name: string, attrs: ReadonlyMap<string, string>): LocalResult {
     const excludes = attrs.get('local.excludepatterns') ?? '';
     const includes = attrs.get('local.includepattern') ?? '';
-    const key = JSON.stringify([name, excludes, includes]);
+    // The Dockerfile frontend asks for no more than its own steps read; in other graphs the paths say what the source is.
+    const follows = this.#request.definition === undefined ? '' : (attrs.get('local.followpaths') ?? '');
+    const key = JSON.stringify([name, excludes, includes, follows]);
     const known = this.#known.get(key);
     if (known) return known;
     const dir = this.#names.locals.get(name);
@@ -234,11 +237,14 @@ class LocalSources {
       throw new TsbuildError(
         'TSB_CONTEXT',
         `Cannot read local directory ${JSON.stringify(name)}: the build was not given one of that name`,
+        this.#request.definition === undefined ? {} : { hint: `solve with --local ${name}=DIR` },
       );
     const stats = StatCache.open(this.#session.store, dir);
     this.#stats.push(stats);
-    const ignore = hostIgnore(parsePatterns(excludes), parsePatterns(includes));
-    const modes = this.#contextPerms === 'auto' ? trackedModes(dir) : undefined;
+    const followed =
+      follows === '' ? [] : followPaths(ContextTree.open(dir, { xattrs: false }), parsePatterns(follows));
+    const ignore = hostIgnore(parsePatterns(excludes), [...parsePatterns(includes), ...followed]);
+    const modes = this.#request.contextPerms === 'auto' ? trackedModes(dir) : undefined;
     const tree = ContextTree.open(dir, {
       stats,
       ...(ignore === undefined ? {} : { ignore }),
@@ -262,8 +268,12 @@ class LocalSources {
 /** Lists of patterns stand in a graph as JSON. */
 function parsePatterns(json: string): readonly string[] {
   if (json === '') return [];
-  const value: unknown = JSON.parse(json);
-  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value;
+  try {
+    const value: unknown = JSON.parse(json);
+    if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value;
+  } catch {
+    // Said below.
+  }
   throw new TsbuildError('TSB_LLB', 'Cannot use a local source: its patterns are not a list of strings');
 }
 

@@ -21,9 +21,10 @@ export {
 export { type CheckedDockerfile, checkDockerfile } from './convert/check.ts';
 export { isArchive, loadMainContext, type MainContext } from './convert/main-context.ts';
 export { goBool } from './convert/go-format.ts';
+export { emptyImage } from './convert/image-config.ts';
 export { type GitRef, parseGitRef } from './convert/git-ref.ts';
 export type { CompileOptions, ContextSpec } from './convert/options.ts';
-export type { Entitlement, Usage, UsedCredential } from './convert/usage.ts';
+export { type Entitlement, Usage, type UsedCredential } from './convert/usage.ts';
 export type { Dockerfile } from './dockerfile/instructions/types.ts';
 export { type Fix, type FixedDockerfile, fixDockerfile, formatDiff } from './fix/index.ts';
 export { IgnoreMatcher } from './ignore/ignore-file.ts';

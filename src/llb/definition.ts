@@ -66,6 +66,22 @@ export function metadataToJson(metadata: OpMetadata): Json {
   return messageToJson(metadataSchema, metadata as unknown as Fields);
 }
 
+/**
+ * Reads metadata from protojson's form.
+ * @throws TsbuildError `TSB_LLB`
+ */
+export function metadataFromJson(json: unknown): OpMetadata {
+  return messageFromJson(metadataSchema, json) as unknown as OpMetadata;
+}
+
+/**
+ * Reads a source map from protojson's form.
+ * @throws TsbuildError `TSB_LLB`
+ */
+export function sourceMapFromJson(json: unknown): SourceMap {
+  return messageFromJson(sourceMapSchema, json) as unknown as SourceMap;
+}
+
 /** A source map in protojson's form. */
 export function sourceMapToJson(source: SourceMap): Json {
   return messageToJson(sourceMapSchema, source as unknown as Fields);

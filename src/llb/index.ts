@@ -47,7 +47,15 @@ export type {
   UserOption,
   WorkerConstraints,
 } from './ops.ts';
-export { decodeDefinition, decodeOp, encodeDefinition, encodeOp, opFromJson, opToJson } from './definition.ts';
+export {
+  decodeDefinition,
+  MAX_DEFINITION_BYTES,
+  decodeOp,
+  encodeDefinition,
+  encodeOp,
+  opFromJson,
+  opToJson,
+} from './definition.ts';
 export { EnvList } from './env.ts';
 export type { ExecNode, MountOptions, SecretMount, SshMount } from './exec-node.ts';
 export {
@@ -61,6 +69,7 @@ export {
 export { stateOf } from './definition-node.ts';
 export { formatDefinition, type LlbFormat } from './format.ts';
 export { basePath, joinPath } from './go-path.ts';
+export { readDefinition } from './read-definition.ts';
 export { type Graph, type LlbEdge, type LlbVertex, loadGraph, loadGraphs } from './graph.ts';
 export type { Json } from './json.ts';
 export { marshal, type MarshalOptions } from './marshal.ts';

@@ -1,5 +1,5 @@
 import { relative, resolve } from 'node:path';
-import { BuildFailure, type LockOutcome, openSession, runBuild } from '../../engine/index.ts';
+import { BuildFailure, type BuildRequest, type LockOutcome, openSession, runBuild } from '../../engine/index.ts';
 import { checkOutput, insecureHosts, type OutputSpec } from '../../exporter/index.ts';
 import { describeChanges } from '../../pins/index.ts';
 import type { Recall, RememberedBuild, WrittenImage } from '../../recall/index.ts';
@@ -30,7 +30,16 @@ export async function fullBuild(
   options: BuildOptions,
   memory: BuildMemory | undefined,
 ): Promise<number> {
-  const request = await parseBuildRequest(context, path, options);
+  return buildRequested(context, await parseBuildRequest(context, path, options), options, memory);
+}
+
+/** Builds a request, shows what happens, and tells what came of it as the options say. @returns the exit code */
+export async function buildRequested(
+  context: CliContext,
+  request: BuildRequest,
+  options: BuildOptions,
+  memory?: BuildMemory,
+): Promise<number> {
   const specs = parseOutputs(context, options);
   for (const spec of specs) checkOutput(spec, context.stdout, request.platforms.length);
 

@@ -1,0 +1,40 @@
+import type { Command } from 'commander';
+import { progressOption } from './graph-options.ts';
+import { collect } from './options.ts';
+
+/** Where results go and how they are told; `build` and `solve` share these. */
+export function outputOptions(command: Command): Command {
+  return command
+    .option('-t, --tag <name[:tag]>', 'name for the image in the local store', collect)
+    .option(
+      '-o, --output <DEST|type=TYPE,…>',
+      'where the result goes: type=image, registry, oci, docker, local or tar with dest=PATH ("-" is standard output); a bare path is a directory for the files',
+      collect,
+    )
+    .option('--push', 'push the image to the registries that its names are of, same as -o type=registry')
+    .option('--load', 'keep the image in the local store besides writing other outputs (the default without -o)')
+    .option(
+      '--rewrite-timestamp',
+      'set later times of files in new layers to --source-date-epoch, in every image that is written',
+    )
+    .option('--annotation <[TYPE:]NAME=VALUE>', 'annotation for the manifest or index', collect)
+    .option('--iidfile <path>', 'write the image id to a file')
+    .option('--metadata-file <path>', 'write what was built to a file, as JSON')
+    .option('-q, --quiet', 'print nothing but the image id')
+    .addOption(progressOption());
+}
+
+/** Caches of other machines. */
+export function cacheOptions(command: Command): Command {
+  return command
+    .option(
+      '--cache-from <REF|type=TYPE,…>',
+      'cache of other builds to use besides the store: type=registry,ref=REF, also of an image with a cache in it, or type=local with src=DIR[,tag=TAG]',
+      collect,
+    )
+    .option(
+      '--cache-to <REF|type=TYPE,…>',
+      'where to write a cache of this build: type=registry,ref=REF, type=local with dest=DIR[,tag=TAG], or type=inline, which is the image itself; mode=max keeps the layers of all stages, not only those of the result',
+      collect,
+    );
+}
