@@ -128,15 +128,17 @@ describeAsEveryone('bad input', (who) => {
     const loud = bench.context('FROM base:1\nRUN yes "a line of output" | head -c 300000; exit 3\n');
     const endless = bench.context(`FROM scratch\nRUN echo ${'<<A '.repeat(100_000)}\n`);
     const warned = bench.context(`FROM scratch\n${Array.from({ length: 1500 }, (_, n) => `Label l${n} v\n`).join('')}`);
-    for (const [context, says] of [
+    const cases = [
       [loud, 'exit code: 3'],
       [warned, '(line 1501)'],
       [endless, 'line greater than max allowed size'],
-    ] as const) {
+    ] as const;
+    const read = async ([context, says]: (typeof cases)[number]): Promise<void> => {
       const command = `${bench.command(['build', '--progress=plain', context]).join(' ')} 2>&1 | (sleep 2; cat)`;
       const said = await bench.tool(['sh', '-c', command], { env: { BUILDKIT_STEP_LOG_MAX_SPEED: '-1' } });
       expect(said.trimEnd().split('\n').slice(-2).join('\n')).toContain(says);
-    }
+    };
+    await Promise.all(cases.map(read));
     const { err } = await bench.tsbuild(['build', '--progress=quiet', endless]);
     expect(err.length).toBeLessThan(5000);
   });

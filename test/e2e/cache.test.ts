@@ -2,7 +2,7 @@ import { linkSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Bench, Outcome, RunOptions } from '../support/bench.ts';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { baseImageTar } from '../support/base-image.ts';
 import { isRecalled } from '../support/recalled.ts';
 import { stepsOf as steps } from '../support/steps.ts';
@@ -43,7 +43,7 @@ async function build(
   return { ...outcome, image: digest, files };
 }
 
-describeAsEveryone('a build from the cache', (who) => {
+describeAsUser('a build from the cache', (who) => {
   const use = useBench(who);
 
   test('needs no worker and gives the same digest', async () => {

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 
-describeAsEveryone('under GitHub Actions', (who) => {
+describeAsUser('under GitHub Actions', (who) => {
   const use = useBench(who);
 
   function surroundings(summary: string): Record<string, string> {

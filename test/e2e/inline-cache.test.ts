@@ -3,7 +3,7 @@ import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Outcome, RunOptions } from '../support/bench.ts';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { stepsOf } from '../support/steps.ts';
 import { readOciArchive } from '../support/tree.ts';
 import { useWatchedRegistry } from '../support/watched-registry.ts';
@@ -28,7 +28,7 @@ const NO_WORKER = { TSBUILD_HELPER: '/nonexistent' };
 
 type Document = Record<string, unknown>;
 
-describeAsEveryone('a cache within an image', (who) => {
+describeAsUser('a cache within an image', (who) => {
   const use = useBench(who, { base: false });
   const held = useWatchedRegistry();
   let count = 0;

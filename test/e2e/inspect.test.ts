@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import { expectFailure, expectSound } from '../support/sound.ts';
 
@@ -10,7 +10,7 @@ RUN rm /data/big && head -c 2000 /dev/zero >/data/small
 CMD ["sh"]
 `;
 
-describeAsEveryone('inspect, history, tag', (who) => {
+describeAsUser('inspect, history, tag', (who) => {
   const use = useBench(who);
   let registry: TestRegistry;
   let name = '';

@@ -33,7 +33,8 @@ describeAsEveryone('an interrupted build', (who) => {
       const at = performance.now();
       send(running, signal, to);
       const outcome = await running.ended;
-      expect(performance.now() - at).toBeLessThan(2000);
+      // The step itself would take 33 s.
+      expect(performance.now() - at).toBeLessThan(15_000);
       expect(outcome.code, outcome.err).toBe(code);
       expect(outcome.err).not.toMatch(/^\s+at .*:\d+/m);
       expect(outcome.err.match(/canceled/gi) ?? []).not.toHaveLength(0);

@@ -16,7 +16,7 @@ describeAsEveryone('a killed build', (who) => {
     const context = writeSlowContext(bench);
     const clean = await bench.ok([...BUILD, '--no-cache', context]);
     const reference = sameParts(await readOciArchive(bench.path('out.tar')));
-    const moments = 18;
+    const moments = 12;
     for (let at = 0; at < moments; at++) {
       const store = bench.path(`store-${at % 3}`);
       if (at < 3) await bench.importBase('base:1', { store });
@@ -30,8 +30,8 @@ describeAsEveryone('a killed build', (who) => {
       // What was there stays, until all of the new is there.
       const written = readFileSync(bench.path('out.tar'));
       if (written.length !== 3) expect(sameParts(await readOciArchive(written))).toEqual(reference);
-      if (at < 9) continue;
-      if (at >= 15) expect(await bench.damage(store)).toEqual([]);
+      if (at < 6) continue;
+      if (at >= 10) expect(await bench.damage(store)).toEqual([]);
       await bench.ok([...BUILD, context], { store });
       expect(sameParts(await readOciArchive(bench.path('out.tar')))).toEqual(reference);
     }

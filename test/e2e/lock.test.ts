@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Bench, RunOptions } from '../support/bench.ts';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { hasGit, Repositories } from '../support/git-server.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import { skopeo } from '../support/tools.ts';
@@ -14,7 +14,7 @@ interface Lock {
   readonly sources: readonly { readonly type: string; readonly ref: string; readonly pin: string }[];
 }
 
-describeAsEveryone('a lock file', (who) => {
+describeAsUser('a lock file', (who) => {
   const use = useBench(who, { base: false });
   let registry: TestRegistry;
   let web: WebServer;
@@ -169,7 +169,7 @@ describeAsEveryone('a lock file', (who) => {
   });
 });
 
-describeAsEveryone('--offline', (who) => {
+describeAsUser('--offline', (who) => {
   const use = useBench(who, { base: false });
 
   test.skipIf(!hasGit)('builds from the store and the lock file, and lists what is missing (REL-32)', async () => {

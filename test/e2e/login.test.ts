@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Outcome } from '../support/bench.ts';
 import { canary, keepingHelper } from '../support/credential-helper.ts';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { REGISTRY_USER, startRegistry, type TestRegistry } from '../support/registry.ts';
 import { expectFailure } from '../support/sound.ts';
 import { onTerminal } from '../support/terminal.ts';
@@ -11,7 +11,7 @@ import { onTerminal } from '../support/terminal.ts';
 const { username, password } = REGISTRY_USER;
 const TYPED = ['-u', username, '--password-stdin'];
 
-describeAsEveryone('login and logout', (who) => {
+describeAsUser('login and logout', (who) => {
   const use = useBench(who);
   let registry: TestRegistry;
   let host = '';

@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { expectFailure, expectSound } from '../support/sound.ts';
 
-describeAsEveryone('as with BuildKit', (who) => {
+describeAsUser('as with BuildKit', (who) => {
   const use = useBench(who);
 
   test('a secret may be mounted at a path relative to the working directory', async () => {

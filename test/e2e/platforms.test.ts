@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { execProgram, machineProgram } from '../support/arm64-program.ts';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import { stepsOf } from '../support/steps.ts';
 
@@ -25,7 +25,7 @@ interface Index {
   }[];
 }
 
-describeAsEveryone('several platforms', (who) => {
+describeAsUser('several platforms', (who) => {
   const use = useBench(who);
   let registry: TestRegistry;
   beforeAll(async () => {

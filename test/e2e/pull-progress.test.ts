@@ -1,11 +1,11 @@
 import { createServer, request as send, type Server } from 'node:http';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import { skopeo } from '../support/tools.ts';
 
-/** Stands before a registry, and lets whoever asks for a blob wait. */
-async function slowly(host: string, ms: number): Promise<{ readonly host: string } & AsyncDisposable> {
+/** Stands before a registry, and lets whoever asks for a blob wait that is not a config, or for any. */
+async function slowly(host: string, ms: number, quick = ''): Promise<{ readonly host: string } & AsyncDisposable> {
   const server: Server = createServer((incoming, answer) => {
     const pass = (): void => {
       const { method, url, headers } = incoming;
@@ -15,7 +15,8 @@ async function slowly(host: string, ms: number): Promise<{ readonly host: string
       });
       incoming.pipe(asked);
     };
-    setTimeout(pass, incoming.url?.includes('/blobs/') ? ms : 0);
+    const { url = '' } = incoming;
+    setTimeout(pass, url.includes('/blobs/') && !(quick !== '' && url.endsWith(quick)) ? ms : 0);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as { port: number };
@@ -28,20 +29,21 @@ async function slowly(host: string, ms: number): Promise<{ readonly host: string
   };
 }
 
-describeAsEveryone('an image that takes its time to come', (who) => {
+describeAsUser('an image that takes its time to come', (who) => {
   const use = useBench(who);
   let registry: TestRegistry;
+  let config = '';
   beforeAll(async () => {
     registry = await startRegistry();
     const { bench } = use;
     const context = bench.context('FROM base:1\nCOPY file /\nCMD ["echo", "hello"]\n', { file: 'x'.repeat(100_000) });
     await bench.ok(['build', '-q', '-o', 'type=oci,dest=pulled.tar', context]);
-    skopeo(
-      'copy',
-      '--dest-tls-verify=false',
-      `oci-archive:${bench.path('pulled.tar')}`,
-      `docker://${registry.host}/pulled:1`,
-    );
+    const name = `docker://${registry.host}/pulled:1`;
+    skopeo('copy', '--dest-tls-verify=false', `oci-archive:${bench.path('pulled.tar')}`, name);
+    const manifest = JSON.parse(skopeo('inspect', '--raw', '--tls-verify=false', name)) as {
+      config: { digest: string };
+    };
+    config = manifest.config.digest;
   });
   afterAll(async () => {
     await registry[Symbol.asyncDispose]();
@@ -49,18 +51,18 @@ describeAsEveryone('an image that takes its time to come', (who) => {
 
   test('its transfer and whom it waits for are shown under FROM, and not as a step that hangs', async () => {
     const { bench } = use;
-    await using slow = await slowly(registry.host, 4500);
+    await using slow = await slowly(registry.host, 4500, config);
     const context = bench.context(`FROM ${slow.host}/pulled:1\nRUN echo ran\n`);
     const { err } = await bench.ok(['build', '--progress=plain', context], { store: bench.path('build-store') });
     const from = /^#(\d+) \[1\/2\] FROM /m.exec(err)?.[1] ?? '';
     const lines = err.split('\n').filter((line) => line.startsWith(`#${from} `));
     expect(lines).toContainEqual(
-      expect.stringMatching(new RegExp(`waiting for ${slow.host} to answer, in seconds [345] / 20`)),
+      expect.stringMatching(new RegExp(`waiting for ${slow.host} to answer, in seconds \\d+ / 20`)),
     );
     expect(lines).toContainEqual(expect.stringMatching(/sha256:[0-9a-f]{64} .* done$/));
     // Once as a source whose layers nobody needed yet, and once when they were there.
     expect(lines.filter((line) => / DONE /.test(line))).toHaveLength(2);
-    expect(lines.at(-1)).toMatch(/ DONE [4-9]\.\ds$/);
+    expect(lines.at(-1)).toMatch(/ DONE (?:[4-9]|\d\d+)\.\ds$/);
   });
 
   test('run says so on standard error, and nothing where it does not take long', async () => {

@@ -3,12 +3,12 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { hexOf } from '../../src/util/index.ts';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { REGISTRY_USER, startRegistry } from '../support/registry.ts';
 import { layoutFiles, wholeImage } from '../support/whole-image.ts';
 import { useWatchedRegistry } from '../support/watched-registry.ts';
 
-describeAsEveryone('pull', (who) => {
+describeAsUser('pull', (who) => {
   const use = useBench(who);
   const held = useWatchedRegistry();
   let count = 0;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { makeCertificates } from '../support/certificate.ts';
 import { startProxy, type TestProxy } from '../support/proxy.ts';
 import { isRememberedAnew } from '../support/recalled.ts';
@@ -14,7 +14,7 @@ const DOCKERFILE = 'FROM base:1\nCOPY one /one\nCOPY two /two\nENV A=1\n';
 const CREDS = `${REGISTRY_USER.username}:${REGISTRY_USER.password}`;
 const FILES = { one: 'one\n', two: 'two\n' };
 
-describeAsEveryone('pushing', (who) => {
+describeAsUser('pushing', (who) => {
   const use = useBench(who);
   const held = useWatchedRegistry();
   let count = 0;

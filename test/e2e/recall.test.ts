@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Bench, Outcome, RunOptions } from '../support/bench.ts';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { isRecalled } from '../support/recalled.ts';
 import { stepsOf } from '../support/steps.ts';
 
@@ -87,7 +87,7 @@ function argumentsOf({
   ];
 }
 
-describeAsEveryone('a build that is remembered', (who) => {
+describeAsUser('a build that is remembered', (who) => {
   const use = useBench(who);
 
   /** Builds with all destinations below a new directory. */

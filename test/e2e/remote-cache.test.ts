@@ -3,7 +3,8 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Outcome, RunOptions } from '../support/bench.ts';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
+import { ALLOW_GATE, startGate } from '../support/gate.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import { startScriptedRegistry } from '../support/registry-script.ts';
 import { stepsOf } from '../support/steps.ts';
@@ -33,7 +34,7 @@ interface Built extends Outcome {
   readonly files: Readonly<Record<string, string>>;
 }
 
-describeAsEveryone('a cache beside the store', (who) => {
+describeAsUser('a cache beside the store', (who) => {
   const use = useBench(who, { base: false });
   let registry: TestRegistry;
   let count = 0;
@@ -331,14 +332,16 @@ describeAsEveryone('a cache beside the store', (who) => {
   test('a name that somebody else writes during the build is told of, and one that nobody writes is not', async () => {
     const { bench } = use;
     const ref = `${registry.host}/race:cache`;
-    const slow = bench.context('FROM base:1\nRUN echo going; sleep 4\n');
+    await using gate = await startGate();
+    const slow = bench.context(`FROM base:1\nRUN --network=host ${gate.command}\n`);
     const other = bench.context('FROM base:1\nRUN echo other\n');
-    const to = ['--progress=plain', '--cache-to', `type=registry,ref=${ref}`];
+    const to = [ALLOW_GATE, '--progress=plain', '--cache-to', `type=registry,ref=${ref}`];
     const [first, second] = [await newStore(), await newStore()];
     const building = bench.tsbuildStart(['build', ...to, slow], { store: first });
-    await building.prints(/\d going/);
+    await gate.reached;
     const alone = await bench.ok(['build', ...to, other], { store: second });
     expect(alone.err).not.toMatch(/somebody else/);
+    gate.open();
     const { code, err } = await building.ended;
     expect(code).toBe(0);
     expect(err).toMatch(new RegExp(`The cache ${ref} was written by somebody else during this build`));

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import { expectFailure, expectSound } from '../support/sound.ts';
 
-describeAsEveryone('what names an image', (who) => {
+describeAsUser('what names an image', (who) => {
   const use = useBench(who);
   let registry: TestRegistry;
   beforeAll(async () => {

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { REGISTRY_USER, startRegistry, type TestRegistry } from '../support/registry.ts';
 import { expectFailure } from '../support/sound.ts';
 
-describeAsEveryone('search', (who) => {
+describeAsUser('search', (who) => {
   const use = useBench(who, { base: false });
   const creds = ['--creds', `${REGISTRY_USER.username}:${REGISTRY_USER.password}`];
   let registry: TestRegistry;

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { hashSync } from 'bcryptjs';
 import { expect, test } from 'vitest';
 import type { Bench, Running } from '../support/bench.ts';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { readOciArchive } from '../support/tree.ts';
 import { skopeo } from '../support/tools.ts';
 
@@ -13,7 +13,7 @@ async function serve(bench: Bench, ...args: readonly string[]): Promise<{ runnin
   return { running, host: /on https?:\/\/([^\s,]+)/.exec(running.text())?.[1] ?? '' };
 }
 
-describeAsEveryone('serve', (who) => {
+describeAsUser('serve', (who) => {
   const use = useBench(who);
 
   test('skopeo reads and writes images of the store, and builds of another store stand on them', async () => {

@@ -4,7 +4,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Bench, RunOptions } from '../support/bench.ts';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { hasGit, Repositories } from '../support/git-server.ts';
 import { readOciArchive, readTar, type Tree } from '../support/tree.ts';
 import { WebServer } from '../support/web-server.ts';
@@ -51,7 +51,7 @@ function leftOvers(bench: Bench): readonly string[] {
   return readdirSync(join(bench.store, 'ingest'));
 }
 
-describeAsEveryone('contexts that are no directories', (who) => {
+describeAsUser('contexts that are no directories', (who) => {
   const use = useBench(who, { base: false });
   let web: WebServer;
   const files = new Map<string, Buffer>();
@@ -149,7 +149,7 @@ describeAsEveryone('contexts that are no directories', (who) => {
   });
 });
 
-describeAsEveryone('ADD from the web', (who) => {
+describeAsUser('ADD from the web', (who) => {
   const use = useBench(who, { base: false });
   let web: WebServer;
   let body = 'one';
@@ -246,7 +246,7 @@ describeAsEveryone('ADD from the web', (who) => {
 });
 
 if (hasGit) {
-  describeAsEveryone('git repositories', (who) => {
+  describeAsUser('git repositories', (who) => {
     const use = useBench(who, { base: false });
     let repos: Repositories;
     let web: WebServer;

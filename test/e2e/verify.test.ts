@@ -1,7 +1,7 @@
 import { chmodSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 
 const DOCKERFILE = `FROM base:1
 COPY file /file
@@ -14,7 +14,7 @@ interface Report {
   readonly differences: readonly Record<string, unknown>[];
 }
 
-describeAsEveryone('verify', (who) => {
+describeAsUser('verify', (who) => {
   const use = useBench(who);
 
   test('an image and archives that are built again and are the same', async () => {

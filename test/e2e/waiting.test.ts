@@ -1,45 +1,56 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
+import { ALLOW_GATE, startGate } from '../support/gate.ts';
 import { expectSound } from '../support/sound.ts';
 
-/** Holds a lock of the store as tsbuild does, for so many ms after it said so. */
-const HOLD = `const [path, ms] = process.argv.slice(1);
+/** Holds a lock of the store as tsbuild does, until its input ends. */
+const HOLD = `const [path] = process.argv.slice(1);
 const { DatabaseSync } = require('node:sqlite');
 const db = new DatabaseSync(path);
 db.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
 console.log('held');
-setTimeout(() => { require('node:fs').rmSync(path); db.close(); }, Number(ms));`;
+process.stdin.resume().on('end', () => { require('node:fs').rmSync(path); db.close(); });`;
 
-describeAsEveryone('a command that cannot go on at once', (who) => {
+describeAsUser('a command that cannot go on at once', (who) => {
   const use = useBench(who);
 
   test.each([[['prune']], [['store', 'check']]])('%j says for whom it waits', async (args) => {
     const { bench } = use;
     const path = join(bench.store, 'locks', 'gc');
-    const holder = bench.start([process.execPath, '--no-warnings', '-e', HOLD, path, '1500']);
+    const holder = bench.start([process.execPath, '--no-warnings', '-e', HOLD, path], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
     await holder.prints(/held/);
-    const { err } = await bench.ok(args);
+    const waiting = bench.tsbuildStart(args);
+    await waiting.prints(/^Waiting for process/);
+    holder.child.stdin?.end();
+    const { code, err } = await waiting.ended;
     await holder.ended;
+    expect(code, err).toBe(0);
     expect(err).toMatch(
       new RegExp(
-        `^Waiting for process ${holder.child.pid} \\(.*node.*, in ${bench.dir}, for \\d s\\), which works on the store\n`,
+        `^Waiting for process ${holder.child.pid} \\(.*node.*, in ${bench.dir}, for \\d+ s\\), which works on the store\n`,
       ),
     );
   });
 
   test('prune says which builds use what it leaves', async () => {
     const { bench } = use;
-    const context = bench.context('FROM base:1\nRUN head -c 100000 /dev/urandom > /a\nRUN echo going; sleep 4\n');
-    const building = bench.tsbuildStart(['build', '--progress=plain', context]);
-    await building.prints(/\d going/);
+    await using gate = await startGate();
+    const context = bench.context(
+      `FROM base:1\nRUN head -c 100000 /dev/urandom > /a\nRUN --network=host ${gate.command}\n`,
+    );
+    const building = bench.tsbuildStart(['build', ALLOW_GATE, context]);
+    await gate.reached;
     const { err } = await bench.ok(['prune', '--all']);
     const pid = building.child.pid;
     expect(err).toMatch(
       new RegExp(
-        `^Not freed: {2}[\\d.]+[kM]B, in use by process ${pid} \\(tsbuild build --progress=plain ${context}, in ${bench.dir}, for \\d s\\)\n$`,
+        `^Not freed: {2}[\\d.]+[kM]B, in use by process ${pid} \\(tsbuild build ${ALLOW_GATE} ${context}, in ${bench.dir}, for \\d+ s\\)\n$`,
       ),
     );
+    gate.open();
     expect((await building.ended).code).toBe(0);
     expect((await bench.ok(['prune'])).err).toBe('');
     await expectSound(bench);
@@ -47,15 +58,19 @@ describeAsEveryone('a command that cannot go on at once', (who) => {
 
   test('a build says whose step it waits for, and whose cache', async () => {
     const { bench } = use;
-    const context = bench.context('FROM base:1\nRUN --mount=type=cache,target=/c,sharing=locked echo going; sleep 3\n');
+    await using gate = await startGate();
+    const context = bench.context(
+      `FROM base:1\nRUN --network=host --mount=type=cache,target=/c,sharing=locked ${gate.command}\n`,
+    );
     const other = bench.context('FROM base:1\nRUN --mount=type=cache,target=/c,sharing=locked echo other\n');
-    const first = bench.tsbuildStart(['build', '--progress=plain', context]);
-    await first.prints(/\d going/);
-    const waiting = await Promise.all([context, other].map((dir) => bench.ok(['build', '--progress=plain', dir])));
-    for (const { err } of waiting)
-      expect(err).toMatch(
-        new RegExp(`^#\\d+ waiting for process ${first.child.pid} \\(tsbuild build .*${context}`, 'm'),
-      );
+    const start = (dir: string) => bench.tsbuildStart(['build', ALLOW_GATE, '--progress=plain', dir]);
+    const first = start(context);
+    await gate.reached;
+    const said = new RegExp(`^#\\d+ waiting for process ${first.child.pid} \\(tsbuild build .*${context}`, 'm');
+    const waiting = [context, other].map(start);
+    for (const one of waiting) await one.prints(said);
+    gate.open();
+    for (const one of waiting) expect((await one.ended).code).toBe(0);
     expect((await first.ended).code).toBe(0);
   });
 

@@ -35,7 +35,7 @@ const samples: readonly Buffer[] = [
   Buffer.from('a'),
   text,
   randomBytes(300_000),
-  Buffer.alloc(3_000_000, 'x'),
+  Buffer.alloc(1_500_000, 'x'),
   Buffer.concat([text, randomBytes(100_000), Buffer.alloc(1_000_000), text]),
 ];
 
@@ -60,7 +60,7 @@ describe.each(compressors)('%s by %s', (kind, name, compress) => {
       expect(sniffCompression(packed)).toBe(kind);
       const whole = await run(kind, packed);
       expect(typeof whole === 'string' ? whole : whole.equals(sample)).toBe(true);
-      if (packed.length < 50_000) expect((await run(kind, packed, 7)).toString()).toBe(sample.toString());
+      if (packed.length < 10_000) expect((await run(kind, packed, 7)).toString()).toBe(sample.toString());
       const twice = await run(kind, Buffer.concat([packed, packed]));
       expect(typeof twice === 'string' ? twice : twice.equals(Buffer.concat([sample, sample]))).toBe(true);
     }
@@ -114,10 +114,12 @@ test.each<[ArchiveCompression, string]>([
 describe('zstd frames', () => {
   test('skippable frames and many frames in one chunk', async () => {
     const skippable = Buffer.from([0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
-    const frame = zstdCompressSync(text);
+    // Each piece is a round through the thread pool, whatever its size.
+    const content = text.subarray(0, 20_000);
+    const frame = zstdCompressSync(content);
     const many = Buffer.concat([skippable, frame, skippable, skippable, frame]);
     for (const piece of [1, 11, 1000, many.length])
-      expect((await run('zstd', many, piece)).length).toBe(2 * text.length);
+      expect((await run('zstd', many, piece)).length).toBe(2 * content.length);
   });
 
   test('TAR-26: a window of 2 GiB is refused', async () => {
@@ -128,10 +130,10 @@ describe('zstd frames', () => {
 });
 
 describe('TAR-26: limits', () => {
-  const zeros = Buffer.alloc(30_000_000);
+  const zeros = Buffer.alloc(12_000_000);
   test.each<[ArchiveCompression, Buffer]>([
     ['gzip', gzipSync(zeros)],
-    ['gzip', Buffer.concat(Array.from({ length: 1000 }, () => gzipSync(zeros.subarray(0, 30_000))))],
+    ['gzip', Buffer.concat(Array.from({ length: 1000 }, () => gzipSync(zeros.subarray(0, 12_000))))],
     ['zstd', zstdCompressSync(zeros)],
     ['bzip2', pipe('bzip2', [], zeros)],
     ['xz', pipe('xz', [], zeros)],

@@ -8,8 +8,10 @@ import { sha256 } from '../../src/util/index.ts';
 import { type Reply, type ScriptedRegistry, startScriptedRegistry } from '../support/registry-script.ts';
 import { testTask } from '../support/task.ts';
 
-/** The defaults in small: a hundredth of each second. */
-const limits = { backoffMs: 1, connectMs: 100, headersMs: 200, idleMs: 200, smallBodyMs: 300, windowMs: 200 };
+/** So long that no machine is too slow for it: each test shortens what it is about. */
+const LONG = 20_000;
+const limits = { backoffMs: 1, connectMs: LONG, headersMs: LONG, idleMs: LONG, smallBodyMs: LONG, windowMs: LONG };
+const SHORT = 200;
 const SILENT: Reply = () => {};
 const content = Buffer.alloc(50_000, 'x');
 const wanted = { digest: sha256(content), size: content.length };
@@ -24,18 +26,20 @@ const trickling: Reply = (_, response) => {
 };
 
 let server: ScriptedRegistry;
-let client: Registry;
 beforeEach(async () => {
   server = await startScriptedRegistry();
-  client = createRegistry({ now: () => 0, limits });
 });
 afterEach(async () => {
-  await client[Symbol.asyncDispose]();
   await server[Symbol.asyncDispose]();
 });
 
-async function blob(host = server.host): Promise<number> {
+/** A client that waits no longer than this. */
+const clientWith = (short: Partial<typeof limits>): Registry & AsyncDisposable =>
+  createRegistry({ now: () => 0, limits: { ...limits, ...short } });
+
+async function blob(short: Partial<typeof limits>, host = server.host): Promise<number> {
   let size = 0;
+  await using client = clientWith(short);
   for await (const chunk of client.blob(testTask(), parseReference(`${host}/x`), wanted)) size += chunk.length;
   return size;
 }
@@ -48,14 +52,20 @@ test('nobody is waited for longer than 10 s for a connection, 20 s for an answer
 });
 
 describe('a registry that holds a transfer is given up after three tries', () => {
-  test.each<[string, Reply[], RegExp]>([
-    ['says nothing', [SILENT], /no answer in time/],
-    ['stalls in the body', [stalling], /stalled|too slowly/],
-    ['trickles', [trickling], /too slowly/],
-    ['says nothing and stalls by turns', [SILENT, stalling, SILENT, stalling, SILENT, SILENT, stalling], /./],
-  ])('one that %s', async (_, replies, message) => {
+  test.each<[string, Reply[], Partial<typeof limits>, RegExp]>([
+    ['says nothing', [SILENT], { headersMs: SHORT }, /no answer in time/],
+    ['stalls in the body', [stalling], { idleMs: SHORT }, /stalled/],
+    ['stalls in the body, measured in windows', [stalling], { windowMs: SHORT }, /too slowly/],
+    ['trickles', [trickling], { windowMs: SHORT }, /too slowly/],
+    [
+      'says nothing and stalls by turns',
+      [SILENT, stalling, SILENT, stalling, SILENT, SILENT, stalling],
+      { headersMs: SHORT, idleMs: SHORT },
+      /./,
+    ],
+  ])('one that %s', async (_, replies, short, message) => {
     server.on(path, ...replies);
-    const error = blob();
+    const error = blob(short);
     await expect(error).rejects.toThrow(message);
     await expect(error).rejects.toThrow(expect.objectContaining({ code: 'TSB_NETWORK' }));
     expect(sent()).toBe(3);
@@ -67,13 +77,16 @@ describe('a registry that holds a transfer is given up after three tries', () =>
       const timer = setInterval(() => response.write(' '), 20);
       response.on('close', () => clearInterval(timer));
     });
+    await using client = clientWith({ smallBodyMs: 300 });
     await expect(client.manifest(testTask(), parseReference(`${server.host}/x:1`))).rejects.toThrow('did not end');
     expect(server.requests).toHaveLength(3);
   });
 
   test('one that accepts connections and nothing else', async () => {
     await using silent = await listenSilently();
-    await expect(blob(silent.host)).rejects.toThrow(/no (connection|answer) in time/);
+    await expect(blob({ connectMs: SHORT, headersMs: SHORT }, silent.host)).rejects.toThrow(
+      /no (connection|answer) in time/,
+    );
     // TLS and plain HTTP in turn, for it is this machine; on a busy one a connection may not be made in time.
     expect(silent.connections()).toBeLessThanOrEqual(6);
   });
@@ -81,7 +94,8 @@ describe('a registry that holds a transfer is given up after three tries', () =>
   test('one behind a proxy that says nothing', async () => {
     await using silent = await listenSilently();
     const proxy = { http: `http://${silent.host}`, https: `http://${silent.host}` };
-    await using proxied = createRegistry({ now: () => 0, limits, proxy });
+    const short = { ...limits, connectMs: SHORT, headersMs: SHORT };
+    await using proxied = createRegistry({ now: () => 0, limits: short, proxy });
     await expect(proxied.resolve(testTask(), parseReference('registry.invalid/x:1'))).rejects.toThrow('in time');
     expect(silent.connections()).toBeGreaterThan(0);
   }, 20_000);
@@ -103,7 +117,7 @@ test('who is waited for, and how long still, is told', async () => {
 });
 
 test('one that refuses is not asked again', async () => {
-  await expect(blob('127.0.0.1:1')).rejects.toThrow('the connection was refused');
+  await expect(blob({}, '127.0.0.1:1')).rejects.toThrow('the connection was refused');
 });
 
 test('a registry may take its time to put an upload away', async () => {
@@ -111,12 +125,13 @@ test('a registry may take its time to put an upload away', async () => {
   await using slow = createHttpServer((request, response) => {
     request.resume().on('end', () => {
       if (request.method === 'POST') response.writeHead(202, { location: '/v2/x/blobs/uploads/1' }).end();
-      else setTimeout(() => response.writeHead(201).end(), 500);
+      else setTimeout(() => response.writeHead(201).end(), 5 * SHORT);
     });
   }).listen(0, '127.0.0.1');
   await new Promise((resolve) => slow.once('listening', resolve));
   const { port } = slow.address() as { port: number };
   const one = { digest: sha256(bytes), size: bytes.length, open: () => [bytes] };
+  await using client = clientWith({ idleMs: SHORT });
   await client.pushBlob(testTask(), parseReference(`127.0.0.1:${port}/x`), one);
 });
 

@@ -2,14 +2,13 @@ import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { currentUser, findHelper, readPlanInputs, removeAlone, requirePlan } from '../../src/sandbox/index.ts';
 import { commandAs, driverPath, everyone } from './support/run-as.ts';
 import { countProcesses, readProcesses } from './support/scenarios.ts';
 
-/** From the top: what each process of a build is. Killing any of them must leave nothing of the step after a second. */
+/** From the top: what each process of a build is. Killing any of them must leave nothing of the step. */
 const LEVELS = [
   'main process',
   'helper outside',
@@ -18,6 +17,9 @@ const LEVELS = [
   'helper of the step',
   'the step',
 ] as const;
+
+/** A second where nothing else runs. */
+const SOON = { timeout: 10_000, interval: 20 };
 
 let dir: string;
 let program: string;
@@ -53,11 +55,13 @@ describe.each(everyone)('kill -9 (%s)', (who) => {
       const chain = descendants(child.pid ?? 0);
       expect(chain.length).toBeGreaterThanOrEqual(LEVELS.length);
       process.kill(chain[level] ?? 0, 'SIGKILL');
-      await sleep(1000);
-      expect(countProcesses(`sleep\0${marker}\0`)).toBe(0);
+      await expect.poll(() => countProcesses(`sleep\0${marker}\0`), SOON).toBe(0);
       if (level < 4) {
-        const alive = readProcesses().map(({ pid }) => pid);
-        expect(chain.slice(1).filter((pid) => alive.includes(pid))).toEqual([]);
+        const left = (): readonly number[] => {
+          const alive = readProcesses().map(({ pid }) => pid);
+          return chain.slice(1).filter((pid) => alive.includes(pid));
+        };
+        await expect.poll(left, SOON).toEqual([]);
       }
     } finally {
       child.kill('SIGKILL');

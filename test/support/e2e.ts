@@ -21,3 +21,18 @@ export function useBench(who: Identity, options: { readonly base?: boolean } = {
 export function describeAsEveryone(name: string, tests: (who: Identity) => void): void {
   for (const who of everyone) describe(`${name} as ${who.name}`, () => tests(who));
 }
+
+/**
+ * As an ordinary user, who may do less; for what is the same whoever builds. What namespaces, ids and files' owners have a part in is
+ * tested with `describeAsEveryone`, and `e2e/as-root.test.ts` sees that the rest works for root too.
+ */
+export function describeAsUser(name: string, tests: (who: Identity) => void): void {
+  const who = everyone.at(-1);
+  if (who) describe(`${name} as ${who.name}`, () => tests(who));
+}
+
+/** As root, where the tests run as root. */
+export function describeAsRoot(name: string, tests: (who: Identity) => void): void {
+  const root = everyone.find(({ uid }) => uid === 0);
+  describe.runIf(root)(`${name} as root`, () => tests(root ?? { name: 'root', uid: 0, gid: 0, prefix: [] }));
+}

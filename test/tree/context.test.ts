@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { testAsRoot } from '../support/real-root.ts';
 import {
   checksumTree,
@@ -82,14 +82,21 @@ describe('walking', () => {
     }
   });
 
+  const large = { dir: undefined as TempDir | undefined };
+  beforeAll(() => {
+    large.dir = new TempDir();
+    for (let n = 0; n < 4001; n++) large.dir.write(`a/f${n}`, '');
+  });
+  afterAll(() => large.dir?.[Symbol.dispose]());
+
   test.each([
     ['its content', (file: string) => fs.appendFileSync(file, 'y')],
     ['its time', (file: string) => fs.utimesSync(file, 1, 1)],
     ['its mode', (file: string) => fs.chmodSync(file, 0o600)],
     ['the file itself', (file: string) => fs.renameSync(`${file}2`, file)],
   ])('in a large context a file that changed is noticed: %s', (_what, change) => {
-    using dir = new TempDir();
-    for (let n = 0; n < 4001; n++) dir.write(`a/f${n}`, '');
+    const { dir } = large;
+    if (!dir) throw new Error('No context');
     const file = dir.write('z/file', 'x');
     fs.cpSync(file, `${file}2`, { preserveTimestamps: true });
     const tree = ContextTree.open(dir.path);

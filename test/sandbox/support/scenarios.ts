@@ -351,19 +351,27 @@ export async function mountTargets(targets: readonly string[]): Promise<StepResu
 }
 
 /** Many layers, where each hides a file of the one beneath, and one above the middle hides more of one near the ground. */
-export async function manyLayers(count: number): Promise<StepResult> {
+export async function manyLayers(counts: readonly number[]): Promise<readonly StepResult[]> {
   await using kit = new Kit();
   const low = kit.layer({ 'hidden/gone': '', 'hidden/deep/gone': '', 'again/old': '', 'keep/low': 'low\n' });
   const hiding = await kit.run('rm -r /hidden/* /again; mkdir /hidden/deep /again; touch /hidden/deep/new /again/new', {
     lowers: [kit.base, low],
   });
-  const layers = Array.from({ length: count - 3 }, (_, index) => kit.layer({ same: `${index}`, [`own/${index}`]: '' }));
-  layers.splice(Math.floor(count * 0.7), 0, hiding.upperDir);
-  return await kit.run(
-    `cat /same; ls /own | wc -l; find /hidden /again; rm -r /own /hidden; find /own /hidden
-     ln /keep/low /keep/hard; mv /keep/low /keep/moved; stat -c '%n %h' /keep/moved; cat /keep/hard`,
-    { lowers: [kit.base, low, ...layers] },
+  const all = Array.from({ length: Math.max(...counts) - 3 }, (_, index) =>
+    kit.layer({ same: `${index}`, [`own/${index}`]: '' }),
   );
+  const results: StepResult[] = [];
+  for (const count of counts) {
+    const layers = all.slice(0, count - 3);
+    layers.splice(Math.floor(count * 0.7), 0, hiding.upperDir);
+    const step = kit.run(
+      `cat /same; ls /own | wc -l; find /hidden /again; rm -r /own /hidden; find /own /hidden
+     ln /keep/low /keep/hard; mv /keep/low /keep/moved; stat -c '%n %h' /keep/moved; cat /keep/hard`,
+      { lowers: [kit.base, low, ...layers] },
+    );
+    results.push(await step);
+  }
+  return results;
 }
 
 /** Steps at the same time, each on its own. */
