@@ -59,6 +59,10 @@ export interface BuildSource {
   /** As `--cache-to` takes them. */
   readonly cacheTo?: readonly string[];
   /** Steps that may run at a time. */
+  /** Milliseconds that the whole build may take. */
+  readonly timeout?: number;
+  /** Milliseconds that each RUN step may take. */
+  readonly stepTimeout?: number;
   readonly jobs?: number;
   /** An event of type `reason` tells for each step why it ran or did not. */
   readonly explain?: boolean;
@@ -137,6 +141,8 @@ export function requestOf(source: BuildSource): BuildRequest {
     ...(lock === undefined ? {} : { lock }),
     cacheFrom: parseCacheFrom(process.cwd(), source.cacheFrom ?? []),
     cacheTo: parseCacheTo(process.cwd(), source.cacheTo ?? []),
+    ...(source.timeout === undefined ? {} : { timeoutMs: source.timeout }),
+    ...(source.stepTimeout === undefined ? {} : { stepTimeoutMs: source.stepTimeout }),
     jobs: source.jobs ?? Math.max(4, availableParallelism()),
     strict: source.strict ?? false,
     ...(source.explain ? { explain: true } : {}),

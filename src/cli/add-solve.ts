@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { CliContext } from './context.ts';
 import { collect } from './options.ts';
-import { cacheOptions, outputOptions } from './output-options.ts';
+import { cacheOptions, outputOptions, timeOptions } from './output-options.ts';
 
 /** `tsbuild solve`, with the options of `buildctl build` under their names. */
 export function addSolve(program: Command, context: CliContext, done: (code: number) => void): void {
@@ -13,7 +13,7 @@ export function addSolve(program: Command, context: CliContext, done: (code: num
       'file with the definition as bytes, as "buildctl debug dump-llb" lists it, or as "tsbuild llb --format=json" writes it; "-" is standard input',
       '-',
     );
-  cacheOptions(outputOptions(command))
+  timeOptions(cacheOptions(outputOptions(command)))
     .option('--local <NAME=DIR>', 'directory that a local source of the graph stands for', collect)
     .option('--oci-layout <ID=DIR>', 'OCI layout that the images of a source of the graph are in', collect)
     .option(

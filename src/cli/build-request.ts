@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { BuildRequest } from '../engine/index.ts';
 import { parsePlatform } from '../image/index.ts';
-import { parseSize, TsbuildError } from '../util/index.ts';
+import { parseDuration, parseSize, TsbuildError } from '../util/index.ts';
 import { parseAllow } from './allow.ts';
 import { parseCacheFrom, parseCacheTo } from '../remote-cache/index.ts';
 import type { CliContext } from './context.ts';
@@ -41,6 +41,8 @@ export interface GraphOptions extends LockOptions {
   readonly cacheTo?: readonly string[];
   readonly strict?: boolean;
   readonly jobs?: string;
+  readonly timeout?: string;
+  readonly stepTimeout?: string;
 }
 
 /**
@@ -87,6 +89,7 @@ export async function parseBuildRequest(
     ...(options.contextPerms === undefined ? {} : { contextPerms: parseContextPerms(options.contextPerms) }),
     cacheFrom: parseCacheFrom(cwd, options.cacheFrom ?? [], env),
     cacheTo: parseCacheTo(cwd, options.cacheTo ?? [], env),
+    ...parseTimeouts(options),
     jobs: parseJobs(options.jobs),
     strict: options.strict ?? false,
   };
@@ -167,6 +170,29 @@ export function parseEpoch(text: string): number {
       hint: 'it is a time in seconds since 1970, for example $(git log -1 --format=%ct)',
     });
   return Number(text);
+}
+
+/** `--timeout` and `--step-timeout`. @throws TsbuildError `TSB_USAGE` */
+export function parseTimeouts({
+  timeout,
+  stepTimeout,
+}: Pick<GraphOptions, 'timeout' | 'stepTimeout'>): Pick<BuildRequest, 'timeoutMs' | 'stepTimeoutMs'> {
+  return {
+    ...(timeout === undefined ? {} : { timeoutMs: parseLimit('--timeout', timeout) }),
+    ...(stepTimeout === undefined ? {} : { stepTimeoutMs: parseLimit('--step-timeout', stepTimeout) }),
+  };
+}
+
+/** Longer than timers can wait: 24 days. */
+const MAX_LIMIT_MS = 2 ** 31 - 1;
+
+function parseLimit(flag: string, text: string): number {
+  const ms = parseDuration(text);
+  if (ms > 0 && ms <= MAX_LIMIT_MS) return ms;
+  throw new TsbuildError(
+    'TSB_USAGE',
+    `Cannot use ${flag} ${JSON.stringify(text)}: expected a time up to 24 days, for example 30m`,
+  );
 }
 
 /** `--jobs`: steps at a time. Default: one per CPU, and at least 4. @throws TsbuildError `TSB_USAGE` */

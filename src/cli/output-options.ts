@@ -24,6 +24,16 @@ export function outputOptions(command: Command): Command {
     .addOption(progressOption());
 }
 
+/** How long it may take; `build` and `solve` share these. */
+export function timeOptions(command: Command): Command {
+  return command
+    .option('--timeout <duration>', 'how long the build may take, e.g. 30m; exit code 124 after it (default: no limit)')
+    .option(
+      '--step-timeout <duration>',
+      'how long each RUN step may take, e.g. 10m; "# tsbuild: timeout=20m" above a RUN is for that one (default: no limit)',
+    );
+}
+
 /** Caches of other machines. */
 export function cacheOptions(command: Command): Command {
   return command

@@ -7,7 +7,7 @@ import { addPush } from './add-push.ts';
 import { addSolve } from './add-solve.ts';
 import { addServe } from './add-serve.ts';
 import { addVerify } from './add-verify.ts';
-import { cacheOptions, outputOptions } from './output-options.ts';
+import { cacheOptions, outputOptions, timeOptions } from './output-options.ts';
 import { CONTEXT, contextPermsOption, graphOptions } from './graph-options.ts';
 import type { CliContext } from './context.ts';
 import { collect } from './options.ts';
@@ -137,7 +137,7 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
   const command = program
     .command('build')
     .description('build an image from a Dockerfile (the default command: "tsbuild ." builds)');
-  cacheOptions(outputOptions(addUnsupported(graphOptions(command))))
+  timeOptions(cacheOptions(outputOptions(addUnsupported(graphOptions(command)))))
     .argument('[context...]', `${CONTEXT}; with --check also Dockerfiles and patterns of Dockerfiles (default: ".")`)
     .option(
       '--reproducible',

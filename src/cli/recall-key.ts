@@ -38,6 +38,8 @@ const DECISIVE: readonly (keyof BuildOptions)[] = [
 const INDIFFERENT: readonly string[] = [
   'jobs',
   'pidsLimit',
+  'timeout',
+  'stepTimeout',
   'isolation',
   'progress',
   'rawOutput',

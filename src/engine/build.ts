@@ -8,6 +8,7 @@ import { tellReasons } from './explain.ts';
 import { openDefinition } from './compile-definition.ts';
 import { compileRequest, type Surroundings } from './compile.ts';
 import type { CompiledGraphs } from './compiled.ts';
+import { Deadline } from './deadline.ts';
 import { locateFailure } from './failure.ts';
 import { freeLeftovers } from './leftovers.ts';
 import { wantsInlineCache, warnOfInlineRequest } from './inline-cache.ts';
@@ -53,7 +54,8 @@ export async function runBuild(
   const secrets = new BuildSecrets(request.secrets);
   const { mask } = secrets;
   using logs = new StepLogs(session.store.logs);
-  const shown = logs.watch(caller);
+  using deadline = new Deadline(caller, request.timeoutMs);
+  const shown = logs.watch(deadline.task);
   const task = mask === undefined ? shown : maskTask(mask, shown);
   let source: SourceFile | undefined;
   let compiled: CompiledGraphs | undefined;
@@ -119,7 +121,12 @@ export async function runBuild(
       ...(locked ? { lock: locked } : {}),
     };
   } catch (error) {
-    throw locateFailure(explainRefusals(session, error), source, (vertex) => rangesOf(compiled, vertex), mask);
+    throw locateFailure(
+      explainRefusals(session, deadline.explain(error)),
+      source,
+      (vertex) => rangesOf(compiled, vertex),
+      mask,
+    );
   } finally {
     if (request.explain && compiled && solver) await tellReasons(task, compiled, solver, session.now);
     stop.abort(new TsbuildError('TSB_CANCELED', 'Canceled: the build has ended'));

@@ -73,6 +73,10 @@ export interface BuildRequest {
   readonly reproducible?: boolean;
   /** `auto`: what git tracks of a local directory has permissions as git knows them. Default: as the files have them. */
   readonly contextPerms?: 'auto' | 'preserve';
+  /** Milliseconds that the whole build may take. Default: no limit. */
+  readonly timeoutMs?: number;
+  /** Milliseconds that a RUN step may take, where the Dockerfile sets no other limit for it. No part of any cache key. */
+  readonly stepTimeoutMs?: number;
   /** Steps that may run at a time. */
   readonly jobs: number;
   /** The lock file; absent: none is looked for. */

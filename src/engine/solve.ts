@@ -10,6 +10,7 @@ import {
   type SolverEdge,
   type VertexAccount,
 } from '../solver/index.ts';
+import { TIMEOUT_KEY } from '../frontend/index.ts';
 import { parseLayoutReference, trackedModes } from '../source/index.ts';
 import { ContextTree } from '../tree/index.ts';
 import { type Digest, SharedWork, TsbuildError } from '../util/index.ts';
@@ -115,7 +116,7 @@ export class RequestSolver {
     ).solve(
       task,
       edges.filter((edge) => edge !== undefined),
-      createRunner(this.#pieces, plan),
+      createRunner({ ...this.#pieces, timeLimit: timeLimits(compiled, this.#request) }, plan),
     );
     this.#locals.save();
     let next = 0;
@@ -200,8 +201,19 @@ function opPieces(
       devices: new StepDevices(request.devices, () => session.devices()),
     },
     emulation: new Emulation({ scratchDir: () => scratchDir(session) }),
+    timeLimit: () => request.stepTimeoutMs,
     report: { build: task, now, warn },
   };
+}
+
+/** What the graphs say of single steps, else what was asked for all of them. */
+function timeLimits({ platforms }: CompiledGraphs, { stepTimeoutMs }: BuildRequest): OpPieces['timeLimit'] {
+  const own = new Map<Digest, number>();
+  for (const { digest, metadata } of platforms.flatMap(({ graph }) => graph.vertices)) {
+    const ms = Number(metadata.description.get(TIMEOUT_KEY));
+    if (Number.isSafeInteger(ms) && ms > 0) own.set(digest, ms);
+  }
+  return (vertex) => own.get(vertex) ?? stepTimeoutMs;
 }
 
 /** Where files are that go with the session. */

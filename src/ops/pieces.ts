@@ -3,6 +3,7 @@ import type { BuildSecrets } from '../secrets/index.ts';
 import type { Emulation } from '../sandbox/index.ts';
 import type { LayerService, Shown } from '../snapshots/index.ts';
 import type { Lease, Store } from '../store/index.ts';
+import type { Digest } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import type { StepDevices } from './exec/devices.ts';
 import type { SshAgents } from './exec/ssh-agents.ts';
@@ -73,6 +74,8 @@ export interface OpPieces {
   readonly origins: Origins;
   readonly credentials: Credentials;
   readonly grants: Grants;
+  /** Milliseconds that a step may run; undefined for no limit. No part of any key. */
+  readonly timeLimit: (vertex: Digest) => number | undefined;
   /** Who executes programs of other platforms than this machine's. */
   readonly emulation: Emulation;
   readonly report: Report;

@@ -26,6 +26,7 @@ export type ErrorCode =
   | 'TSB_EXPORT' // the result could not be written
   | 'TSB_LINT' // a lint rule was violated and errors are on
   | 'TSB_LOCK' // a lock file does not name what the build needs, or it cannot be had as it says
+  | 'TSB_TIMEOUT' // a build or a step took longer than it may
   | 'TSB_CANCELED' // interrupted
   | 'TSB_INTERNAL'; // a fault of tsbuild itself
 
@@ -61,11 +62,12 @@ export function isTsbuildError(error: unknown, code?: ErrorCode): error is Tsbui
   return error instanceof TsbuildError && (code === undefined || error.code === code);
 }
 
-/** The process exit code for an error: 2 wrong usage, 130 interrupted, 1 everything else. */
+/** The process exit code for an error: 2 wrong usage, 130 interrupted, 124 out of time (that of timeout(1)), 1 everything else. */
 export function exitCodeOf(thrown: unknown): number {
   const error = firstError(thrown);
   if (isTsbuildError(error, 'TSB_USAGE')) return 2;
   if (isTsbuildError(error, 'TSB_CANCELED')) return 130;
+  if (isTsbuildError(error, 'TSB_TIMEOUT')) return 124;
   return 1;
 }
 

@@ -20,7 +20,7 @@ export { checkOwned, ownPackage, packageRoot } from './own-package.ts';
 export { redactUrls } from './redact.ts';
 export { sanitize, sanitizeLine } from './sanitize.ts';
 export { SharedWork } from './shared-work.ts';
-export { formatBytes, parseDuration, parseSize } from './size.ts';
+export { formatBytes, formatDuration, parseDuration, parseSize } from './size.ts';
 export type { Diagnostic, SourceFile, SourceRange } from './source.ts';
 export { parseStrictJson, type StrictJsonOptions } from './json.ts';
 export { editDistance, suggest } from './suggest.ts';

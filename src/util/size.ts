@@ -28,6 +28,23 @@ export function parseSize(text: string): number {
   throw new TsbuildError('TSB_USAGE', `Cannot use size ${JSON.stringify(text)}: ${why}`);
 }
 
+/** Milliseconds as {@link parseDuration} reads them: `90s` is `1m30s`. */
+export function formatDuration(ms: number): string {
+  const parts: string[] = [];
+  let rest = ms;
+  for (const [unit, size] of [
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1000],
+    ['ms', 1],
+  ] as const) {
+    const count = Math.floor(rest / size);
+    if (count > 0) parts.push(`${count}${unit}`);
+    rest -= count * size;
+  }
+  return parts.join('') || '0s';
+}
+
 const SECONDS: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 
 /**

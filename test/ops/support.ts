@@ -22,6 +22,7 @@ export interface KitOptions {
   readonly secrets?: Readonly<Record<string, SecretSource>>;
   readonly entitlements?: readonly string[];
   readonly plan?: PackingPlan;
+  readonly timeLimitMs?: number;
   readonly origins?: Partial<OpPieces['origins']>;
 }
 
@@ -67,6 +68,7 @@ export async function openKit(options: KitOptions = {}): Promise<Kit> {
       processLimit: 0,
       devices: new StepDevices(noDevices, () => none() as Promise<DeviceCatalog>),
     },
+    timeLimit: () => options.timeLimitMs,
     emulation: new Emulation({ scratchDir: () => store.root, find: () => undefined, formats: () => [] }),
     report: { build, now: () => 1, warn: (message) => void warnings.push(message) },
   };

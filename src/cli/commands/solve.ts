@@ -7,7 +7,7 @@ import { MAX_DEFINITION_BYTES, readDefinition } from '../../llb/index.ts';
 import { parseCacheFrom, parseCacheTo } from '../../remote-cache/index.ts';
 import { fromErrno, TsbuildError } from '../../util/index.ts';
 import { parseAllow } from '../allow.ts';
-import { parseEpoch, parseJobs, parsePidsLimit } from '../build-request.ts';
+import { parseEpoch, parseJobs, parsePidsLimit, parseTimeouts } from '../build-request.ts';
 import type { CliContext } from '../context.ts';
 import { parsePairs } from '../options.ts';
 import { readUpTo } from '../read-input.ts';
@@ -52,6 +52,7 @@ async function parseSolveRequest(context: CliContext, file: string, options: Sol
     ...(epoch === undefined || epoch === '' ? {} : { sourceDateEpoch: parseEpoch(epoch) }),
     cacheFrom: parseCacheFrom(cwd, [...(options.cacheFrom ?? []), ...(options.importCache ?? [])], env),
     cacheTo: parseCacheTo(cwd, [...(options.cacheTo ?? []), ...(options.exportCache ?? [])], env),
+    ...parseTimeouts(options),
     jobs: parseJobs(options.jobs),
   };
   const places = {

@@ -18,10 +18,14 @@ import type { Grants, OpPieces } from '../pieces.ts';
 import { withDevices } from './exec-devices.ts';
 import { stepPlatform, withEmulator } from './foreign-step.ts';
 import { type OpResult, snapshot } from '../result.ts';
+import { withinTime } from './step-deadline.ts';
 import { StepOutput } from './step-output.ts';
 
 /** What steps need. */
-export interface ExecPieces extends Pick<OpPieces, 'snapshots' | 'credentials' | 'grants' | 'emulation' | 'report'> {
+export interface ExecPieces extends Pick<
+  OpPieces,
+  'snapshots' | 'credentials' | 'grants' | 'timeLimit' | 'emulation' | 'report'
+> {
   readonly locals: LocalLayers;
 }
 
@@ -303,14 +307,17 @@ async function runStep(
   const worker = await pieces.snapshots.worker();
   const output = new StepOutput(pieces, task, vertex);
   const said: Uint8Array[] = [];
-  const status = await worker.call('runStep', spec, {
-    signal: task.signal,
-    onOutput: (stream, data) => {
-      said.push(data);
-      if (said.length > LAST_CHUNKS) said.shift();
-      output.write(stream, data);
-    },
-  });
+  const command = exec.meta.args.join(' ');
+  const status = await withinTime(task, pieces.timeLimit(vertex), command, (signal) =>
+    worker.call('runStep', spec, {
+      signal,
+      onOutput: (stream, data) => {
+        said.push(data);
+        if (said.length > LAST_CHUNKS) said.shift();
+        output.write(stream, data);
+      },
+    }),
+  );
   output.end();
   if (
     status.kind === 'exited' &&
@@ -321,7 +328,7 @@ async function runStep(
   if (foreign) throw foreign;
   throw new TsbuildError(
     'TSB_STEP',
-    `process ${JSON.stringify(exec.meta.args.join(' '))} did not complete successfully: ${describeStatus(status)}`,
+    `process ${JSON.stringify(command)} did not complete successfully: ${describeStatus(status)}`,
     hitProcessLimit(said) ? processLimitHint(spec) : noSpaceHint(pieces),
   );
 }

@@ -1,4 +1,4 @@
-import { EnvList, type MountOptions, type RunOptions, scratch } from '../../../llb/index.ts';
+import { EnvList, type MountOptions, type NetworkMode, type RunOptions, scratch } from '../../../llb/index.ts';
 import { chompHeredoc, parseHeredocWord } from '../../dockerfile/parser/heredoc.ts';
 import type { RunCommand } from '../../dockerfile/instructions/types.ts';
 import { dockerfileError } from '../../dockerfile/failure.ts';
@@ -9,6 +9,7 @@ import type { StageState } from '../stage-state.ts';
 import { withShell } from './processes.ts';
 import { proxyFromArgs } from './proxy.ts';
 import { lowerMounts } from './run-mounts.ts';
+import { type StepSettings, stepSettings, TIMEOUT_KEY } from '../step-settings.ts';
 
 /** RUN: a step on the stage's tree. */
 export function lowerRun(
@@ -25,9 +26,10 @@ export function lowerRun(
   const args = command.prependShell ? withShell(state.image, line.args) : line.args;
   const lowered = lowerMounts(lowering, state, command, sources);
   const shm: readonly MountOptions[] = options.shmSize ? [{ dest: '/dev/shm', tmpfs: { size: options.shmSize } }] : [];
-  const network = command.network === 'default' ? state.state.meta.network : command.network;
+  const settings = stepSettings(command.comments, command.ranges);
+  const network = networkOf(command, settings) ?? state.state.meta.network;
   if (args.length === 0) throw dockerfileError('arguments are required');
-  requireEntitlements(lowering, command);
+  requireEntitlements(lowering, command, settings);
   const text = displayName(lowering, `${command.original}${line.suffix}`, maskSecrets(command, env), {
     rawQuotes: true,
     skipUnset: true,
@@ -50,7 +52,10 @@ export function lowerRun(
       cgroupParent: options.cgroupParent ?? '',
     },
     ignoreCache: state.ignoreCache,
-    description: { 'com.docker.dockerfile.v1.command': command.original },
+    description: {
+      'com.docker.dockerfile.v1.command': command.original,
+      ...(settings.timeoutMs === undefined ? {} : { [TIMEOUT_KEY]: String(settings.timeoutMs) }),
+    },
     location: lowering.location(command.ranges),
     name: stepName(state, text, lowering.shown(state.state.meta.platform), env),
     ...(options.linuxResources === undefined ? {} : { linuxResources: options.linuxResources }),
@@ -118,9 +123,15 @@ function argsOf(state: StageState, env: EnvList): readonly string[] {
   return [`|${values.size}`, ...[...values].map(([key, value]) => `${key}=${value}`)];
 }
 
+/** The network of the flag, else of the comment above; undefined for that of all steps. */
+function networkOf(command: RunCommand, settings: StepSettings): NetworkMode | undefined {
+  const asked = command.network === 'default' ? (settings.network ?? 'default') : command.network;
+  return asked === 'default' ? undefined : asked;
+}
+
 /** What the Dockerfile asks for; a network that the user chose for all steps needs no further word. */
-function requireEntitlements(lowering: Lowering, command: RunCommand): void {
+function requireEntitlements(lowering: Lowering, command: RunCommand, settings: StepSettings): void {
   const { usage } = lowering;
-  if (command.network === 'host') usage.require('network.host', command.ranges);
+  if (networkOf(command, settings) === 'host') usage.require('network.host', command.ranges);
   if (command.security === 'insecure') usage.require('security.insecure', command.ranges);
 }

@@ -1,0 +1,58 @@
+import { isTsbuildError, parseDuration, type SourceRange, suggest } from '../../util/index.ts';
+import { dockerfileError } from '../dockerfile/failure.ts';
+
+/** What a comment above a RUN sets for it. */
+export interface StepSettings {
+  /** Milliseconds. */
+  readonly timeoutMs?: number;
+  readonly network?: 'default' | 'none' | 'host';
+}
+
+/** Where a graph carries a step's time limit, in milliseconds: in what is about the build and part of no digest. */
+export const TIMEOUT_KEY = 'tsbuild.timeout';
+
+const KEYS = ['timeout', 'network'];
+const EXAMPLE = 'for example: # tsbuild: timeout=10m network=none';
+
+/**
+ * Reads `# tsbuild: timeout=10m network=none` among the comments above an instruction, which other tools pass over. A step is the same to
+ * the cache whatever its time limit is.
+ * @throws TsbuildError `TSB_DOCKERFILE` for settings that there are not: one that has no effect would be taken for one that has
+ */
+export function stepSettings(comments: readonly string[], ranges: readonly SourceRange[]): StepSettings {
+  const words = comments.flatMap((comment) => {
+    const match = /^tsbuild:(.*)$/.exec(comment);
+    return match ? (match[1] ?? '').split(/\s+/).filter((word) => word !== '') : [];
+  });
+  let settings: StepSettings = {};
+  for (const word of words) {
+    const at = word.indexOf('=');
+    const [key, value] = at < 0 ? [word, ''] : [word.slice(0, at), word.slice(at + 1)];
+    if (key === 'timeout') settings = { ...settings, timeoutMs: timeoutOf(value, ranges) };
+    else if (key === 'network') settings = { ...settings, network: networkOf(value, ranges) };
+    else {
+      const near = suggest(key, KEYS);
+      throw dockerfileError(
+        `the comment "# tsbuild:" has no setting ${JSON.stringify(key)}`,
+        ranges,
+        near === undefined ? `it has ${KEYS.join(' and ')}; ${EXAMPLE}` : `did you mean ${near}=?`,
+      );
+    }
+  }
+  return settings;
+}
+
+function timeoutOf(text: string, ranges: readonly SourceRange[]): number {
+  try {
+    const ms = parseDuration(text);
+    if (ms > 0) return ms;
+  } catch (error) {
+    if (!isTsbuildError(error)) throw error;
+  }
+  throw dockerfileError(`timeout=${text} is no time that a step may take`, ranges, 'for example 90s, 10m or 1h30m');
+}
+
+function networkOf(text: string, ranges: readonly SourceRange[]): 'default' | 'none' | 'host' {
+  if (text === 'default' || text === 'none' || text === 'host') return text;
+  throw dockerfileError(`network=${text} is no network of a step`, ranges, 'there are default, none and host');
+}
