@@ -211,6 +211,7 @@ export class Session implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       this.#flushCache();
+      await this.#layers?.measured();
       if (this.#worker)
         await this.#worker.then(
           (worker) => worker[Symbol.asyncDispose](),

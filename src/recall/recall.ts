@@ -1,4 +1,4 @@
-import type { Store } from '../store/index.ts';
+import { hasLeftovers, type Store } from '../store/index.ts';
 import type { BuildEvent } from '../events/index.ts';
 import { HeldBlobs } from './held-blobs.ts';
 import { type Testimony, Witness } from './witness.ts';
@@ -49,7 +49,10 @@ export class Recall {
     this.#generation = generationOf(store);
   }
 
-  /** What the request gave, if all that it looked at is as it was. Never fails. Dispose what is found. */
+  /**
+   * What the request gave, if all that it looked at is as it was. Not while there is something of killed builds to delete: a build
+   * that is done again does it. Never fails. Dispose what is found.
+   */
   find(): RecalledBuild | undefined {
     let blobs: HeldBlobs | undefined;
     try {
@@ -58,6 +61,7 @@ export class Recall {
       const { generation, sealed, ...build } = fact.value as Kept;
       // Where a step ran since, the cache may have a newer result.
       if (generation !== this.#generation || !isWhole(build) || !Witness.holds(build.testimony)) return undefined;
+      if (hasLeftovers(this.#store)) return undefined;
       const images = openSeal(sealed);
       const held = (blobs = new HeldBlobs(
         this.#store.blobs,

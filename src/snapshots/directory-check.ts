@@ -1,4 +1,4 @@
-import { DamageError, sameStamp, type Store } from '../store/index.ts';
+import { DamageError, isOfDirectory, type Layer, sameStamp, type Store } from '../store/index.ts';
 import { SharedWork } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
@@ -10,12 +10,15 @@ import type { WorkerClient } from '../worker/index.ts';
 export class DirectoryCheck {
   readonly #store: Store;
   readonly #worker: () => Promise<WorkerClient>;
+  readonly #onGone: (id: string) => void;
   readonly #sound = new Set<string>();
   readonly #looking = new SharedWork<string, boolean>();
 
-  constructor(store: Store, worker: () => Promise<WorkerClient>) {
+  /** @param onGone told of a layer whose directory is not there any more, at once */
+  constructor(store: Store, worker: () => Promise<WorkerClient>, onGone: (id: string) => void) {
     this.#store = store;
     this.#worker = worker;
+    this.#onGone = onGone;
   }
 
   /** Notes that a directory was made by this process, which needs no check. */
@@ -41,35 +44,35 @@ export class DirectoryCheck {
   }
 
   async #look(task: Task, ids: readonly string[]): Promise<readonly boolean[]> {
-    const recorded = ids.map((id) => this.#store.layers.get(id)?.stamp);
     if (ids.length === 0) return [];
+    const before = ids.map((id) => this.#store.layers.get(id));
     const worker = await this.#worker();
     const paths = ids.map((id) => this.#store.layers.paths(id).fs);
     const usages = await worker.call('usage', { paths }, { signal: task.signal });
     return Promise.all(
       ids.map(async (id, index) => {
-        const [stamp, usage] = [recorded[index], usages[index]];
-        const now = usage?.stamp;
-        if (now === undefined || stamp === now) return true;
-        if (stamp === undefined) {
-          // Of a build that was killed, or failed, before it measured what it had made: from here on changes are noticed.
-          if (usage && this.#store.layers.get(id)?.fs) this.#store.layers.setStamp(id, now, usage);
-          return true;
+        const usage = usages[index];
+        if (before[index]?.fs === true && usage !== undefined && isOfDirectory(usage.stamp)) {
+          const { stamp } = before[index];
+          if (stamp === usage.stamp) return true;
+          // Without a stamp it was made a moment ago by a build that is still running.
+          if (stamp === undefined || sameStamp(stamp, usage.stamp)) {
+            this.#store.layers.setStamps([[id, usage]]);
+            return true;
+          }
         }
-        if (sameStamp(stamp, now)) {
-          this.#store.layers.setStamp(id, now);
-          return true;
-        }
-        await this.#putAside(task, id, stamp);
+        await this.#putAside(task, id, before[index]);
         return false;
       }),
     );
   }
 
-  /** Unless another process did so and has made it again meanwhile. */
-  async #putAside(task: Task, id: string, stamp: string): Promise<void> {
+  /** Unless another task or process did so, and may have made it again meanwhile. */
+  async #putAside(task: Task, id: string, before: Layer | undefined): Promise<void> {
     await using _lock = await this.#store.lock(`layer-${id}`, { signal: task.signal });
-    if (this.#store.layers.get(id)?.stamp === stamp) this.#store.layers.dropFs(id);
+    const now = this.#store.layers.get(id);
+    if (before?.fs === true && now?.fs === true && now.stamp === before.stamp) this.#store.layers.dropFs(id);
+    this.#onGone(id);
   }
 }
 

@@ -9,6 +9,7 @@ import type { WorkerClient } from '../worker/index.ts';
 import { type CacheOrigin, CachedLayers } from './imported.ts';
 import type { LayerFetcher, OnGrowing } from './incoming.ts';
 import { changedDirectory, DirectoryCheck } from './directory-check.ts';
+import { Measurements } from './measurements.ts';
 import { RewrittenLayers } from './rewritten.ts';
 import { anyBlob, compressionOfForm, layerType, findPacked, type PackedLayer, type PackForm } from './packed-layer.ts';
 import { PullDisplay, type Shown } from './pull-display.ts';
@@ -51,6 +52,7 @@ export class LayerService {
   readonly #fetchers = new Map<string, LayerFetcher>();
   readonly #packing = new SharedWork<string, PackedLayer>();
   readonly #check: DirectoryCheck;
+  readonly #measurements: Measurements;
   readonly #rewritten: RewrittenLayers;
   /** Layers that came with Windows images. They are known in every build that they can matter to, by `adopt`. */
   readonly #windows = new Set<string>();
@@ -71,7 +73,8 @@ export class LayerService {
     this.#pulls = new PullDisplay(() => options.store.now());
     this.#cached = new CachedLayers(options.store, options.lease);
     this.#rewritten = new RewrittenLayers(options.store);
-    this.#check = new DirectoryCheck(options.store, options.worker);
+    this.#check = new DirectoryCheck(options.store, options.worker, (id) => this.#unpacks.forget(id));
+    this.#measurements = new Measurements(options.store, options.worker);
     this.#unpacks = new Unpacks({
       store: options.store,
       worker: options.worker,
@@ -112,7 +115,6 @@ export class LayerService {
     const changed = await this.#check.changed(task, ids);
     if (changed.length === 0) return paths;
     for (const id of changed) {
-      this.#unpacks.forget(id);
       const layer = this.#layer(id);
       this.#onWarning(
         `The directory of layer "${id}" (${layer.description}) was changed after it was made: it is made again`,
@@ -123,10 +125,11 @@ export class LayerService {
     return this.directories(task, ids);
   }
 
-  /** This process made the directory, and measures it in the end. */
+  /** This process made the directory, and measures it. */
   #trust(id: string): void {
     this.made.add(id);
     this.#check.trust(id);
+    this.#measurements.add(id);
   }
 
   /** Brings the blob of a layer into the store, if it is not there and can be had. */
@@ -255,20 +258,24 @@ export class LayerService {
   }
 
   /**
-   * After a build, off its critical path: measures the directories that it made, for `du`, and puts them on disk unless that would
-   * take long. Directories that are not known to be on disk are made again after a reboot.
+   * After a build, off its critical path: puts on disk the directories that it made, unless that would take long. Those that are not
+   * known to be on disk are made again after a reboot.
    */
   async settle(task: Task): Promise<void> {
     const ids = [...this.made];
     if (ids.length === 0 || task.signal.aborted) return;
     this.made.clear();
+    await this.#measurements.finish();
+    const bytes = ids.reduce((sum, id) => sum + (this.#store.layers.get(id)?.bytes ?? 0), 0);
+    if (bytes > MAX_SYNCED_BYTES) return;
     const worker = await this.#worker();
-    const paths = ids.map((id) => this.#store.layers.paths(id).fs);
-    const usages = await worker.call('usage', { paths }, { signal: task.signal });
-    ids.forEach((id, index) => this.#store.layers.setFs(id, usages[index] ?? { bytes: 0, inodes: 0 }));
-    if (usages.reduce((sum, { bytes }) => sum + bytes, 0) > MAX_SYNCED_BYTES) return;
     await worker.call('syncStore', {}, { signal: task.signal });
     this.#store.layers.markSynced(ids);
+  }
+
+  /** Before the worker ends, whatever came of the command: what was made and is not measured yet would have to be made again. */
+  async measured(): Promise<void> {
+    await this.#measurements.finish().catch(() => undefined);
   }
 
   /** Puts on disk what earlier commands left to the kernel, while this one does something else. */
@@ -309,7 +316,6 @@ export class LayerService {
 
   /** @throws DamageError when there are any: what was made on them is worth nothing */
   #refuse(changed: readonly string[]): void {
-    for (const id of changed) this.#unpacks.forget(id);
     const [first] = changed;
     if (first !== undefined) throw changedDirectory(first, this.#layer(first).description);
   }

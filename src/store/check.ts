@@ -87,8 +87,7 @@ async function checkDirectories(store: Store, options: CheckOptions, report: Rep
   const stamps = await options.measure(layers.map(({ id }) => store.layers.paths(id).fs));
   for (const [index, { id, stamp, description }] of layers.entries()) {
     const now = stamps[index];
-    // Of a build that was killed before it measured what it had made: from here on changes are noticed.
-    if (stamp === undefined && now !== undefined) store.layers.setStamp(id, now);
+    // One without a stamp is being measured by a build that is running.
     if (stamp === undefined || now === undefined || sameStamp(stamp, now)) continue;
     report(
       {
@@ -149,12 +148,17 @@ function checkLayers(store: Store, report: Report, damaged: ReadonlySet<string>)
   for (const row of store.database().prepare('SELECT * FROM layers').all()) {
     const layer = store.layers.get(String(row['id']));
     if (!layer) continue;
-    if (store.layers.isStale(row) && !held.has(layer.id)) {
+    const staleness = store.layers.staleness(row);
+    if (staleness !== undefined && !held.has(layer.id)) {
+      const why =
+        staleness === 'unsynced'
+          ? 'was not on disk when the machine went down'
+          : 'was just made when its build was killed';
       report(
         {
-          kind: 'layer-unsynced',
+          kind: `layer-${staleness}`,
           subject: layer.id,
-          message: `Layer "${layer.id}" was not on disk when the machine went down, its directory is not used`,
+          message: `Layer "${layer.id}" ${why}, its directory is not used`,
           harmless: true,
         },
         () => store.layers.dropFs(layer.id),
@@ -175,7 +179,7 @@ function checkLayers(store: Store, report: Report, damaged: ReadonlySet<string>)
           kind: 'layer-empty',
           subject: layer.id,
           message: `Layer "${layer.id}" has neither directory nor blob`,
-          harmless: layer.blobs.length === 0 && row['fs'] === 0,
+          harmless: layer.blobs.length === 0 && (row['fs'] === 0 || staleness !== undefined),
         },
         () => store.layers.forget(layer.id),
       );

@@ -7,7 +7,7 @@ export { BlobDir } from './blob-dir.ts';
 export { BlobWriter } from './blob-writer.ts';
 export { check } from './check.ts';
 export type { Fact, FactTable } from './facts.ts';
-export { collectLeftovers, type GarbageReport } from './garbage.ts';
+export { collectLeftovers, type GarbageReport, hasLeftovers } from './garbage.ts';
 export { formatHolder, type Holder, otherUsers } from './holders.ts';
 export type { ImageBlobs } from './image-graph.ts';
 export type { ImageTable } from './images.ts';
@@ -46,7 +46,7 @@ export type {
   UsageRecord,
   UsageReport,
 } from './types.ts';
-export { sameStamp } from './stamp.ts';
+export { isOfDirectory, sameStamp } from './stamp.ts';
 export { DamageError, isDamageError } from './damage.ts';
 export { du } from './usage.ts';
 export { fullDiskHint, storeError } from './write-error.ts';

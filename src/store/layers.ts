@@ -8,6 +8,8 @@ import type { Database, Row, Statement } from './database.ts';
 import { plain, rowSum } from './row-sum.ts';
 import { randomId, type StoreLayout } from './layout.ts';
 import type { Lease } from './leases.ts';
+import type { Sessions } from './sessions.ts';
+import { measurerOf, unmeasured } from './stamp.ts';
 import type { StackTable } from './stacks.ts';
 import type { DirectoryUsage, Layer, LayerBlob, LayerPaths, NewLayer, RecordType } from './types.ts';
 
@@ -15,8 +17,9 @@ const BLOB_ORDER = 'ORDER BY compression, digest';
 
 /**
  * The layers. Making one: `create` (the row, held by a lease), `prepareDirectory` under the lock `layer-<id>`, fill it,
- * `setFs`. Until `setFs` the directory is not part of the store: a crash leaves it to garbage collection. A directory that
- * was not synced is worth nothing after a reboot, for the power may have failed in between.
+ * `setFs`, `setStamps`. Until `setFs` the directory is not part of the store: a crash leaves it to garbage collection. One that was
+ * not synced is worth nothing after a reboot, for the power may have failed in between; and one that was not measured is worth nothing
+ * when the process is dead that made it: nobody can tell what happened to it since.
  */
 export class LayerTable {
   readonly #layout: StoreLayout;
@@ -25,6 +28,7 @@ export class LayerTable {
   readonly #stacks: StackTable;
   readonly #now: () => number;
   readonly #bootId: string;
+  readonly #sessions: Sessions;
   readonly #touched = new Map<string, number>();
   readonly #select: Statement;
   readonly #selectBlobs: Statement;
@@ -34,7 +38,7 @@ export class LayerTable {
     db: Database,
     blobs: BlobDir,
     stacks: StackTable,
-    options: { now: () => number; bootId: string },
+    options: { now: () => number; bootId: string; sessions: Sessions },
   ) {
     this.#layout = layout;
     this.#db = db;
@@ -42,6 +46,7 @@ export class LayerTable {
     this.#stacks = stacks;
     this.#now = options.now;
     this.#bootId = options.bootId;
+    this.#sessions = options.sessions;
     this.#select = db.prepare('SELECT * FROM layers WHERE id = ?');
     this.#selectBlobs = db.prepare(`SELECT * FROM layer_blobs WHERE layer = ? ${BLOB_ORDER}`);
   }
@@ -145,9 +150,9 @@ export class LayerTable {
     return paths;
   }
 
-  /** Says that the directory is complete. */
+  /** Says that the directory is complete. Without a stamp it counts as long as this process lives: `setStamps` is to follow. */
   setFs(id: string, usage: DirectoryUsage): void {
-    const { bytes, inodes, stamp = null, synced = false } = usage;
+    const { bytes, inodes, stamp = unmeasured(this.#sessions.own()), synced = false } = usage;
     this.#db.transaction(() => {
       if (!this.#change(id, { fs: 1, synced: synced ? 1 : 0, boot_id: this.#bootId, stamp }))
         throw new TsbuildError('TSB_STORE', `Cannot finish layer "${id}": it is not in the store any more`);
@@ -155,15 +160,13 @@ export class LayerTable {
     });
   }
 
-  /**
-   * Says what the directory looks like now that it was found in order, or first looked at.
-   * @param usage of one that was never measured, in bytes and inodes
-   */
-  setStamp(id: string, stamp: string, usage?: { readonly bytes: number; readonly inodes: number }): void {
+  /** Says what directories look like that were just made, or found in order. Nothing happens to one that was put aside meanwhile. */
+  setStamps(found: readonly (readonly [id: string, usage: Required<Omit<DirectoryUsage, 'synced'>>])[]): void {
     this.#db.transaction(() => {
-      if (!this.#change(id, { stamp }) || usage === undefined) return;
-      const { bytes, inodes } = usage;
-      this.#db.prepare('UPDATE layers SET bytes = ?, inodes = ? WHERE id = ?').run(bytes, inodes, id);
+      for (const [id, { bytes, inodes, stamp }] of found) {
+        if (this.#row(id)?.['fs'] !== 1 || !this.#change(id, { stamp })) continue;
+        this.#db.prepare('UPDATE layers SET bytes = ?, inodes = ? WHERE id = ?').run(bytes, inodes, id);
+      }
     });
   }
 
@@ -248,9 +251,13 @@ export class LayerTable {
     this.#touched.clear();
   }
 
-  /** Whether a directory is complete but lost its worth with the last boot. */
-  isStale(row: Row): boolean {
-    return row['fs'] === 1 && row['synced'] === 0 && row['boot_id'] !== this.#bootId;
+  /** Why a directory lost its worth although it is complete: with the last boot, or with the process that made it. */
+  staleness(row: Row): 'unsynced' | 'unmeasured' | undefined {
+    if (row['fs'] !== 1) return undefined;
+    if (row['synced'] === 0 && row['boot_id'] !== this.#bootId) return 'unsynced';
+    const { stamp } = row;
+    const measurer = typeof stamp === 'string' ? measurerOf(stamp) : '';
+    return measurer === undefined || this.#sessions.isAlive(measurer) ? undefined : 'unmeasured';
   }
 
   /** Forgets a layer. Its directory, if it has one, is left to garbage collection. */
@@ -328,7 +335,8 @@ export class LayerTable {
 
   #layer(row: Row, blobs: readonly Row[] = this.#selectBlobs.all(String(row['id']))): Layer {
     const id = String(row['id']);
-    const fsUsable = row['fs'] === 1 && !this.isStale(row);
+    const fsUsable = row['fs'] === 1 && this.staleness(row) === undefined;
+    const stamp = fsUsable ? String(row['stamp']) : '';
     const stacks = this.#stacks;
     const beneath = String(row['parents']);
     return {
@@ -352,7 +360,7 @@ export class LayerTable {
       description: String(row['description']),
       bytes: fsUsable ? Number(row['bytes']) : 0,
       inodes: fsUsable ? Number(row['inodes']) : 0,
-      ...(fsUsable && row['stamp'] !== null ? { stamp: String(row['stamp']) } : {}),
+      ...(fsUsable && measurerOf(stamp) === undefined ? { stamp } : {}),
       createdAt: Number(row['created_at']),
       usedAt: Math.max(Number(row['used_at']), this.#touched.get(id) ?? 0),
     };

@@ -85,6 +85,7 @@ export class Sessions {
   /** A session's file exists before anything else of it and goes last; nobody else holds its lock for long. */
   isAlive(id: string): boolean {
     if (id === this.#own?.id) return true;
+    if (id === '') return false;
     const lock = tryKernelLock(join(this.#layout.sessions, id), false);
     if (typeof lock === 'object') lock.release();
     return lock === 'busy';

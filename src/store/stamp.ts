@@ -11,3 +11,20 @@ export function sameStamp(recorded: string, now: string): boolean {
   const [inodeNow, , looksNow] = now.split('.');
   return inode !== inodeNow && looks !== undefined && looks === looksNow;
 }
+
+const BY = 'by ';
+
+/** What stands in place of a stamp while the process that made the directory has yet to measure it. */
+export function unmeasured(session: string): string {
+  return BY + session;
+}
+
+/** The session that has yet to measure the directory; undefined where there is a stamp. */
+export function measurerOf(stamp: string): string | undefined {
+  return stamp.startsWith(BY) ? stamp.slice(BY.length) : undefined;
+}
+
+/** Whether a stamp is one of a directory: `usage` has nothing but zeros for what it cannot open as one. */
+export function isOfDirectory(stamp: string): boolean {
+  return !stamp.startsWith('0.');
+}

@@ -71,7 +71,11 @@ export class Store {
     this.facts = new FactTable(this.#db, options.now);
     this.stacks = new StackTable(this.#db);
     this.records = new RecordTable(this.#db, this.stacks, this.facts, options.now);
-    this.layers = new LayerTable(this.layout, this.#db, this.blobs, this.stacks, { now: options.now, bootId });
+    this.layers = new LayerTable(this.layout, this.#db, this.blobs, this.stacks, {
+      now: options.now,
+      bootId,
+      sessions: this.sessions,
+    });
     this.images = new ImageTable(this.layout, options.now);
     this.mounts = new MountTable(this.layout, this.#db, options.now);
     this.logs = new LogTable(this.layout, options.now, () => this.session());

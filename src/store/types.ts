@@ -54,7 +54,7 @@ export interface Layer {
   /** The same list as the id of a stack. */
   readonly beneath: string;
   readonly diffId?: Digest;
-  /** Whether `snapshots/<id>/fs` is complete. False for a directory that a power cut may have damaged. */
+  /** Whether `snapshots/<id>/fs` is complete. False for a directory that a power cut may have damaged, or that nobody measured. */
   readonly fs: boolean;
   readonly blobs: readonly LayerBlob[];
   readonly type: RecordType;
@@ -62,7 +62,7 @@ export interface Layer {
   /** Bytes and inodes of the directory; 0 while there is none. */
   readonly bytes: number;
   readonly inodes: number;
-  /** What the directory looked like when it was complete, for `sameStamp`; absent until it was measured. */
+  /** What the directory looked like when it was complete, for `sameStamp`; absent while the process that made it has yet to measure it. */
   readonly stamp?: string;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
@@ -213,6 +213,7 @@ export interface CheckProblem {
     | 'layer-blob-missing'
     | 'layer-empty'
     | 'layer-unsynced'
+    | 'layer-unmeasured'
     | 'record-dangling'
     | 'image-malformed'
     | 'image-blob-missing'

@@ -103,6 +103,32 @@ describeAsUser('a build that is remembered', (who) => {
     return { ...outcome, files: digests(bench.path('out')) };
   }
 
+  test('what a killed build left is deleted first, and the next is served from memory again', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM base:1\nCOPY f /\n', { f: 'x' });
+    const build = (): ReturnType<Bench['ok']> => bench.ok(['build', '--progress=plain', '-t', 'remembered:1', context]);
+    await build();
+    await build();
+    expect(await isRecalled(bench, build)).toBe(true);
+    const killed = bench.tsbuildStart([
+      'build',
+      '--progress=plain',
+      bench.context('FROM base:1\nRUN echo half > /half; echo WRITTEN; sleep 60\n'),
+    ]);
+    await killed.prints(/^#\d+ [\d.]+ WRITTEN/m);
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    const halves = (): readonly string[] =>
+      readdirSync(join(bench.store, 'snapshots')).filter((id) =>
+        existsSync(join(bench.store, 'snapshots', id, 'fs/half')),
+      );
+    expect(halves()).toHaveLength(1);
+    expect((await build()).err).toMatch(/deleting what killed builds left behind/);
+    expect(halves()).toEqual([]);
+    expect(readdirSync(join(bench.store, 'garbage'))).toEqual([]);
+    expect(await isRecalled(bench, build)).toBe(true);
+  });
+
   test('writes to every kind of output what the general way writes, byte for byte', async () => {
     const { bench } = use;
     const context = bench.context(DOCKERFILE, { one: 'one\n', 'two/three': 'three\n' });

@@ -55,7 +55,8 @@ export class FakeWorker implements WorkerClient {
 
   /** What the methods do when a test says nothing else. */
   readonly usual: Partial<Record<Method, Handler>> = {
-    usage: ({ paths }: { paths: readonly string[] }) => paths.map((path) => ({ path, bytes: 4096, inodes: 1 })),
+    usage: ({ paths }: { paths: readonly string[] }) =>
+      paths.map((path) => ({ path, bytes: 4096, inodes: 1, stamp: stampOf(path) })),
     syncStore: () => undefined,
     prepareUpper: ({ dir }: { dir: string }) => {
       for (const name of ['fs', 'work']) fs.mkdirSync(join(dir, name), { recursive: true });
@@ -102,6 +103,20 @@ export class FakeWorker implements WorkerClient {
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }
+}
+
+/** As the helper has it, of plain files. */
+function stampOf(path: string): string {
+  const root = fs.lstatSync(path, { throwIfNoEntry: false });
+  if (!root?.isDirectory()) return '0.0.0';
+  const below = fs.readdirSync(path, { recursive: true, encoding: 'utf8' }).toSorted();
+  const stats = below.map((name) => [name, fs.lstatSync(join(path, name), { bigint: true })] as const);
+  const looks = stats.map(([name, { mode, size, mtimeNs }]) => `${name} ${mode} ${size} ${mtimeNs}`);
+  const status = stats.map(([, { ctimeNs, ino }]) => `${ctimeNs} ${ino}`);
+  return [
+    root.ino.toString(16),
+    ...[[...looks, ...status], looks].map((lines) => sha256(lines.join('\n')).slice(7, 23)),
+  ].join('.');
 }
 
 function inflate(bytes: Buffer, compression: Compression): Buffer {

@@ -255,8 +255,8 @@ describe('a layer that a step made', () => {
     await kit.layers.settle(testTask());
     expect(kit.worker.count('usage')).toBe(1);
 
+    kit.worker.on.usage = () => [{ path: '', bytes: 65 * 1024 * 1024, inodes: 1, stamp: '1.2.3' }];
     const large = await make(kit, { y: '2' });
-    kit.worker.on.usage = () => [{ path: '', bytes: 65 * 1024 * 1024, inodes: 1 }];
     await kit.layers.settle(testTask());
     expect(kit.worker.count('syncStore')).toBe(1);
     expect(kit.store.layers.unsynced()).toEqual([large]);

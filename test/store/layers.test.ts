@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { chainIds, prune } from '../../src/store/index.ts';
+import { chainIds, check, prune } from '../../src/store/index.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { mediaTypes } from '../../src/image/index.ts';
 import { sha256 } from '../../src/util/index.ts';
@@ -123,6 +123,51 @@ describe('layers', () => {
     store.layers.prepareDirectory(withBlob);
     store.layers.setFs(withBlob, { bytes: 1, inodes: 1 });
     expect(store.layers.get(withBlob)?.fs).toBe(true);
+  });
+
+  test('a directory that was not measured counts as long as its maker lives', async () => {
+    const root = tempRoot();
+    using opened = openStore(root);
+    const { store } = opened;
+    const ids: string[] = [];
+    {
+      using maker = openStore(root);
+      using lease = maker.store.leases.create();
+      for (const name of ['measured', 'unmeasured', 'with a blob']) {
+        const id = maker.store.layers.create({ parents: [], description: name }, lease);
+        maker.store.layers.prepareDirectory(id);
+        maker.store.layers.setFs(id, { bytes: 0, inodes: 0 });
+        ids.push(id);
+      }
+      const [measured = '', , withBlob = ''] = ids;
+      maker.store.layers.addBlob(withBlob, blobOf('content'));
+      maker.store.blobs.put('content');
+      maker.store.layers.setStamps([[measured, { bytes: 7, inodes: 2, stamp: '1.2.3' }]]);
+      expect(ids.map((id) => store.layers.get(id))).toMatchObject([
+        { fs: true, stamp: '1.2.3', bytes: 7 },
+        { fs: true },
+        { fs: true },
+      ]);
+    }
+    expect(ids.map((id) => store.layers.get(id)?.fs)).toEqual([true, false, false]);
+    expect(ids.map((id) => store.layers.usable([id]))).toEqual([true, false, true]);
+    const kinds = async (repair: boolean): Promise<unknown> =>
+      (await check(store, { repair, removeTrees })).problems.map(({ kind, harmless, subject }) => [
+        kind,
+        harmless,
+        ids.indexOf(subject),
+      ]);
+    const found = [
+      ['layer-unmeasured', true, 1],
+      ['layer-empty', true, 1],
+      ['layer-unmeasured', true, 2],
+    ];
+    expect(await kinds(false)).toEqual(expect.arrayContaining(found));
+    expect(await kinds(true)).toHaveLength(found.length);
+    expect(await kinds(false)).toEqual([]);
+    // What was measured too late is not believed.
+    store.layers.setStamps([[ids[2] ?? '', { bytes: 1, inodes: 1, stamp: '4.5.6' }]]);
+    expect(store.layers.get(ids[2] ?? '')).toMatchObject({ fs: false, bytes: 0 });
   });
 
   test('the time of last use is kept', () => {

@@ -78,7 +78,12 @@ export function makeLayer(
   );
   const paths = store.layers.prepareDirectory(id);
   fs.writeFileSync(join(paths.fs, 'file'), Buffer.alloc(options.size ?? 1000));
-  store.layers.setFs(id, { bytes: options.size ?? 1000, inodes: 2, synced: options.synced ?? false });
+  store.layers.setFs(id, {
+    bytes: options.size ?? 1000,
+    inodes: 2,
+    stamp: '1.2.3',
+    synced: options.synced ?? false,
+  });
   lease.release();
   return id;
 }

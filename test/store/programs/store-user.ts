@@ -30,7 +30,7 @@ async function build(store: Store, seed: string): Promise<void> {
       } catch (error) {
         throw fromErrno(error, 'Cannot fill the layer', 'TSB_STORE');
       }
-      store.layers.setFs(id, { bytes: content.length, inodes: 3 });
+      store.layers.setFs(id, { bytes: content.length, inodes: 3, stamp: '1.2.3' });
     }
   }
   using writer = store.blobs.ingest();

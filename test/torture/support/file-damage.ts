@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { below, inRepeatableOrder } from './order.ts';
 import type { Random } from './random.ts';
 
 const change = (path: string, edit: (fd: number, size: number) => void): void => {
@@ -85,26 +86,25 @@ const directoryMutations: Readonly<Record<string, (path: string) => string | und
   },
 };
 
+const BLOBS = 'blobs/sha256';
+
 /**
- * Paths of a store of one kind, in order. Directories of cache mounts are left out: their content is what steps make it, and
- * nothing promises it.
+ * Paths of a store of one kind, in an order that repeats. Directories of cache mounts are left out: their content is what steps make
+ * it, and nothing promises it.
  */
 function targets(store: string, kind: string): readonly string[] {
-  const below = (dir: string): readonly string[] =>
-    fs
-      .readdirSync(join(store, dir), { recursive: true, withFileTypes: true })
-      .filter((entry) => !entry.isSymbolicLink())
-      .map((entry) => join(entry.parentPath, entry.name));
   // A symbolic link is what an earlier case made of an index that was then given up.
   const isThere = (path: string): boolean => fs.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === false;
-  const all = kind.includes('.') ? [join(store, kind)].filter(isThere) : below(kind);
-  return all.toSorted();
+  if (kind.includes('.')) return [join(store, kind)].filter(isThere);
+  const all = inRepeatableOrder(join(store, kind)).flatMap((path) => [path, ...below(path)]);
+  // The directory of all blobs, too.
+  return (kind === BLOBS ? [join(store, kind), ...all] : all).filter(isThere);
 }
 
 /** What is harmed; what matters most is listed more often. */
 const kinds = [
-  'blobs',
-  'blobs',
+  BLOBS,
+  BLOBS,
   'snapshots',
   'snapshots',
   'snapshots',

@@ -155,6 +155,7 @@ export class Rig {
   async #check(...args: readonly string[]): Promise<readonly string[]> {
     const { code, out, err } = await this.bench.tsbuild(['store', 'check', '--format=json', ...args], {
       env: this.#env,
+      store: this.store,
     });
     expect(err).not.toMatch(/fault of tsbuild|^\s+at /m);
     const report = JSON.parse(out || '{}') as { problems?: { harmless: boolean; message: string }[] };
