@@ -1,12 +1,18 @@
-// npm run torture -- --kills N --files N --rows N --seed S: kills builds, harms files and rows of their stores, and looks at what the
-// next build makes of it. The tests in test/torture do it; this gives them numbers. Ends as they do.
+// npm run torture -- --kills N --files N --rows N --cuts N --seed S: kills builds, harms files and rows of their stores, cuts the power
+// of a disk that is a model, and looks at what the next build makes of it. The tests in test/torture do it; this gives them numbers. Ends as they do.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 const option = (value) => ({ type: 'string', default: value });
 const { values } = parseArgs({
-  options: { kills: option('500'), files: option('500'), rows: option('500'), seed: option(String(Date.now() % 1e6)) },
+  options: {
+    kills: option('500'),
+    files: option('500'),
+    rows: option('500'),
+    cuts: option('1000'),
+    seed: option(String(Date.now() % 1e6)),
+  },
 });
 for (const [name, value] of Object.entries(values)) {
   if (/^\d+$/.test(value)) continue;

@@ -77,9 +77,10 @@ export class Rig {
       done = await harm();
       await this.#expectHeals(isNew);
     } catch (error) {
-      this.#failures.push(
-        `${name}, as ${this.bench.who.name}: ${done}: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      const failure = `${name}, as ${this.bench.who.name}: ${done}: ${error instanceof Error ? error.message : String(error)}`;
+      this.#failures.push(failure);
+      // At once: there may be hours to go.
+      process.stderr.write(`${failure}\n`);
       await this.#fill();
     }
   }
