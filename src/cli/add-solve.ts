@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { CliContext } from './context.ts';
 import { collect } from './options.ts';
-import { cacheOptions, outputOptions, timeOptions } from './output-options.ts';
+import { cacheOptions, failureOption, outputOptions, timeOptions } from './output-options.ts';
 
 /** `tsbuild solve`, with the options of `buildctl build` under their names. */
 export function addSolve(program: Command, context: CliContext, done: (code: number) => void): void {
@@ -47,6 +47,7 @@ export function addSolve(program: Command, context: CliContext, done: (code: num
       '--source-date-epoch <seconds>',
       'time to put into the image instead of the present (default: $SOURCE_DATE_EPOCH)',
     )
+    .addOption(failureOption())
     .option('--jobs <n>', 'how many steps may run at a time (default: number of CPUs, at least 4)')
     .option('--import-cache <REF|type=TYPE,…>', 'same as --cache-from, as buildctl calls it', collect)
     .option('--export-cache <REF|type=TYPE,…>', 'same as --cache-to, as buildctl calls it', collect)

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { progressOption } from './graph-options.ts';
 import { collect } from './options.ts';
 
@@ -22,6 +22,14 @@ export function outputOptions(command: Command): Command {
     .option('--metadata-file <path>', 'write what was built to a file, as JSON')
     .option('-q, --quiet', 'print nothing but the image id')
     .addOption(progressOption());
+}
+
+/** What happens when a step fails. */
+export function failureOption(): Option {
+  return new Option(
+    '--on-failure <what>',
+    'shell: open a shell in the sandbox of a step that failed, with its files, mounts and variables',
+  ).choices(['shell']);
 }
 
 /** How long it may take; `build` and `solve` share these. */

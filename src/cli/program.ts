@@ -4,10 +4,11 @@ import { Command, CommanderError, Option } from 'commander';
 import { exitCodeOf, sanitize, suggest, TsbuildError, version } from '../util/index.ts';
 import { addCopy, addPull } from './add-copy.ts';
 import { addPush } from './add-push.ts';
+import { addDebug } from './add-debug.ts';
 import { addSolve } from './add-solve.ts';
 import { addServe } from './add-serve.ts';
 import { addVerify } from './add-verify.ts';
-import { cacheOptions, outputOptions, timeOptions } from './output-options.ts';
+import { cacheOptions, failureOption, outputOptions, timeOptions } from './output-options.ts';
 import { CONTEXT, contextPermsOption, graphOptions } from './graph-options.ts';
 import type { CliContext } from './context.ts';
 import { collect } from './options.ts';
@@ -76,6 +77,7 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [['build'], addBuild],
   [['llb'], addLlb],
   [['solve'], addSolve],
+  [['debug', 'shell'], addDebug],
   [['run'], addRun],
   [['images', 'rmi', 'import', 'save'], addImages],
   [['login', 'logout'], addLogin],
@@ -174,6 +176,7 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
       '--unsafe-fixes',
       'with --fix: also rewrite what changes the image: MAINTAINER to LABEL, JSON arguments in single quotes',
     )
+    .addOption(failureOption())
     .option('--call <method>', 'build, check, outline or targets; with ",format=json" as JSON')
     .action(async (paths: string[], options) => {
       const { buildCommand } = await import('./commands/build.ts');

@@ -40,6 +40,7 @@ const INDIFFERENT: readonly string[] = [
   'pidsLimit',
   'timeout',
   'stepTimeout',
+  'onFailure',
   'isolation',
   'progress',
   'rawOutput',

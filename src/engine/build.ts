@@ -17,6 +17,7 @@ import { retireCacheMounts } from './fresh-mounts.ts';
 import { type ExportedBuild, isImageOutput, type OutputRequest } from './outputs.ts';
 import { planPacking } from './pack-plan.ts';
 import { locateRefusal, StepDevices } from '../ops/index.ts';
+import { withVisitedSteps } from './visited-steps.ts';
 import { StepLogs } from './step-logs.ts';
 import type { RequestSolver } from './solve.ts';
 import { solveAndExport } from './solve-export.ts';
@@ -82,7 +83,7 @@ export async function runBuild(
     const result = request.definition
       ? await openDefinition(session, task, request, request.definition, surroundings)
       : await compileRequest(session, task, request, surroundings);
-    compiled = withLayersAsBases(result.compiled);
+    compiled = withVisitedSteps(withLayersAsBases(result.compiled), request.visitor);
     for (const diagnostic of compiled.diagnostics) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     checkCompiled(request, compiled);
     await checkDevices(session, request, compiled);

@@ -15,6 +15,8 @@ export { type PushedImage, pushStored } from './push-stored.ts';
 export { type BuildRequest, emptyRequest, type ForeignDefinition } from './request.ts';
 export { type LocatedImage, locateImage } from './locate-image.ts';
 export { openImage, type OpenImage } from './open-image.ts';
+export { openStepShell } from './step-shell.ts';
+export type { StepVisitor } from '../ops/index.ts';
 export { treeRemover } from './tree-remover.ts';
 export { openSession, Session, type SessionOptions } from './session.ts';
 export { verifyImage, type VerifyRequest } from './verify.ts';

@@ -4,7 +4,7 @@ import type { ImageConfig, Platform } from '../image/index.ts';
 import type { Definition } from '../llb/index.ts';
 import type { SourceFile } from '../util/index.ts';
 import type { CacheExport, CacheImport } from '../remote-cache/index.ts';
-import { type DeviceGrants, noDevices } from '../ops/index.ts';
+import { type DeviceGrants, noDevices, type StepVisitor } from '../ops/index.ts';
 
 /** A graph that did not come from a Dockerfile here, with what its names stand for. */
 export interface ForeignDefinition {
@@ -77,6 +77,8 @@ export interface BuildRequest {
   readonly timeoutMs?: number;
   /** Milliseconds that a RUN step may take, where the Dockerfile sets no other limit for it. No part of any cache key. */
   readonly stepTimeoutMs?: number;
+  /** Looks into steps, before they run or when they have failed. */
+  readonly visitor?: StepVisitor;
   /** Steps that may run at a time. */
   readonly jobs: number;
   /** The lock file; absent: none is looked for. */

@@ -202,6 +202,7 @@ function opPieces(
     },
     emulation: new Emulation({ scratchDir: () => scratchDir(session) }),
     timeLimit: () => request.stepTimeoutMs,
+    ...(request.visitor === undefined ? {} : { visitor: request.visitor }),
     report: { build: task, now, warn },
   };
 }

@@ -4,6 +4,7 @@ export { type DeviceGrants, StepDevices, locateRefusal, noDevices } from './exec
 export { SshAgents } from './exec/ssh-agents.ts';
 export type { PackingPlan } from './packing-plan.ts';
 export type { Credentials, ImageLayers, OpPieces, Origins } from './pieces.ts';
+export type { StepVisitor, VisitedStep } from './exec/step-visitor.ts';
 export { type LocalResult, type OpResult, snapshot } from './result.ts';
 export { createRunner } from './runner.ts';
 export { gitTime } from './source/git-source.ts';

@@ -7,6 +7,7 @@ import type { Digest } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import type { StepDevices } from './exec/devices.ts';
 import type { SshAgents } from './exec/ssh-agents.ts';
+import type { StepVisitor } from './exec/step-visitor.ts';
 import type { LocalResult } from './result.ts';
 import type { RemoteSources } from './source/remote-sources.ts';
 
@@ -76,6 +77,8 @@ export interface OpPieces {
   readonly grants: Grants;
   /** Milliseconds that a step may run; undefined for no limit. No part of any key. */
   readonly timeLimit: (vertex: Digest) => number | undefined;
+  /** Looks into steps, before they run or when they have failed. */
+  readonly visitor?: StepVisitor;
   /** Who executes programs of other platforms than this machine's. */
   readonly emulation: Emulation;
   readonly report: Report;

@@ -14,6 +14,8 @@ const COMMANDS = [
   ['run'],
   ['llb'],
   ['solve'],
+  ['debug'],
+  ['shell'],
   ['push'],
   ['pull'],
   ['copy'],

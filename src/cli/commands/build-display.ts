@@ -13,10 +13,11 @@ import {
 import type { BuildEvent } from '../../events/index.ts';
 import { exitCodeOf, fromErrno, isTsbuildError, messageOf, TsbuildError } from '../../util/index.ts';
 import type { GraphOptions } from '../build-request.ts';
+import type { VisitOptions } from '../step-visits.ts';
 import { type CliContext, exitCodeOfSignal, type Interruptible, print } from '../context.ts';
 
 /** Options of `build` as commander gives them. */
-export interface BuildOptions extends GraphOptions {
+export interface BuildOptions extends GraphOptions, VisitOptions {
   readonly tag?: readonly string[];
   readonly output?: readonly string[];
   readonly load?: boolean;

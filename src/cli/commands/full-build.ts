@@ -9,7 +9,9 @@ import { firstError, sanitizeLine } from '../../util/index.ts';
 import { parseBuildRequest } from '../build-request.ts';
 import { type CliContext, interruptible } from '../context.ts';
 import { parseOutputs } from '../outputs.ts';
+import { noteBuild } from '../last-build.ts';
 import { reachOptions, sessionOptions } from '../session-options.ts';
+import { stepVisitor } from '../step-visits.ts';
 import { type BuildOptions, reportFailure, reportResult, reportWarnings, startProgress } from './build-display.ts';
 
 /** The open store, with what will remember the build there. */
@@ -30,7 +32,17 @@ export async function fullBuild(
   options: BuildOptions,
   memory: BuildMemory | undefined,
 ): Promise<number> {
-  return buildRequested(context, await parseBuildRequest(context, path, options), options, memory);
+  const more: BuildSurroundings = { path, ...(memory === undefined ? {} : { memory }) };
+  return buildRequested(context, await parseBuildRequest(context, path, options), options, more);
+}
+
+/** What a request is built with besides its options. */
+export interface BuildSurroundings {
+  readonly memory?: BuildMemory;
+  /** What was typed for the context: `tsbuild debug` does the build again. */
+  readonly path?: string;
+  /** @param metadata BuildKit's response keys */
+  readonly onBuilt?: (metadata: Readonly<Record<string, string>>) => void;
 }
 
 /** Builds a request, shows what happens, and tells what came of it as the options say. @returns the exit code */
@@ -38,7 +50,7 @@ export async function buildRequested(
   context: CliContext,
   request: BuildRequest,
   options: BuildOptions,
-  memory?: BuildMemory,
+  { memory, path, onBuilt }: BuildSurroundings = {},
 ): Promise<number> {
   const specs = parseOutputs(context, options);
   for (const spec of specs) checkOutput(spec, context.stdout, request.platforms.length);
@@ -72,8 +84,10 @@ export async function buildRequested(
       progress.events(event);
     };
     const task = { signal: interrupt.signal, events };
+    if (path !== undefined) noteBuild(session.store, context, path, options);
+    const visitor = stepVisitor(context, options, session, close);
     const images: WrittenImage[] = [];
-    const { metadata, layers, lock } = await runBuild(session, task, request, {
+    const { metadata, layers, lock } = await runBuild(session, task, visitor ? { ...request, visitor } : request, {
       specs,
       stdout: context.stdout,
       onImageWritten: (to, image) => images.push({ before: shown.length, to, image }),
@@ -85,7 +99,10 @@ export async function buildRequested(
         shown.push(...others);
         if (isHere) images.push({ before, to, image });
       },
-      onExported: (built) => reportResult(context, options, built.metadata, usesStdout(specs)),
+      onExported: async (built) => {
+        onBuilt?.(built.metadata);
+        await reportResult(context, options, built.metadata, usesStdout(specs));
+      },
     });
     await close();
     reportWarnings(context, progress, options);

@@ -11,7 +11,8 @@ import { parsePidsLimit } from '../build-request.ts';
 import { parseHosts } from '../hosts.ts';
 import { sessionOptions } from '../session-options.ts';
 
-interface RunOptions {
+/** Options of `run` as commander gives them. */
+export interface RunOptions {
   readonly env?: readonly string[];
   readonly envFile?: readonly string[];
   readonly volume?: readonly string[];

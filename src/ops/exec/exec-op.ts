@@ -9,7 +9,7 @@ import {
   type StepSpec,
 } from '../../sandbox/index.ts';
 import { fullDiskHint } from '../../store/index.ts';
-import { type Digest, TsbuildError } from '../../util/index.ts';
+import { type Digest, isTsbuildError, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { LayerSlot } from '../../snapshots/index.ts';
 import { CacheMounts } from './cache-mount.ts';
@@ -19,12 +19,13 @@ import { withDevices } from './exec-devices.ts';
 import { stepPlatform, withEmulator } from './foreign-step.ts';
 import { type OpResult, snapshot } from '../result.ts';
 import { withinTime } from './step-deadline.ts';
+import type { VisitedStep } from './step-visitor.ts';
 import { StepOutput } from './step-output.ts';
 
 /** What steps need. */
 export interface ExecPieces extends Pick<
   OpPieces,
-  'snapshots' | 'credentials' | 'grants' | 'timeLimit' | 'emulation' | 'report'
+  'snapshots' | 'credentials' | 'grants' | 'timeLimit' | 'visitor' | 'emulation' | 'report'
 > {
   readonly locals: LocalLayers;
 }
@@ -59,13 +60,9 @@ export async function runExec(
     const mount = outputs[index];
     if (!mount) {
       const spec = withEmulator(await stepSpec(pieces, task, held, exec, bases, slots), pieces.emulation, platform);
-      await runStep(
-        pieces,
-        task,
-        vertex,
-        exec,
-        platform,
-        devices.length === 0 ? spec : withDevices(spec, devices, pieces.report.warn),
+      const whole = devices.length === 0 ? spec : withDevices(spec, devices, pieces.report.warn);
+      await visited(pieces, task, { vertex, name, spec: whole }, () =>
+        runStep(pieces, task, vertex, exec, platform, whole),
       );
       return;
     }
@@ -83,6 +80,29 @@ export async function runExec(
     const parents = baseOf(bases, mount);
     return snapshot([...parents, results.get(mount.output) ?? '']);
   });
+}
+
+/**
+ * Runs a step, with the visitor in its place or behind it where one came.
+ * @throws TsbuildError `TSB_CANCELED` after a visit to a step that did not run
+ */
+async function visited(
+  { visitor }: ExecPieces,
+  task: Task,
+  step: VisitedStep,
+  run: () => Promise<void>,
+): Promise<void> {
+  if (visitor?.wants?.(step.name)) {
+    await visitor.visit(step, undefined);
+    throw new TsbuildError('TSB_CANCELED', `Ended after a look into ${JSON.stringify(step.name)}, which did not run`);
+  }
+  try {
+    await run();
+  } catch (error) {
+    const isFailure = isTsbuildError(error) && ['TSB_STEP', 'TSB_TIMEOUT'].includes(error.code);
+    if (isFailure && !task.signal.aborted) await visitor?.visit(step, error);
+    throw error;
+  }
 }
 
 /** Once more, behind the frontend's own check: a graph may come from elsewhere than a Dockerfile. */
