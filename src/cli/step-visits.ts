@@ -37,7 +37,10 @@ export function stepVisitor(
       context.stderr.write(
         `\n${what} What you change is thrown away, but for cache mounts.\nIts command is:\n  ${sanitize(command).replaceAll('\n', '\n  ')}\n"exit" ends the build.\n\n`,
       );
-      const opened = openStepShell(session, step, context.env['TERM']);
+      const opened = openStepShell(session, step, {
+        isTerminal: context.stdin.isTTY === true,
+        term: context.env['TERM'],
+      });
       // What the step failed of is what the build failed of.
       await (failure ? opened.catch((error: unknown) => reportError(context, error)) : opened);
     },
