@@ -8,10 +8,10 @@ if [ "$(id -u)" = 0 ] || [ $# -gt 0 ]; then exec vitest run "$@"; fi
 
 # An ordinary user: what the worker does in its namespace, such as giving files to other ids, is tested in such a namespace. Devices and
 # ids beyond the user's own are for root; those tests are skipped.
-inside='test/layer test/fileop test/rootfs test/tree test/sys'
+inside='test/layer test/fileop test/rootfs test/tree test/sys test/worker/layer-unpacks.test.ts'
 result=0
 # The patterns are for vitest.
 set -f
-vitest run $(for folder in $inside; do printf ' --exclude %s/**' "$folder"; done) || result=1
+vitest run $(for place in $inside; do printf ' --exclude %s --exclude %s/**' "$place" "$place"; done) || result=1
 buildah unshare vitest run $inside || result=1
 exit "$result"
