@@ -10,7 +10,7 @@ import {
   type PlatformImage,
   type StdoutStream,
 } from '../exporter/index.ts';
-import type { Descriptor, LayerCompression } from '../image/index.ts';
+import { type Descriptor, INLINE_CACHE_KEY, type LayerCompression } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
 import type { CompiledGraphs, PlatformGraph } from './compiled.ts';
 import { withInternalVertex } from './internal-vertex.ts';
@@ -18,7 +18,6 @@ import { compressorName } from '../layer/index.ts';
 import type { InlineCache } from './inline-cache.ts';
 import type { Pushes } from './pushes.ts';
 import type { PushedTo } from '../recall/index.ts';
-import { INLINE_CACHE_KEY } from '../remote-cache/index.ts';
 import type { PackedLayer } from '../snapshots/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { Session } from './session.ts';

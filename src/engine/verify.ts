@@ -5,6 +5,7 @@ import {
   compressionOf,
   formatPlatform,
   hostPlatform,
+  INLINE_CACHE_KEY,
   mediaTypes,
   normalizePlatform,
   type Platform,
@@ -145,6 +146,8 @@ function buildRequest({ build }: VerifyRequest, { config }: ResolvedImage, platf
     ...build,
     reproducible: true,
     platforms: [platform],
+    // What an image carries for others is a part of it that can be built again like the rest.
+    cacheTo: config[INLINE_CACHE_KEY] === undefined ? [] : [{ type: 'inline', mode: 'min' }],
     ...(given || Number.isNaN(ms) || ms < 0 ? {} : { sourceDateEpoch: Math.floor(ms / 1000) }),
   };
 }

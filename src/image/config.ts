@@ -53,6 +53,9 @@ export interface ImageConfig {
   [key: string]: unknown;
 }
 
+/** Key of an image config that has the cache within the image (`--cache-to type=inline`), BuildKit's. */
+export const INLINE_CACHE_KEY = 'moby.buildkit.cache.v0';
+
 /** Largest image config that is read, in bytes; configs with an inline build cache are the large ones. */
 export const MAX_CONFIG_BYTES: number = 8 * 1024 * 1024;
 

@@ -5,6 +5,7 @@ export {
   type HealthcheckConfig,
   type HistoryEntry,
   type ImageConfig,
+  INLINE_CACHE_KEY,
   MAX_CONFIG_BYTES,
   parseImageConfig,
 } from './config.ts';

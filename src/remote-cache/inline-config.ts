@@ -1,4 +1,4 @@
-import { guardFor, type ImageConfig, type Manifest, compressionOf } from '../image/index.ts';
+import { guardFor, type ImageConfig, INLINE_CACHE_KEY, type Manifest, compressionOf } from '../image/index.ts';
 import { type Digest, parseStrictJson, sha256 } from '../util/index.ts';
 import {
   type CachedLayer,
@@ -12,9 +12,6 @@ import {
   type RemoteConfig,
   type RemoteRecord,
 } from './remote-config.ts';
-
-/** Key of an image config that has the cache within the image, BuildKit's. */
-export const INLINE_CACHE_KEY = 'moby.buildkit.cache.v0';
 
 /** Largest cache that is written into an image, in bytes before base64: every pull of the image brings it. */
 export const MAX_INLINE_CACHE_BYTES: number = 1024 * 1024;

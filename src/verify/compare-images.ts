@@ -1,6 +1,7 @@
 import type { ImageConfig, Manifest } from '../image/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { Difference } from './difference.ts';
+import { splitInlineCache } from './inline-cache.ts';
 import { jsonDifferences } from './json-differences.ts';
 import { layerDifferences } from './layer-differences.ts';
 
@@ -39,12 +40,14 @@ export async function compareImages(
 ): Promise<Comparison> {
   const digests = { platform, image: image.manifestDigest, rebuilt: rebuilt.manifestDigest };
   if (image.manifestDigest === rebuilt.manifestDigest) return { ...digests, identical: true, differences: [] };
+  const [ours, theirs] = [configOf(image), configOf(rebuilt)];
   const differences: Difference[] = [
     ...jsonDifferences(frameOf(image.manifest), frameOf(rebuilt.manifest)).map((one): Difference => ({
       kind: 'manifest',
       ...one,
     })),
-    ...jsonDifferences(configOf(image), configOf(rebuilt)).map((one): Difference => ({ kind: 'config', ...one })),
+    ...jsonDifferences(ours.config, theirs.config).map((one): Difference => ({ kind: 'config', ...one })),
+    ...jsonDifferences(ours.cache, theirs.cache).map((one): Difference => ({ kind: 'cache', ...one })),
     ...(await allLayers(image, rebuilt, temporary, signal)),
   ];
   if (differences.length === 0)
@@ -92,10 +95,10 @@ function frameOf({ config, layers, ...rest }: Manifest): unknown {
   };
 }
 
-/** The config without the diff ids, which the layers explain. */
-function configOf({ configBytes }: ComparedImage): unknown {
+/** The config without the diff ids, which the layers explain, and the cache in it. */
+function configOf({ configBytes }: ComparedImage): ReturnType<typeof splitInlineCache> {
   const { rootfs: _layers, ...rest } = JSON.parse(Buffer.from(configBytes).toString('utf8')) as Record<string, unknown>;
-  return rest;
+  return splitInlineCache(rest);
 }
 
 /** The instruction of each layer. */

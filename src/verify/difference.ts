@@ -9,6 +9,15 @@ export type Difference =
       readonly image?: unknown;
       readonly rebuilt?: unknown;
     }
+  /** A record of the cache within the image (`--cache-to type=inline`). */
+  | {
+      readonly kind: 'cache';
+      readonly layer?: undefined;
+      /** The record's key, and what of it: `["sha256:…"].layers[0]`. */
+      readonly path: string;
+      readonly image?: unknown;
+      readonly rebuilt?: unknown;
+    }
   /**
    * A layer as a whole. `absent` and `added`: one of the two has it only. `compression`: the same tar in other bytes. `order`: the same
    * entries in another order, or in other headers.

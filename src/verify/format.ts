@@ -19,6 +19,7 @@ export function formatComparison({ platform, image, rebuilt, identical, differen
 }
 
 function headingOf(difference: Difference): string {
+  if (difference.kind === 'cache') return 'cache within the image';
   if (difference.layer === undefined) return difference.kind;
   const { layer, createdBy } = difference;
   return `layer ${layer}${createdBy === undefined ? '' : `: ${sanitizeLine(createdBy, 120)}`}`;
@@ -27,7 +28,8 @@ function headingOf(difference: Difference): string {
 function linesOf(difference: Difference): readonly string[] {
   switch (difference.kind) {
     case 'manifest':
-    case 'config': {
+    case 'config':
+    case 'cache': {
       const { path, image, rebuilt } = difference;
       if (path === '') return ['  ~ the same JSON in other bytes'];
       return [`  ~ ${sanitizeLine(path, WIDTH)}: ${valueText(image)} -> ${valueText(rebuilt)}`];

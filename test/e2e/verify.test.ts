@@ -82,6 +82,33 @@ describeAsUser('verify', (who) => {
     );
   });
 
+  test('the cache that an image carries is built again with it, and differs where the steps do', async () => {
+    const { bench } = use;
+    const context = bench.context(
+      `FROM base:1 AS other\nRUN echo other > /other\n\n${DOCKERFILE}COPY --from=other /other /\n`,
+      {
+        file: 'one',
+      },
+    );
+    const archive = bench.path('carrying.tar');
+    const args = ['--reproducible', '--cache-to=type=inline', '-t', 'carrying', '-o', `type=oci,dest=${archive}`];
+    await bench.ok(['build', '-q', ...args, context]);
+    for (const image of ['carrying', archive])
+      expect(await bench.tsbuild(['verify', '--progress=quiet', image, context])).toMatchObject({
+        code: 0,
+        out: expect.stringContaining('it is the same: sha256:') as string,
+      });
+    writeFileSync(join(context, 'file'), 'two');
+    const text = await bench.tsbuild(['verify', '--progress=plain', 'carrying', context]);
+    expect(text).toMatchObject({ code: 1, err: expect.stringMatching(/^#0 verifying with tsbuild\n/) as string });
+    expect(text.out).toMatch(/content from byte 0: one -> two/);
+    const [, keys = ''] =
+      /\ncache within image\n((?: {2}~ \["sha256:[0-9a-f]{64}"\][^\n]*\n?)+)/.exec(
+        text.out.replace('within the image', 'within image'),
+      ) ?? [];
+    expect(keys.split('\n').length).toBeGreaterThan(1);
+  });
+
   test('nothing is taken from the cache, and nothing is left behind', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN cat /proc/sys/kernel/random/uuid > /random\n');

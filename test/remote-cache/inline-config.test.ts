@@ -4,10 +4,9 @@ import {
   type CachedLayer,
   decodeInlineCache,
   encodeInlineCache,
-  INLINE_CACHE_KEY,
   type RemoteConfig,
 } from '../../src/remote-cache/index.ts';
-import { type ImageConfig, type Manifest, mediaTypes } from '../../src/image/index.ts';
+import { type ImageConfig, INLINE_CACHE_KEY, type Manifest, mediaTypes } from '../../src/image/index.ts';
 import { isTsbuildError, sha256 } from '../../src/util/index.ts';
 
 const NAMES = ['base', 'run', 'copied'] as const;

@@ -1,11 +1,10 @@
 import { createIndexCache } from '../../src/cache/index.ts';
-import { mediaTypes } from '../../src/image/index.ts';
+import { INLINE_CACHE_KEY, mediaTypes } from '../../src/image/index.ts';
 import {
   type CachedLayer,
   decodeInlineCache,
   encodeInlineCache,
   ImportedCache,
-  INLINE_CACHE_KEY,
   type RemoteConfig,
 } from '../../src/remote-cache/index.ts';
 import type { CacheSource } from '../../src/solver/index.ts';

@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { layerDifferences } from '../../src/verify/layer-differences.ts';
+import { comparableInlineCache } from '../../src/verify/inline-cache.ts';
 import { jsonDifferences } from '../../src/verify/json-differences.ts';
 import { type Comparison, type Difference, formatComparison } from '../../src/verify/index.ts';
 import { sha256 } from '../../src/util/index.ts';
@@ -133,13 +134,50 @@ describe('two documents', () => {
   });
 });
 
+describe('caches within two images', () => {
+  const cacheOf = (records: readonly object[]): unknown =>
+    comparableInlineCache(Buffer.from(JSON.stringify(records)).toString('base64'));
+  const from = { digest: 'sha256:a' };
+  const run = (link: number, layer = 1): object => ({
+    layers: [{ layer }],
+    digest: 'sha256:c',
+    inputs: [[{ selector: '/x', link }]],
+  });
+
+  test('are compared record by record, wherever these stand', () => {
+    const ours = cacheOf([from, run(0)]);
+    expect(ours).toEqual({
+      'sha256:a': {},
+      'sha256:c': { layers: [{ layer: 1 }], inputs: [[{ selector: '/x', link: 'sha256:a' }]] },
+    });
+    expect(jsonDifferences(ours, cacheOf([run(1), from]))).toEqual([]);
+    expect(jsonDifferences(ours, cacheOf([from, { digest: 'sha256:b' }, run(0, 2)]))).toEqual([
+      { path: '["sha256:b"]', rebuilt: {} },
+      { path: '["sha256:c"].layers[0].layer', image: 1, rebuilt: 2 },
+    ]);
+  });
+
+  test('whatever stands in the place of one is compared as it is', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.jsonValue(), fc.base64String(), fc.json().map(toBase64)), (value) => {
+        expect(jsonDifferences(comparableInlineCache(value), comparableInlineCache(value))).toEqual([]);
+      }),
+    );
+    expect(comparableInlineCache('not base64 of JSON')).toBe('not base64 of JSON');
+  });
+});
+
+function toBase64(text: string): string {
+  return Buffer.from(text).toString('base64');
+}
+
 /** With the names of objects in order, as they say nothing by it. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.entries(value)
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, inner]) => [name, sorted(inner)]);
+  const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  // In an object again: an empty one is no empty list.
+  return { entries: entries.map(([name, inner]) => [name, sorted(inner)]) };
 }
 
 test('what is shown is harmless, and has an end', () => {

@@ -70,11 +70,15 @@ function failureLines(context: CliContext, { quiet, progress }: Pick<BuildOption
   return stderr.isTTY ? Math.max(10, Math.min(100, (stderr.rows ?? 0) - 14)) : 10;
 }
 
-/** The display that the options and the environment ask for. @throws TsbuildError `TSB_USAGE` */
+/**
+ * The display that the options and the environment ask for.
+ * @param doing what is shown, for the header
+ * @throws TsbuildError `TSB_USAGE`
+ */
 export function startProgress(
   context: CliContext,
   options: Pick<BuildOptions, 'quiet' | 'progress'>,
-  description = 'building with tsbuild',
+  doing: 'Building' | 'Copying' | 'Pulling' | 'Pushing' | 'Verifying' = 'Building',
 ): Progress {
   const { env } = context;
   const number = (name: string): number | undefined =>
@@ -88,7 +92,8 @@ export function startProgress(
       return context.stderr;
     },
     now: context.now,
-    description,
+    description: `${doing.toLowerCase()} with tsbuild`,
+    phase: doing,
     label: 'tsbuild',
     noColor: Boolean(env['NO_COLOR']),
     truncate: env['PROGRESS_NO_TRUNC'] === '0',

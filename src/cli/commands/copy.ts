@@ -64,7 +64,7 @@ export async function copyCommand(
     destRegistry: sideOptions(context, options, 'dest', dest),
     stdout: lateStdout(context),
   };
-  const progress = startProgress(context, { progress: options.progress, quiet: options.quiet ?? false });
+  const progress = startProgress(context, { progress: options.progress, quiet: options.quiet ?? false }, 'Copying');
   let copied;
   try {
     copied = await copyImage(session, { signal: interrupt.signal, events: progress.events.bind(progress) }, request);

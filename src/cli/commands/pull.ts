@@ -39,7 +39,7 @@ export async function pullCommand(
   if (options.allTags && references.some(({ tag, digest }) => tag !== undefined || digest !== undefined))
     throw fail('Cannot pull all tags of a name that has one', "tag can't be used with --all-tags/-a");
   using interrupt = interruptible();
-  const progress = startProgress(context, { progress: options.progress, quiet: options.quiet ?? false });
+  const progress = startProgress(context, { progress: options.progress, quiet: options.quiet ?? false }, 'Pulling');
   const task: Task = { signal: interrupt.signal, events: progress.events.bind(progress) };
   const pulled: PulledImage[] = [];
   try {

@@ -48,11 +48,7 @@ export async function pushCommand(
   const form = parseForm(options);
   const host = (target ?? hostOf(name))?.host;
   using interrupt = interruptible();
-  const progress = startProgress(
-    context,
-    { progress: options.progress, quiet: options.quiet ?? false },
-    'pushing with tsbuild',
-  );
+  const progress = startProgress(context, { progress: options.progress, quiet: options.quiet ?? false }, 'Pushing');
   let pushed: readonly PushedImage[];
   try {
     await using session = openSession({

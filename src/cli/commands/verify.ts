@@ -23,7 +23,7 @@ export async function verifyCommand(
     });
   const build = await parseBuildRequest(context, path, { ...options, platform: [] });
   using interrupt = interruptible();
-  const progress = startProgress(context, options);
+  const progress = startProgress(context, options, 'Verifying');
   try {
     await using session = openSession({ ...sessionOptions(context, interrupt.signal), ...reachOptions(options) });
     const task = { signal: interrupt.signal, events: progress.events };
