@@ -124,7 +124,7 @@ describeAsEveryone('copy', (who) => {
     expect(both).toMatchObject({ code: 2, err: expect.stringContaining('exclude each other') as string });
   });
 
-  test("docker's archives: skopeo and podman read them, and what docker wrote is taken", async () => {
+  test("docker's archives: skopeo reads them, and what docker wrote is taken", async () => {
     const { bench } = use;
     const image = wholeImage('docker');
     const from = `oci:${layout(image)}:1`;
