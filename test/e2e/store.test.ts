@@ -228,7 +228,10 @@ describeAsEveryone('a damaged store', (who) => {
     const total = async (): Promise<number> =>
       (JSON.parse((await bench.ok(['du', '--format=json'])).out) as { totalBytes: number }).totalBytes;
     const onDisk = async (): Promise<number> =>
-      Number(/^\d+/.exec(await bench.tool(['du', '-s', '--block-size=1', bench.store], { asSelf: true }))?.[0]);
+      // An ordinary user's du says that it may not look into overlay's own directory, which is empty, and fails when it is done.
+      Number(
+        /^\d+/.exec((await bench.start(['du', '-s', '--block-size=1', bench.store], { asSelf: true }).ended).out)?.[0],
+      );
     await bench.ok(['build', '-t', 'some', bench.context('FROM base:1\nRUN head -c 3000000 /dev/urandom > /f\n')]);
     const running = bench.tsbuildStart([
       'build',
