@@ -15,6 +15,10 @@ export function formatComparison({ platform, image, rebuilt, identical, differen
     lines.push(heading, ...group.slice(0, MAX_LINES).flatMap(linesOf));
     if (group.length > MAX_LINES) lines.push(`  and ${group.length - MAX_LINES} more`);
   }
+  if (differences.every(({ kind }) => kind === 'cache'))
+    lines.push(
+      'nothing else differs: a build whose store knew some of the steps before puts down fewer ways to them than one that begins with nothing',
+    );
   return lines.join('\n');
 }
 

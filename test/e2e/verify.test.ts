@@ -91,22 +91,21 @@ describeAsUser('verify', (who) => {
       },
     );
     const archive = bench.path('carrying.tar');
+    const options = { store: bench.path('fresh') };
+    await bench.importBase('base:1', options);
     const args = ['--reproducible', '--cache-to=type=inline', '-t', 'carrying', '-o', `type=oci,dest=${archive}`];
-    await bench.ok(['build', '-q', ...args, context]);
+    await bench.ok(['build', '-q', ...args, context], options);
     for (const image of ['carrying', archive])
-      expect(await bench.tsbuild(['verify', '--progress=quiet', image, context])).toMatchObject({
+      expect(await bench.tsbuild(['verify', '--progress=quiet', image, context], options)).toMatchObject({
         code: 0,
         out: expect.stringContaining('it is the same: sha256:') as string,
       });
     writeFileSync(join(context, 'file'), 'two');
-    const text = await bench.tsbuild(['verify', '--progress=plain', 'carrying', context]);
+    const text = await bench.tsbuild(['verify', '--progress=plain', 'carrying', context], options);
     expect(text).toMatchObject({ code: 1, err: expect.stringMatching(/^#0 verifying with tsbuild\n/) as string });
     expect(text.out).toMatch(/content from byte 0: one -> two/);
-    const [, keys = ''] =
-      /\ncache within image\n((?: {2}~ \["sha256:[0-9a-f]{64}"\][^\n]*\n?)+)/.exec(
-        text.out.replace('within the image', 'within image'),
-      ) ?? [];
-    expect(keys.split('\n').length).toBeGreaterThan(1);
+    expect(text.out).toMatch(/\ncache within the image\n {2}~ \["sha256:[0-9a-f]{64}"\]/);
+    expect(text.out).not.toMatch(/nothing else differs/);
   });
 
   test('nothing is taken from the cache, and nothing is left behind', async () => {

@@ -180,6 +180,16 @@ function sorted(value: unknown): unknown {
   return { entries: entries.map(([name, inner]) => [name, sorted(inner)]) };
 }
 
+test('where only the cache differs, it says so', () => {
+  const digests = { platform: 'linux/amd64', image: sha256('a'), rebuilt: sha256('b'), identical: false };
+  const cache: Difference = { kind: 'cache', path: '["sha256:a"]', rebuilt: {} };
+  expect(formatComparison({ ...digests, differences: [cache] })).toMatch(
+    /cache within the image\n {2}~ \["sha256:a"\]: nothing -> \{\}\nnothing else differs: /,
+  );
+  const label: Difference = { kind: 'config', path: 'config.Labels.a', image: '1' };
+  expect(formatComparison({ ...digests, differences: [label, cache] })).not.toContain('nothing else');
+});
+
 test('what is shown is harmless, and has an end', () => {
   const many = Array.from({ length: 80 }, (_, at): Difference => ({
     kind: 'entry',
