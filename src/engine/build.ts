@@ -93,7 +93,7 @@ export async function runBuild(
     const solving = watched(session, task, compiled);
     // With caches of other machines there is no telling what is known.
     const isNews = expectation.isNews && request.cacheFrom.length === 0;
-    const output = reproducibleOutput(request, compiled, outputs);
+    const output = reproducibleOutput(request, compiled, outputs, result.imageTimes);
     const plan = planPacking(compiled, output, isNews);
     const isInline = wantsInlineCache(request);
     solver = result.solver;

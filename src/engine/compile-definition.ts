@@ -7,6 +7,7 @@ import { BuildSecrets } from '../secrets/index.ts';
 import { type Digest, sha256, type SourceFile, TsbuildError } from '../util/index.ts';
 import type { CompiledRequest, Surroundings } from './compile.ts';
 import type { CompiledGraphs } from './compiled.ts';
+import { ImageTimes } from './image-times.ts';
 import type { BuildRequest, ForeignDefinition } from './request.ts';
 import type { Session } from './session.ts';
 import { RequestSolver } from './solve.ts';
@@ -32,6 +33,8 @@ export async function openDefinition(
   return {
     compiled,
     solver: new RequestSolver(session, task, request, { locals, layouts }, { secrets, ssh }, imports),
+    // No frontend asked for the configs of its images.
+    imageTimes: new ImageTimes(),
   };
 }
 

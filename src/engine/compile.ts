@@ -13,6 +13,7 @@ import { hostPlatform } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
 import { type BridgeNames, createBridge } from './bridge.ts';
 import type { CompiledGraphs } from './compiled.ts';
+import { ImageTimes } from './image-times.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import { type OpResult, SshAgents } from '../ops/index.ts';
 import type { BuildRequest } from './request.ts';
@@ -28,6 +29,8 @@ const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024;
 export interface CompiledRequest {
   readonly compiled: CompiledGraphs;
   readonly solver: RequestSolver;
+  /** Of the base images. */
+  readonly imageTimes: ImageTimes;
 }
 
 /** What a request is compiled with. */
@@ -55,11 +58,12 @@ export async function compileRequest(
   const { names, namedContexts } = await collectNames(session, task, request);
   const { secrets = new BuildSecrets(request.secrets), imports, onSource } = surroundings;
   const solver = new RequestSolver(session, task, request, names, { secrets, ssh }, imports);
-  const bridge = createBridge(session, task, names, solver);
+  const imageTimes = new ImageTimes();
+  const bridge = imageTimes.watch(createBridge(session, task, names, solver));
   const options = compileOptions(await withDockerfile(session, task, request), namedContexts);
   const context = await loadMainContext(bridge, options);
   onSource(context.dockerfile);
-  return { compiled: await compileContext(bridge, options, context), solver };
+  return { compiled: await compileContext(bridge, options, context), solver, imageTimes };
 }
 
 /** The frontend's options for a request. */

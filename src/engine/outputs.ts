@@ -28,6 +28,8 @@ export interface OutputRequest {
   readonly stdout: StdoutStream;
   /** Seconds since the epoch for the times of the image; the build's own when absent. */
   readonly epoch?: number;
+  /** Seconds since the epoch after which times in the layers of a platform are those of the build; default: after `epoch`. */
+  readonly buildsAfter?: (platform: PlatformGraph) => number;
   /** Told of every image that was written to a file or directory, before its vertex is done. */
   readonly onImageWritten?: (file: ImageFile, image: AssembledImage) => void;
   /**
@@ -91,7 +93,7 @@ export async function exportBuild(
             at: session.now(),
           });
         const image = isImageOutput(spec)
-          ? await assemble(session, task, compiled, results, { spec, epoch, inline })
+          ? await assemble(session, task, compiled, results, { spec, epoch, buildsAfter: output.buildsAfter, inline })
           : undefined;
         if (image) status(`exporting manifest ${image.root.digest}`, image.root.size, undefined, true);
         const exported = await exportResult(
@@ -237,10 +239,12 @@ async function assemble(
   {
     spec,
     epoch: buildEpoch,
+    buildsAfter,
     inline,
   }: {
     readonly spec: OutputSpec & ImageOutput;
     readonly epoch: number | undefined;
+    readonly buildsAfter: OutputRequest['buildsAfter'];
     readonly inline: InlineCache | undefined;
   },
 ): Promise<AssembledImage> {
@@ -254,6 +258,7 @@ async function assemble(
       const form = {
         ...spec.compression,
         ...(clamp === undefined ? {} : { clampTime: clamp }),
+        ...(clamp === undefined || buildsAfter === undefined ? {} : { clampAfter: buildsAfter(platform) }),
         windows: session.layers.isWindows(ids),
       };
       const packed = await Promise.all(

@@ -1,6 +1,7 @@
 import type { OutputSpec } from '../exporter/index.ts';
 import { commitTimeOf } from '../source/index.ts';
-import type { CompiledGraphs } from './compiled.ts';
+import type { CompiledGraphs, PlatformGraph } from './compiled.ts';
+import type { ImageTimes } from './image-times.ts';
 import type { OutputRequest } from './outputs.ts';
 import type { BuildRequest } from './request.ts';
 
@@ -21,19 +22,23 @@ export async function reproducibleRequest(request: BuildRequest): Promise<BuildR
 }
 
 /**
- * The outputs of such a request: no time in them is later than the epoch. Without one so far it is when the newest of the base images was
+ * The outputs of such a request: no time in them is later than the epoch, and those of the build itself are the epoch, whether it made a
+ * layer now or for an earlier commit. Without one so far it is when the newest of the base images was
  * made, and 1970 for images from nothing.
  */
 export function reproducibleOutput(
   request: BuildRequest,
   compiled: CompiledGraphs,
   output: OutputRequest,
+  imageTimes: ImageTimes,
 ): OutputRequest {
   if (!request.reproducible) return output;
   const specs = output.specs.map((spec): OutputSpec =>
     'rewriteTimestamp' in spec ? { ...spec, rewriteTimestamp: true } : spec,
   );
-  if (output.epoch !== undefined || compiled.platforms[0]?.epoch !== undefined) return { ...output, specs };
+  const buildsAfter = (platform: PlatformGraph): number => imageTimes.oldest(platform);
+  if (output.epoch !== undefined || compiled.platforms[0]?.epoch !== undefined)
+    return { ...output, specs, buildsAfter };
   const times = compiled.platforms.map(({ baseConfig }) => Date.parse(baseConfig?.created ?? ''));
-  return { ...output, specs, epoch: Math.floor(Math.max(0, ...times.filter((ms) => ms > 0)) / 1000) };
+  return { ...output, specs, buildsAfter, epoch: Math.floor(Math.max(0, ...times.filter((ms) => ms > 0)) / 1000) };
 }

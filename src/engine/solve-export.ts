@@ -21,7 +21,7 @@ const MAX_ATTEMPTS = 10;
 export async function solveAndExport(
   session: Session,
   { solving, exporting }: { readonly solving: Task; readonly exporting: Task },
-  compiled: CompiledRequest & {
+  compiled: Pick<CompiledRequest, 'compiled' | 'solver'> & {
     readonly imports: readonly ImportedCache<OpResult>[];
     /** Images get the cache of the build. */
     readonly isInline?: boolean;
@@ -66,7 +66,11 @@ export async function solveAndExport(
 async function solveWithImports(
   session: Session,
   task: Task,
-  { compiled, solver, imports }: CompiledRequest & { readonly imports: readonly ImportedCache<OpResult>[] },
+  {
+    compiled,
+    solver,
+    imports,
+  }: Pick<CompiledRequest, 'compiled' | 'solver'> & { readonly imports: readonly ImportedCache<OpResult>[] },
   plan: PackingPlan | undefined,
   output: OutputRequest,
 ): Promise<readonly (readonly string[])[]> {

@@ -228,6 +228,8 @@ class LocalSources {
   readonly #session: Session;
   readonly #names: BridgeNames;
   readonly #request: BuildRequest;
+  /** Seconds since the epoch: the time of files whose own depends on when they were checked out. */
+  readonly #time: number | undefined;
   readonly #known = new Map<string, LocalResult>();
   readonly #stats: StatCache[] = [];
 
@@ -235,6 +237,8 @@ class LocalSources {
     this.#session = session;
     this.#names = names;
     this.#request = request;
+    // The present, so that it counts as a time of this build: see `ImageTimes`.
+    this.#time = request.reproducible ? Math.floor(session.now() / 1000) : undefined;
   }
 
   get(name: string, attrs: ReadonlyMap<string, string>): LocalResult {
@@ -257,7 +261,7 @@ class LocalSources {
     const followed =
       follows === '' ? [] : followPaths(ContextTree.open(dir, { xattrs: false }), parsePatterns(follows));
     const ignore = hostIgnore(parsePatterns(excludes), [...parsePatterns(includes), ...followed]);
-    const modes = this.#request.contextPerms === 'auto' ? trackedModes(dir) : undefined;
+    const modes = this.#request.contextPerms === 'auto' ? trackedModes(dir, this.#time) : undefined;
     const tree = ContextTree.open(dir, {
       stats,
       ...(ignore === undefined ? {} : { ignore }),

@@ -57,6 +57,8 @@ export interface DiffOptions {
   readonly sink: LayerSink;
   /** Times after this many seconds since the epoch become it (SOURCE_DATE_EPOCH). */
   readonly clampTime?: number | undefined;
+  /** Earlier ones become it too, after this many seconds since the epoch. Default: `clampTime`. */
+  readonly clampAfter?: number | undefined;
   /** Write the form that layers of Windows images have. Windows does not know opaque directories: each name gets a whiteout. */
   readonly windows?: boolean;
   readonly signal?: AbortSignal;

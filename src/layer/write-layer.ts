@@ -12,6 +12,8 @@ export interface WriteLayerOptions {
   readonly compression: LayerCompression;
   /** Times after this many seconds since the epoch become it (SOURCE_DATE_EPOCH). */
   readonly clampTime?: number | undefined;
+  /** Earlier ones become it too, after this many seconds since the epoch. Default: `clampTime`. */
+  readonly clampAfter?: number | undefined;
   /** Write the form that layers of Windows images have. */
   readonly windows?: boolean;
   readonly signal?: AbortSignal;
@@ -47,9 +49,9 @@ export class LayerWriter implements EntrySink<EncodedLayer> {
 
   add(entry: LayerEntry): boolean {
     if (entry.path === '') return true;
-    const { clampTime, windows } = this.#options;
+    const { clampTime, clampAfter = Infinity, windows } = this.#options;
     const { content } = entry;
-    const late = clampTime !== undefined && (entry.mtime?.sec ?? 0) > clampTime;
+    const late = clampTime !== undefined && (entry.mtime?.sec ?? 0) > Math.min(clampTime, clampAfter);
     const bytes = content instanceof Uint8Array ? content : undefined;
     const size = entry.type === 'file' ? (bytes?.length ?? entry.size ?? 0) : 0;
     const asIs = !late && size === entry.size;

@@ -20,6 +20,8 @@ export interface PackForm extends LayerCompression {
   readonly force?: boolean;
   /** Seconds since the epoch that later times in the layer become; layers of base images stay as they are. */
   readonly clampTime?: number;
+  /** Seconds since the epoch after which earlier times become `clampTime` too. */
+  readonly clampAfter?: number;
   /** As a layer of a Windows image. Default: when the layer is on top of one. */
   readonly windows?: boolean;
 }

@@ -186,7 +186,7 @@ export class LayerService {
   /** The layer as a blob. A blob of another compression is taken as it is when the layer came with an image, unless forced. */
   async pack(task: Task, id: string, wanted: PackForm): Promise<PackedLayer> {
     const form = { ...wanted, windows: wanted.windows ?? this.isWindows([id]) };
-    const key = `${id} ${form.kind} ${form.level ?? ''} ${form.force ?? false} ${form.clampTime ?? ''} ${form.windows}`;
+    const key = `${id} ${form.kind} ${form.level ?? ''} ${form.force ?? false} ${form.clampTime ?? ''} ${form.clampAfter ?? ''} ${form.windows}`;
     return this.#packing.run(key, task.signal, () => this.#pack(task, id, form, key));
   }
 
@@ -234,6 +234,7 @@ export class LayerService {
             lowers,
             compression,
             ...(clamp === undefined ? {} : { clampTime: clamp }),
+            ...(form.clampAfter === undefined ? {} : { clampAfter: form.clampAfter }),
             windows: form.windows,
           },
           { signal },

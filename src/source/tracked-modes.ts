@@ -13,10 +13,12 @@ const MAX_DEPTH = 16;
  * Permissions of a context as git has them, for what git tracks: 0755 for directories and files that their owner may execute, 0644 for all
  * other files. git knows no more, so that everything else in them is the umask of whoever cloned the repository. Files that git does not
  * track have been made by somebody, and keep what they were given.
+ * @param time seconds since the epoch that is to be the time of all that git tracks: git knows none, and that of the checkout is when it was
+ *   made. Default: their own
  * @returns undefined where the directory is in no working tree
  * @throws TsbuildError `TSB_CONTEXT`, `TSB_PERMISSION`
  */
-export function trackedModes(dir: string): ContextModes | undefined {
+export function trackedModes(dir: string, time?: number): ContextModes | undefined {
   const worktree = findWorktree(dir);
   if (!worktree) return undefined;
   const files = new Set<ByteString>();
@@ -41,6 +43,7 @@ export function trackedModes(dir: string): ContextModes | undefined {
       if (!files.has(path)) return undefined;
       return (mode & 0o100) === 0 ? 0o644 : 0o755;
     },
+    timeOf: (path) => (time !== undefined && (files.has(path) || dirs.has(path)) ? time : undefined),
   };
 }
 

@@ -7,32 +7,45 @@ import { nodeType, type NodeType, type TreeNode } from './node.ts';
 /** A file of a context. */
 export interface ContextNode extends TreeNode {
   readonly stat: HostStat;
+  /** Seconds since the epoch where another time counts than that of the stat. */
+  readonly mtime: number | undefined;
   /** Identity of its content and extended attributes, once that is known. */
   digest: Digest | undefined;
+}
+
+/** What counts of a file in place of what its state says. */
+export interface GivenAttributes {
+  /** Permission bits. */
+  readonly mode?: number | undefined;
+  /** Seconds since the epoch. */
+  readonly mtime?: number | undefined;
 }
 
 /**
  * The node of a file in this state. There may be very many, and all stay until the build ends: so what follows from the state is
  * told when it is asked for, and not kept (100,000 files: 11 MB less).
  * @param linkname target of a symlink, else `''`
- * @param permissions that count in place of those of the stat
  */
-export function toNode(stat: HostStat, linkname: ByteString, permissions?: number): ContextNode {
-  const mode = permissions ?? stat.mode & 0o7777;
+export function toNode(stat: HostStat, linkname: ByteString, given: GivenAttributes = {}): ContextNode {
+  const mode = given.mode ?? stat.mode & 0o7777;
   const hasMoreNames = stat.nlink > 1 && nodeType(stat.mode) === 'file';
-  return hasMoreNames ? new LinkedContextFile(stat, linkname, mode) : new ContextFile(stat, linkname, mode);
+  const Kind = hasMoreNames ? LinkedContextFile : ContextFile;
+  return new Kind(stat, linkname, mode, given.mtime);
 }
 
 class ContextFile implements ContextNode {
   readonly stat: HostStat;
   readonly linkname: ByteString;
   readonly mode: number;
+  /** Seconds since the epoch, in place of that of the stat. */
+  readonly mtime: number | undefined;
   digest: Digest | undefined = undefined;
 
-  constructor(stat: HostStat, linkname: ByteString, mode: number) {
+  constructor(stat: HostStat, linkname: ByteString, mode: number, mtime: number | undefined) {
     this.stat = stat;
     this.linkname = linkname;
     this.mode = mode;
+    this.mtime = mtime;
   }
 
   get type(): NodeType {
@@ -53,7 +66,7 @@ class ContextFile implements ContextNode {
   }
 
   get mtimeNs(): bigint {
-    return toNs(this.stat.mtimeSec, this.stat.mtimeNsec);
+    return this.mtime === undefined ? toNs(this.stat.mtimeSec, this.stat.mtimeNsec) : toNs(this.mtime, 0);
   }
 }
 

@@ -3,7 +3,7 @@ import { sysAvailable } from '../sys/index.ts';
 import { type Digest, errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
 import { type ByteString, compareBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
 import { contentIdentity, hashFile } from './content.ts';
-import { type ContextNode, toNode } from './context-node.ts';
+import { type GivenAttributes, type ContextNode, toNode } from './context-node.ts';
 import { type HostStat, isStill, lstatBeneath, sameInode, statBeneath, toHostStat } from './host-stat.ts';
 import { nodeType, type ReadableTree, type TreeNode, type Xattr } from './node.ts';
 import { readXattrs } from './xattrs.ts';
@@ -26,7 +26,10 @@ export interface DigestCache {
   put(path: ByteString, stat: HostStat, digest: Digest): void;
 }
 
-/** Permissions that count in place of the files' own: those of a checkout depend on the umask of whoever made it. */
+/**
+ * Permissions and times that count in place of the files' own: those of a checkout depend on the umask of whoever made it, and on when
+ * that was.
+ */
 export interface ContextModes {
   /**
    * @param path relative to the context
@@ -34,6 +37,8 @@ export interface ContextModes {
    * @returns permission bits; undefined for its own
    */
   modeOf(path: ByteString, mode: number, isDir: boolean): number | undefined;
+  /** Seconds since the epoch; undefined for its own. */
+  timeOf(path: ByteString): number | undefined;
 }
 
 /** What of a context counts, and what is known of it. */
@@ -111,7 +116,8 @@ export class ContextTree implements ReadableTree<ContextDir> {
         throw new TsbuildError('TSB_CONTEXT', `Cannot use build context "${path}": it is not a directory`);
       }
       const stat = toHostStat(stats);
-      const node = toNode(stat, '', options.modes?.modeOf('', stat.mode, true));
+      const { modes } = options;
+      const node = toNode(stat, '', { mode: modes?.modeOf('', stat.mode, true), mtime: modes?.timeOf('') });
       return new ContextTree(rootPath, newDir('', node), options, false);
     } catch (error) {
       throw fromErrno(error, `Cannot read build context "${path}"`, 'TSB_CONTEXT');
@@ -296,7 +302,7 @@ export class ContextTree implements ReadableTree<ContextDir> {
       const stat = fast ? statBeneath : lstatBeneath;
       for (const name of names) {
         const found = stat(fd, name);
-        if (found) nodes.set(name, toNode(found, linkTarget(fd, name, found), this.#modeOf(dir, name, found)));
+        if (found) nodes.set(name, toNode(found, linkTarget(fd, name, found), this.#given(dir, name, found)));
       }
     } catch (error) {
       throw readError(error, dir.path);
@@ -309,12 +315,13 @@ export class ContextTree implements ReadableTree<ContextDir> {
     return nodes;
   }
 
-  #modeOf(dir: ContextDir, name: ByteString, { mode }: HostStat): number | undefined {
+  #given(dir: ContextDir, name: ByteString, { mode }: HostStat): GivenAttributes | undefined {
     const { modes } = this.#options;
     if (!modes) return undefined;
+    const path = joinPath(dir.path, name);
     const type = nodeType(mode);
-    if (type !== 'file' && type !== 'directory') return undefined;
-    return modes.modeOf(joinPath(dir.path, name), mode, type === 'directory');
+    const hasMode = type === 'file' || type === 'directory';
+    return { mode: hasMode ? modes.modeOf(path, mode, type === 'directory') : undefined, mtime: modes.timeOf(path) };
   }
 
   /** An ignored directory stays when something in it is let in again, for the sake of that. */

@@ -20,6 +20,8 @@ export interface EncodedContext {
   readonly numbers: Float64Array;
   /** Permission bits of each row where some are not those of the stat. */
   readonly modes?: Uint16Array;
+  /** Times of each row where some are not those of the stat, in seconds since the epoch; NaN for that of the stat. */
+  readonly times?: Float64Array;
   /** Targets of the symlinks, in order, separated by NUL. */
   readonly links: string;
 }
@@ -68,6 +70,9 @@ export function encodeContext(tree: ContextTree, touched: ReadonlySet<ContextDir
     names: names.join('/'),
     numbers,
     links: links.join('\0'),
+    ...(rows.some(({ mtime }) => mtime !== undefined)
+      ? { times: Float64Array.from(rows, ({ mtime }) => mtime ?? Number.NaN) }
+      : {}),
     ...(differ ? { modes: Uint16Array.from(rows, ({ mode }) => mode) } : {}),
   };
 }
@@ -87,9 +92,10 @@ export function decodeContext(encoded: EncodedContext): ContextTree {
       stat[column] = encoded.numbers[row * COLUMNS.length + at] ?? 0;
     });
     const mode = encoded.modes?.[row];
+    const time = encoded.times?.[row] ?? Number.NaN;
     row++;
     const isLink = (stat.mode & 0o170000) === 0o120000;
-    return toNode(stat, isLink ? (links[link++] ?? '') : '', mode);
+    return toNode(stat, isLink ? (links[link++] ?? '') : '', { mode, mtime: Number.isNaN(time) ? undefined : time });
   };
   const root = newDir('', next());
   const byPath = new Map<ByteString, ContextDir>([['', root]]);

@@ -18,6 +18,7 @@ export async function diffLayer(params: DiffLayerParams, context: HandlerContext
     signal: context.signal,
     windows: params.windows,
     ...(params.clampTime === undefined ? {} : { clampTime: params.clampTime }),
+    ...(params.clampAfter === undefined ? {} : { clampAfter: params.clampAfter }),
   });
   return { diffId, digest, size };
 }

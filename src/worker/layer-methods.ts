@@ -70,6 +70,8 @@ export interface DiffLayerParams {
   readonly compression: LayerCompression;
   /** Seconds since the epoch that later times become. */
   readonly clampTime?: number;
+  /** Seconds since the epoch after which earlier ones become it too. */
+  readonly clampAfter?: number;
   /** Give the blob the form of layers of Windows images. */
   readonly windows: boolean;
 }

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Bench, RunOptions } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
@@ -96,6 +97,57 @@ describe.skipIf(!hasGit)('--reproducible', () => {
       expect(stepsOf(again).ran).toEqual([]);
       expect(stepsOf(again).cached.length).toBeGreaterThan(5);
       expect((await readOciArchive(again.stdout)).digest).toBe([...digests][0]);
+    });
+
+    test('a store that knows layers of earlier commits, and a working copy that is older than its base image', async () => {
+      const { bench } = use;
+      const git = (dir: string, script: string, time: number): void => {
+        const [program, ...args] = [...bench.who.prefix, 'sh', '-c', script];
+        const names = {
+          GIT_AUTHOR_NAME: 'n',
+          GIT_AUTHOR_EMAIL: 'e',
+          GIT_COMMITTER_NAME: 'n',
+          GIT_COMMITTER_EMAIL: 'e',
+        };
+        const date = `${time} +0000`;
+        const env = { PATH: '/usr/local/bin:/usr/bin:/bin', HOME: bench.dir, ...names };
+        execFileSync(program ?? 'sh', args, {
+          cwd: dir,
+          stdio: 'ignore',
+          env: { ...env, GIT_AUTHOR_DATE: date, GIT_COMMITTER_DATE: date },
+        });
+      };
+      const dir = bench.write('changing', {
+        Dockerfile: `FROM base:1 AS made
+RUN echo made > /made
+FROM base:1
+COPY same /same
+COPY dir /dir
+RUN echo x > /x && cp -p /same /kept
+COPY --from=made /made /made
+COPY other /other
+`,
+        same: 'same',
+        other: 'one',
+        'dir/file': 'file',
+        'dir/link': { link: 'file' },
+      });
+      const now = Math.floor(Date.now() / 1000);
+      git(dir, 'git init -q -b main . && git add -A . && git commit -q -m 1', now - 1000);
+      const warm = await newStore();
+      // The first commit, by somebody for whom times do not count.
+      await bench.ok(['build', '-q', dir], { store: warm });
+      await bench.ok(['build', '-q', '--reproducible', dir], { store: warm });
+      writeFileSync(join(dir, 'other'), 'two');
+      // Later than the layers that are known.
+      git(dir, 'git commit -q -a -m 2', now + 1000);
+      const found = new Set([await digestOf(bench, ['--reproducible', dir], { store: warm })]);
+      found.add(await digestOf(bench, ['--reproducible', dir], { store: await newStore() }));
+      git(dir, "git clone -q . '../again'", now);
+      found.add(await digestOf(bench, ['--reproducible', bench.path('again')], { store: await newStore() }));
+      git(bench.path('again'), 'find . -path ./.git -prune -o -exec touch -h -d 2001-02-03 {} +', now);
+      found.add(await digestOf(bench, ['--reproducible', bench.path('again')], { store: await newStore() }));
+      expect([...found]).toHaveLength(1);
     });
 
     test('times are those of the commit, permissions those of git', async () => {

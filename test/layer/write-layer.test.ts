@@ -21,9 +21,10 @@ async function write(
   entries: readonly LayerEntry[],
   compression: LayerCompression = { kind: 'none' },
   clampTime?: number,
+  clampAfter?: number,
 ): Promise<Buffer> {
   const sink = new MemorySink();
-  await writeLayerFromEntries(entries, sink, { compression, clampTime });
+  await writeLayerFromEntries(entries, sink, { compression, clampTime, clampAfter });
   return sink.bytes;
 }
 
@@ -181,6 +182,16 @@ with tarfile.open(sys.argv[1]) as t:
       }),
       { numRuns: 60 },
     );
+  });
+
+  test('times after another bound become the epoch too, and none is later than that', async () => {
+    const at = (sec: number): LayerEntry => ({ path: `f${sec}`, type: 'file', mode: 0o644, mtime: { sec } });
+    const times = async (epoch: number, after: number): Promise<readonly number[]> =>
+      readTar(await write([at(10), at(20), at(30)], { kind: 'none' }, epoch, after)).map(({ mtime }) => mtime.sec);
+    expect(await times(25, 10)).toEqual([10, 25, 25]);
+    expect(await times(25, 20)).toEqual([10, 20, 25]);
+    expect(await times(15, 40)).toEqual([10, 15, 15]);
+    expect(await times(25, 0)).toEqual([25, 25, 25]);
   });
 
   test('REP-10: times after the epoch become it, others stay', async () => {

@@ -55,6 +55,32 @@ describe('walking', () => {
     expect(tree.list(tree.root).at(-1)).toBe('\u00ff\n');
   });
 
+  test('permissions and times that are given count, also where it was sent, and the file is known all the same', () => {
+    using dir = new TempDir();
+    dir.write('d/given', 'x', 0o600);
+    dir.write('own', 'y', 0o600);
+    fs.symlinkSync('own', join(dir.path, 'link'));
+    const modes = {
+      modeOf: (path: string) => (path === 'd/given' ? 0o644 : undefined),
+      timeOf: (path: string) => (path === 'd/given' || path === 'link' ? 1_700_000_000 : undefined),
+    };
+    const tree = ContextTree.open(dir.path, { modes });
+    const sent = decodeContext(
+      encodeContext(
+        tree,
+        tree.record(() => list(tree)),
+      ),
+    );
+    for (const one of [tree, sent]) {
+      const nodeOf = (path: string): ContextNode => resolvePath(one, path, { followLast: false }).node as ContextNode;
+      expect(nodeOf('d/given')).toMatchObject({ mode: 0o644, mtimeNs: 1_700_000_000_000_000_000n });
+      expect(nodeOf('link').mtimeNs).toBe(1_700_000_000_000_000_000n);
+      const { mtimeNs } = fs.statSync(join(dir.path, 'own'), { bigint: true });
+      expect(nodeOf('own')).toMatchObject({ mode: 0o600, mtimeNs });
+      expect(read(one, 'd/given')).toBe('x');
+    }
+  });
+
   test('owners are 0:0, modes those of the files', () => {
     using dir = new TempDir();
     fs.chownSync(dir.write('f', 'x', 0o640), 5, 6);
