@@ -13,7 +13,7 @@ const floors: readonly (readonly string[])[] = [
   ['snapshots', 'secrets'],
   ['remote-cache'],
   ['recall', 'transfer'],
-  ['frontend', 'solver', 'exporter', 'runtime', 'progress', 'verify', 'inspect', 'serve'],
+  ['frontend', 'solver', 'exporter', 'runtime', 'progress', 'verify', 'inspect', 'serve', 'explain'],
   ['source', 'cache', 'object-store'],
   ['registry', 'worker', 'ssh', 'cdi'],
   ['sandbox', 'fileop', 'rootfs'],

@@ -7,6 +7,7 @@ import { addPush } from './add-push.ts';
 import { addDebug } from './add-debug.ts';
 import { addSolve } from './add-solve.ts';
 import { addServe } from './add-serve.ts';
+import { addExplain } from './add-explain.ts';
 import { addVerify } from './add-verify.ts';
 import { cacheOptions, failureOption, outputOptions, timeOptions } from './output-options.ts';
 import { CONTEXT, contextPermsOption, graphOptions } from './graph-options.ts';
@@ -89,6 +90,7 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [['copy'], addCopy],
   [['logs'], addLogs],
   [['verify'], addVerify],
+  [['explain'], addExplain],
   [['serve'], addServe],
   [['du', 'prune', 'store'], addStore],
   [['doctor'], addDoctor],
@@ -162,6 +164,10 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
       )
         .choices(['auto', 'userns'])
         .default('auto'),
+    )
+    .option(
+      '--explain',
+      'say at the end why each step ran: what has changed since the build before (see also "tsbuild explain")',
     )
     .option('--jobs <n>', 'how many steps may run at a time (default: number of CPUs, at least 4)')
     .option(

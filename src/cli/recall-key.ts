@@ -48,6 +48,7 @@ const INDIFFERENT: readonly string[] = [
   'iidfile',
   'metadataFile',
   'call',
+  'explain',
   'check',
   'debug',
 ];

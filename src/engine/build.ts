@@ -4,7 +4,7 @@ import type { Task } from '../events/index.ts';
 import { exportCaches } from './cache-export.ts';
 import { CacheRace } from './cache-race.ts';
 import { importCaches } from './cache-import.ts';
-import { tellReasons } from './explain.ts';
+import { Explainer } from './explain.ts';
 import { openDefinition } from './compile-definition.ts';
 import { compileRequest, type Surroundings } from './compile.ts';
 import type { CompiledGraphs } from './compiled.ts';
@@ -61,6 +61,16 @@ export async function runBuild(
   let source: SourceFile | undefined;
   let compiled: CompiledGraphs | undefined;
   let solver: RequestSolver | undefined;
+  let cacheIds: readonly string[] = [];
+  const explainer = new Explainer(session, request, mask);
+  const explained = async (failed: boolean): Promise<void> => {
+    if (compiled === undefined || solver === undefined) return;
+    const solved = solver;
+    solver = undefined;
+    const vertices = [...new Set(compiled.platforms.flatMap(({ graph }) => graph.vertices))];
+    const explanation = await explainer.finish(task, { vertices, solver: solved, caches: cacheIds, failed });
+    if (explanation && request.explain) outputs.onExplained?.(explanation);
+  };
   const lock = openLock(session, request);
   const expectation = new Expectation(session, request);
   const stop = new AbortController();
@@ -90,23 +100,26 @@ export async function runBuild(
     for (const diagnostic of unsetSecrets(request, compiled))
       task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     retireCacheMounts(session.store, compiled);
-    const solving = watched(session, task, compiled);
+    const solving = explainer.watch(watched(session, task, compiled));
     // With caches of other machines there is no telling what is known.
     const isNews = expectation.isNews && request.cacheFrom.length === 0;
     const output = reproducibleOutput(request, compiled, outputs, result.imageTimes);
     const plan = planPacking(compiled, output, isNews);
     const isInline = wantsInlineCache(request);
     solver = result.solver;
+    const imported = await imports;
+    cacheIds = imported.map(({ id }) => id);
     if (isInline) warnOfInlineRequest(session, task, request, output.specs.some(isImageOutput));
     const { layers, exported } = await solveAndExport(
       session,
       { solving, exporting: task },
-      { solver: result.solver, compiled, imports: await imports, isInline },
+      { solver, compiled, imports: imported, isInline },
       plan,
       output,
     );
     await Promise.all([session.layers.settle(task), freeing]);
     expectation.met();
+    await explained(false);
     const locked = closeLock(session, task, request, lock);
     await output.onExported?.(exported);
     const caches = request.cacheTo.filter((spec) => spec.type !== 'inline');
@@ -122,6 +135,7 @@ export async function runBuild(
       ...(locked ? { lock: locked } : {}),
     };
   } catch (error) {
+    await explained(true);
     throw locateFailure(
       explainRefusals(session, deadline.explain(error)),
       source,
@@ -129,7 +143,6 @@ export async function runBuild(
       mask,
     );
   } finally {
-    if (request.explain && compiled && solver) await tellReasons(task, compiled, solver, session.now);
     stop.abort(new TsbuildError('TSB_CANCELED', 'Canceled: the build has ended'));
     await imports.catch(() => undefined);
     await freeing;

@@ -1,64 +1,233 @@
-import type { ReasonKind, StepOutcome, StepReason, Task } from '../events/index.ts';
+import type { Task } from '../events/index.ts';
+import {
+  carryOver,
+  decodeAccount,
+  type DecodedAccount,
+  type Earlier,
+  encodeAccount,
+  explain,
+  type Explanation,
+  type Lineage,
+  lineageKey,
+  nearest,
+  type Account,
+} from '../explain/index.ts';
+import { formatPlatform } from '../image/index.ts';
 import type { LlbVertex } from '../llb/index.ts';
-import type { VertexAccount } from '../solver/index.ts';
+import type { Mask } from '../secrets/index.ts';
+import type { Store } from '../store/index.ts';
+import type { ListedDirectory } from '../tree/index.ts';
+import { type Digest, redactUrls } from '../util/index.ts';
+import { accountOf } from './account-of-build.ts';
+import type { Notes } from './notes.ts';
+import type { BuildRequest } from './request.ts';
+import type { Session } from './session.ts';
 import type { RequestSolver } from './solve.ts';
-import type { CompiledGraphs } from './compiled.ts';
 
-/** Tells for each step of a build why it ran or did not. Says nothing where nothing was solved. */
-export async function tellReasons(
-  task: Task,
-  { platforms }: CompiledGraphs,
-  solver: RequestSolver,
-  now: () => number,
-): Promise<void> {
-  // Why nothing could be solved is told by whoever wanted it.
-  const account = await solver.account().catch(() => undefined);
-  if (account === undefined) return;
-  for (const vertex of new Set(platforms.flatMap(({ graph }) => graph.vertices))) {
-    const of = account(vertex);
-    if (of === undefined || isContext(vertex)) continue;
-    task.events({ type: 'reason', vertex: vertex.digest, at: now(), reason: reasonOf(vertex, of) });
+/** Graphs of more vertices are made by programs, which know what they have changed. */
+const MAX_STEPS = 3000;
+
+/** A build that was solved, or failed on the way. */
+export interface Solved {
+  readonly vertices: readonly LlbVertex[];
+  readonly solver: RequestSolver;
+  /** Ids of the caches of other machines that were asked. */
+  readonly caches: readonly string[];
+  readonly failed: boolean;
+}
+
+/**
+ * Takes down what a build does and reads, compares it with the nearest earlier build, and leaves it for the next one and for `tsbuild
+ * explain`. Whatever goes wrong here is no matter of the build's.
+ */
+export class Explainer {
+  readonly #session: Session;
+  readonly #request: BuildRequest;
+  readonly #mask: Mask | undefined;
+  readonly #startedAt: number;
+  readonly #started = new Map<Digest, number>();
+  readonly #durations = new Map<Digest, number>();
+
+  constructor(session: Session, request: BuildRequest, mask: Mask | undefined) {
+    this.#session = session;
+    this.#request = request;
+    this.#mask = mask;
+    this.#startedAt = Math.floor(session.now());
+  }
+
+  /** The task, with the times of steps taken. */
+  watch(task: Task): Task {
+    return {
+      ...task,
+      events: (event) => {
+        if (event.type === 'vertex') {
+          const since = this.#started.get(event.vertex);
+          if (event.state === 'started') this.#started.set(event.vertex, event.at);
+          else if (since !== undefined && event.state !== 'pending') {
+            this.#started.delete(event.vertex);
+            this.#durations.set(event.vertex, (this.#durations.get(event.vertex) ?? 0) + Math.round(event.at - since));
+          }
+        }
+        task.events(event);
+      },
+    };
+  }
+
+  /** Compares, tells where it was asked for, and keeps it. Never fails. */
+  async finish(task: Task, build: Solved): Promise<Explanation | undefined> {
+    try {
+      return await this.#finish(task, build);
+    } catch {
+      // Nothing is known of this build then.
+      return undefined;
+    }
+  }
+
+  async #finish(task: Task, { vertices, solver, caches, failed }: Solved): Promise<Explanation | undefined> {
+    const { store, now } = this.#session;
+    if (vertices.length > MAX_STEPS) return undefined;
+    const solved = await solver.account();
+    if (solved === undefined) return undefined;
+    const lineage = lineageOf(this.#request);
+    const { notes } = solver;
+    const sources = {
+      request: this.#request,
+      lineage,
+      startedAt: this.#startedAt,
+      failed,
+      vertices,
+      solved,
+      notes,
+      durations: this.#durations,
+      caches,
+      salt: store.accounts.salt(),
+      mask: this.#mask,
+    };
+    const bare = accountOf(sources);
+    const known = findEarlier(store, bare);
+    for (const { inputs } of known?.explanation.steps ?? [])
+      for (const { content, listing } of inputs)
+        if (content !== undefined && listing !== undefined) notes.know(content, listing);
+    notes.settle();
+    const account = withListings(bare, notes);
+    const earlier = known && this.#earlierOf(store, known, notes.listings);
+    const explanation = explain(account, earlier);
+    if (this.#request.explain)
+      for (const { vertex, kind, reason } of explanation.steps)
+        // Directories of the machine are no steps: what is read of them is of the step that reads.
+        if (kind !== 'local') task.events({ type: 'reason', vertex, at: now(), reason });
+    keep(
+      store,
+      known === undefined ? explanation : withReasons(carryOver(account, known.explanation), explanation),
+      notes.listings,
+    );
+    return explanation;
+  }
+
+  #earlierOf(
+    store: Store,
+    { explanation, isWhole }: DecodedAccount,
+    made: ReadonlyMap<string, ListedDirectory>,
+  ): Earlier {
+    return {
+      account: explanation,
+      isWhole,
+      load: (id) => made.get(id) ?? loadListing(store, id),
+      had: (node) => store.records.at(node).some(({ createdAt }) => createdAt < this.#startedAt),
+    };
   }
 }
 
-/** Directories of the machine are no steps: what is read of them is of the step that reads. */
-function isContext({ op }: LlbVertex): boolean {
-  return op.body?.kind === 'source' && op.body.identifier.startsWith('local://');
+/** The account with the ids of what steps read, which are known once the lists are made. */
+function withListings(account: Account, notes: Notes): Account {
+  const steps = account.steps.map((step) => ({
+    ...step,
+    inputs: step.inputs.map((input, at) => {
+      const listing = notes.listingOf(step.vertex, at);
+      return listing === undefined ? input : { ...input, listing };
+    }),
+  }));
+  return { ...account, steps };
 }
 
-function reasonOf(vertex: LlbVertex, account: VertexAccount): StepReason {
-  const outcome = outcomeOf(account);
-  const [kind, text] = kindOf(vertex, outcome, account);
-  const { from } = account;
-  const foreign = from === undefined || from === 'local' ? {} : { from };
-  return { outcome, kind, text, differences: [], more: 0, asked: [], ...foreign };
+function withReasons(account: Account, explanation: Explanation): Explanation {
+  return {
+    ...explanation,
+    steps: account.steps.map((step, at) => {
+      const reason = explanation.steps[at]?.reason;
+      return {
+        ...step,
+        reason: reason ?? { outcome: step.outcome, kind: 'none', text: '', differences: [], more: 0, asked: [] },
+      };
+    }),
+  };
 }
 
-function kindOf(vertex: LlbVertex, outcome: StepOutcome, { from }: VertexAccount): readonly [ReasonKind, string] {
-  switch (outcome) {
-    case 'cached':
-      return ['hit', from === undefined || from === 'local' ? 'in the cache' : `in the cache ${from}`];
-    case 'unneeded':
-    case 'stopped':
-      return ['none', ''];
-    case 'ran':
-    case 'failed':
-      return vertex.ignoreCache ? ['no-cache', 'it was to run again'] : ['no-record', 'no earlier record'];
+/** What is built, for who compares builds of it. */
+function lineageOf({ contextDir, context, dockerfile, definition, target = '', platforms }: BuildRequest): Lineage {
+  const [directory] = [contextDir, ...(definition?.locals.values() ?? [])].filter((path) => path !== undefined);
+  return {
+    context: directory ?? (context?.kind === 'remote' ? redactUrls(context.url) : '-'),
+    dockerfile: definition === undefined ? dockerfileName(dockerfile) : '(graph)',
+    target,
+    platforms: platforms.map(formatPlatform),
+  };
+}
+
+function dockerfileName(dockerfile: BuildRequest['dockerfile']): string {
+  if (dockerfile === undefined) return 'Dockerfile';
+  if ('dir' in dockerfile) return `${dockerfile.dir}/${dockerfile.name}`;
+  if ('url' in dockerfile) return redactUrls(dockerfile.url);
+  return 'inContext' in dockerfile ? dockerfile.inContext : '-';
+}
+
+function findEarlier(
+  store: Store,
+  own: { readonly lineage: Lineage; readonly prints: readonly string[] },
+): DecodedAccount | undefined {
+  const candidates = store.accounts.list().flatMap(({ id, value }) => {
+    const head = decodeAccount(value, new Map());
+    return head === undefined
+      ? []
+      : [{ id, value, lineage: head.explanation.lineage, prints: head.explanation.prints }];
+  });
+  const found = nearest(own, candidates);
+  return found && decodeAccount(found.value, stepTexts(store, found.id));
+}
+
+function stepTexts(store: Store, account: string): ReadonlyMap<number, string> {
+  return new Map(store.accounts.steps(account).map(({ position, value }) => [position, value]));
+}
+
+function loadListing(store: Store, id: string): ListedDirectory | undefined {
+  const stored = store.accounts.listing(id);
+  return stored && { text: stored.value, children: stored.children };
+}
+
+function keep(store: Store, explanation: Explanation, made: ReadonlyMap<string, ListedDirectory>): void {
+  const { head, steps } = encodeAccount(explanation);
+  const listings = new Map([...made].map(([id, { text, children }]) => [id, { children, value: text }]));
+  const rows = explanation.steps.map(({ nodes, inputs }, position) => ({
+    position,
+    node: nodes[0] ?? '',
+    listings: inputs.flatMap(({ listing }) => (listing === undefined ? [] : [listing])),
+    value: steps[position] ?? '',
+  }));
+  store.accounts.add(
+    { lineage: lineageKey(explanation.lineage), createdAt: explanation.at, value: head },
+    rows,
+    listings,
+  );
+}
+
+/** The explanation of the newest build of which a test holds. */
+export function storedExplanation(
+  store: Store,
+  test: (build: Pick<Explanation, 'lineage'>) => boolean,
+): Explanation | undefined {
+  for (const { id, value } of store.accounts.list()) {
+    const head = decodeAccount(value, new Map());
+    if (head !== undefined && test(head.explanation)) return decodeAccount(value, stepTexts(store, id))?.explanation;
   }
-}
-
-function outcomeOf({ state }: VertexAccount): StepOutcome {
-  switch (state) {
-    case 'cached':
-      return 'cached';
-    case 'done':
-      return 'ran';
-    case 'failed':
-      return 'failed';
-    case 'pending':
-      return 'unneeded';
-    case 'started':
-    case 'canceled':
-      return 'stopped';
-  }
+  return undefined;
 }

@@ -7,6 +7,7 @@ export { checkRequest } from './check.ts';
 export { type CopiedImage, copyImage, type CopyRequest } from './copy-image.ts';
 export { isStoredImage } from './copy-source.ts';
 export { compileRequest } from './compile.ts';
+export { storedExplanation } from './explain.ts';
 export { explainRefusals, type LockOutcome, openLock } from './lock-file.ts';
 export { BuildFailure, locateFailure } from './failure.ts';
 export type { ExportedBuild, OutputRequest } from './outputs.ts';

@@ -10,6 +10,7 @@ import {
   type PlatformImage,
   type StdoutStream,
 } from '../exporter/index.ts';
+import type { Explanation } from '../explain/index.ts';
 import { type Descriptor, INLINE_CACHE_KEY, type LayerCompression } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
 import type { CompiledGraphs, PlatformGraph } from './compiled.ts';
@@ -37,6 +38,8 @@ export interface OutputRequest {
    * @param isHere whether the store has all layers, so that it could be pushed again from there
    */
   readonly onPush?: (to: PushedTo, image: AssembledImage, isHere: boolean, push: () => Promise<void>) => Promise<void>;
+  /** Told at the end why steps ran, also of a build that failed; only where the request asks for it. */
+  readonly onExplained?: (explanation: Explanation) => void;
   /** Told once the results are out, before caches are exported. */
   readonly onExported?: (built: ExportedBuild) => void | Promise<void>;
 }

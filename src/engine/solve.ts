@@ -36,14 +36,20 @@ import type { CompiledGraphs, PlatformGraph } from './compiled.ts';
 import { followPaths } from './follow-paths.ts';
 import { hostIgnore } from './host-ignore.ts';
 import { withImageHint } from './image-hint.ts';
+import { Notes } from './notes.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
 
 /** Larger files are no Dockerfiles. */
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
 
+/** What became of a vertex. */
+export type SolvedVertex = VertexAccount;
+
 /** Solves the graphs of one request: the final ones, and those that only tell what is in a remote context. */
 export class RequestSolver {
+  /** What steps read. */
+  readonly notes: Notes = new Notes();
   readonly #session: Session;
   readonly #request: BuildRequest;
   readonly #pieces: OpPieces;
@@ -64,7 +70,7 @@ export class RequestSolver {
     this.#request = request;
     this.#imports = imports;
     this.#locals = new LocalSources(session, names, request);
-    this.#pieces = opPieces(session, task, request, names, credentials, this.#locals);
+    this.#pieces = opPieces(session, task, request, names, credentials, this.#locals, this.notes);
   }
 
   /** Made once: what was found out for a remote context holds for the build. */
@@ -179,6 +185,7 @@ function opPieces(
   names: BridgeNames,
   credentials: Credentials,
   locals: LocalSources,
+  notes: Notes,
 ): OpPieces {
   const { store, lease, layers, remote, now } = session;
   const warn = (message: string): void =>
@@ -203,7 +210,7 @@ function opPieces(
     emulation: new Emulation({ scratchDir: () => scratchDir(session) }),
     timeLimit: () => request.stepTimeoutMs,
     ...(request.visitor === undefined ? {} : { visitor: request.visitor }),
-    report: { build: task, now, warn },
+    report: { build: task, now, warn, notes },
   };
 }
 

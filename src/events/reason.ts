@@ -24,6 +24,8 @@ export interface Difference {
   /** As it was and as it is, shortened, where that may be shown: never the value of a secret. */
   readonly before?: string;
   readonly after?: string;
+  /** For a file that is not of a build context: the step that made it, as people call it. */
+  readonly of?: string;
   /** What is known is that it is one of so many files beneath `name`. */
   readonly oneOf?: number;
 }
@@ -45,7 +47,7 @@ export interface StepReason {
   readonly differences: readonly Difference[];
   /** How many there are besides. */
   readonly more: number;
-  /** The step whose change is the reason: this one stands on it, perhaps by way of others. */
+  /** The step whose change is the reason: this one stands on it or copies from it, perhaps by way of others. */
   readonly cause?: Digest;
   /** For a hit in a cache of another machine: that cache. */
   readonly from?: string;

@@ -1,29 +1,53 @@
 import type { Task } from '../events/index.ts';
 import type { LlbVertex } from '../llb/index.ts';
-import { checksumTree, type Selector } from '../tree/index.ts';
+import { checksumAndList, checksumTree, type Selector } from '../tree/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { OpVertex } from './kind-runner.ts';
-import type { Snapshots } from './pieces.ts';
-import type { OpResult } from './result.ts';
+import type { OpPieces } from './pieces.ts';
+import type { LocalResult, OpResult } from './result.ts';
 
 /** Names a build context in errors, BuildKit's way. */
 export const CONTEXT_LABEL = 'build context';
 
+/** An input of a vertex, with what the vertex reads of it. */
+export interface Reading {
+  readonly vertex: OpVertex;
+  readonly input: number;
+  readonly selectors: readonly Selector[];
+}
+
 /** Content key of the selected paths of an input: from the directory for a local one, by the worker for layers. */
 export async function contentDigest(
-  { layers: service, worker }: Snapshots,
+  { snapshots, report }: Pick<OpPieces, 'snapshots' | 'report'>,
   task: Task,
-  label: string,
-  input: OpResult,
-  selectors: readonly Selector[],
+  reading: Reading,
+  from: OpResult,
 ): Promise<Digest> {
-  if (input.kind === 'local') return checksumTree(input.tree, selectors, CONTEXT_LABEL);
-  const layers = await service.directories(task, input.layers);
-  return (await worker()).call('checksum', { layers, selectors, label }, { signal: task.signal });
+  const { vertex, input, selectors } = reading;
+  if (from.kind === 'local') {
+    const digest = checksumTree(from.tree, selectors, CONTEXT_LABEL);
+    noteContext(report, reading, from, digest);
+    return digest;
+  }
+  const layers = await snapshots.layers.directories(task, from.layers);
+  const params = { layers, selectors, label: inputName(vertex, input) };
+  const { digest, listing } = await (await snapshots.worker()).call('checksum', params, { signal: task.signal });
+  report.notes.read(vertex.digest, input, digest, () => listing);
+  return digest;
+}
+
+/** Notes what is read of a local directory. The tree knows the digests of its files, so that listing them later reads none. */
+export function noteContext(
+  { notes }: OpPieces['report'],
+  { vertex, input, selectors }: Reading,
+  { tree }: LocalResult,
+  digest: Digest,
+): void {
+  notes.read(vertex.digest, input, digest, () => checksumAndList(tree, selectors, CONTEXT_LABEL).listing);
 }
 
 /** What an input is called in errors. */
-export function inputName(vertex: OpVertex, index: number): string {
+function inputName(vertex: OpVertex, index: number): string {
   return (vertex.inputs[index]?.vertex as LlbVertex | undefined)?.name ?? `input ${index}`;
 }
 

@@ -6,6 +6,7 @@ export type { PackingPlan } from './packing-plan.ts';
 export type { Credentials, ImageLayers, OpPieces, Origins } from './pieces.ts';
 export type { StepVisitor, VisitedStep } from './exec/step-visitor.ts';
 export { type LocalResult, type OpResult, snapshot } from './result.ts';
+export type { SourceNote, StepNotes } from './step-notes.ts';
 export { createRunner } from './runner.ts';
 export { gitTime } from './source/git-source.ts';
 export { httpTime } from './source/http-source.ts';

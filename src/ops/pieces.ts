@@ -9,6 +9,7 @@ import type { StepDevices } from './exec/devices.ts';
 import type { SshAgents } from './exec/ssh-agents.ts';
 import type { StepVisitor } from './exec/step-visitor.ts';
 import type { LocalResult } from './result.ts';
+import type { StepNotes } from './step-notes.ts';
 import type { RemoteSources } from './source/remote-sources.ts';
 
 /** Where layers are, and the process that fills them. */
@@ -60,8 +61,9 @@ export interface Grants {
   readonly processLimit: number;
 }
 
-/** Clock and mouth. */
+/** Clock, mouth and notebook. */
 export interface Report {
+  readonly notes: StepNotes;
   /** Of the whole build, for what outlasts the op that began it. */
   readonly build: Task;
   /** Milliseconds since the epoch. */

@@ -78,6 +78,7 @@ function checkRows(store: Store, report: Report, repair: boolean): void {
   count('stacks', store.stacks.damaged(repair));
   count('records, links', store.records.damaged(repair));
   count('facts', store.facts.damaged(repair));
+  count('accounts', store.accounts.damaged(repair));
 }
 
 /** Directories that are not what they were when they were complete, by what `lstat` tells of everything in them. */

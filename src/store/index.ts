@@ -2,6 +2,7 @@
  * The store directory: blobs, layers, images, cache mounts, the index, locks and leases. `Store` needs node:sqlite and is
  * for the main process; `BlobDir` is files only and for the worker too.
  */
+export type { AccountTable, StoredListing } from './accounts.ts';
 export { blobContent } from './blob-content.ts';
 export { BlobDir } from './blob-dir.ts';
 export { BlobWriter } from './blob-writer.ts';

@@ -25,8 +25,11 @@ export async function overhead(store: Store, measure: MeasureTrees): Promise<rea
     createdAt: now,
     usedAt: now,
   });
+  // They are rows of the index.
+  const accounts = store.accounts.bytes();
   return [
-    record('index', "the store's own files, and what the file system rounds up", ownBytes(store), true),
+    record('index', "the store's own files, and what the file system rounds up", ownBytes(store) - accounts, true),
+    ...(accounts === 0 ? [] : [record('accounts', 'what steps read, for "tsbuild explain"', accounts, false)]),
     ...(left === 0 ? [] : [record('leftovers', 'left by killed builds; the next build deletes it', left, false)]),
   ];
 }

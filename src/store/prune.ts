@@ -56,6 +56,7 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
       freedBytes += batch.freedBytes;
     }
     store.records.removeDeadLinks();
+    freedBytes += forgetAccounts(store);
     freedBytes += forget(store, options);
     store.database().shrink();
   }
@@ -225,6 +226,13 @@ function leasedNames(store: Store): Readonly<Record<LeaseKind, ReadonlySet<strin
     mount: store.leases.names('mount'),
     blob: store.leases.names('blob'),
   };
+}
+
+/** What builds say of steps whose records are gone. @returns bytes freed */
+function forgetAccounts({ accounts }: Store): number {
+  const before = accounts.bytes();
+  accounts.removeDangling();
+  return before - accounts.bytes();
 }
 
 /** Facts and stat caches: all of them with `all`, else those that were not used for `untilMs`. @returns bytes freed */

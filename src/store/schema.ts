@@ -2,12 +2,14 @@
  * Version of the tables below, in the file's `user_version`. An index of another version is not converted but given up for a new
  * one: what it knew is found again from images and blobs, or built again.
  */
-export const SCHEMA_VERSION = 4;
+export const SCHEMA_VERSION = 5;
 
 /**
  * Times are ms since the epoch. What a lease names is a row of (kind, name), kind being `layer`, `blob` or `mount`. A list of
  * layers is a row of `stacks`, which names its topmost layer and the list beneath it ('' for none): `layers.parents`, what
  * a layer stood on when it was made, and `records.stack` are such.
+ *
+ * What builds say of themselves (`accounts`) has a row for each step, and names lists of what steps read by ids that are hashes.
  *
  * `sum` is a check sum over what a row says (`rowSum`), but for what is of account only: sizes and times of last use. A row that does
  * not have the sum it should have is not there. The value of a fact may be long and is last, as SQLite reads through it to what is behind.
@@ -52,6 +54,16 @@ CREATE TABLE records (
 CREATE INDEX records_by_node ON records (node);
 CREATE TABLE record_blobs (record TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (record, digest)) WITHOUT ROWID;
 CREATE INDEX record_blobs_by_digest ON record_blobs (digest);
+CREATE TABLE accounts (
+  id TEXT PRIMARY KEY, lineage TEXT NOT NULL, created_at INTEGER NOT NULL, sum INTEGER NOT NULL, value TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE account_steps (
+  account TEXT NOT NULL, position INTEGER NOT NULL, node TEXT NOT NULL, listings TEXT NOT NULL, sum INTEGER NOT NULL,
+  value TEXT NOT NULL, PRIMARY KEY (account, position)
+) WITHOUT ROWID;
+CREATE TABLE listings (
+  id TEXT PRIMARY KEY, children TEXT NOT NULL, sum INTEGER NOT NULL, value TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE facts (
   kind TEXT NOT NULL, key TEXT NOT NULL, stored_at INTEGER NOT NULL, used_at INTEGER NOT NULL, sum INTEGER NOT NULL,
   value TEXT NOT NULL, PRIMARY KEY (kind, key)

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { resolve } from 'node:path';
 import { canonicalDigest, type Digest, hexOf, messageOf, sha256 } from '../util/index.ts';
 import { compressionOf } from '../image/index.ts';
+import { AccountTable } from './accounts.ts';
 import { BlobDir } from './blob-dir.ts';
 import { Database } from './database.ts';
 import { FactTable } from './facts.ts';
@@ -35,6 +36,8 @@ export class Store {
   /** The cache of earlier builds. */
   readonly records: RecordTable;
   readonly facts: FactTable;
+  /** What builds say of themselves. */
+  readonly accounts: AccountTable;
   readonly mounts: MountTable;
   readonly logs: LogTable;
   readonly leases: Leases;
@@ -69,6 +72,7 @@ export class Store {
     this.blobs = new BlobDir(root, () => this.session());
     const bootId = options.bootId ?? fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     this.facts = new FactTable(this.#db, options.now);
+    this.accounts = new AccountTable(this.#db, this.facts);
     this.stacks = new StackTable(this.#db);
     this.records = new RecordTable(this.#db, this.stacks, this.facts, options.now);
     this.layers = new LayerTable(this.layout, this.#db, this.blobs, this.stacks, {

@@ -1,6 +1,7 @@
 import { canonicalDigest, type Digest, Hasher, TsbuildError } from '../util/index.ts';
 import { hasWildcards } from '../patterns/index.ts';
 import { type ByteString, toByteString, toText } from './bytes.ts';
+import { ListingBuilder, type TreeListing } from './listing.ts';
 import { missingPathHint } from './near-path.ts';
 import type { ReadableTree, TreeNode } from './node.ts';
 import { resolvePath, splitPath } from './resolve.ts';
@@ -43,6 +44,23 @@ export function checksumTree<D>(tree: HashedTree<D>, selectors: readonly Selecto
   );
 }
 
+/**
+ * The same, with a list of what was read, made in the same pass.
+ * @see checksumTree
+ */
+export function checksumAndList<D>(
+  tree: HashedTree<D>,
+  selectors: readonly Selector[],
+  label: string,
+): { readonly digest: Digest; readonly listing: TreeListing } {
+  const listing = new ListingBuilder();
+  const digests = selectors.map((selector) => {
+    const stream = new RecordStream(tree, listing);
+    return visitSelected(tree, selector, label, stream) ? stream.digest() : NOTHING;
+  });
+  return { digest: combine(digests), listing: listing.finish() };
+}
+
 /** Whether a test holds for anything that a checksum reads; nothing is looked at after the first. Throws as `checksumTree`. */
 export function someSelected<D>(
   tree: ReadableTree<D>,
@@ -52,7 +70,11 @@ export function someSelected<D>(
 ): boolean {
   let found = false;
   for (const selector of selectors) {
-    visitSelected(tree, selector, label, { entry: (entry) => (found = test(entry)), end: () => undefined });
+    visitSelected(tree, selector, label, {
+      begin: () => undefined,
+      entry: (entry) => (found = test(entry)),
+      end: () => undefined,
+    });
     if (found) return true;
   }
   return false;
@@ -75,13 +97,17 @@ export function selectorDigest(selectors: readonly Selector[]): Digest {
 
 /** A path that a selector reads; `dir` and `name` are as for `HashedTree.contentDigest`. */
 export interface SelectedEntry<D> {
+  /** From the selected path; the last name of that for itself, which is `isWhole`. */
   readonly path: ByteString;
+  readonly isWhole?: boolean;
   readonly node: TreeNode;
   readonly dir: D;
   readonly name: ByteString;
 }
 
 interface SelectionVisitor<D> {
+  /** A path that matches, from the tree's root. */
+  begin(match: ByteString, isDirectory: boolean): void;
   /** Returns true to end the visits. */
   entry(entry: SelectedEntry<D>): boolean | void;
   /** The entries of one match are over. */
@@ -107,11 +133,14 @@ function visitSelected<D>(
       const { node, self } = located;
       if (!node) throw notFound(tree, label, match);
       const name = splitPath(match).at(-1) ?? '';
+      visitor.begin(match, self !== undefined);
       if (self === undefined) {
-        if (visitor.entry({ path: name, node, dir: located.parent, name: located.name }) === true) return true;
+        if (visitor.entry({ path: name, isWhole: true, node, dir: located.parent, name: located.name }) === true)
+          return true;
         continue;
       }
-      if (!selector.contents && visitor.entry({ path: name, node, dir: self, name: '' }) === true) return true;
+      if (!selector.contents && visitor.entry({ path: name, isWhole: true, node, dir: self, name: '' }) === true)
+        return true;
       const ended = walkTree(tree, self, filter, (visited) => {
         if (selector.required.length > 0) included.push(match === '' ? visited.path : `${match}/${visited.path}`);
         return visitor.entry(visited);
@@ -151,12 +180,21 @@ class RecordStream<D> implements SelectionVisitor<D> {
   /** First path of each file with several names, within one match. */
   #links = new Map<string, ByteString>();
 
-  constructor(tree: HashedTree<D>) {
+  readonly #listing: ListingBuilder | undefined;
+
+  constructor(tree: HashedTree<D>, listing?: ListingBuilder) {
     this.#tree = tree;
+    this.#listing = listing;
   }
 
-  entry({ path, node, dir, name }: SelectedEntry<D>): void {
+  begin(match: ByteString, isDirectory: boolean): void {
+    this.#listing?.begin(match, isDirectory);
+  }
+
+  entry({ path, isWhole, node, dir, name }: SelectedEntry<D>): void {
     const digest = digestOf(this.#tree, dir, name, node);
+    if (isWhole) this.#listing?.self(node, digest);
+    else this.#listing?.below(path, name, node, digest);
     let link = '';
     if (node.hardlink !== undefined) {
       const first = this.#links.get(node.hardlink);

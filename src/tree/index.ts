@@ -4,7 +4,14 @@
  * relative to the tree's root without a leading slash, `''` is the root.
  */
 export { type ByteString, compareBytes, fromBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
-export { checksumTree, type HashedTree, selectorDigest, type Selector, someSelected } from './checksum.ts';
+export {
+  checksumAndList,
+  checksumTree,
+  type HashedTree,
+  selectorDigest,
+  type Selector,
+  someSelected,
+} from './checksum.ts';
 export { readFull } from './content.ts';
 export { encodeContext, encodeDigests, type EncodedContext, takeDigests, decodeContext } from './context-wire.ts';
 export {
@@ -44,6 +51,7 @@ export {
   shownLayers,
 } from './merged-dir.ts';
 export type { FileContent, NodeAttributes, NodeType, ReadableTree, TreeNode, WritableTree, Xattr } from './node.ts';
+export { type ListedDirectory, type ListedNode, parseListedNode, type TreeListing } from './listing.ts';
 export { missingPathHint } from './near-path.ts';
 export { type ComparedFile, fileAt, fileOfTree, isUnchanged } from './unchanged.ts';
 export { type Sighting, sightings } from './sightings.ts';

@@ -2,7 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { diffLayer as diff, recompressLayer as recompress } from '../layer/index.ts';
 import { BlobDir } from '../store/index.ts';
 import { syncfs } from '../sys/index.ts';
-import { checksumTree, LayersTree } from '../tree/index.ts';
+import { checksumAndList, LayersTree, type TreeListing } from '../tree/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 import type { ChecksumParams, DiffLayerParams, PackedBlob, RecompressLayerParams } from './layer-methods.ts';
@@ -43,9 +43,12 @@ export function blobDir(context: HandlerContext): BlobDir {
 }
 
 /** Content key of paths in a stack. Files are read where they lie, without mounting the stack. */
-export function checksum(params: ChecksumParams, context: HandlerContext): Digest {
+export function checksum(
+  params: ChecksumParams,
+  context: HandlerContext,
+): { readonly digest: Digest; readonly listing: TreeListing } {
   using tree = new LayersTree(params.layers, { idShift: context.config.plan.idShift });
-  return checksumTree(tree, params.selectors, params.label);
+  return checksumAndList(tree, params.selectors, params.label);
 }
 
 /** One syncfs for all layers that were filled: cheaper than an fsync for each of their files. */

@@ -1,6 +1,6 @@
 import type { FileInput } from '../fileop/index.ts';
 import type { FileAction } from '../llb/index.ts';
-import type { Selector } from '../tree/index.ts';
+import type { Selector, TreeListing } from '../tree/index.ts';
 import type { Compression, LayerCompression } from '../image/index.ts';
 import type { Digest } from '../util/index.ts';
 
@@ -21,8 +21,8 @@ export interface LayerMethods {
   fileOp(params: FileOpCall): FileOpOutcome;
   /** Runs a file op straight to a layer blob, without writing files; undefined when that is not possible. */
   packFileOp(params: PackFileOpCall): PackedFileOp | undefined;
-  /** Content key of selected paths of a layer stack. */
-  checksum(params: ChecksumParams): Digest;
+  /** Content key of selected paths of a layer stack, and what is there. */
+  checksum(params: ChecksumParams): { readonly digest: Digest; readonly listing: TreeListing };
   /** Makes the directory of a cache mount usable by steps; a new one starts with the files of a layer stack. */
   prepareCacheMount(params: { readonly dir: string; readonly lowers: readonly string[] }): void;
   /** Writes merged trees as one tar to an existing file. */

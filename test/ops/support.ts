@@ -70,7 +70,12 @@ export async function openKit(options: KitOptions = {}): Promise<Kit> {
     },
     timeLimit: () => options.timeLimitMs,
     emulation: new Emulation({ scratchDir: () => store.root, find: () => undefined, formats: () => [] }),
-    report: { build, now: () => 1, warn: (message) => void warnings.push(message) },
+    report: {
+      build,
+      notes: { source: () => undefined, read: () => undefined },
+      now: () => 1,
+      warn: (message) => void warnings.push(message),
+    },
   };
   const runner: OpRunner<Op, OpResult> = createRunner(pieces, options.plan);
   return { ...opened, worker, steps, layers, said: warnings, runner, [Symbol.dispose]: () => opened[Symbol.dispose]() };

@@ -28,6 +28,7 @@ export interface BuildOptions extends GraphOptions, VisitOptions {
   readonly metadataFile?: string;
   readonly quiet?: boolean;
   readonly debug?: boolean;
+  readonly explain?: boolean;
   readonly progress: string;
   readonly rawOutput?: boolean;
   readonly check?: boolean;

@@ -1,9 +1,11 @@
 import { relative, resolve } from 'node:path';
 import { BuildFailure, type BuildRequest, type LockOutcome, openSession, runBuild } from '../../engine/index.ts';
 import { checkOutput, insecureHosts, type OutputSpec } from '../../exporter/index.ts';
+import type { Explanation } from '../../explain/index.ts';
 import { describeChanges } from '../../pins/index.ts';
 import type { Recall, RememberedBuild, WrittenImage } from '../../recall/index.ts';
 import type { Store } from '../../store/index.ts';
+import type { Progress } from '../../progress/index.ts';
 import type { BuildEvent } from '../../events/index.ts';
 import { firstError, sanitizeLine } from '../../util/index.ts';
 import { parseBuildRequest } from '../build-request.ts';
@@ -58,6 +60,7 @@ export async function buildRequested(
   using interrupt = interruptible();
   const progress = startProgress(context, options);
   let closed = false;
+  let explained: Explanation | undefined;
   const close = async (): Promise<void> => {
     if (closed) return;
     closed = true;
@@ -87,7 +90,8 @@ export async function buildRequested(
     if (path !== undefined) noteBuild(session.store, context, path, options);
     const visitor = stepVisitor(context, options, session, close);
     const images: WrittenImage[] = [];
-    const { metadata, layers, lock } = await runBuild(session, task, visitor ? { ...request, visitor } : request, {
+    const wanted = { ...request, ...(visitor ? { visitor } : {}), ...(options.explain ? { explain: true } : {}) };
+    const { metadata, layers, lock } = await runBuild(session, task, wanted, {
       specs,
       stdout: context.stdout,
       onImageWritten: (to, image) => images.push({ before: shown.length, to, image }),
@@ -99,6 +103,7 @@ export async function buildRequested(
         shown.push(...others);
         if (isHere) images.push({ before, to, image });
       },
+      onExplained: (explanation) => (explained = explanation),
       onExported: async (built) => {
         onBuilt?.(built.metadata);
         await reportResult(context, options, built.metadata, usesStdout(specs));
@@ -106,6 +111,7 @@ export async function buildRequested(
     });
     await close();
     reportWarnings(context, progress, options);
+    await reportExplanation(context, progress, explained);
     if (lock) reportLock(context, options, lock);
     const testimony = memory && session.witness.testify(writtenFiles(context, options, images));
     if (testimony) memory?.recall.put({ testimony, events: shown, metadata, layers, images });
@@ -113,8 +119,20 @@ export async function buildRequested(
   } catch (thrown) {
     const error = firstError(thrown);
     await close();
+    await reportExplanation(context, progress, explained);
     return reportFailure(context, interrupt, error, error instanceof BuildFailure ? error : {});
   }
+}
+
+/** Why steps ran, with `--explain`. JSON has no place for it: `tsbuild explain --format=json` does. */
+async function reportExplanation(
+  context: CliContext,
+  { mode }: Progress,
+  explanation: Explanation | undefined,
+): Promise<void> {
+  if (explanation === undefined || mode === 'rawjson') return;
+  const { renderText } = await import('./explain.ts');
+  context.stderr.write(`\n${renderText(context, explanation)}`);
 }
 
 /** Files that lie where the user wants them, perhaps in the context: writing them is no change of it. */

@@ -50,6 +50,11 @@ export async function showAgain(
       images.some(({ to }) => 'dest' in to && to.dest === '-'),
     );
     reportWarnings(context, progress, options);
+    if (options.explain && progress.mode !== 'rawjson') {
+      const { recalledText } = await import('../../explain/index.ts');
+      const cached = events.filter((event) => event.type === 'vertex' && event.state === 'cached');
+      context.stderr.write(`\n${recalledText(cached.length)}`);
+    }
     return 0;
   } catch (error) {
     await close();

@@ -1,10 +1,10 @@
 import type { ExecOp } from '../../llb/index.ts';
 import type { CacheDep } from '../../solver/index.ts';
 import { selectorDigest } from '../../tree/index.ts';
-import { contentDigest, inputName, pathSelector } from '../content-key.ts';
+import { contentDigest, pathSelector } from '../content-key.ts';
 import { LocalLayers } from '../file/local-layers.ts';
 import type { KindRunner, OpVertex } from '../kind-runner.ts';
-import type { OpPieces, Snapshots } from '../pieces.ts';
+import type { OpPieces } from '../pieces.ts';
 import type { OpResult } from '../result.ts';
 import { namesOfGiven } from './exec-devices.ts';
 import { execInputUse, execKey } from './exec-key.ts';
@@ -12,12 +12,12 @@ import { runExec } from './exec-op.ts';
 
 /** Steps. The store keeps their names with the layers, so secrets are hidden in them. */
 export function execRunner(pieces: Omit<OpPieces, 'origins'>): KindRunner<ExecOp> {
-  const { snapshots, credentials, grants } = pieces;
+  const { credentials, grants } = pieces;
   const own = { ...pieces, locals: new LocalLayers(pieces) };
   return {
     cacheMap: async (_task, vertex, exec) => ({
       digest: execKey(vertex.op, exec, namesOfGiven(await grants.devices.resolve(exec.cdiDevices))),
-      deps: vertex.inputs.map((_, index) => execDep(snapshots, vertex, exec, index)),
+      deps: vertex.inputs.map((_, index) => execDep(pieces, vertex, exec, index)),
     }),
     run: (task, vertex, exec, inputs) =>
       runExec(
@@ -36,13 +36,18 @@ export function execRunner(pieces: Omit<OpPieces, 'origins'>): KindRunner<ExecOp
  * How an input takes part in a step's key: by its content where nothing else of it could be seen, such as a mount
  * that is only read from.
  */
-function execDep(snapshots: Snapshots, vertex: OpVertex, exec: ExecOp, index: number): CacheDep<OpResult> {
+function execDep(
+  pieces: Pick<OpPieces, 'snapshots' | 'report'>,
+  vertex: OpVertex,
+  exec: ExecOp,
+  index: number,
+): CacheDep<OpResult> {
   const use = execInputUse(exec, index);
   const selectors = use.selectors.map(pathSelector);
   const selector = selectorDigest(selectors);
   if (!use.byContent) return { selector };
   return {
     selector,
-    contentDigest: (task, input) => contentDigest(snapshots, task, inputName(vertex, index), input, selectors),
+    contentDigest: (task, input) => contentDigest(pieces, task, { vertex, input: index, selectors }, input),
   };
 }

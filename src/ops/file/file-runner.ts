@@ -2,7 +2,7 @@ import type { Task } from '../../events/index.ts';
 import type { FileOp } from '../../llb/index.ts';
 import type { CacheDep } from '../../solver/index.ts';
 import { type ContextTree, selectorDigest } from '../../tree/index.ts';
-import { contentDigest, inputName } from '../content-key.ts';
+import { contentDigest, noteContext } from '../content-key.ts';
 import type { KindRunner, OpVertex } from '../kind-runner.ts';
 import type { PackingPlan } from '../packing-plan.ts';
 import type { OpPieces } from '../pieces.ts';
@@ -55,9 +55,15 @@ function depOf(
   return {
     selector: selectorDigest(selectors),
     async contentDigest(task, input) {
-      const copy = { vertex, file, input: index, selectors };
-      const digest = input.kind === 'local' ? await early?.pack(task, { ...copy, tree: input.tree }) : undefined;
-      return digest ?? contentDigest(pieces.snapshots, task, inputName(vertex, index), input, selectors);
+      const reading = { vertex, input: index, selectors };
+      if (input.kind === 'local') {
+        const digest = await early?.pack(task, { ...reading, file, tree: input.tree });
+        if (digest !== undefined) {
+          noteContext(pieces.report, reading, input, digest);
+          return digest;
+        }
+      }
+      return contentDigest(pieces, task, reading, input);
     },
   };
 }

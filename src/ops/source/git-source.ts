@@ -3,7 +3,7 @@ import type { SourceOp } from '../../llb/index.ts';
 import type { CacheMap } from '../../solver/index.ts';
 import { type GitAccess, type GitCommit, type GitRequest, parseGitUrl } from '../../source/index.ts';
 import { ContextTree } from '../../tree/index.ts';
-import { canonicalDigest, type Digest, TsbuildError } from '../../util/index.ts';
+import { canonicalDigest, type Digest, redactUrls, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { SourcePieces } from './source-pieces.ts';
 import { fillDirectory } from '../file/fill-directory.ts';
@@ -11,10 +11,17 @@ import type { OpResult } from '../result.ts';
 import { StepOutput } from '../exec/step-output.ts';
 
 /** Identity of a checkout: the commit and what of it is wanted. The address counts only where it becomes part of the files. */
-export async function gitMap(pieces: SourcePieces, task: Task, source: SourceOp): Promise<CacheMap<OpResult>> {
+export async function gitMap(
+  pieces: SourcePieces,
+  task: Task,
+  vertex: Digest,
+  source: SourceOp,
+): Promise<CacheMap<OpResult>> {
   await using held = new AsyncDisposableStack();
   const { request, commit } = await find(pieces, task, source, held);
   const { keepGitDir, subdir, submodules } = request;
+  const name = `${redactUrls(request.url)}${request.ref === '' ? '' : `#${request.ref}`}`;
+  pieces.report.notes.source(vertex, { what: 'source', name, value: commit.commit ?? commit.sha });
   return {
     digest: canonicalDigest('tsbuild.git.v1', {
       commit: keepGitDir ? commit.sha : (commit.commit ?? commit.sha),

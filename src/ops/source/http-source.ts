@@ -38,12 +38,21 @@ export async function httpMap(
   const attributes = readAttributes(source.attrs);
   const content =
     attributes.checksum === undefined ? await contentOf(pieces, task, vertex, source, attributes) : undefined;
+  const digest = content?.digest ?? attributes.checksum;
+  // A file of the same content that is newer makes another layer.
+  const time = content?.lastModified === undefined ? '' : ` of ${new Date(content.lastModified * 1000).toUTCString()}`;
+  if (digest !== undefined)
+    pieces.report.notes.source(vertex, {
+      what: 'source',
+      name: redactUrls(source.identifier),
+      value: `${digest}${time}`,
+    });
   return {
     digest: canonicalDigest('tsbuild.http.v1', {
       name: nameOf(source, attributes, content),
       mode: attributes.mode,
       owner: [attributes.uid, attributes.gid],
-      digest: content?.digest ?? attributes.checksum,
+      digest,
       time: content?.lastModified,
       auth: attributes.authSecret,
       headers: attributes.headers,

@@ -1,7 +1,7 @@
 import type { Task } from '../../events/index.ts';
 import type { SourceOp } from '../../llb/index.ts';
 import type { CacheMap } from '../../solver/index.ts';
-import { canonicalDigest, type Digest, TsbuildError } from '../../util/index.ts';
+import { canonicalDigest, type Digest, redactUrls, TsbuildError } from '../../util/index.ts';
 import type { KindRunner, OpVertex } from '../kind-runner.ts';
 import { type OpResult, snapshot } from '../result.ts';
 import { gitMap, runGitSource } from './git-source.ts';
@@ -34,6 +34,7 @@ async function sourceMap(
     case 'docker-image':
     case 'oci-layout': {
       const image = await imageOf(pieces.origins, task, vertex, source);
+      pieces.report.notes.source(digest, { what: 'base', name: shownReference(source), value: image.manifestDigest });
       const key = (kind: string, digest: string): Digest =>
         canonicalDigest('tsbuild.image.v1', { kind, digest, platform: platformOf(op) });
       return {
@@ -59,13 +60,18 @@ async function sourceMap(
     case 'https':
       return httpMap(pieces, task, digest, source);
     case 'git':
-      return gitMap(pieces, task, source);
+      return gitMap(pieces, task, digest, source);
     default:
       throw new TsbuildError(
         'TSB_LLB',
         `Cannot use source ${JSON.stringify(source.identifier)}: sources of this kind are not supported`,
       );
   }
+}
+
+/** A reference as people write it. */
+function shownReference({ identifier }: SourceOp): string {
+  return redactUrls(identifier.replace(/^docker-image:\/\//, '').replace(/@sha256:[0-9a-f]+$/, ''));
 }
 
 /** Brings a source in. Images come as names of layers: bytes are fetched when something wants to see them. */

@@ -54,7 +54,12 @@ class Rig {
         remote: undefined as never,
       },
       credentials: { secrets: new BuildSecrets(new Map()), ssh: undefined as never },
-      report: { build: this.task, now: () => NOW, warn: (message) => this.warnings.push(message) },
+      report: {
+        build: this.task,
+        notes: { source: () => undefined, read: () => undefined },
+        now: () => NOW,
+        warn: (message) => this.warnings.push(message),
+      },
     };
     store.layers.create({ id: BASE, parents: [], type: 'source.image', description: 'base' }, lease);
     store.layers.prepareDirectory(BASE);

@@ -1,0 +1,9 @@
+/** Why a step ran: what two builds say of themselves, compared and put into words. Reads and writes nothing. */
+export type { Account, Explanation, ExplainedStep, Lineage, Part, Step, StepInput, StepKind } from './account.ts';
+export { decodeAccount, type DecodedAccount, encodeAccount } from './encode.ts';
+export { fingerprint, lineageKey, nearest } from './lineage.ts';
+export { explanationJson, recalledText, renderExplanation } from './render.ts';
+export { type Hint, hintsOf } from './costly.ts';
+export { kindOf, partsOf, type RawPart } from './parts.ts';
+export { type Earlier, explain } from './reasons.ts';
+export { carryOver } from './carry-over.ts';
