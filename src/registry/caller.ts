@@ -45,6 +45,11 @@ export class Caller implements AsyncDisposable {
   readonly #schemes = new Map<string, 'https' | 'http'>();
   /** Hosts that are being asked what they speak: whoever comes later waits for that, and need not find out by itself. */
   readonly #finding = new Map<string, Promise<unknown>>();
+  /**
+   * The first calls of their scope. Only these find out what a registry wants to know: of a push's many requests for blobs each would be
+   * turned down, and fetch a token of its own.
+   */
+  readonly #first = new Map<string, Promise<unknown>>();
 
   constructor(options: RegistryOptions) {
     this.#options = options;
@@ -111,8 +116,22 @@ export class Caller implements AsyncDisposable {
     return waited;
   }
 
-  /** Sends a request, and once more with a token when the registry asks for one. */
+  /** Sends a request after the first one of its scope was answered, well or not. */
   async #authenticated(task: Task, call: Call): Promise<HttpAnswer> {
+    const key = `${call.endpoint.host} ${scopeOf(call)}`;
+    const first = this.#first.get(key);
+    if (first !== undefined) {
+      await settled(first, task.signal);
+      throwIfCanceled(task);
+      return this.#withToken(task, call);
+    }
+    const own = this.#withToken(task, call);
+    this.#first.set(key, own);
+    return own;
+  }
+
+  /** Sends a request, and once more with a token when the registry asks for one. */
+  async #withToken(task: Task, call: Call): Promise<HttpAnswer> {
     for (let round = 1; ; round++) {
       const { answer, scope, sent } = await this.#overScheme(task, call);
       // A 401 from where a redirect led is that host's affair and gets no credentials.
@@ -152,7 +171,7 @@ export class Caller implements AsyncDisposable {
         origin,
         host: endpoint.host,
         path: endpoint.path,
-        scope: call.scope ?? `repository:${endpoint.path}:pull`,
+        scope: scopeOf(call),
         insecure: endpoint.insecure,
       };
       const sent = url.origin === origin ? this.#auth.header(scope) : undefined;
@@ -192,4 +211,21 @@ export class Caller implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#http[Symbol.asyncDispose]();
   }
+}
+
+function scopeOf({ scope, endpoint }: Call): string {
+  return scope ?? `repository:${endpoint.path}:pull`;
+}
+
+/** Waits until work came to any end, or the signal says that nobody waits any more. */
+async function settled(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    signal.addEventListener('abort', done);
+    work.then(done, done);
+    if (signal.aborted) done();
+  });
 }

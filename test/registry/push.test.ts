@@ -129,6 +129,50 @@ describe('pushing to a registry with a will of its own', () => {
     expect(registry.requests.at(-1)?.headers.authorization).toBe('Bearer abc');
   });
 
+  test('of many requests at once only the first is turned down, and one token is for all', async () => {
+    await using registry = await startScriptedRegistry();
+    const credentials: Credentials = { get: () => Promise.resolve({ username: 'me', password: 'secret' }) };
+    await using client = createRegistry({ now: () => 0, limits, credentials });
+    const challenge = `Bearer realm="http://${registry.host}/token",service="s"`;
+    const blobs = Array.from({ length: 20 }, (_, at) => blobOf(`blob ${at}`));
+    for (const { digest, size } of blobs)
+      registry.on(`HEAD /v2/some/app/blobs/${digest}`, (request, response) => {
+        const known = request.headers.authorization === 'Bearer abc';
+        response.writeHead(known ? 200 : 401, known ? { 'content-length': size } : { 'www-authenticate': challenge });
+        response.end();
+      });
+    registry.on('/token', { body: '{"token":"abc"}' });
+    const reference = parseReference(`${registry.host}/some/app`);
+    const there = await Promise.all(blobs.map((one) => client.hasBlob(testTask(), reference, one)));
+    expect(there.every(Boolean)).toBe(true);
+    expect(registry.requests.filter(({ url }) => url.startsWith('/token'))).toHaveLength(1);
+    expect(registry.requests).toHaveLength(blobs.length + 2);
+  });
+
+  test('a first request that is called off, or fails, holds up no other', async () => {
+    await using registry = await startScriptedRegistry();
+    await using client = createRegistry({ now: () => 0, limits });
+    const [silent, other] = [blobOf('silent'), blobOf('other')];
+    const asked = Promise.withResolvers<void>();
+    registry.on(`HEAD /v2/some/app/blobs/${silent.digest}`, () => asked.resolve());
+    registry.on(`HEAD /v2/some/app/blobs/${other.digest}`, {
+      status: 200,
+      headers: { 'content-length': String(other.size) },
+    });
+    const reference = parseReference(`${registry.host}/some/app`);
+    const stop = new AbortController();
+    const first = client.hasBlob({ ...testTask(), signal: stop.signal }, reference, silent);
+    await asked.promise;
+    const impatient = new AbortController();
+    const waiting = client.hasBlob({ ...testTask(), signal: impatient.signal }, reference, other);
+    impatient.abort(new Error('impatient'));
+    await expect(waiting).rejects.toThrow();
+    const second = client.hasBlob(testTask(), reference, other);
+    stop.abort(new Error('enough'));
+    await expect(first).rejects.toThrow();
+    expect(await second).toBe(true);
+  });
+
   describe('the place of an upload (REG-11)', () => {
     const credentials: Credentials = { get: () => Promise.resolve({ username: 'me', password: 'secret' }) };
     const challenge = { status: 401, headers: { 'www-authenticate': 'Basic realm="r"' } };
