@@ -31,6 +31,7 @@ const exceptions: Readonly<Record<string, string>> = {
 };
 
 const dependencies: Readonly<Record<string, string>> = {
+  aws4fetch: 'signatures of requests to S3',
   bcryptjs: 'passwords of `tsbuild serve`',
   commander: 'the command line',
   'dockerfile-ast': 'token columns for error excerpts',

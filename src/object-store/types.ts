@@ -69,4 +69,9 @@ export interface ObjectStore {
   touch?(task: Task, name: string): Promise<void>;
   /** Deletes an object. None of that name is no error. */
   delete?(task: Task, name: string): Promise<void>;
+  /**
+   * Makes what was put so far visible to others, for a store that gathers small objects because each request counts; until then it is
+   * visible in this one. To be called when much was put, and at the end. What was put and could not be written stays for the next time.
+   */
+  flush?(task: Task): Promise<void>;
 }

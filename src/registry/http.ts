@@ -16,7 +16,7 @@ const NOTICE_AFTER_MS = 3000;
 
 /** One request, which redirects may answer elsewhere. */
 export interface HttpRequest {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH';
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   /** Sent to the request's own origin only, and no more once a redirect has left it. */

@@ -8,7 +8,7 @@ export { registryContent } from './content.ts';
 export { type CredentialPlaces, credentialPlaces } from './credential-sources.ts';
 export { CredentialFinder, type CredentialSources, type FoundCredential, userCredentials } from './credentials.ts';
 export type { Endpoint } from './endpoint.ts';
-export { type HttpAnswer, HttpClient, type HttpRequest, throwIfCanceled } from './http.ts';
+export { type HttpAnswer, HttpClient, type HttpClientOptions, type HttpRequest, throwIfCanceled } from './http.ts';
 export { checkLogin, type LoginTarget, parseLoginTarget } from './login.ts';
 export {
   emptyRegistriesConfig,
@@ -22,6 +22,7 @@ export {
 } from './registries-conf.ts';
 export { type BlobOutcome, RepositoryWriter } from './repository-writer.ts';
 export { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
+export { isAcceptableRedirect } from './realm.ts';
 export { listTags, searchRegistry, type SearchResult } from './search.ts';
 export { type LoginPlace, removeAllLogins, removeLogin, storeLogin } from './stored-logins.ts';
 export { describeSent, type ImageToSend, sendImage, type SentImage } from './send-image.ts';
