@@ -269,9 +269,10 @@ function addImages(program: Command, context: CliContext, done: Done): void {
     .command('rmi')
     .description('remove images from the local store')
     .argument('<image...>', 'names or ids')
-    .action(async (images: string[]) => {
+    .option('-f, --force', 'also of an image that a running command uses')
+    .action(async (images: string[], options) => {
       const { rmiCommand } = await import('./commands/images.ts');
-      done(await rmiCommand(context, images));
+      done(await rmiCommand(context, images, options));
     });
   program
     .command('import')

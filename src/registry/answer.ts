@@ -46,11 +46,12 @@ export function answerError(
   const { status } = answer;
   const reason = REASONS[status];
   const said = serverMessage(answer.body, answer.sent);
+  const lost = lostBlob(answer.body);
   const text =
     `${answer.method} ${displayUrl(answer.url)} answered ${status}${reason === undefined ? '' : ` ${reason}`}` +
     (said === undefined ? '' : `: ${said}`);
   const isWriting = answer.method !== 'GET' && answer.method !== 'HEAD';
-  const hint = isWriting ? writeHint(status, said ?? '') : undefined;
+  const hint = isWriting ? (lost ?? writeHint(status, said ?? '')) : undefined;
   switch (status) {
     case 404:
       return new TsbuildError('TSB_NOT_FOUND', `${doing}: not found (${text})`, {
@@ -88,6 +89,15 @@ function writeHint(status: number, said: string): string | undefined {
   return undefined;
 }
 
+/** What to do where a manifest was refused since a blob of it is gone again. Registries answer it with 404 or 400. */
+function lostBlob(body: Uint8Array): string | undefined {
+  const { code, detail } = firstError(body) ?? {};
+  if (code !== 'MANIFEST_BLOB_UNKNOWN') return undefined;
+  const [digest] = /sha256:[0-9a-f]{64}/.exec(JSON.stringify(detail) ?? '') ?? [];
+  return `the registry does not have ${digest === undefined ? 'a blob of the image' : `blob ${digest}`} any more, which it had when it was \
+asked, as garbage collection there does it: push again, it is sent then`;
+}
+
 /** What a server was sent to know the user by: the header's value, for Basic also what it encodes, and tokens in a form. */
 export function sentSecrets(authorization: string | undefined, form: unknown): readonly string[] {
   const header = authorization?.replace(/^\S+\s+/, '') ?? '';
@@ -108,18 +118,24 @@ const SHORTEST_HIDDEN = 4;
  * @param sent what must not be in it: some servers repeat what they refuse, and messages end in the logs of a CI (SEC-08)
  */
 export function serverMessage(body: Uint8Array, sent: readonly string[]): string | undefined {
+  const { code, message } = firstError(body) ?? {};
+  const text = typeof message === 'string' && message !== '' ? message : code;
+  if (typeof text !== 'string' || text === '') return undefined;
+  return sanitizeLine(
+    sent.reduce((shown, secret) => shown.replaceAll(secret, '***'), text),
+    200,
+  );
+}
+
+/** The first error of a distribution error body (distribution-spec, "Error Codes"); undefined where it has none. */
+function firstError(
+  body: Uint8Array,
+): { readonly code?: unknown; readonly message?: unknown; readonly detail?: unknown } | undefined {
   try {
     const document = parseStrictJson(body, { what: 'error body', maxBytes: SMALL_BODY_LIMIT });
     const { errors } = document as { errors?: unknown };
     const first: unknown = Array.isArray(errors) ? errors[0] : undefined;
-    if (typeof first !== 'object' || first === null) return undefined;
-    const { code, message } = first as { code?: unknown; message?: unknown };
-    const text = typeof message === 'string' && message !== '' ? message : code;
-    if (typeof text !== 'string' || text === '') return undefined;
-    return sanitizeLine(
-      sent.reduce((shown, secret) => shown.replaceAll(secret, '***'), text),
-      200,
-    );
+    return typeof first === 'object' && first !== null ? first : undefined;
   } catch {
     return undefined;
   }

@@ -99,6 +99,15 @@ export class Leases {
     );
   }
 
+  /** Sessions of other processes that live, and have leases that name it. */
+  sessionsHolding(kind: LeaseKind, name: string): readonly string[] {
+    return this.#db
+      .prepare('SELECT DISTINCT session FROM lease_names JOIN leases ON leases.id = lease WHERE kind = ? AND name = ?')
+      .all(kind, name)
+      .map((row) => String(row['session']))
+      .filter((session) => session !== this.#sessions.own() && this.#sessions.isAlive(session));
+  }
+
   /** Everything of that kind that a lease names. */
   names(kind: LeaseKind): Set<string> {
     const rows = this.#db.prepare('SELECT DISTINCT name FROM lease_names WHERE kind = ?').all(kind);

@@ -1,11 +1,12 @@
 import fs from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { canonicalDigest, type Digest, hexOf, messageOf, sha256 } from '../util/index.ts';
 import { compressionOf } from '../image/index.ts';
 import { AccountTable } from './accounts.ts';
 import { BlobDir } from './blob-dir.ts';
 import { Database } from './database.ts';
 import { FactTable } from './facts.ts';
+import { formatHolder, holdersOf } from './holders.ts';
 import { findManifests } from './image-graph.ts';
 import { ImageTable } from './images.ts';
 import { LayerTable } from './layers.ts';
@@ -111,6 +112,14 @@ export class Store {
   /** The index, for the files of this folder: SQL stands nowhere else. */
   database(): Database {
     return this.#db;
+  }
+
+  /** Who needs a blob right now, besides this process: texts for people. */
+  usersOfBlob(digest: Digest): readonly string[] {
+    return this.leases.sessionsHolding('blob', digest).map((session) => {
+      const [holder] = holdersOf(join(this.layout.sessions, session));
+      return holder ? formatHolder(holder, this.now()) : 'a process that cannot be seen from here';
+    });
   }
 
   /** Adds something to be written when the store is closed. */

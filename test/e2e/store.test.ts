@@ -386,3 +386,35 @@ RUN echo ${n} > /own
     }
   });
 });
+
+describeAsEveryone('rmi', (who) => {
+  const use = useBench(who, { base: false });
+
+  test('of an image that a build uses is refused and says which, unless it keeps a name or that is forced', async () => {
+    const { bench } = use;
+    await bench.importBase('used:1');
+    await bench.ok(['tag', 'used:1', 'used:2']);
+    const building = bench.tsbuildStart([
+      'build',
+      '--progress=plain',
+      '-t',
+      'made:1',
+      bench.context(
+        'FROM used:1\nRUN --mount=type=cache,target=/seen echo going; until test -e /seen/stop; do sleep 0.1; done\n',
+      ),
+    ]);
+    await building.prints(/\d going/);
+    expect((await bench.ok(['rmi', 'used:2'])).out).toContain('Untagged: docker.io/library/used:2');
+    const refused = await bench.tsbuild(['rmi', 'used:1']);
+    expectFailure(refused, {
+      says: [/Cannot remove "used:1": process \d+ \(tsbuild build .*made:1.*\) uses it/, '--force'],
+    });
+    expect(await names(bench)).toContain('used:1');
+    await bench.ok(['image', 'rm', '-f', 'used:1']);
+    expect(await names(bench)).not.toContain('used:1');
+    await bench.tool(['sh', '-c', `for dir in ${bench.store}/mounts/*/fs; do touch $dir/stop; done`], { asSelf: true });
+    expect((await building.ended).code).toBe(0);
+    await bench.ok(['rmi', 'made:1']);
+    await expectSound(bench);
+  });
+});

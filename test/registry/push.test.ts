@@ -4,6 +4,7 @@ import { parseReference, mediaTypes } from '../../src/image/index.ts';
 import { blobOf, type TestBlob, testImage } from '../support/image.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import { startScriptedRegistry } from '../support/registry-script.ts';
+import { sha256 } from '../../src/util/index.ts';
 import { testTask } from '../support/task.ts';
 
 const image = testImage({ layers: [[{ name: 'a', content: 'a'.repeat(3_000_000) }]] });
@@ -264,6 +265,23 @@ describe('pushing to a registry with a will of its own', () => {
     'whose tags stay': [412, 'PRECONDITION: tag 1 is immutable', /another tag/],
     'that is read-only': [405, 'UNSUPPORTED: The operation is unsupported.', /read-only/],
   };
+  test.each([404, 400])('a registry that lost a blob (%s) is quoted, and the hint says what to do', async (status) => {
+    await using registry = await startScriptedRegistry();
+    await using client = createRegistry({ now: () => 0, limits });
+    const digest = sha256('a layer');
+    const body = JSON.stringify({
+      errors: [{ code: 'MANIFEST_BLOB_UNKNOWN', message: 'blob unknown to registry', detail: { digest } }],
+    });
+    registry.on('PUT /v2/some/app/manifests/1', { status, body });
+    const tagged = parseReference(`${registry.host}/some/app:1`);
+    await expect(
+      client.pushManifest(testTask(), tagged, mediaTypes.ociManifest, image.manifest.bytes),
+    ).rejects.toMatchObject({
+      message: expect.stringContaining('blob unknown to registry') as string,
+      hint: expect.stringMatching(new RegExp(`does not have blob ${digest} any more.*push again`)) as string,
+    });
+  });
+
   for (const [name, [status, message, hint]] of Object.entries(refusals)) {
     test(`a registry ${name} is quoted, with a hint`, async () => {
       await using registry = await startScriptedRegistry();

@@ -83,10 +83,14 @@ function imagesText(images: readonly ImageListEntry[], { format, digests, trunc 
 }
 
 /** `tsbuild rmi` */
-export async function rmiCommand(context: CliContext, names: readonly string[]): Promise<number> {
+export async function rmiCommand(
+  context: CliContext,
+  names: readonly string[],
+  options: { readonly force?: boolean },
+): Promise<number> {
   using interrupt = interruptible();
   await using session = openSession({ ...sessionOptions(context, interrupt.signal), makeRoom: true });
-  const removed = removeImages(session.store, names);
+  const removed = removeImages(session.store, names, options);
   await print(context, removed.map((name) => `Untagged: ${name}\n`).join(''));
   return 0;
 }

@@ -76,6 +76,7 @@ const directoryMutations: Readonly<Record<string, (path: string) => string | und
     return 'given a file more';
   },
   'add a directory'(path) {
+    if (fs.existsSync(join(path, 'planted.d'))) return undefined;
     fs.mkdirSync(join(path, 'planted.d'));
     return 'given a directory more';
   },
