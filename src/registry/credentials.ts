@@ -3,6 +3,7 @@ import { isTsbuildError } from '../util/index.ts';
 import { authFileName, type AuthFile, parseAuthFile, readAuthBytes } from './auth-file.ts';
 import { authKeysFor, helperServers, hostKey } from './auth-key.ts';
 import type { HelperOptions } from './credential-helper.ts';
+import { AUTH_FILES } from './registries-conf.ts';
 import type { Credential, Credentials } from './types.ts';
 
 /** Where a user's credentials may be. */
@@ -13,6 +14,8 @@ export interface CredentialSources {
   readonly files: readonly string[];
   /** How credential helpers are found and run. Without it there are none. */
   readonly helpers?: HelperOptions;
+  /** What counts, in order, as registries.conf has it: names of helpers, and `AUTH_FILES` for all of the above. Default: that alone. */
+  readonly credentialHelpers?: readonly string[];
 }
 
 /** Where a credential was found, for people. */
@@ -23,7 +26,7 @@ export interface FoundCredential {
 }
 
 /**
- * The credentials of the user: of auth files as `docker login` and `podman login` write them, and of the credential helpers that they
+ * The credentials of the user: of the helpers that registries.conf names, and of auth files as `docker login` and `podman login` write them, and of the credential helpers that they
  * name. Within a file the order is: the helper of the registry (`credHelpers`), entries for a namespace or repository (podman's), the
  * helper for all (`credsStore`), the entry for the registry. Files are read when a registry first asks; one that does not exist
  * has no credentials, one that cannot be used is told about and left aside, and so is a helper that is not installed. A helper that fails
@@ -49,6 +52,17 @@ export class CredentialFinder {
 
   /** @throws TsbuildError `TSB_REGISTRY` when a helper fails */
   async find(task: Task, host: string, path = ''): Promise<FoundCredential | undefined> {
+    for (const source of this.#sources.credentialHelpers ?? [AUTH_FILES]) {
+      const found =
+        source === AUTH_FILES
+          ? await this.#findInFiles(task, host, path)
+          : await this.#ask(task, source, host, 'registries.conf');
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  async #findInFiles(task: Task, host: string, path: string): Promise<FoundCredential | undefined> {
     this.#files ??= [...this.#inline(), ...this.#sources.files.flatMap((file) => this.#read(file))];
     for (const file of this.#files) {
       const found = await this.#findIn(task, file, host, path);
@@ -67,19 +81,19 @@ export class CredentialFinder {
     // An empty name says that the store of all others is not for this registry.
     const store = own === undefined ? file.credsStore : undefined;
     return (
-      (await this.#ask(task, own, host, file)) ??
+      (await this.#ask(task, own, host, file.name)) ??
       plain(keys.slice(0, -1)) ??
-      (await this.#ask(task, store, host, file)) ??
+      (await this.#ask(task, store, host, file.name)) ??
       plain(keys.slice(-1))
     );
   }
 
-  async #ask(task: Task, name: string | undefined, host: string, file: AuthFile): Promise<FoundCredential | undefined> {
+  async #ask(task: Task, name: string | undefined, host: string, from: string): Promise<FoundCredential | undefined> {
     const { helpers } = this.#sources;
     if (!name || helpers === undefined) return undefined;
     const key = `${name} ${hostKey(host)}`;
     let asked = this.#asked.get(key);
-    if (asked === undefined) this.#asked.set(key, (asked = this.#askHelper(task, name, host, file, helpers)));
+    if (asked === undefined) this.#asked.set(key, (asked = this.#askHelper(task, name, host, from, helpers)));
     const credential = await asked;
     return credential === undefined ? undefined : { credential, where: `credential helper ${JSON.stringify(name)}` };
   }
@@ -88,13 +102,13 @@ export class CredentialFinder {
     task: Task,
     name: string,
     host: string,
-    file: AuthFile,
+    from: string,
     options: HelperOptions,
   ): Promise<Credential | undefined> {
     const { findHelper } = await import('./credential-helper.ts');
-    const helper = findHelper(name, options, file.name);
+    const helper = findHelper(name, options, from);
     if (helper === undefined) {
-      this.#onWarning(`${file.name} names the credential helper ${JSON.stringify(name)}, which is not installed: \
+      this.#onWarning(`${from} names the credential helper ${JSON.stringify(name)}, which is not installed: \
 no docker-credential-${name} in PATH`);
       return undefined;
     }

@@ -37,5 +37,11 @@ export type {
   RegistryLimits,
   RegistryOptions,
 } from './types.ts';
-export { createUserRegistry, proxiesOf, userRegistryOptions, type UserRegistryOptions } from './user-registry.ts';
+export {
+  commandRegistryOptions,
+  createUserRegistry,
+  proxiesOf,
+  userRegistryOptions,
+  type UserRegistryOptions,
+} from './user-registry.ts';
 export { proxyVariables } from './proxy-variables.ts';

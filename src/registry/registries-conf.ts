@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, fromErrno, messageOf, TsbuildError } from '../util/index.ts';
 import { type Endpoint, isLoopbackHost } from './endpoint.ts';
@@ -30,17 +30,23 @@ export interface RegistriesConfig {
   readonly registries: readonly RegistryConfig[];
   /** Short name, e.g. `fedora`, to full name, e.g. `registry.fedoraproject.org/fedora`. */
   readonly aliases: ReadonlyMap<string, string>;
+  /** Where credentials are looked for, in order: names of credential helpers, and `AUTH_FILES` for the auth files. */
+  readonly credentialHelpers: readonly string[];
   /** Hosts that the user called insecure for this command (`--tls-verify=false`, `registry.insecure=true`). */
   readonly insecureHosts?: ReadonlySet<string>;
   /** Hosts that the user wants verified in this command, whatever else is configured (`--tls-verify`). */
   readonly secureHosts?: ReadonlySet<string>;
 }
 
+/** Stands for auth files among the credential helpers of registries.conf. */
+export const AUTH_FILES = 'containers-auth.json';
+
 /** No configuration: every registry as it is named, over HTTPS. */
 export const emptyRegistriesConfig: RegistriesConfig = {
   unqualifiedSearchRegistries: [],
   registries: [],
   aliases: new Map(),
+  credentialHelpers: [AUTH_FILES],
 };
 
 /** Where configuration may be; the caller reads the environment. */
@@ -55,8 +61,8 @@ export interface RegistriesConfPaths {
 
 /**
  * Loads registries.conf: the explicit file, else the user's, else the system's, followed by the drop-in files of
- * `registries.conf.d` in both places (`[[registry]]` tables only: distributions ship alias lists there that would change
- * what `FROM centos` means from one machine to the next).
+ * `registries.conf.d` in both places, where later ones count more. What short names mean, and who is asked for passwords, is taken from
+ * drop-ins of root or of the caller only.
  * @throws TsbuildError `TSB_USAGE` when a file is malformed or the explicit one missing
  */
 export async function loadRegistriesConf(paths: RegistriesConfPaths): Promise<RegistriesConfig> {
@@ -84,13 +90,22 @@ export async function loadRegistriesConf(paths: RegistriesConfPaths): Promise<Re
     break;
   }
   const registries = new Map(main.registries.map((registry) => [registry.prefix, registry]));
-  for (const folder of folders) {
-    for (const file of dropIns(join(folder, 'registries.conf.d'))) {
-      const dropIn = await parseRegistriesConf(readIfThere(file) ?? '', file);
-      for (const registry of dropIn.registries) registries.set(registry.prefix, registry);
-    }
+  const aliases = new Map(main.aliases);
+  let { credentialHelpers } = main;
+  for (const file of folders.flatMap((folder) => dropIns(join(folder, 'registries.conf.d')))) {
+    const dropIn = await parseRegistriesConf(readIfThere(file) ?? '', file);
+    for (const registry of dropIn.registries) registries.set(registry.prefix, registry);
+    if (!isOwn(file)) continue;
+    for (const [short, full] of dropIn.aliases) aliases.set(short, full);
+    if (dropIn.credentialHelpers !== emptyRegistriesConfig.credentialHelpers) ({ credentialHelpers } = dropIn);
   }
-  return { ...main, registries: [...registries.values()] };
+  return { ...main, registries: [...registries.values()], aliases, credentialHelpers };
+}
+
+/** Whether a file is root's or the caller's, and nobody else can write to it. */
+function isOwn(file: string): boolean {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  return stat !== undefined && [0, process.geteuid?.()].includes(stat.uid) && (stat.mode & 0o002) === 0;
 }
 
 function readIfThere(file: string): string | undefined {
@@ -187,7 +202,11 @@ export async function parseRegistriesConf(text: string, name: string): Promise<R
   }
   const aliases = document['aliases'] ?? {};
   if (!isTable(aliases)) throw fail('"aliases" is not a table');
+  const helpers = document['credential-helpers'] ?? [];
+  if (!Array.isArray(helpers) || !helpers.every((item) => typeof item === 'string'))
+    throw fail('"credential-helpers" is not a list of names');
   return {
+    ...(helpers.length === 0 ? emptyRegistriesConfig : { credentialHelpers: helpers as string[] }),
     unqualifiedSearchRegistries: search as string[],
     registries,
     aliases: new Map(

@@ -7,10 +7,15 @@ import { helperServers, normalizeAuthKey, serverName } from './auth-key.ts';
 import { type CredentialHelper, findHelper, type HelperOptions } from './credential-helper.ts';
 import type { CredentialPlaces } from './credential-sources.ts';
 import type { LoginTarget } from './login.ts';
+import { AUTH_FILES } from './registries-conf.ts';
 import type { PasswordCredential } from './types.ts';
+
+/** Names the file that names helpers for all registries. */
+const CONF = 'registries.conf';
 
 /** Where credentials were put or removed. */
 export interface LoginPlace {
+  /** The auth file, or `registries.conf` where that names the helper. */
   readonly file: string;
   /** The helper that has them; without it they are in the file. */
   readonly helper?: string;
@@ -19,7 +24,7 @@ export interface LoginPlace {
 }
 
 /**
- * Puts credentials where the configuration says: into the first file that has an entry for them already, so that no older one goes before
+ * Puts credentials where the configuration says: into the helper that registries.conf puts before the auth files; else into the first file that has an entry for them already, so that no older one goes before
  * the new one, else where logins go; in there by the helper that the file names for the registry.
  * @throws TsbuildError
  */
@@ -29,7 +34,11 @@ export async function storeLogin(
   credential: PasswordCredential,
   places: CredentialPlaces,
 ): Promise<LoginPlace> {
-  const { files, loginFile, helpers } = places;
+  const { files, loginFile, helpers, credentialHelpers: [first = AUTH_FILES] = [] } = places;
+  if (first !== AUTH_FILES && target.path === '') {
+    await installed(first, CONF, helpers).store(task, serverName(target.key), credential);
+    return { file: CONF, helper: first };
+  }
   const path = files.find((file) => hasEntry(read(file), target.key)) ?? loginFile;
   const name = helperName(read(path), target);
   const helper = name === undefined ? undefined : installed(name, path, helpers);
@@ -65,12 +74,15 @@ function helperName(file: AuthFile | undefined, { host, path }: LoginTarget): st
 }
 
 function installed(name: string, path: string, options: HelperOptions): CredentialHelper {
-  const helper = findHelper(name, options, authFileName(path));
+  const where = path === CONF ? CONF : authFileName(path);
+  const helper = findHelper(name, options, where);
   if (helper !== undefined) return helper;
   throw new TsbuildError(
     'TSB_REGISTRY',
-    `Cannot use the credential helper ${JSON.stringify(name)} of ${authFileName(path)}: no docker-credential-${name} in PATH`,
-    { hint: `install it, or remove it from credsStore and credHelpers in ${path}` },
+    `Cannot use the credential helper ${JSON.stringify(name)} of ${where}: no docker-credential-${name} in PATH`,
+    {
+      hint: `install it, or remove it from ${path === CONF ? 'credential-helpers' : 'credsStore and credHelpers'} in ${path}`,
+    },
   );
 }
 
@@ -89,6 +101,9 @@ export async function removeLogin(
   places: CredentialPlaces,
 ): Promise<readonly LoginPlace[]> {
   const removed: LoginPlace[] = [];
+  for (const name of target.path === '' ? helpersOf(places) : [])
+    if (await erase(task, name, CONF, places.helpers, () => helperServers(target.host)))
+      removed.push({ file: CONF, helper: name });
   for (const path of places.files) {
     const file = read(path);
     if (file === undefined) continue;
@@ -104,6 +119,9 @@ export async function removeLogin(
 /** Removes all credentials from all files, and from the helpers that they name. @returns where there were some @throws TsbuildError */
 export async function removeAllLogins(task: Task, places: CredentialPlaces): Promise<readonly LoginPlace[]> {
   const removed: LoginPlace[] = [];
+  for (const name of helpersOf(places))
+    if (await erase(task, name, CONF, places.helpers, (helper) => helper.list(task)))
+      removed.push({ file: CONF, helper: name });
   for (const path of places.files) {
     const file = read(path);
     if (file === undefined) continue;
@@ -122,6 +140,11 @@ export async function removeAllLogins(task: Task, places: CredentialPlaces): Pro
   return removed;
 }
 
+/** The helpers that registries.conf names. */
+function helpersOf({ credentialHelpers = [] }: CredentialPlaces): readonly string[] {
+  return credentialHelpers.filter((name) => name !== AUTH_FILES);
+}
+
 /** What a helper that is not installed has does not count anyway. @returns whether there was something */
 async function erase(
   task: Task,
@@ -130,7 +153,7 @@ async function erase(
   options: HelperOptions,
   servers: (helper: CredentialHelper) => readonly string[] | Promise<readonly string[]>,
 ): Promise<boolean> {
-  const helper = findHelper(name, options, authFileName(path));
+  const helper = findHelper(name, options, path === CONF ? CONF : authFileName(path));
   let found = false;
   for (const server of helper === undefined ? [] : await servers(helper))
     found = (await helper?.erase(task, server)) || found;

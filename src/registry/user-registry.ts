@@ -1,7 +1,7 @@
 import { type CertificateDir, certificateDirs } from './certificates.ts';
 import { createRegistry } from './client.ts';
 import { type CredentialSources, userCredentials } from './credentials.ts';
-import { loadRegistriesConf } from './registries-conf.ts';
+import { emptyRegistriesConfig, loadRegistriesConf } from './registries-conf.ts';
 import type { Credential, Registry, RegistryOptions } from './types.ts';
 
 /** What a command knows of its user and environment that concerns registries. */
@@ -34,15 +34,22 @@ export interface UserRegistryOptions {
  * @throws TsbuildError `TSB_USAGE` when the configuration cannot be used
  */
 export async function createUserRegistry(options: UserRegistryOptions): Promise<Registry> {
+  return createRegistry(await commandRegistryOptions(options));
+}
+
+/** What a registry client of a command needs, with the credentials of its user. @throws TsbuildError `TSB_USAGE` */
+export async function commandRegistryOptions(options: UserRegistryOptions): Promise<RegistryOptions> {
   const { credentials, credentialSources = { files: [] }, onWarning } = options;
-  const stored = userCredentials(credentialSources, onWarning);
-  return createRegistry({
-    ...(await userRegistryOptions(options)),
+  const own = await userRegistryOptions(options);
+  const { credentialHelpers } = own.config ?? emptyRegistriesConfig;
+  const stored = userCredentials({ credentialHelpers, ...credentialSources }, onWarning);
+  return {
+    ...own,
     credentials: {
       get: (task, host, path) =>
         credentials?.host === host ? Promise.resolve(credentials.credential) : stored.get(task, host, path),
     },
-  });
+  };
 }
 
 /** The same for whoever has credentials of its own. @throws TsbuildError `TSB_USAGE` when the configuration cannot be used */

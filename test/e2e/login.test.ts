@@ -103,6 +103,30 @@ describeAsUser('login and logout', (who) => {
     expectFailure(await run(['login', '--get-login', host]), { says: ['Not logged in'] });
   });
 
+  test('a helper that registries.conf puts first keeps them, is asked by all commands, and forgets them', async () => {
+    const { bench } = use;
+    const bin = bench.write('bin-conf', { 'docker-credential-conf': { text: keepingHelper(), mode: 0o755 } });
+    bench.write('conf', { 'registries.conf': 'credential-helpers = ["conf", "containers-auth.json"]\n' });
+    const env = {
+      XDG_RUNTIME_DIR: bench.path('run'),
+      PATH: `${bin}:${process.env['PATH'] ?? ''}`,
+      CONTAINERS_REGISTRIES_CONF: bench.path('conf/registries.conf'),
+    };
+    const { out } = await run(['login', ...TYPED, host], { env, stdin: password });
+    expect(out).toContain('Credentials are in the credential helper conf, which registries.conf names\n');
+    expect(existsSync(config())).toBe(false);
+    await bench.ok(['build', '-q', '-t', `${host}/helped:1`, bench.context('FROM scratch\nWORKDIR /helped\n')]);
+    expectFailure(await run(['push', `${host}/helped:1`]), { says: ['access denied'] });
+    expect((await run(['push', `${host}/helped:1`], { env })).code).toBe(0);
+    expect((await run(['pull', '-q', '-a', `${host}/helped`], { env })).code).toBe(0);
+    expect((await run(['logout', host], { env })).out).toContain('from the credential helper conf');
+    expect((await run(['login', '--get-login', host], { env })).code).toBe(1);
+    const missing = { ...env, PATH: process.env['PATH'] ?? '' };
+    expectFailure(await run(['login', ...TYPED, host], { env: missing, stdin: password }), {
+      says: ['credential helper "conf" of registries.conf', 'no docker-credential-conf in PATH', 'credential-helpers'],
+    });
+  });
+
   test('a credential helper keeps them, and gives them back', async () => {
     const helper = { text: keepingHelper(), mode: 0o755 };
     const bin = use.bench.write('bin', { 'docker-credential-kept': helper });

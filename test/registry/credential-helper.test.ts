@@ -40,10 +40,19 @@ interface Asked {
   readonly env?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
   readonly task?: ReturnType<typeof testTask>;
+  readonly credentialHelpers?: readonly string[];
 }
 
 /** What a registry gets with a configuration. */
-async function get({ config, host = 'r.example', path = 'app', env = {}, timeoutMs, task = testTask() }: Asked) {
+async function get({
+  config,
+  host = 'r.example',
+  path = 'app',
+  env = {},
+  timeoutMs,
+  task = testTask(),
+  credentialHelpers,
+}: Asked) {
   const file = join(folder, 'config.json');
   writeFileSync(file, JSON.stringify(config));
   const warnings: string[] = [];
@@ -52,7 +61,8 @@ async function get({ config, host = 'r.example', path = 'app', env = {}, timeout
     { home: folder, uid: 1 },
   );
   const helpers = { ...places.helpers, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
-  const credentials = userCredentials({ ...places, helpers }, (text) => warnings.push(text));
+  const order = credentialHelpers === undefined ? {} : { credentialHelpers };
+  const credentials = userCredentials({ ...places, ...order, helpers }, (text) => warnings.push(text));
   const credential = await credentials.get(task, host, path);
   return { credential, warnings };
 }
@@ -103,6 +113,33 @@ describe('credential helpers', () => {
     // Docker's way to say that the store of all others is not for this one.
     const none = { credHelpers: { 'r.example': '' }, credsStore: 'all', auths: { 'r.example': plain('host') } };
     expect(await user(none)).toMatchObject({ username: 'host' });
+  });
+
+  test('that registries.conf names are asked in its order, with auth files where it says', async () => {
+    for (const name of ['first', 'second'])
+      writeFileSync(
+        `${install(name, keepingHelper())}.json`,
+        JSON.stringify({
+          [`${name}.example`]: { Username: name, Secret: 'pw' },
+          'r.example': { Username: name, Secret: 'pw' },
+        }),
+      );
+    const config = { auths: { 'r.example': plain('file'), 'second.example': plain('file') } };
+    const user = async (credentialHelpers: readonly string[], host = 'r.example'): Promise<unknown> =>
+      (await get({ config, host, credentialHelpers })).credential;
+    expect(await user(['first', 'containers-auth.json'])).toMatchObject({ username: 'first' });
+    expect(await user(['containers-auth.json', 'first'])).toMatchObject({ username: 'file' });
+    expect(await user(['first', 'second'], 'second.example')).toMatchObject({ username: 'second' });
+    expect(await user(['first', 'containers-auth.json', 'second'], 'second.example')).toMatchObject({
+      username: 'file',
+    });
+    expect(await user(['first'], 'second.example')).toBeUndefined();
+    const { credential, warnings } = await get({ config, credentialHelpers: ['none', 'containers-auth.json'] });
+    expect(credential).toMatchObject({ username: 'file' });
+    expect(warnings).toEqual([
+      expect.stringMatching(/^registries\.conf names the credential helper "none", which is not/),
+    ]);
+    await expect(user(['../evil'])).rejects.toThrow(/credential helper "\.\.\/evil" of registries\.conf/);
   });
 
   test('are asked once for a registry', async () => {

@@ -115,6 +115,7 @@ describe('proxies of the environment', () => {
       unqualifiedSearchRegistries: [],
       registries: [],
       aliases: new Map(),
+      credentialHelpers: [],
       insecureHosts: new Set([`registry.test:${server.port}`]),
     };
     proxy.tunnels.length = 0;

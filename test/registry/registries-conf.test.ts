@@ -1,7 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isRealRoot } from '../support/real-root.ts';
 import {
   emptyRegistriesConfig,
   endpointsFor,
@@ -119,15 +120,41 @@ describe('loading', () => {
     await expect(load(join(home, 'gone.conf'))).rejects.toThrow(expect.objectContaining({ code: 'TSB_USAGE' }));
   });
 
-  test("the user's file hides the system's; drop-ins of both count, their aliases do not", async () => {
+  test("the user's file hides the system's; drop-ins of both count, later ones more", async () => {
     writeFileSync(join(home, 'etc/registries.conf'), '[[registry]]\nlocation = "system.example"');
-    writeFileSync(join(home, '.config/containers/registries.conf'), '[aliases]\nx = "user.example/x"');
+    writeFileSync(
+      join(home, '.config/containers/registries.conf'),
+      'credential-helpers = ["main"]\n[aliases]\nx = "user.example/x"\ny = "user.example/y"\nz = "user.example/z"',
+    );
     writeFileSync(
       join(home, 'etc/registries.conf.d/10.conf'),
-      '[[registry]]\nlocation = "dropin.example"\n[aliases]\ncentos = "quay.io/centos"',
+      'credential-helpers = ["first", "containers-auth.json"]\n[[registry]]\nlocation = "dropin.example"\n[aliases]\ncentos = "quay.io/centos"\ny = "dropin.example/y"\nz = ""',
     );
+    writeFileSync(join(home, 'etc/registries.conf.d/20.conf'), '[aliases]\ncentos = "quay.io/centos/centos"');
     const config = await load();
     expect(config.registries.map(({ prefix }) => prefix)).toEqual(['dropin.example']);
-    expect([...config.aliases.keys()]).toEqual(['x']);
+    expect([...config.aliases]).toEqual([
+      ['x', 'user.example/x'],
+      ['y', 'dropin.example/y'],
+      ['z', ''],
+      ['centos', 'quay.io/centos/centos'],
+    ]);
+    expect(config.credentialHelpers).toEqual(['first', 'containers-auth.json']);
+  });
+
+  test.runIf(isRealRoot).each([
+    ['belongs to somebody else', (file: string) => chownSync(file, 4711, 4711)],
+    ['everybody can write to', (file: string) => chmodSync(file, 0o666)],
+  ])('a drop-in that %s says nothing of names and helpers', async (_, change) => {
+    const file = join(home, 'etc/registries.conf.d/10.conf');
+    writeFileSync(
+      file,
+      'credential-helpers = ["evil"]\n[[registry]]\nlocation = "dropin.example"\n[aliases]\ncentos = "evil.example/centos"',
+    );
+    change(file);
+    const config = await load();
+    expect(config.registries).toHaveLength(1);
+    expect([...config.aliases]).toEqual([]);
+    expect(config.credentialHelpers).toEqual(['containers-auth.json']);
   });
 });

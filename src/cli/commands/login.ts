@@ -1,6 +1,7 @@
 import {
   checkLogin,
   CredentialFinder,
+  type CredentialPlaces,
   type FoundCredential,
   type LoginPlace,
   type LoginTarget,
@@ -39,7 +40,7 @@ export async function loginCommand(
   const task: Task = { signal: interrupt.signal, events: () => undefined };
   const target = parseLoginTarget(registry);
   const warn = (message: string): void => void context.stderr.write(`warning: ${sanitizeLine(message)}\n`);
-  const places = credentialsOf(context, options.authfile);
+  const places = await placesOf(context, interrupt.signal, warn, options.authfile);
   const finder = new CredentialFinder(places, warn);
   if (options.getLogin) return await showLogin(context, task, target, finder);
   requireSense(options);
@@ -74,6 +75,18 @@ export async function loginCommand(
     );
   warnOf(context, place, target, warn);
   return 0;
+}
+
+/** Where credentials may be, by the environment and by registries.conf. */
+async function placesOf(
+  context: CliContext,
+  signal: AbortSignal,
+  warn: (message: string) => void,
+  authFile: string | undefined,
+): Promise<CredentialPlaces> {
+  const { config } = await userRegistryOptions(sessionOptions(context, signal, warn));
+  const { credentialHelpers } = config ?? {};
+  return { ...credentialsOf(context, authFile), ...(credentialHelpers === undefined ? {} : { credentialHelpers }) };
 }
 
 /** What an interrupted or a mistyped login would only find out later. */
@@ -153,7 +166,8 @@ function warnOf(
     warn('the password is kept there as it is; with credsStore or credHelpers in that file a helper keeps it');
   if (inline !== undefined)
     warn(`the variable DOCKER_AUTH_CONFIG is set: what it has for ${key} goes before what is stored`);
-  if (!files.includes(file)) warn(`${file} is read only where --authfile or REGISTRY_AUTH_FILE names it`);
+  if (helper === undefined && !files.includes(file))
+    warn(`${file} is read only where --authfile or REGISTRY_AUTH_FILE names it`);
 }
 
 /** Options of `tsbuild logout`. */
@@ -172,7 +186,8 @@ export async function logoutCommand(
   const task: Task = { signal: interrupt.signal, events: () => undefined };
   if (options.all && registry !== undefined)
     throw new TsbuildError('TSB_USAGE', 'Cannot log out: --all and the name of a registry exclude each other');
-  const places = credentialsOf(context, options.authfile);
+  const warn = (message: string): void => void context.stderr.write(`warning: ${sanitizeLine(message)}\n`);
+  const places = await placesOf(context, interrupt.signal, warn, options.authfile);
   const target = parseLoginTarget(registry ?? HUB);
   const removed = options.all ? await removeAllLogins(task, places) : await removeLogin(task, target, places);
   const name = options.all ? 'all registries' : target.key;

@@ -1,7 +1,7 @@
 import { openSession, pullImage, type PulledImage, type PullPolicy, type SessionOptions } from '../../engine/index.ts';
 import { familiarReference, hostPlatform, parsePlatform, parseReference, type Reference } from '../../image/index.ts';
 import type { Task } from '../../events/index.ts';
-import { listTags, userCredentials, userRegistryOptions } from '../../registry/index.ts';
+import { commandRegistryOptions, listTags } from '../../registry/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import type { RegistryFlags } from '../registry-flags.ts';
@@ -65,20 +65,7 @@ function described({ reference, digest, isNew }: PulledImage): string {
 }
 
 async function tagsOf(task: Task, { host, path }: Reference, options: SessionOptions): Promise<readonly Reference[]> {
-  const { credentials, credentialSources = { files: [] }, onWarning } = options;
-  const stored = userCredentials(credentialSources, onWarning);
-  const tags = await listTags(
-    task,
-    { host, path },
-    {
-      ...(await userRegistryOptions(options)),
-      credentials: {
-        get: (asked, name, repository) =>
-          credentials?.host === name ? Promise.resolve(credentials.credential) : stored.get(asked, name, repository),
-      },
-      limit: MAX_TAGS,
-    },
-  );
+  const tags = await listTags(task, { host, path }, { ...(await commandRegistryOptions(options)), limit: MAX_TAGS });
   if (tags.length === 0)
     throw new TsbuildError('TSB_NOT_FOUND', `Cannot pull ${JSON.stringify(`${host}/${path}`)}: it has no tags`);
   return tags.map((tag) => parseReference(`${host}/${path}:${tag}`));

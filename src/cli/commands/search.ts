@@ -1,11 +1,10 @@
 import { isHost, parseReference } from '../../image/index.ts';
 import {
+  commandRegistryOptions,
   listTags,
   type RegistryOptions,
   searchRegistry,
   type SearchResult,
-  userCredentials,
-  userRegistryOptions,
 } from '../../registry/index.ts';
 import type { Task } from '../../events/index.ts';
 import { TsbuildError } from '../../util/index.ts';
@@ -34,16 +33,7 @@ export async function searchCommand(context: CliContext, term: string, options: 
   const accepts = parseFilters(parseLists(options.filter));
   const { host, rest } = splitTerm(term);
   const session = registrySession(context, interrupt.signal, options, `${host ?? HUB}/x`);
-  const { credentials, credentialSources = { files: [] }, onWarning } = session;
-  const stored = userCredentials(credentialSources, onWarning);
-  const registry: RegistryOptions & { limit: number } = {
-    ...(await userRegistryOptions(session)),
-    credentials: {
-      get: (asked, name, path) =>
-        credentials?.host === name ? Promise.resolve(credentials.credential) : stored.get(asked, name, path),
-    },
-    limit,
-  };
+  const registry: RegistryOptions & { limit: number } = { ...(await commandRegistryOptions(session)), limit };
   if (options.listTags) {
     const reference = parseReference(term);
     const name = `${reference.host}/${reference.path}`;
