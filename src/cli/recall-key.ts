@@ -1,10 +1,11 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { worktreeStamp } from '../source/index.ts';
 import { version } from '../util/index.ts';
 import type { BuildOptions } from './commands/build-display.ts';
 import type { CliContext } from './context.ts';
+import { homeDirectory } from './store-root.ts';
 
 /** Options that decide what is built, of builds that can be remembered. */
 const DECISIVE: readonly (keyof BuildOptions)[] = [
@@ -76,9 +77,27 @@ export function recallKey(context: CliContext, path: string, options: BuildOptio
     file === undefined ? null : [existsSync(resolve(cwd, file)), existsSync(resolve(cwd, path, file))],
     env['SOURCE_DATE_EPOCH'] ?? null,
     env['TSBUILD_REPRODUCIBLE'] ?? null,
+    aliasStamp(env),
     usesRepository(env, options) ? (worktreeStamp(resolve(cwd, path)) ?? null) : null,
     (options.buildArg ?? []).filter((text) => !text.includes('=')).map((name) => env[name] ?? null),
   ]);
+}
+
+/** What would tell that short names mean other images: the files that may have aliases, by their status. */
+function aliasStamp(env: CliContext['env']): readonly (readonly (string | number)[] | null)[] {
+  const explicit = env['CONTAINERS_REGISTRIES_CONF'];
+  if (explicit) return [statusOf(explicit)];
+  const folders = ['/etc/containers', join(env['HOME'] || homeDirectory(), '.config/containers')];
+  return folders.flatMap((folder) => {
+    const dropIns = join(folder, 'registries.conf.d');
+    const names = existsSync(dropIns) ? readdirSync(dropIns).toSorted() : [];
+    return [statusOf(join(folder, 'registries.conf')), ...names.map((name) => statusOf(join(dropIns, name)))];
+  });
+}
+
+function statusOf(path: string): readonly (string | number)[] | null {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat ? [path, stat.ino, stat.size, stat.ctimeMs, stat.uid] : null;
 }
 
 /** Whether the result depends on what git knows of the context. */

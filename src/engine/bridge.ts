@@ -7,6 +7,7 @@ import { withImageHint } from './image-hint.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import { readLocalFile } from './local-files.ts';
 import type { Session } from './session.ts';
+import { meantBy } from './short-names.ts';
 
 /** What the frontend's names stand for in this build. */
 export interface BridgeNames {
@@ -62,13 +63,15 @@ async function resolveImage(
   names: BridgeNames,
   request: ImageRequest,
 ): Promise<ResolvedImage> {
-  const reference = layoutReference(names, request) ?? request.reference;
+  const { written } = request;
+  const named = written === undefined ? request.reference : await meantBy(session, written);
+  const reference = layoutReference(names, request) ?? named;
   const image = await session.images
     .resolve(task, reference, request.platform, { mode: request.mode })
     .catch((error: unknown) => {
       throw withImageHint(error, session.store, reference);
     });
-  return { digest: image.digest, config: image.config };
+  return { digest: image.digest, config: image.config, ...(named === request.reference ? {} : { reference: named }) };
 }
 
 /** `oci-layout://DIR@digest` for an image of a layout that the request names. */

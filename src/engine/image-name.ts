@@ -1,10 +1,11 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { idDigits, importArchive, namesOfId, storedName, unnamedImage } from '../exporter/index.ts';
-import { hostPlatform, normalizeReference } from '../image/index.ts';
+import { hostPlatform } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
 import { isTsbuildError, randomHex, TsbuildError } from '../util/index.ts';
 import type { Session } from './session.ts';
+import { meantBy } from './short-names.ts';
 
 /** The reference to resolve, and how to give back a name that was made for the purpose. */
 export interface NamedImage {
@@ -37,7 +38,7 @@ export async function toReference(session: Session, task: Task, name: string, cw
     throw new TsbuildError('TSB_NOT_FOUND', `Cannot use ${JSON.stringify(name)}: no image of the store has this id`, {
       hint: 'list images with "tsbuild images"; one that has no name is gone after "tsbuild prune"',
     });
-  return { reference: normalizeReference(name), release: keep };
+  return { reference: await meantBy(session, name), release: keep };
 }
 
 /** What a name means, where it is one of the local image store, or an id there. */

@@ -1,6 +1,14 @@
 import { createIndexCache, type IndexCache } from '../cache/index.ts';
 import type { DeviceCatalog } from '../cdi/index.ts';
-import { createUserRegistry, proxiesOf, type Registry, type UserRegistryOptions } from '../registry/index.ts';
+import {
+  createUserRegistry,
+  emptyRegistriesConfig,
+  proxiesOf,
+  type RegistriesConfig,
+  type Registry,
+  userRegistryOptions,
+  type UserRegistryOptions,
+} from '../registry/index.ts';
 import { formatReference, type Repository } from '../image/index.ts';
 import { offlineRefusals, Pins, type Refusals } from '../pins/index.ts';
 import { Witness } from '../recall/index.ts';
@@ -51,6 +59,7 @@ export class Session implements AsyncDisposable {
   readonly #lease: { value: Lease | undefined } = { value: undefined };
   #worker: Promise<WorkerClient> | undefined;
   #registry: Promise<Registry> | undefined;
+  #registriesConf: Promise<RegistriesConfig> | undefined;
   #images: ImageSource | undefined;
   #layers: LayerService | undefined;
   #remote: RemoteSources | undefined;
@@ -126,6 +135,13 @@ export class Session implements AsyncDisposable {
   /** The registry client; its configuration is read when something is first asked of it, which most builds never do. */
   #openRegistry(): Promise<Registry> {
     return (this.#registry ??= createUserRegistry(this.options));
+  }
+
+  /** What the user's registries.conf says. @throws TsbuildError `TSB_USAGE` when it cannot be used */
+  registriesConfig(): Promise<RegistriesConfig> {
+    return (this.#registriesConf ??= userRegistryOptions(this.options).then(
+      ({ config = emptyRegistriesConfig }) => config,
+    ));
   }
 
   /** The registry client, which nothing is loaded for before the first request. */

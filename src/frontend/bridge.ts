@@ -24,6 +24,8 @@ export interface Bridge {
 export interface ImageRequest {
   /** Normalized, e.g. `docker.io/library/alpine:latest`. */
   readonly reference: string;
+  /** As the Dockerfile has it, where a name without a registry may mean another image here. */
+  readonly written?: string;
   readonly platform: Platform;
   readonly mode: ResolveMode;
   /** The OCI layout, by the name under which the build request has it, that holds the image. */

@@ -45,3 +45,4 @@ export {
   type UserRegistryOptions,
 } from './user-registry.ts';
 export { proxyVariables } from './proxy-variables.ts';
+export { resolveAlias } from './short-names.ts';

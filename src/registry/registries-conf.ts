@@ -206,7 +206,7 @@ export async function parseRegistriesConf(text: string, name: string): Promise<R
   if (!Array.isArray(helpers) || !helpers.every((item) => typeof item === 'string'))
     throw fail('"credential-helpers" is not a list of names');
   return {
-    ...(helpers.length === 0 ? emptyRegistriesConfig : { credentialHelpers: helpers as string[] }),
+    ...(helpers.length === 0 ? emptyRegistriesConfig : { credentialHelpers: helpers }),
     unqualifiedSearchRegistries: search as string[],
     registries,
     aliases: new Map(

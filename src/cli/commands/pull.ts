@@ -1,11 +1,18 @@
 import { openSession, pullImage, type PulledImage, type PullPolicy, type SessionOptions } from '../../engine/index.ts';
 import { familiarReference, hostPlatform, parsePlatform, parseReference, type Reference } from '../../image/index.ts';
 import type { Task } from '../../events/index.ts';
-import { commandRegistryOptions, listTags } from '../../registry/index.ts';
+import {
+  commandRegistryOptions,
+  emptyRegistriesConfig,
+  listTags,
+  resolveAlias,
+  userRegistryOptions,
+} from '../../registry/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import type { RegistryFlags } from '../registry-flags.ts';
 import { registrySession } from '../registry-session.ts';
+import { sessionOptions } from '../session-options.ts';
 import { startProgress } from './build-display.ts';
 
 /** Options of `pull` as commander gives them. */
@@ -35,19 +42,23 @@ export async function pullCommand(
     : options.platform === undefined
       ? ({ what: 'part', platform: hostPlatform() } as const)
       : ({ what: 'part', platform: parsePlatform(options.platform), strict: true } as const);
-  const references = names.map((name) => parseReference(name.replace(/^docker:\/\//, '')));
+  using interrupt = interruptible();
+  const { config = emptyRegistriesConfig } = await userRegistryOptions(sessionOptions(context, interrupt.signal));
+  const meant = names.map((name) =>
+    name.startsWith('docker://') ? name.slice('docker://'.length) : (resolveAlias(name, config) ?? name),
+  );
+  const references = meant.map((name) => parseReference(name));
   if (options.allTags && references.some(({ tag, digest }) => tag !== undefined || digest !== undefined))
     throw fail('Cannot pull all tags of a name that has one', "tag can't be used with --all-tags/-a");
-  using interrupt = interruptible();
   const progress = startProgress(context, { progress: options.progress, quiet: options.quiet ?? false }, 'Pulling');
   const task: Task = { signal: interrupt.signal, events: progress.events.bind(progress) };
   const pulled: PulledImage[] = [];
   try {
     for (const [index, reference] of references.entries()) {
       // Flags such as --creds are for the registry of the name.
-      const sessionOptions = registrySession(context, interrupt.signal, options, names[index]);
-      const tags = options.allTags ? await tagsOf(task, reference, sessionOptions) : [reference];
-      await using session = openSession(sessionOptions);
+      const own = registrySession(context, interrupt.signal, options, meant[index]);
+      const tags = options.allTags ? await tagsOf(task, reference, own) : [reference];
+      await using session = openSession(own);
       for (const each of tags) pulled.push(await pullImage(session, task, each, { selection, policy: options.policy }));
     }
   } finally {

@@ -126,6 +126,7 @@ async function loadImage(lowering: Lowering, state: StageState, original: string
   const resolved = await lowering.bridge
     .resolveImage({
       reference: state.baseName,
+      written: original,
       platform: wanted,
       mode,
       name: `[${shown === undefined ? '' : `${formatPlatformFull(shown)} `}internal] load metadata for ${state.baseName}`,
