@@ -1,10 +1,11 @@
-// Builds dist/: the bundled entry points, the type declarations and the native helper.
+// Builds dist/: the bundled entry points, the page of reports, the type declarations and the native helper.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { directImports } from './direct-imports.mjs';
+import { buildReportPage } from './report-page.mjs';
 import { buildCli } from './split-program.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -73,6 +74,7 @@ const library = await build({
   format: 'esm',
 });
 writeLicenses([...cli, worker, packages, library]);
+await buildReportPage();
 
 run('tsc', ['-p', 'tsconfig.build.json']);
 run('sh', ['scripts/build-native.sh']);

@@ -42,6 +42,7 @@ if [ "$purpose" = test ]; then
   need faketime faketime
   need python3 python3
   need setpriv util-linux
+  need /usr/bin/chromium chromium
 fi
 if [ -n "$missing" ]; then
   install="apt-get install -y --no-install-recommends$missing"

@@ -10,6 +10,7 @@ import type { BuildReport, CliContext } from './context.ts';
 export class GithubReport implements BuildReport {
   readonly #context: CliContext;
   readonly #title: string;
+  readonly #reports: readonly string[];
   readonly #file: string | undefined;
   readonly #summary = new JobSummary();
   #metadata: Readonly<Record<string, string>> = {};
@@ -18,6 +19,7 @@ export class GithubReport implements BuildReport {
   constructor(context: CliContext, path: string, options: BuildOptions) {
     this.#context = context;
     this.#file = dockerfileIn(context, path, options);
+    this.#reports = (options.report ?? []).filter((name) => name !== 'json');
     this.#title = options.tag?.[0] ?? options.target ?? basename(resolve(context.cwd, path));
   }
 
@@ -35,14 +37,19 @@ export class GithubReport implements BuildReport {
     for (const { code, message, ranges } of warnings) this.#annotate('warning', code, message, ranges);
     const { 'image.name': names = '', 'containerimage.digest': digest } = this.#metadata;
     const images = digest === undefined ? [] : [{ names: names.split(',').filter(Boolean), digest }];
-    this.#write(this.#summary.format(this.#title, images));
+    this.#write(this.#summary.format(this.#title, images, undefined, this.#reports));
   }
 
   failed(error: TsbuildError): void {
     this.#annotate('error', 'tsbuild', error.message, error.ranges);
     const { hint } = error;
     this.#write(
-      this.#summary.format(this.#title, [], `${error.message}${hint === undefined ? '' : `\nhint: ${hint}`}`),
+      this.#summary.format(
+        this.#title,
+        [],
+        `${error.message}${hint === undefined ? '' : `\nhint: ${hint}`}`,
+        this.#reports,
+      ),
     );
   }
 

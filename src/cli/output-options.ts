@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { reportOption } from './add-report.ts';
 import { progressOption } from './graph-options.ts';
 import { collect } from './options.ts';
 
@@ -20,6 +21,7 @@ export function outputOptions(command: Command): Command {
     .option('--annotation <[TYPE:]NAME=VALUE>', 'annotation for the manifest or index', collect)
     .option('--iidfile <path>', 'write the image id to a file')
     .option('--metadata-file <path>', 'write what was built to a file, as JSON')
+    .addOption(reportOption())
     .option('-q, --quiet', 'print nothing but the image id')
     .addOption(progressOption());
 }

@@ -8,6 +8,7 @@ import { addDebug } from './add-debug.ts';
 import { addSolve } from './add-solve.ts';
 import { addServe } from './add-serve.ts';
 import { addExplain } from './add-explain.ts';
+import { addReport } from './add-report.ts';
 import { addVerify } from './add-verify.ts';
 import { cacheOptions, failureOption, outputOptions, timeOptions } from './output-options.ts';
 import { CONTEXT, contextPermsOption, graphOptions } from './graph-options.ts';
@@ -89,6 +90,7 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [['pull'], addPull],
   [['copy'], addCopy],
   [['logs'], addLogs],
+  [['report'], addReport],
   [['verify'], addVerify],
   [['explain'], addExplain],
   [['serve'], addServe],

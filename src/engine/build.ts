@@ -16,6 +16,7 @@ import { copyLocalBases } from './local-bases.ts';
 import { retireCacheMounts } from './fresh-mounts.ts';
 import { type ExportedBuild, isImageOutput, type OutputRequest } from './outputs.ts';
 import { planPacking } from './pack-plan.ts';
+import { planOf } from './build-plan.ts';
 import { locateRefusal, StepDevices } from '../ops/index.ts';
 import { withVisitedSteps } from './visited-steps.ts';
 import { StepLogs } from './step-logs.ts';
@@ -35,6 +36,8 @@ const NEEDS_WORKER = /^\s*(?:RUN\s|ADD\s|FROM\s+(?!scratch\b))/im;
 export interface BuildOutcome extends ExportedBuild {
   /** Of the results, all platforms together. */
   readonly layers: readonly string[];
+  /** The same for each platform, in the order of the plan. */
+  readonly results: readonly (readonly string[])[];
   readonly diagnostics: readonly Diagnostic[];
   readonly dockerfile: SourceFile;
   /** The lock file that was written, and what it says otherwise than before. */
@@ -95,6 +98,7 @@ export async function runBuild(
       : await compileRequest(session, task, request, surroundings);
     compiled = withVisitedSteps(withLayersAsBases(result.compiled), request.visitor);
     for (const diagnostic of compiled.diagnostics) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
+    outputs.onCompiled?.(planOf(compiled, mask));
     checkCompiled(request, compiled);
     await checkDevices(session, request, compiled);
     for (const diagnostic of unsetSecrets(request, compiled))
@@ -130,6 +134,7 @@ export async function runBuild(
     return {
       ...exported,
       layers: layers.flat(),
+      results: layers,
       diagnostics,
       dockerfile: compiled.dockerfile.file,
       ...(locked ? { lock: locked } : {}),

@@ -3,6 +3,7 @@
  * `Session` is what one command shares: the store, the worker, the registry client.
  */
 export { type BuildOutcome, runBuild } from './build.ts';
+export type { BuildPlan } from './build-plan.ts';
 export { checkRequest } from './check.ts';
 export { type CopiedImage, copyImage, type CopyRequest } from './copy-image.ts';
 export { isStoredImage } from './copy-source.ts';

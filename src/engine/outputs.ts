@@ -16,6 +16,7 @@ import type { Task } from '../events/index.ts';
 import type { CompiledGraphs, PlatformGraph } from './compiled.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import { compressorName } from '../layer/index.ts';
+import type { BuildPlan } from './build-plan.ts';
 import type { InlineCache } from './inline-cache.ts';
 import type { Pushes } from './pushes.ts';
 import type { PushedTo } from '../recall/index.ts';
@@ -40,6 +41,8 @@ export interface OutputRequest {
   readonly onPush?: (to: PushedTo, image: AssembledImage, isHere: boolean, push: () => Promise<void>) => Promise<void>;
   /** Told at the end why steps ran, also of a build that failed; only where the request asks for it. */
   readonly onExplained?: (explanation: Explanation) => void;
+  /** Told what is going to be built, before anything is solved. */
+  readonly onCompiled?: (plan: BuildPlan) => void;
   /** Told once the results are out, before caches are exported. */
   readonly onExported?: (built: ExportedBuild) => void | Promise<void>;
 }

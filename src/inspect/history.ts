@@ -1,4 +1,10 @@
-import type { Descriptor, HistoryEntry, ImageManifestNode } from '../image/index.ts';
+import type { Descriptor, HistoryEntry } from '../image/index.ts';
+
+/** What is asked of an image for its layers and their history. */
+export interface LayeredImage {
+  readonly manifest: { readonly layers: readonly Descriptor[] };
+  readonly config: { readonly history: readonly HistoryEntry[] };
+}
 
 /** One instruction of an image's history, with the layer that it made, if it made one. */
 export interface HistoryStep {
@@ -7,7 +13,7 @@ export interface HistoryStep {
 }
 
 /** The history of an image, the oldest first. Layers that the history does not mention come last, without a word on them. */
-export function historyOf({ config, manifest }: ImageManifestNode): readonly HistoryStep[] {
+export function historyOf({ config, manifest }: LayeredImage): readonly HistoryStep[] {
   let next = 0;
   const steps = config.history.map((entry): HistoryStep => {
     const layer = entry.empty_layer === true ? undefined : manifest.layers[next++];

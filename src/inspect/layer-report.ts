@@ -1,14 +1,16 @@
-import { compressionOf, type ContentProvider, type Descriptor, type ImageManifestNode } from '../image/index.ts';
+import { compressionOf, type ContentProvider, type Descriptor } from '../image/index.ts';
 import { decompress, type TarEntry, TarReader } from '../layer/index.ts';
 import type { Task } from '../events/index.ts';
 import { throwIfCanceled } from '../registry/index.ts';
 import { toText } from '../tree/index.ts';
 import { Hasher, TsbuildError } from '../util/index.ts';
-import { historyOf, instructionOf } from './history.ts';
+import { historyOf, instructionOf, type LayeredImage } from './history.ts';
 import { LayerTree, type Loss, partsOf } from './layer-tree.ts';
 
 /** How many of the largest are named. */
 const TOP = 10;
+/** The same of all layers together. */
+const TOP_OF_ALL = 40;
 
 /** A path with its bytes. */
 export interface SizedPath {
@@ -51,6 +53,8 @@ export interface LayersReport {
   /** The part of the content that is seen, from 0 to 1. */
   readonly efficiency: number;
   readonly wastedPaths: readonly WastedPath[];
+  /** Bytes that all layers have below a directory, as `largestDirectories` of a layer. */
+  readonly largestDirectories: readonly SizedPath[];
 }
 
 /** Counts of one layer while it is read. */
@@ -69,11 +73,7 @@ interface Counts {
  * Reads all layers of an image, the lowest first, and lays them over each other.
  * @throws TsbuildError `TSB_ARCHIVE`, `TSB_NOT_FOUND`, and what the provider throws
  */
-export async function reportLayers(
-  task: Task,
-  provider: ContentProvider,
-  image: ImageManifestNode,
-): Promise<LayersReport> {
+export async function reportLayers(task: Task, provider: ContentProvider, image: LayeredImage): Promise<LayersReport> {
   const tree = new LayerTree();
   const all: Counts[] = [];
   const wasted = new Map<string, { size: number; layers: Set<number> }>();
@@ -125,6 +125,7 @@ export async function reportLayers(
       .map(([path, { size, layers }]) => ({ path, size, layers: [...layers].sort((a, b) => a - b) }))
       .sort(bySize)
       .slice(0, 50),
+    largestDirectories: largest(withoutParents(addUp(all.map(({ below }) => below))), TOP_OF_ALL),
   };
 }
 
@@ -192,11 +193,17 @@ function addEntry(
 
 const bySize = (a: SizedPath, b: SizedPath): number => b.size - a.size || (a.path < b.path ? -1 : 1);
 
-function largest(sizes: ReadonlyMap<string, number>): readonly SizedPath[] {
+function largest(sizes: ReadonlyMap<string, number>, count = TOP): readonly SizedPath[] {
   return [...sizes]
     .map(([path, size]) => ({ path, size }))
     .sort(bySize)
-    .slice(0, TOP);
+    .slice(0, count);
+}
+
+function addUp(all: readonly ReadonlyMap<string, number>[]): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  for (const sizes of all) for (const [path, size] of sizes) sums.set(path, (sums.get(path) ?? 0) + size);
+  return sums;
 }
 
 /** Without directories whose content is nearly all in one below them: `/usr/lib/x` says more than `/usr` and `/usr/lib` of the same size. */

@@ -3,6 +3,8 @@ export { createProgress } from './display.ts';
 export { type Failure, formatFailure } from './failure.ts';
 export { GithubGroups, githubAnnotation } from './github.ts';
 export { JobSummary } from './job-summary.ts';
+export { LineSplitter } from './lines.ts';
 export { withoutRunnerCommands } from './runner-commands.ts';
+export { cleanLine } from './text.ts';
 export type { Progress, ProgressMode, ProgressOptions, ProgressOutput } from './types.ts';
 export { formatWarnings, type WarningOptions } from './warnings.ts';

@@ -44,8 +44,9 @@ export class JobSummary {
   /**
    * @param title what was built
    * @param failure why it failed, if it did
+   * @param reports files with reports of the build
    */
-  format(title: string, images: readonly SummarizedImage[], failure?: string): string {
+  format(title: string, images: readonly SummarizedImage[], failure?: string, reports: readonly string[] = []): string {
     const all = [...this.#steps.values()].filter(({ state }) => state !== 'pending');
     const own = all.filter(({ name }) => !/^\[(internal|auth)\]|^exporting |^pushing |^keeping /.test(name));
     const cached = own.filter(({ state }) => state === 'cached').length;
@@ -58,6 +59,7 @@ export class JobSummary {
     );
     for (const { names, digest } of images)
       lines.push(`- ${names.length === 0 ? 'image' : names.map(code).join(', ')} ${code(digest)}`);
+    for (const report of reports) lines.push(`- report ${code(report)}`);
     const shown = own.length <= MAX_STEPS ? own : own.toSorted((a, b) => b.took - a.took).slice(0, MAX_STEPS);
     if (shown.length > 0) {
       lines.push('', '<details><summary>Steps</summary>', '', '| step | | time |', '| --- | --- | ---: |');

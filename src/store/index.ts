@@ -17,6 +17,7 @@ export type { StoreLayout } from './layout.ts';
 export type { Lease, LeaseKind, Leases } from './leases.ts';
 export type { LogBuffer } from './log-buffer.ts';
 export type { LogTable, StepLog } from './logs.ts';
+export type { ReportTable, StoredReport } from './reports.ts';
 export type { MountTable } from './mounts.ts';
 export { type MeasureTrees, overhead } from './overhead.ts';
 export { prune } from './prune.ts';

@@ -24,6 +24,8 @@ export interface StoreLayout {
   readonly garbage: string;
   /** Output of failed steps. */
   readonly logs: string;
+  /** What is remembered of the last builds. */
+  readonly reports: string;
   /** Space that is kept back for a full disk. */
   readonly reserve: string;
   /** `{"format":1,"index":"index.sqlite"}` */
@@ -44,6 +46,7 @@ export function storeLayout(root: string): StoreLayout {
     statcache: join(root, 'statcache'),
     garbage: join(root, 'garbage'),
     logs: join(root, 'logs'),
+    reports: join(root, 'reports'),
     reserve: join(root, 'reserve'),
     header: join(root, 'store.json'),
   };

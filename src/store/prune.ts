@@ -162,7 +162,7 @@ function forgetRecords(store: Store, victims: readonly SurveyEntry[]): readonly 
     () => {
       const leased = leasedNames(store);
       const free = victims.filter(
-        ({ kind, record }) => kind === 'image' || kind === 'log' || !leased[kind].has(record.id),
+        ({ kind, record }) => kind === 'image' || kind === 'log' || kind === 'report' || !leased[kind].has(record.id),
       );
       for (const { kind, record } of free) {
         if (kind === 'layer') store.layers.forget(record.id);
@@ -199,8 +199,8 @@ function putAside(
         if (aside !== undefined) directories.push(aside);
         freedBytes += directoryBytes;
       }
-      if (kind === 'log') {
-        store.logs.remove(record.id);
+      if (kind === 'log' || kind === 'report') {
+        store[kind === 'log' ? 'logs' : 'reports'].remove(record.id);
         freedBytes += directoryBytes;
       }
       for (const digest of named) {

@@ -13,6 +13,7 @@ import { LayerTable } from './layers.ts';
 import { openLayout, storeLayout, type StoreLayout } from './layout.ts';
 import { Leases } from './leases.ts';
 import { LogTable } from './logs.ts';
+import { ReportTable } from './reports.ts';
 import { Locks } from './locks.ts';
 import { MountTable } from './mounts.ts';
 import { RecordTable } from './records.ts';
@@ -41,6 +42,7 @@ export class Store {
   readonly accounts: AccountTable;
   readonly mounts: MountTable;
   readonly logs: LogTable;
+  readonly reports: ReportTable;
   readonly leases: Leases;
   readonly sessions: Sessions;
   readonly locks: Locks;
@@ -84,6 +86,7 @@ export class Store {
     this.images = new ImageTable(this.layout, options.now);
     this.mounts = new MountTable(this.layout, this.#db, options.now);
     this.logs = new LogTable(this.layout, options.now, () => this.session());
+    this.reports = new ReportTable(this.layout, options.now);
     this.locks = new Locks(this.layout.locks);
     this.#db.onRebuild(() => this.#findImageLayers());
   }

@@ -14,7 +14,8 @@ export type RecordType =
   | 'exec.cachemount'
   | 'image'
   | 'blob'
-  | 'log';
+  | 'log'
+  | 'report';
 
 /** A problem that the store worked around. Whoever opened the store shows it. */
 export interface StoreWarning {

@@ -9,7 +9,7 @@ export type BlobSizes = ReadonlyMap<Digest, number>;
 /** A record with what `prune` needs to know. */
 export interface SurveyEntry {
   readonly record: UsageRecord;
-  readonly kind: 'layer' | 'mount' | 'image' | 'blob' | 'log';
+  readonly kind: 'layer' | 'mount' | 'image' | 'blob' | 'log' | 'report';
   /** Bytes of its directory. */
   readonly directoryBytes: number;
   /** Blobs that it names and that are there. */
@@ -27,7 +27,7 @@ export interface Survey {
   readonly imageBlobs: ReadonlySet<Digest>;
 }
 
-/** What the store holds: one record per layer, cache mount, named image, loose blob and log of a failed step. */
+/** What the store holds: one record per layer, cache mount, named image, loose blob, log of a failed step and remembered build. */
 export function du(store: Store): UsageReport {
   const { entries } = survey(store);
   const records = entries.map(({ record }) => record);
@@ -153,31 +153,32 @@ export function survey(store: Store, namedImages: readonly StoredImage[] = store
       },
     });
   }
-  for (const { id, step, bytes, failedAt } of store.logs.list()) {
-    const time = Math.floor(failedAt);
-    entries.push({
-      kind: 'log',
-      directoryBytes: bytes,
-      blobs: [],
-      depth: 0,
-      record: {
-        type: 'log',
-        id,
-        description: step,
-        size: bytes,
-        shared: false,
-        inUse: false,
-        parents: [],
-        createdAt: time,
-        usedAt: time,
-      },
-    });
-  }
+  for (const { id, step, bytes, failedAt } of store.logs.list())
+    entries.push(fileEntry('log', id, step, bytes, failedAt));
+  for (const { id, bytes, madeAt } of store.reports.list()) entries.push(fileEntry('report', id, '', bytes, madeAt));
   return {
     entries,
     blobs: new Map([...files].map(([digest, { size }]) => [digest, size])),
     imageBlobs: neededByImages,
   };
+}
+
+/** A file that nothing depends on. */
+function fileEntry(kind: 'log' | 'report', id: string, description: string, bytes: number, at: number): SurveyEntry {
+  const time = Math.floor(at);
+  const size = bytes;
+  const record = {
+    type: kind,
+    id,
+    description,
+    size,
+    shared: false,
+    inUse: false,
+    parents: [],
+    createdAt: time,
+    usedAt: time,
+  };
+  return { kind, directoryBytes: bytes, blobs: [], depth: 0, record };
 }
 
 const parentsOf = (node: { readonly layer: string } | undefined): readonly string[] => (node ? [node.layer] : []);

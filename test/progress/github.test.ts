@@ -110,10 +110,12 @@ describe('the summary of a job', () => {
       step('exporting to image', 'done', 4000),
     ])
       summary.event(event);
-    const text = summary.format('web:1', [{ names: ['docker.io/library/web:1'], digest: sha256('x') }]);
+    const images = [{ names: ['docker.io/library/web:1'], digest: sha256('x') }];
+    const text = summary.format('web:1', images, undefined, ['out/`build`.html']);
     expect(text).toContain('### web:1\n');
     expect(text).toContain('2 steps, 1 from the cache, 3.0 s');
     expect(text).toContain(`- \`docker.io/library/web:1\` \`${sha256('x')}\``);
+    expect(text).toContain('- report `out/ˋbuildˋ.html`\n');
     expect(text).toContain('| `[1/2] COPY \\| ˋaˋ /` | cached |  |');
     expect(text).toContain('| `[2/2] RUN make` |  | 2.5 s |');
     expect(text).not.toContain('load build definition');

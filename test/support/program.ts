@@ -52,7 +52,15 @@ export function placeProgram(dir: string, without: readonly string[] = []): stri
 /** What runs when tsbuild runs: its own files, the packages that it needs, and the Node beside it. */
 function programFiles(): readonly string[] {
   if (!existsSync(join(projectRoot, 'dist/cli.cjs'))) throw new Error('The checkout is not built: run "npm run build"');
-  const own = ['bin/**', 'dist/**/*.cjs', 'dist/*.js', 'dist/native/**', 'native/seccomp/**', 'package.json'];
+  const own = [
+    'bin/**',
+    'dist/**/*.cjs',
+    'dist/*.js',
+    'dist/report.html',
+    'dist/native/**',
+    'native/seccomp/**',
+    'package.json',
+  ];
   const packages = runtimePackages().flatMap((path) => [`${path}/**`, `${path}/.*`]);
   const node = ['node_modules/node-linux-*/bin/node', 'node_modules/node-linux-*/package.json'];
   return globSync([...own, ...packages, ...node], { cwd: projectRoot }).filter(

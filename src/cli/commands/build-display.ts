@@ -26,6 +26,7 @@ export interface BuildOptions extends GraphOptions, VisitOptions {
   readonly annotation?: readonly string[];
   readonly iidfile?: string;
   readonly metadataFile?: string;
+  readonly report?: readonly string[];
   readonly quiet?: boolean;
   readonly debug?: boolean;
   readonly explain?: boolean;

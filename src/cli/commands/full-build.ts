@@ -15,6 +15,8 @@ import { noteBuild } from '../last-build.ts';
 import { reachOptions, sessionOptions } from '../session-options.ts';
 import { stepVisitor } from '../step-visits.ts';
 import { type BuildOptions, reportFailure, reportResult, reportWarnings, startProgress } from './build-display.ts';
+import { BuildRecording } from './build-recording.ts';
+import { parseReportTargets } from '../report-targets.ts';
 
 /** The open store, with what will remember the build there. */
 export interface BuildMemory {
@@ -56,6 +58,7 @@ export async function buildRequested(
 ): Promise<number> {
   const specs = parseOutputs(context, options);
   for (const spec of specs) checkOutput(spec, context.stdout, request.platforms.length);
+  const targets = parseReportTargets(context, options, usesStdout(specs));
 
   using interrupt = interruptible();
   const progress = startProgress(context, options);
@@ -75,6 +78,7 @@ export async function buildRequested(
       });
     };
     memory?.onWarning(warn);
+    const recording = new BuildRecording(context, path, options, targets);
     await using session = openSession({
       ...sessionOptions(context, interrupt.signal, warn),
       ...reachOptions(options),
@@ -84,32 +88,42 @@ export async function buildRequested(
     const shown: RememberedBuild['events'][number][] = [];
     const events = (event: BuildEvent): void => {
       if (memory && event.type !== 'log') shown.push(event);
+      recording.event(event);
       progress.events(event);
     };
     const task = { signal: interrupt.signal, events };
     if (path !== undefined) noteBuild(session.store, context, path, options);
     const visitor = stepVisitor(context, options, session, close);
     const images: WrittenImage[] = [];
-    const wanted = { ...request, ...(visitor ? { visitor } : {}), ...(options.explain ? { explain: true } : {}) };
-    const { metadata, layers, lock } = await runBuild(session, task, wanted, {
-      specs,
-      stdout: context.stdout,
-      onImageWritten: (to, image) => images.push({ before: shown.length, to, image }),
-      onPush: async (to, image, isHere, push) => {
-        const before = shown.length;
-        await push();
-        // What was sent this time is no part of what was built.
-        const others = shown.splice(before).filter((event) => event.type !== 'status' || event.vertex !== to.vertex);
-        shown.push(...others);
-        if (isHere) images.push({ before, to, image });
+    const isExplained = options.explain === true || targets.length > 0;
+    const wanted = { ...request, ...(visitor ? { visitor } : {}), ...(isExplained ? { explain: true } : {}) };
+    const { metadata, layers, lock } = await recording.of(
+      session,
+      task,
+      {
+        specs,
+        stdout: context.stdout,
+        onImageWritten: (to, image) => images.push({ before: shown.length, to, image }),
+        onPush: async (to, image, isHere, push) => {
+          const before = shown.length;
+          await push();
+          // What was sent this time is no part of what was built.
+          const others = shown.splice(before).filter((event) => event.type !== 'status' || event.vertex !== to.vertex);
+          shown.push(...others);
+          if (isHere) images.push({ before, to, image });
+        },
+        onExplained: (explanation) => {
+          if (options.explain) explained = explanation;
+        },
+        onExported: async (built) => {
+          onBuilt?.(built.metadata);
+          await reportResult(context, options, built.metadata, usesStdout(specs));
+        },
       },
-      onExplained: (explanation) => (explained = explanation),
-      onExported: async (built) => {
-        onBuilt?.(built.metadata);
-        await reportResult(context, options, built.metadata, usesStdout(specs));
-      },
-    });
+      (outputs) => runBuild(session, task, wanted, outputs),
+    );
     await close();
+    await recording.write(session, task);
     reportWarnings(context, progress, options);
     await reportExplanation(context, progress, explained);
     if (lock) reportLock(context, options, lock);
