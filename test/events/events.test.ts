@@ -1,0 +1,78 @@
+import { describe, expect, test } from 'vitest';
+import { statusOf, type Task, together } from '../../src/events/index.ts';
+import { sha256 } from '../../src/util/index.ts';
+import { testTask } from '../support/task.ts';
+
+describe('work that is done all at a time', () => {
+  test('is over when all of it is', async () => {
+    const begun: string[] = [];
+    const gate = Promise.withResolvers<void>();
+    let isOver = false;
+    const work = together(testTask(), ['a', 'b', 'c'], async (_task, item) => {
+      begun.push(item);
+      await gate.promise;
+    }).then(() => {
+      isOver = true;
+    });
+    await Promise.resolve();
+    expect([begun, isOver]).toEqual([['a', 'b', 'c'], false]);
+    gate.resolve();
+    await work;
+    expect(isOver).toBe(true);
+  });
+
+  test('of nothing is over at once', async () => {
+    await together(testTask(), [], () => Promise.reject(new Error('never')));
+  });
+
+  test('fails with the first failure, once the others have ended', async () => {
+    const ended: unknown[] = [];
+    const failure = new Error('first');
+    const waiting = (task: Task): Promise<void> =>
+      new Promise((_resolve, reject) => {
+        task.signal.addEventListener('abort', () => {
+          ended.push(task.signal.reason);
+          reject(new Error('second'));
+        });
+      });
+    const work = together(testTask(), ['wait', 'fail', 'wait'], (task, item) =>
+      item === 'fail' ? Promise.reject(failure) : waiting(task),
+    );
+    await expect(work).rejects.toBe(failure);
+    expect(ended).toEqual([failure, failure]);
+  });
+
+  test('is canceled with the task, whose events and vertex it has', async () => {
+    const outer = { ...testTask(), vertex: sha256('vertex') };
+    const seen: Task[] = [];
+    const work = together(outer, [1, 2], (task) => {
+      seen.push(task);
+      return new Promise((_resolve, reject) => {
+        task.signal.addEventListener('abort', () => reject(task.signal.reason as Error));
+      });
+    });
+    outer.controller.abort(new Error('Ctrl-C'));
+    await expect(work).rejects.toThrow('Ctrl-C');
+    for (const { events, vertex } of seen) expect([events, vertex]).toEqual([outer.events, outer.vertex]);
+    // It is not the work that cancels what it is a part of.
+    const other = testTask();
+    await expect(together(other, [1], () => Promise.reject(new Error('x')))).rejects.toThrow('x');
+    expect(other.signal.aborted).toBe(false);
+  });
+});
+
+test('progress of a part is told in bytes, with what is known of it', () => {
+  const task = testTask();
+  const vertex = sha256('vertex');
+  let now = 0;
+  const report = statusOf(task, vertex, () => ++now);
+  report('layer', 5);
+  report('layer', 6, 10);
+  report('layer', 10, 10, true);
+  const common = { type: 'status', vertex, id: 'layer', unit: 'bytes' };
+  expect(task.seen).toEqual([
+    { ...common, current: 5, at: 1 },
+    { ...common, current: 6, total: 10, at: 2 },
+    { ...common, current: 10, total: 10, at: 3, completed: true },
+  ]);
+});
