@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { directImports } from './direct-imports.mjs';
 import { buildReportPage } from './report-page.mjs';
+import { leanUndici } from './lean-undici.mjs';
 import { buildCli } from './split-program.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -59,6 +60,7 @@ const packages = await build({
   outdir: 'dist/packages',
   outExtension: { '.js': '.cjs' },
   format: 'cjs',
+  plugins: [leanUndici],
 });
 // By which compiled code is tied to what it was made from, without hashing at each start: see bin/load.cjs.
 for (const file of [...cli, worker, packages].flatMap(({ metafile }) => Object.keys(metafile.outputs))) {

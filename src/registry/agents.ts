@@ -48,7 +48,6 @@ export class Agents implements AsyncDisposable {
   }
 
   async #create(host: string, direct: boolean, insecure: boolean, system: boolean): Promise<Dispatcher> {
-    const { Agent, EnvHttpProxyAgent } = await import('undici');
     const { proxy, certificateDirs = [] } = this.#options;
     const { connectMs, idleMs, connectionsPerHost } = this.#limits;
     const found = host === '' ? undefined : readCertificates(certificateDirs, host);
@@ -66,8 +65,10 @@ export class Agents implements AsyncDisposable {
       bodyTimeout: idleMs,
       connections: connectionsPerHost,
     };
-    if (direct || proxy === undefined) return new Agent(options);
-    return new EnvHttpProxyAgent({
+    // Evaluated when it is asked for: what needs no proxy does without half of it.
+    const undici = await import('undici');
+    if (direct || proxy === undefined) return new undici.Agent(options);
+    return new undici.EnvHttpProxyAgent({
       ...options,
       proxyTls: { timeout: connectMs },
       requestTls: { timeout: connectMs, ...tls },

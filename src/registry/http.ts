@@ -107,7 +107,6 @@ export class HttpClient implements AsyncDisposable {
   }
 
   async #exchange(task: Task, request: HttpRequest, url: URL, trusted: boolean): Promise<HttpAnswer> {
-    const { request: send } = await import('undici');
     const dispatcher = await this.#agents.for(url, request.insecure);
     // A signal that has been given by now would not be heard of again.
     throwIfCanceled(task);
@@ -122,7 +121,9 @@ export class HttpClient implements AsyncDisposable {
     const timer = setTimeout(() => abort.abort(new Stalled('no answer in time')), answerMs);
     const notice = this.#noticeWait(task, url.host, answerMs);
     try {
-      const sending = send(url, {
+      const sending = dispatcher.request({
+        origin: url.origin,
+        path: url.pathname + url.search,
         method: request.method,
         headers: {
           'user-agent': this.#options.userAgent ?? 'tsbuild',
@@ -132,7 +133,6 @@ export class HttpClient implements AsyncDisposable {
           ...(streamed === undefined ? {} : { 'content-length': String(streamed.size) }),
           ...(trusted && request.authorization !== undefined ? { authorization: request.authorization } : {}),
         },
-        dispatcher,
         // undici closes the connection after each HEAD otherwise, for servers that send a body with it.
         ...(request.method === 'HEAD' ? { reset: false } : {}),
         headersTimeout: answerMs,
