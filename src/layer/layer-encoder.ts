@@ -92,7 +92,7 @@ export class LayerEncoder implements TarTarget {
       const last = this.#block.subarray(0, this.#used);
       this.#account(last);
       await this.#encoder.finish(last);
-      const { digest, size } = this.#sink.commit();
+      const { digest, size } = await this.#sink.commit();
       return { diffId: this.#plain ? digest : this.#hasher.digest(), digest, size, uncompressedSize: this.#size };
     } catch (error) {
       this.#sink.abort();

@@ -7,9 +7,16 @@ export interface LayerSink {
   /** The chunk is only valid during the call. */
   write(chunk: Uint8Array): void;
   /** Makes the blob visible under its digest. */
-  commit(): { readonly digest: Digest; readonly size: number };
+  commit(): CommittedBlob | Promise<CommittedBlob>;
   /** Leaves nothing behind. */
   abort(): void;
+}
+
+/** A blob that is where it belongs. */
+export interface CommittedBlob {
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
 }
 
 /** Blocks of this size are compressed one by one; fixed, since the bytes of a gzip blob depend on it. */

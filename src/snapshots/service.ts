@@ -255,7 +255,10 @@ export class LayerService {
 
   /** Packs a layer in the background, since it will be wanted as a blob. What fails is tried again when it is wanted. */
   packAhead(task: Task, id: string, form: PackForm): void {
-    this.pack(task, id, form).catch(() => undefined);
+    // The worker hears of the next step first: that begins, and this is done while it runs.
+    setImmediate(() => {
+      if (!task.signal.aborted) this.pack(task, id, form).catch(() => undefined);
+    });
   }
 
   /**

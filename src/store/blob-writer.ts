@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { type Digest, Hasher, hexOf, TsbuildError, WriteBehind } from '../util/index.ts';
 import { join } from 'node:path';
-import { syncDirectory } from './layout.ts';
+import { fsync, syncDirectory, syncDirectoryBeside } from './layout.ts';
 import type { BlobInfo } from './types.ts';
 import { storeWriteError } from './write-error.ts';
 
@@ -57,6 +57,39 @@ export class BlobWriter {
    * Nothing is visible and the writer is aborted then.
    */
   commit(expected: { digest?: Digest; size?: number } = {}): BlobInfo {
+    const { info, target } = this.#verify(expected);
+    try {
+      // A failed fsync may have dropped the dirty pages: the file is given up, never synced again.
+      fs.fsyncSync(this.#fd);
+      this.#place(info.digest, target);
+      syncDirectory(this.#blobs);
+    } catch (error) {
+      this.abort();
+      throw storeWriteError(error, target);
+    }
+    return info;
+  }
+
+  /**
+   * The same beside other work: this thread does not wait for the disk, and blobs that are finished at about the same time share its
+   * waiting.
+   * @throws TsbuildError `TSB_NO_SPACE`, `TSB_STORE`; the writer is aborted then
+   */
+  async commitBeside(): Promise<BlobInfo> {
+    const { info, target } = this.#verify({});
+    try {
+      await fsync(this.#fd);
+      this.#place(info.digest, target);
+      await syncDirectoryBeside(this.#blobs);
+    } catch (error) {
+      this.abort();
+      throw storeWriteError(error, target);
+    }
+    return info;
+  }
+
+  /** What the blob is and where it belongs, if it is what was expected. */
+  #verify(expected: { digest?: Digest; size?: number }): { readonly info: BlobInfo; readonly target: string } {
     if (this.#fd < 0) throw new TsbuildError('TSB_INTERNAL', 'Cannot commit a blob twice');
     const digest = this.#hasher.digest();
     const { size } = this.#hasher;
@@ -71,22 +104,17 @@ export class BlobWriter {
       this.abort();
       throw new TsbuildError('TSB_DIGEST', `Cannot store blob "${expected.digest}": its bytes have digest "${digest}"`);
     }
-    const target = join(this.#blobs, hexOf(digest));
-    try {
-      // A failed fsync may have dropped the dirty pages: the file is given up, never synced again.
-      fs.fsyncSync(this.#fd);
-      fs.fchmodSync(this.#fd, 0o444);
-      // Only a store that something else wrote to has a directory there.
-      if (fs.lstatSync(target, { throwIfNoEntry: false })?.isDirectory()) fs.rmSync(target, { recursive: true });
-      fs.renameSync(this.path, target);
-      this.#onCommit?.(digest, fs.fstatSync(this.#fd, { bigint: true }));
-      this.#close();
-      syncDirectory(this.#blobs);
-    } catch (error) {
-      this.abort();
-      throw storeWriteError(error, target);
-    }
-    return { digest, size };
+    return { info: { digest, size }, target: join(this.#blobs, hexOf(digest)) };
+  }
+
+  /** Puts the file, which is on disk, where the blob belongs. */
+  #place(digest: Digest, target: string): void {
+    fs.fchmodSync(this.#fd, 0o444);
+    // Only a store that something else wrote to has a directory there.
+    if (fs.lstatSync(target, { throwIfNoEntry: false })?.isDirectory()) fs.rmSync(target, { recursive: true });
+    fs.renameSync(this.path, target);
+    this.#onCommit?.(digest, fs.fstatSync(this.#fd, { bigint: true }));
+    this.#close();
   }
 
   /** Drops what was written. Safe to call at any time. */

@@ -189,6 +189,23 @@ export function writeFileDurably(path: string, content: string, temporaryDir: st
   syncDirectory(join(path, '..'));
 }
 
+/** `fsync` by libuv's pool. */
+export function fsync(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fs.fsync(fd, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+/** {@link syncDirectory} without waiting in this thread. */
+export async function syncDirectoryBeside(path: string): Promise<void> {
+  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  try {
+    await fsync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
 /** Makes renames within a directory durable. */
 export function syncDirectory(path: string): void {
   const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);

@@ -10,7 +10,7 @@ import {
 } from '../fileop/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
-import { blobDir } from './layer-jobs.ts';
+import { layerSink } from './layer-jobs.ts';
 import type { FileOpCall, FileOpOutcome, PackedFileOp, PackFileOpCall } from './layer-methods.ts';
 import { prepareUpper } from './prepare-upper.ts';
 import { mountStack } from './stack-mounts.ts';
@@ -54,7 +54,7 @@ export async function packFileOp(params: PackFileOpCall, context: HandlerContext
   const { actions, inputs, now } = params;
   const written = await writeFileOpLayer(
     { actions, inputs, now, idShift: context.config.plan.idShift },
-    blobDir(context).ingest(),
+    layerSink(context),
     {
       compression: params.compression,
       signal: context.signal,

@@ -1,5 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
-import { diffLayer as diff, recompressLayer as recompress } from '../layer/index.ts';
+import { diffLayer as diff, type LayerSink, recompressLayer as recompress } from '../layer/index.ts';
 import { BlobDir } from '../store/index.ts';
 import { syncfs } from '../sys/index.ts';
 import { checksumAndList, LayersTree, type TreeListing } from '../tree/index.ts';
@@ -14,7 +14,7 @@ export async function diffLayer(params: DiffLayerParams, context: HandlerContext
     lowers: params.lowers,
     idShift: context.config.plan.idShift,
     compression: params.compression,
-    sink: blobDir(context).ingest(),
+    sink: layerSink(context),
     signal: context.signal,
     windows: params.windows,
     ...(params.clampTime === undefined ? {} : { clampTime: params.clampTime }),
@@ -30,16 +30,26 @@ export async function recompressLayer(params: RecompressLayerParams, context: Ha
     compression: params.from,
     diffId: params.diffId,
     to: params.to,
-    sink: blobDir(context).ingest(),
+    sink: layerSink(context),
     signal: context.signal,
   });
   return { diffId, digest, size };
 }
 
 /** The store's blobs, written to under the main process's session. */
-export function blobDir(context: HandlerContext): BlobDir {
+function blobDir(context: HandlerContext): BlobDir {
   const { session } = context.config;
   return new BlobDir(context.config.storeRoot, session === undefined ? undefined : () => session);
+}
+
+/** A new blob of the store for a layer. The disk is waited for beside other work of this thread, such as steps. */
+export function layerSink(context: HandlerContext): LayerSink {
+  const writer = blobDir(context).ingest();
+  return {
+    write: (chunk) => writer.write(chunk),
+    commit: () => writer.commitBeside(),
+    abort: () => writer.abort(),
+  };
 }
 
 /** Content key of paths in a stack. Files are read where they lie, without mounting the stack. */
