@@ -15,6 +15,8 @@
 
 /* Where status lines go; -1 sends errors to stderr. */
 extern int status_fd;
+/* Status lines go there as frames of their own (frame.c). */
+extern bool status_framed;
 /* The step that the process is at, for error lines. */
 extern const char *stage;
 /* Called by fail before the process ends, unless NULL. */
@@ -26,10 +28,23 @@ _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)
 /* The same with a given errno; 0 for faults that are not a system call's. */
 _Noreturn void fail_with(int error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* ---- frame.c: several streams over one socket ---- */
+
+/* What a frame carries: pieces of the step's output, status lines, the end of a step with the exit code as text. */
+enum frame_kind { FRAME_OUTPUT = 'o', FRAME_ERRORS = 'e', FRAME_STATUS = 's', FRAME_END = 'x' };
+enum { FRAME_HEADER = 5 };
+/*
+ * Writes a whole frame: a byte for its kind, four for the length of what it carries (little-endian), and that. Waits until there is room,
+ * so that a reader who is slow holds up the step. False when there is no reader any more.
+ */
+bool write_frame(int socket, enum frame_kind kind, const void *data, size_t length);
+
 /* ---- sys.c: calls and memory ---- */
 
 void *allocate(size_t size);
 char *format_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* So many bytes; false when the descriptor ends before the first of them. Fails when it ends later. */
+bool read_exactly(int fd, void *data, size_t length);
 /* All of a descriptor; fails beyond `limit`. Always NUL-terminated. */
 char *read_fd(int fd, size_t limit, size_t *length);
 void write_fd(int fd, const void *data, size_t length);
@@ -80,6 +95,7 @@ int exit_code_of(int wait_status);
 
 int command_enter(int argc, char **argv);
 int command_step(int argc, char **argv);
+int command_steps(int argc, char **argv);
 int command_remove(int argc, char **argv);
 int command_usage(int argc, char **argv);
 /* Prints the version of Landlock, 0 without. */

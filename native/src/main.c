@@ -1,6 +1,6 @@
 /*
  * tsbuild-helper: does what Node cannot. `enter` makes namespace A and runs a command in it, `step` runs one process in a sandbox
- * from there, `remove` and `usage` delete and measure trees that no other user may enter, `landlock` says what the kernel has of it.
+ * from there, `steps` stays and does it again and again, `remove` and `usage` delete and measure trees that no other user may enter, `landlock` says what the kernel has of it.
  */
 #include "helper.h"
 
@@ -14,6 +14,7 @@ int main(int argc, char **argv) {
   } commands[] = {
       {"enter", command_enter},
       {"step", command_step},
+      {"steps", command_steps},
       {"remove", command_remove},
       {"usage", command_usage},
       {"landlock", command_landlock},

@@ -49,13 +49,16 @@ static void copy_window_size(int terminal) {
 static void finish(struct pump *pump) {
   pump->done = true;
   close(pump->from);
-  /* End of input for a pipe; the terminal stays open for output. */
-  if (pump->to > STDERR_FILENO && !isatty(pump->to)) close(pump->to);
+  /* End of input for a pipe; the terminal stays open for output, and what carries frames for the others. */
+  if (pump->kind == 0 && pump->to > STDERR_FILENO && !isatty(pump->to)) close(pump->to);
 }
 
 static void fill(struct pump *pump) {
   ssize_t got = read(pump->from, pump->buffer, sizeof pump->buffer);
-  if (got > 0) {
+  if (got > 0 && pump->kind != 0) {
+    /* Nobody reads: the step gets SIGPIPE, as below. */
+    if (!write_frame(pump->to, pump->kind, pump->buffer, (size_t)got)) finish(pump);
+  } else if (got > 0) {
     pump->start = 0;
     pump->end = (size_t)got;
   } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -77,12 +80,12 @@ static void drain(struct pump *pump, bool wait) {
 static void drain_rest(struct pump *pumps, size_t count) {
   for (size_t at = 0; at < count; at++) {
     struct pump *pump = &pumps[at];
-    if (pump->to > STDERR_FILENO) continue;
+    if (pump->kind == 0 && pump->to > STDERR_FILENO) continue;
     while (!pump->done) {
       while (!pump->done && pump->start < pump->end) drain(pump, true);
       if (pump->done || poll(&(struct pollfd){pump->from, POLLIN, 0}, 1, 0) <= 0) break;
       fill(pump);
-      if (pump->start == pump->end) break;
+      if (pump->kind == 0 && pump->start == pump->end) break;
     }
   }
 }
@@ -106,7 +109,7 @@ int supervise_step(pid_t child, int signals, struct pump *pumps, size_t count, i
   int status = 0;
   if (terminal >= 0) copy_window_size(terminal);
   while (!take_signals(child, signals, terminal, &status)) {
-    struct pollfd waits[4] = {{signals, POLLIN, 0}};
+    struct pollfd waits[MAX_PUMPS + 1] = {{signals, POLLIN, 0}};
     for (size_t at = 0; at < count; at++) {
       bool full = pumps[at].start < pumps[at].end;
       waits[at + 1] = (struct pollfd){pumps[at].done ? -1 : full ? pumps[at].to : pumps[at].from, full ? POLLOUT : POLLIN, 0};

@@ -7,12 +7,18 @@
 #include <unistd.h>
 
 int status_fd = -1;
+bool status_framed = false;
 const char *stage = "start";
 
 /* One write per line, so that lines of two processes never mix. */
 static void emit(int fd, char *line, size_t length) {
   for (size_t at = 0; at + 1 < length; at++)
     if (line[at] == '\n' || line[at] == '\r') line[at] = ' ';
+  if (fd == status_fd && status_framed) {
+    /* Nobody there to read it: nobody there to tell either. */
+    (void)write_frame(fd, FRAME_STATUS, line, length);
+    return;
+  }
   ssize_t written = write(fd, line, length);
   (void)written;
 }

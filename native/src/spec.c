@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SPEC_LIMIT = 256 << 20, FILTER_INSTRUCTION = 8, FILTER_LIMIT = 4096 };
+enum { FILTER_INSTRUCTION = 8, FILTER_LIMIT = 4096 };
 
 static void append(struct list *list, char *item) {
   /* Doubles at powers of two; one slot more for the NULL. */
@@ -162,8 +162,15 @@ static void share_descriptors(struct step_spec *spec) {
 
 void parse_spec(struct step_spec *spec, int fd) {
   stage = "spec";
-  size_t total, at = 0;
+  size_t total;
   char *data = read_fd(fd, SPEC_LIMIT, &total);
+  parse_description(spec, data, total);
+  free(data);
+}
+
+void parse_description(struct step_spec *spec, char *data, size_t total) {
+  stage = "spec";
+  size_t at = 0;
   for (;;) {
     size_t key_length, length;
     char *key = next_field(data, total, &at, &key_length);
@@ -174,7 +181,6 @@ void parse_spec(struct step_spec *spec, int fd) {
     if (spec->mount_count > 0 && take_mount_field(&spec->mounts[spec->mount_count - 1], key, value, length)) continue;
     take_field(spec, key, value);
   }
-  free(data);
   if (spec->upper == NULL || spec->work == NULL || spec->args.count == 0 || spec->cwd == NULL || spec->user == NULL ||
       spec->hostname == NULL || spec->shm_size == NULL || spec->id_count == 0)
     fail_with(0, "the description is incomplete");

@@ -33,6 +33,7 @@ struct plumbing {
   int sync[2];          /* outer, inner */
   int outer;            /* pidfd of the outer half */
   int in[2], out[2], err[2];
+  int status[2];        /* what the inner half says where the outer frames it */
   struct stubs *stubs;
 };
 
@@ -104,6 +105,10 @@ static void take_streams(struct step_spec *spec, const struct plumbing *plumbing
 
 static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *plumbing) {
   stage = "namespaces";
+  if (status_framed) {
+    status_fd = plumbing->status[1];
+    status_framed = false;
+  }
   die_with_parent(plumbing->outer);
   if (spec->nest) enter_user_namespace(spec, plumbing);
   umask(0);
@@ -205,31 +210,43 @@ static void make_pipe(int fds[2], int outer, unsigned shift) {
   if (shift > 0 && fchown(fds[0], shift, shift) < 0) fail("cannot give a pipe away");
 }
 
-static size_t start_pumps(struct step_spec *spec, const struct plumbing *plumbing, int terminal, struct pump *pumps) {
+/* Where a stream of the step goes: as frames to the connection, or as it is to the descriptor that the caller gave for it. */
+static void pump_out(struct pump *pump, int from, int connection, enum frame_kind kind, int otherwise) {
+  pump->from = from;
+  pump->to = connection >= 0 ? connection : otherwise;
+  pump->kind = connection >= 0 ? kind : 0;
+}
+
+static size_t start_pumps(struct step_spec *spec, const struct plumbing *plumbing, int terminal, int connection, struct pump *pumps) {
   size_t count = 0;
-  if (spec->tty) {
-    if (spec->stdin_open) pumps[count].from = STDIN_FILENO, pumps[count++].to = terminal;
-    pumps[count].from = terminal, pumps[count++].to = STDOUT_FILENO;
-    return count;
-  }
-  if (spec->stdin_open) pumps[count].from = STDIN_FILENO, pumps[count++].to = plumbing->in[1];
-  pumps[count].from = plumbing->out[0], pumps[count++].to = STDOUT_FILENO;
-  pumps[count].from = plumbing->err[0], pumps[count++].to = STDERR_FILENO;
+  if (connection >= 0) pump_out(&pumps[count++], plumbing->status[0], connection, FRAME_STATUS, -1);
+  if (spec->tty && terminal < 0) return count;
+  if (spec->stdin_open) pumps[count].from = STDIN_FILENO, pumps[count++].to = spec->tty ? terminal : plumbing->in[1];
+  pump_out(&pumps[count++], spec->tty ? terminal : plumbing->out[0], connection, FRAME_OUTPUT, STDOUT_FILENO);
+  if (!spec->tty) pump_out(&pumps[count++], plumbing->err[0], connection, FRAME_ERRORS, STDERR_FILENO);
   return count;
 }
 
-static void clean_up(const struct step_spec *spec, int upper, struct stubs *stubs) {
+static void clean_work(const struct step_spec *spec) {
   stage = "cleanup";
-  remove_stubs(upper, stubs);
   /* Left by `volatile`, and would make a second mount of the directory fail. */
   int work = open(spec->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (work >= 0) remove_contents(work);
 }
 
+/* What fails after the end was told is no fault of the step's, and nobody waits for it. */
+static void leave(void) { _exit(0); }
+
+static void tell_end(int connection, int code) {
+  char text[12];
+  int length = snprintf(text, sizeof text, "%d", code);
+  (void)write_frame(connection, FRAME_END, text, (size_t)length);
+  status_fd = -1;
+  before_exit = leave;
+}
+
 int command_step(int argc, char **argv) {
   static struct step_spec spec;
-  static struct pump pumps[3];
-  struct plumbing plumbing = {.in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}};
   status_fd = STATUS_FD;
   stage = "start";
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) fail("cannot ask for a signal at the parent's death");
@@ -242,44 +259,58 @@ int command_step(int argc, char **argv) {
   }
   parse_spec(&spec, SPEC_FD);
   close(SPEC_FD);
+  return run_step(&spec, -1);
+}
 
+int run_step(struct step_spec *spec, int connection) {
+  static struct pump pumps[MAX_PUMPS];
+  struct plumbing plumbing = {.in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}, .status = {-1, -1}};
   stage = "start";
   int signals = catch_signals(), pidfd = -1;
-  int upper = open(spec.upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (upper < 0) fail("cannot open directory \"%s\"", spec.upper);
+  int upper = open(spec->upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (upper < 0) fail("cannot open directory \"%s\"", spec->upper);
   plumbing.outer = sys_pidfd_open(getpid());
   plumbing.stubs = mmap(NULL, sizeof *plumbing.stubs, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (plumbing.outer < 0 || plumbing.stubs == MAP_FAILED || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, plumbing.sync) < 0)
     fail("cannot make descriptors");
-  if (!spec.tty) {
-    if (spec.stdin_open) make_pipe(plumbing.in, 1, spec.shift);
-    make_pipe(plumbing.out, 0, spec.shift);
-    make_pipe(plumbing.err, 0, spec.shift);
+  if (!spec->tty) {
+    if (spec->stdin_open) make_pipe(plumbing.in, 1, spec->shift);
+    make_pipe(plumbing.out, 0, spec->shift);
+    make_pipe(plumbing.err, 0, spec->shift);
   }
-  if (spec.emulator.name != NULL) offer_emulator(&spec.emulator);
+  if (connection >= 0) make_pipe(plumbing.status, 0, 0);
+  if (spec->emulator.name != NULL) offer_emulator(&spec->emulator);
   int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
-  if (spec.private_network) flags |= CLONE_NEWNET;
-  if (spec.shift > 0) flags |= CLONE_FILES;
-  if (spec.shift > 0) spec.nest = true;
+  if (spec->private_network) flags |= CLONE_NEWNET;
+  if (spec->shift > 0) flags |= CLONE_FILES;
+  if (spec->shift > 0) spec->nest = true;
   stage = "namespaces";
-  pid_t child = sys_fork_into(flags | (spec.nest ? CLONE_NEWUSER : 0), spec.nest ? &pidfd : NULL);
-  if (child < 0 && spec.nest && spec.shift == 0 && (errno == ENOSPC || errno == EUSERS || errno == EPERM)) {
+  pid_t child = sys_fork_into(flags | (spec->nest ? CLONE_NEWUSER : 0), spec->nest ? &pidfd : NULL);
+  if (child < 0 && spec->nest && spec->shift == 0 && (errno == ENOSPC || errno == EUSERS || errno == EPERM)) {
     /* No more of them, or no right to one: namespace A does. */
-    spec.nest = false;
+    spec->nest = false;
     child = sys_fork_into(flags, NULL);
   }
   if (child < 0) fail("cannot make the step's namespaces");
-  if (child == 0) run_inside(&spec, &plumbing);
+  if (child == 0) run_inside(spec, &plumbing);
   status_line("pid %d", child);
-  if (spec.nest) prepare_user_namespace(&spec, &plumbing, pidfd);
+  if (spec->nest) prepare_user_namespace(spec, &plumbing, pidfd);
   close(plumbing.sync[1]);
   if (plumbing.in[0] >= 0) close(plumbing.in[0]);
+  if (plumbing.status[1] >= 0) close(plumbing.status[1]);
 
   int terminal = -1;
-  if (spec.tty && (terminal = receive_fd(plumbing.sync[0])) >= 0) make_raw(STDIN_FILENO);
-  size_t count = spec.tty && terminal < 0 ? 0 : start_pumps(&spec, &plumbing, terminal, pumps);
+  if (spec->tty && (terminal = receive_fd(plumbing.sync[0])) >= 0) make_raw(STDIN_FILENO);
+  size_t count = start_pumps(spec, &plumbing, terminal, connection, pumps);
   int status = supervise_step(child, signals, pumps, count, terminal);
-  clean_up(&spec, upper, plumbing.stubs);
+  stage = "cleanup";
+  remove_stubs(upper, plumbing.stubs);
+  /* Whoever looks into a step that failed mounts its directories again, and does so at once. */
+  bool may_wait = connection >= 0 && status == 0;
+  if (!may_wait) clean_work(spec);
   report_end(status);
-  return exit_code_of(status);
+  if (connection < 0) return exit_code_of(status);
+  tell_end(connection, exit_code_of(status));
+  if (may_wait) clean_work(spec);
+  return 0;
 }

@@ -59,7 +59,12 @@ struct step_spec {
 };
 
 /* spec.c: pairs of length-prefixed fields, ended by the key "end". */
+enum { SPEC_LIMIT = 256 << 20 };
 void parse_spec(struct step_spec *spec, int fd);
+void parse_description(struct step_spec *spec, char *data, size_t total);
+
+/* step.c: runs the step to its end and gives its exit code. `connection`: where its output goes as frames, -1 for descriptors 1 and 2. */
+int run_step(struct step_spec *spec, int connection);
 
 /* resolve.c: paths beneath a root that others may have filled with traps. */
 
@@ -132,8 +137,10 @@ int landlock_version(void);
 void restrict_scope(void);
 
 /* pump.c: the step's input and output. */
+enum { MAX_PUMPS = 4 };
 struct pump {
   int from, to;
+  enum frame_kind kind; /* how it is framed; 0 for bytes as they are */
   size_t start, end;
   bool done;
   char buffer[65536];

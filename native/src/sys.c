@@ -66,6 +66,20 @@ char *read_fd(int fd, size_t limit, size_t *length) {
   return data;
 }
 
+bool read_exactly(int fd, void *data, size_t length) {
+  char *at = data;
+  for (size_t left = length; left > 0;) {
+    ssize_t got = read(fd, at, left);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail("cannot read");
+    if (got == 0 && left == length) return false;
+    if (got == 0) fail_with(0, "%zu bytes are missing", left);
+    at += got;
+    left -= (size_t)got;
+  }
+  return true;
+}
+
 void write_fd(int fd, const void *data, size_t length) {
   const char *at = data;
   while (length > 0) {

@@ -48,6 +48,8 @@ static void remove_below(int top, int dir, int depth, unsigned *moved) {
       continue;
     }
     int child = open_child(dirfd(stream), entry->d_name);
+    /* Somebody else deletes here, too. */
+    if (child < 0 && errno == ENOENT) continue;
     if (child < 0) fail("cannot open \"%s\"", entry->d_name);
     remove_below(top, child, depth + 1, moved);
     if (unlinkat(dirfd(stream), entry->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT) fail("cannot remove \"%s\"", entry->d_name);

@@ -34,6 +34,7 @@ export { runStep, type RunStepOptions } from './run-step.ts';
 export { type LoneStep, removeAlone, type RemoveAloneOptions, runAlone, type RunAloneOptions } from './run-alone.ts';
 export { giveSockets } from './give-sockets.ts';
 export { concludeStep, readStatusLine, type StepReport } from './step-status.ts';
+export { StepServers } from './step-servers.ts';
 export { parseSubIds, type SubIdRange } from './subids.ts';
 export type {
   BindMount,

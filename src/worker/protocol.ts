@@ -10,7 +10,7 @@ export interface WorkerMethods extends LayerMethods {
   /** Makes an upper and a work directory whose root looks like that of the topmost lower. */
   prepareUpper(params: PrepareUpperParams): void;
   /** Runs one step to its end. Output comes as events. */
-  runStep(params: StepSpec): ExitStatus;
+  runStep(params: RunStepParams): ExitStatus;
   /** Deletes trees whose files may belong to sub-ids, however deep and whatever their modes. */
   removeTrees(params: { readonly paths: readonly string[] }): void;
   /** Space on disk of trees, each hard-linked file counted once, and what shows later whether they changed. */
@@ -29,6 +29,12 @@ export interface PrepareUpperParams {
   readonly dir: string;
   /** Directories beneath the new layer, bottom first. */
   readonly lowers: readonly string[];
+}
+
+/** A step, and what is made for it just before. */
+export interface RunStepParams extends StepSpec {
+  /** What `prepareUpper` makes, in the same call: each costs a step some time. */
+  readonly uppers?: readonly PrepareUpperParams[];
 }
 
 /** What one tree takes. */

@@ -1,18 +1,23 @@
 import { mkdirSync } from 'node:fs';
-import { encodeStep, type ExitStatus, giveSockets, runStep, type StepSpec } from '../sandbox/index.ts';
+import { encodeStep, type ExitStatus, giveSockets, runStep, type StepSpec, StepServers } from '../sandbox/index.ts';
 import { shallowStack } from './deep-stack.ts';
 import type { HandlerContext } from './handler-context.ts';
-import type { WorkerConfig } from './protocol.ts';
+import { prepareUpper } from './prepare-upper.ts';
+import type { RunStepParams, WorkerConfig } from './protocol.ts';
+
+/** This process's helpers. */
+let servers: StepServers | undefined;
 
 /** Runs a step from this process, which must be in namespace A. */
-export async function runStepHere(spec: StepSpec, context: HandlerContext): Promise<ExitStatus> {
+export async function runStepHere({ uppers, ...spec }: RunStepParams, context: HandlerContext): Promise<ExitStatus> {
   const { plan, helperPath, seccompDir } = context.config;
   const seccompPath = `${seccompDir}/${process.arch}.bpf`;
   const formatsDir = `${context.config.privateDir}/formats`;
   if (spec.emulator !== undefined) mkdirSync(formatsDir, { recursive: true });
+  for (const upper of uppers ?? []) prepareUpper(upper, context);
   giveSockets(spec.mounts ?? [], plan);
   return runStep({
-    helperPath,
+    servers: (servers ??= new StepServers(helperPath)),
     encoded: encodeStep(withShallowStacks(spec, context.config), {
       plan,
       seccompPath,

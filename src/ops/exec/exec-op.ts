@@ -12,6 +12,7 @@ import { fullDiskHint } from '../../store/index.ts';
 import { type Digest, isTsbuildError, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { LayerSlot } from '../../snapshots/index.ts';
+import type { PrepareUpperParams } from '../../worker/index.ts';
 import { CacheMounts } from './cache-mount.ts';
 import type { LocalLayers } from '../file/local-layers.ts';
 import type { Grants, OpPieces } from '../pieces.ts';
@@ -55,21 +56,23 @@ export async function runExec(
   const results = new Map<number, string>();
   const platform = stepPlatform(pieces.emulation, opPlatform);
 
+  /** What the step writes to, made by the worker just before. */
+  const uppers: PrepareUpperParams[] = [];
   // Each output is filled inside the callback of the one before it, so that a failure throws all of them away.
   const fillFrom = async (index: number, slots: ReadonlyMap<Mount, LayerSlot>): Promise<void> => {
     const mount = outputs[index];
     if (!mount) {
-      const spec = withEmulator(await stepSpec(pieces, task, held, exec, bases, slots), pieces.emulation, platform);
+      const made = await stepSpec(pieces, task, held, exec, bases, slots, uppers);
+      const spec = withEmulator(made, pieces.emulation, platform);
       const whole = devices.length === 0 ? spec : withDevices(spec, devices, pieces.report.warn);
-      await visited(pieces, task, { vertex, name, spec: whole }, () =>
-        runStep(pieces, task, vertex, exec, platform, whole),
+      await visited(pieces, task, { vertex, name, spec: whole }, uppers, () =>
+        runStep(pieces, task, vertex, exec, platform, whole, uppers),
       );
       return;
     }
     const parents = baseOf(bases, mount);
     const id = await pieces.snapshots.layers.create(task, { parents, description: name }, async (slot) => {
-      const worker = await pieces.snapshots.worker();
-      await worker.call('prepareUpper', { dir: slot.dir, lowers: slot.lowers }, { signal: task.signal });
+      uppers.push({ dir: slot.dir, lowers: slot.lowers });
       await fillFrom(index + 1, new Map([...slots, [mount, slot]]));
     });
     results.set(mount.output, id);
@@ -87,12 +90,15 @@ export async function runExec(
  * @throws TsbuildError `TSB_CANCELED` after a visit to a step that did not run
  */
 async function visited(
-  { visitor }: ExecPieces,
+  { visitor, snapshots }: ExecPieces,
   task: Task,
   step: VisitedStep,
+  uppers: readonly PrepareUpperParams[],
   run: () => Promise<void>,
 ): Promise<void> {
   if (visitor?.wants?.(step.name)) {
+    const worker = await snapshots.worker();
+    for (const upper of uppers) await worker.call('prepareUpper', upper, { signal: task.signal });
     await visitor.visit(step, undefined);
     throw new TsbuildError('TSB_CANCELED', `Ended after a look into ${JSON.stringify(step.name)}, which did not run`);
   }
@@ -130,12 +136,13 @@ async function stepSpec(
   exec: ExecOp,
   bases: readonly (readonly string[])[],
   slots: ReadonlyMap<Mount, LayerSlot>,
+  uppers: PrepareUpperParams[],
 ): Promise<StepSpec> {
   const { meta } = exec;
   const root = exec.mounts.find((mount) => mount.dest === '/');
   if (!root) throw new TsbuildError('TSB_LLB', 'Cannot run a step without a root mount');
   // The root's own layer, or one that is thrown away: overlay wants a place for changes in any case.
-  const rootSlot = slots.get(root) ?? (await scratchSlot(pieces, task, held, root, bases));
+  const rootSlot = slots.get(root) ?? (await scratchSlot(pieces, task, held, root, bases, uppers));
   const caches = await CacheMounts.claim(pieces.snapshots, task, held, exec.mounts, (mount) => baseOf(bases, mount));
   const mounts: MountSpec[] = [];
   let shmSize: number | undefined;
@@ -185,6 +192,7 @@ async function scratchSlot(
   held: AsyncDisposableStack,
   mount: Mount,
   bases: readonly (readonly string[])[],
+  uppers: PrepareUpperParams[],
 ): Promise<LayerSlot> {
   const parents = baseOf(bases, mount);
   const lowers = await pieces.snapshots.layers.directories(task, parents);
@@ -192,8 +200,7 @@ async function scratchSlot(
   const id = store.layers.create({ parents, type: 'internal', description: 'discarded changes' }, lease);
   const paths = store.layers.prepareDirectory(id);
   held.defer(() => pieces.snapshots.layers.discard(id));
-  const worker = await pieces.snapshots.worker();
-  await worker.call('prepareUpper', { dir: paths.dir, lowers }, { signal: task.signal });
+  uppers.push({ dir: paths.dir, lowers });
   return { id, lowers, ...paths };
 }
 
@@ -323,13 +330,14 @@ async function runStep(
   exec: ExecOp,
   platform: Platform,
   spec: StepSpec,
+  uppers: readonly PrepareUpperParams[],
 ): Promise<void> {
   const worker = await pieces.snapshots.worker();
   const output = new StepOutput(pieces, task, vertex);
   const said: Uint8Array[] = [];
   const command = exec.meta.args.join(' ');
   const status = await withinTime(task, pieces.timeLimit(vertex), command, (signal) =>
-    worker.call('runStep', spec, {
+    worker.call('runStep', { ...spec, uppers }, {
       signal,
       onOutput: (stream, data) => {
         said.push(data);
