@@ -88,6 +88,8 @@ void release_signals(void);
 int supervise(pid_t child, int signals);
 /* Removes everything in a directory (tree.c). */
 void remove_contents(int dir);
+/* Removes what is at a path, if anything is. */
+void remove_tree(const char *path);
 /* Exit code as shells have it: 128 + n for signal n. */
 int exit_code_of(int wait_status);
 

@@ -67,6 +67,19 @@ void remove_contents(int dir) {
   } while (moved != before);
 }
 
+void remove_tree(const char *path) {
+  stage = path;
+  if (unlink(path) == 0 || errno == ENOENT || errno == ENOTDIR) return;
+  int dir = open_child(AT_FDCWD, path);
+  if (dir < 0 && errno == ENOENT) return;
+  if (dir < 0) fail("cannot open");
+  remove_contents(dir);
+  close(dir);
+  if (rmdir(path) < 0 && errno != ENOENT) fail("cannot remove");
+}
+
+/* ---- usage ---- */
+
 /* Paths come NUL-terminated on standard input. */
 static char *next_path(char **rest, const char *end) {
   if (*rest >= end) return NULL;
@@ -74,27 +87,6 @@ static char *next_path(char **rest, const char *end) {
   *rest += strlen(path) + 1;
   return path;
 }
-
-int command_remove(int argc, char **argv) {
-  (void)argv;
-  if (argc != 0) fail_with(0, "remove takes its paths on standard input");
-  size_t length;
-  char *rest = read_fd(STDIN_FILENO, 64 << 20, &length);
-  const char *end = rest + length;
-  for (char *path; (path = next_path(&rest, end)) != NULL;) {
-    stage = path;
-    if (unlink(path) == 0 || errno == ENOENT || errno == ENOTDIR) continue;
-    int dir = open_child(AT_FDCWD, path);
-    if (dir < 0 && errno == ENOENT) continue;
-    if (dir < 0) fail("cannot open");
-    remove_contents(dir);
-    close(dir);
-    if (rmdir(path) < 0 && errno != ENOENT) fail("cannot remove");
-  }
-  return 0;
-}
-
-/* ---- usage ---- */
 
 struct inode {
   dev_t device;

@@ -339,7 +339,7 @@ function addStore(program: Command, context: CliContext, done: Done): void {
     .option('-f, --force', 'accepted for the sake of scripts; there is no question')
     .addOption(format())
     .action(async (options) => {
-      const { pruneCommand } = await import('./commands/store.ts');
+      const { pruneCommand } = await import('./commands/prune.ts');
       done(await pruneCommand(context, options));
     });
   program

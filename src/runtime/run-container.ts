@@ -10,7 +10,7 @@ import {
   type MountSpec,
   type NamespacePlan,
   type NetworkMode,
-  removeAlone,
+  LoneRemover,
   resolvConfOfHost,
   runAlone,
   type StepSpec,
@@ -183,7 +183,7 @@ function makeScratch({ plan, scratchDir, helperPath }: RunContainerOptions): Scr
     ...paths,
     formatsDir,
     async [Symbol.asyncDispose]() {
-      await removeAlone({ helperPath, plan }, Object.values(paths));
+      await new LoneRemover({ helperPath, plan }).remove(Object.values(paths));
       rmdirSync(formatsDir);
     },
   };

@@ -31,7 +31,8 @@ export {
 } from './namespace-plan.ts';
 export { hostsFile } from './network-files.ts';
 export { runStep, type RunStepOptions } from './run-step.ts';
-export { type LoneStep, removeAlone, type RemoveAloneOptions, runAlone, type RunAloneOptions } from './run-alone.ts';
+export { LoneRemover, type RemoverOptions } from './lone-remover.ts';
+export { type LoneStep, runAlone, type RunAloneOptions } from './run-alone.ts';
 export { giveSockets } from './give-sockets.ts';
 export { concludeStep, readStatusLine, type StepReport } from './step-status.ts';
 export { StepServers } from './step-servers.ts';

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
 import type { Duplex } from 'node:stream';
-import { TsbuildError } from '../util/index.ts';
 import { enterArguments } from './enter.ts';
 import { readLines } from './run-step.ts';
 import { concludeStep, readStatusLine, type StepReport } from './step-status.ts';
@@ -53,41 +52,4 @@ export function runAlone(options: RunAloneOptions): LoneStep {
     child.once('close', (code) => resolve(code));
   }).then((code) => concludeStep(report, code, said));
   return { child, ended };
-}
-
-/** How a helper is started for `removeAlone`. */
-export interface RemoveAloneOptions {
-  readonly helperPath: string;
-  readonly plan: NamespacePlan;
-  /** Ends it; what it has not deleted stays. */
-  readonly signal?: AbortSignal;
-}
-
-/**
- * Deletes trees whose files may belong to sub-ids, in a namespace A of its own, without a worker.
- * @throws TsbuildError `TSB_STORE`
- */
-export async function removeAlone(options: RemoveAloneOptions, paths: readonly string[]): Promise<void> {
-  const { helperPath, plan, signal } = options;
-  if (signal?.aborted) throw new TsbuildError('TSB_CANCELED', 'Canceled', { cause: signal.reason });
-  const child = spawn(helperPath, enterArguments({ plan, parentPid: process.pid }, [helperPath, 'remove']), {
-    env: {},
-    stdio: ['pipe', 'ignore', 'pipe'],
-    detached: true,
-  });
-  let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said += text;
-  });
-  const stop = (): unknown => child.kill('SIGKILL');
-  signal?.addEventListener('abort', stop);
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(paths.map((path) => `${path}\0`).join(''));
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  }).finally(() => signal?.removeEventListener('abort', stop));
-  if (signal?.aborted) throw new TsbuildError('TSB_CANCELED', 'Canceled', { cause: signal.reason });
-  if (code !== 0)
-    throw new TsbuildError('TSB_STORE', `Cannot delete directories: ${said.trim() || `exit code ${code}`}`);
 }

@@ -3,28 +3,12 @@ import { TsbuildError } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 import type { TreeUsage } from './protocol.ts';
 
-/** Helpers that delete at a time, however few processors there are: they wait for the disk. 2,000 trees: 1 takes 800 ms, 2 510, 8 340. */
-const MAX_HELPERS = 8;
-/** Fewer trees than this are deleted before another helper has started. */
-const TREES_FOR_ANOTHER_HELPER = 64;
-
-/**
- * Deletes trees with the helper, which does it by descriptors and does not block this process. Many trees are shared out among
- * several helpers: a file system deletes in different directories at the same time, and mostly waits for its journal.
- */
+/** Deletes trees with the helper, which does it by descriptors, by several processes, and does not block this one. */
 export async function removeTrees(
   { paths }: { readonly paths: readonly string[] },
   context: HandlerContext,
 ): Promise<void> {
-  if (paths.length === 0) return;
-  const helpers = Math.min(MAX_HELPERS, Math.ceil(paths.length / TREES_FOR_ANOTHER_HELPER));
-  const size = Math.ceil(paths.length / helpers);
-  const shares = Array.from({ length: helpers }, (_, index) => paths.slice(index * size, (index + 1) * size));
-  const done = await Promise.allSettled(
-    shares.filter((share) => share.length > 0).map((share) => runTool(context, 'remove', share)),
-  );
-  // Only now that none runs any more: who is told of a failure may try again at once.
-  for (const share of done) if (share.status === 'rejected') throw share.reason;
+  if (paths.length > 0) await runTool(context, 'remove', paths);
 }
 
 /** Measures trees with the helper. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { currentUser, findHelper, readPlanInputs, removeAlone, requirePlan } from '../../src/sandbox/index.ts';
+import { currentUser, findHelper, readPlanInputs, LoneRemover, requirePlan } from '../../src/sandbox/index.ts';
 import { commandAs, driverPath, everyone } from './support/run-as.ts';
 import { countProcesses, readProcesses } from './support/scenarios.ts';
 
@@ -36,7 +36,7 @@ afterAll(async () => {
     rmSync(dir, { recursive: true, force: true });
   } catch {
     // Files of subordinate ids.
-    await removeAlone({ helperPath: findHelper(), plan: requirePlan(readPlanInputs(currentUser())) }, [dir]);
+    await new LoneRemover({ helperPath: findHelper(), plan: requirePlan(readPlanInputs(currentUser())) }).remove([dir]);
   }
 });
 

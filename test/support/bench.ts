@@ -15,7 +15,7 @@ import {
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findHelper, readPlanInputs, removeAlone, requirePlan } from '../../src/sandbox/index.ts';
+import { findHelper, readPlanInputs, LoneRemover, requirePlan } from '../../src/sandbox/index.ts';
 import { baseImageTar } from './base-image.ts';
 import type { Identity } from './identity.ts';
 import { programPath } from './program.ts';
@@ -284,9 +284,10 @@ export class Bench implements AsyncDisposable {
     } catch {
       // Files of subordinate ids.
       const { uid, gid, username } = userInfo();
-      await removeAlone({ helperPath: findHelper(), plan: requirePlan(readPlanInputs({ uid, gid, name: username })) }, [
-        this.dir,
-      ]);
+      await new LoneRemover({
+        helperPath: findHelper(),
+        plan: requirePlan(readPlanInputs({ uid, gid, name: username })),
+      }).remove([this.dir]);
     }
   }
 }

@@ -20,7 +20,7 @@ import {
   findHelper,
   type NamespacePlan,
   readPlanInputs,
-  removeAlone,
+  LoneRemover,
   requirePlan,
   type StepSpec,
 } from '../../../src/sandbox/index.ts';
@@ -158,7 +158,7 @@ export class Kit implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await (await this.#worker)?.[Symbol.asyncDispose]();
-    await removeAlone({ helperPath: this.helperPath, plan: this.plan }, [this.dir]);
+    await new LoneRemover({ helperPath: this.helperPath, plan: this.plan }).remove([this.dir]);
     rmSync(this.dir, { recursive: true, force: true });
   }
 }
