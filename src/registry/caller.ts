@@ -2,10 +2,10 @@ import type { Task } from '../events/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { answerError, SMALL_BODY_LIMIT } from './answer.ts';
 import { Authenticator, type AuthScope } from './auth.ts';
-import { apiHost, type Endpoint } from './endpoint.ts';
+import { apiHost, type Endpoint, isLoopbackHost } from './endpoint.ts';
 import { type HttpAnswer, HttpClient, type HttpRequest, throwIfCanceled } from './http.ts';
 import type { Limits } from './limits.ts';
-import { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
+import { isNotTls, isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
 import type { RegistryOptions } from './types.ts';
 
 /** A request to one endpoint. */
@@ -141,7 +141,7 @@ export class Caller implements AsyncDisposable {
     }
   }
 
-  /** HTTPS, and for insecure endpoints without it HTTP. */
+  /** HTTPS, and for insecure endpoints HTTP where there is no TLS. */
   async #overScheme(task: Task, call: Call): Promise<SentCall> {
     const { endpoint } = call;
     const host = apiHost(endpoint.host);
@@ -158,10 +158,10 @@ export class Caller implements AsyncDisposable {
   async #send(task: Task, call: Call, host: string): Promise<SentCall> {
     const { endpoint } = call;
     const known = this.#schemes.get(host);
-    const schemes =
-      known === undefined ? (endpoint.insecure ? (['https', 'http'] as const) : (['https'] as const)) : [known];
+    const schemes = known === undefined ? schemesOf(endpoint, host) : [known];
     let failure: unknown;
-    for (const scheme of schemes) {
+    let doubtful: SentCall | undefined;
+    for (const [index, scheme] of schemes.entries()) {
       const { origin } = new URL(`${scheme}://${host}`);
       const url =
         typeof call.path === 'string'
@@ -185,14 +185,22 @@ export class Caller implements AsyncDisposable {
           insecure: endpoint.insecure,
           redirects: call.method === 'GET' || call.method === 'HEAD' ? 'follow' : 'refuse',
         });
+        if (scheme === 'http' && index < schemes.length - 1 && answer.status === NOT_TLS) {
+          doubtful = { answer, scope, sent };
+          continue;
+        }
+        doubtful?.answer.discard();
         if (endpoint.insecure) this.#schemes.set(host, scheme);
         return { answer, scope, sent };
       } catch (error) {
         throwIfCanceled(task);
         if (error instanceof TsbuildError) throw error;
-        failure = error;
+        if (failure === undefined || !isNotTls(error)) failure = error;
+        // Then what it said before is its answer.
+        if (doubtful !== undefined && isNotTls(error)) this.#schemes.set(host, 'http');
       }
     }
+    if (doubtful !== undefined) return doubtful;
     throw failure;
   }
 
@@ -228,4 +236,16 @@ async function settled(work: Promise<unknown>, signal: AbortSignal): Promise<voi
     work.then(done, done);
     if (signal.aborted) done();
   });
+}
+
+/** What a server that speaks TLS says to a request without: Go's and nginx do, others close the connection. */
+const NOT_TLS = 400;
+
+/**
+ * In what order schemes are tried. Registries on this machine rarely have TLS, and trying it takes a tenth of a push that finds everything
+ * there. Whoever could answer in their place could do so with TLS as well: the certificate is not looked at.
+ */
+function schemesOf({ insecure }: Endpoint, host: string): readonly ('https' | 'http')[] {
+  if (!insecure) return ['https'];
+  return isLoopbackHost(host) ? ['http', 'https'] : ['https', 'http'];
 }

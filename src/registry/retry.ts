@@ -60,12 +60,22 @@ const EXPLANATIONS: Readonly<Record<string, string>> = {
   EPROTO: 'the server does not speak TLS',
 };
 
+/** Of addresses that were tried in turn the first one's. */
+function innerError(error: unknown): unknown {
+  return error instanceof AggregateError && error.errors.length > 0 ? (error.errors[0] as unknown) : error;
+}
+
+/** Whether a server was spoken to in TLS that does not speak it. */
+export function isNotTls(error: unknown): boolean {
+  return ['ERR_SSL_WRONG_VERSION_NUMBER', 'EPROTO'].includes(errnoOf(innerError(error)) ?? '');
+}
+
 /** The error for a host that cannot be reached or breaks the connection. */
 export function networkError(doing: string, url: string, error: unknown): TsbuildError {
   if (error instanceof TsbuildError) return error;
-  const inner = error instanceof AggregateError && error.errors.length > 0 ? (error.errors[0] as unknown) : error;
+  const inner = innerError(error);
   const why = EXPLANATIONS[errnoOf(inner) ?? ''] ?? messageOf(inner);
-  const notTls = errnoOf(inner) === 'ERR_SSL_WRONG_VERSION_NUMBER' || errnoOf(inner) === 'EPROTO';
+  const notTls = isNotTls(error);
   return new TsbuildError('TSB_NETWORK', `${doing}: ${url}: ${why}`, {
     cause: error,
     ...(notTls ? { hint: 'if it is a plain HTTP registry, set "insecure = true" for it in registries.conf' } : {}),

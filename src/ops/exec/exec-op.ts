@@ -337,14 +337,18 @@ async function runStep(
   const said: Uint8Array[] = [];
   const command = exec.meta.args.join(' ');
   const status = await withinTime(task, pieces.timeLimit(vertex), command, (signal) =>
-    worker.call('runStep', { ...spec, uppers }, {
-      signal,
-      onOutput: (stream, data) => {
-        said.push(data);
-        if (said.length > LAST_CHUNKS) said.shift();
-        output.write(stream, data);
+    worker.call(
+      'runStep',
+      { ...spec, uppers },
+      {
+        signal,
+        onOutput: (stream, data) => {
+          said.push(data);
+          if (said.length > LAST_CHUNKS) said.shift();
+          output.write(stream, data);
+        },
       },
-    }),
+    ),
   );
   output.end();
   if (
