@@ -5,10 +5,18 @@ const STATIC = /^import \{([^}]*)\} from '([^']+\/index\.ts)';/gm;
 const DYNAMIC = /const \{([^}]*)\} = await import\('([^']+\/index\.ts)'\)/g;
 
 /** What is used of modules that are loaded at the first call. */
-const LAZY = { 'node:child_process': ['spawn', 'spawnSync'], 'node:tls': ['getCACertificates'] };
+const LAZY = {
+  'node:child_process': ['spawn', 'spawnSync'],
+  'node:net': ['BlockList', 'createConnection', 'createServer', 'isIP', 'isIPv6'],
+  'node:tls': ['getCACertificates'],
+};
 
 function lazy(module, names) {
-  const functions = names.map((name) => `export const ${name} = (...args) => load().${name}(...args);`);
+  const functions = names.map((name) =>
+    /^[A-Z]/.test(name)
+      ? `export const ${name} = function (...args) { return new (load().${name})(...args); };`
+      : `export const ${name} = (...args) => load().${name}(...args);`,
+  );
   return `const load = () => process.getBuiltinModule('${module}');
     ${functions.join('\n')}
     export default { ${names.join(', ')} };`;
@@ -29,8 +37,8 @@ export const directImports = {
       if (!exports) doors.set(path, (exports = readDoor(path)));
       return exports;
     };
-    // Take 2 ms, which what starts no process and asks no registry need not wait for: commander, and what finds its result in the cache.
-    build.onResolve({ filter: /^node:(child_process|tls)$/ }, ({ path }) => ({ path, namespace: 'lazy' }));
+    // Take 1 to 2 ms, which what starts no process and asks no registry need not wait for: commander, and what finds its result in the cache.
+    build.onResolve({ filter: /^node:(child_process|net|tls)$/ }, ({ path }) => ({ path, namespace: 'lazy' }));
     build.onLoad({ filter: /./, namespace: 'lazy' }, ({ path }) => ({ contents: lazy(path, LAZY[path] ?? []) }));
     build.onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, async ({ path }) => {
       let text = await readFile(path, 'utf8');

@@ -1,14 +1,6 @@
 import { createIndexCache, type IndexCache } from '../cache/index.ts';
 import type { DeviceCatalog } from '../cdi/index.ts';
-import {
-  createUserRegistry,
-  emptyRegistriesConfig,
-  proxiesOf,
-  type RegistriesConfig,
-  type Registry,
-  userRegistryOptions,
-  type UserRegistryOptions,
-} from '../registry/index.ts';
+import { proxiesOf, type RegistriesConfig, type Registry, type UserRegistryOptions } from '../registry/index.ts';
 import { formatReference, type Repository } from '../image/index.ts';
 import { offlineRefusals, Pins, type Refusals } from '../pins/index.ts';
 import { Witness } from '../recall/index.ts';
@@ -134,14 +126,20 @@ export class Session implements AsyncDisposable {
 
   /** The registry client; its configuration is read when something is first asked of it, which most builds never do. */
   #openRegistry(): Promise<Registry> {
-    return (this.#registry ??= createUserRegistry(this.options));
+    return (this.#registry ??= import('../registry/index.ts').then(({ createUserRegistry }) =>
+      createUserRegistry(this.options),
+    ));
   }
 
   /** What the user's registries.conf says. @throws TsbuildError `TSB_USAGE` when it cannot be used */
   registriesConfig(): Promise<RegistriesConfig> {
-    return (this.#registriesConf ??= userRegistryOptions(this.options).then(
-      ({ config = emptyRegistriesConfig }) => config,
-    ));
+    return (this.#registriesConf ??= this.#readRegistriesConfig());
+  }
+
+  async #readRegistriesConfig(): Promise<RegistriesConfig> {
+    const { emptyRegistriesConfig, userRegistryOptions } = await import('../registry/index.ts');
+    const { config = emptyRegistriesConfig } = await userRegistryOptions(this.options);
+    return config;
   }
 
   /** The registry client, which nothing is loaded for before the first request. */

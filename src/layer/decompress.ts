@@ -3,8 +3,6 @@ import type { Transform } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 import { type ArchiveCompression, isTsbuildError, messageOf, TsbuildError } from '../util/index.ts';
-import { bunzip2 } from './codecs/bzip2.ts';
-import { unxz } from './codecs/xz.ts';
 import { ZstdFrameScanner } from './zstd-frames.ts';
 
 /** Bounds for what comes out of a compressed stream (security rule 8). */
@@ -95,15 +93,18 @@ function decode(
         meter,
       );
     case 'bzip2':
-      return inTurns(bunzip2(input));
+      return inTurns(async () => (await import('./codecs/bzip2.ts')).bunzip2(input));
     case 'xz':
-      return inTurns(unxz(input));
+      return inTurns(async () => (await import('./codecs/xz.ts')).unxz(input));
   }
 }
 
-/** Hands the event loop over after every block: from a file's chunks all else would wait until the end. */
-async function* inTurns(blocks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  for await (const block of blocks) {
+/**
+ * Hands the event loop over after every block: from a file's chunks all else would wait until the end.
+ * @param decoder one of our own, which is loaded now: few archives need it, and it computes tables
+ */
+async function* inTurns(decoder: () => Promise<AsyncIterable<Buffer>>): AsyncGenerator<Buffer> {
+  for await (const block of await decoder()) {
     yield block;
     await setImmediate();
   }

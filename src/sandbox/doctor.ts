@@ -13,6 +13,7 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { isTsbuildError, messageOf } from '../util/index.ts';
 import { findEmulated, type TrialProgram } from './doctor-emulation.ts';
+import { BOUND_PROC, boundProcText } from './bound-proc.ts';
 import { encodeStep } from './encode-step.ts';
 import { findHelper, findSeccompFilter } from './helper-path.ts';
 import { isPlan, planNamespace, type PlanProblem, readPlanInputs, UNSHIFTED, unshiftedRoot } from './namespace-plan.ts';
@@ -26,13 +27,6 @@ import type { NamespacePlan, StepSpec } from './types.ts';
  * others what is missing; Dockerfiles without RUN need less.
  */
 export type Rung = 1 | typeof UNSHIFTED | typeof BOUND_PROC | '2-unshifted' | 3 | 4 | 5 | 6;
-
-/** The rung of steps with the /proc around them. */
-export const BOUND_PROC = 2;
-
-/** What that means for a step, for whoever runs one. */
-export const boundProcText =
-  'steps see the /proc of the surrounding container, with the names of its processes, because parts of it are hidden';
 
 const BOUND_PROC_FIX = 'start the container with nothing hidden, for example: podman run --security-opt unmask=ALL';
 

@@ -2,16 +2,8 @@
  * One process in a sandbox: what it is (`StepSpec`), how the native helper is told (`encodeStep`), run (`runStep`) and
  * understood (`concludeStep`); how namespace A is made (`planNamespace`, `enterArguments`); what the machine allows (`probe`).
  */
-export {
-  BOUND_PROC,
-  boundProcText,
-  type DoctorLine,
-  type DoctorReport,
-  formatDoctor,
-  probe,
-  type ProbeOptions,
-  type Rung,
-} from './doctor.ts';
+export { BOUND_PROC, boundProcText } from './bound-proc.ts';
+export { type DoctorLine, type DoctorReport, formatDoctor, probe, type ProbeOptions, type Rung } from './doctor.ts';
 export { currentUser } from './current-user.ts';
 export { type EncodeOptions, encodeStep } from './encode-step.ts';
 export { enterArguments, type EnterOptions } from './enter.ts';
