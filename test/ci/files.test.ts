@@ -128,7 +128,11 @@ test("the Jenkinsfile's script is one that the shell reads, and Groovy puts noth
 
 test('scripts are ones that the shell reads, and shims can be run', () => {
   const scripts = globSync('ci/**/*.sh', { cwd: projectRoot });
-  expect(scripts.toSorted()).toEqual(['ci/github/install.sh', 'ci/image/shims/buildctl-daemonless.sh']);
+  expect(scripts.toSorted()).toEqual([
+    'ci/github/install.sh',
+    'ci/image/parts.sh',
+    'ci/image/shims/buildctl-daemonless.sh',
+  ]);
   for (const path of scripts) expect(complaints(textOf(path)), path).toBe('');
   for (const name of ['executor', 'buildctl', 'buildctl-daemonless.sh', 'docker']) {
     const path = join(projectRoot, 'ci/image/shims', name);
