@@ -24,7 +24,7 @@ export class BenchRegistry {
   readonly #dir: string;
   #process: ChildProcess | undefined;
   #port = '';
-  #distant: string | undefined;
+  readonly #away = new Map<number, string>();
 
   constructor(work: string) {
     this.#dir = join(work, 'registry');
@@ -38,15 +38,21 @@ export class BenchRegistry {
 
   /** The same registry as one that answers 20 ms later. */
   get distant(): string {
-    if (this.#distant === undefined) {
+    return this.away(20);
+  }
+
+  /** The same registry as one that answers so many ms later. */
+  away(ms: number): string {
+    let host = this.#away.get(ms);
+    if (host === undefined) {
       const to = this.host.split(':')[1] ?? '';
       const port = freePort();
-      const child = spawn(process.execPath, ['-e', DELAY, port, to, '10'], { stdio: 'ignore' });
+      const child = spawn(process.execPath, ['-e', DELAY, port, to, String(ms / 2)], { stdio: 'ignore' });
       process.once('exit', () => child.kill());
       waitFor(port, 'what delays answers');
-      this.#distant = `127.0.0.1:${port}`;
+      this.#away.set(ms, (host = `127.0.0.1:${port}`));
     }
-    return this.#distant;
+    return host;
   }
 
   /** Takes away all that was pushed. The registry has no memory of it. */

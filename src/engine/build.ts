@@ -3,7 +3,7 @@ import { type Diagnostic, type SourceFile, type SourceRange, TsbuildError } from
 import type { Task } from '../events/index.ts';
 import { exportCaches } from './cache-export.ts';
 import { CacheRace } from './cache-race.ts';
-import { importCaches } from './cache-import.ts';
+import { importCaches, type UsedCache } from './cache-import.ts';
 import { Explainer } from './explain.ts';
 import { openDefinition } from './compile-definition.ts';
 import { compileRequest, type Surroundings } from './compile.ts';
@@ -15,10 +15,11 @@ import { wantsInlineCache, warnOfInlineRequest } from './inline-cache.ts';
 import { copyLocalBases } from './local-bases.ts';
 import { retireCacheMounts } from './fresh-mounts.ts';
 import { type ExportedBuild, isImageOutput, type OutputRequest } from './outputs.ts';
-import { planPacking } from './pack-plan.ts';
+import { planPacking, resultVertices } from './pack-plan.ts';
 import { planOf } from './build-plan.ts';
 import { locateRefusal, StepDevices } from '../ops/index.ts';
 import { withVisitedSteps } from './visited-steps.ts';
+import { StepExports } from './step-export.ts';
 import { StepLogs } from './step-logs.ts';
 import type { RequestSolver } from './solve.ts';
 import { solveAndExport } from './solve-export.ts';
@@ -82,6 +83,10 @@ export async function runBuild(
   // Whoever waits for it is told.
   imports.catch(() => undefined);
   const race = new CacheRace(session.registry, importTask, request.cacheTo);
+  let used: readonly UsedCache[] = [];
+  const toSteps = request.cacheTo.filter((spec) => spec.type === 'steps');
+  const steps = new StepExports(session, importTask, toSteps, () => used);
+  let isOut = false;
   const freeing = freeLeftovers(session, task);
   try {
     const surroundings: Surroundings = {
@@ -111,13 +116,17 @@ export async function runBuild(
     const plan = planPacking(compiled, output, isNews);
     const isInline = wantsInlineCache(request);
     solver = result.solver;
-    const imported = await imports;
-    cacheIds = imported.map(({ id }) => id);
+    used = await imports;
+    cacheIds = used.map(({ id }) => id);
+    if (toSteps.length > 0) {
+      steps.expect(resultVertices(compiled));
+      solver.onResult = (edge) => steps.offer(edge);
+    }
     if (isInline) warnOfInlineRequest(session, task, request, output.specs.some(isImageOutput));
     const { layers, exported } = await solveAndExport(
       session,
       { solving, exporting: task },
-      { solver, compiled, imports: imported, isInline },
+      { solver, compiled, imports: used, isInline },
       plan,
       output,
     );
@@ -128,7 +137,8 @@ export async function runBuild(
     await output.onExported?.(exported);
     const caches = request.cacheTo.filter((spec) => spec.type !== 'inline');
     if (caches.length > 0)
-      await exportCaches(session, task, caches, await result.solver.known(task, compiled.platforms), race);
+      await exportCaches(session, task, caches, await result.solver.known(task, compiled.platforms), { race, steps });
+    isOut = true;
     const diagnostics =
       mask === undefined ? compiled.diagnostics : compiled.diagnostics.map((one) => maskDiagnostic(mask, one));
     return {
@@ -148,8 +158,9 @@ export async function runBuild(
       mask,
     );
   } finally {
+    if (!isOut) await steps.settle(task);
     stop.abort(new TsbuildError('TSB_CANCELED', 'Canceled: the build has ended'));
-    await imports.catch(() => undefined);
+    await Promise.all([imports.catch(() => undefined), steps.idle()]);
     await freeing;
   }
 }

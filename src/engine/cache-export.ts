@@ -6,6 +6,7 @@ import {
   encodeRemoteConfig,
   MAX_CACHE_CONFIG_BYTES,
   type OwnCacheExport,
+  type StepCacheExport,
 } from '../remote-cache/index.ts';
 import { blobPath, type LayoutFile, streamBlob, writeLayout } from '../exporter/index.ts';
 import { type PushBlob, RepositoryWriter } from '../registry/index.ts';
@@ -25,6 +26,7 @@ import type { CacheRace } from './cache-race.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import type { OpResult } from '../ops/index.ts';
 import type { Session } from './session.ts';
+import type { StepExports } from './step-export.ts';
 
 /** A blob of a cache, and the layer that it is the form of; the config is in memory. */
 interface CacheBlob {
@@ -45,22 +47,25 @@ interface AssembledCache {
  * user wants to know.
  * @param known what the solver knows of the build's graph, inputs first
  * @param race knows what the names stood for when the build began
+ * @param steps what was written beside the build
  * @throws TsbuildError of the first with `ignore-error=false` that failed, once all were tried; `TSB_CANCELED`
  */
 export async function exportCaches(
   session: Session,
   task: Task,
-  exports: readonly OwnCacheExport[],
+  exports: readonly (OwnCacheExport | StepCacheExport)[],
   known: readonly KnownEdge<OpResult>[],
-  race: CacheRace,
+  { race, steps }: { readonly race: CacheRace; readonly steps: StepExports },
 ): Promise<void> {
   let failure: TsbuildError | undefined;
   for (const spec of exports) {
-    const name = spec.type === 'registry' ? formatReference(spec.reference) : spec.dest;
-    const vertex = spec.type === 'registry' ? 'exporting cache to registry' : 'exporting cache to client directory';
+    const { type, name } = whereTo(spec);
+    const vertex = `exporting cache to ${type === 'local' ? 'client directory' : type}`;
     try {
       await withInternalVertex(task, session.now, vertex, (_, status, inner) =>
-        exportCache(session, inner, spec, known, { status, race }),
+        spec.type === 'steps'
+          ? steps.finish(spec, inner, known, status)
+          : exportCache(session, inner, spec, known, { status, race }),
       );
     } catch (error) {
       task.signal.throwIfAborted();
@@ -75,6 +80,12 @@ export async function exportCaches(
     }
   }
   if (failure !== undefined) throw failure;
+}
+
+/** The place that a cache goes to, as messages name it. */
+function whereTo(spec: OwnCacheExport | StepCacheExport): { readonly type: string; readonly name: string } {
+  const place = spec.type === 'steps' ? spec.place : spec.type === 'local' ? { ...spec, path: spec.dest } : spec;
+  return { type: place.type, name: place.type === 'registry' ? formatReference(place.reference) : place.path };
 }
 
 function asFailure(message: string, cause: unknown): TsbuildError {

@@ -1,10 +1,17 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   CACHE_CONFIG_TYPE,
   decodeRemoteConfig,
   ImportedCache,
   MAX_CACHE_CONFIG_BYTES,
-  type CacheImport,
+  type BuildkitCacheImport,
+  isCacheManifest,
+  readPolicy,
   type RemoteConfig,
+  type SharedCache,
+  type StepCacheImport,
+  trustAll,
 } from '../remote-cache/index.ts';
 import {
   findInLayout,
@@ -20,12 +27,13 @@ import {
 } from '../image/index.ts';
 import { registryContent } from '../registry/index.ts';
 import { BlobFetcher, type ImageOrigin, layoutOrigin } from '../source/index.ts';
-import { type Digest, messageOf, TsbuildError } from '../util/index.ts';
+import { type Digest, isTsbuildError, messageOf, TsbuildError } from '../util/index.ts';
 import { blobContent } from '../store/index.ts';
-import type { Task } from '../events/index.ts';
+import type { ReportStatus, Task } from '../events/index.ts';
 import { cachesWithinImage } from './cache-within-image.ts';
 import type { BuildRequest } from './request.ts';
 import { withInternalVertex } from './internal-vertex.ts';
+import { openStepCache, type StepCacheToOpen } from './step-caches.ts';
 import type { CacheOrigin } from '../snapshots/index.ts';
 import { type OpResult, snapshot } from '../ops/index.ts';
 import type { Session } from './session.ts';
@@ -58,7 +66,9 @@ export async function importCaches(
   session: Session,
   task: Task,
   { cacheFrom, pull }: Pick<BuildRequest, 'cacheFrom' | 'pull'>,
-): Promise<readonly ImportedCache<OpResult>[]> {
+): Promise<readonly UsedCache[]> {
+  // Keys that cannot be used are no reason to build without a cache, and less so to read it without them.
+  const policies = new Map(cacheFrom.map((one) => [one, readPolicy(one.type === 'steps' ? one.policy : undefined)]));
   const budgetMs = session.options.cacheImportMs ?? DEFAULT_BUDGET_MS;
   const budget = new AbortController();
   const timer =
@@ -69,25 +79,53 @@ export async function importCaches(
           budget.abort(new TsbuildError('TSB_NETWORK', why));
         }, budgetMs);
   const limited: Task = { ...task, signal: AbortSignal.any([task.signal, budget.signal]) };
-  const found = await Promise.all(cacheFrom.map((one) => new Import(session, task, one).run(limited, pull))).finally(
-    () => clearTimeout(timer),
-  );
-  return found.flat();
+  const found = cacheFrom.map(async (one): Promise<readonly UsedCache[]> => {
+    if (one.type !== 'steps') return new Import(session, task, one).run(limited, pull);
+    const steps = { spec: one, policy: policies.get(one) ?? trustAll, patienceMs: budgetMs };
+    const other = otherForm(one);
+    if (other !== undefined) return new Import(session, task, other, steps).run(limited, pull);
+    if (one.place.type === 'local' && !existsSync(one.place.path)) await tellOfNothing(session, task, one.place.path);
+    return [openStepCache(session, task, steps)];
+  });
+  return (await Promise.all(found).finally(() => clearTimeout(timer))).flat();
+}
+
+/** A cache that a build reads: of steps, or of all that one build knew. */
+export type UsedCache = ImportedCache<OpResult> | SharedCache<OpResult>;
+
+/**
+ * The cache in another form that may be in a place instead of one of steps; undefined when there is none for certain. A registry has to be
+ * asked, unless a scope is named, which only caches of steps have.
+ */
+function otherForm({ place, scope }: StepCacheImport): BuildkitCacheImport | undefined {
+  if (place.type === 'registry') return scope === undefined ? place : undefined;
+  const isLayout = existsSync(join(place.path, 'index.json')) && !existsSync(join(place.path, 'records'));
+  return isLayout ? { type: 'local', src: place.path, ...(scope === undefined ? {} : { tag: scope }) } : undefined;
+}
+
+/** The first build of all has a cache that is not there, and so has one with a typing error in its name. */
+async function tellOfNothing({ now }: Session, task: Task, path: string): Promise<void> {
+  await withInternalVertex(task, now, `importing cache manifest from ${path}`, async (_, status) => {
+    status('it has nothing yet', 0, undefined, true);
+  });
 }
 
 /** One `--cache-from`. */
 class Import {
   readonly #session: Session;
   readonly #task: Task;
-  readonly #spec: CacheImport;
+  readonly #spec: BuildkitCacheImport;
+  /** What it is when it is found to be a cache of steps; absent where that is not wanted. */
+  readonly #steps: StepCacheToOpen | undefined;
   readonly #name: string;
   /** How messages name the cache. */
   readonly #what: string;
 
-  constructor(session: Session, task: Task, spec: CacheImport) {
+  constructor(session: Session, task: Task, spec: BuildkitCacheImport, steps?: StepCacheToOpen) {
     this.#session = session;
     this.#task = task;
     this.#spec = spec;
+    this.#steps = steps;
     this.#name = nameOf(spec);
     this.#what = `cache ${JSON.stringify(this.#name)}`;
   }
@@ -96,14 +134,14 @@ class Import {
    * Loads what there is; nothing, with a warning, when it cannot be used.
    * @param limited the task, ending when the time for all imports is over
    */
-  async run(limited: Task, pull: boolean): Promise<readonly ImportedCache<OpResult>[]> {
+  async run(limited: Task, pull: boolean): Promise<readonly UsedCache[]> {
     const task = this.#task;
     try {
       return await withInternalVertex(
         task,
         this.#session.now,
         `importing cache manifest from ${this.#name}`,
-        async (vertex) => (await this.#load({ ...limited, vertex }, pull)).map((loaded) => this.#open(loaded)),
+        async (vertex, status) => this.#find({ ...limited, vertex }, pull, status),
       );
     } catch (error) {
       task.signal.throwIfAborted();
@@ -112,7 +150,15 @@ class Import {
     }
   }
 
-  async #load(task: Task, pull: boolean): Promise<readonly Loaded[]> {
+  async #find(task: Task, pull: boolean, status: ReportStatus): Promise<readonly UsedCache[]> {
+    const loaded = await this.#load(task, pull);
+    if (typeof loaded !== 'string') return loaded.map((one) => this.#open(one));
+    if (loaded === 'no index') status('it has nothing yet', 0, undefined, true);
+    return this.#steps === undefined ? [] : [openStepCache(this.#session, this.#task, this.#steps)];
+  }
+
+  /** @returns `steps` when it is a cache of steps, `no index` when it may become one */
+  async #load(task: Task, pull: boolean): Promise<readonly Loaded[] | 'steps' | 'no index'> {
     const spec = this.#spec;
     if (spec.type === 'local') return this.#read(task, findInDirectory(spec));
     // As FROM: a name in the local image store is that image, unless its registry is to be asked.
@@ -121,8 +167,13 @@ class Import {
     for (const fault of within?.faults ?? []) this.#warnOfPart(fault);
     if (within !== undefined && within.loaded.length > 0) return within.loaded;
     try {
-      return await this.#read(task, await findInRegistry(this.#session, task, spec.reference));
+      const found = await findInRegistry(this.#session, task, spec.reference);
+      if (this.#steps !== undefined && isCacheManifest(found.bytes)) return 'steps';
+      return await this.#read(task, found);
     } catch (error) {
+      // An index that nobody has written yet keeps no record from being there.
+      if (stored === undefined && this.#steps !== undefined && isTsbuildError(error, 'TSB_NOT_FOUND'))
+        return 'no index';
       if (stored === undefined) throw error;
       throw new TsbuildError(
         'TSB_NOT_FOUND',
@@ -218,7 +269,7 @@ function findInStore({ store, lease }: Session, { digest, ...named }: Reference)
 }
 
 /** The manifest of a cache in an OCI layout. */
-function findInDirectory({ src, tag, digest }: Extract<CacheImport, { type: 'local' }>): Found {
+function findInDirectory({ src, tag, digest }: Extract<BuildkitCacheImport, { type: 'local' }>): Found {
   using layout = openOciLayout(src);
   const wanted = digest === undefined ? { tag: tag ?? 'latest' } : { digest };
   const descriptor = findInLayout(layout, wanted);
@@ -245,6 +296,6 @@ function parseCacheManifest(
 }
 
 /** What messages call the cache. */
-function nameOf(spec: CacheImport): string {
+function nameOf(spec: BuildkitCacheImport): string {
   return spec.type === 'registry' ? formatReference(spec.reference) : spec.src;
 }

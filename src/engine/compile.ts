@@ -6,7 +6,6 @@ import {
   type ContextSpec,
   loadMainContext,
 } from '../frontend/index.ts';
-import type { CacheSource } from '../solver/index.ts';
 import { storeError } from '../store/index.ts';
 import { redactUrls, type SourceFile, TsbuildError } from '../util/index.ts';
 import { hostPlatform } from '../image/index.ts';
@@ -15,11 +14,11 @@ import { type BridgeNames, createBridge } from './bridge.ts';
 import type { CompiledGraphs } from './compiled.ts';
 import { ImageTimes } from './image-times.ts';
 import { withInternalVertex } from './internal-vertex.ts';
-import { type OpResult, SshAgents } from '../ops/index.ts';
+import { SshAgents } from '../ops/index.ts';
 import type { BuildRequest } from './request.ts';
 import { BuildSecrets } from '../secrets/index.ts';
 import type { Session } from './session.ts';
-import { RequestSolver } from './solve.ts';
+import { type ForeignCache, RequestSolver } from './solve.ts';
 
 /** Name of an archive from standard input in its directory. */
 const ARCHIVE_NAME = 'context';
@@ -40,7 +39,7 @@ export interface Surroundings {
   /** The request's, where somebody has them already. */
   readonly secrets?: BuildSecrets;
   /** Caches besides the store's own. */
-  readonly imports?: Promise<readonly CacheSource<OpResult>[]>;
+  readonly imports?: Promise<readonly ForeignCache[]>;
 }
 
 /**

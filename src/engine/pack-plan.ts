@@ -27,6 +27,13 @@ export function planPacking(compiled: CompiledGraphs, output: OutputRequest, isN
   return { form, blobOnly, ahead: new Set(packed.map(({ digest }) => digest)), isNews };
 }
 
+/** The vertices whose layers are layers of the results, sources and all. */
+export function resultVertices({ platforms }: CompiledGraphs): ReadonlySet<Digest> {
+  const found = new Set<LlbVertex>();
+  for (const { graph } of platforms) if (graph.result) addBases(graph.result.vertex, found);
+  return new Set([...found].map(({ digest }) => digest));
+}
+
 /** Adds a vertex and those whose layers lie beneath its own. */
 function addBases(result: LlbVertex, found: Set<LlbVertex>): void {
   const pending: LlbVertex[] = [result];

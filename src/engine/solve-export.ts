@@ -1,7 +1,7 @@
 import type { Task } from '../events/index.ts';
 import { STDOUT } from '../exporter/index.ts';
-import type { OpResult, PackingPlan } from '../ops/index.ts';
-import type { ImportedCache } from '../remote-cache/index.ts';
+import type { PackingPlan } from '../ops/index.ts';
+
 import { isDamageError } from '../store/index.ts';
 import { messageOf } from '../util/index.ts';
 import type { CompiledRequest } from './compile.ts';
@@ -10,6 +10,11 @@ import { exportBuild, type ExportedBuild, type OutputRequest, packedForm } from 
 import { InlineCache } from './inline-cache.ts';
 import { Pushes } from './pushes.ts';
 import type { Session } from './session.ts';
+
+/** A cache of another machine that takes back what turns out to be damaged. */
+interface UsedCache {
+  readonly damages: number;
+}
 
 /** Each attempt but the first was preceded by taking something damaged out of the store. */
 const MAX_ATTEMPTS = 10;
@@ -22,7 +27,7 @@ export async function solveAndExport(
   session: Session,
   { solving, exporting }: { readonly solving: Task; readonly exporting: Task },
   compiled: Pick<CompiledRequest, 'compiled' | 'solver'> & {
-    readonly imports: readonly ImportedCache<OpResult>[];
+    readonly imports: readonly UsedCache[];
     /** Images get the cache of the build. */
     readonly isInline?: boolean;
   },
@@ -40,7 +45,7 @@ export async function solveAndExport(
   const { imports } = compiled;
   for (let attempt = 1; ; attempt++) {
     let isStreaming = false;
-    const usable = countUsable(imports);
+    const damages = countDamages(imports);
     try {
       const layers = await solveWithImports(session, solving, compiled, plan, output);
       isStreaming = output.specs.some((spec) => 'dest' in spec && spec.dest === STDOUT);
@@ -51,7 +56,7 @@ export async function solveAndExport(
       // What went to standard output cannot be taken back.
       if (solving.signal.aborted || attempt === MAX_ATTEMPTS || isStreaming) throw error;
       // The user was told when a cache was given up, as its layers turned out not to be there when they were to be pushed.
-      const isGivenUp = countUsable(imports) < usable;
+      const isGivenUp = countDamages(imports) > damages;
       if (!isGivenUp && !isDamageError(error)) throw error;
       if (!isGivenUp) session.options.onWarning(`${messageOf(error)}. It is made again`);
       compiled.solver.reset();
@@ -70,7 +75,7 @@ async function solveWithImports(
     compiled,
     solver,
     imports,
-  }: Pick<CompiledRequest, 'compiled' | 'solver'> & { readonly imports: readonly ImportedCache<OpResult>[] },
+  }: Pick<CompiledRequest, 'compiled' | 'solver'> & { readonly imports: readonly UsedCache[] },
   plan: PackingPlan | undefined,
   output: OutputRequest,
 ): Promise<readonly (readonly string[])[]> {
@@ -78,7 +83,7 @@ async function solveWithImports(
   const needsBlobs = output.specs.some((spec) => spec.type !== 'cacheonly' && (spec.type !== 'image' || spec.store));
   const needsFiles = output.specs.some(({ type }) => type === 'local' || type === 'tar');
   for (;;) {
-    const usable = countUsable(imports);
+    const damages = countDamages(imports);
     try {
       const layers = await solver.solve(task, compiled, plan);
       const all = layers.flat().filter((id) => session.layers.isImported(id));
@@ -89,13 +94,13 @@ async function solveWithImports(
       if (needsFiles) await session.layers.directories(task, all);
       return layers;
     } catch (error) {
-      if (task.signal.aborted || countUsable(imports) === usable) throw error;
+      if (task.signal.aborted || countDamages(imports) === damages) throw error;
       solver.reset();
     }
   }
 }
 
-/** How many caches were not given up. */
-function countUsable(imports: readonly ImportedCache<OpResult>[]): number {
-  return imports.filter(({ isGivenUp }) => !isGivenUp).length;
+/** How much of all caches was given up: what is solved without it comes to something else. */
+function countDamages(imports: readonly UsedCache[]): number {
+  return imports.reduce((sum, { damages }) => sum + damages, 0);
 }

@@ -6,6 +6,7 @@ import {
   type CacheSource,
   createSolver,
   type KnownEdge,
+  type NamedCache,
   type Solver,
   type SolverEdge,
   type VertexAccount,
@@ -46,6 +47,9 @@ const MAX_FILE_BYTES = 16 * 1024 * 1024;
 /** What became of a vertex. */
 export type SolvedVertex = VertexAccount;
 
+/** A cache of another machine. */
+export type ForeignCache = CacheSource<OpResult> | NamedCache<OpResult>;
+
 /** Solves the graphs of one request: the final ones, and those that only tell what is in a remote context. */
 export class RequestSolver {
   /** What steps read. */
@@ -54,7 +58,9 @@ export class RequestSolver {
   readonly #request: BuildRequest;
   readonly #pieces: OpPieces;
   readonly #locals: LocalSources;
-  readonly #imports: Promise<readonly CacheSource<OpResult>[]>;
+  readonly #imports: Promise<readonly ForeignCache[]>;
+  /** Told of each edge that has its result. */
+  onResult: ((edge: KnownEdge<OpResult>) => void) | undefined;
   #solver: Promise<Solver<Op, OpResult>> | undefined;
 
   /** @param imports caches besides the store's own, which solving waits for */
@@ -64,7 +70,7 @@ export class RequestSolver {
     request: BuildRequest,
     names: BridgeNames,
     credentials: Credentials,
-    imports: Promise<readonly CacheSource<OpResult>[]> = Promise.resolve([]),
+    imports: Promise<readonly ForeignCache[]> = Promise.resolve([]),
   ) {
     this.#session = session;
     this.#request = request;
@@ -84,6 +90,7 @@ export class RequestSolver {
       runner: createRunner(this.#pieces),
       caches: [this.#session.cache, ...imports],
       concurrency: this.#request.jobs,
+      onResult: (edge) => this.onResult?.(edge),
       now: this.#session.now,
       exclusive: (inner, key) => lockShown(this.#session.store, inner, `vertex-${key}`),
     });

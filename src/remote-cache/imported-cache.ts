@@ -30,8 +30,9 @@ export class ImportedCache<R> implements CacheSource<R> {
     }
   }
 
-  get isGivenUp(): boolean {
-    return this.#givenUp;
+  /** How often something of it turned out not to be usable after it was offered: it is given up the first time. */
+  get damages(): number {
+    return this.#givenUp ? 1 : 0;
   }
 
   /** Offers nothing more. */

@@ -1,4 +1,7 @@
-/** Caches of other machines: what `--cache-from` and `--cache-to` ask for, BuildKit's config format, reading (`ImportedCache`) and making (`collectCache`). */
+/**
+ * Caches of other machines: what `--cache-from` and `--cache-to` ask for; one record for each step (steps/), read by `SharedCache` and written by
+ * `StepExporter`; BuildKit's config format, reading (`ImportedCache`) and making (`collectCache`).
+ */
 export { type EdgeToCache, collectCache } from './collect.ts';
 export { ImportedCache } from './imported-cache.ts';
 export { decodeInlineCache, encodeInlineCache, MAX_INLINE_CACHE_BYTES } from './inline-config.ts';
@@ -11,4 +14,21 @@ export {
   decodeRemoteConfig,
   encodeRemoteConfig,
 } from './remote-config.ts';
-export type { CacheExport, CacheImport, OwnCacheExport } from './request.ts';
+export type {
+  BuildkitCacheImport,
+  CacheExport,
+  CacheImport,
+  CachePlace,
+  OwnCacheExport,
+  StepCacheExport,
+  StepCacheImport,
+} from './request.ts';
+export { isSignedBy, openEnvelope, seal } from './steps/envelope.ts';
+export { readSigningKey, readVerifyKey, type SigningKey, type VerifyKey } from './steps/keys.ts';
+export { ObjectPlace } from './steps/object-place.ts';
+export type { LayerToPut, PutOutcome, StepPlace } from './steps/place.ts';
+export { type Policy, readPolicy, trustAll } from './steps/policy.ts';
+export { type Author, decodeRecord, encodeRecord, type StepRecord } from './steps/record.ts';
+export { isCacheManifest, RegistryPlace } from './steps/registry-place.ts';
+export { SharedCache } from './steps/shared-cache.ts';
+export { type ExportReport, StepExporter, type StepLayers } from './steps/step-exporter.ts';

@@ -1,14 +1,53 @@
 import type { OutputCompression } from '../exporter/index.ts';
 import type { Reference } from '../image/index.ts';
 import type { Digest } from '../util/index.ts';
+import type { Author } from './steps/record.ts';
 
 /** One `--cache-from`. */
-export type CacheImport =
+export type CacheImport = StepCacheImport | BuildkitCacheImport;
+
+/** A place where a cache of steps is kept. */
+export type CachePlace =
+  | { readonly type: 'registry'; readonly reference: Reference }
+  | { readonly type: 'local'; readonly path: string };
+
+/** A scope of a cache of steps, one record for each. */
+export interface StepCacheImport {
+  readonly type: 'steps';
+  readonly place: CachePlace;
+  /** Absent: that of the place, and whatever else is found there: BuildKit's form, or an image with a cache in it. */
+  readonly scope?: string;
+  /** Absent: whoever may write there is trusted. */
+  readonly policy?: PolicySource;
+}
+
+/** A cache in BuildKit's form. */
+export type BuildkitCacheImport =
   | { readonly type: 'registry'; readonly reference: Reference }
   | { readonly type: 'local'; readonly src: string; readonly tag?: string; readonly digest?: Digest };
 
 /** One `--cache-to`. */
-export type CacheExport = OwnCacheExport | InlineCacheExport;
+export type CacheExport = StepCacheExport | OwnCacheExport | InlineCacheExport;
+
+/** A scope of a cache of steps that the steps of the build are written to. */
+export interface StepCacheExport {
+  readonly type: 'steps';
+  readonly place: CachePlace;
+  /** Absent: that of the place. */
+  readonly scope?: string;
+  /** `min`: results whose layers are all in the result of the build; `max`: all. */
+  readonly mode: 'min' | 'max';
+  readonly compression: OutputCompression;
+  /** A cache that cannot be exported is a warning, else it fails the build. */
+  readonly ignoreError: boolean;
+  /** File of the key that records are signed with. */
+  readonly keyFile?: string;
+  readonly author: Author;
+  /** Most bytes that the place may take. */
+  readonly maxBytes?: number;
+  /** What is used is kept from expiring when that was last done so many milliseconds ago. */
+  readonly touchMs?: number;
+}
 
 /** A cache in the config of the image: the steps whose layers are all in the image. */
 export interface InlineCacheExport {
@@ -17,7 +56,7 @@ export interface InlineCacheExport {
   readonly mode: 'min' | 'max';
 }
 
-/** A cache in a place of its own. */
+/** A cache in BuildKit's form, in a place of its own. */
 export type OwnCacheExport = CacheExportOptions &
   (
     | { readonly type: 'registry'; readonly reference: Reference }
@@ -36,3 +75,6 @@ export interface CacheExportOptions {
   /** A cache that cannot be exported is a warning, else it fails the build. */
   readonly ignoreError: boolean;
 }
+
+/** What records of steps are held against: keys one of which must have signed each, or a file that says which keys for which scope. */
+export type PolicySource = { readonly verifyKeys: readonly string[] } | { readonly policyFile: string };

@@ -11,8 +11,8 @@ export interface CacheOrigin {
   readonly fetch: (task: Task, blob: Descriptor, vertex: Digest | undefined) => Promise<void>;
   /** The repository that has them, if it is one. */
   readonly repository?: Repository;
-  /** Told why a layer cannot be had; the cache is not to be used any more. */
-  readonly onDamage: (error: unknown) => void;
+  /** Told why a layer cannot be had; what has it is not to be used any more. */
+  readonly onDamage: (error: unknown, layer: CachedLayer) => void;
 }
 
 /** A layer of an imported cache: it is not part of the store until its blob was fetched and looked at. */
@@ -113,11 +113,12 @@ export class CachedLayers {
    * @returns the error for whoever wanted the layer
    */
   giveUp(id: string, error: unknown): TsbuildError {
-    const origin = this.#imported.get(id)?.origin;
+    const damaged = this.#imported.get(id);
+    const origin = damaged?.origin;
     for (const [other, imported] of this.#imported) if (imported.origin === origin) this.#imported.delete(other);
     for (const { descriptor } of this.#store.layers.get(id)?.blobs ?? [])
       this.#store.layers.dropBlob(id, descriptor.digest);
-    origin?.onDamage(error);
+    if (damaged !== undefined) damaged.origin.onDamage(error, damaged.layer);
     return new TsbuildError('TSB_STORE', `Cannot use a layer of an imported cache: ${messageOf(error)}`, {
       cause: error,
     });

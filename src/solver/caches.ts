@@ -1,32 +1,52 @@
-import { leafKey, messageOf } from '../util/index.ts';
+import { messageOf } from '../util/index.ts';
 import type { EdgeNode } from './graph.ts';
-import { contentKey } from './keys.ts';
-import type { CacheRecord, CacheSource, KeyLink } from './types.ts';
+import { contentKey, isNamed, leafKeys } from './keys.ts';
+import type { Namer } from './namer.ts';
+import type { CacheRecord, CacheSource, KeyLink, NamedCache } from './types.ts';
 
 /** Links that the main cache takes over from others for one edge: a hostile cache must not fill it. */
 const MAX_FOREIGN_LINKS = 1000;
 
+interface SearchOptions {
+  readonly again?: boolean;
+  readonly final?: boolean;
+}
+
 /** The caches of a build, read and written so that a fault of theirs is a miss (security rule 13). */
 export class Caches<Op, R> {
-  readonly sources: readonly CacheSource<R>[];
+  readonly sources: readonly (CacheSource<R> | NamedCache<R>)[];
+  readonly #namer: Namer<Op, R>;
   readonly #warn: (message: string) => void;
   readonly #faulty = new Set<string>();
 
-  constructor(sources: readonly CacheSource<R>[], warn: (message: string) => void) {
+  constructor(
+    sources: readonly (CacheSource<R> | NamedCache<R>)[],
+    namer: Namer<Op, R>,
+    warn: (message: string) => void,
+  ) {
     this.sources = sources;
+    this.#namer = namer;
     this.#warn = warn;
   }
 
   /**
    * Follows the keys that the inputs of an edge have by now, and notes the records found as candidates.
    * @param again asks also for what was asked for before: another process may have saved something since
+   * @param final no more of the inputs will be found out before the answer counts
    */
-  async search(edge: EdgeNode<Op, R>, again = false): Promise<void> {
+  async search(edge: EdgeNode<Op, R>, { again = false, final = false }: SearchOptions = {}): Promise<void> {
     const { vertex } = edge;
     if (vertex.vertex.ignoreCache || vertex.map?.volatile) return;
     for (let source = 0; source < this.sources.length; source++) {
       const known = edge.nodes[source];
       if (known === undefined) continue;
+      const cache = this.sources[source];
+      if (isNamed(cache)) {
+        // Nobody waits for another machine to hear what a nearer cache knows, or will when its inputs are.
+        if (edge.candidates.length === 0 && (final || edge.vertex.inputs.every(isSettled)))
+          await this.#searchNames(edge, source, cache);
+        continue;
+      }
       for (const node of vertex.inputs.length === 0 ? leafKeys(edge) : await this.#common(edge, source, again)) {
         if (known.has(node) && !again) continue;
         known.add(node);
@@ -35,9 +55,16 @@ export class Caches<Op, R> {
     }
   }
 
-  /** Whether the caches know something that reads what this input is. */
+  /**
+   * Whether the caches know something that reads what this input is. One that names its nodes can only tell for all inputs together, so
+   * that there is hope while the input is known at all.
+   */
   matches(edge: EdgeNode<Op, R>, input: number): boolean {
-    return edge.reached.some((inputs) => (inputs[input]?.nodes.size ?? 0) > 0);
+    if (edge.reached.some((inputs) => (inputs[input]?.nodes.size ?? 0) > 0)) return true;
+    if (!this.sources.some((cache) => isNamed(cache))) return false;
+    const read = edge.vertex.inputs[input];
+    const isNameKnown = read?.names.some(({ known }) => known.size > 0) ?? false;
+    return isNameKnown || edge.vertex.contentDigests[input] !== undefined;
   }
 
   /** Nodes of the main cache that all of `links` lead to, per input. */
@@ -49,12 +76,12 @@ export class Caches<Op, R> {
 
   /** Adds keys under which a node of the main cache is known. */
   link(node: string, links: readonly KeyLink[]): void {
-    this.#guard(0, undefined, (main) => main.link?.(node, links));
+    this.#guard(0, undefined, (main) => (isNamed(main) ? undefined : main.link?.(node, links)));
   }
 
   /** Stores in the main cache. Gives the id of the result there. */
   save(node: string, result: R): string | undefined {
-    const record = this.#guard(0, undefined, (main) => main.save?.(node, result));
+    const record = this.#guard(0, undefined, (main) => (isNamed(main) ? undefined : main.save?.(node, result)));
     return record === undefined ? undefined : this.resultId(0, record.id);
   }
 
@@ -90,12 +117,41 @@ export class Caches<Op, R> {
 
   /** Notes what hangs on a node, once for each record however many keys lead to it. */
   async #records(edge: EdgeNode<Op, R>, source: number, node: string): Promise<void> {
+    const cache = this.sources[source];
     let records: readonly CacheRecord[] = [];
     try {
-      records = (await this.sources[source]?.records(node)) ?? [];
+      records = (isNamed(cache) ? undefined : await cache?.records(node)) ?? [];
     } catch (error) {
       this.#fault(source, error);
     }
+    this.#offer(edge, source, node, records);
+  }
+
+  /**
+   * Asks a cache for all names of an edge that it was not asked for. What it has under one may go by another name as well, which is
+   * asked for too: more names than one question brings up lead nowhere.
+   */
+  async #searchNames(edge: EdgeNode<Op, R>, source: number, cache: NamedCache<R>): Promise<void> {
+    const names = edge.names[source];
+    if (names === undefined || edge.vertex.inputs.length === 0) return;
+    const wanted = [...names.known].filter((name) => !names.asked.has(name));
+    if (wanted.length === 0) return;
+    try {
+      const found = await Promise.all(wanted.map(async (name) => [name, await cache.node(name)] as const));
+      for (const [name, node] of found) {
+        names.asked.add(name);
+        if (node === undefined) continue;
+        edge.nodes[source]?.add(name);
+        this.#offer(edge, source, name, node.records);
+        this.#namer.add(edge, source, node.names);
+      }
+    } catch (error) {
+      this.#fault(source, error);
+    }
+  }
+
+  /** Notes records as candidates. */
+  #offer(edge: EdgeNode<Op, R>, source: number, node: string, records: readonly CacheRecord[]): void {
     let found = false;
     for (const record of records) {
       const id = this.resultId(source, record.id);
@@ -123,9 +179,10 @@ export class Caches<Op, R> {
 
   /** A cache that fails answers nothing. */
   async #query(source: number, links: readonly KeyLink[]): Promise<readonly string[]> {
-    if (links.length === 0) return [];
+    const cache = this.sources[source];
+    if (links.length === 0 || isNamed(cache)) return [];
     try {
-      return (await this.sources[source]?.query(links)) ?? [];
+      return (await cache?.query(links)) ?? [];
     } catch (error) {
       this.#fault(source, error);
       return [];
@@ -133,7 +190,7 @@ export class Caches<Op, R> {
   }
 
   /** Uses a cache; what it throws is a warning and counts as `otherwise`. */
-  #guard<T>(source: number, otherwise: T, use: (cache: CacheSource<R>) => T): T {
+  #guard<T>(source: number, otherwise: T, use: (cache: CacheSource<R> | NamedCache<R>) => T): T {
     const cache = this.sources[source];
     if (cache === undefined) return otherwise;
     try {
@@ -153,11 +210,6 @@ export class Caches<Op, R> {
   }
 }
 
-/** The nodes of an edge without inputs: one per identity of the op. */
-export function leafKeys<Op, R>(edge: EdgeNode<Op, R>): string[] {
-  return edge.vertex.digests.map((digest) => leafKey(digest, edge.output));
-}
-
 /** All links from one input's keys to an edge, for every identity of the op. */
 export function keyLinks<Op, R>(edge: EdgeNode<Op, R>, input: number, from: Iterable<string>): KeyLink[] {
   const { vertex, output } = edge;
@@ -170,6 +222,13 @@ export function keyLinks<Op, R>(edge: EdgeNode<Op, R>, input: number, from: Iter
     if (content !== undefined) links.push({ op, output, input, from: contentKey(content) });
   }
   return links;
+}
+
+/** Whether the nearest cache has said what it knows of an edge, by which it would know what is made of it. */
+function isSettled<Op, R>(edge: EdgeNode<Op, R>): boolean {
+  const { vertex, nodes, complete, hasLooked } = edge;
+  const isLeaf = vertex.inputs.length === 0 || vertex.map?.volatile === true || vertex.vertex.ignoreCache;
+  return isLeaf || complete || hasLooked || (nodes[0]?.size ?? 0) > 0;
 }
 
 /** Links by which to look: an input that ignores the cache or means nothing beyond this process has only its content to show. */

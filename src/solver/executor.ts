@@ -112,6 +112,7 @@ export class Executor<Op, R> {
       throw failed(this.#reporter, vertex, scope, fault);
     }
     if (execution.owner !== vertex) {
+      edge.executed = execution.owner.edges.get(output)?.executed ?? true;
       const saved = await this.#keeper.save(edge, outcome.result, execution.owner.edges.has(output));
       if (saved !== undefined) this.#keeper.same(saved, outcome.id);
     }
@@ -177,7 +178,7 @@ export class Executor<Op, R> {
   async #loadAll(vertex: VertexNode<Op, R>, scope: Scope): Promise<Map<number, Outcome<R>> | undefined> {
     const outcomes = new Map<number, Outcome<R>>();
     for (const edge of vertex.edges.values()) {
-      await this.#caches.search(edge, true);
+      await this.#caches.search(edge, { again: true });
       const outcome = await this.load(edge, scope);
       if (outcome === undefined) return undefined;
       outcomes.set(edge.output, outcome);
@@ -190,6 +191,7 @@ export class Executor<Op, R> {
     const outcomes = new Map<number, Outcome<R>>();
     for (const [output, result] of results.entries()) {
       const edge = vertex.edges.get(output);
+      if (edge !== undefined) edge.executed = true;
       const saved = edge === undefined ? undefined : await this.#keeper.save(edge, result);
       // A result that cannot be saved is still one thing: whoever reads it shares executions by this id.
       outcomes.set(output, { result, id: saved ?? `run/${key}/${output}` });

@@ -65,10 +65,18 @@ export interface EdgeNode<Op, R> {
   exhausted: boolean;
   /** More than definition keys was tried. */
   lookedDeep: boolean;
+  /** `looked` is resolved. */
+  hasLooked: boolean;
   /** Per cache: nodes that this edge is known by. */
   readonly nodes: readonly Set<string>[];
   /** Per cache and input: nodes reached through that input, and how many links were asked for to learn that. */
   readonly reached: readonly (readonly { nodes: Set<string>; links: number }[])[];
+  /** Per cache: what it is called there and which of these names were asked for, where the cache names what it has. */
+  readonly names: readonly { readonly known: Set<string>; readonly asked: Set<string> }[];
+  /** Vertices that have it as input. */
+  readonly readers: VertexNode<Op, R>[];
+  /** The op ran, and gave this. */
+  executed: boolean;
   /** Records that were found and not tried, best first. */
   readonly candidates: Candidate[];
   /** A candidate is being loaded. */
@@ -154,7 +162,10 @@ export class Graph<Op, R> {
       const inputs = vertex.inputs.map((input) => this.#edge(input));
       node = this.#factory.vertex({ vertex, key, index: this.#vertices.size, runner }, inputs);
       this.#vertices.set(key, node);
-      for (const input of inputs) input.consumers++;
+      for (const input of inputs) {
+        input.consumers++;
+        input.readers.push(node);
+      }
     }
     return node;
   }

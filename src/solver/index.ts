@@ -1,4 +1,5 @@
 export { SolveError } from './errors.ts';
+export { contentKey } from './keys.ts';
 export { createSolver, solve } from './solver.ts';
 export type {
   CacheDep,
@@ -7,6 +8,10 @@ export type {
   CacheSource,
   KeyLink,
   KnownEdge,
+  KnownInput,
+  NamedCache,
+  NamedInput,
+  NamedNode,
   OpRunner,
   SolveOptions,
   Solver,

@@ -1,6 +1,6 @@
-import { type Caches, keyLinks, leafKeys } from './caches.ts';
+import { type Caches, keyLinks } from './caches.ts';
 import type { Candidate, EdgeNode, VertexNode } from './graph.ts';
-import { nodeKey } from './keys.ts';
+import { leafKeys, nodeKey } from './keys.ts';
 import type { KeyLink } from './types.ts';
 
 /** Puts results and their keys into the main cache. */

@@ -1,9 +1,20 @@
 import { type Digest, canonicalDigest, hexOf, leafKey } from '../util/index.ts';
-import type { KeyLink } from './types.ts';
+import type { EdgeNode } from './graph.ts';
+import type { CacheSource, KeyLink, NamedCache } from './types.ts';
 
 /** The node of an input's content, whatever made it. */
 export function contentKey(content: Digest): string {
   return leafKey(content, -1);
+}
+
+/** The nodes of an edge without inputs: one per identity of the op. */
+export function leafKeys<Op, R>(edge: EdgeNode<Op, R>): string[] {
+  return edge.vertex.digests.map((digest) => leafKey(digest, edge.output));
+}
+
+/** Whether a cache names its nodes by what they stand for. */
+export function isNamed<R>(cache: CacheSource<R> | NamedCache<R> | undefined): cache is NamedCache<R> {
+  return cache !== undefined && 'derive' in cache;
 }
 
 /**

@@ -2,6 +2,7 @@ import { type Digest, TsbuildError } from '../util/index.ts';
 import type { Caches } from './caches.ts';
 import { failed } from './executor.ts';
 import type { EdgeNode, VertexNode } from './graph.ts';
+import type { Namer } from './namer.ts';
 import type { Reporter } from './reporter.ts';
 import type { Scope } from './scope.ts';
 import type { CacheMap } from './types.ts';
@@ -10,10 +11,12 @@ import type { CacheMap } from './types.ts';
 export class Seeker<Op, R> {
   readonly #reporter: Reporter<Op, R>;
   readonly #caches: Caches<Op, R>;
+  readonly #namer: Namer<Op, R>;
 
-  constructor(reporter: Reporter<Op, R>, caches: Caches<Op, R>) {
+  constructor(reporter: Reporter<Op, R>, caches: Caches<Op, R>, namer: Namer<Op, R>) {
     this.#reporter = reporter;
     this.#caches = caches;
+    this.#namer = namer;
   }
 
   /** Asks the runner how a vertex is keyed. */
@@ -28,6 +31,7 @@ export class Seeker<Op, R> {
       }
       node.map = map;
       node.digests.push(map.digest);
+      this.#namer.update(node);
       return map;
     } catch (error) {
       throw failed(this.#reporter, node, scope, error);
@@ -38,13 +42,17 @@ export class Seeker<Op, R> {
   async keys(edge: EdgeNode<Op, R>, scope: Scope): Promise<void> {
     const inputs = edge.vertex.inputs.map((input) => input.keys.join(scope));
     await Promise.all([edge.vertex.cacheMap.join(scope), ...inputs]);
-    await this.#caches.search(edge);
+    // An edge may come up when its vertex is long known.
+    this.#namer.update(edge.vertex);
+    // By definition the inputs are known as far as they ever will be.
+    await this.#caches.search(edge, { final: true });
   }
 
   /** Alternative identities and content keys; completes inputs where that may help. */
   async deepKeys(edge: EdgeNode<Op, R>, scope: Scope): Promise<void> {
     await edge.keys.join(scope);
     const unfinished = this.#over(edge) ? [] : await this.#lookForKeys(edge, scope);
+    edge.hasLooked = true;
     edge.looked.resolve();
     // Nothing was found: what was begun to find something will be needed to execute, and goes on as long as somebody waits.
     if (!this.#over(edge) || edge.exhausted) await Promise.allSettled(unfinished);
@@ -157,6 +165,7 @@ export class Seeker<Op, R> {
         const next = await alternatives.next();
         if (next.done === true) return false;
         node.digests.push(next.value);
+        this.#namer.update(node);
         node.nextAlternative = undefined;
         return true;
       } catch {
@@ -179,6 +188,7 @@ export class Seeker<Op, R> {
     try {
       const digest = await compute(this.#reporter.task(node, scope), result);
       node.contentDigests[at] = digest;
+      this.#namer.update(node);
       return digest;
     } catch {
       scope.throwIfAborted();

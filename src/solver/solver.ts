@@ -5,6 +5,8 @@ import { Executor } from './executor.ts';
 import { Flight, gather, type Leftovers } from './flight.ts';
 import { type EdgeNode, Graph, type Outcome, type VertexNode } from './graph.ts';
 import { Keeper } from './keeper.ts';
+import { KnownEdges } from './known-edge.ts';
+import { Namer } from './namer.ts';
 import { Reporter } from './reporter.ts';
 import { Scope, unneeded } from './scope.ts';
 import { Seeker } from './seeker.ts';
@@ -42,6 +44,7 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
   readonly #seeker: Seeker<Op, R>;
   readonly #executor: Executor<Op, R>;
   readonly #graph: Graph<Op, R>;
+  readonly #known = new KnownEdges<Op, R>();
   /**
    * Where a record of a wanted edge may come to light, cheapest first. After each it is loaded if there is one, and the rest is left
    * out; after the last the op runs. docs/dev/cache-keys.md follows an example through them.
@@ -69,11 +72,12 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
   constructor(options: SolveOptions<Op, R>) {
     this.#options = options;
     this.#reporter = new Reporter(options.now);
-    this.#caches = new Caches(options.caches, (message) => {
+    const namer = new Namer<Op, R>(options.caches);
+    this.#caches = new Caches(options.caches, namer, (message) => {
       this.#reporter.warn(message);
     });
     this.#keeper = new Keeper(this.#caches);
-    this.#seeker = new Seeker(this.#reporter, this.#caches);
+    this.#seeker = new Seeker(this.#reporter, this.#caches, namer);
     this.#executor = new Executor(options, this.#reporter, this.#caches, this.#keeper, this.#leftovers);
     this.#graph = new Graph<Op, R>({
       vertex: (identity, inputs) => this.#newVertex(identity, inputs),
@@ -133,6 +137,7 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
 
   async known(task: Task, targets: readonly SolverEdge<Op>[]): Promise<readonly KnownEdge<R>[]> {
     const { edges, vertices } = this.#graph.add(targets, this.#options.runner);
+    for (const edge of edges) this.#known.target(edge);
     const scope = new Scope();
     const onAbort = (): void => {
       scope.abort(task.signal.reason);
@@ -144,11 +149,13 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
       for (const vertex of vertices) {
         for (const edge of vertex.edges.values()) {
           scope.throwIfAborted();
-          const source = vertex.inputs.length === 0;
           // Loading makes its keys ones of the main cache, so it goes first.
-          const outcome = edge.outcome ?? (source ? undefined : await this.#executor.load(edge, scope));
-          const nodes = [...(await this.#keeper.keysOf(edge))];
-          known.push({ nodes, result: outcome?.result, source, target: edges.includes(edge) });
+          if (edge.outcome === undefined && vertex.inputs.length > 0) {
+            await this.#caches.search(edge, { final: true });
+            await this.#executor.load(edge, scope);
+          }
+          await this.#keeper.keysOf(edge);
+          known.push(this.#known.of(edge));
         }
       }
       return known;
@@ -192,8 +199,12 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
       looked: Promise.withResolvers(),
       exhausted: false,
       lookedDeep: false,
+      hasLooked: false,
       nodes: sources.map(() => new Set()),
       reached: sources.map(() => vertex.inputs.map(() => ({ nodes: new Set(), links: 0 }))),
+      names: sources.map(() => ({ known: new Set(), asked: new Set() })),
+      readers: [],
+      executed: false,
       candidates: [],
       loading: false,
       complete: false,
@@ -216,6 +227,7 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
     edge.outcome = outcome;
     edge.complete = true;
     this.#reporter.finished(edge);
+    this.#options.onResult?.(this.#known.of(edge));
     return outcome;
   }
 

@@ -93,12 +93,50 @@ export interface CacheSource<R> {
   drop?(record: CacheRecord): void;
 }
 
+/** One way in which an input of an op is known: the node that it is, or its content, and what of it the op reads. */
+export type NamedInput = Pick<KeyLink, 'from' | 'selector'>;
+
+/** What a cache that names its nodes has at one of them. */
+export interface NamedNode {
+  /** Newest first. */
+  readonly records: readonly CacheRecord[];
+  /** Nodes that are this one under another name: what was made of it may be found under these names only. */
+  readonly names: readonly string[];
+}
+
+/**
+ * A cache whose nodes are named by what they stand for, in the same words on every machine, so that a build knows what to ask for
+ * without having followed any links: everything that can be known at once is asked for together, however far away the cache is.
+ * It fails as a `CacheSource` does.
+ */
+export interface NamedCache<R> {
+  readonly id: string;
+  /**
+   * The names of what one output of an op is, made from inputs that are known in these ways. Asks nobody whether there is such a node; a cache
+   * may leave out some of many combinations.
+   * @param inputs per input, at least one way each
+   */
+  derive(op: Digest, output: number, inputs: readonly (readonly NamedInput[])[]): readonly string[];
+  /** Told of nodes as soon as their names are known: they are likely to be asked for. */
+  expect(nodes: readonly string[]): void;
+  /** What is at a node; undefined when there is no such node. */
+  node(name: string): Promise<NamedNode | undefined>;
+  /** @see CacheSource.load */
+  load(task: Task, record: CacheRecord): Promise<R>;
+  /** @see CacheSource.leafLinks */
+  leafLinks(node: string, op: Digest, output: number): readonly KeyLink[];
+  /** @see CacheSource.drop */
+  drop(record: CacheRecord): void;
+}
+
 /** What a solver works with. Everything that it touches comes in here. */
 export interface SolveOptions<Op, R> {
   /** Runs what `solve` is given no other runner for. */
   readonly runner: OpRunner<Op, R>;
   /** First is the main one: results are saved there. */
-  readonly caches: readonly CacheSource<R>[];
+  readonly caches: readonly (CacheSource<R> | NamedCache<R>)[];
+  /** Told of each edge that has its result, in the order in which they come to it. */
+  readonly onResult?: (edge: KnownEdge<R>) => void;
   /** Executing ops at a time, at least 1. */
   readonly concurrency: number;
   /** Executing sources at a time. Default: `concurrency`, and at least 4. */
@@ -149,8 +187,12 @@ export interface VertexAccount {
   readonly from: string | undefined;
 }
 
-/** What a solver knows of an edge. */
+/** What a solver knows of an edge. The same edge is always the same object, which shows what is known by now. */
 export interface KnownEdge<R> {
+  /** Digest of the vertex. */
+  readonly vertex: Digest;
+  /** What progress calls the vertex. */
+  readonly name: string;
   /** Nodes of the main cache; none for what means nothing beyond this process. */
   readonly nodes: readonly string[];
   readonly result: R | undefined;
@@ -158,4 +200,18 @@ export interface KnownEdge<R> {
   readonly source: boolean;
   /** It is one of those that were asked about. */
   readonly target: boolean;
+  /** The op ran in this build; its result is not that of a record. */
+  readonly executed: boolean;
+  /** Identities of the op, the first of which it always has; none for what means nothing beyond this process. */
+  readonly ops: readonly Digest[];
+  readonly output: number;
+  readonly inputs: readonly KnownInput<R>[];
+}
+
+/** One input of an edge, with what is known of it. */
+export interface KnownInput<R> {
+  readonly edge: KnownEdge<R>;
+  readonly selector?: Digest;
+  /** Content of what the op reads, where somebody had to look at it. */
+  readonly content?: Digest;
 }

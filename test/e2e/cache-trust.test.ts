@@ -64,7 +64,7 @@ describe('what a cache is trusted with', () => {
   test('a forged one, sound in itself, is used where it is named and nowhere else (CAC-01)', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo good > /good\n');
-    await build(context, ['--cache-to=type=local,dest=forged'], { store: await newStore() });
+    await build(context, ['--cache-to=type=buildkit,dest=forged'], { store: await newStore() });
     const { manifest, config, read, put, save } = open(bench.path('forged'));
     for (const part of manifest.layers) {
       if (!gunzipSync(read(part.digest)).includes('good')) continue;
@@ -75,7 +75,7 @@ describe('what a cache is trusted with', () => {
       Object.assign(entry.annotations, { diffID: `sha256:${sha256(bytes)}`, size: part.size });
     }
     save();
-    // The writer of a cache that is named decides what is built: docs say so, and signatures are to come.
+    // The writer of a cache that is named decides what is built, where no keys are: docs say so.
     const named = await build(context, ['--cache-from=type=local,src=forged'], { store: await newStore() });
     expect(Object.keys(named.tree)).toContain('/pwned');
     for (const args of [[], ['--cache-from=type=local,src=elsewhere']]) {
@@ -88,7 +88,7 @@ describe('what a cache is trusted with', () => {
   test('is only written where that was asked for, and read without a change (CAC-02)', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo one > /one\n');
-    await build(context, ['--cache-to=type=local,dest=readonly'], { store: await newStore() });
+    await build(context, ['--cache-to=type=buildkit,dest=readonly'], { store: await newStore() });
     const state = (): unknown => readdirSync(bench.path('readonly'), { recursive: true, encoding: 'utf8' }).map((name) => {
       const path = join(bench.path('readonly'), name);
       return [name, existsSync(path) && !path.endsWith('sha256') && !path.endsWith('blobs') ? sha256(readFileSync(path)) : ''];
@@ -123,7 +123,7 @@ describe('what a cache is trusted with', () => {
   test('layers that are fetched later come with the credentials of the build that wants them (CAC-13)', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo one > /one\n');
-    await build(context, ['--cache-to=type=local,dest=private'], { store: await newStore() });
+    await build(context, ['--cache-to=type=buildkit,dest=private'], { store: await newStore() });
     let allowed = 'first:secret';
     await using server = await serveCache(bench.path('private'), () => allowed);
     const host = server.url.slice('http://'.length);

@@ -75,6 +75,14 @@ describeAsUser('a cache beside the store', (who) => {
       const dir = `cache-${count++}`;
       return { to: `--cache-to=type=local,dest=${dir}`, from: `--cache-from=type=local,src=${dir}` };
     },
+    "a registry in BuildKit's form": () => {
+      const ref = `${registry.host}/cache/app${count++}:main`;
+      return { to: `--cache-to=type=buildkit,ref=${ref}`, from: `--cache-from=${ref}` };
+    },
+    "a directory in BuildKit's form": () => {
+      const dir = `cache-${count++}`;
+      return { to: `--cache-to=type=buildkit,dest=${dir}`, from: `--cache-from=type=local,src=${dir}` };
+    },
   };
 
   for (const [name, place] of Object.entries(places)) {
@@ -119,7 +127,7 @@ describeAsUser('a cache beside the store', (who) => {
       const args = [from, `${to},mode=max`];
       const first = await build(context, await newStore(), args);
       // There is none the first time.
-      expect(first.err).toContain('Cannot import cache');
+      expect(/Cannot import cache|it has nothing yet/.test(first.err)).toBe(true);
       await build(context, await newStore(), args);
       writeFileSync(join(context, 'src/one'), 'another\n');
       const third = await build(context, await newStore(), args);
@@ -131,7 +139,7 @@ describeAsUser('a cache beside the store', (who) => {
   test('can be an index of zstd blobs with a tag', async () => {
     const context = use.bench.context(DOCKERFILE, FILES);
     const form = 'mode=max,compression=zstd,image-manifest=false,tag=other';
-    const first = await build(context, await newStore(), [`--cache-to=type=local,dest=forms,${form}`]);
+    const first = await build(context, await newStore(), [`--cache-to=type=buildkit,dest=forms,${form}`]);
     const second = await build(context, await newStore(), ['--cache-from=type=local,src=forms,tag=other']);
     expect(stepsOf(second).ran).toEqual([]);
     expect(second.files).toEqual(first.files);
@@ -167,7 +175,7 @@ describeAsUser('a cache beside the store', (who) => {
     const before = storedBytes(store);
     const args = ['-o', 'type=cacheonly', `--cache-from=${ref}`, `--cache-to=type=registry,ref=${ref}-2:x,mode=max`];
     const outcome = await use.bench.ok(['build', '--progress=plain', ...args, context], { store, env: NO_WORKER });
-    expect(outcome.err).toContain('writing cache manifest');
+    expect(outcome.err).toMatch(/wrote \d+ records, kept 0, sent 0 layers/);
     expect(outcome.err).not.toContain('Cannot');
     // Only the base image, which is not a registry's, had to be there.
     expect(storedBytes(store) - before).toBeLessThan(1000);
@@ -177,7 +185,7 @@ describeAsUser('a cache beside the store', (who) => {
   test('that is damaged is warned of, and what it had is built (CAC-09, REL-22)', async () => {
     const { bench } = use;
     const context = bench.context(DOCKERFILE, FILES);
-    const first = await build(context, await newStore(), ['--cache-to=type=local,dest=damaged,mode=max']);
+    const first = await build(context, await newStore(), ['--cache-to=type=buildkit,dest=damaged,mode=max']);
     const dir = bench.path('damaged/blobs/sha256');
     for (const name of readdirSync(dir)) {
       const bytes = readFileSync(join(dir, name));
@@ -198,7 +206,7 @@ describeAsUser('a cache beside the store', (who) => {
   test('that lost its layers after a step began to need them is done without (CAC-09)', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo one > /one\nRUN cat /one > /two\n');
-    await build(context, await newStore(), ['--cache-to=type=local,dest=lost,mode=max']);
+    await build(context, await newStore(), ['--cache-to=type=buildkit,dest=lost,mode=max']);
     const dir = bench.path('lost/blobs/sha256');
     for (const name of readdirSync(dir))
       if (readFileSync(join(dir, name))[0] === 0x1f) writeFileSync(join(dir, name), '');
@@ -211,7 +219,7 @@ describeAsUser('a cache beside the store', (who) => {
   test('that lies about the content of a layer is done without (CAC-09)', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo one > /one\n');
-    const first = await build(context, await newStore(), ['--cache-to=type=local,dest=lying']);
+    const first = await build(context, await newStore(), ['--cache-to=type=buildkit,dest=lying']);
     forge(bench.path('lying'), (config) => {
       for (const { annotations } of config.layers)
         if (annotations['fromImage'] !== true) annotations['diffID'] = `sha256:${'1'.repeat(64)}`;
@@ -236,7 +244,7 @@ describeAsUser('a cache beside the store', (who) => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo one > /one\n');
     const dir = `hostile-${count++}`;
-    await build(context, await newStore(), [`--cache-to=type=local,dest=${dir}`]);
+    await build(context, await newStore(), [`--cache-to=type=buildkit,dest=${dir}`]);
     forge(bench.path(dir), change);
     const built = await build(context, await newStore(), [`--cache-from=type=local,src=${dir}`]);
     expect(built.err).toMatch(/Cannot import cache/);
@@ -252,7 +260,7 @@ describeAsUser('a cache beside the store', (who) => {
     const args = [
       '--cache-from=type=local,src=image',
       '--cache-from=127.0.0.1:1/no/where',
-      '--cache-from=type=local,src=none',
+      '--cache-from=type=buildkit,src=none',
     ];
     const { err } = await build(context, store, args);
     expect(err).toContain('is not a build cache');
@@ -317,7 +325,7 @@ describeAsUser('a cache beside the store', (who) => {
 
   test('is read by other tools as an artifact', async () => {
     const context = use.bench.context('FROM base:1\nRUN echo one > /one\n');
-    await build(context, await newStore(), [`--cache-to=${registry.host}/cache/tools`]);
+    await build(context, await newStore(), [`--cache-to=type=buildkit,ref=${registry.host}/cache/tools`]);
     const text = await use.bench.tool(
       ['skopeo', 'inspect', '--raw', '--tls-verify=false', `docker://${registry.host}/cache/tools`],
       { asSelf: true, env: { XDG_RUNTIME_DIR: use.bench.dir } },
@@ -335,7 +343,7 @@ describeAsUser('a cache beside the store', (who) => {
     await using gate = await startGate();
     const slow = bench.context(`FROM base:1\nRUN --network=host ${gate.command}\n`);
     const other = bench.context('FROM base:1\nRUN echo other\n');
-    const to = [ALLOW_GATE, '--progress=plain', '--cache-to', `type=registry,ref=${ref}`];
+    const to = [ALLOW_GATE, '--progress=plain', '--cache-to', `type=buildkit,ref=${ref}`];
     const [first, second] = [await newStore(), await newStore()];
     const building = bench.tsbuildStart(['build', ...to, slow], { store: first });
     await gate.reached;

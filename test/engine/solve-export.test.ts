@@ -4,8 +4,6 @@ import type { OutputRequest } from '../../src/engine/outputs.ts';
 import type { Session } from '../../src/engine/session.ts';
 import { solveAndExport } from '../../src/engine/solve-export.ts';
 import type { OutputSpec } from '../../src/exporter/index.ts';
-import type { OpResult } from '../../src/ops/index.ts';
-import type { ImportedCache } from '../../src/remote-cache/index.ts';
 import { SolveError } from '../../src/solver/index.ts';
 import { DamageError } from '../../src/store/damage.ts';
 import { sha256, TsbuildError } from '../../src/util/index.ts';
@@ -19,7 +17,7 @@ async function run(
   attempts: readonly (() => Layers)[],
   options: {
     readonly outputs?: readonly OutputSpec[];
-    readonly imports?: { isGivenUp: boolean }[];
+    readonly imports?: { damages: number }[];
     readonly imported?: readonly string[];
     readonly task?: ReturnType<typeof testTask>;
   } = {},
@@ -53,7 +51,7 @@ async function run(
   };
   const compiled = { compiled: { platforms: [], multiPlatform: false }, solver } as unknown as CompiledRequest;
   const output: OutputRequest = { specs: options.outputs ?? [{ type: 'cacheonly' }], stdout: {} as never };
-  const imports = (options.imports ?? []) as unknown as ImportedCache<OpResult>[];
+  const imports = options.imports ?? [];
   try {
     const { layers } = await solveAndExport(
       session,
@@ -106,17 +104,17 @@ describe('solving and exporting', () => {
   });
 
   test('a cache that was given up meanwhile is done without; one that was given up before is no reason', async () => {
-    const cache = { isGivenUp: false };
+    const cache = { damages: 0 };
     const giveUp = (): Layers => {
-      cache.isGivenUp = true;
+      cache.damages = 1;
       return broken();
     };
-    expect(await run([giveUp, good], { imports: [cache, { isGivenUp: false }] })).toEqual({
+    expect(await run([giveUp, good], { imports: [cache, { damages: 0 }] })).toEqual({
       outcome: [['a', 'b']],
       log: ['solve', 'reset', 'solve'],
       warnings: [],
     });
-    expect(await run([broken, good], { imports: [{ isGivenUp: true }] })).toMatchObject({ log: ['solve'] });
+    expect(await run([broken, good], { imports: [{ damages: 1 }] })).toMatchObject({ log: ['solve'] });
   });
 
   test('without outputs, layers of an imported cache stay where they are', async () => {

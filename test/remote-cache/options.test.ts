@@ -20,14 +20,31 @@ describe('--cache-from', () => {
         `type=local,src=/dir,tag=main,digest=${sha256('x')}`,
         'type=buildkit,ref=user/app:kit',
         'type=buildkit,src=kit,tag=x',
+        'type=registry,ref=user/app,scope=pr/12,verify-key=a.pub;/keys/b.pub',
+        'type=local,src=dir,tag=main,policy=policy.json',
       ]),
     ).toEqual([
-      { type: 'registry', reference: { host: '127.0.0.1:5000', path: 'app', tag: 'cache' } },
-      { type: 'registry', reference: { host: 'docker.io', path: 'user/app', tag: 'latest' } },
-      { type: 'local', src: '/project/dir' },
+      {
+        type: 'steps',
+        place: { type: 'registry', reference: { host: '127.0.0.1:5000', path: 'app', tag: 'cache' } },
+      },
+      { type: 'steps', place: { type: 'registry', reference: { host: 'docker.io', path: 'user/app', tag: 'latest' } } },
+      { type: 'steps', place: { type: 'local', path: '/project/dir' } },
       { type: 'local', src: '/dir', tag: 'main', digest: sha256('x') },
       { type: 'registry', reference: { host: 'docker.io', path: 'user/app', tag: 'kit' } },
       { type: 'local', src: '/project/kit', tag: 'x' },
+      {
+        type: 'steps',
+        place: { type: 'registry', reference: { host: 'docker.io', path: 'user/app', tag: 'latest' } },
+        scope: 'pr/12',
+        policy: { verifyKeys: ['/project/a.pub', '/keys/b.pub'] },
+      },
+      {
+        type: 'steps',
+        place: { type: 'local', path: '/project/dir' },
+        scope: 'main',
+        policy: { policyFile: '/project/policy.json' },
+      },
     ]);
   });
 
@@ -41,6 +58,7 @@ describe('--cache-from', () => {
     ['type=inline', /type=inline is not supported/, /type=registry/],
     ['type=buildkit', /one of "ref" and "src" is required/, undefined],
     ['type=buildkit,ref=x,src=y', /one of "ref" and "src" is required/, undefined],
+    ['type=registry,ref=x,verify-key=a,policy=b', /exclude each other/, undefined],
     ['ref=x', /"type" is required/, undefined],
     ['type=registry,ref=a//b', /--cache-from/, undefined],
     ['type=local,src=x,digest=sha256:12', /digest/, undefined],
@@ -52,17 +70,33 @@ describe('--cache-from', () => {
 });
 
 describe('--cache-to', () => {
+  const steps = {
+    type: 'steps',
+    mode: 'min',
+    compression: { kind: 'gzip', force: false },
+    ignoreError: true,
+    author: {},
+  };
+
   test('takes what decides about the form of a cache', () => {
     expect(
       parseCacheTo('/project', [
         'reg.example/app',
-        'type=registry,ref=reg.example/app:c,mode=max,oci-mediatypes=false,ignore-error=false,registry.insecure=false',
+        'type=registry,ref=reg.example/app:c,mode=max,oci-mediatypes=true,image-manifest=true,ignore-error=false,registry.insecure=false',
+        'type=buildkit,ref=reg.example/app:c,mode=max,oci-mediatypes=false,ignore-error=false',
         'type=inline',
         'type=inline,mode=max,ignore-error=true',
-        'type=local,dest=out,tag=main,image-manifest=false,compression=zstd,compression-level=3',
+        'type=buildkit,dest=out,tag=main,image-manifest=false,compression=zstd,compression-level=3',
+        'type=local,dest=out,scope=main,max-size=1GB,touch-refresh=12h,key=cache.key,who=me',
       ]),
     ).toEqual([
-      { ...form, type: 'registry', reference: { host: 'reg.example', path: 'app', tag: 'latest' } },
+      { ...steps, place: { type: 'registry', reference: { host: 'reg.example', path: 'app', tag: 'latest' } } },
+      {
+        ...steps,
+        place: { type: 'registry', reference: { host: 'reg.example', path: 'app', tag: 'c' } },
+        mode: 'max',
+        ignoreError: false,
+      },
       {
         ...form,
         type: 'registry',
@@ -82,7 +116,25 @@ describe('--cache-to', () => {
         imageManifest: false,
         compression: { kind: 'zstd', level: 3, force: false },
       },
+      {
+        ...steps,
+        place: { type: 'local', path: '/project/out' },
+        scope: 'main',
+        maxBytes: 2 ** 30,
+        touchMs: 12 * 3_600_000,
+        keyFile: '/project/cache.key',
+        author: { who: 'me' },
+      },
     ]);
+  });
+
+  test('is told by the CI system whose build it is', () => {
+    const github = { GITHUB_ACTOR: 'alice', GITHUB_REF: 'refs/heads/main', GITHUB_SHA: 'c0ffee' };
+    const gitlab = { GITLAB_USER_LOGIN: 'bob', CI_COMMIT_REF_NAME: 'main', CI_COMMIT_SHA: 'beef' };
+    const author = (env: Record<string, string>, more = ''): unknown =>
+      parseCacheTo('/', [`type=registry,ref=x${more}`], env).map((spec) => 'author' in spec && spec.author);
+    expect(author(github)).toEqual([{ who: 'alice', ref: 'refs/heads/main', commit: 'c0ffee' }]);
+    expect(author(gitlab, ',git-ref=other')).toEqual([{ who: 'bob', ref: 'other', commit: 'beef' }]);
   });
 
   test.each([
@@ -91,7 +143,13 @@ describe('--cache-to', () => {
     ['type=local,dest=x,mode=all', /"mode"/, undefined],
     ['type=local,dest=x,modes=max', /no "modes"/, /did you mean "mode"/],
     ['type=registry,ref=x,compression=estargz', /estargz/, undefined],
-    ['type=registry,ref=x,image-manifest=true,oci-mediatypes=false', /needs "oci-mediatypes"/, undefined],
+    ['type=buildkit,ref=x,image-manifest=true,oci-mediatypes=false', /needs "oci-mediatypes"/, undefined],
+    ['type=registry,ref=x,oci-mediatypes=false', /"oci-mediatypes" is always true/, /type=buildkit/],
+    ['type=registry,ref=x,scope=', /"scope"/, undefined],
+    ['type=registry,ref=x,scope=a b', /"scope"/, undefined],
+    ['type=registry,ref=x,max-size=1GB', /no "max-size"/, undefined],
+    ['type=local,dest=x,max-size=much', /"max-size".*much/, undefined],
+    ['type=local,dest=x,touch-refresh=soon', /"touch-refresh".*soon/, undefined],
     [`type=registry,ref=x@${sha256('')}`, /digest/, undefined],
     ['type=inline,ref=x', /type inline has no "ref"/, /mode, ignore-error/],
     ['type=inlin', /unknown type "inlin"/, /did you mean "inline"/],

@@ -1,6 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer as createHttpServer, request as forward } from 'node:http';
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  request as forward,
+  type ServerResponse,
+} from 'node:http';
 import { connect, createServer } from 'node:net';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -98,27 +103,30 @@ export interface WatchedRegistry extends AsyncDisposable {
   readonly requests: PassedRequest[];
   /** Gives a status for a request that the registry is not to see. */
   refuse: (request: PassedRequest) => number | undefined;
+  /** Milliseconds that each request waits before it is passed on, as if the registry were far away. */
+  delayMs: number;
 }
 
 export async function watchRegistry(registry: TestRegistry): Promise<WatchedRegistry> {
   const [hostname, port] = registry.host.split(':');
   const server = createHttpServer((request, response) => {
-    const { method = '', url = '', headers } = request;
+    const { method = '', url = '' } = request;
     const passed: PassedRequest = { method, url, sent: 0, received: 0, status: 0 };
     watched.requests.push(passed);
     passed.status = watched.refuse(passed) ?? 0;
-    if (passed.status !== 0) {
-      request.resume().on('end', () => response.writeHead(passed.status).end());
-      return;
-    }
-    const onward = forward({ hostname, port, method, path: url, headers }, (answer) => {
+    if (passed.status !== 0) request.resume().on('end', () => response.writeHead(passed.status).end());
+    else setTimeout(() => passOn(passed, request, response), watched.delayMs);
+  });
+  function passOn(passed: PassedRequest, request: IncomingMessage, response: ServerResponse): void {
+    const { method, url: path } = passed;
+    const onward = forward({ hostname, port, method, path, headers: request.headers }, (answer) => {
       passed.status = answer.statusCode ?? 0;
       response.writeHead(passed.status, answer.headers);
       answer.on('data', (chunk: Buffer) => (passed.received += chunk.length)).pipe(response);
     });
     onward.on('error', () => response.destroy());
     request.on('data', (chunk: Buffer) => (passed.sent += chunk.length)).pipe(onward);
-  });
+  }
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('No port');
@@ -126,6 +134,7 @@ export async function watchRegistry(registry: TestRegistry): Promise<WatchedRegi
     host: `127.0.0.1:${address.port}`,
     requests: [],
     refuse: () => undefined,
+    delayMs: 0,
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();

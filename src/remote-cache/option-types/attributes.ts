@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { Attributes, type Fail } from '../../exporter/index.ts';
 import { parseReference, type Reference, withDefaultTag } from '../../image/index.ts';
-import { type Digest, isDigest, messageOf } from '../../util/index.ts';
+import { type Digest, isDigest, messageOf, parseDuration, parseSize } from '../../util/index.ts';
 
 /** What options are read with besides their own text. */
 export interface CacheSurroundings {
@@ -69,5 +69,37 @@ export class CacheAttributes extends Attributes {
     const digest = this.#values.get(key);
     if (digest !== undefined && !isDigest(digest)) throw this.fail(`"${key}" is not a sha256 digest`);
     return digest;
+  }
+
+  /** An absolute path; undefined when it was not given. */
+  path(key: string): string | undefined {
+    return this.#values.has(key) ? this.requiredPath(key) : undefined;
+  }
+
+  /** Absolute paths, with semicolons between them. */
+  paths(key: string): readonly string[] | undefined {
+    if (!this.#values.has(key)) return undefined;
+    const parts = this.required(key).split(';');
+    return parts.filter((part) => part !== '').map((part) => resolve(this.surroundings.cwd, part));
+  }
+
+  /** Bytes, from a size such as `10GB`. */
+  size(key: string): number | undefined {
+    return this.#measure(key, parseSize);
+  }
+
+  /** Milliseconds, from a duration such as `24h`. */
+  duration(key: string): number | undefined {
+    return this.#measure(key, parseDuration);
+  }
+
+  #measure(key: string, parse: (text: string) => number): number | undefined {
+    const value = this.#values.get(key);
+    if (value === undefined) return undefined;
+    try {
+      return parse(value);
+    } catch (error) {
+      throw this.fail(`"${key}": ${messageOf(error)}`);
+    }
   }
 }

@@ -1,0 +1,91 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { has } from '../measure.ts';
+import type { Program } from '../program.ts';
+import type { BenchRegistry } from '../registry.ts';
+import { context, type Row } from '../row.ts';
+
+/** Twenty steps: every fifth a COPY, the others a RUN. */
+const STEPS = Array.from({ length: 20 }, (_, at) => (at % 5 === 4 ? `COPY f${at} /` : `RUN echo ${at} > /step-${at}`));
+
+/** Runners with empty stores that share a cache in a registry. */
+export function sharedRows(work: string, registry: BenchRegistry): Row[] {
+  if (!has('docker-registry')) return [];
+  const folders = { near: join(work, 'shared-near'), far: join(work, 'shared-far') };
+  const base = (host: string): string => `${host}/bench-base:1`;
+  /** The same Dockerfile on the same image, by either name of the registry. */
+  const make = (place: 'near' | 'far', host: string): void => {
+    context(work, `shared-${place}`, [`FROM ${base(host)}`, ...STEPS, ''].join('\n'));
+    for (const step of STEPS) {
+      const file = /^COPY (\S+)/.exec(step)?.[1];
+      if (file !== undefined) writeFileSync(join(folders[place], file), file);
+    }
+  };
+  const fill = (program: Program | undefined): void => {
+    registry.empty();
+    program?.run([program.bin, 'tag', 'localhost/bench-base:1', base(registry.host)]);
+    program?.run([program.bin, 'push', '-q', base(registry.host)]);
+    program?.run([program.bin, 'rmi', base(registry.host)]);
+    make('near', registry.host);
+  };
+  const shared = (host: string): readonly string[] => ['--push', '-t', `${host}/app:1`];
+  const share = (programs: readonly Program[]): void => {
+    fill(programs[0]);
+    for (const program of programs) {
+      program.forget();
+      program.run(program.build('--cache-to', `${registry.host}/app:cache`, ...shared(registry.host), folders.near));
+    }
+  };
+  /** A runner has nothing but what it is started with. */
+  const fresh = (program: Program): void => program.forget(true);
+  let caches = 0;
+  const hit = (program: Program, host: string, folder: string): readonly string[] =>
+    program.build('--cache-from', `${host}/app:cache`, ...shared(host), folder);
+  return [
+    {
+      name: 'fresh runner, 20 steps in the cache of the registry that it pushes to',
+      rounds: 9,
+      folder: folders.near,
+      prepare: share,
+      before: fresh,
+      tsbuild: (program) => hit(program, registry.host, folders.near),
+      goal: '< 600 ms',
+      met: (ours) => ours.wall < 600,
+    },
+    {
+      name: 'fresh runner, 20 steps in the cache of a registry that is 50 ms away',
+      rounds: 5,
+      folder: folders.far,
+      prepare: (programs) => {
+        share(programs);
+        make('far', registry.away(50));
+      },
+      before: fresh,
+      tsbuild: (program) => hit(program, registry.away(50), folders.far),
+      goal: '< 1,500 ms',
+      met: (ours) => ours.wall < 1500,
+    },
+    {
+      name: '20 steps, pushed, without a cache to share',
+      rounds: 5,
+      folder: folders.near,
+      prepare: (programs) => fill(programs[0]),
+      before: fresh,
+      tsbuild: (program) => program.build(...shared(registry.host), folders.near),
+      goal: '(for the next row)',
+      met: () => true,
+    },
+    {
+      name: '20 steps, pushed, with each shared beside the build',
+      rounds: 5,
+      folder: folders.near,
+      prepare: (programs) => fill(programs[0]),
+      before: fresh,
+      tsbuild: (program) =>
+        program.build('--cache-to', `${registry.host}/cache-${caches++}:main`, ...shared(registry.host), folders.near),
+      goal: '<= 1.1 x without',
+      met: (ours, { others }) =>
+        ours.wall <= 1.1 * (others.get('20 steps, pushed, without a cache to share')?.wall ?? 0),
+    },
+  ];
+}

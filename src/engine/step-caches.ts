@@ -1,0 +1,72 @@
+import type { Task } from '../events/index.ts';
+import { DirectoryStore, type ObjectStore } from '../object-store/index.ts';
+import { type OpResult, snapshot } from '../ops/index.ts';
+import {
+  type CachePlace,
+  ObjectPlace,
+  type Policy,
+  RegistryPlace,
+  SharedCache,
+  type StepCacheImport,
+  type StepPlace,
+} from '../remote-cache/index.ts';
+import type { CacheOrigin } from '../snapshots/index.ts';
+import { BlobFetcher } from '../source/index.ts';
+import type { Session } from './session.ts';
+
+/** A `--cache-from` of steps. */
+export interface StepCacheToOpen {
+  readonly spec: StepCacheImport;
+  readonly policy: Policy;
+  /** How long an answer may take, in milliseconds; 0 for no limit. */
+  readonly patienceMs: number;
+}
+
+/**
+ * Opens a cache of steps for reading. Nothing is asked of it before a step is looked for that the store does not have.
+ * @param task of the build: what is asked for ends with it
+ */
+export function openStepCache(
+  session: Session,
+  task: Task,
+  { spec, policy, patienceMs }: StepCacheToOpen,
+): SharedCache<OpResult> {
+  const { store, lease, now, layers } = session;
+  const place = openPlace(session, spec.place, spec.scope);
+  const fetcher = new BlobFetcher({ store, lease, now });
+  const origin: CacheOrigin = {
+    fetch: (inner, blob, vertex) => fetcher.fetch(inner, (own) => place.content(own), blob, vertex),
+    ...(place.repository === undefined ? {} : { repository: place.repository }),
+    onDamage: (error, layer) => cache.damage(error, layer),
+  };
+  const cache = new SharedCache<OpResult>({
+    place,
+    policy,
+    task,
+    patienceMs,
+    use: (found) => {
+      // Others have a place of their own; layers of base images are taken for those of the image, and are here as well.
+      const bases = found.filter(({ fromImage }) => fromImage).map(({ descriptor }) => descriptor.digest);
+      if (place.repository !== undefined) session.origins.note(bases, place.repository);
+      return snapshot(layers.adoptCached(found, origin));
+    },
+    onWarning: (message) =>
+      task.events({
+        type: 'diagnostic',
+        diagnostic: { code: 'CacheImport', severity: 'warning', message, ranges: [] },
+        at: now(),
+      }),
+  });
+  return cache;
+}
+
+/** Where a scope of steps is kept. @param scope absent: that of the place */
+export function openPlace(session: Session, place: CachePlace, scope: string | undefined): StepPlace {
+  if (place.type === 'registry') return new RegistryPlace(session.registry, place.reference, scope);
+  return new ObjectPlace(openObjects(session, place), scope);
+}
+
+/** The store of objects that a place is. */
+function openObjects({ now }: Session, place: Exclude<CachePlace, { type: 'registry' }>): ObjectStore {
+  return new DirectoryStore({ path: place.path, now });
+}

@@ -1,0 +1,58 @@
+import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { hexOf, messageOf, sha256, TsbuildError } from '../../util/index.ts';
+
+/** A private key that records are signed with. */
+export interface SigningKey {
+  readonly id: string;
+  readonly sign: (bytes: Uint8Array) => Uint8Array;
+}
+
+/** A public key that records are held against. */
+export interface VerifyKey {
+  readonly id: string;
+  readonly verify: (bytes: Uint8Array, signature: Uint8Array) => boolean;
+}
+
+const HINT =
+  'make a pair with "openssl genpkey -algorithm ed25519 -out cache.key" and "openssl pkey -in cache.key -pubout -out cache.pub"';
+
+/**
+ * Reads a private key (PEM, Ed25519).
+ * @throws TsbuildError `TSB_USAGE`
+ */
+export function readSigningKey(path: string): SigningKey {
+  const key = read(path, 'sign', createPrivateKey);
+  return { id: keyId(createPublicKey(key)), sign: (bytes) => sign(null, bytes, key) };
+}
+
+/**
+ * Reads a public key (PEM, Ed25519). A private key is refused: whoever only verifies should not have it.
+ * @throws TsbuildError `TSB_USAGE`
+ */
+export function readVerifyKey(path: string): VerifyKey {
+  const key = read(path, 'verify', (pem) => {
+    if (pem.includes('PRIVATE KEY')) throw new Error('it is a private key, the public one is enough');
+    return createPublicKey(pem);
+  });
+  return { id: keyId(key), verify: (bytes, signature) => verify(null, bytes, key, signature) };
+}
+
+function read(path: string, purpose: string, parse: (pem: string) => KeyObject): KeyObject {
+  let why: string;
+  try {
+    const key = parse(readFileSync(path, 'utf8'));
+    if (key.asymmetricKeyType === 'ed25519') return key;
+    why = `it is a key of type ${key.asymmetricKeyType ?? 'unknown'}, expected ed25519`;
+  } catch (error) {
+    why = messageOf(error);
+  }
+  throw new TsbuildError('TSB_USAGE', `Cannot ${purpose} records of a cache with key ${JSON.stringify(path)}: ${why}`, {
+    hint: HINT,
+  });
+}
+
+/** sha256 of the public key (SubjectPublicKeyInfo, DER), in hexadecimal digits. */
+function keyId(key: KeyObject): string {
+  return hexOf(sha256(key.export({ type: 'spki', format: 'der' })));
+}

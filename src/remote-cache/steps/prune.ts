@@ -1,0 +1,68 @@
+import type { Task } from '../../events/index.ts';
+import type { ObjectStore, StoredObject } from '../../object-store/index.ts';
+import { TsbuildError } from '../../util/index.ts';
+import { MAX_ENVELOPE_BYTES } from './envelope.ts';
+import { namedLayers } from './named-layers.ts';
+import { layerObject } from './names.ts';
+
+/** What was written so short a time ago may be of a build that has not come to write the record that names it. */
+const GRACE_MS = 10 * 60_000;
+
+/** What became of a store that was too large. */
+export interface Pruned {
+  /** Names of the objects that were deleted. */
+  readonly deleted: readonly string[];
+  /** What is left, in bytes. */
+  readonly bytes: number;
+}
+
+/**
+ * Deletes what was not used for longest, of all scopes, until the store takes at most so many bytes: records with the layers that no other
+ * record names. What no record names goes first. Records go before their layers, so that whoever reads meanwhile finds nothing rather
+ * than half of something, which is a miss all the same.
+ */
+export async function prune(task: Task, objects: ObjectStore, maxBytes: number): Promise<Pruned> {
+  if (objects.delete === undefined)
+    throw new TsbuildError('TSB_EXPORT', `Cannot make ${objects.id} smaller: it deletes nothing`);
+  const all = new Map<string, StoredObject>();
+  for await (const object of objects.list(task, '')) all.set(object.name, object);
+  let bytes = [...all.values()].reduce((sum, { size }) => sum + size, 0);
+  if (bytes <= maxBytes) return { deleted: [], bytes };
+  const youngest = Math.max(0, ...[...all.values()].map(({ modifiedAt }) => modifiedAt)) - GRACE_MS;
+  const records = [...all.values()].filter(({ name }) => name.startsWith('records/'));
+  const layersOf = new Map<string, readonly string[]>();
+  for (const { name } of records) layersOf.set(name, await layersNamedBy(task, objects, name));
+  const uses = new Map<string, number>();
+  for (const layer of [...layersOf.values()].flat()) uses.set(layer, (uses.get(layer) ?? 0) + 1);
+  const deleted: string[] = [];
+  const remove = async (name: string): Promise<void> => {
+    const object = all.get(name);
+    if (object === undefined) return;
+    await objects.delete?.(task, name);
+    all.delete(name);
+    bytes -= object.size;
+    deleted.push(name);
+  };
+  const isOld = (object: StoredObject | undefined): boolean => object !== undefined && object.modifiedAt <= youngest;
+  const byAge = (a: StoredObject, b: StoredObject): number => a.modifiedAt - b.modifiedAt;
+  for (const blob of [...all.values()].filter(({ name }) => name.startsWith('blobs/')).toSorted(byAge))
+    if (bytes > maxBytes && !uses.has(blob.name) && isOld(blob)) await remove(blob.name);
+  for (const record of records.toSorted(byAge)) {
+    if (bytes <= maxBytes) break;
+    await remove(record.name);
+    for (const layer of layersOf.get(record.name) ?? []) {
+      const left = (uses.get(layer) ?? 1) - 1;
+      uses.set(layer, left);
+      if (left === 0 && isOld(all.get(layer))) await remove(layer);
+    }
+  }
+  return { deleted, bytes };
+}
+
+/** Names of the objects with the layers of a record; none for one that is damaged. */
+async function layersNamedBy(task: Task, objects: ObjectStore, name: string): Promise<readonly string[]> {
+  const chunks = await objects.get(task, name, { maxBytes: MAX_ENVELOPE_BYTES });
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks ?? []) parts.push(Uint8Array.from(chunk));
+  return (namedLayers(Buffer.concat(parts)) ?? []).map(layerObject);
+}
