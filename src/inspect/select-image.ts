@@ -75,9 +75,9 @@ async function firstImage(
 ): Promise<ImageManifestNode | undefined> {
   for await (const node of walk(provider, root, { what, ...(platform === undefined ? {} : { platform }) })) {
     if (node.kind === 'image') return node;
-    // An index that was pulled for one platform names others, which need not be here.
-    if (node.kind === 'malformed' || (node.kind === 'absent' && node.parent === undefined))
-      throw faultError(node, what);
+    // An index that was pulled for one platform names others, which need not be here. What a manifest names must be.
+    const isPart = node.kind === 'absent' && node.parent !== undefined && isIndexType(node.parent.mediaType);
+    if (node.kind === 'malformed' || (node.kind === 'absent' && !isPart)) throw faultError(node, what);
   }
   return undefined;
 }

@@ -91,7 +91,8 @@ describeAsEveryone('bad input', (who) => {
     for (const name of ['dir', 'zero', 'out', 'large', 'fifo']) {
       const outcome = await bench.tsbuild(['build', '-f', join(odd, name), empty]);
       expectFailure(outcome, { says: [name] });
-      expect(outcome.ms).toBeLessThan(5000);
+      // Reading /dev/zero, or waiting at a pipe, would have no end.
+      expect(outcome.ms).toBeLessThan(30_000);
       expect(outcome.err).not.toContain('root:');
     }
     const wrong = bench.context('FROM base:1\nRUN true\nCOYP a b\n');

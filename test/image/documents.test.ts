@@ -128,6 +128,6 @@ describe('strict JSON', () => {
     ]) {
       expect(() => parseStrictJson(Buffer.from(text), { what: 'x' })).toThrow();
     }
-    expect(performance.now() - start).toBeLessThan(2000);
+    expect(performance.now() - start).toBeLessThan(10_000);
   });
 });

@@ -312,7 +312,7 @@ describe('cache mounts', () => {
         cache({ cache: { id: 'c', sharing }, dest: '/again', selector: 'part' }),
       ];
       const task = testTask();
-      const timer = setTimeout(() => task.controller.abort(new Error('the step waits for itself')), 2000);
+      const timer = setTimeout(() => task.controller.abort(new Error('the step waits for itself')), 20_000);
       await kit.runner.exec(task, vertexOf(execOf({ mounts })), []);
       clearTimeout(timer);
       const [one, two] = kit.steps[0]?.mounts ?? [];

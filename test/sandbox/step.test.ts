@@ -259,6 +259,7 @@ describe.each(everyone)('a step (%s)', (who) => {
     expect(started).toBe(4);
     expect(code).toBe('TSB_CANCELED');
     expect(left).toBe(0);
-    expect(ms).toBeLessThan(1000);
+    // The step itself would sleep for hours.
+    expect(ms).toBeLessThan(15_000);
   });
 });

@@ -98,7 +98,8 @@ RUN --mount=type=bind,from=named,source=/,target=/m ls -A /m > /named
     const killed = performance.now();
     holder.child.kill('SIGKILL');
     expect((await next.ended).err).toMatch(/ mine$/m);
-    expect(performance.now() - killed).toBeLessThan(2000);
+    // Its holder would have slept for 31 s.
+    expect(performance.now() - killed).toBeLessThan(20_000);
     await holder.ended;
     await expectSound(bench);
   });

@@ -48,7 +48,7 @@ class SshServer implements AsyncDisposable {
     if (userInfo().uid === 0) mkdirSync('/run/sshd', { recursive: true });
     this.#processes.push(spawn('/usr/sbin/sshd', ['-D', '-f', join(this.dir, 'config')], { stdio: 'ignore' }));
     this.#processes.push(spawn('ssh-agent', ['-D', '-a', this.agent], { stdio: 'ignore' }));
-    for (let tries = 0; tries < 100 && !(existsSync(this.agent) && (await this.#answers())); tries++) await sleep(50);
+    for (let tries = 0; tries < 600 && !(existsSync(this.agent) && (await this.#answers())); tries++) await sleep(50);
     chmodSync(join(this.dir, 'user'), 0o600);
     spawnSync('ssh-add', [join(this.dir, 'user')], { env: { ...process.env, SSH_AUTH_SOCK: this.agent } });
     return this;

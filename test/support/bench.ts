@@ -105,7 +105,7 @@ export class Bench implements AsyncDisposable {
     child.stdin?.on('error', () => undefined);
     if (options.stdin !== undefined) child.stdin?.end(options.stdin);
     const text = (): string => Buffer.concat([...out, ...err]).toString();
-    const watchdog = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 60_000);
+    const watchdog = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 110_000);
     const ended = new Promise<Outcome>((resolve, reject) => {
       child.once('error', reject);
       child.once('close', (code, signal) => {
@@ -235,9 +235,9 @@ export class Bench implements AsyncDisposable {
     return found;
   }
 
-  /** Processes that are still there when a second has passed. */
+  /** Processes that are still there when ten seconds have passed; most are gone at once. */
   async leftovers(): Promise<readonly string[]> {
-    for (let tries = 0; tries < 40 && this.processes().length > 0; tries++) await sleep(25);
+    for (let tries = 0; tries < 200 && this.processes().length > 0; tries++) await sleep(tries < 40 ? 25 : 60);
     return this.processes().map(({ pid, command }) => `${pid} ${command}`);
   }
 

@@ -89,7 +89,7 @@ export class Repositories implements Disposable {
       this.root,
     ];
     const child = spawn(program ?? 'git', args, { stdio: 'ignore', detached: true });
-    for (let tries = 0; tries < 100; tries++) {
+    for (let tries = 0; tries < 400; tries++) {
       if (spawnSync(program ?? 'git', ['ls-remote', `git://127.0.0.1:${port}/none`]).stderr.includes('not exported'))
         break;
       await sleep(50);

@@ -70,7 +70,7 @@ ${options.password ? `auth: {htpasswd: {realm: test, path: ${storage}/htpasswd}}
 }
 
 async function listens(port: number, server: ChildProcess, output: readonly Buffer[]): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
+  for (let tries = 0; tries < 600; tries++) {
     if (server.exitCode !== null) break;
     const connected = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1', () => {

@@ -121,7 +121,13 @@ export async function backPressure(): Promise<{
       await gate;
     },
   });
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  // Until nothing more has come for a while: a machine that is slow only makes that later.
+  const count = (): number => total;
+  for (let still = 0; still < 5 || count() === 0;) {
+    const seen = count();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    still = count() === seen ? still + 1 : 0;
+  }
   before = total;
   release();
   const status = await running;
@@ -168,10 +174,12 @@ export async function bothStreams(): Promise<{ bytes: readonly [number, number];
         await gate;
       },
       // A step that hangs fails the test by what it did not say, not by its time.
-      signal: AbortSignal.timeout(10_000),
+      signal: AbortSignal.timeout(60_000),
     },
   );
-  setTimeout(release, 500);
+  // Both have printed, and are held up or will be.
+  while (bytes.some((count) => count === 0)) await new Promise((resolve) => setTimeout(resolve, 20));
+  setTimeout(release, 200);
   const status = await running.catch(
     (error: { code: string }) => ({ kind: 'not-executed', path: '', errno: error.code }) as const,
   );
@@ -201,7 +209,7 @@ export async function brokenConsumer(): Promise<{ said: string; after: ExitStatu
       onOutput: () => {
         throw new Error('the consumer is broken');
       },
-      signal: AbortSignal.timeout(10_000),
+      signal: AbortSignal.timeout(60_000),
     },
   );
   const said = await running.then(

@@ -137,7 +137,7 @@ export class Rig {
   async expectNothingLeft(): Promise<void> {
     expectNone('processes', await this.bench.leftovers());
     expectNone('mounts', this.bench.mounts());
-    for (let tries = 0; tries < 20 && this.#temporary().length > 0; tries++) await sleep(25);
+    for (let tries = 0; tries < 200 && this.#temporary().length > 0; tries++) await sleep(25);
     expectNone('temporary files', this.#temporary());
   }
 
