@@ -149,7 +149,7 @@ describeAsEveryone('a damaged store', (who) => {
       await bench.importBase('base:1', store);
       const first = 'FROM base:1\nRUN echo first > /first\n';
       const building = bench.tsbuildStart(
-        ['build', '--progress=plain', bench.context(`${first}RUN echo going; sleep 30\n`)],
+        ['build', '--progress=plain', bench.context(`${first}RUN sleep 0.5; echo going; sleep 30\n`)],
         store,
       );
       await building.prints(/\d going/);

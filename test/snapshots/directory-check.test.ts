@@ -31,7 +31,7 @@ const failure = (promise: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
-test('a directory is measured as soon as it is complete, and all that wait together', async () => {
+test('a directory is measured soon after it is complete, and all that wait together', async () => {
   using kit = setUp(tempRoot());
   const first = await kit.make('1');
   await expect.poll(() => kit.store.layers.get(first)?.stamp).toBeDefined();

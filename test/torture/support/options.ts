@@ -14,6 +14,9 @@ const numberFrom = (name: string, fallback: number): number => {
 /** How often a kind of harm is done. */
 export const numberOf = (name: keyof typeof defaults): number => numberFrom(name, defaults[name]);
 
+/** Whether it takes so long that whoever waits is told how far it is. */
+export const isLong: boolean = process.env['TORTURE_SEED'] !== undefined;
+
 /** What every choice follows from. */
 export const seed: number = numberFrom('TORTURE_SEED', 1);
 

@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import type { Bench, Outcome, Running } from '../../support/bench.ts';
 import { expectFailure } from '../../support/sound.ts';
 import { readOciArchive } from '../../support/tree.ts';
-import { seed } from './options.ts';
+import { isLong, seed } from './options.ts';
 
 /**
  * Stages side by side, a cache mount, a step that leaves a process behind, layers from COPY and RUN. The last step reads every byte
@@ -36,6 +36,7 @@ export class Rig {
   readonly #context: string;
   readonly #env: Readonly<Record<string, string>>;
   readonly #failures: string[] = [];
+  #attempts = 0;
   #stores = 0;
   #tail = 0;
   #reference: unknown;
@@ -83,6 +84,9 @@ export class Rig {
       process.stderr.write(`${failure}\n`);
       await this.#fill();
     }
+    this.#attempts++;
+    if (isLong && this.#attempts % 10 === 0)
+      process.stderr.write(`${this.#attempts} cases as ${this.bench.who.name}, ${this.#failures.length} failed\n`);
   }
 
   /** Fails when any of the attempts did, and says what repeats them. */
