@@ -251,7 +251,8 @@ describeAsEveryone('a damaged store', (who) => {
       bench.context('FROM scratch\nCOPY f /\n', { f: 'x' }),
     ]);
     expect(err).toMatch(/deleting what killed builds left behind/);
-    expect(await onDisk()).toBeLessThan(there - 30_000_000);
+    // The index has grown meanwhile.
+    expect(await onDisk()).toBeLessThan(there - 29_000_000);
     await expectSound(bench);
   });
 
