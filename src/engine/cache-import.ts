@@ -152,13 +152,15 @@ class Import {
 
   async #find(task: Task, pull: boolean, status: ReportStatus): Promise<readonly UsedCache[]> {
     const loaded = await this.#load(task, pull);
-    if (typeof loaded !== 'string') return loaded.map((one) => this.#open(one));
-    if (loaded === 'no index') status('it has nothing yet', 0, undefined, true);
-    return this.#steps === undefined ? [] : [openStepCache(this.#session, this.#task, this.#steps)];
+    if (!('index' in loaded)) return loaded.map((one) => this.#open(one));
+    const { index } = loaded;
+    if (index === undefined) status('it has nothing yet', 0, undefined, true);
+    if (this.#steps === undefined) return [];
+    return [openStepCache(this.#session, this.#task, { ...this.#steps, ...(index && { index }) })];
   }
 
-  /** @returns `steps` when it is a cache of steps, `no index` when it may become one */
-  async #load(task: Task, pull: boolean): Promise<readonly Loaded[] | 'steps' | 'no index'> {
+  /** @returns the index of a cache of steps, which may have none yet, or caches in another form */
+  async #load(task: Task, pull: boolean): Promise<readonly Loaded[] | { readonly index: Uint8Array | undefined }> {
     const spec = this.#spec;
     if (spec.type === 'local') return this.#read(task, findInDirectory(spec));
     // As FROM: a name in the local image store is that image, unless its registry is to be asked.
@@ -168,12 +170,12 @@ class Import {
     if (within !== undefined && within.loaded.length > 0) return within.loaded;
     try {
       const found = await findInRegistry(this.#session, task, spec.reference);
-      if (this.#steps !== undefined && isCacheManifest(found.bytes)) return 'steps';
+      if (this.#steps !== undefined && isCacheManifest(found.bytes)) return { index: found.bytes };
       return await this.#read(task, found);
     } catch (error) {
       // An index that nobody has written yet keeps no record from being there.
       if (stored === undefined && this.#steps !== undefined && isTsbuildError(error, 'TSB_NOT_FOUND'))
-        return 'no index';
+        return { index: undefined };
       if (stored === undefined) throw error;
       throw new TsbuildError(
         'TSB_NOT_FOUND',

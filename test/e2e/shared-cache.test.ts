@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { Outcome, RunOptions } from '../support/bench.ts';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { ordinaryUser } from '../support/identity.ts';
 import { stepsOf } from '../support/steps.ts';
 import { readOciArchive } from '../support/tree.ts';
@@ -13,7 +13,7 @@ import { useWatchedRegistry } from '../support/watched-registry.ts';
 /** No worker can be started with this: whatever needs to run a step or unpack a layer fails. */
 const NO_WORKER = { TSBUILD_HELPER: '/nonexistent' };
 
-describeAsEveryone('a cache that runners share', (who) => {
+describeAsUser('a cache that runners share', (who) => {
   const use = useBench(who, { base: false });
   const registries = useWatchedRegistry();
   let count = 0;
@@ -47,7 +47,7 @@ describeAsEveryone('a cache that runners share', (who) => {
     const files = { f2: 'two', f6: 'six' };
     const ref = `${watched.host}/team/app`;
     const context = bench.context(dockerfile, files);
-    const first = await build(newStore(), context, [`--cache-to=${ref}:cache`, '--push', `-t=${ref}:1`]);
+    const first = await build(newStore(), context, [`--cache-to=${ref}:cache`, '--push', `--tag=${ref}:1`]);
     expect(stepsOf(first).ran).toHaveLength(8);
     expect(first.err).toMatch(/wrote \d+ records, kept 0/);
 
@@ -55,7 +55,7 @@ describeAsEveryone('a cache that runners share', (who) => {
     const other = bench.context(dockerfile, files);
     for (const name of Object.keys(files)) utimesSync(join(other, name), 1e9, 1e9);
     watched.requests.length = 0;
-    const args = [`--cache-from=${ref}:cache`, '--push', `-t=${ref}:2`];
+    const args = [`--cache-from=${ref}:cache`, '--push', `--tag=${ref}:2`];
     const second = await build(newStore(), other, args, { env: NO_WORKER });
     expect(stepsOf(second)).toEqual({ ran: [], cached: stepsOf(first).ran });
     const digests = [first, second].map(({ err }) => /app:\d@(sha256:\w+)/.exec(err)?.[1]);
@@ -68,7 +68,7 @@ describeAsEveryone('a cache that runners share', (who) => {
 
     // To another repository of the registry they are mounted.
     watched.requests.length = 0;
-    await build(newStore(), other, [`--cache-from=${ref}:cache`, '--push', `-t=${watched.host}/team/web:1`], { env: NO_WORKER });
+    await build(newStore(), other, [`--cache-from=${ref}:cache`, '--push', `--tag=${watched.host}/team/web:1`], { env: NO_WORKER });
     const sent = watched.requests.filter(({ url }) => url.includes('/blobs/uploads')).map(({ sent }) => sent);
     expect(Math.max(...sent)).toBeLessThan(10_000);
     expect(watched.requests.filter(({ method, url }) => method === 'GET' && url.includes('/blobs/'))).toHaveLength(1);

@@ -11,6 +11,7 @@ import {
   type Repository,
 } from '../../image/index.ts';
 import { type Registry, registryContent, RepositoryWriter } from '../../registry/index.ts';
+import { CACHE_CONFIG_TYPE } from '../remote-config.ts';
 import { recordTag, scopeId } from './names.ts';
 import type { LayerToPut, PutOutcome, StepPlace } from './place.ts';
 
@@ -35,8 +36,9 @@ export class RegistryPlace implements StepPlace {
   readonly #registry: Registry;
   readonly #indexTag: string;
   readonly #writer: RepositoryWriter;
-  /** What the index's tag was found to be for, if that is not a cache. */
-  #occupied: string | undefined;
+  /** The index's tag was found to be for something that is no cache. */
+  #isOccupied = false;
+  #primed: Uint8Array | undefined;
 
   /**
    * @param scope absent: that of the reference's tag
@@ -66,18 +68,19 @@ export class RegistryPlace implements StepPlace {
     return found && cacheContent(found, RECORD_CONFIG, `record ${name} of ${this.id}`);
   }
 
-  async index(task: Task): Promise<Uint8Array | undefined> {
-    const found = await this.#get(task, this.#indexTag);
-    return found && this.readIndex(found.bytes);
+  /** Takes the manifest of the index over from somebody who has just asked for it: it is not asked for again the first time. */
+  prime(manifest: Uint8Array): void {
+    this.#primed = manifest;
   }
 
-  /** The index within a manifest that was found under its tag; undefined, noting so, when that is for something else. */
-  readIndex(manifest: Uint8Array): Uint8Array | undefined {
-    if (!isCacheManifest(manifest)) {
-      this.#occupied = 'an image, or something else that is no cache of tsbuild';
-      return undefined;
-    }
-    return cacheContent({ bytes: manifest }, INDEX_CONFIG, `index of ${this.id}`);
+  async index(task: Task): Promise<Uint8Array | undefined> {
+    const manifest = this.#primed ?? (await this.#get(task, this.#indexTag))?.bytes;
+    this.#primed = undefined;
+    if (manifest === undefined) return undefined;
+    if (isCacheManifest(manifest)) return cacheContent({ bytes: manifest }, INDEX_CONFIG, `index of ${this.id}`);
+    // Another cache makes way for what was asked for; what is none is not ours to replace.
+    this.#isOccupied = !Buffer.from(manifest).includes(`"${CACHE_CONFIG_TYPE}"`);
+    return undefined;
   }
 
   putLayer(task: Task, layer: LayerToPut): Promise<PutOutcome> {
@@ -99,11 +102,11 @@ export class RegistryPlace implements StepPlace {
   }
 
   async putIndex(task: Task, index: Uint8Array): Promise<void> {
-    if (this.#occupied !== undefined)
+    if (this.#isOccupied)
       throw new TsbuildError(
         'TSB_EXPORT',
-        `Cannot write the index of the cache: ${formatReference({ ...this.repository, tag: this.#indexTag })} is ${this.#occupied}`,
-        { hint: 'give the cache a tag of its own (ref=NAME:cache), or replace what is there with type=buildkit' },
+        `Cannot write the index of the cache: ${formatReference({ ...this.repository, tag: this.#indexTag })} is an image, or something else that is no cache`,
+        { hint: 'give the cache a tag of its own: ref=NAME:cache' },
       );
     await this.#put(task, this.#indexTag, INDEX_CONFIG, index, []);
   }
