@@ -1,4 +1,11 @@
-import { type AssembledImage, type OutputSpec, pushing, pushImage, streamBlob } from '../exporter/index.ts';
+import {
+  type AssembledImage,
+  type KnownRepositories,
+  type OutputSpec,
+  pushing,
+  pushImage,
+  streamBlob,
+} from '../exporter/index.ts';
 import { type Descriptor, formatReference, parseReference, type Repository } from '../image/index.ts';
 import { RepositoryWriter } from '../registry/index.ts';
 import type { PackedLayer } from '../snapshots/index.ts';
@@ -72,7 +79,12 @@ export class Pushes implements Disposable {
       const stream = (layer: Descriptor): AsyncIterable<Uint8Array> =>
         this.#stream(task, layer, layers.get(layer.digest));
       const writer = (repository: Repository): RepositoryWriter => this.#writer(repository);
-      await pushImage(task, names, image, { stream, writer, origins, status });
+      const known: KnownRepositories = {
+        // A layer of a cache is in the cache's repository, which nobody has noted.
+        of: (digest) => this.#session.repositoriesOf({ digest }, layers.get(digest)),
+        note: (digests, repository) => origins.note(digests, repository),
+      };
+      await pushImage(task, names, image, { stream, writer, origins: known, status });
     } finally {
       this.#status = undefined;
     }
