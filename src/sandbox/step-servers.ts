@@ -24,11 +24,6 @@ export class StepServers {
     else server.kill();
   }
 
-  /** Starts one before the first step. */
-  warm(): void {
-    if (this.#idle.length === 0) this.#idle.push(this.#start());
-  }
-
   #start(): StepServer {
     return new StepServer(this.#helperPath, (gone) => {
       const index = this.#idle.indexOf(gone);
