@@ -7,6 +7,7 @@ const DYNAMIC = /const \{([^}]*)\} = await import\('([^']+\/index\.ts)'\)/g;
 /** What is used of modules that are loaded at the first call. */
 const LAZY = {
   'node:child_process': ['spawn', 'spawnSync'],
+  'node:fs/promises': ['link', 'mkdir', 'open', 'readdir', 'readFile', 'rename', 'stat', 'unlink'],
   'node:net': ['BlockList', 'createConnection', 'createServer', 'isIP', 'isIPv6'],
   'node:tls': ['getCACertificates'],
 };
@@ -38,7 +39,10 @@ export const directImports = {
       return exports;
     };
     // Take 1 to 2 ms, which what starts no process and asks no registry need not wait for: commander, and what finds its result in the cache.
-    build.onResolve({ filter: /^node:(child_process|net|tls)$/ }, ({ path }) => ({ path, namespace: 'lazy' }));
+    build.onResolve({ filter: /^node:(child_process|fs\/promises|net|tls)$/ }, ({ path }) => ({
+      path,
+      namespace: 'lazy',
+    }));
     build.onLoad({ filter: /./, namespace: 'lazy' }, ({ path }) => ({ contents: lazy(path, LAZY[path] ?? []) }));
     build.onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, async ({ path }) => {
       let text = await readFile(path, 'utf8');
