@@ -7,12 +7,20 @@ import { pathToFileURL } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeBuild, renderPage, type ReportFacts } from '../../src/report/index.ts';
-import { largeBuild, log, recorded, START, vertex } from './support.ts';
+import { digestOf, factsOf, largeBuild, log, recorded, START, vertex } from './support.ts';
 
 /** Debian's. Without it these tests are left out: scripts/setup.sh test installs it. */
 const CHROMIUM = '/usr/bin/chromium';
 const hasBrowser = existsSync(CHROMIUM);
 if (!hasBrowser) process.stderr.write(`The report page is not tried in a browser: there is no ${CHROMIUM}\n`);
+
+/** A page in a browser. */
+interface Opened {
+  readonly page: Page;
+  /** What it asked for besides itself, and what went wrong in it. */
+  readonly seen: string[];
+  readonly show: (facts: ReportFacts) => Promise<void>;
+}
 
 /** Of axe-core, as far as it is looked at. */
 interface Violation {
@@ -63,13 +71,12 @@ describe.skipIf(!hasBrowser)('the page in a browser', () => {
   });
   afterAll(async () => held.browser?.close());
 
-  /** Opens a report as a file. What the page asks for besides, and what goes wrong in it, is in `seen`. */
+  /** Opens a report as a file. @param facts undefined for a page that is shown later */
   async function open(
-    facts: ReportFacts,
+    facts: ReportFacts | undefined,
     options: { readonly dark?: boolean; readonly width?: number } = {},
-  ): Promise<{ readonly page: Page; readonly seen: string[] } & AsyncDisposable> {
+  ): Promise<Opened & AsyncDisposable> {
     const path = join(dir, 'report.html');
-    writeFileSync(path, renderPage(facts));
     const context = await (held.browser as Browser).newContext({
       viewport: { width: options.width ?? 1440, height: 900 },
       colorScheme: options.dark ? 'dark' : 'light',
@@ -86,8 +93,12 @@ describe.skipIf(!hasBrowser)('the page in a browser', () => {
       seen.push(`dialog ${dialog.message()}`);
       void dialog.dismiss();
     });
-    await page.goto(address);
-    return { page, seen, [Symbol.asyncDispose]: () => context.close() };
+    const show = async (shown: ReportFacts): Promise<void> => {
+      writeFileSync(path, renderPage(shown));
+      await page.goto(address);
+    };
+    if (facts !== undefined) await show(facts);
+    return { page, seen, show, [Symbol.asyncDispose]: () => context.close() };
   }
 
   /** Which element has the focus, in words. */
@@ -136,6 +147,43 @@ describe.skipIf(!hasBrowser)('the page in a browser', () => {
     expect(await page.locator('#details-title').innerText()).toContain('build 2/2');
     await expect.poll(() => page.evaluate('document.querySelector(".log").scrollTop > 40000')).toBe(true);
     expect(await page.locator('#dockerfile-lines .warning').innerText()).toContain('MaintainerDeprecated use a label');
+  });
+
+  test('says what made steps run, and what that cost', async () => {
+    const names = ['[a 1/3] COPY . .', '[a 2/3] RUN make', '[a 3/3] RUN make test'] as const;
+    const ran = names.flatMap((name, at) => [
+      vertex(name, 'started', at * 100, names.slice(Math.max(0, at - 1), at)),
+      vertex(name, 'done', at * 100 + 80, names.slice(Math.max(0, at - 1), at)),
+    ]);
+    const why = names.map((name, at) => ({
+      type: 'reason' as const,
+      vertex: digestOf(name),
+      at: START,
+      reason: {
+        outcome: 'ran' as const,
+        kind: at === 0 ? ('changed' as const) : ('input' as const),
+        text:
+          at === 0 ? 'src/a.ts changed (sha256 ab… -> cd…), 2 more files' : 'it stands on COPY . ., which ran again',
+        differences: at === 0 ? [{ what: 'file' as const, name: 'src/a.ts', change: 'changed' as const }] : [],
+        more: at === 0 ? 2 : 0,
+        ...(at === 0 ? {} : { cause: digestOf(names[0]) }),
+        asked: [],
+      },
+    }));
+    await using opened = await open(factsOf([...ran, ...why], 300));
+    const { page } = opened;
+    expect(await page.locator('#causes').innerText()).toBe(
+      'src/a.ts changed and 2 more: 3 steps ran again, 240 ms of work. First a 1/3',
+    );
+    expect(await page.locator('#steps .why').allInnerTexts()).toEqual([
+      'src/a.ts changed and 2 more',
+      'because of a 1/3',
+      'because of a 1/3',
+    ]);
+    await page.locator('#causes button').click();
+    expect(await page.locator('#details .facts').innerText()).toContain(
+      'src/a.ts changed (sha256 ab… -> cd…), 2 more files',
+    );
   });
 
   test('is walked by keyboard', async () => {
@@ -193,7 +241,7 @@ describe.skipIf(!hasBrowser)('the page in a browser', () => {
     await page.keyboard.press('/');
     await page.keyboard.type('FILE2999');
     await expect.poll(() => page.locator('#steps .step:visible').count()).toBe(1);
-    expect(await page.locator('#steps .badge:visible').innerText()).toBe('1 in the log');
+    await expect.poll(() => page.locator('#steps .badge:visible').innerText()).toBe('1 in the log');
     await page.keyboard.press('Enter');
     await expect.poll(() => page.locator('.log-head .count').innerText()).toBe('1 of 1');
     expect(await page.evaluate('[...CSS.highlights.get("found")].map(String)')).toEqual(['file2999']);
@@ -248,21 +296,21 @@ describe.skipIf(!hasBrowser)('the page in a browser', () => {
     expect((await page.pdf({ format: 'A4' })).length).toBeGreaterThan(10_000);
   });
 
-  // Others may be at work on the machine: once in three must do.
-  test('500 steps are there at once, and move smoothly', { retry: 2 }, async () => {
-    const begun = performance.now();
-    await using opened = await open(largeBuild(10, 50));
+  test('500 steps are there at once, and move smoothly', async () => {
+    await using opened = await open(undefined);
     const { page, seen } = opened;
-    await page.locator('#steps .step').last().waitFor();
-    const ready = performance.now() - begun;
     const cdp = await page.context().newCDPSession(page);
-    await cdp.send('Performance.enable');
+    // Time of the processor: others may be at work on the machine.
+    await cdp.send('Performance.enable', { timeDomain: 'threadTicks' });
     /** Milliseconds that the page has taken so far to run its script and to know where everything goes. */
     const work = async (): Promise<number> => {
       const { metrics } = await cdp.send('Performance.getMetrics');
       const parts = ['LayoutDuration', 'RecalcStyleDuration', 'ScriptDuration'];
       return 1000 * metrics.reduce((sum, { name, value }) => sum + (parts.includes(name) ? value : 0), 0);
     };
+    await opened.show(largeBuild(10, 50));
+    await page.locator('#steps .step').last().waitFor();
+    const ready = await work();
     /** So many frames in each of which something moves: the middle of their times, and the work in one. */
     const moving = async (move: string): Promise<{ readonly frame: number; readonly work: number }> => {
       const before = await work();
@@ -290,12 +338,11 @@ describe.skipIf(!hasBrowser)('the page in a browser', () => {
     const said = Object.entries({ list, page: whole, zoom, pan }).map(
       ([name, { frame, work }]) => `${name} ${frame.toFixed(1)} ms a frame, ${work.toFixed(1)} ms of it ours`,
     );
-    process.stderr.write(`500 steps: there after ${ready.toFixed(0)} ms; ${said.join('; ')}\n`);
-    expect(ready).toBeLessThan(4000);
+    process.stderr.write(`500 steps: there after ${ready.toFixed(0)} ms of work; ${said.join('; ')}\n`);
+    expect(ready).toBeLessThan(1000);
     // 60 frames in a second leave 16 ms for one. What painting takes is the machine's, which may have no graphics card.
-    for (const { work } of [list, whole, pan]) expect(work).toBeLessThan(8);
-    expect(zoom.work).toBeLessThan(40);
-    for (const { frame } of [list, whole]) expect(frame).toBeLessThan(70);
+    for (const { work } of [list, whole, pan]) expect(work).toBeLessThan(4);
+    expect(zoom.work).toBeLessThan(20);
     expect(seen).toEqual([]);
   });
 });

@@ -10,7 +10,8 @@ export function showHeader({ build, summary, warnings, version, layers }: Report
   const [glyph, word] = RESULTS[build.result];
   byId('result').append(el('span', { 'aria-hidden': 'true' }, glyph), ` ${word}`);
   byId('result').dataset['result'] = build.result;
-  byId('title').textContent = build.title;
+  // A long name breaks where its parts end.
+  byId('title').append(...build.title.split(/(?<=[/:@])/).flatMap((part) => [part, el('wbr')]));
   const meta = byId('meta');
   const started = new Date(build.startedAt);
   const add = (label: string, ...values: readonly Child[]): void =>

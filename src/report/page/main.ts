@@ -1,4 +1,5 @@
 /** The script of the report page: it reads the facts that the page holds, and asks nobody for anything. */
+import { showCauses } from './causes.ts';
 import { showCriticalPath } from './critical.ts';
 import { setUpDetails } from './details.ts';
 import { showDockerfile } from './dockerfile.ts';
@@ -16,6 +17,7 @@ showHeader(facts);
 showTimeline(facts);
 showCriticalPath(facts);
 setUpDetails(facts);
+showCauses(facts);
 showSteps(facts);
 showLayers(facts);
 showDockerfile(facts);

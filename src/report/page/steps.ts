@@ -1,4 +1,5 @@
 import type { ReportFacts, ReportStep, StepState } from '../facts.ts';
+import { shortReason } from './causes.ts';
 import { drawGraph, type GraphDrawing } from './columns.ts';
 import { byId, el, style, track, svg } from './dom.ts';
 import { duration } from './format.ts';
@@ -34,7 +35,7 @@ export function showSteps(facts: ReportFacts): void {
   const rows = drawing.places.map(({ step, column }): Row => {
     const found = facts.steps[step] as ReportStep;
     const badge = el('span', { class: 'badge', hidden: true });
-    const element = rowOf(found, { step, most, badge, column: Math.min(column, MAX_COLUMNS - 1) });
+    const element = rowOf(facts, found, { step, most, badge, column: Math.min(column, MAX_COLUMNS - 1) });
     return {
       step,
       element,
@@ -98,13 +99,14 @@ export function showSteps(facts: ReportFacts): void {
 }
 
 function rowOf(
+  facts: ReportFacts,
   step: ReportStep,
   { step: index, most, badge, column }: { step: number; most: number; badge: HTMLElement; column: number },
 ): HTMLElement {
   const { state, reason, error, critical, ms } = step;
   const text = shortText(step);
   const label = labelOf(step);
-  const why = error ?? reason?.text ?? (state === 'ran' ? '' : WORDS[state]);
+  const why = error ?? (reason === undefined ? '' : shortReason(facts, reason));
   const element = el(
     'div',
     {
@@ -118,7 +120,7 @@ function rowOf(
     el('span', { class: 'text' }, text),
     el('span', { class: 'sr-only' }, `, ${WORDS[state]}${critical ? ', on the critical path' : ''}, `),
     badge,
-    el('span', { class: 'why', title: why }, why),
+    el('span', { class: 'why', title: reason?.text ?? why }, why),
     track(ms / most),
     el('span', { class: 'ms' }, ms > 0 || state === 'ran' ? duration(ms) : state === 'skipped' ? '–' : WORDS[state]),
   );

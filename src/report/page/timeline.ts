@@ -129,7 +129,7 @@ function setUpAxis(total: number, height: number): () => void {
   let drawn: readonly [number, number] = [0, -1];
   const draw = (): void => {
     const width = Math.max(1, axis.clientWidth);
-    const step = tickStep(total, width / 110);
+    const step = tickStep(total, Math.max(3, width / 110));
     const from = Math.max(0, view.scrollLeft - view.clientWidth);
     const to = Math.min(width, view.scrollLeft + 2 * view.clientWidth);
     const marks: HTMLElement[] = [];
