@@ -109,7 +109,7 @@ export async function runBuild(
     for (const diagnostic of unsetSecrets(request, compiled))
       task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     retireCacheMounts(session.store, compiled);
-    const solving = explainer.watch(watched(session, task, compiled));
+    const solving = explainer.watch(watched(session, task, compiled), result.solver.notes);
     // With caches of other machines there is no telling what is known.
     const isNews = expectation.isNews && request.cacheFrom.length === 0;
     const output = reproducibleOutput(request, compiled, outputs, result.imageTimes);

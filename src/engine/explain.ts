@@ -26,6 +26,8 @@ import type { RequestSolver } from './solve.ts';
 
 /** Graphs of more vertices are made by programs, which know what they have changed. */
 const MAX_STEPS = 3000;
+/** A step has begun for good after so many ms. */
+const EARLY_MS = 20;
 
 /** A build that was solved, or failed on the way. */
 export interface Solved {
@@ -47,6 +49,7 @@ export class Explainer {
   readonly #startedAt: number;
   readonly #started = new Map<Digest, number>();
   readonly #durations = new Map<Digest, number>();
+  #early: NodeJS.Timeout | undefined;
 
   constructor(session: Session, request: BuildRequest, mask: Mask | undefined) {
     this.#session = session;
@@ -55,15 +58,17 @@ export class Explainer {
     this.#startedAt = Math.floor(session.now());
   }
 
-  /** The task, with the times of steps taken. */
-  watch(task: Task): Task {
+  /** The task, with the times of steps taken. While one runs there is time to look through what was read. */
+  watch(task: Task, notes: Notes): Task {
     return {
       ...task,
       events: (event) => {
         if (event.type === 'vertex') {
           const since = this.#started.get(event.vertex);
-          if (event.state === 'started') this.#started.set(event.vertex, event.at);
-          else if (since !== undefined && event.state !== 'pending') {
+          if (event.state === 'started') {
+            this.#started.set(event.vertex, event.at);
+            if (notes.isPending) this.#early ??= setTimeout(() => this.#lookEarly(notes), EARLY_MS).unref();
+          } else if (since !== undefined && event.state !== 'pending') {
             this.#started.delete(event.vertex);
             this.#durations.set(event.vertex, (this.#durations.get(event.vertex) ?? 0) + Math.round(event.at - since));
           }
@@ -73,8 +78,23 @@ export class Explainer {
     };
   }
 
+  /** Makes lists that would have to be made in the end. */
+  #lookEarly(notes: Notes): void {
+    this.#early = undefined;
+    try {
+      const key = lineageKey(lineageOf(this.#request));
+      const { accounts } = this.#session.store;
+      const last = accounts.list().find(({ lineage }) => lineage === key);
+      if (last) know(notes, decodeAccount(last.value, stepTexts(this.#session.store, last.id)));
+      notes.settle();
+    } catch {
+      // Tried again in the end.
+    }
+  }
+
   /** Compares, tells where it was asked for, and keeps it. Never fails. */
   async finish(task: Task, build: Solved): Promise<Explanation | undefined> {
+    clearTimeout(this.#early);
     try {
       return await this.#finish(task, build);
     } catch {
@@ -105,9 +125,7 @@ export class Explainer {
     };
     const bare = accountOf(sources);
     const known = findEarlier(store, bare);
-    for (const { inputs } of known?.explanation.steps ?? [])
-      for (const { content, listing } of inputs)
-        if (content !== undefined && listing !== undefined) notes.know(content, listing);
+    know(notes, known);
     notes.settle();
     const account = withListings(bare, notes);
     const earlier = known && this.#earlierOf(store, known, notes.listings);
@@ -136,6 +154,13 @@ export class Explainer {
       had: (node) => store.records.at(node).some(({ createdAt }) => createdAt < this.#startedAt),
     };
   }
+}
+
+/** What an earlier build has listed need not be listed again. */
+function know(notes: Notes, earlier: DecodedAccount | undefined): void {
+  for (const { inputs } of earlier?.explanation.steps ?? [])
+    for (const { content, listing } of inputs)
+      if (content !== undefined && listing !== undefined) notes.know(content, listing);
 }
 
 /** The account with the ids of what steps read, which are known once the lists are made. */

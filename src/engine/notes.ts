@@ -43,6 +43,11 @@ export class Notes implements StepNotes {
     return this.#reads.get(`${vertex} ${input}`)?.listing;
   }
 
+  /** Whether there are lists to be made. */
+  get isPending(): boolean {
+    return [...this.#reads.values()].some(({ list }) => list !== undefined);
+  }
+
   /** Makes the lists that are wanted and not there. */
   settle(): void {
     for (const read of this.#reads.values()) {

@@ -137,12 +137,9 @@ function changedInput({ step, explained }: Situation, partner: Step, earlier: Ea
     const of = explained[input.step];
     if (of === undefined || of.kind === 'local') return [];
     const was = earlier.account.steps[partner.inputs[at]?.step ?? -1];
-    return of.outcome === 'ran' ||
-      of.outcome === 'failed' ||
-      was === undefined ||
-      !was.nodes.some((node) => of.nodes.includes(node))
-      ? [of]
-      : [];
+    // Where nothing is known of what was there, it may be the same.
+    const isOther = was !== undefined && was.nodes.length > 0 && !was.nodes.some((node) => of.nodes.includes(node));
+    return of.outcome === 'ran' || of.outcome === 'failed' || isOther ? [of] : [];
   });
   return candidates.find(({ outcome }) => outcome === 'ran') ?? candidates[0];
 }

@@ -1,6 +1,6 @@
 import type { Task } from '../events/index.ts';
 import type { LlbVertex } from '../llb/index.ts';
-import { checksumAndList, checksumTree, type Selector } from '../tree/index.ts';
+import { checksumTree, listTree, type Selector } from '../tree/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { OpVertex } from './kind-runner.ts';
 import type { OpPieces } from './pieces.ts';
@@ -43,7 +43,7 @@ export function noteContext(
   { tree }: LocalResult,
   digest: Digest,
 ): void {
-  notes.read(vertex.digest, input, digest, () => checksumAndList(tree, selectors, CONTEXT_LABEL).listing);
+  notes.read(vertex.digest, input, digest, () => listTree(tree, selectors, CONTEXT_LABEL));
 }
 
 /** What an input is called in errors. */

@@ -61,6 +61,22 @@ export function checksumAndList<D>(
   return { digest: combine(digests), listing: listing.finish() };
 }
 
+/** Only the list, for a tree that knows the digests of its files already. */
+export function listTree<D>(tree: HashedTree<D>, selectors: readonly Selector[], label: string): TreeListing {
+  const listing = new ListingBuilder();
+  const visitor: SelectionVisitor<D> = {
+    begin: (match, isDirectory) => listing.begin(match, isDirectory),
+    entry: ({ path, isWhole, node, dir, name }) => {
+      const digest = digestOf(tree, dir, name, node);
+      if (isWhole) listing.self(node, digest);
+      else listing.below(path, name, node, digest);
+    },
+    end: () => listing.end(),
+  };
+  for (const selector of selectors) visitSelected(tree, selector, label, visitor);
+  return listing.finish();
+}
+
 /** Whether a test holds for anything that a checksum reads; nothing is looked at after the first. Throws as `checksumTree`. */
 export function someSelected<D>(
   tree: ReadableTree<D>,

@@ -8,6 +8,7 @@ export {
   checksumAndList,
   checksumTree,
   type HashedTree,
+  listTree,
   selectorDigest,
   type Selector,
   someSelected,

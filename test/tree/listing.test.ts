@@ -7,6 +7,7 @@ import {
   checksumTree,
   ContextTree,
   type ListedNode,
+  listTree,
   parseListedNode,
   type Selector,
   type TreeListing,
@@ -41,6 +42,7 @@ function list(dir: string, ...selectors: readonly Partial<Selector>[]): TreeList
   const all = selectors.map((selector) => ({ ...whole, ...selector }));
   const { digest, listing } = checksumAndList(tree, all, 'context');
   expect(digest).toBe(checksumTree(tree, all, 'context'));
+  expect(listTree(tree, all, 'context')).toEqual(listing);
   return listing;
 }
 
