@@ -1,4 +1,4 @@
-import type { AskedKey, StepOutcome } from '../events/index.ts';
+import type { StepOutcome } from '../events/index.ts';
 import {
   fingerprint,
   kindOf,
@@ -35,22 +35,28 @@ export interface AccountSources {
   readonly notes: Notes;
   /** How long steps ran, in ms. */
   readonly durations: ReadonlyMap<Digest, number>;
-  readonly caches: readonly string[];
-  readonly salt: string;
+  /** Of the store; undefined for what other machines are told. */
+  readonly salt: string | undefined;
   readonly mask: Mask | undefined;
 }
 
 /** What a build says of itself, with the values of secrets left out. */
 export function accountOf(sources: AccountSources): Account {
   const { vertices, lineage, startedAt, failed } = sources;
-  const positions = new Map(vertices.map(({ digest }, at) => [digest, at]));
-  const values = new Values(sources);
-  const steps = vertices.map((vertex) => stepOf(sources, vertex, positions, values));
+  const stepOf = stepMaker(sources);
+  const steps = vertices.map(stepOf);
   return { lineage, at: startedAt, failed, prints: fingerprint(steps), steps };
 }
 
+/** Makes the steps of an account one by one, while the build goes on. */
+export function stepMaker(sources: AccountSources): (vertex: LlbVertex) => Step {
+  const positions = new Map(sources.vertices.map(({ digest }, at) => [digest, at]));
+  const values = new Values(sources);
+  return (vertex) => stepOf(sources, vertex, positions, values);
+}
+
 function stepOf(
-  { solved, notes, durations, caches }: AccountSources,
+  { solved, notes, durations }: AccountSources,
   vertex: LlbVertex,
   positions: ReadonlyMap<Digest, number>,
   values: Values,
@@ -68,8 +74,6 @@ function stepOf(
     ...partsOf(vertex),
     ...(source === undefined ? [] : [{ ...source, text: shortDigests(source.value) }]),
   ];
-  const asked =
-    outcome === 'ran' || outcome === 'failed' ? caches.map((cache): AskedKey => ({ cache, key: nodes[0] ?? '' })) : [];
   return {
     vertex: digest,
     name: values.text(name, 400),
@@ -79,12 +83,17 @@ function stepOf(
     ...(ms === undefined ? {} : { ms }),
     ...(ignoreCache ? { isForced: true } : {}),
     ...(from === undefined || from === 'local' ? {} : { from }),
-    asked,
+    asked: outcome === 'ran' || outcome === 'failed' ? (of?.asked ?? []) : [],
     nodes,
     parts: values.parts(parts),
     inputs: vertex.inputs.map(({ vertex: input }, at) => {
-      const content = of?.contents[at];
-      return { step: positions.get(input.digest) ?? -1, ...(content === undefined ? {} : { content }) };
+      const content = of?.contents[at] ?? notes.contentOf(digest, at);
+      const listing = notes.listingOf(digest, at);
+      return {
+        step: positions.get(input.digest) ?? -1,
+        ...(content === undefined ? {} : { content }),
+        ...(listing === undefined ? {} : { listing }),
+      };
     }),
   };
 }
@@ -112,7 +121,7 @@ function outcomeOf(state: SolvedVertex['state']): StepOutcome {
 
 /** Decides which values may be shown, and how the others are told apart. */
 class Values {
-  readonly #salt: string;
+  readonly #salt: string | undefined;
   readonly #masks: readonly Mask[];
   readonly #known = new Map<string, Part>();
   #count = 0;
@@ -158,8 +167,15 @@ class Values {
   }
 
   #newPart({ what, name, value, text }: RawPart, key: string): Part {
-    const id = sha256(`${this.#salt}\0${key}`).slice(7, 23);
-    if (text === '' || (what === 'variable' && SECRET_NAME.test(name))) return { what, name, id };
-    return { what, name, id, shown: this.text(text ?? value) };
+    const id = sha256(`${this.#salt ?? ''}\0${key}`).slice(7, 23);
+    const isSecret = what === 'variable' && SECRET_NAME.test(name);
+    const shown = this.text(text ?? value);
+    // Without a salt a digest is as good as the value to who tries out what it may be.
+    if (this.#salt === undefined && (isSecret || this.#isHidden(value))) return { what, name, id: '' };
+    return text === '' || isSecret ? { what, name, id } : { what, name, id, shown };
+  }
+
+  #isHidden(text: string): boolean {
+    return this.#masks.some((mask) => mask.text(text) !== text);
   }
 }

@@ -4,7 +4,7 @@ import type { Task } from '../events/index.ts';
 import { exportCaches } from './cache-export.ts';
 import { CacheRace } from './cache-race.ts';
 import { importCaches, type UsedCache } from './cache-import.ts';
-import { Explainer } from './explain.ts';
+import { Explainer, type Solved } from './explain.ts';
 import { openDefinition } from './compile-definition.ts';
 import { compileRequest, type Surroundings } from './compile.ts';
 import type { CompiledGraphs } from './compiled.ts';
@@ -65,14 +65,13 @@ export async function runBuild(
   let source: SourceFile | undefined;
   let compiled: CompiledGraphs | undefined;
   let solver: RequestSolver | undefined;
-  let cacheIds: readonly string[] = [];
   const explainer = new Explainer(session, request, mask);
   const explained = async (failed: boolean): Promise<void> => {
     if (compiled === undefined || solver === undefined) return;
     const solved = solver;
     solver = undefined;
-    const vertices = [...new Set(compiled.platforms.flatMap(({ graph }) => graph.vertices))];
-    const explanation = await explainer.finish(task, { vertices, solver: solved, caches: cacheIds, failed });
+    const build = { vertices: verticesOf(compiled), solver: solved, caches: used.map(asked), failed };
+    const explanation = await explainer.finish(task, build);
     if (explanation && request.explain) outputs.onExplained?.(explanation);
   };
   const lock = openLock(session, request);
@@ -117,9 +116,8 @@ export async function runBuild(
     const isInline = wantsInlineCache(request);
     solver = result.solver;
     used = await imports;
-    cacheIds = used.map(({ id }) => id);
     if (toSteps.length > 0) {
-      steps.expect(resultVertices(compiled));
+      steps.expect(resultVertices(compiled), explainer.summaries(verticesOf(compiled), result.solver.notes));
       solver.onResult = (edge) => steps.offer(edge);
     }
     if (isInline) warnOfInlineRequest(session, task, request, output.specs.some(isImageOutput));
@@ -132,9 +130,9 @@ export async function runBuild(
     );
     await Promise.all([session.layers.settle(task), freeing]);
     expectation.met();
-    await explained(false);
     const locked = closeLock(session, task, request, lock);
     await output.onExported?.(exported);
+    await explained(false);
     const caches = request.cacheTo.filter((spec) => spec.type !== 'inline');
     if (caches.length > 0)
       await exportCaches(session, task, caches, await result.solver.known(task, compiled.platforms), { race, steps });
@@ -163,6 +161,16 @@ export async function runBuild(
     await Promise.all([imports.catch(() => undefined), steps.idle()]);
     await freeing;
   }
+}
+
+/** The vertices of all graphs, inputs first. */
+function verticesOf({ platforms }: CompiledGraphs): readonly LlbVertex[] {
+  return [...new Set(platforms.flatMap(({ graph }) => graph.vertices))];
+}
+
+/** A cache as who explains a build sees it. */
+function asked(cache: UsedCache): Solved['caches'][number] {
+  return 'summaries' in cache ? { id: cache.id, summaries: () => cache.summaries() } : { id: cache.id };
 }
 
 /** The graphs as they are solved: nothing builds on a directory of the machine. */

@@ -10,6 +10,10 @@ import {
   type Lineage,
   lineageKey,
   nearest,
+  accountOfSummaries,
+  readSummary,
+  summarize,
+  type LoadListing,
   type Account,
 } from '../explain/index.ts';
 import { formatPlatform } from '../image/index.ts';
@@ -18,7 +22,7 @@ import type { Mask } from '../secrets/index.ts';
 import type { Store } from '../store/index.ts';
 import type { ListedDirectory } from '../tree/index.ts';
 import { type Digest, redactUrls } from '../util/index.ts';
-import { accountOf } from './account-of-build.ts';
+import { accountOf, type AccountSources, stepMaker } from './account-of-build.ts';
 import type { Notes } from './notes.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
@@ -29,12 +33,18 @@ const MAX_STEPS = 3000;
 /** A step has begun for good after so many ms. */
 const EARLY_MS = 20;
 
+/** A cache of other machines, which may tell of its steps. */
+interface AskedCache {
+  readonly id: string;
+  readonly summaries?: () => Promise<readonly Uint8Array[]>;
+}
+
 /** A build that was solved, or failed on the way. */
 export interface Solved {
   readonly vertices: readonly LlbVertex[];
   readonly solver: RequestSolver;
-  /** Ids of the caches of other machines that were asked. */
-  readonly caches: readonly string[];
+  /** The caches of other machines. */
+  readonly caches: readonly AskedCache[];
   readonly failed: boolean;
 }
 
@@ -108,28 +118,16 @@ export class Explainer {
     if (vertices.length > MAX_STEPS) return undefined;
     const solved = await solver.account();
     if (solved === undefined) return undefined;
-    const lineage = lineageOf(this.#request);
     const { notes } = solver;
-    const sources = {
-      request: this.#request,
-      lineage,
-      startedAt: this.#startedAt,
-      failed,
-      vertices,
-      solved,
-      notes,
-      durations: this.#durations,
-      caches,
-      salt: store.accounts.salt(),
-      mask: this.#mask,
-    };
+    const sources = { ...this.#sources(vertices, notes), failed, solved, salt: store.accounts.salt() };
     const bare = accountOf(sources);
     const known = findEarlier(store, bare);
     know(notes, known);
     notes.settle();
     const account = withListings(bare, notes);
-    const earlier = known && this.#earlierOf(store, known, notes.listings);
-    const explanation = explain(account, earlier);
+    const explanation = known
+      ? explain(account, this.#earlierOf(store, known, notes.listings))
+      : await this.#explainForeign(account, { ...sources, salt: undefined }, caches);
     if (this.#request.explain)
       for (const { vertex, kind, reason } of explanation.steps)
         // Directories of the machine are no steps: what is read of them is of the step that reads.
@@ -140,6 +138,63 @@ export class Explainer {
       notes.listings,
     );
     return explanation;
+  }
+
+  /** On a machine that has not built this: compared with what its caches tell of steps. */
+  async #explainForeign(
+    account: Account,
+    sources: AccountSources,
+    caches: readonly AskedCache[],
+  ): Promise<Explanation> {
+    const isMissed = account.steps.some(({ outcome }) => outcome === 'ran' || outcome === 'failed');
+    for (const cache of isMissed ? caches : []) {
+      const summaries = (await cache.summaries?.())?.flatMap((bytes) => readSummary(bytes) ?? []) ?? [];
+      const found = accountOfSummaries(summaries, account.lineage, cache.id);
+      if (found === undefined) continue;
+      const own = accountOf(sources);
+      const load: LoadListing = (id) => this.#load(sources.notes, id) ?? found.load(id);
+      const earlier = { account: found.account, load, isWhole: false, isForeign: true, had: () => true };
+      const { steps, comparedWith } = explain(own, earlier);
+      return withReasons(account, { ...account, steps, ...(comparedWith ? { comparedWith } : {}) });
+    }
+    return explain(account, undefined);
+  }
+
+  /** What other machines are told of the steps of this build, by the digests of their vertices, while it goes on. */
+  summaries(vertices: readonly LlbVertex[], notes: Notes): (vertex: Digest) => Uint8Array | undefined {
+    if (vertices.length > MAX_STEPS) return () => undefined;
+    const byDigest = new Map(vertices.map((vertex) => [vertex.digest, vertex]));
+    const sources = { ...this.#sources(vertices, notes), failed: false, solved: () => undefined, salt: undefined };
+    const stepOf = stepMaker(sources);
+    return (digest) => {
+      const vertex = byDigest.get(digest);
+      if (vertex === undefined) return undefined;
+      try {
+        notes.settle();
+        const names = vertex.inputs
+          .map((input) => byDigest.get(input.vertex.digest))
+          .map((one) => (one ? stepOf(one).name : ''));
+        return summarize(sources.lineage, this.#startedAt, stepOf(vertex), names, (id) => this.#load(notes, id));
+      } catch {
+        return undefined;
+      }
+    };
+  }
+
+  #sources(vertices: readonly LlbVertex[], notes: Notes): Omit<AccountSources, 'failed' | 'solved' | 'salt'> {
+    return {
+      request: this.#request,
+      lineage: lineageOf(this.#request),
+      startedAt: this.#startedAt,
+      vertices,
+      notes,
+      durations: this.#durations,
+      mask: this.#mask,
+    };
+  }
+
+  #load({ listings }: Notes, id: string): ListedDirectory | undefined {
+    return listings.get(id) ?? loadListing(this.#session.store, id);
   }
 
   #earlierOf(

@@ -38,6 +38,11 @@ export class Notes implements StepNotes {
     return this.#sources.get(vertex);
   }
 
+  /** Content key of what was read. */
+  contentOf(vertex: Digest, input: number): Digest | undefined {
+    return this.#reads.get(`${vertex} ${input}`)?.content;
+  }
+
   /** Id of the list of what was read. */
   listingOf(vertex: Digest, input: number): string | undefined {
     return this.#reads.get(`${vertex} ${input}`)?.listing;

@@ -28,6 +28,7 @@ interface StepExport {
 export class StepExports {
   readonly #exports: readonly StepExport[];
   #vertices: ReadonlySet<Digest> = new Set();
+  #summaryOf: (vertex: Digest) => Uint8Array | undefined = () => undefined;
 
   /**
    * @param task of the build: what goes on beside it ends with it
@@ -37,12 +38,19 @@ export class StepExports {
   constructor(session: Session, task: Task, specs: readonly StepCacheExport[], imports: () => readonly UsedCache[]) {
     // What goes on beside the build belongs to no vertex, and is told in the end.
     const quiet: Task = { signal: task.signal, events: () => undefined };
-    this.#exports = specs.map((spec) => ({ spec, exporter: openExporter(session, quiet, spec, imports) }));
+    this.#exports = specs.map((spec) => ({
+      spec,
+      exporter: openExporter(session, quiet, spec, { imports, summaryOf: (vertex) => this.#summaryOf(vertex) }),
+    }));
   }
 
-  /** With `mode=min` only vertices that become part of the results go up beside the build, which are known when the graph is. */
-  expect(vertices: ReadonlySet<Digest>): void {
+  /**
+   * With `mode=min` only vertices that become part of the results go up beside the build, which are known when the graph is.
+   * @param summaryOf what is told of a step besides its result
+   */
+  expect(vertices: ReadonlySet<Digest>, summaryOf: (vertex: Digest) => Uint8Array | undefined): void {
     this.#vertices = vertices;
+    this.#summaryOf = summaryOf;
   }
 
   /** An edge has its result. */
@@ -84,11 +92,17 @@ export class StepExports {
   }
 }
 
+/** What an export knows of the build around it. */
+interface Surroundings {
+  readonly imports: () => readonly UsedCache[];
+  readonly summaryOf: (vertex: Digest) => Uint8Array | undefined;
+}
+
 function openExporter(
   session: Session,
   task: Task,
   spec: StepCacheExport,
-  imports: () => readonly UsedCache[],
+  { imports, summaryOf }: Surroundings,
 ): StepExporter<OpResult> {
   const { mode, author, keyFile, maxBytes, touchMs } = spec;
   const place = openPlace(session, spec.place, spec.scope);
@@ -99,7 +113,7 @@ function openExporter(
     task,
     mode,
     author,
-    layers: stepLayers(session, spec),
+    layers: { ...stepLayers(session, spec), summary: ({ vertex }) => summaryOf(vertex) },
     now: session.now,
     ...(keyFile === undefined ? {} : { key: readSigningKey(keyFile) }),
     ...(maxBytes === undefined ? {} : { maxBytes }),

@@ -5,7 +5,7 @@ import type { Digest } from '../util/index.ts';
 export interface Part {
   readonly what: Difference['what'];
   readonly name: string;
-  /** Tells values apart and does not show them: a digest with the salt of the store. */
+  /** Tells values apart and does not show them: a digest with the salt of the store. `''` for one that other machines may not know. */
   readonly id: string;
   /** The value, shortened, where it may be shown. */
   readonly shown?: string;

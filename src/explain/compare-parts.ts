@@ -11,7 +11,8 @@ export function compareParts(before: readonly Part[], now: readonly Part[]): rea
   for (const [key, part] of own) {
     const was = old.get(key);
     if (was === undefined) found.push({ ...nameOf(part), change: 'added', ...shown('after', part) });
-    else if (was.id !== part.id)
+    // Of what may not even be told apart nothing is known.
+    else if (was.id !== part.id && was.id !== '' && part.id !== '')
       found.push({ ...nameOf(part), change: 'changed', ...shown('before', was), ...shown('after', part) });
   }
   for (const [key, part] of old)

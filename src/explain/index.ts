@@ -6,5 +6,6 @@ export { explanationJson, recalledText, renderExplanation } from './render.ts';
 export { type Hint, hintsOf } from './costly.ts';
 export { kindOf, partsOf, type RawPart } from './parts.ts';
 export { type Earlier, explain } from './reasons.ts';
+export type { LoadListing } from './compare-listings.ts';
 export { accountOfSummaries, readSummary, type StepSummary, summarize } from './summary.ts';
 export { carryOver } from './carry-over.ts';

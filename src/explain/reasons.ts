@@ -14,6 +14,8 @@ export interface Earlier {
   readonly load: LoadListing;
   /** Nothing of it was forgotten. */
   readonly isWhole: boolean;
+  /** It is what a cache of other machines tells, which is not all: values that may be secrets, and files of large contexts. */
+  readonly isForeign?: boolean;
   /** Whether there was a result at a node of the key graph when the build began. */
   readonly had: (node: string) => boolean;
 }
@@ -87,6 +89,7 @@ function find(situation: Situation): Finding {
   }
   const cause = changedInput(situation, partner, earlier);
   if (cause !== undefined) return { ...plain('input'), cause };
+  if (earlier.isForeign) return { ...plain('none'), text: 'what has changed is not among what the cache tells of it' };
   if (partner.outcome === 'failed')
     return { ...plain('none'), text: 'nothing has changed, but it failed the last time' };
   return plain(partner.nodes.length === 0 || partner.nodes.some(earlier.had) ? 'none' : 'gone');

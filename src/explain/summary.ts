@@ -24,23 +24,25 @@ export interface StepSummary {
   readonly listings: ReadonlyMap<string, ListedDirectory>;
 }
 
-/** The summary of a step of an account. Of its lists there is as much as finds room, from the top. */
-export function summarize(account: Account, at: number, load: LoadListing): Uint8Array | undefined {
-  const step = account.steps[at];
-  if (step === undefined) return undefined;
-  const { context: _context, ...lineage } = account.lineage;
-  const inputs = step.inputs.map(({ step: input, content, listing }) => ({
-    name: account.steps[input]?.name ?? '',
+/**
+ * The summary of a step. Of its lists there is as much as finds room, from the top.
+ * @param at when the build began, in milliseconds since the epoch
+ * @param names of the steps that made its inputs
+ */
+export function summarize(
+  { context: _context, ...lineage }: Lineage,
+  at: number,
+  step: Step,
+  names: readonly string[],
+  load: LoadListing,
+): Uint8Array | undefined {
+  const { name, kind, parts } = step;
+  const inputs = step.inputs.map(({ content, listing }, input) => ({
+    name: names[input] ?? '',
     ...(content === undefined ? {} : { content }),
     ...(listing === undefined ? {} : { listing }),
   }));
-  const body = {
-    version: VERSION,
-    lineage,
-    at: account.at,
-    step: { name: step.name, kind: step.kind, parts: step.parts },
-    inputs,
-  };
+  const body = { version: VERSION, lineage, at, step: { name, kind, parts }, inputs };
   const all = breadthFirst(
     inputs.flatMap(({ listing }) => (listing === undefined ? [] : [listing])),
     load,

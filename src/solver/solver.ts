@@ -5,6 +5,7 @@ import { Executor } from './executor.ts';
 import { Flight, gather, type Leftovers } from './flight.ts';
 import { type EdgeNode, Graph, type Outcome, type VertexNode } from './graph.ts';
 import { Keeper } from './keeper.ts';
+import { isNamed } from './keys.ts';
 import { KnownEdges } from './known-edge.ts';
 import { Namer } from './namer.ts';
 import { Reporter } from './reporter.ts';
@@ -132,6 +133,11 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
       contents: [...contentDigests],
       nodes: [...new Set(edges.flatMap((edge) => [...edge.saved, ...(edge.nodes[0] ?? [])]))],
       from: source === undefined ? undefined : this.#caches.sources[source]?.id,
+      asked: this.#caches.sources.slice(1).flatMap((cache, at) => {
+        const names = edges.flatMap((edge) => [...(edge.names[at + 1]?.asked ?? [])]);
+        const key = isNamed(cache) ? names[0] : map?.digest;
+        return key === undefined ? [] : [{ cache: cache.id, key }];
+      }),
     };
   }
 

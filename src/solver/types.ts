@@ -185,6 +185,8 @@ export interface VertexAccount {
   readonly nodes: readonly string[];
   /** Id of the cache that its result was loaded from; undefined for what ran or was not loaded. */
   readonly from: string | undefined;
+  /** Caches besides the main one that it was looked for in, by their ids, and by what key: a name there, or the identity of the op. */
+  readonly asked: readonly { readonly cache: string; readonly key: string }[];
 }
 
 /** What a solver knows of an edge. The same edge is always the same object, which shows what is known by now. */

@@ -35,10 +35,25 @@ function build(files: Readonly<Record<string, string>>, command = 'make') {
   return { account: account(steps), load };
 }
 
+function summary(
+  { lineage, at: began, steps }: ReturnType<typeof account>,
+  at: number,
+  load: (id: string) => ListedDirectory | undefined,
+): Uint8Array | undefined {
+  const of = steps[at] ?? step();
+  return summarize(
+    lineage,
+    began,
+    of,
+    of.inputs.map((input) => steps[input.step]?.name ?? ''),
+    load,
+  );
+}
+
 function summariesOf(files: Readonly<Record<string, string>>, command?: string): readonly StepSummary[] {
   const { account: of, load } = build(files, command);
   return of.steps.flatMap((_, at) => {
-    const bytes = summarize(of, at, load);
+    const bytes = summary(of, at, load);
     const read = bytes && readSummary(bytes);
     return read === undefined ? [] : [read];
   });
@@ -69,12 +84,12 @@ describe('what a shared cache says of steps', () => {
       Array.from({ length: 20_000 }, (_, at) => [`d${at % 50}/e${at % 1000}/f${at}`, String(at)]),
     );
     const { account: of, load } = build(files);
-    const bytes = summarize(of, 1, load);
+    const bytes = summary(of, 1, load);
     expect(bytes?.length).toBeLessThanOrEqual(16 * 1024);
-    const summary = bytes && readSummary(bytes);
-    expect(summary?.listings.size).toBeGreaterThan(1);
+    const read = bytes && readSummary(bytes);
+    expect(read?.listings.size).toBeGreaterThan(1);
     const now = build({ ...files, 'd7/e7/f7': 'changed' });
-    const known = accountOfSummaries(summary ? [summary] : [], now.account.lineage, 'c');
+    const known = accountOfSummaries(read ? [read] : [], now.account.lineage, 'c');
     const { steps } = explain(now.account, {
       account: known?.account ?? of,
       isWhole: true,

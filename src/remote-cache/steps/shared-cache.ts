@@ -18,6 +18,9 @@ const MAX_WARNINGS = 5;
 /** Layers that may turn out to be damaged before nothing of the cache is used any more: each costs the build another start. */
 const MAX_DAMAGES = 20;
 
+/** Records whose summaries are looked at: each has to be verified. */
+const MAX_SUMMARIES = 500;
+
 /** What a shared cache works with. */
 export interface SharedCacheOptions<R> {
   readonly place: StepPlace;
@@ -103,6 +106,18 @@ export class SharedCache<R> implements NamedCache<R> {
     if (layers === undefined || this.#givenUp || layers.some(({ descriptor }) => this.#damaged.has(descriptor.digest)))
       throw new TsbuildError('TSB_NOT_FOUND', `Cannot use record ${id} of cache ${this.id}: it has no result`);
     return this.#options.use(layers, this);
+  }
+
+  /**
+   * What records say of their steps, for who explains why one missed: those of the index, the newest first. Asks for nothing, and is empty when
+   * nobody has asked for anything.
+   */
+  async summaries(): Promise<readonly Uint8Array[]> {
+    const entries = [...((await this.#index)?.values() ?? [])].sort((a, b) => b.touchedAt - a.touchedAt);
+    return entries.slice(0, MAX_SUMMARIES).flatMap(({ name, envelope }) => {
+      const summary = this.#sound(name, envelope, false)?.summary;
+      return summary === undefined ? [] : [summary];
+    });
   }
 
   leafLinks(node: string, op: Digest, output: number): readonly KeyLink[] {

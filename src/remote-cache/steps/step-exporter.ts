@@ -32,6 +32,8 @@ export interface StepLayers<R> {
   onThere(layers: readonly CachedLayer[], repository: Repository): void;
   /** When the result of an edge was made, in milliseconds since the epoch. */
   createdAt(edge: KnownEdge<R>): number;
+  /** What is told of a step to who explains why one missed. */
+  summary?(edge: KnownEdge<R>): Uint8Array | undefined;
   /** Links of the local cache that lead to a node. */
   linksTo(node: string): readonly KeyLink[];
 }
@@ -191,6 +193,7 @@ export class StepExporter<R> {
     const [node] = names;
     if (node === undefined || this.#isRefused) return;
     const { place, key, author, now } = this.#options;
+    const summary = layers && this.#options.layers.summary?.(edge);
     const common = {
       scope: place.scope,
       node,
@@ -207,7 +210,9 @@ export class StepExporter<R> {
       const known = before.get(name);
       // One that only leads on makes way for one with a result, and never the other way round.
       const replace = layers !== undefined && (edge.executed || known?.hasLayers === false);
-      const envelope = seal(encodeRecord({ ...common, name }), key);
+      // Once is enough: other names are of the same step.
+      const own = name === node && summary !== undefined ? { ...common, name, summary } : { ...common, name };
+      const envelope = seal(encodeRecord(own), key);
       const isWritten =
         (known === undefined || replace) && (await place.putRecord(task, name, envelope, blobs, replace));
       if (isWritten) this.#written++;
