@@ -2,7 +2,7 @@ import { rmdirSync } from 'node:fs';
 import type { CachedLayer } from '../remote-cache/index.ts';
 import { type Repository, type Compression, compressionOf, type Descriptor } from '../image/index.ts';
 import { layerIdsOf, type ResolvedImage } from '../source/index.ts';
-import { isDamageError, type Lease, type Store } from '../store/index.ts';
+import { DamageError, isDamageError, type Lease, type Store } from '../store/index.ts';
 import { type Digest, errnoOf, SharedWork, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
@@ -139,7 +139,8 @@ export class LayerService {
     const fetch = this.#fetcherOf(id);
     if (fetch) await fetch(task, vertex, onGrowing);
     else if (!layer.fs)
-      throw new TsbuildError('TSB_STORE', `Cannot use layer "${id}": its files are not in the store any more`, {
+      // It was there when the cache was asked: its maker was killed since.
+      throw new DamageError('TSB_STORE', `Cannot use layer "${id}": its files are not in the store any more`, {
         hint: 'run the build again',
       });
   }

@@ -84,6 +84,18 @@ test('a directory of a command that is running is believed, and measured', async
   expect(other.store.layers.get(id)).toMatchObject({ fs: true, stamp: expect.any(String) as string });
 });
 
+test('a directory whose maker is killed before it is built upon is made again', async () => {
+  const root = tempRoot();
+  using kit = setUp(root);
+  kit.worker.on.usage = () => new Promise(() => undefined);
+  const id = await kit.make('good');
+  using other = setUp(root);
+  expect(other.layers.available([id])).toBe(true);
+  kit.store.close();
+  expect(isDamageError(await failure(other.make('upon it', [id])))).toBe(true);
+  expect(other.layers.available([id])).toBe(false);
+});
+
 test.each([
   ['changed', (path: string): void => fs.writeFileSync(path, 'evil')],
   ['replaced by a link', (path: string): void => (fs.rmSync(path), fs.symlinkSync('/etc/hostname', path))],
