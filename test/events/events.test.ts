@@ -31,8 +31,11 @@ describe('work that is done all at a time', () => {
     const waiting = (task: Task): Promise<void> =>
       new Promise((_resolve, reject) => {
         task.signal.addEventListener('abort', () => {
-          ended.push(task.signal.reason);
-          reject(new Error('second'));
+          // Ending may take a while.
+          setTimeout(() => {
+            ended.push(task.signal.reason);
+            reject(new Error('second'));
+          }, 5);
         });
       });
     const work = together(testTask(), ['wait', 'fail', 'wait'], (task, item) =>

@@ -58,6 +58,8 @@ describe('a digest of a value', () => {
 
   test.each<[string, Canonical, Canonical]>([
     ['how texts are cut', ['ab', 'c'], ['a', 'bc']],
+    ['how texts are cut that look like what stands before texts', ['a', 'sb'], ['as', 'b']],
+    ['how bytes are cut', [Buffer.from('ax'), Buffer.from('b')], [Buffer.from('a'), Buffer.from('xb')]],
     ['how lists are cut', [['a'], []], [[], ['a']]],
     ['a text and a number', '1', 1],
     ['a text and bytes', 'a', Buffer.from('a')],

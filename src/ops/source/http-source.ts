@@ -181,7 +181,7 @@ function numberOf(attrs: ReadonlyMap<string, string>, name: string, max: number)
   const text = attrs.get(name) ?? '0';
   const value = /^0[0-7]+$/.test(text)
     ? Number.parseInt(text, 8)
-    : /^(0o[0-7]+|0x[0-9a-f]+|0b[01]+|\d+)$/i.test(text)
+    : /^(0o[0-7]+|0x[0-9a-f]+|0b[01]+|0|[1-9]\d*)$/i.test(text)
       ? Number(text)
       : Number.NaN;
   if (Number.isSafeInteger(value) && value <= max) return value;
