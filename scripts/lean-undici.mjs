@@ -10,6 +10,8 @@ const lib = `${dirname(createRequire(import.meta.url).resolve('undici'))}/lib`;
 const ENTRY = `
 const Dispatcher = require('${lib}/dispatcher/dispatcher.js');
 Dispatcher.prototype.request = require('${lib}/api/api-request.js');
+// A proxy is asked for a tunnel by it.
+Dispatcher.prototype.connect = function (...args) { return require('${lib}/api/api-connect.js').apply(this, args); };
 module.exports = {
   get Agent() { return require('${lib}/dispatcher/agent.js'); },
   get EnvHttpProxyAgent() { return require('${lib}/dispatcher/env-http-proxy-agent.js'); },
