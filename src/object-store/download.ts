@@ -35,7 +35,7 @@ export async function download(
     return undefined;
   }
   const size = await sizeOf(service, options, first, 0);
-  if (size > options.maxBytes) {
+  if (size !== undefined && size > options.maxBytes) {
     first.discard();
     throw tooLong(doing, options.maxBytes);
   }
@@ -48,8 +48,13 @@ function ask(task: Task, service: Service, { doing, make, range }: Download, fro
   return service.send(task, doing, () => make(range === undefined && from === 0 ? undefined : `bytes=${start}-${end}`));
 }
 
-/** Bytes that an answer has, from `from` of what is wanted on; Infinity where it does not say. @throws TsbuildError when it is another part */
-async function sizeOf(service: Service, { doing, range }: Download, answer: HttpAnswer, from: number): Promise<number> {
+/** Bytes that an answer has, from `from` of what is wanted on; undefined where it does not say. @throws TsbuildError when it is another part */
+async function sizeOf(
+  service: Service,
+  { doing, range }: Download,
+  answer: HttpAnswer,
+  from: number,
+): Promise<number | undefined> {
   const partial = range !== undefined || from > 0;
   if (answer.status !== (partial ? 206 : 200)) {
     if (answer.status === 416) {
@@ -74,7 +79,7 @@ async function sizeOf(service: Service, { doing, range }: Download, answer: Http
     }
     return to - start + 1;
   }
-  return length === undefined ? Number.POSITIVE_INFINITY : Number(length);
+  return length === undefined ? undefined : Number(length);
 }
 
 async function* chunksOf(
@@ -82,7 +87,7 @@ async function* chunksOf(
   service: Service,
   options: Download,
   first: HttpAnswer,
-  size: number,
+  size: number | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { doing, maxBytes } = options;
   const etag = first.header('etag');
@@ -94,10 +99,10 @@ async function* chunksOf(
       for await (const chunk of answer.stream()) {
         received += chunk.length;
         if (received > maxBytes) throw tooLong(doing, maxBytes);
-        if (received > size) throw otherPart(doing);
+        if (size !== undefined && received > size) throw otherPart(doing);
         yield chunk;
       }
-      if (received < size && size !== Number.POSITIVE_INFINITY) throw endsEarly(doing);
+      if (size !== undefined && received < size) throw endsEarly(doing);
       return;
     } catch (error) {
       throwIfCanceled(task);
@@ -109,7 +114,8 @@ async function* chunksOf(
     }
     await service.wait(task, tried, undefined);
     answer = await ask(task, service, options, received);
-    if ((await sizeOf(service, options, answer, received)) + received !== size && size !== Number.POSITIVE_INFINITY) {
+    const rest = await sizeOf(service, options, answer, received);
+    if (size !== undefined && rest !== undefined && rest + received !== size) {
       answer.discard();
       throw otherPart(doing);
     }

@@ -13,6 +13,8 @@ export interface PackedOptions {
   readonly prefix: string;
   /** Begins the keys of large objects, which stores may share: one that another has written is not sent again. */
   readonly objectPrefix: string;
+  /** Nothing small is kept back for longer, in ms: a job that is killed has shared what it did. Default a minute. */
+  readonly flushMs?: number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly onWarning?: (message: string) => void;
@@ -22,7 +24,7 @@ export interface PackedOptions {
 const SMALL_BYTES = 256 << 10;
 /** So many bytes of small objects are not kept back any longer. */
 const FLUSH_BYTES = 4 << 20;
-/** Nor is any for so long, in ms: a job that is killed has shared what it did. */
+/** Nor is any for so long, in ms, where nothing else is said. */
 const FLUSH_MS = 60_000;
 /** Services keep what was used within the last week: an entry that was not looked at for so long is asked about before it is counted on, in s. */
 const SURE_S = 24 * 3600;
@@ -93,7 +95,7 @@ export class PackedStore implements ObjectStore, AsyncDisposable {
       const key = await this.#putLarge(task, name, content, known !== undefined);
       this.#add(name, { ...made, at: { key } });
     }
-    const isLate = this.#options.now() - this.#flushedAt > FLUSH_MS;
+    const isLate = this.#options.now() - this.#flushedAt >= (this.#options.flushMs ?? FLUSH_MS);
     if (this.#pendingBytes > FLUSH_BYTES || isLate) await this.flush(task);
   }
 

@@ -31,7 +31,7 @@ export function s3Surroundings(over: Partial<Surroundings> = {}): Surroundings {
 export function ghaStore(
   server: ActionsCache,
   branch: string = DEFAULT_BRANCH,
-  over: Partial<Surroundings> = {},
+  over: Partial<Surroundings> & { readonly flushMs?: number } = {},
 ): PackedStore {
   const surroundings = s3Surroundings(over);
   const service = new GhaService({ url: server.url, token: server.token(branch) }, surroundings);
