@@ -19,8 +19,9 @@ import {
   type Descriptor,
   mediaTypes,
 } from '../image/index.ts';
+import { objectStoreId } from '../object-store/index.ts';
 import type { KnownEdge } from '../solver/index.ts';
-import { type Digest, messageOf, sha256, TsbuildError } from '../util/index.ts';
+import { type Digest, messageOf, messageWithHint, sha256, TsbuildError } from '../util/index.ts';
 import { type ReportStatus, type Task, together } from '../events/index.ts';
 import type { CacheRace } from './cache-race.ts';
 import { withInternalVertex } from './internal-vertex.ts';
@@ -69,8 +70,9 @@ export async function exportCaches(
       );
     } catch (error) {
       task.signal.throwIfAborted();
-      const message = `Cannot export cache to ${name}: ${messageOf(error)}`;
-      if (!spec.ignoreError) failure ??= asFailure(message, error);
+      const what = `Cannot export cache to ${name}: `;
+      const message = what + messageWithHint(error);
+      if (!spec.ignoreError) failure ??= asFailure(what + messageOf(error), error);
       else
         task.events({
           type: 'diagnostic',
@@ -85,7 +87,14 @@ export async function exportCaches(
 /** The place that a cache goes to, as messages name it. */
 function whereTo(spec: OwnCacheExport | StepCacheExport): { readonly type: string; readonly name: string } {
   const place = spec.type === 'steps' ? spec.place : spec.type === 'local' ? { ...spec, path: spec.dest } : spec;
-  return { type: place.type, name: place.type === 'registry' ? formatReference(place.reference) : place.path };
+  switch (place.type) {
+    case 'registry':
+      return { type: place.type, name: formatReference(place.reference) };
+    case 'local':
+      return { type: place.type, name: place.path };
+    case 'objects':
+      return { type: place.store.kind, name: objectStoreId(place.store) };
+  }
 }
 
 function asFailure(message: string, cause: unknown): TsbuildError {

@@ -99,6 +99,7 @@ export type UsedCache = ImportedCache<OpResult> | SharedCache<OpResult>;
  */
 function otherForm({ place, scope }: StepCacheImport): BuildkitCacheImport | undefined {
   if (place.type === 'registry') return scope === undefined ? place : undefined;
+  if (place.type === 'objects') return undefined;
   const isLayout = existsSync(join(place.path, 'index.json')) && !existsSync(join(place.path, 'records'));
   return isLayout ? { type: 'local', src: place.path, ...(scope === undefined ? {} : { tag: scope }) } : undefined;
 }

@@ -11,6 +11,7 @@ import type { WorkerClient } from '../worker/index.ts';
 import { LayerService } from '../snapshots/index.ts';
 import { RemoteSources, type OpResult, snapshot } from '../ops/index.ts';
 import { BOUND_PROC, boundProcText, findHelper, UNSHIFTED, unshiftedRoot } from '../sandbox/index.ts';
+import { ObjectStores } from './object-stores.ts';
 import { offlineRegistry } from './offline-registry.ts';
 import { seccompDirectory, workerEntry } from './paths.ts';
 
@@ -56,6 +57,7 @@ export class Session implements AsyncDisposable {
   #layers: LayerService | undefined;
   #remote: RemoteSources | undefined;
   #cache: IndexCache<OpResult> | undefined;
+  #objects: ObjectStores | undefined;
   #devices: Promise<DeviceCatalog> | undefined;
   #saidBoundProc = false;
 
@@ -147,6 +149,11 @@ export class Session implements AsyncDisposable {
     return this.offline ? offlineRegistry(this.offline) : lazyRegistry(() => this.#openRegistry());
   }
 
+  /** Directories and buckets with caches. */
+  get objects(): ObjectStores {
+    return (this.#objects ??= new ObjectStores(this.options, this.offline));
+  }
+
   get images(): ImageSource {
     return (this.#images ??= createImageSource({
       store: this.store,
@@ -233,6 +240,7 @@ export class Session implements AsyncDisposable {
         );
       await (await this.#registry)?.[Symbol.asyncDispose]();
       await this.#remote?.[Symbol.asyncDispose]();
+      await this.#objects?.[Symbol.asyncDispose]();
     } finally {
       // Ends the lease too, and never fails.
       this.store.close();

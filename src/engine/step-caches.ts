@@ -1,5 +1,4 @@
 import type { Task } from '../events/index.ts';
-import { DirectoryStore, type ObjectStore } from '../object-store/index.ts';
 import { type OpResult, snapshot } from '../ops/index.ts';
 import {
   type CachePlace,
@@ -66,10 +65,6 @@ export function openStepCache(
 /** Where a scope of steps is kept. @param scope absent: that of the place */
 export function openPlace(session: Session, place: CachePlace, scope: string | undefined): StepPlace {
   if (place.type === 'registry') return new RegistryPlace(session.registry, place.reference, scope);
-  return new ObjectPlace(openObjects(session, place), scope);
-}
-
-/** The store of objects that a place is. */
-function openObjects({ now }: Session, place: Exclude<CachePlace, { type: 'registry' }>): ObjectStore {
-  return new DirectoryStore({ path: place.path, now });
+  const request = place.type === 'local' ? ({ kind: 'directory', path: place.path } as const) : place.store;
+  return new ObjectPlace(session.objects.get(request), scope);
 }

@@ -1,6 +1,5 @@
 import { hexOf, sha256 } from '../util/index.ts';
 import { type AzblobOptions, containerId, containerUrl } from './azure-container.ts';
-import { DirectoryStore } from './directory-store.ts';
 import { GHA_REQUESTS, type GhaOptions, ghaId, ghaUrl } from './gha-address.ts';
 import { LazyStore } from './lazy-store.ts';
 import { bucketId, bucketUrl } from './s3-address.ts';
@@ -21,12 +20,17 @@ export type OpenObjectStore = ObjectStore & AsyncDisposable;
 
 /**
  * A store that is opened when something is asked of it: only what speaks its protocol is loaded, and nothing for a build that needs none of it.
+ * @param now milliseconds since the epoch
+ * @param surroundings asked for then
  * @throws TsbuildError `TSB_USAGE` for what cannot be a bucket or an address
  */
-export function openObjectStore(request: ObjectStoreRequest, surroundings: Surroundings): OpenObjectStore {
-  if (request.kind === 'directory') return new DirectoryStore({ path: request.path, now: surroundings.now });
-  return new LazyStore(objectStoreId(request), request.kind === 'gha' ? GHA_REQUESTS : undefined, () =>
-    open(request, surroundings),
+export function openObjectStore(
+  request: ObjectStoreRequest,
+  now: () => number,
+  surroundings: () => Promise<Surroundings>,
+): OpenObjectStore {
+  return new LazyStore(objectStoreId(request), request.kind === 'gha' ? GHA_REQUESTS : undefined, async () =>
+    open(request, now, surroundings),
   );
 }
 
@@ -50,26 +54,33 @@ export function objectStoreId(request: ObjectStoreRequest): string {
 }
 
 async function open(
-  request: Exclude<ObjectStoreRequest, { kind: 'directory' }>,
-  surroundings: Surroundings,
+  request: ObjectStoreRequest,
+  now: () => number,
+  surroundings: () => Promise<Surroundings>,
 ): Promise<OpenObjectStore> {
   switch (request.kind) {
+    case 'directory': {
+      const { DirectoryStore } = await import('./directory-store.ts');
+      return new DirectoryStore({ path: request.path, now });
+    }
     case 's3': {
       const { S3Store } = await import('./s3-store.ts');
-      return new S3Store(request.options, surroundings);
+      return new S3Store(request.options, await surroundings());
     }
     case 'azblob': {
       const { AzblobStore } = await import('./azblob-store.ts');
-      return new AzblobStore(request.options, surroundings);
+      return new AzblobStore(request.options, await surroundings());
     }
     case 'gha': {
       const [{ GhaService }, { PackedStore }] = await Promise.all([
         import('./gha-service.ts'),
         import('./packed-store.ts'),
       ]);
-      const service = new GhaService(request.options, surroundings);
-      const prefix = `tsbuild-1-${keyPart(request.scope)}-`;
-      return new PackedStore(service, { ...surroundings, prefix, objectPrefix: 'tsbuild-1-' });
+      const around = await surroundings();
+      const service = new GhaService(request.options, around);
+      // Full stops, which are in no scope's part: entries are looked for by how their keys begin.
+      const prefix = `tsbuild-1.${keyPart(request.scope)}.`;
+      return new PackedStore(service, { ...around, prefix, objectPrefix: 'tsbuild-1-' });
     }
   }
 }

@@ -45,6 +45,8 @@ export class PackedStore implements ObjectStore, AsyncDisposable {
   readonly #options: PackedOptions;
   readonly #generations: Generations;
   readonly #pending = new Map<string, Pending>();
+  /** Large objects that are being written, by name: several scopes of a build share a store. */
+  readonly #writing = new Map<string, Promise<void>>();
   #pendingBytes = 0;
   #flushedAt: number;
   #flushing: Promise<void> | undefined;
@@ -80,8 +82,22 @@ export class PackedStore implements ObjectStore, AsyncDisposable {
     return (await this.#isThere(task, object)) ? { size: object.size } : undefined;
   }
 
-  async put(task: Task, name: string, content: ObjectContent, { ifAbsent = false }: PutOptions = {}): Promise<void> {
+  async put(task: Task, name: string, content: ObjectContent, options: PutOptions = {}): Promise<void> {
     checkObjectName(name);
+    if (content.size <= SMALL_BYTES) return this.#put(task, name, content, options);
+    // Of two that write one name at a time either may be the one that stays: the first, since entries cannot be taken back.
+    const other = this.#writing.get(name);
+    const isDone = await other?.then(
+      () => true,
+      () => false,
+    );
+    if (isDone) return undefined;
+    const writing = this.#put(task, name, content, options);
+    this.#writing.set(name, writing);
+    return writing.finally(() => this.#writing.delete(name));
+  }
+
+  async #put(task: Task, name: string, content: ObjectContent, { ifAbsent = false }: PutOptions): Promise<void> {
     const doing = `Cannot write ${JSON.stringify(name)} to ${this.id}`;
     const known = await this.#find(task, name);
     if (ifAbsent && known?.size === content.size && (await this.#isThere(task, known))) return;

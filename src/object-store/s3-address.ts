@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { TsbuildError } from '../util/index.ts';
 
 /** Where the objects of a bucket are. */
@@ -40,7 +39,8 @@ export function bucketUrl({ bucket, region, endpointUrl, usePathStyle }: BucketA
       'keys are given as access_key_id and secret_access_key',
     );
   if (!base.pathname.endsWith('/')) base.pathname += '/';
-  const isAddress = isIP(base.hostname.replace(/^\[|\]$/g, '')) !== 0 || base.hostname === 'localhost';
+  // URLs have one spelling of each: numbers with dots, or something in brackets.
+  const isAddress = /^(?:\d+(?:\.\d+){3}|\[.*\]|localhost)$/.test(base.hostname);
   if (usePathStyle || isAddress || !HOST_LABEL.test(bucket)) base.pathname += `${bucket}/`;
   else base.hostname = `${bucket}.${base.hostname}`;
   return base;

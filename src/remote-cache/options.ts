@@ -3,6 +3,10 @@ import { suggest, TsbuildError } from '../util/index.ts';
 import { CacheAttributes, type CacheSurroundings } from './option-types/attributes.ts';
 import { buildkit } from './option-types/buildkit.ts';
 import { inline } from './option-types/inline.ts';
+import { azblob } from './option-types/azblob.ts';
+import { gha } from './option-types/gha.ts';
+import { withoutSecrets } from './option-types/hidden.ts';
+import { s3 } from './option-types/s3.ts';
 import { local } from './option-types/local.ts';
 import { registry } from './option-types/registry.ts';
 import type { CacheOptionType, OptionForm } from './option-types/types.ts';
@@ -11,14 +15,11 @@ import type { CacheExport, CacheImport } from './request.ts';
 type Flag = '--cache-from' | '--cache-to';
 
 /** The types of caches, in the order in which messages name them. */
-const TYPES: Readonly<Record<string, CacheOptionType>> = { registry, local, inline, buildkit };
+const TYPES: Readonly<Record<string, CacheOptionType>> = { registry, local, s3, gha, azblob, inline, buildkit };
 
 /** Types that are not here, or not for both flags, with what to do instead. */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
   inline: 'a cache within an image is read by type=registry,ref=IMAGE',
-  gha: 'use type=local and let the workflow keep the directory',
-  s3: 'use type=registry or type=local',
-  azblob: 'use type=registry or type=local',
 };
 
 /** Easily mixed up. */
@@ -51,7 +52,7 @@ function parse<T>(
   const fail: Fail = (why, hint) =>
     new TsbuildError(
       'TSB_USAGE',
-      `Cannot use ${flag} ${JSON.stringify(text)}: ${why}`,
+      `Cannot use ${flag} ${JSON.stringify(withoutSecrets(text))}: ${why}`,
       hint === undefined ? {} : { hint },
     );
   if (text === '') throw fail('it is empty');

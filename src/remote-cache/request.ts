@@ -1,5 +1,6 @@
 import type { OutputCompression } from '../exporter/index.ts';
 import type { Reference } from '../image/index.ts';
+import type { ObjectStoreRequest } from '../object-store/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { Author } from './steps/record.ts';
 
@@ -9,7 +10,8 @@ export type CacheImport = StepCacheImport | BuildkitCacheImport;
 /** A place where a cache of steps is kept. */
 export type CachePlace =
   | { readonly type: 'registry'; readonly reference: Reference }
-  | { readonly type: 'local'; readonly path: string };
+  | { readonly type: 'local'; readonly path: string }
+  | { readonly type: 'objects'; readonly store: ObjectStoreRequest };
 
 /** A scope of a cache of steps, one record for each. */
 export interface StepCacheImport {

@@ -83,6 +83,13 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** The same with what may help, for warnings, which have no line of their own for that. */
+export function messageWithHint(error: unknown): string {
+  return error instanceof TsbuildError && error.hint !== undefined
+    ? `${error.message} (${error.hint})`
+    : messageOf(error);
+}
+
 /** The errno name (`ENOENT`, ...) of a Node system error, if it is one. */
 export function errnoOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error) || typeof error.code !== 'string')

@@ -12,6 +12,7 @@ export {
   fromErrno,
   isTsbuildError,
   messageOf,
+  messageWithHint,
   TsbuildError,
 } from './errors.ts';
 export { formatSourceExcerpt } from './excerpt.ts';

@@ -58,6 +58,14 @@ describe('few requests', () => {
     expect(server.requests.length).toBe(4);
   });
 
+  test('a layer that several write at a time in one build is sent once', async () => {
+    const one = job();
+    await Promise.all([1, 2, 3].map(() => one.put(testTask(), 'blobs/sha256/a', contentOf(patterned(400_000)))));
+    await one.flush(testTask());
+    expect(server.entries.length).toBe(2);
+    expect(server.requests.filter((line) => line.startsWith('PUT blob')).length).toBe(2);
+  });
+
   test('nothing new is written nowhere', async () => {
     const one = job();
     await put(one, 'records/a', 'x');

@@ -81,6 +81,10 @@ export class ObjectPlace implements StepPlace {
     return this.#put(task, `index/${this.#scopeId}`, index);
   }
 
+  async flush(task: Task): Promise<void> {
+    await this.#objects.flush?.(task);
+  }
+
   async touch(task: Task, names: readonly string[], layers: readonly Digest[]): Promise<void> {
     const objects = [...names.map((name) => this.#recordObject(name)), ...layers.map((digest) => layerObject(digest))];
     await Promise.all(objects.map(async (name) => this.#objects.touch?.(task, name)));

@@ -46,6 +46,8 @@ export interface StepPlace {
     replace: boolean,
   ): Promise<boolean>;
   putIndex(task: Task, index: Uint8Array): Promise<void>;
+  /** Makes what was written visible to others, where that is gathered first: at the end. */
+  flush?(task: Task): Promise<void>;
   /** Keeps records and layers from expiring, where a service deletes what is old. */
   touch?(task: Task, names: readonly string[], layers: readonly Digest[]): Promise<void>;
   /**

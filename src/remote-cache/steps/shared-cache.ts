@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import type { Task } from '../../events/index.ts';
 import type { Repository } from '../../image/index.ts';
 import type { CacheRecord, KeyLink, NamedCache, NamedInput, NamedNode } from '../../solver/index.ts';
-import { type Digest, isTsbuildError, messageOf, TsbuildError } from '../../util/index.ts';
+import { type Digest, isTsbuildError, messageOf, messageWithHint, TsbuildError } from '../../util/index.ts';
 import type { CachedLayer } from '../remote-config.ts';
 import { isSignedBy, openEnvelope } from './envelope.ts';
 import { stepNames } from './names.ts';
@@ -136,7 +136,7 @@ export class SharedCache<R> implements NamedCache<R> {
     const isTooMuch = this.#damages >= MAX_DAMAGES || isTsbuildError(error, 'TSB_NETWORK');
     if (isTooMuch) this.#givenUp = true;
     const what = isTooMuch ? 'anything' : `what has layer ${digest}`;
-    this.#options.onWarning(`Cannot use ${what} of cache ${this.id}, building without it: ${messageOf(error)}`);
+    this.#options.onWarning(`Cannot use ${what} of cache ${this.id}, building without it: ${messageWithHint(error)}`);
   }
 
   #record(name: string): Promise<StepRecord | undefined> {
@@ -236,7 +236,7 @@ export class SharedCache<R> implements NamedCache<R> {
     if (this.#givenUp) return;
     this.#givenUp = true;
     if (!this.#options.task.signal.aborted)
-      this.#options.onWarning(`Cannot use cache ${this.id}, building without it: ${messageOf(error)}`);
+      this.#options.onWarning(`Cannot use cache ${this.id}, building without it: ${messageWithHint(error)}`);
   }
 }
 

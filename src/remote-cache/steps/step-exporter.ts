@@ -125,6 +125,7 @@ export class StepExporter<R> {
     await this.#touch(task);
     const gone = maxBytes === undefined ? [] : await place.prune?.(task, maxBytes);
     await this.#index.write(task, gone);
+    await place.flush?.(task);
     if (this.#failure !== undefined) throw this.#failure;
     return this.#report();
   }
@@ -132,7 +133,9 @@ export class StepExporter<R> {
   /** The build has failed: what was offered is written all the same, with an index that has it. @throws as `finish` */
   async settle(task: Task): Promise<void> {
     await Promise.all(this.#offered.values());
-    if (!this.#isRefused && this.#written > 0) await this.#index.write(task);
+    if (this.#isRefused || this.#written === 0) return;
+    await this.#index.write(task);
+    await this.#options.place.flush?.(task);
   }
 
   /** Resolves when nothing of what was offered is going on any more. */
