@@ -155,7 +155,7 @@ describe('--cache-to', () => {
     [`type=registry,ref=x@${sha256('')}`, /digest/, undefined],
     ['type=inline,ref=x', /type inline has no "ref"/, /mode, ignore-error/],
     ['type=inlin', /unknown type "inlin"/, /did you mean "inline"/],
-    ['type=nonsense', /unknown type/, /registry, local, inline and buildkit/],
+    ['type=nonsense', /unknown type/, /registry, local, s3, gha, azblob, inline and buildkit/],
   ])('%s is refused', (text, message, hint) => {
     expectUsage(() => parseCacheTo('/', [text]), message, hint);
   });

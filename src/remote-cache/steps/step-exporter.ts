@@ -78,6 +78,8 @@ export class StepExporter<R> {
   readonly #index: IndexUpdate;
   readonly #offered = new Map<KnownEdge<R>, Promise<void>>();
   readonly #sent = new Map<Digest, number>();
+  /** Layers that are being put, or were, by digest and whether they are damaged there. */
+  readonly #layers = new Map<string, Promise<void>>();
   #failure: Error | undefined;
   /** The place takes nothing: it is not tried again. */
   #isRefused = false;
@@ -182,11 +184,25 @@ export class StepExporter<R> {
     return true;
   }
 
+  /** Steps stand on the same layers, and are exported at a time: each layer is asked for and sent once. A failure is not kept. */
   async #putLayer(task: Task, layer: CachedLayer): Promise<void> {
-    const { place, layers, damaged } = this.#options;
+    const { digest } = layer.descriptor;
+    const again = this.#options.damaged?.().has(digest) ?? false;
+    const key = `${digest} ${again}`;
+    let putting = this.#layers.get(key);
+    if (putting === undefined) {
+      putting = this.#sendLayer(task, layer, again);
+      this.#layers.set(key, putting);
+      putting.catch(() => this.#layers.delete(key));
+    }
+    await putting;
+  }
+
+  async #sendLayer(task: Task, layer: CachedLayer, again: boolean): Promise<void> {
+    const { place, layers } = this.#options;
     const { digest, size } = layer.descriptor;
     const blob = { ...layers.blob(task, layer), mountFrom: () => layers.mountFrom(layer) };
-    const outcome = await place.putLayer(task, blob, damaged?.().has(digest) ?? false);
+    const outcome = await place.putLayer(task, blob, again);
     if (outcome === 'sent') this.#sent.set(digest, size);
   }
 
