@@ -177,7 +177,7 @@ export function csv(...fields) {
 }
 
 /**
- * kaniko keeps a tag for each layer in a repository, by default DESTINATION/cache; here it is one tag of that repository.
+ * kaniko keeps a tag for each layer in a repository, by default DESTINATION/cache; here it is a tag for each step, and one that lists them.
  * @param {(name: string) => string | boolean | undefined} last
  * @param {string | undefined} destination
  */
