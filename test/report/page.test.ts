@@ -1,6 +1,14 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { describeBuild, parseRecord, renderJson, renderPage, type ReportFacts } from '../../src/report/index.ts';
+import {
+  describeBuild,
+  keepRecord,
+  parseRecord,
+  renderJson,
+  renderPage,
+  type ReportFacts,
+} from '../../src/report/index.ts';
+import type { Store } from '../../src/store/index.ts';
 import { embeddedJson } from '../../src/report/page.ts';
 import { digestOf, factsOf, largeBuild, log, recorded, recordOf, START, vertex } from './support.ts';
 
@@ -118,6 +126,23 @@ describe('the facts', () => {
       { text: 'FROM example.com/base@sha256:1', digest: digestOf('b'), size: 10 },
       { text: 'RUN make', digest: digestOf('l'), step: 0, size: 20, ...contents },
     ]);
+  });
+
+  test('of much output the store keeps the beginning and the end', () => {
+    const texts: string[] = [];
+    const store = { reports: { keep: (text: string) => texts.push(text) } };
+    const events = [vertex('[1/2] RUN a', 'started', 0)];
+    for (let at = 0; at < 9000; at++) events.push(log('[1/2] RUN a', `line ${at} ${'x'.repeat(80)}\n`, at / 10));
+    const record = recordOf([...events, vertex('[1/2] RUN a', 'done', 950)], 1000);
+    keepRecord(store as unknown as Store, record);
+    const kept = parseRecord(texts[0] ?? '')?.vertices[0]?.log;
+    expect(texts[0]?.length).toBeLessThan(90_000);
+    expect(kept?.lines[0]).toMatch(/^line 0 /);
+    expect(kept?.lines.at(-1)).toMatch(/^line 8999 /);
+    expect(kept?.times).toHaveLength(kept?.lines.length ?? 0);
+    const size = kept?.lines.reduce((sum, { length }) => sum + length + 1, 0) ?? 0;
+    expect(size + (kept?.lost?.bytes ?? 0)).toBe(kept?.bytes);
+    expect(kept?.lines[kept.lost?.before ?? 0]).not.toMatch(/^line [0-9]{1,3} /);
   });
 
   test('a record that is kept reads as it was; another is none', () => {

@@ -11,7 +11,7 @@ const GAP = 10;
 const MAX_ZOOM = 400;
 /** Pixels that are left free at the end, and below which a bar has no text. */
 const END = 24;
-const NARROW = 40;
+const NARROW = 56;
 
 /** What was at work when. Places are parts of the width, so that zooming is one number. */
 export function showTimeline(facts: ReportFacts): void {
