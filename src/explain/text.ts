@@ -61,7 +61,7 @@ export function differenceText(difference: Difference): string {
   switch (what) {
     case 'file':
       if (oneOf !== undefined && change === 'changed') return `one of ${oneOf} files beneath ${name}${where} changed`;
-      if (oneOf !== undefined) return `${name}${where} ${change}, ${oneOf} file${oneOf === 1 ? '' : 's'}`;
+      if (oneOf !== undefined) return `${name}${where} ${change} with ${oneOf} file${oneOf === 1 ? '' : 's'}`;
       return `${name}${where} ${verb(change)}${values}`;
     case 'variable':
       return `ARG or ENV ${name} ${verb(change)}${values}`;

@@ -44,7 +44,7 @@ describe('what is different between two trees', () => {
     ['a mode', { ...base, README: file('r', { mode: 0o755 }) }, ['README has another mode (0644 -> 0755)']],
     ['an owner', { ...base, README: file('r', { uid: 7 }) }, ['README has another owner (0:0 -> 7:0)']],
     ['a type', { ...base, README: { type: 'symlink', text: 'x' } }, ['README is something else (file -> symlink)']],
-    ['a new directory', { ...base, 'lib/x': file(''), 'lib/y': file('') }, ['lib/ added, 2 files']],
+    ['a new directory', { ...base, 'lib/x': file(''), 'lib/y': file('') }, ['lib/ added with 2 files']],
     ['a file gone', { 'src/a.ts': file('1'), README: file('r') }, ['src/b.ts removed']],
   ])('%s', (_name, after, texts) => {
     expect(new Lists().compare(base, after).texts).toEqual(texts);
