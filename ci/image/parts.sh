@@ -36,7 +36,7 @@ rm -rf "$parts"
 mkdir -p "$parts/node_modules/@koromix"
 trap 'rm -f "$parts"/*.tgz' EXIT
 # Not installed, which npm does only for the machine's own processor.
-npm pack --silent --pack-destination "$parts" "$node" "$koffi" >/dev/null
+npm pack --loglevel=error --pack-destination "$parts" "$node" "$koffi" >/dev/null
 unpack() { # unpack FILE DIRECTORY
   mkdir "$2"
   tar -xzf "$1" -C "$2" --strip-components=1 --no-same-owner
