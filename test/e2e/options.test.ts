@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'n
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Bench } from '../support/bench.ts';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { type ArchivedImage, readOciArchive, readTar, readTreeTar, sha256, type Tree } from '../support/tree.ts';
 
 async function treeOf(bench: Bench, args: readonly string[], stdin?: string): Promise<Tree> {
@@ -13,7 +13,7 @@ async function treeOf(bench: Bench, args: readonly string[], stdin?: string): Pr
   return (await readOciArchive(stdout)).tree;
 }
 
-describeAsEveryone('options of build', (who) => {
+describeAsUser('options of build', (who) => {
   const use = useBench(who);
 
   test('--target, --build-arg, --label', async () => {
@@ -211,7 +211,7 @@ COPY --from=first /what /last
   });
 });
 
-describeAsEveryone('tsbuild llb', (who) => {
+describeAsUser('tsbuild llb', (who) => {
   const use = useBench(who);
 
   test('writes the binary definition that --format=json describes', async () => {

@@ -91,7 +91,9 @@ describeAsUser('what names an image', (who) => {
       bench.context('FROM base:1\nRUN echo pulled > /mark\n'),
     ]);
     const name = `${registry.host}/some/app:1`;
-    await bench.tool(['skopeo', 'copy', '-q', '--dest-tls-verify=false', 'oci-archive:r.tar', `docker://${name}`]);
+    const copy = ['skopeo', 'copy', '-q', '--dest-tls-verify=false', 'oci-archive:r.tar', `docker://${name}`];
+    // The machine's own may be another user's: podman makes it so when root runs it.
+    await bench.tool(copy, { env: { XDG_RUNTIME_DIR: bench.dir } });
     bench.write('.', { 'registries.conf': `[[registry]]\nlocation = "${registry.host}"\ninsecure = true\n` });
     const env = { CONTAINERS_REGISTRIES_CONF: bench.path('registries.conf') };
     const store = bench.path('other');
