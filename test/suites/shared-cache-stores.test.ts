@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DirectoryStore } from '../../src/object-store/directory-store.ts';
@@ -18,6 +18,7 @@ interface Service {
   /** As a machine that has not asked for anything yet. */
   readonly open: () => ObjectStore & AsyncDisposable;
   readonly stop: () => Promise<void>;
+  readonly remove?: () => void;
 }
 
 /** The contract of caches of steps, for what keeps them in a store of objects. Each place is another machine's, with a client of its own. */
@@ -50,6 +51,7 @@ function storeSuite(name: string, start: () => Promise<Service>): void {
       async [Symbol.asyncDispose]() {
         for (const store of opened) await store[Symbol.asyncDispose]();
         await stop();
+        service.remove?.();
       },
     };
   });
@@ -77,9 +79,12 @@ storeSuite('a directory', () => {
   const root = mkdtempSync(join(tmpdir(), 'tsbuild-shared-'));
   return Promise.resolve({
     open: () => new DirectoryStore({ path: join(root, 'cache'), now: () => Date.now() }),
+    // One that is gone is empty; one that everybody may write to is not read.
     stop: async () => {
-      rmSync(root, { recursive: true });
+      mkdirSync(join(root, 'cache'), { recursive: true });
+      chmodSync(join(root, 'cache'), 0o777);
       await Promise.resolve();
     },
+    remove: () => rmSync(root, { recursive: true }),
   });
 });
