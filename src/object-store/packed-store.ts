@@ -87,11 +87,14 @@ export class PackedStore implements ObjectStore, AsyncDisposable {
     if (content.size <= SMALL_BYTES) return this.#put(task, name, content, options);
     // Of two that write one name at a time either may be the one that stays: the first, since entries cannot be taken back.
     const other = this.#writing.get(name);
-    const isDone = await other?.then(
-      () => true,
-      () => false,
-    );
-    if (isDone) return undefined;
+    // Not awaited where there is none: whoever comes in that moment would not see this one.
+    if (other !== undefined) {
+      const isDone = await other.then(
+        () => true,
+        () => false,
+      );
+      if (isDone) return undefined;
+    }
     const writing = this.#put(task, name, content, options);
     this.#writing.set(name, writing);
     return writing.finally(() => this.#writing.delete(name));
