@@ -63,3 +63,8 @@ export interface ReasonEvent {
   readonly at: number;
   readonly reason: StepReason;
 }
+
+/** Says of a build that nothing of it ran. Here, since a build that is remembered says it too, which loads next to nothing. */
+export function allCachedText(steps: number): string {
+  return `all ${steps} steps came from the cache: nothing that they read has changed\n`;
+}

@@ -2,7 +2,7 @@
 export type { Account, Explanation, ExplainedStep, Lineage, Part, Step, StepInput, StepKind } from './account.ts';
 export { decodeAccount, type DecodedAccount, encodeAccount } from './encode.ts';
 export { fingerprint, lineageKey, nearest } from './lineage.ts';
-export { explanationJson, recalledText, renderExplanation } from './render.ts';
+export { explanationJson, renderExplanation } from './render.ts';
 export { type Hint, hintsOf } from './costly.ts';
 export { kindOf, partsOf, type RawPart } from './parts.ts';
 export { type Earlier, explain } from './reasons.ts';

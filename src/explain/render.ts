@@ -1,4 +1,4 @@
-import type { StepReason } from '../events/index.ts';
+import { allCachedText, type StepReason } from '../events/index.ts';
 import { sanitizeLine } from '../util/index.ts';
 import type { ExplainedStep, Explanation } from './account.ts';
 import { textOf } from './align.ts';
@@ -24,7 +24,7 @@ export function renderExplanation(explanation: Explanation, { age, single = fals
   const cached = steps.filter(({ outcome }) => outcome === 'cached');
   const others = steps.filter(({ outcome }) => outcome !== 'cached');
   const { comparedWith, failed, lineage } = explanation;
-  if (others.length === 0 && !single) return recalledText(steps.length);
+  if (others.length === 0 && !single) return allCachedText(steps.length);
   const against =
     comparedWith === undefined
       ? 'there is no earlier build to compare with'
@@ -36,11 +36,6 @@ export function renderExplanation(explanation: Explanation, { age, single = fals
     ...(failed ? ['the build failed: steps after that were not looked at'] : []),
   ];
   return lines.map((line) => `${sanitizeLine(line, 1000)}\n`).join('');
-}
-
-/** The same of a build that is remembered as one of which nothing ran. */
-export function recalledText(steps: number): string {
-  return `all ${steps} steps came from the cache: nothing that they read has changed\n`;
 }
 
 /** Directories of the machine and what nobody needed are no news. */

@@ -1,6 +1,6 @@
 import { checkOutput } from '../../exporter/index.ts';
 import type { RecalledBuild, WrittenImage } from '../../recall/index.ts';
-import type { Task, VertexState } from '../../events/index.ts';
+import { allCachedText, type Task, type VertexState } from '../../events/index.ts';
 import type { Store } from '../../store/index.ts';
 import { messageOf } from '../../util/index.ts';
 import { type CliContext, interruptible, lateStdout } from '../context.ts';
@@ -51,9 +51,8 @@ export async function showAgain(
     );
     reportWarnings(context, progress, options);
     if (options.explain && progress.mode !== 'rawjson') {
-      const { recalledText } = await import('../../explain/index.ts');
       const cached = events.filter((event) => event.type === 'vertex' && event.state === 'cached');
-      context.stderr.write(`\n${recalledText(cached.length)}`);
+      context.stderr.write(`\n${allCachedText(cached.length)}`);
     }
     return 0;
   } catch (error) {
