@@ -39,6 +39,9 @@ export interface ErrorOptions {
   readonly cause?: unknown;
 }
 
+/** Characters of a message: what it quotes comes from Dockerfiles, images and servers, and may be of any length. */
+const MAX_MESSAGE = 8192;
+
 /**
  * The one error type that reaches the user. The message says what was being done, to what, and why it failed:
  * capital first letter, no full stop, values quoted. Credentials never belong in it.
@@ -49,7 +52,10 @@ export class TsbuildError extends Error {
   readonly ranges: readonly SourceRange[];
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(
+      message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE)}…` : message,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
     this.name = 'TsbuildError';
     this.code = code;
     this.hint = options.hint;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { fromErrno } from '../../src/util/index.ts';
+import { fromErrno, TsbuildError } from '../../src/util/index.ts';
 import { storeError } from '../../src/store/index.ts';
 
 const system = (code: string): Error => Object.assign(new Error(`${code}: it failed`), { code });
@@ -32,4 +32,10 @@ describe('errors of the system', () => {
   ])('%s in the store has its own remedy', (errno, hint) => {
     expect(storeError(system(errno), 'Cannot write "x"', '/x').hint).toMatch(hint);
   });
+});
+
+test('a message has an end, whatever it quotes', () => {
+  const error = new TsbuildError('TSB_IMAGE', `Cannot use ${JSON.stringify('\u001b'.repeat(20_000))}`);
+  expect(error.message.length).toBeLessThan(10_000);
+  expect(error.message).toMatch(/…$/);
 });
