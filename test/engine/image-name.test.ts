@@ -6,7 +6,7 @@ import { storedReference, toReference } from '../../src/engine/image-name.ts';
 import { locateImage } from '../../src/engine/locate-image.ts';
 import type { Session } from '../../src/engine/session.ts';
 import { mediaTypes } from '../../src/image/index.ts';
-import type { Registry } from '../../src/registry/index.ts';
+import { emptyRegistriesConfig, type Registry } from '../../src/registry/index.ts';
 import { TsbuildError } from '../../src/util/index.ts';
 import { openStore, type TestStore } from '../store/support.ts';
 import { imageArchive, testImage } from '../support/image.ts';
@@ -54,7 +54,12 @@ beforeAll(() => {
       return { descriptor: { mediaType: mediaTypes.ociManifest, digest, size }, bytes };
     },
   } as unknown as Registry;
-  session = { store: opened.store, lease: opened.store.leases.create(), registry } as unknown as Session;
+  session = {
+    store: opened.store,
+    lease: opened.store.leases.create(),
+    registry,
+    registriesConfig: () => Promise.resolve(emptyRegistriesConfig),
+  } as unknown as Session;
 });
 afterAll(() => {
   opened[Symbol.dispose]();
