@@ -15,6 +15,11 @@ import { StepNaming } from './step-naming.ts';
 
 /** Steps that are written at a time. */
 const CONCURRENCY = 4;
+/**
+ * How long a step waits before it goes up, in ms: where steps follow each other faster, sending them would only take the processor from
+ * the next ones, and they go up together when the build is done.
+ */
+const LINGER_MS = 250;
 /** What is used is kept from expiring when that was last done so long ago. */
 const DEFAULT_TOUCH_MS = 24 * 60 * 60_000;
 
@@ -80,6 +85,8 @@ export class StepExporter<R> {
   readonly #sent = new Map<Digest, number>();
   /** Layers that are being put, or were, by digest and whether they are damaged there. */
   readonly #layers = new Map<string, Promise<void>>();
+  /** Resolves when nothing is gained by waiting any more. */
+  readonly #hurry = Promise.withResolvers<void>();
   #failure: Error | undefined;
   /** The place takes nothing: it is not tried again. */
   #isRefused = false;
@@ -95,9 +102,10 @@ export class StepExporter<R> {
   /** An edge has its result: it goes up beside the build. What goes wrong is told in the end. */
   offer(edge: KnownEdge<R>): void {
     if (edge.source || edge.result === undefined || this.#offered.has(edge)) return;
+    const exported = this.#linger().then(() => this.#limit(() => this.#export(this.#options.task, edge)));
     this.#offered.set(
       edge,
-      this.#limit(() => this.#export(this.#options.task, edge)).catch((error: unknown) => this.#fail(error)),
+      exported.catch((error: unknown) => this.#fail(error)),
     );
   }
 
@@ -107,6 +115,7 @@ export class StepExporter<R> {
    * @throws what kept anything from being written; `TSB_CANCELED`
    */
   async finish(task: Task, known: readonly KnownEdge<R>[]): Promise<ExportReport> {
+    this.#hurry.resolve();
     const { mode, layers, maxBytes, place } = this.#options;
     const targets = known.filter(({ target }) => target);
     const ids = new Set(targets.flatMap(({ result }) => (result === undefined ? [] : layers.ids(result))));
@@ -134,6 +143,7 @@ export class StepExporter<R> {
 
   /** The build has failed: what was offered is written all the same, with an index that has it. @throws as `finish` */
   async settle(task: Task): Promise<void> {
+    this.#hurry.resolve();
     await Promise.all(this.#offered.values());
     if (this.#isRefused || this.#written === 0) return;
     await this.#index.write(task);
@@ -142,7 +152,17 @@ export class StepExporter<R> {
 
   /** Resolves when nothing of what was offered is going on any more. */
   async idle(): Promise<void> {
+    this.#hurry.resolve();
     await Promise.all(this.#offered.values());
+  }
+
+  async #linger(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const elapsed = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, LINGER_MS);
+    });
+    await Promise.race([elapsed, this.#hurry.promise]);
+    clearTimeout(timer);
   }
 
   #report(): ExportReport {
