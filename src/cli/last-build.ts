@@ -1,5 +1,6 @@
 import type { Store } from '../store/index.ts';
 import type { BuildOptions } from './commands/build-display.ts';
+import { redactUrls } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 
 const KIND = 'last-build';
@@ -16,6 +17,9 @@ export interface LastBuild {
 export function noteBuild(store: Store, { cwd }: CliContext, path: string, options: BuildOptions): void {
   if (path === '-' || options.file === '-') return;
   const known: LastBuild = { cwd, path, options };
+  // An address with credentials is kept nowhere (SEC-07), and without them it leads nowhere.
+  const text = JSON.stringify(known);
+  if (redactUrls(text) !== text) return;
   store.facts.put(KIND, KEY, known);
 }
 

@@ -2,6 +2,7 @@ import type { BuildEvent, StatusEvent, StepReason, VertexEvent } from '../events
 import {
   type Diagnostic,
   type Digest,
+  redactUrls,
   sanitizeLine,
   type SourceFile,
   type SourceRange,
@@ -60,6 +61,16 @@ export interface RecordedEnd {
   readonly error?: { readonly message: string; readonly hint?: string | undefined };
   readonly outputs?: readonly ReportOutput[];
   readonly layers?: readonly RecordedLayer[];
+}
+
+/** A record is kept and passed on: no address in it has its credentials (SEC-07), wherever that came from. */
+function withoutCredentials<T>(value: T): T {
+  if (typeof value === 'string') return (value.includes('@') ? redactUrls(value) : value) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((item: unknown) => withoutCredentials(item)) as T;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, withoutCredentials(item as unknown)]),
+  ) as T;
 }
 
 /** Takes in the events of a build, which secrets are hidden in, and gives what is worth remembering of them. */
@@ -123,7 +134,7 @@ export class BuildRecorder {
   finish({ result, at, error, outputs = [], layers = [] }: RecordedEnd): BuildRecord {
     const plan = this.#plan;
     const text = plan?.dockerfile.text ?? '';
-    return {
+    return withoutCredentials({
       version: RECORD_VERSION,
       tsbuild: version,
       startedAt: this.#startedAt,
@@ -146,7 +157,7 @@ export class BuildRecorder {
       ...(plan === undefined || text.length > MAX_DOCKERFILE
         ? {}
         : { dockerfile: { name: plan.dockerfile.name, text } }),
-    };
+    });
   }
 
   #vertex({ vertex, name, inputs, state, at, error }: VertexEvent): void {

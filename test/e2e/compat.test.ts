@@ -141,7 +141,6 @@ RUN --mount=type=secret,id=c,required=true cat /run/secrets/c > /c
   test.each([
     ['--squash', 'COPY --from=<stage> / /'],
     ['--cache-from=type=inline', 'type=registry'],
-    ['--cache-from=type=gha', 'type=local'],
     ['--timestamp=0', '--source-date-epoch'],
     ['--provenance=mode=max', '--provenance=false'],
   ])('%s is refused with a way out', async (option, hint) => {
