@@ -14,6 +14,8 @@ const COMMANDS = [
   ['run'],
   ['llb'],
   ['solve'],
+  ['explain'],
+  ['report'],
   ['debug'],
   ['shell'],
   ['push'],

@@ -184,7 +184,8 @@ export class StepExporter<R> {
     if (!edge.executed && (await this.#isThere(task, edge))) return;
     const described = await layers.describe(task, result);
     if (described === undefined) return;
-    await Promise.all(described.map((layer) => this.#putLayer(task, layer)));
+    const own = (await this.#isMade(task, edge)) ? described.at(-1) : undefined;
+    await Promise.all(described.map((layer) => this.#putLayer(task, layer, layer === own)));
     if (place.repository !== undefined) layers.onThere(described, place.repository);
     await this.#writeRecords(task, edge, described);
   }
@@ -204,10 +205,20 @@ export class StepExporter<R> {
     return true;
   }
 
+  /**
+   * Whether a step was made again although there was a record. Its layer may be one that is there already, by its digest, and be the very one
+   * that is damaged: nobody may have looked into it, because another of the record's layers was found to be damaged first.
+   */
+  async #isMade(task: Task, edge: KnownEdge<R>): Promise<boolean> {
+    if (!edge.executed) return false;
+    const before = await this.#index.before(task);
+    return this.#naming.namesOf(edge).some((name) => before.get(name)?.hasLayers === true);
+  }
+
   /** Steps stand on the same layers, and are exported at a time: each layer is asked for and sent once. A failure is not kept. */
-  async #putLayer(task: Task, layer: CachedLayer): Promise<void> {
+  async #putLayer(task: Task, layer: CachedLayer, isMadeAgain: boolean): Promise<void> {
     const { digest } = layer.descriptor;
-    const again = this.#options.damaged?.().has(digest) ?? false;
+    const again = isMadeAgain || (this.#options.damaged?.().has(digest) ?? false);
     const key = `${digest} ${again}`;
     let putting = this.#layers.get(key);
     if (putting === undefined) {
