@@ -74,11 +74,7 @@ describeAsEveryone('a cache in a bucket', (who) => {
         }),
   };
 
-  async function newStore(): Promise<string> {
-    const store = use.bench.path(`store-${count++}`);
-    await use.bench.importBase('base:1', { store });
-    return store;
-  }
+  const newStore = (): Promise<string> => use.bench.otherStore();
 
   async function build(
     context: string,

@@ -18,13 +18,8 @@ const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 
 describe('what a cache is trusted with', () => {
   const use = useBench(who);
-  let count = 0;
 
-  async function newStore(): Promise<string> {
-    const store = use.bench.path(`store-${count++}`);
-    await use.bench.importBase('base:1', { store });
-    return store;
-  }
+  const newStore = (): Promise<string> => use.bench.otherStore();
 
   async function build(
     context: string,
@@ -96,7 +91,7 @@ describe('what a cache is trusted with', () => {
     const before = state();
     await using server = await serveCache(bench.path('readonly'));
     for (const from of ['type=local,src=readonly', `${server.url.slice(7)}/cache`]) {
-      const other = bench.context(`FROM base:1\nRUN echo one > /one\nRUN echo ${count} > /two\n`);
+      const other = bench.context(`FROM base:1\nRUN echo one > /one\nRUN echo other > /two\n`);
       expect(stepsOf(await build(other, [`--cache-from=${from}`], { store: await newStore() })).cached).toHaveLength(1);
     }
     expect(state()).toEqual(before);

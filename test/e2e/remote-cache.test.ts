@@ -45,12 +45,7 @@ describeAsUser('a cache beside the store', (who) => {
     await registry[Symbol.asyncDispose]();
   });
 
-  /** A store with nothing but the base image: that of another machine. */
-  async function newStore(): Promise<string> {
-    const store = use.bench.path(`store-${count++}`);
-    await use.bench.importBase('base:1', { store });
-    return store;
-  }
+  const newStore = (): Promise<string> => use.bench.otherStore();
 
   async function build(
     context: string,

@@ -126,13 +126,8 @@ const who = await ordinaryUser();
 
 describe('a shared cache in a directory', () => {
   const use = useBench(who);
-  let count = 0;
 
-  async function newStore(): Promise<string> {
-    const store = use.bench.path(`store-${count++}`);
-    await use.bench.importBase('base:1', { store });
-    return store;
-  }
+  const newStore = (): Promise<string> => use.bench.otherStore();
 
   async function build(context: string, args: readonly string[]): Promise<Outcome & { readonly files: readonly string[] }> {
     const all = ['build', '--progress=plain', '-o', 'type=oci,dest=-', ...args, context];

@@ -15,7 +15,8 @@ import {
   opFromJson,
   scratch,
 } from '../../src/llb/index.ts';
-import { isTsbuildError, sha256 } from '../../src/util/index.ts';
+import { sha256 } from '../../src/util/index.ts';
+import { refusal } from './support.ts';
 
 const ID = `sha256:${'a'.repeat(64)}`;
 
@@ -37,16 +38,6 @@ const exec = (mounts: readonly unknown[], meta: object = {}): object => ({
 const copy = { src: '/a', dest: '/b', mode: -1, timestamp: -1 };
 const file = (...actions: readonly object[]): object => ({ inputs: [[0, 0]], file: { actions } });
 const result = { inputs: [[1, 0]] };
-
-function refusal(run: () => unknown): string {
-  try {
-    run();
-  } catch (error) {
-    if (isTsbuildError(error, 'TSB_LLB')) return error.message;
-    throw error;
-  }
-  return 'accepted';
-}
 
 describe('loadGraph refuses', () => {
   const cases: readonly (readonly [string, readonly unknown[], RegExp])[] = [

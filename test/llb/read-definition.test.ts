@@ -14,7 +14,8 @@ import {
   readDefinition,
   scratch,
 } from '../../src/llb/index.ts';
-import { isTsbuildError, sha256 } from '../../src/util/index.ts';
+import { sha256 } from '../../src/util/index.ts';
+import { refusal } from './support.ts';
 
 /** A step, a copy with an owner by name and one by id 0, a removal and a merge. */
 function sample(): Definition {
@@ -121,16 +122,6 @@ function dumpLlb(definition: Definition): string {
     return JSON.stringify({ Op: toGo(op, 'op'), Digest: digest, OpMetadata: metadata });
   });
   return `${lines.join('\n')}\n`;
-}
-
-function refusal(run: () => unknown): string {
-  try {
-    run();
-  } catch (error) {
-    if (isTsbuildError(error, 'TSB_LLB')) return error.message;
-    throw error;
-  }
-  return 'accepted';
 }
 
 describe('a definition is read', () => {

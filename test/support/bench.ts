@@ -74,6 +74,7 @@ export class Bench implements AsyncDisposable {
   readonly mark: string = randomBytes(8).toString('hex');
   readonly #running = new Set<ChildProcess>();
   #contexts = 0;
+  #stores = 0;
 
   constructor(who: Identity) {
     this.who = who;
@@ -184,6 +185,13 @@ export class Bench implements AsyncDisposable {
   async importBase(name = 'base:1', options: RunOptions = {}): Promise<void> {
     const env = { SOURCE_DATE_EPOCH: '1600000000', ...options.env };
     await this.ok(['import', '-', '-t', name], { ...options, env, stdin: baseImageTar() });
+  }
+
+  /** A new store with nothing but the base image: that of another machine. */
+  async otherStore(): Promise<string> {
+    const store = this.path(`store-${this.#stores++}`);
+    await this.importBase('base:1', { store });
+    return store;
   }
 
   path(name: string): string {
