@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, request as forward, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SignatureV4 } from '@smithy/signature-v4';
 import S3rver from 's3rver';
 
@@ -112,6 +113,25 @@ export async function startS3Server(): Promise<S3Server> {
   const { port } = await service.run();
   const front = createServer((request, response) => void serve(request, response));
   const writing = new Set<string>();
+  /** The last write of each object. */
+  const writes = new Map<string, Promise<unknown>>();
+
+  /** S3 answers a write when the object is there whole, and of two writers one wins; s3rver writes in place, and answers before the end. */
+  async function write(path: string, request: Parameters<typeof pass>[1], body: Buffer): Promise<Passed> {
+    const before = writes.get(path) ?? Promise.resolve();
+    const written = before.then(async () => {
+      const answer = await pass(port, request, body);
+      const isWhole = async (): Promise<boolean> =>
+        (await pass(port, { method: 'GET', url: path, headers: {} }, Buffer.alloc(0))).body.equals(body);
+      if (answer.status === 200) for (let tries = 0; tries < 100 && !(await isWhole()); tries++) await sleep(5);
+      return answer;
+    });
+    writes.set(
+      path,
+      written.catch(() => undefined),
+    );
+    return written;
+  }
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '', headers } = request;
@@ -151,7 +171,10 @@ export async function startS3Server(): Promise<S3Server> {
       }
       // Whose request it is was found out above; s3rver knows other keys.
       const { authorization: _, ...passed } = headers;
-      const answer = await pass(port, { method, url, headers: passed }, body);
+      const isWhole = method === 'PUT' && url === path && headers['x-amz-copy-source'] === undefined;
+      const answer = await (isWhole
+        ? write(path, { method, url, headers: passed }, body)
+        : pass(port, { method, url, headers: passed }, body));
       response.writeHead(answer.status, answer.headers);
       response.end(answer.body);
     } finally {
