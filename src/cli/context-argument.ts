@@ -2,9 +2,8 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import type { BuildRequest } from '../engine/index.ts';
 import { isArchive, parseGitRef } from '../frontend/index.ts';
-import { errnoOf, redactUrls, type SourceFile, suggest, TsbuildError } from '../util/index.ts';
+import { collect, errnoOf, redactUrls, type SourceFile, suggest, TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
-import { readUpTo } from './read-input.ts';
 
 /** Commands that a mistyped first word may have meant. */
 const COMMANDS = ['build', 'run', 'llb', 'images', 'rmi', 'import', 'save', 'du', 'prune', 'store', 'doctor', 'help'];
@@ -130,7 +129,7 @@ function requireFile(path: string, typed: string): void {
 async function readDockerfile(data: AsyncIterable<Uint8Array>): Promise<SourceFile> {
   const tooLarge = (): TsbuildError =>
     new TsbuildError('TSB_USAGE', 'Cannot read the Dockerfile from standard input: it is larger than 16 MiB');
-  const bytes = await readUpTo(data, MAX_DOCKERFILE_BYTES, tooLarge);
+  const bytes = await collect(data, { maxBytes: MAX_DOCKERFILE_BYTES, tooMuch: tooLarge });
   return { name: 'Dockerfile', text: bytes.toString('utf8') };
 }
 

@@ -1,7 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
-import { TsbuildError } from '../util/index.ts';
+import { collect, TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
-import { readUpTo } from './read-input.ts';
 
 /** Longer answers are no names and no passwords. Bytes. */
 const MAX_ANSWER = 64 * 1024;
@@ -89,7 +88,7 @@ class Line {
 export async function readSecret(context: CliContext, flag: string): Promise<string> {
   const tooMuch = (): TsbuildError =>
     new TsbuildError('TSB_USAGE', `Cannot use ${flag}: standard input has more than ${MAX_ANSWER} bytes`);
-  const bytes = await readUpTo(context.stdin as AsyncIterable<Buffer>, MAX_ANSWER, tooMuch);
+  const bytes = await collect(context.stdin as AsyncIterable<Buffer>, { maxBytes: MAX_ANSWER, tooMuch });
   const text = bytes.toString('utf8').replace(/\r?\n$/, '');
   if (text !== '') return text;
   throw new TsbuildError('TSB_USAGE', `Cannot use ${flag}: standard input is empty`, {

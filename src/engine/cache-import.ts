@@ -29,7 +29,7 @@ import { registryContent } from '../registry/index.ts';
 import { BlobFetcher, type ImageOrigin, layoutOrigin } from '../source/index.ts';
 import { type Digest, isTsbuildError, messageOf, TsbuildError } from '../util/index.ts';
 import { blobContent } from '../store/index.ts';
-import type { ReportStatus, Task } from '../events/index.ts';
+import { type ReportStatus, type Task, withinTime } from '../events/index.ts';
 import { cachesWithinImage } from './cache-within-image.ts';
 import type { BuildRequest } from './request.ts';
 import { withInternalVertex } from './internal-vertex.ts';
@@ -70,24 +70,23 @@ export async function importCaches(
   // Keys that cannot be used are no reason to build without a cache, and less so to read it without them.
   const policies = new Map(cacheFrom.map((one) => [one, readPolicy(one.type === 'steps' ? one.policy : undefined)]));
   const budgetMs = session.options.cacheImportMs ?? DEFAULT_BUDGET_MS;
-  const budget = new AbortController();
-  const timer =
-    budgetMs === 0
-      ? undefined
-      : setTimeout(() => {
-          const why = `it did not come within ${budgetMs / 1000} seconds ($TSBUILD_CACHE_IMPORT_TIMEOUT sets another limit)`;
-          budget.abort(new TsbuildError('TSB_NETWORK', why));
-        }, budgetMs);
-  const limited: Task = { ...task, signal: AbortSignal.any([task.signal, budget.signal]) };
-  const found = cacheFrom.map(async (one): Promise<readonly UsedCache[]> => {
+  const late = (ms: number): TsbuildError =>
+    new TsbuildError(
+      'TSB_NETWORK',
+      `it did not come within ${ms / 1000} seconds ($TSBUILD_CACHE_IMPORT_TIMEOUT sets another limit)`,
+    );
+  const importOne = async (limited: Task, one: BuildRequest['cacheFrom'][number]): Promise<readonly UsedCache[]> => {
     if (one.type !== 'steps') return new Import(session, task, one).run(limited, pull);
     const steps = { spec: one, policy: policies.get(one) ?? trustAll, patienceMs: budgetMs };
     const other = otherForm(one);
     if (other !== undefined) return new Import(session, task, other, steps).run(limited, pull);
     if (one.place.type === 'local' && !existsSync(one.place.path)) await tellOfNothing(session, task, one.place.path);
     return [openStepCache(session, task, steps)];
-  });
-  return (await Promise.all(found).finally(() => clearTimeout(timer))).flat();
+  };
+  const found = await withinTime(task, budgetMs === 0 ? undefined : budgetMs, late, (limited) =>
+    Promise.all(cacheFrom.map((one) => importOne(limited, one))),
+  );
+  return found.flat();
 }
 
 /** A cache that a build reads: of steps, or of all that one build knew. */

@@ -11,3 +11,4 @@ export {
 } from './reason.ts';
 export { type ReportStatus, statusOf } from './report-status.ts';
 export { together } from './together.ts';
+export { withinTime } from './within-time.ts';

@@ -1,8 +1,9 @@
 import type { Task } from '../events/index.ts';
 import { throwIfCanceled } from '../registry/index.ts';
-import { isTsbuildError, messageOf, TsbuildError } from '../util/index.ts';
+import { collect, isTsbuildError, messageOf, TsbuildError } from '../util/index.ts';
 import { type Catalog, CATALOG_LIMITS, mergeCatalogs, packCatalog, unpackCatalog } from './catalog.ts';
 import type { Entry, EntryService } from './entries.ts';
+import { once } from './once.ts';
 import { pause } from './service.ts';
 
 /** Where catalogs are. */
@@ -112,11 +113,9 @@ export class Generations {
   /** A catalog that is damaged is none: what it named is found to be missing, and made again. */
   async #read(task: Task, entry: Entry): Promise<Catalog | undefined> {
     try {
-      const chunks: Uint8Array[] = [];
       const bytes = await entry.read(task, { maxBytes: CATALOG_LIMITS.packed });
       if (bytes === undefined) return undefined;
-      for await (const chunk of bytes) chunks.push(chunk);
-      return await unpackCatalog(Buffer.concat(chunks), `catalog "${entry.key}" of ${this.#service.id}`);
+      return await unpackCatalog(await collect(bytes), `catalog "${entry.key}" of ${this.#service.id}`);
     } catch (error) {
       throwIfCanceled(task);
       if (!isTsbuildError(error, 'TSB_DIGEST')) throw error;
@@ -128,9 +127,4 @@ export class Generations {
   #key(number: number): string {
     return `${this.#options.prefix}catalog-${String(number).padStart(DIGITS, '0')}`;
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
-  await Promise.resolve();
-  yield bytes;
 }

@@ -6,6 +6,7 @@ import type { EntryService } from './entries.ts';
 import { checkObjectName } from './name.ts';
 import { partsOf } from './parts.ts';
 import type { GetOptions, ObjectContent, ObjectStore, PutOptions, StoredObject } from './types.ts';
+import { once } from './once.ts';
 
 /** How objects are kept in entries. */
 export interface PackedOptions {
@@ -209,9 +210,4 @@ function applied({ objects, holes }: Catalog, pending: ReadonlyMap<string, Pendi
 
 function inlineBytes(object: Pending | undefined): number {
   return object && object.at instanceof Uint8Array ? object.size : 0;
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
-  await Promise.resolve();
-  if (bytes.length > 0) yield bytes;
 }

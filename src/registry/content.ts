@@ -1,6 +1,6 @@
 import { type ContentProvider, isIndexType, isManifestType, refuseSize, type Repository } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
-import { isTsbuildError } from '../util/index.ts';
+import { collect, isTsbuildError } from '../util/index.ts';
 import type { Registry } from './types.ts';
 
 /** The images of a repository on a registry, loaded on behalf of a task. */
@@ -23,12 +23,6 @@ export function registryContent(registry: Registry, task: Task, repository: Repo
     // Whoever stores a stream hashes it anyway.
     stream: (descriptor) => freed(registry.blob(task, repository, descriptor, { verify: false })),
   };
-}
-
-async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const all: Uint8Array[] = [];
-  for await (const chunk of chunks) all.push(Uint8Array.from(chunk));
-  return Buffer.concat(all);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { messageOf, TsbuildError } from '../util/index.ts';
+import { collect, messageOf, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { Agents } from './agents.ts';
 import { displayUrl, sentSecrets } from './answer.ts';
@@ -262,28 +262,18 @@ class Answer implements HttpAnswer {
    * @throws TsbuildError `TSB_REGISTRY` when it is longer than `limit`
    */
   async small(limit: number): Promise<Buffer> {
-    const chunks: Uint8Array[] = [];
-    let size = 0;
+    const tooMuch = (): TsbuildError =>
+      new TsbuildError('TSB_REGISTRY', `Cannot use answer of ${displayUrl(this.url)}: it has more than ${limit} bytes`);
     const timer = setTimeout(
       () => this.#control.abort.abort(new Stalled('the body did not end in time')),
       this.#control.limits.smallBodyMs,
     );
     try {
-      for await (const chunk of this.#response.body as AsyncIterable<Uint8Array>) {
-        size += chunk.length;
-        if (size > limit) {
-          throw new TsbuildError(
-            'TSB_REGISTRY',
-            `Cannot use answer of ${displayUrl(this.url)}: it has more than ${limit} bytes`,
-          );
-        }
-        chunks.push(chunk);
-      }
+      return await collect(this.#response.body as AsyncIterable<Uint8Array>, { maxBytes: limit, tooMuch });
     } finally {
       clearTimeout(timer);
       this.#control.release();
     }
-    return Buffer.concat(chunks, size);
   }
 
   async *stream(): AsyncGenerator<Uint8Array, void, undefined> {

@@ -10,7 +10,7 @@ import {
   parseDocument,
 } from '../image/index.ts';
 import type { Store } from '../store/index.ts';
-import { type Digest, isTsbuildError, sha256 } from '../util/index.ts';
+import { collect, type Digest, isTsbuildError, sha256 } from '../util/index.ts';
 import { Fault } from './fault.ts';
 import type { Repositories } from './repositories.ts';
 import { digestOf, nameOf, type Route } from './route.ts';
@@ -316,12 +316,6 @@ function byteRange(
 
 /** @throws Fault when it is larger */
 async function readBody(request: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > maxBytes) throw new Fault(413, 'SIZE_INVALID', `a manifest may have ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, size);
+  const tooMuch = (): Fault => new Fault(413, 'SIZE_INVALID', `a manifest may have ${maxBytes} bytes`);
+  return collect(request as AsyncIterable<Buffer>, { maxBytes, tooMuch });
 }

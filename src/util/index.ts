@@ -1,5 +1,6 @@
 export { leafKey } from './cache-key.ts';
 export { type Canonical, canonicalDigest } from './canonical.ts';
+export { collect } from './collect.ts';
 export { makeDirectories } from './directories.ts';
 export { type ArchiveCompression, COMPRESSION_MAGICS, SNIFF_BYTES, sniffCompression } from './compression-magic.ts';
 export { type Digest, Hasher, hexOf, isDigest, parseDigest, randomHex, sha256 } from './digest.ts';

@@ -118,19 +118,19 @@ describe('--annotation', () => {
 
 describe('--secret', () => {
   const read = (text: string, env: Readonly<Record<string, string>> = {}) =>
-    parseSecrets(fakeContext({ cwd: '/work', env }), [text]).get('id');
+    parseSecrets(fakeContext({ cwd: '/project', env }), [text]).get('id');
   test.each<[string, Readonly<Record<string, string>>, unknown]>([
-    ['id=id', {}, { kind: 'file', path: '/work/id' }],
+    ['id=id', {}, { kind: 'file', path: '/project/id' }],
     ['id=id', { id: 'value' }, { kind: 'value', value: 'value' }],
-    ['id=id,src=a/b', {}, { kind: 'file', path: '/work/a/b' }],
+    ['id=id,src=a/b', {}, { kind: 'file', path: '/project/a/b' }],
     ['id=id,source=/a', { id: 'value' }, { kind: 'file', path: '/a' }],
     ['id=id,env=TOKEN', { TOKEN: 't' }, { kind: 'value', value: 't' }],
     ['id=id,env=TOKEN', {}, { kind: 'value', value: '', unset: 'TOKEN' }],
     ['type=env,id=id', { id: 'value' }, { kind: 'value', value: 'value' }],
     ['type=env,id=id,src=TOKEN', { TOKEN: 't' }, { kind: 'value', value: 't' }],
-    ['type=file,id=id', { id: 'value' }, { kind: 'file', path: '/work/id' }],
-    ['"id=id","src=with, comma"', {}, { kind: 'file', path: '/work/with, comma' }],
-    ['ID=id,SRC=x', {}, { kind: 'file', path: '/work/x' }],
+    ['type=file,id=id', { id: 'value' }, { kind: 'file', path: '/project/id' }],
+    ['"id=id","src=with, comma"', {}, { kind: 'file', path: '/project/with, comma' }],
+    ['ID=id,SRC=x', {}, { kind: 'file', path: '/project/x' }],
   ])('%s with %j', (text, env, secret) => {
     expect(read(text, env)).toEqual(secret);
   });
@@ -149,17 +149,17 @@ describe('--secret', () => {
 
 describe('the lock file', () => {
   const lock = (options: Parameters<typeof parseLockOptions>[1], contextDir: string | undefined = '/ctx') =>
-    parseLockOptions('/work', options, contextDir);
+    parseLockOptions('/project', options, contextDir);
 
   test('lies in the context, or where it is said; in no context it is looked for on request only', () => {
     expect(lock({})).toEqual({ path: '/ctx/tsbuild.lock', named: false, policy: { kind: 'use' } });
     expect(lock({ lockFile: 'sub/own.lock' })).toEqual({
-      path: '/work/sub/own.lock',
+      path: '/project/sub/own.lock',
       named: true,
       policy: { kind: 'use' },
     });
-    expect(parseLockOptions('/work', {}, undefined)).toBeUndefined();
-    expect(parseLockOptions('/work', { locked: true }, undefined)).toMatchObject({ path: '/work/tsbuild.lock' });
+    expect(parseLockOptions('/project', {}, undefined)).toBeUndefined();
+    expect(parseLockOptions('/project', { locked: true }, undefined)).toMatchObject({ path: '/project/tsbuild.lock' });
   });
 
   test('counts alone, or is written, or a part of it', () => {

@@ -2,18 +2,9 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compareListings } from '../../src/explain/compare-listings.ts';
 import { differenceText } from '../../src/explain/text.ts';
-import { checksumAndList, checksumTree, type ListedDirectory, type Selector } from '../../src/tree/index.ts';
+import { checksumAndList, checksumTree, type ListedDirectory } from '../../src/tree/index.ts';
 import { memoryTree, type MemoryFile } from './memory-tree.ts';
-
-const whole: Selector = {
-  path: '/',
-  followLinks: true,
-  wildcard: false,
-  include: [],
-  exclude: [],
-  contents: true,
-  required: [],
-};
+import { whole } from '../tree/support.ts';
 
 type Files = Readonly<Record<string, MemoryFile>>;
 

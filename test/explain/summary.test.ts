@@ -5,16 +5,7 @@ import { accountOfSummaries, explain, readSummary, type StepSummary, summarize }
 import { checksumAndList, type ListedDirectory } from '../../src/tree/index.ts';
 import { memoryTree } from './memory-tree.ts';
 import { account, step } from './steps.ts';
-
-const whole = {
-  path: '/',
-  followLinks: true,
-  wildcard: false,
-  include: [],
-  exclude: [],
-  contents: true,
-  required: [],
-} as const;
+import { whole } from '../tree/support.ts';
 
 /** A build of a COPY of these files and a RUN. */
 function build(files: Readonly<Record<string, string>>, command = 'make') {

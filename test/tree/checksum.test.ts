@@ -5,17 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { setXattr } from '../../src/sys/index.ts';
 import { checksumTree, ContextTree, type HostStat, LayersTree, sameStat, type Selector } from '../../src/tree/index.ts';
 import type { Digest } from '../../src/util/index.ts';
-import { TempDir } from './support.ts';
-
-const all: Selector = {
-  path: '/',
-  followLinks: true,
-  wildcard: false,
-  include: [],
-  exclude: [],
-  contents: true,
-  required: [],
-};
+import { TempDir, whole as all } from './support.ts';
 
 const capability = Buffer.from('0100000200200000000000000000000000000000', 'hex');
 

@@ -11,7 +11,6 @@ import {
   encodeContext,
   encodeDigests,
   resolvePath,
-  type Selector,
   takeDigests,
   toText,
   decodeContext,
@@ -19,17 +18,7 @@ import {
 } from '../../src/tree/index.ts';
 import { sha256 } from '../../src/util/index.ts';
 import { IgnoreMatcher } from '../../src/frontend/ignore/index.ts';
-import { TempDir } from './support.ts';
-
-export const all: Selector = {
-  path: '/',
-  followLinks: true,
-  wildcard: false,
-  include: [],
-  exclude: [],
-  contents: true,
-  required: [],
-};
+import { TempDir, whole as all } from './support.ts';
 
 function list(tree: ContextTree): string[] {
   const paths: string[] = [];

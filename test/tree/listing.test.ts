@@ -12,16 +12,7 @@ import {
   type Selector,
   type TreeListing,
 } from '../../src/tree/index.ts';
-
-const whole: Selector = {
-  path: '/',
-  followLinks: true,
-  wildcard: false,
-  include: [],
-  exclude: [],
-  contents: true,
-  required: [],
-};
+import { whole } from './support.ts';
 
 function names(listing: TreeListing, id: string): Record<string, ListedNode | undefined> {
   const lines = JSON.parse(listing.directories.get(id)?.text ?? '[]') as string[];

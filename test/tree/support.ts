@@ -1,6 +1,18 @@
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Selector } from '../../src/tree/index.ts';
+
+/** All of a tree, with what is in its files. */
+export const whole: Selector = {
+  path: '/',
+  followLinks: true,
+  wildcard: false,
+  include: [],
+  exclude: [],
+  contents: true,
+  required: [],
+};
 
 /** A temporary directory that goes away with its scope. */
 export class TempDir {

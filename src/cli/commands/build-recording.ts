@@ -10,7 +10,7 @@ import {
   recordedLayers,
   REPORTED_LOGS,
 } from '../../report/index.ts';
-import { firstError, isTsbuildError, messageOf, redactUrls, sanitizeLine } from '../../util/index.ts';
+import { firstError, isTsbuildError, messageOf, sanitizeLine } from '../../util/index.ts';
 import type { CliContext } from '../context.ts';
 import type { ReportTarget } from '../report-targets.ts';
 import type { BuildOptions } from './build-display.ts';
@@ -94,10 +94,10 @@ export class BuildRecording {
   }
 }
 
-/** What was asked for, without credentials. */
+/** What was asked for. */
 function subjectOf({ cwd }: CliContext, path = 'graph', { tag, target }: BuildOptions): BuildSubject {
   const isElsewhere = /^[a-z]+:\/\/|^git@/.test(path);
-  const here = path === '-' ? 'standard input' : isElsewhere ? redactUrls(path) : path;
+  const here = path === '-' ? 'standard input' : path;
   const name = isElsewhere || path === '-' ? here : basename(resolve(cwd, path)) || path;
   return {
     title: sanitizeLine(tag?.[0] ?? target ?? name),

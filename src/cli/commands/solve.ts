@@ -5,12 +5,11 @@ import { type BuildRequest, emptyRequest, type ForeignDefinition } from '../../e
 import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig, parsePlatform } from '../../image/index.ts';
 import { MAX_DEFINITION_BYTES, readDefinition } from '../../llb/index.ts';
 import { parseCacheFrom, parseCacheTo } from '../../remote-cache/index.ts';
-import { fromErrno, TsbuildError } from '../../util/index.ts';
+import { collect, fromErrno, TsbuildError } from '../../util/index.ts';
 import { parseAllow } from '../allow.ts';
 import { parseEpoch, parseJobs, parsePidsLimit, parseTimeouts } from '../build-request.ts';
 import type { CliContext } from '../context.ts';
 import { parsePairs } from '../options.ts';
-import { readUpTo } from '../read-input.ts';
 import { parseSecrets } from '../secrets.ts';
 import { parseSsh } from '../ssh.ts';
 import { type BuildOptions, harmlessContext } from './build-display.ts';
@@ -107,7 +106,7 @@ async function readInput(context: CliContext, file: string, what: string, maxByt
   try {
     const data = file === '-' ? context.stdin : createReadStream(resolve(context.cwd, file));
     const tooMuch = (): TsbuildError => new TsbuildError('TSB_USAGE', `${doing}: it has more than ${maxBytes} bytes`);
-    const bytes = await readUpTo(data as AsyncIterable<Uint8Array>, maxBytes, tooMuch);
+    const bytes = await collect(data as AsyncIterable<Uint8Array>, { maxBytes, tooMuch });
     if (bytes.length > 0) return bytes;
   } catch (error) {
     throw fromErrno(error, doing, 'TSB_USAGE');

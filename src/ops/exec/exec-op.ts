@@ -10,7 +10,7 @@ import {
 } from '../../sandbox/index.ts';
 import { fullDiskHint } from '../../store/index.ts';
 import { type Digest, isTsbuildError, TsbuildError } from '../../util/index.ts';
-import type { Task } from '../../events/index.ts';
+import { type Task, withinTime } from '../../events/index.ts';
 import type { LayerSlot } from '../../snapshots/index.ts';
 import type { PrepareUpperParams } from '../../worker/index.ts';
 import { CacheMounts } from './cache-mount.ts';
@@ -19,7 +19,7 @@ import type { Grants, OpPieces } from '../pieces.ts';
 import { withDevices } from './exec-devices.ts';
 import { stepPlatform, withEmulator } from './foreign-step.ts';
 import { type OpResult, snapshot } from '../result.ts';
-import { withinTime } from './step-deadline.ts';
+import { ranTooLong } from './step-deadline.ts';
 import type { VisitedStep } from './step-visitor.ts';
 import { StepOutput } from './step-output.ts';
 
@@ -336,19 +336,23 @@ async function runStep(
   const output = new StepOutput(pieces, task, vertex);
   const said: Uint8Array[] = [];
   const command = exec.meta.args.join(' ');
-  const status = await withinTime(task, pieces.timeLimit(vertex), command, (signal) =>
-    worker.call(
-      'runStep',
-      { ...spec, uppers },
-      {
-        signal,
-        onOutput: (stream, data) => {
-          said.push(data);
-          if (said.length > LAST_CHUNKS) said.shift();
-          output.write(stream, data);
+  const status = await withinTime(
+    task,
+    pieces.timeLimit(vertex),
+    (ms) => ranTooLong(command, ms),
+    ({ signal }) =>
+      worker.call(
+        'runStep',
+        { ...spec, uppers },
+        {
+          signal,
+          onOutput: (stream, data) => {
+            said.push(data);
+            if (said.length > LAST_CHUNKS) said.shift();
+            output.write(stream, data);
+          },
         },
-      },
-    ),
+      ),
   );
   output.end();
   if (

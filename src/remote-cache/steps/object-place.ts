@@ -6,6 +6,7 @@ import { MAX_ENVELOPE_BYTES } from './envelope.ts';
 import { layerObject, scopeId } from './names.ts';
 import type { LayerToPut, PutOutcome, StepPlace } from './place.ts';
 import { prune } from './prune.ts';
+import { readObject } from './read-object.ts';
 import { MAX_INDEX_BYTES } from './scope-index.ts';
 
 /** The scope where nobody says another. */
@@ -35,7 +36,7 @@ export class ObjectPlace implements StepPlace {
     const objects = this.#objects;
     return {
       async read({ digest, size }) {
-        const bytes = await read(task, objects, layerObject(digest), size);
+        const bytes = await readObject(task, objects, layerObject(digest), size);
         if (bytes !== undefined) refuseSize(digest, size, bytes.length, `blob of ${objects.id}`);
         return bytes;
       },
@@ -49,11 +50,11 @@ export class ObjectPlace implements StepPlace {
   }
 
   record(task: Task, name: string): Promise<Uint8Array | undefined> {
-    return read(task, this.#objects, this.#recordObject(name), MAX_ENVELOPE_BYTES);
+    return readObject(task, this.#objects, this.#recordObject(name), MAX_ENVELOPE_BYTES);
   }
 
   index(task: Task): Promise<Uint8Array | undefined> {
-    return read(task, this.#objects, `index/${this.#scopeId}`, MAX_INDEX_BYTES);
+    return readObject(task, this.#objects, `index/${this.#scopeId}`, MAX_INDEX_BYTES);
   }
 
   async putLayer(task: Task, { digest, size, open }: LayerToPut, again: boolean): Promise<PutOutcome> {
@@ -106,15 +107,6 @@ export class ObjectPlace implements StepPlace {
   #put(task: Task, name: string, bytes: Uint8Array): Promise<void> {
     return this.#objects.put(task, name, { size: bytes.length, open: () => streamed([bytes]) });
   }
-}
-
-/** A small object in one piece. */
-async function read(task: Task, objects: ObjectStore, name: string, maxBytes: number): Promise<Uint8Array | undefined> {
-  const chunks = await objects.get(task, name, { maxBytes });
-  if (chunks === undefined) return undefined;
-  const all: Uint8Array[] = [];
-  for await (const chunk of chunks) all.push(Uint8Array.from(chunk));
-  return Buffer.concat(all);
 }
 
 async function* streamed(chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

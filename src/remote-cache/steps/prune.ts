@@ -4,6 +4,7 @@ import { TsbuildError } from '../../util/index.ts';
 import { MAX_ENVELOPE_BYTES } from './envelope.ts';
 import { namedLayers } from './named-layers.ts';
 import { layerObject } from './names.ts';
+import { readObject } from './read-object.ts';
 
 /** What was written so short a time ago may be of a build that has not come to write the record that names it. */
 const GRACE_MS = 10 * 60_000;
@@ -61,8 +62,6 @@ export async function prune(task: Task, objects: ObjectStore, maxBytes: number):
 
 /** Names of the objects with the layers of a record; none for one that is damaged. */
 async function layersNamedBy(task: Task, objects: ObjectStore, name: string): Promise<readonly string[]> {
-  const chunks = await objects.get(task, name, { maxBytes: MAX_ENVELOPE_BYTES });
-  const parts: Uint8Array[] = [];
-  for await (const chunk of chunks ?? []) parts.push(Uint8Array.from(chunk));
-  return (namedLayers(Buffer.concat(parts)) ?? []).map(layerObject);
+  const envelope = await readObject(task, objects, name, MAX_ENVELOPE_BYTES);
+  return ((envelope && namedLayers(envelope)) ?? []).map(layerObject);
 }

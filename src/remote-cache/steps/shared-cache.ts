@@ -1,5 +1,5 @@
 import pLimit from 'p-limit';
-import type { Task } from '../../events/index.ts';
+import { type Task, withinTime } from '../../events/index.ts';
 import type { Repository } from '../../image/index.ts';
 import type { CacheRecord, KeyLink, NamedCache, NamedInput, NamedNode } from '../../solver/index.ts';
 import { type Digest, isTsbuildError, messageOf, messageWithHint, TsbuildError } from '../../util/index.ts';
@@ -204,25 +204,14 @@ export class SharedCache<R> implements NamedCache<R> {
   }
 
   /** A cache is there to save time: what does not come in time is done without. */
-  async #inTime<T>(ask: (task: Task) => Promise<T>): Promise<T> {
+  #inTime<T>(ask: (task: Task) => Promise<T>): Promise<T> {
     const { task, patienceMs } = this.#options;
-    if (patienceMs === 0) return ask(task);
-    const late = new AbortController();
-    const timer = setTimeout(
-      () =>
-        late.abort(
-          new TsbuildError(
-            'TSB_NETWORK',
-            `it did not answer within ${patienceMs / 1000} seconds ($TSBUILD_CACHE_IMPORT_TIMEOUT sets another limit)`,
-          ),
-        ),
-      patienceMs,
-    );
-    try {
-      return await ask({ ...task, signal: AbortSignal.any([task.signal, late.signal]) });
-    } finally {
-      clearTimeout(timer);
-    }
+    const late = (ms: number): TsbuildError =>
+      new TsbuildError(
+        'TSB_NETWORK',
+        `it did not answer within ${ms / 1000} seconds ($TSBUILD_CACHE_IMPORT_TIMEOUT sets another limit)`,
+      );
+    return withinTime(task, patienceMs === 0 ? undefined : patienceMs, late, ask);
   }
 
   #warn(name: string, error: unknown): void {

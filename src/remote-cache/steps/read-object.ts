@@ -1,0 +1,14 @@
+import type { Task } from '../../events/index.ts';
+import type { ObjectStore } from '../../object-store/index.ts';
+import { collect } from '../../util/index.ts';
+
+/** A small object in one piece; undefined when there is none. @throws as `ObjectStore.get` */
+export async function readObject(
+  task: Task,
+  objects: ObjectStore,
+  name: string,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
+  const chunks = await objects.get(task, name, { maxBytes });
+  return chunks && collect(chunks);
+}
