@@ -111,7 +111,9 @@ export async function startS3Server(): Promise<S3Server> {
     configureBuckets: [{ name: S3_BUCKET }],
   });
   const { port } = await service.run();
-  const front = createServer((request, response) => void serve(request, response));
+  const front = createServer((request, response) => {
+    serve(request, response).catch(() => response.destroy());
+  });
   const writing = new Set<string>();
   /** The last write of each object. */
   const writes = new Map<string, Promise<unknown>>();
@@ -121,8 +123,12 @@ export async function startS3Server(): Promise<S3Server> {
     const before = writes.get(path) ?? Promise.resolve();
     const written = before.then(async () => {
       const answer = await pass(port, request, body);
-      const isWhole = async (): Promise<boolean> =>
-        (await pass(port, { method: 'GET', url: path, headers: {} }, Buffer.alloc(0))).body.equals(body);
+      // What is read while s3rver still writes may be longer than its length said: an error of the protocol, for which another read is due.
+      const isWhole = (): Promise<boolean> =>
+        pass(port, { method: 'GET', url: path, headers: {} }, Buffer.alloc(0)).then(
+          (read) => read.body.equals(body),
+          () => false,
+        );
       if (answer.status === 200) for (let tries = 0; tries < 100 && !(await isWhole()); tries++) await sleep(5);
       return answer;
     });
@@ -172,6 +178,7 @@ export async function startS3Server(): Promise<S3Server> {
       // Whose request it is was found out above; s3rver knows other keys.
       const { authorization: _, ...passed } = headers;
       const isWhole = method === 'PUT' && url === path && headers['x-amz-copy-source'] === undefined;
+      if (!isWhole) await writes.get(path);
       const answer = await (isWhole
         ? write(path, { method, url, headers: passed }, body)
         : pass(port, { method, url, headers: passed }, body));
