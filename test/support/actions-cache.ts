@@ -38,7 +38,9 @@ export async function startActionsCache(): Promise<ActionsCache> {
   const signature = randomBytes(12).toString('base64');
   let count = 0;
 
-  const server = createServer((request, response) => void serve(request, response));
+  const server = createServer((request, response) => {
+    serve(request, response).catch(() => response.destroy());
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('No port');
