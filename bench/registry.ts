@@ -48,6 +48,8 @@ export class BenchRegistry {
       const to = this.host.split(':')[1] ?? '';
       const port = freePort();
       const child = spawn(process.execPath, ['-e', DELAY, port, to, String(ms / 2)], { stdio: 'ignore' });
+      // It must not keep the bench from its end.
+      child.unref();
       process.once('exit', () => child.kill());
       waitFor(port, 'what delays answers');
       this.#away.set(ms, (host = `127.0.0.1:${port}`));
@@ -74,6 +76,8 @@ http: {addr: '127.0.0.1:${this.#port}'}
     );
     const child = spawn('docker-registry', ['serve', config], { stdio: 'ignore' });
     this.#process = child;
+    // It must not keep the bench from its end.
+    child.unref();
     process.once('exit', () => child.kill());
     waitFor(this.#port, 'docker-registry');
   }
