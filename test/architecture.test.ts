@@ -16,7 +16,7 @@ const floors: readonly (readonly string[])[] = [
   ['frontend', 'solver', 'exporter', 'runtime', 'progress', 'verify', 'inspect', 'serve', 'explain'],
   ['source', 'cache', 'object-store'],
   ['registry', 'worker', 'ssh', 'cdi'],
-  ['sandbox', 'fileop', 'rootfs'],
+  ['sandbox', 'fileop', 'rootfs', 'chunks'],
   ['layer'],
   ['tree'],
   ['store'],
@@ -41,6 +41,7 @@ const dependencies: Readonly<Record<string, string>> = {
   'smol-toml': 'registries.conf',
   'tar-stream': 'archives around blobs',
   undici: 'HTTP to registries',
+  'xxhash-wasm': 'quick looks at chunks of cache mounts',
   yaml: 'device specifications',
 };
 

@@ -49,12 +49,12 @@ export function cacheOptions(command: Command): Command {
   return command
     .option(
       '--cache-from <REF|type=TYPE,…>',
-      'cache of other builds to use besides the store: type=registry,ref=REF, also of an image with a cache in it, type=local,src=DIR, type=s3,bucket=NAME,region=NAME, type=gha, or type=azblob,account_url=URL; scope=NAME and verify-key=FILE say of whom',
+      'cache of other builds to use besides the store: type=registry,ref=REF, also of an image with a cache in it, type=local,src=DIR, type=s3,bucket=NAME,region=NAME, type=gha, or type=azblob,account_url=URL; scope=NAME and verify-key=FILE say of whom; mounts=true (or ids) also brings cache mounts',
       collect,
     )
     .option(
       '--cache-to <REF|type=TYPE,…>',
-      'where to write a cache of this build, step by step: type=registry,ref=REF, type=local,dest=DIR[,max-size=SIZE], type=s3, type=gha and type=azblob as for --cache-from, or type=inline, which is the image itself; mode=max keeps the layers of all stages, not only those of the result; scope=NAME and key=FILE say whose it is; type=buildkit writes the form of BuildKit',
+      'where to write a cache of this build, step by step: type=registry,ref=REF, type=local,dest=DIR[,max-size=SIZE], type=s3, type=gha and type=azblob as for --cache-from, or type=inline, which is the image itself; mode=max keeps the layers of all stages, not only those of the result; scope=NAME and key=FILE say whose it is; mounts=true (or ids) also sends cache mounts; type=buildkit writes the form of BuildKit',
       collect,
     );
 }

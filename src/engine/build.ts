@@ -15,8 +15,10 @@ import { wantsInlineCache, warnOfInlineRequest } from './inline-cache.ts';
 import { copyLocalBases } from './local-bases.ts';
 import { retireCacheMounts } from './fresh-mounts.ts';
 import { type ExportedBuild, isImageOutput, type OutputRequest } from './outputs.ts';
+import { openMountRestores, sendUsedMounts } from './mounts-of-build.ts';
 import { planPacking, resultVertices } from './pack-plan.ts';
 import { planOf } from './build-plan.ts';
+import { StepMounts } from './mount-names.ts';
 import { locateRefusal, StepDevices } from '../ops/index.ts';
 import { withVisitedSteps } from './visited-steps.ts';
 import { StepExports } from './step-export.ts';
@@ -85,6 +87,7 @@ export async function runBuild(
   let used: readonly UsedCache[] = [];
   const toSteps = request.cacheTo.filter((spec) => spec.type === 'steps');
   const steps = new StepExports(session, importTask, toSteps, () => used);
+  const restores = openMountRestores(session, importTask, request);
   let isOut = false;
   const freeing = freeLeftovers(session, task);
   try {
@@ -116,6 +119,8 @@ export async function runBuild(
     const isInline = wantsInlineCache(request);
     solver = result.solver;
     used = await imports;
+    restores?.expect(new StepMounts(compiled));
+    result.solver.travel = restores;
     if (toSteps.length > 0) {
       steps.expect(resultVertices(compiled), explainer.summaries(verticesOf(compiled), result.solver.notes));
       solver.onResult = (edge) => steps.offer(edge);
@@ -133,6 +138,7 @@ export async function runBuild(
     const locked = closeLock(session, task, request, lock);
     await output.onExported?.(exported);
     await explained(false);
+    if (restores) await sendUsedMounts(session, task, toSteps, restores);
     const caches = request.cacheTo.filter((spec) => spec.type !== 'inline');
     if (caches.length > 0)
       await exportCaches(session, task, caches, await result.solver.known(task, compiled.platforms), { race, steps });
@@ -158,7 +164,7 @@ export async function runBuild(
   } finally {
     if (!isOut) await steps.settle(task);
     stop.abort(new TsbuildError('TSB_CANCELED', 'Canceled: the build has ended'));
-    await Promise.all([imports.catch(() => undefined), steps.idle()]);
+    await Promise.all([imports.catch(() => undefined), steps.idle(), restores?.end()]);
     await freeing;
   }
 }

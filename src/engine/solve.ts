@@ -1,4 +1,3 @@
-import { dirname } from 'node:path';
 import { DEFAULT_PROCESS_LIMIT, Emulation } from '../sandbox/index.ts';
 import { StatCache } from '../cache/index.ts';
 import { type Definition, type LlbVertex, loadGraph, type Op, type SourceOp } from '../llb/index.ts';
@@ -18,11 +17,13 @@ import { type Digest, SharedWork, TsbuildError } from '../util/index.ts';
 import { hostPlatform, parsePlatform } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
 import type { Shown } from '../snapshots/index.ts';
+import { scratchDir } from './scratch.ts';
 import { type BridgeNames, layoutReference } from './bridge.ts';
 import {
   type Credentials,
   createRunner,
   lockShown,
+  type MountTravel,
   gitTime,
   httpTime,
   type ImageLayers,
@@ -61,6 +62,8 @@ export class RequestSolver {
   readonly #imports: Promise<readonly ForeignCache[]>;
   /** Told of each edge that has its result. */
   onResult: ((edge: KnownEdge<OpResult>) => void) | undefined;
+  /** Cache mounts of other machines; set before anything is solved. */
+  travel: MountTravel | undefined;
   #solver: Promise<Solver<Op, OpResult>> | undefined;
 
   /** @param imports caches besides the store's own, which solving waits for */
@@ -76,7 +79,8 @@ export class RequestSolver {
     this.#request = request;
     this.#imports = imports;
     this.#locals = new LocalSources(session, names, request);
-    this.#pieces = opPieces(session, task, request, names, credentials, this.#locals, this.notes);
+    const pieces = opPieces(session, task, request, names, credentials, this.#locals, this.notes);
+    this.#pieces = { ...pieces, travel: () => this.travel };
   }
 
   /** Made once: what was found out for a remote context holds for the build. */
@@ -193,7 +197,7 @@ function opPieces(
   credentials: Credentials,
   locals: LocalSources,
   notes: Notes,
-): OpPieces {
+): Omit<OpPieces, 'travel'> {
   const { store, lease, layers, remote, now } = session;
   const warn = (message: string): void =>
     task.events({
@@ -229,12 +233,6 @@ function timeLimits({ platforms }: CompiledGraphs, { stepTimeoutMs }: BuildReque
     if (Number.isSafeInteger(ms) && ms > 0) own.set(digest, ms);
   }
   return (vertex) => own.get(vertex) ?? stepTimeoutMs;
-}
-
-/** Where files are that go with the session. */
-function scratchDir({ store }: Session): string {
-  using file = store.blobs.ingest();
-  return dirname(file.path);
 }
 
 /** Each local directory is walked once a build, whatever filters the ops name it with. */

@@ -10,6 +10,7 @@ export { DirectoryWriter, type DirectoryWriterOptions } from './directory-writer
 export { diffLayer, type DiffOptions } from './diff.ts';
 export type { EntryType, SparseRegion, TarEntry } from './entry.ts';
 export { extractArchive, type ExtractArchiveOptions } from './extract-archive.ts';
+export { Extractor } from './extractor.ts';
 export { LayerTarget } from './layer-target.ts';
 export { type EncodedLayer, LayerEncoder } from './layer-encoder.ts';
 export { type ArchiveSource, readContent } from './read-content.ts';

@@ -7,6 +7,7 @@ import type { Digest } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import type { StepDevices } from './exec/devices.ts';
 import type { SshAgents } from './exec/ssh-agents.ts';
+import type { MountTravel } from './exec/mount-travel.ts';
 import type { StepVisitor } from './exec/step-visitor.ts';
 import type { LocalResult } from './result.ts';
 import type { StepNotes } from './step-notes.ts';
@@ -81,6 +82,8 @@ export interface OpPieces {
   readonly timeLimit: (vertex: Digest) => number | undefined;
   /** Looks into steps, before they run or when they have failed. */
   readonly visitor?: StepVisitor;
+  /** Cache mounts of other machines, where there are any; known when the graph is. */
+  readonly travel: () => MountTravel | undefined;
   /** Who executes programs of other platforms than this machine's. */
   readonly emulation: Emulation;
   readonly report: Report;

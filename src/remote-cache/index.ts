@@ -1,10 +1,14 @@
 /**
  * Caches of other machines: what `--cache-from` and `--cache-to` ask for; one record for each step (steps/), read by `SharedCache` and written by
- * `StepExporter`; BuildKit's config format, reading (`ImportedCache`) and making (`collectCache`).
+ * `StepExporter`; cache mounts that travel (mounts/); BuildKit's config format, reading (`ImportedCache`) and making (`collectCache`).
  */
 export { type EdgeToCache, collectCache } from './collect.ts';
 export { ImportedCache } from './imported-cache.ts';
 export { decodeInlineCache, encodeInlineCache, MAX_INLINE_CACHE_BYTES } from './inline-config.ts';
+export { fetchMountBlobs, findMount, type Trust } from './mounts/find.ts';
+export { type MountBlob, type MountName, mountRecordName, type MountRecord } from './mounts/record.ts';
+export { type MountTarget, PackGone, sendMount, touchMount } from './mounts/send.ts';
+export { travels } from './option-types/mounts.ts';
 export { parseCacheFrom, parseCacheTo } from './options.ts';
 export {
   CACHE_CONFIG_TYPE,
@@ -22,6 +26,7 @@ export type {
   OwnCacheExport,
   StepCacheExport,
   StepCacheImport,
+  TravelingMounts,
 } from './request.ts';
 export { isSignedBy, openEnvelope, seal } from './steps/envelope.ts';
 export { readSigningKey, readVerifyKey, type SigningKey, type VerifyKey } from './steps/keys.ts';

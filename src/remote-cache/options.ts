@@ -8,6 +8,7 @@ import { gha } from './option-types/gha.ts';
 import { withoutSecrets } from './option-types/hidden.ts';
 import { s3 } from './option-types/s3.ts';
 import { local } from './option-types/local.ts';
+import { joinMounts } from './option-types/mounts.ts';
 import { registry } from './option-types/registry.ts';
 import type { CacheOptionType, OptionForm } from './option-types/types.ts';
 import type { CacheExport, CacheImport } from './request.ts';
@@ -62,7 +63,7 @@ function parse<T>(
     return fields.flatMap(
       (ref) => formOf(registry)?.parse(new CacheAttributes(new Map([['ref', ref]]), fail, surroundings)) ?? [],
     );
-  const attributes = parseAttributes(fields, fail);
+  const attributes = parseAttributes(joinMounts(fields), fail);
   const type = attributes.get('type');
   attributes.delete('type');
   if (type === undefined)

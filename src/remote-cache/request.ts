@@ -13,6 +13,16 @@ export type CachePlace =
   | { readonly type: 'local'; readonly path: string }
   | { readonly type: 'objects'; readonly store: ObjectStoreRequest };
 
+/** Which cache mounts travel, and within which bounds. */
+export interface TravelingMounts {
+  /** Ids as Dockerfiles have them; `all`: every one that a step uses. */
+  readonly ids: readonly string[] | 'all';
+  /** Most bytes of all files of one. */
+  readonly maxBytes: number;
+  /** How long a step waits for one, in milliseconds; then it begins without. Of what is read only. */
+  readonly patienceMs: number;
+}
+
 /** A scope of a cache of steps, one record for each. */
 export interface StepCacheImport {
   readonly type: 'steps';
@@ -21,6 +31,8 @@ export interface StepCacheImport {
   readonly scope?: string;
   /** Absent: whoever may write there is trusted. */
   readonly policy?: PolicySource;
+  /** Cache mounts that are to be restored from there. */
+  readonly mounts?: TravelingMounts;
 }
 
 /** A cache in BuildKit's form. */
@@ -49,6 +61,8 @@ export interface StepCacheExport {
   readonly maxBytes?: number;
   /** What is used is kept from expiring when that was last done so many milliseconds ago. */
   readonly touchMs?: number;
+  /** Cache mounts that are to be kept there. */
+  readonly mounts?: TravelingMounts;
 }
 
 /** A cache in the config of the image: the steps whose layers are all in the image. */

@@ -25,6 +25,11 @@ export class Lease {
     return this.#leases.hold(this.id, names);
   }
 
+  /** Whether a living command other than this process needs it too. */
+  isShared(kind: LeaseKind, name: string): boolean {
+    return this.#leases.sessionsHolding(kind, name).length > 0;
+  }
+
   release(): void {
     this.#leases.release(this.id);
   }

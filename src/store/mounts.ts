@@ -1,12 +1,16 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { hexOf, sha256 } from '../util/index.ts';
+import { errnoOf, hexOf, sha256 } from '../util/index.ts';
 import { storeWriteError } from './write-error.ts';
 import type { Database, Row } from './database.ts';
 import { discard } from './layers.ts';
 import { randomId, type StoreLayout } from './layout.ts';
 import type { Lease } from './leases.ts';
 import type { CacheMount } from './types.ts';
+
+/** Beside the files of a mount: what is remembered of them, and what it is known by on other machines. */
+const MEMORY = 'memory';
+const ELSEWHERE = 'elsewhere';
 
 /** The directories of `RUN --mount=type=cache`. `mounts/<sha256 of the id>/fs` holds the files, `id` beside it the id. */
 export class MountTable {
@@ -49,6 +53,74 @@ export class MountTable {
       }
       return { path, created: true };
     });
+  }
+
+  /** Whether a mount is there and has files, as far as this process may look. */
+  hasFiles(id: string): boolean {
+    if (this.get(id) === undefined) return false;
+    try {
+      return fs.readdirSync(join(this.#dir(id), 'fs')).length > 0;
+    } catch (error) {
+      // One that another user of the step owns may be closed to this process.
+      return errnoOf(error) !== 'ENOENT';
+    }
+  }
+
+  /** A new directory that may become a mount: `fs` in it is to be made. The lease holds it until then. */
+  incoming(lease: Lease): string {
+    const name = randomId();
+    lease.hold({ mounts: [name] });
+    const dir = join(this.#layout.mounts, name);
+    try {
+      fs.mkdirSync(dir, { mode: 0o755 });
+      fs.chmodSync(dir, 0o755);
+    } catch (error) {
+      throw storeWriteError(error, dir);
+    }
+    return dir;
+  }
+
+  /**
+   * Puts what has come into a directory of `incoming` in the place of a mount that has no files, unless another command uses that one.
+   * @returns whether it did; the directory is the caller's to remove otherwise
+   */
+  adopt(id: string, dir: string, lease: Lease, description: string): boolean {
+    const now = Math.floor(this.#now());
+    lease.hold({ mounts: [id] });
+    return this.#db.transaction(() => {
+      // It may run twice.
+      if (!fs.existsSync(dir)) return true;
+      // Whoever wants to use it has a lease before he looks, or finds what is put there.
+      if (this.hasFiles(id) || lease.isShared('mount', id)) return false;
+      this.#db.prepare('DELETE FROM mounts WHERE id = ?').run(id);
+      if (fs.existsSync(this.#dir(id))) discard(this.#layout, this.#dir(id));
+      fs.writeFileSync(join(dir, 'id'), id);
+      fs.renameSync(dir, this.#dir(id));
+      this.#db
+        .prepare('INSERT INTO mounts (id, description, created_at, used_at) VALUES (?, ?, ?, ?)')
+        .run(id, description, now, now);
+      return true;
+    });
+  }
+
+  /** The files of a mount, and the file beside them for what is remembered of them. */
+  paths(id: string): { readonly fs: string; readonly memory: string } {
+    return { fs: join(this.#dir(id), 'fs'), memory: join(this.#dir(id), MEMORY) };
+  }
+
+  /** Notes what a mount is known by on other machines. */
+  setElsewhere(id: string, name: string): void {
+    const path = join(this.#dir(id), ELSEWHERE);
+    if (!fs.existsSync(path)) fs.writeFileSync(path, name, { mode: 0o600 });
+  }
+
+  /** What `setElsewhere` noted. */
+  elsewhere(id: string): string | undefined {
+    try {
+      return fs.readFileSync(join(this.#dir(id), ELSEWHERE), 'utf8');
+    } catch {
+      return undefined;
+    }
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { LayerMethods } from './layer-methods.ts';
+import type { MountMethods } from './mount-methods.ts';
 import type { ExitStatus, NamespacePlan, StepSpec } from '../sandbox/index.ts';
 
 /**
@@ -6,7 +7,7 @@ import type { ExitStatus, NamespacePlan, StepSpec } from '../sandbox/index.ts';
  * a process boundary. Paths are absolute; layers are lists of layer directories, bottom first. `handlers.ts` has the code
  * of each.
  */
-export interface WorkerMethods extends LayerMethods {
+export interface WorkerMethods extends LayerMethods, MountMethods {
   /** Makes an upper and a work directory whose root looks like that of the topmost lower. */
   prepareUpper(params: PrepareUpperParams): void;
   /** Runs one step to its end. Output comes as events. */

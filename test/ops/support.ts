@@ -68,6 +68,7 @@ export async function openKit(options: KitOptions = {}): Promise<Kit> {
       processLimit: 0,
       devices: new StepDevices(noDevices, () => none() as Promise<DeviceCatalog>),
     },
+    travel: () => undefined,
     timeLimit: () => options.timeLimitMs,
     emulation: new Emulation({ scratchDir: () => store.root, find: () => undefined, formats: () => [] }),
     report: {

@@ -1,16 +1,25 @@
 import type { CacheOptions, Mount } from '../../llb/index.ts';
 import type { MountSpec } from '../../sandbox/index.ts';
 import type { Store } from '../../store/index.ts';
-import { hexOf, isTsbuildError, sha256, TsbuildError } from '../../util/index.ts';
+import { type Digest, hexOf, isTsbuildError, sha256, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { Snapshots } from '../pieces.ts';
 import { lockShown } from '../lock-shown.ts';
+import type { MountTravel } from './mount-travel.ts';
 
 /** How many builds may hold private copies of one cache mount at a time. */
 const MAX_PRIVATE = 1000;
 
 /** Of two mounts of one directory in one step, the stricter counts. */
 const STRICTNESS: readonly CacheOptions['sharing'][] = ['shared', 'private', 'locked'];
+
+/** @see MountTravel.arrive */
+export type Arrive = (task: Task, mount: Mount, id: string) => Promise<void>;
+
+/** Waits for what comes from other machines for the mounts of a step. */
+export function arrivals(travel: MountTravel | undefined, vertex: Digest): Arrive {
+  return async (task, mount, id) => travel?.arrive(task, vertex, mount, id);
+}
 
 /**
  * The persistent directories of a step's cache mounts. `shared` is used by any number of steps at a time, `locked` by one, and
@@ -54,11 +63,17 @@ export class CacheMounts {
     return new CacheMounts(snapshots, held, ids);
   }
 
-  /** The mount of a directory that was claimed. @param base see `claim` */
-  async spec(task: Task, mount: Mount, base: readonly string[]): Promise<MountSpec> {
+  /**
+   * The mount of a directory that was claimed.
+   * @param base see `claim`
+   * @param arrive waits for what comes from another machine
+   */
+  async spec(task: Task, mount: Mount, base: readonly string[], arrive: Arrive): Promise<MountSpec> {
     const { store, lease, layers } = this.#snapshots;
     const name = nameOf(mount, base);
     const id = this.#ids.get(name) ?? name;
+    // Copies of a private one are this machine's.
+    if (id === name) await arrive(task, mount, id);
     const lowers = await layers.directories(task, base);
     const { path: dir } = store.mounts.ensure(id, lease, mount.cache?.id);
     // Two steps that share a new directory must not both fill it.

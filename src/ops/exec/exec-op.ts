@@ -13,7 +13,7 @@ import { type Digest, isTsbuildError, TsbuildError } from '../../util/index.ts';
 import { type Task, withinTime } from '../../events/index.ts';
 import type { LayerSlot } from '../../snapshots/index.ts';
 import type { PrepareUpperParams } from '../../worker/index.ts';
-import { CacheMounts } from './cache-mount.ts';
+import { type Arrive, arrivals, CacheMounts } from './cache-mount.ts';
 import type { LocalLayers } from '../file/local-layers.ts';
 import type { Grants, OpPieces } from '../pieces.ts';
 import { withDevices } from './exec-devices.ts';
@@ -26,7 +26,7 @@ import { StepOutput } from './step-output.ts';
 /** What steps need. */
 export interface ExecPieces extends Pick<
   OpPieces,
-  'snapshots' | 'credentials' | 'grants' | 'timeLimit' | 'visitor' | 'emulation' | 'report'
+  'snapshots' | 'credentials' | 'grants' | 'timeLimit' | 'visitor' | 'travel' | 'emulation' | 'report'
 > {
   readonly locals: LocalLayers;
 }
@@ -48,6 +48,8 @@ export async function runExec(
   inputs: readonly OpResult[],
 ): Promise<readonly OpResult[]> {
   checkEntitlements(pieces.grants, exec);
+  const travel = pieces.travel();
+  travel?.begin(vertex);
   // Granted and found before anything is prepared.
   const devices = await pieces.grants.devices.resolve(exec.cdiDevices);
   await using held = new AsyncDisposableStack();
@@ -62,7 +64,8 @@ export async function runExec(
   const fillFrom = async (index: number, slots: ReadonlyMap<Mount, LayerSlot>): Promise<void> => {
     const mount = outputs[index];
     if (!mount) {
-      const made = await stepSpec(pieces, task, held, exec, bases, slots, uppers);
+      const step = { exec, arrive: arrivals(travel, vertex) };
+      const made = await stepSpec(pieces, task, held, step, bases, slots, uppers);
       const spec = withEmulator(made, pieces.emulation, platform);
       const whole = devices.length === 0 ? spec : withDevices(spec, devices, pieces.report.warn);
       await visited(pieces, task, { vertex, name, spec: whole }, uppers, () =>
@@ -133,7 +136,7 @@ async function stepSpec(
   pieces: ExecPieces,
   task: Task,
   held: AsyncDisposableStack,
-  exec: ExecOp,
+  { exec, arrive }: { readonly exec: ExecOp; readonly arrive: Arrive },
   bases: readonly (readonly string[])[],
   slots: ReadonlyMap<Mount, LayerSlot>,
   uppers: PrepareUpperParams[],
@@ -153,7 +156,7 @@ async function stepSpec(
       shmSize = mount.tmpfs?.size;
       continue;
     }
-    const spec = await mountSpec(pieces, task, held, caches, mount, bases, slots);
+    const spec = await mountSpec(pieces, task, held, { caches, arrive }, mount, bases, slots);
     // Secrets and agents may be wanted at a path relative to the working directory: graphs leave that to who runs the step.
     if (spec) mounts.push({ ...spec, target: posix.resolve('/', meta.cwd, spec.target) });
   }
@@ -209,7 +212,7 @@ async function mountSpec(
   pieces: ExecPieces,
   task: Task,
   held: AsyncDisposableStack,
-  caches: CacheMounts,
+  { caches, arrive }: { readonly caches: CacheMounts; readonly arrive: Arrive },
   mount: Mount,
   bases: readonly (readonly string[])[],
   slots: ReadonlyMap<Mount, LayerSlot>,
@@ -237,7 +240,7 @@ async function mountSpec(
     case 'tmpfs':
       return { type: 'tmpfs', target, ...(mount.tmpfs?.size ? { size: mount.tmpfs.size } : {}) };
     case 'cache':
-      return caches.spec(task, mount, baseOf(bases, mount));
+      return caches.spec(task, mount, baseOf(bases, mount), arrive);
     case 'secret': {
       const secret = mount.secret;
       if (!secret) throw new TsbuildError('TSB_LLB', 'Cannot mount a secret without an id');

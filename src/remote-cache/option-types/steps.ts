@@ -1,9 +1,17 @@
 import type { CachePlace, PolicySource, StepCacheExport, StepCacheImport } from '../request.ts';
 import type { Author } from '../steps/record.ts';
 import type { CacheAttributes } from './attributes.ts';
+import { mountsOf } from './mounts.ts';
 
 /** What every place of a cache of steps takes for reading. */
-export const STEP_FROM_KEYS: readonly string[] = ['scope', 'verify-key', 'policy'];
+export const STEP_FROM_KEYS: readonly string[] = [
+  'scope',
+  'verify-key',
+  'policy',
+  'mounts',
+  'mounts-max-size',
+  'mounts-timeout',
+];
 
 /** What every place of a cache of steps takes for writing. */
 export const STEP_TO_KEYS: readonly string[] = [
@@ -18,6 +26,8 @@ export const STEP_TO_KEYS: readonly string[] = [
   'git-ref',
   'commit',
   'touch-refresh',
+  'mounts',
+  'mounts-max-size',
 ];
 
 /** Characters of a scope: it stands in every record. */
@@ -27,11 +37,13 @@ const MAX_SCOPE = 200;
 export function stepImport(attributes: CacheAttributes, place: CachePlace, scope?: string): StepCacheImport {
   const chosen = scopeOf(attributes) ?? scope;
   const policy = policyOf(attributes);
+  const mounts = mountsOf(attributes);
   return {
     type: 'steps',
     place,
     ...(chosen === undefined ? {} : { scope: chosen }),
     ...(policy === undefined ? {} : { policy }),
+    ...(mounts === undefined ? {} : { mounts }),
   };
 }
 
@@ -41,6 +53,7 @@ export function stepExport(attributes: CacheAttributes, place: CachePlace, scope
   const keyFile = attributes.path('key');
   const maxBytes = attributes.size('max-size');
   const touchMs = attributes.duration('touch-refresh');
+  const mounts = mountsOf(attributes);
   return {
     type: 'steps',
     place,
@@ -52,6 +65,7 @@ export function stepExport(attributes: CacheAttributes, place: CachePlace, scope
     author: authorOf(attributes),
     ...(maxBytes === undefined ? {} : { maxBytes }),
     ...(touchMs === undefined ? {} : { touchMs }),
+    ...(mounts === undefined ? {} : { mounts }),
   };
 }
 

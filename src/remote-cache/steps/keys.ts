@@ -2,9 +2,8 @@ import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 
 import { readFileSync } from 'node:fs';
 import { hexOf, messageOf, sha256, TsbuildError } from '../../util/index.ts';
 
-/** A private key that records are signed with. */
-export interface SigningKey {
-  readonly id: string;
+/** A private key that records are signed with; it also tells what it has signed. */
+export interface SigningKey extends VerifyKey {
   readonly sign: (bytes: Uint8Array) => Uint8Array;
 }
 
@@ -23,7 +22,12 @@ const HINT =
  */
 export function readSigningKey(path: string): SigningKey {
   const key = read(path, 'sign', createPrivateKey);
-  return { id: keyId(createPublicKey(key)), sign: (bytes) => sign(null, bytes, key) };
+  const pub = createPublicKey(key);
+  return {
+    id: keyId(pub),
+    sign: (bytes) => sign(null, bytes, key),
+    verify: (bytes, signature) => verify(null, bytes, pub, signature),
+  };
 }
 
 /**

@@ -5,6 +5,8 @@ import { type CachedLayer, MAX_TIME } from '../remote-config.ts';
 
 /** Media type of a record, which is also what is signed as the type of its bytes. */
 export const RECORD_TYPE = 'application/vnd.tsbuild.step.v1+json';
+/** The same of the record of a cache mount. */
+export const MOUNT_RECORD_TYPE = 'application/vnd.tsbuild.mount.v1+json';
 
 /** Largest record, in bytes: a result of some 500 layers. */
 export const MAX_RECORD_BYTES: number = 512 * 1024;
@@ -142,7 +144,8 @@ function decodeLink(guard: Guard, value: unknown, path: string): KeyLink {
   };
 }
 
-function decodeAuthor(guard: Guard, value: unknown): Author {
+/** @throws what the guard makes */
+export function decodeAuthor(guard: Guard, value: unknown): Author {
   const author = guard.object(value ?? {}, 'author');
   const text = (key: string): string | undefined =>
     author[key] === undefined ? undefined : textAt(guard, author[key], `author.${key}`, MAX_TEXT);
@@ -161,7 +164,8 @@ function decodeSummary(guard: Guard, value: unknown): Uint8Array | undefined {
   return Buffer.from(text, 'base64');
 }
 
-function textAt(guard: Guard, value: unknown, path: string, most: number): string {
+/** A text of so many characters at most. @throws what the guard makes */
+export function textAt(guard: Guard, value: unknown, path: string, most: number): string {
   const text = guard.string(value, path);
   if (text.length > most) throw guard.fail(path, `has more than ${most} characters`);
   return text;
@@ -183,7 +187,8 @@ function indexAt(guard: Guard, value: unknown, path: string): number {
   throw guard.fail(path, 'is not a number from 0 on');
 }
 
-function timeAt(guard: Guard, value: unknown, path: string): number {
+/** A time in milliseconds since the epoch. @throws what the guard makes */
+export function timeAt(guard: Guard, value: unknown, path: string): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= MAX_TIME) return value;
   throw guard.fail(path, 'is not a time in milliseconds');
 }
