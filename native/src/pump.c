@@ -91,11 +91,11 @@ static void drain_rest(struct pump *pumps, size_t count) {
 }
 
 /* Handles waiting signals; true when the step has ended. */
-static bool take_signals(pid_t child, int signals, int terminal, int *status) {
+static bool take_signals(pid_t child, int signals, int terminal, int *status, struct rusage *usage) {
   struct signalfd_siginfo info;
   while (read(signals, &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGCHLD) {
-      if (waitpid(child, status, WNOHANG) == child) return true;
+      if (wait4(child, status, WNOHANG, usage) == child) return true;
     } else if (info.ssi_signo == SIGWINCH && terminal >= 0) {
       copy_window_size(terminal);
     } else if (info.ssi_signo != SIGPIPE && info.ssi_signo != SIGTTOU && info.ssi_signo != SIGTTIN) {
@@ -105,10 +105,10 @@ static bool take_signals(pid_t child, int signals, int terminal, int *status) {
   return false;
 }
 
-int supervise_step(pid_t child, int signals, struct pump *pumps, size_t count, int terminal) {
+int supervise_step(pid_t child, int signals, struct pump *pumps, size_t count, int terminal, struct rusage *usage) {
   int status = 0;
   if (terminal >= 0) copy_window_size(terminal);
-  while (!take_signals(child, signals, terminal, &status)) {
+  while (!take_signals(child, signals, terminal, &status, usage)) {
     struct pollfd waits[MAX_PUMPS + 1] = {{signals, POLLIN, 0}};
     for (size_t at = 0; at < count; at++) {
       bool full = pumps[at].start < pumps[at].end;

@@ -302,12 +302,14 @@ int run_step(struct step_spec *spec, int connection) {
   int terminal = -1;
   if (spec->tty && (terminal = receive_fd(plumbing.sync[0])) >= 0) make_raw(STDIN_FILENO);
   size_t count = start_pumps(spec, &plumbing, terminal, connection, pumps);
-  int status = supervise_step(child, signals, pumps, count, terminal);
+  struct rusage usage;
+  int status = supervise_step(child, signals, pumps, count, terminal, &usage);
   stage = "cleanup";
   remove_stubs(upper, plumbing.stubs);
   /* Whoever looks into a step that failed mounts its directories again, and does so at once. */
   bool may_wait = connection >= 0 && status == 0;
   if (!may_wait) clean_work(spec);
+  report_usage(&usage);
   report_end(status);
   if (connection < 0) return exit_code_of(status);
   tell_end(connection, exit_code_of(status));

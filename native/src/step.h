@@ -4,6 +4,8 @@
 
 #include "helper.h"
 
+#include <sys/resource.h>
+
 struct list {
   char **items; /* ends with NULL */
   size_t count;
@@ -136,6 +138,9 @@ int landlock_version(void);
 /* Denies connections to abstract unix sockets and signals to processes outside, where the kernel can (since 6.12). */
 void restrict_scope(void);
 
+/* usage.c: the line `usage` with microseconds of user and system time, bytes of memory, bytes read and bytes written. */
+void report_usage(const struct rusage *usage);
+
 /* pump.c: the step's input and output. */
 enum { MAX_PUMPS = 4 };
 struct pump {
@@ -145,7 +150,8 @@ struct pump {
   bool done;
   char buffer[65536];
 };
-int supervise_step(pid_t child, int signals, struct pump *pumps, size_t count, int terminal);
+/* Waits for the end of the step, with what it used. Gives its wait status. */
+int supervise_step(pid_t child, int signals, struct pump *pumps, size_t count, int terminal, struct rusage *usage);
 bool make_raw(int fd);
 void restore_terminal(void);
 

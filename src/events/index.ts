@@ -10,5 +10,6 @@ export {
   type StepReason,
 } from './reason.ts';
 export { type ReportStatus, statusOf } from './report-status.ts';
+export type { StepUsage, UsageEvent } from './usage.ts';
 export { together } from './together.ts';
 export { withinTime } from './within-time.ts';

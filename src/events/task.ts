@@ -1,6 +1,7 @@
 import type { Digest } from '../util/digest.ts';
 import type { Diagnostic } from '../util/source.ts';
 import type { ReasonEvent } from './reason.ts';
+import type { UsageEvent } from './usage.ts';
 
 /** What every long operation gets: the signal that cancels it and the place its events go. */
 export interface Task {
@@ -61,4 +62,4 @@ export interface DiagnosticEvent {
 }
 
 /** The single output of the engine; src/progress renders it. */
-export type BuildEvent = VertexEvent | LogEvent | StatusEvent | DiagnosticEvent | ReasonEvent;
+export type BuildEvent = VertexEvent | LogEvent | StatusEvent | DiagnosticEvent | ReasonEvent | UsageEvent;

@@ -1,5 +1,6 @@
-import type { BuildEvent, VertexState } from '../events/index.ts';
-import { type Digest, sanitizeLine } from '../util/index.ts';
+import type { BuildEvent, StepUsage, VertexState } from '../events/index.ts';
+import { type Digest, formatBytes, sanitizeLine } from '../util/index.ts';
+import { cpuTime } from './usage.ts';
 
 /** Steps that are listed; of more the slowest. GitHub takes 1 MiB for a step of a job. */
 const MAX_STEPS = 200;
@@ -10,6 +11,7 @@ interface Step {
   startedAt: number | undefined;
   /** Milliseconds. */
   took: number;
+  usage?: StepUsage;
 }
 
 /** An image that was written, for the summary. */
@@ -27,9 +29,13 @@ export class JobSummary {
   event(event: BuildEvent): void {
     this.#startedAt ??= event.at;
     this.#endedAt = Math.max(this.#endedAt, event.at);
+    if (event.type === 'usage') {
+      const step = this.#steps.get(event.vertex);
+      if (step !== undefined) step.usage = event.usage;
+    }
     if (event.type !== 'vertex') return;
     const { vertex, name, state, at } = event;
-    const step = this.#steps.get(vertex) ?? { name, state, startedAt: undefined, took: 0 };
+    const step: Step = this.#steps.get(vertex) ?? { name, state, startedAt: undefined, took: 0 };
     if (state === 'started') step.startedAt ??= at;
     else if (step.startedAt !== undefined) {
       step.took += at - step.startedAt;
@@ -62,14 +68,29 @@ export class JobSummary {
     for (const report of reports) lines.push(`- report ${code(report)}`);
     const shown = own.length <= MAX_STEPS ? own : own.toSorted((a, b) => b.took - a.took).slice(0, MAX_STEPS);
     if (shown.length > 0) {
-      lines.push('', '<details><summary>Steps</summary>', '', '| step | | time |', '| --- | --- | ---: |');
-      for (const { name, state, took } of shown)
-        lines.push(`| ${code(name)} | ${STATES[state]} | ${state === 'cached' ? '' : seconds(took)} |`);
+      lines.push('', '<details><summary>Steps</summary>', '', ...table(shown));
       if (shown.length < own.length) lines.push(`| and ${own.length - shown.length} faster ones | | |`);
       lines.push('', '</details>');
     }
     return `${lines.join('\n')}\n\n`;
   }
+}
+
+/** With what steps used, where any ran. */
+function table(steps: readonly Step[]): readonly string[] {
+  const isUsed = steps.some(({ usage }) => usage !== undefined);
+  const used = (usage: StepUsage | undefined): string =>
+    usage === undefined
+      ? ' | | |'
+      : ` ${seconds(cpuTime(usage))} | ${formatBytes(usage.peakMemory)} | ${formatBytes(usage.writtenBytes)} |`;
+  return [
+    `| step | | time |${isUsed ? ' CPU | memory | written |' : ''}`,
+    `| --- | --- | ---: |${isUsed ? ' ---: | ---: | ---: |' : ''}`,
+    ...steps.map(
+      ({ name, state, took, usage }) =>
+        `| ${code(name)} | ${STATES[state]} | ${state === 'cached' ? '' : seconds(took)} |${isUsed ? used(usage) : ''}`,
+    ),
+  ];
 }
 
 const STATES: Readonly<Record<VertexState, string>> = {

@@ -4,6 +4,7 @@ import { formatStepOutput } from './failure.ts';
 import { endOfPart, seconds } from './text.ts';
 import { activeTime, isOver, type StatusView, type StepView, type Trace } from './trace.ts';
 import type { Renderer } from './types.ts';
+import { usageLines } from './usage.ts';
 import type { Writer } from './writer.ts';
 
 /** A step that keeps producing is not interrupted for this long, in ms, by another one. */
@@ -78,6 +79,7 @@ export class PlainRenderer implements Renderer {
     const out: string[] = [];
     for (const step of this.#ended()) this.#step(step, now, out);
     for (const step of this.#news) this.#step(step, now, out);
+    out.push(usageLines([...this.#blocks].map(([step, { number }]) => ({ number, step })).sort(byNumber)));
     for (const step of this.#trace.active) out.push(formatStepOutput(step));
     this.#writer.write(out.join(''));
   }
@@ -196,6 +198,10 @@ export class PlainRenderer implements Renderer {
     out.push(`#${block.number} ${name}\n`);
     return block.number;
   }
+}
+
+function byNumber(a: { readonly number: number }, b: { readonly number: number }): number {
+  return a.number - b.number;
 }
 
 function isTelling({ event, told }: StatusView): boolean {

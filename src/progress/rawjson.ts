@@ -1,4 +1,4 @@
-import type { BuildEvent, StatusEvent, VertexEvent } from '../events/index.ts';
+import type { BuildEvent, StatusEvent, UsageEvent, VertexEvent } from '../events/index.ts';
 import type { Diagnostic, Digest } from '../util/index.ts';
 import { LogLimit } from './log-limit.ts';
 import type { Renderer } from './types.ts';
@@ -39,6 +39,9 @@ export class RawJsonRenderer implements Renderer {
       }
       case 'diagnostic':
         this.#say({ warnings: [warning(event.vertex, event.diagnostic)] });
+        break;
+      case 'usage':
+        this.#say({ usages: [usage(event)] });
         break;
       case 'reason':
         // A `SolveStatus` has no place for it.
@@ -110,6 +113,21 @@ export class RawJsonRenderer implements Renderer {
     );
     this.#writer.write(`${json}\n`);
   }
+}
+
+/** A field of tsbuild's own: programs that read a `SolveStatus` pass over what they do not know. Times are nanoseconds, as in Go. */
+function usage({ vertex, usage: used, at }: UsageEvent): object {
+  const { userMs, systemMs, peakMemory, groupMemory, readBytes, writtenBytes } = used;
+  return {
+    vertex,
+    cpuUser: Math.round(userMs * 1e6),
+    cpuSystem: Math.round(systemMs * 1e6),
+    peakMemory,
+    ...(groupMemory === undefined ? {} : { groupMemory }),
+    readBytes,
+    writtenBytes,
+    timestamp: time(at),
+  };
 }
 
 function warning(vertex: Digest | undefined, diagnostic: Diagnostic): object {

@@ -1,4 +1,4 @@
-import type { BuildEvent, LogEvent, StatusEvent, VertexEvent } from '../events/index.ts';
+import type { BuildEvent, LogEvent, StatusEvent, StepUsage, VertexEvent } from '../events/index.ts';
 import type { Diagnostic, Digest } from '../util/index.ts';
 import { LineSplitter } from './lines.ts';
 import { LogLimit } from './log-limit.ts';
@@ -29,6 +29,8 @@ export interface StepView {
   error: string | undefined;
   /** Path of the file with its output, of a step that failed. */
   log: string | undefined;
+  /** Of a RUN step that ran. */
+  usage: StepUsage | undefined;
   readonly intervals: Interval[];
   readonly statuses: Map<string, StatusView>;
   readonly warnings: string[];
@@ -80,6 +82,12 @@ export class Trace {
         return this.#log(event);
       case 'diagnostic':
         return this.#diagnostic(event.vertex, event.diagnostic);
+      case 'usage': {
+        // Told when all is over: no reason to turn to the step now.
+        const step = this.steps.get(event.vertex);
+        if (step !== undefined) step.usage = event.usage;
+        return undefined;
+      }
       case 'reason':
         return undefined;
     }
@@ -130,6 +138,7 @@ export class Trace {
         state: 'pending',
         error: undefined,
         log: undefined,
+        usage: undefined,
         intervals: [],
         statuses: new Map(),
         warnings: [],

@@ -15,7 +15,7 @@ export function describeBuild(record: BuildRecord, inside: LayerContents = nothi
   const path = criticalPath(record.vertices.map(({ spans, inputs, inGraph }) => ({ spans, inputs, apart: !inGraph })));
   const critical = new Set(path.map(({ step }) => step));
   const steps = record.vertices.map((vertex, index): ReportStep => {
-    const { digest, name, inputs, spans, lines, reason, error, log } = vertex;
+    const { digest, name, inputs, spans, lines, reason, error, log, usage } = vertex;
     return {
       digest,
       name,
@@ -29,6 +29,7 @@ export function describeBuild(record: BuildRecord, inside: LayerContents = nothi
       ...(error === undefined ? {} : { error }),
       critical: critical.has(index),
       ...(log === undefined ? {} : { log }),
+      ...(usage === undefined ? {} : { usage }),
     };
   });
   const transfers = transfersOf(record.vertices);
@@ -53,6 +54,7 @@ export function describeBuild(record: BuildRecord, inside: LayerContents = nothi
       ...moved(transfers),
       ...imageBytes(record.layers),
       criticalMs: path.reduce((sum, { span: [start, end] }) => sum + end - start, 0),
+      ...cpuTime(steps),
     },
     steps,
     transfers,
@@ -104,6 +106,11 @@ function moved(
     uploaded: sum(transfers.filter(({ direction }) => direction === 'up')),
     contextBytes: sum(transfers.filter(({ id }) => id === 'transferring context')),
   };
+}
+
+function cpuTime(steps: readonly ReportStep[]): { readonly cpuMs?: number } {
+  const used = steps.flatMap(({ usage }) => (usage === undefined ? [] : [usage.userMs + usage.systemMs]));
+  return used.length === 0 ? {} : { cpuMs: Math.round(used.reduce((sum, ms) => sum + ms, 0)) };
 }
 
 function imageBytes(layers: readonly RecordedLayer[]): { readonly imageBytes?: number } {

@@ -81,6 +81,21 @@ export interface ReportStep {
   /** Whether it is on the critical path. */
   readonly critical: boolean;
   readonly log?: StepLog;
+  readonly usage?: StepUse;
+}
+
+/** What a RUN step used of the machine. */
+export interface StepUse {
+  /** Milliseconds of CPU time, in the step's programs and in the kernel. */
+  readonly userMs: number;
+  readonly systemMs: number;
+  /** The most memory that one of its processes had. */
+  readonly peakMemory: number;
+  /** The most of all of it together, with its files in memory and in the kernel's cache; where memory was limited. */
+  readonly groupMemory?: number;
+  /** From and to disks. */
+  readonly readBytes: number;
+  readonly writtenBytes: number;
 }
 
 /** `down`, `up`: over the network; `local`: within the machine, such as reading the context. */
@@ -175,6 +190,8 @@ export interface ReportFacts {
     /** Of all layers, compressed; absent where that is not known. */
     readonly imageBytes?: number;
     readonly criticalMs: number;
+    /** CPU time of all RUN steps that ran; absent without any. */
+    readonly cpuMs?: number;
   };
   readonly steps: readonly ReportStep[];
   readonly transfers: readonly ReportTransfer[];

@@ -1,4 +1,4 @@
-import type { VertexState } from '../events/index.ts';
+import type { StepUsage, VertexState } from '../events/index.ts';
 import type { ReportOutput, Span, StepLog, WhyStep } from './facts.ts';
 
 /** The form of what is kept in the store; another one is not read. */
@@ -42,6 +42,7 @@ export interface RecordedVertex {
   readonly reason?: WhyStep;
   readonly error?: string;
   readonly log?: StepLog;
+  readonly usage?: StepUsage;
   readonly parts: readonly RecordedPart[];
 }
 

@@ -1,4 +1,4 @@
-import type { BuildEvent, StatusEvent, StepReason, VertexEvent } from '../events/index.ts';
+import type { BuildEvent, StatusEvent, StepReason, StepUsage, VertexEvent } from '../events/index.ts';
 import {
   type Diagnostic,
   type Digest,
@@ -43,6 +43,7 @@ interface Seen {
   /** When it was last started, while it is at work. */
   since: number | undefined;
   log: BoundedLog | undefined;
+  usage?: StepUsage;
   readonly parts: Map<string, { started: number; last: StatusEvent }>;
 }
 
@@ -112,6 +113,11 @@ export class BuildRecorder {
       case 'reason': {
         const seen = this.#seen.get(event.vertex);
         if (seen !== undefined) seen.reason = event.reason;
+        return;
+      }
+      case 'usage': {
+        const seen = this.#seen.get(event.vertex);
+        if (seen !== undefined) seen.usage = event.usage;
         return;
       }
       case 'diagnostic': {
@@ -191,7 +197,7 @@ export class BuildRecorder {
   }
 
   #recorded(digest: Digest, seen: Seen, at: number): RecordedVertex {
-    const { name, state, error, reason, spans, since, parts } = seen;
+    const { name, state, error, reason, spans, since, usage, parts } = seen;
     const ranges = this.#plan?.ranges.get(digest);
     const lines = linesOf(ranges ?? []);
     const log = seen.log && logLines(seen.log, this.#startedAt);
@@ -209,6 +215,7 @@ export class BuildRecorder {
       ...(reason === undefined || reason.kind === 'none' ? {} : { reason: this.#why(reason) }),
       ...(error === undefined ? {} : { error: sanitizeLine(error, MAX_NAME) }),
       ...(log === undefined ? {} : { log }),
+      ...(usage === undefined ? {} : { usage }),
       parts: [...parts].map(([id, { started, last }]) => ({
         id: sanitizeLine(id, 200),
         span: this.#span([started, last.at]),

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { constants } from 'node:os';
+import type { StepUsage } from '../events/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { StepServer } from './step-server.ts';
 import type { StepServers } from './step-servers.ts';
@@ -16,6 +17,8 @@ export interface RunStepOptions {
   readonly onOutput: (stream: 1 | 2, data: Buffer) => Promise<void> | undefined;
   /** See `StepReport`. */
   readonly onBoundProc?: () => void;
+  /** Told what the step used, before it is over. */
+  readonly onUsage?: (usage: StepUsage) => void;
 }
 
 /**
@@ -43,6 +46,7 @@ export async function runStep(options: RunStepOptions): Promise<ExitStatus> {
     );
     // A helper that somebody killed cannot have ended a step that shed its parent-death signal.
     if (report.status === undefined && report.pid !== undefined && code === null) killPid(report.pid);
+    if (report.usage) options.onUsage?.(report.usage);
     if (signal?.aborted) throw canceled(signal);
     return concludeStep(report, code, said);
   } finally {

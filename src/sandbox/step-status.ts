@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
+import type { StepUsage } from '../events/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { ExitStatus } from './types.ts';
 
@@ -8,6 +9,7 @@ export interface StepReport {
   /** PID 1 of the step, in the pid namespace of whoever started the helper. */
   pid?: number;
   status?: ExitStatus;
+  usage?: StepUsage;
   /** Errno with which the kernel refused the step's emulator. */
   emulatorRefused?: number;
   error?: { readonly errno: number; readonly stage: string; readonly text: string };
@@ -36,6 +38,9 @@ export function readStatusLine(report: StepReport, line: string): void {
     case 'signal':
       report.status ??= { kind: 'signaled', signal: SIGNALS.get(value) ?? `SIG${value}` };
       break;
+    case 'usage':
+      report.usage = usageOf(line);
+      break;
     case 'emulator':
       report.emulatorRefused = value;
       break;
@@ -44,6 +49,12 @@ export function readStatusLine(report: StepReport, line: string): void {
       break;
     default:
   }
+}
+
+/** Of the line that native/src/usage.c writes. */
+function usageOf(line: string): StepUsage {
+  const [user = 0, system = 0, peakMemory = 0, readBytes = 0, writtenBytes = 0] = line.split(' ').slice(1).map(Number);
+  return { userMs: user / 1000, systemMs: system / 1000, peakMemory, readBytes, writtenBytes };
 }
 
 /** Stages that fail because of what the image or the user's instructions are; at the others the machine is at fault. */

@@ -82,6 +82,7 @@ function maskEvent(mask: Mask, event: BuildEvent): BuildEvent {
     case 'reason':
       return { ...event, reason: maskReason(mask, event.reason) };
     case 'log':
+    case 'usage':
       return event;
   }
 }

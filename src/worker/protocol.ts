@@ -10,7 +10,7 @@ import type { ExitStatus, NamespacePlan, StepSpec } from '../sandbox/index.ts';
 export interface WorkerMethods extends LayerMethods, MountMethods {
   /** Makes an upper and a work directory whose root looks like that of the topmost lower. */
   prepareUpper(params: PrepareUpperParams): void;
-  /** Runs one step to its end. Output comes as events. */
+  /** Runs one step to its end. Output comes as events; what it used comes once as progress, a `StepUsage`. */
   runStep(params: RunStepParams): ExitStatus;
   /** Deletes trees whose files may belong to sub-ids, however deep and whatever their modes. */
   removeTrees(params: { readonly paths: readonly string[] }): void;

@@ -25,6 +25,7 @@ export async function runStepHere({ uppers, ...spec }: RunStepParams, context: H
     }),
     signal: context.signal,
     onOutput: context.output,
+    onUsage: context.progress,
     ...(context.boundProc ? { onBoundProc: context.boundProc } : {}),
   });
 }

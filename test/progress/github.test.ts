@@ -121,6 +121,22 @@ describe('the summary of a job', () => {
     expect(text).not.toContain('load build definition');
   });
 
+  test('says what steps used, where any ran', () => {
+    const summary = new JobSummary();
+    const usage = { userMs: 2000, systemMs: 250, peakMemory: 64e6, readBytes: 0, writtenBytes: 5e6 };
+    for (const event of [
+      step('[1/2] COPY a /', 'cached', 0),
+      step('[2/2] RUN make', 'started', 0),
+      { type: 'usage', vertex: sha256('[2/2] RUN make'), usage, at: 900 } as const,
+      step('[2/2] RUN make', 'done', 1000),
+    ])
+      summary.event(event);
+    const text = summary.format('web:1', []);
+    expect(text).toContain('| step | | time | CPU | memory | written |\n| --- | --- | ---: | ---: | ---: | ---: |\n');
+    expect(text).toContain('| `[1/2] COPY a /` | cached |  | | | |\n');
+    expect(text).toContain('| `[2/2] RUN make` |  | 1.0 s | 2.3 s | 64.00MB | 5.00MB |\n');
+  });
+
   test('of a failed build says why, and names make no markup', () => {
     const summary = new JobSummary();
     summary.event(step('[1/1] RUN x', 'started', 0));

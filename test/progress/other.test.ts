@@ -144,3 +144,46 @@ describe('the last words', () => {
     );
   });
 });
+
+describe('what steps used', () => {
+  const usage = { userMs: 9000, systemMs: 1125, peakMemory: 340e6, readBytes: 512, writtenBytes: 1.2e9 };
+
+  test('stands at the end of a plain log, by the numbers of the steps, for those that took the most', async () => {
+    const stage = new Stage('plain').vertex('first', 'started').vertex('first', 'done').pass(200);
+    for (let at = 0; at < 12; at++) {
+      const name = `RUN ${at}`;
+      stage.vertex(name, 'started').pass(200);
+      stage.send({ type: 'usage', vertex: id(name), usage: { ...usage, userMs: 1000 * at }, at: stage.time });
+      stage.vertex(name, at === 11 ? 'failed' : 'done', 'no').pass(200);
+    }
+    const text = await stage.close();
+    const lines = text.split('\n').filter((line) => line.includes(' used '));
+    expect(lines).toHaveLength(10);
+    expect(lines[0]).toBe('#4 used 3.13s CPU, 340.00MB memory, 512B read, 1.20GB written');
+    expect(lines.at(-1)).toMatch(/^#13 used 12\.13s CPU, /);
+    expect(text.indexOf('#13 used')).toBeLessThan(text.indexOf('------'));
+  });
+
+  test('is told to programs with the vertex that it is of', async () => {
+    const stage = new Stage('rawjson').send({
+      type: 'usage',
+      vertex: id('a'),
+      usage: { ...usage, groupMemory: 400e6 },
+      at: 0,
+    });
+    expect(JSON.parse(await stage.close())).toEqual({
+      usages: [
+        {
+          vertex: id('a'),
+          cpuUser: 9e9,
+          cpuSystem: 1.125e9,
+          peakMemory: 340e6,
+          groupMemory: 400e6,
+          readBytes: 512,
+          writtenBytes: 1.2e9,
+          timestamp: '1970-01-01T00:00:00.000Z',
+        },
+      ],
+    });
+  });
+});

@@ -211,6 +211,20 @@ describe('what is recorded', () => {
     });
   });
 
+  test('what steps used is kept with them, and the CPU time of all is added up', () => {
+    const usage = { userMs: 1200.5, systemMs: 300, peakMemory: 5000, readBytes: 10, writtenBytes: 20 };
+    const names = ['[a 1/2] RUN a', '[a 2/2] RUN b'];
+    const events = names.flatMap((name) => [
+      vertex(name, 'started', 0),
+      { type: 'usage', vertex: digestOf(name), usage, at: START + 5 } as const,
+      vertex(name, 'done', 10),
+    ]);
+    const facts = factsOf([...events, vertex('[a 3/3] COPY x', 'cached', 10)], 20);
+    expect(facts.steps.map((one) => one.usage)).toEqual([usage, usage, undefined]);
+    expect(facts.summary.cpuMs).toBe(3001);
+    expect(factsOf([vertex('x', 'cached', 0)], 1).summary).not.toHaveProperty('cpuMs');
+  });
+
   test('more vertices and parts than any build has are left out', () => {
     const recorder = recorded([]);
     for (let at = 0; at < 10_100; at++) recorder.event(vertex(`RUN ${at}`, 'pending', 0));

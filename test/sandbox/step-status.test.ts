@@ -22,6 +22,12 @@ describe('what the helper reports', () => {
     expect(concludeStep(report(...lines), 0)).toEqual(status);
   });
 
+  test('what the step used', () => {
+    const { usage, status } = report('pid 12', 'usage 1500000 250000 1048576 512 1024', 'exit 0');
+    expect(usage).toEqual({ userMs: 1500, systemMs: 250, peakMemory: 1048576, readBytes: 512, writtenBytes: 1024 });
+    expect(status).toEqual({ kind: 'exited', code: 0 });
+  });
+
   test.each([
     ['of the user', ['error 0 user user "x" is not there'], 'TSB_STEP', /\(user\): user "x" is not there$/],
     [

@@ -27,7 +27,7 @@ export function setUpDetails(facts: ReportFacts): void {
 
 function describe(facts: ReportFacts, step: ReportStep, index: number): readonly Child[] {
   const rows: [string, ...Child[]][] = [];
-  const { spans, ms, lines, inputs, reason, error } = step;
+  const { spans, ms, lines, inputs, reason, error, usage } = step;
   if (reason !== undefined)
     rows.push([reason.kind === 'hit' ? 'Why cached' : 'Why it ran', reason.text, ...differences(facts, reason)]);
   if (spans.length > 0) {
@@ -38,6 +38,12 @@ function describe(facts: ReportFacts, step: ReportStep, index: number): readonly
       el('small', {}, times),
     ]);
   }
+  if (usage !== undefined)
+    rows.push([
+      'Used',
+      `${duration(usage.userMs + usage.systemMs)} of CPU time, ${bytes(usage.peakMemory)} of memory`,
+      el('small', {}, `${bytes(usage.readBytes)} read from disk, ${bytes(usage.writtenBytes)} written`),
+    ]);
   if (lines !== undefined)
     rows.push([
       'Dockerfile',

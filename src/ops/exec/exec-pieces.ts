@@ -1,0 +1,10 @@
+import type { LocalLayers } from '../file/local-layers.ts';
+import type { OpPieces } from '../pieces.ts';
+
+/** What steps need. */
+export interface ExecPieces extends Pick<
+  OpPieces,
+  'snapshots' | 'credentials' | 'grants' | 'timeLimit' | 'visitor' | 'travel' | 'emulation' | 'report'
+> {
+  readonly locals: LocalLayers;
+}

@@ -1,0 +1,100 @@
+import type { Platform } from '../../image/index.ts';
+import type { ExecOp } from '../../llb/index.ts';
+import { type ExitStatus, foreignFailure, type StepSpec } from '../../sandbox/index.ts';
+import { fullDiskHint } from '../../store/index.ts';
+import { type Digest, TsbuildError } from '../../util/index.ts';
+import { type StepUsage, type Task, withinTime } from '../../events/index.ts';
+import type { PrepareUpperParams } from '../../worker/index.ts';
+import type { ExecPieces } from './exec-pieces.ts';
+import { ranTooLong } from './step-deadline.ts';
+import { StepOutput } from './step-output.ts';
+
+/**
+ * Runs the step; what it prints becomes events.
+ * @throws TsbuildError `TSB_STEP` when it ends otherwise than the op allows
+ */
+export async function runStep(
+  pieces: ExecPieces,
+  task: Task,
+  vertex: Digest,
+  exec: ExecOp,
+  platform: Platform,
+  spec: StepSpec,
+  uppers: readonly PrepareUpperParams[],
+): Promise<void> {
+  const worker = await pieces.snapshots.worker();
+  const output = new StepOutput(pieces, task, vertex);
+  const said: Uint8Array[] = [];
+  const command = exec.meta.args.join(' ');
+  const status = await withinTime(
+    task,
+    pieces.timeLimit(vertex),
+    (ms) => ranTooLong(command, ms),
+    ({ signal }) =>
+      worker.call(
+        'runStep',
+        { ...spec, uppers },
+        {
+          signal,
+          onOutput: (stream, data) => {
+            said.push(data);
+            if (said.length > LAST_CHUNKS) said.shift();
+            output.write(stream, data);
+          },
+          onProgress: (usage) =>
+            task.events({ type: 'usage', vertex, usage: usage as StepUsage, at: pieces.report.now() }),
+        },
+      ),
+  );
+  output.end();
+  if (
+    status.kind === 'exited' &&
+    (exec.meta.validExitCodes.length > 0 ? exec.meta.validExitCodes : [0]).includes(status.code)
+  )
+    return;
+  const foreign = foreignFailure(pieces.emulation, platform, spec.emulator, status);
+  if (foreign) throw foreign;
+  throw new TsbuildError(
+    'TSB_STEP',
+    `process ${JSON.stringify(command)} did not complete successfully: ${describeStatus(status)}`,
+    hitProcessLimit(said) ? processLimitHint(spec) : noSpaceHint(pieces),
+  );
+}
+
+/** Most programs only say that they could not write, and not what to do. */
+function noSpaceHint({ snapshots }: ExecPieces): { readonly hint?: string } {
+  const hint = fullDiskHint(snapshots.store.root);
+  return hint === undefined ? {} : { hint };
+}
+
+/** Pieces of output that are kept for {@link hitProcessLimit}. */
+const LAST_CHUNKS = 4;
+
+/** The kernel tells nobody but the process whose fork failed; all that can be seen of it is what that process says. */
+function hitProcessLimit(said: readonly Uint8Array[]): boolean {
+  const text = Buffer.concat(said).subarray(-65_536).toString('latin1');
+  return /(fork|thread|process|exec|spawn).{0,80}(resource temporarily unavailable|try again|EAGAIN)|can.?(no)?t fork/i.test(
+    text,
+  );
+}
+
+function processLimitHint({ processLimit, ulimits }: StepSpec): { readonly hint?: string } {
+  if (!processLimit || ulimits?.some(({ name }) => name === 'nproc')) return {};
+  return {
+    hint: `the step may have ${processLimit} processes at a time: --pids-limit NUMBER sets another limit, --pids-limit -1 none`,
+  };
+}
+
+/** How a step ended, in BuildKit's words for an exit code. */
+function describeStatus(status: ExitStatus): string {
+  switch (status.kind) {
+    case 'exited':
+      return `exit code: ${status.code}`;
+    case 'signaled':
+      return `it was ended by signal ${status.signal}`;
+    case 'not-executed':
+      return status.errno === 'ENOENT'
+        ? `"${status.path}" was not found in the image`
+        : `"${status.path}" cannot be executed (${status.errno})`;
+  }
+}
