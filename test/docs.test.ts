@@ -86,7 +86,8 @@ describe('pages', () => {
     const help = (name: string): string =>
       spawnSync(programPath(), [...name.split(' ').filter(Boolean), '--help'], { encoding: 'utf8' }).stdout;
     const listed = (help('').split('\nCommands:\n')[1] ?? '').matchAll(/^ {2}([a-z]+)/gm);
-    const commands = ['', 'store check', ...[...listed].map(([, name = '']) => name).filter((name) => name !== 'help')];
+    const within = ['store check', ...['ls', 'rm', 'export', 'import'].map((name) => `cache mounts ${name}`)];
+    const commands = ['', ...within, ...[...listed].map(([, name = '']) => name).filter((name) => name !== 'help')];
     expect(commands).toContain('build');
     const known = new Set(commands.flatMap((name) => help(name).match(/(?<![\w-])--[a-z][a-z-]*/g) ?? []));
     const wrong: string[] = [];

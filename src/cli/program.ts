@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { exitCodeOf, sanitize, suggest, TsbuildError, version } from '../util/index.ts';
+import { addCache } from './add-cache.ts';
 import { addCopy, addPull } from './add-copy.ts';
 import { addPush } from './add-push.ts';
 import { addDebug } from './add-debug.ts';
@@ -95,6 +96,7 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [['explain'], addExplain],
   [['serve'], addServe],
   [['du', 'prune', 'store'], addStore],
+  [['cache'], addCache],
   [['doctor'], addDoctor],
 ];
 

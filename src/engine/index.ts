@@ -18,6 +18,7 @@ export { type BuildRequest, emptyRequest, type ForeignDefinition } from './reque
 export { type LocatedImage, locateImage } from './locate-image.ts';
 export { openImage, type OpenImage } from './open-image.ts';
 export { openStepShell } from './step-shell.ts';
+export { exportStoredMount, importMount } from './stored-mounts.ts';
 export type { StepVisitor } from '../ops/index.ts';
 export { treeRemover } from './tree-remover.ts';
 export { openSession, Session, type SessionOptions } from './session.ts';

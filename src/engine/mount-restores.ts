@@ -102,6 +102,28 @@ export class MountRestores implements MountTravel {
     await settling;
   }
 
+  /**
+   * Brings a mount that starts empty, however long it takes.
+   * @param replaces also where the store has files in it
+   */
+  async bringNow(
+    task: Task,
+    name: MountName,
+    replaces: boolean,
+  ): Promise<'restored' | 'occupied' | 'in-use' | 'absent'> {
+    const { store, lease } = this.#session;
+    const { id } = name;
+    if (!replaces && store.mounts.hasFiles(id)) return 'occupied';
+    const dir = await this.#bring(name).dir;
+    if (dir === undefined) return 'absent';
+    await using _lock = await store.lock(`prepare-mount-${id}`, { signal: task.signal });
+    if (lease.isShared('mount', id)) return 'in-use';
+    if (replaces) store.mounts.retire(id);
+    if (!store.mounts.adopt(id, dir, lease, id)) return 'occupied';
+    this.#coming.delete(mountRecordName(name));
+    return 'restored';
+  }
+
   /** Whether what a place has of a mount turned out not to be usable. */
   isDamaged(place: StepPlace, name: MountName): boolean {
     return this.#damaged.has(damageKey(place, name));

@@ -8,7 +8,7 @@ export { decodeInlineCache, encodeInlineCache, MAX_INLINE_CACHE_BYTES } from './
 export { fetchMountBlobs, findMount, type Trust } from './mounts/find.ts';
 export { type MountBlob, type MountName, mountRecordName, type MountRecord } from './mounts/record.ts';
 export { type MountTarget, PackGone, sendMount, touchMount } from './mounts/send.ts';
-export { travels } from './option-types/mounts.ts';
+export { allMounts, travels } from './option-types/mounts.ts';
 export { parseCacheFrom, parseCacheTo } from './options.ts';
 export {
   CACHE_CONFIG_TYPE,

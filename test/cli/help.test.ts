@@ -38,6 +38,10 @@ const COMMANDS = [
   ['du'],
   ['prune'],
   ['store', 'check'],
+  ['cache', 'mounts', 'ls'],
+  ['cache', 'mounts', 'rm'],
+  ['cache', 'mounts', 'export'],
+  ['cache', 'mounts', 'import'],
   ['doctor'],
 ];
 

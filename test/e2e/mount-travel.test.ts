@@ -172,7 +172,6 @@ describe('cache mounts that travel', () => {
     const blobs = use.bench.path('broken/blobs/sha256');
     const damages: Readonly<Record<string, (path: string) => void>> = {
       missing: (path) => rmSync(path),
-      cut: (path) => writeFileSync(path, readFileSync(path).subarray(0, 20)),
       flipped: (path) =>
         writeFileSync(
           path,
@@ -238,4 +237,46 @@ describe('cache mounts that travel', () => {
     for (const { err } of outcomes) expect(err).not.toMatch(/Cannot/);
     expect((await build(context, shared('locked'))).found).toMatch(/run/);
   });
+
+  test('are listed, removed, sent and brought by commands of their own', async () => {
+    const { bench } = use;
+    const store = await bench.otherStore();
+    const context = bench.context(`FROM base:1
+RUN --mount=type=cache,id=one,target=/cache echo one > /cache/one
+RUN --mount=type=cache,target=/root/.cache echo two > /root/.cache/two
+RUN --mount=type=cache,id=mine,uid=1000,target=/cache true
+`);
+    await bench.ok(['build', '-o', 'type=cacheonly', context], { store });
+    const mounts = (...args: readonly string[]): readonly string[] => ['cache', 'mounts', ...args];
+    const listed = await bench.ok(mounts('ls'), { store });
+    expect(listed.out).toMatch(/^ID +SIZE +FILES +LAST USED\n/);
+    for (const id of ['one', '/root/.cache', 'mine#']) expect(listed.out).toContain(`\n${id}`);
+    const json = JSON.parse((await bench.ok(mounts('ls', '--format=json'), { store })).out) as { id: string }[];
+    expect(json).toMatchObject([{ id: '/one', inUse: false }, { id: '//root/.cache' }, {}]);
+    const sent = await bench.ok(mounts('export', '--cache-to=type=local,dest=by-hand'), { store });
+    expect(sent.out).toMatch(/one: sent .*\n\/root\/.cache: sent .*\nmine#\w+: it is only known on this machine/);
+    expect((await bench.ok(mounts('export', '--cache-to=type=local,dest=by-hand', 'one'), { store })).out).toBe('one: as it is there\n'); // oxfmt-ignore
+
+    const from = '--cache-from=type=local,src=by-hand';
+    const other = await bench.otherStore();
+    expect((await bench.ok(mounts('import', from, 'one', '/root/.cache'), { store: other })).out).toBe('one: restored\n/root/.cache: restored\n'); // oxfmt-ignore
+    const text = `FROM base:1\nRUN --mount=type=cache,id=one,target=/cache cat /cache/one > /found; echo changed > /cache/one\n`;
+    expect((await build(bench.context(text), [], other)).found).toBe('one\n');
+    const occupied = await bench.tsbuild(mounts('import', from, 'one'), { store: other });
+    expect([occupied.code, occupied.err]).toEqual([1, expect.stringContaining('--replace')]);
+    await bench.ok(mounts('import', '--replace', from, 'one'), { store: other });
+    expect((await build(bench.context(`${text}# again\nRUN true\n`), ['--no-cache-filter=none'], other)).err).not.toContain('Cannot'); // oxfmt-ignore
+    const absent = await bench.tsbuild(mounts('import', from, 'nobody'), { store: other });
+    expect([absent.code, absent.err]).toEqual([1, expect.stringContaining('it is not there')]);
+
+    expect((await bench.ok(mounts('rm', 'one'), { store })).out).toMatch(/^one\nFreed: {2}/);
+    expect((await bench.ok(mounts('ls'), { store })).out).not.toContain('\none ');
+    const mistyped = await bench.tsbuild(mounts('rm', 'min'), { store });
+    expect([mistyped.code, mistyped.err]).toEqual([1, expect.stringContaining('did you mean "mine"')]);
+    expect((await bench.tsbuild(mounts('rm'), { store })).code).toBe(2);
+    await bench.ok(mounts('rm', '--all'), { store });
+    expect(JSON.parse((await bench.ok(mounts('ls', '--format=json'), { store })).out)).toEqual([]);
+    const inline = await bench.tsbuild(mounts('export', '--cache-to=type=inline'), { store });
+    expect([inline.code, inline.err]).toEqual([2, expect.stringContaining('it has none')]);
+  }, 60_000);
 });

@@ -7,6 +7,9 @@ const MAX_BYTES = 4e9;
 const PATIENCE_MS = 60_000;
 const MAX_ID = 500;
 
+/** All of them, within the usual bounds. */
+export const allMounts: TravelingMounts = { ids: 'all', maxBytes: MAX_BYTES, patienceMs: PATIENCE_MS };
+
 /**
  * Values of `mounts` are lists with commas, which options have between their attributes.
  * @param fields of one option; those that are no attributes belong to the `mounts=` before them
