@@ -21,6 +21,7 @@ const floors: readonly (readonly string[])[] = [
   ['tree'],
   ['store'],
   ['llb', 'pins'],
+  ['files'],
   ['sys', 'image', 'events', 'patterns'],
   ['util'],
 ];

@@ -1,6 +1,7 @@
-import { accessSync, constants, readFileSync, realpathSync, renameSync, statSync, unlinkSync } from 'node:fs';
-import { sep } from 'node:path';
-import { fromErrno, TsbuildError, writeBeside } from '../util/index.ts';
+import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs';
+import { dirname, sep } from 'node:path';
+import { freeLeftovers, NewFile } from '../files/index.ts';
+import { fromErrno, TsbuildError } from '../util/index.ts';
 
 /** A file of the user that gets another text. */
 export interface Replacement {
@@ -12,7 +13,7 @@ export interface Replacement {
 }
 
 /**
- * Replaces a file's text by rename, so that nobody ever reads half of it and a crash leaves the old one. What it is stays: owner and
+ * Replaces a file's text at once, so that nobody ever reads half of it and a crash leaves the old one. What it is stays: owner and
  * mode; behind a symlink the file that it leads to is replaced, the link stays.
  * @throws TsbuildError `TSB_CHANGED` when the file is not what it was when it was read; `TSB_CONTEXT` when it is not UTF-8 or lies
  * elsewhere; `TSB_PERMISSION`, `TSB_NO_SPACE`, `TSB_EXPORT` when it cannot be written
@@ -28,14 +29,11 @@ export function replaceFile({ path, root, before, after }: Replacement): void {
     accessSync(target, constants.W_OK);
     const stats = statSync(target);
     requireText(doing, target, before);
-    const temporary = writeBeside(target, after, { mode: stats.mode & 0o7777, owner: stats });
-    try {
-      requireText(doing, target, before);
-      renameSync(temporary, target);
-    } catch (error) {
-      unlinkSync(temporary);
-      throw error;
-    }
+    freeLeftovers(dirname(target));
+    using file = NewFile.create(target, { mode: stats.mode & 0o7777, owner: stats });
+    file.write(Buffer.from(after));
+    requireText(doing, target, before);
+    file.commit();
   } catch (error) {
     throw fromErrno(error, doing, 'TSB_EXPORT');
   }

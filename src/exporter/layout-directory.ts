@@ -1,20 +1,10 @@
-import {
-  closeSync,
-  constants,
-  fsyncSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, lstatSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { type Descriptor, IMAGE_NAME_ANNOTATION, parseLayoutIndex, REF_NAME_ANNOTATION } from '../image/index.ts';
-import { type Digest, errnoOf, fromErrno, hexOf, makeDirectories, randomHex, TsbuildError } from '../util/index.ts';
+import { type Digest, errnoOf, fromErrno, hexOf, makeDirectories, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
+import { freeLeftovers, NewFile } from '../files/index.ts';
 import { type BlobSource, copyBlob } from './archive.ts';
 import {
   layoutBlobs,
@@ -25,7 +15,7 @@ import {
   OCI_LAYOUT_FILE,
 } from './layout.ts';
 
-const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_WRONLY, O_CREAT, O_EXCL, O_NONBLOCK } = constants;
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants;
 const MAX_INDEX = 4 << 20;
 
 /**
@@ -91,6 +81,7 @@ export class LayoutDirectory implements Disposable {
       // Before anything is brought here for it.
       readIndex(layout.#root, layout.#what);
       layout.#sha256 = layout.#enter(layout.#enter(layout.#root, 'blobs'), 'sha256');
+      for (const fd of [layout.#root, layout.#sha256]) freeLeftovers(below(fd, '.'));
       return layout;
     } catch (error) {
       layout[Symbol.dispose]();
@@ -193,22 +184,9 @@ function mergeEntries(old: readonly Descriptor[], added: readonly Descriptor[]):
   return [...kept, ...added];
 }
 
-/** Writes a file beside its place, and renames it there. */
+/** Writes a file that takes its place when it is whole. */
 async function replaceFile(directory: number, name: string, fill: Fill): Promise<void> {
-  const temporary = below(directory, `.${randomHex(8)}.tmp`);
-  const fd = openSync(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
-  try {
-    try {
-      await fill((chunk) => {
-        for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done);
-      });
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(temporary, below(directory, name));
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
+  using file = NewFile.create(below(directory, name), { create: 0o644 });
+  await fill((chunk) => file.write(chunk));
+  file.commit();
 }

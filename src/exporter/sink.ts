@@ -1,18 +1,7 @@
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fsyncSync,
-  openSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  type Stats,
-  statSync,
-  writeSync,
-} from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { errnoOf, fromErrno, randomHex, TsbuildError, WriteBehind } from '../util/index.ts';
+import { type Stats, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { openOutput } from '../files/index.ts';
+import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
 import { type Destination, STDOUT } from './attributes.ts';
 
 /** Where an archive goes, from its first byte to its last. Dispose aborts what was not committed. */
@@ -30,8 +19,8 @@ export interface StdoutStream {
 }
 
 /**
- * Opens a destination. A regular file is written beside its place and renamed at the end, so that a failure leaves the old
- * one; other things (pipes, /dev/null) are written to directly.
+ * Opens a destination. A regular file takes its place when it is whole, so that a failure leaves the old one; other things (pipes,
+ * /dev/null) are written to directly.
  * @param exporter names the output type in messages
  * @throws TsbuildError `TSB_USAGE` for a terminal or directory; `TSB_PERMISSION`, `TSB_NOT_FOUND`, `TSB_EXPORT`
  */
@@ -88,79 +77,20 @@ function stdoutSink(stdout: StdoutStream, exporter: string): ByteSink {
 
 function fileSink(dest: string): ByteSink {
   const doing = `Cannot write ${JSON.stringify(dest)}`;
-  const present = statOf(dest);
-  if (present?.isDirectory()) throw isDirectory(doing);
-  if (present !== undefined && !present.isFile()) return directSink(dest, doing);
-  // A link to a file is kept, and what it points at replaced.
-  const target = present === undefined ? dest : realpathSync(dest);
-  const temporary = join(dirname(target), `.${basename(target).slice(0, 100)}.${randomHex(6)}.tmp`);
-  const fd = open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, doing);
-  const behind = new WriteBehind(temporary);
-  let pending = true;
-  const close = (): void => {
-    pending = false;
-    behind[Symbol.dispose]();
-    closeSync(fd);
-  };
-  const abort = (): void => {
-    if (!pending) return;
-    close();
-    rmSync(temporary, { force: true });
-  };
-  const guarded = (body: () => void): void => {
+  const guarded = <T>(body: () => T): T => {
     try {
-      body();
+      return body();
     } catch (error) {
-      abort();
       throw fromErrno(error, doing, 'TSB_EXPORT');
     }
   };
+  if (statOf(dest)?.isDirectory()) throw isDirectory(doing);
+  const file = guarded(() => openOutput(dest));
   return {
-    write: (chunk) =>
-      guarded(() => {
-        writeAll(fd, chunk);
-        behind.wrote(chunk.length);
-      }),
-    commit: async () => {
-      guarded(() => {
-        if (present !== undefined) fchmodSync(fd, present.mode & 0o777);
-        fsyncSync(fd);
-        renameSync(temporary, target);
-        close();
-      });
-    },
-    [Symbol.asyncDispose]: async () => abort(),
+    write: (chunk) => guarded(() => file.write(chunk)),
+    commit: async () => guarded(() => file.commit()),
+    [Symbol.asyncDispose]: async () => file[Symbol.dispose](),
   };
-}
-
-/** For what cannot be replaced by rename. */
-function directSink(dest: string, doing: string): ByteSink {
-  const fd = open(dest, constants.O_WRONLY, doing);
-  let closed = false;
-  const close = (): void => {
-    if (closed) return;
-    closed = true;
-    closeSync(fd);
-  };
-  return {
-    write: (chunk) => {
-      try {
-        writeAll(fd, chunk);
-      } catch (error) {
-        throw fromErrno(error, doing, 'TSB_EXPORT');
-      }
-    },
-    commit: async () => close(),
-    [Symbol.asyncDispose]: async () => close(),
-  };
-}
-
-function open(path: string, flags: number, doing: string): number {
-  try {
-    return openSync(path, flags, 0o666);
-  } catch (error) {
-    throw fromErrno(error, doing, 'TSB_EXPORT');
-  }
 }
 
 function statOf(path: string): Stats | undefined {
@@ -170,8 +100,4 @@ function statOf(path: string): Stats | undefined {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw fromErrno(error, `Cannot write ${JSON.stringify(path)}`, 'TSB_EXPORT');
   }
-}
-
-function writeAll(fd: number, chunk: Uint8Array): void {
-  for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done);
 }

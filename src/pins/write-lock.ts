@@ -1,20 +1,18 @@
-import { readFileSync, renameSync, rmSync } from 'node:fs';
-import { errnoOf, fromErrno, writeBeside } from '../util/index.ts';
+import { readFileSync } from 'node:fs';
+import { writeOutput } from '../files/index.ts';
+import { errnoOf, fromErrno } from '../util/index.ts';
 
 /**
- * Writes a lock file by rename, unless it says the same already: an unchanged file keeps its time, and stays the same part of a context.
+ * Writes a lock file, whole or not at all, unless it says the same already: an unchanged file keeps its time, and stays the same part of a context.
  * @returns whether it was written
  * @throws TsbuildError `TSB_EXPORT`, `TSB_PERMISSION`, `TSB_NO_SPACE`
  */
 export function writeLockFile(path: string, text: string): boolean {
   if (readOld(path) === text) return false;
-  let temporary: string | undefined;
   try {
-    temporary = writeBeside(path, text, { create: 0o644 });
-    renameSync(temporary, path);
+    writeOutput(path, text);
     return true;
   } catch (error) {
-    if (temporary !== undefined) rmSync(temporary, { force: true });
     throw fromErrno(error, `Cannot write ${JSON.stringify(path)}`, 'TSB_EXPORT');
   }
 }

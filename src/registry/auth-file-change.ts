@@ -1,6 +1,7 @@
-import { realpathSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoOf, fromErrno, makeDirectories, TsbuildError, writeBeside } from '../util/index.ts';
+import { freeLeftovers, NewFile } from '../files/index.ts';
+import { fromErrno, makeDirectories, TsbuildError } from '../util/index.ts';
 import type { Json } from '../image/index.ts';
 import { authFileName, parseAuthDocument, readAuthBytes } from './auth-file.ts';
 
@@ -8,7 +9,7 @@ import { authFileName, parseAuthDocument, readAuthBytes } from './auth-file.ts';
 const TRIES = 5;
 
 /**
- * Changes an auth file by rename, so that nobody ever reads half of it; it is for its owner alone then (0600). What this program
+ * Changes an auth file at once, so that nobody ever reads half of it; it is for its owner alone then (0600). What this program
  * knows nothing of stays. Behind a symbolic link the file that it leads to is replaced. One that does not exist is made, and its directory.
  * @param change gives the new document, or undefined to leave the file alone
  * @returns whether others could read it before; undefined when it was left alone
@@ -28,20 +29,14 @@ export function changeAuthFile(
       if (before === undefined) makeDirectories(dirname(path), 0o700);
       const target = before === undefined ? path : realpathSync(path);
       const stats = statSync(target, { throwIfNoEntry: false });
+      freeLeftovers(dirname(target));
+      using file = NewFile.create(target, stats && { owner: stats });
       // Docker's own form.
-      const temporary = writeBeside(
-        target,
-        `${JSON.stringify(document, undefined, '\t')}\n`,
-        stats && { owner: stats },
-      );
-      try {
-        // Two logins at the same time: the later one begins again from what the earlier one wrote.
-        if (!same(before, readAuthBytes(path))) continue;
-        renameSync(temporary, target);
-        return { wasShared: stats !== undefined && (stats.mode & 0o077) !== 0 };
-      } finally {
-        removeIfThere(temporary);
-      }
+      file.write(Buffer.from(`${JSON.stringify(document, undefined, '\t')}\n`));
+      // Two logins at the same time: the later one begins again from what the earlier one wrote.
+      if (!same(before, readAuthBytes(path))) continue;
+      file.commit();
+      return { wasShared: stats !== undefined && (stats.mode & 0o077) !== 0 };
     }
   } catch (error) {
     throw fromErrno(error, doing, 'TSB_EXPORT');
@@ -51,12 +46,4 @@ export function changeAuthFile(
 
 function same(a: Buffer | undefined, b: Buffer | undefined): boolean {
   return a === undefined || b === undefined ? a === b : a.equals(b);
-}
-
-function removeIfThere(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-  }
 }

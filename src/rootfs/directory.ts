@@ -37,7 +37,7 @@ export function writeRootfsDirectory(
   checkpoint: Checkpoint = () => {},
 ): RootfsReport {
   try {
-    using target = FsTree.open(path, { idShift: 0 });
+    using target = FsTree.open(path, { idShift: 0, whole: true });
     const copier = new Copier(target, options, checkpoint);
     for (const { layers, prefix, label } of options.trees) {
       using tree = new LayersTree(layers, { idShift: options.idShift });

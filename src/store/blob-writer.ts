@@ -26,12 +26,12 @@ export class BlobWriter {
     this.#onCommit = onCommit;
     this.path = path;
     this.#blobs = blobs;
-    this.#behind = new WriteBehind(path);
     try {
       this.#fd = fs.openSync(path, 'wx', 0o600);
     } catch (error) {
       throw storeWriteError(error, path);
     }
+    this.#behind = new WriteBehind(this.#fd);
   }
 
   /** Bytes written so far. */

@@ -4,6 +4,8 @@ import { constants } from 'node:fs';
 export const AT_FDCWD = -100;
 /** A link at the end of the path is meant itself. */
 export const AT_SYMLINK_NOFOLLOW = 0x100;
+/** linkat(2): a link at the end of the path leads to what is meant, as `/proc/self/fd/N` does to an open file. */
+export const AT_SYMLINK_FOLLOW = 0x400;
 /** unlinkat(2) as rmdir. */
 export const AT_REMOVEDIR = 0x200;
 /** The call is about the fd itself; the path is empty. */
@@ -12,6 +14,8 @@ export const AT_EMPTY_PATH = 0x1000;
 /** Opens for reference only: no permission on the file is needed, devices and fifos are not touched. */
 export const O_PATH = 0o10000000;
 export const O_CLOEXEC = 0o2000000;
+/** A file without a name in the directory that is opened. The same on all processors that Node runs on, but for O_DIRECTORY within. */
+export const O_TMPFILE: number = 0o20000000 | constants.O_DIRECTORY;
 export const O_RDONLY: number = constants.O_RDONLY;
 export const O_WRONLY: number = constants.O_WRONLY;
 export const O_CREAT: number = constants.O_CREAT;

@@ -28,4 +28,3 @@ export { parseStrictJson, type StrictJsonOptions } from './json.ts';
 export { editDistance, suggest } from './suggest.ts';
 export { version } from './version.ts';
 export { WriteBehind } from './write-behind.ts';
-export { writeBeside } from './write-beside.ts';

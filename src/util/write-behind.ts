@@ -10,15 +10,15 @@ const MAX_PENDING = 2;
  * for, finds little left to do. It only saves time: failures are left to that fsync.
  */
 export class WriteBehind implements Disposable {
-  readonly #path: string;
+  readonly #written: number;
   #fd = -1;
   #waiting = 0;
   #pending = 0;
   #disposed = false;
 
-  /** @param path the file, which is there for as long as bytes are written */
-  constructor(path: string) {
-    this.#path = path;
+  /** @param written the descriptor that bytes are written to, open until they all are; the file may be without a name */
+  constructor(written: number) {
+    this.#written = written;
   }
 
   /** So many more bytes were written. */
@@ -41,7 +41,7 @@ export class WriteBehind implements Disposable {
   /** Not the writer's descriptor: the kernel tells each about a failed write once, and the fsync at the end must hear of it. */
   #open(): boolean {
     try {
-      if (this.#fd < 0) this.#fd = openSync(this.#path, constants.O_RDONLY | constants.O_NOFOLLOW);
+      if (this.#fd < 0) this.#fd = openSync(`/proc/self/fd/${this.#written}`, constants.O_RDONLY);
       return true;
     } catch {
       return false;

@@ -1,6 +1,19 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  globSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import type { Bench } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { sameParts, writeSlowContext } from '../support/slow-build.ts';
 import { expectNoDebris } from '../support/sound.ts';
@@ -69,4 +82,69 @@ describeAsEveryone('a killed build', (who) => {
     expect(await bench.damage()).toEqual([]);
     await expectNoDebris(bench);
   });
+
+  test('leaves nothing beside its output, and no half of a file', async () => {
+    const { bench } = use;
+    const text = '0123456789abcdef'.repeat(1 << 20);
+    const files = { one: text, two: `${text}2`, three: `${text}3` };
+    const context = bench.context('FROM scratch\nCOPY . /\n', {
+      ...files,
+      '.dockerignore': 'Dockerfile\n.dockerignore',
+    });
+    await bench.ok(['build', '-t', 'large', context]);
+    const out = bench.path('out');
+    mkdirSync(out, { mode: 0o777 });
+    chmodSync(out, 0o777);
+    const outputs: readonly (readonly string[])[] = [
+      ['save', 'large', '-o', 'out/saved.tar'],
+      ['build', '-o', 'type=oci,compression=uncompressed,force-compression=true,dest=out/a.tar', context],
+      ['build', '-o', 'type=oci,compression=uncompressed,force-compression=true,tar=false,dest=out/layout', context],
+      ['build', '-o', 'type=local,dest=out/tree', context],
+      ['build', '-o', 'type=tar,dest=out/tree.tar', context],
+    ];
+    for (const args of outputs) {
+      await killWhileWriting(bench, args, out);
+      const inside = readdirSync(out, { recursive: true, encoding: 'utf8' });
+      expect(inside.filter((path) => /\.tmp$|\.tsbuild-/.test(path))).toEqual([]);
+      for (const path of inside.filter((one) => statSync(join(out, one)).isFile())) {
+        const bytes = readFileSync(join(out, path));
+        const name = basename(path);
+        if (/^[0-9a-f]{64}$/.test(name)) expect(createHash('sha256').update(bytes).digest('hex')).toBe(name);
+        else if (name in files) expect(bytes.equals(Buffer.from(files[name as keyof typeof files]))).toBe(true);
+      }
+      expect(inside.filter((path) => path.endsWith('.tar'))).toEqual([]);
+    }
+    expect(await bench.leftovers()).toEqual([]);
+  });
 });
+
+/** Starts a command, and kills it while it has a file open to write below a directory. */
+async function killWhileWriting(bench: Bench, args: readonly string[], below: string): Promise<void> {
+  for (let tries = 0; tries < 20; tries++) {
+    const running = bench.tsbuildStart(args);
+    const { child } = running;
+    while (child.exitCode === null && child.signalCode === null && !isWritten(below)) await sleep(1);
+    child.kill('SIGKILL');
+    const { signal, err } = await running.ended;
+    // What was started by it goes on for a moment: the kernel kills it.
+    while (isWritten(below)) await sleep(1);
+    if (signal === 'SIGKILL') return;
+    expect(err).not.toContain('error');
+    rmSync(below, { recursive: true });
+    mkdirSync(below);
+    chmodSync(below, 0o777);
+  }
+  throw new Error('It was always faster');
+}
+
+/** Whether any process has a file open to write that lies below a directory, with a name or without. */
+function isWritten(directory: string): boolean {
+  return globSync('/proc/[0-9]*/fd/*').some((fd) => {
+    try {
+      if (!readlinkSync(fd).startsWith(`${directory}/`)) return false;
+      return /^flags:\s+\d*[12]$/m.test(readFileSync(fd.replace('/fd/', '/fdinfo/'), 'utf8'));
+    } catch {
+      return false;
+    }
+  });
+}

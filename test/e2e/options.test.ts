@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { lstatSync, existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Bench } from '../support/bench.ts';
@@ -159,6 +159,20 @@ COPY --from=first /what /last
       'containerimage.config.digest': image.manifest.config.digest,
       'containerimage.descriptor': { digest: image.digest },
     });
+  });
+
+  test('--iidfile writes into a pipe, and where a link leads to', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM scratch\nCOPY Dockerfile /\n');
+    await bench.tool(['mkfifo', 'pipe']);
+    await bench.tool(['sh', '-c', 'echo old > real && ln -s real link']);
+    const reader = bench.start(['cat', 'pipe']);
+    const { out } = await bench.ok(['build', '-q', '--iidfile=pipe', '-o', 'type=oci,dest=q.tar', context]);
+    expect((await reader.ended).out).toBe(out.trim());
+    expect(lstatSync(bench.path('pipe')).isFIFO()).toBe(true);
+    await bench.ok(['build', '-q', '--iidfile=link', '-o', 'type=oci,dest=q.tar', context]);
+    expect(readFileSync(bench.path('real'), 'utf8')).toBe(out.trim());
+    expect(lstatSync(bench.path('link')).isSymbolicLink()).toBe(true);
   });
 
   test('--progress=plain shows output of steps, rawjson is one event a line, quiet is silent', async () => {

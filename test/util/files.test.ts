@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { exhausted, makeDirectories, writeBeside } from '../../src/util/index.ts';
+import { exhausted, makeDirectories } from '../../src/util/index.ts';
 import { TempDir } from '../tree/support.ts';
 
 const modeOf = (path: string): number => fs.statSync(path).mode & 0o7777;
@@ -37,47 +37,6 @@ describe('directories', () => {
 
   test('end in an error where the kernel has none to make, and do not go on for ever', () => {
     expect(() => makeDirectories('/proc/none/deep/deeper')).toThrow(/ENOENT/);
-  });
-});
-
-describe('a file that is written beside another one', () => {
-  test('is in the same directory, whole and for its owner alone', () => {
-    using dir = new TempDir();
-    const target = dir.write('target', 'old');
-    const written = writeBeside(target, 'new ünïcode');
-    expect(written.startsWith(`${dir.path}/.target.`)).toBe(true);
-    expect(fs.readFileSync(written, 'utf8')).toBe('new ünïcode');
-    expect(modeOf(written)).toBe(0o600);
-    expect(fs.readFileSync(target, 'utf8')).toBe('old');
-    fs.renameSync(written, target);
-    expect(fs.readdirSync(dir.path)).toEqual(['target']);
-  });
-
-  test('has the permissions that it is to have, whatever the umask is', () => {
-    using dir = new TempDir();
-    const before = process.umask(0o077);
-    try {
-      expect(modeOf(writeBeside(join(dir.path, 'a'), '', { mode: 0o644 }))).toBe(0o644);
-      expect(modeOf(writeBeside(join(dir.path, 'b'), '', { create: 0o666 }))).toBe(0o600);
-    } finally {
-      process.umask(before);
-    }
-  });
-
-  test('has a name of its own each time, of a length that every file system takes', () => {
-    using dir = new TempDir();
-    const target = join(dir.path, 'x'.repeat(255));
-    const names = [1, 2, 3].map(() => writeBeside(target, 'text'));
-    expect(new Set(names).size).toBe(3);
-    for (const name of names) expect(fs.existsSync(name)).toBe(true);
-  });
-
-  test('leaves nothing where it cannot be whole', () => {
-    using dir = new TempDir();
-    expect(() => writeBeside(join(dir.path, 'none/target'), 'text')).toThrow(/ENOENT/);
-    // Nobody can give a file to an id that there is not.
-    expect(() => writeBeside(join(dir.path, 'target'), 'text', { owner: { uid: -5, gid: 0 } })).toThrow();
-    expect(fs.readdirSync(dir.path)).toEqual([]);
   });
 });
 

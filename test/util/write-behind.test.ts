@@ -23,7 +23,7 @@ test('holds a descriptor of its own while it writes, and none in the end', async
   const path = join(base, 'file');
   const fd = openSync(path, 'wx');
   const chunk = Buffer.alloc(1 << 20);
-  const behind = new WriteBehind(path);
+  const behind = new WriteBehind(fd);
   for (let written = 0; written < 20; written++) {
     writeSync(fd, chunk);
     behind.wrote(chunk.length);
@@ -36,7 +36,7 @@ test('holds a descriptor of its own while it writes, and none in the end', async
 });
 
 test('a file that cannot be opened is no failure', () => {
-  const behind = new WriteBehind(join(base, 'none'));
+  const behind = new WriteBehind(1_000_000);
   behind.wrote(1 << 30);
   behind[Symbol.dispose]();
 });

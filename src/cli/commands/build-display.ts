@@ -1,4 +1,3 @@
-import { renameSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import {
   createPalette,
@@ -11,6 +10,7 @@ import {
   withoutRunnerCommands,
 } from '../../progress/index.ts';
 import type { BuildEvent } from '../../events/index.ts';
+import { writeOutput } from '../../files/index.ts';
 import { exitCodeOf, fromErrno, isTsbuildError, messageOf, TsbuildError } from '../../util/index.ts';
 import type { GraphOptions } from '../build-request.ts';
 import type { VisitOptions } from '../step-visits.ts';
@@ -174,13 +174,10 @@ export async function reportResult(
   if (options.quiet && id !== undefined && !stdoutIsTaken) await print(context, `${id}\n`);
 }
 
-/** Results are replaced by rename, so that a reader never sees half of one. */
+/** Results are written as a whole, so that a reader never sees half of one; into a pipe or `/dev/stdout` directly. */
 export function writeResult(context: CliContext, path: string, text: string): void {
-  const absolute = resolve(context.cwd, path);
-  const temporary = `${absolute}.${process.pid}.tmp`;
   try {
-    writeFileSync(temporary, text);
-    renameSync(temporary, absolute);
+    writeOutput(resolve(context.cwd, path), text);
   } catch (error) {
     throw fromErrno(error, `Cannot write ${JSON.stringify(path)}`, 'TSB_EXPORT');
   }
