@@ -1,4 +1,4 @@
-import { utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { Bench } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
@@ -172,6 +172,22 @@ RUN --mount=type=secret,id=c,required=true cat /run/secrets/c > /c
       '-D',
       bench.context('FROM scratch\nCOPY Dockerfile /\n'),
     ]);
-    await bench.ok(['build', '--provenance=false', '--sbom=false', bench.context('FROM scratch\nCOPY Dockerfile /\n')]);
+  });
+
+  test('attestations that are switched off change nothing, and those that are asked for are refused (REP-14)', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM scratch\nCOPY Dockerfile /\n');
+    const env = { SOURCE_DATE_EPOCH: '1700000000' };
+    const args = ['build', '-q', '-o', 'type=oci,dest=attest.tar', context];
+    await bench.ok(args, { env });
+    const plain = readFileSync(bench.path('attest.tar'));
+    await bench.ok([...args, '--provenance=false', '--sbom=false'], { env });
+    expect(readFileSync(bench.path('attest.tar')).equals(plain)).toBe(true);
+    rmSync(bench.path('attest.tar'));
+    for (const wanted of ['--provenance=mode=max', '--provenance=true', '--sbom=true', '--attest=type=sbom']) {
+      const { code, err } = await bench.tsbuild([...args, wanted], { env });
+      expect([code, err]).toEqual([2, expect.stringMatching(/attestations are not/)]);
+    }
+    expect(existsSync(bench.path('attest.tar'))).toBe(false);
   });
 });

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { Bench } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
@@ -158,6 +159,24 @@ RUN --mount=type=secret,id=s --mount=type=secret,id=s,target=/etc/key --mount=ty
     expect(
       (out + err).match(/Do not use ARG or ENV instructions for sensitive data \((ARG "TOKEN"|ENV "API_KEY")\)/g),
     ).toHaveLength(2);
+  });
+
+  test('as build arguments are in nothing that is written for an image whose steps did not see them (SEC-11)', async () => {
+    const { bench } = use;
+    const value = randomValue();
+    const context = bench.context(
+      'FROM base:1 AS made\nARG FLAVOUR\nRUN echo ${#FLAVOUR} > /length\nFROM base:1\nCOPY --from=made /length /\n',
+    );
+    const args = ['build', '-q', `--build-arg=FLAVOUR=${value}`, '--metadata-file=md.json'];
+    const output = 'type=oci,compression=uncompressed,dest=out.tar';
+    await bench.ok([...args, '--provenance=false', '-o', output, context]);
+    const { index, tree } = await readOciArchive(bench.path('out.tar'));
+    expect(tree['/length']?.content).toBe(`${value.length}\n`);
+    // Nothing but the image: no attestation, in whose parameters BuildKit has the arguments of a build with mode=max.
+    expect(index.manifests).toHaveLength(1);
+    for (const name of ['out.tar', 'md.json']) expect(readFileSync(bench.path(name)).includes(value)).toBe(false);
+    const min = await bench.tsbuild([...args, '--provenance=mode=min', '-o', output, context]);
+    expect([min.code, min.err]).toEqual([2, expect.stringContaining('attestations are not supported')]);
   });
 
   test('that are no plain files or no text say so, and nobody waits for them (SEC-13)', async () => {
