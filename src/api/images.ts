@@ -12,7 +12,8 @@ import {
 import { selectImage } from '../inspect/index.ts';
 import { type Digest, TsbuildError } from '../util/index.ts';
 import type { Comparison } from '../verify/index.ts';
-import { type BuildSource, requestOf } from './build.ts';
+import type { BuildSource } from './build.ts';
+import { requestOf } from './request.ts';
 import { type CommonOptions, sessionFor, taskFor } from './session.ts';
 
 /** Options of `push`. */

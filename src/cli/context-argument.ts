@@ -1,7 +1,7 @@
-import { existsSync, statSync } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
-import type { BuildRequest } from '../engine/index.ts';
-import { isArchive, parseGitRef } from '../frontend/index.ts';
+import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type BuildRequest, isRemoteContext, namedDockerfile } from '../engine/index.ts';
+import { isArchive } from '../frontend/index.ts';
 import { collect, errnoOf, redactUrls, type SourceFile, suggest, TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 
@@ -25,20 +25,14 @@ export async function parseContextArgument(
   file: string | undefined,
 ): Promise<Sources> {
   if (path === '-') return readContext(context, file);
-  if (isRemote(context, path)) {
-    const dockerfile = await remoteDockerfile(context, file);
+  if (isRemoteContext(context.cwd, path)) {
+    const dockerfile = await findDockerfile(context, undefined, file);
     return { context: { kind: 'remote', url: path }, ...(dockerfile === undefined ? {} : { dockerfile }) };
   }
   const contextDir = resolve(context.cwd, path);
   requireDirectory(contextDir, path);
   const dockerfile = await findDockerfile(context, contextDir, file);
   return { contextDir, ...(dockerfile === undefined ? {} : { dockerfile }) };
-}
-
-/** An existing path is never an address, whatever it looks like. */
-function isRemote(context: CliContext, path: string): boolean {
-  if (existsSync(resolve(context.cwd, path))) return false;
-  return /^https?:\/\//.test(path) || parseGitRef(path) !== undefined;
 }
 
 /** What stands for the context: `-` is an archive or a Dockerfile on standard input, told apart by its first bytes. */
@@ -49,7 +43,7 @@ async function readContext(context: CliContext, file: string | undefined): Promi
     });
   const { head, data } = await readHead(context);
   if (isArchive(head)) {
-    const dockerfile = await remoteDockerfile(context, file);
+    const dockerfile = await findDockerfile(context, undefined, file);
     return { context: { kind: 'archive', data }, ...(dockerfile === undefined ? {} : { dockerfile }) };
   }
   if (file !== undefined) {
@@ -82,47 +76,15 @@ async function readHead(
   return { head: Buffer.concat(first).subarray(0, HEAD_BYTES), data: all() };
 }
 
-/** With a context that is no directory, `-f` names a file in it, unless it is an absolute path. */
-async function remoteDockerfile(context: CliContext, file: string | undefined): Promise<BuildRequest['dockerfile']> {
-  if (file === undefined) return undefined;
-  if (file === '-') return readDockerfile(context.stdin as AsyncIterable<Uint8Array>);
-  if (isUrl(file)) return { url: file };
-  if (!file.startsWith('/')) return { inContext: file };
-  requireFile(file, file);
-  return { dir: dirname(file), name: basename(file) };
-}
-
-/** What `-f` names for a local context: a file, a URL or standard input; undefined without it. */
+/** What `-f` names. @param contextDir undefined for a context that is no directory */
 async function findDockerfile(
   context: CliContext,
-  contextDir: string,
+  contextDir: string | undefined,
   file: string | undefined,
 ): Promise<BuildRequest['dockerfile']> {
   if (file === undefined) return undefined;
   if (file === '-') return readDockerfile(context.stdin as AsyncIterable<Uint8Array>);
-  const absolute = resolve(context.cwd, file);
-  // docker takes the path from the working directory; one that is only in the context is meant just as often.
-  const inContext = resolve(contextDir, file);
-  const found = existsSync(absolute) || !existsSync(inContext) ? absolute : inContext;
-  if (isUrl(file) && !existsSync(found)) return { url: file };
-  requireFile(found, file);
-  return { dir: dirname(found), name: basename(found) };
-}
-
-/** What docker takes for a remote context. */
-function isUrl(text: string): boolean {
-  return /^https?:\/\//.test(text);
-}
-
-/** Says at once, and in the words that were typed, that there is no such file. */
-function requireFile(path: string, typed: string): void {
-  // The frontend finds "dockerfile" where "Dockerfile" is asked for.
-  if (existsSync(path) || (basename(path) === 'Dockerfile' && existsSync(resolve(dirname(path), 'dockerfile')))) return;
-  throw new TsbuildError(
-    'TSB_NOT_FOUND',
-    `Cannot read Dockerfile ${JSON.stringify(redactUrls(typed))}: it does not exist`,
-    { hint: 'name it with -f PATH' },
-  );
+  return namedDockerfile(context.cwd, contextDir, file);
 }
 
 /** A Dockerfile from standard input. */

@@ -8,22 +8,23 @@ type Accepts = (image: ImageListEntry) => boolean;
 
 /**
  * What `images --filter` says, as docker and podman have it: filters of one key are alternatives, except for labels; of several keys
- * all must hold.
+ * all must hold. `KEY!=VALUE` takes what `KEY=VALUE` leaves out.
  * @param all what `before` and `since` name is among these
  * @throws TsbuildError `TSB_USAGE`, `TSB_NOT_FOUND`
  */
 export function parseImageFilters(filters: readonly string[], all: readonly ImageListEntry[], now: number): Accepts {
   const byKey = new Map<string, Accepts[]>();
   for (const filter of filters) {
-    const [, key = '', value = ''] = /^([a-z]+)!?=([\s\S]*)$/.exec(filter) ?? [];
+    const [, key = '', not, value = ''] = /^([a-z]+)(!?)=([\s\S]*)$/.exec(filter) ?? [];
     const accepts = filterOf(key, value, all, now);
     if (accepts === undefined)
       throw new TsbuildError('TSB_USAGE', `Cannot use --filter ${JSON.stringify(filter)}`, {
-        hint: 'there are reference=PATTERN, label=NAME[=VALUE], before=IMAGE, since=IMAGE, until=DURATION and dangling=true|false',
+        hint: 'there are reference=PATTERN, label=NAME[=VALUE], before=IMAGE, since=IMAGE, until=DURATION|TIME and dangling=true|false, and != for all others',
       });
-    // Each label must be there; of other keys one is enough.
-    const group = key === 'label' ? `label ${value}` : key;
-    byKey.set(group, [...(byKey.get(group) ?? []), accepts]);
+    // Each label must be there, and nothing that must not; of other keys one is enough.
+    const group = key === 'label' || not ? filter : key;
+    const one: Accepts = not ? (image) => !accepts(image) : accepts;
+    byKey.set(group, [...(byKey.get(group) ?? []), one]);
   }
   return (image) => [...byKey.values()].every((alternatives) => alternatives.some((accepts) => accepts(image)));
 }
@@ -44,6 +45,7 @@ function filterOf(key: string, value: string, all: readonly ImageListEntry[], no
     }
     case 'until': {
       const time = /^\d{4}-/.test(value) ? Date.parse(value) : now - parseDuration(value);
+      if (Number.isNaN(time)) return undefined;
       return (image) => made(image) < time;
     }
     case 'dangling':

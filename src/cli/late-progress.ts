@@ -17,7 +17,9 @@ export interface LateProgress {
 export function lateProgress(context: CliContext, description: string): LateProgress {
   const held: BuildEvent[] = [];
   let progress: Progress | undefined;
+  let isLate = false;
   const show = (): void => {
+    isLate = true;
     if (held.length === 0) return;
     progress = createProgress({
       mode: 'auto',
@@ -34,8 +36,9 @@ export function lateProgress(context: CliContext, description: string): LateProg
   const timer = setTimeout(show, PATIENCE);
   return {
     events: (event) => {
-      if (progress === undefined) held.push(event);
-      else progress.events(event);
+      if (progress !== undefined) return progress.events(event);
+      held.push(event);
+      if (isLate) show();
     },
     async close() {
       clearTimeout(timer);

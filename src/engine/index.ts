@@ -15,6 +15,7 @@ export type { ExportedBuild, OutputRequest } from './outputs.ts';
 export { pullImage, type PulledImage, type PullPolicy } from './pull.ts';
 export { type PushedImage, pushStored } from './push-stored.ts';
 export { type BuildRequest, emptyRequest, type ForeignDefinition } from './request.ts';
+export { isRemoteContext, namedDockerfile } from './request-sources.ts';
 export { type LocatedImage, locateImage } from './locate-image.ts';
 export { openImage, type OpenImage } from './open-image.ts';
 export { openStepShell } from './step-shell.ts';

@@ -66,5 +66,9 @@ export interface ReasonEvent {
 
 /** Says of a build that nothing of it ran. Here, since a build that is remembered says it too, which loads next to nothing. */
 export function allCachedText(steps: number): string {
-  return `all ${steps} steps came from the cache: nothing that they read has changed\n`;
+  const all =
+    steps === 1
+      ? 'the one step came from the cache: nothing that it reads'
+      : `all ${steps} steps came from the cache: nothing that they read`;
+  return `${all} has changed\n`;
 }

@@ -8,6 +8,7 @@ export { ArchiveWriter } from './archive-writer.ts';
 export { assembleImage } from './assemble.ts';
 export { csvField, parseCsvLine } from './csv.ts';
 export { checkOutput } from './check-output.ts';
+export { chooseOutputs } from './choose-outputs.ts';
 export {
   type ExportContext,
   type Exported,

@@ -224,6 +224,14 @@ describe('images --filter', () => {
     [['dangling=false'], ['old:1', 'mid:1', 'new:latest']],
     [['since=' + sha256('id mid:1').slice(7, 19)], ['new:latest']],
     [['reference=*:1', 'label=team=b'], ['mid:1']],
+    [['label!=team'], ['new:latest']],
+    [
+      ['label!=team=b', 'reference=*'],
+      ['old:1', 'new:latest'],
+    ],
+    [['reference!=old', 'reference!=new'], ['mid:1']],
+    [['reference=*:1', 'reference!=old'], ['mid:1']],
+    [['dangling!=true'], ['old:1', 'mid:1', 'new:latest']],
   ])('%j', (filters, names) => {
     expect(shown(...filters)).toEqual(names);
   });
@@ -233,6 +241,9 @@ describe('images --filter', () => {
     ['nonsense', /Cannot use --filter/],
     ['dangling=perhaps', /Cannot use --filter/],
     ['until=soon', /Cannot use duration "soon"/],
+    ['until=2024-13-45', /Cannot use --filter "until=2024-13-45"/],
+    ['reference!x', /Cannot use --filter/],
+    ['nonsense!=x', /Cannot use --filter/],
     ['before=none', /no such image/],
     ['reference=[', /malformed/],
   ])('%s is refused', async (filter, why) => {
