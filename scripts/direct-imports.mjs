@@ -95,7 +95,13 @@ async function rewrite(names, target, from, door) {
 /** What an `index.ts` exports: the file and the name there, by the name outside. It consists of `export … from` alone. */
 async function readDoor(path) {
   const exports = new Map();
-  for (const [, names, specifier] of (await readFile(path, 'utf8')).matchAll(/^export \{([^}]*)\} from '([^']+)';/gm)) {
+  const text = await readFile(path, 'utf8');
+  for (const [, specifier] of text.matchAll(/^export \* from '([^']+)';/gm)) {
+    const file = resolve(dirname(path), specifier);
+    for (const [, name] of (await readFile(file, 'utf8')).matchAll(/^export (?:const|function|class) (\w+)/gm))
+      exports.set(name, { file, original: name });
+  }
+  for (const [, names, specifier] of text.matchAll(/^export \{([^}]*)\} from '([^']+)';/gm)) {
     for (const name of split(names)) {
       if (name.startsWith('type ')) continue;
       const [original, outside = original] = name.split(/\s+as\s+/);

@@ -12,9 +12,9 @@ import {
 import { selectImage } from '../inspect/index.ts';
 import { type Digest, TsbuildError } from '../util/index.ts';
 import type { Comparison } from '../verify/index.ts';
-import type { BuildSource } from './build.ts';
 import { requestOf } from './request.ts';
 import { type CommonOptions, sessionFor, taskFor } from './session.ts';
+import type { BuildSource } from './source.ts';
 
 /** Options of `push`. */
 export interface PushOptions extends CommonOptions {

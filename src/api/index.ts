@@ -1,5 +1,6 @@
 /** What JavaScript programs call: the commands as functions, without their printing. */
-export { build, type BuildOptions, type BuildSource, type Secret } from './build.ts';
+export { build, type BuildOptions } from './build.ts';
+export type { BuildSource, Secret } from './source.ts';
 export {
   inspect,
   type InspectedImage,

@@ -6,7 +6,7 @@ import { parsePlatform } from '../image/index.ts';
 import { parseCacheFrom, parseCacheTo } from '../remote-cache/index.ts';
 import type { SecretSource } from '../secrets/index.ts';
 import { TsbuildError } from '../util/index.ts';
-import type { BuildSource, Secret } from './build.ts';
+import type { BuildSource, Secret } from './source.ts';
 
 /** Longer than timers can wait: 24 days. */
 const MAX_LIMIT_MS = 2 ** 31 - 1;

@@ -19,36 +19,7 @@ export {
   unlinkat,
   utimensat,
 } from './at.ts';
-// By name: the bundler sends who imports one straight to its file.
-export {
-  AT_FDCWD,
-  AT_SYMLINK_NOFOLLOW,
-  AT_SYMLINK_FOLLOW,
-  AT_REMOVEDIR,
-  O_TMPFILE,
-  O_RDONLY,
-  O_WRONLY,
-  O_CREAT,
-  O_EXCL,
-  O_TRUNC,
-  O_DIRECTORY,
-  O_NOFOLLOW,
-  O_NONBLOCK,
-  RESOLVE_NO_SYMLINKS,
-  RESOLVE_BENEATH,
-  RESOLVE_IN_ROOT,
-  S_IFMT,
-  S_IFLNK,
-  S_IFREG,
-  S_IFBLK,
-  S_IFDIR,
-  S_IFCHR,
-  S_IFIFO,
-  RENAME_NOREPLACE,
-  RENAME_EXCHANGE,
-  MS_BIND,
-  MNT_DETACH,
-} from './constants.ts';
+export * from './constants.ts';
 export { tryFlock } from './flock.ts';
 export { type MountOptions, mountOverlay, type OverlayOptions, umount } from './mount.ts';
 export { type BytePath, checkBindings, fdPath, sysAvailable, type SysError } from './native.ts';
