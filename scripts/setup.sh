@@ -32,6 +32,7 @@ if [ "$purpose" = test ]; then
   need buildah buildah
   need /usr/bin/qemu-aarch64-static qemu-user-static
   need podman podman
+  need /usr/sbin/runc runc
   need aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
   need /usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
   need xz xz-utils

@@ -110,9 +110,10 @@ static void mount_proc(struct step_spec *spec, int root, struct masks *masks) {
   stage = "proc";
   static const char *const no_options[] = {NULL};
   int target = system_directory(root, "/proc");
-  int proc = new_mount("proc", MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_, no_options);
+  errno = EPERM;
+  int proc = spec->proc == PROC_AROUND ? -1 : new_mount("proc", MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_, no_options);
   /* Where a container hides parts of its /proc, the kernel lets nobody inside mount one that would show them (mount_too_revealing). */
-  if (proc < 0 && errno == EPERM) proc = surrounding_proc();
+  if (proc < 0 && errno == EPERM && spec->proc != PROC_OWN) proc = surrounding_proc();
   if (proc < 0 || sys_move_mount(proc, target) < 0) fail("cannot mount /proc");
   close(target);
   if (!spec->insecure) {

@@ -99,6 +99,13 @@ int command_enter(int argc, char **argv);
 int command_step(int argc, char **argv);
 int command_steps(int argc, char **argv);
 int command_remove(int argc, char **argv);
+/* Runs a command without namespaces, and ends what it leaves (here.c). */
+int command_here(int argc, char **argv);
+/* Prints the errno with which the kernel refuses a user namespace, 0 where it does not (probe.c). */
+int command_namespaces(int argc, char **argv);
+/* Make a tree of layers, and compare it afterwards (tree_commands.c). */
+int command_assemble(int argc, char **argv);
+int command_capture(int argc, char **argv);
 int command_usage(int argc, char **argv);
 /* Prints the version of Landlock, 0 without. */
 int command_landlock(int argc, char **argv);

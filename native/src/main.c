@@ -1,6 +1,7 @@
 /*
  * tsbuild-helper: does what Node cannot. `enter` makes namespace A and runs a command in it, `step` runs one process in a sandbox
  * from there, `steps` stays and does it again and again, `remove` and `usage` delete and measure trees that no other user may enter, `landlock` says what the kernel has of it.
+ * `here` is `enter` without namespaces, `namespaces` says whether there are any, `assemble` and `capture` are an overlay without mounts.
  */
 #include "helper.h"
 
@@ -18,6 +19,10 @@ int main(int argc, char **argv) {
       {"remove", command_remove},
       {"usage", command_usage},
       {"landlock", command_landlock},
+      {"here", command_here},
+      {"namespaces", command_namespaces},
+      {"assemble", command_assemble},
+      {"capture", command_capture},
   };
   for (size_t at = 0; argc > 1 && at < sizeof commands / sizeof *commands; at++)
     if (strcmp(argv[1], commands[at].name) == 0) return commands[at].run(argc - 2, argv + 2);

@@ -102,12 +102,14 @@ static void set_capabilities(uint64_t set) {
   if (syscall(SYS_capset, &header, data) < 0) fail("cannot set capabilities");
 }
 
-static void load_filter(const struct filter *filter) {
+static void load_filter(const struct filter *filter, bool bare) {
   struct {
     unsigned short length;
     void *instructions;
   } program = {(unsigned short)filter->count, filter->instructions};
-  if (filter->count > 0 && prctl(PR_SET_SECCOMP, SECCOMP_FILTER, &program, 0, 0) < 0) fail("cannot load the seccomp filter");
+  if (filter->count == 0 || prctl(PR_SET_SECCOMP, SECCOMP_FILTER, &program, 0, 0) == 0) return;
+  /* Where a container gives no right to it and setuid programs are to work, the container's own filter stays. */
+  if (!bare || errno != EACCES) fail("cannot load the seccomp filter");
 }
 
 /*
@@ -125,11 +127,11 @@ static void drop_privileges(const struct step_spec *spec, const struct identity 
   leave_keyring();
   drop_bounding_set(spec->capabilities);
   /* While CAP_SYS_ADMIN is there, as for the filter. Who asked for --security=insecure asked for the machine. */
-  if (!spec->insecure) restrict_scope();
+  if (!spec->insecure) restrict_scope(spec->bare);
   if (setgroups(identity->group_count, identity->groups) < 0) fail("cannot set the supplementary groups");
   if (spec->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail("cannot set no_new_privs");
   /* While CAP_SYS_ADMIN is there: without no_new_privs the filter needs it. Everything below passes the filter. */
-  load_filter(&spec->filter);
+  load_filter(&spec->filter, spec->bare);
   if (setresgid(identity->gid, identity->gid, identity->gid) < 0) fail("cannot become group %u", identity->gid);
   if (setresuid(identity->uid, identity->uid, identity->uid) < 0) fail("cannot become user %u", identity->uid);
   set_capabilities(identity->uid == 0 ? spec->capabilities : 0);

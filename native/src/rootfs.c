@@ -39,10 +39,15 @@ void open_sources(struct step_spec *spec) {
   open_directories(&spec->lowers, spec->lower_fds);
   *spec->upper_fd = open_directory(spec->upper);
   *spec->work_fd = open_directory(spec->work);
+  if (spec->tree != NULL) *spec->tree_fd = open_directory(spec->tree);
   for (size_t at = 0; at < spec->mount_count; at++) {
     struct mount_spec *mount = &spec->mounts[at];
     if (mount->kind == MOUNT_BIND || mount->kind == MOUNT_DEVICE) *mount->source_fd = open_source(mount);
     if (mount->kind != MOUNT_LAYERS) continue;
+    if (mount->tree != NULL) {
+      *mount->source_fd = open_directory(mount->tree);
+      continue;
+    }
     open_directories(&mount->lowers, mount->lower_fds);
     if (mount->upper != NULL) *mount->upper_fd = open_directory(mount->upper);
     if (mount->work != NULL) *mount->work_fd = open_directory(mount->work);
@@ -145,6 +150,15 @@ static int mount_stack(int staging, const char *name, const int *lowers, size_t 
   return root;
 }
 
+/* A tree as a mount of its own: only such a one can become the root. */
+static int mount_tree(int staging, int tree) {
+  stage = "tree";
+  int place = make_directory(staging, "tree"), copy = sys_open_tree(tree, true);
+  if (copy < 0 || sys_move_mount(copy, place) < 0) fail("cannot mount the tree");
+  close(place);
+  return copy;
+}
+
 static void attach(int mount, int root, const char *path, bool directory, struct stubs *stubs) {
   struct target target = resolve_target(root, path, directory, stubs, 0, 0);
   if (target.is_directory != directory)
@@ -181,7 +195,8 @@ static void mount_device(const struct mount_spec *mount, int root, struct stubs 
 static void mount_layers(const struct mount_spec *mount, size_t index, int staging, int root, struct stubs *stubs) {
   char name[32];
   snprintf(name, sizeof name, "mount%zu", index);
-  int stack = mount_stack(staging, name, mount->lower_fds, mount->lowers.count, *mount->upper_fd, *mount->work_fd, !mount->readonly);
+  int stack = mount->tree != NULL ? *mount->source_fd
+                                  : mount_stack(staging, name, mount->lower_fds, mount->lowers.count, *mount->upper_fd, *mount->work_fd, !mount->readonly);
   stage = "mounts";
   int source = mount->subpath == NULL ? stack : open_in_root(stack, mount->subpath, O_PATH);
   if (source < 0) fail("cannot open \"%s\" in the source of the mount at \"%s\"", mount->subpath, mount->target);
@@ -215,7 +230,8 @@ static void mount_file(const struct mount_spec *mount, size_t index, int staging
 struct built_root build_root(struct step_spec *spec, struct stubs *stubs) {
   int staging = mount_staging(*spec->work_fd);
   if (spec->prepare_upper && spec->lowers.count > 0) copy_root_attributes(*spec->upper_fd, spec->lower_fds[spec->lowers.count - 1]);
-  int root = mount_stack(staging, "root", spec->lower_fds, spec->lowers.count, *spec->upper_fd, *spec->work_fd, true);
+  int root = spec->tree != NULL ? mount_tree(staging, *spec->tree_fd)
+                                : mount_stack(staging, "root", spec->lower_fds, spec->lowers.count, *spec->upper_fd, *spec->work_fd, true);
   /* Before anything is mounted in it: the image's own files decide. */
   struct built_root built = {root, find_identity(root, spec->user, spec->id_count)};
   add_groups(&built.identity, spec->groups, spec->group_count, spec->id_count);

@@ -81,6 +81,8 @@ static bool take_mount_field(struct mount_spec *mount, const char *key, char *va
   else if (strcmp(key, "m.subpath") == 0) mount->subpath = value;
   else if (strcmp(key, "m.lower") == 0) append(&mount->lowers, value);
   else if (strcmp(key, "m.upper") == 0) mount->upper = value;
+  else if (strcmp(key, "m.tree") == 0) mount->tree = value;
+  else if (strcmp(key, "m.movable") == 0) mount->movable = is_true(value);
   else if (strcmp(key, "m.work") == 0) mount->work = value;
   else if (strcmp(key, "m.size") == 0) mount->size = value;
   else if (strcmp(key, "m.mode") == 0) mount->mode = (unsigned)parse_number(value, 07777);
@@ -98,6 +100,11 @@ static void take_field(struct step_spec *spec, const char *key, char *value) {
   else if (strcmp(key, "env") == 0) append(&spec->env, value);
   else if (strcmp(key, "upper") == 0) spec->upper = value;
   else if (strcmp(key, "work") == 0) spec->work = value;
+  else if (strcmp(key, "tree") == 0) spec->tree = value;
+  else if (strcmp(key, "tree-layer") == 0) append(&spec->tree_layers, value);
+  else if (strcmp(key, "aside") == 0) spec->aside = value;
+  else if (strcmp(key, "bare") == 0) spec->bare = is_true(value);
+  else if (strcmp(key, "proc") == 0) spec->proc = strcmp(value, "own") == 0 ? PROC_OWN : PROC_AROUND;
   else if (strcmp(key, "cwd") == 0) spec->cwd = value;
   else if (strcmp(key, "user") == 0) spec->user = value;
   else if (strcmp(key, "hostname") == 0) spec->hostname = value;
@@ -141,13 +148,14 @@ static char *next_field(char *data, size_t total, size_t *at, size_t *length) {
 
 /* The process that opens the sources need not be the one that mounts them: both see these numbers. */
 static void share_descriptors(struct step_spec *spec) {
-  size_t count = 2 + spec->lowers.count;
+  size_t count = 3 + spec->lowers.count;
   for (size_t at = 0; at < spec->mount_count; at++) count += 3 + spec->mounts[at].lowers.count;
   int *next = mmap(NULL, count * sizeof *next, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (next == MAP_FAILED) fail("cannot allocate shared memory");
   memset(next, -1, count * sizeof *next);
   spec->upper_fd = next++;
   spec->work_fd = next++;
+  spec->tree_fd = next++;
   spec->lower_fds = next;
   next += spec->lowers.count;
   for (size_t at = 0; at < spec->mount_count; at++) {
@@ -187,5 +195,9 @@ void parse_description(struct step_spec *spec, char *data, size_t total) {
   if (spec->filter.count == 0 && !spec->insecure) fail_with(0, "a step without a seccomp filter must be insecure");
   for (size_t index = 0; index < spec->mount_count; index++)
     if (spec->mounts[index].target == NULL) fail_with(0, "a mount without a target");
+  if (spec->bare && (spec->tree == NULL || spec->aside == NULL)) fail_with(0, "a step without namespaces must have a tree");
+  for (size_t index = 0; index < spec->mount_count; index++)
+    if ((spec->mounts[index].tree != NULL) != (spec->tree != NULL && spec->mounts[index].kind == MOUNT_LAYERS))
+      fail_with(0, "trees for some stacks only");
   share_descriptors(spec);
 }

@@ -7,7 +7,7 @@
  * the child's mount namespace with the rights it has in namespace A, opens everything there, and the child mounts through the shared
  * descriptors. Without one, B has the ids of A as they are.
  */
-#include "step.h"
+#include "copies.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,15 +27,6 @@
 #include <unistd.h>
 
 enum { SPEC_FD = 3, STATUS_FD = 4 };
-
-/* Descriptors between the two halves. */
-struct plumbing {
-  int sync[2];          /* outer, inner */
-  int outer;            /* pidfd of the outer half */
-  int in[2], out[2], err[2];
-  int status[2];        /* what the inner half says where the outer frames it */
-  struct stubs *stubs;
-};
 
 void report_end(int wait_status) {
   if (WIFSIGNALED(wait_status)) status_line("signal %d", WTERMSIG(wait_status));
@@ -83,7 +74,7 @@ static void enter_user_namespace(const struct step_spec *spec, const struct plum
   die_with_parent(plumbing->outer);
 }
 
-static void take_streams(struct step_spec *spec, const struct plumbing *plumbing, const struct identity *identity, int terminal) {
+void take_streams(struct step_spec *spec, const struct plumbing *plumbing, const struct identity *identity, int terminal) {
   stage = "streams";
   int in = terminal, out = terminal, err = terminal;
   if (setsid() < 0) fail("cannot start a session");
@@ -113,7 +104,8 @@ static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *
   if (spec->nest) enter_user_namespace(spec, plumbing);
   umask(0);
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) fail("cannot make mounts private");
-  if (sethostname(spec->hostname, strlen(spec->hostname)) < 0) fail("cannot set the hostname \"%.64s\"", spec->hostname);
+  /* Filters of containers forbid it to all who lack CAP_SYS_ADMIN outside (podman's does): the name then stays the container's. */
+  if (sethostname(spec->hostname, strlen(spec->hostname)) < 0 && errno != EPERM) fail("cannot set the hostname \"%.64s\"", spec->hostname);
   if (spec->private_network) bring_loopback_up();
   if (spec->shift == 0) open_sources(spec);
   struct built_root built = build_root(spec, plumbing->stubs);
@@ -205,7 +197,7 @@ static void prepare_user_namespace(struct step_spec *spec, const struct plumbing
 }
 
 /* Owned by root of the step's user namespace, which will give it to the step's user. */
-static void make_pipe(int fds[2], int outer, unsigned shift) {
+void make_pipe(int fds[2], int outer, unsigned shift) {
   if (pipe2(fds, O_CLOEXEC) < 0 || fcntl(fds[outer], F_SETFL, O_NONBLOCK) < 0) fail("cannot make a pipe");
   if (shift > 0 && fchown(fds[0], shift, shift) < 0) fail("cannot give a pipe away");
 }
@@ -217,7 +209,7 @@ static void pump_out(struct pump *pump, int from, int connection, enum frame_kin
   pump->kind = connection >= 0 ? kind : 0;
 }
 
-static size_t start_pumps(struct step_spec *spec, const struct plumbing *plumbing, int terminal, int connection, struct pump *pumps) {
+size_t start_pumps(struct step_spec *spec, const struct plumbing *plumbing, int terminal, int connection, struct pump *pumps) {
   size_t count = 0;
   if (connection >= 0) pump_out(&pumps[count++], plumbing->status[0], connection, FRAME_STATUS, -1);
   if (spec->tty && terminal < 0) return count;
@@ -237,7 +229,7 @@ static void clean_work(const struct step_spec *spec) {
 /* What fails after the end was told is no fault of the step's, and nobody waits for it. */
 static void leave(void) { _exit(0); }
 
-static void tell_end(int connection, int code) {
+void tell_end(int connection, int code) {
   char text[12];
   int length = snprintf(text, sizeof text, "%d", code);
   (void)write_frame(connection, FRAME_END, text, (size_t)length);
@@ -265,7 +257,9 @@ int command_step(int argc, char **argv) {
 int run_step(struct step_spec *spec, int connection) {
   static struct pump pumps[MAX_PUMPS];
   struct plumbing plumbing = {.in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}, .status = {-1, -1}};
+  if (spec->tree != NULL) prepare_trees(spec);
   stage = "start";
+  if (spec->bare) return run_bare_step(spec, connection);
   int signals = catch_signals(), pidfd = -1;
   int upper = open(spec->upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (upper < 0) fail("cannot open directory \"%s\"", spec->upper);
@@ -305,7 +299,9 @@ int run_step(struct step_spec *spec, int connection) {
   struct rusage usage;
   int status = supervise_step(child, signals, pumps, count, terminal, &usage);
   stage = "cleanup";
-  remove_stubs(upper, plumbing.stubs);
+  if (spec->tree == NULL) remove_stubs(upper, plumbing.stubs);
+  else if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) finish_trees(spec, plumbing.stubs);
+  stage = "cleanup";
   /* Whoever looks into a step that failed mounts its directories again, and does so at once. */
   bool may_wait = connection >= 0 && status == 0;
   if (!may_wait) clean_work(spec);

@@ -21,6 +21,11 @@ struct mount_spec {
   size_t data_length;
   unsigned mode, uid, gid;
   bool readonly;
+  /* Where the stack is copied to, where none can be mounted; what it looked like then. */
+  const char *tree;
+  struct remembered *before;
+  /* What may be moved away for the time of the step: nobody else has it. */
+  bool movable;
   /* Filled by open_sources: the source, or the stack's directories. In shared memory, -1 where there is none. */
   int *source_fd, *upper_fd, *work_fd, *lower_fds;
 };
@@ -58,6 +63,13 @@ struct step_spec {
   size_t group_count;
   int *upper_fd, *work_fd, *lower_fds;
   struct emulator emulator;
+  /* Where no overlay can be mounted: the directory that is the root, the layers that it lacks, a directory for what is out of the way. */
+  const char *tree, *aside;
+  struct list tree_layers;
+  int *tree_fd;
+  struct remembered *before;
+  bool bare; /* no namespaces, no mounts: bare.c */
+  enum { PROC_EITHER, PROC_OWN, PROC_AROUND } proc;
 };
 
 /* spec.c: pairs of length-prefixed fields, ended by the key "end". */
@@ -122,6 +134,21 @@ int open_terminal(int root, int *master);
 /* step.c: the line `exit <code>` or `signal <number>`. */
 void report_end(int wait_status);
 
+/* Descriptors between the two halves of a step. */
+struct plumbing {
+  int sync[2];          /* outer, inner */
+  int outer;            /* pidfd of the outer half */
+  int in[2], out[2], err[2];
+  int status[2];        /* what the inner half says where the outer frames it */
+  struct stubs *stubs;
+};
+/* A pipe for a stream of the step; `outer` is the end that stays with this process. */
+void make_pipe(int fds[2], int outer, unsigned shift);
+/* Makes the standard streams of the process that becomes the step, and a session of its own. */
+void take_streams(struct step_spec *spec, const struct plumbing *plumbing, const struct identity *identity, int terminal);
+/* Tells over the connection that the step is over. */
+void tell_end(int connection, int code);
+
 /* emulator.c */
 
 /* Registers the step's emulator in namespace A. Where that cannot be, it says so on the status descriptor: the machine may have its own. */
@@ -135,8 +162,8 @@ void drop_and_execute(struct step_spec *spec, const struct identity *identity, i
 
 /* Version of Landlock that the kernel offers; 0 where there is none. */
 int landlock_version(void);
-/* Denies connections to abstract unix sockets and signals to processes outside, where the kernel can (since 6.12). */
-void restrict_scope(void);
+/* Denies connections to abstract unix sockets and signals to processes outside, where the kernel can (since 6.12) and a bare step may. */
+void restrict_scope(bool bare);
 
 /* usage.c: the line `usage` with microseconds of user and system time, bytes of memory, bytes read and bytes written. */
 void report_usage(const struct rusage *usage);
@@ -150,6 +177,8 @@ struct pump {
   bool done;
   char buffer[65536];
 };
+/* step.c: one for each stream of the step; gives their number. */
+size_t start_pumps(struct step_spec *spec, const struct plumbing *plumbing, int terminal, int connection, struct pump *pumps);
 /* Waits for the end of the step, with what it used. Gives its wait status. */
 int supervise_step(pid_t child, int signals, struct pump *pumps, size_t count, int terminal, struct rusage *usage);
 bool make_raw(int fd);

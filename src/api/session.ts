@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { openSession, type Session, type SessionOptions } from '../engine/index.ts';
+import { type Isolation, parseIsolation } from '../sandbox/index.ts';
 import { credentialPlaces, proxyVariables } from '../registry/index.ts';
 import type { BuildEvent, Task } from '../events/index.ts';
 
@@ -8,6 +9,8 @@ import type { BuildEvent, Task } from '../events/index.ts';
 export interface CommonOptions {
   /** The store's directory. Default: `$TSBUILD_ROOT`, else `$XDG_DATA_HOME/tsbuild` or `~/.local/share/tsbuild`. */
   readonly root?: string;
+  /** What steps run in, as `--isolation` has it. Default: `$TSBUILD_ISOLATION`, else `auto`. */
+  readonly isolation?: Isolation;
   /** Ends the work; the promise rejects with `TSB_CANCELED` once everything that was started has ended. */
   readonly signal?: AbortSignal;
   /** Told everything that happens: steps, their output, progress of transfers, warnings. */
@@ -48,6 +51,7 @@ export function sessionFor(options: CommonOptions, more: Partial<SessionOptions>
     onWarning,
     credentialSources: places,
     proxies: proxyVariables(process.env),
+    ...isolationOf(options),
     ...more,
     ...(hosts.size === 0 ? {} : { insecureHosts: hosts }),
     ...(credentials === undefined
@@ -60,6 +64,12 @@ export function sessionFor(options: CommonOptions, more: Partial<SessionOptions>
         }),
     ...(registriesConf === undefined ? {} : { registriesConf: resolve(registriesConf) }),
   });
+}
+
+function isolationOf({ isolation }: CommonOptions): Pick<SessionOptions, 'isolation'> {
+  const { TSBUILD_ISOLATION } = process.env;
+  if (isolation !== undefined) return { isolation };
+  return TSBUILD_ISOLATION ? { isolation: parseIsolation(TSBUILD_ISOLATION) } : {};
 }
 
 /** What a call is told by and tells. */

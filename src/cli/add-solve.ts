@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { CliContext } from './context.ts';
+import { isolationOption } from './isolation-option.ts';
 import { collect } from './options.ts';
 import { cacheOptions, failureOption, outputOptions, timeOptions } from './output-options.ts';
 
@@ -47,6 +48,7 @@ export function addSolve(program: Command, context: CliContext, done: (code: num
       '--source-date-epoch <seconds>',
       'time to put into the image instead of the present (default: $SOURCE_DATE_EPOCH)',
     )
+    .addOption(isolationOption())
     .addOption(failureOption())
     .option('--jobs <n>', 'how many steps may run at a time (default: number of CPUs, at least 4)')
     .option('--import-cache <REF|type=TYPE,…>', 'same as --cache-from, as buildctl calls it', collect)

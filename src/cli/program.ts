@@ -14,6 +14,7 @@ import { addVerify } from './add-verify.ts';
 import { cacheOptions, failureOption, outputOptions, timeOptions } from './output-options.ts';
 import { CONTEXT, contextPermsOption, graphOptions } from './graph-options.ts';
 import type { CliContext } from './context.ts';
+import { isolationOption } from './isolation-option.ts';
 import { collect } from './options.ts';
 import { addInspect, addLogin, addSearch, addTag } from './registry-commands.ts';
 import { reportError } from './report.ts';
@@ -161,14 +162,7 @@ function addBuild(program: Command, context: CliContext, done: Done): void {
       '--raw-output',
       'under CI, leave commands to the runner (##vso[…], ::set-output …) in what is shown as they are',
     )
-    .addOption(
-      new Option(
-        '--isolation <rung>',
-        'what to run steps in (default: the best that this machine allows, see "tsbuild doctor")',
-      )
-        .choices(['auto', 'userns'])
-        .default('auto'),
-    )
+    .addOption(isolationOption())
     .option(
       '--explain',
       'say at the end why each step ran: what has changed since the build before (see also "tsbuild explain")',
@@ -243,6 +237,7 @@ function addRun(program: Command, context: CliContext, done: Done): void {
     .option('--add-host <NAME=IP>', 'line for /etc/hosts', collect)
     .option('--pids-limit <number>', 'processes that the container may have at a time (default: 2048; -1: no limit)')
     .option('--platform <os/arch>', 'which platform of the image to run')
+    .addOption(isolationOption())
     .action(async (image: string, command: string[], options) => {
       const { runCommand } = await import('./commands/run.ts');
       done(await runCommand(context, image, command, options));

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { SessionOptions } from '../engine/index.ts';
 import { type CredentialPlaces, credentialPlaces, proxyVariables } from '../registry/index.ts';
+import { parseIsolation } from '../sandbox/index.ts';
 import { sanitizeLine, TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 import { homeDirectory, storeRoot } from './store-root.ts';
@@ -25,6 +26,7 @@ export function sessionOptions(
     onWarning: onWarning ?? ((message) => context.stderr.write(`warning: ${sanitizeLine(message)}\n`)),
     ...(env['CONTAINERS_REGISTRIES_CONF'] ? { registriesConf: env['CONTAINERS_REGISTRIES_CONF'] } : {}),
     ...(env['TSBUILD_HELPER'] ? { helper: env['TSBUILD_HELPER'] } : {}),
+    ...(env['TSBUILD_ISOLATION'] ? { isolation: parseIsolation(env['TSBUILD_ISOLATION']) } : {}),
     ...(env['TSBUILD_CDI_SPEC_DIRS'] ? { deviceSpecDirs: specDirs(context, env['TSBUILD_CDI_SPEC_DIRS']) } : {}),
     ...(env['TSBUILD_CACHE_IMPORT_TIMEOUT']
       ? { cacheImportMs: parseImportTimeout(env['TSBUILD_CACHE_IMPORT_TIMEOUT']) }

@@ -6,7 +6,6 @@ import { withImageHint } from './image-hint.ts';
 import { toReference } from './image-name.ts';
 import { sha256 } from '../util/index.ts';
 import { withInternalVertex } from './internal-vertex.ts';
-import { ownPlan } from './own-plan.ts';
 import type { Session } from './session.ts';
 
 /** An image that is ready to run. Dispose it when the container is gone. */
@@ -68,7 +67,7 @@ export async function openImage(
       emulation: new Emulation({ scratchDir: () => dir }),
       helperPath: findHelper(options.helper),
       seccompPath: findSeccompFilter(),
-      plan: ownPlan(),
+      plan: await session.plan(),
       onBoundProc: () => session.boundProc(),
     },
     async [Symbol.asyncDispose]() {

@@ -6,11 +6,11 @@ import { offlineRefusals, Pins, type Refusals } from '../pins/index.ts';
 import { Witness } from '../recall/index.ts';
 import { BlobOrigins, createImageSource, type ImageSource } from '../source/index.ts';
 import { type Lease, Store } from '../store/index.ts';
-import { type Digest, messageOf, TsbuildError } from '../util/index.ts';
+import { type Digest, messageOf, randomHex, TsbuildError } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { LayerService } from '../snapshots/index.ts';
 import { RemoteSources, type OpResult, snapshot } from '../ops/index.ts';
-import { BOUND_PROC, boundProcText, findHelper, UNSHIFTED, unshiftedRoot } from '../sandbox/index.ts';
+import { BOUND_PROC, boundProcText, findHelper, type Isolation, type NamespacePlan } from '../sandbox/index.ts';
 import { ObjectStores } from './object-stores.ts';
 import { offlineRegistry } from './offline-registry.ts';
 import { seccompDirectory, workerEntry } from './paths.ts';
@@ -28,6 +28,8 @@ export interface SessionOptions extends UserRegistryOptions {
   readonly offline?: boolean;
   /** Path of the native helper, where it is not beside the program. */
   readonly helper?: string;
+  /** What steps run in. Default: `auto`. */
+  readonly isolation?: Isolation;
   /** The store at `root`, where it is open already; the session closes it. */
   readonly store?: Store;
   /** Directories with specifications of devices, instead of the usual ones. */
@@ -59,6 +61,8 @@ export class Session implements AsyncDisposable {
   #cache: IndexCache<OpResult> | undefined;
   #objects: ObjectStores | undefined;
   #devices: Promise<DeviceCatalog> | undefined;
+  #plan: Promise<NamespacePlan> | undefined;
+  #treesDir: string | undefined;
   #saidBoundProc = false;
 
   constructor(options: SessionOptions) {
@@ -96,6 +100,27 @@ export class Session implements AsyncDisposable {
     return (this.#worker ??= this.#start());
   }
 
+  /** How steps are kept apart from this machine; what is weaker than usual is told once. @throws TsbuildError `TSB_SANDBOX` */
+  plan(): Promise<NamespacePlan> {
+    return (this.#plan ??= this.#choosePlan());
+  }
+
+  async #choosePlan(): Promise<NamespacePlan> {
+    const { noticeOf, ownPlan } = await import('./own-plan.ts');
+    const plan = await ownPlan(this.options);
+    const notice = noticeOf(plan);
+    if (notice !== undefined) this.options.onWarning(notice);
+    return plan;
+  }
+
+  /** A place for copies of layers, which goes with this session however it ends. It need not exist. */
+  treesDir(): string {
+    if (this.#treesDir !== undefined) return this.#treesDir;
+    const id = randomHex(16);
+    this.lease.hold({ layers: [id] });
+    return (this.#treesDir = this.store.layers.paths(id).dir);
+  }
+
   /** Starts the worker for somebody who will ask for it soon, and will then be told what is wrong with it. */
   startWorker(): void {
     this.worker().catch(() => undefined);
@@ -104,7 +129,10 @@ export class Session implements AsyncDisposable {
   /** Starts the worker, once: whoever needs it first. */
   async #start(): Promise<WorkerClient> {
     const { startWorker } = await import('../worker/index.ts');
+    const plan = await this.plan();
     const worker = await startWorker({
+      plan,
+      ...(plan.copies ? { treesDir: this.treesDir() } : {}),
       helperPath: findHelper(this.options.helper),
       workerEntry,
       seccompDir: seccompDirectory,
@@ -113,8 +141,6 @@ export class Session implements AsyncDisposable {
       signal: this.options.signal,
       onBoundProc: () => this.boundProc(),
     });
-    const unshifted = unshiftedRoot(worker.plan);
-    if (unshifted !== undefined) this.options.onWarning(`Less isolation than usual (rung ${UNSHIFTED}): ${unshifted}`);
     this.layers.syncEarlier(worker);
     return worker;
   }
@@ -235,7 +261,7 @@ export class Session implements AsyncDisposable {
       await this.#layers?.measured();
       if (this.#worker)
         await this.#worker.then(
-          (worker) => worker[Symbol.asyncDispose](),
+          (worker) => this.#endWorker(worker),
           () => undefined,
         );
       await (await this.#registry)?.[Symbol.asyncDispose]();
@@ -245,6 +271,13 @@ export class Session implements AsyncDisposable {
       // Ends the lease too, and never fails.
       this.store.close();
     }
+  }
+
+  async #endWorker(worker: WorkerClient): Promise<void> {
+    // What is left of them is found as what a killed build leaves.
+    if (this.#treesDir !== undefined)
+      await worker.call('removeTrees', { paths: [this.#treesDir] }).catch(() => undefined);
+    await worker[Symbol.asyncDispose]();
   }
 
   /** A build that is done, or failed for a reason of its own, does not fail for what it could not write down. */

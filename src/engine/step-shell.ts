@@ -1,7 +1,16 @@
+import { chownSync, mkdirSync } from 'node:fs';
 import type { VisitedStep } from '../ops/index.ts';
-import { encodeStep, findHelper, findSeccompFilter, runAlone, type StepSpec } from '../sandbox/index.ts';
-import { TsbuildError } from '../util/index.ts';
-import { ownPlan } from './own-plan.ts';
+import {
+  encodeStep,
+  type EncodeOptions,
+  findHelper,
+  findSeccompFilter,
+  LoneRemover,
+  type NamespacePlan,
+  runAlone,
+  type StepSpec,
+} from '../sandbox/index.ts';
+import { randomHex, TsbuildError } from '../util/index.ts';
 import type { Session } from './session.ts';
 
 /** bash where there is one. */
@@ -21,7 +30,7 @@ export interface ShellTerminal {
  * @throws TsbuildError `TSB_SANDBOX` when it cannot be had
  */
 export async function openStepShell(session: Session, { spec }: VisitedStep, terminal: ShellTerminal): Promise<void> {
-  const plan = ownPlan();
+  const plan = await session.plan();
   const formatsDir = session.remote.temporary();
   const { term } = terminal;
   const hasTerm = term === undefined || spec.env.some((entry) => entry.startsWith('TERM='));
@@ -32,10 +41,15 @@ export async function openStepShell(session: Session, { spec }: VisitedStep, ter
     tty: terminal.isTerminal,
     stdin: true,
   };
+  const helperPath = findHelper(session.options.helper);
+  await using files = copiesForShell(session, plan, shell);
   const { ended } = runAlone({
-    helperPath: findHelper(session.options.helper),
+    helperPath,
     plan,
-    encoded: encodeStep(shell, { plan, seccompPath: findSeccompFilter(), formatsDir }),
+    encoded: encodeStep(
+      { ...shell, ...files.step },
+      { plan, seccompPath: findSeccompFilter(), formatsDir, ...files.tree },
+    ),
     stdio: ['inherit', 'inherit', 'inherit'],
     onBoundProc: () => session.boundProc(),
   });
@@ -44,4 +58,28 @@ export async function openStepShell(session: Session, { spec }: VisitedStep, ter
     throw new TsbuildError('TSB_SANDBOX', `Cannot open a shell in the step: its image has no ${status.path}`, {
       hint: 'copy one into the stage for the time of looking: COPY --from=busybox /bin/busybox /bin/sh',
     });
+}
+
+/** What a shell works in. */
+interface ShellFiles extends AsyncDisposable {
+  readonly step: Partial<StepSpec>;
+  readonly tree: Pick<EncodeOptions, 'tree'>;
+}
+
+/**
+ * Where nothing can be mounted, what the step has written so far is one more layer of a copy, and what is written in the shell goes with it.
+ */
+function copiesForShell(session: Session, plan: NamespacePlan, { lowers, upper }: StepSpec): ShellFiles {
+  if (!plan.copies) return { step: {}, tree: {}, [Symbol.asyncDispose]: () => Promise.resolve() };
+  const dir = `${session.treesDir()}/shell-${randomHex(8)}`;
+  const written = `${dir}/written`;
+  mkdirSync(written, { recursive: true });
+  if (plan.idShift > 0) for (const path of [dir, written]) chownSync(path, plan.idShift, plan.idShift);
+  return {
+    step: { upper: written, prepareUpper: false },
+    tree: { tree: { dir, apply: [...lowers, upper] } },
+    async [Symbol.asyncDispose]() {
+      await new LoneRemover({ helperPath: findHelper(session.options.helper), plan }).remove([dir]);
+    },
+  };
 }

@@ -275,7 +275,7 @@ function readUpper(dir: UpperDir): {
   const items: ByteString[] = [];
   for (const name of listDir(dir.fd)) {
     const stat = statat(dir.fd, toFsPath(name));
-    if (isWhiteout(stat)) {
+    if (isWhiteout(stat, dir.fd, name)) {
       if (findMerged(dir.lowers, name)) whiteouts.push(name);
       continue;
     }

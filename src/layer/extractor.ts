@@ -11,7 +11,6 @@ import {
   O_WRONLY,
   openat,
   readlinkat,
-  S_IFCHR,
   S_IFIFO,
   S_IFLNK,
   S_IFMT,
@@ -21,7 +20,7 @@ import {
   unlinkat,
   utimensat,
 } from '../sys/index.ts';
-import { type ByteString, findMerged, isDir, isWhiteout, OPAQUE, toFsPath } from '../tree/index.ts';
+import { type ByteString, findMerged, isDir, isWhiteout, makeWhiteout, OPAQUE, toFsPath } from '../tree/index.ts';
 import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
 import { cleanPath, quote } from './byte-string.ts';
 import { copyDirAttributes, copyLowerFile, initRoot } from './copy-up.ts';
@@ -231,7 +230,7 @@ export class Extractor implements TarHandler {
   #look(node: DirNode, name: ByteString): { readonly dirfd: number; readonly stat: FileStat } | undefined {
     const dirfd = this.#handles.fd(node);
     const stat = statatIfExists(dirfd, toFsPath(name));
-    if (stat) return this.#options.layer && isWhiteout(stat) ? undefined : { dirfd, stat };
+    if (stat) return this.#options.layer && isWhiteout(stat, dirfd, name) ? undefined : { dirfd, stat };
     return findMerged(this.#handles.lowers(node), name);
   }
 
@@ -300,7 +299,7 @@ export class Extractor implements TarHandler {
     if (child) return this.#setOpaque(child);
     const dirfd = this.#handles.fd(parent);
     if (statatIfExists(dirfd, toFsPath(hidden))) return;
-    mknodat(dirfd, toFsPath(hidden), S_IFCHR);
+    makeWhiteout(dirfd, hidden);
     this.inodes++;
   }
 

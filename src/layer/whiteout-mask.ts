@@ -53,7 +53,7 @@ function maskDirectory(dirs: MergedDir, open: () => number): void {
     if (top === undefined) continue;
     if (!top.directory) {
       // What is no directory hides what is below by being there.
-      if (top.device && isWhiteout(statat(top.dirfd, toFsPath(name)))) whiteout(open(), name);
+      if (top.device && isWhiteout(statat(top.dirfd, toFsPath(name)), top.dirfd, name)) whiteout(open(), name);
       continue;
     }
     const { shown, ends } = showingThrough(holders, name);

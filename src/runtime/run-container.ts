@@ -12,6 +12,7 @@ import {
   type NetworkMode,
   LoneRemover,
   resolvConfOfHost,
+  refuseSteps,
   runAlone,
   type StepSpec,
   type Ulimit,
@@ -88,6 +89,8 @@ interface Scratch extends AsyncDisposable {
   readonly upper: string;
   readonly work: string;
   readonly formatsDir: string;
+  /** Where the image is copied to, where it cannot be mounted. */
+  readonly treeDir: string;
 }
 
 /** Signals of this process that are meant for the container. */
@@ -106,9 +109,10 @@ export async function runContainer(options: RunContainerOptions): Promise<Contai
     using signals = new SignalForwarder(options.attendsSignals ?? true);
     await using scratch = makeScratch(options);
     const { plan, helperPath, seccompPath, onBoundProc } = options;
+    refuseSteps(plan, spec.args.join(' '));
     const encoded = encodeStep(
       { ...spec, upper: scratch.upper, work: scratch.work },
-      { plan, seccompPath, formatsDir: scratch.formatsDir },
+      { plan, seccompPath, formatsDir: scratch.formatsDir, tree: { dir: scratch.treeDir, apply: spec.lowers } },
     );
     const output = options.onOutput ? 'pipe' : 'inherit';
     const step = runAlone({
@@ -171,7 +175,7 @@ export function containerSpec(options: RunContainerOptions): Omit<StepSpec, 'upp
 }
 
 function makeScratch({ plan, scratchDir, helperPath }: RunContainerOptions): Scratch {
-  const paths = { upper: `${scratchDir}/fs`, work: `${scratchDir}/work` };
+  const paths = { upper: `${scratchDir}/fs`, work: `${scratchDir}/work`, treeDir: `${scratchDir}/tree` };
   for (const path of Object.values(paths)) {
     mkdirSync(path, { recursive: true });
     if (plan.idShift > 0) chownSync(path, plan.idShift, plan.idShift);

@@ -1,16 +1,10 @@
 import { emulatedArchitectures, elfKind, Emulation, smallestProgram } from './emulation/index.ts';
-import type { Emulator } from './types.ts';
+import type { TrialProgram } from './trial-step.ts';
 
 /** What the doctor says of other platforms. */
 export interface EmulationFinding {
   readonly text: string;
   readonly fix?: string;
-}
-
-/** A program for a trial step, and what executes it. */
-export interface TrialProgram {
-  readonly program: Buffer;
-  readonly emulator?: Emulator;
 }
 
 /** Spelled as for `--platform`. */

@@ -1,14 +1,16 @@
 import { TsbuildError } from '../util/index.ts';
 import { hostsFile } from './network-files.ts';
-import type { FileMount, MountSpec, NamespacePlan, StepSpec, Ulimit } from './types.ts';
+import type { FileMount, MountSpec, NamespacePlan, StepSpec, StepTree, Ulimit } from './types.ts';
 
 /** What the helper needs to know beside the step itself. */
 export interface EncodeOptions {
-  readonly plan: Pick<NamespacePlan, 'idShift' | 'idCount'>;
+  readonly plan: Pick<NamespacePlan, 'idShift' | 'idCount' | 'how' | 'copies' | 'proc'>;
   /** The compiled seccomp filter, see `seccompFilterPath`. */
   readonly seccompPath: string;
   /** An empty directory that steps cannot see: where namespace A has the formats of emulators. Without it there are none. */
   readonly formatsDir?: string;
+  /** Where the step's files are, for plans with `copies`. */
+  readonly tree?: StepTree;
 }
 
 /** Docker's default set: 14 capabilities, `CapBnd: 00000000a80425fb`. */
@@ -31,7 +33,11 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   const insecure = spec.security === 'insecure';
   // What has the ids of namespace A as they are gets a user namespace of its own all the same.
   fields.add('nest', true).add('shift', options.plan.idShift).add('id-count', options.plan.idCount);
-  for (const lower of spec.lowers) fields.add('lower', lower);
+  const bare = options.plan.how === 'none';
+  const tree = options.plan.copies ? requireTree(options) : undefined;
+  if (tree === undefined) for (const lower of spec.lowers) fields.add('lower', lower);
+  else addTree(fields, tree, bare);
+  if (options.plan.proc !== undefined) fields.add('proc', options.plan.proc);
   fields.add('prepare-upper', spec.prepareUpper ?? false);
   fields
     .add('upper', spec.upper)
@@ -58,10 +64,25 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
       .add('e.interpreter', emulator.interpreter)
       .add('e.rule', emulator.rule);
   // Before the others: who sets nproc by name means it.
-  fields.add('process-limit', spec.processLimit ?? 0);
+  // Without a namespace it would count all that the user runs on the machine.
+  fields.add('process-limit', bare ? 0 : (spec.processLimit ?? 0));
   for (const ulimit of spec.ulimits ?? []) fields.add('limit', encodeLimit(ulimit));
-  for (const mount of orderMounts([...networkMounts(spec), ...(spec.mounts ?? [])])) addMount(fields, mount);
+  const mounts = orderMounts([...networkMounts(spec), ...(spec.mounts ?? [])]);
+  for (const [index, mount] of mounts.entries()) {
+    addMount(fields, mount);
+    if (tree !== undefined && mount.type === 'layers') fields.add('m.tree', `${tree.dir}/mount-${index}`);
+  }
   return fields.end();
+}
+
+function requireTree({ tree }: EncodeOptions): StepTree {
+  if (tree === undefined) throw new TsbuildError('TSB_INTERNAL', 'A step has no place for the copies of its layers');
+  return tree;
+}
+
+function addTree(fields: Fields, tree: StepTree, bare: boolean): void {
+  fields.add('tree', `${tree.dir}/root`).add('aside', `${tree.dir}/aside`).add('bare', bare);
+  for (const layer of tree.apply) fields.add('tree-layer', layer);
 }
 
 /** Parents before what lies beneath them; the order of mounts at one depth stays. */
@@ -86,6 +107,7 @@ function addMount(fields: Fields, mount: MountSpec): void {
     case 'bind':
       fields.add('m.source', mount.source).add('m.readonly', mount.readonly ?? false);
       if (mount.subpath !== undefined) fields.add('m.subpath', mount.subpath);
+      if (mount.movable) fields.add('m.movable', true);
       break;
     case 'device':
       fields.add('m.source', mount.source);

@@ -12,6 +12,7 @@ export interface EnterOptions {
 /** Arguments of the helper that run `command` in namespace A. */
 export function enterArguments(options: EnterOptions, command: readonly string[]): readonly string[] {
   const { plan } = options;
+  if (plan.how === 'none') return ['here', '--parent', String(options.parentPid), '--', ...command];
   const ranges = (flag: string, map: NamespacePlan['uids']): string[] =>
     map.flatMap(({ inside, outside, count }) => [flag, `${inside}:${outside}:${count}`]);
   return [

@@ -4,6 +4,8 @@
  */
 export { BOUND_PROC, boundProcText } from './bound-proc.ts';
 export { type DoctorLine, type DoctorReport, formatDoctor, probe, type ProbeOptions, type Rung } from './doctor.ts';
+export { type Isolation, parseIsolation } from './isolation-name.ts';
+export { chooseIsolation, isolationNotice, refuseSteps } from './isolation.ts';
 export { currentUser } from './current-user.ts';
 export { type EncodeOptions, encodeStep } from './encode-step.ts';
 export { enterArguments, type EnterOptions } from './enter.ts';
@@ -13,13 +15,12 @@ export { findProgram } from './find-program.ts';
 export { resolvConfOfHost } from './machine.ts';
 export {
   isPlan,
+  planBare,
   planNamespace,
   type PlanInputs,
   type PlanProblem,
   readPlanInputs,
   requirePlan,
-  UNSHIFTED,
-  unshiftedRoot,
 } from './namespace-plan.ts';
 export { hostsFile } from './network-files.ts';
 export { runStep, type RunStepOptions } from './run-step.ts';
@@ -44,6 +45,7 @@ export type {
   SecurityMode,
   SocketMount,
   StepSpec,
+  StepTree,
   TmpfsMount,
   Ulimit,
 } from './types.ts';

@@ -10,6 +10,8 @@ import type { NamespacePlan } from './types.ts';
  */
 const ROOT_SHIFT = 1_879_048_192;
 const ROOT_IDS = 2 ** 31 - ROOT_SHIFT;
+/** Ids that images may name: those up to 2^31, as everywhere else. */
+const MOST_IDS = 2 ** 31;
 /** The usual size of containers. */
 const IDS_PER_IMAGE = 65_536;
 
@@ -94,6 +96,19 @@ function planForRoot(inputs: PlanInputs): NamespacePlan | PlanProblem {
     message: 'root has only one id here, so that files of an image cannot keep their owners',
     fix: 'run tsbuild where more ids are mapped (see /proc/self/uid_map)',
   };
+}
+
+/**
+ * Root without a namespace of its own: files of images have their own ids, and steps are the root that this process is.
+ * @throws TsbuildError `TSB_SANDBOX` for everybody else
+ */
+export function planBare(inputs: Pick<PlanInputs, 'uid' | 'uidMap' | 'gidMap'>): NamespacePlan {
+  const hint = 'it is meant for root of a container; "tsbuild doctor" says what else this machine allows';
+  if (inputs.uid !== 0) throw new TsbuildError('TSB_SANDBOX', 'Cannot run steps by chroot: only root can', { hint });
+  const uids = identityMap(inputs.uidMap);
+  const gids = identityMap(inputs.gidMap);
+  const idCount = Math.min(mappedFromZero(uids), mappedFromZero(gids), MOST_IDS);
+  return { how: 'none', uids, gids, idShift: 0, idCount, copies: true };
 }
 
 /** A user is root in its own namespace, with its sub-ids for everybody else of an image. */

@@ -29,7 +29,7 @@ export interface LoneStep {
  * reach the step; killing it kills everything.
  */
 export function runAlone(options: RunAloneOptions): LoneStep {
-  const command = [options.helperPath, 'step', '--parent', '1'];
+  const command = [options.helperPath, 'step', ...(options.plan.how === 'none' ? [] : ['--parent', '1'])];
   const stdio: StdioOptions = [...options.stdio, 'pipe', 'pipe'];
   const child = spawn(
     options.helperPath,

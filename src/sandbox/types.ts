@@ -13,6 +13,8 @@ export interface BindMount {
   readonly subpath?: string;
   readonly target: string;
   readonly readonly?: boolean;
+  /** It is the store's own, and nobody else has it: where nothing can be mounted it may be moved to its target and back. */
+  readonly movable?: boolean;
 }
 
 /** Mounts a stack of layers, e.g. another stage, at `target`. */
@@ -103,6 +105,14 @@ export interface Emulator {
   readonly rule: string;
 }
 
+/** Where a step's root is a directory, for lack of overlays. */
+export interface StepTree {
+  /** An existing directory. Gets `root`, and others for the time of the step. */
+  readonly dir: string;
+  /** Layers that are still to be copied into it, bottom first. */
+  readonly apply: readonly string[];
+}
+
 /** One process in a sandbox of its own. Paths of layers are absolute and belong to the store. */
 export interface StepSpec {
   /** Layer directories of the root file system, bottom first. */
@@ -172,14 +182,20 @@ export interface IdRange {
 
 /** How namespace A is made on this machine, for this user. */
 export interface NamespacePlan {
-  /** `newidmap`: through newuidmap and newgidmap; `direct`: by writing the map (root only). */
-  readonly how: 'newidmap' | 'direct';
+  /** `newidmap`: through newuidmap and newgidmap; `direct`: by writing the map (root only); `none`: there is none (root only). */
+  readonly how: 'newidmap' | 'direct' | 'none';
   readonly uids: readonly IdRange[];
   readonly gids: readonly IdRange[];
   /** Added to an image's ids on disk. */
   readonly idShift: number;
   /** Ids of images go from 0 to idCount - 1. */
   readonly idCount: number;
+  /** Stacks of layers are copied into directories, because none can be mounted. */
+  readonly copies?: boolean;
+  /** Whose /proc steps must have; absent: their own where that is possible, else the one around them. */
+  readonly proc?: 'own' | 'around';
+  /** Set to refuse steps. */
+  readonly steps?: false;
   /** Absolute paths, for `newidmap`. */
   readonly newuidmap?: string;
   readonly newgidmap?: string;

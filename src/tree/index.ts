@@ -41,6 +41,7 @@ export {
   isDir,
   isOpaque,
   isWhiteout,
+  makeWhiteout,
   listDir,
   listMerged,
   type MergedDir,

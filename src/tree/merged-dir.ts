@@ -2,15 +2,22 @@ import { readdirSync } from 'node:fs';
 import {
   AT_FDCWD,
   close,
+  fdPath,
   type FileStat,
   getXattr,
+  mknodat,
+  O_CREAT,
   O_DIRECTORY,
+  O_EXCL,
   O_NOFOLLOW,
   O_RDONLY,
+  O_WRONLY,
   openat,
   S_IFCHR,
   S_IFDIR,
   S_IFMT,
+  S_IFREG,
+  setXattr,
   statat,
   statatIfExists,
 } from '../sys/index.ts';
@@ -35,9 +42,35 @@ export const OPAQUE = 'user.overlay.opaque';
 
 const OPEN_DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 
-/** A whiteout of overlayfs: a character device 0:0. */
-export function isWhiteout(stat: FileStat): boolean {
-  return (stat.mode & S_IFMT) === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0;
+/** What marks the other form of whiteouts: on an empty file, for file systems where nobody can make such a device. */
+const WHITEOUT_MARK = 'user.overlay.whiteout';
+/** Marks the directories that have such files, so that in all others no file needs to be looked at. */
+const WHITEOUTS_MARK = 'user.overlay.whiteouts';
+
+/** A whiteout of overlayfs: a character device 0:0, or an empty file that is marked as one (Documentation/filesystems/overlayfs.rst). */
+export function isWhiteout(stat: FileStat, dirfd: number, name: ByteString): boolean {
+  const type = stat.mode & S_IFMT;
+  if (type === S_IFCHR) return stat.rdevMajor === 0 && stat.rdevMinor === 0;
+  if (type !== S_IFREG || stat.size !== 0) return false;
+  return getXattr(fdPath(dirfd, toFsPath(name)), WHITEOUT_MARK) !== undefined;
+}
+
+/** Makes a whiteout. On an overlayfs, as the root of most containers is, only the marked file can be made. */
+export function makeWhiteout(dirfd: number, name: ByteString): void {
+  try {
+    mknodat(dirfd, toFsPath(name), S_IFCHR);
+  } catch (error) {
+    if (errnoOf(error) !== 'EPERM') throw error;
+    const fd = openat(dirfd, toFsPath(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+    try {
+      setXattr(fd, WHITEOUT_MARK, 'y');
+      setXattr(dirfd, WHITEOUTS_MARK, 'y');
+      // What the kernel itself looks for.
+      if (!isOpaque(dirfd)) setXattr(dirfd, OPAQUE, 'x');
+    } finally {
+      close(fd);
+    }
+  }
 }
 
 /** Whether it is a directory and no whiteout or link to one. */
@@ -125,21 +158,23 @@ export function findMerged(parent: MergedDir, name: ByteString): MergedName | un
   const path = toFsPath(name);
   for (const dirfd of parent) {
     const stat = statatIfExists(dirfd, path);
-    if (stat) return isWhiteout(stat) ? undefined : { dirfd, stat };
+    if (stat) return isWhiteout(stat, dirfd, name) ? undefined : { dirfd, stat };
   }
   return undefined;
 }
 
-/** Names in the merged view of a directory, unsorted. Each layer is listed once, and only devices are looked at. */
+/** Names in the merged view of a directory, unsorted. Each layer is listed once, and only devices are looked at, and files where they may be whiteouts. */
 export function listMerged(dir: MergedDir): ByteString[] {
   const names: ByteString[] = [];
   const seen = dir.length > 1 ? new Set<ByteString>() : undefined;
   for (const fd of dir) {
+    const inFiles = getXattr(fd, WHITEOUTS_MARK) !== undefined;
     for (const entry of readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1', withFileTypes: true })) {
       const { name } = entry;
       if (seen?.has(name)) continue;
       seen?.add(name);
-      if (!entry.isCharacterDevice() || !isWhiteout(statat(fd, toFsPath(name)))) names.push(name);
+      const mayHide = entry.isCharacterDevice() || (inFiles && entry.isFile());
+      if (!mayHide || !isWhiteout(statat(fd, toFsPath(name)), fd, name)) names.push(name);
     }
   }
   return names;

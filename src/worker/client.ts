@@ -20,6 +20,8 @@ export interface StartWorkerOptions {
   readonly session?: string;
   /** How namespace A is made; found out for the present user when absent. */
   readonly plan?: NamespacePlan;
+  /** Where copies of layers may be made, for plans that have them. */
+  readonly treesDir?: string;
   /** Told of each step that gets the /proc around it, because the kernel refuses it a new one. */
   readonly onBoundProc?: () => void;
   /** Ends the worker, whatever it is doing. */
@@ -65,6 +67,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<WorkerCl
     privateDir,
     plan,
     ...(options.session === undefined ? {} : { session: options.session }),
+    ...(options.treesDir === undefined ? {} : { treesDir: options.treesDir }),
   };
   const command = [
     process.execPath,

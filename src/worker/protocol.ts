@@ -99,6 +99,8 @@ export interface WorkerConfig {
   readonly privateDir: string;
   /** The store session that temporary files belong to. */
   readonly session?: string;
+  /** Where copies of layers may be made, for plans that have them; it need not exist. */
+  readonly treesDir?: string;
 }
 
 /** Main to worker. */

@@ -1,20 +1,11 @@
 import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
 import { MNT_DETACH, mountOverlay, umount } from '../sys/index.ts';
 import { fromErrno } from '../util/index.ts';
+import { shownLayers } from '../tree/index.ts';
+import { copiedStack } from './copied-stack.ts';
+import type { MountedStack, Upper } from './mounted-stack.ts';
 import { linkLayers, shallowStack } from './deep-stack.ts';
 import type { WorkerConfig } from './protocol.ts';
-
-/** A mounted stack. Dispose it to unmount. */
-export interface MountedStack extends Disposable {
-  /** The merged root. */
-  readonly path: string;
-}
-
-/** Where changes to a stack go. */
-export interface Upper {
-  readonly fs: string;
-  readonly work: string;
-}
 
 /** Above so many layers their paths may not fit the page that older kernels take; links with short names then stand in. */
 const LINK_FROM = 20;
@@ -25,6 +16,7 @@ const LINK_FROM = 20;
  * @throws TsbuildError `TSB_STORE` when the kernel refuses
  */
 export function mountStack(config: WorkerConfig, all: readonly string[], upper?: Upper): MountedStack {
+  if (config.plan.copies) return copiedStack(config, shownLayers(all), upper);
   const layers = shallowStack(config, all);
   const own = mkdtempSync(`${config.privateDir}/stack-`);
   const path = `${own}/root`;

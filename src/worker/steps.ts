@@ -1,28 +1,64 @@
 import { mkdirSync } from 'node:fs';
-import { encodeStep, type ExitStatus, giveSockets, runStep, type StepSpec, StepServers } from '../sandbox/index.ts';
+import {
+  encodeStep,
+  type EncodeOptions,
+  type ExitStatus,
+  giveSockets,
+  refuseSteps,
+  runStep,
+  type StepSpec,
+  StepServers,
+} from '../sandbox/index.ts';
 import { shallowStack } from './deep-stack.ts';
 import type { HandlerContext } from './handler-context.ts';
 import { prepareUpper } from './prepare-upper.ts';
 import type { RunStepParams, WorkerConfig } from './protocol.ts';
+import { Trees } from './trees.ts';
 
 /** This process's helpers. */
 let servers: StepServers | undefined;
+/** This process's copies of stacks. */
+let trees: Trees | undefined;
+/** The last of the steps that run one at a time. */
+let last: Promise<unknown> = Promise.resolve();
 
 /** Runs a step from this process, which must be in namespace A. */
 export async function runStepHere({ uppers, ...spec }: RunStepParams, context: HandlerContext): Promise<ExitStatus> {
+  const { plan } = context.config;
+  refuseSteps(plan, spec.args.join(' '));
+  for (const upper of uppers ?? []) prepareUpper(upper, context);
+  giveSockets(spec.mounts ?? [], plan);
+  if (!plan.copies) return runWith(withShallowStacks(spec, context.config), context, {});
+  if (plan.how !== 'none') return runInTree(spec, context);
+  // Steps that see each other's files and processes must not do so by chance.
+  const turn = last.then(() => runInTree(spec, context));
+  last = turn.catch(() => undefined);
+  return turn;
+}
+
+/** Runs a step in copies of its layers. */
+async function runInTree(spec: StepSpec, context: HandlerContext): Promise<ExitStatus> {
+  const tree = (trees ??= new Trees()).take(context, spec.lowers);
+  try {
+    const status = await runWith(spec, context, { tree });
+    // A step that failed has no successor; one that was killed is not even compared.
+    if (status.kind === 'exited' && status.code === 0) tree.keep(spec.upper);
+    else tree.discard();
+    return status;
+  } catch (error) {
+    tree.discard();
+    throw error;
+  }
+}
+
+function runWith(spec: StepSpec, context: HandlerContext, more: Pick<EncodeOptions, 'tree'>): Promise<ExitStatus> {
   const { plan, helperPath, seccompDir } = context.config;
   const seccompPath = `${seccompDir}/${process.arch}.bpf`;
   const formatsDir = `${context.config.privateDir}/formats`;
   if (spec.emulator !== undefined) mkdirSync(formatsDir, { recursive: true });
-  for (const upper of uppers ?? []) prepareUpper(upper, context);
-  giveSockets(spec.mounts ?? [], plan);
   return runStep({
     servers: (servers ??= new StepServers(helperPath)),
-    encoded: encodeStep(withShallowStacks(spec, context.config), {
-      plan,
-      seccompPath,
-      formatsDir,
-    }),
+    encoded: encodeStep(spec, { plan, seccompPath, formatsDir, ...more }),
     signal: context.signal,
     onOutput: context.output,
     onUsage: context.progress,

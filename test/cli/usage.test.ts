@@ -52,7 +52,7 @@ describe('a command line that cannot be meant ends with 2 and says why', () => {
     ['pull --policy sometimes x', /argument 'sometimes' is invalid/],
     ['run --network bridge x', /argument 'bridge' is invalid/],
     ['copy --multi-arch some a b', /argument 'some' is invalid/],
-    ['build --isolation chroot .', /argument 'chroot' is invalid/],
+    ['build --isolation hyperv .', /argument 'hyperv' is invalid/],
     ['build --progress fancy .', /argument 'fancy' is invalid/],
     ['build -t', /argument missing/],
     // Values that only the command can judge.

@@ -21,7 +21,7 @@ function makeTrees(count: number): readonly string[] {
 }
 
 const remover = (signal: AbortSignal = new AbortController().signal): ReturnType<typeof treeRemover> =>
-  treeRemover({ signal });
+  treeRemover({ root: work, signal });
 
 test('many trees are gone when it resolves, and what is not there is no failure', async () => {
   const trees = makeTrees(600);
@@ -44,7 +44,7 @@ test('after a cancel nobody deletes any more', async () => {
 
 test('a helper that cannot be had is named', async () => {
   const trees = makeTrees(1);
-  const remove = treeRemover({ helper: join(work, 'no helper'), signal: new AbortController().signal });
+  const remove = treeRemover({ root: work, helper: join(work, 'no helper'), signal: new AbortController().signal });
   await expect(remove(trees)).rejects.toThrow('no helper');
   expect(existsSync(trees[0] ?? '')).toBe(true);
 });

@@ -3,14 +3,15 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { WorkerConfig } from '../../src/worker/index.ts';
 import { setXattr } from '../../src/sys/index.ts';
 import { LayersTree } from '../../src/tree/index.ts';
-import { mountStack, type Upper } from '../../src/worker/stack-mounts.ts';
+import type { Upper } from '../../src/worker/mounted-stack.ts';
+import { mountStack } from '../../src/worker/stack-mounts.ts';
 
 const { privateDir, layers, upper } = JSON.parse(process.argv[2] ?? '{}') as {
   privateDir: string;
   layers: string[];
   upper: Upper;
 };
-const config = { privateDir } as WorkerConfig;
+const config = { privateDir, plan: {} } as WorkerConfig;
 const tryWrite = (path: string): string => {
   try {
     writeFileSync(path, '');

@@ -11,6 +11,7 @@ import {
 } from '../../progress/index.ts';
 import type { BuildEvent } from '../../events/index.ts';
 import { writeOutput } from '../../files/index.ts';
+import type { Isolation } from '../../sandbox/index.ts';
 import { exitCodeOf, fromErrno, isTsbuildError, messageOf, TsbuildError } from '../../util/index.ts';
 import type { GraphOptions } from '../build-request.ts';
 import type { VisitOptions } from '../step-visits.ts';
@@ -30,6 +31,7 @@ export interface BuildOptions extends GraphOptions, VisitOptions {
   readonly quiet?: boolean;
   readonly debug?: boolean;
   readonly explain?: boolean;
+  readonly isolation?: Isolation;
   readonly progress: string;
   readonly rawOutput?: boolean;
   readonly check?: boolean;

@@ -64,14 +64,15 @@ export async function removeMounts(
       hint: '"tsbuild cache mounts ls" lists them',
     });
   using interrupt = interruptible();
-  const { root, now, helper, onWarning } = sessionOptions(context, interrupt.signal);
+  const options = sessionOptions(context, interrupt.signal);
+  const { root, now, onWarning } = options;
   using store = Store.open(root, { now, onWarning: ({ message }) => onWarning(message), makeRoom: true });
   const list = store.mounts.list();
   const wanted = new Set((all ? list : mountsOf(list, ids)).map(({ id }) => id));
   const { removed, freedBytes, skipped } = await prune(store, {
     all: true,
     filter: ({ type, id }) => type === 'exec.cachemount' && wanted.has(id),
-    removeTrees: treeRemover({ signal: interrupt.signal, ...(helper === undefined ? {} : { helper }) }),
+    removeTrees: treeRemover(options),
     signal: interrupt.signal,
     onWait: sayWaiting(context),
   });

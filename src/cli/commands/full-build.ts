@@ -12,6 +12,7 @@ import { parseBuildRequest } from '../build-request.ts';
 import { type CliContext, interruptible } from '../context.ts';
 import { parseOutputs } from '../outputs.ts';
 import { noteBuild } from '../last-build.ts';
+import { isolationOptions } from '../isolation-option.ts';
 import { reachOptions, sessionOptions } from '../session-options.ts';
 import { stepVisitor } from '../step-visits.ts';
 import { type BuildOptions, reportFailure, reportResult, reportWarnings, startProgress } from './build-display.ts';
@@ -82,6 +83,7 @@ export async function buildRequested(
     await using session = openSession({
       ...sessionOptions(context, interrupt.signal, warn),
       ...reachOptions(options),
+      ...isolationOptions(options),
       insecureHosts: insecureHosts(specs),
       ...(memory === undefined ? {} : { store: memory.store }),
     });

@@ -21,7 +21,8 @@ const KEEP_SINCE = 24 * 3600 * 1000;
 /** `tsbuild prune`. It needs the store and a helper, and loads no more. */
 export async function pruneCommand(context: CliContext, options: PruneOptions): Promise<number> {
   using interrupt = interruptible();
-  const { root, now, helper, onWarning } = sessionOptions(context, interrupt.signal);
+  const own = sessionOptions(context, interrupt.signal);
+  const { root, now, onWarning } = own;
   using store = Store.open(root, {
     now,
     onWarning: (warning) => onWarning(warning.message),
@@ -35,7 +36,7 @@ export async function pruneCommand(context: CliContext, options: PruneOptions): 
   if (options.images && !options.dryRun) for (const image of store.images.list()) store.images.remove(image.name);
   const isTable = options.format !== 'json';
   const report = await prune(store, {
-    removeTrees: treeRemover({ signal: interrupt.signal, ...(helper === undefined ? {} : { helper }) }),
+    removeTrees: treeRemover(own),
     signal: interrupt.signal,
     onWait: sayWaiting(context),
     ...(options.all ? { all: true } : {}),

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type OpenImage, openImage, openSession, type Session } from '../../engine/index.ts';
+import type { Isolation } from '../../sandbox/index.ts';
 import { parseEnvFile, runContainer } from '../../runtime/index.ts';
 import { firstError, fromErrno, isTsbuildError, randomHex } from '../../util/index.ts';
 import { hostPlatform, parsePlatform, type Platform } from '../../image/index.ts';
@@ -9,6 +10,7 @@ import { reportError } from '../report.ts';
 import type { CliContext } from '../context.ts';
 import { parsePidsLimit } from '../build-request.ts';
 import { parseHosts } from '../hosts.ts';
+import { isolationOptions } from '../isolation-option.ts';
 import { sessionOptions } from '../session-options.ts';
 
 /** Options of `run` as commander gives them. */
@@ -27,6 +29,7 @@ export interface RunOptions {
   readonly addHost?: readonly string[];
   readonly platform?: string;
   readonly pidsLimit?: string;
+  readonly isolation?: Isolation;
 }
 
 /** `tsbuild run`: gives the container's exit code; 125 when it could not be started. */
@@ -38,7 +41,10 @@ export async function runCommand(
 ): Promise<number> {
   const controller = new AbortController();
   try {
-    await using session = openSession(sessionOptions(context, controller.signal));
+    await using session = openSession({
+      ...sessionOptions(context, controller.signal),
+      ...isolationOptions(options),
+    });
     const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
     await using opened = await openShown(context, session, image, platform, controller.signal);
     const files = (options.envFile ?? []).flatMap((file) => readEnvFile(context, file));

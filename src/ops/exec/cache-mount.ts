@@ -86,7 +86,7 @@ export class CacheMounts {
       if (usage) store.mounts.setUsage(id, usage);
     });
     const subpath = mount.selector === '' || mount.selector === '/' ? {} : { subpath: mount.selector };
-    return { type: 'bind', source: dir, ...subpath, target: mount.dest, readonly: mount.readonly };
+    return { type: 'bind', source: dir, ...subpath, target: mount.dest, readonly: mount.readonly, movable: true };
   }
 }
 

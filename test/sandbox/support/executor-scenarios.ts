@@ -16,9 +16,10 @@ export interface ExecutorStep {
 
 export async function runSteps(argument: {
   readonly executor: Executor;
+  readonly choice?: 'copy' | 'chroot';
   readonly steps: Readonly<Record<string, ExecutorStep>>;
 }): Promise<Readonly<Record<string, StepResult>>> {
-  await using kit = new Kit();
+  await using kit = new Kit(argument.choice);
   const dir = join(kit.dir, 'machine');
   mkdirSync(dir);
   writeFileSync(join(dir, 'given'), 'from the machine');
@@ -34,7 +35,8 @@ export async function runSteps(argument: {
 async function alone(kit: Kit, command: string | readonly string[], more: Partial<StepSpec>): Promise<StepResult> {
   const step = join(kit.dir, `alone-${process.hrtime.bigint()}`);
   const [upper, work] = [join(step, 'fs'), join(step, 'work')];
-  for (const path of [step, upper, work]) {
+  const tree = join(step, 'tree');
+  for (const path of [step, upper, work, tree]) {
     mkdirSync(path);
     chownSync(path, kit.ownId(0), kit.ownId(0));
   }
@@ -57,7 +59,11 @@ async function alone(kit: Kit, command: string | readonly string[], more: Partia
       work,
     };
     const { plan, helperPath } = kit;
-    const encoded = encodeStep(spec, { plan, seccompPath: findSeccompFilter() });
+    const encoded = encodeStep(spec, {
+      plan,
+      seccompPath: findSeccompFilter(),
+      tree: { dir: tree, apply: spec.lowers },
+    });
     const running = runAlone({ helperPath, plan, encoded, stdio: ['ignore', 'pipe', 'pipe'] });
     running.child.stdout?.on('data', (data: Buffer) => out.push(data));
     running.child.stderr?.on('data', (data: Buffer | string) => err.push(Buffer.from(data)));

@@ -21,6 +21,7 @@ import {
   type NamespacePlan,
   readPlanInputs,
   LoneRemover,
+  planBare,
   requirePlan,
   type StepSpec,
 } from '../../../src/sandbox/index.ts';
@@ -62,10 +63,13 @@ export class Kit implements AsyncDisposable {
   #worker: Promise<WorkerClient> | undefined;
   #count = 0;
 
-  constructor() {
+  /** @param choice what the worker and steps run in, else the strongest */
+  constructor(choice?: 'copy' | 'chroot') {
     const { uid, gid, username } = userInfo();
+    const inputs = readPlanInputs({ uid, gid, name: username });
     this.dir = mkdtempSync(join(tmpdir(), 'tsbuild-sandbox-'));
-    this.plan = requirePlan(readPlanInputs({ uid, gid, name: username }));
+    this.plan =
+      choice === 'chroot' ? planBare(inputs) : { ...requirePlan(inputs), ...(choice ? { copies: true } : {}) };
     this.base = this.layer(busyboxFiles());
   }
 
@@ -76,6 +80,7 @@ export class Kit implements AsyncDisposable {
       seccompDir,
       storeRoot: this.dir,
       plan: this.plan,
+      treesDir: join(this.dir, 'trees'),
     }));
   }
 
@@ -105,6 +110,7 @@ export class Kit implements AsyncDisposable {
 
   /** The id on disk of an image's id; only root can own others than 0 from outside. */
   ownId(id: number): number {
+    if (this.plan.how === 'none') return id;
     return this.plan.idShift > 0 ? this.plan.idShift + id : id === 0 ? userInfo().uid : userInfo().uid;
   }
 

@@ -1,0 +1,301 @@
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { baseImageTar } from '../support/base-image.ts';
+import { Bench, type Outcome } from '../support/bench.ts';
+import { Container } from '../support/container.ts';
+import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { identities } from '../support/identity.ts';
+import { isRealRoot } from '../support/real-root.ts';
+import { readOciArchive } from '../support/tree.ts';
+
+/** Steps that change a tree in every way that a layer has a form for, with mounts of every kind. */
+const DOCKERFILE = `FROM base:1 AS one
+RUN mkdir -p /a/b/c && echo 1 > /a/b/c/f && ln /a/b/c/f /a/b/c/g && ln -s f /a/b/c/l && mkfifo /a/fifo && chown -h 1000:50 /a/b/c/l
+RUN echo 2 >> /a/b/c/f && rm -r /home && mkdir /home && touch /home/new && rm /bin/yes && chmod 4750 /a/b/c/g
+RUN mv /a/b /a/d && ln /etc/passwd /etc/passwd2 && rm -rf /var && echo x > /var
+RUN echo "1 2 3" > /etc/group- && touch -d @1 /etc/group- && dd if=/dev/zero of=/sparse bs=1 count=1 seek=1000000 2>/dev/null
+RUN echo same > /etc/new && cat /etc/passwd > /t && cat /t > /etc/passwd && rm /t && touch -d @1600000000 /etc/passwd
+RUN --mount=type=cache,target=/cache --mount=type=tmpfs,target=/root echo y >> /cache/n && wc -l < /cache/n > /count && touch /root/gone
+RUN --mount=type=cache,target=/cache echo y >> /cache/n && wc -l < /cache/n >> /count
+RUN --mount=type=secret,id=s,uid=1000,mode=0440 cat /run/secrets/s | wc -c > /len && stat -c '%a %u' /run/secrets/s >> /len
+FROM one
+COPY --from=one /a /copied
+COPY f /f
+ADD archive.tar /added/
+RUN --mount=type=bind,from=one,source=/a,target=/mnt,rw ls /mnt/d/c | wc -l > /lines && touch /mnt/thrown && test ! -e /home/old
+RUN rm -r /added && mkdir /added && echo new > /added/only
+USER alice
+WORKDIR /home/alice
+RUN id > /tmp/id; echo said > /dev/stdout; touch mine; hostname > /dev/null
+`;
+
+const ENV = { SOURCE_DATE_EPOCH: '1700000000', TOKEN: 'of 12 bytes.' };
+const BUILD = [
+  'build',
+  '--progress=plain',
+  '--secret',
+  'id=s,env=TOKEN',
+  '-o',
+  'type=oci,dest=-,rewrite-timestamp=true',
+];
+
+function contextOf(bench: Bench): string {
+  return bench.context(DOCKERFILE, { f: 'file', 'archive.tar': baseImageTar() });
+}
+
+async function digestOf({ code, stdout, err }: Outcome): Promise<string> {
+  expect(code, err).toBe(0);
+  return (await readOciArchive(stdout)).digest;
+}
+
+describeAsEveryone('the same image on every rung', (who) => {
+  const use = useBench(who);
+
+  test('namespaces and overlays, the /proc around, copies of layers, and for root chroot', async () => {
+    const { bench } = use;
+    const context = contextOf(bench);
+    const found = new Map<string, string>();
+    for (const rung of ['userns', 'userns-noproc', 'copy', ...(isRealRoot && who.uid === 0 ? ['chroot'] : [])]) {
+      const outcome = await bench.tsbuild([...BUILD, '--isolation', rung, context], {
+        store: await bench.otherStore(),
+        env: ENV,
+      });
+      found.set(rung, await digestOf(outcome));
+      expect(outcome.err.match(/rung \d/g), rung).toEqual(
+        { userns: null, 'userns-noproc': ['rung 2'], copy: ['rung 3'], chroot: ['rung 5'] }[rung],
+      );
+    }
+    expect(new Set(found.values()).size, JSON.stringify([...found])).toBe(1);
+  });
+
+  test('copies leave nothing beside what the store has, and a failed step can be looked into', async () => {
+    const { bench } = use;
+    const store = await bench.otherStore();
+    const context = bench.context('FROM base:1\nRUN echo one > /one\nRUN echo two > /two && exit 3\n');
+    const failed = await bench.tsbuild(
+      ['build', '--isolation=copy', '--on-failure=shell', '--progress=plain', context],
+      {
+        store,
+        stdin: 'cat /one /two; ls /one; exit\n',
+      },
+    );
+    expect(failed.code).toBe(1);
+    expect(`${failed.out}${failed.err}`).toMatch(/one\ntwo\n\/one/);
+    expect(await bench.damage(store)).toEqual([]);
+    const ran = await bench.ok(['run', '--isolation=copy', 'base:1', 'sh', '-c', 'echo x > /x && cat /x && id -u'], {
+      store,
+    });
+    expect(ran.out).toBe('x\n0\n');
+    expect(await bench.damage(store)).toEqual([]);
+    expect(await bench.leftovers()).toEqual([]);
+  });
+
+  test('no step at all', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM base:1 AS copied\nCOPY Dockerfile /\nFROM copied\nRUN true\n');
+    await bench.ok(['build', '--isolation=none', '--target=copied', context]);
+    const refused = await bench.tsbuild(['build', context], { env: { TSBUILD_ISOLATION: 'none' } });
+    expect(refused).toMatchObject({ code: 1, err: expect.stringMatching(/--isolation=none runs no steps/) as string });
+    const wrong = await bench.tsbuild(['build', context], { env: { TSBUILD_ISOLATION: 'all' } });
+    expect(wrong).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/TSBUILD_ISOLATION="all"[^]*userns-noproc/) as string,
+    });
+  });
+});
+
+describe.runIf(isRealRoot)('in a container', () => {
+  let bench: Bench;
+  let context: string;
+  let outside: string;
+  beforeAll(async () => {
+    const [self] = await identities();
+    if (!self) throw new Error('Nobody runs the tests');
+    bench = new Bench(self);
+    await bench.importBase();
+    context = contextOf(bench);
+    outside = await digestOf(await bench.tsbuild([...BUILD, context], { env: ENV }));
+  });
+  afterAll(() => bench[Symbol.asyncDispose]());
+
+  const importBase = (container: Container): Promise<Outcome> =>
+    container.tsbuild(['import', '-', '-t', 'base:1'], {
+      stdin: baseImageTar(),
+      env: { SOURCE_DATE_EPOCH: '1600000000' },
+    });
+
+  test("with docker's profile, root builds by chroot, is told so, and gets the same image", async () => {
+    const container = new Container(bench, 'docker', { seccomp: 'docker', user: 0 });
+    const doctor = await container.tsbuild(['doctor']);
+    expect(doctor, doctor.out).toMatchObject({ code: 0 });
+    expect(doctor.out).toMatch(
+      /refuses to make one\n +fix: in a container: start it with --security-opt seccomp=unconfined/,
+    );
+    expect(doctor.out).toMatch(/RUN steps work here \(rung 5: /);
+    await importBase(container);
+    const built = await container.tsbuild([...BUILD, context], { env: ENV });
+    expect(await digestOf(built)).toBe(outside);
+    expect(built.err.match(/rung 5/g)).toHaveLength(1);
+    // From the cache of a store on an overlay, where whiteouts have their other form.
+    expect(await digestOf(await container.tsbuild([...BUILD, context], { env: ENV }))).toBe(outside);
+    const again = await container.tsbuild([...BUILD, '--no-cache', context], { env: ENV });
+    expect(again.code, again.err).toBe(0);
+    const ran = await container.tsbuild([
+      'run',
+      'base:1',
+      'sh',
+      '-c',
+      'echo $0; test -c /dev/null && cat /proc/mounts',
+    ]);
+    expect(ran, ran.err).toMatchObject({ code: 0, out: 'sh\ntsbuild / overlay rw,relatime 0 0\n' });
+    const mounting = await container.tsbuild(['run', '-v', '/etc:/m', 'base:1', 'true']);
+    expect(mounting).toMatchObject({ code: 125, err: expect.stringMatching(/without mounts \(rung 5\)/) as string });
+    expect((await container.tsbuild(['build', '--isolation=userns', '--no-cache', context])).code).toBe(1);
+    expect((await container.tsbuild(['prune', '--all', '--images'])).code).toBe(0);
+  });
+
+  test("with docker's profile, an ordinary user builds what has no RUN, and is told what is missing for the rest", async () => {
+    const container = new Container(bench, 'docker-user', { seccomp: 'docker', user: 1000 });
+    // Its files must be within the user's reach.
+    chmodSync(bench.dir, 0o755);
+    const doctor = await container.tsbuild(['doctor']);
+    expect(doctor.code, doctor.out).toBe(1);
+    expect(doctor.out).toMatch(/fix: /);
+    const plain = bench.context('FROM scratch\nCOPY Dockerfile /\n');
+    const built = await container.tsbuild(['build', '-q', '-o', 'type=oci,dest=-', plain]);
+    expect(built.code, built.err).toBe(0);
+    await importBase(container);
+    const refused = await container.tsbuild(
+      ['build', '--isolation=chroot', '--no-cache', '--secret=id=s,env=TOKEN', context],
+      {
+        env: ENV,
+      },
+    );
+    expect(refused).toMatchObject({ code: 1, err: expect.stringMatching(/by chroot: only root can/) as string });
+  });
+
+  test('where namespaces are allowed, layers on the overlay of the container are copied, and steps stay apart', async () => {
+    const container = new Container(bench, 'open', { seccomp: 'none', user: 0 });
+    const doctor = await container.tsbuild(['doctor']);
+    expect(doctor, doctor.out).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/RUN steps work here \(rung 3: /) as string,
+    });
+    await importBase(container);
+    const built = await container.tsbuild([...BUILD, context], { env: ENV });
+    expect(await digestOf(built)).toBe(outside);
+    expect(built.err).toMatch(/Slower than usual \(rung 3\)/);
+    expect(built.err).toMatch(/rung 2\): steps see the \/proc/);
+  });
+
+  test("in podman's containers, steps stay apart, and a volume saves the copies", async () => {
+    const config = bench.path('containers.conf');
+    // Where hard limits are low, runc may not raise them to podman's defaults.
+    writeFileSync(config, '[containers]\ndefault_ulimits = []\n');
+    const podman = ['podman', '--root', bench.path('podman'), '--runroot', bench.path('runroot'), '--runtime=runc'];
+    // Podman's own files in /run, which an ordinary user's podman would stumble over.
+    const inRun = (...args: readonly string[]): Promise<Outcome> =>
+      bench.start(
+        [
+          'unshare',
+          '--mount',
+          'sh',
+          '-c',
+          'mount -t tmpfs run /run && exec "$@"',
+          'sh',
+          ...podman,
+          'run',
+          '--rm',
+          ...args,
+        ],
+        { env: { CONTAINERS_CONF: config }, stdin: baseImageTar() },
+      ).ended;
+    const volume = bench.write('volume', {});
+    const stepped = bench.context(
+      'FROM base:1\nRUN echo $$ && rm /etc/group && touch /made\nRUN test ! -e /etc/group\n',
+    );
+    const script =
+      '"$@" doctor && "$@" import -t base:1 - > /dev/null && "$@" build --isolation=auto --progress=plain /context';
+    for (const [root, rung] of [
+      ['/var/tmp/store', '3: '],
+      ['/volume/store', '2: '],
+    ] as const) {
+      const mounts = [`--volume=${volume}:/volume`, `--volume=${stepped}:/context`];
+      const command = ['sh', '-c', script, 'sh', ...bench.command([])];
+      const outcome = await inRun(
+        '-i',
+        '--network=host',
+        `--env=TSBUILD_ROOT=${root}`,
+        ...mounts,
+        '--rootfs',
+        '/:O',
+        ...command,
+      );
+      expect(outcome.code, outcome.err).toBe(0);
+      expect(outcome.out).toContain(`RUN steps work here (rung ${rung}`);
+    }
+  });
+
+  test('root whom nothing confines runs no step by chroot unless that is asked for', async () => {
+    const container = new Container(bench, 'privileged', { seccomp: 'docker', user: 'privileged' });
+    const doctor = await container.tsbuild(['doctor']);
+    expect(doctor.code, doctor.out).toBe(1);
+    expect(doctor.out).toMatch(/fix: where that is wanted: --isolation=chroot/);
+    await importBase(container);
+    const refused = await container.tsbuild([...BUILD, context], { env: ENV });
+    expect(refused).toMatchObject({ code: 1, err: expect.stringMatching(/cannot make a user namespace/) as string });
+    const asked = await container.tsbuild([...BUILD, '--isolation=chroot', context], { env: ENV });
+    expect(await digestOf(asked)).toBe(outside);
+  });
+
+  test('by chroot, what a step leaves running ends with the step, and with a build that is killed', async () => {
+    const daemon = bench.context("FROM base:1\nRUN (setsid sh -c 'sleep 3000 # daemon' &) ; (setsid sleep 3000 &)\n");
+    const args = ['build', '--isolation=chroot', '--progress=plain', '--no-cache'];
+    await bench.ok([...args, daemon]);
+    expect(await bench.leftovers()).toEqual([]);
+    const hanging = bench.context(
+      'FROM base:1\nRUN --mount=type=cache,target=/c (setsid sleep 3000 &) ; echo up; sleep 3000\n',
+    );
+    const running = bench.tsbuildStart([...args, hanging]);
+    await running.prints(/ up\n/);
+    running.child.kill('SIGKILL');
+    await running.ended;
+    expect(await bench.leftovers()).toEqual([]);
+    await bench.ok([...args, daemon]);
+    expect(await bench.damage()).toEqual([]);
+  });
+
+  test('by chroot, a canceled build ends its step and goes on with none', async () => {
+    const hanging = bench.context('FROM base:1\nRUN echo up; trap "" TERM INT; sleep 3000\n');
+    const running = bench.tsbuildStart(['build', '--isolation=chroot', '--progress=plain', '--no-cache', hanging]);
+    await running.prints(/ up\n/);
+    running.child.kill('SIGINT');
+    expect((await running.ended).code).toBe(130);
+    expect(await bench.leftovers()).toEqual([]);
+  });
+
+  test('by chroot, a step has no more than the usual capabilities, and no secret stays', async () => {
+    const look = bench.context(
+      'FROM base:1\nRUN --mount=type=secret,id=s test -s /run/secrets/s\nRUN ! mount -t tmpfs x /tmp 2>/dev/null && test ! -e /run && ls /dev > /devices\n',
+    );
+    const { stdout } = await bench.ok(
+      ['build', '--isolation=chroot', '--no-cache', '--secret=id=s,env=TOKEN', '-o', 'type=tar,dest=-', look],
+      { env: ENV },
+    );
+    expect(stdout.toString('latin1')).not.toContain(ENV.TOKEN);
+    expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(bench.store);
+  });
+});
+
+describe('with no_new_privs', () => {
+  test('an ordinary user is told why newuidmap gives nothing', async () => {
+    const who = (await identities()).at(-1);
+    if (!who) throw new Error('Nobody runs the tests');
+    await using bench = new Bench(who);
+    const { code, out } = await bench.start(['setpriv', '--no-new-privs', ...bench.command(['doctor'])]).ended;
+    expect(code, out).toBe(1);
+    expect(out).toMatch(
+      /no new privileges: newuidmap is a setuid program[^]*fix: in a systemd unit: NoNewPrivileges=no/,
+    );
+  });
+});
