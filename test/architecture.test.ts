@@ -12,7 +12,7 @@ const floors: readonly (readonly string[])[] = [
   ['ops'],
   ['snapshots', 'secrets'],
   ['remote-cache'],
-  ['recall', 'transfer', 'report'],
+  ['recall', 'transfer', 'report', 'containers'],
   ['frontend', 'solver', 'exporter', 'runtime', 'progress', 'verify', 'inspect', 'serve', 'explain'],
   ['source', 'cache', 'object-store'],
   ['registry', 'worker', 'ssh', 'cdi'],

@@ -33,6 +33,7 @@ struct entry {
   struct id_map uids, gids;
   const char *tmpfs;
   pid_t parent;
+  bool detached; /* lives on when its parent ends */
   char **command;
 };
 
@@ -57,6 +58,7 @@ static void parse(struct entry *entry, int argc, char **argv) {
     else if (strcmp(argv[at], "--newuidmap") == 0) entry->uids.program = argv[at + 1];
     else if (strcmp(argv[at], "--newgidmap") == 0) entry->gids.program = argv[at + 1];
     else if (strcmp(argv[at], "--tmpfs") == 0) entry->tmpfs = argv[at + 1];
+    else if (strcmp(argv[at], "--detached") == 0) entry->detached = parse_number(argv[at + 1], 1) == 1;
     else if (strcmp(argv[at], "--parent") == 0) entry->parent = (pid_t)parse_number(argv[at + 1], 1 << 30);
     else fail_with(0, "unknown option \"%s\"", argv[at]);
   }
@@ -168,7 +170,7 @@ int command_enter(int argc, char **argv) {
   stage = "enter";
   static struct entry entry;
   parse(&entry, argc, argv);
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) fail("cannot ask for a signal at the parent's death");
+  if (!entry.detached && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) fail("cannot ask for a signal at the parent's death");
   if (entry.parent != 0 && getppid() != entry.parent) return EXIT_SETUP;
   int signals = catch_signals();
   int go[2], self = sys_pidfd_open(getpid());

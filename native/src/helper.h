@@ -107,6 +107,8 @@ int command_namespaces(int argc, char **argv);
 int command_assemble(int argc, char **argv);
 int command_capture(int argc, char **argv);
 int command_usage(int argc, char **argv);
+int command_contain(int argc, char **argv);
+int command_terminal(int argc, char **argv);
 /* Prints the version of Landlock, 0 without. */
 int command_landlock(int argc, char **argv);
 

@@ -1,6 +1,6 @@
 /*
  * tsbuild-helper: does what Node cannot. `enter` makes namespace A and runs a command in it, `step` runs one process in a sandbox
- * from there, `steps` stays and does it again and again, `remove` and `usage` delete and measure trees that no other user may enter, `landlock` says what the kernel has of it.
+ * from there, `steps` stays and does it again and again, `contain` stays with a container, `remove` and `usage` delete and measure trees that no other user may enter, `landlock` says what the kernel has of it.
  * `here` is `enter` without namespaces, `namespaces` says whether there are any, `assemble` and `capture` are an overlay without mounts.
  */
 #include "helper.h"
@@ -16,6 +16,8 @@ int main(int argc, char **argv) {
       {"enter", command_enter},
       {"step", command_step},
       {"steps", command_steps},
+      {"contain", command_contain},
+      {"terminal", command_terminal},
       {"remove", command_remove},
       {"usage", command_usage},
       {"landlock", command_landlock},

@@ -127,7 +127,7 @@ static void drop_privileges(const struct step_spec *spec, const struct identity 
   leave_keyring();
   drop_bounding_set(spec->capabilities);
   /* While CAP_SYS_ADMIN is there, as for the filter. Who asked for --security=insecure asked for the machine. */
-  if (!spec->insecure) restrict_scope(spec->bare);
+  if (!spec->insecure && !spec->scoped) restrict_scope(spec->bare);
   if (setgroups(identity->group_count, identity->groups) < 0) fail("cannot set the supplementary groups");
   if (spec->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail("cannot set no_new_privs");
   /* While CAP_SYS_ADMIN is there: without no_new_privs the filter needs it. Everything below passes the filter. */
@@ -171,7 +171,8 @@ static _Noreturn void execute(const struct step_spec *spec) {
 static void run_under_init(struct step_spec *spec) {
   stage = "init";
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  int signals = catch_signals();
+  int signals = catch_signals(), executed[2];
+  if (pipe2(executed, O_CLOEXEC) < 0) fail("cannot make a pipe");
   pid_t child = fork();
   if (child < 0) fail("cannot fork");
   if (child == 0) {
@@ -179,6 +180,11 @@ static void run_under_init(struct step_spec *spec) {
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     execute(spec);
   }
+  close(executed[1]);
+  char byte;
+  while (read(executed[0], &byte, 1) < 0 && errno == EINTR) continue;
+  close(executed[0]);
+  status_line("ran");
   int status = supervise(child, signals);
   report_end(status);
   _exit(exit_code_of(status));

@@ -37,8 +37,14 @@ void restore_terminal(void) {
   raw_terminal = -1;
 }
 
+struct winsize *window_size = NULL;
+
 static void copy_window_size(int terminal) {
   struct winsize size;
+  if (window_size != NULL && window_size->ws_row > 0) {
+    ioctl(terminal, TIOCSWINSZ, window_size);
+    return;
+  }
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
     if (ioctl(fd, TIOCGWINSZ, &size) < 0) continue;
     ioctl(terminal, TIOCSWINSZ, &size);
@@ -48,6 +54,8 @@ static void copy_window_size(int terminal) {
 
 static void finish(struct pump *pump) {
   pump->done = true;
+  /* What says how far the step has come is closed by the program's execution, or by the end after an error. */
+  if (pump->kind == FRAME_STATUS) (void)write_frame(pump->to, FRAME_STATUS, "ran\n", 4);
   close(pump->from);
   /* End of input for a pipe; the terminal stays open for output, and what carries frames for the others. */
   if (pump->kind == 0 && pump->to > STDERR_FILENO && !isatty(pump->to)) close(pump->to);

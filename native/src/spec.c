@@ -133,8 +133,7 @@ static void take_field(struct step_spec *spec, const char *key, char *value) {
   else fail_with(0, "unknown key \"%.40s\"", key);
 }
 
-/* A copy of the next field, with a NUL behind it. */
-static char *next_field(char *data, size_t total, size_t *at, size_t *length) {
+char *next_field(char *data, size_t total, size_t *at, size_t *length) {
   if (total - *at < 4) fail_with(0, "the description is cut off");
   const unsigned char *bytes = (const unsigned char *)data + *at;
   *length = (size_t)bytes[0] | (size_t)bytes[1] << 8 | (size_t)bytes[2] << 16 | (size_t)bytes[3] << 24;

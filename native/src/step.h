@@ -4,6 +4,7 @@
 
 #include "helper.h"
 
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 
 struct list {
@@ -51,6 +52,7 @@ struct step_spec {
   struct list lowers, args, env;
   const char *upper, *work, *cwd, *user, *hostname, *shm_size;
   bool prepare_upper, readonly_root, private_network, insecure, no_new_privileges, tty, stdin_open, init, nest;
+  bool scoped; /* the process that starts it has been through restrict_scope (contain.c) */
   unsigned shift, id_count;
   unsigned long long process_limit; /* 0: none */
   uint64_t capabilities;
@@ -76,6 +78,8 @@ struct step_spec {
 enum { SPEC_LIMIT = 256 << 20 };
 void parse_spec(struct step_spec *spec, int fd);
 void parse_description(struct step_spec *spec, char *data, size_t total);
+/* A copy of the next field, with a NUL behind it. */
+char *next_field(char *data, size_t total, size_t *at, size_t *length);
 
 /* step.c: runs the step to its end and gives its exit code. `connection`: where its output goes as frames, -1 for descriptors 1 and 2. */
 int run_step(struct step_spec *spec, int connection);
@@ -179,6 +183,8 @@ struct pump {
 };
 /* step.c: one for each stream of the step; gives their number. */
 size_t start_pumps(struct step_spec *spec, const struct plumbing *plumbing, int terminal, int connection, struct pump *pumps);
+/* Set in shared memory by a supervisor that has no terminal of its own but a client with one; else NULL. */
+extern struct winsize *window_size;
 /* Waits for the end of the step, with what it used. Gives its wait status. */
 int supervise_step(pid_t child, int signals, struct pump *pumps, size_t count, int terminal, struct rusage *usage);
 bool make_raw(int fd);

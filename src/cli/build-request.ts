@@ -138,7 +138,7 @@ function parseHostname(text: string): string {
 }
 
 /** `--ulimit name=soft[:hard]`, in docker's spelling. */
-function parseUlimit(text: string): { name: string; soft: number; hard: number } {
+export function parseUlimit(text: string): { name: string; soft: number; hard: number } {
   const match = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(text);
   const [soft, hard] = [Number(match?.[2]), Number(match?.[3] ?? match?.[2])];
   if (!match || !Number.isSafeInteger(soft) || !Number.isSafeInteger(hard))

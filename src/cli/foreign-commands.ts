@@ -1,7 +1,7 @@
 import { TsbuildError } from '../util/index.ts';
 
 const NO_CONTAINERS =
-  'a container lives as long as the "tsbuild run IMAGE COMMAND" that starts it, and nothing is kept of it';
+  'containers have create, run, start, stop, restart, kill, pause, rename, rm, wait, ps, logs, exec, attach, top and inspect';
 const NO_DAEMON = 'there is no daemon, and there are no builders to choose from: "tsbuild build" builds right here';
 const NO_TREE = 'what each layer adds: "tsbuild inspect --layers NAME"; the steps: "tsbuild history NAME"';
 const MOUNT = 'write the files of an image to a directory: tsbuild build -o type=local,dest=DIR';
@@ -13,10 +13,10 @@ const ABSENT: Readonly<Record<string, readonly string[]>> = {
   [NO_TREE]: ['tree', 'diff'],
   [MOUNT]: ['mount', 'umount', 'unmount', 'export', 'cp'],
   [STEPS]: ['add', 'commit', 'from', 'config'],
-  [NO_CONTAINERS]: (
-    'attach checkpoint cleanup clone container containers create events exec exists init initialize kill pause port ps ' +
-    'rename restart restore rm runlabel start stats stop top unpause update wait'
-  ).split(' '),
+  [NO_CONTAINERS]:
+    'checkpoint cleanup clone container containers events exists init initialize port restore runlabel stats update'.split(
+      ' ',
+    ),
   [NO_DAEMON]: ['context', 'machine', 'node', 'daemon'],
   '"tsbuild doctor" says what this machine allows': ['info'],
   'what works is: image ls, rm, build, history, import, inspect, load, prune, pull, push, save, tag, untag': ['image'],
@@ -35,15 +35,23 @@ const HINTS: ReadonlyMap<string, string> = new Map(
   Object.entries(ABSENT).flatMap(([hint, words]) => words.map((word) => [word, hint])),
 );
 
+/** What `container NAME` is here. */
+const OF_CONTAINERS =
+  'attach create exec inspect kill logs pause ps rename restart rm run start stop top unpause wait'.split(' ');
+
 /** Forms that are here under another name, longest first. What follows is kept. */
 const FORMS: readonly (readonly [from: string, to: readonly string[]])[] = [
   ...['image', 'builder', 'buildx'].map((group): [string, string[]] => [`${group} build`, ['build']]),
   ...['du', 'prune'].flatMap((name) =>
     ['builder', 'buildx'].map((group): [string, string[]] => [`${group} ${name}`, [name]]),
   ),
+  ...OF_CONTAINERS.map((name): [string, string[]] => [
+    `container ${name}`,
+    name === 'inspect' ? ['inspect', '--type', 'container'] : [name],
+  ]),
+  ...['ls', 'list'].map((name): [string, string[]] => [`container ${name}`, ['ps']]),
   ['buildx b', ['build']],
   ['bud', ['build']],
-  ['container run', ['run']],
   ['buildx imagetools inspect', ['inspect', '--remote']],
   ['manifest inspect', ['inspect', '--remote', '--raw']],
   ['image history', ['history']],

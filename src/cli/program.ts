@@ -3,6 +3,8 @@ import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { exitCodeOf, sanitize, suggest, TsbuildError, version } from '../util/index.ts';
 import { addCache } from './add-cache.ts';
+import { addLife, LIFE_COMMANDS, addLogs } from './add-life.ts';
+import { addRun } from './add-run.ts';
 import { addCopy, addPull } from './add-copy.ts';
 import { addPush } from './add-push.ts';
 import { addDebug } from './add-debug.ts';
@@ -40,7 +42,7 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
     const program = createProgram(context, setCode, commandOf(words), (text) => said.push(text));
     checkCommand(words, context.cwd);
     const own = program.commands.find((each) => each.name() === command);
-    const plain = own === undefined ? words : withoutValues(words, own, command === 'run');
+    const plain = own === undefined ? words : withoutValues(words, own, PASS_THROUGH.has(command));
     await program.parseAsync([...plain], { from: 'user' });
     return code;
   } catch (thrown) {
@@ -82,7 +84,8 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [['llb'], addLlb],
   [['solve'], addSolve],
   [['debug', 'shell'], addDebug],
-  [['run'], addRun],
+  [['run', 'create'], addRun],
+  [LIFE_COMMANDS, addLife],
   [['images', 'rmi', 'import', 'save'], addImages],
   [['login', 'logout'], addLogin],
   [['tag', 'untag'], addTag],
@@ -100,6 +103,9 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [['cache'], addCache],
   [['doctor'], addDoctor],
 ];
+
+/** Options end at the image or container: what follows is for what runs in it. */
+const PASS_THROUGH: ReadonlySet<string> = new Set(['run', 'create', 'exec']);
 
 /** All commands. */
 const COMMANDS: readonly string[] = [...groups.flatMap(([names]) => names), 'help'];
@@ -207,43 +213,6 @@ function addLlb(program: Command, context: CliContext, done: Done): void {
     });
 }
 
-/** `tsbuild run`. Options end at the image: what follows is the container's. */
-function addRun(program: Command, context: CliContext, done: Done): void {
-  program
-    .command('run')
-    .description('run a command in a new container of an image')
-    .argument(
-      '<image>',
-      'a name or id of the local store, a path to an archive or layout, or a name that a registry has',
-    )
-    .argument('[command...]', "what to run instead of the image's command")
-    .passThroughOptions()
-    .option('--rm', 'remove the container when it ends (always done)')
-    .option(
-      '-e, --env <NAME[=VALUE]>',
-      'environment variable; without a value it is taken from the environment',
-      collect,
-    )
-    .option('--env-file <path>', 'file with environment variables', collect)
-    .option('-v, --volume <HOST:CONTAINER[:ro]>', 'mount a host directory or file', collect)
-    .option('-w, --workdir <path>', 'working directory')
-    .option('-u, --user <name|uid[:group|gid]>', 'user to run as')
-    .option('--entrypoint <program>', "program to run instead of the image's entrypoint")
-    .option('--read-only', 'mount the root file system read-only')
-    .option('--hostname <name>', 'host name of the container')
-    .option('-i, --interactive', 'pass standard input to the container')
-    .option('-t, --tty', 'give the container a terminal')
-    .addOption(new Option('--network <mode>', 'network of the container').choices(['host', 'none']).default('host'))
-    .option('--add-host <NAME=IP>', 'line for /etc/hosts', collect)
-    .option('--pids-limit <number>', 'processes that the container may have at a time (default: 2048; -1: no limit)')
-    .option('--platform <os/arch>', 'which platform of the image to run')
-    .addOption(isolationOption())
-    .action(async (image: string, command: string[], options) => {
-      const { runCommand } = await import('./commands/run.ts');
-      done(await runCommand(context, image, command, options));
-    });
-}
-
 /** `tsbuild images`, `rmi`, `import` and `save`. */
 function addImages(program: Command, context: CliContext, done: Done): void {
   program
@@ -293,19 +262,6 @@ function addImages(program: Command, context: CliContext, done: Done): void {
     .action(async (images: string[], options) => {
       const { saveCommand } = await import('./commands/images.ts');
       done(await saveCommand(context, images, options));
-    });
-}
-
-/** `tsbuild logs`. */
-function addLogs(program: Command, context: CliContext, done: Done): void {
-  program
-    .command('logs')
-    .description('show the complete output of a step that failed, or list what was kept')
-    .argument('[step]', 'id of a log, or a part of the name of a step; the newest counts')
-    .addOption(new Option('--format <format>', 'how to print the list').choices(['table', 'json']).default('table'))
-    .action(async (step: string | undefined, options) => {
-      const { logsCommand } = await import('./commands/logs.ts');
-      done(await logsCommand(context, step, options));
     });
 }
 

@@ -19,8 +19,8 @@ const LAYERS =
   'every instruction makes a layer; to have one, finish with a stage "FROM scratch" that copies everything: COPY --from=<stage> / /';
 const PULL =
   'images of the local store are used as they are, others are asked for anew; build has --pull=always|missing|never';
-const NO_CONTAINERS =
-  'a container lives as long as the command, and nothing is kept of it; run it in the background with "&" or "systemd-run --user"';
+const NO_PODS =
+  'containers stand alone: there are no pods, no monitor and no systemd units, and a log is a file of the store';
 const VOLUMES = 'a directory or file comes with -v HOST:CONTAINER[:ro]';
 const HOST_NETWORK =
   "the container has the machine's network, and what listens in it listens there (--network none: none at all)";
@@ -95,9 +95,9 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
   ],
   run: [
     [
-      NO_CONTAINERS,
+      NO_PODS,
       words(
-        '-d --detach* --name --cidfile --label* -l --restart --replace --stop* --health* --no-healthcheck --sig-proxy --attach -a --pod* --log* --conmon* --systemd --sdnotify --annotation --rmi --preserve* --requires --timeout --tz --quiet -q',
+        '--detach-keys --replace --sig-proxy --attach -a --pod* --log-driver --conmon* --systemd --sdnotify --annotation --rmi --preserve* --requires --timeout --tz --quiet -q --health-on* --health-log* --health-max*',
       ),
     ],
     [
@@ -110,10 +110,9 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
     [
       BOX,
       words(
-        '--cap* --security-opt --privileged --userns* --ipc --uts --pid --pidfile --group-add --runtime* --hooks-dir --device* --gpus --isolation --init* --sysctl --ulimit --shm-size* --umask --uidmap --gidmap --sub* --seccomp* --passwd* --unsetenv* --domainname --hostuser --personality --rdt-class --env-host --env-merge',
+        '--cap* --privileged --userns* --ipc --uts --pid --pidfile --group-add --runtime* --hooks-dir --device* --gpus --isolation --init-path --init-ctr --sysctl --shm-size-systemd --umask --uidmap --gidmap --sub* --seccomp* --passwd* --unsetenv* --domainname --hostuser --personality --rdt-class --env-host --env-merge',
       ),
     ],
-    [PULL, words('--pull')],
     [MANIFEST, words('--os --arch --variant')],
   ],
   push: [
@@ -147,7 +146,7 @@ export function foreignOption(command: string, error: unknown): TsbuildError | u
   const typed = /unknown option '([^'=]+)/.exec(error.message)?.[1] ?? '';
   // A short one may have its value right behind it: -m1g.
   const name = typed.startsWith('--') ? typed : typed.slice(0, 2);
-  const own = HINTS[command === 'llb' ? 'build' : command];
+  const own = HINTS[command === 'llb' ? 'build' : command === 'create' ? 'run' : command];
   if (own === undefined) return undefined;
   const hint = [...own, ...BOTH].find(([, names]) => names.some((pattern) => matches(pattern, name)))?.[0];
   if (hint === undefined) return undefined;

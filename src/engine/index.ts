@@ -7,6 +7,13 @@ export type { BuildPlan } from './build-plan.ts';
 export { checkRequest } from './check.ts';
 export { type CopiedImage, copyImage, type CopyRequest } from './copy-image.ts';
 export { isStoredImage } from './copy-source.ts';
+export {
+  createContainer,
+  type NewContainer,
+  type ReadyContainer,
+  readyContainer,
+  startContainer,
+} from './containers.ts';
 export { compileRequest } from './compile.ts';
 export { storedExplanation } from './explain.ts';
 export { explainRefusals, type LockOutcome, openLock } from './lock-file.ts';

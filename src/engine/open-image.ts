@@ -36,23 +36,7 @@ export async function openImage(
   platform: Platform,
   cwd: string,
 ): Promise<OpenImage> {
-  const { reference, release } = await toReference(session, task, name, cwd);
-  let image: ResolvedImage;
-  try {
-    image = await withInternalVertex(task, session.now, `looking for ${reference}`, (_vertex, _status, inner) =>
-      session.images.resolve(inner, reference, platform),
-    );
-  } catch (error) {
-    throw withImageHint(error, session.store, reference);
-  } finally {
-    // The lease holds the blobs from here on.
-    release();
-  }
-  const ids = session.layers.adopt(image, {
-    vertex: sha256(`tsbuild.pull:${image.ref}`),
-    name: `pulling ${image.ref}`,
-  });
-  const layers = await session.layers.directories(task, ids);
+  const { image, ids, layers } = await unpackImage(session, task, name, platform, cwd);
   const scratch = session.store.layers.create(
     { parents: ids, type: 'internal', description: `container of ${image.ref}` },
     session.lease,
@@ -74,4 +58,40 @@ export async function openImage(
       await session.layers.discard(scratch);
     },
   };
+}
+
+/** An image with directories for all of its layers, which the session's lease holds. */
+export interface UnpackedImage {
+  readonly image: ResolvedImage;
+  /** Ids of layers, bottom first. */
+  readonly ids: readonly string[];
+  /** Their directories. */
+  readonly layers: readonly string[];
+}
+
+/** Finds an image as {@link openImage} does. @throws TsbuildError */
+export async function unpackImage(
+  session: Session,
+  task: Task,
+  name: string,
+  platform: Platform,
+  cwd: string,
+): Promise<UnpackedImage> {
+  const { reference, release } = await toReference(session, task, name, cwd);
+  let image: ResolvedImage;
+  try {
+    image = await withInternalVertex(task, session.now, `looking for ${reference}`, (_vertex, _status, inner) =>
+      session.images.resolve(inner, reference, platform),
+    );
+  } catch (error) {
+    throw withImageHint(error, session.store, reference);
+  } finally {
+    // The lease holds the blobs from here on.
+    release();
+  }
+  const ids = session.layers.adopt(image, {
+    vertex: sha256(`tsbuild.pull:${image.ref}`),
+    name: `pulling ${image.ref}`,
+  });
+  return { image, ids, layers: await session.layers.directories(task, ids) };
 }

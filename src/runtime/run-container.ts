@@ -50,6 +50,8 @@ export interface RunContainerOptions {
   readonly interactive?: boolean;
   /** `-t`: gives the container a terminal. */
   readonly tty?: boolean;
+  /** Nobody is at this terminal: whether there is one does not matter. */
+  readonly detached?: boolean;
   /** A small init process as PID 1. */
   readonly init?: boolean;
   readonly network?: NetworkMode;
@@ -135,10 +137,12 @@ export async function runContainer(options: RunContainerOptions): Promise<Contai
  * The step that a container is, but for where it writes.
  * @throws TsbuildError `TSB_USAGE`
  */
-export function containerSpec(options: RunContainerOptions): Omit<StepSpec, 'upper' | 'work'> {
+export function containerSpec(
+  options: Omit<RunContainerOptions, 'scratchDir' | 'helperPath' | 'seccompPath' | 'plan'>,
+): Omit<StepSpec, 'upper' | 'work'> {
   const { config } = options.config;
   const tty = options.tty ?? false;
-  if (tty && options.interactive && !isatty(0))
+  if (tty && options.interactive && !options.detached && !isatty(0))
     throw new TsbuildError('TSB_USAGE', 'Cannot give the container a terminal: standard input is not one', {
       hint: 'leave out -t, or -i',
     });
@@ -255,7 +259,8 @@ class SignalForwarder implements Disposable {
   }
 }
 
-function endOf(status: ExitStatus, foreign: TsbuildError | undefined): ContainerEnd {
+/** The exit code for an end, and what to say where the program did not run. @param foreign why no program of the image does */
+export function endOf(status: ExitStatus, foreign?: TsbuildError): ContainerEnd {
   switch (status.kind) {
     case 'exited':
       return { exitCode: status.code };

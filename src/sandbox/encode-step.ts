@@ -85,6 +85,13 @@ function addTree(fields: Fields, tree: StepTree, bare: boolean): void {
   for (const layer of tree.apply) fields.add('tree-layer', layer);
 }
 
+/** Pairs of key and value as the helper reads them, ended by `end`. */
+export function encodeFields(pairs: Iterable<readonly [string, string | number | boolean]>): Buffer {
+  const fields = new Fields();
+  for (const [key, value] of pairs) fields.add(key, value);
+  return fields.end();
+}
+
 /** Parents before what lies beneath them; the order of mounts at one depth stays. */
 function orderMounts(mounts: readonly MountSpec[]): readonly MountSpec[] {
   const depth = (mount: MountSpec): number => mount.target.split('/').filter(Boolean).length;

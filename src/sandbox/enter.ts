@@ -5,8 +5,10 @@ export interface EnterOptions {
   readonly plan: NamespacePlan;
   /** An existing directory that gets a tmpfs which only the namespace sees. */
   readonly privateTmpfs?: string;
-  /** The process that the namespace must not outlive. */
+  /** The process that the namespace must not outlive, or that only starts it. */
   readonly parentPid: number;
+  /** The namespace lives on when that process ends. */
+  readonly detached?: boolean;
 }
 
 /** Arguments of the helper that run `command` in namespace A. */
@@ -19,6 +21,7 @@ export function enterArguments(options: EnterOptions, command: readonly string[]
     'enter',
     '--parent',
     String(options.parentPid),
+    ...(options.detached ? ['--detached', '1'] : []),
     ...ranges('--uid', plan.uids),
     ...ranges('--gid', plan.gids),
     ...(plan.newuidmap === undefined ? [] : ['--newuidmap', plan.newuidmap]),

@@ -7,7 +7,7 @@ export { type DoctorLine, type DoctorReport, formatDoctor, probe, type ProbeOpti
 export { type Isolation, parseIsolation } from './isolation-name.ts';
 export { chooseIsolation, isolationNotice, refuseSteps } from './isolation.ts';
 export { currentUser } from './current-user.ts';
-export { type EncodeOptions, encodeStep } from './encode-step.ts';
+export { encodeFields, type EncodeOptions, encodeStep } from './encode-step.ts';
 export { enterArguments, type EnterOptions } from './enter.ts';
 export { findHelper, findSeccompFilter } from './helper-path.ts';
 export { Emulation, foreignFailure } from './emulation/index.ts';
@@ -23,11 +23,12 @@ export {
   requirePlan,
 } from './namespace-plan.ts';
 export { hostsFile } from './network-files.ts';
-export { runStep, type RunStepOptions } from './run-step.ts';
+export { readLines, runStep, type RunStepOptions } from './run-step.ts';
 export { LoneRemover, type RemoverOptions } from './lone-remover.ts';
 export { type LoneStep, runAlone, type RunAloneOptions } from './run-alone.ts';
 export { giveSockets } from './give-sockets.ts';
 export { concludeStep, readStatusLine, type StepReport } from './step-status.ts';
+export { makeTerminalRaw } from './raw-terminal.ts';
 export { StepServers } from './step-servers.ts';
 export { parseSubIds, type SubIdRange } from './subids.ts';
 export type {

@@ -6,6 +6,7 @@ export type { AccountTable, StoredListing } from './accounts.ts';
 export { blobContent } from './blob-content.ts';
 export { BlobDir } from './blob-dir.ts';
 export { BlobWriter } from './blob-writer.ts';
+export type { ContainerHolds } from './container-holds.ts';
 export { check } from './check.ts';
 export type { Fact, FactTable } from './facts.ts';
 export { collectLeftovers, type GarbageReport, hasLeftovers } from './garbage.ts';

@@ -26,6 +26,10 @@ export interface StoreLayout {
   readonly logs: string;
   /** What is remembered of the last builds. */
   readonly reports: string;
+  /** `containers/<id>/`: what containers are, and what they have written; `containers/by-name/`: their names. */
+  readonly containers: string;
+  /** `volumes/<name>/`: directories that containers share and leave behind. */
+  readonly volumes: string;
   /** Space that is kept back for a full disk. */
   readonly reserve: string;
   /** `{"format":1,"index":"index.sqlite"}` */
@@ -47,6 +51,8 @@ export function storeLayout(root: string): StoreLayout {
     garbage: join(root, 'garbage'),
     logs: join(root, 'logs'),
     reports: join(root, 'reports'),
+    containers: join(root, 'containers'),
+    volumes: join(root, 'volumes'),
     reserve: join(root, 'reserve'),
     header: join(root, 'store.json'),
   };

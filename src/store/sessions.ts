@@ -15,6 +15,19 @@ export interface SweepResult {
   readonly removedFiles: number;
 }
 
+/** What a session of a container is called: it lives as long as the container's directory, whether a process runs in it or not. */
+const CONTAINER = 'container-';
+
+/** The session that holds what a container needs. */
+export function containerSession(id: string): string {
+  return CONTAINER + id;
+}
+
+/** The container whose session this is, if it is one. */
+export function containerOf(session: string): string | undefined {
+  return session.startsWith(CONTAINER) ? session.slice(CONTAINER.length) : undefined;
+}
+
 /**
  * The processes that use the store. Each has a file in `sessions/` that it keeps locked while it lives; the kernel tells
  * a dead one at once, whatever became of its pid (REL-13, REL-15). Leases and temporary files belong to sessions.
@@ -61,7 +74,7 @@ export class Sessions {
         .map((row) => String(row['id'])),
     );
     const alive = new Set(fs.readdirSync(this.#layout.sessions).filter((id) => this.isAlive(id)));
-    for (const id of known) if (!alive.has(id)) this.#forget(id);
+    for (const id of known) if (!alive.has(id) && !this.isAlive(id)) this.#forget(id);
     let removedFiles = 0;
     for (const entry of fs.readdirSync(this.#layout.ingest, { withFileTypes: true })) {
       if (entry.isDirectory() && !this.isAlive(entry.name)) removedFiles += this.#removeIngest(entry.name);
@@ -86,6 +99,7 @@ export class Sessions {
   isAlive(id: string): boolean {
     if (id === this.#own?.id) return true;
     if (id === '') return false;
+    if (id.startsWith(CONTAINER)) return fs.existsSync(join(this.#layout.containers, id.slice(CONTAINER.length)));
     const lock = tryKernelLock(join(this.#layout.sessions, id), false);
     if (typeof lock === 'object') lock.release();
     return lock === 'busy';
@@ -106,6 +120,16 @@ export class Sessions {
       if (stat && this.isAlive(id)) oldest = Math.min(oldest, stat.ctimeMs);
     }
     return oldest;
+  }
+
+  /** Enters a session that is no process. */
+  register(id: string): void {
+    this.#db.prepare('INSERT OR IGNORE INTO sessions (id, started_at) VALUES (?, ?)').run(id, Math.floor(this.#now()));
+  }
+
+  /** Ends a session that is no process. */
+  forget(id: string): void {
+    this.#forget(id);
   }
 
   #forget(id: string): void {

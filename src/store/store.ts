@@ -4,6 +4,7 @@ import { canonicalDigest, type Digest, hexOf, messageOf, sha256 } from '../util/
 import { compressionOf } from '../image/index.ts';
 import { AccountTable } from './accounts.ts';
 import { BlobDir } from './blob-dir.ts';
+import { ContainerHolds } from './container-holds.ts';
 import { Database } from './database.ts';
 import { FactTable } from './facts.ts';
 import { formatHolder, holdersOf } from './holders.ts';
@@ -18,7 +19,7 @@ import { Locks } from './locks.ts';
 import { MountTable } from './mounts.ts';
 import { RecordTable } from './records.ts';
 import { keepReserve, makeRoom } from './reserve.ts';
-import { Sessions } from './sessions.ts';
+import { containerOf, Sessions } from './sessions.ts';
 import { StackTable } from './stacks.ts';
 import type { Lock, LockOptions, StoreOptions, StoreWarning } from './types.ts';
 
@@ -45,6 +46,8 @@ export class Store {
   readonly reports: ReportTable;
   readonly leases: Leases;
   readonly sessions: Sessions;
+  /** What containers need. */
+  readonly containers: ContainerHolds;
   readonly locks: Locks;
   readonly layout: StoreLayout;
   readonly now: () => number;
@@ -72,6 +75,7 @@ export class Store {
     this.#db = new Database(this.layout, header, this.#warn);
     this.sessions = new Sessions(this.layout, this.#db, options.now);
     this.leases = new Leases(this.#db, this.sessions);
+    this.containers = new ContainerHolds(this.layout, this.#db, this.sessions);
     this.blobs = new BlobDir(root, () => this.session());
     const bootId = options.bootId ?? fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     this.facts = new FactTable(this.#db, options.now);
@@ -120,6 +124,8 @@ export class Store {
   /** Who needs a blob right now, besides this process: texts for people. */
   usersOfBlob(digest: Digest): readonly string[] {
     return this.leases.sessionsHolding('blob', digest).map((session) => {
+      const container = containerOf(session);
+      if (container !== undefined) return `container ${container.slice(0, 12)}`;
       const [holder] = holdersOf(join(this.layout.sessions, session));
       return holder ? formatHolder(holder, this.now()) : 'a process that cannot be seen from here';
     });

@@ -9,11 +9,11 @@ const tsbuild = (line: string): { code: number | null; out: string; err: string 
 
 describe('options that other programs have say what to do instead', () => {
   test.each([
-    ['run -d x', 'systemd-run'],
+    ['run --memory 1g x', 'systemd-run'],
     ['push --format v2s2 x', 'oci-mediatypes=false'],
     ['push --all x', '--platform'],
     ['push --sign-by me x', 'cosign'],
-    ['run --name=a x', 'lives as long'],
+    ['run --pod=a x', 'pods'],
     ['run -p 80:80 x', "machine's network"],
     ['run -m1g x', 'MemoryMax'],
     ['run --memory 1g x', 'MemoryMax'],
@@ -21,7 +21,6 @@ describe('options that other programs have say what to do instead', () => {
     ['run --mount type=bind,src=/a,dst=/b x', '-v HOST:CONTAINER'],
     ['run --cap-add=ALL x', 'sandbox'],
     ['run --gpus all x', 'sandbox'],
-    ['run --pull=always x', 'local store'],
     ['run --dns 1.1.1.1 x', '--add-host'],
     ['build --policy x .', '--check'],
     ['build --cpu-quota=1 .', 'CPUQuota'],

@@ -3,6 +3,8 @@ import { type LayersReport, readRoot, reportLayers, selectImage, summarize } fro
 import { hostPlatform, parsePlatform } from '../../image/index.ts';
 import type { Task } from '../../events/index.ts';
 import { formatBytes, sanitizeLine, TsbuildError } from '../../util/index.ts';
+import { type Container, Containers } from '../../containers/index.ts';
+import { summarizeContainer } from '../container-summary.ts';
 import { type CliContext, interruptible, printForeign } from '../context.ts';
 import { compileTemplate, toJson } from '../go-template/index.ts';
 import type { RegistryFlags } from '../registry-flags.ts';
@@ -17,6 +19,7 @@ export interface InspectOptions extends RegistryFlags {
   readonly layers?: boolean;
   readonly platform?: string;
   readonly remote?: boolean;
+  readonly type?: 'container' | 'image';
 }
 
 /** `tsbuild inspect` */
@@ -33,7 +36,15 @@ export async function inspectCommand(
   const task: Task = { signal: interrupt.signal, events: () => undefined };
   await using session = openSession(registrySession(context, interrupt.signal, options, names[0]));
   const summaries: unknown[] = [];
+  const containers = new Containers(session.store);
   for (const name of names) {
+    const container = findContainer(containers, name, options);
+    if (container !== undefined) {
+      const summary = summarizeContainer(container, await containers.state(container));
+      if (template) await printForeign(context, `${template(summary)}\n`);
+      else summaries.push(summary);
+      continue;
+    }
     using found = await locateImage(session, task, name, { cwd: context.cwd, remote: options.remote ?? false });
     const { provider, root, what } = found;
     if (options.raw && !options.config) {
@@ -59,6 +70,14 @@ export async function inspectCommand(
   }
   if (summaries.length > 0) await printForeign(context, `${toJson(summaries, 4)}\n`);
   return 0;
+}
+
+/** A container of that name comes first, as with docker; options that only images have, or `--type`, say what is meant. */
+function findContainer(containers: Containers, name: string, options: InspectOptions): Container | undefined {
+  const { type, raw, config, layers, platform, remote } = options;
+  if (type === 'container') return containers.find(name);
+  if (type === 'image' || raw || config || layers || remote || platform !== undefined) return undefined;
+  return containers.lookUp(name);
 }
 
 function requireSense(names: readonly string[], { raw, config, layers, format }: InspectOptions): void {

@@ -1,35 +1,36 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type OpenImage, openImage, openSession, type Session } from '../../engine/index.ts';
-import type { Isolation } from '../../sandbox/index.ts';
-import { parseEnvFile, runContainer } from '../../runtime/index.ts';
-import { firstError, fromErrno, isTsbuildError, randomHex } from '../../util/index.ts';
+import { Connection } from '../../containers/index.ts';
+import {
+  createContainer,
+  type OpenImage,
+  openImage,
+  openSession,
+  type ReadyContainer,
+  type Session,
+  startContainer,
+} from '../../engine/index.ts';
+import type { Task } from '../../events/index.ts';
 import { hostPlatform, parsePlatform, type Platform } from '../../image/index.ts';
+import { endOf, runContainer } from '../../runtime/index.ts';
+import { firstError, fromErrno, isTsbuildError, randomHex, TsbuildError } from '../../util/index.ts';
+import type { LifeOptions, ProcessOptions } from '../container-options.ts';
+import { parseLife, parseProcess } from '../container-request.ts';
+import { print, type CliContext } from '../context.ts';
+import { converse, outputOf, sendWindow } from '../converse.ts';
+import { isolationOptions } from '../isolation-option.ts';
 import { lateProgress } from '../late-progress.ts';
 import { reportError } from '../report.ts';
-import type { CliContext } from '../context.ts';
-import { parsePidsLimit } from '../build-request.ts';
-import { parseHosts } from '../hosts.ts';
-import { isolationOptions } from '../isolation-option.ts';
 import { sessionOptions } from '../session-options.ts';
+import { pullFirst } from '../pull-first.ts';
+import { waitHealthy } from '../wait-healthy.ts';
 
 /** Options of `run` as commander gives them. */
-export interface RunOptions {
-  readonly env?: readonly string[];
-  readonly envFile?: readonly string[];
-  readonly volume?: readonly string[];
-  readonly workdir?: string;
-  readonly user?: string;
-  readonly entrypoint?: string;
-  readonly readOnly?: boolean;
-  readonly hostname?: string;
-  readonly interactive?: boolean;
-  readonly tty?: boolean;
-  readonly network: 'host' | 'none';
-  readonly addHost?: readonly string[];
-  readonly platform?: string;
-  readonly pidsLimit?: string;
-  readonly isolation?: Isolation;
+export interface RunOptions extends ProcessOptions, LifeOptions {
+  readonly detach?: boolean;
+  readonly waitHealthy?: boolean;
+  readonly waitTimeout?: string;
+  readonly detachKeys?: string;
 }
 
 /** `tsbuild run`: gives the container's exit code; 125 when it could not be started. */
@@ -39,63 +40,204 @@ export async function runCommand(
   command: readonly string[],
   options: RunOptions,
 ): Promise<number> {
-  const controller = new AbortController();
+  return withRunCodes(context, async () => {
+    if (options.waitHealthy && !options.detach)
+      throw new TsbuildError('TSB_USAGE', 'Cannot use --wait-healthy without -d: nobody would wait', {
+        hint: 'add -d',
+      });
+    const controller = new AbortController();
+    await using session = openRunSession(context, controller.signal, options);
+    const progress = lateProgress(context, `preparing ${image}`);
+    const task = { signal: controller.signal, events: progress.events };
+    try {
+      const platform = platformOf(options);
+      if (options.pull === 'always') await pullFirst(session, task, image, platform);
+      if (!isKept(options)) {
+        await using opened = await openImage(session, task, image, platform, context.cwd);
+        await progress.close();
+        return await runOnce(context, opened, command, options);
+      }
+      const ready = await make(context, session, task, image, command, options);
+      await progress.close();
+      return options.detach
+        ? await runDetached(context, session, ready, options)
+        : await runAttached(context, session, ready);
+    } finally {
+      await progress.close();
+    }
+  });
+}
+
+/** `tsbuild create`: makes a container and starts nothing. */
+export async function createCommand(
+  context: CliContext,
+  image: string,
+  command: readonly string[],
+  options: ProcessOptions & LifeOptions,
+): Promise<number> {
+  return withRunCodes(context, async () => {
+    const controller = new AbortController();
+    await using session = openRunSession(context, controller.signal, options);
+    const progress = lateProgress(context, `preparing ${image}`);
+    try {
+      const task = { signal: controller.signal, events: progress.events };
+      if (options.pull === 'always') await pullFirst(session, task, image, platformOf(options));
+      const { container } = await make(context, session, task, image, command, { ...options, detach: true });
+      await print(context, `${container.id}\n`);
+      return 0;
+    } finally {
+      await progress.close();
+    }
+  });
+}
+
+/** Exit codes of docker run: 125 for everything before the container, 2 for wrong usage. */
+async function withRunCodes(context: CliContext, body: () => Promise<number>): Promise<number> {
   try {
-    await using session = openSession({
-      ...sessionOptions(context, controller.signal),
-      ...isolationOptions(options),
-    });
-    const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
-    await using opened = await openShown(context, session, image, platform, controller.signal);
-    const files = (options.envFile ?? []).flatMap((file) => readEnvFile(context, file));
-    const env = [...files, ...(options.env ?? [])];
-    const end = await runContainer({
-      ...opened.runtime,
-      callerEnv: context.env,
-      cwd: context.cwd,
-      hostname: options.hostname ?? randomHex(6),
-      network: options.network,
-      ...(command.length === 0 ? {} : { command }),
-      ...(options.entrypoint === undefined ? {} : { entrypoint: options.entrypoint }),
-      ...(env.length === 0 ? {} : { env }),
-      ...(options.volume === undefined ? {} : { volumes: options.volume }),
-      ...(options.workdir === undefined ? {} : { workdir: options.workdir }),
-      ...(options.user === undefined ? {} : { user: options.user }),
-      ...(options.pidsLimit === undefined ? {} : { processLimit: parsePidsLimit(options.pidsLimit) }),
-      ...(options.readOnly ? { readonly: true } : {}),
-      ...(options.interactive ? { interactive: true } : {}),
-      ...(options.tty ? { tty: true } : {}),
-      ...(options.addHost === undefined ? {} : { extraHosts: await parseHosts(options.addHost) }),
-    });
-    if (end.error) await reportError(context, end.error);
-    return isTsbuildError(end.error, 'TSB_USAGE') ? 2 : end.exitCode;
+    return await body();
   } catch (error) {
     await reportError(context, error);
     return isTsbuildError(firstError(error), 'TSB_USAGE') ? 2 : 125;
   }
 }
 
-/** Finds the image, saying what is done where that takes long. */
-async function openShown(
-  context: CliContext,
-  session: Session,
-  image: string,
-  platform: Platform,
-  signal: AbortSignal,
-): Promise<OpenImage> {
-  const progress = lateProgress(context, `preparing ${image}`);
-  try {
-    return await openImage(session, { signal, events: progress.events }, image, platform, context.cwd);
-  } finally {
-    await progress.close();
-  }
+function openRunSession(context: CliContext, signal: AbortSignal, options: LifeOptions & ProcessOptions): Session {
+  return openSession({
+    ...sessionOptions(context, signal),
+    ...isolationOptions(options),
+    ...(options.pull === 'never' ? { neverPull: true } : {}),
+  });
 }
 
-/** `--env-file`, in docker's form. */
-function readEnvFile(context: CliContext, file: string): readonly string[] {
+function platformOf({ platform }: ProcessOptions): Platform {
+  return platform === undefined ? hostPlatform() : parsePlatform(platform);
+}
+
+/**
+ * Whether others may ask for the container: it runs in the background, or has a name of its own. One that nobody can ask for is gone when
+ * it ends, and needs no supervisor: it cannot outlive the command.
+ */
+function isKept(options: RunOptions): boolean {
+  return (
+    options.detach === true ||
+    [options.name, options.cidfile, options.restart, options.scope].some((option) => option !== undefined)
+  );
+}
+
+/** A container in the foreground that nobody else knows of. */
+async function runOnce(
+  context: CliContext,
+  opened: OpenImage,
+  command: readonly string[],
+  options: RunOptions,
+): Promise<number> {
+  const process = await parseProcess(context, command, options);
+  const end = await runContainer({
+    ...opened.runtime,
+    ...process,
+    hostname: process.hostname || randomHex(6),
+    cwd: context.cwd,
+  });
+  if (end.error) await reportError(context, end.error);
+  return isTsbuildError(end.error, 'TSB_USAGE') ? 2 : end.exitCode;
+}
+
+async function make(
+  context: CliContext,
+  session: Session,
+  task: Task,
+  image: string,
+  command: readonly string[],
+  options: RunOptions,
+): Promise<ReadyContainer> {
+  const process = await parseProcess(context, command, options);
+  const life = parseLife(context, options, options.detach ?? false);
+  using idFile = takeIdFile(context, options.cidfile);
+  const ready = await createContainer(session, task, image, {
+    platform: platformOf(options),
+    cwd: context.cwd,
+    process: { ...process, ...(options.detach ? { detached: true } : {}) },
+    life: ({ config: _, ...rest }) => life({ config: _, ...rest }),
+    ...(options.name === undefined ? {} : { name: options.name }),
+  });
+  idFile.write(ready.container.id);
+  return ready;
+}
+
+/** `--cidfile`: taken before anything is made, so that two commands cannot both have it. */
+function takeIdFile(context: CliContext, name: string | undefined): Disposable & { write(id: string): void } {
+  if (name === undefined) return { write: () => undefined, [Symbol.dispose]: () => undefined };
+  const path = resolve(context.cwd, name);
+  let fd: number;
   try {
-    return parseEnvFile(file, readFileSync(resolve(context.cwd, file), 'utf8'), context.env);
+    fd = openSync(path, 'wx', 0o666);
   } catch (error) {
-    throw fromErrno(error, `Cannot read env file ${JSON.stringify(file)}`, 'TSB_USAGE');
+    throw fromErrno(error, `Cannot make --cidfile ${JSON.stringify(name)}`, 'TSB_USAGE', {
+      hints: { EEXIST: 'remove it, or the container that it names' },
+    });
   }
+  let written = false;
+  return {
+    write: (id) => {
+      writeSync(fd, id);
+      written = true;
+    },
+    [Symbol.dispose]: () => {
+      closeSync(fd);
+      if (!written) rmSync(path, { force: true });
+    },
+  };
+}
+
+async function runDetached(
+  context: CliContext,
+  session: Session,
+  ready: ReadyContainer,
+  { waitHealthy: healthy, waitTimeout }: RunOptions,
+): Promise<number> {
+  const supervisor = await startContainer(session, ready);
+  const failed = await supervisor?.started;
+  if (failed !== undefined) {
+    const { exitCode, error } = endOf(failed);
+    await reportError(context, error);
+    return exitCode;
+  }
+  if (healthy) await waitHealthy(context, ready.container, waitTimeout);
+  await print(context, `${ready.container.id}\n`);
+  return 0;
+}
+
+/** A container that others may ask for, in the foreground. */
+async function runAttached(context: CliContext, session: Session, ready: ReadyContainer): Promise<number> {
+  const { container } = ready;
+  const { tty = false, stdin = false } = container.record.step;
+  const supervisor = await startContainer(session, ready, { waitForClient: true });
+  const write = outputOf(context);
+  const connection = await Connection.open(container.directory, {
+    onOutput: (stream, data) => connection && write(stream, data, connection),
+  });
+  if (connection === undefined) {
+    await supervisor?.started;
+    throw new TsbuildError('TSB_SANDBOX', `Cannot attach to container ${container.name}: its supervisor has gone`);
+  }
+  using _connection = connection;
+  if (tty) sendWindow(context, connection);
+  await connection.attach({ input: stdin, output: true });
+  const outcome = await converse(context, connection, { tty, input: stdin, signals: true, detachable: true });
+  if (outcome.detached) return 0;
+  return await codeOf(context, outcome.end);
+}
+
+/** What a conversation's end means for this process. */
+export async function codeOf(context: CliContext, end: Awaited<Connection['ended']>): Promise<number> {
+  if (end === undefined) {
+    await reportError(
+      context,
+      new TsbuildError('TSB_SANDBOX', 'The container ended with its supervisor, which somebody has killed'),
+    );
+    return 137;
+  }
+  const known = end.status === undefined ? end : endOf(end.status);
+  if (known.error) await reportError(context, known.error);
+  return known.exitCode;
 }

@@ -1,0 +1,49 @@
+import type { Command } from 'commander';
+import type { CliContext } from './context.ts';
+import { collect } from './options.ts';
+
+const CONTAINER = 'name or id';
+
+/** Commands on what happens inside of a container that runs. */
+export const INSIDE_COMMANDS: readonly string[] = ['exec', 'attach', 'top'];
+
+/** Commands on what happens inside of a container that runs. */
+export function addInside(program: Command, context: CliContext, done: (code: number) => void): void {
+  program
+    .command('exec')
+    .description('run a further command in a container that runs')
+    .argument('<container>', CONTAINER)
+    .argument('<command...>', 'program and arguments')
+    .passThroughOptions()
+    .option('-d, --detach', 'do not wait for it, and leave its output')
+    .option('-i, --interactive', 'pass standard input on')
+    .option('-t, --tty', 'give it a terminal')
+    .option('-e, --env <NAME[=VALUE]>', 'environment variable, beside those of the container', collect)
+    .option('--env-file <path>', 'file with environment variables', collect)
+    .option('-u, --user <name|uid[:group|gid]>', 'user to run as (default: that of the container)')
+    .option('-w, --workdir <path>', 'working directory (default: that of the container)')
+    .action(async (name: string, command: string[], options) => {
+      const { execCommand } = await import('./commands/exec.ts');
+      done(await execCommand(context, name, command, options));
+    });
+  program
+    .command('attach')
+    .description('show what a container prints from now on, and be its standard input; Ctrl-P Ctrl-Q leaves it alone')
+    .argument('<container>', CONTAINER)
+    .option('--no-stdin', 'do not pass standard input on')
+    .option('--no-sig-proxy', 'keep signals to this command')
+    .action(async (name: string, options) => {
+      const { attachCommand } = await import('./commands/attach.ts');
+      done(await attachCommand(context, name, options));
+    });
+  program
+    .command('top')
+    .description('list the processes of a container')
+    .argument('<container>', CONTAINER)
+    .argument('[options...]')
+    .passThroughOptions()
+    .action(async (name: string, options: string[]) => {
+      const { topCommand } = await import('./commands/top.ts');
+      done(await topCommand(context, name, options));
+    });
+}

@@ -1,0 +1,46 @@
+import { Connection } from '../../containers/index.ts';
+import { TsbuildError } from '../../util/index.ts';
+import type { CliContext } from '../context.ts';
+import { converse, outputOf, sendWindow } from '../converse.ts';
+import { withContainers } from '../each-container.ts';
+import { codeOf } from './run.ts';
+
+/** Options of `attach`. */
+export interface AttachOptions {
+  /** `--no-stdin` */
+  readonly stdin: boolean;
+  /** `--no-sig-proxy` */
+  readonly sigProxy: boolean;
+}
+
+/** `tsbuild attach`: gives the container's exit code, or 0 when left with Ctrl-P Ctrl-Q. */
+export async function attachCommand(context: CliContext, name: string, options: AttachOptions): Promise<number> {
+  return withContainers(context, async ({ containers }) => {
+    const container = containers.find(name);
+    const { status } = await containers.state(container);
+    if (status === 'paused')
+      throw new TsbuildError('TSB_STEP', `Cannot attach to container ${container.name}: it is paused`, {
+        hint: `go on with it: tsbuild unpause ${container.name}`,
+      });
+    const write = outputOf(context);
+    const connection = await Connection.open(container.directory, {
+      onOutput: (stream, data) => connection && write(stream, data, connection),
+    });
+    if (connection === undefined)
+      throw new TsbuildError('TSB_STEP', `Cannot attach to container ${container.name}: it is not running`, {
+        hint: `start it: tsbuild start -a ${container.name}`,
+      });
+    using _connection = connection;
+    const { tty = false, stdin = false } = container.record.step;
+    const input = stdin && options.stdin;
+    if (tty) sendWindow(context, connection);
+    await connection.attach({ input, output: true });
+    const outcome = await converse(context, connection, {
+      tty,
+      input,
+      signals: options.sigProxy,
+      detachable: true,
+    });
+    return outcome.detached ? 0 : await codeOf(context, outcome.end);
+  });
+}

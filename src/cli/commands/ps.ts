@@ -1,0 +1,59 @@
+import { isLive } from '../../containers/index.ts';
+import { TsbuildError } from '../../util/index.ts';
+import { namesStates, parseContainerFilters } from '../container-filters.ts';
+import { containerRow } from '../container-rows.ts';
+import { type CliContext, printForeign } from '../context.ts';
+import { withContainers } from '../each-container.ts';
+import { formatList } from '../format-list.ts';
+
+/** Options of `ps`. */
+export interface PsOptions {
+  readonly all?: boolean;
+  readonly quiet?: boolean;
+  readonly filter?: readonly string[];
+  readonly format?: string;
+  readonly last?: string;
+  readonly latest?: boolean;
+  readonly trunc?: boolean;
+}
+
+/** `tsbuild ps` */
+export async function psCommand(context: CliContext, options: PsOptions): Promise<number> {
+  const { filter = [], latest, trunc = true } = options;
+  const last = latest ? 1 : options.last === undefined ? undefined : Number(options.last);
+  if (last !== undefined && !Number.isSafeInteger(last))
+    throw new TsbuildError('TSB_USAGE', `Cannot use --last ${JSON.stringify(options.last)}: expected a number`);
+  return withContainers(context, async ({ containers }) => {
+    const test = parseContainerFilters(filter, (name) => containers.find(name));
+    const known = await Promise.all(
+      containers.list().map(async (container) => ({ container, state: await containers.state(container) })),
+    );
+    const everything = options.all || last !== undefined || namesStates(filter);
+    const shown = known
+      .filter(({ container, state }) => (everything || isLive(state)) && test(container, state))
+      .slice(0, last ?? Infinity);
+    const rows = shown.map(({ container, state }) =>
+      containerRow(container, state, { now: context.now(), full: !trunc }),
+    );
+    if (options.quiet) {
+      await printForeign(context, rows.map(({ ID }) => `${ID}\n`).join(''));
+      return 0;
+    }
+    const text = formatList(options.format, {
+      columns: [
+        ['CONTAINER ID', 'ID'],
+        ['IMAGE', 'Image'],
+        ['COMMAND', 'Command'],
+        ['CREATED', 'RunningFor'],
+        ['STATUS', 'Status'],
+        ['PORTS', 'Ports'],
+        ['NAMES', 'Names'],
+      ],
+      headers: { CreatedAt: 'CREATED AT' },
+      rows,
+      json: rows,
+    });
+    await printForeign(context, text);
+    return 0;
+  });
+}

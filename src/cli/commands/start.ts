@@ -1,0 +1,74 @@
+import { Connection, type Container, readState, isLive, isSupervised } from '../../containers/index.ts';
+import { readyContainer, startContainer } from '../../engine/index.ts';
+import { endOf } from '../../runtime/index.ts';
+import { TsbuildError } from '../../util/index.ts';
+import type { CliContext } from '../context.ts';
+import { converse, outputOf, sendWindow } from '../converse.ts';
+import { eachContainer, withContainers, type Work } from '../each-container.ts';
+import { codeOf } from './run.ts';
+
+/** Options of `start`. */
+export interface StartOptions {
+  readonly attach?: boolean;
+  readonly interactive?: boolean;
+}
+
+/** `tsbuild start` */
+export async function startCommand(
+  context: CliContext,
+  names: readonly string[],
+  options: StartOptions,
+): Promise<number> {
+  return withContainers(context, async (work) => {
+    if (!options.attach && !options.interactive)
+      return eachContainer(context, work, names, async (container, name) => {
+        await start(work, container);
+        return name;
+      });
+    if (names.length > 1)
+      throw new TsbuildError('TSB_USAGE', 'Cannot attach to several containers: start them without -a and -i');
+    const container = work.containers.find(names[0] ?? '');
+    return startAttached(context, work, container, options.interactive ?? false);
+  });
+}
+
+/** Starts a container unless it runs. @throws TsbuildError when its program cannot be run */
+export async function start({ session, containers, signal }: Work, container: Container): Promise<void> {
+  const state = await containers.state(container);
+  if (state.status === 'paused')
+    throw new TsbuildError('TSB_STEP', `Cannot start ${container.name}: it is paused`, {
+      hint: `go on with it: tsbuild unpause ${container.name}`,
+    });
+  if (isLive(state)) return;
+  const ready = await readyContainer(session, { signal, events: () => undefined }, container);
+  const supervisor = await startContainer(session, ready);
+  const failed = await supervisor?.started;
+  if (failed === undefined) return;
+  const { error } = endOf(failed);
+  throw new TsbuildError('TSB_STEP', `Cannot start ${container.name}: ${error?.message ?? 'its program ended'}`);
+}
+
+async function startAttached(
+  context: CliContext,
+  { session, signal }: Work,
+  container: Container,
+  interactive: boolean,
+): Promise<number> {
+  const { tty = false, stdin = false } = container.record.step;
+  if (!isLive(readState(container.directory)) || !(await isSupervised(container)))
+    await startContainer(session, await readyContainer(session, { signal, events: () => undefined }, container), {
+      waitForClient: true,
+    });
+  const write = outputOf(context);
+  const connection = await Connection.open(container.directory, {
+    onOutput: (stream, data) => connection && write(stream, data, connection),
+  });
+  if (connection === undefined)
+    throw new TsbuildError('TSB_SANDBOX', `Cannot attach to container ${container.name}: it has ended already`);
+  using _connection = connection;
+  if (tty) sendWindow(context, connection);
+  const input = interactive && stdin;
+  await connection.attach({ input, output: true });
+  const outcome = await converse(context, connection, { tty, input, signals: true, detachable: true });
+  return outcome.detached ? 0 : await codeOf(context, outcome.end);
+}

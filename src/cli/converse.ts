@@ -1,0 +1,126 @@
+import { constants } from 'node:os';
+import type { Connection, ConnectionEnd } from '../containers/index.ts';
+import { findHelper, makeTerminalRaw } from '../sandbox/index.ts';
+import type { CliContext } from './context.ts';
+
+/** How a command takes part in what happens at the other end of a connection. */
+export interface ConverseOptions {
+  readonly tty: boolean;
+  readonly input: boolean;
+  /** Signals to this process are for the other end. */
+  readonly signals: boolean;
+  /** Ctrl-P Ctrl-Q leaves the container alone, where there is a terminal. */
+  readonly detachable: boolean;
+}
+
+/** How a conversation ended. */
+export type ConverseEnd =
+  | { readonly detached: true }
+  | { readonly detached: false; readonly end: ConnectionEnd | undefined };
+
+/** Signals of this process that are meant for the container. */
+const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGALRM'] as const;
+
+/** Docker's client gives up at the third: PID 1 ignores signals that it has no handler for. */
+const LAST_INTERRUPT = 3;
+
+const DETACH = Buffer.from([0x10, 0x11]);
+
+/** Writes what comes, and holds up who sends it while nobody reads. For `Connection.open`. */
+export function outputOf(context: CliContext): (stream: 1 | 2, data: Buffer, connection: Connection) => void {
+  return (stream, data, { socket }) => {
+    const to = stream === 1 ? context.stdout : context.stderr;
+    if (to.write(data)) return;
+    socket.pause();
+    to.once('drain', () => socket.resume());
+    // A reader that has gone away drains nothing.
+    to.once('close', () => socket.resume());
+  };
+}
+
+/** Passes input, window sizes and signals on until the other end is over. Gives the terminal back as it was. */
+export async function converse(
+  context: CliContext,
+  connection: Connection,
+  options: ConverseOptions,
+): Promise<ConverseEnd> {
+  const undo: (() => void)[] = [];
+  const detached = Promise.withResolvers<'detached'>();
+  try {
+    if (options.signals) undo.push(forwardSignals(context, connection));
+    if (options.tty) undo.push(followWindow(context, connection));
+    if (options.input) undo.push(passInput(context, connection, options, () => detached.resolve('detached')));
+    const first = await Promise.race([connection.ended, detached.promise]);
+    return first === 'detached' ? { detached: true } : { detached: false, end: first };
+  } finally {
+    for (const step of undo.toReversed()) step();
+  }
+}
+
+function forwardSignals({ stderr }: CliContext, connection: Connection): () => void {
+  let interrupts = 0;
+  const forward = (name: NodeJS.Signals): void => {
+    if ((name === 'SIGINT' || name === 'SIGTERM') && ++interrupts >= LAST_INTERRUPT) {
+      if (interrupts === LAST_INTERRUPT) stderr.write('tsbuild: asked three times, so the container is killed\n');
+      connection.send('k', String(constants.signals.SIGKILL));
+    } else {
+      connection.send('k', String(constants.signals[name]));
+    }
+  };
+  for (const name of FORWARDED) process.on(name, forward);
+  return () => {
+    for (const name of FORWARDED) process.off(name, forward);
+  };
+}
+
+/** Sends the size of the terminal now and whenever it changes. */
+export function sendWindow({ stdout, stderr }: CliContext, connection: Connection): void {
+  const terminal = stdout.isTTY ? stdout : stderr;
+  const { rows = 0, columns = 0 } = terminal as { rows?: number; columns?: number };
+  if (rows > 0 && columns > 0) connection.send('w', `${rows} ${columns}`);
+}
+
+function followWindow(context: CliContext, connection: Connection): () => void {
+  const send = (): void => sendWindow(context, connection);
+  context.stdout.on('resize', send);
+  return () => void context.stdout.off('resize', send);
+}
+
+function passInput(
+  { stdin, env }: CliContext,
+  connection: Connection,
+  { tty, detachable }: ConverseOptions,
+  detach: () => void,
+): () => void {
+  const restore = tty && stdin.isTTY ? makeTerminalRaw(findHelper(env['TSBUILD_HELPER'] || undefined)) : undefined;
+  let held = false;
+  const take = (piece: Buffer): void => {
+    let data = piece;
+    if (tty && detachable) {
+      // The first of the two keys waits for what follows it.
+      if (held) data = Buffer.concat([DETACH.subarray(0, 1), data]);
+      held = false;
+      const at = data.indexOf(DETACH);
+      if (at >= 0) {
+        detach();
+        return;
+      }
+      if (data.at(-1) === DETACH[0]) {
+        held = true;
+        data = data.subarray(0, -1);
+      }
+    }
+    if (data.length === 0 || connection.send('i', data)) return;
+    stdin.pause();
+    connection.socket.once('drain', () => stdin.resume());
+  };
+  const end = (): void => void connection.send('c');
+  stdin.on('data', take);
+  stdin.once('end', end);
+  return () => {
+    stdin.off('data', take);
+    stdin.off('end', end);
+    stdin.pause();
+    restore?.();
+  };
+}

@@ -1,0 +1,45 @@
+import { type Container, Containers } from '../containers/index.ts';
+import { openSession, type Session } from '../engine/index.ts';
+import { type CliContext, interruptible, print } from './context.ts';
+import { reportError } from './report.ts';
+import { sessionOptions } from './session-options.ts';
+
+/** What a command that goes through containers works with. */
+export interface Work {
+  readonly session: Session;
+  readonly containers: Containers;
+  readonly signal: AbortSignal;
+}
+
+/** Opens the store for a command on containers. */
+export async function withContainers<T>(context: CliContext, body: (work: Work) => Promise<T>): Promise<T> {
+  using interrupt = interruptible();
+  await using session = openSession(sessionOptions(context, interrupt.signal));
+  return await body({ session, containers: new Containers(session.store), signal: interrupt.signal });
+}
+
+/**
+ * Does something with each of the containers, side by side, and prints what comes of it in the order in which they were named. One that
+ * fails does not keep the others from it.
+ * @param act gives the line to print, by default the name as it was typed; undefined prints nothing
+ * @returns the exit code: 1 when one of them failed
+ */
+export async function eachContainer(
+  context: CliContext,
+  { containers }: Work,
+  names: readonly string[],
+  act: (container: Container, typed: string) => Promise<string | undefined>,
+): Promise<number> {
+  const work = names.map(async (name) => act(containers.find(name), name));
+  let code = 0;
+  for (const each of work) {
+    try {
+      const line = await each;
+      if (line !== undefined) await print(context, `${line}\n`);
+    } catch (error) {
+      await reportError(context, error);
+      code = 1;
+    }
+  }
+  return code;
+}

@@ -1,0 +1,128 @@
+import fs from 'node:fs';
+import { createConnection, type Socket } from 'node:net';
+import { concludeStep, type ExitStatus, readStatusLine, type StepReport } from '../sandbox/index.ts';
+import { TsbuildError } from '../util/index.ts';
+import { encodeFrame, FrameReader } from './frames.ts';
+
+/** Who listens to a connection. */
+export interface Listener {
+  readonly onOutput?: (stream: 1 | 2, data: Buffer) => void;
+  /** The program runs. */
+  readonly onRan?: () => void;
+}
+
+/** How what was waited for ended. */
+export interface ConnectionEnd {
+  readonly exitCode: number;
+  /** Why a program did not run, or a request was refused. */
+  readonly status?: ExitStatus;
+  readonly error?: TsbuildError;
+}
+
+/** A connection to the supervisor of one container. */
+export class Connection implements Disposable {
+  readonly socket: Socket;
+  /** Resolves at the end, whatever that is; `undefined` when the supervisor was gone without a word. */
+  readonly ended: Promise<ConnectionEnd | undefined>;
+  readonly #listener: Listener;
+  readonly #report: StepReport = {};
+  #code: number | undefined;
+  #attached: (() => void) | undefined;
+
+  private constructor(socket: Socket, listener: Listener) {
+    this.socket = socket;
+    this.#listener = listener;
+    const reader = new FrameReader();
+    socket.on('data', (piece: Buffer) => {
+      for (const { kind, data } of reader.take(piece)) this.#take(kind, data);
+    });
+    socket.on('error', () => undefined);
+    this.ended = new Promise((resolve) => {
+      socket.once('close', () => {
+        this.#attached?.();
+        resolve(this.#conclude());
+      });
+    });
+  }
+
+  /** Connects. @returns undefined when nobody listens: the container has no supervisor */
+  static open(directory: string, listener: Listener = {}): Promise<Connection | undefined> {
+    let fd: number;
+    try {
+      fd = fs.openSync(directory, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+    } catch {
+      return Promise.resolve(undefined);
+    }
+    return new Promise((resolve, reject) => {
+      // By descriptor: the path of a socket has room for 108 bytes.
+      const socket = createConnection({ path: `/proc/self/fd/${fd}/socket` });
+      socket.once('connect', () => {
+        fs.closeSync(fd);
+        socket.removeAllListeners('error');
+        resolve(new Connection(socket, listener));
+      });
+      socket.once('error', (error: NodeJS.ErrnoException) => {
+        fs.closeSync(fd);
+        if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(undefined);
+        else
+          reject(
+            new TsbuildError('TSB_SANDBOX', `Cannot reach the container's supervisor: ${error.message}`, {
+              cause: error,
+            }),
+          );
+      });
+    });
+  }
+
+  send(kind: string, data: Uint8Array | string = ''): boolean {
+    return this.socket.write(encodeFrame(kind, data));
+  }
+
+  /** Asks for the container's output, and to be its input, and waits until that is so. */
+  async attach(wants: { readonly input: boolean; readonly output: boolean }): Promise<void> {
+    const attached = new Promise<void>((resolve) => {
+      this.#attached = resolve;
+    });
+    this.send('A', `${wants.input ? 'i' : ''}${wants.output ? 'o' : ''}`);
+    await attached;
+  }
+
+  #take(kind: string, data: Buffer): void {
+    switch (kind) {
+      case 'o':
+      case 'e':
+        this.#listener.onOutput?.(kind === 'o' ? 1 : 2, data);
+        break;
+      case 's':
+        for (const line of data.toString('utf8').split('\n')) this.#takeLine(line);
+        break;
+      case 'x':
+        this.#code = Number(data.toString('latin1'));
+        this.socket.end();
+        break;
+      default:
+    }
+  }
+
+  #takeLine(line: string): void {
+    if (line === 'attached') this.#attached?.();
+    else if (line === 'ran') this.#listener.onRan?.();
+    else readStatusLine(this.#report, line);
+  }
+
+  #conclude(): ConnectionEnd | undefined {
+    const { error } = this.#report;
+    if (error === undefined) return this.#code === undefined ? undefined : { exitCode: this.#code };
+    if (error.stage === 'control')
+      return { exitCode: 1, error: new TsbuildError('TSB_STEP', `Cannot do that: ${error.text}`) };
+    try {
+      return { exitCode: this.#code ?? 125, status: concludeStep(this.#report, this.#code ?? null) };
+    } catch (thrown) {
+      return { exitCode: this.#code ?? 125, error: thrown as TsbuildError };
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.socket.destroy();
+  }
+}

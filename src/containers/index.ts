@@ -1,0 +1,17 @@
+/** Containers with a life of their own: where they are in the store, their supervisors, their logs. */
+export { Connection, type ConnectionEnd, type Listener } from './connection.ts';
+export { parseSignal, request, stopContainer } from './control.ts';
+export { LogReader, type LogEntry, selectEntries } from './log-reader.ts';
+export { type ContainerProcess, processesOf } from './processes.ts';
+export { isLive, isSupervised, readState } from './state.ts';
+export { type StartedSupervisor, startSupervisor, type SupervisorOptions } from './supervisor.ts';
+export { Containers } from './table.ts';
+export type {
+  Container,
+  ContainerRecord,
+  ContainerState,
+  ContainerStatus,
+  ContainerStep,
+  HealthCheck,
+  RestartPolicy,
+} from './types.ts';

@@ -1,0 +1,160 @@
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import {
+  concludeStep,
+  encodeFields,
+  encodeStep,
+  enterArguments,
+  type ExitStatus,
+  type NamespacePlan,
+  readLines,
+  readStatusLine,
+  resolvConfOfHost,
+  type StepReport,
+  type StepSpec,
+} from '../sandbox/index.ts';
+import { TsbuildError } from '../util/index.ts';
+import type { Container } from './types.ts';
+
+/** What a container is started with. */
+export interface SupervisorOptions {
+  readonly container: Container;
+  /** Layer directories, bottom first. */
+  readonly layers: readonly string[];
+  readonly helperPath: string;
+  readonly seccompPath: string;
+  readonly plan: NamespacePlan;
+  /** Where the supervisor puts the directory of a container that is removed at its end. */
+  readonly garbage: string;
+  /** Where names of containers are. */
+  readonly names: string;
+  /** The program is started when the first client is attached, so that it misses nothing. */
+  readonly waitForClient?: boolean;
+  /** Whether the container has never run. */
+  readonly first: boolean;
+  readonly onBoundProc?: () => void;
+}
+
+/** A supervisor that was started. */
+export interface StartedSupervisor {
+  /** Resolves when clients can connect. @throws TsbuildError when there will be no supervisor */
+  readonly listening: Promise<void>;
+  /**
+   * How the first start went: undefined when the program runs.
+   * @throws TsbuildError `TSB_SANDBOX`, `TSB_STEP` when the container could not be set up
+   */
+  readonly started: Promise<ExitStatus | undefined>;
+}
+
+/** What errors of the supervisor go to, within the container's directory. */
+const OWN_LOG = 'supervisor.log';
+
+/**
+ * Starts a container: a supervisor of its own, which lives on when this process ends. It is the helper in namespace A, as for a step; see
+ * native/src/contain.c.
+ */
+export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
+  const { container, helperPath, plan } = options;
+  const ownLog = fs.openSync(join(container.directory, OWN_LOG), 'w', 0o600);
+  const command = [helperPath, 'contain'];
+  const child = spawn(helperPath, enterArguments({ plan, parentPid: process.pid, detached: true }, command), {
+    env: {},
+    cwd: '/',
+    // A session of its own: no terminal's signals reach it.
+    detached: true,
+    stdio: ['ignore', ownLog, ownLog, 'pipe', 'pipe'],
+  });
+  fs.closeSync(ownLog);
+  const report: StepReport = options.onBoundProc ? { onBoundProc: options.onBoundProc } : {};
+  const listening = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<ExitStatus | undefined>();
+  // Nobody may wait for one of them.
+  listening.promise.catch(() => undefined);
+  started.promise.catch(() => undefined);
+  let ran = false;
+  const description = child.stdio[3] as Duplex;
+  const told = child.stdio[4] as Duplex;
+  description.on('error', () => undefined);
+  description.end(encodeSupervisor(options));
+  child.unref();
+  child.once('error', (cause) => {
+    const error = new TsbuildError('TSB_SANDBOX', `Cannot start the sandbox helper: ${cause.message}`, { cause });
+    listening.reject(error);
+    started.reject(error);
+  });
+  readLines(told, (line) => {
+    if (line === 'listening') listening.resolve();
+    else if (line === 'ran') ran = true;
+    else readStatusLine(report, line);
+  });
+  told.once('close', () => {
+    description.destroy();
+    if (ran) {
+      started.resolve(undefined);
+      return;
+    }
+    try {
+      const status = concludeStep(report, report.error === undefined ? null : 0, readOwnLog(container.directory));
+      listening.resolve();
+      // Without an error, it ended before anybody could say that it ran.
+      started.resolve(status.kind === 'not-executed' ? status : undefined);
+    } catch (error) {
+      listening.reject(error);
+      started.reject(error);
+    }
+  });
+  return { listening: listening.promise, started: started.promise };
+}
+
+function readOwnLog(directory: string): string {
+  try {
+    return fs.readFileSync(join(directory, OWN_LOG), 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** The step, with what only this start knows. */
+function stepOf({ container, layers, first }: SupervisorOptions): StepSpec {
+  const { step } = container.record;
+  const resolvConf = step.network === 'host' ? resolvConfOfHost() : undefined;
+  return {
+    ...step,
+    lowers: layers,
+    upper: join(container.directory, 'fs'),
+    work: join(container.directory, 'work'),
+    prepareUpper: first,
+    ...(resolvConf === undefined ? {} : { resolvConf }),
+  };
+}
+
+function encodeSupervisor(options: SupervisorOptions): Buffer {
+  const { container, plan, seccompPath } = options;
+  const { record, directory } = container;
+  const { health, restart } = record;
+  const fields: (readonly [string, string | number | boolean])[] = [
+    ['directory', directory],
+    ['garbage', options.garbage],
+    ['names', options.names],
+    ['remove', record.autoRemove],
+    ['wait-for-client', options.waitForClient ?? false],
+    ['log-limit', record.log.maxBytes],
+    ['log-files', record.log.maxFiles],
+    ['restart', restart.name === 'unless-stopped' ? 'always' : restart.name],
+    ['restart-most', restart.most],
+  ];
+  if (health !== undefined) {
+    for (const word of health.test) fields.push(['health-test', word]);
+    fields.push(
+      ['health-interval', health.interval],
+      ['health-timeout', health.timeout],
+      ['health-start-period', health.startPeriod],
+      ['health-start-interval', health.startInterval],
+      ['health-retries', health.retries],
+    );
+  }
+  const step = encodeStep(stepOf(options), { plan, seccompPath, formatsDir: join(directory, 'formats') });
+  return Buffer.concat([encodeFields(fields), step]);
+}

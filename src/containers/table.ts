@@ -1,0 +1,222 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import type { LeaseNames, Lock, RemoveTrees, Store } from '../store/index.ts';
+import { errnoOf, fromErrno, suggest, TsbuildError } from '../util/index.ts';
+import { checkName, generateName } from './names.ts';
+import { isLive, isSupervised, readState, writeLost } from './state.ts';
+import type { Container, ContainerRecord, ContainerState } from './types.ts';
+
+/** In `containers/`: a link for each name, to the id. Making one is how a name is taken. */
+const BY_NAME = 'by-name';
+const TRIES = 20;
+/** What is not a container after so long never becomes one: making one takes some ms. */
+const MAKING_MS = 60_000;
+
+/** The containers of a store. */
+export class Containers {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  get root(): string {
+    return this.#store.layout.containers;
+  }
+
+  /** Where names are: links whose target is the id. */
+  get names(): string {
+    return join(this.root, BY_NAME);
+  }
+
+  /** All of them, the newest first. */
+  list(): readonly Container[] {
+    let names: readonly string[];
+    try {
+      names = fs.readdirSync(this.root);
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return [];
+      throw fromErrno(error, 'Cannot list containers', 'TSB_STORE');
+    }
+    return names
+      .filter(isId)
+      .flatMap((id) => this.#read(id) ?? [])
+      .sort((a, b) => (a.record.created < b.record.created ? 1 : -1));
+  }
+
+  /**
+   * The container of that name or id, or whose id begins so.
+   * @throws TsbuildError `TSB_NOT_FOUND`, and `TSB_USAGE` when several ids begin so
+   */
+  find(name: string): Container {
+    const found = this.lookUp(name);
+    if (found !== undefined) return found;
+    const near = suggest(
+      name,
+      this.list().map((container) => container.name),
+    );
+    throw new TsbuildError('TSB_NOT_FOUND', `No such container: ${name}`, {
+      hint: near === undefined ? '"tsbuild ps -a" lists them' : `did you mean ${JSON.stringify(near)}?`,
+    });
+  }
+
+  /** The same, undefined where there is none. @throws TsbuildError `TSB_USAGE` */
+  lookUp(name: string): Container | undefined {
+    const byName = /^[\w.-]+$/.test(name) ? this.#idOf(name) : undefined;
+    if (byName !== undefined) return this.#read(byName);
+    if (!/^[0-9a-f]{1,64}$/.test(name)) return undefined;
+    if (isId(name)) return this.#read(name);
+    const ids = this.#ids().filter((id) => id.startsWith(name));
+    if (ids.length > 1)
+      throw new TsbuildError('TSB_USAGE', `Cannot tell which container is meant: ${ids.length} ids begin with ${name}`);
+    return ids[0] === undefined ? undefined : this.#read(ids[0]);
+  }
+
+  /**
+   * Makes a container: after a crash at any point it is there as a whole, or not.
+   * @param name undefined: one is made up
+   * @param holds what it needs of the store, which the caller holds
+   * @throws TsbuildError `TSB_USAGE` when the name is wrong or taken
+   */
+  create(record: ContainerRecord, name: string | undefined, holds: LeaseNames, idShift: number): Container {
+    const { id } = record;
+    const directory = join(this.root, id);
+    const making = join(this.root, `new-${id}`);
+    try {
+      fs.mkdirSync(join(this.root, BY_NAME), { recursive: true, mode: 0o700 });
+      fs.mkdirSync(making, { mode: 0o711 });
+      // Root's containers walk to it with ids of their own.
+      fs.chmodSync(making, idShift > 0 ? 0o711 : 0o700);
+      for (const part of ['fs', 'work']) {
+        fs.mkdirSync(join(making, part), { mode: 0o755 });
+        if (idShift > 0) fs.chownSync(join(making, part), idShift, idShift);
+      }
+      fs.mkdirSync(join(making, 'formats'), { mode: 0o700 });
+      fs.writeFileSync(join(making, 'config.json'), `${JSON.stringify(record)}\n`, { mode: 0o600 });
+      this.#store.containers.prepare(making, holds);
+      const given = this.#takeName(name === undefined ? undefined : checkName(name), id);
+      fs.writeFileSync(join(making, 'name'), `${given}\n`, { mode: 0o600 });
+      fs.renameSync(making, directory);
+      this.#store.containers.enter(id);
+      return { id, name: given, directory, record };
+    } catch (error) {
+      fs.rmSync(making, { recursive: true, force: true });
+      throw fromErrno(error, 'Cannot make the container', 'TSB_STORE');
+    }
+  }
+
+  /** @throws TsbuildError `TSB_USAGE` when the name is wrong or taken */
+  rename(container: Container, name: string): void {
+    if (checkName(name) === container.name)
+      throw new TsbuildError('TSB_USAGE', `Cannot rename ${container.name}: that is its name`);
+    this.#takeName(name, container.id);
+    const temporary = join(container.directory, 'name.tmp');
+    fs.writeFileSync(temporary, `${name}\n`, { mode: 0o600 });
+    fs.renameSync(temporary, join(container.directory, 'name'));
+    fs.rmSync(join(this.names, container.name), { force: true });
+  }
+
+  /** For what must not happen to a container twice at a time. */
+  lock(container: Container, signal?: AbortSignal): Promise<Lock> {
+    return this.#store.lock(`container-${container.id}`, signal === undefined ? {} : { signal });
+  }
+
+  /** What is true of a container now: what its supervisor wrote, unless that was killed, which is put right. */
+  async state(container: Container): Promise<ContainerState> {
+    const state = readState(container.directory);
+    if (!isLive(state) || (await isSupervised(container))) return state;
+    await using _lock = await this.lock(container);
+    // It may have been put right, or started again, meanwhile.
+    const again = readState(container.directory);
+    if (!isLive(again) || (await isSupervised(container))) return again;
+    if (!fs.existsSync(container.directory)) return again;
+    return writeLost(container.directory, again, new Date(this.#store.now()));
+  }
+
+  /** Removes a container that has no supervisor. The caller has its lock. */
+  async remove(container: Container, removeTrees: RemoveTrees): Promise<void> {
+    const aside = join(this.#store.layout.garbage, container.id);
+    try {
+      fs.mkdirSync(this.#store.layout.garbage, { recursive: true, mode: 0o700 });
+      fs.renameSync(container.directory, aside);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw fromErrno(error, `Cannot remove container ${container.name}`, 'TSB_STORE');
+    }
+    if (this.#linkOf(container.name) === container.id) fs.rmSync(join(this.names, container.name), { force: true });
+    this.#store.containers.release(container.id);
+    await removeTrees([aside]);
+  }
+
+  #ids(): readonly string[] {
+    return fs.existsSync(this.root) ? fs.readdirSync(this.root).filter(isId) : [];
+  }
+
+  #linkOf(name: string): string | undefined {
+    try {
+      return fs.readlinkSync(join(this.names, name));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** The id that a name stands for; one whose container is gone stands for nothing. */
+  #idOf(name: string): string | undefined {
+    const id = this.#linkOf(name);
+    return id !== undefined && isId(id) && fs.existsSync(join(this.root, id)) ? id : undefined;
+  }
+
+  #takeName(wanted: string | undefined, id: string): string {
+    for (let attempt = 0; attempt < TRIES; attempt++) {
+      const made = generateName();
+      const name = wanted ?? (attempt < TRIES / 2 ? made : `${made}${attempt}`);
+      try {
+        fs.symlinkSync(id, join(this.names, name));
+        return name;
+      } catch (error) {
+        if (errnoOf(error) !== 'EEXIST') throw error;
+      }
+      if (wanted !== undefined) this.#freeName(wanted);
+    }
+    throw new TsbuildError('TSB_STORE', 'Cannot find a name for the container that is free');
+  }
+
+  /** @throws TsbuildError `TSB_USAGE` when the name belongs to a container */
+  #freeName(name: string): void {
+    const holder = this.#linkOf(name);
+    if (holder === undefined) return;
+    if (fs.existsSync(join(this.root, holder)) || this.#isBeingMade(holder))
+      throw new TsbuildError(
+        'TSB_USAGE',
+        `Cannot use the name ${JSON.stringify(name)}: container ${holder.slice(0, 12)} has it`,
+        { hint: `remove that container ("tsbuild rm ${name}"), or take another name` },
+      );
+    fs.rmSync(join(this.names, name), { force: true });
+  }
+
+  /** What a killed command has left is no container, and will be none. */
+  #isBeingMade(id: string): boolean {
+    const making = join(this.root, `new-${id}`);
+    const stat = fs.lstatSync(making, { throwIfNoEntry: false });
+    if (stat === undefined) return false;
+    if (this.#store.now() - stat.mtimeMs < MAKING_MS) return true;
+    fs.rmSync(making, { recursive: true, force: true });
+    return false;
+  }
+
+  #read(id: string): Container | undefined {
+    const directory = join(this.root, id);
+    try {
+      const record = JSON.parse(fs.readFileSync(join(directory, 'config.json'), 'utf8')) as ContainerRecord;
+      const name = fs.readFileSync(join(directory, 'name'), 'utf8').trim();
+      return { id, name, directory, record };
+    } catch (error) {
+      // It is being removed.
+      if (errnoOf(error) === 'ENOENT') return undefined;
+      throw fromErrno(error, `Cannot read container ${id.slice(0, 12)}`, 'TSB_STORE');
+    }
+  }
+}
+
+function isId(name: string): boolean {
+  return /^[0-9a-f]{64}$/.test(name);
+}

@@ -1,0 +1,84 @@
+import type { ImageConfig } from '../image/index.ts';
+import type { StepSpec } from '../sandbox/index.ts';
+import type { Digest } from '../util/index.ts';
+
+/** What a container's process is, but for where its root file system is: all that `config.json` can say of it. */
+export type ContainerStep = Omit<StepSpec, 'lowers' | 'upper' | 'work' | 'prepareUpper' | 'resolvConf'>;
+
+/** When a container is started again after its end. */
+export interface RestartPolicy {
+  readonly name: 'no' | 'on-failure' | 'always' | 'unless-stopped';
+  /** For `on-failure`; 0 for any number of times. */
+  readonly most: number;
+}
+
+/** The check of HEALTHCHECK or of `--health-*`. Times in ms. */
+export interface HealthCheck {
+  /** Program and arguments. */
+  readonly test: readonly string[];
+  readonly interval: number;
+  readonly timeout: number;
+  readonly startPeriod: number;
+  readonly startInterval: number;
+  readonly retries: number;
+}
+
+/** `config.json`: what a container is. Written once, when it is made. */
+export interface ContainerRecord {
+  readonly format: 1;
+  /** 64 hex digits. */
+  readonly id: string;
+  /** RFC 3339. */
+  readonly created: string;
+  readonly image: {
+    /** As it was typed, or as the image is called. */
+    readonly name: string;
+    /** Of its config: what docker calls the image's id. */
+    readonly id: Digest;
+    readonly manifest: Digest;
+  };
+  readonly imageConfig: ImageConfig;
+  readonly step: ContainerStep;
+  /** `--rm` */
+  readonly autoRemove: boolean;
+  /** `-d`: nobody was attached when it was made. */
+  readonly detached: boolean;
+  readonly restart: RestartPolicy;
+  readonly stopSignal: string;
+  /** Seconds between that signal and SIGKILL; -1: it is waited for. */
+  readonly stopTimeout: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly health?: HealthCheck;
+  readonly log: { readonly maxBytes: number; readonly maxFiles: number };
+  /** `--scope`: what it goes with. */
+  readonly scope?: string;
+}
+
+/** What a container is doing, in docker's words. */
+export type ContainerStatus = 'created' | 'running' | 'paused' | 'restarting' | 'exited';
+
+/** `state.json`, as its supervisor last wrote it. */
+export interface ContainerState {
+  readonly status: ContainerStatus;
+  /** Of its first process, as this machine counts; 0 while it does not run. */
+  readonly pid: number;
+  readonly exitCode: number;
+  readonly restarts: number;
+  /** RFC 3339, empty before the first start. */
+  readonly started: string;
+  readonly finished: string;
+  readonly health?: 'starting' | 'healthy' | 'unhealthy';
+  /** Why the program did not run. */
+  readonly failure?: { readonly errno: number; readonly stage: string; readonly text: string };
+  /** Its supervisor was killed, and the container with it. */
+  readonly lost?: boolean;
+}
+
+/** A container with its name. */
+export interface Container {
+  readonly id: string;
+  readonly name: string;
+  /** `containers/<id>` in the store. */
+  readonly directory: string;
+  readonly record: ContainerRecord;
+}
