@@ -21,12 +21,13 @@ export function keyOfName({ prefix, blobsPrefix, manifestsPrefix }: KeyPrefixes,
 /** The name that a key stands for; undefined for what others keep in the bucket. */
 export function nameOfKey(prefixes: KeyPrefixes, key: string): string | undefined {
   const { prefix, blobsPrefix, manifestsPrefix } = prefixes;
-  for (const [start, named] of [
+  // Where one prefix begins like the other, a key with the longer one is taken to be of that.
+  const both = [
     [prefix + blobsPrefix, BLOBS],
     [prefix + manifestsPrefix, ''],
-  ] as const) {
+  ] as const;
+  for (const [start, named] of both.toSorted(([a], [b]) => b.length - a.length)) {
     const name = key.startsWith(start) ? named + key.slice(start.length) : undefined;
-    // Where one prefix begins like the other, only the way back tells.
     if (name !== undefined && isObjectName(name) && keyOfName(prefixes, name) === key) return name;
   }
   return undefined;
