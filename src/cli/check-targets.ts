@@ -1,7 +1,6 @@
-import { statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseGitRef } from '../frontend/index.ts';
-import { redactUrls, TsbuildError } from '../util/index.ts';
+import { redactUrls, statIfThere, TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 import { filesOfGlob, isGlob, isThere, requireMatch } from './globs.ts';
 
@@ -89,7 +88,7 @@ async function dockerfiles(pattern: string, cwd: string, exclude: readonly strin
 function isContext(cwd: string, word: string): boolean {
   if (word === '-') return true;
   const path = resolve(cwd, word);
-  if (isThere(path)) return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (isThere(path)) return statIfThere(path)?.isDirectory() === true;
   return /^https?:\/\//.test(word) || parseGitRef(word) !== undefined;
 }
 

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type BuildRequest, isRemoteContext, namedDockerfile } from '../engine/index.ts';
 import { isArchive } from '../frontend/index.ts';
-import { collect, errnoOf, redactUrls, type SourceFile, suggest, TsbuildError } from '../util/index.ts';
+import { collect, errnoOf, fromErrno, redactUrls, type SourceFile, suggest, TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 
 /** Commands that a mistyped first word may have meant. */
@@ -101,7 +101,8 @@ function requireDirectory(dir: string, typed: string): void {
   try {
     found = statSync(dir).isDirectory();
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
+    if (errnoOf(error) !== 'ENOENT')
+      throw fromErrno(error, `Cannot read build context ${JSON.stringify(redactUrls(typed))}`, 'TSB_CONTEXT');
     const near = typed.includes('/') ? undefined : suggest(typed, COMMANDS);
     throw new TsbuildError(
       'TSB_USAGE',

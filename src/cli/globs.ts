@@ -1,7 +1,6 @@
-import { lstatSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Entry } from 'fast-glob';
-import { fromErrno, TsbuildError } from '../util/index.ts';
+import { fromErrno, statIfThere, TsbuildError } from '../util/index.ts';
 
 /** Trees of other people's files, which no pattern enters that does not name them. */
 const LEFT_OUT: readonly string[] = ['.git', 'node_modules'];
@@ -76,12 +75,12 @@ function placeOf(error: unknown): string {
 }
 
 function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return statIfThere(path)?.isDirectory() === true;
 }
 
 /** Whether there is something of this name, a link that leads nowhere included. */
 export function isThere(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  return statIfThere(path, false) !== undefined;
 }
 
 /** @throws TsbuildError `TSB_NOT_FOUND` for a pattern without a file */

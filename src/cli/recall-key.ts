@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { worktreeStamp } from '../source/index.ts';
@@ -90,14 +90,14 @@ function aliasStamp(env: CliContext['env']): readonly (readonly (string | number
   const folders = ['/etc/containers', join(env['HOME'] || homeDirectory(), '.config/containers')];
   return folders.flatMap((folder) => {
     const dropIns = join(folder, 'registries.conf.d');
-    const names = existsSync(dropIns) ? readdirSync(dropIns).toSorted() : [];
+    const names = namesIn(dropIns);
     return [statusOf(join(folder, 'registries.conf')), ...names.map((name) => statusOf(join(dropIns, name)))];
   });
 }
 
 function statusOf(path: string): readonly (string | number)[] | null {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  return stat ? [path, stat.ino, stat.size, stat.ctimeMs, stat.uid] : null;
+  const found = stat(path);
+  return found ? [path, found.ino, found.size, found.ctimeMs, found.uid] : null;
 }
 
 /** Whether the result depends on what git knows of the context. */
@@ -108,10 +108,27 @@ function usesRepository(env: CliContext['env'], options: BuildOptions): boolean 
 /** Another program may make another image of the same. Of its two bundles, most of what makes images is in the other one. */
 function programStamp(): readonly (string | number)[] {
   const own = fileURLToPath(import.meta.url);
-  const stats = [own, join(dirname(own), 'rest.cjs')].map((path) => statSync(path, { throwIfNoEntry: false }));
-  return [version, ...stats.flatMap((stat) => (stat ? [stat.mtimeMs, stat.size] : []))];
+  const stats = [own, join(dirname(own), 'rest.cjs')].map(stat);
+  return [version, ...stats.flatMap((one) => (one ? [one.mtimeMs, one.size] : []))];
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory).toSorted();
+  } catch {
+    return [];
+  }
+}
+
+/** What cannot be seen is looked at again by the build, which says so. */
+function stat(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return stat(path)?.isDirectory() === true;
 }

@@ -1,9 +1,8 @@
-import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { idDigits, importArchive, namesOfId, storedName, unnamedImage } from '../exporter/index.ts';
 import { hostPlatform } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
-import { isTsbuildError, randomHex, TsbuildError } from '../util/index.ts';
+import { isTsbuildError, randomHex, statIfThere, TsbuildError } from '../util/index.ts';
 import type { Session } from './session.ts';
 import { meantBy } from './short-names.ts';
 
@@ -70,9 +69,8 @@ function nameOf(find: () => string | undefined): string | undefined {
 
 /** A directory counts when it is a layout, so that a name of a registry is not taken for a folder that happens to be there. */
 function kindOf(path: string): 'file' | 'directory' | undefined {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  if (stats?.isDirectory())
-    return statSync(resolve(path, 'oci-layout'), { throwIfNoEntry: false })?.isFile() ? 'directory' : undefined;
+  const stats = statIfThere(path);
+  if (stats?.isDirectory()) return statIfThere(resolve(path, 'oci-layout'))?.isFile() ? 'directory' : undefined;
   return stats?.isFile() ? 'file' : undefined;
 }
 

@@ -27,4 +27,5 @@ export type { Diagnostic, SourceFile, SourceRange } from './source.ts';
 export { parseStrictJson, type StrictJsonOptions } from './json.ts';
 export { editDistance, suggest } from './suggest.ts';
 export { version } from './version.ts';
+export { statIfThere } from './stat-if-there.ts';
 export { WriteBehind } from './write-behind.ts';

@@ -38,6 +38,7 @@ const cases: readonly (readonly [string, string | undefined])[] = [
     '{{printf "%5s|%-6s|%05d|%v|%t|%d%%|%.2f" "a" "b" 42 .Name true 5 1.239}}',
     '    a|b     |00042|default|true|5%|1.24',
   ],
+  ['{{printf "%05d|%07.2f|%3d|%-4d|" -42 -1.5 -1 -1}}', '-0042|-001.50| -1|-1  |'],
   ['{{print 1 2 "a" "b" 3}}', '1 2ab3'],
   ['{{println .Name 1}}', 'default 1\n'],
   ['{{with .Storage}}{{.TLSPath}}{{$.Name}}{{end}}', '<IN MEMORY>default'],

@@ -1,6 +1,5 @@
-import { statSync } from 'node:fs';
 import { Store } from '../../store/index.ts';
-import { TsbuildError } from '../../util/index.ts';
+import { statIfThere, TsbuildError } from '../../util/index.ts';
 import { parseBuildRequest } from '../build-request.ts';
 import type { CliContext } from '../context.ts';
 import { lastBuild } from '../last-build.ts';
@@ -51,7 +50,7 @@ async function knownBuild(context: CliContext): Promise<NonNullable<ReturnType<t
       throw new TsbuildError('TSB_NOT_FOUND', 'Cannot look into the last build: the store knows of none', {
         hint: 'build with --on-failure=shell',
       });
-    if (!statSync(known.cwd, { throwIfNoEntry: false })?.isDirectory())
+    if (!statIfThere(known.cwd)?.isDirectory())
       throw new TsbuildError('TSB_NOT_FOUND', `Cannot do the last build again: ${JSON.stringify(known.cwd)} is gone`);
     return known;
   } finally {

@@ -64,7 +64,10 @@ function printf(format: unknown, ...args: readonly unknown[]): string {
       if (next >= args.length) return `%!${verb}(MISSING)`;
       const shown = formatOne(verb, args[next++], precision === undefined ? undefined : Number(precision));
       if (minus) return shown.padEnd(Number(width));
-      return shown.padStart(Number(width), zero && typeof args[next - 1] === 'number' ? '0' : ' ');
+      if (!zero || typeof args[next - 1] !== 'number') return shown.padStart(Number(width));
+      // Zeros stand behind the sign.
+      const sign = shown.startsWith('-') ? '-' : '';
+      return sign + shown.slice(sign.length).padStart(Number(width) - sign.length, '0');
     },
   );
   return printed;
