@@ -22,7 +22,7 @@ const floors: readonly (readonly string[])[] = [
   ['store'],
   ['llb', 'pins'],
   ['files'],
-  ['sys', 'image', 'events', 'patterns'],
+  ['sys', 'image', 'events', 'patterns', 'limits'],
   ['util'],
 ];
 

@@ -54,6 +54,8 @@ static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *
     status_framed = false;
   }
   die_with_parent(plumbing->outer);
+  join_cgroups(spec, getpid());
+  stage = "pivot";
   if (fchdir(root) < 0 || chroot(".") < 0) fail("cannot change the root");
   if (spec->private_network) deny_network();
   take_streams(spec, plumbing, identity, terminal);

@@ -127,6 +127,9 @@ pid_t start_in_container(struct step_spec *spec, int container, const struct exe
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   int self = sys_pidfd_open(getpid());
   if (self < 0) fail("cannot make descriptors");
+  /* What is executed in a container counts as the container's. */
+  join_cgroups(spec, 0);
+  stage = "start";
   enter_namespaces(container);
   pid_t child = fork();
   if (child < 0) fail("cannot fork");

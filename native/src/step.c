@@ -61,9 +61,13 @@ static int receive_fd(int socket) {
 
 /* ---- inside ---- */
 
-static void enter_user_namespace(const struct step_spec *spec, const struct plumbing *plumbing) {
+/* Until the outer half has done what only it can. */
+static void wait_for_start(const struct plumbing *plumbing) {
   char byte;
   if (recv(plumbing->sync[1], &byte, 1, 0) != 1) _exit(EXIT_SETUP);
+}
+
+static void enter_user_namespace(const struct step_spec *spec, const struct plumbing *plumbing) {
   /* Root of namespace A is root here, too, as soon as it is mapped. */
   if (spec->shift == 0) return;
   if (unshare(CLONE_FILES) < 0) fail("cannot separate the descriptors");
@@ -101,7 +105,9 @@ static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *
     status_framed = false;
   }
   die_with_parent(plumbing->outer);
+  if (spec->nest || spec->cgroups.count > 0) wait_for_start(plumbing);
   if (spec->nest) enter_user_namespace(spec, plumbing);
+  hide_cgroups(spec);
   umask(0);
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) fail("cannot make mounts private");
   /* Filters of containers forbid it to all who lack CAP_SYS_ADMIN outside (podman's does): the name then stays the container's. */
@@ -274,7 +280,9 @@ int run_step(struct step_spec *spec, int connection) {
   }
   if (connection >= 0) make_pipe(plumbing.status, 0, 0);
   if (spec->emulator.name != NULL) offer_emulator(&spec->emulator);
-  int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+  int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+  /* A step that is to be moved makes the namespace there. */
+  if (spec->cgroups.count == 0) flags |= CLONE_NEWCGROUP;
   if (spec->private_network) flags |= CLONE_NEWNET;
   if (spec->shift > 0) flags |= CLONE_FILES;
   if (spec->shift > 0) spec->nest = true;
@@ -288,7 +296,10 @@ int run_step(struct step_spec *spec, int connection) {
   if (child < 0) fail("cannot make the step's namespaces");
   if (child == 0) run_inside(spec, &plumbing);
   status_line("pid %d", child);
+  join_cgroups(spec, child);
   if (spec->nest) prepare_user_namespace(spec, &plumbing, pidfd);
+  else if (spec->cgroups.count > 0) (void)!send(plumbing.sync[0], "", 1, MSG_NOSIGNAL);
+  int mounts = spec->cgroups.count == 0 ? -1 : hold_mounts(number_in_proc(pidfd < 0 ? sys_pidfd_open(child) : pidfd));
   close(plumbing.sync[1]);
   if (plumbing.in[0] >= 0) close(plumbing.in[0]);
   if (plumbing.status[1] >= 0) close(plumbing.status[1]);
@@ -299,6 +310,8 @@ int run_step(struct step_spec *spec, int connection) {
   struct rusage usage;
   int status = supervise_step(child, signals, pumps, count, terminal, &usage);
   stage = "cleanup";
+  if (mounts >= 0 && status != 0) report_shared_memory(spec);
+  if (mounts >= 0) close(mounts);
   if (spec->tree == NULL) remove_stubs(upper, plumbing.stubs);
   else if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) finish_trees(spec, plumbing.stubs);
   stage = "cleanup";

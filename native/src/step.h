@@ -50,6 +50,7 @@ struct emulator {
 
 struct step_spec {
   struct list lowers, args, env;
+  struct list cgroups; /* directories of the groups that the step is put into */
   const char *upper, *work, *cwd, *user, *hostname, *shm_size;
   bool prepare_upper, readonly_root, private_network, insecure, no_new_privileges, tty, stdin_open, init, nest;
   bool scoped; /* the process that starts it has been through restrict_scope (contain.c) */
@@ -168,6 +169,17 @@ void drop_and_execute(struct step_spec *spec, const struct identity *identity, i
 int landlock_version(void);
 /* Denies connections to abstract unix sockets and signals to processes outside, where the kernel can (since 6.12) and a bare step may. */
 void restrict_scope(bool bare);
+
+/* cgroup.c */
+
+/* Puts a process of the step's, which waits meanwhile, into its groups; 0 is the one that calls. */
+void join_cgroups(const struct step_spec *spec, pid_t child);
+/* In the step, once it is in its groups. */
+void hide_cgroups(const struct step_spec *spec);
+/* A descriptor that keeps the mounts of the process with that number in /proc beyond its end; -1 when it has ended. */
+int hold_mounts(int number);
+/* The line `shmem`: bytes of files in memory that are still there, while mounts are held. */
+void report_shared_memory(const struct step_spec *spec);
 
 /* usage.c: the line `usage` with microseconds of user and system time, bytes of memory, bytes read and bytes written. */
 void report_usage(const struct rusage *usage);

@@ -6,6 +6,7 @@ import { parsePlatform } from '../image/index.ts';
 import { parseCacheFrom, parseCacheTo } from '../remote-cache/index.ts';
 import type { SecretSource } from '../secrets/index.ts';
 import { TsbuildError } from '../util/index.ts';
+import { resourcesOf } from './resources.ts';
 import type { BuildSource, Secret } from './source.ts';
 
 /** Longer than timers can wait: 24 days. */
@@ -52,6 +53,7 @@ export function requestOf(source: BuildSource): BuildRequest {
     ...(source.stepTimeout === undefined
       ? {}
       : { stepTimeoutMs: whole('stepTimeout', source.stepTimeout, 1, MAX_LIMIT_MS) }),
+    ...resourcesOf(source),
     jobs: source.jobs === undefined ? Math.max(4, availableParallelism()) : whole('jobs', source.jobs, 1),
     strict: source.strict ?? false,
     ...(source.explain ? { explain: true } : {}),

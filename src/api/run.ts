@@ -2,10 +2,11 @@ import { openImage } from '../engine/index.ts';
 import { hostPlatform, parsePlatform } from '../image/index.ts';
 import { runContainer } from '../runtime/index.ts';
 import { randomHex } from '../util/index.ts';
+import { type Resources, resourcesOf } from './resources.ts';
 import { type CommonOptions, sessionFor, taskFor } from './session.ts';
 
 /** Options of `run`. */
-export interface RunOptions extends CommonOptions {
+export interface RunOptions extends CommonOptions, Resources {
   /** Words that replace the image's CMD. */
   readonly command?: readonly string[];
   /** Replaces ENTRYPOINT and drops the image's CMD. */
@@ -49,6 +50,8 @@ export async function run(image: string, options: RunOptions = {}): Promise<{ re
     network: options.network ?? 'host',
     env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
     attendsSignals: false,
+    ...resourcesOf(options),
+    limiter: session.limiter,
     ...(command.length === 0 ? {} : { command }),
     ...(options.entrypoint === undefined ? {} : { entrypoint: options.entrypoint }),
     ...(volumes === undefined ? {} : { volumes }),

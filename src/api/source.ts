@@ -1,8 +1,10 @@
+import type { Resources } from './resources.ts';
+
 /** A secret for `RUN --mount=type=secret`: its value, or a file that is read when a step needs it. */
 export type Secret = string | { readonly file: string };
 
 /** What is built, as the options of `tsbuild build` have it. Everything but `context` has the default of the command line. */
-export interface BuildSource {
+export interface BuildSource extends Resources {
   /** Directory with the files that COPY and ADD read, git repository, or address of an archive. */
   readonly context: string;
   /**

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { CliContext } from './context.ts';
 import { isolationOption } from './isolation-option.ts';
+import { resourceOptions } from './resource-options.ts';
 import { collect } from './options.ts';
 import { cacheOptions, failureOption, outputOptions, timeOptions } from './output-options.ts';
 
@@ -14,7 +15,7 @@ export function addSolve(program: Command, context: CliContext, done: (code: num
       'file with the definition as bytes, as "buildctl debug dump-llb" lists it, or as "tsbuild llb --format=json" writes it; "-" is standard input',
       '-',
     );
-  timeOptions(cacheOptions(outputOptions(command)))
+  resourceOptions(timeOptions(cacheOptions(outputOptions(command))), 'a step')
     .option('--local <NAME=DIR>', 'directory that a local source of the graph stands for', collect)
     .option('--oci-layout <ID=DIR>', 'OCI layout that the images of a source of the graph are in', collect)
     .option(

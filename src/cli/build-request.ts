@@ -10,11 +10,12 @@ import { parseContextArgument } from './context-argument.ts';
 import { parseHosts } from './hosts.ts';
 import { type LockOptions, parseLockOptions } from './lock-options.ts';
 import { parseLists, parsePairs } from './options.ts';
+import { parseResources, parseUlimit, type ResourceOptions } from './resource-options.ts';
 import { parseSecrets } from './secrets.ts';
 import { parseSsh } from './ssh.ts';
 
 /** Options of `build` and `llb` as commander gives them. */
-export interface GraphOptions extends LockOptions {
+export interface GraphOptions extends LockOptions, ResourceOptions {
   readonly reproducible?: boolean;
   readonly contextPerms?: string;
   readonly file?: string;
@@ -79,6 +80,7 @@ export async function parseBuildRequest(
     ...(options.shmSize === undefined ? {} : { shmSize: parseSize(options.shmSize) }),
     ulimits: (options.ulimit ?? []).map(parseUlimit),
     ...(options.pidsLimit === undefined ? {} : { processLimit: parsePidsLimit(options.pidsLimit) }),
+    ...parseResources(options),
     // Who asks for the host's network for all steps grants it, as with docker.
     entitlements: new Set([...allowed.entitlements, ...(network === 'host' ? ['network.host'] : [])]),
     devices: allowed.devices,
@@ -135,18 +137,6 @@ function parseHostname(text: string): string {
     'TSB_USAGE',
     `Cannot use --hostname ${JSON.stringify(text)}: expected up to 64 letters, digits, "-" and "."`,
   );
-}
-
-/** `--ulimit name=soft[:hard]`, in docker's spelling. */
-export function parseUlimit(text: string): { name: string; soft: number; hard: number } {
-  const match = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(text);
-  const [soft, hard] = [Number(match?.[2]), Number(match?.[3] ?? match?.[2])];
-  if (!match || !Number.isSafeInteger(soft) || !Number.isSafeInteger(hard))
-    throw new TsbuildError(
-      'TSB_USAGE',
-      `Cannot use --ulimit ${JSON.stringify(text)}: expected NAME=SOFT[:HARD], for example nofile=1024:2048`,
-    );
-  return { name: match[1] ?? '', soft, hard };
 }
 
 /**

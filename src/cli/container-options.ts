@@ -2,9 +2,10 @@ import { type Command, Option } from 'commander';
 import type { Isolation } from '../sandbox/index.ts';
 import { isolationOption } from './isolation-option.ts';
 import { collect } from './options.ts';
+import { type ResourceOptions, resourceOptions } from './resource-options.ts';
 
 /** What runs in a container: options of `run` and `create`. */
-export interface ProcessOptions {
+export interface ProcessOptions extends ResourceOptions {
   readonly env?: readonly string[];
   readonly envFile?: readonly string[];
   readonly volume?: readonly string[];
@@ -51,7 +52,7 @@ export interface LifeOptions {
 
 /** Adds what says what runs in a container. */
 export function processOptions(command: Command): Command {
-  return command
+  return resourceOptions(command, 'the container')
     .option(
       '-e, --env <NAME[=VALUE]>',
       'environment variable; without a value it is taken from the environment',

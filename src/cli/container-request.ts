@@ -5,11 +5,12 @@ import type { NewContainer } from '../engine/index.ts';
 import type { ImageConfig } from '../image/index.ts';
 import { parseEnvFile } from '../runtime/index.ts';
 import { fromErrno, parseDuration, parseSize, TsbuildError } from '../util/index.ts';
-import { parsePidsLimit, parseUlimit } from './build-request.ts';
+import { parsePidsLimit } from './build-request.ts';
 import type { LifeOptions, ProcessOptions } from './container-options.ts';
 import type { CliContext } from './context.ts';
 import { parseHosts } from './hosts.ts';
 import { parsePairs } from './options.ts';
+import { parseResources, parseUlimit } from './resource-options.ts';
 
 /** Docker's, in seconds. */
 const STOP_TIMEOUT = 10;
@@ -37,6 +38,7 @@ export async function parseProcess(
     ...(options.volume === undefined ? {} : { volumes: options.volume }),
     ...(options.workdir === undefined ? {} : { workdir: options.workdir }),
     ...(options.user === undefined ? {} : { user: options.user }),
+    ...parseResources(options),
     ...(options.pidsLimit === undefined ? {} : { processLimit: parsePidsLimit(options.pidsLimit) }),
     ...(options.ulimit === undefined ? {} : { ulimits: options.ulimit.map(parseUlimit) }),
     ...(options.shmSize === undefined ? {} : { shmSize: parseSize(options.shmSize) }),

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { buildkitResourceOption, resourceOptions } from './resource-options.ts';
 import { collect } from './options.ts';
 
 /** What the argument of a build is. */
@@ -7,6 +8,7 @@ export const CONTEXT =
 
 /** Options that decide what the graph is; `build` and `llb` share them. */
 export function graphOptions(command: Command): Command {
+  buildkitResourceOption(resourceOptions(command, 'a RUN step'));
   return command
     .option(
       '-f, --file <path>',

@@ -39,6 +39,10 @@ const DECISIVE: readonly (keyof BuildOptions)[] = [
 const INDIFFERENT: readonly string[] = [
   'jobs',
   'pidsLimit',
+  'memory',
+  'memorySwap',
+  'cpus',
+  'resource',
   'timeout',
   'stepTimeout',
   'onFailure',

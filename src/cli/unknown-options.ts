@@ -2,7 +2,7 @@ import { CommanderError } from 'commander';
 import { TsbuildError } from '../util/index.ts';
 
 const LIMITS =
-  'limits are those of the process that runs tsbuild, for example of "systemd-run --user --scope -p MemoryMax=1G -p CPUQuota=50%"';
+  'the limits are --memory, --memory-swap, --cpus, --pids-limit, --ulimit and --shm-size, of build also --resource cpu-shares=NUMBER,cpuset-cpus=LIST; others can be those of tsbuild itself: systemd-run --user --scope -p IOWeight=50';
 const SANDBOX =
   "every step has a sandbox of its own with docker's default capabilities; --allow security.insecure, --allow device=NAME and --network are what can be changed";
 const REGISTRY =

@@ -7,17 +7,9 @@ const UNSUPPORTED: readonly (readonly [flags: string, hint: string])[] = [
   ['--builder <name>', 'there is no daemon and there are no builders to choose from'],
   [
     '--cgroup-parent <cgroup>',
-    'limits are those of the process that runs tsbuild, for example of "systemd-run --user --scope"',
+    'steps get groups beneath that of tsbuild itself: "systemd-run --user --scope --slice NAME tsbuild build …" chooses it',
   ],
   ['--ignorefile <path>', 'put the patterns beside the Dockerfile as <name of the Dockerfile>.dockerignore'],
-  [
-    '-m, --memory <size>',
-    'limits are those of the process that runs tsbuild, for example of "systemd-run --user --scope -p MemoryMax=1G"',
-  ],
-  [
-    '--resource <limits>',
-    'limits are those of the process that runs tsbuild, for example of "systemd-run --user --scope"',
-  ],
   ['--squash', 'finish with a stage "FROM scratch" that copies everything: COPY --from=<stage> / /'],
   [
     '-v, --volume <volume>',

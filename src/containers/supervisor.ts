@@ -15,6 +15,7 @@ import {
   type StepReport,
   type StepSpec,
 } from '../sandbox/index.ts';
+import { type Limiter, withStandIns } from '../limits/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { Container } from './types.ts';
 
@@ -35,6 +36,8 @@ export interface SupervisorOptions {
   /** Whether the container has never run. */
   readonly first: boolean;
   readonly onBoundProc?: () => void;
+  /** What holds its limits. */
+  readonly limiter: Limiter;
 }
 
 /** A supervisor that was started. */
@@ -77,7 +80,13 @@ export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
   const description = child.stdio[3] as Duplex;
   const told = child.stdio[4] as Duplex;
   description.on('error', () => undefined);
-  description.end(encodeSupervisor(options));
+  try {
+    description.end(encodeSupervisor(options, child.pid ?? 0));
+  } catch (error) {
+    child.kill('SIGKILL');
+    listening.reject(error);
+    started.reject(error);
+  }
   child.unref();
   child.once('error', (cause) => {
     const error = new TsbuildError('TSB_SANDBOX', `Cannot start the sandbox helper: ${cause.message}`, { cause });
@@ -116,12 +125,15 @@ function readOwnLog(directory: string): string {
   }
 }
 
-/** The step, with what only this start knows. */
-function stepOf({ container, layers, first }: SupervisorOptions): StepSpec {
-  const { step } = container.record;
+/** The step, with what only this start knows. @param supervisor its number */
+function stepOf({ container, layers, first, limiter }: SupervisorOptions, supervisor: number): StepSpec {
+  const { step, resources = {} } = container.record;
+  const { cgroups, ulimits } = limiter.keep({ ...resources, processes: step.processLimit ?? 0 }, supervisor);
   const resolvConf = step.network === 'host' ? resolvConfOfHost() : undefined;
   return {
     ...step,
+    cgroups,
+    ulimits: withStandIns(ulimits, step.ulimits ?? []),
     lowers: layers,
     upper: join(container.directory, 'fs'),
     work: join(container.directory, 'work'),
@@ -130,7 +142,7 @@ function stepOf({ container, layers, first }: SupervisorOptions): StepSpec {
   };
 }
 
-function encodeSupervisor(options: SupervisorOptions): Buffer {
+function encodeSupervisor(options: SupervisorOptions, supervisor: number): Buffer {
   const { container, plan, seccompPath } = options;
   const { record, directory } = container;
   const { health, restart } = record;
@@ -155,6 +167,6 @@ function encodeSupervisor(options: SupervisorOptions): Buffer {
       ['health-retries', health.retries],
     );
   }
-  const step = encodeStep(stepOf(options), { plan, seccompPath, formatsDir: join(directory, 'formats') });
+  const step = encodeStep(stepOf(options, supervisor), { plan, seccompPath, formatsDir: join(directory, 'formats') });
   return Buffer.concat([encodeFields(fields), step]);
 }

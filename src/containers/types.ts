@@ -1,4 +1,5 @@
 import type { ImageConfig } from '../image/index.ts';
+import type { ResourceLimits } from '../limits/index.ts';
 import type { StepSpec } from '../sandbox/index.ts';
 import type { Digest } from '../util/index.ts';
 
@@ -39,6 +40,8 @@ export interface ContainerRecord {
   };
   readonly imageConfig: ImageConfig;
   readonly step: ContainerStep;
+  /** What it may use of the machine. */
+  readonly resources?: ResourceLimits;
   /** `--rm` */
   readonly autoRemove: boolean;
   /** `-d`: nobody was attached when it was made. */

@@ -13,6 +13,7 @@ import type { Task } from '../events/index.ts';
 import { type BridgeNames, createBridge } from './bridge.ts';
 import type { CompiledGraphs } from './compiled.ts';
 import { ImageTimes } from './image-times.ts';
+import { linuxResources } from './step-limits.ts';
 import { withInternalVertex } from './internal-vertex.ts';
 import { SshAgents } from '../ops/index.ts';
 import type { BuildRequest } from './request.ts';
@@ -68,6 +69,7 @@ export async function compileRequest(
 /** The frontend's options for a request. */
 export function compileOptions(request: BuildRequest, namedContexts: ReadonlyMap<string, string>): CompileOptions {
   const { dockerfile } = request;
+  const resources = linuxResources(request.resources);
   const buildArgs = new Map(request.buildArgs);
   if (request.sourceDateEpoch !== undefined && !buildArgs.has('SOURCE_DATE_EPOCH'))
     buildArgs.set('SOURCE_DATE_EPOCH', String(request.sourceDateEpoch));
@@ -91,6 +93,7 @@ export function compileOptions(request: BuildRequest, namedContexts: ReadonlyMap
     extraHosts: request.extraHosts,
     ...(request.shmSize === undefined ? {} : { shmSize: request.shmSize }),
     ulimits: request.ulimits,
+    ...(resources === undefined ? {} : { linuxResources: resources }),
   };
 }
 

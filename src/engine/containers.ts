@@ -71,6 +71,7 @@ export async function createContainer(
     image: { name, id: image.manifest.config.digest, manifest: image.manifestDigest },
     imageConfig: image.config,
     step,
+    ...(process.resources === undefined ? {} : { resources: process.resources }),
     ...wanted.life(image.config),
   };
   const holds = { layers: ids, blobs: [image.digest, image.manifestDigest, image.manifest.config.digest] };
@@ -111,6 +112,7 @@ export async function startContainer(
     names: containers.names,
     first: readState(container.directory).started === '',
     onBoundProc: () => session.boundProc(),
+    limiter: session.limiter,
     ...options,
   });
   // With the lock held until then, nobody takes it for a container without a supervisor.

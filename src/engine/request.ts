@@ -1,5 +1,6 @@
 import type { SecretSource } from '../secrets/index.ts';
 import type { PinPolicy } from '../pins/index.ts';
+import type { ResourceLimits } from '../limits/index.ts';
 import type { ImageConfig, Platform } from '../image/index.ts';
 import type { Definition } from '../llb/index.ts';
 import type { SourceFile } from '../util/index.ts';
@@ -54,6 +55,8 @@ export interface BuildRequest {
   readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
   /** Processes and threads that a step may have at a time; 0 for no limit. Default 2048. No part of any cache key. */
   readonly processLimit?: number;
+  /** What a step may use of the machine, where the Dockerfile sets nothing else for it. No part of any cache key. */
+  readonly resources?: ResourceLimits;
   readonly entitlements: ReadonlySet<string>;
   /** Devices of the machine that steps may have. */
   readonly devices: DeviceGrants;

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { createIndexCache, type IndexCache } from '../cache/index.ts';
 import type { DeviceCatalog } from '../cdi/index.ts';
 import { proxiesOf, type RegistriesConfig, type Registry, type UserRegistryOptions } from '../registry/index.ts';
@@ -9,6 +10,7 @@ import { type Lease, Store } from '../store/index.ts';
 import { type Digest, messageOf, randomHex, TsbuildError } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { LayerService } from '../snapshots/index.ts';
+import { kernelFiles, Limiter, sweepDeadGroups } from '../limits/index.ts';
 import { RemoteSources, type OpResult, snapshot } from '../ops/index.ts';
 import { BOUND_PROC, boundProcText, findHelper, type Isolation, type NamespacePlan } from '../sandbox/index.ts';
 import { ObjectStores } from './object-stores.ts';
@@ -63,6 +65,7 @@ export class Session implements AsyncDisposable {
   #devices: Promise<DeviceCatalog> | undefined;
   #plan: Promise<NamespacePlan> | undefined;
   #treesDir: string | undefined;
+  #limiter: Limiter | undefined;
   #saidBoundProc = false;
 
   constructor(options: SessionOptions) {
@@ -77,6 +80,7 @@ export class Session implements AsyncDisposable {
         onWarning: (warning) => options.onWarning(warning.message),
         ...(options.makeRoom ? { makeRoom: true } : {}),
       });
+    sweepDeadGroups(kernelFiles, ledgerOf(this.store.root));
   }
 
   /** What changeable names stand for. */
@@ -143,6 +147,12 @@ export class Session implements AsyncDisposable {
     });
     this.layers.syncEarlier(worker);
     return worker;
+  }
+
+  /** What holds the limits of steps and containers. */
+  get limiter(): Limiter {
+    const { onWarning } = this.options;
+    return (this.#limiter ??= new Limiter({ ledger: ledgerOf(this.store.root), onWarning }));
   }
 
   /** A step or container got the /proc around it: its user is told, once. */
@@ -264,6 +274,7 @@ export class Session implements AsyncDisposable {
           (worker) => this.#endWorker(worker),
           () => undefined,
         );
+      await this.#limiter?.[Symbol.asyncDispose]();
       await (await this.#registry)?.[Symbol.asyncDispose]();
       await this.#remote?.[Symbol.asyncDispose]();
       await this.#objects?.[Symbol.asyncDispose]();
@@ -289,6 +300,9 @@ export class Session implements AsyncDisposable {
     }
   }
 }
+
+/** Where commands write down which groups of control they made. */
+const ledgerOf = (root: string): string => join(root, 'cgroups');
 
 /** Opens the store for one command. @throws TsbuildError `TSB_STORE`, `TSB_PERMISSION` */
 export function openSession(options: SessionOptions): Session {

@@ -41,6 +41,7 @@ import { withImageHint } from './image-hint.ts';
 import { Notes } from './notes.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
+import { limitsOfSteps } from './step-limits.ts';
 
 /** Larger files are no Dockerfiles. */
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
@@ -133,7 +134,14 @@ export class RequestSolver {
     ).solve(
       task,
       edges.filter((edge) => edge !== undefined),
-      createRunner({ ...this.#pieces, timeLimit: timeLimits(compiled, this.#request) }, plan),
+      createRunner(
+        {
+          ...this.#pieces,
+          timeLimit: timeLimits(compiled, this.#request),
+          limits: { of: limitsOfSteps(compiled, this.#request), limiter: this.#session.limiter },
+        },
+        plan,
+      ),
     );
     this.#locals.save();
     let next = 0;
@@ -220,6 +228,7 @@ function opPieces(
     },
     emulation: new Emulation({ scratchDir: () => scratchDir(session) }),
     timeLimit: () => request.stepTimeoutMs,
+    limits: { of: () => request.resources ?? {}, limiter: session.limiter },
     ...(request.visitor === undefined ? {} : { visitor: request.visitor }),
     report: { build: task, now, warn, notes },
   };

@@ -8,6 +8,7 @@ import type { WorkerClient } from '../worker/index.ts';
 import type { StepDevices } from './exec/devices.ts';
 import type { SshAgents } from './exec/ssh-agents.ts';
 import type { MountTravel } from './exec/mount-travel.ts';
+import type { StepLimits } from './exec/step-limits.ts';
 import type { StepVisitor } from './exec/step-visitor.ts';
 import type { LocalResult } from './result.ts';
 import type { StepNotes } from './step-notes.ts';
@@ -80,6 +81,7 @@ export interface OpPieces {
   readonly grants: Grants;
   /** Milliseconds that a step may run; undefined for no limit. No part of any key. */
   readonly timeLimit: (vertex: Digest) => number | undefined;
+  readonly limits: StepLimits;
   /** Looks into steps, before they run or when they have failed. */
   readonly visitor?: StepVisitor;
   /** Cache mounts of other machines, where there are any; known when the graph is. */

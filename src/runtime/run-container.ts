@@ -20,6 +20,7 @@ import {
   type Emulation,
   foreignFailure,
 } from '../sandbox/index.ts';
+import { type Limiter, outOfMemory, type ResourceLimits, unlimited, withStandIns } from '../limits/index.ts';
 import { fromErrno, isTsbuildError, TsbuildError } from '../util/index.ts';
 import { type ImageConfig, normalizePlatform, type Platform } from '../image/index.ts';
 import { argumentsOf, environmentOf } from './container-process.ts';
@@ -59,6 +60,9 @@ export interface RunContainerOptions {
   readonly ulimits?: readonly Ulimit[];
   /** Processes that the container may have at a time; 0 for no limit. Default 2048. */
   readonly processLimit?: number;
+  /** What it may use of the machine, and what holds that; without the one the other means nothing. */
+  readonly resources?: ResourceLimits;
+  readonly limiter?: Limiter;
   /** Bytes of /dev/shm. */
   readonly shmSize?: number;
   readonly noNewPrivileges?: boolean;
@@ -82,7 +86,7 @@ export interface RunContainerOptions {
 /** How a container ended. `exitCode` follows docker run: the program's own, 128 + signal, 125, 126 or 127. */
 export interface ContainerEnd {
   readonly exitCode: number;
-  /** Set for 125, 126 and 127: why the program did not run. */
+  /** Set for 125, 126 and 127: why the program did not run; and when it was ended because its memory had run out. */
   readonly error?: TsbuildError;
 }
 
@@ -112,10 +116,14 @@ export async function runContainer(options: RunContainerOptions): Promise<Contai
     await using scratch = makeScratch(options);
     const { plan, helperPath, seccompPath, onBoundProc } = options;
     refuseSteps(plan, spec.args.join(' '));
+    const limits = { ...options.resources, processes: spec.processLimit ?? 0 };
+    await using held = options.limiter?.begin(limits) ?? unlimited;
+    const ulimits = withStandIns(held.ulimits, spec.ulimits ?? []);
     const encoded = encodeStep(
-      { ...spec, upper: scratch.upper, work: scratch.work },
+      { ...spec, ulimits, cgroups: held.cgroups, upper: scratch.upper, work: scratch.work },
       { plan, seccompPath, formatsDir: scratch.formatsDir, tree: { dir: scratch.treeDir, apply: spec.lowers } },
     );
+    let filesInMemory: number | undefined;
     const output = options.onOutput ? 'pipe' : 'inherit';
     const step = runAlone({
       helperPath,
@@ -123,10 +131,14 @@ export async function runContainer(options: RunContainerOptions): Promise<Contai
       encoded,
       stdio: [options.interactive ? 'inherit' : 'ignore', output, output],
       ...(onBoundProc ? { onBoundProc } : {}),
+      onUsage: (_usage, files) => (filesInMemory = files),
     });
     if (options.onOutput) passOn(step.child, options.onOutput);
     const status = await attended(step, signals, options.signal);
-    return endOf(status, foreignFailure(options.emulation, platformOf(options.config), spec.emulator, status));
+    const end = endOf(status, foreignFailure(options.emulation, platformOf(options.config), spec.emulator, status));
+    if (end.exitCode === 0 || end.error !== undefined || held.counts().killed === 0) return end;
+    const { text, hint } = outOfMemory(limits.memory ?? 0, filesInMemory, 'container');
+    return { ...end, error: new TsbuildError('TSB_STEP', `The container ran ${text}`, { hint }) };
   } catch (error) {
     const known = isTsbuildError(error) ? error : fromErrno(error, 'Cannot run the container', 'TSB_SANDBOX');
     return { exitCode: 125, error: known };

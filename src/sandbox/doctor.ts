@@ -1,3 +1,4 @@
+import { kernelFiles, lookAtLimits } from '../limits/index.ts';
 import { BOUND_PROC, boundProcText } from './bound-proc.ts';
 import { findEmulated } from './doctor-emulation.ts';
 import {
@@ -63,7 +64,7 @@ export async function probe(options: ProbeOptions): Promise<DoctorReport> {
     lines.push(problemLine('helper', error));
     return end(6, false);
   }
-  lines.push(scopeLine(helper));
+  lines.push(scopeLine(helper), { name: 'limits', ...lookAtLimits(kernelFiles, process.pid) });
   const plan = planNamespace(readPlanInputs(options.user));
   lines.push(...userNamespaceLines(helper), idLine(plan));
   if (!isPlan(plan)) return end(4, false);

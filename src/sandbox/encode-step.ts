@@ -24,6 +24,9 @@ const RESOURCES: Readonly<Record<string, number>> = {
   msgqueue: 12, nice: 13, rtprio: 14, rttime: 15,
 }; // oxfmt-ignore
 
+/** Names of limits of a process, `Ulimit.name`, by their numbers. */
+export const ULIMITS: readonly string[] = Object.keys(RESOURCES);
+
 /**
  * The step as the helper reads it (native/src/spec.c): pairs of key and value, each a 4-byte little-endian length and bytes.
  * @throws TsbuildError `TSB_SANDBOX` for values that cannot be given to a process (NUL bytes) and unknown limits.
@@ -66,6 +69,7 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   // Before the others: who sets nproc by name means it.
   // Without a namespace it would count all that the user runs on the machine.
   fields.add('process-limit', bare ? 0 : (spec.processLimit ?? 0));
+  for (const group of spec.cgroups ?? []) fields.add('cgroup', group);
   for (const ulimit of spec.ulimits ?? []) fields.add('limit', encodeLimit(ulimit));
   const mounts = orderMounts([...networkMounts(spec), ...(spec.mounts ?? [])]);
   for (const [index, mount] of mounts.entries()) {

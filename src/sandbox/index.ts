@@ -7,7 +7,7 @@ export { type DoctorLine, type DoctorReport, formatDoctor, probe, type ProbeOpti
 export { type Isolation, parseIsolation } from './isolation-name.ts';
 export { chooseIsolation, isolationNotice, refuseSteps } from './isolation.ts';
 export { currentUser } from './current-user.ts';
-export { encodeFields, type EncodeOptions, encodeStep } from './encode-step.ts';
+export { encodeFields, type EncodeOptions, encodeStep, ULIMITS } from './encode-step.ts';
 export { enterArguments, type EnterOptions } from './enter.ts';
 export { findHelper, findSeccompFilter } from './helper-path.ts';
 export { Emulation, foreignFailure } from './emulation/index.ts';

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
 import type { Duplex } from 'node:stream';
+import type { StepUsage } from '../events/index.ts';
 import { enterArguments } from './enter.ts';
 import { readLines } from './run-step.ts';
 import { concludeStep, readStatusLine, type StepReport } from './step-status.ts';
@@ -15,6 +16,8 @@ export interface RunAloneOptions {
   readonly stdio: readonly ['inherit' | 'ignore', 'inherit' | 'ignore' | 'pipe', 'inherit' | 'ignore' | 'pipe'];
   /** See `StepReport`. */
   readonly onBoundProc?: () => void;
+  /** Told what the step used, before it is over. @param filesInMemory see `StepReport` */
+  readonly onUsage?: (usage: StepUsage, filesInMemory: number | undefined) => void;
 }
 
 /** A step that runs in a namespace A of its own, without a worker. */
@@ -50,6 +53,9 @@ export function runAlone(options: RunAloneOptions): LoneStep {
   const ended = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => resolve(code));
-  }).then((code) => concludeStep(report, code, said));
+  }).then((code) => {
+    if (report.usage) options.onUsage?.(report.usage, report.filesInMemory);
+    return concludeStep(report, code, said);
+  });
   return { child, ended };
 }

@@ -17,8 +17,8 @@ export interface RunStepOptions {
   readonly onOutput: (stream: 1 | 2, data: Buffer) => Promise<void> | undefined;
   /** See `StepReport`. */
   readonly onBoundProc?: () => void;
-  /** Told what the step used, before it is over. */
-  readonly onUsage?: (usage: StepUsage) => void;
+  /** Told what the step used, before it is over. @param filesInMemory see `StepReport` */
+  readonly onUsage?: (usage: StepUsage, filesInMemory: number | undefined) => void;
 }
 
 /**
@@ -46,7 +46,7 @@ export async function runStep(options: RunStepOptions): Promise<ExitStatus> {
     );
     // A helper that somebody killed cannot have ended a step that shed its parent-death signal.
     if (report.status === undefined && report.pid !== undefined && code === null) killPid(report.pid);
-    if (report.usage) options.onUsage?.(report.usage);
+    if (report.usage) options.onUsage?.(report.usage, report.filesInMemory);
     if (signal?.aborted) throw canceled(signal);
     return concludeStep(report, code, said);
   } finally {

@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import type { StepUsage } from '../events/index.ts';
 import { TsbuildError } from '../util/index.ts';
+import { ULIMITS } from './encode-step.ts';
 import type { ExitStatus } from './types.ts';
 
 /** What the helper has said on its status descriptor. */
@@ -10,6 +11,8 @@ export interface StepReport {
   pid?: number;
   status?: ExitStatus;
   usage?: StepUsage;
+  /** Bytes of files that a step in groups of control had in memory when it failed. */
+  filesInMemory?: number;
   /** Errno with which the kernel refused the step's emulator. */
   emulatorRefused?: number;
   error?: { readonly errno: number; readonly stage: string; readonly text: string };
@@ -41,6 +44,9 @@ export function readStatusLine(report: StepReport, line: string): void {
     case 'usage':
       report.usage = usageOf(line);
       break;
+    case 'shmem':
+      report.filesInMemory = value;
+      break;
     case 'emulator':
       report.emulatorRefused = value;
       break;
@@ -62,11 +68,13 @@ const USERS_STAGES = new Set(['user', 'cwd', 'mounts', 'limits', 'sources']);
 
 const HINTS: Readonly<Record<string, string>> = {
   'id-map': 'tsbuild doctor says what this machine allows',
+  limits: 'a step can have no more than tsbuild itself has: "ulimit -Ha" shows that',
   namespaces: 'tsbuild doctor says what this machine allows',
   namespace: 'tsbuild doctor says what this machine allows',
   overlay:
     'the store must be on a local file system such as ext4, xfs or btrfs, not on overlayfs or NFS (see TSBUILD_ROOT)',
   layers: 'put several commands into one RUN, or begin anew with one layer: FROM scratch and COPY --from=<stage> / /',
+  cgroup: 'the group was taken away by somebody else, or is not yours any more; try again, or leave the limits out',
   proc: 'tsbuild doctor says what this machine allows',
 };
 
@@ -91,9 +99,12 @@ export function concludeStep(report: StepReport, exitCode: number | null, stderr
   }
   const code = USERS_STAGES.has(error.stage) ? 'TSB_STEP' : 'TSB_SANDBOX';
   const hint = HINTS[error.stage];
+  // The helper knows limits by their numbers.
+  const text =
+    error.stage === 'limits' ? error.text.replace(/\d+$/, (number) => ULIMITS[Number(number)] ?? number) : error.text;
   throw new TsbuildError(
     code,
-    `Cannot set up the step (${error.stage}): ${error.text}${errno === undefined ? '' : ` (${errno})`}`,
-    hint === undefined || code === 'TSB_STEP' ? {} : { hint },
+    `Cannot set up the step (${error.stage}): ${text}${errno === undefined ? '' : ` (${errno})`}`,
+    hint === undefined ? {} : { hint },
   );
 }

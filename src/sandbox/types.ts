@@ -148,6 +148,8 @@ export interface StepSpec {
   readonly ulimits?: readonly Ulimit[];
   /** Processes and threads that the step's user may have at a time; 0 or absent: no limit of the step's own. */
   readonly processLimit?: number;
+  /** Directories of groups of control that the step's processes are put into; somebody else makes them (src/limits). */
+  readonly cgroups?: readonly string[];
   /** Bytes of /dev/shm, default 64 MiB. */
   readonly shmSize?: number;
   /** Gives the process a terminal of its own. */

@@ -12,6 +12,7 @@ export type {
   ReadFileParams,
   ResultOf,
   StatPathParams,
+  StepProgress,
   TreeUsage,
   WorkerConfig,
   WorkerMethods,

@@ -1,5 +1,6 @@
 import type { LayerMethods } from './layer-methods.ts';
 import type { MountMethods } from './mount-methods.ts';
+import type { StepUsage } from '../events/index.ts';
 import type { ExitStatus, NamespacePlan, StepSpec } from '../sandbox/index.ts';
 
 /**
@@ -10,7 +11,7 @@ import type { ExitStatus, NamespacePlan, StepSpec } from '../sandbox/index.ts';
 export interface WorkerMethods extends LayerMethods, MountMethods {
   /** Makes an upper and a work directory whose root looks like that of the topmost lower. */
   prepareUpper(params: PrepareUpperParams): void;
-  /** Runs one step to its end. Output comes as events; what it used comes once as progress, a `StepUsage`. */
+  /** Runs one step to its end. Output comes as events; what it used comes once as progress, a `StepProgress`. */
   runStep(params: RunStepParams): ExitStatus;
   /** Deletes trees whose files may belong to sub-ids, however deep and whatever their modes. */
   removeTrees(params: { readonly paths: readonly string[] }): void;
@@ -36,6 +37,13 @@ export interface PrepareUpperParams {
 export interface RunStepParams extends StepSpec {
   /** What `prepareUpper` makes, in the same call: each costs a step some time. */
   readonly uppers?: readonly PrepareUpperParams[];
+}
+
+/** What a step used, told before its end. */
+export interface StepProgress {
+  readonly usage: StepUsage;
+  /** Bytes of files that a step in groups of control had in memory when it failed. */
+  readonly filesInMemory?: number;
 }
 
 /** What one tree takes. */

@@ -12,7 +12,7 @@ import {
 import { shallowStack } from './deep-stack.ts';
 import type { HandlerContext } from './handler-context.ts';
 import { prepareUpper } from './prepare-upper.ts';
-import type { RunStepParams, WorkerConfig } from './protocol.ts';
+import type { RunStepParams, StepProgress, WorkerConfig } from './protocol.ts';
 import { Trees } from './trees.ts';
 
 /** This process's helpers. */
@@ -61,7 +61,8 @@ function runWith(spec: StepSpec, context: HandlerContext, more: Pick<EncodeOptio
     encoded: encodeStep(spec, { plan, seccompPath, formatsDir, ...more }),
     signal: context.signal,
     onOutput: context.output,
-    onUsage: context.progress,
+    onUsage: (usage, filesInMemory) =>
+      context.progress({ usage, ...(filesInMemory === undefined ? {} : { filesInMemory }) } satisfies StepProgress),
     ...(context.boundProc ? { onBoundProc: context.boundProc } : {}),
   });
 }

@@ -9,6 +9,7 @@ import {
   SshAgents,
   StepDevices,
 } from '../../src/ops/index.ts';
+import { Limiter } from '../../src/limits/index.ts';
 import { BuildSecrets, type SecretSource } from '../../src/secrets/index.ts';
 import { LayerService } from '../../src/snapshots/index.ts';
 import type { OpRunner, SolverVertex } from '../../src/solver/index.ts';
@@ -23,6 +24,7 @@ export interface KitOptions {
   readonly entitlements?: readonly string[];
   readonly plan?: PackingPlan;
   readonly timeLimitMs?: number;
+  readonly limits?: OpPieces['limits'];
   readonly origins?: Partial<OpPieces['origins']>;
 }
 
@@ -70,6 +72,7 @@ export async function openKit(options: KitOptions = {}): Promise<Kit> {
     },
     travel: () => undefined,
     timeLimit: () => options.timeLimitMs,
+    limits: options.limits ?? { of: () => ({}), limiter: new Limiter({ ledger: '/nonexistent', onWarning: none }) },
     emulation: new Emulation({ scratchDir: () => store.root, find: () => undefined, formats: () => [] }),
     report: {
       build,

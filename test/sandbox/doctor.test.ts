@@ -23,6 +23,9 @@ describe('doctor', () => {
     expect(formatDoctor(report)).toMatch(
       recent ? /abstract sockets: out of reach|no Landlock/ : /steps can connect to abstract/,
     );
+    const limits = report.lines.find(({ name }) => name === 'limits');
+    expect(limits?.text).toMatch(/^memory, .*by cgroup v[12]|--memory for each process only/);
+    expect(limits?.fix === undefined).toBe(limits?.state === 'ok');
     expect(readdirSync(dir)).toEqual([]);
   });
 

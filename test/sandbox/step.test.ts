@@ -209,6 +209,16 @@ describe.each(everyone)('a step (%s)', (who) => {
     }
   });
 
+  test('a step whose group is gone does not run', async () => {
+    const [lost] = await runAll(who, [
+      { command: ['/bin/echo', 'ran'], spec: { cgroups: ['/sys/fs/cgroup/tsbuild-was-here'] } },
+    ]);
+    expect(lost).toMatchObject({ out: '', code: 'TSB_SANDBOX' });
+    expect(lost?.error).toBe(
+      'Cannot set up the step (cgroup): cannot put the step into "/sys/fs/cgroup/tsbuild-was-here" (ENOENT)',
+    );
+  });
+
   test('the helper’s own file cannot be written from a step (CVE-2019-5736)', async () => {
     const hash = (): string => createHash('sha256').update(readFileSync(findHelper())).digest('hex');
     const before = hash();

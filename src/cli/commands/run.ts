@@ -55,7 +55,7 @@ export async function runCommand(
       if (!isKept(options)) {
         await using opened = await openImage(session, task, image, platform, context.cwd);
         await progress.close();
-        return await runOnce(context, opened, command, options);
+        return await runOnce(context, session, opened, command, options);
       }
       const ready = await make(context, session, task, image, command, options);
       await progress.close();
@@ -127,6 +127,7 @@ function isKept(options: RunOptions): boolean {
 /** A container in the foreground that nobody else knows of. */
 async function runOnce(
   context: CliContext,
+  session: Session,
   opened: OpenImage,
   command: readonly string[],
   options: RunOptions,
@@ -135,6 +136,7 @@ async function runOnce(
   const end = await runContainer({
     ...opened.runtime,
     ...process,
+    limiter: session.limiter,
     hostname: process.hostname || randomHex(6),
     cwd: context.cwd,
   });

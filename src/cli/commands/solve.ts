@@ -10,6 +10,7 @@ import { parseAllow } from '../allow.ts';
 import { parseEpoch, parseJobs, parsePidsLimit, parseTimeouts } from '../build-request.ts';
 import type { CliContext } from '../context.ts';
 import { parsePairs } from '../options.ts';
+import { parseResources } from '../resource-options.ts';
 import { parseSecrets } from '../secrets.ts';
 import { parseSsh } from '../ssh.ts';
 import { type BuildOptions, harmlessContext } from './build-display.ts';
@@ -44,6 +45,7 @@ async function parseSolveRequest(context: CliContext, file: string, options: Sol
     noCache: options.cache === false,
     pull: options.pull ?? false,
     ...(options.pidsLimit === undefined ? {} : { processLimit: parsePidsLimit(options.pidsLimit) }),
+    ...parseResources(options),
     entitlements,
     devices,
     secrets: parseSecrets(context, options.secret ?? []),

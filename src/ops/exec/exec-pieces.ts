@@ -4,7 +4,7 @@ import type { OpPieces } from '../pieces.ts';
 /** What steps need. */
 export interface ExecPieces extends Pick<
   OpPieces,
-  'snapshots' | 'credentials' | 'grants' | 'timeLimit' | 'visitor' | 'travel' | 'emulation' | 'report'
+  'snapshots' | 'credentials' | 'grants' | 'timeLimit' | 'limits' | 'visitor' | 'travel' | 'emulation' | 'report'
 > {
   readonly locals: LocalLayers;
 }

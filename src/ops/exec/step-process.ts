@@ -3,10 +3,11 @@ import type { ExecOp } from '../../llb/index.ts';
 import { type ExitStatus, foreignFailure, type StepSpec } from '../../sandbox/index.ts';
 import { fullDiskHint } from '../../store/index.ts';
 import { type Digest, TsbuildError } from '../../util/index.ts';
-import { type StepUsage, type Task, withinTime } from '../../events/index.ts';
-import type { PrepareUpperParams } from '../../worker/index.ts';
+import { type Task, withinTime } from '../../events/index.ts';
+import type { PrepareUpperParams, StepProgress } from '../../worker/index.ts';
 import type { ExecPieces } from './exec-pieces.ts';
 import { ranTooLong } from './step-deadline.ts';
+import { HeldStep } from './step-limits.ts';
 import { StepOutput } from './step-output.ts';
 
 /**
@@ -26,6 +27,7 @@ export async function runStep(
   const output = new StepOutput(pieces, task, vertex);
   const said: Uint8Array[] = [];
   const command = exec.meta.args.join(' ');
+  await using held = new HeldStep(pieces.limits, vertex, spec);
   const status = await withinTime(
     task,
     pieces.timeLimit(vertex),
@@ -33,7 +35,7 @@ export async function runStep(
     ({ signal }) =>
       worker.call(
         'runStep',
-        { ...spec, uppers },
+        { ...held.within(spec), uppers },
         {
           signal,
           onOutput: (stream, data) => {
@@ -41,8 +43,10 @@ export async function runStep(
             if (said.length > LAST_CHUNKS) said.shift();
             output.write(stream, data);
           },
-          onProgress: (usage) =>
-            task.events({ type: 'usage', vertex, usage: usage as StepUsage, at: pieces.report.now() }),
+          onProgress: (progress) => {
+            const usage = held.used(progress as StepProgress);
+            task.events({ type: 'usage', vertex, usage, at: pieces.report.now() });
+          },
         },
       ),
   );
@@ -50,15 +54,18 @@ export async function runStep(
   if (
     status.kind === 'exited' &&
     (exec.meta.validExitCodes.length > 0 ? exec.meta.validExitCodes : [0]).includes(status.code)
-  )
+  ) {
+    const survived = held.survived(command);
+    if (survived !== undefined) pieces.report.warn(survived);
     return;
+  }
   const foreign = foreignFailure(pieces.emulation, platform, spec.emulator, status);
   if (foreign) throw foreign;
-  throw new TsbuildError(
-    'TSB_STEP',
-    `process ${JSON.stringify(command)} did not complete successfully: ${describeStatus(status)}`,
-    hitProcessLimit(said) ? processLimitHint(spec) : noSpaceHint(pieces),
-  );
+  const text = Buffer.concat(said).subarray(-65_536).toString('latin1');
+  const memory = held.outOfMemory(status, text);
+  const failure = `process ${JSON.stringify(command)} did not complete successfully: ${describeStatus(status)}`;
+  if (memory) throw new TsbuildError('TSB_STEP', `${failure}: ${memory.text}`, { hint: memory.hint });
+  throw new TsbuildError('TSB_STEP', failure, hitProcessLimit(text) ? processLimitHint(spec) : noSpaceHint(pieces));
 }
 
 /** Most programs only say that they could not write, and not what to do. */
@@ -67,12 +74,11 @@ function noSpaceHint({ snapshots }: ExecPieces): { readonly hint?: string } {
   return hint === undefined ? {} : { hint };
 }
 
-/** Pieces of output that are kept for {@link hitProcessLimit}. */
+/** Pieces of output that are kept for what they say of a failure. */
 const LAST_CHUNKS = 4;
 
 /** The kernel tells nobody but the process whose fork failed; all that can be seen of it is what that process says. */
-function hitProcessLimit(said: readonly Uint8Array[]): boolean {
-  const text = Buffer.concat(said).subarray(-65_536).toString('latin1');
+function hitProcessLimit(text: string): boolean {
   return /(fork|thread|process|exec|spawn).{0,80}(resource temporarily unavailable|try again|EAGAIN)|can.?(no)?t fork/i.test(
     text,
   );

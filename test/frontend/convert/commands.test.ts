@@ -126,6 +126,29 @@ describe('RUN', () => {
     expect(limited?.metadata.linuxResources?.memory).toBe(1);
   });
 
+  test('limits of the comment above it stand in for those of all', async () => {
+    const linuxResources = {
+      memory: 1,
+      memorySwap: 2,
+      cpuShares: 3,
+      cpuPeriod: 4,
+      cpuQuota: 5,
+      cpusetCpus: '6',
+      cpusetMems: '7',
+    };
+    const of = async (comment: string, options: Parameters<typeof compile>[1]): Promise<unknown> =>
+      vertices(await compile(`FROM alpine\n# tsbuild: ${comment}\nRUN x\n`, options)).at(-1)?.metadata.linuxResources;
+    expect(await of('memory=1g', { linuxResources })).toEqual({ ...linuxResources, memory: 2 ** 30, memorySwap: 0 });
+    expect(await of('cpus=2', { linuxResources })).toEqual({
+      ...linuxResources,
+      cpuPeriod: 100_000,
+      cpuQuota: 200_000,
+    });
+    expect(await of('cpus=0', { linuxResources })).toEqual({ ...linuxResources, cpuPeriod: 0, cpuQuota: 0 });
+    expect(await of('memory=1g', {})).toMatchObject({ memory: 2 ** 30, memorySwap: 0, cpuQuota: 0 });
+    expect(await of('timeout=1s', {})).toBeUndefined();
+  });
+
   test('what it takes from outside is listed', async () => {
     const text = [
       'FROM alpine',

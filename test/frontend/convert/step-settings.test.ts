@@ -12,6 +12,9 @@ describe('comments above a RUN', () => {
     ['set a network', ['tsbuild:network=none'], { network: 'none' }],
     ['set both, on one line or on two', ['tsbuild: timeout=5s   network=host'], { timeoutMs: 5000, network: 'host' }],
     ['set the last of several', ['tsbuild: timeout=5s', 'text', 'tsbuild: timeout=6s'], { timeoutMs: 6000 }],
+    ['set memory and CPUs', ['tsbuild: memory=2g cpus=1.5'], { memory: 2 ** 31, cpuQuota: 150_000 }],
+    ['set more CPUs than this machine has', ['tsbuild: cpus=500'], { cpuQuota: 5e7 }],
+    ['lift limits', ['tsbuild: memory=0 cpus=0'], { memory: 0, cpuQuota: 0 }],
     ['may set nothing', ['tsbuild:'], {}],
   ])('%s', (_what, comments, expected) => {
     expect(settingsOf(...comments)).toEqual(expected);
@@ -21,7 +24,8 @@ describe('comments above a RUN', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[ -~]{0,30}$/), (text) => {
         try {
-          const { timeoutMs, network } = stepSettings([`tsbuild: ${text}`], []);
+          const { timeoutMs, network, memory = 0 } = stepSettings([`tsbuild: ${text}`], []);
+          expect(memory === 0 || memory >= 6 * 2 ** 20).toBe(true);
           expect(timeoutMs === undefined || timeoutMs > 0).toBe(true);
           expect([undefined, 'none', 'host', 'default']).toContain(network);
         } catch (error) {

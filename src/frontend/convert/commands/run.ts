@@ -1,4 +1,12 @@
-import { EnvList, type MountOptions, type NetworkMode, type RunOptions, scratch } from '../../../llb/index.ts';
+import { CPU_PERIOD } from '../../../limits/index.ts';
+import {
+  EnvList,
+  type LinuxResources,
+  type MountOptions,
+  type NetworkMode,
+  type RunOptions,
+  scratch,
+} from '../../../llb/index.ts';
 import { chompHeredoc, parseHeredocWord } from '../../dockerfile/parser/heredoc.ts';
 import type { RunCommand } from '../../dockerfile/instructions/types.ts';
 import { dockerfileError } from '../../dockerfile/failure.ts';
@@ -58,7 +66,7 @@ export function lowerRun(
     },
     location: lowering.location(command.ranges),
     name: stepName(state, text, lowering.shown(state.state.meta.platform), env),
-    ...(options.linuxResources === undefined ? {} : { linuxResources: options.linuxResources }),
+    ...resourcesOf(options.linuxResources, settings),
   };
   state.state = state.state.run(run);
   const history = [...argsOf(state, env), ...args].join(' ');
@@ -128,6 +136,31 @@ function networkOf(command: RunCommand, settings: StepSettings): NetworkMode | u
   const asked = command.network === 'default' ? (settings.network ?? 'default') : command.network;
   return asked === 'default' ? undefined : asked;
 }
+
+/** The limits of all steps, with those of the comment above in their place. */
+function resourcesOf(
+  all: LinuxResources | undefined,
+  { memory, cpuQuota }: StepSettings,
+): Pick<RunOptions, 'linuxResources'> {
+  if (memory === undefined && cpuQuota === undefined) return all === undefined ? {} : { linuxResources: all };
+  return {
+    linuxResources: {
+      ...(all ?? NO_LIMITS),
+      ...(memory === undefined ? {} : { memory, memorySwap: 0 }),
+      ...(cpuQuota === undefined ? {} : { cpuQuota, cpuPeriod: cpuQuota === 0 ? 0 : CPU_PERIOD }),
+    },
+  };
+}
+
+const NO_LIMITS: LinuxResources = {
+  memory: 0,
+  memorySwap: 0,
+  cpuShares: 0,
+  cpuPeriod: 0,
+  cpuQuota: 0,
+  cpusetCpus: '',
+  cpusetMems: '',
+};
 
 /** What the Dockerfile asks for; a network that the user chose for all steps needs no further word. */
 function requireEntitlements(lowering: Lowering, command: RunCommand, settings: StepSettings): void {
