@@ -126,7 +126,7 @@ static void remember_directory(struct remembered *node, int dir) {
     close(below);
   }
   closedir(stream);
-  qsort(node->children, node->count, sizeof *node->children, by_name);
+  if (node->count > 1) qsort(node->children, node->count, sizeof *node->children, by_name);
 }
 
 struct remembered *remember_tree(int tree) {

@@ -5,6 +5,7 @@ import { Bench, type Outcome } from '../support/bench.ts';
 import { Container } from '../support/container.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { identities } from '../support/identity.ts';
+import { randomSteps } from '../support/random-steps.ts';
 import { isRealRoot } from '../support/real-root.ts';
 import { readOciArchive } from '../support/tree.ts';
 
@@ -66,6 +67,17 @@ describeAsEveryone('the same image on every rung', (who) => {
       );
     }
     expect(new Set(found.values()).size, JSON.stringify([...found])).toBe(1);
+  });
+
+  test.each([1, 2])('whatever steps do to files (seed %i)', async (seed) => {
+    const { bench } = use;
+    const context = bench.context(randomSteps(seed, 12));
+    const args = ['build', '-q', '--no-cache', '-o', 'type=oci,dest=-,rewrite-timestamp=true', context];
+    const [first, ...others] = ['userns', 'copy', ...(isRealRoot && who.uid === 0 ? ['chroot'] : [])];
+    const build = async (rung = ''): Promise<string> =>
+      digestOf(await bench.tsbuild([...args, `--isolation=${rung}`], { env: ENV }));
+    const wanted = await build(first);
+    for (const rung of others) expect(await build(rung), rung).toBe(wanted);
   });
 
   test('copies leave nothing beside what the store has, and a failed step can be looked into', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { projectRoot } from '../support/program.ts';
+import { isRealRoot } from '../support/real-root.ts';
 
 /** Whether the machine's compiler has the sanitizers' libraries. */
 const sanitizes =
@@ -26,50 +27,55 @@ describe.skipIf(!sanitizes)('the helper with AddressSanitizer and UBSan', () => 
   describeAsEveryone('runs everything', (who) => {
     const use = useBench(who);
 
-    test('steps with every kind of mount, users and groups, that end in every way', async () => {
-      const { bench } = use;
-      const context = bench.context(
-        [
-          'FROM base:1 AS made',
-          'RUN echo made > /made && ln -s /elsewhere/deep /link',
-          'FROM base:1',
-          'RUN --mount=type=secret,id=key --mount=type=cache,target=/cache/a/b --mount=type=tmpfs,target=/tmpfs,size=1m' +
-            ' --mount=type=bind,target=/context --mount=from=made,target=/link/stub cat /run/secrets/key /link/stub/made &&' +
-            ' touch /cache/a/b/x /tmpfs/y && ls /context',
-          'RUN --network=none --mount=type=secret,id=key,env=KEY test "$KEY" = hidden && ! wget -q http://127.0.0.1/',
-          'COPY --from=made /made /made',
-          'USER bob',
-          'WORKDIR /home/new/dir',
-          'RUN id && (sleep 30 & ) && true',
-        ].join('\n'),
-      );
-      const built = await bench.tsbuild(
-        [
-          'build',
-          '--no-cache',
-          '--progress=plain',
-          '--secret',
-          `id=key,src=${bench.write('secrets', { key: 'hidden' })}/key`,
-          '-t',
-          'all',
-          context,
-        ],
-        { env },
-      );
-      silent(built.err);
-      expect(built.code, built.err).toBe(0);
-      for (const [command, code] of [
-        ['exit 7', 7],
-        ["sh -c 'kill -9 $$'; exit $?", 137],
-        ["sh -c 'kill -15 $$'; exit $?", 143],
-      ] as const) {
-        const failed = await bench.tsbuild(['build', '--no-cache', bench.context(`FROM base:1\nRUN ${command}\n`)], {
-          env,
-        });
-        silent(failed.err);
-        expect(failed.err).toContain(`exit code: ${code}`);
-      }
-    });
+    const rungs = ['auto', 'copy', ...(isRealRoot && who.uid === 0 ? ['chroot'] : [])];
+    test.each(rungs)(
+      'steps with every kind of mount, users and groups, that end in every way (%s)',
+      async (isolation) => {
+        const { bench } = use;
+        const context = bench.context(
+          [
+            'FROM base:1 AS made',
+            'RUN echo made > /made && ln -s /elsewhere/deep /link',
+            'FROM base:1',
+            'RUN --mount=type=secret,id=key --mount=type=cache,target=/cache/a/b --mount=type=tmpfs,target=/tmpfs,size=1m' +
+              ' --mount=type=bind,target=/context --mount=from=made,target=/link/stub cat /run/secrets/key /link/stub/made &&' +
+              ' touch /cache/a/b/x /tmpfs/y && ls /context',
+            'RUN --network=none --mount=type=secret,id=key,env=KEY test "$KEY" = hidden && ! wget -q http://127.0.0.1/',
+            'COPY --from=made /made /made',
+            'USER bob',
+            'WORKDIR /home/new/dir',
+            'RUN id && (sleep 30 & ) && true',
+          ].join('\n'),
+        );
+        const built = await bench.tsbuild(
+          [
+            'build',
+            `--isolation=${isolation}`,
+            '--no-cache',
+            '--progress=plain',
+            '--secret',
+            `id=key,src=${bench.write('secrets', { key: 'hidden' })}/key`,
+            '-t',
+            'all',
+            context,
+          ],
+          { env },
+        );
+        silent(built.err);
+        expect(built.code, built.err).toBe(0);
+        for (const [command, code] of [
+          ['exit 7', 7],
+          ["sh -c 'kill -9 $$'; exit $?", 137],
+          ["sh -c 'kill -15 $$'; exit $?", 143],
+        ] as const) {
+          const failed = await bench.tsbuild(['build', '--no-cache', bench.context(`FROM base:1\nRUN ${command}\n`)], {
+            env,
+          });
+          silent(failed.err);
+          expect(failed.err).toContain(`exit code: ${code}`);
+        }
+      },
+    );
 
     test('containers, with input, and what looks at trees', async () => {
       const { bench } = use;
