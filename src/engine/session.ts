@@ -271,10 +271,12 @@ export class Session implements AsyncDisposable {
       await this.#layers?.measured();
       if (this.#worker)
         await this.#worker.then(
-          (worker) => this.#endWorker(worker),
+          (worker) => worker[Symbol.asyncDispose](),
           () => undefined,
         );
       await this.#limiter?.[Symbol.asyncDispose]();
+      // By renaming: deleting copies of images takes seconds, and whoever builds next does it beside the build.
+      if (this.#treesDir !== undefined) this.store.layers.putAside(this.#treesDir);
       await (await this.#registry)?.[Symbol.asyncDispose]();
       await this.#remote?.[Symbol.asyncDispose]();
       await this.#objects?.[Symbol.asyncDispose]();
@@ -282,13 +284,6 @@ export class Session implements AsyncDisposable {
       // Ends the lease too, and never fails.
       this.store.close();
     }
-  }
-
-  async #endWorker(worker: WorkerClient): Promise<void> {
-    // What is left of them is found as what a killed build leaves.
-    if (this.#treesDir !== undefined)
-      await worker.call('removeTrees', { paths: [this.#treesDir] }).catch(() => undefined);
-    await worker[Symbol.asyncDispose]();
   }
 
   /** A build that is done, or failed for a reason of its own, does not fail for what it could not write down. */

@@ -227,6 +227,11 @@ export class LayerTable {
     this.#db.prepare('DELETE FROM layer_blobs WHERE layer = ? AND digest = ?').run(id, digest);
   }
 
+  /** Takes a directory out of use that no row stands for; it is deleted when garbage is collected. */
+  putAside(dir: string): void {
+    discard(this.#layout, dir);
+  }
+
   /** Forgets the directory, e.g. after it was found damaged, and puts it aside for garbage collection. */
   dropFs(id: string): void {
     this.#db.transaction(() => {

@@ -69,7 +69,8 @@ describeAsEveryone('the same image on every rung', (who) => {
     expect(new Set(found.values()).size, JSON.stringify([...found])).toBe(1);
   });
 
-  test.each([1, 2])('whatever steps do to files (seed %i)', async (seed) => {
+  const seed = who.uid === 0 ? 1 : 2;
+  test(`whatever steps do to files (seed ${seed})`, async () => {
     const { bench } = use;
     const context = bench.context(randomSteps(seed, 12));
     const args = ['build', '-q', '--no-cache', '-o', 'type=oci,dest=-,rewrite-timestamp=true', context];
