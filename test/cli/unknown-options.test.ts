@@ -9,7 +9,6 @@ const tsbuild = (line: string): { code: number | null; out: string; err: string 
 
 describe('options that other programs have say what to do instead', () => {
   test.each([
-    ['run --memory 1g x', 'systemd-run'],
     ['push --format v2s2 x', 'oci-mediatypes=false'],
     ['push --all x', '--platform'],
     ['push --sign-by me x', 'cosign'],
