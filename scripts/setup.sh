@@ -43,6 +43,8 @@ if [ "$purpose" = test ]; then
   need faketime faketime
   need python3 python3
   need setpriv util-linux
+  need mke2fs e2fsprogs
+  need linux.uml user-mode-linux
   need /usr/bin/chromium chromium
 fi
 if [ -n "$missing" ]; then

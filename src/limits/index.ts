@@ -7,6 +7,6 @@ export { type KernelFiles, kernelFiles } from './kernel-files.ts';
 export { sweepDeadGroups } from './ledger.ts';
 export { type LimitedStep, Limiter, type LimiterOptions, unlimited, withStandIns } from './limiter.ts';
 export { type LimitsReport, lookAtLimits } from './look.ts';
-export { machineOutOfMemory, type OutOfMemory, outOfMemory } from './out-of-memory.ts';
+export { machineOutOfMemory, type OutOfMemory, outOfMemory, processOutOfMemory } from './out-of-memory.ts';
 export { formatCpus, formatMemory, parseCpus, parseMemory, parseMemorySwap } from './parse.ts';
 export { CPU_PERIOD, type Controller, type ResourceLimits } from './types.ts';

@@ -9,6 +9,15 @@ export interface OutOfMemory {
 }
 
 /**
+ * Where a process was refused memory by a limit of its own, which stands in for that of the whole.
+ * @param limit bytes
+ */
+export function processOutOfMemory(limit: number): OutOfMemory {
+  const { hint } = outOfMemory(limit, undefined, 'step');
+  return { text: `out of memory (limit: ${formatMemory(limit)} for each process)`, hint };
+}
+
+/**
  * @param limit bytes
  * @param files bytes of files that the step had in memory when it ended
  * @param owner what sets another limit

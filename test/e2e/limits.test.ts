@@ -42,7 +42,9 @@ describeAsEveryone('limits', (who) => {
   test('a step that takes more memory than it may fails, and it is said why (REL-23)', async () => {
     const { code, err } = await build(`RUN ${take(100)}`, '--memory=64m');
     expect(code, err).toBe(1);
-    expect(err).toMatch(/^error: .* did not complete successfully: .+: out of memory \(limit: 64m\)$/m);
+    expect(err).toMatch(
+      /^error: .* did not complete successfully: .+: out of memory \(limit: 64m( for each process)?\)$/m,
+    );
     expect(err).toMatch(/^hint: --memory SIZE sets another limit, or .*# tsbuild: memory=2g$/m);
     expect((await build(`RUN ${take(30)}`, '-m', '64m')).code).toBe(0);
     expect((await build(`RUN ${take(100)}`)).code).toBe(0);
@@ -53,7 +55,7 @@ describeAsEveryone('limits', (who) => {
     const { code, err } = await build(steps, '--memory=64m');
     expect(code).toBe(1);
     expect(err).toContain(' enough\n');
-    expect(err).toMatch(/out of memory \(limit: 32m\)$/m);
+    expect(err).toMatch(/out of memory \(limit: 32m( for each process)?\)$/m);
   });
 
   test('what does not hold is said in one line, once', async () => {

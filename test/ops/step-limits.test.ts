@@ -33,8 +33,18 @@ describe('limits of a step', () => {
   });
 
   test.each<[string, ExitStatus, string, string]>([
-    ['says no', { kind: 'exited', code: 1 }, "sh: can't allocate memory\n", 'exit code: 1: out of memory (limit: 64m)'],
-    ['says no in C++', { kind: 'exited', code: 134 }, 'std::bad_alloc\n', 'exit code: 134: out of memory (limit: 64m)'],
+    [
+      'says no',
+      { kind: 'exited', code: 1 },
+      "sh: can't allocate memory\n",
+      'exit code: 1: out of memory (limit: 64m for each process)',
+    ],
+    [
+      'says no in C++',
+      { kind: 'exited', code: 134 },
+      'std::bad_alloc\n',
+      'exit code: 134: out of memory (limit: 64m for each process)',
+    ],
     ['fails otherwise', { kind: 'exited', code: 1 }, 'no such file\n', 'exit code: 1'],
   ])('a process that %s', async (_what, status, printed, words) => {
     const { limiter } = machine();

@@ -7,6 +7,7 @@ import {
   machineOutOfMemory,
   type OutOfMemory,
   outOfMemory,
+  processOutOfMemory,
   type ResourceLimits,
   withStandIns,
 } from '../../limits/index.ts';
@@ -56,7 +57,7 @@ export class HeldStep implements AsyncDisposable {
     if (memory && this.#held.counts().killed > 0) return outOfMemory(memory, this.#filesInMemory, 'step');
     const { cgroups } = this.#held;
     // Where each process has a limit, the kernel says no to the process, and what that says of it is all there is to see.
-    if (memory && cgroups.length === 0 && REFUSED.test(said)) return outOfMemory(memory, undefined, 'step');
+    if (memory && cgroups.length === 0 && REFUSED.test(said)) return processOutOfMemory(memory);
     return wasKilled(status, said) && this.#watch.hasKilled() ? machineOutOfMemory : undefined;
   }
 
