@@ -25,6 +25,7 @@ static void take(struct options *options, const char *key, char *value) {
   if (strcmp(key, "directory") == 0) options->directory = value;
   else if (strcmp(key, "garbage") == 0) options->garbage = value;
   else if (strcmp(key, "names") == 0) options->names = value;
+  else if (strcmp(key, "volume") == 0) add(&options->volumes, value);
   else if (strcmp(key, "remove") == 0) options->remove = value[0] == '1';
   else if (strcmp(key, "wait-for-client") == 0) options->wait_for_client = value[0] == '1';
   else if (strcmp(key, "log-limit") == 0) options->log_limit = parse_number(value, ~0ull);

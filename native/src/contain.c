@@ -275,7 +275,9 @@ static void take_leave(struct supervisor *self) {
   send_end(self, self->state.exit_code);
   long long end = clock_ms() + LAST_WORDS;
   while ((clients_busy(self) || self->execs > 0) && clock_ms() < end) serve(self, end);
-  if (aside != NULL) remove_tree(aside);
+  if (aside == NULL) return;
+  remove_tree(aside);
+  for (size_t at = 0; at < self->options.volumes.count; at++) remove_tree(self->options.volumes.items[at]);
 }
 
 static long long earliest(long long one, long long other) { return one < 0 ? other : other < 0 || one < other ? one : other; }

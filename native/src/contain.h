@@ -161,6 +161,7 @@ long long restart_after(struct restarting *restarting, int exit_code, long long 
 
 struct options {
   const char *directory, *garbage, *names;
+  struct list volumes; /* that go with the container */
   bool remove, wait_for_client;
   unsigned long long log_limit;
   unsigned log_files;

@@ -240,7 +240,7 @@ struct built_root build_root(struct step_spec *spec, struct stubs *stubs) {
     const struct mount_spec *mount = &spec->mounts[at];
     stage = "mounts";
     switch (mount->kind) {
-    case MOUNT_BIND: attach_copy(mount, *mount->source_fd, MOUNT_NOSUID_ | MOUNT_NODEV_, root, stubs); break;
+    case MOUNT_BIND: attach_copy(mount, mount->fill ? fill_volume(mount, root) : *mount->source_fd, MOUNT_NOSUID_ | MOUNT_NODEV_, root, stubs); break;
     case MOUNT_DEVICE: mount_device(mount, root, stubs); break;
     case MOUNT_LAYERS: mount_layers(mount, at, staging, root, stubs); break;
     case MOUNT_TMPFS: mount_tmpfs(mount, root, stubs); break;

@@ -27,6 +27,8 @@ struct mount_spec {
   struct remembered *before;
   /* What may be moved away for the time of the step: nobody else has it. */
   bool movable;
+  /* The source is a volume's directory, which gets what the image has there when it is empty. */
+  bool fill;
   /* Filled by open_sources: the source, or the stack's directories. In shared memory, -1 where there is none. */
   int *source_fd, *upper_fd, *work_fd, *lower_fds;
 };
@@ -123,6 +125,8 @@ void add_groups(struct identity *identity, const unsigned *groups, size_t count,
 
 /* Opens everything outside that the mounts need. Runs in the step's mount namespace, with namespace A's rights. */
 void open_sources(struct step_spec *spec);
+/* fill.c: fills an empty volume. Gives a descriptor of its directory. */
+int fill_volume(const struct mount_spec *mount, int root);
 struct built_root {
   int root;
   struct identity identity;

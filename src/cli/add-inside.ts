@@ -5,7 +5,7 @@ import { collect } from './options.ts';
 const CONTAINER = 'name or id';
 
 /** Commands on what happens inside of a container that runs. */
-export const INSIDE_COMMANDS: readonly string[] = ['exec', 'attach', 'top'];
+export const INSIDE_COMMANDS: readonly string[] = ['exec', 'attach', 'top', 'stats'];
 
 /** Commands on what happens inside of a container that runs. */
 export function addInside(program: Command, context: CliContext, done: (code: number) => void): void {
@@ -35,6 +35,17 @@ export function addInside(program: Command, context: CliContext, done: (code: nu
     .action(async (name: string, options) => {
       const { attachCommand } = await import('./commands/attach.ts');
       done(await attachCommand(context, name, options));
+    });
+  program
+    .command('stats')
+    .description('show what the processes of containers use, as far as /proc tells')
+    .argument('[container...]', 'names or ids (default: all that run)')
+    .option('-a, --all', 'also those that do not run')
+    .option('--no-stream', 'look once')
+    .option('--format <format>', 'table, json, a Go template, or table and a template')
+    .action(async (names: string[], options) => {
+      const { statsCommand } = await import('./commands/stats.ts');
+      done(await statsCommand(context, names, options));
     });
   program
     .command('top')

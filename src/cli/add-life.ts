@@ -5,7 +5,19 @@ import { collect } from './options.ts';
 
 type Done = (code: number) => void;
 
-const OWN_COMMANDS = ['ps', 'start', 'stop', 'restart', 'kill', 'rm', 'wait', 'pause', 'unpause', 'rename'] as const;
+const OWN_COMMANDS = [
+  'ps',
+  'start',
+  'stop',
+  'restart',
+  'kill',
+  'rm',
+  'wait',
+  'pause',
+  'unpause',
+  'rename',
+  'down',
+] as const;
 
 /** Commands on containers that are there. */
 export const LIFE_COMMANDS: readonly string[] = [...OWN_COMMANDS, ...INSIDE_COMMANDS];
@@ -35,6 +47,15 @@ export function addLife(program: Command, context: CliContext, done: Done): void
     .action(async (names: string[]) => {
       const { waitCommand } = await import('./commands/stop.ts');
       done(await waitCommand(context, names));
+    });
+  program
+    .command('down')
+    .description('stop and remove all containers of a scope, with their volumes without a name')
+    .option('--scope <id>', 'what they were made with (default: $TSBUILD_SCOPE)')
+    .option('-t, --time <seconds>', 'time between the signal and SIGKILL')
+    .action(async (options) => {
+      const { downCommand } = await import('./commands/down.ts');
+      done(await downCommand(context, options));
     });
   program
     .command('rename')

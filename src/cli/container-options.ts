@@ -1,18 +1,17 @@
 import { type Command, Option } from 'commander';
 import type { Isolation } from '../sandbox/index.ts';
 import { isolationOption } from './isolation-option.ts';
+import type { MountOptions } from './mount-options.ts';
 import { collect } from './options.ts';
 import { type ResourceOptions, resourceOptions } from './resource-options.ts';
 
 /** What runs in a container: options of `run` and `create`. */
-export interface ProcessOptions extends ResourceOptions {
+export interface ProcessOptions extends ResourceOptions, MountOptions {
   readonly env?: readonly string[];
   readonly envFile?: readonly string[];
-  readonly volume?: readonly string[];
   readonly workdir?: string;
   readonly user?: string;
   readonly entrypoint?: string;
-  readonly readOnly?: boolean;
   readonly hostname?: string;
   readonly interactive?: boolean;
   readonly tty?: boolean;
@@ -25,6 +24,13 @@ export interface ProcessOptions extends ResourceOptions {
   readonly ulimit?: readonly string[];
   readonly shmSize?: string;
   readonly securityOpt?: readonly string[];
+  readonly capAdd?: readonly string[];
+  readonly capDrop?: readonly string[];
+  readonly privileged?: boolean;
+  readonly groupAdd?: readonly string[];
+  readonly dns?: readonly string[];
+  readonly dnsSearch?: readonly string[];
+  readonly dnsOption?: readonly string[];
 }
 
 /** How a container lives: options of `run` and `create`. */
@@ -59,11 +65,18 @@ export function processOptions(command: Command): Command {
       collect,
     )
     .option('--env-file <path>', 'file with environment variables', collect)
-    .option('-v, --volume <HOST:CONTAINER[:ro]>', 'mount a host directory or file', collect)
+    .option(
+      '-v, --volume <HOST:CONTAINER[:ro]>',
+      'mount a host directory or file; NAME:CONTAINER: a volume, which is made if need be',
+      collect,
+    )
+    .option('--mount <fields>', 'type=bind|volume|tmpfs,source=…,target=…[,readonly]', collect)
+    .option('--tmpfs <CONTAINER[:options]>', 'a directory in memory: size=…, mode=…', collect)
+    .option('--device <HOST[:CONTAINER]>', 'a device of the machine', collect)
     .option('-w, --workdir <path>', 'working directory')
     .option('-u, --user <name|uid[:group|gid]>', 'user to run as')
     .option('--entrypoint <program>', "program to run instead of the image's entrypoint")
-    .option('--read-only', 'mount the root file system read-only')
+    .option('--read-only', 'mount the root file system read-only; /run, /tmp and /var/tmp are in memory')
     .option('--hostname <name>', 'host name of the container')
     .option('-i, --interactive', 'pass standard input to the container')
     .option('-t, --tty', 'give the container a terminal')
@@ -74,6 +87,13 @@ export function processOptions(command: Command): Command {
     .option('--ulimit <NAME=SOFT[:HARD]>', 'resource limit', collect)
     .option('--shm-size <size>', 'size of /dev/shm (default: 64m)')
     .option('--security-opt <option>', 'no-new-privileges', collect)
+    .option('--cap-add <name>', 'a capability beside the default ones, or ALL', collect)
+    .option('--cap-drop <name>', 'a capability that it is not to have, or ALL', collect)
+    .option('--privileged', 'all capabilities and no filter of system calls; never more than you may do yourself')
+    .option('--group-add <gid>', 'a further group of the user', collect)
+    .option('--dns <address>', 'name server, instead of those of the machine', collect)
+    .option('--dns-search <domain>', 'domain in which names are looked up', collect)
+    .option('--dns-option <option>', 'option for /etc/resolv.conf', collect)
     .option('--platform <os/arch>', 'which platform of the image to run')
     .addOption(isolationOption());
 }
@@ -102,5 +122,8 @@ export function lifeOptions(command: Command): Command {
     .option('--health-start-interval <duration>', 'time between two checks until it is over (default: 5s)')
     .option('--no-healthcheck', "leave out the image's HEALTHCHECK")
     .option('--log-opt <NAME=VALUE>', 'max-size=SIZE (default: 64m), max-file=N (default: 2)', collect)
-    .option('--scope <id>', 'what the container goes with: "tsbuild down --scope ID" removes it');
+    .option(
+      '--scope <id>',
+      'what the container goes with: "tsbuild down --scope ID" removes it (default with -d: $TSBUILD_SCOPE)',
+    );
 }

@@ -4,6 +4,7 @@ import { type ContainerRecord, type HealthCheck, type RestartPolicy, parseSignal
 import type { NewContainer } from '../engine/index.ts';
 import type { ImageConfig } from '../image/index.ts';
 import { parseEnvFile } from '../runtime/index.ts';
+import { type MountSpec, parseCapability, resolvConfOfHost } from '../sandbox/index.ts';
 import { fromErrno, parseDuration, parseSize, TsbuildError } from '../util/index.ts';
 import { parsePidsLimit } from './build-request.ts';
 import type { LifeOptions, ProcessOptions } from './container-options.ts';
@@ -25,6 +26,7 @@ export async function parseProcess(
   context: CliContext,
   command: readonly string[],
   options: ProcessOptions,
+  mounts: readonly MountSpec[],
 ): Promise<NewContainer['process']> {
   const files = (options.envFile ?? []).flatMap((file) => readEnvFile(context, file));
   const env = [...files, ...(options.env ?? [])];
@@ -35,7 +37,7 @@ export async function parseProcess(
     ...(command.length === 0 ? {} : { command }),
     ...(options.entrypoint === undefined ? {} : { entrypoint: options.entrypoint }),
     ...(env.length === 0 ? {} : { env }),
-    ...(options.volume === undefined ? {} : { volumes: options.volume }),
+    mounts,
     ...(options.workdir === undefined ? {} : { workdir: options.workdir }),
     ...(options.user === undefined ? {} : { user: options.user }),
     ...parseResources(options),
@@ -43,11 +45,46 @@ export async function parseProcess(
     ...(options.ulimit === undefined ? {} : { ulimits: options.ulimit.map(parseUlimit) }),
     ...(options.shmSize === undefined ? {} : { shmSize: parseSize(options.shmSize) }),
     ...(parseSecurity(options.securityOpt ?? []) ? { noNewPrivileges: true } : {}),
+    ...(options.capAdd === undefined ? {} : { capAdd: options.capAdd.map(parseCapability) }),
+    ...(options.capDrop === undefined ? {} : { capDrop: options.capDrop.map(parseCapability) }),
+    ...(options.privileged ? { privileged: true } : {}),
+    ...(options.groupAdd === undefined ? {} : { groups: options.groupAdd.map(parseGroup) }),
+    ...(await parseDns(options)),
     ...(options.readOnly ? { readonly: true } : {}),
     ...(options.interactive ? { interactive: true } : {}),
     ...(options.tty ? { tty: true } : {}),
     ...(options.init ? { init: true } : {}),
     ...(options.addHost === undefined ? {} : { extraHosts: await parseHosts(options.addHost) }),
+  };
+}
+
+function parseGroup(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new TsbuildError('TSB_USAGE', `Cannot use --group-add ${JSON.stringify(text)}: expected the id of a group`);
+}
+
+/** `--dns` and its like, as a file. */
+async function parseDns(options: ProcessOptions): Promise<{ readonly resolvConf?: string }> {
+  const { dns = [], dnsSearch = [], dnsOption = [] } = options;
+  if (dns.length + dnsSearch.length + dnsOption.length === 0) return {};
+  const { isIP } = await import('node:net');
+  const wrong = dns.find((address) => isIP(address) === 0);
+  if (wrong !== undefined)
+    throw new TsbuildError('TSB_USAGE', `Cannot use --dns ${JSON.stringify(wrong)}: expected an address`);
+  const odd = [...dnsSearch, ...dnsOption].find((word) => !/^[\w.:-]+$/.test(word));
+  if (odd !== undefined)
+    throw new TsbuildError('TSB_USAGE', `Cannot write ${JSON.stringify(odd)} into /etc/resolv.conf`);
+  const servers =
+    dns.length > 0
+      ? dns
+      : (resolvConfOfHost()?.match(/^nameserver\s+\S+/gm) ?? []).map((line) => line.split(/\s+/)[1] ?? '');
+  return {
+    resolvConf: [
+      ...servers.map((address) => `nameserver ${address}`),
+      ...(dnsSearch.length > 0 ? [`search ${dnsSearch.join(' ')}`] : []),
+      ...(dnsOption.length > 0 ? [`options ${dnsOption.join(' ')}`] : []),
+      '',
+    ].join('\n'),
   };
 }
 
@@ -83,6 +120,7 @@ export function parseLife(
   if (options.stopSignal !== undefined) parseSignal(options.stopSignal);
   const stopTimeout = parseSeconds('--stop-timeout', options.stopTimeout ?? String(STOP_TIMEOUT));
   const health = parseHealth(options);
+  const scope = options.scope ?? context.env['TSBUILD_SCOPE'];
   return ({ config }): Omit<ContainerRecord, 'format' | 'id' | 'created' | 'image' | 'imageConfig' | 'step'> => {
     const check = health(config);
     return {
@@ -94,7 +132,7 @@ export function parseLife(
       labels: { ...config.Labels, ...given },
       log,
       ...(check === undefined ? {} : { health: check }),
-      ...(options.scope === undefined ? {} : { scope: options.scope }),
+      ...(scope === undefined || scope === '' ? {} : { scope }),
     };
   };
 }

@@ -43,11 +43,17 @@ export function summarizeContainer(container: Container, state: ContainerState):
     HostnamePath: '',
     HostConfig: {
       AutoRemove: record.autoRemove,
-      Binds: binds.map(({ source, target, readonly: isReadonly }) => `${source}:${target}${isReadonly ? ':ro' : ''}`),
+      Binds: binds.map(
+        ({ source, target, volume, readonly: isReadonly }) => `${volume ?? source}:${target}${isReadonly ? ':ro' : ''}`,
+      ),
       LogConfig: { Type: 'k8s-file', Config: {} },
       NetworkMode: step.network,
       RestartPolicy: { Name: restart.name, MaximumRetryCount: restart.most },
       Init: step.init ?? false,
+      Privileged: step.security === 'insecure',
+      CapAdd: step.capAdd ?? [],
+      CapDrop: step.capDrop ?? [],
+      GroupAdd: (step.groups ?? []).map(String),
       ReadonlyRootfs: step.readonlyRoot ?? false,
       PidsLimit: step.processLimit ?? 0,
       ShmSize: step.shmSize ?? 64 * 2 ** 20,
@@ -55,8 +61,9 @@ export function summarizeContainer(container: Container, state: ContainerState):
       SecurityOpt: step.noNewPrivileges ? ['no-new-privileges'] : [],
       Ulimits: (step.ulimits ?? []).map(({ name: limit, soft, hard }) => ({ Name: limit, Soft: soft, Hard: hard })),
     },
-    Mounts: binds.map(({ source, target, readonly: isReadonly }) => ({
-      Type: 'bind',
+    Mounts: binds.map(({ source, target, volume, readonly: isReadonly }) => ({
+      Type: volume === undefined ? 'bind' : 'volume',
+      ...(volume === undefined ? {} : { Name: volume, Driver: 'local' }),
       Source: source,
       Destination: target,
       Mode: isReadonly ? 'ro' : '',

@@ -1,7 +1,7 @@
 import { TsbuildError } from '../util/index.ts';
 
 const NO_CONTAINERS =
-  'containers have create, run, start, stop, restart, kill, pause, rename, rm, wait, ps, logs, exec, attach, top and inspect';
+  'containers have create, run, start, stop, restart, kill, pause, rename, rm, wait, ps, logs, exec, attach, top, stats and inspect';
 const NO_DAEMON = 'there is no daemon, and there are no builders to choose from: "tsbuild build" builds right here';
 const NO_TREE = 'what each layer adds: "tsbuild inspect --layers NAME"; the steps: "tsbuild history NAME"';
 const MOUNT = 'write the files of an image to a directory: tsbuild build -o type=local,dest=DIR';
@@ -14,7 +14,7 @@ const ABSENT: Readonly<Record<string, readonly string[]>> = {
   [MOUNT]: ['mount', 'umount', 'unmount', 'export', 'cp'],
   [STEPS]: ['add', 'commit', 'from', 'config'],
   [NO_CONTAINERS]:
-    'checkpoint cleanup clone container containers events exists init initialize port restore runlabel stats update'.split(
+    'checkpoint cleanup clone container containers events exists init initialize port restore runlabel update'.split(
       ' ',
     ),
   [NO_DAEMON]: ['context', 'machine', 'node', 'daemon'],
@@ -27,7 +27,7 @@ const ABSENT: Readonly<Record<string, readonly string[]>> = {
   ],
   [OTHER]: (
     'app artifact auto-update bake compose debug dial-stdio farm generate healthcheck imagetools kube mcp model network offload pod ' +
-    'play plugin quadlet sandbox sbom scout secret service stack swarm trust unshare volume'
+    'play plugin quadlet sandbox sbom scout secret service stack swarm trust unshare'
   ).split(' '),
 };
 
@@ -37,7 +37,7 @@ const HINTS: ReadonlyMap<string, string> = new Map(
 
 /** What `container NAME` is here. */
 const OF_CONTAINERS =
-  'attach create exec inspect kill logs pause ps rename restart rm run start stop top unpause wait'.split(' ');
+  'attach create exec inspect kill logs pause ps rename restart rm run start stats stop top unpause wait'.split(' ');
 
 /** Forms that are here under another name, longest first. What follows is kept. */
 const FORMS: readonly (readonly [from: string, to: readonly string[]])[] = [

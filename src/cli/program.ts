@@ -5,6 +5,7 @@ import { exitCodeOf, sanitize, suggest, TsbuildError, version } from '../util/in
 import { addCache } from './add-cache.ts';
 import { addLife, LIFE_COMMANDS, addLogs } from './add-life.ts';
 import { addRun } from './add-run.ts';
+import { addVolume } from './add-volume.ts';
 import { addCopy, addPull } from './add-copy.ts';
 import { addPush } from './add-push.ts';
 import { addDebug } from './add-debug.ts';
@@ -86,6 +87,7 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [['debug', 'shell'], addDebug],
   [['run', 'create'], addRun],
   [LIFE_COMMANDS, addLife],
+  [['volume'], addVolume],
   [['images', 'rmi', 'import', 'save'], addImages],
   [['login', 'logout'], addLogin],
   [['tag', 'untag'], addTag],

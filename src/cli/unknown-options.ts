@@ -24,7 +24,8 @@ const NO_PODS =
 const VOLUMES = 'a directory or file comes with -v HOST:CONTAINER[:ro]';
 const HOST_NETWORK =
   "the container has the machine's network, and what listens in it listens there (--network none: none at all)";
-const BOX = "a container has a sandbox of its own with docker's default capabilities, which cannot be changed";
+const BOX =
+  'every container has a sandbox of its own: --cap-add, --cap-drop, --device, --security-opt no-new-privileges and --privileged are what can be changed';
 const AS_IS =
   'layers are copied as they are; to compress them anew: tsbuild pull NAME, then tsbuild push --compression zstd NAME DESTINATION';
 const NO_ENGINE = 'there are docker://NAME, oci:DIR, oci-archive:FILE, docker-archive:FILE and store:NAME';
@@ -103,14 +104,14 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
     [
       VOLUMES,
       words(
-        '--mount --volumes-from --tmpfs --volume-driver --image-volume --rootfs --storage-opt --read-only-tmpfs --secret --chrootdirs',
+        '--volumes-from --volume-driver --image-volume --rootfs --storage-opt --read-only-tmpfs --secret --chrootdirs',
       ),
     ],
     [HOST_NETWORK, words('-p --publish* -P --expose --net --net-alias --network-alias --link* --ip* --mac-address')],
     [
       BOX,
       words(
-        '--cap* --privileged --userns* --ipc --uts --pid --pidfile --group-add --runtime* --hooks-dir --device* --gpus --isolation --init-path --init-ctr --sysctl --shm-size-systemd --umask --uidmap --gidmap --sub* --seccomp* --passwd* --unsetenv* --domainname --hostuser --personality --rdt-class --env-host --env-merge',
+        '--userns* --ipc --uts --pid --pidfile --runtime* --hooks-dir --device-cgroup-rule --gpus --isolation --init-path --init-ctr --sysctl --shm-size-systemd --umask --uidmap --gidmap --sub* --seccomp* --passwd* --unsetenv* --domainname --hostuser --personality --rdt-class --env-host --env-merge',
       ),
     ],
     [MANIFEST, words('--os --arch --variant')],

@@ -6,6 +6,7 @@ export { type ContainerProcess, processesOf } from './processes.ts';
 export { isLive, isSupervised, readState } from './state.ts';
 export { type StartedSupervisor, startSupervisor, type SupervisorOptions } from './supervisor.ts';
 export { Containers } from './table.ts';
+export { isVolumeName, usersOf, type Volume, Volumes } from './volumes.ts';
 export type {
   Container,
   ContainerRecord,

@@ -35,6 +35,8 @@ export interface SupervisorOptions {
   readonly waitForClient?: boolean;
   /** Whether the container has never run. */
   readonly first: boolean;
+  /** Directories of volumes that go with a container which is removed at its end. */
+  readonly volumes: readonly string[];
   readonly onBoundProc?: () => void;
   /** What holds its limits. */
   readonly limiter: Limiter;
@@ -129,7 +131,7 @@ function readOwnLog(directory: string): string {
 function stepOf({ container, layers, first, limiter }: SupervisorOptions, supervisor: number): StepSpec {
   const { step, resources = {} } = container.record;
   const { cgroups, ulimits } = limiter.keep({ ...resources, processes: step.processLimit ?? 0 }, supervisor);
-  const resolvConf = step.network === 'host' ? resolvConfOfHost() : undefined;
+  const resolvConf = step.resolvConf ?? (step.network === 'host' ? resolvConfOfHost() : undefined);
   return {
     ...step,
     cgroups,
@@ -157,6 +159,8 @@ function encodeSupervisor(options: SupervisorOptions, supervisor: number): Buffe
     ['restart', restart.name === 'unless-stopped' ? 'always' : restart.name],
     ['restart-most', restart.most],
   ];
+  // Those without a name, which nobody can ask for when it is gone.
+  for (const path of options.volumes) fields.push(['volume', path]);
   if (health !== undefined) {
     for (const word of health.test) fields.push(['health-test', word]);
     fields.push(

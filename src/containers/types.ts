@@ -4,7 +4,7 @@ import type { StepSpec } from '../sandbox/index.ts';
 import type { Digest } from '../util/index.ts';
 
 /** What a container's process is, but for where its root file system is: all that `config.json` can say of it. */
-export type ContainerStep = Omit<StepSpec, 'lowers' | 'upper' | 'work' | 'prepareUpper' | 'resolvConf'>;
+export type ContainerStep = Omit<StepSpec, 'lowers' | 'upper' | 'work' | 'prepareUpper'>;
 
 /** When a container is started again after its end. */
 export interface RestartPolicy {

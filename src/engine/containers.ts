@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import {
   type Container,
   type ContainerRecord,
@@ -6,6 +7,7 @@ import {
   readState,
   startSupervisor,
   type StartedSupervisor,
+  Volumes,
 } from '../containers/index.ts';
 import type { Task } from '../events/index.ts';
 import type { Platform } from '../image/index.ts';
@@ -63,7 +65,9 @@ export async function createContainer(
     config: image.config,
     emulation: new Emulation({ scratchDir: () => session.store.layout.containers }),
   });
-  const { lowers: _lowers, prepareUpper: _prepare, resolvConf: _resolv, ...step } = spec;
+  const { lowers: _lowers, prepareUpper: _prepare, resolvConf, ...rest } = spec;
+  // The machine's own is looked up anew at each start.
+  const step = process.resolvConf === undefined || resolvConf === undefined ? rest : { ...rest, resolvConf };
   const record: ContainerRecord = {
     format: 1,
     id,
@@ -111,6 +115,7 @@ export async function startContainer(
     garbage: session.store.layout.garbage,
     names: containers.names,
     first: readState(container.directory).started === '',
+    volumes: container.record.autoRemove ? anonymousVolumesOf(session, container) : [],
     onBoundProc: () => session.boundProc(),
     limiter: session.limiter,
     ...options,
@@ -118,6 +123,14 @@ export async function startContainer(
   // With the lock held until then, nobody takes it for a container without a supervisor.
   await supervisor.listening;
   return supervisor;
+}
+
+function anonymousVolumesOf(session: Session, { record }: Container): readonly string[] {
+  const volumes = new Volumes(session.store);
+  return (record.step.mounts ?? []).flatMap((mount) => {
+    const volume = mount.type === 'bind' && mount.volume !== undefined ? volumes.lookUp(mount.volume) : undefined;
+    return volume?.anonymous ? [dirname(volume.directory)] : [];
+  });
 }
 
 /**

@@ -66,6 +66,15 @@ export interface RunContainerOptions {
   /** Bytes of /dev/shm. */
   readonly shmSize?: number;
   readonly noNewPrivileges?: boolean;
+  /** See `StepSpec`. */
+  readonly capAdd?: readonly string[];
+  readonly capDrop?: readonly string[];
+  /** All capabilities, and no filter. */
+  readonly privileged?: boolean;
+  /** Ids of further groups. */
+  readonly groups?: readonly number[];
+  /** Content of /etc/resolv.conf instead of the machine's. */
+  readonly resolvConf?: string;
   /** Gets `fs` and `work` for what the container writes; both are gone afterwards. On the file system of the layers. */
   readonly scratchDir: string;
   readonly helperPath: string;
@@ -162,7 +171,7 @@ export function containerSpec(
   if (!workdir.startsWith('/'))
     throw new TsbuildError('TSB_USAGE', `Cannot use working directory "${workdir}": it is not an absolute path`);
   const network = options.network ?? 'host';
-  const resolvConf = network === 'host' ? resolvConfOfHost() : undefined;
+  const resolvConf = options.resolvConf ?? (network === 'host' ? resolvConfOfHost() : undefined);
   const request = { ...options, config, tty };
   const emulator = options.emulation.emulatorFor(options.config);
   return {
@@ -176,11 +185,14 @@ export function containerSpec(
     user: options.user ?? config.User ?? '',
     hostname: options.hostname,
     network,
-    security: 'sandbox',
+    security: options.privileged ? 'insecure' : 'sandbox',
     tty,
     stdin: options.interactive ?? false,
     init: options.init ?? false,
     noNewPrivileges: options.noNewPrivileges ?? false,
+    capAdd: options.capAdd ?? [],
+    capDrop: options.capDrop ?? [],
+    groups: options.groups ?? [],
     extraHosts: options.extraHosts ?? [],
     ulimits: options.ulimits ?? [],
     processLimit: options.processLimit ?? DEFAULT_PROCESS_LIMIT,

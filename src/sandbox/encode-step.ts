@@ -1,4 +1,5 @@
 import { TsbuildError } from '../util/index.ts';
+import { ALL_CAPABILITIES, capabilityMask } from './capabilities.ts';
 import { hostsFile } from './network-files.ts';
 import type { FileMount, MountSpec, NamespacePlan, StepSpec, StepTree, Ulimit } from './types.ts';
 
@@ -13,9 +14,6 @@ export interface EncodeOptions {
   readonly tree?: StepTree;
 }
 
-/** Docker's default set: 14 capabilities, `CapBnd: 00000000a80425fb`. */
-const DOCKER_CAPABILITIES = 0xa8_04_25_fbn;
-const ALL_CAPABILITIES = 0xffff_ffff_ffff_ffffn;
 const UNLIMITED = 0xffff_ffff_ffff_ffffn;
 
 /** Numbers of RLIMIT_* on Linux (mips and sparc differ, and are not supported). */
@@ -51,7 +49,7 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   fields.add('cwd', spec.cwd).add('user', spec.user).add('hostname', spec.hostname);
   for (const group of spec.groups ?? []) fields.add('group', group);
   fields.add('private-network', spec.network === 'none').add('insecure', insecure);
-  fields.add('capabilities', insecure ? ALL_CAPABILITIES : DOCKER_CAPABILITIES);
+  fields.add('capabilities', insecure ? ALL_CAPABILITIES : capabilityMask(spec.capAdd ?? [], spec.capDrop ?? []));
   if (!insecure) fields.add('seccomp', options.seccompPath);
   fields.add('no-new-privileges', spec.noNewPrivileges ?? false);
   fields
@@ -118,6 +116,7 @@ function addMount(fields: Fields, mount: MountSpec): void {
     case 'bind':
       fields.add('m.source', mount.source).add('m.readonly', mount.readonly ?? false);
       if (mount.subpath !== undefined) fields.add('m.subpath', mount.subpath);
+      if (mount.fill) fields.add('m.fill', true);
       if (mount.movable) fields.add('m.movable', true);
       break;
     case 'device':

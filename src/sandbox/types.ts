@@ -13,6 +13,10 @@ export interface BindMount {
   readonly subpath?: string;
   readonly target: string;
   readonly readonly?: boolean;
+  /** The volume whose directory `source` is: it is called so in lists. */
+  readonly volume?: string;
+  /** While that directory is empty, it gets what the image has at `target`. */
+  readonly fill?: boolean;
   /** It is the store's own, and nobody else has it: where nothing can be mounted it may be moved to its target and back. */
   readonly movable?: boolean;
 }
@@ -140,6 +144,9 @@ export interface StepSpec {
   readonly network: NetworkMode;
   readonly security: SecurityMode;
   readonly noNewPrivileges?: boolean;
+  /** Capabilities beside docker's default ones, and those of them that are taken away (`parseCapability`). Not for `insecure`. */
+  readonly capAdd?: readonly string[];
+  readonly capDrop?: readonly string[];
   readonly extraHosts?: readonly ExtraHost[];
   /** Content for /etc/resolv.conf; absent: the image's own file stays. */
   readonly resolvConf?: string;

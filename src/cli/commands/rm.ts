@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { type Container, isSupervised, stopContainer } from '../../containers/index.ts';
 import { treeRemover } from '../../engine/index.ts';
 import { isTsbuildError, TsbuildError } from '../../util/index.ts';
+import { removeAnonymous } from '../anonymous-volumes.ts';
 import type { CliContext } from '../context.ts';
 import { eachContainer, withContainers, type Work } from '../each-container.ts';
 import { sessionOptions } from '../session-options.ts';
@@ -19,7 +20,7 @@ export async function rmCommand(context: CliContext, names: readonly string[], o
     // With --force, what is not there is as it should be.
     const wanted = options.force ? names.filter((name) => isThere(work, name)) : names;
     return eachContainer(context, work, wanted, async (container, name) => {
-      await remove(context, work, container, options.force ?? false);
+      await remove(context, work, container, options);
       return name;
     });
   });
@@ -34,8 +35,13 @@ function isThere({ containers }: Work, name: string): boolean {
   }
 }
 
-/** Removes a container with all that it has written. @param force kills it first where it runs */
-export async function remove(context: CliContext, work: Work, container: Container, force: boolean): Promise<void> {
+/** Removes a container with all that it has written. With `force` it is killed first where it runs. */
+export async function remove(
+  context: CliContext,
+  work: Work,
+  container: Container,
+  { force, volumes }: RmOptions,
+): Promise<void> {
   const { session, containers, signal } = work;
   if (force) {
     await stopContainer(container, { number: constants.signals.SIGKILL, seconds: 0, signal });
@@ -49,4 +55,5 @@ export async function remove(context: CliContext, work: Work, container: Contain
       hint: `stop it first ("tsbuild stop ${container.name}"), or add --force`,
     });
   await containers.remove(container, treeRemover({ ...sessionOptions(context, signal), ...session.options }));
+  if (volumes) await removeAnonymous(context, session, container.record.step.mounts ?? [], container);
 }

@@ -19,6 +19,8 @@ import { parseLife, parseProcess } from '../container-request.ts';
 import { print, type CliContext } from '../context.ts';
 import { converse, outputOf, sendWindow } from '../converse.ts';
 import { isolationOptions } from '../isolation-option.ts';
+import { anonymousVolumes } from '../anonymous-volumes.ts';
+import { parseMounts } from '../mount-options.ts';
 import { lateProgress } from '../late-progress.ts';
 import { reportError } from '../report.ts';
 import { sessionOptions } from '../session-options.ts';
@@ -132,7 +134,9 @@ async function runOnce(
   command: readonly string[],
   options: RunOptions,
 ): Promise<number> {
-  const process = await parseProcess(context, command, options);
+  const mounts = await parseMounts(session, context.cwd, options);
+  await using _volumes = anonymousVolumes(context, session, mounts);
+  const process = await parseProcess(context, command, options, mounts);
   const end = await runContainer({
     ...opened.runtime,
     ...process,
@@ -152,17 +156,20 @@ async function make(
   command: readonly string[],
   options: RunOptions,
 ): Promise<ReadyContainer> {
-  const process = await parseProcess(context, command, options);
   const life = parseLife(context, options, options.detach ?? false);
   using idFile = takeIdFile(context, options.cidfile);
+  const mounts = await parseMounts(session, context.cwd, options);
+  await using volumes = anonymousVolumes(context, session, mounts);
+  const process = await parseProcess(context, command, options, mounts);
   const ready = await createContainer(session, task, image, {
     platform: platformOf(options),
     cwd: context.cwd,
     process: { ...process, ...(options.detach ? { detached: true } : {}) },
-    life: ({ config: _, ...rest }) => life({ config: _, ...rest }),
+    life,
     ...(options.name === undefined ? {} : { name: options.name }),
   });
   idFile.write(ready.container.id);
+  volumes.keep();
   return ready;
 }
 

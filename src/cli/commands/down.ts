@@ -1,0 +1,33 @@
+import { TsbuildError } from '../../util/index.ts';
+import type { CliContext } from '../context.ts';
+import { eachContainer, withContainers } from '../each-container.ts';
+import { remove } from './rm.ts';
+import { stop } from './stop.ts';
+
+/** Options of `down`. */
+export interface DownOptions {
+  readonly scope?: string;
+  readonly time?: string;
+}
+
+/** `tsbuild down`: stops and removes all containers of a scope, side by side, with their volumes without a name. */
+export async function downCommand(context: CliContext, options: DownOptions): Promise<number> {
+  const scope = options.scope ?? context.env['TSBUILD_SCOPE'];
+  if (scope === undefined || scope === '')
+    throw new TsbuildError('TSB_USAGE', 'Cannot tell which containers are to go: there is no scope', {
+      hint: 'name the one that they were made with: --scope ID, or TSBUILD_SCOPE',
+    });
+  return withContainers(context, async (work) => {
+    const own = work.containers.list().filter(({ record }) => record.scope === scope);
+    return eachContainer(
+      context,
+      work,
+      own.map(({ id }) => id),
+      async (container) => {
+        await stop(work, container, options.time === undefined ? {} : { time: options.time });
+        await remove(context, work, container, { force: true, volumes: true });
+        return container.name;
+      },
+    );
+  });
+}

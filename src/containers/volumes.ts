@@ -1,0 +1,136 @@
+import fs from 'node:fs';
+import { join } from 'node:path';
+import type { RemoveTrees, Store } from '../store/index.ts';
+import { errnoOf, fromErrno, randomHex, suggest, TsbuildError } from '../util/index.ts';
+import type { Container } from './types.ts';
+
+/** A directory that containers share, and that outlives them. */
+export interface Volume {
+  readonly name: string;
+  /** What is mounted. */
+  readonly directory: string;
+  /** RFC 3339. */
+  readonly created: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** It was made for one container, which has no name for it. */
+  readonly anonymous: boolean;
+}
+
+/** The volumes of a store: `volumes/<name>/`, with `volume.json` and, under `data`, what is in it. */
+export class Volumes {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  get root(): string {
+    return this.#store.layout.volumes;
+  }
+
+  /** All of them, by name. */
+  list(): readonly Volume[] {
+    if (!fs.existsSync(this.root)) return [];
+    return fs
+      .readdirSync(this.root)
+      .filter((name) => !name.startsWith('.'))
+      .toSorted()
+      .flatMap((name) => this.lookUp(name) ?? []);
+  }
+
+  lookUp(name: string): Volume | undefined {
+    if (!isVolumeName(name)) return undefined;
+    try {
+      const text = fs.readFileSync(join(this.root, name, 'volume.json'), 'utf8');
+      return { ...(JSON.parse(text) as Omit<Volume, 'name' | 'directory'>), name, directory: this.#dataOf(name) };
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined;
+      throw fromErrno(error, `Cannot read volume ${JSON.stringify(name)}`, 'TSB_STORE');
+    }
+  }
+
+  /** @throws TsbuildError `TSB_NOT_FOUND` */
+  find(name: string): Volume {
+    const found = this.lookUp(name);
+    if (found !== undefined) return found;
+    const near = suggest(
+      name,
+      this.list().map((volume) => volume.name),
+    );
+    throw new TsbuildError('TSB_NOT_FOUND', `No such volume: ${name}`, {
+      hint: near === undefined ? '"tsbuild volume ls" lists them' : `did you mean ${JSON.stringify(near)}?`,
+    });
+  }
+
+  /**
+   * The volume of that name, made unless it is there: as a whole or not at all.
+   * @param name undefined: one is made up, for a volume without a name
+   * @param idShift who owns what images own by root
+   */
+  ensure(
+    name: string | undefined,
+    idShift: number,
+    labels: Readonly<Record<string, string>> = {},
+    anonymous: boolean = name === undefined,
+  ): Volume {
+    const wanted = checkVolumeName(name ?? randomHex(32));
+    const there = this.lookUp(wanted);
+    if (there !== undefined) return there;
+    const making = join(this.root, `.new-${randomHex(8)}`);
+    try {
+      fs.mkdirSync(making, { recursive: true, mode: 0o700 });
+      fs.mkdirSync(join(making, 'data'), { mode: 0o755 });
+      const created = new Date(this.#store.now()).toISOString();
+      fs.writeFileSync(join(making, 'volume.json'), `${JSON.stringify({ created, labels, anonymous })}\n`, {
+        mode: 0o600,
+      });
+      if (idShift > 0) for (const path of [join(making, 'data'), making]) fs.chownSync(path, idShift, idShift);
+      fs.renameSync(making, join(this.root, wanted));
+    } catch (error) {
+      fs.rmSync(making, { recursive: true, force: true });
+      // Another command was first.
+      const other = this.lookUp(wanted);
+      if (other !== undefined) return other;
+      throw fromErrno(error, `Cannot make volume ${JSON.stringify(wanted)}`, 'TSB_STORE');
+    }
+    return this.find(wanted);
+  }
+
+  /** Removes one that no container has. @throws TsbuildError `TSB_STORE` when one has */
+  async remove(volume: Volume, containers: readonly Container[], removeTrees: RemoveTrees): Promise<void> {
+    const users = usersOf(volume, containers);
+    if (users.length > 0)
+      throw new TsbuildError(
+        'TSB_STORE',
+        `Cannot remove volume ${volume.name}: ${users.map(({ name }) => `container ${name}`).join(' and ')} has it`,
+        { hint: `remove what uses it first: tsbuild rm -f ${users.map(({ name }) => name).join(' ')}` },
+      );
+    const aside = join(this.#store.layout.garbage, randomHex(16));
+    fs.mkdirSync(this.#store.layout.garbage, { recursive: true, mode: 0o700 });
+    fs.renameSync(join(this.root, volume.name), aside);
+    await removeTrees([aside]);
+  }
+
+  #dataOf(name: string): string {
+    return join(this.root, name, 'data');
+  }
+}
+
+/** Containers that have a volume, whether they run or not. */
+export function usersOf({ name }: Pick<Volume, 'name'>, containers: readonly Container[]): readonly Container[] {
+  return containers.filter(({ record }) =>
+    (record.step.mounts ?? []).some((mount) => mount.type === 'bind' && mount.volume === name),
+  );
+}
+
+/** Whether something can be the name of a volume; what cannot is a path. */
+export function isVolumeName(name: string): boolean {
+  return /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/.test(name);
+}
+
+function checkVolumeName(name: string): string {
+  if (isVolumeName(name)) return name;
+  throw new TsbuildError('TSB_USAGE', `Cannot name a volume ${JSON.stringify(name)}`, {
+    hint: 'a name has letters, digits and "_", "." or "-", and begins with a letter or digit',
+  });
+}
