@@ -28,6 +28,7 @@ import { BenchRegistry } from './registry.ts';
 import { pruneRows } from './rows/prune.ts';
 import { pullRows } from './rows/pull.ts';
 import { pushRows } from './rows/push.ts';
+import { mountRows } from './rows/mounts.ts';
 import { sharedRows } from './rows/shared.ts';
 import { stepRows } from './rows/steps.ts';
 import { formatTable } from './table.ts';
@@ -149,6 +150,7 @@ function main(): void {
     ...pushRows(work, registry),
     ...pullRows(work, registry),
     ...sharedRows(work, registry),
+    ...mountRows(work),
   ].filter(({ name }) => wanted.length === 0 || wanted.some((word) => name.includes(word)));
   const measured = new Map<string, Results>();
   const others = new Map<string, Measure>();
