@@ -22,6 +22,10 @@ export function outputOptions(command: Command): Command {
     .option('--iidfile <path>', 'write the image id to a file')
     .option('--metadata-file <path>', 'write what was built to a file, as JSON')
     .addOption(reportOption())
+    .option(
+      '--max-size <size>',
+      'keep the store within so much of the disk, e.g. 20g: what was not used for longest goes (default: the settings, else no limit)',
+    )
     .option('-q, --quiet', 'print nothing but the image id')
     .addOption(progressOption());
 }

@@ -285,17 +285,33 @@ function addStore(program: Command, context: CliContext, done: Done): void {
     .option('-a, --all', 'remove every cached result, whenever it was used')
     .option('--images', 'remove the images of the local store as well')
     .option('--keep-storage <size>', 'keep this much of what was used last, e.g. 10g')
+    .option('--max-size <size>', 'make the whole store so small on disk, index and all: what was used longest ago goes')
+    .option('--min-free <size>', 'the same until so much of the disk is free')
+    .option(
+      '--keep-duration <duration>',
+      'keep what was used in this time (default: 24h, without --all and limits of size)',
+    )
     .option(
       '--filter <filter>',
-      'until=DURATION: only what was not used for so long (default: 24h, without --all and --keep-storage)',
+      'only what is so: type=exec.cachemount, type!=TYPE, description~=PATTERN, id=ID, shared=false; until=DURATION is --keep-duration',
+      collect,
+    )
+    .option('--limits', 'keep the store within the limits of the settings, as builds do')
+    .option(
+      '--cache <REF|type=TYPE,…>',
+      'of a shared cache (as --cache-to names it) instead of the store: what was not used for --keep-duration, or until --max-size is met',
       collect,
     )
     .option('--dry-run', 'say what would go, and remove nothing')
     .option('-f, --force', 'accepted for the sake of scripts; there is no question')
     .addOption(format())
     .action(async (options) => {
+      if (options.cache) {
+        const { pruneCaches } = await import('./commands/prune-cache.ts');
+        return done(await pruneCaches(context, options));
+      }
       const { pruneCommand } = await import('./commands/prune.ts');
-      done(await pruneCommand(context, options));
+      return done(await pruneCommand(context, options));
     });
   program
     .command('store')

@@ -50,6 +50,7 @@ const INDIFFERENT: readonly string[] = [
   'progress',
   'rawOutput',
   'quiet',
+  'maxSize',
   'iidfile',
   'metadataFile',
   'call',

@@ -19,6 +19,7 @@ import { openMountRestores, sendUsedMounts } from './mounts-of-build.ts';
 import { planPacking, resultVertices } from './pack-plan.ts';
 import { planOf } from './build-plan.ts';
 import { StepMounts } from './mount-names.ts';
+import { keepStoreWithin } from './store-space.ts';
 import { locateRefusal, StepDevices } from '../ops/index.ts';
 import { withVisitedSteps } from './visited-steps.ts';
 import { StepExports } from './step-export.ts';
@@ -91,6 +92,7 @@ export async function runBuild(
   let isOut = false;
   const freeing = freeLeftovers(session, task);
   try {
+    await keepStoreWithin(session, task);
     const surroundings: Surroundings = {
       secrets,
       imports,
@@ -143,6 +145,7 @@ export async function runBuild(
     if (caches.length > 0)
       await exportCaches(session, task, caches, await result.solver.known(task, compiled.platforms), { race, steps });
     isOut = true;
+    await keepStoreWithin(session, task);
     const diagnostics =
       mask === undefined ? compiled.diagnostics : compiled.diagnostics.map((one) => maskDiagnostic(mask, one));
     return {

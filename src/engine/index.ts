@@ -28,6 +28,7 @@ export { openImage, type OpenImage } from './open-image.ts';
 export { openStepShell } from './step-shell.ts';
 export { exportStoredMount, importMount } from './stored-mounts.ts';
 export type { StepVisitor } from '../ops/index.ts';
+export { pruneSharedCache } from './prune-cache.ts';
 export { treeRemover } from './tree-remover.ts';
 export { openSession, Session, type SessionOptions } from './session.ts';
 export { verifyImage, type VerifyRequest } from './verify.ts';

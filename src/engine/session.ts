@@ -6,7 +6,7 @@ import { formatReference, type Repository } from '../image/index.ts';
 import { offlineRefusals, Pins, type Refusals } from '../pins/index.ts';
 import { Witness } from '../recall/index.ts';
 import { BlobOrigins, createImageSource, type ImageSource } from '../source/index.ts';
-import { type Lease, Store } from '../store/index.ts';
+import { type Lease, Store, type StoreLimits } from '../store/index.ts';
 import { type Digest, messageOf, randomHex, TsbuildError } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { LayerService } from '../snapshots/index.ts';
@@ -24,6 +24,8 @@ export interface SessionOptions extends UserRegistryOptions {
   readonly signal: AbortSignal;
   /** No registry is asked for images: what the store has must do. */
   readonly neverPull?: boolean;
+  /** How large the store may become: builds remove what was not used for longest. Default: no limit. */
+  readonly limits?: StoreLimits;
   /** The command frees space, and must be able to on a full disk. */
   readonly makeRoom?: boolean;
   /** Nothing is asked of other machines: what the store and the lock file have must do. RUN steps keep their network. */

@@ -10,6 +10,7 @@ import { exportBuild, type ExportedBuild, type OutputRequest, packedForm } from 
 import { InlineCache } from './inline-cache.ts';
 import { Pushes } from './pushes.ts';
 import type { Session } from './session.ts';
+import { makeSpace } from './store-space.ts';
 
 /** A cache of another machine that takes back what turns out to be damaged. */
 interface UsedCache {
@@ -43,6 +44,7 @@ export async function solveAndExport(
       if (isOurs) pushes.ahead(solving, packed);
     };
   const { imports } = compiled;
+  let hasMadeSpace = false;
   for (let attempt = 1; ; attempt++) {
     let isStreaming = false;
     const damages = countDamages(imports);
@@ -55,6 +57,14 @@ export async function solveAndExport(
     } catch (error) {
       // What went to standard output cannot be taken back.
       if (solving.signal.aborted || attempt === MAX_ATTEMPTS || isStreaming) throw error;
+      if (!hasMadeSpace && (await makeSpace(session, solving, error))) {
+        hasMadeSpace = true;
+        session.options.onWarning(
+          `${messageOf(error)}. What was not used for longest was removed, and it is tried again`,
+        );
+        compiled.solver.reset();
+        continue;
+      }
       // The user was told when a cache was given up, as its layers turned out not to be there when they were to be pushed.
       const isGivenUp = countDamages(imports) > damages;
       if (!isGivenUp && !isDamageError(error)) throw error;

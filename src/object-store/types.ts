@@ -15,6 +15,8 @@ export interface GetOptions {
   readonly maxBytes: number;
   /** Only these bytes: `length` from `start`. A store answers just them, or fails; never the whole object in their place. */
   readonly range?: { readonly start: number; readonly length: number };
+  /** It is only looked at: stores that take what is read for used do not do so. */
+  readonly onlyLooks?: boolean;
 }
 
 /** The bytes of an object that is written. */

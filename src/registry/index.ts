@@ -7,6 +7,7 @@ export { createRegistry } from './client.ts';
 export { registryContent } from './content.ts';
 export { type CredentialPlaces, credentialPlaces } from './credential-sources.ts';
 export { CredentialFinder, type CredentialSources, type FoundCredential, userCredentials } from './credentials.ts';
+export { ManifestRemover } from './delete-manifest.ts';
 export type { Endpoint } from './endpoint.ts';
 export { type HttpAnswer, HttpClient, type HttpClientOptions, type HttpRequest, throwIfCanceled } from './http.ts';
 export { checkLogin, type LoginTarget, parseLoginTarget } from './login.ts';

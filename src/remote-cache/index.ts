@@ -34,6 +34,8 @@ export { ObjectPlace } from './steps/object-place.ts';
 export type { LayerToPut, PutOutcome, StepPlace } from './steps/place.ts';
 export { type Policy, readPolicy, trustAll } from './steps/policy.ts';
 export { type Author, decodeRecord, encodeRecord, type StepRecord } from './steps/record.ts';
+export { type CachePruneRule, forgetIndexes, type Pruned, pruneObjects } from './steps/prune.ts';
+export { pruneRegistry } from './steps/prune-registry.ts';
 export { isCacheManifest, RegistryPlace } from './steps/registry-place.ts';
 export { SharedCache } from './steps/shared-cache.ts';
 export { type ExportReport, StepExporter, type StepLayers } from './steps/step-exporter.ts';

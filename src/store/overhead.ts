@@ -51,7 +51,7 @@ function findLeftovers(store: Store): readonly string[] {
 }
 
 /** Bytes on disk that no layer, mount or image is charged with. */
-function ownBytes(store: Store): number {
+export function ownBytes(store: Store): number {
   const { layout } = store;
   let bytes = blocks(store.root) + blocks(layout.blobs) + blocks(join(layout.blobs, '..'));
   for (const { name } of entries(store.root)) {
@@ -69,6 +69,12 @@ function ownBytes(store: Store): number {
   for (const { id, fs: has } of store.layers.list()) {
     const { dir, work } = store.layers.paths(id);
     if (has) bytes += blocks(dir) + blocks(work);
+  }
+  // So is a mount: what is remembered of it lies beside its files.
+  for (const { id } of store.mounts.list()) {
+    const dir = store.mounts.directory(id);
+    bytes += blocks(dir);
+    for (const { name } of entries(dir)) if (name !== 'fs') bytes += blocks(join(dir, name));
   }
   return bytes;
 }

@@ -5,6 +5,7 @@ import type { Digest } from '../util/index.ts';
 import { collectUnderLock, emptyGarbage } from './garbage.ts';
 import { discard } from './layers.ts';
 import type { LeaseKind } from './leases.ts';
+import { ownBytes } from './overhead.ts';
 import { isFull } from './reserve.ts';
 import type { Store } from './store.ts';
 import type { PruneOptions, PruneReport, RemoveTrees, UsageRecord } from './types.ts';
@@ -31,11 +32,7 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
     ...(options.onWait ? { onWait: options.onWait } : {}),
   });
   if (options.dryRun) {
-    const { records, bytes } = await announce(
-      survey(store, options.withoutImages ? [] : undefined),
-      options,
-      store.now(),
-    );
+    const { records, bytes } = await announce(store, survey(store, options.withoutImages ? [] : undefined), options);
     return { removed: records, freedBytes: bytes, inUseBytes: 0 };
   }
   const garbage = await collectUnderLock(store, options.removeTrees);
@@ -44,7 +41,7 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
   let inUseBytes = 0;
   if (garbage.skipped === undefined) {
     const state = survey(store);
-    const { victims } = await announce(state, options, store.now());
+    const { victims } = await announce(store, state, options);
     const used = state.entries.filter(({ kind, record }) => kind !== 'image' && record.inUse);
     inUseBytes = sum(used.map(({ record }) => record.size));
     let size = BATCH;
@@ -65,15 +62,15 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
 
 /** Chooses what goes, and says so. */
 async function announce(
+  store: Store,
   state: Survey,
   options: PruneOptions,
-  now: number,
 ): Promise<{
   readonly victims: readonly SurveyEntry[];
   readonly records: readonly UsageRecord[];
   readonly bytes: number;
 }> {
-  const victims = choose(state, options, now);
+  const victims = choose(state, options, store.now(), excess(store, state, options));
   const frees = freeing(state);
   const bytes = sum(victims.map(frees));
   const records = victims.map(({ record }) => record);
@@ -96,20 +93,38 @@ function freeing(state: Survey): (entry: SurveyEntry) => number {
   };
 }
 
-/** The records to remove, in order. */
-function choose(state: Survey, options: PruneOptions, now: number): readonly SurveyEntry[] {
+/** How many bytes are to go; undefined where no limit says that some may stay. */
+function excess(store: Store, { entries }: Survey, options: PruneOptions): number | undefined {
+  const { keepStorageBytes, maxBytes, minFreeBytes, filter } = options;
+  const sizeOf = (some: readonly SurveyEntry[]): number => sum(some.map(({ record }) => record.size));
+  const over: number[] = [];
+  if (keepStorageBytes !== undefined)
+    over.push(sizeOf(entries.filter(({ record }) => filter?.(record) ?? true)) - keepStorageBytes);
+  if (maxBytes !== undefined) over.push(sizeOf(entries) + ownBytes(store) - maxBytes);
+  if (minFreeBytes !== undefined) {
+    const { bavail, bsize } = fs.statfsSync(store.root);
+    over.push(minFreeBytes - bavail * bsize);
+  }
+  return over.length === 0 ? undefined : Math.max(...over);
+}
+
+/** The records to remove, in order. @param over bytes that are to go; undefined for all that may */
+function choose(state: Survey, options: PruneOptions, now: number, over: number | undefined): readonly SurveyEntry[] {
   const candidates = state.entries
     .filter(({ kind, record }) => kind !== 'image' && !record.inUse && (options.filter?.(record) ?? true))
-    .filter((entry) => options.all || !isProtected(entry, state))
     .filter(({ record }) => options.untilMs === undefined || now - record.usedAt >= options.untilMs)
     .sort((a, b) => a.record.usedAt - b.record.usedAt || b.depth - a.depth);
-  if (options.keepStorageBytes === undefined) return candidates;
+  const spared = options.all ? [] : candidates.filter((entry) => isProtected(entry, state));
+  const first = options.all ? candidates : candidates.filter((entry) => !isProtected(entry, state));
+  if (over === undefined) return first;
 
-  let left = sum(state.entries.map(({ record }) => record.size));
+  // Where the limit is one of space and not of what is worth keeping, what is spared otherwise comes last.
+  const isForced = options.maxBytes !== undefined || options.minFreeBytes !== undefined;
+  let left = over;
   const frees = freeing(state);
   const victims: SurveyEntry[] = [];
-  for (const entry of candidates) {
-    if (left <= options.keepStorageBytes) break;
+  for (const entry of isForced ? [...first, ...spared] : first) {
+    if (left <= 0) break;
     victims.push(entry);
     left -= frees(entry);
   }
@@ -237,7 +252,8 @@ function forgetAccounts({ accounts }: Store): number {
 
 /** Facts and stat caches: all of them with `all`, else those that were not used for `untilMs`. @returns bytes freed */
 function forget(store: Store, options: PruneOptions): number {
-  if (options.filter !== undefined || options.keepStorageBytes !== undefined) return 0;
+  const isPartial = options.keepStorageBytes ?? options.maxBytes ?? options.minFreeBytes;
+  if (options.filter !== undefined || isPartial !== undefined) return 0;
   if (!options.all && options.untilMs === undefined) return 0;
   const before = store.now() - (options.untilMs ?? 0);
   store.facts.forgetUnused(before);

@@ -174,8 +174,15 @@ export interface PruneOptions {
   readonly removeTrees: RemoveTrees;
   /** Takes records that named images use and internal ones too. Blobs of named images always stay. */
   readonly all?: boolean;
-  /** Removes least recently used records only until so many bytes are left. */
+  /** Removes least recently used records only until so many bytes are left, of those that `filter` is about. */
   readonly keepStorageBytes?: number;
+  /**
+   * Removes them until the whole store takes at most so many bytes on disk, its index and what the file system rounds up included; in the end also
+   * what would be spared without `all`.
+   */
+  readonly maxBytes?: number;
+  /** The same until the file system has so many bytes left. */
+  readonly minFreeBytes?: number;
   /** Spares what was used in the last so many ms. */
   readonly untilMs?: number;
   /** Spares what it says no to. */

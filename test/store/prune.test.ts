@@ -1,7 +1,8 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { check, du, prune, type Store, type UsageRecord } from '../../src/store/index.ts';
+import { check, du, isLimited, keepWithin, prune, type Store, type UsageRecord } from '../../src/store/index.ts';
+import { ownBytes } from '../../src/store/overhead.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { mediaTypes } from '../../src/image/index.ts';
 import { sha256 } from '../../src/util/index.ts';
@@ -229,6 +230,49 @@ describe('prune', () => {
     expect(report.freedBytes).toBe(200);
     expect((await prune(store, { removeTrees, keepStorageBytes: 650 })).removed).toEqual([]);
     expect((await prune(store, { removeTrees, keepStorageBytes: 0 })).removed).toHaveLength(3);
+  });
+
+  test('makes the whole store as small as it may be, and takes internal records when nothing else is left', async () => {
+    using opened = openStore();
+    const { store } = opened;
+    const old = makeLayer(store, { size: 400_000 });
+    const internal = makeLayer(store, { size: 400_000, type: 'internal' });
+    opened.advance(1000);
+    const young = makeLayer(store, { size: 400_000 });
+    const total = du(store).totalBytes + ownBytes(store);
+    // What the index takes counts as well.
+    expect((await prune(store, { removeTrees, maxBytes: total })).removed).toEqual([]);
+    const some = await prune(store, { removeTrees, maxBytes: total - 1 });
+    expect(some.removed.map(({ id }) => id)).toEqual([old]);
+    expect((await prune(store, { removeTrees, minFreeBytes: 0 })).removed).toEqual([]);
+    const lease = store.leases.create();
+    lease.hold({ layers: [young] });
+    const all = await prune(store, { removeTrees, maxBytes: 0 });
+    expect(all.removed.map(({ id }) => id)).toEqual([internal]);
+    expect(all.inUseBytes).toBe(400_000);
+    lease.release();
+    const { bavail, bsize } = fs.statfsSync(store.root);
+    expect((await prune(store, { removeTrees, minFreeBytes: bavail * bsize * 2 })).removed).toHaveLength(1);
+  });
+
+  test('follows policies in their order, each with its own filter, time and size', async () => {
+    using opened = openStore();
+    const { store } = opened;
+    const ids = { old: makeLayer(store, { size: 1000 }), mine: makeLayer(store, { size: 500 }) };
+    opened.advance(60_000);
+    const young = [makeLayer(store, { size: 300 })];
+    opened.advance(1000);
+    young.push(makeLayer(store, { size: 300 }));
+    const policies = [
+      { filter: ({ id }: UsageRecord) => id !== ids.mine, keepMs: 30_000 },
+      { filter: ({ id }: UsageRecord) => young.includes(id), maxBytes: 400 },
+      { maxBytes: 1e12 },
+    ];
+    expect(isLimited({ policies })).toBe(true);
+    expect(isLimited({ policies: [] })).toBe(false);
+    const reports = await keepWithin(store, { policies, maxBytes: 1e12, minFreeBytes: 1 }, { removeTrees });
+    const gone = reports.map(({ removed }) => removed.map(({ id }) => id));
+    expect(gone).toEqual([[ids.old], [young[0]], [], [], []]);
   });
 
   test('of equally old layers the upper ones go first, and a shared blob frees nothing until its last user goes', async () => {

@@ -69,11 +69,21 @@ export function filesBelow(dir: string): string[] {
 /** A layer with a directory of one file with `size` bytes. */
 export function makeLayer(
   store: Store,
-  options: { parents?: readonly string[]; size?: number; id?: string; synced?: boolean } = {},
+  options: {
+    parents?: readonly string[];
+    size?: number;
+    id?: string;
+    synced?: boolean;
+    type?: 'internal' | 'regular';
+  } = {},
 ): string {
   const lease = store.leases.create();
   const id = store.layers.create(
-    { parents: options.parents ?? [], ...(options.id === undefined ? {} : { id: options.id }) },
+    {
+      parents: options.parents ?? [],
+      ...(options.id === undefined ? {} : { id: options.id }),
+      ...(options.type === undefined ? {} : { type: options.type }),
+    },
     lease,
   );
   const paths = store.layers.prepareDirectory(id);

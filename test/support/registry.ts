@@ -28,6 +28,8 @@ export const REGISTRY_USER = { username: 'alice', password: 'correct horse' };
 const HTPASSWD = 'alice:$2b$04$/tkUz9jmizhmVCE70oqri.LeKOOCLj33bucudUzYiqGf2kgH1i8WK\n';
 
 export interface TestRegistryOptions {
+  /** Whether it deletes manifests; default true. */
+  readonly deletes?: boolean;
   /** Only `REGISTRY_USER` gets in. */
   readonly password?: boolean;
   /** Files of a certificate and its key. Go speaks HTTP/2 over TLS. */
@@ -43,7 +45,7 @@ export async function startRegistry(options: TestRegistryOptions = {}): Promise<
     config,
     `version: 0.1
 log: {level: error, accesslog: {disabled: true}}
-storage: {filesystem: {rootdirectory: ${storage}/data}, delete: {enabled: true}${options.readOnly ? ', maintenance: {readonly: {enabled: true}}' : ''}}
+storage: {filesystem: {rootdirectory: ${storage}/data}, delete: {enabled: ${options.deletes ?? true}}${options.readOnly ? ', maintenance: {readonly: {enabled: true}}' : ''}}
 http: {addr: '127.0.0.1:${port}'${options.tls === undefined ? '' : `, tls: {certificate: ${options.tls.cert}, key: ${options.tls.key}}`}}
 ${options.password ? `auth: {htpasswd: {realm: test, path: ${storage}/htpasswd}}` : ''}
 `,

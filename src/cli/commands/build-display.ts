@@ -30,6 +30,7 @@ export interface BuildOptions extends GraphOptions, VisitOptions {
   readonly report?: readonly string[];
   readonly quiet?: boolean;
   readonly debug?: boolean;
+  readonly maxSize?: string;
   readonly explain?: boolean;
   readonly isolation?: Isolation;
   readonly progress: string;

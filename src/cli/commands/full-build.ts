@@ -14,6 +14,7 @@ import { parseOutputs } from '../outputs.ts';
 import { noteBuild } from '../last-build.ts';
 import { isolationOptions } from '../isolation-option.ts';
 import { reachOptions, sessionOptions } from '../session-options.ts';
+import { storeLimits } from '../store-limits.ts';
 import { stepVisitor } from '../step-visits.ts';
 import { type BuildOptions, reportFailure, reportResult, reportWarnings, startProgress } from './build-display.ts';
 import { BuildRecording } from './build-recording.ts';
@@ -59,6 +60,7 @@ export async function buildRequested(
 ): Promise<number> {
   const specs = parseOutputs(context, options);
   for (const spec of specs) checkOutput(spec, context.stdout, request.platforms.length);
+  const limits = await storeLimits(context, options.maxSize);
   const targets = parseReportTargets(context, options, usesStdout(specs));
 
   using interrupt = interruptible();
@@ -85,6 +87,7 @@ export async function buildRequested(
       ...reachOptions(options),
       ...isolationOptions(options),
       insecureHosts: insecureHosts(specs),
+      limits,
       ...(memory === undefined ? {} : { store: memory.store }),
     });
     const shown: RememberedBuild['events'][number][] = [];

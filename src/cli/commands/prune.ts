@@ -1,8 +1,10 @@
 import { treeRemover } from '../../engine/index.ts';
-import { prune, type PruneReport, Store } from '../../store/index.ts';
+import { isLimited, keepWithin, prune, type PruneReport, Store, type UsageRecord } from '../../store/index.ts';
 import { formatBytes, parseDuration, parseSize, TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
+import { parsePruneFilters } from '../prune-filters.ts';
 import { sessionOptions } from '../session-options.ts';
+import { configPath, storeLimits } from '../store-limits.ts';
 import { usageTable } from '../usage-table.ts';
 import { othersOf, sayWaiting } from '../waiting.ts';
 
@@ -11,7 +13,12 @@ interface PruneOptions {
   readonly all?: boolean;
   readonly images?: boolean;
   readonly keepStorage?: string;
+  readonly maxSize?: string;
+  readonly minFree?: string;
+  readonly keepDuration?: string;
   readonly filter?: readonly string[];
+  readonly limits?: boolean;
+  readonly cache?: readonly string[];
   readonly dryRun?: boolean;
 }
 
@@ -28,27 +35,47 @@ export async function pruneCommand(context: CliContext, options: PruneOptions): 
     onWarning: (warning) => onWarning(warning.message),
     ...(options.dryRun ? {} : { makeRoom: true }),
   });
-  const { until, keepStorageBytes } = {
-    until: parseUntil(options.filter ?? []),
-    keepStorageBytes: options.keepStorage === undefined ? undefined : parseSize(options.keepStorage),
+  const { filter, untilMs: until } = parsePruneFilters(options.filter ?? []);
+  const keep = options.keepDuration === undefined ? until : parseDuration(options.keepDuration);
+  const sizes = {
+    ...(options.keepStorage === undefined ? {} : { keepStorageBytes: parseSize(options.keepStorage) }),
+    ...(options.maxSize === undefined ? {} : { maxBytes: parseSize(options.maxSize) }),
+    ...(options.minFree === undefined ? {} : { minFreeBytes: parseSize(options.minFree) }),
   };
-  const untilMs = until ?? (options.all || keepStorageBytes !== undefined ? undefined : KEEP_SINCE);
+  const isBounded = Object.keys(sizes).length > 0;
+  const untilMs = keep ?? (options.all || isBounded ? undefined : KEEP_SINCE);
+  const limits = options.limits ? await storeLimits(context, undefined) : undefined;
+  if (limits && !isLimited(limits))
+    throw new TsbuildError('TSB_USAGE', 'Cannot keep the store within its limits: the settings have none', {
+      hint: `write '[store]' and 'max-size = "20GB"' to ${configPath(context)}`,
+    });
   if (options.images && !options.dryRun) for (const image of store.images.list()) store.images.remove(image.name);
   const isTable = options.format !== 'json';
-  const report = await prune(store, {
+  const tools = {
     removeTrees: treeRemover(own),
     signal: interrupt.signal,
     onWait: sayWaiting(context),
-    ...(options.all ? { all: true } : {}),
-    ...(options.dryRun ? { dryRun: true, ...(options.images ? { withoutImages: true } : {}) } : {}),
-    ...(keepStorageBytes === undefined ? {} : { keepStorageBytes }),
-    ...(untilMs === undefined ? {} : { untilMs }),
-    onChosen: async (records, bytes) => {
+    ...(options.dryRun ? { dryRun: true } : {}),
+    onChosen: async (records: readonly UsageRecord[], bytes: number) => {
       if (!isTable) return;
       const table = records.length === 0 ? '' : usageTable(context, records);
       await print(context, `${table}${options.dryRun ? 'Would free' : 'To be freed'}:  ${formatBytes(bytes)}\n`);
     },
-  });
+  };
+  const reports =
+    limits === undefined
+      ? [
+          await prune(store, {
+            ...tools,
+            ...sizes,
+            ...(filter === undefined ? {} : { filter }),
+            ...(options.all ? { all: true } : {}),
+            ...(options.dryRun && options.images ? { withoutImages: true } : {}),
+            ...(untilMs === undefined ? {} : { untilMs }),
+          }),
+        ]
+      : await keepWithin(store, limits, tools);
+  const report = summary(reports);
   if (!isTable) await print(context, `${JSON.stringify(report, undefined, 2)}\n`);
   else if (!options.dryRun) await print(context, `Freed:  ${formatBytes(report.freedBytes)}\n`);
   sayWhatStays(context, store, report);
@@ -64,18 +91,13 @@ function sayWhatStays(context: CliContext, store: Store, { inUseBytes, skipped }
     context.stderr.write(`Not freed:  ${formatBytes(inUseBytes)}, in use by ${others}\n`);
 }
 
-/** `--filter until=DURATION` in ms; the last one counts. */
-function parseUntil(filters: readonly string[]): number | undefined {
-  let untilMs: number | undefined;
-  for (const filter of filters) {
-    const match = /^until=(.+)$/.exec(filter);
-    if (!match)
-      throw new TsbuildError(
-        'TSB_USAGE',
-        `Cannot use --filter ${JSON.stringify(filter)}: only until=DURATION is known`,
-        { hint: 'for example: --filter until=48h' },
-      );
-    untilMs = parseDuration(match[1] ?? '');
-  }
-  return untilMs;
+/** What several rules came to. */
+function summary(reports: readonly PruneReport[]): PruneReport {
+  const skipped = reports.find((report) => report.skipped !== undefined)?.skipped;
+  return {
+    removed: reports.flatMap(({ removed }) => removed),
+    freedBytes: reports.reduce((sum, { freedBytes }) => sum + freedBytes, 0),
+    inUseBytes: reports.at(-1)?.inUseBytes ?? 0,
+    ...(skipped === undefined ? {} : { skipped }),
+  };
 }

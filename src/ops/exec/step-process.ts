@@ -69,9 +69,10 @@ export async function runStep(
 }
 
 /** Most programs only say that they could not write, and not what to do. */
-function noSpaceHint({ snapshots }: ExecPieces): { readonly hint?: string } {
+function noSpaceHint({ snapshots }: ExecPieces): { readonly hint?: string; readonly cause?: TsbuildError } {
   const hint = fullDiskHint(snapshots.store.root);
-  return hint === undefined ? {} : { hint };
+  // The cause is for who can make room, and try again.
+  return hint === undefined ? {} : { hint, cause: new TsbuildError('TSB_NO_SPACE', 'The disk of the store is full') };
 }
 
 /** Pieces of output that are kept for what they say of a failure. */

@@ -5,7 +5,7 @@ import { type Digest, TsbuildError } from '../../util/index.ts';
 import { MAX_ENVELOPE_BYTES } from './envelope.ts';
 import { layerObject, scopeId } from './names.ts';
 import type { LayerToPut, PutOutcome, StepPlace } from './place.ts';
-import { prune } from './prune.ts';
+import { forgetIndexes, pruneObjects } from './prune.ts';
 import { readObject } from './read-object.ts';
 import { MAX_INDEX_BYTES } from './scope-index.ts';
 
@@ -92,11 +92,9 @@ export class ObjectPlace implements StepPlace {
   }
 
   async prune(task: Task, maxBytes: number): Promise<readonly string[]> {
-    const { deleted } = await prune(task, this.#objects, maxBytes);
+    const { deleted } = await pruneObjects(task, this.#objects, { maxBytes });
+    await forgetIndexes(task, this.#objects, deleted, this.#scopeId);
     const records = deleted.filter((name) => name.startsWith('records/')).map((name) => name.split('/'));
-    // What an index says is taken for true while nothing shows that it is not: the others are worth less than what they may cost.
-    const scopes = new Set(records.map(([, scope = '']) => scope).filter((scope) => scope !== this.#scopeId));
-    for (const scope of scopes) await this.#objects.delete?.(task, `index/${scope}`);
     return records.flatMap(([, scope, name = '']) => (scope === this.#scopeId ? [name] : []));
   }
 

@@ -9,6 +9,16 @@ import { readObject } from './read-object.ts';
 /** What was written so short a time ago may be of a build that has not come to write the record that names it. */
 const GRACE_MS = 10 * 60_000;
 
+/** What of a shared cache may go: one of the two, or both. */
+export interface CachePruneRule {
+  /** Bytes that it may take. */
+  readonly maxBytes?: number;
+  /** What was not used since then goes, in milliseconds since the epoch. */
+  readonly before?: number;
+  /** Says what would go, and deletes nothing. */
+  readonly dryRun?: boolean;
+}
+
 /** What became of a store that was too large. */
 export interface Pruned {
   /** Names of the objects that were deleted. */
@@ -18,17 +28,21 @@ export interface Pruned {
 }
 
 /**
- * Deletes what was not used for longest, of all scopes, until the store takes at most so many bytes: records with the layers that no other
+ * Deletes what was not used for longest, of all scopes, until the store is as a rule says: records with the layers that no other
  * record names. What no record names goes first. Records go before their layers, so that whoever reads meanwhile finds nothing rather
  * than half of something, which is a miss all the same.
  */
-export async function prune(task: Task, objects: ObjectStore, maxBytes: number): Promise<Pruned> {
+export async function pruneObjects(
+  task: Task,
+  objects: ObjectStore,
+  { maxBytes = Infinity, before = -Infinity, dryRun = false }: CachePruneRule,
+): Promise<Pruned> {
   if (objects.delete === undefined)
     throw new TsbuildError('TSB_EXPORT', `Cannot make ${objects.id} smaller: it deletes nothing`);
   const all = new Map<string, StoredObject>();
   for await (const object of objects.list(task, '')) all.set(object.name, object);
   let bytes = [...all.values()].reduce((sum, { size }) => sum + size, 0);
-  if (bytes <= maxBytes) return { deleted: [], bytes };
+  if (bytes <= maxBytes && before === -Infinity) return { deleted: [], bytes };
   const youngest = Math.max(0, ...[...all.values()].map(({ modifiedAt }) => modifiedAt)) - GRACE_MS;
   const records = [...all.values()].filter(({ name }) => name.startsWith('records/'));
   const layersOf = new Map<string, readonly string[]>();
@@ -39,17 +53,18 @@ export async function prune(task: Task, objects: ObjectStore, maxBytes: number):
   const remove = async (name: string): Promise<void> => {
     const object = all.get(name);
     if (object === undefined) return;
-    await objects.delete?.(task, name);
+    if (!dryRun) await objects.delete?.(task, name);
     all.delete(name);
     bytes -= object.size;
     deleted.push(name);
   };
   const isOld = (object: StoredObject | undefined): boolean => object !== undefined && object.modifiedAt <= youngest;
+  const isTooMuch = ({ modifiedAt }: StoredObject): boolean => bytes > maxBytes || modifiedAt < before;
   const byAge = (a: StoredObject, b: StoredObject): number => a.modifiedAt - b.modifiedAt;
   for (const blob of [...all.values()].filter(({ name }) => name.startsWith('blobs/')).toSorted(byAge))
-    if (bytes > maxBytes && !uses.has(blob.name) && isOld(blob)) await remove(blob.name);
+    if (isTooMuch(blob) && !uses.has(blob.name) && isOld(blob)) await remove(blob.name);
   for (const record of records.toSorted(byAge)) {
-    if (bytes <= maxBytes) break;
+    if (!isTooMuch(record)) break;
     await remove(record.name);
     for (const layer of layersOf.get(record.name) ?? []) {
       const left = (uses.get(layer) ?? 1) - 1;
@@ -60,8 +75,24 @@ export async function prune(task: Task, objects: ObjectStore, maxBytes: number):
   return { deleted, bytes };
 }
 
+/**
+ * Deletes the indexes of scopes of which records were deleted. What an index says is taken for true while nothing shows that it is not: they
+ * are worth less than what they may cost.
+ * @param spared a scope whose index is written anew
+ */
+export async function forgetIndexes(
+  task: Task,
+  objects: ObjectStore,
+  deleted: readonly string[],
+  spared?: string,
+): Promise<void> {
+  const scopes = new Set(deleted.flatMap((name) => /^records\/([^/]+)\//.exec(name)?.[1] ?? []));
+  for (const scope of scopes) if (scope !== spared) await objects.delete?.(task, `index/${scope}`);
+}
+
 /** Names of the objects with the layers of a record; none for one that is damaged. */
 async function layersNamedBy(task: Task, objects: ObjectStore, name: string): Promise<readonly string[]> {
-  const envelope = await readObject(task, objects, name, MAX_ENVELOPE_BYTES);
+  // Or all would be the youngest the next time.
+  const envelope = await readObject(task, objects, name, MAX_ENVELOPE_BYTES, { onlyLooks: true });
   return ((envelope && namedLayers(envelope)) ?? []).map(layerObject);
 }

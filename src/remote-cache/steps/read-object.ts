@@ -1,5 +1,5 @@
 import type { Task } from '../../events/index.ts';
-import type { ObjectStore } from '../../object-store/index.ts';
+import type { GetOptions, ObjectStore } from '../../object-store/index.ts';
 import { collect } from '../../util/index.ts';
 
 /** A small object in one piece; undefined when there is none. @throws as `ObjectStore.get` */
@@ -8,7 +8,8 @@ export async function readObject(
   objects: ObjectStore,
   name: string,
   maxBytes: number,
+  options: Pick<GetOptions, 'onlyLooks'> = {},
 ): Promise<Buffer | undefined> {
-  const chunks = await objects.get(task, name, { maxBytes });
+  const chunks = await objects.get(task, name, { maxBytes, ...options });
   return chunks && collect(chunks);
 }

@@ -166,6 +166,11 @@ export function isCacheManifest(bytes: Uint8Array): boolean {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).includes(`"${INDEX_CONFIG}"`);
 }
 
+/** The envelope that the manifest of a record carries. @throws TsbuildError `TSB_IMAGE` for another manifest */
+export function recordContent(manifest: Uint8Array, what: string): Uint8Array {
+  return cacheContent({ bytes: manifest }, RECORD_CONFIG, what);
+}
+
 /** What the manifest of a cache carries. @throws TsbuildError `TSB_IMAGE` */
 function cacheContent({ bytes }: { readonly bytes: Uint8Array }, configType: string, what: string): Uint8Array {
   const guard = guardFor(what);

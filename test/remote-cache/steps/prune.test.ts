@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ObjectPlace } from '../../../src/remote-cache/index.ts';
-import { prune } from '../../../src/remote-cache/steps/prune.ts';
+import { pruneObjects } from '../../../src/remote-cache/steps/prune.ts';
 import { MemoryObjects } from '../../fakes/memory-objects.ts';
 import { vtx } from '../../solver/rig.ts';
 import { Machine } from '../../support/shared-cache.ts';
@@ -37,7 +37,7 @@ test('what was used longest ago goes, with the layers that nobody else names', a
     now: () => 1_800_000_000_000,
   });
   const before = bytesOf(store);
-  const { deleted, bytes } = await prune(testTask(), store, before - 1000 - 200);
+  const { deleted, bytes } = await pruneObjects(testTask(), store, { maxBytes: before - 1000 - 200 });
   expect(bytes).toBe(bytesOf(store));
   // What no record names went first.
   expect(deleted[0]).toBe(`blobs/sha256/${'0'.repeat(64)}`);
@@ -50,7 +50,7 @@ test('what was used longest ago goes, with the layers that nobody else names', a
 test('layers that were just written stay, for their record may be on its way', async () => {
   const store = new MemoryObjects();
   store.objects.set(`blobs/sha256/${'0'.repeat(64)}`, { bytes: Buffer.alloc(1000), modifiedAt: 10 * HOUR });
-  expect(await prune(testTask(), store, 10)).toEqual({ deleted: [], bytes: 1000 });
+  expect(await pruneObjects(testTask(), store, { maxBytes: 10 })).toEqual({ deleted: [], bytes: 1000 });
 });
 
 test('an exporter with a size takes records out of the index that are gone', async () => {

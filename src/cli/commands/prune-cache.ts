@@ -1,0 +1,59 @@
+import { openSession, pruneSharedCache } from '../../engine/index.ts';
+import type { Task } from '../../events/index.ts';
+import { parseCacheTo } from '../../remote-cache/index.ts';
+import { formatBytes, parseDuration, parseSize, TsbuildError } from '../../util/index.ts';
+import { type CliContext, interruptible, print } from '../context.ts';
+import { parsePruneFilters } from '../prune-filters.ts';
+import { sessionOptions } from '../session-options.ts';
+
+interface PruneCacheOptions {
+  readonly format: 'table' | 'json';
+  readonly cache: readonly string[];
+  readonly maxSize?: string;
+  readonly keepStorage?: string;
+  readonly keepDuration?: string;
+  readonly filter?: readonly string[];
+  readonly all?: boolean;
+  readonly dryRun?: boolean;
+}
+
+/** `tsbuild prune --cache`: deletes what is old in a shared cache, or more than it may take. */
+export async function pruneCaches(context: CliContext, options: PruneCacheOptions): Promise<number> {
+  const { filter, untilMs } = parsePruneFilters(options.filter ?? []);
+  if (filter !== undefined)
+    throw new TsbuildError('TSB_USAGE', 'Cannot use --filter with --cache, but for until=DURATION', {
+      hint: 'records of a shared cache have no types and descriptions',
+    });
+  const keep = options.keepDuration === undefined ? untilMs : parseDuration(options.keepDuration);
+  const size = options.maxSize ?? options.keepStorage ?? (options.all ? '0' : undefined);
+  if (keep === undefined && size === undefined)
+    throw new TsbuildError('TSB_USAGE', 'Cannot prune a shared cache without knowing what may go', {
+      hint: 'add --max-size SIZE, --keep-duration DURATION, or --all',
+    });
+  using interrupt = interruptible();
+  const specs = options.cache.flatMap((text) => parseCacheTo(context.cwd, [asTarget(text)], context.env));
+  await using session = openSession(sessionOptions(context, interrupt.signal));
+  const task: Task = { signal: interrupt.signal, events: () => undefined };
+  const rule = {
+    ...(size === undefined ? {} : { maxBytes: parseSize(size) }),
+    ...(keep === undefined ? {} : { before: context.now() - keep }),
+    ...(options.dryRun ? { dryRun: true } : {}),
+  };
+  const reports = [];
+  for (const [at, spec] of specs.entries()) {
+    const pruned = await pruneSharedCache(session, task, spec, rule);
+    reports.push({ cache: options.cache[at] ?? '', ...pruned });
+    if (options.format !== 'json')
+      await print(
+        context,
+        `${options.dryRun ? 'Would delete' : 'Deleted'}:  ${pruned.deleted.length} objects\nLeft:  ${formatBytes(pruned.bytes)}\n`,
+      );
+  }
+  if (options.format === 'json') await print(context, `${JSON.stringify(reports, undefined, 2)}\n`);
+  return 0;
+}
+
+/** `src=`, as caches are read, is as good as `dest=`. */
+function asTarget(text: string): string {
+  return text.replace(/(^|,)src=/, '$1dest=');
+}
