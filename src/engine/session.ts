@@ -25,7 +25,7 @@ export interface SessionOptions extends UserRegistryOptions {
   /** No registry is asked for images: what the store has must do. */
   readonly neverPull?: boolean;
   /** How large the store may become: builds remove what was not used for longest. Default: no limit. */
-  readonly limits?: StoreLimits;
+  readonly storeLimits?: StoreLimits;
   /** The command frees space, and must be able to on a full disk. */
   readonly makeRoom?: boolean;
   /** Nothing is asked of other machines: what the store and the lock file have must do. RUN steps keep their network. */

@@ -12,7 +12,7 @@ const ROOM = 512 << 20;
  * now is the next one's.
  */
 export async function keepStoreWithin({ store, options }: Session, task: Task): Promise<void> {
-  const { limits } = options;
+  const { storeLimits: limits } = options;
   if (limits === undefined || !isLimited(limits)) return;
   try {
     await keepWithin(store, limits, { removeTrees: treeRemover(options), signal: task.signal });
@@ -27,7 +27,7 @@ export async function keepStoreWithin({ store, options }: Session, task: Task): 
  * @returns whether anything went, and trying again makes sense
  */
 export async function makeSpace({ store, options }: Session, task: Task, error: unknown): Promise<boolean> {
-  const { limits } = options;
+  const { storeLimits: limits } = options;
   if (limits === undefined || !isLimited(limits)) return false;
   // What a step says of a full disk is its own affair; that it was full was seen when it failed.
   if (!isForSpace(error)) return false;

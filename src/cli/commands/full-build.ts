@@ -60,7 +60,7 @@ export async function buildRequested(
 ): Promise<number> {
   const specs = parseOutputs(context, options);
   for (const spec of specs) checkOutput(spec, context.stdout, request.platforms.length);
-  const limits = await storeLimits(context, options.maxSize);
+  const within = await storeLimits(context, options.maxSize);
   const targets = parseReportTargets(context, options, usesStdout(specs));
 
   using interrupt = interruptible();
@@ -87,7 +87,7 @@ export async function buildRequested(
       ...reachOptions(options),
       ...isolationOptions(options),
       insecureHosts: insecureHosts(specs),
-      limits,
+      storeLimits: within,
       ...(memory === undefined ? {} : { store: memory.store }),
     });
     const shown: RememberedBuild['events'][number][] = [];
