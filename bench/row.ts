@@ -29,6 +29,8 @@ export interface Row {
   readonly buildkit?: readonly string[];
   /** What skopeo does for the same. */
   readonly skopeo?: () => readonly string[];
+  /** What the goal is stated in, prepared in the same way: the same build without an option, or find(1). */
+  readonly beside?: (program: Program) => readonly string[];
   /** What the goal is, and whether the medians meet it. */
   readonly goal: string;
   readonly met: (ours: Measure, compared: Compared) => boolean;
@@ -39,6 +41,7 @@ export interface Compared {
   readonly buildah?: Measure;
   readonly buildkit?: Measure;
   readonly skopeo?: Measure;
+  readonly beside?: Measure;
   /** `node -e 0`, ms. */
   readonly floor: number;
   /** Rows measured so far. */

@@ -31,7 +31,7 @@ import { pushRows } from './rows/push.ts';
 import { mountRows } from './rows/mounts.ts';
 import { sharedRows } from './rows/shared.ts';
 import { stepRows } from './rows/steps.ts';
-import { formatTable } from './table.ts';
+import { formatTable, OTHERS, type Results } from './table.ts';
 
 const { values: options, positionals: wanted } = parseArgs({
   allowPositionals: true,
@@ -50,9 +50,6 @@ const against = options.against === undefined ? undefined : new Program(resolve(
 const programs = against === undefined ? [ours] : [ours, against];
 const buildah = has('buildah') && against === undefined ? findBuildah() : undefined;
 const baseLayout = join(work, 'bench-base');
-
-/** One row's measures by who made them, each in the order of the rounds. */
-type Results = Readonly<Record<'tsbuild' | 'against' | 'buildah' | 'buildkit' | 'skopeo', readonly Measure[]>>;
 
 function findBuildah(): NonNullable<Others['buildah']> & { readonly command: readonly string[] } {
   const command = ['buildah', '--root', join(work, 'containers'), '--runroot', join(work, 'run')];
@@ -97,12 +94,13 @@ function importBase(): void {
 }
 
 function measureRow(row: Row): Results {
-  const results = {
-    tsbuild: [] as Measure[],
-    against: [] as Measure[],
-    buildah: [] as Measure[],
-    buildkit: [] as Measure[],
-    skopeo: [] as Measure[],
+  const results: Record<keyof Results, Measure[]> = {
+    tsbuild: [],
+    against: [],
+    beside: [],
+    buildah: [],
+    buildkit: [],
+    skopeo: [],
   };
   // Once unseen, so that all is there that a later build finds.
   for (const program of programs) {
@@ -117,6 +115,11 @@ function measureRow(row: Row): Results {
       row.before?.(program);
       settle(row.folder);
       results[program === ours ? 'tsbuild' : 'against'].push(program.run(row.tsbuild(program)));
+    }
+    if (row.beside) {
+      row.before?.(ours);
+      settle(row.folder);
+      results.beside.push(ours.run(row.beside(ours)));
     }
     if (buildah && row.buildah) {
       settle(row.folder);
@@ -156,10 +159,8 @@ function main(): void {
   const others = new Map<string, Measure>();
   const verdicts = new Map<string, boolean>();
   const isMet = (row: Row, results: Results): boolean => {
-    const theirs = results.buildah.length > 0 ? { buildah: median(results.buildah) } : {};
-    const daemon = results.buildkit.length > 0 ? { buildkit: median(results.buildkit) } : {};
-    const copier = results.skopeo.length > 0 ? { skopeo: median(results.skopeo) } : {};
-    return row.met(median(results.tsbuild), { floor, others, ...theirs, ...daemon, ...copier });
+    const measuredOthers = OTHERS.filter((who) => results[who].length > 0).map((who) => [who, median(results[who])]);
+    return row.met(median(results.tsbuild), { floor, others, ...Object.fromEntries(measuredOthers) });
   };
   for (const row of rows) {
     row.prepare?.(programs);

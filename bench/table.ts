@@ -1,17 +1,21 @@
 import { type Measure, median } from './measure.ts';
 import type { Row } from './row.ts';
 
+/** Whoever takes turns with tsbuild, in the order of the columns. */
+export const OTHERS = ['against', 'beside', 'buildah', 'buildkit', 'skopeo'] as const;
+
+/** One row's measures by who made them, each in the order of the rounds. */
+export type Results = Readonly<Record<'tsbuild' | (typeof OTHERS)[number], readonly Measure[]>>;
+
 interface Line {
   readonly row: Row;
-  readonly results: Readonly<Record<'tsbuild' | 'against' | 'buildah' | 'buildkit' | 'skopeo', readonly Measure[]>>;
+  readonly results: Results;
   readonly met: boolean;
 }
 
 /** A line for each row; of the other builders only those that measured something have a column, with how we compare. */
 export function formatTable(lines: readonly Line[]): string {
-  const others = (['against', 'buildah', 'buildkit', 'skopeo'] as const).filter((who) =>
-    lines.some(({ results }) => results[who].length > 0),
-  );
+  const others = OTHERS.filter((who) => lines.some(({ results }) => results[who].length > 0));
   const head = ['work', 'tsbuild ms', ...others.flatMap((who) => [`${who} ms`, 'ratio']), 'peak MB', 'goal', ''];
   const table = lines.map(({ row, results, met }) => {
     const own = median(results.tsbuild);

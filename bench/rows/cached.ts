@@ -1,4 +1,4 @@
-import { cpSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeContext } from '../data.ts';
 import { context, type Row } from '../row.ts';
@@ -13,6 +13,9 @@ export function cachedRows(work: string): Row[] {
   const ten = context(work, 'ten', `FROM localhost/bench-base:1\n${STEPS.join('\n')}\n`);
   makeContext(join(ten, 'd'), 2000, 1500);
   const cached = { rounds: 9, folder: ten };
+  const fifty = context(work, 'fifty', 'FROM scratch\nCOPY d /d\n');
+  const explained = context(work, 'explained', `FROM localhost/bench-base:1\n${STEPS.join('\n')}\n`);
+  let edits = 0;
   return [
     {
       ...cached,
@@ -42,6 +45,29 @@ export function cachedRows(work: string): Row[] {
       tsbuild: (program) => program.archive('ten', ten),
       goal: '(for information)',
       met: () => true,
+    },
+    {
+      name: 'cached rebuild of 50,000 files, beside find -printf',
+      rounds: 9,
+      folder: fifty,
+      prepare: () => {
+        if (!existsSync(join(fifty, 'd'))) makeContext(join(fifty, 'd'), 50_000, 300);
+      },
+      tsbuild: (program) => program.build('-t', 'bench-fifty', fifty),
+      beside: () => ['sh', '-c', 'find "$0" -type f -printf "%s %T@\\n" > /dev/null', fifty],
+      goal: '<= 1.5 x find + node -e 0',
+      met: (ours, { beside, floor }) => ours.wall <= 1.5 * (beside?.wall ?? 0) + floor,
+    },
+    {
+      name: 'ten steps after editing one of 2,000 files, --explain beside the same without',
+      rounds: 15,
+      folder: explained,
+      prepare: () => makeContext(join(explained, 'd'), 2000, 1500),
+      before: () => writeFileSync(join(explained, 'd', '000', 'f0.txt'), `edit ${edits++}\n`),
+      tsbuild: (program) => program.build('--explain', '-t', 'bench-explained', explained),
+      beside: (program) => program.build('-t', 'bench-explained', explained),
+      goal: '<= 1.03 x without',
+      met: (ours, { beside }) => ours.wall <= 1.03 * (beside?.wall ?? 0),
     },
   ];
 }
