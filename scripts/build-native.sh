@@ -1,6 +1,6 @@
 #!/bin/sh
 # Compiles the sandbox helper into dist/native/linux-<arch>/tsbuild-helper: static and position-independent, against musl where
-# musl-gcc is installed.
+# musl-gcc is installed; and beside it tsbuild-files.node, which Node loads.
 #   build-native.sh [--sanitize | --analyze | --fuzz] [output directory]      CC and ARCH (x64, arm64) choose a cross compiler
 #   --sanitize: with AddressSanitizer and UBSan, for tests. --analyze: no program, only what gcc's analyzer has to say.
 #   --fuzz: the fuzz targets of native/fuzz, with libFuzzer (clang) and both sanitizers; scripts/fuzz.sh runs them.
@@ -29,7 +29,7 @@ flags='-std=gnu11 -Wall -Wextra -Wshadow -Wformat=2 -Werror -fno-strict-aliasing
 case $mode in
   analyze)
     # Memory is never given back on purpose: every process of the helper ends with its step. So leaks are no findings.
-    for file in native/src/*.c; do $CC $flags -O2 -fanalyzer -Wno-analyzer-malloc-leak -c -o /dev/null "$file"; done
+    for file in native/src/*.c native/files/*.c; do $CC $flags -O2 -fanalyzer -Wno-analyzer-malloc-leak -c -o /dev/null "$file"; done
     exit
     ;;
   sanitize)
@@ -77,3 +77,8 @@ mkdir -p "$out"
 $CC $flags -O2 -fPIE -s -fstack-protector-strong -D_FORTIFY_SOURCE=2 -Wl,-z,relro,-z,now \
   $start -o "$out/tsbuild-helper.$$" native/src/*.c $end
 mv "$out/tsbuild-helper.$$" "$out/tsbuild-helper"
+
+# Of no C library: what it calls is there in the program that loads it.
+$CC $flags -O2 -fPIC -s -shared -nostdlib -fvisibility=hidden -fno-stack-protector -Wl,-z,relro,-z,now \
+  -o "$out/tsbuild-files.node.$$" native/files/files.c
+mv "$out/tsbuild-files.node.$$" "$out/tsbuild-files.node"

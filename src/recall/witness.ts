@@ -1,38 +1,36 @@
-import { lstatSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, constants, lstatSync, openSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { O_PATH } from '../sys/index.ts';
 import {
   type ByteString,
   type ContextTree,
   isOldEnough,
+  lookUp,
+  putState,
   sameStat,
   type Sighting,
   sightings,
-  toBigInts,
+  stateRows,
+  stateSum,
   toByteString,
   toFsPath,
-  type StatIdentity,
+  toHostStat,
+  type HostStat,
 } from '../tree/index.ts';
 
-/**
- * Larger contexts are not remembered. Looking at 60,000 files again takes 0.7 of the time that finding them in the cache takes, so that
- * memory pays at any size; but it keeps some 115 bytes of the index for each path, and up to 16 builds are kept.
- */
+/** Larger contexts are not remembered, for the index keeps the names of their files, and up to 16 builds are kept. */
 const MAX_PATHS = 200_000;
-/**
- * Larger ones only by a build that found no file changed: taking them down costs some 70 ms for 20,000, which who edits and builds would
- * pay each time and never get back.
- */
+/** Larger ones only by a build that found no file changed: who edits and builds would pay for taking them down and never get it back. */
 const MAX_PATHS_OF_NEWS = 5000;
-/** dev, ino, mode, size, mtime and ctime in ns. */
-const COLUMNS = 6;
 
 /** What a build looked at, as JSON: while it all holds, the build would look at the same. */
 export interface Testimony {
   /** Directories as they were named, and what they were without symlinks. */
   readonly roots: readonly (readonly [named: string, real: ByteString])[];
-  /** Absolute paths as byte strings, separated by NUL. Directories are among them where a new name in one would matter. */
-  readonly paths: string;
-  /** base64 of `COLUMNS` 64-bit numbers for each path. */
-  readonly stats: string;
+  /**
+   * What lies in a directory: names, separated by `/`, and the `stateSum` of their states. Directories are among them where a new name in
+   * one would matter.
+   */
+  readonly states: readonly (readonly [directory: ByteString, names: ByteString, sum: string])[];
   /** Directories that names were looked up in, with dev, ino and mode: only another directory there would matter. */
   readonly places: readonly (readonly [path: ByteString, identity: string])[];
   /** Paths where nothing was. */
@@ -91,7 +89,7 @@ export class Witness {
   testify(written: readonly string[] = []): Testimony | undefined {
     if (this.#refused) return undefined;
     const outputs = written.flatMap(realPath);
-    const stats = new Map<ByteString, StatIdentity>();
+    const stats = new Map<ByteString, HostStat>();
     const places = new Map<ByteString, string>();
     const absent = new Set<ByteString>();
     const names = new Map<ByteString, Extract<Sighting, { kind: 'names' }>>();
@@ -100,7 +98,7 @@ export class Witness {
         if (seen.kind === 'absent') absent.add(seen.path);
         else if (seen.kind === 'names') names.set(`${seen.path}/${names.size}`, seen);
         else if (seen.kind === 'place') {
-          const identity = identityOf(toBigInts(seen.stat));
+          const identity = identityOf(seen.stat);
           if ((places.get(seen.path) ?? identity) !== identity) return undefined;
           places.set(seen.path, identity);
         } else {
@@ -112,16 +110,9 @@ export class Witness {
       }
       if (stats.size > MAX_PATHS) return undefined;
     }
-    const columns = new BigUint64Array(stats.size * COLUMNS);
-    let at = 0;
-    for (const stat of stats.values()) {
-      columns.set(toBigInts(stat), at);
-      at += COLUMNS;
-    }
     return {
       roots: this.#trees.map(([named, tree]) => [named, tree.rootPath]),
-      paths: [...stats.keys()].join('\0'),
-      stats: Buffer.from(columns.buffer).toString('base64'),
+      states: summed(stats),
       places: [...places],
       absent: [...absent],
       names: [...names.values()].map((seen) => [seen.path, inOrder(seen.names), inOrder(seen.written)]),
@@ -131,7 +122,7 @@ export class Witness {
   }
 
   /** Whether everything is as it was. Never fails: what cannot be looked at is not as it was. */
-  static holds({ roots, paths, stats, places, absent, names, texts, sizes }: Testimony): boolean {
+  static holds({ roots, states, places, absent, names, texts, sizes }: Testimony): boolean {
     try {
       return (
         texts.every(([path, text]) => readFileSync(path, 'utf8') === text) &&
@@ -140,7 +131,7 @@ export class Witness {
         places.every(([path, identity]) => placeAt(path) === identity) &&
         absent.every((path) => lstatSync(toFsPath(path), { throwIfNoEntry: false }) === undefined) &&
         names.every(([path, others, written]) => namesAt(path, written) === others) &&
-        sameStats(paths === '' ? [] : paths.split('\0'), stats)
+        areAsSummed(states)
       );
     } catch {
       return false;
@@ -157,14 +148,13 @@ function realPath(path: string): ByteString[] {
   }
 }
 
-/** Of the columns of a status, those that tell one directory from another. */
-function identityOf([dev, ino, mode]: readonly bigint[]): string {
-  return `${dev} ${ino} ${mode}`;
+/** What tells one directory from another. */
+function identityOf({ devMajor, devMinor, inoHigh, inoLow, mode }: HostStat): string {
+  return `${devMajor}:${devMinor} ${inoHigh}:${inoLow} ${mode}`;
 }
 
 function placeAt(path: ByteString): string {
-  const { dev, ino, mode } = lstatSync(toFsPath(path), { bigint: true });
-  return identityOf([dev, ino, mode]);
+  return identityOf(toHostStat(lstatSync(toFsPath(path), { bigint: true })));
 }
 
 function namesAt(path: ByteString, written: ByteString): ByteString {
@@ -176,20 +166,31 @@ function inOrder(names: readonly ByteString[]): ByteString {
   return names.toSorted().join('/');
 }
 
-function sameStats(paths: readonly ByteString[], base64: string): boolean {
-  const bytes = new Uint8Array(Buffer.from(base64, 'base64'));
-  const columns = new BigInt64Array(bytes.buffer);
-  if (columns.length !== paths.length * COLUMNS) return false;
-  return paths.every((path, index) => {
-    const at = index * COLUMNS;
-    const now = lstatSync(toFsPath(path), { bigint: true });
-    return (
-      now.ctimeNs === columns[at + 5] &&
-      now.mtimeNs === columns[at + 4] &&
-      now.ino === columns[at + 1] &&
-      now.size === columns[at + 3] &&
-      now.mode === columns[at + 2] &&
-      now.dev === columns[at]
-    );
+/** States by the directories that they are in, each in the order in which its first name came. */
+function summed(stats: ReadonlyMap<ByteString, HostStat>): Testimony['states'] {
+  const directories = new Map<ByteString, [name: ByteString, stat: HostStat][]>();
+  for (const [path, stat] of stats) {
+    const slash = path.lastIndexOf('/');
+    const directory = path.slice(0, slash) || '/';
+    const known = directories.get(directory);
+    const entry: [ByteString, HostStat] = [path.slice(slash + 1) || '.', stat];
+    if (known === undefined) directories.set(directory, [entry]);
+    else known.push(entry);
+  }
+  return [...directories].map(([path, entries]) => {
+    const rows = stateRows(entries.length);
+    for (const [row, [, stat]] of entries.entries()) putState(rows, row, stat);
+    return [path, entries.map(([name]) => name).join('/'), stateSum(rows)];
+  });
+}
+
+function areAsSummed(states: Testimony['states']): boolean {
+  return states.every(([directory, names, sum]) => {
+    const fd = openSync(toFsPath(directory), O_PATH | constants.O_DIRECTORY);
+    try {
+      return stateSum(lookUp(fd, names.split('/'))) === sum;
+    } finally {
+      closeSync(fd);
+    }
   });
 }

@@ -29,8 +29,6 @@ export const O_NONBLOCK: number = constants.O_NONBLOCK;
 export const RESOLVE_NO_SYMLINKS = 0x04;
 /** Nothing on the way may lead out of the directory. */
 export const RESOLVE_BENEATH = 0x08;
-/** The directory is taken for `/`: links lead where they would in a chroot. */
-export const RESOLVE_IN_ROOT = 0x10;
 
 /** The file type bits of a mode, and the types. */
 export const S_IFMT = 0o170000;
@@ -40,13 +38,6 @@ export const S_IFBLK = 0o060000;
 export const S_IFDIR = 0o040000;
 export const S_IFCHR = 0o020000;
 export const S_IFIFO = 0o010000;
-
-/** `flags` of renameat2(2). */
-export const RENAME_NOREPLACE = 1;
-export const RENAME_EXCHANGE = 2;
-
-/** mount(2): a directory at a second place. */
-export const MS_BIND = 4096;
 
 /** umount2(2): gone from here at once, and for good when nobody uses it any more. */
 export const MNT_DETACH = 2;

@@ -19,10 +19,45 @@ export {
   unlinkat,
   utimensat,
 } from './at.ts';
-export * from './constants.ts';
+export {
+  AT_FDCWD,
+  AT_REMOVEDIR,
+  AT_SYMLINK_FOLLOW,
+  AT_SYMLINK_NOFOLLOW,
+  MNT_DETACH,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  O_TMPFILE,
+  O_TRUNC,
+  O_WRONLY,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_SYMLINKS,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+} from './constants.ts';
+export { type FileBatch, fileBatch, openFileBatch, STATE_WORDS } from './file-batch.ts';
 export { tryFlock } from './flock.ts';
 export { type MountOptions, mountOverlay, type OverlayOptions, umount } from './mount.ts';
 export { type BytePath, checkBindings, fdPath, sysAvailable, type SysError } from './native.ts';
 export { syncfs } from './syncfs.ts';
-export { type FileStat, type FileState, fstat, inodeKey, isInState, statat, statatIfExists } from './stat.ts';
+export {
+  type FileStat,
+  type FileState,
+  fstat,
+  inodeKey,
+  isInState,
+  type OwnedFileState,
+  statat,
+  statatIfExists,
+} from './stat.ts';
 export { getXattr, listXattrs, setXattr, type XattrTarget } from './xattr.ts';

@@ -35,9 +35,11 @@ export function inodeKey(stat: FileState): string {
 const STATX_BASIC_STATS = 0x7ff;
 const ENOENT = 2;
 const ENOTDIR = 20;
-const buffer = Buffer.alloc(256);
-const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
-const LITTLE = true;
+const buffer = new Uint8Array(256);
+// The kernel's numbers are those of the processor, as those of typed arrays are; a DataView would take twice the time of the call.
+const words = new Uint32Array(buffer.buffer);
+const signed = new Int32Array(buffer.buffer);
+const halves = new Uint16Array(buffer.buffer);
 const EMPTY = Buffer.alloc(1);
 
 /**
@@ -56,9 +58,14 @@ export function statatIfExists(
   flags: number = AT_SYMLINK_NOFOLLOW,
 ): FileStat | undefined {
   if (call(dirfd, path, flags) >= 0) return read();
+  notFound(path);
+  return undefined;
+}
+
+/** @throws what the last call failed with, unless there is no such file */
+function notFound(path: BytePath): void {
   const errno = lastErrno();
-  if (errno === ENOENT || errno === ENOTDIR) return undefined;
-  throw sysError('statx', errno, path);
+  if (errno !== ENOENT && errno !== ENOTDIR) throw sysError('statx', errno, path);
 }
 
 /** Attributes of an open file. */
@@ -71,6 +78,9 @@ export type FileState = Pick<
   FileStat,
   'mode' | 'size' | 'mtimeSec' | 'mtimeNsec' | 'ctimeSec' | 'ctimeNsec' | 'inoHigh' | 'inoLow' | 'devMajor' | 'devMinor'
 >;
+
+/** A state, and whose file it is. */
+export type OwnedFileState = FileState & Pick<FileStat, 'nlink' | 'uid'>;
 
 /** Whether an open file is in that state. Makes no objects: it is asked twice for every file of a context. */
 export function isInState(fd: number, state: FileState): boolean {
@@ -85,7 +95,7 @@ export function isInState(fd: number, state: FileState): boolean {
     int(AT.mtime + 8) === state.mtimeNsec &&
     long(AT.mtime) === state.mtimeSec &&
     long(AT.size) === state.size &&
-    view.getUint16(AT.mode, LITTLE) === state.mode
+    halves[AT.mode >> 1] === state.mode
   );
 }
 
@@ -94,7 +104,7 @@ function call(dirfd: number, path: BytePath, flags: number): number {
   return statx(dirfd, cPath(path, 'statx'), all, STATX_BASIC_STATS, buffer);
 }
 
-/** Offsets in struct statx of linux/stat.h; the kernel's structs are little-endian on every processor that is supported. */
+/** Offsets in struct statx of linux/stat.h, in bytes. */
 const AT = {
   nlink: 0x10,
   uid: 0x14,
@@ -113,7 +123,7 @@ function read(): FileStat {
   const inoLow = int(AT.ino);
   const inoHigh = int(AT.ino + 4);
   return {
-    mode: view.getUint16(AT.mode, LITTLE),
+    mode: halves[AT.mode >> 1] ?? 0,
     nlink: int(AT.nlink),
     uid: int(AT.uid),
     gid: int(AT.gid),
@@ -134,9 +144,10 @@ function read(): FileStat {
 }
 
 function int(offset: number): number {
-  return view.getUint32(offset, LITTLE);
+  return words[offset >> 2] ?? 0;
 }
 
+/** Of 64 bits, of which the processors that are supported have the lower half first. */
 function long(offset: number): number {
-  return view.getInt32(offset + 4, LITTLE) * 2 ** 32 + view.getUint32(offset, LITTLE);
+  return (signed[(offset >> 2) + 1] ?? 0) * 2 ** 32 + int(offset);
 }

@@ -4,8 +4,10 @@ import { type Digest, errnoOf, fromErrno, TsbuildError } from '../util/index.ts'
 import { type ByteString, compareBytes, joinPath, toByteString, toFsPath, toText } from './bytes.ts';
 import { contentIdentity, hashFile } from './content.ts';
 import { type GivenAttributes, type ContextNode, toNode } from './context-node.ts';
-import { type HostStat, isStill, lstatBeneath, sameInode, statBeneath, toHostStat } from './host-stat.ts';
+import { hashTogether, SMALL } from './hash-together.ts';
+import { type HostStat, isStill, lookUp, sameInode, toHostStat } from './host-stat.ts';
 import { nodeType, type ReadableTree, type TreeNode, type Xattr } from './node.ts';
+import { getState } from './state-sum.ts';
 import { readXattrs } from './xattrs.ts';
 
 /** What an ignore file says; paths are relative to the context root, as text, with `/` between names. */
@@ -70,12 +72,6 @@ export interface ContextDir {
   listed: boolean;
 }
 
-/**
- * From here on entries are looked at with src/sys, in less than half the time: some 2 us for each, while loading it takes 10 ms, which
- * small contexts that are known do without.
- */
-const MANY = 4000;
-
 const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
@@ -91,8 +87,6 @@ export class ContextTree implements ReadableTree<ContextDir> {
   readonly rootPath: ByteString;
   readonly #options: ContextOptions;
   readonly #frozen: boolean;
-  /** Entries read so far. */
-  #entries = 0;
   #xattrs: boolean | undefined;
   #touched: Set<ContextDir> | undefined;
 
@@ -248,6 +242,22 @@ export class ContextTree implements ReadableTree<ContextDir> {
     return node.digest !== undefined || this.#options.stats?.get(joinPath(dir.path, name), node.stat) !== undefined;
   }
 
+  /** Finds out digests that will be asked for, of small files many at a time; what it cannot do is left to `contentDigest`. */
+  hashAhead(files: readonly { readonly dir: ContextDir; readonly name: ByteString; readonly node: TreeNode }[]): void {
+    const unknown = files.flatMap(({ dir, name, node }) => {
+      const own = node as ContextNode;
+      if (own.type !== 'file' || own.size > SMALL || own.digest !== undefined) return [];
+      const path = joinPath(dir.path, name);
+      own.digest = this.#options.stats?.get(path, own.stat);
+      return own.digest === undefined ? [{ dir, name, node: own, stat: own.stat, path: this.#absolute(path) }] : [];
+    });
+    if (unknown.length < 2) return;
+    for (const [at, digest] of hashTogether(unknown).entries()) {
+      const file = unknown[at];
+      if (file !== undefined && digest !== undefined) this.learn(file.dir, file.name, file.node, digest);
+    }
+  }
+
   #hash(dir: ContextDir, name: ByteString, node: ContextNode): Digest {
     const fd = this.open(dir, name, node);
     let closed = false;
@@ -297,11 +307,9 @@ export class ContextTree implements ReadableTree<ContextDir> {
     const fd = this.#openDirectory(dir.path, dir.node);
     try {
       const names = readdirSync(`/proc/self/fd/${fd}`, 'latin1').sort(compareBytes);
-      this.#entries += names.length;
-      const fast = this.#xattrs ?? (this.#entries > MANY && sysAvailable());
-      const stat = fast ? statBeneath : lstatBeneath;
-      for (const name of names) {
-        const found = stat(fd, name);
+      const states = lookUp(fd, names);
+      for (const [row, name] of names.entries()) {
+        const found = getState(states, row);
         if (found) nodes.set(name, toNode(found, linkTarget(fd, name, found), this.#given(dir, name, found)));
       }
     } catch (error) {

@@ -1,15 +1,13 @@
 import { type BigIntStats, fstatSync, lstatSync } from 'node:fs';
-import { type FileState, isInState, statatIfExists } from '../sys/index.ts';
+import { fileBatch, type FileState, isInState, type OwnedFileState } from '../sys/index.ts';
 import { type ByteString, toFsPath } from './bytes.ts';
+import { clearState, putState, stateRows } from './state-sum.ts';
 
 /** The fields of a stat by which a state of a file is told from others: any change of content or metadata changes one. */
 export type StatIdentity = FileState;
 
 /** What a file on the host is, as far as it matters to a build. */
-export interface HostStat extends StatIdentity {
-  readonly nlink: number;
-  readonly uid: number;
-}
+export type HostStat = OwnedFileState;
 
 /** The fields that tell whether a file changed, out of Node's. */
 export function toHostStat(stats: BigIntStats): HostStat {
@@ -32,34 +30,23 @@ export function toHostStat(stats: BigIntStats): HostStat {
   };
 }
 
-/** The state of a name in an open directory, undefined when there is none. A symlink is not followed. */
-export function lstatBeneath(dirfd: number, name: ByteString): HostStat | undefined {
-  const path = toFsPath(`/proc/self/fd/${dirfd}/${name}`);
-  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  return stats && toHostStat(stats);
-}
-
-/** The same through src/sys. */
-export function statBeneath(dirfd: number, name: ByteString): HostStat | undefined {
-  const stat = statatIfExists(dirfd, toFsPath(name));
-  if (!stat) return undefined;
-  const { mode, nlink, uid, size, mtimeSec, mtimeNsec, ctimeSec, ctimeNsec } = stat;
-  const { inoHigh, inoLow, devMajor, devMinor } = stat;
-  // Without what is not asked for: large contexts hold very many of these.
-  return {
-    mode,
-    nlink,
-    uid,
-    size,
-    mtimeSec,
-    mtimeNsec,
-    ctimeSec,
-    ctimeNsec,
-    inoHigh,
-    inoLow,
-    devMajor,
-    devMinor,
-  };
+/**
+ * The states of names in an open directory, of themselves and not of what they link to: rows for `getState` and `stateSum`. All at once
+ * takes 0.8 us for each, one by one by Node 6 us.
+ * @throws Node's errors, but not for what is not there
+ */
+export function lookUp(dirfd: number, names: readonly ByteString[]): Uint32Array {
+  const rows = stateRows(names.length);
+  if (names.length === 0) return rows;
+  const batch = fileBatch();
+  if (batch?.look(dirfd, Buffer.from(`${names.join('\0')}\0`, 'latin1'), rows) === 0) return rows;
+  for (const [row, name] of names.entries()) {
+    const path = toFsPath(`/proc/self/fd/${dirfd}/${name}`);
+    const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    if (stats) putState(rows, row, toHostStat(stats));
+    else clearState(rows, row);
+  }
+  return rows;
 }
 
 /** Whether an open file is in a state. @param fast through src/sys, which takes half the time once it is loaded */
@@ -85,18 +72,6 @@ export function sameInode(a: StatIdentity, b: StatIdentity): boolean {
   return a.inoLow === b.inoLow && a.inoHigh === b.inoHigh && a.devMinor === b.devMinor && a.devMajor === b.devMajor;
 }
 
-/** dev, ino, mode, size, mtime and ctime (ns since the epoch), as lstat(2) gives them. */
-export function toBigInts(stat: StatIdentity): readonly [bigint, bigint, bigint, bigint, bigint, bigint] {
-  return [
-    makeDevice(stat.devMajor, stat.devMinor),
-    (BigInt(stat.inoHigh) << 32n) | BigInt(stat.inoLow),
-    BigInt(stat.mode),
-    BigInt(stat.size),
-    toNs(stat.mtimeSec, stat.mtimeNsec),
-    toNs(stat.ctimeSec, stat.ctimeNsec),
-  ];
-}
-
 const SECOND = 1_000_000_000n;
 
 /** Nanoseconds since the epoch. */
@@ -119,11 +94,6 @@ export function splitDevice(dev: bigint): readonly [major: number, minor: number
     ((high & 0xfffff000) | ((low >>> 8) & 0xfff)) >>> 0,
     (((high & 0xfff) << 20) | ((low >>> 20) << 8) | (low & 0xff)) >>> 0,
   ];
-}
-
-function makeDevice(major: number, minor: number): bigint {
-  const [high, low] = [BigInt(major), BigInt(minor)];
-  return ((high & 0xfffff000n) << 32n) | ((high & 0xfffn) << 8n) | ((low & 0xffffff00n) << 12n) | (low & 0xffn);
 }
 
 /** ms. Kernels stamp files by a clock that ticks every 1 to 10 ms. */

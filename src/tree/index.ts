@@ -28,10 +28,10 @@ export { type FsDir, FsTree, type FsTreeOptions } from './fs-tree.ts';
 export {
   type HostStat,
   isOldEnough,
+  lookUp,
   sameStat,
   splitDevice,
   type StatIdentity,
-  toBigInts,
   toHostStat,
 } from './host-stat.ts';
 export { type LayersDir, type LayersOptions, LayersTree } from './layers-tree.ts';
@@ -56,6 +56,7 @@ export type { FileContent, NodeAttributes, NodeType, ReadableTree, TreeNode, Wri
 export { type ListedDirectory, type ListedNode, parseListedNode, type TreeListing } from './listing.ts';
 export { missingPathHint } from './near-path.ts';
 export { type ComparedFile, fileAt, fileOfTree, isUnchanged } from './unchanged.ts';
+export { getState, putState, stateRows, stateSum } from './state-sum.ts';
 export { type Sighting, sightings } from './sightings.ts';
 export { type Located, resolvePath, splitPath } from './resolve.ts';
 export {

@@ -19,6 +19,7 @@ const contents = [
   'dist/THIRD_PARTY_LICENSES.txt',
   'dist/cli.cjs',
   'dist/index.js',
+  `dist/native/linux-${process.arch}/tsbuild-files.node`,
   `dist/native/linux-${process.arch}/tsbuild-helper`,
   'dist/packages/dockerfile-ast.cjs',
   'dist/packages/fast-glob.cjs',

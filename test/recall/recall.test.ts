@@ -6,7 +6,7 @@ import { sha256 } from '../../src/util/index.ts';
 import { makeLayer, openStore, removeTrees } from '../store/support.ts';
 
 const build: RememberedBuild = {
-  testimony: { roots: [], paths: '', stats: '', places: [], absent: [], names: [], texts: [], sizes: [] },
+  testimony: { roots: [], states: [], places: [], absent: [], names: [], texts: [], sizes: [] },
   events: [{ type: 'vertex', vertex: sha256('v'), name: 'RUN x', inputs: [], state: 'cached', at: 1 }],
   metadata: { 'containerimage.digest': 'd' },
   layers: [],
@@ -104,7 +104,7 @@ describe('remembered builds', () => {
     '[1]',
     '{"generation":""}',
     '{"generation":"","testimony":{"roots":5}}',
-    '{"generation":"","testimony":{"roots":[],"paths":"","stats":"","texts":[],"sizes":[]}}',
+    '{"generation":"","testimony":{"roots":[],"states":[],"texts":[],"sizes":[]}}',
   ])('a damaged memory is none: %s', (value) => {
     using opened = openStore();
     const { store } = opened;

@@ -2,7 +2,8 @@
 import { mkdirSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../../src/util/index.ts';
-import { MNT_DETACH, mountOverlay, MS_BIND, umount } from '../../src/sys/index.ts';
+import { MS_BIND } from './constants.ts';
+import { MNT_DETACH, mountOverlay, umount } from '../../src/sys/index.ts';
 import { mount } from '../../src/sys/mount.ts';
 
 const root = process.argv[2] ?? '';

@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { testAsRoot } from '../support/real-root.ts';
+import { RENAME_EXCHANGE, RENAME_NOREPLACE, RESOLVE_IN_ROOT } from './constants.ts';
 import * as sys from '../../src/sys/index.ts';
 
 let base: string;
@@ -100,8 +101,8 @@ describe('files beneath a directory fd', () => {
   test('rename flags', () => {
     writeFileSync(join(root, 'a'), 'a');
     writeFileSync(join(root, 'b'), 'b');
-    expect(codeOf(() => sys.renameat2(dir, 'a', dir, 'b', sys.RENAME_NOREPLACE))).toBe('EEXIST');
-    sys.renameat2(dir, 'a', dir, 'b', sys.RENAME_EXCHANGE);
+    expect(codeOf(() => sys.renameat2(dir, 'a', dir, 'b', RENAME_NOREPLACE))).toBe('EEXIST');
+    sys.renameat2(dir, 'a', dir, 'b', RENAME_EXCHANGE);
     expect(readFileSync(join(root, 'a'), 'utf8')).toBe('b');
   });
 });
@@ -186,9 +187,9 @@ describe('extended attributes', () => {
 
 describe('openat2', () => {
   test.each([
-    ['RESOLVE_IN_ROOT', 'abs', sys.RESOLVE_IN_ROOT, 'inside'],
-    ['RESOLVE_IN_ROOT', 'up', sys.RESOLVE_IN_ROOT, 'inside'],
-    ['RESOLVE_IN_ROOT', '../../f', sys.RESOLVE_IN_ROOT, 'inside'],
+    ['RESOLVE_IN_ROOT', 'abs', RESOLVE_IN_ROOT, 'inside'],
+    ['RESOLVE_IN_ROOT', 'up', RESOLVE_IN_ROOT, 'inside'],
+    ['RESOLVE_IN_ROOT', '../../f', RESOLVE_IN_ROOT, 'inside'],
     ['RESOLVE_BENEATH', 'abs', sys.RESOLVE_BENEATH, 'EXDEV'],
     ['RESOLVE_BENEATH', '../f', sys.RESOLVE_BENEATH, 'EXDEV'],
     ['RESOLVE_NO_SYMLINKS', 'up', sys.RESOLVE_NO_SYMLINKS, 'ELOOP'],

@@ -1,5 +1,6 @@
 // Exchanges two names of a directory without end. Arguments: the directory and the names.
-import { AT_FDCWD, O_DIRECTORY, O_RDONLY, openat, RENAME_EXCHANGE, renameat2 } from '../../../src/sys/index.ts';
+import { RENAME_EXCHANGE } from '../../sys/constants.ts';
+import { AT_FDCWD, O_DIRECTORY, O_RDONLY, openat, renameat2 } from '../../../src/sys/index.ts';
 
 const [root = '', a = '', b = ''] = process.argv.slice(2);
 const fd = openat(AT_FDCWD, root, O_RDONLY | O_DIRECTORY);
