@@ -45,6 +45,9 @@ if [ "$purpose" = test ]; then
   need setpriv util-linux
   need mke2fs e2fsprogs
   need linux.uml user-mode-linux
+  need pasta passt
+  need slirp4netns slirp4netns
+  need ip iproute2
   need /usr/bin/chromium chromium
 fi
 if [ -n "$missing" ]; then

@@ -16,6 +16,7 @@ const floors: readonly (readonly string[])[] = [
   ['frontend', 'solver', 'exporter', 'runtime', 'progress', 'verify', 'inspect', 'serve', 'explain'],
   ['source', 'cache', 'object-store'],
   ['registry', 'worker', 'ssh', 'cdi'],
+  ['network'],
   ['sandbox', 'fileop', 'rootfs', 'chunks'],
   ['layer'],
   ['tree'],

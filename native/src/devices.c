@@ -192,14 +192,22 @@ static void mount_cgroup(struct step_spec *spec, int sys, bool cgroup2, struct m
   if (group >= 0) close(group);
 }
 
+static unsigned sys_attributes(const struct step_spec *spec) {
+  return MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_ | (spec->insecure ? 0 : MOUNT_RDONLY_);
+}
+
+int make_sys(const struct step_spec *spec) {
+  static const char *const none[] = {NULL};
+  return new_mount("sysfs", sys_attributes(spec), none);
+}
+
 static void mount_sys(struct step_spec *spec, int root, struct masks *masks) {
   stage = "sys";
-  static const char *const none[] = {NULL};
-  unsigned attributes = MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_ | (spec->insecure ? 0 : MOUNT_RDONLY_);
+  unsigned attributes = sys_attributes(spec);
   int target = system_directory(root, "/sys");
   bool cgroup2 = machine_has_only_cgroup2();
-  /* A sysfs of its own belongs to the network namespace, so only a private one can have it. */
-  int sys = spec->private_network ? new_mount("sysfs", attributes, none) : -1;
+  /* A sysfs of its own belongs to the network namespace, so only a private one can have it; that of a shared one was made outside. */
+  int sys = spec->private_network ? make_sys(spec) : spec->network != NULL ? spec->shared_sys : -1;
   if (sys < 0) {
     int old = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (old < 0) return;

@@ -98,6 +98,8 @@ int exit_code_of(int wait_status);
 int command_enter(int argc, char **argv);
 int command_step(int argc, char **argv);
 int command_steps(int argc, char **argv);
+int command_network(int argc, char **argv);
+int command_publish(int argc, char **argv);
 int command_remove(int argc, char **argv);
 /* Runs a command without namespaces, and ends what it leaves (here.c). */
 int command_here(int argc, char **argv);

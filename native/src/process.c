@@ -102,6 +102,8 @@ static void set_capabilities(uint64_t set) {
   if (syscall(SYS_capset, &header, data) < 0) fail("cannot set capabilities");
 }
 
+void give_up_capabilities(void) { set_capabilities(0); }
+
 static void load_filter(const struct filter *filter, bool bare) {
   struct {
     unsigned short length;

@@ -112,6 +112,7 @@ static void take_field(struct step_spec *spec, const char *key, char *value) {
   else if (strcmp(key, "shm-size") == 0) spec->shm_size = value;
   else if (strcmp(key, "prepare-upper") == 0) spec->prepare_upper = is_true(value);
   else if (strcmp(key, "readonly-root") == 0) spec->readonly_root = is_true(value);
+  else if (strcmp(key, "network") == 0) spec->network = value;
   else if (strcmp(key, "private-network") == 0) spec->private_network = is_true(value);
   else if (strcmp(key, "insecure") == 0) spec->insecure = is_true(value);
   else if (strcmp(key, "no-new-privileges") == 0) spec->no_new_privileges = is_true(value);

@@ -137,8 +137,7 @@ static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *
 
 /* ---- outside ---- */
 
-/* The child's number in the pid namespace that /proc shows, which need not be the one that this process lives in. */
-static int number_in_proc(int pidfd) {
+int number_in_proc(int pidfd) {
   char path[64], text[1024];
   snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -200,6 +199,15 @@ static void prepare_user_namespace(struct step_spec *spec, const struct plumbing
   if (send(plumbing->sync[0], "", 1, MSG_NOSIGNAL) != 1) return;
   /* Until the child has its own table, descriptors must not be closed here. */
   if (recv(plumbing->sync[0], &byte, 1, 0) != 1) return;
+}
+
+/* The step's namespaces are made in the network that it shares with others. Its /sys is made here: no step has a right to one of it. */
+static void join_network(struct step_spec *spec) {
+  stage = "network";
+  int network = open(spec->network, O_RDONLY | O_CLOEXEC);
+  if (network < 0 || setns(network, CLONE_NEWNET) < 0) fail("cannot enter the network of the build");
+  close(network);
+  spec->shared_sys = make_sys(spec);
 }
 
 /* Owned by root of the step's user namespace, which will give it to the step's user. */
@@ -279,6 +287,8 @@ int run_step(struct step_spec *spec, int connection) {
     make_pipe(plumbing.err, 0, spec->shift);
   }
   if (connection >= 0) make_pipe(plumbing.status, 0, 0);
+  /* Before the formats, which may be mounted upon the directory of the file. */
+  if (spec->network != NULL) join_network(spec);
   if (spec->emulator.name != NULL) offer_emulator(&spec->emulator);
   int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
   /* A step that is to be moved makes the namespace there. */

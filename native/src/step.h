@@ -54,6 +54,7 @@ struct step_spec {
   struct list lowers, args, env;
   struct list cgroups; /* directories of the groups that the step is put into */
   const char *upper, *work, *cwd, *user, *hostname, *shm_size;
+  const char *network; /* a file that a network namespace is bound to; NULL: this process's own, or a new one */
   bool prepare_upper, readonly_root, private_network, insecure, no_new_privileges, tty, stdin_open, init, nest;
   bool scoped; /* the process that starts it has been through restrict_scope (contain.c) */
   unsigned shift, id_count;
@@ -75,6 +76,7 @@ struct step_spec {
   struct remembered *before;
   bool bare; /* no namespaces, no mounts: bare.c */
   enum { PROC_EITHER, PROC_OWN, PROC_AROUND } proc;
+  int shared_sys; /* with `network`: a detached mount of its /sys, -1 where the kernel refuses one */
 };
 
 /* spec.c: pairs of length-prefixed fields, ended by the key "end". */
@@ -83,6 +85,9 @@ void parse_spec(struct step_spec *spec, int fd);
 void parse_description(struct step_spec *spec, char *data, size_t total);
 /* A copy of the next field, with a NUL behind it. */
 char *next_field(char *data, size_t total, size_t *at, size_t *length);
+
+/* step.c: the number of a child in the pid namespace that /proc shows, which need not be the one that this process lives in. */
+int number_in_proc(int pidfd);
 
 /* step.c: runs the step to its end and gives its exit code. `connection`: where its output goes as frames, -1 for descriptors 1 and 2. */
 int run_step(struct step_spec *spec, int connection);
@@ -137,6 +142,8 @@ void enter_root(int root);
 
 /* devices.c: /proc, /dev, /sys and what is hidden in them. */
 void mount_system(struct step_spec *spec, int root);
+/* A detached /sys of the network that this process is in; -1 where the kernel refuses one. */
+int make_sys(const struct step_spec *spec);
 void attach_console(int root, int terminal);
 int open_terminal(int root, int *master);
 
@@ -165,6 +172,7 @@ void offer_emulator(const struct emulator *emulator);
 
 /* process.c: from namespaces to the program. */
 void bring_loopback_up(void);
+void give_up_capabilities(void);
 void drop_and_execute(struct step_spec *spec, const struct identity *identity, int cwd, int parent, int keep);
 
 /* scope.c: what Landlock keeps the step from reaching. */

@@ -17,6 +17,7 @@ const OWN_COMMANDS = [
   'unpause',
   'rename',
   'down',
+  'port',
 ] as const;
 
 /** Commands on containers that are there. */
@@ -65,6 +66,15 @@ export function addLife(program: Command, context: CliContext, done: Done): void
     .action(async (name: string, to: string) => {
       const { renameCommand } = await import('./commands/rename.ts');
       done(await renameCommand(context, name, to));
+    });
+  program
+    .command('port')
+    .description('where the published ports of a container are')
+    .argument('<container>', 'name or id')
+    .argument('[port]', 'only this one: 80, 53/udp')
+    .action(async (name: string, port: string | undefined) => {
+      const { portCommand } = await import('./commands/port.ts');
+      done(await portCommand(context, name, port));
     });
   for (const [name, verb] of [
     ['pause', 'halt'],

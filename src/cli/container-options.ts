@@ -1,12 +1,13 @@
 import { type Command, Option } from 'commander';
 import type { Isolation } from '../sandbox/index.ts';
+import type { NetworkOptions } from './container-network.ts';
 import { isolationOption } from './isolation-option.ts';
 import type { MountOptions } from './mount-options.ts';
 import { collect } from './options.ts';
 import { type ResourceOptions, resourceOptions } from './resource-options.ts';
 
 /** What runs in a container: options of `run` and `create`. */
-export interface ProcessOptions extends ResourceOptions, MountOptions {
+export interface ProcessOptions extends ResourceOptions, MountOptions, NetworkOptions {
   readonly env?: readonly string[];
   readonly envFile?: readonly string[];
   readonly workdir?: string;
@@ -16,7 +17,6 @@ export interface ProcessOptions extends ResourceOptions, MountOptions {
   readonly interactive?: boolean;
   readonly tty?: boolean;
   readonly init?: boolean;
-  readonly network: 'host' | 'none';
   readonly addHost?: readonly string[];
   readonly platform?: string;
   readonly isolation?: Isolation;
@@ -81,7 +81,9 @@ export function processOptions(command: Command): Command {
     .option('-i, --interactive', 'pass standard input to the container')
     .option('-t, --tty', 'give the container a terminal')
     .option('--init', 'a small init process as PID 1, which passes signals on and reaps')
-    .addOption(new Option('--network <mode>', 'network of the container').choices(['host', 'none']).default('host'))
+    .option('-p, --publish <[[IP:]HOST:]CONTAINER[/udp]>', 'pass connections to a port of the machine on', collect)
+    .option('-P, --publish-all', 'publish what the image exposes, at ports that are free')
+    .option('--network <mode>', 'host, none or private (default: private with published ports, else host)')
     .option('--add-host <NAME=IP>', 'line for /etc/hosts', collect)
     .option('--pids-limit <number>', 'processes that the container may have at a time (default: 2048; -1: no limit)')
     .option('--ulimit <NAME=SOFT[:HARD]>', 'resource limit', collect)

@@ -7,6 +7,7 @@ import { parseEnvFile } from '../runtime/index.ts';
 import { type MountSpec, parseCapability, resolvConfOfHost } from '../sandbox/index.ts';
 import { fromErrno, parseDuration, parseSize, TsbuildError } from '../util/index.ts';
 import { parsePidsLimit } from './build-request.ts';
+import { parseNetwork } from './container-network.ts';
 import type { LifeOptions, ProcessOptions } from './container-options.ts';
 import type { CliContext } from './context.ts';
 import { parseHosts } from './hosts.ts';
@@ -33,7 +34,7 @@ export async function parseProcess(
   return {
     callerEnv: context.env,
     hostname: options.hostname ?? '',
-    network: options.network,
+    network: parseNetwork(options).mode,
     ...(command.length === 0 ? {} : { command }),
     ...(options.entrypoint === undefined ? {} : { entrypoint: options.entrypoint }),
     ...(env.length === 0 ? {} : { env }),

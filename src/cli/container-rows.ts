@@ -1,4 +1,6 @@
-import type { Container, ContainerState } from '../containers/index.ts';
+import { type Container, type ContainerState, isLive, readPorts } from '../containers/index.ts';
+import { portName } from '../network/index.ts';
+import { hostAddress } from './container-network.ts';
 import { formatAge } from './table.ts';
 
 /** What `ps` shows of a container, under the names that docker's templates have. */
@@ -19,10 +21,11 @@ export interface ContainerRow extends Readonly<Record<string, unknown>> {
 
 /** A container as a line of `ps`. @param now ms since the epoch */
 export function containerRow(
-  { id, name, record }: Container,
+  container: Container,
   state: ContainerState,
   { now, full }: { readonly now: number; readonly full: boolean },
 ): ContainerRow {
+  const { id, name, record } = container;
   const { step } = record;
   const command = step.args.join(' ');
   const mounts = (step.mounts ?? []).flatMap((mount) => (mount.type === 'bind' ? [mount.source] : []));
@@ -34,7 +37,11 @@ export function containerRow(
     RunningFor: formatAge(now - Date.parse(record.created)),
     State: state.status,
     Status: statusText(state, now),
-    Ports: '',
+    Ports: isLive(state)
+      ? readPorts(container)
+          .map((port) => `${hostAddress(port)}->${portName(port)}`)
+          .join(', ')
+      : '',
     Names: name,
     Labels: Object.entries(record.labels)
       .map(([key, value]) => `${key}=${value}`)

@@ -1,7 +1,7 @@
 import { TsbuildError } from '../util/index.ts';
 
 const NO_CONTAINERS =
-  'containers have create, run, start, stop, restart, kill, pause, rename, rm, wait, ps, logs, exec, attach, top, stats and inspect';
+  'containers have create, run, start, stop, restart, kill, pause, rename, rm, wait, ps, port, logs, exec, attach, top, stats and inspect';
 const NO_DAEMON = 'there is no daemon, and there are no builders to choose from: "tsbuild build" builds right here';
 const NO_TREE = 'what each layer adds: "tsbuild inspect --layers NAME"; the steps: "tsbuild history NAME"';
 const MOUNT = 'write the files of an image to a directory: tsbuild build -o type=local,dest=DIR';
@@ -37,7 +37,9 @@ const HINTS: ReadonlyMap<string, string> = new Map(
 
 /** What `container NAME` is here. */
 const OF_CONTAINERS =
-  'attach create exec inspect kill logs pause ps rename restart rm run start stats stop top unpause wait'.split(' ');
+  'attach create exec inspect kill logs pause port ps rename restart rm run start stats stop top unpause wait'.split(
+    ' ',
+  );
 
 /** Forms that are here under another name, longest first. What follows is kept. */
 const FORMS: readonly (readonly [from: string, to: readonly string[]])[] = [

@@ -30,7 +30,7 @@ export function graphOptions(command: Command): Command {
       'ask the registry for newer base images, also for those in the local store (--pull=never: ask for none)',
     )
     .addOption(new Option('--pull-never').hideHelp())
-    .option('--network <mode>', 'network of RUN steps: default, none or host')
+    .option('--network <mode>', 'network of RUN steps: default (their own, with a way outside), none or host')
     .option('--add-host <NAME=IP>', 'line for /etc/hosts of RUN steps', collect)
     .option('--hostname <name>', 'host name of RUN steps (default: buildkitsandbox)')
     .option('--shm-size <size>', 'size of /dev/shm in RUN steps, e.g. 128m')

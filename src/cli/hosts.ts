@@ -2,7 +2,7 @@ import { TsbuildError } from '../util/index.ts';
 
 /**
  * Parses `--add-host` values as docker does: `NAME=IP` or `NAME:IP`, an IPv6 address with or without brackets; `host-gateway` is this
- * machine, whose network steps share.
+ * machine, for steps that share its network.
  * @throws TsbuildError `TSB_USAGE`
  */
 export async function parseHosts(

@@ -3,6 +3,7 @@ export { Connection, type ConnectionEnd, type Listener } from './connection.ts';
 export { parseSignal, request, stopContainer } from './control.ts';
 export { LogReader, type LogEntry, selectEntries } from './log-reader.ts';
 export { type ContainerProcess, processesOf } from './processes.ts';
+export { readPorts } from './port-file.ts';
 export { isLive, isSupervised, readState } from './state.ts';
 export { type StartedSupervisor, startSupervisor, type SupervisorOptions } from './supervisor.ts';
 export { Containers } from './table.ts';

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { type LoneNetwork, loneNetwork, type NoUserNetwork, type PublishedPort } from '../network/index.ts';
 import {
   concludeStep,
   encodeFields,
@@ -17,6 +18,7 @@ import {
 } from '../sandbox/index.ts';
 import { type Limiter, withStandIns } from '../limits/index.ts';
 import { TsbuildError } from '../util/index.ts';
+import { PortFile } from './port-file.ts';
 import type { Container } from './types.ts';
 
 /** What a container is started with. */
@@ -40,6 +42,10 @@ export interface SupervisorOptions {
   readonly onBoundProc?: () => void;
   /** What holds its limits. */
   readonly limiter: Limiter;
+  /** Told which port of the machine a published one got. */
+  readonly onPort?: (port: PublishedPort, hostPort: number) => void;
+  /** Told why a network of the container's own leads nowhere. */
+  readonly onLeadsNowhere?: (why: NoUserNetwork) => void;
 }
 
 /** A supervisor that was started. */
@@ -63,8 +69,11 @@ const OWN_LOG = 'supervisor.log';
 export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
   const { container, helperPath, plan } = options;
   const ownLog = fs.openSync(join(container.directory, OWN_LOG), 'w', 0o600);
-  const command = [helperPath, 'contain'];
-  const child = spawn(helperPath, enterArguments({ plan, parentPid: process.pid, detached: true }, command), {
+  const network = ownNetwork(options);
+  const contain = [helperPath, 'contain'];
+  const command = network ? [helperPath, ...network.arguments(contain)] : contain;
+  const entered = enterArguments({ plan, parentPid: process.pid, detached: true }, command);
+  const child = spawn(helperPath, network?.publish?.([helperPath, ...entered]) ?? entered, {
     env: {},
     cwd: '/',
     // A session of its own: no terminal's signals reach it.
@@ -72,7 +81,14 @@ export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
     stdio: ['ignore', ownLog, ownLog, 'pipe', 'pipe'],
   });
   fs.closeSync(ownLog);
-  const report: StepReport = options.onBoundProc ? { onBoundProc: options.onBoundProc } : {};
+  const ports = new PortFile(container);
+  const report: StepReport = {
+    ...(options.onBoundProc ? { onBoundProc: options.onBoundProc } : {}),
+    onPort: (index, hostPort) => {
+      const port = ports.take(index, hostPort);
+      if (port) options.onPort?.(port, hostPort);
+    },
+  };
   const listening = Promise.withResolvers<void>();
   const started = Promise.withResolvers<ExitStatus | undefined>();
   // Nobody may wait for one of them.
@@ -83,7 +99,7 @@ export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
   const told = child.stdio[4] as Duplex;
   description.on('error', () => undefined);
   try {
-    description.end(encodeSupervisor(options, child.pid ?? 0));
+    description.end(encodeSupervisor(options, child.pid ?? 0, network));
   } catch (error) {
     child.kill('SIGKILL');
     listening.reject(error);
@@ -128,10 +144,15 @@ function readOwnLog(directory: string): string {
 }
 
 /** The step, with what only this start knows. @param supervisor its number */
-function stepOf({ container, layers, first, limiter }: SupervisorOptions, supervisor: number): StepSpec {
+function stepOf(
+  { container, layers, first, limiter }: SupervisorOptions,
+  supervisor: number,
+  network: LoneNetwork | undefined,
+): StepSpec {
   const { step, resources = {} } = container.record;
   const { cgroups, ulimits } = limiter.keep({ ...resources, processes: step.processLimit ?? 0 }, supervisor);
-  const resolvConf = step.resolvConf ?? (step.network === 'host' ? resolvConfOfHost() : undefined);
+  const resolvConf =
+    step.resolvConf ?? (network ? network.resolvConf : step.network === 'host' ? resolvConfOfHost() : undefined);
   return {
     ...step,
     cgroups,
@@ -141,10 +162,20 @@ function stepOf({ container, layers, first, limiter }: SupervisorOptions, superv
     work: join(container.directory, 'work'),
     prepareUpper: first,
     ...(resolvConf === undefined ? {} : { resolvConf }),
+    ...(network === undefined ? {} : { networkPath: network.path }),
   };
 }
 
-function encodeSupervisor(options: SupervisorOptions, supervisor: number): Buffer {
+/** What a network of the container's own takes. It lives with the supervisor, through every start of the program. */
+function ownNetwork({ container, plan, onLeadsNowhere }: SupervisorOptions): LoneNetwork | undefined {
+  const { step, ports } = container.record;
+  if (step.network !== 'isolated') return undefined;
+  const network = loneNetwork(plan, container.directory, ports);
+  if (network.leadsNowhere) onLeadsNowhere?.(network.leadsNowhere);
+  return network;
+}
+
+function encodeSupervisor(options: SupervisorOptions, supervisor: number, network: LoneNetwork | undefined): Buffer {
   const { container, plan, seccompPath } = options;
   const { record, directory } = container;
   const { health, restart } = record;
@@ -171,6 +202,10 @@ function encodeSupervisor(options: SupervisorOptions, supervisor: number): Buffe
       ['health-retries', health.retries],
     );
   }
-  const step = encodeStep(stepOf(options, supervisor), { plan, seccompPath, formatsDir: join(directory, 'formats') });
+  const step = encodeStep(stepOf(options, supervisor, network), {
+    plan,
+    seccompPath,
+    formatsDir: join(directory, 'formats'),
+  });
   return Buffer.concat([encodeFields(fields), step]);
 }

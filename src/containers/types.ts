@@ -1,10 +1,11 @@
 import type { ImageConfig } from '../image/index.ts';
 import type { ResourceLimits } from '../limits/index.ts';
+import type { PublishedPort } from '../network/index.ts';
 import type { StepSpec } from '../sandbox/index.ts';
 import type { Digest } from '../util/index.ts';
 
 /** What a container's process is, but for where its root file system is: all that `config.json` can say of it. */
-export type ContainerStep = Omit<StepSpec, 'lowers' | 'upper' | 'work' | 'prepareUpper'>;
+export type ContainerStep = Omit<StepSpec, 'lowers' | 'upper' | 'work' | 'prepareUpper' | 'networkPath'>;
 
 /** When a container is started again after its end. */
 export interface RestartPolicy {
@@ -53,6 +54,8 @@ export interface ContainerRecord {
   readonly labels: Readonly<Record<string, string>>;
   readonly health?: HealthCheck;
   readonly log: { readonly maxBytes: number; readonly maxFiles: number };
+  /** Published ports, as they were asked for. */
+  readonly ports?: readonly PublishedPort[];
   /** `--scope`: what it goes with. */
   readonly scope?: string;
 }

@@ -6,6 +6,7 @@ import {
   isSupervised,
   readState,
   startSupervisor,
+  type SupervisorOptions,
   type StartedSupervisor,
   Volumes,
 } from '../containers/index.ts';
@@ -32,7 +33,16 @@ export interface NewContainer {
     config: RunContainerOptions['config'],
   ) => Pick<
     ContainerRecord,
-    'autoRemove' | 'detached' | 'restart' | 'stopSignal' | 'stopTimeout' | 'labels' | 'health' | 'log' | 'scope'
+    | 'autoRemove'
+    | 'detached'
+    | 'restart'
+    | 'stopSignal'
+    | 'stopTimeout'
+    | 'labels'
+    | 'health'
+    | 'log'
+    | 'scope'
+    | 'ports'
   >;
 }
 
@@ -101,7 +111,7 @@ export async function readyContainer(session: Session, task: Task, container: Co
 export async function startContainer(
   session: Session,
   { container, layers }: ReadyContainer,
-  options: { readonly waitForClient?: boolean } = {},
+  options: Pick<SupervisorOptions, 'waitForClient' | 'onPort' | 'onLeadsNowhere'> = {},
 ): Promise<StartedSupervisor | undefined> {
   const containers = new Containers(session.store);
   await using _lock = await containers.lock(container, session.options.signal);

@@ -8,6 +8,7 @@ import { Witness } from '../recall/index.ts';
 import { BlobOrigins, createImageSource, type ImageSource } from '../source/index.ts';
 import { type Lease, Store, type StoreLimits } from '../store/index.ts';
 import { type Digest, messageOf, randomHex, TsbuildError } from '../util/index.ts';
+import type { NoUserNetwork } from '../network/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { LayerService } from '../snapshots/index.ts';
 import { kernelFiles, Limiter, sweepDeadGroups } from '../limits/index.ts';
@@ -69,6 +70,7 @@ export class Session implements AsyncDisposable {
   #treesDir: string | undefined;
   #limiter: Limiter | undefined;
   #saidBoundProc = false;
+  #saidSharedNetwork = false;
 
   constructor(options: SessionOptions) {
     this.options = options;
@@ -146,6 +148,7 @@ export class Session implements AsyncDisposable {
       session: this.store.session(),
       signal: this.options.signal,
       onBoundProc: () => this.boundProc(),
+      onSharedNetwork: (why) => this.sharedNetwork(why),
     });
     this.layers.syncEarlier(worker);
     return worker;
@@ -162,6 +165,16 @@ export class Session implements AsyncDisposable {
     if (this.#saidBoundProc) return;
     this.#saidBoundProc = true;
     this.options.onWarning(`Less isolation than usual (rung ${BOUND_PROC}): ${boundProcText}`);
+  }
+
+  /** A step got the machine's network instead of one of its own: its user is told, once. */
+  sharedNetwork({ reason, fix }: NoUserNetwork): void {
+    if (this.#saidSharedNetwork) return;
+    this.#saidSharedNetwork = true;
+    this.options.onWarning(
+      `RUN steps share this machine's network, and with it what listens on its loopback interface: ${reason} (fix: ${fix}; ` +
+        'or say --network=host)',
+    );
   }
 
   /** The registry client; its configuration is read when something is first asked of it, which most builds never do. */

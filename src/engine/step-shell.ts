@@ -1,5 +1,6 @@
 import { chownSync, mkdirSync } from 'node:fs';
 import type { VisitedStep } from '../ops/index.ts';
+import { loneNetwork } from '../network/index.ts';
 import {
   encodeStep,
   type EncodeOptions,
@@ -7,7 +8,9 @@ import {
   findSeccompFilter,
   LoneRemover,
   type NamespacePlan,
+  resolvConfOfHost,
   runAlone,
+  type RunAloneOptions,
   type StepSpec,
 } from '../sandbox/index.ts';
 import { randomHex, TsbuildError } from '../util/index.ts';
@@ -33,9 +36,11 @@ export async function openStepShell(session: Session, { spec }: VisitedStep, ter
   const plan = await session.plan();
   const formatsDir = session.remote.temporary();
   const { term } = terminal;
+  const network = networkOf(spec, plan, formatsDir);
   const hasTerm = term === undefined || spec.env.some((entry) => entry.startsWith('TERM='));
   const shell: StepSpec = {
     ...spec,
+    ...network.spec,
     args: terminal.isTerminal ? SHELL : ['/bin/sh'],
     env: hasTerm ? spec.env : [...spec.env, `TERM=${term}`],
     tty: terminal.isTerminal,
@@ -52,6 +57,7 @@ export async function openStepShell(session: Session, { spec }: VisitedStep, ter
     ),
     stdio: ['inherit', 'inherit', 'inherit'],
     onBoundProc: () => session.boundProc(),
+    ...network.options,
   });
   const status = await ended.finally(() => session.remote.discard(formatsDir));
   if (status.kind === 'not-executed')
@@ -82,4 +88,20 @@ function copiesForShell(session: Session, plan: NamespacePlan, { lowers, upper }
       await new LoneRemover({ helperPath: findHelper(session.options.helper), plan }).remove([dir]);
     },
   };
+}
+
+/** A network like the step's. The build's own belongs to another namespace, which a shell cannot join. */
+function networkOf(
+  { network }: StepSpec,
+  plan: NamespacePlan,
+  directory: string,
+): { readonly spec: Partial<StepSpec>; readonly options: Pick<RunAloneOptions, 'beside'> } {
+  if (network !== 'isolated') return { spec: {}, options: {} };
+  const { path, resolvConf, arguments: beside, leadsNowhere } = loneNetwork(plan, directory);
+  const own = resolvConf === undefined ? {} : { resolvConf };
+  if (leadsNowhere === undefined && plan.how !== 'none')
+    return { spec: { networkPath: path, ...own }, options: { beside } };
+  // As the step itself had it, and its user was told.
+  const shared = resolvConfOfHost();
+  return { spec: { network: 'host', ...(shared === undefined ? {} : { resolvConf: shared }) }, options: {} };
 }

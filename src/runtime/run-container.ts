@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { chownSync, mkdirSync, rmdirSync } from 'node:fs';
+import { chownSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
 import {
@@ -14,6 +14,7 @@ import {
   resolvConfOfHost,
   refuseSteps,
   runAlone,
+  type RunAloneOptions,
   type StepSpec,
   type Ulimit,
   DEFAULT_PROCESS_LIMIT,
@@ -21,6 +22,7 @@ import {
   foreignFailure,
 } from '../sandbox/index.ts';
 import { type Limiter, outOfMemory, type ResourceLimits, unlimited, withStandIns } from '../limits/index.ts';
+import { type LoneNetwork, loneNetwork, type NoUserNetwork, type PublishedPort } from '../network/index.ts';
 import { fromErrno, isTsbuildError, TsbuildError } from '../util/index.ts';
 import { type ImageConfig, normalizePlatform, type Platform } from '../image/index.ts';
 import { argumentsOf, environmentOf } from './container-process.ts';
@@ -55,7 +57,14 @@ export interface RunContainerOptions {
   readonly detached?: boolean;
   /** A small init process as PID 1. */
   readonly init?: boolean;
+  /** `isolated` is a network of its own, which leads outside where the machine has what that takes. */
   readonly network?: NetworkMode;
+  /** With an isolated network. */
+  readonly ports?: readonly PublishedPort[];
+  /** Told which port of the machine a published one got. */
+  readonly onPort?: (port: PublishedPort, hostPort: number) => void;
+  /** Told why an isolated network leads nowhere. */
+  readonly onLeadsNowhere?: (why: NoUserNetwork) => void;
   readonly extraHosts?: readonly ExtraHost[];
   readonly ulimits?: readonly Ulimit[];
   /** Processes that the container may have at a time; 0 for no limit. Default 2048. */
@@ -128,8 +137,9 @@ export async function runContainer(options: RunContainerOptions): Promise<Contai
     const limits = { ...options.resources, processes: spec.processLimit ?? 0 };
     await using held = options.limiter?.begin(limits) ?? unlimited;
     const ulimits = withStandIns(held.ulimits, spec.ulimits ?? []);
+    const network = spec.network === 'isolated' ? ownNetwork(options, spec.resolvConf) : undefined;
     const encoded = encodeStep(
-      { ...spec, ulimits, cgroups: held.cgroups, upper: scratch.upper, work: scratch.work },
+      { ...spec, ulimits, cgroups: held.cgroups, upper: scratch.upper, work: scratch.work, ...network?.spec },
       { plan, seccompPath, formatsDir: scratch.formatsDir, tree: { dir: scratch.treeDir, apply: spec.lowers } },
     );
     let filesInMemory: number | undefined;
@@ -141,6 +151,7 @@ export async function runContainer(options: RunContainerOptions): Promise<Contai
       stdio: [options.interactive ? 'inherit' : 'ignore', output, output],
       ...(onBoundProc ? { onBoundProc } : {}),
       onUsage: (_usage, files) => (filesInMemory = files),
+      ...network?.options,
     });
     if (options.onOutput) passOn(step.child, options.onOutput);
     const status = await attended(step, signals, options.signal);
@@ -202,6 +213,44 @@ export function containerSpec(
   };
 }
 
+/** What a network of the container's own takes. */
+function ownNetwork(
+  { plan, scratchDir, ports = [], onPort, onLeadsNowhere }: RunContainerOptions,
+  given: string | undefined,
+): {
+  readonly spec: Partial<StepSpec>;
+  readonly options: Partial<RunAloneOptions>;
+} {
+  requireNamespaces(plan);
+  const network: LoneNetwork = loneNetwork(plan, scratchDir, ports);
+  const { path, resolvConf, publish, leadsNowhere } = network;
+  if (leadsNowhere) onLeadsNowhere?.(leadsNowhere);
+  return {
+    // Who named name servers means them.
+    spec: { networkPath: path, ...(given !== undefined || resolvConf === undefined ? {} : { resolvConf }) },
+    options: {
+      beside: network.arguments,
+      ...(publish ? { before: publish } : {}),
+      onPort: (index, hostPort) => {
+        const port = ports[index];
+        if (port) onPort?.(port, hostPort);
+      },
+    },
+  };
+}
+
+/** @throws TsbuildError `TSB_SANDBOX` where there are none, and so no network of the container's own */
+function requireNamespaces({ how }: NamespacePlan): void {
+  if (how !== 'none') return;
+  throw new TsbuildError(
+    'TSB_SANDBOX',
+    'Cannot give the container a network of its own: this machine allows no namespaces',
+    {
+      hint: 'leave -p and -P out: with --network=host, what listens in the container listens on the machine',
+    },
+  );
+}
+
 function makeScratch({ plan, scratchDir, helperPath }: RunContainerOptions): Scratch {
   const paths = { upper: `${scratchDir}/fs`, work: `${scratchDir}/work`, treeDir: `${scratchDir}/tree` };
   for (const path of Object.values(paths)) {
@@ -217,6 +266,8 @@ function makeScratch({ plan, scratchDir, helperPath }: RunContainerOptions): Scr
     async [Symbol.asyncDispose]() {
       await new LoneRemover({ helperPath, plan }).remove(Object.values(paths));
       rmdirSync(formatsDir);
+      // What a network of its own was bound to.
+      rmSync(`${scratchDir}/network`, { force: true });
     },
   };
 }

@@ -49,6 +49,7 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   fields.add('cwd', spec.cwd).add('user', spec.user).add('hostname', spec.hostname);
   for (const group of spec.groups ?? []) fields.add('group', group);
   fields.add('private-network', spec.network === 'none').add('insecure', insecure);
+  if (spec.network === 'isolated') fields.add('network', networkPathOf(spec));
   fields.add('capabilities', insecure ? ALL_CAPABILITIES : capabilityMask(spec.capAdd ?? [], spec.capDrop ?? []));
   if (!insecure) fields.add('seccomp', options.seccompPath);
   fields.add('no-new-privileges', spec.noNewPrivileges ?? false);
@@ -92,6 +93,12 @@ export function encodeFields(pairs: Iterable<readonly [string, string | number |
   const fields = new Fields();
   for (const [key, value] of pairs) fields.add(key, value);
   return fields.end();
+}
+
+/** Without a namespace to join, a step would be in whatever network the helper is in. */
+function networkPathOf({ networkPath }: StepSpec): string {
+  if (networkPath === undefined) throw new TsbuildError('TSB_INTERNAL', 'A step in a network of its own has none');
+  return networkPath;
 }
 
 /** Parents before what lies beneath them; the order of mounts at one depth stays. */

@@ -26,17 +26,20 @@ export function isResolvedStub(resolvConf: string): boolean {
 
 /**
  * /etc/resolv.conf of a step, made from the machine's. In the machine's own network everything in it works, loopback
- * servers too. In a network of its own, servers on loopback are not there: they go, and public ones take the place of
- * the last (as BuildKit does).
+ * servers too. In a network of its own, servers on loopback are not there: they go, and in the place of the last comes what
+ * asks the machine's resolver in the step's stead, or else public ones (as BuildKit does).
+ * @param forwarder the address of the former
  */
-export function resolvConfFor(network: 'host' | 'private', machine: string): string {
+export function resolvConfFor(network: 'host' | 'private', machine: string, forwarder?: string): string {
   if (network === 'host') return machine;
   const kept = machine
     .split('\n')
     .filter((line) => !/^\s*nameserver\s+(?:127\.|::1\b|0*:0*:0*:0*:0*:0*:0*:0*1\b)/.test(line))
     .join('\n');
   if (nameservers(kept).length > 0) return kept;
-  const servers = PUBLIC_SERVERS.map((server) => `nameserver ${server}\n`).join('');
+  const servers = (forwarder === undefined ? PUBLIC_SERVERS : [forwarder])
+    .map((server) => `nameserver ${server}\n`)
+    .join('');
   return `${kept.trimEnd()}${kept.trim() === '' ? '' : '\n'}${servers}`;
 }
 

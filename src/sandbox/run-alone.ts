@@ -18,6 +18,12 @@ export interface RunAloneOptions {
   readonly onBoundProc?: () => void;
   /** Told what the step used, before it is over. @param filesInMemory see `StepReport` */
   readonly onUsage?: (usage: StepUsage, filesInMemory: number | undefined) => void;
+  /** Arguments of the helper that run a command beside what it needs, such as a network. */
+  readonly beside?: (command: readonly string[]) => readonly string[];
+  /** The same for what is done before, outside of every namespace. */
+  readonly before?: (command: readonly string[]) => readonly string[];
+  /** Told which port of the machine a published one got, by its place among them. */
+  readonly onPort?: (index: number, port: number) => void;
 }
 
 /** A step that runs in a namespace A of its own, without a worker. */
@@ -32,15 +38,18 @@ export interface LoneStep {
  * reach the step; killing it kills everything.
  */
 export function runAlone(options: RunAloneOptions): LoneStep {
-  const command = [options.helperPath, 'step', ...(options.plan.how === 'none' ? [] : ['--parent', '1'])];
+  const { helperPath, plan, beside, before, onBoundProc, onPort } = options;
+  // What runs beside it is the parent then, and ties it to itself.
+  const step = [helperPath, 'step', ...(plan.how === 'none' || beside ? [] : ['--parent', '1'])];
+  const entered = enterArguments({ plan, parentPid: process.pid }, beside ? [helperPath, ...beside(step)] : step);
   const stdio: StdioOptions = [...options.stdio, 'pipe', 'pipe'];
-  const child = spawn(
-    options.helperPath,
-    enterArguments({ plan: options.plan, parentPid: process.pid }, command),
-    // A session of its own: the terminal's signals reach this process only, which passes them on once.
-    { env: {}, stdio, detached: true },
-  );
-  const report: StepReport = options.onBoundProc ? { onBoundProc: options.onBoundProc } : {};
+  // A session of its own: the terminal's signals reach this process only, which passes them on once.
+  const child = spawn(helperPath, before ? before([helperPath, ...entered]) : entered, {
+    env: {},
+    stdio,
+    detached: true,
+  });
+  const report: StepReport = { ...(onBoundProc ? { onBoundProc } : {}), ...(onPort ? { onPort } : {}) };
   let said = '';
   // As bytes: whoever has the streams wants them so.
   child.stderr?.on('data', (data: Buffer) => {

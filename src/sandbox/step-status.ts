@@ -18,6 +18,8 @@ export interface StepReport {
   error?: { readonly errno: number; readonly stage: string; readonly text: string };
   /** Told when the step gets the /proc around it, because the kernel refuses it a new one (rung 2). */
   readonly onBoundProc?: () => void;
+  /** Told which port of the machine a published one got, by its place among them. */
+  readonly onPort?: (index: number, port: number) => void;
 }
 
 const SIGNALS: ReadonlyMap<number, string> = new Map(
@@ -34,6 +36,9 @@ export function readStatusLine(report: StepReport, line: string): void {
       break;
     case 'proc':
       report.onBoundProc?.();
+      break;
+    case 'port':
+      report.onPort?.(value, Number(stage));
       break;
     case 'exit':
       report.status ??= { kind: 'exited', code: value };
@@ -78,6 +83,14 @@ const HINTS: Readonly<Record<string, string>> = {
   proc: 'tsbuild doctor says what this machine allows',
 };
 
+/** By the kernel's reason. */
+const PUBLISH_HINTS: Readonly<Record<string, string>> = {
+  EACCES:
+    'ports below 1024 are for root: publish another, such as -p 8080:80, or type: sudo sysctl net.ipv4.ip_unprivileged_port_start=80',
+  EADDRINUSE: 'something else listens there: -p 0:CONTAINER takes a port that is free',
+  EADDRNOTAVAIL: 'it is no address of this machine',
+};
+
 /**
  * How the step ended, from all that was reported.
  * @param exitCode of the helper itself, null when it was killed
@@ -97,6 +110,10 @@ export function concludeStep(report: StepReport, exitCode: number | null, stderr
     const more = refused === undefined ? {} : { emulatorRefused: getSystemErrorName(-refused) };
     return { kind: 'not-executed', path: error.text, errno, ...more };
   }
+  if (error.stage === 'publish')
+    throw new TsbuildError('TSB_USAGE', `Cannot publish a port: ${error.text} (${errno ?? 'no reason given'})`, {
+      hint: PUBLISH_HINTS[errno ?? ''] ?? 'publish another: -p HOST:CONTAINER',
+    });
   const code = USERS_STAGES.has(error.stage) ? 'TSB_STEP' : 'TSB_SANDBOX';
   const hint = HINTS[error.stage];
   // The helper knows limits by their numbers.

@@ -1,5 +1,8 @@
-/** Whose network a step sees: the machine's, or none but its own loopback. */
-export type NetworkMode = 'host' | 'none';
+/**
+ * Whose network a step sees: the machine's, none but its own loopback, or one that steps share, which leads outside but not to the
+ * machine's loopback. The last is made by whoever runs the step, and encoded as a namespace to join.
+ */
+export type NetworkMode = 'host' | 'none' | 'isolated';
 
 /** `insecure` gives all capabilities of the step's user namespace and no seccomp filter; it must be allowed by the user. */
 export type SecurityMode = 'sandbox' | 'insecure';
@@ -142,6 +145,8 @@ export interface StepSpec {
   readonly groups?: readonly number[];
   readonly hostname: string;
   readonly network: NetworkMode;
+  /** With `isolated`: the file that the namespace to join is bound to, in namespace A. */
+  readonly networkPath?: string;
   readonly security: SecurityMode;
   readonly noNewPrivileges?: boolean;
   /** Capabilities beside docker's default ones, and those of them that are taken away (`parseCapability`). Not for `insecure`. */

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import type { NoUserNetwork } from '../network/index.ts';
 import { currentUser, enterArguments, type NamespacePlan, readPlanInputs, requirePlan } from '../sandbox/index.ts';
 import { fullDiskHint } from '../store/index.ts';
 import { checkBindings } from '../sys/index.ts';
@@ -24,6 +25,8 @@ export interface StartWorkerOptions {
   readonly treesDir?: string;
   /** Told of each step that gets the /proc around it, because the kernel refuses it a new one. */
   readonly onBoundProc?: () => void;
+  /** Told of each step that asked for an isolated network and got the machine's. */
+  readonly onSharedNetwork?: (why: NoUserNetwork) => void;
   /** Ends the worker, whatever it is doing. */
   readonly signal?: AbortSignal;
   /** Milliseconds that the worker may take to end by itself at disposal. Default 2000. */
@@ -158,6 +161,7 @@ class Client implements WorkerClient {
     child.on('message', (message: FromWorker) => {
       if (message.type === 'ready') begin();
       else if (message.type === 'bound-proc') options.onBoundProc?.();
+      else if (message.type === 'shared-network') options.onSharedNetwork?.(message.why);
       else this.#take(message);
     });
   }

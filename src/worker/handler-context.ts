@@ -1,4 +1,5 @@
 import type { LayerUnpacks } from './layer-unpacks.ts';
+import type { NoUserNetwork } from '../network/index.ts';
 import type { WorkerConfig } from './protocol.ts';
 
 /** What a handler gets beside its parameters. */
@@ -10,6 +11,8 @@ export interface HandlerContext {
   readonly progress: (data: unknown) => void;
   /** Tells that a step got the /proc around it. Not available in threads. */
   readonly boundProc?: () => void;
+  /** Tells that a step got the machine's network, and why. Not available in threads. */
+  readonly sharedNetwork?: (why: NoUserNetwork) => void;
   /** Made at the first call. Absent in threads. */
   readonly unpacks?: () => Promise<LayerUnpacks>;
 }

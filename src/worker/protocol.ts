@@ -1,6 +1,7 @@
 import type { LayerMethods } from './layer-methods.ts';
 import type { MountMethods } from './mount-methods.ts';
 import type { StepUsage } from '../events/index.ts';
+import type { NoUserNetwork } from '../network/index.ts';
 import type { ExitStatus, NamespacePlan, StepSpec } from '../sandbox/index.ts';
 
 /**
@@ -13,6 +14,8 @@ export interface WorkerMethods extends LayerMethods, MountMethods {
   prepareUpper(params: PrepareUpperParams): void;
   /** Runs one step to its end. Output comes as events; what it used comes once as progress, a `StepProgress`. */
   runStep(params: RunStepParams): ExitStatus;
+  /** Begins to make the network that isolated steps share, and returns at once. */
+  prepareNetwork(params: undefined): void;
   /** Deletes trees whose files may belong to sub-ids, however deep and whatever their modes. */
   removeTrees(params: { readonly paths: readonly string[] }): void;
   /** Space on disk of trees, each hard-linked file counted once, and what shows later whether they changed. */
@@ -123,6 +126,8 @@ export type FromWorker =
   | { readonly type: 'ready' }
   /** A step got the /proc around it, because a new one cannot be mounted here. */
   | { readonly type: 'bound-proc' }
+  /** A step that asked for an isolated network got the machine's. */
+  | { readonly type: 'shared-network'; readonly why: NoUserNetwork }
   | { readonly type: 'result'; readonly id: number; readonly value: unknown }
   | { readonly type: 'error'; readonly id: number; readonly error: WireError }
   /** Output of a step (`stream` 1 or 2), acknowledged by `ack`. */

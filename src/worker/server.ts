@@ -48,6 +48,7 @@ export function serve(config: WorkerConfig): void {
       signal: call.controller.signal,
       progress,
       boundProc: () => send({ type: 'bound-proc' }),
+      sharedNetwork: (why) => send({ type: 'shared-network', why }),
       unpacks: layerUnpacks,
       output: (stream, data) => {
         send({ type: 'output', id, stream, data });

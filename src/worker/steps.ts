@@ -11,6 +11,7 @@ import {
 } from '../sandbox/index.ts';
 import { shallowStack } from './deep-stack.ts';
 import type { HandlerContext } from './handler-context.ts';
+import { withNetwork } from './step-network.ts';
 import { prepareUpper } from './prepare-upper.ts';
 import type { RunStepParams, StepProgress, WorkerConfig } from './protocol.ts';
 import { Trees } from './trees.ts';
@@ -56,15 +57,17 @@ function runWith(spec: StepSpec, context: HandlerContext, more: Pick<EncodeOptio
   const seccompPath = `${seccompDir}/${process.arch}.bpf`;
   const formatsDir = `${context.config.privateDir}/formats`;
   if (spec.emulator !== undefined) mkdirSync(formatsDir, { recursive: true });
-  return runStep({
-    servers: (servers ??= new StepServers(helperPath)),
-    encoded: encodeStep(spec, { plan, seccompPath, formatsDir, ...more }),
-    signal: context.signal,
-    onOutput: context.output,
-    onUsage: (usage, filesInMemory) =>
-      context.progress({ usage, ...(filesInMemory === undefined ? {} : { filesInMemory }) } satisfies StepProgress),
-    ...(context.boundProc ? { onBoundProc: context.boundProc } : {}),
-  });
+  return withNetwork(spec, context, (networked, signal) =>
+    runStep({
+      servers: (servers ??= new StepServers(helperPath)),
+      encoded: encodeStep(networked, { plan, seccompPath, formatsDir, ...more }),
+      signal,
+      onOutput: context.output,
+      onUsage: (usage, filesInMemory) =>
+        context.progress({ usage, ...(filesInMemory === undefined ? {} : { filesInMemory }) } satisfies StepProgress),
+      ...(context.boundProc ? { onBoundProc: context.boundProc } : {}),
+    }),
+  );
 }
 
 /** The step with no more layers anywhere than one overlay takes. */

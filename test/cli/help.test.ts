@@ -23,6 +23,7 @@ const COMMANDS = [
   ['pause'],
   ['unpause'],
   ['rename'],
+  ['port'],
   ['exec'],
   ['attach'],
   ['top'],

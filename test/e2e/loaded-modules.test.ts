@@ -26,7 +26,7 @@ describeAsEveryone('a build from the cache', (who) => {
 
   test('loads no more modules than it needs', async () => {
     const { bench } = use;
-    const context = bench.context('FROM base:1\nRUN true\nCOPY . /app\n', { one: 'one\n' });
+    const context = bench.context('FROM base:1\nRUN --network=none true\nCOPY . /app\n', { one: 'one\n' });
     const result = bench.path('loaded.json');
     const launch = join(dirname(programPath()), 'launch.cjs');
     const loaded = async (args: readonly string[]): Promise<Loaded> => {

@@ -61,7 +61,7 @@ export type ContextFile =
   | Uint8Array
   | null
   | { readonly link: string }
-  | { readonly text: string; readonly mode: number };
+  | { readonly text: string | Uint8Array; readonly mode: number };
 
 /**
  * A home directory with a store in it, where commands run as one identity. Everything that is started carries a mark in its

@@ -1,4 +1,5 @@
-import { currentUser, formatDoctor, probe } from '../../sandbox/index.ts';
+import { findUserNetworks } from '../../network/index.ts';
+import { currentUser, type DoctorLine, formatDoctor, probe } from '../../sandbox/index.ts';
 import { fromErrno, makeDirectories } from '../../util/index.ts';
 import { type CliContext, print } from '../context.ts';
 import { storeRoot } from '../store-root.ts';
@@ -14,7 +15,22 @@ export async function doctor(context: CliContext, options: { readonly format: 't
     });
   }
   const helper = context.env['TSBUILD_HELPER'];
-  const report = await probe({ user: currentUser(), storeRoot: root, ...(helper ? { helper } : {}) });
+  const probed = await probe({ user: currentUser(), storeRoot: root, ...(helper ? { helper } : {}) });
+  const report = { ...probed, lines: [...probed.lines, networkLine()] };
   await print(context, options.format === 'json' ? `${JSON.stringify(report, undefined, 2)}\n` : formatDoctor(report));
   return report.usable ? 0 : 1;
+}
+
+/** Whose network steps get. A warning only: they run in any case. */
+function networkLine(): DoctorLine {
+  const found = findUserNetworks();
+  const name = 'network of steps';
+  if ('reason' in found)
+    return {
+      name,
+      state: 'warning',
+      text: `this machine's, with its loopback services: ${found.reason}`,
+      fix: found.fix,
+    };
+  return { name, state: 'ok', text: `one of their own, connected by ${found[0]?.program}` };
 }

@@ -14,6 +14,7 @@ import type { Task } from '../../events/index.ts';
 import { hostPlatform, parsePlatform, type Platform } from '../../image/index.ts';
 import { endOf, runContainer } from '../../runtime/index.ts';
 import { firstError, fromErrno, isTsbuildError, randomHex, TsbuildError } from '../../util/index.ts';
+import { networkReports, parseNetwork, publishedPorts, warnOfPorts } from '../container-network.ts';
 import type { LifeOptions, ProcessOptions } from '../container-options.ts';
 import { parseLife, parseProcess } from '../container-request.ts';
 import { print, type CliContext } from '../context.ts';
@@ -47,6 +48,9 @@ export async function runCommand(
       throw new TsbuildError('TSB_USAGE', 'Cannot use --wait-healthy without -d: nobody would wait', {
         hint: 'add -d',
       });
+    // Before an image is looked for.
+    parseNetwork(options);
+    warnOfPorts(context, options);
     const controller = new AbortController();
     await using session = openRunSession(context, controller.signal, options);
     const progress = lateProgress(context, `preparing ${image}`);
@@ -141,6 +145,8 @@ async function runOnce(
     ...opened.runtime,
     ...process,
     limiter: session.limiter,
+    ports: publishedPorts(options, opened.runtime.config.config.ExposedPorts),
+    ...networkReports(context),
     hostname: process.hostname || randomHex(6),
     cwd: context.cwd,
   });
@@ -165,7 +171,10 @@ async function make(
     platform: platformOf(options),
     cwd: context.cwd,
     process: { ...process, ...(options.detach ? { detached: true } : {}) },
-    life,
+    life: (config) => {
+      const ports = publishedPorts(options, config.config.ExposedPorts);
+      return { ...life(config), ...(ports.length === 0 ? {} : { ports }) };
+    },
     ...(options.name === undefined ? {} : { name: options.name }),
   });
   idFile.write(ready.container.id);
@@ -204,7 +213,7 @@ async function runDetached(
   ready: ReadyContainer,
   { waitHealthy: healthy, waitTimeout }: RunOptions,
 ): Promise<number> {
-  const supervisor = await startContainer(session, ready);
+  const supervisor = await startContainer(session, ready, networkReports(context));
   const failed = await supervisor?.started;
   if (failed !== undefined) {
     const { exitCode, error } = endOf(failed);
@@ -220,7 +229,7 @@ async function runDetached(
 async function runAttached(context: CliContext, session: Session, ready: ReadyContainer): Promise<number> {
   const { container } = ready;
   const { tty = false, stdin = false } = container.record.step;
-  const supervisor = await startContainer(session, ready, { waitForClient: true });
+  const supervisor = await startContainer(session, ready, { waitForClient: true, ...networkReports(context) });
   const write = outputOf(context);
   const connection = await Connection.open(container.directory, {
     onOutput: (stream, data) => connection && write(stream, data, connection),

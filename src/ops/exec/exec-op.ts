@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { carriesOutput, type ExecOp, type Mount, type OpPlatform } from '../../llb/index.ts';
-import { type MountSpec, resolvConfOfHost, type StepSpec } from '../../sandbox/index.ts';
+import { type MountSpec, type NetworkMode, resolvConfOfHost, type StepSpec } from '../../sandbox/index.ts';
 import { type Digest, isTsbuildError, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { LayerSlot } from '../../snapshots/index.ts';
@@ -35,6 +35,8 @@ export async function runExec(
   travel?.begin(vertex);
   // Granted and found before anything is prepared.
   const devices = await pieces.grants.devices.resolve(exec.cdiDevices);
+  // Beside the unpacking of what the step stands on.
+  if (networkOf(exec) === 'isolated') pieces.prepareNetwork();
   await using held = new AsyncDisposableStack();
   const bases = await Promise.all(inputs.map((input) => pieces.locals.of(task, input)));
   const outputs = exec.mounts.filter(carriesOutput).sort((a, b) => a.output - b.output);
@@ -143,8 +145,10 @@ async function stepSpec(
     // Secrets and agents may be wanted at a path relative to the working directory: graphs leave that to who runs the step.
     if (spec) mounts.push({ ...spec, target: posix.resolve('/', meta.cwd, spec.target) });
   }
-  // A step with the machine's network asks the machine's resolvers, and one without a network none.
-  const resolvConf = resolvConfOfHost(exec.network === 'none' ? 'private' : 'host');
+  const network = networkOf(exec);
+  // A step with the machine's network asks the machine's resolvers, and one without a network none. What an isolated one asks is known
+  // when its network is.
+  const resolvConf = network === 'isolated' ? undefined : resolvConfOfHost(network === 'none' ? 'private' : 'host');
   return {
     lowers: rootSlot.lowers,
     upper: rootSlot.fs,
@@ -156,7 +160,7 @@ async function stepSpec(
     cwd: meta.cwd === '' ? '/' : meta.cwd,
     user: meta.user,
     hostname: meta.hostname === '' ? HOSTNAME : meta.hostname,
-    network: exec.network === 'none' ? 'none' : 'host',
+    network,
     security: exec.security,
     extraHosts: meta.extraHosts.map(({ host, ip }) => ({ host, ip })),
     ...(resolvConf === undefined ? {} : { resolvConf }),
@@ -164,6 +168,11 @@ async function stepSpec(
     processLimit: pieces.grants.processLimit,
     ...(shmSize === undefined || shmSize === 0 ? {} : { shmSize }),
   };
+}
+
+/** The network of a step as the sandbox has it. What is allowed was checked before. */
+function networkOf({ network }: ExecOp): NetworkMode {
+  return network === 'sandbox' ? 'isolated' : network;
 }
 
 /** The layers beneath a mount, bottom first. */

@@ -7,4 +7,6 @@ export interface ExecPieces extends Pick<
   'snapshots' | 'credentials' | 'grants' | 'timeLimit' | 'limits' | 'visitor' | 'travel' | 'emulation' | 'report'
 > {
   readonly locals: LocalLayers;
+  /** Begins to make the network of steps, unless that was done. */
+  readonly prepareNetwork: () => void;
 }

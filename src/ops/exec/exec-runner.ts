@@ -13,7 +13,7 @@ import { runExec } from './exec-op.ts';
 /** Steps. The store keeps their names with the layers, so secrets are hidden in them. */
 export function execRunner(pieces: Omit<OpPieces, 'origins'>): KindRunner<ExecOp> {
   const { credentials, grants } = pieces;
-  const own = { ...pieces, locals: new LocalLayers(pieces) };
+  const own = { ...pieces, locals: new LocalLayers(pieces), prepareNetwork: networkPreparer(pieces.snapshots) };
   return {
     cacheMap: async (_task, vertex, exec) => ({
       digest: execKey(vertex.op, exec, namesOfGiven(await grants.devices.resolve(exec.cdiDevices))),
@@ -29,6 +29,21 @@ export function execRunner(pieces: Omit<OpPieces, 'origins'>): KindRunner<ExecOp
         vertex.op.platform,
         inputs,
       ),
+  };
+}
+
+/** Has the worker make the network of steps, once. What is wrong with the worker, the step itself is told. */
+function networkPreparer({ worker }: OpPieces['snapshots']): () => void {
+  let begun = false;
+  return () => {
+    if (begun) return;
+    begun = true;
+    worker()
+      .then(
+        (client) => client.call('prepareNetwork', undefined),
+        () => undefined,
+      )
+      .catch(() => undefined);
   };
 }
 

@@ -1,0 +1,91 @@
+import { exposedPorts, type NoUserNetwork, parsePublish, portName, type PublishedPort } from '../network/index.ts';
+import type { RunContainerOptions } from '../runtime/index.ts';
+import { TsbuildError } from '../util/index.ts';
+import type { CliContext } from './context.ts';
+
+/** Options of `run` about networks, as commander gives them. */
+export interface NetworkOptions {
+  readonly network?: string;
+  readonly publish?: readonly string[];
+  readonly publishAll?: boolean;
+}
+
+/** A network that was asked for. */
+export interface NetworkRequest {
+  readonly mode: 'host' | 'none' | 'isolated';
+  readonly ports: readonly PublishedPort[];
+}
+
+/**
+ * Understands what was typed, before an image is looked for. Published ports belong to a network of its own, so that they decide where
+ * nothing else is said.
+ * @throws TsbuildError `TSB_USAGE`
+ */
+export function parseNetwork(options: NetworkOptions): NetworkRequest {
+  const ports = (options.publish ?? []).flatMap(parsePublish);
+  checkTwice(ports);
+  return { mode: modeOf(options.network, ports.length > 0 || options.publishAll === true), ports };
+}
+
+/** The ports of a container. @param exposed what its image says that it listens at */
+export function publishedPorts(
+  options: NetworkOptions,
+  exposed: Readonly<Record<string, unknown>> | undefined,
+): readonly PublishedPort[] {
+  return [...parseNetwork(options).ports, ...(options.publishAll ? exposedPorts(exposed) : [])];
+}
+
+/** Where a port of the machine is, as `docker port` prints it. */
+export function hostAddress({ hostIp = '0.0.0.0', hostPort }: PublishedPort): string {
+  return `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:${hostPort}`;
+}
+
+/** Says what there is to say of a container's network. */
+export function networkReports(context: CliContext): Required<Pick<RunContainerOptions, 'onPort' | 'onLeadsNowhere'>> {
+  const { stderr } = context;
+  return {
+    onPort: (port, hostPort) => {
+      // The others are known to who typed them.
+      if (port.hostPort === 0)
+        stderr.write(`${portName(port)} is published at ${hostAddress({ ...port, hostPort })}\n`);
+    },
+    onLeadsNowhere: ({ reason, fix }: NoUserNetwork) =>
+      stderr.write(`warning: the container's network leads nowhere outside: ${reason} (fix: ${fix})\n`),
+  };
+}
+
+/** Docker passes over ports that belong to no network of the container's own. */
+export function warnOfPorts(context: CliContext, options: NetworkOptions): void {
+  const { mode, ports } = parseNetwork(options);
+  if (mode !== 'isolated' && (ports.length > 0 || options.publishAll))
+    context.stderr.write(`warning: no port is published: the container's network is ${mode}\n`);
+}
+
+function modeOf(text: string | undefined, publishes: boolean): 'host' | 'none' | 'isolated' {
+  switch (text) {
+    case undefined:
+      return publishes ? 'isolated' : 'host';
+    case 'host':
+    case 'none':
+      return text;
+    // Docker's name for its default network, and podman's.
+    case 'bridge':
+    case 'private':
+      return 'isolated';
+    default:
+      throw new TsbuildError('TSB_USAGE', `Cannot use --network ${JSON.stringify(text)}: there is no such network`, {
+        hint: 'there are host, none and private (one of its own, with the ports that -p publishes)',
+      });
+  }
+}
+
+/** The kernel would say the same of the second, without a word about the first. */
+function checkTwice(ports: readonly PublishedPort[]): void {
+  const seen = new Set<string>();
+  for (const { protocol, hostIp = '*', hostPort } of ports) {
+    const key = `${hostIp}:${hostPort}/${protocol}`;
+    if (hostPort !== 0 && seen.has(key))
+      throw new TsbuildError('TSB_USAGE', `Cannot publish port ${hostPort}/${protocol} twice`);
+    seen.add(key);
+  }
+}

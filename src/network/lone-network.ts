@@ -1,0 +1,41 @@
+import { type NamespacePlan, resolvConfOfHost } from '../sandbox/index.ts';
+import { networkArguments, resolverOf } from './network-arguments.ts';
+import { type PublishedPort, publishArguments } from './ports.ts';
+import { findUserNetworks, type NoUserNetwork } from './user-network.ts';
+
+/** A network for one step or container, made beside it and gone with it. */
+export interface LoneNetwork {
+  /** `StepSpec.networkPath`. */
+  readonly path: string;
+  /** For /etc/resolv.conf; undefined where the machine has none. */
+  readonly resolvConf: string | undefined;
+  /** Arguments of the helper that run a command beside the network, in a namespace A whose first process is the parent. */
+  readonly arguments: (command: readonly string[]) => readonly string[];
+  /** Arguments of the helper that open its ports on the machine, outside of every namespace, and run a command which inherits them. */
+  readonly publish: ((command: readonly string[]) => readonly string[]) | undefined;
+  /** Why nothing in it reaches the outside; undefined where that is tried. */
+  readonly leadsNowhere: NoUserNetwork | undefined;
+}
+
+/**
+ * Plans a network for one step.
+ * @param directory gets a file, which stays when the network is gone
+ * @param ports what the machine passes on into it
+ */
+export function loneNetwork(
+  plan: Pick<NamespacePlan, 'idShift'>,
+  directory: string,
+  ports: readonly PublishedPort[] = [],
+): LoneNetwork {
+  const found = findUserNetworks();
+  const outside = 'reason' in found ? undefined : found[0];
+  const path = `${directory}/network`;
+  return {
+    path,
+    resolvConf: resolvConfOfHost('private', outside && resolverOf(outside)),
+    arguments: (command) =>
+      networkArguments({ at: path, parentPid: 1, plan, ports, ...(outside ? { outside } : {}) }, command),
+    publish: ports.length === 0 ? undefined : (command) => publishArguments(ports, command),
+    leadsNowhere: 'reason' in found ? found : undefined,
+  };
+}
