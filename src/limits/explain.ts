@@ -5,7 +5,7 @@ import type { Controller, ResourceLimits } from './types.ts';
 /** Why not, for people. */
 const REASONS: Readonly<Record<Obstacle, string>> = {
   none: 'there are no cgroups here',
-  forbidden: 'this user may not make cgroups here',
+  forbidden: 'tsbuild may not make cgroups here',
   shared: 'other programs are in the same cgroup',
   'not-given': 'the cgroup that tsbuild is in was not given these controllers',
 };
@@ -30,9 +30,13 @@ export function shortfall(limits: ResourceLimits, missing: ReadonlyMap<Controlle
   return `${parts.join(', ')}: ${REASONS[obstacle]} (tsbuild doctor says what would lift that)`;
 }
 
-/** What somebody can type to have groups. @param version of the trees of this machine; undefined without any */
-export function liftingLimits(obstacle: Obstacle, version: 1 | 2 | undefined): string {
-  if (version === undefined || obstacle === 'none')
+/**
+ * What somebody can type to have groups.
+ * @param version of the trees of this machine; undefined without any
+ * @param isRoot who may do what the kernel allows, so that the tree is read-only for him: a container's
+ */
+export function liftingLimits(obstacle: Obstacle, version: 1 | 2 | undefined, isRoot: boolean): string {
+  if (version === undefined || obstacle === 'none' || (isRoot && obstacle === 'forbidden'))
     return 'limit the container around tsbuild instead (docker run --memory 4g --cpus 2), or give it a cgroup tree of its own that is writable';
   if (version === 1)
     return 'run tsbuild as root, or boot with systemd.unified_cgroup_hierarchy=1, where users can have cgroups of their own';

@@ -22,8 +22,9 @@ const TRIAL = { memory: 64 * 2 ** 20, cpuQuota: 100_000, processes: 100 };
 /**
  * Tries limits with a group that nothing is put into. Where this process would have to move for it, that it could is all that is found out.
  * @param pid of this process
+ * @param isRoot whether it is root's
  */
-export function lookAtLimits(files: KernelFiles, pid: number): LimitsReport {
+export function lookAtLimits(files: KernelFiles, pid: number, isRoot: boolean): LimitsReport {
   const hierarchies = readHierarchies(files);
   const { places, missing } = findPlaces(files, hierarchies, ASKED, pid);
   const refused = tryGroup(
@@ -32,7 +33,11 @@ export function lookAtLimits(files: KernelFiles, pid: number): LimitsReport {
     pid,
   );
   if (refused !== undefined)
-    return { state: 'warning', text: `the kernel refuses cgroups: ${refused}`, fix: liftingLimits('none', undefined) };
+    return {
+      state: 'warning',
+      text: `the kernel refuses cgroups: ${refused}`,
+      fix: liftingLimits('none', undefined, isRoot),
+    };
   const held = ASKED.filter((name) => !missing.has(name));
   const how = [...new Set(places.map(({ version }) => `cgroup v${version}`))].join(' and ');
   const works = held.length === 0 ? '' : `${held.map((name) => WORDS[name]).join(', ')} by ${how}`;
@@ -49,7 +54,7 @@ export function lookAtLimits(files: KernelFiles, pid: number): LimitsReport {
   return {
     state: 'warning',
     text: `${works === '' ? '' : `${works}; `}${rest.join(', ')}`,
-    fix: liftingLimits(obstacle, version),
+    fix: liftingLimits(obstacle, version, isRoot),
   };
 }
 

@@ -64,7 +64,7 @@ export async function probe(options: ProbeOptions): Promise<DoctorReport> {
     lines.push(problemLine('helper', error));
     return end(6, false);
   }
-  lines.push(scopeLine(helper), { name: 'limits', ...lookAtLimits(kernelFiles, process.pid) });
+  lines.push(scopeLine(helper), { name: 'limits', ...lookAtLimits(kernelFiles, process.pid, options.user.uid === 0) });
   const plan = planNamespace(readPlanInputs(options.user));
   lines.push(...userNamespaceLines(helper), idLine(plan));
   if (!isPlan(plan)) return end(4, false);

@@ -1,4 +1,4 @@
-import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, test, type TestContext } from 'vitest';
 import type { ReportFacts } from '../../src/report/index.ts';
@@ -176,6 +176,33 @@ describeAsEveryone('limits', (who) => {
     expect((await big()).code).toBe(137);
     await bench.ok(['rm', '-f', 'kept']);
     await untilGone();
+  });
+
+  test('a step without limits that the machine, or the container around tsbuild, ends is told of as out of memory', async ({
+    skip,
+  }) => {
+    const own = /^\d+:memory:(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1];
+    const parent = `/sys/fs/cgroup/memory${own ?? ''}`;
+    skip(who.uid !== 0 || own === undefined || !existsSync(parent), 'it takes root and cgroups of version 1');
+    // As a container is limited: tsbuild and all of its steps together.
+    const group = `${parent}/around-${use.bench.mark}`;
+    mkdirSync(group);
+    try {
+      writeFileSync(`${group}/memory.limit_in_bytes`, String(500 * 2 ** 20));
+      const swap = `${group}/memory.memsw.limit_in_bytes`;
+      if (existsSync(swap)) writeFileSync(swap, String(500 * 2 ** 20));
+      const context = use.bench.context(`FROM base:1\nRUN exec ${take(900)}\n`);
+      const command = use.bench.command(['build', '--progress=plain', '-o', 'type=cacheonly', context]).join(' ');
+      const { code, err } = await use.bench.start(['sh', '-c', `echo $$ > ${group}/cgroup.procs; exec ${command}`])
+        .ended;
+      expect(code, err).toBe(1);
+      expect(err).toMatch(/SIGKILL: out of memory: the machine, or the container around tsbuild, had no more$/m);
+      expect(err).toMatch(/^hint: give it more memory, or run fewer steps at a time with --jobs$/m);
+    } finally {
+      const deadline = Date.now() + 20_000;
+      while (readFileSync(`${group}/cgroup.procs`, 'utf8') !== '' && Date.now() < deadline) await sleep(50);
+      rmdirSync(group);
+    }
   });
 
   test('nothing is left of groups, whatever ends', async (context) => {

@@ -90,7 +90,7 @@ describe('groups of version 2', () => {
     expect(said).toEqual([
       'Limits are not all held here: cpus=0.5 is not enforced: the cgroup that tsbuild is in was not given these controllers (tsbuild doctor says what would lift that)',
     ]);
-    expect(lookAtLimits(kernel, 100)).toMatchObject({
+    expect(lookAtLimits(kernel, 100, false)).toMatchObject({
       state: 'warning',
       text: 'memory, processes by cgroup v2; --cpus not at all',
       fix: expect.stringContaining('Delegate=') as string,
@@ -101,12 +101,13 @@ describe('groups of version 2', () => {
     const kernel = new FakeKernel(['cpu', 'memory', 'pids'], '/user.slice/session-3.scope');
     for (const path of kernel.all) kernel.denied.add(path);
     expect(limiterOn(kernel).begin(LIMITS).cgroups).toEqual([]);
-    expect(said[0]).toContain('this user may not make cgroups here');
-    expect(lookAtLimits(kernel, 100)).toEqual({
+    expect(said[0]).toContain('tsbuild may not make cgroups here');
+    expect(lookAtLimits(kernel, 100, false)).toEqual({
       state: 'warning',
       text: '--memory for each process only, --cpus not at all',
       fix: 'systemd-run --user --scope -p Delegate=yes tsbuild build .',
     });
+    expect(lookAtLimits(kernel, 100, true).fix).toMatch(/^limit the container around tsbuild instead/);
   });
 
   test('beneath the root of all need nobody to move', () => {
