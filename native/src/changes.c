@@ -113,6 +113,10 @@ static int by_name(const void *left, const void *right) {
   return strcmp(((const struct remembered *)left)->name, ((const struct remembered *)right)->name);
 }
 
+static void sort_children(struct remembered *node) {
+  if (node->count > 1) qsort(node->children, node->count, sizeof *node->children, by_name);
+}
+
 static void remember_directory(struct remembered *node, int dir) {
   DIR *stream = open_stream(dir);
   for (const char *name; (name = next_entry(stream)) != NULL;) {
@@ -126,7 +130,7 @@ static void remember_directory(struct remembered *node, int dir) {
     close(below);
   }
   closedir(stream);
-  if (node->count > 1) qsort(node->children, node->count, sizeof *node->children, by_name);
+  sort_children(node);
 }
 
 struct remembered *remember_tree(int tree) {
@@ -217,15 +221,17 @@ static void capture_file(struct capture *capture, const struct level *level, con
   copy_entry(level->tree, name, upper_of(level), name, &info, TREE_TO_LAYER);
 }
 
-static void capture_directory(struct capture *capture, struct remembered *before, const struct level *level);
+static void capture_directory(struct capture *capture, struct remembered *before, struct remembered *now, const struct level *level);
 
-static void capture_subdirectory(struct capture *capture, struct remembered *before, const struct look *now, const struct level *parent, const char *name) {
+static void capture_subdirectory(struct capture *capture, struct remembered *before, struct remembered *now, const struct level *parent) {
   int upper = -1;
+  const char *name = now->name;
   struct level level = {parent, name, open_subdirectory(parent->tree, name), &upper};
   bool existed = before != NULL && S_ISDIR(before->look.mode);
-  bool same = existed && same_inode(&before->look, now);
-  if (!same || !same_status(&before->look, now) || before->look.attributes != hash_attributes(level.tree)) upper_of(&level);
-  capture_directory(capture, same ? before : NULL, &level);
+  bool same = existed && same_inode(&before->look, &now->look);
+  now->look.attributes = hash_attributes(level.tree);
+  if (!same || !same_status(&before->look, &now->look) || before->look.attributes != now->look.attributes) upper_of(&level);
+  capture_directory(capture, same ? before : NULL, now, &level);
   if (upper >= 0) {
     copy_directory_attributes(level.tree, upper, TREE_TO_LAYER);
     /* Another directory of the same name: nothing of the lower one is seen in it. */
@@ -235,34 +241,35 @@ static void capture_subdirectory(struct capture *capture, struct remembered *bef
   close(level.tree);
 }
 
-static void capture_name(struct capture *capture, struct remembered *before, const struct level *level, const char *name) {
-  struct look now;
-  if (!look_at(level->tree, name, &now)) fail_with(ENOENT, "\"%s\" went away", name);
+static void capture_name(struct capture *capture, struct remembered *before, struct remembered *now, const struct level *level) {
+  if (!look_at(level->tree, now->name, &now->look)) fail_with(ENOENT, "\"%s\" went away", now->name);
   if (before != NULL) before->seen = true;
-  if (S_ISDIR(now.mode)) capture_subdirectory(capture, before, &now, level, name);
-  else if (before == NULL || !same_file(&before->look, &now)) capture_file(capture, level, name);
+  if (S_ISDIR(now->look.mode)) capture_subdirectory(capture, before, now, level);
+  else if (before == NULL || !same_file(&before->look, &now->look)) capture_file(capture, level, now->name);
 }
 
-static void capture_directory(struct capture *capture, struct remembered *before, const struct level *level) {
+/* Gives `now` what is in the directory. */
+static void capture_directory(struct capture *capture, struct remembered *before, struct remembered *now, const struct level *level) {
   /* Listed first: what part_from_others renames would be met again. */
-  struct remembered names = {0};
   DIR *stream = open_stream(level->tree);
-  for (const char *name; (name = next_entry(stream)) != NULL;) add_child(&names)->name = format_text("%s", name);
+  for (const char *name; (name = next_entry(stream)) != NULL;) add_child(now)->name = format_text("%s", name);
   closedir(stream);
-  for (size_t at = 0; at < names.count; at++) {
-    capture_name(capture, find_child(before, names.children[at].name), level, names.children[at].name);
-    free(names.children[at].name);
-  }
-  free(names.children);
+  for (size_t at = 0; at < now->count; at++) capture_name(capture, find_child(before, now->children[at].name), &now->children[at], level);
+  sort_children(now);
   for (size_t at = 0; before != NULL && at < before->count; at++)
     if (!before->children[at].seen) make_whiteout(upper_of(level), before->children[at].name);
 }
 
-void capture_changes(struct remembered *before, int tree, int upper) {
+struct remembered *capture_changes(struct remembered *before, int tree, int upper) {
   struct capture capture = {.upper_root = upper};
   struct level root = {NULL, "", tree, &upper};
-  capture_directory(&capture, before, &root);
+  struct remembered *now = allocate(sizeof *now);
+  now->name = format_text("%s", "");
+  look_at(tree, "", &now->look);
+  capture_directory(&capture, before, now, &root);
   copy_directory_attributes(tree, upper, TREE_TO_LAYER);
+  /* A link that was undone has changed the time of the others. */
+  return capture.count == 0 ? now : NULL;
 }
 
 /* ---- between two processes ---- */

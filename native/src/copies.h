@@ -41,7 +41,8 @@ struct rlimit raise_descriptor_limit(void);
 struct remembered;
 struct remembered *remember_tree(int tree);
 /* Writes what has changed in a tree since as an overlay's upper directory, and undoes hard links in the tree, which no overlay would keep. */
-void capture_changes(struct remembered *before, int tree, int upper);
+/* Gives what the tree looks like now, NULL where somebody has to look again. */
+struct remembered *capture_changes(struct remembered *before, int tree, int upper);
 void write_remembered(const struct remembered *before, int fd);
 struct remembered *read_remembered(int fd);
 

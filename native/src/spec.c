@@ -104,6 +104,7 @@ static void take_field(struct step_spec *spec, const char *key, char *value) {
   else if (strcmp(key, "tree") == 0) spec->tree = value;
   else if (strcmp(key, "tree-layer") == 0) append(&spec->tree_layers, value);
   else if (strcmp(key, "aside") == 0) spec->aside = value;
+  else if (strcmp(key, "tree-state") == 0) spec->tree_state = value;
   else if (strcmp(key, "bare") == 0) spec->bare = is_true(value);
   else if (strcmp(key, "proc") == 0) spec->proc = strcmp(value, "own") == 0 ? PROC_OWN : PROC_AROUND;
   else if (strcmp(key, "cwd") == 0) spec->cwd = value;
@@ -197,6 +198,7 @@ void parse_description(struct step_spec *spec, char *data, size_t total) {
   if (spec->filter.count == 0 && !spec->insecure) fail_with(0, "a step without a seccomp filter must be insecure");
   for (size_t index = 0; index < spec->mount_count; index++)
     if (spec->mounts[index].target == NULL) fail_with(0, "a mount without a target");
+  if (spec->tree != NULL && spec->tree_state == NULL) fail_with(0, "a tree without a state");
   if (spec->bare && (spec->tree == NULL || spec->aside == NULL)) fail_with(0, "a step without namespaces must have a tree");
   for (size_t index = 0; index < spec->mount_count; index++)
     if ((spec->mounts[index].tree != NULL) != (spec->tree != NULL && spec->mounts[index].kind == MOUNT_LAYERS))

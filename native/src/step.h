@@ -69,8 +69,9 @@ struct step_spec {
   size_t group_count;
   int *upper_fd, *work_fd, *lower_fds;
   struct emulator emulator;
-  /* Where no overlay can be mounted: the directory that is the root, the layers that it lacks, a directory for what is out of the way. */
-  const char *tree, *aside;
+  /* Where no overlay can be mounted: the directory that is the root, the layers that it lacks, a directory for what is out of the way, and
+     a file with what the last step has left. */
+  const char *tree, *aside, *tree_state;
   struct list tree_layers;
   int *tree_fd;
   struct remembered *before;

@@ -30,12 +30,29 @@ static void apply_layers(const struct list *layers, int tree) {
   }
 }
 
+/* What the last step on this tree has left, unless layers came on top of it. It is good for one step. */
+static struct remembered *known_state(const struct step_spec *spec) {
+  int file = open(spec->tree_state, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return NULL;
+  if (unlink(spec->tree_state) < 0) fail("cannot remove \"%s\"", spec->tree_state);
+  if (spec->tree_layers.count == 0) return read_remembered(file);
+  close(file);
+  return NULL;
+}
+
+static void keep_state(const struct step_spec *spec, const struct remembered *now) {
+  int file = open(spec->tree_state, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+  if (file < 0) fail("cannot make \"%s\"", spec->tree_state);
+  write_remembered(now, file);
+}
+
 void prepare_trees(struct step_spec *spec) {
   stage = "tree";
   struct rlimit limit = raise_descriptor_limit();
   int root = make_tree(spec->tree, spec->shift);
   apply_layers(&spec->tree_layers, root);
-  spec->before = remember_tree(root);
+  spec->before = known_state(spec);
+  if (spec->before == NULL) spec->before = remember_tree(root);
   close(root);
   for (size_t at = 0; at < spec->mount_count; at++) {
     struct mount_spec *mount = &spec->mounts[at];
@@ -48,11 +65,12 @@ void prepare_trees(struct step_spec *spec) {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static void capture(struct remembered *before, const char *tree, const char *upper) {
+static struct remembered *capture(struct remembered *before, const char *tree, const char *upper) {
   int from = open_path(tree), to = open_path(upper);
-  capture_changes(before, from, to);
+  struct remembered *now = capture_changes(before, from, to);
   close(from);
   close(to);
+  return now;
 }
 
 void finish_trees(struct step_spec *spec, struct stubs *stubs) {
@@ -61,7 +79,8 @@ void finish_trees(struct step_spec *spec, struct stubs *stubs) {
   remove_stubs(root, stubs);
   close(root);
   stage = "capture";
-  capture(spec->before, spec->tree, spec->upper);
+  const struct remembered *now = capture(spec->before, spec->tree, spec->upper);
+  if (now != NULL) keep_state(spec, now);
   for (size_t at = 0; at < spec->mount_count; at++) {
     struct mount_spec *mount = &spec->mounts[at];
     if (mount->tree == NULL) continue;

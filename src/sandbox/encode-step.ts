@@ -84,7 +84,11 @@ function requireTree({ tree }: EncodeOptions): StepTree {
 }
 
 function addTree(fields: Fields, tree: StepTree, bare: boolean): void {
-  fields.add('tree', `${tree.dir}/root`).add('aside', `${tree.dir}/aside`).add('bare', bare);
+  fields
+    .add('tree', `${tree.dir}/root`)
+    .add('tree-state', `${tree.dir}/state`)
+    .add('aside', `${tree.dir}/aside`)
+    .add('bare', bare);
   for (const layer of tree.apply) fields.add('tree-layer', layer);
 }
 

@@ -4,11 +4,13 @@ import {
   type EncodeOptions,
   type ExitStatus,
   giveSockets,
+  type MountSpec,
   refuseSteps,
   runStep,
   type StepSpec,
   StepServers,
 } from '../sandbox/index.ts';
+import { shownLayers } from '../tree/index.ts';
 import { shallowStack } from './deep-stack.ts';
 import type { HandlerContext } from './handler-context.ts';
 import { withNetwork } from './step-network.ts';
@@ -30,11 +32,22 @@ export async function runStepHere({ uppers, ...spec }: RunStepParams, context: H
   for (const upper of uppers ?? []) prepareUpper(upper, context);
   giveSockets(spec.mounts ?? [], plan);
   if (!plan.copies) return runWith(withShallowStacks(spec, context.config), context, {});
-  if (plan.how !== 'none') return runInTree(spec, context);
+  if (plan.how !== 'none') return runInTree(withoutCopies(spec), context);
   // Steps that see each other's files and processes must not do so by chance.
   const turn = last.then(() => runInTree(spec, context));
   last = turn.catch(() => undefined);
   return turn;
+}
+
+/** The step with stacks of one layer, as a build context is, bound as they are where they are only read. */
+function withoutCopies(spec: StepSpec): StepSpec {
+  const mounts = (spec.mounts ?? []).map((mount): MountSpec => {
+    const [source, ...more] = mount.type === 'layers' ? shownLayers(mount.lowers) : [];
+    if (mount.type !== 'layers' || source === undefined || more.length > 0 || !mount.readonly) return mount;
+    const { target, subpath } = mount;
+    return { type: 'bind', source, target, readonly: true, ...(subpath === undefined ? {} : { subpath }) };
+  });
+  return { ...spec, mounts };
 }
 
 /** Runs a step in copies of its layers. */

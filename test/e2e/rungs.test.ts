@@ -19,6 +19,7 @@ RUN echo same > /etc/new && cat /etc/passwd > /t && cat /t > /etc/passwd && rm /
 RUN --mount=type=cache,target=/cache --mount=type=tmpfs,target=/root echo y >> /cache/n && wc -l < /cache/n > /count && touch /root/gone
 RUN --mount=type=cache,target=/cache echo y >> /cache/n && wc -l < /cache/n >> /count
 RUN --mount=type=secret,id=s,uid=1000,mode=0440 cat /run/secrets/s | wc -c > /len && stat -c '%a %u' /run/secrets/s >> /len
+RUN --mount=type=bind,target=/context cat /context/f > /from-context
 FROM one
 COPY --from=one /a /copied
 COPY f /f
