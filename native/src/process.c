@@ -133,6 +133,7 @@ static void drop_privileges(const struct step_spec *spec, const struct identity 
   if (setgroups(identity->group_count, identity->groups) < 0) fail("cannot set the supplementary groups");
   if (spec->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail("cannot set no_new_privs");
   /* While CAP_SYS_ADMIN is there: without no_new_privs the filter needs it. Everything below passes the filter. */
+  if (spec->tree != NULL && writes_layers_only(spec)) skip_syncs();
   load_filter(&spec->filter, spec->bare);
   if (setresgid(identity->gid, identity->gid, identity->gid) < 0) fail("cannot become group %u", identity->gid);
   if (setresuid(identity->uid, identity->uid, identity->uid) < 0) fail("cannot become user %u", identity->uid);

@@ -176,6 +176,11 @@ void bring_loopback_up(void);
 void give_up_capabilities(void);
 void drop_and_execute(struct step_spec *spec, const struct identity *identity, int cwd, int parent, int keep);
 
+/* no_sync.c: whether nothing that the step can write to outlives it but its layers. */
+bool writes_layers_only(const struct step_spec *spec);
+/* Answers requests to wait for the disk with success, where this process may. */
+void skip_syncs(void);
+
 /* scope.c: what Landlock keeps the step from reaching. */
 
 /* Version of Landlock that the kernel offers; 0 where there is none. */

@@ -104,6 +104,15 @@ describeAsEveryone('the same image on every rung', (who) => {
     expect(await bench.leftovers()).toEqual([]);
   });
 
+  test('a step on copies does not wait for the disk, unless it may write to more than layers', async () => {
+    const { bench } = use;
+    const filters = (count: number): string => `grep -E "^Seccomp_filters:\\s+${count}$" /proc/self/status`;
+    const context = bench.context(
+      `FROM base:1\nRUN ${filters(2)} && sync\nRUN --mount=type=cache,target=/c ${filters(1)} && sync\n`,
+    );
+    await bench.ok(['build', '--isolation=copy', '--no-cache', context]);
+  });
+
   test('no step at all', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1 AS copied\nCOPY Dockerfile /\nFROM copied\nRUN true\n');
