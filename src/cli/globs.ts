@@ -36,7 +36,7 @@ export async function filesOfGlob(pattern: string, { cwd, exclude }: GlobOptions
     : exclude;
   let entries: readonly Entry[];
   try {
-    entries = await glob(elsewhere ? rest : pattern, {
+    entries = await glob(withSets(elsewhere ? rest : pattern), {
       cwd: from,
       ignore: [...leftOut, ...excluded],
       dot: true,
@@ -59,6 +59,14 @@ export async function filesOfGlob(pattern: string, { cwd, exclude }: GlobOptions
 function absolute(cwd: string, word: string): readonly string[] {
   const pattern = word.startsWith('/') ? word : join(cwd, word);
   return [pattern, `${pattern}/**`];
+}
+
+/**
+ * The pattern with a set in place of each `?`, which is the same: fast-glob 3.3 enters no directory for the sake of a name with a `?` in it,
+ * unless there is a `*` in front.
+ */
+function withSets(pattern: string): string {
+  return pattern.replaceAll(/\\.|\[(?:\\.|[^\]\\])+\]|\?(?!\()/gs, (part) => (part === '?' ? '[^/]' : part));
 }
 
 /** The directories in front of the first part that is a pattern. */

@@ -314,6 +314,12 @@ describe('patterns of files', () => {
     ['*', [], ['Dockerfile', 'c.txt']],
     ['a/*-Dockerfile', [], ['a/dangling-Dockerfile']],
     ['{a,b}/Dockerfile', [], ['a/Dockerfile']],
+    ['?/Dockerfile', [], ['a/Dockerfile']],
+    ['{x,?}/?/D*.de?', [], ['a/b/Dockerfile.dev']],
+    ['[a?]/Dockerfile', [], ['a/Dockerfile']],
+    ['?(a)/Dockerfile', [], ['a/Dockerfile']],
+    ['\\?/Dockerfile', [], []],
+    ['?Dockerfile', [], []],
     ['none*', [], []],
   ])('%s without %j', async (pattern, exclude, expected) => {
     expect(await found(pattern, exclude)).toEqual(expected);
@@ -321,6 +327,7 @@ describe('patterns of files', () => {
 
   test('may lead out of the directory, and are spelled as they were typed', async () => {
     expect(await found('../**/Dockerfile.*', [], '/sub')).toEqual(['../a/b/Dockerfile.dev']);
+    expect(await found('../?/?/Dockerfile.*', [], '/sub')).toEqual(['../a/b/Dockerfile.dev']);
   });
 
   test('are told from names', async () => {
