@@ -149,7 +149,8 @@ describeAsUser('a build that knows the ones before', (who) => {
       ['build', '-q', '--rewrite-timestamp', '-o', 'type=oci,dest=out.tar', root],
       { store: bench.path(store), env: { SOURCE_DATE_EPOCH: '1500000000' } },
     );
-    if (code !== 0) return `${code} ${/error: .*/.exec(err)?.[0]}`;
+    // Of several things that are wrong, which one is told first is a matter of luck.
+    if (code !== 0) return `${code} ${/^error: /m.test(err)}`;
     return sha256(readFileSync(bench.path('out.tar')));
   }
 
@@ -162,7 +163,8 @@ describeAsUser('a build that knows the ones before', (who) => {
       fc.asyncProperty(rounds, async (all) => {
         const root = start(bench);
         const store = `known-${stores++}`;
-        for (const edits of all) {
+        // As it is, it can be built.
+        for (const edits of [[], ...all]) {
           for (const one of edits) apply(root, one);
           const known = await built(root, store);
           // The second time it is remembered, or found in the cache.
