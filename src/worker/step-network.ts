@@ -12,7 +12,7 @@ function networkOf({ config: { helperPath, plan, privateDir } }: HandlerContext)
 
 /** Begins to make the network, for steps to come. */
 export function prepareNetwork(_params: undefined, context: HandlerContext): void {
-  networkOf(context).prepare();
+  if (context.config.plan.how !== 'none') networkOf(context).prepare();
 }
 
 /**

@@ -16,7 +16,9 @@ export async function doctor(context: CliContext, options: { readonly format: 't
   }
   const helper = context.env['TSBUILD_HELPER'];
   const probed = await probe({ user: currentUser(), storeRoot: root, ...(helper ? { helper } : {}) });
-  const report = { ...probed, lines: [...probed.lines, networkLine()] };
+  // Without namespaces it is the container's, as the line about them says.
+  const network = probed.plan?.how === 'none' || !probed.usable ? [] : [networkLine()];
+  const report = { ...probed, lines: [...probed.lines, ...network] };
   await print(context, options.format === 'json' ? `${JSON.stringify(report, undefined, 2)}\n` : formatDoctor(report));
   return report.usable ? 0 : 1;
 }
