@@ -152,8 +152,8 @@ describe('the network of RUN', () => {
       });
       const command = bench.command(['build', '--progress=plain', '--on-failure=shell', context]);
       const stdin = '/probe connect far.test 80\n/probe connect 127.0.0.1 8099\n';
-      const { out } = await inWorld(bench, {}, command, { stdin }).ended;
-      expect(out).toBe('from outside\nconnect: Connection refused\n');
+      const { out, err } = await inWorld(bench, {}, command, { stdin }).ended;
+      expect(out, err).toBe('from outside\nconnect: Connection refused\n');
     }),
   );
 
