@@ -25,11 +25,16 @@ describeAsEveryone('limits', (who) => {
     const context = use.bench.context(`FROM base:1\n${steps}\n`);
     return use.bench.tsbuild(['build', '--progress=plain', '--no-cache', '-o', 'type=cacheonly', ...flags, context]);
   };
-  /** Groups of ours on this machine, wherever they are. */
-  const groups = (): readonly string[] => [
-    ...globSync('/sys/fs/cgroup/**/tsbuild-*.*-*'),
-    ...(existsSync(`${use.bench.store}/cgroups`) ? readdirSync(`${use.bench.store}/cgroups`) : []),
-  ];
+  /** Names that this store's commands gave to their groups: other tests may run on this machine. */
+  const names = new Set<string>();
+  /** Groups of this store's commands that are there, and what the store knows of them. */
+  const groups = (): readonly string[] => {
+    const ledger = `${use.bench.store}/cgroups`;
+    const noted = existsSync(ledger) ? readdirSync(ledger) : [];
+    for (const name of noted) names.add(name);
+    const found = globSync('/sys/fs/cgroup/**/tsbuild-*.*-*');
+    return [...found.filter((path) => [...names].some((name) => path.includes(`/${name}-`))), ...noted];
+  };
 
   /** Any command takes the groups of the dead away; the kernel may not be through with their processes yet. */
   const untilGone = async (): Promise<void> => {
@@ -168,6 +173,7 @@ describeAsEveryone('limits', (who) => {
     await bench.ok(['run', '-d', '--name=kept', '-m64m', '--cpus=1', 'base:1', 'sleep', '1000']);
     const big = (): Promise<{ readonly code: number }> =>
       bench.tsbuild(['exec', 'kept', 'sh', '-c', `exec ${take(100)}`]);
+    expect(groups().some((path) => path.startsWith('/sys/'))).toBe(true);
     expect((await big()).code).toBe(137);
     expect((await bench.ok(['exec', 'kept', 'sh', '-c', `${take(20)} && cat /proc/self/cgroup`])).out).toMatch(
       /^0::\/$/m,
