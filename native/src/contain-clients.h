@@ -33,7 +33,8 @@ struct supervisor {
   bool waiting; /* for the first client, before the first start */
   bool over;
   int exit_code;
-  bool reaped;
+  bool reaped, told; /* the step was waited for; it has said how it ended */
+  int step_status;
   long long began, kill_at, restart_at, give_up_at; /* ms of clock_ms; -1 for never */
   unsigned execs, ended_probes; /* children that are not yet waited for */
   struct client clients[MAX_CLIENTS];

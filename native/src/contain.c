@@ -60,7 +60,8 @@ void start_container(struct supervisor *self) {
   stage = "start";
   self->waiting = false;
   self->restart_at = self->give_up_at = -1;
-  self->failed = self->ran = self->reaped = false;
+  self->failed = self->ran = self->reaped = self->told = false;
+  self->step_status = 0;
   self->state.failure = (struct failure){0};
   self->exit_code = EXIT_SETUP;
   clean_work(self->options.spec.work);
@@ -115,8 +116,8 @@ static void take_status_line(struct supervisor *self, const char *line) {
     if (!self->failed && !self->ran) take_ran(self);
     return;
   }
-  if (strncmp(line, "exit ", 5) == 0) self->exit_code = atoi(line + 5);
-  if (strncmp(line, "signal ", 7) == 0) self->exit_code = 128 + atoi(line + 7);
+  if (strncmp(line, "exit ", 5) == 0) self->exit_code = atoi(line + 5), self->told = true;
+  if (strncmp(line, "signal ", 7) == 0) self->exit_code = 128 + atoi(line + 7), self->told = true;
   if (strncmp(line, "error ", 6) == 0) take_failure(self, line);
   notify(self, line);
   notify(self, "\n");
@@ -148,8 +149,7 @@ static int code_of_failure(const struct failure *failure) {
 
 /* The process that held the container is gone, and the container with it. */
 static void take_end(struct supervisor *self) {
-  int status = 0;
-  while (!self->reaped && waitpid(self->step, &status, 0) < 0 && errno == EINTR) continue;
+  while (!self->reaped && waitpid(self->step, &self->step_status, 0) < 0 && errno == EINTR) continue;
   close(self->connection);
   if (self->input >= 0) close(self->input);
   if (self->container >= 0) close(self->container);
@@ -162,6 +162,8 @@ static void take_end(struct supervisor *self) {
   log_finish(&self->log);
   if (self->failed) self->exit_code = code_of_failure(&self->state.failure);
   else if (self->killed) self->exit_code = 128 + SIGKILL;
+  /* Somebody has killed the process that holds it, which could not say how the container ended: as that did. */
+  else if (!self->told && WIFSIGNALED(self->step_status)) self->exit_code = exit_code_of(self->step_status);
   self->killed = false;
   self->state.exit_code = self->exit_code;
   self->state.pid = 0;
@@ -228,7 +230,7 @@ static void take_signals(struct supervisor *self) {
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
       /* Its socket has the rest of what it has said, and ends after that. */
-      if (pid == self->step) self->reaped = true;
+      if (pid == self->step) self->reaped = true, self->step_status = status;
       else if (health_reaped(&self->options.health, pid, status, self->dir, &self->state)) write_state(self->dir, &self->state);
       else if (self->ended_probes > 0) self->ended_probes--;
       else if (self->execs > 0) self->execs--;

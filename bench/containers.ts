@@ -1,0 +1,111 @@
+/**
+ * Prints what containers cost beside podman, as whoever calls it (an ordinary user is what the goals are for):
+ *
+ *   node bench/containers.ts [ROUNDS]
+ *
+ * `run --rm` of a static program on the machine's network, `exec`, and `stop` of a container that ignores SIGTERM. Both take turns, and the
+ * medians are shown. podman needs XDG_RUNTIME_DIR; without podman there is no column of it.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { baseImageTar } from '../test/support/base-image.ts';
+import { has } from './measure.ts';
+
+const rounds = Number(process.argv[2] ?? 15);
+const work = mkdtempSync(join(tmpdir(), 'tsbuild-bench-'));
+const ours = [fileURLToPath(new URL('../bin/tsbuild', import.meta.url))];
+const theirs = [
+  'podman',
+  '--root',
+  join(work, 'podman'),
+  '--runroot',
+  join(work, 'podman-run'),
+  '--cgroup-manager',
+  'cgroupfs',
+  ...(has('runc') ? ['--runtime', 'runc'] : []),
+];
+const env = { ...process.env, TSBUILD_ROOT: join(work, 'store'), HOME: work };
+
+/** Runs a command, which must succeed. @returns milliseconds */
+function run(command: readonly string[], input?: Uint8Array): number {
+  const [program = '', ...args] = command;
+  const begun = performance.now();
+  const { status, stderr } = spawnSync(program, args, {
+    env,
+    cwd: work,
+    ...(input ? { input } : {}),
+    encoding: 'utf8',
+  });
+  const ms = performance.now() - begun;
+  if (status !== 0) throw new Error(`${command.join(' ')} ended with ${status}: ${stderr}`);
+  return ms;
+}
+
+/** The middle one. */
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+/** Resident memory of a container's supervising processes, in kB. */
+function supervisorMemory(name: RegExp): number {
+  return readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid))
+    .reduce((sum, pid) => {
+      try {
+        if (!name.test(readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' '))) return sum;
+        return sum + Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+      } catch {
+        return sum;
+      }
+    }, 0);
+}
+
+const everyone = has('podman') ? [ours, theirs] : [ours];
+const service = ['base:1', 'sh', '-c', "trap '' TERM; while :; do sleep 0.1; done"];
+const rows: readonly (readonly [
+  name: string,
+  command: readonly string[],
+  before?: readonly string[],
+  after?: readonly string[],
+])[] = [
+  ['run --rm', ['run', '--rm', '--network', 'host', 'base:1', '/bin/true']],
+  ['run --rm --name', ['run', '--rm', '--network', 'host', '--name', 'one', 'base:1', '/bin/true']],
+  [
+    'run -d',
+    ['run', '-d', '--network', 'host', '--name', 'back', 'base:1', 'sleep', '1000'],
+    ['rm', '-f', '-t', '0', 'back'],
+  ],
+  ['exec', ['exec', 'service', '/bin/true']],
+  ['stop -t 1, SIGTERM ignored', ['stop', '-t', '1', 'service'], ['start', 'service']],
+];
+
+try {
+  run([...ours, 'import', '-', '-t', 'base:1'], baseImageTar());
+  if (everyone.includes(theirs)) run([...theirs, 'import', '-', 'base:1'], baseImageTar());
+  for (const program of everyone) run([...program, 'run', '-d', '--network', 'host', '--name', 'service', ...service]);
+  console.log(
+    `memory of the supervising processes: tsbuild ${supervisorMemory(/tsbuild-helper.* contain $/)} kB, podman ${supervisorMemory(/^\S*conmon /)} kB`,
+  );
+  for (const [name, command, after] of rows) {
+    const times = everyone.map((): number[] => []);
+    for (let round = 0; round < rounds; round++)
+      for (const [at, program] of everyone.entries()) {
+        times[at]?.push(run([...program, ...command]));
+        if (after !== undefined)
+          run([...program, ...(program === ours ? after.filter((word) => word !== '-t' && word !== '0') : after)]);
+      }
+    const [own = 0, other] = times.map((list) => median(list));
+    console.log(
+      `${name.padEnd(28)} ${own.toFixed(0).padStart(6)} ms${other === undefined ? '' : `  podman ${other.toFixed(0).padStart(6)} ms  ${(own / other).toFixed(2)}`}`,
+    );
+  }
+} finally {
+  for (const program of everyone)
+    spawnSync(program[0] ?? '', [...program.slice(1), 'rm', '-f', 'service', 'back', 'one'], { env, cwd: work });
+  if (everyone.includes(theirs)) spawnSync('podman', ['unshare', 'rm', '-rf', join(work, 'podman')], { env });
+  spawnSync(ours[0] ?? '', ['prune', '-a', '-f', '--images'], { env });
+  rmSync(work, { recursive: true, force: true });
+}

@@ -1,0 +1,107 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { describeAsUser, useBench } from '../support/e2e.ts';
+import { expectSound } from '../support/sound.ts';
+
+const COUNT = 10;
+const ROUNDS = 3;
+
+/** From a container's first process to its outermost one: the copy that holds it, the supervisor, PID 1 of the namespace, and `enter`. */
+function chainOf(pid: number): readonly number[] {
+  const chain = [pid];
+  while (chain.length < 5) {
+    const status = readFileSync(`/proc/${chain.at(-1)}/status`, 'utf8');
+    chain.push(Number(/^PPid:\s+(\d+)/m.exec(status)?.[1]));
+  }
+  return chain;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return false;
+  }
+}
+
+async function untilGone(pids: readonly number[]): Promise<void> {
+  for (let tries = 0; pids.some(isAlive); tries++) {
+    if (tries > 600) throw new Error(`Still there after 30 s: ${pids.filter(isAlive).join(' ')}`);
+    await sleep(50);
+  }
+}
+
+describeAsUser('containers whose processes are killed', (who) => {
+  const use = useBench(who);
+
+  test('are told of as they are, leave nothing, and can be started again', async () => {
+    const { bench } = use;
+    const names = Array.from({ length: COUNT }, (_, at) => `victim${at}`);
+    await Promise.all(
+      names.map((name, at) =>
+        bench.ok([
+          'run',
+          '-d',
+          '--name',
+          name,
+          ...(at % 2 === 0 ? ['--init'] : []),
+          'base:1',
+          'sh',
+          '-c',
+          'sleep 1000 & sleep 1000',
+        ]),
+      ),
+    );
+    const pidsOf = async (): Promise<readonly number[]> => {
+      const { out } = await bench.ok(['inspect', '-f', '{{.State.Pid}}', ...names]);
+      return out.trim().split('\n').map(Number);
+    };
+    const statuses = async (): Promise<readonly string[]> => {
+      const { out } = await bench.ok(['ps', '-a', '--format', '{{.Names}} {{.State}}']);
+      return out.trim().split('\n').toSorted();
+    };
+    for (let round = 0; round < ROUNDS; round++) {
+      expect(await statuses()).toEqual(names.map((name) => `${name} running`));
+      const chains = (await pidsOf()).map(chainOf);
+      // Somebody is inside of each, too.
+      const inside = names.map((name) => bench.tsbuildStart(['exec', name, 'sh', '-c', 'echo begun; sleep 1000']));
+      await Promise.all(inside.map(({ prints }) => prints(/begun/)));
+      for (const [at, chain] of chains.entries()) process.kill(chain[(at + round) % chain.length] ?? 0, 'SIGKILL');
+      await untilGone(chains.flat());
+      for (const { ended } of inside) expect((await ended).code).not.toBe(0);
+      expect(await statuses()).toEqual(names.map((name) => `${name} exited`));
+      const { out } = await bench.ok(['inspect', '-f', '{{.State.ExitCode}} {{.State.Pid}}', ...names]);
+      expect(new Set(out.trim().split('\n'))).toEqual(new Set(['137 0']));
+      expect(await bench.leftovers()).toEqual([]);
+      await bench.ok(['start', ...names]);
+    }
+    await bench.ok(['rm', '-f', ...names]);
+    expect(await bench.leftovers()).toEqual([]);
+    expect(bench.mounts()).toEqual([]);
+    expect(readdirSync(join(bench.store, 'containers'))).toEqual(['by-name']);
+    expect(readdirSync(join(bench.store, 'garbage'))).toEqual([]);
+    await expectSound(bench);
+  });
+
+  test('a client that is killed while it makes or starts one leaves a container or none', async () => {
+    const { bench } = use;
+    for (let at = 0; at < 12; at++) {
+      const name = `half${at}`;
+      const client = bench.tsbuildStart(['run', '-d', '--name', name, 'base:1', 'sleep', '1000']);
+      // From before anything is made until after it runs.
+      await sleep(40 + at * 15);
+      client.child.kill('SIGKILL');
+      await client.ended;
+    }
+    const { out } = await bench.ok(['ps', '-a', '--format', '{{.Names}} {{.State}}']);
+    for (const line of out.split('\n').filter(Boolean)) expect(line).toMatch(/^half\d+ (?:created|running)$/);
+    const { out: ids } = await bench.ok(['ps', '-aq']);
+    if (ids !== '') await bench.ok(['rm', '-f', ...ids.trim().split('\n')]);
+    expect(await bench.leftovers()).toEqual([]);
+    expect((await bench.ok(['ps', '-aq'])).out).toBe('');
+    expect(existsSync(join(bench.store, 'store.json'))).toBe(true);
+    await expectSound(bench);
+  });
+});
