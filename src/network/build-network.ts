@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { type NamespacePlan, resolvConfOfHost } from '../sandbox/index.ts';
-import { networkArguments, resolverOf } from './network-arguments.ts';
+import type { NamespacePlan } from '../sandbox/index.ts';
+import { nameServiceOf, networkArguments } from './network-arguments.ts';
 import { findUserNetworks, type NoUserNetwork, type UserNetwork } from './user-network.ts';
 
 /** What a network is made with, by a process in namespace A. */
@@ -66,7 +66,8 @@ export class BuildNetwork {
   #start(outside: UserNetwork): Promise<JoinableNetwork | NoUserNetwork> {
     const { helperPath, plan, directory } = this.#options;
     const path = `${directory}/network-${++this.#made}`;
-    const args = networkArguments({ at: path, parentPid: process.pid, plan, outside });
+    const { resolvConf, resolver } = nameServiceOf(outside);
+    const args = networkArguments({ at: path, parentPid: process.pid, plan, outside, resolver });
     const child = spawn(helperPath, args, { env: {}, stdio: ['ignore', 'pipe', 'pipe'] });
     const lost = new AbortController();
     let said = '';
@@ -87,7 +88,7 @@ export class BuildNetwork {
       let isReady = false;
       child.stdout.once('data', () => {
         isReady = true;
-        resolve({ path, resolvConf: resolvConfOfHost('private', resolverOf(outside)), lost: lost.signal });
+        resolve({ path, resolvConf, lost: lost.signal });
       });
       onEnd(child, end);
     });

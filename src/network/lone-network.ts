@@ -1,5 +1,5 @@
-import { type NamespacePlan, resolvConfOfHost } from '../sandbox/index.ts';
-import { networkArguments, resolverOf } from './network-arguments.ts';
+import type { NamespacePlan } from '../sandbox/index.ts';
+import { nameServiceOf, networkArguments } from './network-arguments.ts';
 import { type PublishedPort, publishArguments } from './ports.ts';
 import { findUserNetworks, type NoUserNetwork } from './user-network.ts';
 
@@ -30,11 +30,12 @@ export function loneNetwork(
   const found = findUserNetworks();
   const outside = 'reason' in found ? undefined : found[0];
   const path = `${directory}/network`;
+  const { resolvConf, resolver } = nameServiceOf(outside);
   return {
     path,
-    resolvConf: resolvConfOfHost('private', outside && resolverOf(outside)),
+    resolvConf,
     arguments: (command) =>
-      networkArguments({ at: path, parentPid: 1, plan, ports, ...(outside ? { outside } : {}) }, command),
+      networkArguments({ at: path, parentPid: 1, plan, ports, resolver, ...(outside ? { outside } : {}) }, command),
     publish: ports.length === 0 ? undefined : (command) => publishArguments(ports, command),
     leadsNowhere: 'reason' in found ? found : undefined,
   };

@@ -1,11 +1,9 @@
-import type { NamespacePlan } from '../sandbox/index.ts';
+import { type NamespacePlan, resolvConfOfHost } from '../sandbox/index.ts';
 import { type PublishedPort, relayArguments } from './ports.ts';
 import type { UserNetwork } from './user-network.ts';
 
-/** Where the machine's own resolver answers in a network that pasta connects: an address that no machine has. */
-const PASTA_RESOLVER = '169.254.1.1';
-/** The same with slirp4netns, which has chosen it itself. */
-const SLIRP_RESOLVER = '10.0.2.3';
+/** Where the machine's own resolver can answer in a network: with pasta at an address that no machine has, with slirp4netns at one that it has chosen. */
+const RESOLVERS = { pasta: '169.254.1.1', slirp4netns: '10.0.2.3' } as const;
 
 /** What the helper makes a network from. */
 export interface NetworkOptions {
@@ -16,6 +14,8 @@ export interface NetworkOptions {
   readonly plan: Pick<NamespacePlan, 'idShift'>;
   /** What connects it with the machine's network. Without it there is a loopback interface and nothing else. */
   readonly outside?: UserNetwork;
+  /** Where the machine's resolver is to answer in it ({@link nameServiceOf}); undefined for nowhere. */
+  readonly resolver?: string | undefined;
   /** Ports whose sockets the helper inherits (`publishArguments`). */
   readonly ports?: readonly PublishedPort[];
 }
@@ -25,7 +25,7 @@ export interface NetworkOptions {
  * @param command what is run beside it; the network ends with it. Without one it says that it is ready, and stays.
  */
 export function networkArguments(options: NetworkOptions, command: readonly string[] = []): readonly string[] {
-  const { at, parentPid, plan, outside } = options;
+  const { at, parentPid, plan, outside, resolver } = options;
   return [
     'network',
     '--parent',
@@ -35,13 +35,33 @@ export function networkArguments(options: NetworkOptions, command: readonly stri
     // Of root's ids, that of an image's root, which owns nothing on the machine: where the device is open to it.
     ...(outside?.anybody === false ? [] : ['--root', String(plan.idShift)]),
     ...(outside === undefined ? [] : [`--${outside.kind}`, outside.program]),
-    ...(outside?.kind === 'pasta' ? ['--dns', PASTA_RESOLVER] : []),
+    ...(outside?.kind === 'pasta' && resolver !== undefined ? ['--dns', resolver] : []),
     ...relayArguments(options.ports ?? []),
     ...(command.length === 0 ? [] : ['--', ...command]),
   ];
 }
 
-/** The address in a network at which the machine's own resolver answers. */
-export function resolverOf({ kind }: UserNetwork): string {
-  return kind === 'pasta' ? PASTA_RESOLVER : SLIRP_RESOLVER;
+/** How names are resolved in a network. */
+export interface NameService {
+  /** For /etc/resolv.conf; undefined where the machine has none. */
+  readonly resolvConf: string | undefined;
+  /** The address in the network at which the machine's own resolver answers; undefined when nobody asks there. */
+  readonly resolver: string | undefined;
+}
+
+/**
+ * How names are resolved in a network, by the machine's own servers where those can be reached from it. Only where they cannot does
+ * something answer in their stead: a pasta that was told to (`--dns-forward`) says of all answers of the machine's server that they come
+ * from there, so that whoever has asked the server itself never gets one (passt 2023-03).
+ * @param machine what makes a resolv.conf for a network of its own of the machine's
+ */
+export function nameServiceOf(
+  outside: UserNetwork | undefined,
+  machine: (forwarder: string | undefined) => string | undefined = (forwarder) =>
+    resolvConfOfHost('private', forwarder),
+): NameService {
+  const forwarder = outside && RESOLVERS[outside.kind];
+  const resolvConf = machine(forwarder);
+  const isAsked = forwarder !== undefined && resolvConf?.split('\n').includes(`nameserver ${forwarder}`);
+  return { resolvConf, resolver: isAsked === true ? forwarder : undefined };
 }
