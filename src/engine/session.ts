@@ -13,7 +13,15 @@ import type { WorkerClient } from '../worker/index.ts';
 import { LayerService } from '../snapshots/index.ts';
 import { kernelFiles, Limiter, sweepDeadGroups } from '../limits/index.ts';
 import { RemoteSources, type OpResult, snapshot } from '../ops/index.ts';
-import { BOUND_PROC, boundProcText, findHelper, type Isolation, type NamespacePlan } from '../sandbox/index.ts';
+import {
+  BOUND_PROC,
+  boundProcText,
+  findHelper,
+  type Isolation,
+  measureAlone,
+  type NamespacePlan,
+  type TreeUsage,
+} from '../sandbox/index.ts';
 import { ObjectStores } from './object-stores.ts';
 import { offlineRegistry } from './offline-registry.ts';
 import { seccompDirectory, workerEntry } from './paths.ts';
@@ -129,6 +137,12 @@ export class Session implements AsyncDisposable {
     return (this.#treesDir = this.store.layers.paths(id).dir);
   }
 
+  /** Measures trees of the store, whose files may belong to sub-ids: by the worker where there is one, which nothing is started for. */
+  async measure(paths: readonly string[], signal: AbortSignal): Promise<readonly TreeUsage[]> {
+    if (this.#worker) return (await this.#worker).call('usage', { paths }, { signal });
+    return measureAlone({ helperPath: findHelper(this.options.helper), plan: await this.plan(), signal }, paths);
+  }
+
   /** Starts the worker for somebody who will ask for it soon, and will then be told what is wrong with it. */
   startWorker(): void {
     this.worker().catch(() => undefined);
@@ -237,6 +251,7 @@ export class Session implements AsyncDisposable {
       store: this.store,
       lease: this.lease,
       worker: () => this.worker(),
+      measure: (paths, signal) => this.measure(paths, signal),
       onWarning: this.options.onWarning,
     }));
   }

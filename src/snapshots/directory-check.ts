@@ -1,7 +1,10 @@
 import { DamageError, isOfDirectory, type Layer, sameStamp, type Store } from '../store/index.ts';
 import { SharedWork } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
-import type { WorkerClient } from '../worker/index.ts';
+import type { TreeUsage } from '../sandbox/index.ts';
+
+/** Measures trees of the store. */
+export type MeasureTrees = (paths: readonly string[], signal: AbortSignal) => Promise<readonly TreeUsage[]>;
 
 /**
  * Looks, once for each directory of an earlier command, whether it still is what it was when it was made: a build must not go on from
@@ -9,15 +12,15 @@ import type { WorkerClient } from '../worker/index.ts';
  */
 export class DirectoryCheck {
   readonly #store: Store;
-  readonly #worker: () => Promise<WorkerClient>;
+  readonly #measure: MeasureTrees;
   readonly #onGone: (id: string) => void;
   readonly #sound = new Set<string>();
   readonly #looking = new SharedWork<string, boolean>();
 
   /** @param onGone told of a layer whose directory is not there any more, at once */
-  constructor(store: Store, worker: () => Promise<WorkerClient>, onGone: (id: string) => void) {
+  constructor(store: Store, measure: MeasureTrees, onGone: (id: string) => void) {
     this.#store = store;
-    this.#worker = worker;
+    this.#measure = measure;
     this.#onGone = onGone;
   }
 
@@ -46,9 +49,8 @@ export class DirectoryCheck {
   async #look(task: Task, ids: readonly string[]): Promise<readonly boolean[]> {
     if (ids.length === 0) return [];
     const before = ids.map((id) => this.#store.layers.get(id));
-    const worker = await this.#worker();
     const paths = ids.map((id) => this.#store.layers.paths(id).fs);
-    const usages = await worker.call('usage', { paths }, { signal: task.signal });
+    const usages = await this.#measure(paths, task.signal);
     return Promise.all(
       ids.map(async (id, index) => {
         const usage = usages[index];

@@ -8,7 +8,7 @@ import type { Task } from '../events/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { type CacheOrigin, CachedLayers } from './imported.ts';
 import type { LayerFetcher, OnGrowing } from './incoming.ts';
-import { changedDirectory, DirectoryCheck } from './directory-check.ts';
+import { changedDirectory, DirectoryCheck, type MeasureTrees } from './directory-check.ts';
 import { Measurements } from './measurements.ts';
 import { RewrittenLayers } from './rewritten.ts';
 import { anyBlob, compressionOfForm, layerType, findPacked, type PackedLayer, type PackForm } from './packed-layer.ts';
@@ -37,6 +37,8 @@ interface Options {
   readonly store: Store;
   readonly lease: Lease;
   readonly worker: () => Promise<WorkerClient>;
+  /** Measures directories of earlier commands. Default: the worker does. */
+  readonly measure?: MeasureTrees;
   readonly onWarning: (message: string) => void;
 }
 
@@ -73,7 +75,9 @@ export class LayerService {
     this.#pulls = new PullDisplay(() => options.store.now());
     this.#cached = new CachedLayers(options.store, options.lease);
     this.#rewritten = new RewrittenLayers(options.store);
-    this.#check = new DirectoryCheck(options.store, options.worker, (id) => this.#unpacks.forget(id));
+    const measure: MeasureTrees = async (paths, signal) =>
+      (await options.worker()).call('usage', { paths }, { signal });
+    this.#check = new DirectoryCheck(options.store, options.measure ?? measure, (id) => this.#unpacks.forget(id));
     this.#measurements = new Measurements(options.store, options.worker);
     this.#unpacks = new Unpacks({
       store: options.store,

@@ -13,7 +13,6 @@ export type {
   ResultOf,
   StatPathParams,
   StepProgress,
-  TreeUsage,
   WorkerConfig,
   WorkerMethods,
 } from './protocol.ts';

@@ -2,7 +2,7 @@ import type { LayerMethods } from './layer-methods.ts';
 import type { MountMethods } from './mount-methods.ts';
 import type { StepUsage } from '../events/index.ts';
 import type { NoUserNetwork } from '../network/index.ts';
-import type { ExitStatus, NamespacePlan, StepSpec } from '../sandbox/index.ts';
+import type { ExitStatus, NamespacePlan, StepSpec, TreeUsage } from '../sandbox/index.ts';
 
 /**
  * What the worker can do. Every method is a function of plain data to plain data (structured clone), so that it can cross
@@ -47,16 +47,6 @@ export interface StepProgress {
   readonly usage: StepUsage;
   /** Bytes of files that a step in groups of control had in memory when it failed. */
   readonly filesInMemory?: number;
-}
-
-/** What one tree takes. */
-export interface TreeUsage {
-  readonly path: string;
-  /** Bytes on disk. */
-  readonly bytes: number;
-  readonly inodes: number;
-  /** What shows whether anything in the tree changed since: `sameStamp` of src/store compares two. Made from `lstat` alone. */
-  readonly stamp: string;
 }
 
 /** A path within a stack of layers. */

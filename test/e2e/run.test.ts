@@ -163,6 +163,15 @@ CMD ["default"]
     expect(await bench.leftovers()).toEqual([]);
   });
 
+  test('layers of earlier commands are looked at without a worker, which would take longer than all the rest', async () => {
+    const running = use.bench.tsbuildStart(sh('echo ready; cat', '-i'), { stdio: ['pipe', 'pipe', 'pipe'] });
+    await running.prints(/ready/);
+    const workers = use.bench.processes().filter(({ command }) => /dist\/worker\.cjs/.test(command));
+    running.child.stdin?.end();
+    expect((await running.ended).code).toBe(0);
+    expect(workers).toEqual([]);
+  });
+
   test('-t gives it a terminal: size, resizing, keys, job control', async () => {
     const { bench } = use;
     const { code, out, err } = await onTerminal(

@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { enterArguments, type ExitStatus } from '../../src/sandbox/index.ts';
-import type { PathStat, StatPathParams, TreeUsage } from '../../src/worker/index.ts';
+import { enterArguments, type ExitStatus, type TreeUsage } from '../../src/sandbox/index.ts';
+import type { PathStat, StatPathParams } from '../../src/worker/index.ts';
 import { Kit } from '../sandbox/support/kit.ts';
 
 /** What steps leave behind with many owners and modes, and trees too deep for paths, is measured and deleted. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { TreeUsage } from '../../src/worker/index.ts';
+import type { TreeUsage } from '../../src/sandbox/index.ts';
 import { everyone, runScenario } from '../sandbox/support/run-as.ts';
 
 describe.each(everyone)('the worker (%s)', (who) => {

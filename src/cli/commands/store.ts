@@ -1,7 +1,6 @@
-import { openSession, type Session, treeRemover } from '../../engine/index.ts';
+import { openSession, treeRemover } from '../../engine/index.ts';
 import { check, du, overhead, type UsageRecord } from '../../store/index.ts';
 import { formatBytes } from '../../util/index.ts';
-import type { TreeUsage } from '../../worker/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
 import { sayWaiting } from '../waiting.ts';
@@ -17,7 +16,7 @@ export async function duCommand(context: CliContext, options: FormatOptions): Pr
   await using session = openSession(sessionOptions(context, interrupt.signal));
   const known = du(session.store);
   const more = await overhead(session.store, async (paths) =>
-    (await usages(session, paths, interrupt.signal)).map(({ bytes }) => bytes),
+    (await session.measure(paths, interrupt.signal)).map(({ bytes }) => bytes),
   );
   const sizeOf = (records: readonly UsageRecord[]): number => records.reduce((total, { size }) => total + size, 0);
   const report = {
@@ -37,11 +36,6 @@ export async function duCommand(context: CliContext, options: FormatOptions): Pr
   return 0;
 }
 
-/** Measures trees that may belong to sub-ids; the worker is started when there are any. */
-async function usages(session: Session, paths: readonly string[], signal: AbortSignal): Promise<readonly TreeUsage[]> {
-  return paths.length === 0 ? [] : (await session.worker()).call('usage', { paths }, { signal });
-}
-
 interface CheckOptions extends FormatOptions {
   readonly repair?: boolean;
 }
@@ -58,7 +52,7 @@ export async function checkCommand(context: CliContext, options: CheckOptions): 
     onWait: sayWaiting(context),
     ...(options.repair ? { repair: true } : {}),
     removeTrees: treeRemover(session.options),
-    measure: async (paths) => (await usages(session, paths, interrupt.signal)).map(({ stamp }) => stamp),
+    measure: async (paths) => (await session.measure(paths, interrupt.signal)).map(({ stamp }) => stamp),
   });
   const damaged = report.problems.filter((problem) => !problem.harmless && !problem.repaired);
   if (options.format === 'json') {

@@ -1,0 +1,46 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { ownPlan } from '../../src/engine/own-plan.ts';
+import { findHelper, measureAlone, measureTrees } from '../../src/sandbox/index.ts';
+import { sameStamp } from '../../src/store/index.ts';
+
+let work = '';
+beforeEach(() => {
+  work = mkdtempSync(join(tmpdir(), 'tsbuild-usage-'));
+  for (const name of ['one', 'two words', 'line\nfeed']) {
+    mkdirSync(join(work, name, 'etc'), { recursive: true });
+    writeFileSync(join(work, name, 'etc', 'file'), name.repeat(3000));
+  }
+});
+afterEach(() => rmSync(work, { recursive: true, force: true }));
+
+const signal = new AbortController().signal;
+const trees = (): readonly string[] => ['one', 'two words', 'line\nfeed'].map((name) => join(work, name));
+
+test('in a namespace of its own trees measure as in one that is there, and a change shows', async () => {
+  const helperPath = findHelper();
+  const options = { helperPath, plan: await ownPlan({ root: work }), signal };
+  const alone = await measureAlone(options, trees());
+  expect(alone.map(({ path, inodes }) => [path, inodes])).toEqual(trees().map((path) => [path, 3]));
+  expect(alone[2]?.bytes).toBeGreaterThanOrEqual(27_000);
+  const here = await measureTrees(helperPath, trees(), signal);
+  expect(here.map(({ bytes, inodes }) => [bytes, inodes])).toEqual(alone.map(({ bytes, inodes }) => [bytes, inodes]));
+  expect(here.map(({ stamp }, at) => sameStamp(stamp, alone[at]?.stamp ?? ''))).toEqual([true, true, true]);
+  writeFileSync(join(work, 'one', 'etc', 'file'), 'ONE'.repeat(3000));
+  const after = await measureAlone(options, trees());
+  expect(after.map(({ stamp }, at) => sameStamp(stamp, alone[at]?.stamp ?? ''))).toEqual([false, true, true]);
+  expect(await measureAlone(options, [])).toEqual([]);
+});
+
+test('what ends it is told: a cancel, a helper that cannot be had', async () => {
+  const plan = await ownPlan({ root: work });
+  const canceled = AbortSignal.abort(new Error('enough'));
+  await expect(measureAlone({ helperPath: findHelper(), plan, signal: canceled }, trees())).rejects.toMatchObject({
+    code: 'TSB_CANCELED',
+  });
+  await expect(measureAlone({ helperPath: join(work, 'no helper'), plan, signal }, trees())).rejects.toMatchObject({
+    code: 'TSB_SANDBOX',
+  });
+});
