@@ -74,6 +74,8 @@ static void give_terminal(const struct exec_streams *streams, int root, int *sla
   memcpy(CMSG_DATA(header), &master, sizeof master);
   if (sendmsg(streams->terminal, &message, MSG_NOSIGNAL) < 0) fail("cannot pass the terminal");
   close(master);
+  /* The program may ask for the terminal's size at once: it has one before it starts. An end instead of an answer ends this process, too. */
+  while (recv(streams->terminal, &byte, 1, 0) < 0 && errno == EINTR) continue;
 }
 
 static void give(int fd, const struct identity *identity) {

@@ -170,11 +170,14 @@ static void start(struct session *session, struct step_spec *spec, int container
 /* The terminal is there before the program is, or the attempt has failed. */
 static void take_terminal(struct session *session) {
   session->terminal = receive_terminal(session->sync);
+  if (session->terminal >= 0) {
+    fcntl(session->terminal, F_SETFL, O_NONBLOCK);
+    set_window(session);
+    /* Who waits for it may have been killed. */
+    (void)!send(session->sync, "", 1, MSG_NOSIGNAL);
+  }
   close(session->sync);
   session->sync = -1;
-  if (session->terminal < 0) return;
-  fcntl(session->terminal, F_SETFL, O_NONBLOCK);
-  set_window(session);
 }
 
 _Noreturn void serve_exec(struct step_spec *spec, int container, int connection, struct queue *in, const struct frame *request, int parent) {

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { isAlive } from '../support/alive.ts';
 import { describeAsUser, useBench } from '../support/e2e.ts';
 import { expectSound } from '../support/sound.ts';
 
@@ -16,14 +17,6 @@ function chainOf(pid: number): readonly number[] {
     chain.push(Number(/^PPid:\s+(\d+)/m.exec(status)?.[1]));
   }
   return chain;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
-    return false;
-  }
 }
 
 async function untilGone(pids: readonly number[]): Promise<void> {

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { isAlive } from '../support/alive.ts';
 import type { Bench } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { expectFailure, expectSound } from '../support/sound.ts';
@@ -42,9 +43,6 @@ async function ps(bench: Bench, ...options: string[]): Promise<readonly string[]
   const { out } = await bench.ok(['ps', '--format', '{{.Names}} {{.Status}}', ...options]);
   return out.split('\n').filter(Boolean);
 }
-
-const isAlive = (pid: number): boolean =>
-  existsSync(`/proc/${pid}/stat`) && !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
 
 describeAsEveryone('containers', (who) => {
   const use = useBench(who);

@@ -44,13 +44,16 @@ export async function execCommand(
     });
     if (connection === undefined) throw await notRunning(work, container);
     using _connection = connection;
+    // As one, so that the terminal has its size before the program asks for it.
+    connection.socket.cork();
     connection.send('X', request);
+    if (tty && !detach) sendWindow(context, connection);
+    connection.socket.uncork();
     if (detach) {
       // Its output goes nowhere, and nobody waits for its end.
       const failed = await Promise.race([ran.promise, connection.ended]);
       return failed === undefined ? 0 : await codeOf(context, failed);
     }
-    if (tty) sendWindow(context, connection);
     const outcome = await converse(context, connection, {
       tty,
       input: interactive,
