@@ -180,7 +180,9 @@ export function sharedMountsSuite(name: string, make: () => Promise<SharedCacheF
       await sendMount(testTask(), target(cache.open('main')), NPM, packed, false);
       for (const { digest, path } of [packed.tree, ...packed.made]) {
         const right = readFileSync(path);
-        for (const bytes of [undefined, right.subarray(1), Buffer.from(right).fill(1, 50, 51)]) {
+        const flipped = Buffer.from(right);
+        flipped[50] = (right[50] ?? 0) ^ 1;
+        for (const bytes of [undefined, right.subarray(1), flipped]) {
           await cache.setLayer(digest, bytes);
           using two = new Runner();
           await expect(two.restore(cache.open('main'))).rejects.toThrow();
