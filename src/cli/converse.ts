@@ -9,6 +9,8 @@ export interface ConverseOptions {
   readonly input: boolean;
   /** Signals to this process are for the other end. */
   readonly signals: boolean;
+  /** The container's output is asked for, which may be what starts it. */
+  readonly attach?: boolean;
   /** Ctrl-P Ctrl-Q leaves the container alone, where there is a terminal. */
   readonly detachable: boolean;
 }
@@ -47,8 +49,10 @@ export async function converse(
   const undo: (() => void)[] = [];
   const detached = Promise.withResolvers<'detached'>();
   try {
+    // Before the container can start: a signal must not end this process and leave that alone.
     if (options.signals) undo.push(forwardSignals(context, connection));
     if (options.tty) undo.push(followWindow(context, connection));
+    if (options.attach === true) await connection.attach({ input: options.input, output: true });
     if (options.input) undo.push(passInput(context, connection, options, () => detached.resolve('detached')));
     const first = await Promise.race([connection.ended, detached.promise]);
     return first === 'detached' ? { detached: true } : { detached: false, end: first };

@@ -34,8 +34,8 @@ export async function attachCommand(context: CliContext, name: string, options: 
     const { tty = false, stdin = false } = container.record.step;
     const input = stdin && options.stdin;
     if (tty) sendWindow(context, connection);
-    await connection.attach({ input, output: true });
     const outcome = await converse(context, connection, {
+      attach: true,
       tty,
       input,
       signals: options.sigProxy,

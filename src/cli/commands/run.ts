@@ -240,8 +240,8 @@ async function runAttached(context: CliContext, session: Session, ready: ReadyCo
   }
   using _connection = connection;
   if (tty) sendWindow(context, connection);
-  await connection.attach({ input: stdin, output: true });
-  const outcome = await converse(context, connection, { tty, input: stdin, signals: true, detachable: true });
+  const how = { attach: true, tty, input: stdin, signals: true, detachable: true };
+  const outcome = await converse(context, connection, how);
   if (outcome.detached) return 0;
   return await codeOf(context, outcome.end);
 }

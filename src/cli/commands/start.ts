@@ -68,7 +68,6 @@ async function startAttached(
   using _connection = connection;
   if (tty) sendWindow(context, connection);
   const input = interactive && stdin;
-  await connection.attach({ input, output: true });
-  const outcome = await converse(context, connection, { tty, input, signals: true, detachable: true });
+  const outcome = await converse(context, connection, { attach: true, tty, input, signals: true, detachable: true });
   return outcome.detached ? 0 : await codeOf(context, outcome.end);
 }
