@@ -64,16 +64,9 @@ static void enter_namespaces(int container) {
 static void give_terminal(const struct exec_streams *streams, int root, int *slave) {
   int master;
   *slave = open_terminal(root, &master);
-  char byte = 't', control[CMSG_SPACE(sizeof(int))] = {0};
-  struct iovec data = {&byte, 1};
-  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  memcpy(CMSG_DATA(header), &master, sizeof master);
-  if (sendmsg(streams->terminal, &message, MSG_NOSIGNAL) < 0) fail("cannot pass the terminal");
+  send_fd(streams->terminal, master);
   close(master);
+  char byte;
   /* The program may ask for the terminal's size at once: it has one before it starts. An end instead of an answer ends this process, too. */
   while (recv(streams->terminal, &byte, 1, 0) < 0 && errno == EINTR) continue;
 }

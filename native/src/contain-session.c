@@ -32,19 +32,6 @@ static void tell(struct session *session, enum frame_kind kind, const void *data
   session->connection = -1;
 }
 
-static int receive_terminal(int socket) {
-  char byte, control[CMSG_SPACE(sizeof(int))];
-  struct iovec data = {&byte, 1};
-  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-  ssize_t got;
-  while ((got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR) continue;
-  struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-  if (header == NULL || header->cmsg_type != SCM_RIGHTS) return -1;
-  int fd;
-  memcpy(&fd, CMSG_DATA(header), sizeof fd);
-  return fd;
-}
-
 static void set_window(struct session *session) {
   struct winsize size = {.ws_row = session->rows, .ws_col = session->columns};
   if (session->terminal >= 0 && session->rows > 0) ioctl(session->terminal, TIOCSWINSZ, &size);
@@ -169,7 +156,7 @@ static void start(struct session *session, struct step_spec *spec, int container
 
 /* The terminal is there before the program is, or the attempt has failed. */
 static void take_terminal(struct session *session) {
-  session->terminal = receive_terminal(session->sync);
+  session->terminal = receive_fd(session->sync);
   if (session->terminal >= 0) {
     fcntl(session->terminal, F_SETFL, O_NONBLOCK);
     set_window(session);

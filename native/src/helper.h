@@ -114,4 +114,9 @@ int command_terminal(int argc, char **argv);
 /* Prints the version of Landlock, 0 without. */
 int command_landlock(int argc, char **argv);
 
+/* Passes a descriptor through a socket. Fails when it cannot. */
+void send_fd(int socket, int fd);
+/* Takes one that was passed, close-on-exec; -1 when the other end is gone or passed none. */
+int receive_fd(int socket);
+
 #endif

@@ -4,6 +4,7 @@
  * programs give nothing in such a step.
  */
 #include "copies.h"
+#include "filter.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -27,21 +28,7 @@ enum { OTHER_SOCKET = 281, OTHER_SOCKETCALL = 102 };
 
 enum { NR_io_uring_setup = 425, X32_BIT = 0x40000000, SECCOMP_FILTER = 2 };
 
-/* What the filter sees of a call. */
-struct call {
-  int32_t number;
-  uint32_t arch;
-  uint64_t instruction, arguments[6];
-};
-struct instruction {
-  uint16_t code;
-  uint8_t if_true, if_false;
-  uint32_t value;
-};
-#define LOAD(field) {0x20 /* LD | W | ABS */, 0, 0, offsetof(struct call, field)}
-#define IF_EQUAL(value, yes, no) {0x15 /* JMP | JEQ | K */, yes, no, value}
 #define IF_AT_LEAST(value, yes, no) {0x35 /* JMP | JGE | K */, yes, no, value}
-#define ALLOW {0x06 /* RET | K */, 0, 0, 0x7fff0000u /* SECCOMP_RET_ALLOW */}
 #define REFUSE(error) {0x06, 0, 0, 0x00050000u /* SECCOMP_RET_ERRNO */ | (error)}
 
 void deny_network(void) {

@@ -4,6 +4,7 @@
  * that answers such calls with success; it holds for the step and all that descends from it.
  */
 #include "copies.h"
+#include "filter.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -11,19 +12,6 @@
 
 enum { SECCOMP_FILTER = 2 };
 
-struct call {
-  int32_t number;
-  uint32_t arch;
-  uint64_t instruction, arguments[6];
-};
-struct instruction {
-  uint16_t code;
-  uint8_t if_true, if_false;
-  uint32_t value;
-};
-#define LOAD(field) {0x20 /* LD | W | ABS */, 0, 0, offsetof(struct call, field)}
-#define IF_EQUAL(value, yes, no) {0x15 /* JMP | JEQ | K */, yes, no, value}
-#define ALLOW {0x06 /* RET | K */, 0, 0, 0x7fff0000u /* SECCOMP_RET_ALLOW */}
 #define SUCCEED {0x06, 0, 0, 0x00050000u /* SECCOMP_RET_ERRNO, 0 */}
 
 #if defined(__x86_64__)

@@ -33,32 +33,6 @@ void report_end(int wait_status) {
   else status_line("exit %d", WEXITSTATUS(wait_status));
 }
 
-static void send_fd(int socket, int fd) {
-  char byte = 'f', control[CMSG_SPACE(sizeof(int))] = {0};
-  struct iovec data = {&byte, 1};
-  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  if (sendmsg(socket, &message, MSG_NOSIGNAL) < 0) fail("cannot pass a descriptor");
-}
-
-/* -1 when the other half is gone. */
-static int receive_fd(int socket) {
-  char byte, control[CMSG_SPACE(sizeof(int))];
-  struct iovec data = {&byte, 1};
-  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-  ssize_t got;
-  while ((got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR) continue;
-  struct cmsghdr *header = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-  if (header == NULL || header->cmsg_type != SCM_RIGHTS) return -1;
-  int fd;
-  memcpy(&fd, CMSG_DATA(header), sizeof fd);
-  return fd;
-}
-
 /* ---- inside ---- */
 
 /* Until the outer half has done what only it can. */
