@@ -152,16 +152,7 @@ static _Noreturn void run_inside(const struct entry *entry, int go, int outer) {
   protect_own_file();
   if (entry->tmpfs != NULL && mount("tsbuild", entry->tmpfs, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") < 0)
     fail("cannot mount a tmpfs on \"%s\"", entry->tmpfs);
-  int self = sys_pidfd_open(getpid());
-  pid_t command = fork();
-  if (command < 0) fail("cannot fork");
-  if (command == 0) {
-    die_with_parent(self);
-    release_signals();
-    stage = "exec";
-    execvp(entry->command[0], entry->command);
-    fail("cannot execute \"%s\"", entry->command[0]);
-  }
+  pid_t command = start_command(entry->command);
   sys_close_range(3, ~0u, 0);
   _exit(exit_code_of(supervise(command, catch_signals())));
 }

@@ -84,6 +84,8 @@ void die_with_parent(int parent);
 int catch_signals(void);
 /* Default handlers, nothing blocked: for the program that is executed next. */
 void release_signals(void);
+/* Starts a program that dies with this process, looked up in PATH unless it is a path. */
+pid_t start_command(char *const *command);
 /* Waits for `child`, passing on every signal from the descriptor and reaping orphans. Gives the child's wait status. */
 int supervise(pid_t child, int signals);
 /* Removes everything in a directory (tree.c). */

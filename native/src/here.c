@@ -106,17 +106,8 @@ int command_here(int argc, char **argv) {
   /* It has died already. */
   if (parent < 0 || getppid() != (pid_t)parse_number(argv[1], 1 << 30)) return EXIT_SETUP;
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) fail("cannot become a subreaper");
-  int signals = catch_signals(), self = sys_pidfd_open(getpid());
-  if (self < 0) fail("cannot make descriptors");
-  pid_t command = fork();
-  if (command < 0) fail("cannot fork");
-  if (command == 0) {
-    die_with_parent(self);
-    release_signals();
-    stage = "exec";
-    execvp(argv[3], argv + 3);
-    fail("cannot execute \"%s\"", argv[3]);
-  }
+  int signals = catch_signals();
+  pid_t command = start_command(argv + 3);
   /* As in enter: copies of what the command was given would hide its end from the other side. */
   enum { SIGNALS = 100, PARENT = 101 };
   if (dup2(signals, SIGNALS) < 0 || dup2(parent, PARENT) < 0) fail("cannot move descriptors");

@@ -192,22 +192,6 @@ static void end_relay(pid_t relay) {
   while (waitpid(relay, &status, 0) < 0 && errno == EINTR) continue;
 }
 
-/* The command of a network that was made for it alone. */
-static pid_t start_command(char **command) {
-  int self = sys_pidfd_open(getpid());
-  pid_t child = fork();
-  if (child < 0) fail("cannot fork");
-  if (child == 0) {
-    die_with_parent(self);
-    release_signals();
-    stage = "exec";
-    execv(command[0], command);
-    fail("cannot execute \"%s\"", command[0]);
-  }
-  close(self);
-  return child;
-}
-
 /* Waits for the end of the command, or of what connects the network; gives this process's exit code. */
 static int stay(int signals, const struct network *network, pid_t command, const char *program) {
   fcntl(signals, F_SETFL, 0);

@@ -192,6 +192,22 @@ void release_signals(void) {
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+pid_t start_command(char *const *command) {
+  int self = sys_pidfd_open(getpid());
+  if (self < 0) fail("cannot make descriptors");
+  pid_t child = fork();
+  if (child < 0) fail("cannot fork");
+  if (child > 0) {
+    close(self);
+    return child;
+  }
+  die_with_parent(self);
+  release_signals();
+  stage = "exec";
+  execvp(command[0], command);
+  fail("cannot execute \"%s\"", command[0]);
+}
+
 int supervise(pid_t child, int signals) {
   fcntl(signals, F_SETFL, 0);
   for (;;) {

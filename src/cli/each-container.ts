@@ -21,7 +21,7 @@ export async function withContainers<T>(context: CliContext, body: (work: Work) 
 /**
  * Does something with each of the containers, side by side, and prints what comes of it in the order in which they were named. One that
  * fails does not keep the others from it.
- * @param act gives the line to print, by default the name as it was typed; undefined prints nothing
+ * @param act gives the line to print; undefined prints nothing
  * @returns the exit code: 1 when one of them failed
  */
 export async function eachContainer(
@@ -42,4 +42,18 @@ export async function eachContainer(
     }
   }
   return code;
+}
+
+/** A whole command that does something with each of the containers, and prints the names as they were typed. See {@link eachContainer}. */
+export function nameEach(
+  context: CliContext,
+  names: readonly string[],
+  act: (work: Work, container: Container) => Promise<void>,
+): Promise<number> {
+  return withContainers(context, (work) =>
+    eachContainer(context, work, names, async (container, name) => {
+      await act(work, container);
+      return name;
+    }),
+  );
 }

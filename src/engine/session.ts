@@ -18,7 +18,7 @@ import {
   boundProcText,
   findHelper,
   type Isolation,
-  measureAlone,
+  measureTrees,
   type NamespacePlan,
   type TreeUsage,
 } from '../sandbox/index.ts';
@@ -140,7 +140,7 @@ export class Session implements AsyncDisposable {
   /** Measures trees of the store, whose files may belong to sub-ids: by the worker where there is one, which nothing is started for. */
   async measure(paths: readonly string[], signal: AbortSignal): Promise<readonly TreeUsage[]> {
     if (this.#worker) return (await this.#worker).call('usage', { paths }, { signal });
-    return measureAlone({ helperPath: findHelper(this.options.helper), plan: await this.plan(), signal }, paths);
+    return measureTrees({ helperPath: findHelper(this.options.helper), plan: await this.plan(), signal }, paths);
   }
 
   /** Starts the worker for somebody who will ask for it soon, and will then be told what is wrong with it. */

@@ -13,34 +13,27 @@ export interface TreeUsage {
   readonly stamp: string;
 }
 
-/** How the helper is started where there is no worker. */
-export interface LoneOptions {
+/** How the helper is started that measures. */
+export interface MeasureOptions {
   readonly helperPath: string;
-  readonly plan: NamespacePlan;
+  /** For a namespace A of its own: some 5 ms, where a worker takes 100 ms of a processor. Undefined for who is in one. */
+  readonly plan?: NamespacePlan;
   readonly signal: AbortSignal;
 }
 
-/**
- * Measures trees whose files may belong to sub-ids, in a namespace A of its own: some 5 ms, where a worker takes 100 ms of a processor.
- * @throws TsbuildError `TSB_STORE`, `TSB_SANDBOX`, `TSB_CANCELED`
- */
-export async function measureAlone(
-  { helperPath, plan, signal }: LoneOptions,
-  paths: readonly string[],
-): Promise<readonly TreeUsage[]> {
-  if (paths.length === 0) return [];
-  const args = enterArguments({ plan, parentPid: process.pid }, [helperPath, 'usage']);
-  return readUsages(paths, await runTreeTool(helperPath, args, paths, signal, 'measure'));
-}
-
-/** The same from within namespace A. */
+/** Measures trees whose files may belong to sub-ids. @throws TsbuildError `TSB_STORE`, `TSB_SANDBOX`, `TSB_CANCELED` */
 export async function measureTrees(
-  helperPath: string,
+  { helperPath, plan, signal }: MeasureOptions,
   paths: readonly string[],
-  signal: AbortSignal,
 ): Promise<readonly TreeUsage[]> {
   if (paths.length === 0) return [];
-  return readUsages(paths, await runTreeTool(helperPath, ['usage'], paths, signal, 'measure'));
+  const args = plan ? enterArguments({ plan, parentPid: process.pid }, [helperPath, 'usage']) : ['usage'];
+  // A line for each path, in their order: bytes, inodes, stamp.
+  const lines = (await runTreeTool(helperPath, args, paths, signal, 'measure')).trimEnd().split('\n');
+  return paths.map((path, index) => {
+    const [bytes = '0', inodes = '0', stamp = ''] = (lines[index] ?? '').split(' ');
+    return { path, bytes: Number(bytes), inodes: Number(inodes), stamp };
+  });
 }
 
 /**
@@ -78,13 +71,4 @@ export async function runTreeTool(
   } finally {
     signal.removeEventListener('abort', stop);
   }
-}
-
-/** A line for each path, in their order: bytes, inodes, stamp. */
-function readUsages(paths: readonly string[], printed: string): readonly TreeUsage[] {
-  const lines = printed.trimEnd().split('\n');
-  return paths.map((path, index) => {
-    const [bytes = '0', inodes = '0', stamp = ''] = (lines[index] ?? '').split(' ');
-    return { path, bytes: Number(bytes), inodes: Number(inodes), stamp };
-  });
 }

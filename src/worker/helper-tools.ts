@@ -14,5 +14,5 @@ export function usage(
   { paths }: { readonly paths: readonly string[] },
   { config, signal }: HandlerContext,
 ): Promise<readonly TreeUsage[]> {
-  return measureTrees(config.helperPath, paths, signal);
+  return measureTrees({ helperPath: config.helperPath, signal }, paths);
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ownPlan } from '../../src/engine/own-plan.ts';
-import { findHelper, measureAlone, measureTrees } from '../../src/sandbox/index.ts';
+import { findHelper, measureTrees } from '../../src/sandbox/index.ts';
 import { sameStamp } from '../../src/store/index.ts';
 
 let work = '';
@@ -22,25 +22,25 @@ const trees = (): readonly string[] => ['one', 'two words', 'line\nfeed'].map((n
 test('in a namespace of its own trees measure as in one that is there, and a change shows', async () => {
   const helperPath = findHelper();
   const options = { helperPath, plan: await ownPlan({ root: work }), signal };
-  const alone = await measureAlone(options, trees());
+  const alone = await measureTrees(options, trees());
   expect(alone.map(({ path, inodes }) => [path, inodes])).toEqual(trees().map((path) => [path, 3]));
   expect(alone[2]?.bytes).toBeGreaterThanOrEqual(27_000);
-  const here = await measureTrees(helperPath, trees(), signal);
+  const here = await measureTrees({ helperPath, signal }, trees());
   expect(here.map(({ bytes, inodes }) => [bytes, inodes])).toEqual(alone.map(({ bytes, inodes }) => [bytes, inodes]));
   expect(here.map(({ stamp }, at) => sameStamp(stamp, alone[at]?.stamp ?? ''))).toEqual([true, true, true]);
   writeFileSync(join(work, 'one', 'etc', 'file'), 'ONE'.repeat(3000));
-  const after = await measureAlone(options, trees());
+  const after = await measureTrees(options, trees());
   expect(after.map(({ stamp }, at) => sameStamp(stamp, alone[at]?.stamp ?? ''))).toEqual([false, true, true]);
-  expect(await measureAlone(options, [])).toEqual([]);
+  expect(await measureTrees(options, [])).toEqual([]);
 });
 
 test('what ends it is told: a cancel, a helper that cannot be had', async () => {
   const plan = await ownPlan({ root: work });
   const canceled = AbortSignal.abort(new Error('enough'));
-  await expect(measureAlone({ helperPath: findHelper(), plan, signal: canceled }, trees())).rejects.toMatchObject({
+  await expect(measureTrees({ helperPath: findHelper(), plan, signal: canceled }, trees())).rejects.toMatchObject({
     code: 'TSB_CANCELED',
   });
-  await expect(measureAlone({ helperPath: join(work, 'no helper'), plan, signal }, trees())).rejects.toMatchObject({
+  await expect(measureTrees({ helperPath: join(work, 'no helper'), plan, signal }, trees())).rejects.toMatchObject({
     code: 'TSB_SANDBOX',
   });
 });

@@ -2,7 +2,7 @@ import { type Container, isLive, parseSignal, request, stopContainer } from '../
 import { TsbuildError } from '../../util/index.ts';
 import { parseSeconds } from '../container-request.ts';
 import type { CliContext } from '../context.ts';
-import { eachContainer, withContainers, type Work } from '../each-container.ts';
+import { eachContainer, nameEach, withContainers, type Work } from '../each-container.ts';
 import { start } from './start.ts';
 
 /** Options of `stop` and `restart`. */
@@ -17,12 +17,7 @@ export async function stopCommand(
   names: readonly string[],
   options: StopOptions,
 ): Promise<number> {
-  return withContainers(context, (work) =>
-    eachContainer(context, work, names, async (container, name) => {
-      await stop(work, container, options);
-      return name;
-    }),
-  );
+  return nameEach(context, names, (work, container) => stop(work, container, options));
 }
 
 /** Ends a container by its signal, and by SIGKILL after its time. */
@@ -44,13 +39,10 @@ export async function restartCommand(
   names: readonly string[],
   options: StopOptions,
 ): Promise<number> {
-  return withContainers(context, (work) =>
-    eachContainer(context, work, names, async (container, name) => {
-      await stop(work, container, options);
-      await start(work, container);
-      return name;
-    }),
-  );
+  return nameEach(context, names, async (work, container) => {
+    await stop(work, container, options);
+    await start(work, container);
+  });
 }
 
 /** `tsbuild kill`: an error for what does not run, as with docker. */
@@ -60,29 +52,23 @@ export async function killCommand(
   options: { readonly signal: string },
 ): Promise<number> {
   const number = parseSignal(options.signal);
-  return withContainers(context, (work) =>
-    eachContainer(context, work, names, async (container, name) => {
-      const state = await work.containers.state(container);
-      const end = isLive(state) ? await request(container, 'k', String(number), work.signal) : undefined;
-      if (end === undefined || end.error !== undefined)
-        throw new TsbuildError('TSB_STEP', `Cannot kill container ${container.name}: it is not running`);
-      return name;
-    }),
-  );
+  return nameEach(context, names, async (work, container) => {
+    const state = await work.containers.state(container);
+    const end = isLive(state) ? await request(container, 'k', String(number), work.signal) : undefined;
+    if (end === undefined || end.error !== undefined)
+      throw new TsbuildError('TSB_STEP', `Cannot kill container ${container.name}: it is not running`);
+  });
 }
 
 /** `tsbuild pause` and `unpause` */
 export async function pauseCommand(context: CliContext, names: readonly string[], pause: boolean): Promise<number> {
-  return withContainers(context, (work) =>
-    eachContainer(context, work, names, async (container, name) => {
-      await work.containers.state(container);
-      const end = await request(container, pause ? 'P' : 'U', '', work.signal);
-      const why = end === undefined ? 'it is not running' : end.error?.message.replace(/^[^:]*: the container/, 'it');
-      if (why !== undefined)
-        throw new TsbuildError('TSB_STEP', `Cannot ${pause ? 'pause' : 'unpause'} container ${container.name}: ${why}`);
-      return name;
-    }),
-  );
+  return nameEach(context, names, async (work, container) => {
+    await work.containers.state(container);
+    const end = await request(container, pause ? 'P' : 'U', '', work.signal);
+    const why = end === undefined ? 'it is not running' : end.error?.message.replace(/^[^:]*: the container/, 'it');
+    if (why !== undefined)
+      throw new TsbuildError('TSB_STEP', `Cannot ${pause ? 'pause' : 'unpause'} container ${container.name}: ${why}`);
+  });
 }
 
 /** `tsbuild wait`: the exit codes, in the order in which the containers were named. */
