@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Measure {
@@ -20,16 +20,28 @@ export function settle(folder: string): void {
   spawnSync('sh', ['-c', 'find "$0" -type f -exec cat {} + > /dev/null', folder]);
 }
 
-/** Runs a command to its end in `work` and measures it. @throws Error when it fails */
-export function measure(work: string, command: readonly string[], env: Record<string, string> = {}): Measure {
+/**
+ * Runs a command to its end in `work` and measures it.
+ * @param until a file that it writes: the time is that until then
+ * @throws Error when it fails
+ */
+export function measure(
+  work: string,
+  command: readonly string[],
+  env: Record<string, string> = {},
+  until?: string,
+): Measure {
   const report = join(work, 'time.txt');
   const timed = has('/usr/bin/time');
   const [program = '', ...args] = timed ? ['/usr/bin/time', '-f', '%M', '-o', report, ...command] : command;
+  if (until !== undefined) rmSync(until, { force: true });
+  const began = Date.now();
   const start = performance.now();
   const done = spawnSync(program, args, { cwd: work, env: { ...process.env, ...env }, encoding: 'utf8' });
-  const wall = performance.now() - start;
+  const whole = performance.now() - start;
   if (done.status !== 0)
     throw new Error(`${command.join(' ')} ended with ${done.status ?? done.signal}\n${done.stdout}\n${done.stderr}`);
+  const wall = until === undefined ? whole : statSync(until).mtimeMs - began;
   return { wall, peak: timed ? Number(readFileSync(report, 'utf8').trim().split('\n').at(-1)) : 0 };
 }
 

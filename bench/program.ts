@@ -26,8 +26,9 @@ export class Program {
     return join(this.#work, `${name}-${this.#name}.tar`);
   }
 
-  run(command: readonly string[]): Measure {
-    return measure(this.#work, command, { TSBUILD_ROOT: this.store });
+  /** @param until as for `measure` */
+  run(command: readonly string[], until?: string): Measure {
+    return measure(this.#work, command, { TSBUILD_ROOT: this.store }, until);
   }
 
   build(...args: readonly string[]): readonly string[] {

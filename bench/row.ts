@@ -31,6 +31,8 @@ export interface Row {
   readonly skopeo?: () => readonly string[];
   /** What the goal is stated in, prepared in the same way: the same build without an option, or find(1). */
   readonly beside?: (program: Program) => readonly string[];
+  /** What is measured is the time until a command has written this file, and not its end. */
+  readonly until?: string;
   /** What the goal is, and whether the medians meet it. */
   readonly goal: string;
   readonly met: (ours: Measure, compared: Compared) => boolean;

@@ -114,12 +114,12 @@ function measureRow(row: Row): Results {
     for (const program of programs) {
       row.before?.(program);
       settle(row.folder);
-      results[program === ours ? 'tsbuild' : 'against'].push(program.run(row.tsbuild(program)));
+      results[program === ours ? 'tsbuild' : 'against'].push(program.run(row.tsbuild(program), row.until));
     }
     if (row.beside) {
       row.before?.(ours);
       settle(row.folder);
-      results.beside.push(ours.run(row.beside(ours)));
+      results.beside.push(ours.run(row.beside(ours), row.until));
     }
     if (buildah && row.buildah) {
       settle(row.folder);

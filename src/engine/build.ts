@@ -139,11 +139,16 @@ export async function runBuild(
     expectation.met();
     const locked = closeLock(session, task, request, lock);
     await output.onExported?.(exported);
-    await explained(false);
-    if (restores) await sendUsedMounts(session, task, toSteps, restores);
-    const caches = request.cacheTo.filter((spec) => spec.type !== 'inline');
-    if (caches.length > 0)
-      await exportCaches(session, task, caches, await result.solver.known(task, compiled.platforms), { race, steps });
+    // What was built is told while caches wait for answers.
+    const telling = explained(false);
+    try {
+      if (restores) await sendUsedMounts(session, task, toSteps, restores);
+      const caches = request.cacheTo.filter((spec) => spec.type !== 'inline');
+      if (caches.length > 0)
+        await exportCaches(session, task, caches, await result.solver.known(task, compiled.platforms), { race, steps });
+    } finally {
+      await telling;
+    }
     isOut = true;
     await keepStoreWithin(session, task);
     const diagnostics =

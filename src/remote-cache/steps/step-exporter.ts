@@ -1,4 +1,3 @@
-import pLimit from 'p-limit';
 import type { Task } from '../../events/index.ts';
 import type { Descriptor, Repository } from '../../image/index.ts';
 import type { PushBlob } from '../../registry/index.ts';
@@ -9,17 +8,11 @@ import { seal } from './envelope.ts';
 import { IndexUpdate } from './index-update.ts';
 import type { SigningKey } from './keys.ts';
 import { namedLayers } from './named-layers.ts';
+import { Pace } from './pace.ts';
 import type { StepPlace } from './place.ts';
 import { type Author, encodeRecord } from './record.ts';
 import { StepNaming } from './step-naming.ts';
 
-/** Steps that are written at a time. */
-const CONCURRENCY = 4;
-/**
- * How long a step waits before it goes up, in ms: where steps follow each other faster, sending them would only take the processor from
- * the next ones, and they go up together when the build is done.
- */
-const LINGER_MS = 250;
 /** What is used is kept from expiring when that was last done so long ago. */
 const DEFAULT_TOUCH_MS = 24 * 60 * 60_000;
 
@@ -78,15 +71,13 @@ export interface ExportReport {
  */
 export class StepExporter<R> {
   readonly #options: StepExporterOptions<R>;
-  readonly #limit = pLimit(CONCURRENCY);
+  readonly #pace = new Pace();
   readonly #naming: StepNaming<R>;
   readonly #index: IndexUpdate;
   readonly #offered = new Map<KnownEdge<R>, Promise<void>>();
   readonly #sent = new Map<Digest, number>();
   /** Layers that are being put, or were, by digest and whether they are damaged there. */
   readonly #layers = new Map<string, Promise<void>>();
-  /** Resolves when nothing is gained by waiting any more. */
-  readonly #hurry = Promise.withResolvers<void>();
   #failure: Error | undefined;
   /** The place takes nothing: it is not tried again. */
   #isRefused = false;
@@ -102,7 +93,7 @@ export class StepExporter<R> {
   /** An edge has its result: it goes up beside the build. What goes wrong is told in the end. */
   offer(edge: KnownEdge<R>): void {
     if (edge.source || edge.result === undefined || this.#offered.has(edge)) return;
-    const exported = this.#linger().then(() => this.#limit(() => this.#export(this.#options.task, edge)));
+    const exported = this.#pace.run(() => this.#export(this.#options.task, edge));
     this.#offered.set(
       edge,
       exported.catch((error: unknown) => this.#fail(error)),
@@ -115,7 +106,7 @@ export class StepExporter<R> {
    * @throws what kept anything from being written; `TSB_CANCELED`
    */
   async finish(task: Task, known: readonly KnownEdge<R>[]): Promise<ExportReport> {
-    this.#hurry.resolve();
+    this.#pace.hurry();
     const { mode, layers, maxBytes, place } = this.#options;
     const targets = known.filter(({ target }) => target);
     const ids = new Set(targets.flatMap(({ result }) => (result === undefined ? [] : layers.ids(result))));
@@ -128,7 +119,7 @@ export class StepExporter<R> {
     const rest = known.filter((edge) => !edge.source && !this.#offered.has(edge));
     await Promise.all(
       rest.map((edge) =>
-        this.#limit(() => this.#writeRecords(task, edge, undefined)).catch((error: unknown) => this.#fail(error)),
+        this.#pace.now(() => this.#writeRecords(task, edge, undefined)).catch((error: unknown) => this.#fail(error)),
       ),
     );
     task.signal.throwIfAborted();
@@ -143,7 +134,7 @@ export class StepExporter<R> {
 
   /** The build has failed: what was offered is written all the same, with an index that has it. @throws as `finish` */
   async settle(task: Task): Promise<void> {
-    this.#hurry.resolve();
+    this.#pace.hurry();
     await Promise.all(this.#offered.values());
     if (this.#isRefused || this.#written === 0) return;
     await this.#index.write(task);
@@ -152,17 +143,8 @@ export class StepExporter<R> {
 
   /** Resolves when nothing of what was offered is going on any more. */
   async idle(): Promise<void> {
-    this.#hurry.resolve();
+    this.#pace.hurry();
     await Promise.all(this.#offered.values());
-  }
-
-  async #linger(): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const elapsed = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, LINGER_MS);
-    });
-    await Promise.race([elapsed, this.#hurry.promise]);
-    clearTimeout(timer);
   }
 
   #report(): ExportReport {
