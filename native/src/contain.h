@@ -21,6 +21,7 @@ enum request {
   REQUEST_INPUT = 'i',
   REQUEST_CLOSE_INPUT = 'c',
   REQUEST_WINDOW = 'w',
+  REQUEST_IS = 'N',
 };
 
 /* ---- contain-queue.c: bytes that wait to be read as frames, or to be written ---- */

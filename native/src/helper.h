@@ -105,6 +105,8 @@ int command_publish(int argc, char **argv);
 int command_remove(int argc, char **argv);
 /* Runs a command without namespaces, and ends what it leaves (here.c). */
 int command_here(int argc, char **argv);
+/* Runs a command in the user namespace of another process (join.c). */
+int command_join(int argc, char **argv);
 /* Prints the errno with which the kernel refuses a user namespace, 0 where it does not (probe.c). */
 int command_namespaces(int argc, char **argv);
 /* Make a tree of layers, and compare it afterwards (tree_commands.c). */

@@ -72,6 +72,18 @@ void take_streams(struct step_spec *spec, const struct plumbing *plumbing, const
   if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) fail("cannot set the standard streams");
 }
 
+/* For who looks into a root that nothing runs in, or writes to it: until the first signal, which ends it in order. */
+static _Noreturn void hold_root(void) {
+  sigset_t all;
+  int number;
+  /* Who has the rights of this namespace may open /proc/N/root. */
+  prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  status_line("ready");
+  sigfillset(&all);
+  while (sigwait(&all, &number) != 0) continue;
+  _exit(0);
+}
+
 static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *plumbing) {
   stage = "namespaces";
   if (status_framed) {
@@ -103,6 +115,7 @@ static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *
   stage = "pivot";
   if (spec->readonly_root && sys_mount_setattr(built.root, false, MOUNT_RDONLY_) < 0) fail("cannot make the root read-only");
   enter_root(built.root);
+  if (spec->hold) hold_root();
   take_streams(spec, plumbing, &built.identity, terminal);
   umask(022);
   drop_and_execute(spec, &built.identity, cwd.fd, plumbing->outer, status_fd);
@@ -281,6 +294,7 @@ int run_step(struct step_spec *spec, int connection) {
   if (child == 0) run_inside(spec, &plumbing);
   status_line("pid %d", child);
   join_cgroups(spec, child);
+  if (spec->hold) status_line("held %d", number_in_proc(pidfd < 0 ? sys_pidfd_open(child) : pidfd));
   if (spec->nest) prepare_user_namespace(spec, &plumbing, pidfd);
   else if (spec->cgroups.count > 0) (void)!send(plumbing.sync[0], "", 1, MSG_NOSIGNAL);
   int mounts = spec->cgroups.count == 0 ? -1 : hold_mounts(number_in_proc(pidfd < 0 ? sys_pidfd_open(child) : pidfd));

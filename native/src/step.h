@@ -56,6 +56,7 @@ struct step_spec {
   const char *upper, *work, *cwd, *user, *hostname, *shm_size;
   const char *network; /* a file that a network namespace is bound to; NULL: this process's own, or a new one */
   bool prepare_upper, readonly_root, private_network, insecure, no_new_privileges, tty, stdin_open, init, nest;
+  bool hold;   /* nothing is executed: the root stays as long as its first process is left alone */
   bool scoped; /* the process that starts it has been through restrict_scope (contain.c) */
   unsigned shift, id_count;
   unsigned long long process_limit; /* 0: none */

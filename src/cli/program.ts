@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
 import { exitCodeOf, sanitize, suggest, TsbuildError, version } from '../util/index.ts';
 import { addCache } from './add-cache.ts';
+import { addFiles, FILE_COMMANDS } from './add-files.ts';
 import { addLife, LIFE_COMMANDS, addLogs } from './add-life.ts';
 import { addRun } from './add-run.ts';
 import { addVolume } from './add-volume.ts';
@@ -87,6 +88,7 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [['debug', 'shell'], addDebug],
   [['run', 'create'], addRun],
   [LIFE_COMMANDS, addLife],
+  [FILE_COMMANDS, addFiles],
   [['volume'], addVolume],
   [['images', 'rmi', 'import', 'save'], addImages],
   [['login', 'logout'], addLogin],

@@ -5,7 +5,7 @@ export { LogReader, type LogEntry, selectEntries } from './log-reader.ts';
 export { type ContainerProcess, processesOf } from './processes.ts';
 export { readPorts } from './port-file.ts';
 export { isLive, isSupervised, readState } from './state.ts';
-export { type StartedSupervisor, startSupervisor, type SupervisorOptions } from './supervisor.ts';
+export { type StartedSupervisor, startSupervisor, stepToHold, type SupervisorOptions } from './supervisor.ts';
 export { Containers } from './table.ts';
 export { isVolumeName, usersOf, type Volume, Volumes } from './volumes.ts';
 export type {

@@ -166,6 +166,22 @@ function stepOf(
   };
 }
 
+/** The root of a container as its program would find it, and nothing that is executed in it. @param first it has never run */
+export function stepToHold({ record, directory }: Container, layers: readonly string[], first: boolean): StepSpec {
+  const { emulator: _emulator, ...step } = record.step;
+  return {
+    ...step,
+    network: 'none',
+    tty: false,
+    stdin: false,
+    hold: true,
+    lowers: layers,
+    upper: join(directory, 'fs'),
+    work: join(directory, 'work'),
+    prepareUpper: first,
+  };
+}
+
 /** What a network of the container's own takes. It lives with the supervisor, through every start of the program. */
 function ownNetwork({ container, plan, onLeadsNowhere }: SupervisorOptions): LoneNetwork | undefined {
   const { step, ports } = container.record;

@@ -14,6 +14,7 @@ export {
   readyContainer,
   startContainer,
 } from './containers.ts';
+export { type OpenContainer, openContainer } from './container-files.ts';
 export { compileRequest } from './compile.ts';
 export { storedExplanation } from './explain.ts';
 export { explainRefusals, type LockOutcome, openLock } from './lock-file.ts';

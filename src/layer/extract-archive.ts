@@ -17,6 +17,8 @@ export interface ExtractArchiveOptions {
   readonly idCount?: number;
   /** Replaces the owners that the archive states. */
   readonly owner?: { readonly uid: number; readonly gid: number };
+  /** See `ExtractorOptions`. */
+  readonly keepKinds?: boolean;
   readonly limits?: DecompressLimits;
   readonly signal?: AbortSignal;
 }
@@ -36,6 +38,7 @@ export async function extractArchive(
     idShift,
     idCount,
     ...(owner === undefined ? {} : { owner }),
+    ...(options.keepKinds ? { keepKinds: true } : {}),
   });
   try {
     const reader = new TarReader(extractor);

@@ -51,6 +51,8 @@ export interface ExtractorOptions {
   readonly idCount: number;
   /** Replaces the owners that the archive states. */
   readonly owner?: { readonly uid: number; readonly gid: number };
+  /** In a mounted tree: a directory is never replaced by something else, and takes the place of nothing. */
+  readonly keepKinds?: boolean;
 }
 
 /** More symlinks than this in one path are a loop, as for the kernel. */
@@ -303,7 +305,17 @@ export class Extractor implements TarHandler {
     this.inodes++;
   }
 
+  #refuseOtherKind(entry: TarEntry, parent: DirNode, name: ByteString): void {
+    const stat = statatIfExists(this.#handles.fd(parent), toFsPath(name));
+    if (stat === undefined || isDir(stat) === (entry.type === 'directory')) return;
+    fail(
+      entry,
+      isDir(stat) ? 'there is a directory of that name' : 'there is a file of that name, where a directory is to be',
+    );
+  }
+
   #make(entry: TarEntry, parent: DirNode, name: ByteString, path: ByteString): void {
+    if (this.#options.keepKinds) this.#refuseOtherKind(entry, parent, name);
     switch (entry.type) {
       case 'directory': {
         let node = parent.children.get(name) ?? this.#existingDir(entry, parent, name);

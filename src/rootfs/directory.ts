@@ -13,7 +13,7 @@ import {
   type TreeNode,
 } from '../tree/index.ts';
 import { fromErrno, randomHex } from '../util/index.ts';
-import { overwrite } from './tar.ts';
+import { overwrite } from './overwrite.ts';
 import type { Checkpoint, RootfsReport, WriteRootfsOptions } from './types.ts';
 
 /** How a directory is written. */

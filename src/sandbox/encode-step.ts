@@ -56,7 +56,8 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   fields
     .add('tty', spec.tty ?? false)
     .add('stdin', spec.stdin ?? false)
-    .add('init', spec.init ?? false);
+    .add('init', spec.init ?? false)
+    .add('hold', spec.hold ?? false);
   fields.add('shm-size', spec.shmSize ?? 64 * 2 ** 20);
   const { emulator } = spec;
   if (emulator !== undefined && options.formatsDir !== undefined)

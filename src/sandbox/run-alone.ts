@@ -16,6 +16,7 @@ export interface RunAloneOptions {
   readonly stdio: readonly ['inherit' | 'ignore', 'inherit' | 'ignore' | 'pipe', 'inherit' | 'ignore' | 'pipe'];
   /** See `StepReport`. */
   readonly onBoundProc?: () => void;
+  readonly onReady?: (held: number) => void;
   /** Told what the step used, before it is over. @param filesInMemory see `StepReport` */
   readonly onUsage?: (usage: StepUsage, filesInMemory: number | undefined) => void;
   /** Arguments of the helper that run a command beside what it needs, such as a network. */
@@ -38,7 +39,7 @@ export interface LoneStep {
  * reach the step; killing it kills everything.
  */
 export function runAlone(options: RunAloneOptions): LoneStep {
-  const { helperPath, plan, beside, before, onBoundProc, onPort } = options;
+  const { helperPath, plan, beside, before, onBoundProc, onPort, onReady } = options;
   // What runs beside it is the parent then, and ties it to itself.
   const step = [helperPath, 'step', ...(plan.how === 'none' || beside ? [] : ['--parent', '1'])];
   const entered = enterArguments({ plan, parentPid: process.pid }, beside ? [helperPath, ...beside(step)] : step);
@@ -49,7 +50,11 @@ export function runAlone(options: RunAloneOptions): LoneStep {
     stdio,
     detached: true,
   });
-  const report: StepReport = { ...(onBoundProc ? { onBoundProc } : {}), ...(onPort ? { onPort } : {}) };
+  const report: StepReport = {
+    ...(onBoundProc ? { onBoundProc } : {}),
+    ...(onPort ? { onPort } : {}),
+    ...(onReady ? { onReady } : {}),
+  };
   let said = '';
   // As bytes: whoever has the streams wants them so.
   child.stderr?.on('data', (data: Buffer) => {

@@ -16,6 +16,10 @@ export interface StepReport {
   /** Errno with which the kernel refused the step's emulator. */
   emulatorRefused?: number;
   error?: { readonly errno: number; readonly stage: string; readonly text: string };
+  /** Number of the process that holds a root, as /proc of this machine has it. */
+  held?: number;
+  /** Told when a root is held. @param held see there */
+  readonly onReady?: (held: number) => void;
   /** Told when the step gets the /proc around it, because the kernel refuses it a new one (rung 2). */
   readonly onBoundProc?: () => void;
   /** Told which port of the machine a published one got, by its place among them. */
@@ -33,6 +37,12 @@ export function readStatusLine(report: StepReport, line: string): void {
   switch (word) {
     case 'pid':
       report.pid = value;
+      break;
+    case 'held':
+      report.held = value;
+      break;
+    case 'ready':
+      if (report.held !== undefined) report.onReady?.(report.held);
       break;
     case 'proc':
       report.onBoundProc?.();

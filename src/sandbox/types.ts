@@ -172,6 +172,8 @@ export interface StepSpec {
   readonly emulator?: Emulator;
   /** A helper process stays PID 1, reaps orphans and passes signals on, as `docker run --init`. */
   readonly init?: boolean;
+  /** Nothing is executed: the root is there, with all its mounts, until the helper gets a signal. */
+  readonly hold?: boolean;
 }
 
 /** How a step ended. A sandbox that could not be set up is an error instead. */

@@ -45,6 +45,7 @@ export {
   S_IFMT,
   S_IFREG,
 } from './constants.ts';
+export { makeFilesAs } from './file-ids.ts';
 export { type FileBatch, fileBatch, openFileBatch, STATE_WORDS } from './file-batch.ts';
 export { tryFlock } from './flock.ts';
 export { type MountOptions, mountOverlay, type OverlayOptions, umount } from './mount.ts';

@@ -31,6 +31,10 @@ export interface StartWorkerOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds that the worker may take to end by itself at disposal. Default 2000. */
   readonly graceMs?: number;
+  /** Arguments of the helper that start the worker, instead of those for namespace A. */
+  readonly enter?: (command: readonly string[]) => readonly string[];
+  /** What the worker has as standard input and output. Default: nothing. */
+  readonly streams?: readonly ['inherit' | 'ignore' | number, 'inherit' | 'ignore' | number];
 }
 
 /** What belongs to one call. */
@@ -86,12 +90,12 @@ export async function startWorker(options: StartWorkerOptions): Promise<WorkerCl
   ];
   const child = spawn(
     options.helperPath,
-    enterArguments({ plan, privateTmpfs: privateDir, parentPid: process.pid }, command),
+    options.enter?.(command) ?? enterArguments({ plan, privateTmpfs: privateDir, parentPid: process.pid }, command),
     {
       // Nothing of the caller's environment gets near steps. A session of its own: Ctrl-C is for the main process to handle.
       env: {},
       detached: true,
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      stdio: [...(options.streams ?? ['ignore', 'ignore']), 'pipe', 'ipc'],
       serialization: 'advanced',
     },
   );

@@ -39,6 +39,8 @@ export const methods: { readonly [M in MethodName]: Method<M> } = {
   writeTreeTar: { place: 'thread', load: async () => (await import('./tree-jobs.ts')).writeTreeTar },
   writeTreeDirectory: { place: 'thread', load: async () => (await import('./tree-jobs.ts')).writeTreeDirectory },
   syncStore: { place: 'either', load: async () => (await import('./layer-jobs.ts')).syncStore },
+  openContainer: { place: 'main', load: async () => (await import('./container-files.ts')).openContainer },
+  copyFiles: { place: 'main', load: async () => (await import('./container-files.ts')).copyFiles },
   readDirectory: { place: 'main', load: async () => (await import('./stack-files.ts')).readDirectory },
 };
 

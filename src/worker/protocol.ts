@@ -1,3 +1,4 @@
+import type { ContainerMethods } from './container-methods.ts';
 import type { LayerMethods } from './layer-methods.ts';
 import type { MountMethods } from './mount-methods.ts';
 import type { StepUsage } from '../events/index.ts';
@@ -9,7 +10,7 @@ import type { ExitStatus, NamespacePlan, StepSpec, TreeUsage } from '../sandbox/
  * a process boundary. Paths are absolute; layers are lists of layer directories, bottom first. `handlers.ts` has the code
  * of each.
  */
-export interface WorkerMethods extends LayerMethods, MountMethods {
+export interface WorkerMethods extends LayerMethods, MountMethods, ContainerMethods {
   /** Makes an upper and a work directory whose root looks like that of the topmost lower. */
   prepareUpper(params: PrepareUpperParams): void;
   /** Runs one step to its end. Output comes as events; what it used comes once as progress, a `StepProgress`. */

@@ -24,6 +24,7 @@ const COMMANDS = [
   ['unpause'],
   ['rename'],
   ['port'],
+  ['cp'],
   ['exec'],
   ['attach'],
   ['top'],
