@@ -47,6 +47,7 @@ if [ "$purpose" = test ]; then
   need linux.uml user-mode-linux
   need pasta passt
   need slirp4netns slirp4netns
+  need redis-server redis-server
   need ip iproute2
   need /usr/bin/chromium chromium
 fi

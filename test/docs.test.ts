@@ -86,10 +86,15 @@ describe('pages', () => {
     const help = (name: string): string =>
       spawnSync(programPath(), [...name.split(' ').filter(Boolean), '--help'], { encoding: 'utf8' }).stdout;
     const listed = (help('').split('\nCommands:\n')[1] ?? '').matchAll(/^ {2}([a-z]+)/gm);
-    const within = ['store check', ...['ls', 'rm', 'export', 'import'].map((name) => `cache mounts ${name}`)];
+    const within = [
+      'store check',
+      'network create',
+      'network connect',
+      ...['ls', 'rm', 'export', 'import'].map((name) => `cache mounts ${name}`),
+    ];
     const commands = ['', ...within, ...[...listed].map(([, name = '']) => name).filter((name) => name !== 'help')];
     expect(commands).toContain('build');
-    const known = new Set(commands.flatMap((name) => help(name).match(/(?<![\w-])--[a-z][a-z-]*/g) ?? []));
+    const known = new Set(commands.flatMap((name) => help(name).match(/(?<![\w-])--[a-z][a-z\d-]*/g) ?? []));
     const wrong: string[] = [];
     for (const page of pages) {
       // A table of what differs from BuildKit also says what is not here.
@@ -102,7 +107,7 @@ describe('pages', () => {
         const command = /(?:^|\$ |\| )(?:[A-Z_]+=\S+ )*([a-z][\w./-]*)/.exec(line)?.[1];
         if (command !== undefined && !/(^|\/)tsbuild$/.test(command)) continue;
         if (/^[A-Z]+ /.test(line)) continue;
-        for (const option of line.match(/(?<![\w-])--[a-z][a-z-]+/g) ?? [])
+        for (const option of line.match(/(?<![\w-])--[a-z][a-z\d-]+/g) ?? [])
           if (!known.has(option) && !OTHERS.has(option)) wrong.push(`${page}: ${option}`);
       }
     }

@@ -2,6 +2,7 @@
  * enter: namespace A. Three processes: this one (outside, writes the id maps), PID 1 of a new pid namespace (its death is the
  * death of everything inside, whatever a step does to escape its own parent's death), and the command.
  */
+#include "beside.h"
 #include "helper.h"
 
 #include <errno.h>
@@ -34,6 +35,7 @@ struct entry {
   const char *tmpfs;
   pid_t parent;
   bool detached; /* lives on when its parent ends */
+  int beside;    /* a user namespace that others have made; -1: one of its own */
   char **command;
 };
 
@@ -59,6 +61,7 @@ static void parse(struct entry *entry, int argc, char **argv) {
     else if (strcmp(argv[at], "--newgidmap") == 0) entry->gids.program = argv[at + 1];
     else if (strcmp(argv[at], "--tmpfs") == 0) entry->tmpfs = argv[at + 1];
     else if (strcmp(argv[at], "--detached") == 0) entry->detached = parse_number(argv[at + 1], 1) == 1;
+    else if (strcmp(argv[at], "--beside") == 0) entry->beside = entry->beside >= 0 ? entry->beside : namespace_beside(argv[at + 1]);
     else if (strcmp(argv[at], "--parent") == 0) entry->parent = (pid_t)parse_number(argv[at + 1], 1 << 30);
     else fail_with(0, "unknown option \"%s\"", argv[at]);
   }
@@ -159,7 +162,7 @@ static _Noreturn void run_inside(const struct entry *entry, int go, int outer) {
 
 int command_enter(int argc, char **argv) {
   stage = "enter";
-  static struct entry entry;
+  static struct entry entry = {.beside = -1};
   parse(&entry, argc, argv);
   if (!entry.detached && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) fail("cannot ask for a signal at the parent's death");
   if (entry.parent != 0 && getppid() != entry.parent) return EXIT_SETUP;
@@ -167,13 +170,14 @@ int command_enter(int argc, char **argv) {
   int go[2], self = sys_pidfd_open(getpid());
   if (self < 0 || pipe2(go, O_CLOEXEC) < 0) fail("cannot make descriptors");
   stage = "namespace";
-  pid_t child = sys_fork_into(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID, NULL);
+  if (entry.beside >= 0 && setns(entry.beside, CLONE_NEWUSER) < 0) fail("cannot enter the namespace of the network");
+  pid_t child = sys_fork_into((entry.beside >= 0 ? 0 : CLONE_NEWUSER) | CLONE_NEWNS | CLONE_NEWPID, NULL);
   if (child < 0) fail("cannot make a user namespace");
   if (child == 0) {
     close(go[1]);
     run_inside(&entry, go[0], self);
   }
-  map_ids(child, &entry);
+  if (entry.beside < 0) map_ids(child, &entry);
   if (write(go[1], "", 1) != 1) fail("cannot start the namespace");
   /* Copies of what the command was given (an IPC channel, pipes) would hide its end from the other side. */
   if (dup2(signals, 3) < 0) fail("cannot move a descriptor");

@@ -101,6 +101,7 @@ int command_enter(int argc, char **argv);
 int command_step(int argc, char **argv);
 int command_steps(int argc, char **argv);
 int command_network(int argc, char **argv);
+int command_bridge(int argc, char **argv);
 int command_publish(int argc, char **argv);
 int command_remove(int argc, char **argv);
 /* Runs a command without namespaces, and ends what it leaves (here.c). */

@@ -1,7 +1,7 @@
 /*
  * tsbuild-helper: does what Node cannot. `enter` makes namespace A and runs a command in it, `step` runs one process in a sandbox
  * from there, `steps` stays and does it again and again, `contain` stays with a container, `network` makes the network that steps share or a container has,
- * `publish` opens ports for it, `remove` and `usage` delete and measure trees that no other user may enter, `landlock` says what the kernel has of it.
+ * `bridge` owns one that containers share, `publish` opens ports for it, `remove` and `usage` delete and measure trees that no other user may enter, `landlock` says what the kernel has of it.
  * `here` is `enter` without namespaces, `join` runs a command with the rights of a container, `namespaces` says whether there are any, `assemble` and `capture` are an overlay without mounts.
  */
 #include "helper.h"
@@ -22,6 +22,7 @@ int main(int argc, char **argv) {
       {"remove", command_remove},
       {"usage", command_usage},
       {"network", command_network},
+      {"bridge", command_bridge},
       {"publish", command_publish},
       {"landlock", command_landlock},
       {"here", command_here},

@@ -8,14 +8,17 @@
  * else. Everything dies with this process or, at the latest, with namespace A.
  */
 #include "network.h"
+#include "bridge.h"
 #include "relay.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -127,20 +130,33 @@ static void bind_network(const struct network *network, const char *at) {
   if (mount(path, at, NULL, MS_BIND, NULL) < 0) fail("cannot bind the network namespace to \"%s\"", at);
 }
 
-enum { MOST_PORTS = 1024 };
+enum { MOST_PORTS = 1024, STATUS_FD = 4 /* with --member: of who started it */ };
 
-struct options {
+struct network_options {
   const char *at;
   unsigned root;
   pid_t parent;
   struct outside outside;
   struct published ports[MOST_PORTS];
   size_t port_count;
+  struct membership_options members;
+  pid_t of; /* a process whose network it is, instead of a new one */
   char **command; /* NULL: to be there for others */
 };
 
+static void add_upstream(struct list *list, char *value) {
+  list->items = realloc(list->items, (list->count + 1) * sizeof *list->items);
+  if (list->items == NULL) fail_with(0, "cannot allocate a list");
+  list->items[list->count++] = value;
+}
+
+static void add_join(struct membership_options *members, const char *value) {
+  if (members->join_count == MOST_MEMBERSHIPS) fail_with(0, "a container can be in %d networks", MOST_MEMBERSHIPS);
+  members->joins[members->join_count++] = value;
+}
+
 /* `tcp:FD:PORT` or `udp:FD:PORT`. */
-static void add_port(struct options *options, char *text) {
+static void add_port(struct network_options *options, char *text) {
   if (options->port_count == MOST_PORTS) fail_with(0, "more than %d ports", MOST_PORTS);
   const char *kind = strsep(&text, ":"), *fd = text == NULL ? NULL : strsep(&text, ":");
   if (text == NULL) fail_with(0, "malformed port");
@@ -148,7 +164,7 @@ static void add_port(struct options *options, char *text) {
       .fd = (int)parse_number(fd, 1 << 20), .datagrams = strcmp(kind, "udp") == 0, .port = (uint16_t)parse_number(text, 65535)};
 }
 
-static void parse(struct options *options, int argc, char **argv) {
+static void parse(struct network_options *options, int argc, char **argv) {
   int at = 0;
   for (; at + 1 < argc && strcmp(argv[at], "--") != 0; at += 2) {
     if (strcmp(argv[at], "--at") == 0) options->at = argv[at + 1];
@@ -158,6 +174,11 @@ static void parse(struct options *options, int argc, char **argv) {
     else if (strcmp(argv[at], "--slirp4netns") == 0) options->outside.kind = OUTSIDE_SLIRP, options->outside.program = argv[at + 1];
     else if (strcmp(argv[at], "--relay") == 0) add_port(options, argv[at + 1]);
     else if (strcmp(argv[at], "--dns") == 0) options->outside.dns = argv[at + 1];
+    else if (strcmp(argv[at], "--of") == 0) options->of = (pid_t)parse_number(argv[at + 1], 1 << 30);
+    else if (strcmp(argv[at], "--member") == 0) options->members.directory = argv[at + 1];
+    else if (strcmp(argv[at], "--hostname") == 0) options->members.hostname = argv[at + 1];
+    else if (strcmp(argv[at], "--join") == 0) add_join(&options->members, argv[at + 1]);
+    else if (strcmp(argv[at], "--upstream") == 0) add_upstream(&options->members.upstreams, argv[at + 1]);
     else fail_with(0, "unknown option \"%s\"", argv[at]);
   }
   if (at + 1 < argc) options->command = argv + at + 1;
@@ -166,7 +187,7 @@ static void parse(struct options *options, int argc, char **argv) {
 }
 
 /* Has what comes in at published ports passed on into the network, by a process that has no rights there or anywhere. */
-static pid_t start_relay(const struct network *network, struct options *options) {
+static pid_t start_relay(const struct network *network, struct network_options *options) {
   int self = sys_pidfd_open(getpid());
   pid_t child = fork();
   if (self < 0 || child < 0) fail("cannot fork");
@@ -192,33 +213,58 @@ static void end_relay(pid_t relay) {
   while (waitpid(relay, &status, 0) < 0 && errno == EINTR) continue;
 }
 
+/* Waits for a signal. Networks that are shared have more to do meanwhile. */
+static bool next_signal(int signals, struct signalfd_siginfo *info) {
+  struct pollfd waits[1 + MEMBER_WAITS] = {{signals, POLLIN, 0}};
+  size_t count = poll_memberships(waits + 1);
+  if (poll(waits, 1 + count, memberships_due()) < 0 && errno != EINTR) fail("cannot wait");
+  serve_memberships(waits + 1, count);
+  if (waits[0].revents == 0) return false;
+  ssize_t got = read(signals, info, sizeof *info);
+  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return false;
+  if (got != sizeof *info) fail("cannot read signals");
+  return true;
+}
+
 /* Waits for the end of the command, or of what connects the network; gives this process's exit code. */
 static int stay(int signals, const struct network *network, pid_t command, const char *program) {
-  fcntl(signals, F_SETFL, 0);
   for (;;) {
     int status;
     for (pid_t ended; (ended = waitpid(-1, &status, WNOHANG)) > 0;) {
       if (ended == command) return exit_code_of(status);
       if (ended == network->holder) fail_with(0, "the holder of the network namespace ended");
+      if (memberships_reaped(ended)) continue;
       /* What connects it: nothing else is left. A command goes on, for whom it serves in its own network it still can. */
       if (command > 0) continue;
       if (WIFSIGNALED(status)) fail_with(0, "%s was ended by signal %d", program, WTERMSIG(status));
       fail_with(0, "%s ended with exit code %d", program, WEXITSTATUS(status));
     }
     struct signalfd_siginfo info;
-    ssize_t got = read(signals, &info, sizeof info);
-    if (got < 0 && errno == EINTR) continue;
-    if (got != sizeof info) fail("cannot read signals");
+    if (!next_signal(signals, &info)) continue;
     if (info.ssi_signo != SIGCHLD && command > 0) kill(command, (int)info.ssi_signo);
   }
 }
 
+/* Of another container: nothing is made, and the command takes the place of this process. */
+static _Noreturn void share_network(const struct network_options *options) {
+  struct network network = {.user = -1};
+  status_fd = STATUS_FD;
+  stage = "join";
+  network.net = open_namespace(options->of, "net");
+  bind_network(&network, options->at);
+  close(network.net);
+  if (options->command == NULL) fail_with(0, "incomplete arguments");
+  execv(options->command[0], options->command);
+  fail("cannot execute \"%s\"", options->command[0]);
+}
+
 int command_network(int argc, char **argv) {
-  static struct options options;
+  static struct network_options options;
   stage = "network";
   parse(&options, argc, argv);
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) fail("cannot ask for a signal at the parent's death");
   if (getppid() != options.parent) return EXIT_SETUP;
+  if (options.of > 0) share_network(&options);
   /* Of what goes to the background, this process is told the end. */
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) fail("cannot adopt processes");
   int signals = catch_signals();
@@ -229,14 +275,19 @@ int command_network(int argc, char **argv) {
   if (!connected && options.command == NULL) return EXIT_SETUP;
   /* Who is to be reached from the machine, or from others in the network, is so all the same. */
   if (!connected) dprintf(STDERR_FILENO, "warning: the network of the container leads nowhere: %s failed\n", options.outside.program);
+  if (options.members.directory != NULL) {
+    status_fd = STATUS_FD;
+    begin_memberships(&options.members, network.net);
+  }
   pid_t passes_on = options.port_count > 0 ? start_relay(&network, &options) : 0;
   pid_t command = options.command == NULL ? 0 : start_command(options.command);
   if (command == 0) {
     write_fd(STDOUT_FILENO, "ready\n", 6);
   } else {
-    /* Copies of what the command was given would hide its end from the other side. */
-    sys_close_range(3, ~0u, 0);
-    signals = catch_signals();
+    /* Copies of what the command was given would hide its end from the other side. What came later is this process's own. */
+    sys_close_range(3, options.members.directory == NULL ? ~0u : (unsigned)STATUS_FD + (unsigned)options.port_count, 0);
+    status_fd = -1;
+    if (options.members.directory == NULL) signals = catch_signals();
   }
   int code = stay(signals, &network, command, options.outside.program);
   end_relay(passes_on);

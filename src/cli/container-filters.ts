@@ -1,4 +1,5 @@
 import type { Container, ContainerState } from '../containers/index.ts';
+import { networkNames } from './container-rows.ts';
 import { TsbuildError } from '../util/index.ts';
 
 type Test = (container: Container, state: ContainerState) => boolean;
@@ -47,6 +48,8 @@ function parseFilter(name: string, value: string, text: string, find: (name: str
       if (!/^\d{1,3}$/.test(value)) throw bad('expected an exit code');
       return (_container, state) => state.status === 'exited' && state.exitCode === Number(value);
     }
+    case 'network':
+      return (container) => networkNames(container).includes(value);
     case 'health':
       if (!['starting', 'healthy', 'unhealthy', 'none'].includes(value))
         throw bad('expected starting, healthy, unhealthy or none');

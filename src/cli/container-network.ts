@@ -2,10 +2,10 @@ import { exposedPorts, type NoUserNetwork, parsePublish, portName, type Publishe
 import type { RunContainerOptions } from '../runtime/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
+import { type NetworkChoice, parseNetworkChoice, type SharedNetworkOptions } from './network-request.ts';
 
 /** Options of `run` about networks, as commander gives them. */
-export interface NetworkOptions {
-  readonly network?: string;
+export interface NetworkOptions extends SharedNetworkOptions {
   readonly publish?: readonly string[];
   readonly publishAll?: boolean;
 }
@@ -24,7 +24,13 @@ export interface NetworkRequest {
 export function parseNetwork(options: NetworkOptions): NetworkRequest {
   const ports = (options.publish ?? []).flatMap(parsePublish);
   checkTwice(ports);
-  return { mode: modeOf(options.network, ports.length > 0 || options.publishAll === true), ports };
+  const publishes = ports.length > 0 || options.publishAll === true;
+  const choice = parseNetworkChoice(options);
+  if (choice.kind === 'container' && publishes)
+    throw new TsbuildError('TSB_USAGE', 'Cannot publish ports of a network that belongs to another container', {
+      hint: `publish them where that is made: tsbuild run -p … --name ${choice.name}`,
+    });
+  return { mode: modeOf(choice, publishes), ports };
 }
 
 /** The ports of a container. @param exposed what its image says that it listens at */
@@ -61,22 +67,15 @@ export function warnOfPorts(context: CliContext, options: NetworkOptions): void 
     context.stderr.write(`warning: no port is published: the container's network is ${mode}\n`);
 }
 
-function modeOf(text: string | undefined, publishes: boolean): 'host' | 'none' | 'isolated' {
-  switch (text) {
-    case undefined:
-      return publishes ? 'isolated' : 'host';
-    case 'host':
-    case 'none':
-      return text;
-    // Docker's name for its default network, and podman's.
-    case 'bridge':
-    case 'private':
-      return 'isolated';
-    default:
-      throw new TsbuildError('TSB_USAGE', `Cannot use --network ${JSON.stringify(text)}: there is no such network`, {
-        hint: 'there are host, none and private (one of its own, with the ports that -p publishes)',
-      });
-  }
+function modeOf({ kind }: NetworkChoice, publishes: boolean): NetworkRequest['mode'] {
+  if (kind === undefined) return publishes ? 'isolated' : 'host';
+  return kind === 'host' || kind === 'none' ? kind : 'isolated';
+}
+
+/** Whether the container is in networks that others are in: it has a supervisor then, by which it is found. */
+export function sharesNetworks(options: NetworkOptions): boolean {
+  const { kind } = parseNetworkChoice(options);
+  return kind === 'shared' || kind === 'container';
 }
 
 /** The kernel would say the same of the second, without a word about the first. */

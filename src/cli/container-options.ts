@@ -83,7 +83,16 @@ export function processOptions(command: Command): Command {
     .option('--init', 'a small init process as PID 1, which passes signals on and reaps')
     .option('-p, --publish <[[IP:]HOST:]CONTAINER[/udp]>', 'pass connections to a port of the machine on', collect)
     .option('-P, --publish-all', 'publish what the image exposes, at ports that are free')
-    .option('--network <mode>', 'host, none or private (default: private with published ports, else host)')
+    .option(
+      '--network <network>',
+      'a network of "tsbuild network create", host, none, private or container:NAME (default: private with published ports, else host)',
+      collect,
+    )
+    .addOption(new Option('--net <network>').argParser(collect).hideHelp())
+    .option('--network-alias <name>', 'a further name of the container in its networks', collect)
+    .addOption(new Option('--net-alias <name>').argParser(collect).hideHelp())
+    .option('--ip <address>', 'its address in the network')
+    .option('--ip6 <address>', 'its IPv6 address in the network')
     .option('--add-host <NAME=IP>', 'line for /etc/hosts', collect)
     .option('--pids-limit <number>', 'processes that the container may have at a time (default: 2048; -1: no limit)')
     .option('--ulimit <NAME=SOFT[:HARD]>', 'resource limit', collect)

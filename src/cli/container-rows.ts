@@ -1,4 +1,4 @@
-import { type Container, type ContainerState, isLive, readPorts } from '../containers/index.ts';
+import { attachmentsOf, type Container, type ContainerState, isLive, readPorts } from '../containers/index.ts';
 import { portName } from '../network/index.ts';
 import { hostAddress } from './container-network.ts';
 import { formatAge } from './table.ts';
@@ -47,8 +47,15 @@ export function containerRow(
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
     Mounts: mounts.join(','),
-    Networks: step.network,
+    Networks: networkNames(container).join(','),
   };
+}
+
+/** Names of the networks that a container is in, or what else its network is. */
+export function networkNames(container: Container): readonly string[] {
+  const { networks, networkOf, step } = container.record;
+  if (networkOf !== undefined) return [`container:${networkOf.slice(0, 12)}`];
+  return networks === undefined ? [step.network] : attachmentsOf(container).map(({ network }) => network);
 }
 
 /** "Up 3 minutes (healthy)" and the like, as docker has them. */

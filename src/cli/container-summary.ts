@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Container, ContainerState } from '../containers/index.ts';
+import { networkNames } from './container-rows.ts';
 import { failureText } from './failure-text.ts';
 
 const NO_TIME = '0001-01-01T00:00:00Z';
@@ -47,7 +48,7 @@ export function summarizeContainer(container: Container, state: ContainerState):
         ({ source, target, volume, readonly: isReadonly }) => `${volume ?? source}:${target}${isReadonly ? ':ro' : ''}`,
       ),
       LogConfig: { Type: 'k8s-file', Config: {} },
-      NetworkMode: step.network,
+      NetworkMode: networkNames(container)[0] ?? step.network,
       RestartPolicy: { Name: restart.name, MaximumRetryCount: restart.most },
       Init: step.init ?? false,
       Privileged: step.security === 'insecure',
@@ -96,7 +97,6 @@ export function summarizeContainer(container: Container, state: ContainerState):
             },
           }),
     },
-    NetworkSettings: { Ports: {}, Networks: {} },
   };
 }
 

@@ -26,7 +26,7 @@ const ABSENT: Readonly<Record<string, readonly string[]>> = {
     'manifest',
   ],
   [OTHER]: (
-    'app artifact auto-update bake compose debug dial-stdio farm generate healthcheck imagetools kube mcp model network offload pod ' +
+    'app artifact auto-update bake compose debug dial-stdio farm generate healthcheck imagetools kube mcp model offload pod ' +
     'play plugin quadlet sandbox sbom scout secret service stack swarm trust unshare'
   ).split(' '),
 };

@@ -6,6 +6,7 @@ import { addCache } from './add-cache.ts';
 import { addFiles, FILE_COMMANDS } from './add-files.ts';
 import { addLife, LIFE_COMMANDS, addLogs } from './add-life.ts';
 import { addRun } from './add-run.ts';
+import { addNetwork } from './add-network.ts';
 import { addVolume } from './add-volume.ts';
 import { addCopy, addPull } from './add-copy.ts';
 import { addPush } from './add-push.ts';
@@ -90,6 +91,7 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [LIFE_COMMANDS, addLife],
   [FILE_COMMANDS, addFiles],
   [['volume'], addVolume],
+  [['network'], addNetwork],
   [['images', 'rmi', 'import', 'save'], addImages],
   [['login', 'logout'], addLogin],
   [['tag', 'untag'], addTag],

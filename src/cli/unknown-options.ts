@@ -23,7 +23,7 @@ const NO_PODS =
   'containers stand alone: there are no pods, no monitor and no systemd units, and a log is a file of the store';
 const VOLUMES = 'a directory or file comes with -v HOST:CONTAINER[:ro]';
 const NETWORK =
-  'ports of the container come with -p [IP:]HOST:CONTAINER or -P; --network is host, none or private (one of its own), and has no names or addresses to choose';
+  'containers of one network (--network NAME) find each other by name and --network-alias; ports come with -p [IP:]HOST:CONTAINER or -P';
 const BOX =
   'every container has a sandbox of its own: --cap-add, --cap-drop, --device, --security-opt no-new-privileges and --privileged are what can be changed';
 const AS_IS =
@@ -107,7 +107,7 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
         '--volumes-from --volume-driver --image-volume --rootfs --storage-opt --read-only-tmpfs --secret --chrootdirs',
       ),
     ],
-    [NETWORK, words('--expose --net --net-alias --network-alias --link* --ip* --mac-address')],
+    [NETWORK, words('--expose --link* --mac-address')],
     [
       BOX,
       words(

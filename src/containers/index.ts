@@ -1,6 +1,18 @@
 /** Containers with a life of their own: where they are in the store, their supervisors, their logs. */
+export { askMember, attachmentsOf, joinText, writeAttachments } from './attachments.ts';
+export { BridgeLink } from './bridge.ts';
 export { Connection, type ConnectionEnd, type Listener } from './connection.ts';
 export { parseSignal, request, stopContainer } from './control.ts';
+export {
+  type JoinedNetworks,
+  joinNetworks,
+  mendNetworks,
+  type NetworkMaker,
+  openNetworks,
+  ownerOf,
+} from './join-networks.ts';
+export { DEFAULT_NETWORK, isIn, Networks, type NewNetwork } from './networks.ts';
+export type { Attachment, Network, NetworkMember } from './network-types.ts';
 export { LogReader, type LogEntry, selectEntries } from './log-reader.ts';
 export { type ContainerProcess, processesOf } from './processes.ts';
 export { readPorts } from './port-file.ts';

@@ -18,6 +18,7 @@ import {
 } from '../sandbox/index.ts';
 import { type Limiter, withStandIns } from '../limits/index.ts';
 import { TsbuildError } from '../util/index.ts';
+import type { JoinedNetworks } from './join-networks.ts';
 import { PortFile } from './port-file.ts';
 import type { Container } from './types.ts';
 
@@ -46,6 +47,8 @@ export interface SupervisorOptions {
   readonly onPort?: (port: PublishedPort, hostPort: number) => void;
   /** Told why a network of the container's own leads nowhere. */
   readonly onLeadsNowhere?: (why: NoUserNetwork) => void;
+  /** The networks that it shares with others, made ready. */
+  readonly joined?: JoinedNetworks;
 }
 
 /** A supervisor that was started. */
@@ -69,10 +72,12 @@ const OWN_LOG = 'supervisor.log';
 export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
   const { container, helperPath, plan } = options;
   const ownLog = fs.openSync(join(container.directory, OWN_LOG), 'w', 0o600);
-  const network = ownNetwork(options);
+  const { joined } = options;
+  const network = joined?.network ?? ownNetwork(options);
   const contain = [helperPath, 'contain'];
   const command = network ? [helperPath, ...network.arguments(contain)] : contain;
-  const entered = enterArguments({ plan, parentPid: process.pid, detached: true }, command);
+  const beside = joined?.beside ?? [];
+  const entered = enterArguments({ plan, parentPid: process.pid, detached: true, beside }, command);
   const child = spawn(helperPath, network?.publish?.([helperPath, ...entered]) ?? entered, {
     env: {},
     cwd: '/',
@@ -145,14 +150,16 @@ function readOwnLog(directory: string): string {
 
 /** The step, with what only this start knows. @param supervisor its number */
 function stepOf(
-  { container, layers, first, limiter }: SupervisorOptions,
+  { container, layers, first, limiter, joined }: SupervisorOptions,
   supervisor: number,
   network: LoneNetwork | undefined,
 ): StepSpec {
   const { step, resources = {} } = container.record;
   const { cgroups, ulimits } = limiter.keep({ ...resources, processes: step.processLimit ?? 0 }, supervisor);
   const resolvConf =
-    step.resolvConf ?? (network ? network.resolvConf : step.network === 'host' ? resolvConfOfHost() : undefined);
+    joined?.network.resolvConf ??
+    step.resolvConf ??
+    (network ? network.resolvConf : step.network === 'host' ? resolvConfOfHost() : undefined);
   return {
     ...step,
     cgroups,
@@ -163,6 +170,7 @@ function stepOf(
     prepareUpper: first,
     ...(resolvConf === undefined ? {} : { resolvConf }),
     ...(network === undefined ? {} : { networkPath: network.path }),
+    ...(joined === undefined ? {} : { hosts: joined.hosts }),
   };
 }
 

@@ -3,6 +3,7 @@ import type { ResourceLimits } from '../limits/index.ts';
 import type { PublishedPort } from '../network/index.ts';
 import type { StepSpec } from '../sandbox/index.ts';
 import type { Digest } from '../util/index.ts';
+import type { Attachment } from './network-types.ts';
 
 /** What a container's process is, but for where its root file system is: all that `config.json` can say of it. */
 export type ContainerStep = Omit<StepSpec, 'lowers' | 'upper' | 'work' | 'prepareUpper' | 'networkPath'>;
@@ -56,6 +57,10 @@ export interface ContainerRecord {
   readonly log: { readonly maxBytes: number; readonly maxFiles: number };
   /** Published ports, as they were asked for. */
   readonly ports?: readonly PublishedPort[];
+  /** Networks that it is in, as it was made: see `attachmentsOf`. Absent: its network is what the step says. */
+  readonly networks?: readonly Attachment[];
+  /** `--network container:NAME`: id of the container whose network it uses. */
+  readonly networkOf?: string;
   /** `--scope`: what it goes with. */
   readonly scope?: string;
 }

@@ -4,6 +4,8 @@ import {
   type ContainerRecord,
   Containers,
   isSupervised,
+  joinNetworks,
+  type NetworkMaker,
   readState,
   startSupervisor,
   type SupervisorOptions,
@@ -43,6 +45,8 @@ export interface NewContainer {
     | 'log'
     | 'scope'
     | 'ports'
+    | 'networks'
+    | 'networkOf'
   >;
 }
 
@@ -116,12 +120,15 @@ export async function startContainer(
   const containers = new Containers(session.store);
   await using _lock = await containers.lock(container, session.options.signal);
   if (await isSupervised(container)) return undefined;
+  const maker = await networkMaker(session);
+  using joined = await joinNetworks(maker, container, options.onLeadsNowhere);
   const supervisor = startSupervisor({
     container,
     layers,
-    helperPath: findHelper(session.options.helper),
+    helperPath: maker.helperPath,
     seccompPath: findSeccompFilter(),
-    plan: requireOverlays(await session.plan()),
+    plan: maker.plan,
+    ...(joined === undefined ? {} : { joined }),
     garbage: session.store.layout.garbage,
     names: containers.names,
     first: readState(container.directory).started === '',
@@ -133,6 +140,12 @@ export async function startContainer(
   // With the lock held until then, nobody takes it for a container without a supervisor.
   await supervisor.listening;
   return supervisor;
+}
+
+/** What starts processes of networks. */
+export async function networkMaker(session: Session): Promise<NetworkMaker> {
+  const { store, options } = session;
+  return { store, helperPath: findHelper(options.helper), plan: requireOverlays(await session.plan()) };
 }
 
 function anonymousVolumesOf(session: Session, { record }: Container): readonly string[] {

@@ -9,6 +9,7 @@ export { type CopiedImage, copyImage, type CopyRequest } from './copy-image.ts';
 export { isStoredImage } from './copy-source.ts';
 export {
   createContainer,
+  networkMaker,
   type NewContainer,
   type ReadyContainer,
   readyContainer,

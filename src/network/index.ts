@@ -1,5 +1,16 @@
 /** Networks of steps and containers: what connects them with the machine's, how they are made and joined. */
+export {
+  type Address,
+  contains,
+  formatAddress,
+  formatSubnet,
+  parseAddress,
+  parseSubnet,
+  type Subnet,
+} from './address.ts';
 export { BuildNetwork, type BuildNetworkOptions, isJoinable, type JoinableNetwork } from './build-network.ts';
 export { type LoneNetwork, loneNetwork } from './lone-network.ts';
+export { memberNetwork, memberResolvConf, networkOfProcess } from './member-network.ts';
 export { exposedPorts, parsePublish, portName, type PublishedPort } from './ports.ts';
+export { checkSubnet, defaultGateway, freeSubnet, localSubnet, routedSubnets } from './subnet-pool.ts';
 export { findUserNetworks, type NoUserNetwork, type UserNetwork } from './user-network.ts';

@@ -93,6 +93,13 @@ const HINTS: Readonly<Record<string, string>> = {
   proc: 'tsbuild doctor says what this machine allows',
 };
 
+function joinHint(text: string): { readonly hint?: string } {
+  if (text.includes('in use'))
+    return { hint: 'another container has it: leave --ip out, or see "tsbuild network inspect"' };
+  if (text.includes('is free')) return { hint: 'make a network with a larger --subnet' };
+  return {};
+}
+
 /** By the kernel's reason. */
 const PUBLISH_HINTS: Readonly<Record<string, string>> = {
   EACCES:
@@ -124,6 +131,8 @@ export function concludeStep(report: StepReport, exitCode: number | null, stderr
     throw new TsbuildError('TSB_USAGE', `Cannot publish a port: ${error.text} (${errno ?? 'no reason given'})`, {
       hint: PUBLISH_HINTS[errno ?? ''] ?? 'publish another: -p HOST:CONTAINER',
     });
+  if (error.stage === 'join')
+    throw new TsbuildError('TSB_USAGE', `Cannot join a network: ${error.text}`, joinHint(error.text));
   const code = USERS_STAGES.has(error.stage) ? 'TSB_STEP' : 'TSB_SANDBOX';
   const hint = HINTS[error.stage];
   // The helper knows limits by their numbers.

@@ -30,6 +30,8 @@ export interface StoreLayout {
   readonly containers: string;
   /** `volumes/<name>/`: directories that containers share and leave behind. */
   readonly volumes: string;
+  /** `networks/<name>/`: networks that containers share. */
+  readonly networks: string;
   /** Space that is kept back for a full disk. */
   readonly reserve: string;
   /** `{"format":1,"index":"index.sqlite"}` */
@@ -53,6 +55,7 @@ export function storeLayout(root: string): StoreLayout {
     reports: join(root, 'reports'),
     containers: join(root, 'containers'),
     volumes: join(root, 'volumes'),
+    networks: join(root, 'networks'),
     reserve: join(root, 'reserve'),
     header: join(root, 'store.json'),
   };

@@ -35,6 +35,13 @@ const COMMANDS = [
   ['volume', 'inspect'],
   ['volume', 'rm'],
   ['volume', 'prune'],
+  ['network', 'create'],
+  ['network', 'ls'],
+  ['network', 'inspect'],
+  ['network', 'rm'],
+  ['network', 'prune'],
+  ['network', 'connect'],
+  ['network', 'disconnect'],
   ['llb'],
   ['solve'],
   ['explain'],
@@ -93,7 +100,7 @@ describe('help', () => {
     expect(out).toMatch(new RegExp(`^Usage: tsbuild ${name}`));
     for (const line of out.split('\n').filter((text) => text.startsWith('  -'))) {
       // A name and, on this line or the next, what it means.
-      const described = /^  (?:-\w, )?--[a-z-]+(?: <[^>]+>+| \[[^\]]+\])?\s{2,}\S/.test(line);
+      const described = /^  (?:-\w, )?--[a-z\d-]+(?: <[^>]+>+| \[[^\]]+\])?\s{2,}\S/.test(line);
       const wrapped = out.split('\n')[out.split('\n').indexOf(line) + 1] ?? '';
       expect(described || /^ {10,}\S/.test(wrapped), line).toBe(true);
     }

@@ -50,7 +50,7 @@ describe('a command line that cannot be meant ends with 2 and says why', () => {
     ['save app:1 --format tar', /argument 'tar' is invalid[^]*oci, docker/],
     ['llb --format text .', /argument 'text' is invalid[^]*binary, json, dot, mermaid/],
     ['pull --policy sometimes x', /argument 'sometimes' is invalid/],
-    ['run --network web x', /there is no such network\nhint: .*host, none and private/],
+    ['run --network colour=red x', /there is no "colour"\nhint: .*host, none, private/],
     ['run -p http:80 x', /"http" is no port/],
     ['copy --multi-arch some a b', /argument 'some' is invalid/],
     ['build --isolation hyperv .', /argument 'hyperv' is invalid/],

@@ -107,7 +107,7 @@ describeAsEveryone('published ports', (who) => {
     expect((await run('-p', '192.0.2.77:0:80')).err).toMatch(/EADDRNOTAVAIL.*\nhint: it is no address of this machine/);
     expect((await run('-p', '80:http')).err).toMatch(/Cannot publish "80:http": "http" is no port/);
     expect((await run('-p', '8080:80', '-p', '8080:81')).err).toMatch(/port 8080\/tcp twice/);
-    expect((await run('--network=web')).err).toMatch(/there is no such network/);
+    expect((await run('--network=web')).err).toMatch(/No such network: web/);
     const none = await run('-p', '0:80', '--network=none');
     expect([none.out, none.err]).toEqual(['ran\n', expect.stringMatching(/no port is published/)]);
   });

@@ -89,7 +89,7 @@ export async function shellCommand(
   const isTerminal = caller.stdin.isTTY === true;
   return runCommand(caller, id, ['-c', command ?? 'command -v bash >/dev/null 2>&1 && exec bash; exec sh'], {
     entrypoint: '/bin/sh',
-    network: 'host',
+    network: ['host'],
     interactive: true,
     tty: command === undefined && isTerminal && caller.stdout.isTTY === true,
     ...(caller.env['TERM'] === undefined ? {} : { env: [`TERM=${caller.env['TERM']}`] }),

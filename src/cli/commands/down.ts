@@ -1,6 +1,8 @@
+import { Networks } from '../../containers/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import type { CliContext } from '../context.ts';
 import { eachContainer, withContainers } from '../each-container.ts';
+import { removeNetworks } from './network.ts';
 import { remove } from './rm.ts';
 import { stop } from './stop.ts';
 
@@ -10,7 +12,7 @@ export interface DownOptions {
   readonly time?: string;
 }
 
-/** `tsbuild down`: stops and removes all containers of a scope, side by side, with their volumes without a name. */
+/** `tsbuild down`: stops and removes all containers of a scope, side by side, with their volumes without a name, and then its networks. */
 export async function downCommand(context: CliContext, options: DownOptions): Promise<number> {
   const scope = options.scope ?? context.env['TSBUILD_SCOPE'];
   if (scope === undefined || scope === '')
@@ -19,7 +21,7 @@ export async function downCommand(context: CliContext, options: DownOptions): Pr
     });
   return withContainers(context, async (work) => {
     const own = work.containers.list().filter(({ record }) => record.scope === scope);
-    return eachContainer(
+    const code = await eachContainer(
       context,
       work,
       own.map(({ id }) => id),
@@ -29,5 +31,7 @@ export async function downCommand(context: CliContext, options: DownOptions): Pr
         return container.name;
       },
     );
+    const networks = new Networks(work.session.store).list().filter(({ record }) => record.scope === scope);
+    return Math.max(code, networks.length === 0 ? 0 : await removeNetworks(context, work, networks));
   });
 }

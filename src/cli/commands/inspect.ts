@@ -5,6 +5,7 @@ import type { Task } from '../../events/index.ts';
 import { formatBytes, sanitizeLine, TsbuildError } from '../../util/index.ts';
 import { type Container, Containers } from '../../containers/index.ts';
 import { summarizeContainer } from '../container-summary.ts';
+import { summarizeSettings } from '../network-summary.ts';
 import { type CliContext, interruptible, printForeign } from '../context.ts';
 import { compileTemplate, toJson } from '../go-template/index.ts';
 import type { RegistryFlags } from '../registry-flags.ts';
@@ -40,7 +41,10 @@ export async function inspectCommand(
   for (const name of names) {
     const container = findContainer(containers, name, options);
     if (container !== undefined) {
-      const summary = summarizeContainer(container, await containers.state(container));
+      const summary = {
+        ...summarizeContainer(container, await containers.state(container)),
+        NetworkSettings: await summarizeSettings(session.store, container),
+      };
       if (template) await printForeign(context, `${template(summary)}\n`);
       else summaries.push(summary);
       continue;

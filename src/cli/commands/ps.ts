@@ -1,5 +1,6 @@
-import { isLive } from '../../containers/index.ts';
-import { TsbuildError } from '../../util/index.ts';
+import { type Containers, isLive, mendNetworks } from '../../containers/index.ts';
+import { networkMaker, type Session } from '../../engine/index.ts';
+import { isTsbuildError, TsbuildError } from '../../util/index.ts';
 import { namesStates, parseContainerFilters } from '../container-filters.ts';
 import { containerRow } from '../container-rows.ts';
 import { type CliContext, printForeign } from '../context.ts';
@@ -23,7 +24,8 @@ export async function psCommand(context: CliContext, options: PsOptions): Promis
   const last = latest ? 1 : options.last === undefined ? undefined : Number(options.last);
   if (last !== undefined && !Number.isSafeInteger(last))
     throw new TsbuildError('TSB_USAGE', `Cannot use --last ${JSON.stringify(options.last)}: expected a number`);
-  return withContainers(context, async ({ containers }) => {
+  return withContainers(context, async ({ session, containers }) => {
+    await mend(session, containers);
     const test = parseContainerFilters(filter, (name) => containers.find(name));
     const known = await Promise.all(
       containers.list().map(async (container) => ({ container, state: await containers.state(container) })),
@@ -56,4 +58,14 @@ export async function psCommand(context: CliContext, options: PsOptions): Promis
     await printForeign(context, text);
     return 0;
   });
+}
+
+/** Starts what was killed of networks. Where that cannot be, the list is as true as before. */
+async function mend(session: Session, containers: Containers): Promise<void> {
+  if (!containers.list().some(({ record }) => record.networks !== undefined)) return;
+  try {
+    await mendNetworks(await networkMaker(session));
+  } catch (error) {
+    if (!isTsbuildError(error)) throw error;
+  }
 }

@@ -1,6 +1,6 @@
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { Connection } from '../../containers/index.ts';
+import { Connection, Containers, type StartedSupervisor } from '../../containers/index.ts';
 import {
   createContainer,
   type OpenImage,
@@ -14,7 +14,7 @@ import type { Task } from '../../events/index.ts';
 import { hostPlatform, parsePlatform, type Platform } from '../../image/index.ts';
 import { endOf, runContainer } from '../../runtime/index.ts';
 import { firstError, fromErrno, isTsbuildError, randomHex, TsbuildError } from '../../util/index.ts';
-import { networkReports, parseNetwork, publishedPorts, warnOfPorts } from '../container-network.ts';
+import { networkReports, parseNetwork, publishedPorts, sharesNetworks, warnOfPorts } from '../container-network.ts';
 import type { LifeOptions, ProcessOptions } from '../container-options.ts';
 import { parseLife, parseProcess } from '../container-request.ts';
 import { print, type CliContext } from '../context.ts';
@@ -22,11 +22,13 @@ import { converse, outputOf, sendWindow } from '../converse.ts';
 import { isolationOptions } from '../isolation-option.ts';
 import { anonymousVolumes } from '../anonymous-volumes.ts';
 import { parseMounts } from '../mount-options.ts';
+import { findNetworks } from '../network-request.ts';
 import { lateProgress } from '../late-progress.ts';
 import { reportError } from '../report.ts';
 import { sessionOptions } from '../session-options.ts';
 import { pullFirst } from '../pull-first.ts';
 import { waitHealthy } from '../wait-healthy.ts';
+import { remove } from './rm.ts';
 
 /** Options of `run` as commander gives them. */
 export interface RunOptions extends ProcessOptions, LifeOptions {
@@ -58,12 +60,12 @@ export async function runCommand(
     try {
       const platform = platformOf(options);
       if (options.pull === 'always') await pullFirst(session, task, image, platform);
-      if (!isKept(options)) {
+      if (!isKept(options) && !sharesNetworks(options)) {
         await using opened = await openImage(session, task, image, platform, context.cwd);
         await progress.close();
         return await runOnce(context, session, opened, command, options);
       }
-      const ready = await make(context, session, task, image, command, options);
+      const ready = await make(context, session, task, image, command, asShared(options));
       await progress.close();
       return options.detach
         ? await runDetached(context, session, ready, options)
@@ -130,6 +132,11 @@ function isKept(options: RunOptions): boolean {
   );
 }
 
+/** In a network it is found by others, which takes a supervisor. Without a name it goes with its end all the same. */
+function asShared(options: RunOptions): RunOptions {
+  return !isKept(options) && sharesNetworks(options) ? { ...options, rm: true } : options;
+}
+
 /** A container in the foreground that nobody else knows of. */
 async function runOnce(
   context: CliContext,
@@ -167,13 +174,14 @@ async function make(
   const mounts = await parseMounts(session, context.cwd, options);
   await using volumes = anonymousVolumes(context, session, mounts);
   const process = await parseProcess(context, command, options, mounts);
+  const { host, ...networks } = await findNetworks(session, options);
   const ready = await createContainer(session, task, image, {
     platform: platformOf(options),
     cwd: context.cwd,
-    process: { ...process, ...(options.detach ? { detached: true } : {}) },
+    process: { ...process, ...(host ? { network: 'host' } : {}), ...(options.detach ? { detached: true } : {}) },
     life: (config) => {
       const ports = publishedPorts(options, config.config.ExposedPorts);
-      return { ...life(config), ...(ports.length === 0 ? {} : { ports }) };
+      return { ...life(config), ...networks, ...(ports.length === 0 ? {} : { ports }) };
     },
     ...(options.name === undefined ? {} : { name: options.name }),
   });
@@ -207,13 +215,32 @@ function takeIdFile(context: CliContext, name: string | undefined): Disposable &
   };
 }
 
+/** Starts a container. One that was made with --rm and gets no supervisor, which would remove it, is removed here. */
+async function startOrRemove(
+  context: CliContext,
+  session: Session,
+  ready: ReadyContainer,
+  waitForClient = false,
+): Promise<StartedSupervisor | undefined> {
+  try {
+    return await startContainer(session, ready, { waitForClient, ...networkReports(context) });
+  } catch (error) {
+    const { container } = ready;
+    if (container.record.autoRemove) {
+      const work = { session, containers: new Containers(session.store), signal: new AbortController().signal };
+      await remove(context, work, container, { volumes: true });
+    }
+    throw error;
+  }
+}
+
 async function runDetached(
   context: CliContext,
   session: Session,
   ready: ReadyContainer,
   { waitHealthy: healthy, waitTimeout }: RunOptions,
 ): Promise<number> {
-  const supervisor = await startContainer(session, ready, networkReports(context));
+  const supervisor = await startOrRemove(context, session, ready);
   const failed = await supervisor?.started;
   if (failed !== undefined) {
     const { exitCode, error } = endOf(failed);
@@ -229,7 +256,7 @@ async function runDetached(
 async function runAttached(context: CliContext, session: Session, ready: ReadyContainer): Promise<number> {
   const { container } = ready;
   const { tty = false, stdin = false } = container.record.step;
-  const supervisor = await startContainer(session, ready, { waitForClient: true, ...networkReports(context) });
+  const supervisor = await startOrRemove(context, session, ready, true);
   const write = outputOf(context);
   const connection = await Connection.open(container.directory, {
     onOutput: (stream, data) => connection && write(stream, data, connection),
