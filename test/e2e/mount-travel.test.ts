@@ -2,6 +2,8 @@ import { generateKeyPairSync } from 'node:crypto';
 import { chmodSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type ActionsCache, DEFAULT_BRANCH, startActionsCache } from '../support/actions-cache.ts';
+import { type Azurite, startAzurite } from '../support/azurite.ts';
 import type { Outcome } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { ordinaryUser } from '../support/identity.ts';
@@ -18,11 +20,20 @@ RUN --mount=type=cache,target=/cache,${mount} (cd /cache; find . -type f | sort 
 describeAsEveryone('a cache mount that travels', (who) => {
   const use = useBench(who, { base: false });
   const registries = useWatchedRegistry();
+  const azuriteProgram = process.env['TSBUILD_TEST_AZURITE'];
   let s3: S3Server;
+  let actions: ActionsCache;
+  let azurite: Azurite | undefined;
   beforeAll(async () => {
     s3 = await startS3Server();
+    actions = await startActionsCache();
+    if (azuriteProgram !== undefined) azurite = await startAzurite(azuriteProgram);
   });
-  afterAll(async () => s3[Symbol.asyncDispose]());
+  afterAll(async () => {
+    await s3[Symbol.asyncDispose]();
+    await actions[Symbol.asyncDispose]();
+    await azurite?.[Symbol.asyncDispose]();
+  });
 
   /** Builds in a store of its own. @returns what the step found in its mount */
   async function build(
@@ -31,7 +42,12 @@ describeAsEveryone('a cache mount that travels', (who) => {
     args: readonly string[],
     store?: string,
   ): Promise<Outcome & { readonly found: string }> {
-    const env = { AWS_ACCESS_KEY_ID: S3_KEY.accessKeyId, AWS_SECRET_ACCESS_KEY: S3_KEY.secretAccessKey };
+    const env = {
+      AWS_ACCESS_KEY_ID: S3_KEY.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: S3_KEY.secretAccessKey,
+      ACTIONS_RESULTS_URL: actions.url,
+      ACTIONS_RUNTIME_TOKEN: actions.token(DEFAULT_BRANCH),
+    };
     const all = ['build', '--progress=plain', `--build-arg=RUN=${run}`, '-o', 'type=oci,dest=-', ...args, context];
     const outcome = await use.bench.ok(all, { env, store: store ?? (await use.bench.otherStore()) });
     return { ...outcome, found: (await readOciArchive(outcome.stdout)).tree['/found']?.content ?? '' };
@@ -47,6 +63,15 @@ describeAsEveryone('a cache mount that travels', (who) => {
       const bucket = `type=s3,bucket=${S3_BUCKET},region=${S3_REGION},endpoint_url=${s3.url},prefix=mounts/`;
       return [bucket, bucket];
     },
+    'the cache of GitHub Actions': () => ['type=gha,scope=mounts', 'type=gha,scope=mounts'],
+    ...(azuriteProgram === undefined
+      ? {}
+      : {
+          'Azure Blob Storage': () => {
+            const bucket = `type=azblob,account_url=${azurite?.accountUrl},account_key=${azurite?.key},prefix=mounts/`;
+            return [bucket, bucket];
+          },
+        }),
   };
 
   test.each(Object.entries(places))(

@@ -6,8 +6,9 @@ import type { ObjectStore } from '../../src/object-store/index.ts';
 import { S3Store } from '../../src/object-store/s3-store.ts';
 import { layerObject, scopeId } from '../../src/remote-cache/steps/names.ts';
 import { ObjectPlace } from '../../src/remote-cache/index.ts';
-import { ghaStore, s3Options, s3Surroundings } from '../object-store/support.ts';
+import { azblobStore, ghaStore, s3Options, s3Surroundings } from '../object-store/support.ts';
 import { DEFAULT_BRANCH, startActionsCache } from '../support/actions-cache.ts';
+import { startAzurite } from '../support/azurite.ts';
 import { startS3Server } from '../support/s3-server.ts';
 import { testTask } from '../support/task.ts';
 import { contentOf } from './object-store.ts';
@@ -74,6 +75,14 @@ storeSuite('GitHub Actions, spoken by a server of ours', async () => {
     stop: async () => server[Symbol.asyncDispose](),
   };
 });
+
+// Microsoft's own emulator is some 60 MB: whoever has it installed says where. `npm install azurite` brings it.
+const azurite = process.env['TSBUILD_TEST_AZURITE'];
+if (azurite !== undefined)
+  storeSuite('Azure Blob Storage, spoken by azurite', async () => {
+    const server = await startAzurite(azurite);
+    return { open: () => azblobStore(server), stop: async () => server[Symbol.asyncDispose]() };
+  });
 
 storeSuite('a directory', () => {
   const root = mkdtempSync(join(tmpdir(), 'tsbuild-shared-'));
