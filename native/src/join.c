@@ -5,14 +5,33 @@
  */
 #include "helper.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* Rights that stay over the execution of a program, whatever the id is that this process has in the namespace. */
+static void keep_capabilities(void) {
+  enum { VERSION_3 = 0x20080522, LAST = 63 };
+  struct {
+    uint32_t version;
+    int pid;
+  } header = {VERSION_3, 0};
+  struct {
+    uint32_t effective, permitted, inheritable;
+  } data[2] = {0};
+  if (syscall(SYS_capget, &header, data) < 0) fail("cannot read capabilities");
+  for (int half = 0; half < 2; half++) data[half].inheritable = data[half].permitted;
+  if (syscall(SYS_capset, &header, data) < 0) fail("cannot set capabilities");
+  for (int capability = 0; capability <= LAST; capability++)
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) < 0 && errno != EINVAL) fail("cannot keep capability %d", capability);
+}
 
 /* join --parent PID --of PID -- COMMAND... */
 int command_join(int argc, char **argv) {
@@ -29,10 +48,9 @@ int command_join(int argc, char **argv) {
   /* Nobody may enter the namespace that he is in. */
   if (own.st_ino != other.st_ino) {
     if (setns(fd, CLONE_NEWUSER) < 0) fail("cannot enter the container's user namespace");
-    /* Supplementary groups stay: files of this machine may need them. */
-    if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) fail("cannot become root of the container");
+    keep_capabilities();
   }
-  /* Again: a change of ids clears it. */
+  /* The ids stay: they are root's there, or the user's own (keep-uid); and so do groups, which files of this machine may need. */
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) fail("cannot ask for a signal at the parent's death");
   if (getppid() != parent) return EXIT_SETUP;
   execv(argv[5], argv + 5);

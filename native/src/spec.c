@@ -120,6 +120,8 @@ static void take_field(struct step_spec *spec, const char *key, char *value) {
   else if (strcmp(key, "tty") == 0) spec->tty = is_true(value);
   else if (strcmp(key, "stdin") == 0) spec->stdin_open = is_true(value);
   else if (strcmp(key, "init") == 0) spec->init = is_true(value);
+  else if (strcmp(key, "keep-uid") == 0) spec->keep_uid = value;
+  else if (strcmp(key, "keep-gid") == 0) spec->keep_gid = value;
   else if (strcmp(key, "hold") == 0) spec->hold = is_true(value);
   else if (strcmp(key, "nest") == 0) spec->nest = is_true(value);
   else if (strcmp(key, "process-limit") == 0) spec->process_limit = parse_number(value, 1 << 30);

@@ -138,39 +138,10 @@ int number_in_proc(int pidfd) {
   return number;
 }
 
-/* The map of this process's own namespace with every id as it is: a range must not reach over two of the namespace above. */
-static int same_ids(const char *name, char *text, size_t size) {
-  char path[64], *own;
-  size_t length;
-  int used = 0;
-  snprintf(path, sizeof path, "/proc/self/%s", name);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) fail("cannot read %s", path);
-  own = read_fd(fd, 1 << 16, &length);
-  close(fd);
-  for (char *line; (line = strsep(&own, "\n")) != NULL && *line != 0;) {
-    unsigned first, outside, count;
-    if (sscanf(line, "%u %u %u", &first, &outside, &count) != 3) fail_with(0, "cannot understand %s", path);
-    int more = snprintf(text + used, size - (size_t)used, "%u %u %u\n", first, first, count);
-    if (more < 0 || (size_t)(used += more) >= size) fail_with(0, "%s has too many ranges", path);
-  }
-  return used;
-}
-
-static void map_ids(int number, const char *name, const struct step_spec *spec) {
-  char path[64], text[4096];
-  snprintf(path, sizeof path, "/proc/%d/%s", number, name);
-  int length = spec->shift == 0 ? same_ids(name, text, sizeof text) : snprintf(text, sizeof text, "0 %u %u\n", spec->shift, spec->id_count);
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0 || write(fd, text, (size_t)length) != length) fail("cannot write the step's %s", name);
-  close(fd);
-}
-
 static void prepare_user_namespace(struct step_spec *spec, const struct plumbing *plumbing, int pidfd) {
   stage = "id-map";
   int number = number_in_proc(pidfd);
-  map_ids(number, "uid_map", spec);
-  map_ids(number, "gid_map", spec);
+  map_step_ids(number, spec);
   if (spec->shift == 0) {
     /* Nobody there: the child is gone. */
     (void)!send(plumbing->sync[0], "", 1, MSG_NOSIGNAL);
@@ -285,7 +256,7 @@ int run_step(struct step_spec *spec, int connection) {
   if (spec->shift > 0) spec->nest = true;
   stage = "namespaces";
   pid_t child = sys_fork_into(flags | (spec->nest ? CLONE_NEWUSER : 0), spec->nest ? &pidfd : NULL);
-  if (child < 0 && spec->nest && spec->shift == 0 && (errno == ENOSPC || errno == EUSERS || errno == EPERM)) {
+  if (child < 0 && spec->nest && spec->shift == 0 && spec->keep_uid == NULL && (errno == ENOSPC || errno == EUSERS || errno == EPERM)) {
     /* No more of them, or no right to one: namespace A does. */
     spec->nest = false;
     child = sys_fork_into(flags, NULL);

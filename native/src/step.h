@@ -56,6 +56,7 @@ struct step_spec {
   const char *upper, *work, *cwd, *user, *hostname, *shm_size;
   const char *network; /* a file that a network namespace is bound to; NULL: this process's own, or a new one */
   bool prepare_upper, readonly_root, private_network, insecure, no_new_privileges, tty, stdin_open, init, nest;
+  const char *keep_uid, *keep_gid; /* who starts it has these ids in it, and root has the ones that he would have had; NULL for not */
   bool hold;   /* nothing is executed: the root stays as long as its first process is left alone */
   bool scoped; /* the process that starts it has been through restrict_scope (contain.c) */
   unsigned shift, id_count;
@@ -148,6 +149,9 @@ void mount_system(struct step_spec *spec, int root);
 int make_sys(const struct step_spec *spec);
 void attach_console(int root, int terminal);
 int open_terminal(int root, int *master);
+
+/* id_map.c: writes the maps of a step's user namespace. `number`: of its first process in /proc. */
+void map_step_ids(int number, const struct step_spec *spec);
 
 /* step.c: the line `exit <code>` or `signal <number>`. */
 void report_end(int wait_status);

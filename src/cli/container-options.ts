@@ -28,6 +28,7 @@ export interface ProcessOptions extends ResourceOptions, MountOptions, NetworkOp
   readonly capDrop?: readonly string[];
   readonly privileged?: boolean;
   readonly groupAdd?: readonly string[];
+  readonly userns?: string;
   readonly dns?: readonly string[];
   readonly dnsSearch?: readonly string[];
   readonly dnsOption?: readonly string[];
@@ -102,6 +103,10 @@ export function processOptions(command: Command): Command {
     .option('--cap-drop <name>', 'a capability that it is not to have, or ALL', collect)
     .option('--privileged', 'all capabilities and no filter of system calls; never more than you may do yourself')
     .option('--group-add <gid>', 'a further group of the user', collect)
+    .option(
+      '--userns <mode>',
+      'keep-id: you have your own id in the container, and are its user unless -u says otherwise',
+    )
     .option('--dns <address>', 'name server, instead of those of the machine', collect)
     .option('--dns-search <domain>', 'domain in which names are looked up', collect)
     .option('--dns-option <option>', 'option for /etc/resolv.conf', collect)

@@ -4,7 +4,7 @@ import { type ContainerRecord, type HealthCheck, type RestartPolicy, parseSignal
 import type { NewContainer } from '../engine/index.ts';
 import type { ImageConfig } from '../image/index.ts';
 import { parseEnvFile } from '../runtime/index.ts';
-import { type MountSpec, parseCapability, resolvConfOfHost } from '../sandbox/index.ts';
+import { currentUser, type MountSpec, parseCapability, resolvConfOfHost } from '../sandbox/index.ts';
 import { fromErrno, parseDuration, parseSize, TsbuildError } from '../util/index.ts';
 import { parsePidsLimit } from './build-request.ts';
 import { parseNetwork } from './container-network.ts';
@@ -49,6 +49,7 @@ export async function parseProcess(
     ...(options.capAdd === undefined ? {} : { capAdd: options.capAdd.map(parseCapability) }),
     ...(options.capDrop === undefined ? {} : { capDrop: options.capDrop.map(parseCapability) }),
     ...(options.privileged ? { privileged: true } : {}),
+    ...parseUserns(options.userns),
     ...(options.groupAdd === undefined ? {} : { groups: options.groupAdd.map(parseGroup) }),
     ...(await parseDns(options)),
     ...(options.readOnly ? { readonly: true } : {}),
@@ -57,6 +58,22 @@ export async function parseProcess(
     ...(options.init ? { init: true } : {}),
     ...(options.addHost === undefined ? {} : { extraHosts: await parseHosts(options.addHost) }),
   };
+}
+
+/** `--userns`. Every container has a user namespace; which ids it has is what can be chosen. */
+function parseUserns(text: string | undefined): Pick<NewContainer['process'], 'keepIds'> {
+  if (text === undefined) return {};
+  if (text !== 'keep-id')
+    throw new TsbuildError('TSB_USAGE', `Cannot use --userns ${JSON.stringify(text)}`, {
+      hint: 'keep-id is possible; without it you are root of the container, in a user namespace of its own',
+    });
+  const { uid, gid } = currentUser();
+  if (uid === 0)
+    throw new TsbuildError(
+      'TSB_USAGE',
+      'Cannot use --userns=keep-id as root: the ids of the container are none of yours',
+    );
+  return { keepIds: { uid, gid } };
 }
 
 function parseGroup(text: string): number {

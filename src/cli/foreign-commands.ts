@@ -1,7 +1,7 @@
 import { TsbuildError } from '../util/index.ts';
 
 const NO_CONTAINERS =
-  'containers have create, run, start, stop, restart, kill, pause, rename, rm, wait, ps, port, logs, exec, attach, cp, top, stats and inspect';
+  'containers have create, run, start, stop, restart, kill, pause, rename, rm, wait, ps, port, logs, exec, attach, cp, diff, commit, export, top, stats and inspect';
 const NO_DAEMON = 'there is no daemon, and there are no builders to choose from: "tsbuild build" builds right here';
 const NO_TREE = 'what each layer adds: "tsbuild inspect --layers NAME"; the steps: "tsbuild history NAME"';
 const MOUNT = 'write the files of an image to a directory: tsbuild build -o type=local,dest=DIR';
@@ -10,9 +10,9 @@ const OTHER = '"tsbuild --help" lists the commands that there are';
 
 /** Commands of docker, podman, buildah and nerdctl that are not here, with what to type instead. */
 const ABSENT: Readonly<Record<string, readonly string[]>> = {
-  [NO_TREE]: ['tree', 'diff'],
-  [MOUNT]: ['mount', 'umount', 'unmount', 'export'],
-  [STEPS]: ['add', 'commit', 'from', 'config'],
+  [NO_TREE]: ['tree'],
+  [MOUNT]: ['mount', 'umount', 'unmount'],
+  [STEPS]: ['add', 'from', 'config'],
   [NO_CONTAINERS]:
     'checkpoint cleanup clone container containers events exists init initialize port restore runlabel update'.split(
       ' ',
@@ -37,7 +37,7 @@ const HINTS: ReadonlyMap<string, string> = new Map(
 
 /** What `container NAME` is here. */
 const OF_CONTAINERS =
-  'attach cp create exec inspect kill logs pause port ps rename restart rm run start stats stop top unpause wait'.split(
+  'attach commit cp create diff exec export inspect kill logs pause port ps rename restart rm run start stats stop top unpause wait'.split(
     ' ',
   );
 

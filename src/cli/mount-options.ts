@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { isVolumeName, Volumes } from '../containers/index.ts';
 import type { Session } from '../engine/index.ts';
+import type { ImageConfig } from '../image/index.ts';
 import { parseVolume } from '../runtime/index.ts';
 import type { MountSpec } from '../sandbox/index.ts';
 import { parseSize, TsbuildError } from '../util/index.ts';
@@ -44,6 +45,30 @@ export async function parseMounts(session: Session, cwd: string, options: MountO
     for (const target of ['/run', '/tmp', '/var/tmp'])
       if (!taken.includes(target)) mounts.push({ type: 'tmpfs', target, mode: target === '/run' ? 0o755 : 0o1777 });
   return mounts;
+}
+
+/**
+ * Volumes without a name for what `VOLUME` of an image names, but for places where something else is mounted.
+ * @param taken what the user has mounted
+ */
+export async function imageVolumes(
+  session: Session,
+  { config }: ImageConfig,
+  taken: readonly MountSpec[],
+): Promise<readonly MountSpec[]> {
+  const targets = new Set(Object.keys(config.Volumes ?? {}).map((path) => resolve('/', path)));
+  for (const { target } of taken) targets.delete(resolve(target));
+  // Everything is in it: no container has a volume for a root.
+  targets.delete('/');
+  if (targets.size === 0) return [];
+  const { idShift, copies } = await session.plan();
+  // A copy of an image is one container's anyhow, and gone with it.
+  if (copies) return [];
+  const volumes = new Volumes(session.store);
+  return [...targets].map((target): MountSpec => {
+    const { name, directory } = volumes.ensure(undefined, idShift);
+    return { type: 'bind', source: directory, target, readonly: false, volume: name, fill: true };
+  });
 }
 
 type MakeVolume = (name: string | undefined, target: string, isReadonly: boolean, fill: boolean) => Promise<MountSpec>;

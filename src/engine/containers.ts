@@ -15,7 +15,7 @@ import {
 import type { Task } from '../events/index.ts';
 import type { Platform } from '../image/index.ts';
 import { containerSpec, type RunContainerOptions } from '../runtime/index.ts';
-import { Emulation, findHelper, findSeccompFilter, type NamespacePlan } from '../sandbox/index.ts';
+import { Emulation, findHelper, findSeccompFilter, type MountSpec, type NamespacePlan } from '../sandbox/index.ts';
 import { randomHex, TsbuildError } from '../util/index.ts';
 import { unpackImage } from './open-image.ts';
 import type { Session } from './session.ts';
@@ -25,6 +25,8 @@ export interface NewContainer {
   readonly platform: Platform;
   readonly cwd: string;
   readonly name?: string;
+  /** Mounts that the image asks for. */
+  readonly imageMounts?: (config: RunContainerOptions['config']) => Promise<readonly MountSpec[]>;
   /** What runs in it, as for a container in the foreground. */
   readonly process: Omit<
     RunContainerOptions,
@@ -70,7 +72,10 @@ export async function createContainer(
   const plan = requireOverlays(await session.plan());
   const { image, ids, layers } = await unpackImage(session, task, name, wanted.platform, wanted.cwd);
   const id = randomHex(32);
-  const { process } = wanted;
+  const process = {
+    ...wanted.process,
+    mounts: [...(wanted.process.mounts ?? []), ...((await wanted.imageMounts?.(image.config)) ?? [])],
+  };
   const spec = containerSpec({
     ...process,
     hostname: process.hostname === '' ? id.slice(0, 12) : process.hostname,

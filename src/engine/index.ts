@@ -15,7 +15,9 @@ export {
   readyContainer,
   startContainer,
 } from './containers.ts';
-export { type OpenContainer, openContainer } from './container-files.ts';
+export { containerChanges, exportContainer } from './container-changes.ts';
+export { commitContainer } from './container-commit.ts';
+export { openContainer } from './container-files.ts';
 export { compileRequest } from './compile.ts';
 export { storedExplanation } from './explain.ts';
 export { explainRefusals, type LockOutcome, openLock } from './lock-file.ts';

@@ -13,6 +13,7 @@ export {
   type ExportContext,
   type Exported,
   exportResult,
+  storeImage,
   type ExportResult,
   platformDirectory,
   type TreeRequest,

@@ -6,6 +6,8 @@ import { NewFile } from './new-file.ts';
 
 /** Somewhere that a result goes to, from its first byte to its last. Disposing drops what was not committed. All throw the system's errors. */
 export interface OutputFile extends Disposable {
+  /** For another process that writes to it. */
+  readonly fd: number;
   write(bytes: Uint8Array): void;
   /** Everything is written: makes it visible. */
   commit(): void;
@@ -27,6 +29,7 @@ export function openOutput(path: string): OutputFile {
   });
   const behind = new WriteBehind(file.fd);
   return {
+    fd: file.fd,
     write: (bytes) => {
       file.write(bytes);
       behind.wrote(bytes.length);
@@ -56,6 +59,7 @@ function openSpecial(path: string): OutputFile {
     closeSync(fd);
   };
   return {
+    fd,
     write: (bytes) => {
       for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
     },

@@ -39,6 +39,7 @@ import {
 } from '../tree/index.ts';
 import { fromErrno, TsbuildError } from '../util/index.ts';
 import { quote } from './byte-string.ts';
+import type { Stubs } from './stubs.ts';
 import type { EntryType } from './entry.ts';
 import type { EncodedLayer } from './layer-encoder.ts';
 import type { LayerCompression, LayerSink } from './sink.ts';
@@ -61,6 +62,8 @@ export interface DiffOptions {
   readonly clampAfter?: number | undefined;
   /** Write the form that layers of Windows images have. Windows does not know opaque directories: each name gets a whiteout. */
   readonly windows?: boolean;
+  /** What was made for mounts, and is left out. */
+  readonly stubs?: Stubs;
   readonly signal?: AbortSignal;
 }
 
@@ -155,7 +158,7 @@ class DiffWalk {
     const stat = statat(dir.fd, toFsPath(name));
     const type = TYPES[stat.mode & S_IFMT];
     // Sockets mean nothing without their process.
-    if (type === undefined) return;
+    if (type === undefined || this.#isStub(dir, name, stat)) return;
     if (name.startsWith(WHITEOUT)) {
       throw new TsbuildError(
         'TSB_EXPORT',
@@ -174,6 +177,12 @@ class DiffWalk {
       this.#links.set(key, path);
     } else if (this.#isUnchanged(dir, name, stat)) return;
     await this.#write(dir, name, path, type, stat);
+  }
+
+  #isStub(dir: UpperDir, name: ByteString, stat: FileStat): boolean {
+    const { stubs } = this.#options;
+    if (stubs === undefined || findMerged(dir.lowers, name) !== undefined) return false;
+    return stubs.has(dir.fd, name, `${dir.prefix}${name}`, stat);
   }
 
   /** Whether a directory was only copied up and has no change in it; what is found out about it is remembered. */
@@ -207,7 +216,7 @@ class DiffWalk {
       if (name.endsWith('/')) continue;
       const stat = statat(dir.fd, toFsPath(name));
       const type = TYPES[stat.mode & S_IFMT];
-      if (type === undefined) continue;
+      if (type === undefined || this.#isStub(dir, name, stat)) continue;
       const unchanged =
         type === 'directory'
           ? this.#isUnchangedDir(dir, name, stat, `${dir.prefix}${name}`)

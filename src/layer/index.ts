@@ -8,6 +8,8 @@ export { applyLayer, type ApplyOptions, type ApplyResult, verifyContent } from '
 export { decompress, type DecompressLimits, DEFAULT_LIMITS, readChunks } from './decompress.ts';
 export { DirectoryWriter, type DirectoryWriterOptions } from './directory-writer.ts';
 export { diffLayer, type DiffOptions } from './diff.ts';
+export { listChanges, type TreeChange } from './list-changes.ts';
+export { Stubs } from './stubs.ts';
 export type { EntryType, SparseRegion, TarEntry } from './entry.ts';
 export { extractArchive, type ExtractArchiveOptions } from './extract-archive.ts';
 export { Extractor } from './extractor.ts';

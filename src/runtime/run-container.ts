@@ -80,6 +80,8 @@ export interface RunContainerOptions {
   readonly capDrop?: readonly string[];
   /** All capabilities, and no filter. */
   readonly privileged?: boolean;
+  /** `--userns=keep-id`, see `StepSpec`. */
+  readonly keepIds?: { readonly uid: number; readonly gid: number };
   /** Ids of further groups. */
   readonly groups?: readonly number[];
   /** Content of /etc/resolv.conf instead of the machine's. */
@@ -183,6 +185,7 @@ export function containerSpec(
     throw new TsbuildError('TSB_USAGE', `Cannot use working directory "${workdir}": it is not an absolute path`);
   const network = options.network ?? 'host';
   const resolvConf = options.resolvConf ?? (network === 'host' ? resolvConfOfHost() : undefined);
+  const { keepIds } = options;
   const request = { ...options, config, tty };
   const emulator = options.emulation.emulatorFor(options.config);
   return {
@@ -193,7 +196,7 @@ export function containerSpec(
     args: argumentsOf(request),
     env: environmentOf(request),
     cwd: workdir,
-    user: options.user ?? config.User ?? '',
+    user: options.user ?? (keepIds === undefined ? (config.User ?? '') : `${keepIds.uid}:${keepIds.gid}`),
     hostname: options.hostname,
     network,
     security: options.privileged ? 'insecure' : 'sandbox',
@@ -204,6 +207,7 @@ export function containerSpec(
     capAdd: options.capAdd ?? [],
     capDrop: options.capDrop ?? [],
     groups: options.groups ?? [],
+    ...(keepIds === undefined ? {} : { keepIds }),
     extraHosts: options.extraHosts ?? [],
     ulimits: options.ulimits ?? [],
     processLimit: options.processLimit ?? DEFAULT_PROCESS_LIMIT,

@@ -59,6 +59,7 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
     .add('init', spec.init ?? false)
     .add('hold', spec.hold ?? false);
   fields.add('shm-size', spec.shmSize ?? 64 * 2 ** 20);
+  if (spec.keepIds !== undefined) fields.add('keep-uid', spec.keepIds.uid).add('keep-gid', spec.keepIds.gid);
   const { emulator } = spec;
   if (emulator !== undefined && options.formatsDir !== undefined)
     fields

@@ -172,6 +172,11 @@ export interface StepSpec {
   readonly emulator?: Emulator;
   /** A helper process stays PID 1, reaps orphans and passes signals on, as `docker run --init`. */
   readonly init?: boolean;
+  /**
+   * Ids of the user, who has them in the step instead of root's; root has those that they would have been. For plans without a shift. What
+   * belongs to root in an image is the user's then.
+   */
+  readonly keepIds?: { readonly uid: number; readonly gid: number };
   /** Nothing is executed: the root is there, with all its mounts, until the helper gets a signal. */
   readonly hold?: boolean;
 }

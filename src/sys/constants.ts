@@ -32,6 +32,7 @@ export const RESOLVE_BENEATH = 0x08;
 
 /** The file type bits of a mode, and the types. */
 export const S_IFMT = 0o170000;
+export const S_IFSOCK = 0o140000;
 export const S_IFLNK = 0o120000;
 export const S_IFREG = 0o100000;
 export const S_IFBLK = 0o060000;

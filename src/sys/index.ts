@@ -44,6 +44,7 @@ export {
   S_IFLNK,
   S_IFMT,
   S_IFREG,
+  S_IFSOCK,
 } from './constants.ts';
 export { makeFilesAs } from './file-ids.ts';
 export { type FileBatch, fileBatch, openFileBatch, STATE_WORDS } from './file-batch.ts';

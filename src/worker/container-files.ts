@@ -1,12 +1,12 @@
-import { readSync, writeSync } from 'node:fs';
 import { extractArchive, Extractor, type TarEntry, type TarHandler, TarReader } from '../layer/index.ts';
 import { BufferedOutput, RootfsTar } from '../rootfs/index.ts';
 import { makeFilesAs } from '../sys/index.ts';
 import { FsTree, toText } from '../tree/index.ts';
-import { errnoOf, TsbuildError } from '../util/index.ts';
+import { TsbuildError } from '../util/index.ts';
 import type { CopiedFiles, CopyFilesParams } from './container-methods.ts';
 import { type CopySource, findDestination, findSource } from './copy-places.ts';
 import type { HandlerContext } from './handler-context.ts';
+import { standardInput, writeStandardOutput } from './standard-streams.ts';
 
 /** The root of the container that this worker was started for. */
 let container: FsTree | undefined;
@@ -56,13 +56,13 @@ function writeTar(source: CopySource, path: string, write: (bytes: Buffer) => vo
   return { bytes, skipped };
 }
 
-/** Whose the files are that are made: root's of the container, or the user's. Both are 0 here, where the namespace is the container's. */
-const OWNER = { uid: 0, gid: 0 };
-
 function targetOf({ to, archive }: CopyFilesParams, { config }: HandlerContext, rootFd: number): Extractor {
   const { idShift, idCount } = config.plan;
   const ids = to.kind === 'container' ? { idShift, idCount } : { idShift: 0, idCount: idShift > 0 ? 2 ** 31 : idCount };
-  return new Extractor({ rootFd, layer: false, keepKinds: true, ...ids, ...(archive ? {} : { owner: OWNER }) });
+  // Root's of the container, or the user's, who need not be root there.
+  const owner =
+    to.kind === 'container' ? { uid: 0, gid: 0 } : { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+  return new Extractor({ rootFd, layer: false, keepKinds: true, ...ids, ...(archive ? {} : { owner }) });
 }
 
 /** `cp - NAME:DIR`: an archive has owners, which stay. */
@@ -109,42 +109,5 @@ class ForHost implements TarHandler {
 
   #plain({ xattrs: _xattrs, ...entry }: TarEntry): TarEntry {
     return { ...entry, mode: entry.mode & this.#mask };
-  }
-}
-
-/** ms between two looks at a pipe whose other end is slow: it may have been made not to block by whoever shares it. */
-const PATIENCE = 2;
-const cell = new Int32Array(new SharedArrayBuffer(4));
-
-function patiently(act: () => number): number {
-  for (;;) {
-    try {
-      return act();
-    } catch (error) {
-      if (errnoOf(error) !== 'EAGAIN') throw error;
-      Atomics.wait(cell, 0, 0, PATIENCE);
-    }
-  }
-}
-
-function writeStandardOutput(bytes: Buffer): void {
-  for (let done = 0; done < bytes.length;) done += patiently(() => writeSync(1, bytes, done, bytes.length - done));
-}
-
-function* standardInput(): Generator<Buffer> {
-  for (;;) {
-    // A decompressor may still read the one before.
-    const buffer = Buffer.allocUnsafeSlow(1 << 18);
-    const count = patiently(() => {
-      try {
-        return readSync(0, buffer, 0, buffer.length, null);
-      } catch (error) {
-        // The end of a terminal's input.
-        if (errnoOf(error) === 'EOF') return 0;
-        throw error;
-      }
-    });
-    if (count === 0) return;
-    yield buffer.subarray(0, count);
   }
 }

@@ -4,6 +4,25 @@ export interface ContainerMethods {
   openContainer(params: { readonly pid: number }): void;
   /** Copies files into or out of the root that is open. */
   copyFiles(params: CopyFilesParams): CopiedFiles;
+  /** Writes the files of layers, bottom first, as an archive to standard output. */
+  exportTree(params: { readonly layers: readonly string[] }): void;
+  /** What a container has changed. */
+  listChanges(params: ListChangesParams): readonly FileChange[];
+}
+
+/** Where a container writes, and on what. */
+export interface ListChangesParams {
+  readonly upper: string;
+  readonly lowers: readonly string[];
+  /** Paths that were made for mounts, without a leading slash. */
+  readonly stubs: readonly string[];
+}
+
+/** A path that was added, changed or deleted. */
+export interface FileChange {
+  readonly kind: 'A' | 'C' | 'D';
+  /** Absolute. */
+  readonly path: string;
 }
 
 /** One side of a copy. */

@@ -41,6 +41,8 @@ export const methods: { readonly [M in MethodName]: Method<M> } = {
   syncStore: { place: 'either', load: async () => (await import('./layer-jobs.ts')).syncStore },
   openContainer: { place: 'main', load: async () => (await import('./container-files.ts')).openContainer },
   copyFiles: { place: 'main', load: async () => (await import('./container-files.ts')).copyFiles },
+  exportTree: { place: 'main', load: async () => (await import('./container-layers.ts')).exportTree },
+  listChanges: { place: 'main', load: async () => (await import('./container-layers.ts')).listChanges },
   readDirectory: { place: 'main', load: async () => (await import('./stack-files.ts')).readDirectory },
 };
 

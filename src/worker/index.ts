@@ -3,7 +3,7 @@
  * whose `call` runs a method of `WorkerMethods` there; to add a method, declare it in protocol.ts and enter it in handlers.ts.
  */
 export { type CallOptions, startWorker, type StartWorkerOptions, type WorkerClient } from './client.ts';
-export type { CopiedFiles, CopyFilesParams, CopyPlace } from './container-methods.ts';
+export type { CopyPlace, FileChange } from './container-methods.ts';
 export type { PackedFileOp } from './layer-methods.ts';
 export type {
   MethodName,

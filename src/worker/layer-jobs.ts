@@ -1,8 +1,8 @@
 import { closeSync, openSync } from 'node:fs';
-import { diffLayer as diff, type LayerSink, recompressLayer as recompress } from '../layer/index.ts';
+import { diffLayer as diff, type LayerSink, recompressLayer as recompress, Stubs } from '../layer/index.ts';
 import { BlobDir } from '../store/index.ts';
 import { syncfs } from '../sys/index.ts';
-import { checksumAndList, LayersTree, type TreeListing } from '../tree/index.ts';
+import { checksumAndList, LayersTree, toByteString, type TreeListing } from '../tree/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 import type { ChecksumParams, DiffLayerParams, PackedBlob, RecompressLayerParams } from './layer-methods.ts';
@@ -17,6 +17,7 @@ export async function diffLayer(params: DiffLayerParams, context: HandlerContext
     sink: layerSink(context),
     signal: context.signal,
     windows: params.windows,
+    ...(params.stubs === undefined ? {} : { stubs: new Stubs(params.stubs.map(toByteString)) }),
     ...(params.clampTime === undefined ? {} : { clampTime: params.clampTime }),
     ...(params.clampAfter === undefined ? {} : { clampAfter: params.clampAfter }),
   });

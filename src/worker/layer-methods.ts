@@ -74,6 +74,8 @@ export interface DiffLayerParams {
   readonly clampAfter?: number;
   /** Give the blob the form of layers of Windows images. */
   readonly windows: boolean;
+  /** Paths that were made for mounts, without a leading slash. */
+  readonly stubs?: readonly string[];
 }
 
 /** A layer blob in the store. */

@@ -192,4 +192,37 @@ describeAsEveryone('volumes and mounts', (who) => {
     expectFailure(await bench.tsbuild(['down']), { code: 2, says: ['--scope'] });
     await bench.ok(['down', '--scope', 'job-2', '-t', '0']);
   });
+
+  test('VOLUME of an image makes one without a name, which goes with the container when that is said', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM filled\nVOLUME /data/ /data/../fresh\nCMD ["sh", "-c", "cat /data/link"]\n');
+    await bench.ok(['build', '-q', '-t', 'volumes', context]);
+    const volumes = async (): Promise<readonly string[]> =>
+      (await bench.ok(['volume', 'ls', '-q'])).out.split('\n').filter(Boolean);
+    const before = await volumes();
+    const mounted = ['sh', '-c', 'stat -c "%u:%g %a" /data; grep -c -E " /(data|fresh) " /proc/mounts'];
+    for (const options of [['--rm'], [], ['--rm', '--name', 'with-volumes']])
+      expect((await bench.ok(['run', ...options, 'volumes', ...mounted])).out).toBe('1000:50 750\n2\n');
+    expect(await volumes()).toEqual(before);
+    // What is mounted there by the user comes first.
+    const { out } = await bench.ok(['run', '--rm', '--tmpfs', '/data', '-v', 'own:/fresh', 'volumes', 'ls', '/data']);
+    expect(out).toBe('');
+    expect(await volumes()).toEqual([...before, 'own'].toSorted());
+    await bench.ok(['volume', 'rm', 'own']);
+
+    await bench.ok(['create', '--name', 'keeps', 'volumes', 'sh', '-c', 'echo more >> /data/file; cat /data/file']);
+    expect((await volumes()).length).toBe(before.length + 2);
+    expect((await bench.ok(['start', '-a', 'keeps'])).out).toBe('from the image\nmore\n');
+    expect((await bench.ok(['start', '-a', 'keeps'])).out).toBe('from the image\nmore\nmore\n');
+    const [facts] = JSON.parse((await bench.ok(['inspect', 'keeps'])).out) as [{ Mounts: { Destination: string }[] }];
+    expect(facts.Mounts.map(({ Destination }) => Destination)).toEqual(['/data', '/fresh']);
+    await bench.ok(['rm', 'keeps']);
+    // As with docker: only -v takes them along.
+    expect((await volumes()).length).toBe(before.length + 2);
+    await bench.ok(['volume', 'prune', '-f']);
+    await bench.ok(['create', '--name', 'goes', 'volumes']);
+    await bench.ok(['rm', '-v', 'goes']);
+    expectFailure(await bench.tsbuild(['run', '--name', 'UPPER CASE', 'volumes']), { code: 2, says: ['name'] });
+    expect(await volumes()).toEqual(before);
+  });
 });

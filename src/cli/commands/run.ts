@@ -21,7 +21,7 @@ import { print, type CliContext } from '../context.ts';
 import { converse, outputOf, sendWindow } from '../converse.ts';
 import { isolationOptions } from '../isolation-option.ts';
 import { anonymousVolumes } from '../anonymous-volumes.ts';
-import { parseMounts } from '../mount-options.ts';
+import { imageVolumes, parseMounts } from '../mount-options.ts';
 import { findNetworks } from '../network-request.ts';
 import { lateProgress } from '../late-progress.ts';
 import { reportError } from '../report.ts';
@@ -145,8 +145,9 @@ async function runOnce(
   command: readonly string[],
   options: RunOptions,
 ): Promise<number> {
-  const mounts = await parseMounts(session, context.cwd, options);
+  const mounts = [...(await parseMounts(session, context.cwd, options))];
   await using _volumes = anonymousVolumes(context, session, mounts);
+  mounts.push(...(await imageVolumes(session, opened.runtime.config, mounts)));
   const process = await parseProcess(context, command, options, mounts);
   const end = await runContainer({
     ...opened.runtime,
@@ -171,13 +172,19 @@ async function make(
 ): Promise<ReadyContainer> {
   const life = parseLife(context, options, options.detach ?? false);
   using idFile = takeIdFile(context, options.cidfile);
-  const mounts = await parseMounts(session, context.cwd, options);
+  const mounts = [...(await parseMounts(session, context.cwd, options))];
   await using volumes = anonymousVolumes(context, session, mounts);
   const process = await parseProcess(context, command, options, mounts);
   const { host, ...networks } = await findNetworks(session, options);
   const ready = await createContainer(session, task, image, {
     platform: platformOf(options),
     cwd: context.cwd,
+    imageMounts: async (config) => {
+      const own = await imageVolumes(session, config, mounts);
+      // These go, too, when the container does not come to be.
+      mounts.push(...own);
+      return own;
+    },
     process: { ...process, ...(host ? { network: 'host' } : {}), ...(options.detach ? { detached: true } : {}) },
     life: (config) => {
       const ports = publishedPorts(options, config.config.ExposedPorts);
