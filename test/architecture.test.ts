@@ -20,7 +20,7 @@ const floors: readonly (readonly string[])[] = [
   ['sandbox', 'fileop', 'rootfs', 'chunks'],
   ['layer'],
   ['tree'],
-  ['store'],
+  ['store', 'gateway'],
   ['llb', 'pins'],
   ['files'],
   ['sys', 'image', 'events', 'patterns', 'limits'],

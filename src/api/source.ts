@@ -39,7 +39,7 @@ export interface BuildSource extends Resources {
   readonly shmSize?: number;
   readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
   /** What a Dockerfile may not do by itself. */
-  readonly allow?: readonly ('network.host' | 'security.insecure')[];
+  readonly allow?: readonly ('network.host' | 'security.insecure' | 'frontend')[];
   /** One digest wherever it is built. Default: what `$TSBUILD_REPRODUCIBLE` says. */
   readonly reproducible?: boolean;
   /** Seconds since the epoch, for the times in the image. Default: `$SOURCE_DATE_EPOCH`. */

@@ -2,6 +2,8 @@ import type { BuildRequest } from '../engine/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { parseLists } from './options.ts';
 
+const KNOWN: readonly string[] = ['network.host', 'security.insecure', 'frontend'];
+
 /**
  * Reads `--allow`: entitlements, more than one with commas between them, and `device[=NAME[,alias=ALIAS]]`.
  * @throws TsbuildError `TSB_USAGE`
@@ -17,10 +19,10 @@ export function parseAllow(values: readonly string[]): Pick<BuildRequest, 'entit
       const { name, alias } = parseDevice(text);
       if (alias === undefined) names.add(name);
       else aliases.set(alias, name);
-    } else if (text === 'network.host' || text === 'security.insecure') entitlements.add(text);
+    } else if (KNOWN.includes(text)) entitlements.add(text);
     else
       throw new TsbuildError('TSB_USAGE', `unknown entitlement ${text}`, {
-        hint: 'known are network.host, security.insecure and device[=NAME]',
+        hint: 'known are network.host, security.insecure, frontend and device[=NAME]',
       });
   }
   return { entitlements, devices: { all, names, aliases } };

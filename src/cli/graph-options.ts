@@ -38,7 +38,7 @@ export function graphOptions(command: Command): Command {
     .option('--pids-limit <number>', 'processes that a RUN step may have at a time (default: 2048; -1: no limit)')
     .option(
       '--allow <entitlement>',
-      'allow what a Dockerfile may not do by itself: network.host, security.insecure, device[=NAME[,alias=ALIAS]]',
+      'allow what a Dockerfile may not do by itself: network.host, security.insecure, device[=NAME[,alias=ALIAS]], frontend (run the image that # syntax= names)',
       collect,
     )
     .option('--secret <id=ID[,src=PATH|,env=NAME]>', 'secret for RUN --mount=type=secret', collect)

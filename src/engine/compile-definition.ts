@@ -1,19 +1,17 @@
-import { emptyImage, Usage } from '../frontend/index.ts';
+import { emptyImage } from '../frontend/index.ts';
 import { type ImageConfig, formatPlatform, hostPlatform, normalizePlatform, type Platform } from '../image/index.ts';
-import { type Definition, type Graph, type LlbVertex, loadGraph, type OpMetadata } from '../llb/index.ts';
+import { type Definition, type Graph, loadGraph, type OpMetadata } from '../llb/index.ts';
 import type { Task } from '../events/index.ts';
 import { SshAgents } from '../ops/index.ts';
 import { BuildSecrets } from '../secrets/index.ts';
-import { type Digest, sha256, type SourceFile, TsbuildError } from '../util/index.ts';
+import { type Digest, sha256, TsbuildError } from '../util/index.ts';
 import type { CompiledRequest, Surroundings } from './compile.ts';
 import type { CompiledGraphs } from './compiled.ts';
+import { checkSupported, sourceOf, usageOf } from './foreign-graph.ts';
 import { ImageTimes } from './image-times.ts';
 import type { BuildRequest, ForeignDefinition } from './request.ts';
 import type { Session } from './session.ts';
 import { RequestSolver } from './solve.ts';
-
-/** Kinds of ops that a graph may have and that are never run: a frontend in a graph, and BuildKit's ties between ops. */
-const NEVER_RUN: readonly string[] = ['build', 'passthrough'];
 
 /**
  * `compileRequest` for a request that brings its graph along.
@@ -61,7 +59,7 @@ export function compileDefinition(request: BuildRequest, { definition, config }:
     ],
     multiPlatform: false,
     diagnostics: [],
-    usage: usageOf(graph),
+    usage: usageOf([graph]),
     dockerfile: { file: sourceOf(definition) },
   };
 }
@@ -95,36 +93,4 @@ function withoutCache(definition: Definition): Definition {
     return [digest, { ...entry, ignoreCache: true }];
   });
   return { ...definition, metadata: new Map(metadata) };
-}
-
-function checkSupported({ op, name, ranges }: LlbVertex): void {
-  const { body } = op;
-  if (body !== undefined && NEVER_RUN.includes(body.kind))
-    throw new TsbuildError('TSB_LLB', `Cannot solve "${name}": ops of kind "${body.kind}" are not supported`, {
-      ranges,
-      hint: 'solve the graph that the frontend makes: of a Dockerfile it is what "tsbuild llb" writes',
-    });
-}
-
-/** What the steps take from outside, so that it is refused before the first of them runs. */
-function usageOf(graph: Graph): Usage {
-  const usage = new Usage();
-  for (const { op, ranges } of graph.vertices) {
-    const { body } = op;
-    if (body?.kind !== 'exec') continue;
-    if (body.network === 'host') usage.require('network.host', ranges);
-    if (body.security === 'insecure') usage.require('security.insecure', ranges);
-    const secrets = [...body.mounts.flatMap(({ secret }) => (secret ? [secret] : [])), ...body.secretEnv];
-    for (const { id, optional } of secrets) usage.addSecret({ id, required: !optional, ranges });
-    for (const { ssh } of body.mounts) if (ssh) usage.addSsh({ id: ssh.id, required: !ssh.optional, ranges });
-    for (const { cache } of body.mounts) if (cache) usage.caches.add(cache.id);
-  }
-  return usage;
-}
-
-/** The text that failures show lines of, if it came along. */
-function sourceOf({ source }: Definition): SourceFile {
-  const info = source?.infos.find(({ data }) => data.length > 0);
-  if (info === undefined) return { name: 'definition', text: '' };
-  return { name: info.filename, text: Buffer.from(info.data).toString('utf8') };
 }

@@ -1,11 +1,5 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
-import {
-  type CompileOptions,
-  type CompileResult,
-  compileContext,
-  type ContextSpec,
-  loadMainContext,
-} from '../frontend/index.ts';
+import { type CompileOptions, compileContext, type ContextSpec, loadMainContext } from '../frontend/index.ts';
 import { storeError } from '../store/index.ts';
 import { redactUrls, type SourceFile, TsbuildError } from '../util/index.ts';
 import { hostPlatform } from '../image/index.ts';
@@ -15,6 +9,7 @@ import type { CompiledGraphs } from './compiled.ts';
 import { ImageTimes } from './image-times.ts';
 import { linuxResources } from './step-limits.ts';
 import { withInternalVertex } from './internal-vertex.ts';
+import { wantedFrontend } from './wanted-frontend.ts';
 import { SshAgents } from '../ops/index.ts';
 import type { BuildRequest } from './request.ts';
 import { BuildSecrets } from '../secrets/index.ts';
@@ -44,7 +39,7 @@ export interface Surroundings {
 }
 
 /**
- * Compiles the request's Dockerfile to a graph for each platform.
+ * Compiles the request's Dockerfile to a graph for each platform, or has the frontend image do it that it names.
  * @param onSource told the Dockerfile's text as soon as it is read, for error excerpts
  * @throws TsbuildError `TSB_DOCKERFILE`, `TSB_CONTEXT`, what reading SSH keys and what resolving base images gives
  */
@@ -53,7 +48,7 @@ export async function compileRequest(
   task: Task,
   request: BuildRequest,
   surroundings: Surroundings,
-): Promise<CompiledRequest & { readonly compiled: CompileResult }> {
+): Promise<CompiledRequest> {
   const ssh = await SshAgents.open(request.ssh, session.remote);
   const { names, namedContexts } = await collectNames(session, task, request);
   const { secrets = new BuildSecrets(request.secrets), imports, onSource } = surroundings;
@@ -63,6 +58,15 @@ export async function compileRequest(
   const options = compileOptions(await withDockerfile(session, task, request), namedContexts);
   const context = await loadMainContext(bridge, options);
   onSource(context.dockerfile);
+  const wanted = wantedFrontend(request, context.dockerfile);
+  if (wanted !== undefined) {
+    // Few builds have any of it.
+    const { compileByFrontend, namesForFrontend } = await import('./compile-frontend.ts');
+    const known = namesForFrontend(session, names, options);
+    const solver = new RequestSolver(session, task, request, known, { secrets, ssh }, imports, true);
+    const build = { session, task, request, names: known, solver, imageTimes };
+    return { compiled: await compileByFrontend(build, wanted, options, context), solver, imageTimes };
+  }
   return { compiled: await compileContext(bridge, options, context), solver, imageTimes };
 }
 

@@ -1,4 +1,5 @@
 import type { Bridge } from '../frontend/index.ts';
+import type { ImageConfig } from '../image/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { PlatformGraph } from './compiled.ts';
 
@@ -15,11 +16,16 @@ export class ImageTimes {
       ...bridge,
       resolveImage: async (request) => {
         const image = await bridge.resolveImage(request);
-        const ms = Date.parse(image.config.created ?? '');
-        if (image.digest !== undefined) this.#made.set(image.digest, Number.isNaN(ms) ? 0 : Math.floor(ms / 1000));
+        if (image.digest !== undefined) this.note(image.digest, image.config);
         return image;
       },
     };
+  }
+
+  /** Notes an image that was asked for by other means. */
+  note(digest: Digest, { created }: Pick<ImageConfig, 'created'>): void {
+    const ms = Date.parse(created ?? '');
+    this.#made.set(digest, Number.isNaN(ms) ? 0 : Math.floor(ms / 1000));
   }
 
   /**

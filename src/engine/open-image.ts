@@ -36,7 +36,11 @@ export async function openImage(
   platform: Platform,
   cwd: string,
 ): Promise<OpenImage> {
-  const { image, ids, layers } = await unpackImage(session, task, name, platform, cwd);
+  return containerOf(session, await unpackImage(session, task, name, platform, cwd));
+}
+
+/** What running an image takes, with a place for what its container writes. */
+export async function containerOf(session: Session, { image, ids, layers }: UnpackedImage): Promise<OpenImage> {
   const scratch = session.store.layers.create(
     { parents: ids, type: 'internal', description: `container of ${image.ref}` },
     session.lease,

@@ -24,7 +24,9 @@ import {
   createRunner,
   lockShown,
   type MountTravel,
+  gitCommit,
   gitTime,
+  httpFile,
   httpTime,
   type ImageLayers,
   type LocalResult,
@@ -52,6 +54,11 @@ export type SolvedVertex = VertexAccount;
 /** A cache of another machine. */
 export type ForeignCache = CacheSource<OpResult> | NamedCache<OpResult>;
 
+/** What a source stands for. */
+export type SourceNow =
+  | { readonly kind: 'git'; readonly commit: Awaited<ReturnType<typeof gitCommit>> }
+  | ({ readonly kind: 'http' } & Awaited<ReturnType<typeof httpFile>>);
+
 /** Solves the graphs of one request: the final ones, and those that only tell what is in a remote context. */
 export class RequestSolver {
   /** What steps read. */
@@ -67,7 +74,10 @@ export class RequestSolver {
   travel: MountTravel | undefined;
   #solver: Promise<Solver<Op, OpResult>> | undefined;
 
-  /** @param imports caches besides the store's own, which solving waits for */
+  /**
+   * @param imports caches besides the store's own, which solving waits for
+   * @param isForeign graphs come from another program than the Dockerfile frontend here: all that they say of sources holds
+   */
   constructor(
     session: Session,
     task: Task,
@@ -75,11 +85,12 @@ export class RequestSolver {
     names: BridgeNames,
     credentials: Credentials,
     imports: Promise<readonly ForeignCache[]> = Promise.resolve([]),
+    isForeign: boolean = request.definition !== undefined,
   ) {
     this.#session = session;
     this.#request = request;
     this.#imports = imports;
-    this.#locals = new LocalSources(session, names, request);
+    this.#locals = new LocalSources(session, names, request, isForeign);
     const pieces = opPieces(session, task, request, names, credentials, this.#locals, this.notes);
     this.#pieces = { ...pieces, travel: () => this.travel };
   }
@@ -169,8 +180,8 @@ export class RequestSolver {
   ): Promise<Uint8Array | undefined> {
     const edge = loadGraph(definition).result;
     if (edge === undefined) return undefined;
-    const [result] = await (await this.#open()).solve(task, [edge]);
-    if (result?.kind !== 'layers')
+    const result = await this.result(task, edge);
+    if (result.kind !== 'layers')
       throw new TsbuildError('TSB_LLB', `Cannot read "${path}": it is looked for in a local directory`);
     const layers = await this.#session.layers.directories(task, result.layers);
     const worker = await this.#session.worker();
@@ -179,6 +190,20 @@ export class RequestSolver {
       { layers, path, maxBytes: MAX_FILE_BYTES, ...(limit === undefined ? {} : { limit }) },
       { signal: task.signal },
     );
+  }
+
+  /** What an edge of any graph comes to. */
+  async result(task: Task, edge: SolverEdge<Op>): Promise<OpResult> {
+    const [result] = await (await this.#open()).solve(task, [edge]);
+    if (result === undefined) throw new TsbuildError('TSB_INTERNAL', 'An edge was solved, and has no result');
+    return result;
+  }
+
+  /** What a git or web source stands for now. @throws TsbuildError */
+  async sourceNow(task: Task, vertex: Digest, source: SourceOp): Promise<SourceNow> {
+    if (source.identifier.startsWith('git://'))
+      return { kind: 'git', commit: await gitCommit(this.#pieces, task, source) };
+    return { kind: 'http', ...(await httpFile(this.#pieces, task, vertex, source)) };
   }
 
   /** When the content of the definition's only source was made, in seconds since the epoch. */
@@ -249,15 +274,17 @@ class LocalSources {
   readonly #session: Session;
   readonly #names: BridgeNames;
   readonly #request: BuildRequest;
+  readonly #isForeign: boolean;
   /** Seconds since the epoch: the time of files whose own depends on when they were checked out. */
   readonly #time: number | undefined;
   readonly #known = new Map<string, LocalResult>();
   readonly #stats: StatCache[] = [];
 
-  constructor(session: Session, names: BridgeNames, request: BuildRequest) {
+  constructor(session: Session, names: BridgeNames, request: BuildRequest, isForeign: boolean) {
     this.#session = session;
     this.#names = names;
     this.#request = request;
+    this.#isForeign = isForeign;
     // The present, so that it counts as a time of this build: see `ImageTimes`.
     this.#time = request.reproducible ? Math.floor(session.now() / 1000) : undefined;
   }
@@ -266,7 +293,7 @@ class LocalSources {
     const excludes = attrs.get('local.excludepatterns') ?? '';
     const includes = attrs.get('local.includepattern') ?? '';
     // The Dockerfile frontend asks for no more than its own steps read; in other graphs the paths say what the source is.
-    const follows = this.#request.definition === undefined ? '' : (attrs.get('local.followpaths') ?? '');
+    const follows = this.#isForeign ? (attrs.get('local.followpaths') ?? '') : '';
     const key = JSON.stringify([name, excludes, includes, follows]);
     const known = this.#known.get(key);
     if (known) return known;

@@ -20,12 +20,14 @@ export {
 } from './convert/compile.ts';
 export { type CheckedDockerfile, checkDockerfile } from './convert/check.ts';
 export { isArchive, loadMainContext, type MainContext } from './convert/main-context.ts';
+export { checkFrontendName, kindOfFrontend, parseSyntax, type SyntaxRequest } from './convert/frontend-name.ts';
 export { goBool } from './convert/go-format.ts';
 export { emptyImage } from './convert/image-config.ts';
 export { type GitRef, parseGitRef } from './convert/git-ref.ts';
 export type { CompileOptions, ContextSpec } from './convert/options.ts';
 export { TIMEOUT_KEY } from './convert/step-settings.ts';
 export { type Entitlement, Usage, type UsedCredential } from './convert/usage.ts';
+export { detectSyntax } from './dockerfile/parser/directives.ts';
 export type { Dockerfile } from './dockerfile/instructions/types.ts';
 export { type Fix, type FixedDockerfile, fixDockerfile, formatDiff } from './fix/index.ts';
 export { IgnoreMatcher } from './ignore/ignore-file.ts';

@@ -56,6 +56,8 @@ export {
   opFromJson,
   opToJson,
 } from './definition.ts';
+export { decodeMessage, encodeMessage, type Fields } from './codec.ts';
+export { bool, bytes, int32, int64, message, type MessageSchema, nanoseconds, string, uint32 } from './schema.ts';
 export { EnvList } from './env.ts';
 export type { ExecNode, MountOptions, SecretMount, SshMount } from './exec-node.ts';
 export {

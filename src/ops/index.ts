@@ -9,6 +9,6 @@ export type { StepVisitor, VisitedStep } from './exec/step-visitor.ts';
 export { type LocalResult, type OpResult, snapshot } from './result.ts';
 export type { SourceNote, StepNotes } from './step-notes.ts';
 export { createRunner } from './runner.ts';
-export { gitTime } from './source/git-source.ts';
-export { httpTime } from './source/http-source.ts';
+export { gitCommit, gitTime } from './source/git-source.ts';
+export { httpFile, httpTime } from './source/http-source.ts';
 export { RemoteSources } from './source/remote-sources.ts';

@@ -13,7 +13,11 @@ export interface RunAloneOptions {
   /** Output of `encodeStep`. */
   readonly encoded: Uint8Array;
   /** Standard input, output and error of the helper, which passes bytes on. */
-  readonly stdio: readonly ['inherit' | 'ignore', 'inherit' | 'ignore' | 'pipe', 'inherit' | 'ignore' | 'pipe'];
+  readonly stdio: readonly [
+    'inherit' | 'ignore' | 'pipe',
+    'inherit' | 'ignore' | 'pipe',
+    'inherit' | 'ignore' | 'pipe',
+  ];
   /** See `StepReport`. */
   readonly onBoundProc?: () => void;
   readonly onReady?: (held: number) => void;

@@ -11,6 +11,7 @@ import { lintDefaultBaseNames } from '../lint/variable-rules.ts';
 import { lintFile } from '../lint/file-rules.ts';
 import type { Outline } from '../lint/call/outline.ts';
 import { resolveEpoch } from './epoch.ts';
+import { kindOfFrontend, parseSyntax } from './frontend-name.ts';
 import { goBool } from './go-format.ts';
 import { lowerTarget, marshalTarget, scanTargets } from './lower.ts';
 import { Lowering } from './lowering.ts';
@@ -141,10 +142,9 @@ export async function compileParsed(parts: Compilation): Promise<CompileResult> 
 function reportSyntax({ dockerfile, linter, options }: Compilation): void {
   const given = options.buildArgs.get('BUILDKIT_SYNTAX');
   const directive = dockerfile.directives.syntax;
-  const frontend = (given ?? directive?.value ?? '').trim().split(' ')[0] ?? '';
-  if (frontend === '' || /^(dockerfile\.v0|(docker\.io\/)?docker\/dockerfile(-upstream)?([:@].*)?)$/.test(frontend))
-    return;
-  linter.report(surprises.ForeignSyntax, given === undefined ? (directive?.ranges ?? []) : [], [frontend]);
+  const wanted = parseSyntax(given ?? directive?.value ?? '');
+  if (wanted === undefined || kindOfFrontend(wanted) === 'built-in') return;
+  linter.report(surprises.ForeignSyntax, given === undefined ? (directive?.ranges ?? []) : [], [wanted.source]);
 }
 
 /** An index is made for several platforms, or where one was asked for. */

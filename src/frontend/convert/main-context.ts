@@ -1,4 +1,4 @@
-import { basePath, http, joinPath, local, marshal, scratch, type State } from '../../llb/index.ts';
+import { basePath, http, joinPath, local, marshal, scratch, type State, stateOf } from '../../llb/index.ts';
 import { PatternMatcher } from '../../patterns/index.ts';
 import { redactUrls, type SourceFile, TsbuildError, sniffCompression } from '../../util/index.ts';
 import type { Bridge, FileOrigin } from '../bridge.ts';
@@ -72,6 +72,10 @@ interface Remote {
 async function openTree(bridge: Bridge, options: CompileOptions): Promise<Remote | undefined> {
   const { context } = options;
   if (context.kind === 'remote') return openRemote(bridge, options, context.url);
+  if (context.kind === 'definition') {
+    const state = stateOf(context.definition);
+    return { state, source: state };
+  }
   if (context.kind !== 'archive') return undefined;
   const name = '[internal] load build context';
   const source = local(context.local, { name, sharedKeyHint: context.local, followPaths: [context.path] });

@@ -1,4 +1,12 @@
-import type { CdiDevice, HostIp, LinuxResources, NetworkMode, ResolveMode, Ulimit } from '../../llb/index.ts';
+import type {
+  CdiDevice,
+  Definition,
+  HostIp,
+  LinuxResources,
+  NetworkMode,
+  ResolveMode,
+  Ulimit,
+} from '../../llb/index.ts';
 import type { Platform } from '../../image/index.ts';
 import type { SourceFile } from '../../util/index.ts';
 
@@ -10,6 +18,8 @@ export type ContextSpec =
   | { readonly kind: 'remote'; readonly url: string }
   /** A tar archive, compressed perhaps, that came by standard input: the only file that matters of a local directory. */
   | { readonly kind: 'archive'; readonly local: string; readonly path: string }
+  /** What a graph of somebody else makes. */
+  | { readonly kind: 'definition'; readonly definition: Definition }
   /** Nothing: a Dockerfile from standard input without context. */
   | { readonly kind: 'empty' };
 

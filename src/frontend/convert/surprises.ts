@@ -31,9 +31,9 @@ export const surprises: {
   ),
   ForeignSyntax: surprise(
     'ForeignSyntax',
-    'Frontend images are not run: every file is read as a Dockerfile',
+    'The file names an image that is called like the Dockerfile frontend, and is read by what is built in',
     (frontend: string) => `The frontend image "${frontend}" is not used`,
-    'drop the syntax directive, or convert the file to a Dockerfile',
+    'drop the syntax directive, or run the image with --allow frontend',
   ),
   CopyManyIntoFile: surprise(
     'CopyManyIntoFile',

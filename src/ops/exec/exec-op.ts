@@ -262,6 +262,8 @@ function agentId(mount: Mount): string {
   return mount.ssh?.id || 'default';
 }
 
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 /** BuildKit's text, with what to type. */
 function missingSecret(id: string): TsbuildError {
   return new TsbuildError('TSB_STEP', `secret ${id}: not found`, {
@@ -273,6 +275,8 @@ function missingSecret(id: string): TsbuildError {
 async function environment(pieces: ExecPieces, exec: ExecOp): Promise<readonly string[]> {
   let env = [...exec.meta.env];
   const has = (name: string): boolean => env.some((entry) => entry.startsWith(`${name}=`));
+  // Graphs of other programs leave it to who runs them, as BuildKit's capability `exec.meta.setsdefaultpath` has it.
+  if (!has('PATH')) env.push(`PATH=${DEFAULT_PATH}`);
   const proxy = exec.meta.proxyEnv;
   if (proxy) {
     // Programs disagree on the case of these names, so both are set, as BuildKit does. None of them is part of the

@@ -74,6 +74,12 @@ export async function gitTime(pieces: SourcePieces, task: Task, source: SourceOp
   return await pieces.origins.remote.git().commitTime(task, request, commit);
 }
 
+/** The commit that a source op stands for now. */
+export async function gitCommit(pieces: SourcePieces, task: Task, source: SourceOp): Promise<GitCommit> {
+  await using held = new AsyncDisposableStack();
+  return (await find(pieces, task, source, held)).commit;
+}
+
 /** What a source op wants, and the commit that this is now. An agent that git may use listens until `held` is disposed. */
 async function find(
   pieces: SourcePieces,

@@ -103,6 +103,18 @@ export async function httpTime(
   return newestEntry(path);
 }
 
+/** What a download gives now, and the name of the file that it becomes. */
+export async function httpFile(
+  pieces: SourcePieces,
+  task: Task,
+  vertex: Digest,
+  source: SourceOp,
+): Promise<{ readonly content: HttpContent; readonly filename: string }> {
+  const attributes = readAttributes(source.attrs);
+  const content = await contentOf(pieces, task, vertex, source, attributes);
+  return { content, filename: nameOf(source, attributes, content) };
+}
+
 /** What the server has now, by digest. */
 async function contentOf(
   pieces: SourcePieces,

@@ -1,0 +1,122 @@
+import type { Definition, ResolveMode } from '../llb/index.ts';
+import type { Platform } from '../image/index.ts';
+import type { SourceRange } from '../util/index.ts';
+
+/**
+ * All that a frontend image can see of the world: what its calls come to. The composition root implements it over registries, the
+ * build's directories and the solver; with a fake one, a conversation is a test without a machine. `signal` fires when the frontend does
+ * not want the answer any more.
+ */
+export interface GatewayHost {
+  /** The platforms of this machine, the own one first. */
+  readonly platforms: readonly Platform[];
+  /** Definitions that stand for inputs by name, such as a context that is no directory. */
+  readonly inputs: ReadonlyMap<string, Definition>;
+  /**
+   * Checks a definition; nothing of it runs before something is asked of the tree.
+   * @throws TsbuildError `TSB_LLB`
+   */
+  load(definition: Definition): SolvedTree;
+  /** Lets a frontend solve that is called by name: `dockerfile.v0`, or `gateway.v0` with the option `source`. */
+  frontend(request: NestedRequest, signal: AbortSignal): Promise<FrontendResult>;
+  /** Digest and config of an image. */
+  resolveImage(request: ImageConfigRequest, signal: AbortSignal): Promise<ImageConfigAnswer>;
+  /** What a git or web source stands for now. */
+  resolveSource(source: GatewaySource, signal: AbortSignal): Promise<SourceAnswer>;
+  /** Something that the user should know. */
+  warn(warning: FrontendWarning): void;
+}
+
+/** What a definition comes to, made when it is first asked for. */
+export interface SolvedTree {
+  evaluate(signal: AbortSignal): Promise<void>;
+  /** What is at a path, with symbolic links resolved within the tree; undefined when nothing is. */
+  stat(path: string, signal: AbortSignal): Promise<TreeStat | undefined>;
+  /** The names in a directory; undefined when it is none. */
+  list(path: string, signal: AbortSignal): Promise<readonly TreeStat[] | undefined>;
+  /**
+   * A regular file, at most its first `limit` bytes; undefined when there is none.
+   * @throws TsbuildError when it is something else, or too large without a limit
+   */
+  read(path: string, limit: number | undefined, signal: AbortSignal): Promise<Uint8Array | undefined>;
+}
+
+/** A file of a tree. */
+export interface TreeStat {
+  /** Its last name. */
+  readonly name: string;
+  readonly type: 'file' | 'directory' | 'symlink' | 'other';
+  /** Permission bits with setuid, setgid and sticky. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  /** Nanoseconds since the epoch. */
+  readonly mtimeNs: bigint;
+  /** Target of a symbolic link. */
+  readonly link?: string;
+}
+
+/** A frontend that solves for another one. */
+export interface NestedRequest {
+  readonly name: string;
+  readonly options: ReadonlyMap<string, string>;
+  readonly inputs: ReadonlyMap<string, Definition>;
+}
+
+/** What a frontend came to: definitions, whose results are the trees of the images. */
+export interface FrontendResult {
+  readonly refs: ResultRefs;
+  /** `containerimage.config`, `refs.platforms` and others (BuildKit's exporter/containerimage/exptypes). */
+  readonly metadata: ReadonlyMap<string, Uint8Array>;
+}
+
+/** One tree, or one by each key, which are platforms; undefined is scratch. */
+export type ResultRefs =
+  | { readonly kind: 'one'; readonly definition: Definition | undefined }
+  | { readonly kind: 'map'; readonly definitions: ReadonlyMap<string, Definition | undefined> };
+
+/** An image whose config is asked for. */
+export interface ImageConfigRequest {
+  /** As the frontend has it. */
+  readonly reference: string;
+  readonly platform: Platform;
+  readonly mode: ResolveMode;
+  /** The OCI layout that it is in, by the name under which the build has it. */
+  readonly ociLayout?: string;
+  /** For progress. */
+  readonly name: string;
+}
+
+/** What is known of an image. */
+export interface ImageConfigAnswer {
+  /** Normalised. */
+  readonly reference: string;
+  readonly digest: string;
+  /** The config's own bytes. */
+  readonly config: Uint8Array;
+}
+
+/** A source op by itself. */
+export interface GatewaySource {
+  readonly identifier: string;
+  readonly attrs: ReadonlyMap<string, string>;
+  readonly name: string;
+}
+
+/** What a source stands for. */
+export type SourceAnswer =
+  | { readonly kind: 'git'; readonly checksum: string; readonly ref: string; readonly commit: string }
+  | {
+      readonly kind: 'http';
+      readonly checksum: string;
+      readonly filename: string;
+      /** Seconds since the epoch. */
+      readonly lastModified?: number;
+    };
+
+/** What a frontend warns of. */
+export interface FrontendWarning {
+  readonly message: string;
+  readonly ranges: readonly SourceRange[];
+}

@@ -1,0 +1,21 @@
+/**
+ * BuildKit's gateway: the service that frontend images call while they make a graph of a file (frontend/gateway/pb/gateway.proto), over
+ * gRPC on the pipes of their process. It reaches the world through `GatewayHost` only.
+ */
+export { LlbBridge, type Returned } from './bridge.ts';
+export { frontendEnvironment, METADATA_FILE } from './environment.ts';
+export { GrpcServer } from './grpc-server.ts';
+export type {
+  FrontendResult,
+  FrontendWarning,
+  GatewayHost,
+  GatewaySource,
+  ImageConfigAnswer,
+  ImageConfigRequest,
+  NestedRequest,
+  SolvedTree,
+  SourceAnswer,
+  TreeStat,
+} from './host.ts';
+export { gatewayLimits } from './limits.ts';
+export { imagesOf, metadataOf, type ResultImages } from './result.ts';
