@@ -1,4 +1,4 @@
-import { Duplex, type Readable, type Writable } from 'node:stream';
+import type { Socket } from 'node:net';
 import {
   frontendEnvironment,
   type FrontendResult,
@@ -7,6 +7,7 @@ import {
   GrpcServer,
   LlbBridge,
   METADATA_FILE,
+  socketPair,
 } from '../gateway/index.ts';
 import { formatReference, hostPlatform, type ImageConfig, parseReference, withDefaultTag } from '../image/index.ts';
 import { encodeDefinition, image as imageState, marshal } from '../llb/index.ts';
@@ -60,6 +61,10 @@ export async function runFrontend(
       await using container = await containerOf(session, unpacked);
       const bridge = new LlbBridge(run.host, gatewayLimits);
       using talk = new Conversation(inner, bridge, run.source, request.stepTimeoutMs ?? gatewayLimits.idleMs);
+      const directory = session.remote.temporary();
+      const { ours, theirs } = await socketPair(directory);
+      session.remote.discard(directory);
+      talk.begin(ours);
       const end = await runContainer({
         ...container.runtime,
         config: {
@@ -78,7 +83,7 @@ export async function runFrontend(
         limiter: session.limiter,
         ...(request.processLimit === undefined ? {} : { processLimit: request.processLimit }),
         ...(request.resources === undefined ? {} : { resources: request.resources }),
-        onPipes: (input, output) => talk.begin(input, output),
+        conversation: theirs,
         onOutput: (stream, data) => {
           talk.said(data);
           inner.events({ type: 'log', vertex, stream, data, at: session.now() });
@@ -141,7 +146,7 @@ class Conversation implements Disposable {
   readonly #stop = new AbortController();
   readonly #timer: NodeJS.Timeout;
   #server: GrpcServer | undefined;
-  #connection: Duplex | undefined;
+  #connection: Socket | undefined;
   #returnedAt: number | undefined;
   #said = Buffer.alloc(0);
 
@@ -158,16 +163,13 @@ class Conversation implements Disposable {
     return AbortSignal.any([this.#task.signal, this.#stop.signal]);
   }
 
-  /** Its process has begun. */
-  begin(input: Writable, output: Readable): void {
-    input.on('error', () => undefined);
-    this.#connection = Duplex.from({ writable: input, readable: output });
-    this.#server = new GrpcServer(this.#connection, { ...gatewayLimits, handlers: this.#bridge.handlers });
+  /** Listens to what its process will say. */
+  begin(connection: Socket): void {
+    this.#connection = connection;
+    this.#server = new GrpcServer(connection, { ...gatewayLimits, handlers: this.#bridge.handlers });
     void this.#server.ended.then((error) => {
       if (error !== undefined && this.#bridge.returned === undefined)
         this.#end('TSB_STEP', `it does not speak gRPC on its standard output: ${error.message}`, NO_FRONTEND);
-      // Nobody reads what it still writes.
-      output.destroy();
     });
   }
 
@@ -181,7 +183,7 @@ class Conversation implements Disposable {
     const now = performance.now();
     if (this.#bridge.returned !== undefined) {
       this.#returnedAt ??= now;
-      if (now - this.#returnedAt > gatewayLimits.exitMs)
+      if (now - this.#returnedAt > Math.min(gatewayLimits.exitMs, this.#idleMs))
         this.#end('TSB_STEP', 'it did not end after its result', NO_FRONTEND);
     } else if ((this.#server?.idleMs ?? 0) > this.#idleMs)
       this.#end(

@@ -5,7 +5,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import { type ByteBudget, encodeFrame, FrameReader } from './grpc-frame.ts';
 import { CallError, encodeStatusMessage, statusCodes, statusOfError } from './status.ts';
 
@@ -42,7 +42,7 @@ export class GrpcServer implements Disposable {
   #underWay = 0;
   #lastEnd: number;
 
-  constructor(connection: Duplex, options: GrpcServerOptions) {
+  constructor(connection: Socket, options: GrpcServerOptions) {
     this.#options = options;
     this.#budget = { used: 0, max: options.maxBufferedBytes };
     this.#lastEnd = performance.now();

@@ -18,4 +18,5 @@ export type {
   TreeStat,
 } from './host.ts';
 export { gatewayLimits } from './limits.ts';
+export { type SocketPair, socketPair } from './socket-pair.ts';
 export { imagesOf, metadataOf, type ResultImages } from './result.ts';

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { chownSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
-import type { Readable, Writable } from 'node:stream';
+import type { Socket } from 'node:net';
 import { isatty } from 'node:tty';
 import {
   encodeStep,
@@ -96,8 +96,8 @@ export interface RunContainerOptions {
   readonly onBoundProc?: () => void;
   /** Signals to this process are passed on. Default: yes; a program that only has a container run keeps its own. */
   readonly attendsSignals?: boolean;
-  /** Given both ends of a conversation with the program over its standard input and output, which are pipes then. */
-  readonly onPipes?: (input: Writable, output: Readable) => void;
+  /** The program's standard input and output. It is closed here when the program has it. */
+  readonly conversation?: Socket;
   /** Told what the container prints, instead of this process's own streams. */
   readonly onOutput?: (stream: 1 | 2, data: Uint8Array) => void;
   /** Who executes the programs of images for other platforms than this machine's. */
@@ -148,20 +148,21 @@ export async function runContainer(options: RunContainerOptions): Promise<Contai
       { plan, seccompPath, formatsDir: scratch.formatsDir, tree: { dir: scratch.treeDir, apply: spec.lowers } },
     );
     let filesInMemory: number | undefined;
-    const { onPipes, onOutput } = options;
+    const { conversation, onOutput } = options;
     const output = onOutput ? 'pipe' : 'inherit';
     const step = runAlone({
       helperPath,
       plan,
       encoded,
-      stdio: onPipes ? ['pipe', 'pipe', output] : [options.interactive ? 'inherit' : 'ignore', output, output],
+      stdio: conversation
+        ? [conversation, conversation, output]
+        : [options.interactive ? 'inherit' : 'ignore', output, output],
       ...(onBoundProc ? { onBoundProc } : {}),
       onUsage: (_usage, files) => (filesInMemory = files),
       ...network?.options,
     });
-    const { stdin, stdout } = step.child;
-    if (onPipes && stdin && stdout) onPipes(stdin, stdout);
-    if (onOutput) passOn(step.child, onOutput, onPipes !== undefined);
+    conversation?.destroy();
+    if (onOutput) passOn(step.child, onOutput);
     const status = await attended(step, signals, options.signal);
     const end = endOf(status, foreignFailure(options.emulation, platformOf(options.config), spec.emulator, status));
     if (end.exitCode === 0 || end.error !== undefined || held.counts().killed === 0) return end;
@@ -207,7 +208,7 @@ export function containerSpec(
     network,
     security: options.privileged ? 'insecure' : 'sandbox',
     tty,
-    stdin: options.interactive ?? options.onPipes !== undefined,
+    stdin: options.interactive ?? options.conversation !== undefined,
     init: options.init ?? false,
     noNewPrivileges: options.noNewPrivileges ?? false,
     capAdd: options.capAdd ?? [],
@@ -282,12 +283,8 @@ function makeScratch({ plan, scratchDir, helperPath }: RunContainerOptions): Scr
   };
 }
 
-function passOn(
-  { stdout, stderr }: ChildProcess,
-  take: (stream: 1 | 2, data: Uint8Array) => void,
-  isConversation: boolean,
-): void {
-  if (!isConversation) stdout?.on('data', (data: Uint8Array) => take(1, data));
+function passOn({ stdout, stderr }: ChildProcess, take: (stream: 1 | 2, data: Uint8Array) => void): void {
+  stdout?.on('data', (data: Uint8Array) => take(1, data));
   stderr?.on('data', (data: Uint8Array) => take(2, data));
 }
 

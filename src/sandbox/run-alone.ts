@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { StepUsage } from '../events/index.ts';
 import { enterArguments } from './enter.ts';
@@ -14,8 +15,8 @@ export interface RunAloneOptions {
   readonly encoded: Uint8Array;
   /** Standard input, output and error of the helper, which passes bytes on. */
   readonly stdio: readonly [
-    'inherit' | 'ignore' | 'pipe',
-    'inherit' | 'ignore' | 'pipe',
+    'inherit' | 'ignore' | Socket,
+    'inherit' | 'ignore' | 'pipe' | Socket,
     'inherit' | 'ignore' | 'pipe',
   ];
   /** See `StepReport`. */

@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { connect, constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2';
-import { Duplex } from 'node:stream';
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -8,44 +11,29 @@ import { encodeFrame, FrameReader } from '../../src/gateway/grpc-frame.ts';
 import { GrpcServer, type GrpcServerOptions, type UnaryHandler } from '../../src/gateway/grpc-server.ts';
 import { LlbBridge } from '../../src/gateway/bridge.ts';
 import { gatewayLimits } from '../../src/gateway/limits.ts';
+import { socketPair } from '../../src/gateway/socket-pair.ts';
 import { encodeStatusMessage } from '../../src/gateway/status.ts';
 import { hostOf } from './support.ts';
 
-/** Two ends of one connection in memory. */
-function pair(): readonly [Duplex, Duplex] {
-  const ends: Duplex[] = [];
-  const end = (other: () => Duplex | undefined): Duplex =>
-    new Duplex({
-      read: () => undefined,
-      write: (chunk, _encoding, done) => {
-        other()?.push(chunk);
-        done();
-      },
-      final: (done) => {
-        other()?.push(null);
-        done();
-      },
-    });
-  ends.push(end(() => ends[1]), end(() => ends[0])); // oxfmt-ignore
-  const [one, two] = ends;
-  if (!one || !two) throw new Error('There are two');
-  return [one, two];
-}
-
 const echo: UnaryHandler = async (request) => request;
 
-function serverOf(options: Partial<GrpcServerOptions> = {}): { readonly server: GrpcServer; readonly client: Duplex } {
-  const [near, far] = pair();
-  far.on('error', () => undefined);
+async function serverOf(
+  options: Partial<GrpcServerOptions> = {},
+): Promise<{ readonly server: GrpcServer; readonly client: Socket }> {
+  const directory = mkdtempSync(join(tmpdir(), 'tsbuild-gateway-'));
+  const { ours, theirs } = await socketPair(directory);
+  rmSync(directory, { recursive: true });
+  // It waits for the process that it is given to.
+  theirs.on('error', () => undefined).resume();
   const handlers = new Map([['/s/echo', echo]]);
-  const server = new GrpcServer(near, {
-    handlers,
-    maxMessageBytes: 1000,
-    maxBufferedBytes: 5000,
-    maxCalls: 10,
-    ...options,
-  });
-  return { server, client: far };
+  const limits = { maxMessageBytes: 1000, maxBufferedBytes: 5000, maxCalls: 10 };
+  return { server: new GrpcServer(ours, { handlers, ...limits, ...options }), client: theirs };
+}
+
+/** Looks again and again, for ten seconds at most. */
+async function until(isSo: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 2000 && !isSo(); tries++) await sleep(5);
+  expect(isSo()).toBe(true);
 }
 
 /** One call with bytes of the caller's choice. */
@@ -82,7 +70,7 @@ function raw(
 
 describe('calls of a client that does as it likes', () => {
   test('are answered or refused one by one, and the others go on', async () => {
-    const { server, client } = serverOf();
+    const { server, client } = await serverOf();
     const session = connect('http://localhost', { createConnection: () => client });
     const fine = await raw(session, encodeFrame(Buffer.from('hello')));
     expect(fine).toMatchObject({ status: 200, grpc: '0' });
@@ -110,16 +98,16 @@ describe('calls of a client that does as it likes', () => {
   });
 
   test('hold no more together than they may', async () => {
-    const { server, client } = serverOf({ maxMessageBytes: 4000 });
+    const { server, client } = await serverOf({ maxMessageBytes: 4000 });
     const session = connect('http://localhost', { createConnection: () => client });
     const hold = session.request({ ':method': 'POST', ':path': '/s/echo', 'content-type': 'application/grpc' });
     hold.on('error', () => undefined);
     await new Promise<void>((resolve) => hold.write(Buffer.alloc(3900), () => resolve()));
-    while (server.idleMs !== undefined) await sleep(1);
+    await until(() => server.idleMs === undefined);
     const second = await raw(session, encodeFrame(Buffer.alloc(3000)));
     expect(second).toMatchObject({ grpc: '8', message: expect.stringContaining('5000') as string });
     hold.close(constants.NGHTTP2_CANCEL);
-    while (server.idleMs === undefined) await sleep(1);
+    await until(() => server.idleMs !== undefined);
     expect(await raw(session, encodeFrame(Buffer.alloc(3000)))).toMatchObject({ grpc: '0' });
     session.destroy();
     await server.ended;
@@ -131,7 +119,7 @@ describe('calls of a client that does as it likes', () => {
       begun.resolve(signal);
       return new Promise(() => undefined);
     };
-    const { server, client } = serverOf({ handlers: new Map([['/s/echo', never]]) });
+    const { server, client } = await serverOf({ handlers: new Map([['/s/echo', never]]) });
     const session = connect('http://localhost', { createConnection: () => client });
     const stream = session.request({ ':method': 'POST', ':path': '/s/echo', 'content-type': 'application/grpc' });
     stream.on('error', () => undefined);
@@ -150,7 +138,7 @@ describe('calls of a client that does as it likes', () => {
 
   test('fail with the words of whatever was thrown, in a form that a header can have', async () => {
     const handlers = new Map<string, UnaryHandler>([['/s/echo', () => Promise.reject(new Error('nö\n100% \u0000'))]]);
-    const { client } = serverOf({ handlers });
+    const { client } = await serverOf({ handlers });
     const session = connect('http://localhost', { createConnection: () => client });
     expect(await raw(session, encodeFrame(Buffer.from('x')))).toMatchObject({ grpc: '2', message: 'nö\n100% \u0000' });
     session.destroy();
@@ -167,13 +155,13 @@ describe('bytes that are no HTTP/2', () => {
     ],
     ['HTTP/1', Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n')],
   ])('end the connection with an error: %s', async (_what, bytes) => {
-    const { server, client } = serverOf();
+    const { server, client } = await serverOf();
     client.write(bytes);
     expect(await server.ended).toBeInstanceOf(Error);
   });
 
   test('an end right away is an end', async () => {
-    const { server, client } = serverOf();
+    const { server, client } = await serverOf();
     client.end();
     client.resume();
     await server.ended;
@@ -185,7 +173,7 @@ describe('bytes that are no HTTP/2', () => {
         fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 5 }),
         fc.boolean(),
         async (chunks, preface) => {
-          const { server, client } = serverOf();
+          const { server, client } = await serverOf();
           if (preface) client.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
           for (const chunk of chunks) client.write(chunk);
           client.end();
