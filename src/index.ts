@@ -4,6 +4,8 @@ export {
   type BuildOptions,
   type BuildSource,
   type CommonOptions,
+  explain,
+  type ExplainOptions,
   inspect,
   type InspectedImage,
   type InspectOptions,
@@ -12,6 +14,9 @@ export {
   push,
   type PushOptions,
   type RegistryAccess,
+  report,
+  type ReportOptions,
+  reportPage,
   run,
   type RunOptions,
   type Secret,
@@ -20,7 +25,9 @@ export {
 } from './api/index.ts';
 export { BuildFailure, type BuildOutcome } from './engine/index.ts';
 export type { BuildEvent, DiagnosticEvent, LogEvent, StatusEvent, VertexEvent } from './events/index.ts';
+export type { ExplainedFacts, ExplanationFacts, HintFacts } from './explain/index.ts';
 export type { Descriptor, ImageConfig, Manifest } from './image/index.ts';
+export type { ReportFacts } from './report/index.ts';
 export type { Comparison, Difference } from './verify/index.ts';
 export {
   type Diagnostic,

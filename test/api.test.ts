@@ -3,7 +3,20 @@ import { mkdirSync, mkdtempDisposableSync, readdirSync, readFileSync, readlinkSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { build, type BuildEvent, BuildFailure, inspect, pull, push, run, verify, version } from '../src/index.ts';
+import {
+  build,
+  type BuildEvent,
+  BuildFailure,
+  explain,
+  inspect,
+  pull,
+  push,
+  report,
+  reportPage,
+  run,
+  verify,
+  version,
+} from '../src/index.ts';
 import { baseImageTar } from './support/base-image.ts';
 import { programPath } from './support/program.ts';
 import { startRegistry } from './support/registry.ts';
@@ -67,6 +80,54 @@ describe('the front door', () => {
     expect(await reasons(true)).toEqual(['cached hit']);
     expect(await reasons(false)).toEqual([]);
   });
+
+  test('remembers builds, as the command does, and says what happened in them', async () => {
+    using dir = mkdtempDisposableSync(join(tmpdir(), 'tsbuild-api-'));
+    const { root, context } = prepare(
+      dir.path,
+      'FROM base:1\nCOPY file /\nRUN echo it is here; test "$(cat /file)" = good\n',
+    );
+    const command = (...args: string[]): string =>
+      execFileSync(programPath(), args, {
+        env: { ...process.env, TSBUILD_ROOT: root },
+        encoding: 'utf8',
+        stdio: 'pipe',
+      });
+    await expect(explain({ root })).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
+    await expect(report({ root })).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
+
+    writeFileSync(join(context, 'file'), 'bad');
+    await expect(build({ context, root, tags: ['api:1'] })).rejects.toThrow('exit code: 1');
+    const failed = await report({ root });
+    expect(failed.build).toMatchObject({ title: 'api:1', result: 'failed', outputs: [] });
+    expect(failed.steps.find(({ state }) => state === 'failed')?.log?.lines).toEqual(['it is here']);
+    expect(JSON.parse(command('report', '--format=json'))).toEqual(failed);
+    expect(command('logs')).toContain('RUN echo it is here');
+
+    writeFileSync(join(context, 'file'), 'good');
+    const built = await build({ context, root, tags: ['api:1'] });
+    const facts = await report({ root });
+    expect(facts.build).toMatchObject({
+      result: 'done',
+      outputs: [{ names: ['docker.io/library/api:1'], digest: built.descriptor?.digest }],
+    });
+    expect(facts.layers.length).toBeGreaterThan(1);
+    expect(reportPage(facts)).toContain('api:1');
+    const { steps, comparedWith, failed: isFailed } = await explain({ root, context });
+    expect([isFailed, comparedWith?.context]).toEqual([false, context]);
+    expect(steps.find(({ name }) => name.includes('COPY file'))?.reason).toMatchObject({
+      kind: 'changed',
+      differences: [{ what: 'file', name: 'file', change: 'changed' }],
+    });
+    expect(JSON.parse(command('explain', '--format=json'))).toEqual(await explain({ root }));
+    await expect(explain({ root, target: 'other' })).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
+
+    const [, first] = (JSON.parse(command('report', '--list', '--format=json')) as { id: string }[]).map(
+      ({ id }) => id,
+    );
+    expect((await report({ root, build: first ?? '' })).build).toEqual(failed.build);
+    await expect(report({ root, build: 'other' })).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
+  }, 60_000);
 
   test('closes the blobs that it pushes', async () => {
     await using registry = await startRegistry();
@@ -236,9 +297,11 @@ describe('docs/api.md', () => {
       const env = { ...process.env, TSBUILD_ROOT: root, TOKEN: 'secret', NPM_TOKEN: 't', HOME: dir.path };
       printed.push(execFileSync(process.execPath, [script], { cwd: dir.path, env, encoding: 'utf8' }));
     }
-    expect(blocks).toHaveLength(2);
+    expect(blocks).toHaveLength(3);
     expect(printed[0]).toMatch(/^sha256:[0-9a-f]{64}$/m);
-    expect(printed[1]).toBe('tested\n');
+    expect(printed[1]).toMatch(/^\[[^\]]+\] .*: [\d.]+ ms of [\d.]+$/m);
+    expect(readFileSync(join(dir.path, 'build.html'), 'utf8')).toContain(`${registry.host}/web:2`);
+    expect(printed[2]).toBe('tested\n');
     const { descriptor } = await inspect(`${registry.host}/web:1`, { root, remote: true });
     expect(printed[0]).toContain(descriptor.digest);
   }, 60_000);

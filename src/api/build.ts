@@ -1,4 +1,5 @@
-import { type BuildOutcome, runBuild } from '../engine/index.ts';
+import { type BuildOutcome, RecordedBuild, runBuild } from '../engine/index.ts';
+import type { BuildEvent } from '../events/index.ts';
 import { chooseOutputs, insecureHosts } from '../exporter/index.ts';
 import { requestOf } from './request.ts';
 import { type CommonOptions, sessionFor, taskFor } from './session.ts';
@@ -17,10 +18,11 @@ export interface BuildOptions extends BuildSource, CommonOptions {
 }
 
 /**
- * Builds an image from a Dockerfile.
+ * Builds an image from a Dockerfile. The store remembers it for `explain`, `report` and the commands of these names, also when it fails.
  * @throws BuildFailure with the place in the Dockerfile, or another TsbuildError
  */
 export async function build(options: BuildOptions): Promise<BuildOutcome> {
+  const { context, target } = options;
   const request = requestOf(options);
   const { outputs = [], tags = [], push = false, load = false } = options;
   const specs = chooseOutputs({ cwd: process.cwd(), outputs, tags, push, load });
@@ -28,5 +30,15 @@ export async function build(options: BuildOptions): Promise<BuildOutcome> {
     insecureHosts: insecureHosts(specs),
     ...(options.offline ? { offline: true } : {}),
   });
-  return await runBuild(session, taskFor(options), request, { specs, stdout: process.stdout });
+  const cwd = process.cwd();
+  const recorded = new RecordedBuild({ cwd, context, tag: tags[0], target }, { now: Date.now });
+  const { signal, events } = taskFor(options);
+  const watched = (event: BuildEvent): void => {
+    recorded.event(event);
+    events(event);
+  };
+  const task = { signal, events: watched };
+  return await recorded.of(session, task, { specs, stdout: process.stdout }, (outputs) =>
+    runBuild(session, task, request, outputs),
+  );
 }

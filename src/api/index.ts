@@ -1,5 +1,6 @@
 /** What JavaScript programs call: the commands as functions, without their printing. */
 export { build, type BuildOptions } from './build.ts';
+export { explain, type ExplainOptions, report, type ReportOptions, reportPage } from './history.ts';
 export type { BuildSource, Secret } from './source.ts';
 export {
   inspect,

@@ -25,6 +25,7 @@ export { BuildFailure, locateFailure } from './failure.ts';
 export type { ExportedBuild, OutputRequest } from './outputs.ts';
 export { pullImage, type PulledImage, type PullPolicy } from './pull.ts';
 export { type PushedImage, pushStored } from './push-stored.ts';
+export { type NamedBuild, RecordedBuild } from './recorded-build.ts';
 export { type BuildRequest, emptyRequest, type ForeignDefinition } from './request.ts';
 export { isRemoteContext, namedDockerfile } from './request-sources.ts';
 export { type LocatedImage, locateImage } from './locate-image.ts';

@@ -2,7 +2,7 @@ import { allCachedText, type StepReason } from '../events/index.ts';
 import { sanitizeLine } from '../util/index.ts';
 import type { ExplainedStep, Explanation } from './account.ts';
 import { textOf } from './align.ts';
-import { type Hint, hintsOf, seconds } from './costly.ts';
+import { hintsOf, seconds } from './costly.ts';
 import { differenceText, shorten } from './text.ts';
 
 /** Differences of one step that are listed beneath it. */
@@ -79,35 +79,4 @@ function word({ outcome }: StepReason): string {
     case 'unneeded':
       return 'was not needed';
   }
-}
-
-/** An explanation for programs. */
-export function explanationJson(explanation: Explanation): Readonly<Record<string, unknown>> {
-  const { lineage, at, comparedWith, failed, steps } = explanation;
-  return {
-    ...lineage,
-    startedAt: new Date(at).toISOString(),
-    failed,
-    comparedWith:
-      comparedWith === undefined
-        ? null
-        : { startedAt: new Date(comparedWith.at).toISOString(), context: comparedWith.context },
-    steps: steps
-      .filter(({ kind, name }) => kind !== 'local' && name !== '')
-      .map(({ vertex, name, kind, place, ms, outcome, reason }) => ({
-        vertex,
-        name,
-        type: kind,
-        place: place ?? null,
-        milliseconds: ms ?? null,
-        outcome,
-        reason: { ...reason, cause: reason.cause ?? null, from: reason.from ?? null },
-      })),
-    hints: hintsOf(explanation).map(({ vertex, text, steps: count, ms }: Hint) => ({
-      vertex,
-      text,
-      steps: count,
-      milliseconds: ms,
-    })),
-  };
 }

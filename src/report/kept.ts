@@ -1,4 +1,4 @@
-import type { Store } from '../store/index.ts';
+import type { Store, StoredReport } from '../store/index.ts';
 import type { StepLog } from './facts.ts';
 import { type BuildRecord, RECORD_VERSION } from './record.ts';
 import { KEPT_LOGS } from './recorder.ts';
@@ -51,3 +51,17 @@ function shortened(log: StepLog, head: number, tail: number): StepLog {
 }
 
 const sizeOf = (lines: readonly string[]): number => lines.reduce((sum, line) => sum + line.length + 1, 0);
+
+/** A build that is remembered. */
+export interface KeptBuild {
+  readonly stored: StoredReport;
+  readonly record: BuildRecord;
+}
+
+/** The builds that a store remembers, the newest first. */
+export function keptBuilds(store: Store): readonly KeptBuild[] {
+  return store.reports.list().flatMap((stored) => {
+    const record = parseRecord(store.reports.read(stored.id) ?? '');
+    return record === undefined ? [] : [{ stored, record }];
+  });
+}

@@ -98,8 +98,11 @@ test('the packed package installs and builds without a compiler', { timeout: 60_
     expect(built.code, built.err).toBe(0);
     expect((await run('run', 'app')).out).toBe('installed\n');
     const library = join(prefix, 'lib/node_modules/tsbuildkit');
-    const program = `import { build } from ${JSON.stringify(library + '/dist/index.js')}; console.log(typeof build);`;
-    expect(await bench.tool([process.execPath, '--input-type=module', '-e', program])).toBe('function\n');
+    const context = bench.context('FROM scratch\nCOPY Dockerfile /\n');
+    const program = `import { build, report, reportPage } from ${JSON.stringify(library + '/dist/index.js')};
+      await build({ context: ${JSON.stringify(context)}, root: ${JSON.stringify(bench.store)} });
+      console.log(reportPage(await report({ root: ${JSON.stringify(bench.store)} })).includes('COPY Dockerfile /'));`;
+    expect(await bench.tool([process.execPath, '--input-type=module', '-e', program])).toBe('true\n');
     expect(await bench.leftovers()).toEqual([]);
   } finally {
     rmSync(dir, { recursive: true, force: true });
@@ -108,7 +111,7 @@ test('the packed package installs and builds without a compiler', { timeout: 60_
 
 /** A program of somebody else against the declarations of the package, with the compiler as strict as it gets. */
 function checkTypes(bench: Bench, installed: string): void {
-  const program = `import { build, type BuildEvent, type BuildOutcome, BuildFailure, inspect, pull, push, run, TsbuildError, verify } from 'tsbuildkit';
+  const program = `import { build, type BuildEvent, type BuildOutcome, BuildFailure, explain, type ExplanationFacts, inspect, pull, push, report, type ReportFacts, reportPage, run, TsbuildError, verify } from 'tsbuildkit';
 const controller = new AbortController();
 const built: BuildOutcome = await build({
   context: '.',
@@ -130,6 +133,11 @@ console.log(isNew);
 const { exitCode } = await run('web', { onOutput: (stream: 1 | 2, data: Uint8Array) => console.log(stream, data.length) });
 const { identical } = await verify('web', { context: '.' });
 for (const { name } of await push('web')) console.log(name, digest, config.config?.Env, exitCode, identical);
+const why: ExplanationFacts = await explain({ context: '.', target: 'web' });
+for (const { name, reason, milliseconds } of why.steps) console.log(name, reason.kind, reason.differences[0]?.name, milliseconds ?? 0);
+const facts: ReportFacts = await report({ signal: controller.signal });
+const page: string = reportPage(facts);
+console.log(page, facts.summary.hitRate, facts.steps.filter(({ critical }) => critical).map(({ ms }) => ms));
 try {
   // @ts-expect-error: the context is not optional
   await build({});

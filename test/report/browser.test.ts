@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { describeBuild, renderPage, type ReportFacts } from '../../src/report/index.ts';
+import { describeBuild } from '../../src/report/describe.ts';
+import { renderPage, type ReportFacts } from '../../src/report/index.ts';
 import { digestOf, factsOf, largeBuild, log, recorded, START, vertex } from './support.ts';
 
 /** Debian's. Without it these tests are left out: scripts/setup.sh test installs it. */

@@ -1,13 +1,8 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import {
-  describeBuild,
-  keepRecord,
-  parseRecord,
-  renderJson,
-  renderPage,
-  type ReportFacts,
-} from '../../src/report/index.ts';
+import { keepRecord, renderJson, renderPage, type ReportFacts } from '../../src/report/index.ts';
+import { describeBuild } from '../../src/report/describe.ts';
+import { parseRecord } from '../../src/report/kept.ts';
 import type { Store } from '../../src/store/index.ts';
 import { embeddedJson } from '../../src/report/page.ts';
 import { digestOf, factsOf, largeBuild, log, recorded, recordOf, START, vertex } from './support.ts';

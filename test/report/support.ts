@@ -1,11 +1,6 @@
 import type { BuildEvent, VertexState } from '../../src/events/index.ts';
-import {
-  type BuildRecord,
-  BuildRecorder,
-  describeBuild,
-  REPORTED_LOGS,
-  type ReportFacts,
-} from '../../src/report/index.ts';
+import { type BuildRecord, BuildRecorder, REPORTED_LOGS, type ReportFacts } from '../../src/report/index.ts';
+import { describeBuild } from '../../src/report/describe.ts';
 import { type Digest, sha256 } from '../../src/util/index.ts';
 
 /** When builds of these tests begin. */

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { storedExplanation } from '../../engine/index.ts';
-import { type Explanation, explanationJson, renderExplanation } from '../../explain/index.ts';
+import { type Explanation, explanationFacts, renderExplanation } from '../../explain/index.ts';
 import { Store } from '../../store/index.ts';
 import { sanitizeLine, TsbuildError } from '../../util/index.ts';
 import { type CliContext, print } from '../context.ts';
@@ -27,7 +27,7 @@ export async function explainCommand(
   const wanted = step === undefined ? all : onlyStep(all, step);
   const text =
     options.format === 'json'
-      ? `${JSON.stringify(explanationJson(wanted), undefined, 2)}\n`
+      ? `${JSON.stringify(explanationFacts(wanted), undefined, 2)}\n`
       : `${titleOf(context, all)}${renderText(context, wanted, { single: step !== undefined })}`;
   await print(context, text);
   return 0;

@@ -1,13 +1,13 @@
 import { openSession } from '../../engine/index.ts';
 import type { Task } from '../../events/index.ts';
-import { type BuildRecord, parseRecord } from '../../report/index.ts';
-import type { Store, StoredReport } from '../../store/index.ts';
+import { type KeptBuild, keptBuilds, reportOf } from '../../report/index.ts';
+import type { Store } from '../../store/index.ts';
 import { formatBytes, sanitizeLine, TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
 import { formatAge, formatTable } from '../table.ts';
 import type { ReportTarget } from '../report-targets.ts';
-import { factsOf, render } from './write-reports.ts';
+import { render } from './write-reports.ts';
 import { writeResult } from './build-display.ts';
 
 /** Options of `tsbuild report`. */
@@ -15,12 +15,6 @@ export interface ReportOptions {
   readonly format?: ReportTarget['format'];
   readonly output?: string;
   readonly list?: boolean;
-}
-
-/** A build that is remembered. */
-interface Remembered {
-  readonly stored: StoredReport;
-  readonly record: BuildRecord;
 }
 
 /** `tsbuild report`: the page, or the facts, of the last build or of one before it. */
@@ -39,7 +33,7 @@ export async function reportCommand(
   }
   const target = targetOf(context, options);
   const { record } = find(store, build);
-  const text = render(await factsOf(store, task, record), target.format);
+  const text = render(await reportOf(store, task, record), target.format);
   if (target.path === undefined) await print(context, text);
   else writeResult(context, target.path, text);
   const age = formatAge(context.now() - record.startedAt);
@@ -60,15 +54,8 @@ function targetOf({ stdout }: CliContext, { format, output }: ReportOptions): Re
   return { path: undefined, format: format ?? 'html' };
 }
 
-function remembered(store: Store): readonly Remembered[] {
-  return store.reports.list().flatMap((stored) => {
-    const record = parseRecord(store.reports.read(stored.id) ?? '');
-    return record === undefined ? [] : [{ stored, record }];
-  });
-}
-
-function find(store: Store, wanted: string | undefined): Remembered {
-  const all = remembered(store);
+function find(store: Store, wanted: string | undefined): KeptBuild {
+  const all = keptBuilds(store);
   const found = all.find(({ stored }) => wanted === undefined || stored.id.startsWith(wanted));
   if (found !== undefined) return found;
   const what = wanted === undefined ? 'the last build' : JSON.stringify(wanted);
@@ -81,7 +68,7 @@ function find(store: Store, wanted: string | undefined): Remembered {
 }
 
 async function list(context: CliContext, store: Store, format: ReportOptions['format']): Promise<void> {
-  const all = remembered(store);
+  const all = keptBuilds(store);
   if (format === 'json') {
     const builds = all.map(({ stored: { id }, record: { about, result, startedAt, ms } }) => ({
       id,

@@ -1,21 +1,9 @@
 import type { Task } from '../../events/index.ts';
-import {
-  type BuildRecord,
-  describeBuild,
-  lookIntoLayers,
-  renderJson,
-  renderPage,
-  type ReportFacts,
-} from '../../report/index.ts';
+import { type BuildRecord, renderJson, renderPage, type ReportFacts, reportOf } from '../../report/index.ts';
 import type { Store } from '../../store/index.ts';
 import { type CliContext, print } from '../context.ts';
 import type { ReportTarget } from '../report-targets.ts';
 import { writeResult } from './build-display.ts';
-
-/** The facts of a build, with what the store can still say of its layers. */
-export async function factsOf(store: Store, task: Task, record: BuildRecord): Promise<ReportFacts> {
-  return describeBuild(record, await lookIntoLayers(store, task, record.layers));
-}
 
 /** A report in one of its forms. */
 export function render(facts: ReportFacts, format: ReportTarget['format']): string {
@@ -35,7 +23,7 @@ export async function writeReports(
   record: BuildRecord,
   targets: readonly ReportTarget[],
 ): Promise<void> {
-  const facts = await factsOf(store, task, record);
+  const facts = await reportOf(store, task, record);
   for (const { format, path } of targets) {
     const text = render(facts, format);
     if (path === undefined) await print(context, text);
