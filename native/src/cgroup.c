@@ -48,6 +48,23 @@ static long long statistic(const char *text, const char *name) {
   return -1;
 }
 
+long long oom_kills(const struct step_spec *spec) {
+  static const char *const files[] = {"memory.events", "memory.oom_control"}; /* of version 2, of version 1 */
+  for (size_t at = 0; at < spec->cgroups.count; at++)
+    for (size_t file = 0; file < 2; file++) {
+      char *path = format_text("%s/%s", spec->cgroups.items[at], files[file]), text[1024];
+      int fd = open(path, O_RDONLY | O_CLOEXEC);
+      free(path);
+      if (fd < 0) continue;
+      ssize_t got = read(fd, text, sizeof text - 1);
+      close(fd);
+      text[got < 0 ? 0 : got] = 0;
+      long long kills = statistic(text, "oom_kill");
+      if (kills >= 0) return kills;
+    }
+  return 0;
+}
+
 void report_shared_memory(const struct step_spec *spec) {
   for (size_t at = 0; at < spec->cgroups.count; at++) {
     char *path = format_text("%s/memory.stat", spec->cgroups.items[at]);

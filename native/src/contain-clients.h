@@ -28,6 +28,8 @@ struct supervisor {
   struct queue from_step, to_step;
   bool ran, failed, input_ended;
   bool killed;   /* before its own number was known */
+  bool stop_asked; /* by `stop`, and not by `kill` */
+  long long oom_kills; /* what the kernel had counted when it was started */
   bool stopping; /* somebody wants it ended: it is not started again */
   bool paused;
   bool waiting; /* for the first client, before the first start */

@@ -26,6 +26,8 @@ static void take(struct options *options, const char *key, char *value) {
   else if (strcmp(key, "garbage") == 0) options->garbage = value;
   else if (strcmp(key, "names") == 0) options->names = value;
   else if (strcmp(key, "volume") == 0) add(&options->volumes, value);
+  else if (strcmp(key, "events") == 0) options->events = value;
+  else if (strcmp(key, "event-facts") == 0) options->event_facts = value;
   else if (strcmp(key, "remove") == 0) options->remove = value[0] == '1';
   else if (strcmp(key, "wait-for-client") == 0) options->wait_for_client = value[0] == '1';
   else if (strcmp(key, "log-limit") == 0) options->log_limit = parse_number(value, ~0ull);
@@ -53,7 +55,7 @@ void read_options(struct options *options, int fd) {
     if (strlen(value) != length) fail_with(0, "a NUL byte in \"%.40s\"", key);
     take(options, key, value);
   }
-  if (options->directory == NULL || options->garbage == NULL || options->names == NULL) fail_with(0, "the description is incomplete");
+  if (options->directory == NULL || options->garbage == NULL || options->names == NULL || (options->events != NULL && options->event_facts == NULL)) fail_with(0, "the description is incomplete");
   parse_description(&options->spec, data + at, total - at);
   /* There may be secrets in it. */
   explicit_bzero(data, total);

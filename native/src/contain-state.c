@@ -82,6 +82,7 @@ void write_state(int dir, const struct state *state) {
   put(&out, "status", state->status);
   put(&out, "started", state->started);
   put(&out, "finished", state->finished);
+  if (state->oom_killed) queue_put(&out, ",\"oomKilled\":true", 17);
   if (state->health != NULL) put(&out, "health", state->health);
   if (state->failure.stage[0] != 0) {
     length = snprintf(numbers, sizeof numbers, ",\"errno\":%d", state->failure.error);

@@ -64,6 +64,8 @@ void start_container(struct supervisor *self) {
   self->step_status = 0;
   self->state.failure = (struct failure){0};
   self->exit_code = EXIT_SETUP;
+  self->state.oom_killed = false;
+  self->oom_kills = oom_kills(&self->options.spec);
   clean_work(self->options.spec.work);
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, connection) < 0) fail("cannot make descriptors");
   if (self->options.spec.stdin_open && pipe2(input, O_CLOEXEC) < 0) fail("cannot make a pipe");
@@ -89,6 +91,10 @@ static void take_failure(struct supervisor *self, const char *line) {
   snprintf(failure->text, sizeof failure->text, "%s", at > 0 ? line + at : line);
 }
 
+static void event(struct supervisor *self, const char *action, const char *attribute, const char *value) {
+  write_event(&self->options, self->dir, action, attribute, value);
+}
+
 static void take_ran(struct supervisor *self) {
   self->ran = true;
   self->state.status = "running";
@@ -96,6 +102,7 @@ static void take_ran(struct supervisor *self) {
   self->state.finished[0] = 0;
   time_text(self->state.started);
   write_state(self->dir, &self->state);
+  event(self, "start", NULL, NULL);
   health_begin(&self->options.health, self->container);
   /* What is in its upper directory from now on is the container's own. */
   self->options.spec.prepare_upper = false;
@@ -147,6 +154,16 @@ static int code_of_failure(const struct failure *failure) {
   return failure->error == ENOENT ? 127 : 126;
 }
 
+static void tell_end_event(struct supervisor *self) {
+  char code[12];
+  if (!self->ran) return;
+  snprintf(code, sizeof code, "%d", self->exit_code);
+  if (self->state.oom_killed) event(self, "oom", NULL, NULL);
+  event(self, "die", "exitCode", code);
+  if (self->stop_asked) event(self, "stop", NULL, NULL);
+  self->stop_asked = false;
+}
+
 /* The process that held the container is gone, and the container with it. */
 static void take_end(struct supervisor *self) {
   while (!self->reaped && waitpid(self->step, &self->step_status, 0) < 0 && errno == EINTR) continue;
@@ -172,9 +189,11 @@ static void take_end(struct supervisor *self) {
   /* As it was, where it has never run. */
   self->state.status = wait >= 0 ? "restarting" : self->options.spec.prepare_upper ? "created" : "exited";
   self->state.restarts = self->options.restarting.count;
+  self->state.oom_killed = oom_kills(&self->options.spec) > self->oom_kills;
   if (wait >= 0) self->restart_at = clock_ms() + wait;
   else self->over = true;
   write_state(self->dir, &self->state);
+  tell_end_event(self);
   if (self->over) notify_end(self);
 }
 
@@ -188,13 +207,18 @@ static void read_step(struct supervisor *self) {
 
 void kill_container(struct supervisor *self, int number) {
   if (number == SIGKILL) self->stopping = true;
+  if (self->container >= 0) {
+    char text[12];
+    snprintf(text, sizeof text, "%d", number);
+    event(self, "kill", "signal", text);
+  }
   if (signal_pidfd(self->container, number) || number != SIGKILL || self->step <= 0 || self->reaped) return;
   self->killed = true;
   kill(self->step, SIGKILL);
 }
 
 void stop_container(struct supervisor *self, int number, long long timeout) {
-  self->stopping = true;
+  self->stopping = self->stop_asked = true;
   if (self->step <= 0) {
     self->restart_at = self->give_up_at = -1;
     self->waiting = false;
@@ -217,9 +241,20 @@ void pause_container(struct supervisor *self, bool pause) {
   int number = pause ? SIGSTOP : SIGCONT;
   signal_pidfd(self->container, number);
   signal_all(self->container, number);
+  if (self->paused != pause) event(self, pause ? "pause" : "unpause", NULL, NULL);
   self->paused = pause;
   self->state.status = pause ? "paused" : "running";
   write_state(self->dir, &self->state);
+}
+
+/* True when the child was a check of the container's health. */
+static bool take_health(struct supervisor *self, pid_t pid, int status) {
+  const char *before = self->state.health;
+  if (!health_reaped(&self->options.health, pid, status, self->dir, &self->state)) return false;
+  write_state(self->dir, &self->state);
+  if (before == NULL || strcmp(before, self->state.health) == 0) return true;
+  event(self, strcmp(self->state.health, "healthy") == 0 ? "health_status: healthy" : "health_status: unhealthy", NULL, NULL);
+  return true;
 }
 
 static void take_signals(struct supervisor *self) {
@@ -231,7 +266,7 @@ static void take_signals(struct supervisor *self) {
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
       /* Its socket has the rest of what it has said, and ends after that. */
       if (pid == self->step) self->reaped = true, self->step_status = status;
-      else if (health_reaped(&self->options.health, pid, status, self->dir, &self->state)) write_state(self->dir, &self->state);
+      else if (take_health(self, pid, status)) continue;
       else if (self->ended_probes > 0) self->ended_probes--;
       else if (self->execs > 0) self->execs--;
     }
@@ -274,6 +309,7 @@ static void take_leave(struct supervisor *self) {
   close(self->listener);
   self->listener = -1;
   char *aside = self->options.remove ? put_aside(&self->options) : NULL;
+  if (aside != NULL) event(self, "destroy", NULL, NULL);
   send_end(self, self->state.exit_code);
   long long end = clock_ms() + LAST_WORDS;
   while ((clients_busy(self) || self->execs > 0) && clock_ms() < end) serve(self, end);

@@ -81,6 +81,7 @@ struct failure {
 };
 struct state {
   const char *status; /* created, running, paused, restarting, exited */
+  bool oom_killed;    /* at its last end: the kernel has ended processes of it for lack of memory */
   int pid;            /* as /proc shows it; 0 while nothing runs */
   int exit_code;
   unsigned restarts;
@@ -162,6 +163,7 @@ long long restart_after(struct restarting *restarting, int exit_code, long long 
 
 struct options {
   const char *directory, *garbage, *names;
+  const char *events, *event_facts; /* where events are written to, and what all of them say, as JSON; NULL for nowhere */
   struct list volumes; /* that go with the container */
   bool remove, wait_for_client;
   unsigned long long log_limit;
@@ -172,5 +174,8 @@ struct options {
 };
 /* Reads what the supervisor is told: fields of its own, "end", and the description of the step. */
 void read_options(struct options *options, int fd);
+
+/* contain-events.c: tells what has happened. `dir`: of the container; `attribute` NULL for none. */
+void write_event(const struct options *options, int dir, const char *action, const char *attribute, const char *value);
 
 #endif

@@ -197,6 +197,8 @@ void restrict_scope(bool bare);
 
 /* Puts a process of the step's, which waits meanwhile, into its groups; 0 is the one that calls. */
 void join_cgroups(const struct step_spec *spec, pid_t child);
+/* Processes of its groups that the kernel has ended for lack of memory; 0 where nothing is counted. */
+long long oom_kills(const struct step_spec *spec);
 /* In the step, once it is in its groups. */
 void hide_cgroups(const struct step_spec *spec);
 /* A descriptor that keeps the mounts of the process with that number in /proc beyond its end; -1 when it has ended. */

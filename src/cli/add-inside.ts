@@ -5,7 +5,7 @@ import { collect } from './options.ts';
 const CONTAINER = 'name or id';
 
 /** Commands on what happens inside of a container that runs. */
-export const INSIDE_COMMANDS: readonly string[] = ['exec', 'attach', 'top', 'stats'];
+export const INSIDE_COMMANDS: readonly string[] = ['exec', 'attach', 'top', 'stats', 'events'];
 
 /** Commands on what happens inside of a container that runs. */
 export function addInside(program: Command, context: CliContext, done: (code: number) => void): void {
@@ -46,6 +46,18 @@ export function addInside(program: Command, context: CliContext, done: (code: nu
     .action(async (names: string[], options) => {
       const { statsCommand } = await import('./commands/stats.ts');
       done(await statsCommand(context, names, options));
+    });
+  program
+    .command('events')
+    .description('show what happens to containers')
+    .option('--since <time>', 'also what happened since then: RFC 3339, seconds since 1970, or a duration such as 10m')
+    .option('--until <time>', 'nothing after this')
+    .option('-f, --filter <filter>', 'event=, container=, image=, label=NAME[=VALUE], type=container', collect)
+    .option('--format <format>', 'json, or a Go template')
+    .option('--no-stream', 'show what has happened, and end')
+    .action(async (options) => {
+      const { eventsCommand } = await import('./commands/events.ts');
+      done(await eventsCommand(context, options));
     });
   program
     .command('top')

@@ -74,7 +74,7 @@ function parseTail(text: string | undefined): number | undefined {
 }
 
 /** A time of `--since` or `--until`, in the form of the log. @throws TsbuildError `TSB_USAGE` */
-function parseTime(flag: string, text: string, now: number): string {
+export function parseTime(flag: string, text: string, now: number): string {
   const seconds = /^(\d{9,11})(?:\.(\d{1,9}))?$/.exec(text);
   // Digits behind those of a Date are kept: lines of one program are microseconds apart.
   if (seconds !== null)

@@ -26,7 +26,7 @@ export function summarizeContainer(container: Container, state: ContainerState):
       Running: running,
       Paused: state.status === 'paused',
       Restarting: state.status === 'restarting',
-      OOMKilled: false,
+      OOMKilled: state.oomKilled ?? false,
       Dead: false,
       Pid: state.pid,
       ExitCode: state.exitCode,

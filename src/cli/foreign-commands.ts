@@ -1,7 +1,7 @@
 import { TsbuildError } from '../util/index.ts';
 
 const NO_CONTAINERS =
-  'containers have create, run, start, stop, restart, kill, pause, rename, rm, wait, ps, port, logs, exec, attach, cp, diff, commit, export, top, stats and inspect';
+  'containers have create, run, start, stop, restart, kill, pause, rename, rm, wait, ps, port, logs, exec, attach, cp, diff, commit, export, events, top, stats and inspect';
 const NO_DAEMON = 'there is no daemon, and there are no builders to choose from: "tsbuild build" builds right here';
 const NO_TREE = 'what each layer adds: "tsbuild inspect --layers NAME"; the steps: "tsbuild history NAME"';
 const MOUNT = 'write the files of an image to a directory: tsbuild build -o type=local,dest=DIR';
@@ -14,9 +14,7 @@ const ABSENT: Readonly<Record<string, readonly string[]>> = {
   [MOUNT]: ['mount', 'umount', 'unmount'],
   [STEPS]: ['add', 'from', 'config'],
   [NO_CONTAINERS]:
-    'checkpoint cleanup clone container containers events exists init initialize port restore runlabel update'.split(
-      ' ',
-    ),
+    'checkpoint cleanup clone container containers exists init initialize port restore runlabel update'.split(' '),
   [NO_DAEMON]: ['context', 'machine', 'node', 'daemon'],
   '"tsbuild doctor" says what this machine allows': ['info'],
   'what works is: image ls, rm, build, history, import, inspect, load, prune, pull, push, save, tag, untag': ['image'],

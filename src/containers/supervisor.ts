@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { type LoneNetwork, loneNetwork, type NoUserNetwork, type PublishedPort } from '../network/index.ts';
 import {
@@ -19,6 +19,7 @@ import {
 import { type Limiter, withStandIns } from '../limits/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { JoinedNetworks } from './join-networks.ts';
+import { eventFacts, eventFile } from './events.ts';
 import { PortFile } from './port-file.ts';
 import type { Container } from './types.ts';
 
@@ -207,6 +208,8 @@ function encodeSupervisor(options: SupervisorOptions, supervisor: number, networ
     ['directory', directory],
     ['garbage', options.garbage],
     ['names', options.names],
+    ['events', eventFile(dirname(directory))],
+    ['event-facts', eventFacts(container)],
     ['remove', record.autoRemove],
     ['wait-for-client', options.waitForClient ?? false],
     ['log-limit', record.log.maxBytes],

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import type { LeaseNames, Lock, RemoveTrees, Store } from '../store/index.ts';
 import { errnoOf, fromErrno, suggest, TsbuildError } from '../util/index.ts';
+import { writeEvent } from './events.ts';
 import { checkName, generateName } from './names.ts';
 import { isLive, isSupervised, readState, writeLost } from './state.ts';
 import type { Container, ContainerRecord, ContainerState } from './types.ts';
@@ -98,7 +99,9 @@ export class Containers {
       fs.writeFileSync(join(making, 'name'), `${given}\n`, { mode: 0o600 });
       fs.renameSync(making, directory);
       this.#store.containers.enter(id);
-      return { id, name: given, directory, record };
+      const made = { id, name: given, directory, record };
+      writeEvent(made, 'create', this.#store.now());
+      return made;
     } catch (error) {
       fs.rmSync(making, { recursive: true, force: true });
       throw fromErrno(error, 'Cannot make the container', 'TSB_STORE');
@@ -113,7 +116,8 @@ export class Containers {
     const temporary = join(container.directory, 'name.tmp');
     fs.writeFileSync(temporary, `${name}\n`, { mode: 0o600 });
     fs.renameSync(temporary, join(container.directory, 'name'));
-    fs.rmSync(join(this.names, container.name), { force: true });
+    this.#dropName(container.name, container.id);
+    writeEvent({ ...container, name }, 'rename', this.#store.now(), { oldName: container.name });
   }
 
   /** For what must not happen to a container twice at a time. */
@@ -130,6 +134,7 @@ export class Containers {
     const again = readState(container.directory);
     if (!isLive(again) || (await isSupervised(container))) return again;
     if (!fs.existsSync(container.directory)) return again;
+    writeEvent(container, 'die', this.#store.now(), { exitCode: '137' });
     return writeLost(container.directory, again, new Date(this.#store.now()));
   }
 
@@ -142,8 +147,9 @@ export class Containers {
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw fromErrno(error, `Cannot remove container ${container.name}`, 'TSB_STORE');
     }
-    if (this.#linkOf(container.name) === container.id) fs.rmSync(join(this.names, container.name), { force: true });
+    this.#dropName(container.name, container.id);
     this.#store.containers.release(container.id);
+    writeEvent(container, 'destroy', this.#store.now());
     await removeTrees([aside]);
   }
 
@@ -165,6 +171,16 @@ export class Containers {
     return id !== undefined && isId(id) && fs.existsSync(join(this.root, id)) ? id : undefined;
   }
 
+  /**
+   * Takes a name away from the container that has it. A name may be another's by now; between looking and taking away nobody else takes
+   * one away, for all do so in a transaction of the index, and nobody can take one that is there.
+   */
+  #dropName(name: string, holder: string): void {
+    this.#store.batch(() => {
+      if (this.#linkOf(name) === holder) fs.rmSync(join(this.names, name), { force: true });
+    });
+  }
+
   #takeName(wanted: string | undefined, id: string): string {
     for (let attempt = 0; attempt < TRIES; attempt++) {
       const made = generateName();
@@ -184,13 +200,14 @@ export class Containers {
   #freeName(name: string): void {
     const holder = this.#linkOf(name);
     if (holder === undefined) return;
-    if (fs.existsSync(join(this.root, holder)) || this.#isBeingMade(holder))
+    // In this order: it may be ready in between, and has its own directory from then on.
+    if (this.#isBeingMade(holder) || fs.existsSync(join(this.root, holder)))
       throw new TsbuildError(
         'TSB_USAGE',
         `Cannot use the name ${JSON.stringify(name)}: container ${holder.slice(0, 12)} has it`,
         { hint: `remove that container ("tsbuild rm ${name}"), or take another name` },
       );
-    fs.rmSync(join(this.names, name), { force: true });
+    this.#dropName(name, holder);
   }
 
   /** What a killed command has left is no container, and will be none. */

@@ -79,6 +79,8 @@ export interface ContainerState {
   readonly started: string;
   readonly finished: string;
   readonly health?: 'starting' | 'healthy' | 'unhealthy';
+  /** The kernel has ended processes of it for lack of memory. Absent for no. */
+  readonly oomKilled?: boolean;
   /** Why the program did not run. */
   readonly failure?: { readonly errno: number; readonly stage: string; readonly text: string };
   /** Its supervisor was killed, and the container with it. */

@@ -28,6 +28,7 @@ const COMMANDS = [
   ['diff'],
   ['commit'],
   ['export'],
+  ['events'],
   ['exec'],
   ['attach'],
   ['top'],

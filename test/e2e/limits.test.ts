@@ -279,4 +279,29 @@ describeAsEveryone('limits', (who) => {
     expect(code, err).toBe(0);
     if (/cpuset/.test(held) || !err.includes('is not enforced')) expect(err).toMatch(/Cpus_allowed_list:\s+0$/m);
   });
+
+  test('a container that others may ask for remembers that it ran out of memory, until its next start', async (context) => {
+    onlyByGroups(context);
+    const { bench } = use;
+    const oom = async (): Promise<string> =>
+      (await bench.ok(['inspect', '-f', '{{.State.OOMKilled}} {{.State.ExitCode}}', 'greedy'])).out.trim();
+    await bench.ok([
+      'run',
+      '-d',
+      '--name=greedy',
+      '-m64m',
+      'base:1',
+      'sh',
+      '-c',
+      `[ -e /once ] || { touch /once; exec ${take(100)}; }`,
+    ]);
+    expect((await bench.ok(['wait', 'greedy'])).out).toBe('137\n');
+    expect(await oom()).toBe('true 137');
+    const { out } = await bench.ok(['events', '--no-stream', '-f', 'container=greedy', '--format', '{{.Action}}']);
+    expect(out).toBe('create\nstart\noom\ndie\n');
+    await bench.ok(['start', '-a', 'greedy']);
+    expect(await oom()).toBe('false 0');
+    await bench.ok(['rm', 'greedy']);
+    await untilGone();
+  });
 });
