@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { testedRung } from '../support/rung.ts';
 import type { StepResult } from './support/kit.ts';
 import { everyone, runScenario } from './support/run-as.ts';
 
@@ -131,7 +132,9 @@ describe.each(everyone)('hostile images and steps (%s)', (who) => {
     expect(result.status).toEqual({ kind: 'exited', code: 0 });
     expect(result.out).toMatch(/^boundsecret-bytesdr-xr-xr-x .*\/proc\ndr-xr-xr-x .*\/sys\n$/);
     // Directories that were copied up are like the lower ones, except the one that the step touched.
-    expect(result.upper).toEqual(['etc', 'opt', 'opt/app', 'srv', 'srv/data']);
+    // Without an overlay there is nothing to copy up.
+    const copiedUp = testedRung === 'copy' ? ['opt', 'opt/app'] : ['etc', 'opt', 'opt/app', 'srv', 'srv/data'];
+    expect(result.upper).toEqual(copiedUp);
     for (const [name, mtime] of Object.entries(mtimes)) expect([name, mtime]).toEqual([name, before[name]]);
   });
 
@@ -141,7 +144,7 @@ describe.each(everyone)('hostile images and steps (%s)', (who) => {
       untouched: boolean;
     }>(who, 'userFiles');
     expect(untouched).toBe(true);
-    for (const [name, { ms }] of Object.entries(results)) expect([name, ms < 2000]).toEqual([name, true]);
+    for (const [name, { ms }] of Object.entries(results)) expect([name, ms < 10_000]).toEqual([name, true]);
     const refused: Record<string, RegExp> = {
       missing: /is not in the image's \/etc\/passwd/,
       fifo: /not a regular file/,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { findHelper, type StepSpec } from '../../src/sandbox/index.ts';
+import { testedRung } from '../support/rung.ts';
 import type { StepResult } from './support/kit.ts';
 import { everyone, runScenario, type Who } from './support/run-as.ts';
 
@@ -58,10 +59,11 @@ describe.each(everyone)('a step (%s)', (who) => {
     for (const set of ['Bnd', 'Eff', 'Prm']) expect(out).toMatch(new RegExp(`^Cap${set}:\t00000000a80425fb$`, 'm'));
     expect(out).toMatch(/^Seccomp:\t2$/m);
     expect(out).toMatch(/^NoNewPrivs:\t0$/m);
-    expect(out).toMatch(
-      /\/bin\/busybox\n1\nbuildkitsandbox\nuid=0\(root\) gid=0\(root\) groups=0\(root\),10\(wheel\)\n$/,
-    );
-    expect(insecure?.out).toMatch(/^Seccomp:\t0$/m);
+    expect(out).toMatch(/(^|\n)1\nbuildkitsandbox\nuid=0\(root\) gid=0\(root\) groups=0\(root\),10\(wheel\)\n$/);
+    // Where the /proc is not its own, the first process is somebody's whom it may not look at.
+    expect(out.includes('/bin/busybox\n1\n')).toBe(testedRung !== 'userns-noproc');
+    // On copies of layers there is the filter that saves waiting for the disk.
+    expect(insecure?.out).toMatch(testedRung === 'copy' ? /^Seccomp:\t2$/m : /^Seccomp:\t0$/m);
     expect(insecure?.out).toMatch(/^CapEff:\t000001ff/m);
     expect(privileges?.out).toMatch(/^NoNewPrivs:\t1$/m);
     expect(privileges?.out).toMatch(/^CapEff:\t0+$/m);
@@ -229,7 +231,7 @@ describe.each(everyone)('a step (%s)', (who) => {
       { command: ['/proc/self/exe'] },
     ]);
     expect(init?.out).not.toMatch(/opened|tsbuild-helper/);
-    expect(plain?.out).toBe('/bin/busybox\n');
+    expect(plain?.out).toBe(testedRung === 'userns-noproc' ? '' : '/bin/busybox\n');
     expect(itself?.status).toEqual({ kind: 'exited', code: 2 });
     expect(hash()).toBe(before);
   });
@@ -249,7 +251,8 @@ describe.each(everyone)('a step (%s)', (who) => {
       expect(result?.out).toBe(
         `${count - 4}${count - 3}\n/hidden\n/hidden/deep\n/hidden/deep/new\n/again\n/again/new\n/keep/moved 2\nlow\n`,
       );
-      expect(result?.upper).toEqual(['etc', 'hidden', 'keep', 'keep/hard', 'keep/low', 'keep/moved', 'own']);
+      const copiedUp = testedRung === 'copy' ? [] : ['etc'];
+      expect(result?.upper).toEqual([...copiedUp, 'hidden', 'keep', 'keep/hard', 'keep/low', 'keep/moved', 'own']);
     }
   });
 
@@ -257,7 +260,8 @@ describe.each(everyone)('a step (%s)', (who) => {
     const results = await runScenario<readonly StepResult[]>(who, 'parallel', 8);
     for (const [index, { out, status }] of results.entries()) {
       expect(status).toEqual({ kind: 'exited', code: 0 });
-      expect(out).toMatch(new RegExp(`^${index}\n[1-4]\n$`));
+      // Where the /proc is not their own they see that there are others.
+      expect(out).toMatch(new RegExp(`^${index}\n${testedRung === 'userns-noproc' ? '\\d+' : '[1-4]'}\n$`));
     }
   });
 

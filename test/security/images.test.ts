@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { testedRung } from '../support/rung.ts';
 import { expectFailure } from '../support/sound.ts';
 import { readOciArchive } from '../support/tree.ts';
 import { writeImages } from './layout.ts';
@@ -77,7 +78,8 @@ describeAsEveryone('what a base image says of itself', (who) => {
   test('working directories are looked up in its own root (PRC-01)', async () => {
     const { bench } = use;
     expectFailure(await build('FROM descriptor\nRUN cat ../../../../etc/hostname\n'), {
-      says: ['goes through a link of /proc'],
+      // Without a /proc of processes it is a directory like others, in the step's own root.
+      says: [testedRung === 'chroot' ? 'exit code: 1' : 'goes through a link of /proc'],
     });
     const { tree } = await treeOf(
       `FROM upwards
@@ -96,7 +98,8 @@ COPY --from=0 /where /seen /name /first/
     expect(tree['/where']?.content).toBe(`${victim.dir}/new\n`);
     const run = (dir: string) =>
       bench.tsbuild(['run', '-w', dir, bench.path('images:plain'), 'cat', '../../../../../etc/hostname']);
-    expect([(await run('/proc/self/fd/5')).code, (await run('/tmp')).code]).toEqual([125, 1]);
+    expect((await run('/proc/self/fd/5')).code).toBe(testedRung === 'chroot' ? 1 : 125);
+    expect((await run('/tmp')).code).toBe(1);
   });
 
   test('labels are text, whatever other tools make of them (PRC-17)', async () => {
@@ -105,7 +108,7 @@ COPY --from=0 /where /seen /name /first/
     const { tree, config } = await treeOf(
       `FROM plain AS other\n${look}FROM labels\n${look}COPY --from=other /seen /other\n`,
     );
-    expect(tree['/seen']?.content).toMatch(/^CapEff/m);
+    if (testedRung !== 'chroot') expect(tree['/seen']?.content).toMatch(/^CapEff/m);
     expect(tree['/seen']?.content).toBe(tree['/other']?.content);
     expect(Object.keys(config.config?.['Labels'] ?? {})).toHaveLength(5);
   });

@@ -19,6 +19,7 @@ import { findHelper, readPlanInputs, LoneRemover, requirePlan } from '../../src/
 import { baseImageTar } from './base-image.ts';
 import type { Identity } from './identity.ts';
 import { programPath } from './program.ts';
+import { rungEnvironment } from './rung.ts';
 
 /** What a command did. */
 export interface Outcome {
@@ -146,6 +147,7 @@ export class Bench implements AsyncDisposable {
       HOME: this.dir,
       TSBUILD_ROOT: options.store ?? this.store,
       TSBUILD_TEST_MARK: this.mark,
+      ...rungEnvironment,
       ...options.env,
     };
   }

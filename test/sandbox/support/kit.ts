@@ -17,6 +17,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
   type ExitStatus,
+  type Isolation,
   findHelper,
   type NamespacePlan,
   readPlanInputs,
@@ -25,6 +26,7 @@ import {
   requirePlan,
   type StepSpec,
 } from '../../../src/sandbox/index.ts';
+import { testedRung } from '../../support/rung.ts';
 import { startWorker, type WorkerClient } from '../../../src/worker/index.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -63,13 +65,19 @@ export class Kit implements AsyncDisposable {
   #worker: Promise<WorkerClient> | undefined;
   #count = 0;
 
-  /** @param choice what the worker and steps run in, else the strongest */
-  constructor(choice?: 'copy' | 'chroot') {
+  /** @param choice what the worker and steps run in, else the strongest or what the tests are run on */
+  constructor(choice: Isolation = testedRung) {
     const { uid, gid, username } = userInfo();
     const inputs = readPlanInputs({ uid, gid, name: username });
     this.dir = mkdtempSync(join(tmpdir(), 'tsbuild-sandbox-'));
     this.plan =
-      choice === 'chroot' ? planBare(inputs) : { ...requirePlan(inputs), ...(choice ? { copies: true } : {}) };
+      choice === 'chroot'
+        ? planBare(inputs)
+        : {
+            ...requirePlan(inputs),
+            ...(choice === 'copy' ? { copies: true } : {}),
+            ...(choice === 'userns-noproc' ? { proc: 'around' } : {}),
+          };
     this.base = this.layer(busyboxFiles());
   }
 
