@@ -154,7 +154,7 @@ static void mount_in_dev(int dev, const char *name, const char *type, unsigned a
 static void mount_dev(struct step_spec *spec, int root) {
   stage = "dev";
   const char *const options[] = {"mode", "0755", "size", "65536k", NULL};
-  const char *const pts[] = {"ptmxmode", "0666", "mode", "0620", spec->id_count > TTY_GROUP ? "gid" : NULL, "5", NULL};
+  const char *const pts[] = {"ptmxmode", "0666", "mode", "0620", spec->id_count > TTY_GROUP && !spec->fakes ? "gid" : NULL, "5", NULL};
   const char *const shm[] = {"mode", "1777", "size", spec->shm_size, NULL};
   const char *const none[] = {NULL};
   int target = system_directory(root, "/dev");

@@ -34,6 +34,7 @@ struct entry {
   struct id_map uids, gids;
   const char *tmpfs;
   pid_t parent;
+  bool few_groups; /* there is one id only, which the kernel maps for anybody who gives up setgroups */
   bool detached; /* lives on when its parent ends */
   int beside;    /* a user namespace that others have made; -1: one of its own */
   char **command;
@@ -60,6 +61,7 @@ static void parse(struct entry *entry, int argc, char **argv) {
     else if (strcmp(argv[at], "--newuidmap") == 0) entry->uids.program = argv[at + 1];
     else if (strcmp(argv[at], "--newgidmap") == 0) entry->gids.program = argv[at + 1];
     else if (strcmp(argv[at], "--tmpfs") == 0) entry->tmpfs = argv[at + 1];
+    else if (strcmp(argv[at], "--deny-setgroups") == 0) entry->few_groups = parse_number(argv[at + 1], 1) == 1;
     else if (strcmp(argv[at], "--detached") == 0) entry->detached = parse_number(argv[at + 1], 1) == 1;
     else if (strcmp(argv[at], "--beside") == 0) entry->beside = entry->beside >= 0 ? entry->beside : namespace_beside(argv[at + 1]);
     else if (strcmp(argv[at], "--parent") == 0) entry->parent = (pid_t)parse_number(argv[at + 1], 1 << 30);
@@ -115,8 +117,18 @@ static void finish_map_program(pid_t pid, const char *program) {
   if (status != 0) fail_with(0, "\"%s\" refused the id map (status %d)", program, exit_code_of(status));
 }
 
+/* user_namespaces(7): whoever could leave a group could enter where that group is kept out. */
+static void deny_setgroups(pid_t child) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/setgroups", child);
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, "deny", 4) != 4) fail("cannot write setgroups");
+  close(fd);
+}
+
 static void map_ids(pid_t child, const struct entry *entry) {
   stage = "id-map";
+  if (entry->few_groups) deny_setgroups(child);
   if (entry->uids.program == NULL || entry->gids.program == NULL) {
     write_map(child, "uid_map", &entry->uids);
     write_map(child, "gid_map", &entry->gids);

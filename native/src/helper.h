@@ -110,6 +110,8 @@ int command_here(int argc, char **argv);
 int command_join(int argc, char **argv);
 /* Prints the errno with which the kernel refuses a user namespace, 0 where it does not (probe.c). */
 int command_namespaces(int argc, char **argv);
+/* Prints whether somebody can answer for owners and users in a namespace of one id (probe.c). */
+int command_listening(int argc, char **argv);
 /* Make a tree of layers, and compare it afterwards (tree_commands.c). */
 int command_assemble(int argc, char **argv);
 int command_capture(int argc, char **argv);

@@ -2,7 +2,8 @@
  * tsbuild-helper: does what Node cannot. `enter` makes namespace A and runs a command in it, `step` runs one process in a sandbox
  * from there, `steps` stays and does it again and again, `contain` stays with a container, `network` makes the network that steps share or a container has,
  * `bridge` owns one that containers share, `publish` opens ports for it, `remove` and `usage` delete and measure trees that no other user may enter, `landlock` says what the kernel has of it.
- * `here` is `enter` without namespaces, `join` runs a command with the rights of a container, `namespaces` says whether there are any, `assemble` and `capture` are an overlay without mounts.
+ * `here` is `enter` without namespaces, `join` runs a command with the rights of a container, `namespaces` says whether there are any, `listening` whether calls of a step can be answered,
+ * `assemble` and `capture` are an overlay without mounts.
  */
 #include "helper.h"
 
@@ -28,6 +29,7 @@ int main(int argc, char **argv) {
       {"here", command_here},
       {"join", command_join},
       {"namespaces", command_namespaces},
+      {"listening", command_listening},
       {"assemble", command_assemble},
       {"capture", command_capture},
   };

@@ -1,5 +1,5 @@
 /* The last stretch: from root of the new namespaces to the step's program. */
-#include "step.h"
+#include "fakes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -124,12 +124,21 @@ static void leave_keyring(void) {
     fail("cannot leave the session keyring");
 }
 
+/* From here on the ids that are set are told, not had. */
+static void fake_users(const struct step_spec *spec) {
+  int listener = install_fakes(spec->fakes_socket >= 0);
+  if (listener < 0) return;
+  send_fd(spec->fakes_socket, listener);
+  close(listener);
+}
+
 static void drop_privileges(const struct step_spec *spec, const struct identity *identity, int parent) {
   stage = "privileges";
   leave_keyring();
   drop_bounding_set(spec->capabilities);
   /* While CAP_SYS_ADMIN is there, as for the filter. Who asked for --security=insecure asked for the machine. */
   if (!spec->insecure && !spec->scoped) restrict_scope(spec->bare);
+  if (spec->fakes) fake_users(spec);
   if (setgroups(identity->group_count, identity->groups) < 0) fail("cannot set the supplementary groups");
   if (spec->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail("cannot set no_new_privs");
   /* While CAP_SYS_ADMIN is there: without no_new_privs the filter needs it. Everything below passes the filter. */
@@ -137,7 +146,8 @@ static void drop_privileges(const struct step_spec *spec, const struct identity 
   load_filter(&spec->filter, spec->bare);
   if (setresgid(identity->gid, identity->gid, identity->gid) < 0) fail("cannot become group %u", identity->gid);
   if (setresuid(identity->uid, identity->uid, identity->uid) < 0) fail("cannot become user %u", identity->uid);
-  set_capabilities(identity->uid == 0 ? spec->capabilities : 0);
+  /* To the kernel it stays root of its namespace, whoever it is told to be. */
+  set_capabilities(identity->uid == 0 || spec->fakes ? spec->capabilities : 0);
   /* Again: a change of ids clears it. */
   die_with_parent(parent);
 }

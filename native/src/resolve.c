@@ -3,7 +3,7 @@
  * two steps, somebody hostile is still at work. No path is ever handed to the kernel without RESOLVE_IN_ROOT; what is made is
  * made by name in a directory descriptor (CVE-2021-30465, CVE-2024-45310, CVE-2026-41579).
  */
-#include "step.h"
+#include "fakes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +43,11 @@ static void make_entry(int parent, const char *name, bool directory, bool keep_t
     if (fd < 0) fail("cannot make file \"%s\"", name);
     close(fd);
   }
-  if ((uid != 0 || gid != 0) && fchownat(parent, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0) fail("cannot change the owner of \"%s\"", name);
+  if ((uid != 0 || gid != 0) && fchownat(parent, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0) {
+    if (errno != EINVAL) fail("cannot change the owner of \"%s\"", name);
+    /* No such id here: there is one only. */
+    give_entry(parent, name, uid, gid);
+  }
   if (keep_times && futimens(parent, times) < 0) fail("cannot restore the times of a directory");
 }
 

@@ -1,5 +1,5 @@
 /* The new root: overlay, system mounts, the step's own mounts, pivot. */
-#include "step.h"
+#include "fakes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -86,6 +86,7 @@ static void copy_root_attributes(int upper, int top) {
   if (fd < 0 || fstat(top, &info) < 0) fail("cannot open the roots of layers");
   if (fchown(fd, info.st_uid, info.st_gid) < 0 || fchmod(fd, info.st_mode & 07777) < 0) fail("cannot prepare the upper directory");
   struct timespec times[2] = {info.st_atim, info.st_mtim};
+  copy_owner(top, fd);
   if (futimens(fd, times) < 0) fail("cannot set the times of the upper directory");
   close(fd);
 }
@@ -216,13 +217,15 @@ static void mount_tmpfs(const struct mount_spec *mount, int root, struct stubs *
   close(context);
 }
 
-static void mount_file(const struct mount_spec *mount, size_t index, int staging, int root, struct stubs *stubs) {
+static void mount_file(const struct mount_spec *mount, size_t index, int staging, int root, struct stubs *stubs, bool fakes) {
   char name[32];
   snprintf(name, sizeof name, "file%zu", index);
   int fd = openat(staging, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
   if (fd < 0) fail("cannot make the file for \"%s\"", mount->target);
   write_fd(fd, mount->data, mount->data_length);
-  if (fchown(fd, mount->uid, mount->gid) < 0 || fchmod(fd, mount->mode) < 0) fail("cannot set the owner of \"%s\"", mount->target);
+  if ((!fakes && fchown(fd, mount->uid, mount->gid) < 0) || fchmod(fd, mount->mode) < 0) fail("cannot set the owner of \"%s\"", mount->target);
+  /* A tmpfs has attributes of users since 6.6; before, it is root's. */
+  if (fakes) give_entry(staging, name, mount->uid, mount->gid);
   attach_copy(mount, fd, MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_, root, stubs);
   close(fd);
 }
@@ -244,7 +247,7 @@ struct built_root build_root(struct step_spec *spec, struct stubs *stubs) {
     case MOUNT_DEVICE: mount_device(mount, root, stubs); break;
     case MOUNT_LAYERS: mount_layers(mount, at, staging, root, stubs); break;
     case MOUNT_TMPFS: mount_tmpfs(mount, root, stubs); break;
-    case MOUNT_FILE: mount_file(mount, at, staging, root, stubs); break;
+    case MOUNT_FILE: mount_file(mount, at, staging, root, stubs, spec->fakes); break;
     }
   }
   if (stubs->overflow) fail_with(0, "too many mount targets are missing in the image");

@@ -124,6 +124,7 @@ static void take_field(struct step_spec *spec, const char *key, char *value) {
   else if (strcmp(key, "keep-gid") == 0) spec->keep_gid = value;
   else if (strcmp(key, "hold") == 0) spec->hold = is_true(value);
   else if (strcmp(key, "nest") == 0) spec->nest = is_true(value);
+  else if (strcmp(key, "fakes") == 0) spec->fakes = is_true(value);
   else if (strcmp(key, "process-limit") == 0) spec->process_limit = parse_number(value, 1 << 30);
   else if (strcmp(key, "shift") == 0) spec->shift = (unsigned)parse_number(value, 4294967294);
   else if (strcmp(key, "id-count") == 0) spec->id_count = (unsigned)parse_number(value, 4294967295);
@@ -184,6 +185,7 @@ void parse_spec(struct step_spec *spec, int fd) {
 
 void parse_description(struct step_spec *spec, char *data, size_t total) {
   stage = "spec";
+  spec->fakes_socket = -1;
   size_t at = 0;
   for (;;) {
     size_t key_length, length;

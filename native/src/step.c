@@ -8,6 +8,7 @@
  * descriptors. Without one, B has the ids of A as they are.
  */
 #include "copies.h"
+#include "fakes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -59,15 +60,15 @@ void take_streams(struct step_spec *spec, const struct plumbing *plumbing, const
   if (terminal >= 0) {
     if (ioctl(terminal, TIOCSCTTY, 0) < 0) fail("cannot take the terminal");
     /* The group stays: writing to other people's terminals goes by it. */
-    if (fchown(terminal, identity->uid, (gid_t)-1) < 0) fail("cannot give the terminal away");
+    if (!spec->fakes && fchown(terminal, identity->uid, (gid_t)-1) < 0) fail("cannot give the terminal away");
   } else {
     in = spec->stdin_open ? plumbing->in[0] : open("/dev/null", O_RDONLY | O_CLOEXEC);
     out = plumbing->out[1];
     err = plumbing->err[1];
     if (in < 0) fail("cannot open /dev/null");
     /* So that a program which is not root can open /dev/stdout. */
-    if (spec->stdin_open && fchown(in, identity->uid, identity->gid) < 0) fail("cannot give standard input away");
-    if (fchown(out, identity->uid, identity->gid) < 0 || fchown(err, identity->uid, identity->gid) < 0) fail("cannot give standard output away");
+    if (spec->stdin_open && !spec->fakes && fchown(in, identity->uid, identity->gid) < 0) fail("cannot give standard input away");
+    if (!spec->fakes && (fchown(out, identity->uid, identity->gid) < 0 || fchown(err, identity->uid, identity->gid) < 0)) fail("cannot give standard output away");
   }
   if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) fail("cannot set the standard streams");
 }
@@ -118,6 +119,7 @@ static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *
   if (spec->hold) hold_root();
   take_streams(spec, plumbing, &built.identity, terminal);
   umask(022);
+  spec->fakes_socket = plumbing->sync[1];
   drop_and_execute(spec, &built.identity, cwd.fd, plumbing->outer, status_fd);
   _exit(EXIT_SETUP);
 }
@@ -275,9 +277,13 @@ int run_step(struct step_spec *spec, int connection) {
 
   int terminal = -1;
   if (spec->tty && (terminal = receive_fd(plumbing.sync[0])) >= 0) make_raw(STDIN_FILENO);
+  /* None when the step could not be set up, or nobody can listen. */
+  int listener = spec->fakes ? receive_fd(plumbing.sync[0]) : -1;
+  pid_t supervisor_pid = listener < 0 ? 0 : start_supervisor(listener, spec->id_count);
   size_t count = start_pumps(spec, &plumbing, terminal, connection, pumps);
   struct rusage usage;
   int status = supervise_step(child, signals, pumps, count, terminal, &usage);
+  if (supervisor_pid > 0) end_supervisor(supervisor_pid);
   stage = "cleanup";
   if (mounts >= 0 && status != 0) report_shared_memory(spec);
   if (mounts >= 0) close(mounts);

@@ -58,6 +58,8 @@ struct step_spec {
   bool prepare_upper, readonly_root, private_network, insecure, no_new_privileges, tty, stdin_open, init, nest;
   const char *keep_uid, *keep_gid; /* who starts it has these ids in it, and root has the ones that he would have had; NULL for not */
   bool hold;   /* nothing is executed: the root stays as long as its first process is left alone */
+  bool fakes; /* there is one id only: owners and users are fakes.c's */
+  int fakes_socket; /* where the listener goes; -1: nowhere */
   bool scoped; /* the process that starts it has been through restrict_scope (contain.c) */
   unsigned shift, id_count;
   unsigned long long process_limit; /* 0: none */

@@ -1,10 +1,11 @@
-import { closeSync, fchmodSync, fchownSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { Extractor, type TarEntry } from '../layer/index.ts';
 import {
   AT_FDCWD,
   close,
+  fchown,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_RDONLY,
@@ -107,7 +108,7 @@ function archiveEntry({ path, type, mode, uid, gid, mtime, target = '' }: TreeEn
 /** The directory itself, which archives say nothing about. */
 function asRoot(rootFd: number, entry: TreeEntry | undefined, idShift: number, idCount: number): void {
   if (entry === undefined || entry.uid >= idCount || entry.gid >= idCount) return;
-  fchownSync(rootFd, entry.uid + idShift, entry.gid + idShift);
+  fchown(rootFd, entry.uid + idShift, entry.gid + idShift);
   fchmodSync(rootFd, entry.mode);
   utimensat(rootFd, '.', entry.mtime, entry.mtime);
 }

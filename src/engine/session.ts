@@ -16,10 +16,13 @@ import { RemoteSources, type OpResult, snapshot } from '../ops/index.ts';
 import {
   BOUND_PROC,
   boundProcText,
+  currentUser,
   findHelper,
+  hasOneId,
   type Isolation,
   measureTrees,
   type NamespacePlan,
+  readPlanInputs,
   type TreeUsage,
 } from '../sandbox/index.ts';
 import { ObjectStores } from './object-stores.ts';
@@ -92,6 +95,8 @@ export class Session implements AsyncDisposable {
         onWarning: (warning) => options.onWarning(warning.message),
         ...(options.makeRoom ? { makeRoom: true } : {}),
       });
+    const { isolation = 'auto' } = options;
+    this.store.layers.useForm(once(() => (hasOneId(isolation, readPlanInputs(currentUser())) ? 'recorded' : 'mapped')));
     sweepDeadGroups(kernelFiles, ledgerOf(this.store.root));
   }
 
@@ -324,6 +329,12 @@ export class Session implements AsyncDisposable {
       this.options.onWarning(`Cannot remember what was built: ${messageOf(error)}`);
     }
   }
+}
+
+/** The same answer each time, found at the first. */
+function once<T>(find: () => T): () => T {
+  let found: { readonly value: T } | undefined;
+  return () => (found ??= { value: find() }).value;
 }
 
 /** Where commands write down which groups of control they made. */

@@ -1,6 +1,7 @@
-import { fchmodSync, fchownSync, readSync, writeSync } from 'node:fs';
+import { fchmodSync, readSync, writeSync } from 'node:fs';
 import {
   close,
+  fchown,
   fchownat,
   type FileStat,
   mknodat,
@@ -44,7 +45,7 @@ export function copyLowerFile(fromDirfd: number, stat: FileStat, toDirfd: number
       const buffer = Buffer.allocUnsafeSlow(Math.min(stat.size, 1 << 20) || 1);
       for (let count = readSync(from, buffer); count > 0; count = readSync(from, buffer))
         for (let at = 0; at < count;) at += writeSync(to, buffer, at, count - at);
-      fchownSync(to, stat.uid, stat.gid);
+      fchown(to, stat.uid, stat.gid);
       fchmodSync(to, stat.mode & 0o7777);
       copyXattrs(from, to);
       utimensat(to, null, times, times);
@@ -60,7 +61,7 @@ export function copyLowerFile(fromDirfd: number, stat: FileStat, toDirfd: number
 /** Gives a directory the owner, mode and attributes of another; returns the time it should get when it is complete. */
 export function copyDirAttributes(from: number, to: number): Timespec {
   const stat = statat(from, '');
-  fchownSync(to, stat.uid, stat.gid);
+  fchown(to, stat.uid, stat.gid);
   fchmodSync(to, stat.mode & 0o7777);
   copyXattrs(from, to);
   return { sec: stat.mtimeSec, nsec: stat.mtimeNsec };
@@ -69,7 +70,7 @@ export function copyDirAttributes(from: number, to: number): Timespec {
 /** A new layer's root looks like the one below it, or is 0755 and root's; returns the time it should get. */
 export function initRoot(root: number, below: number | undefined, idShift: number): Timespec {
   if (below !== undefined) return copyDirAttributes(below, root);
-  fchownSync(root, idShift, idShift);
+  fchown(root, idShift, idShift);
   fchmodSync(root, 0o755);
   return { sec: 0, nsec: 0 };
 }

@@ -1,5 +1,5 @@
-import { fchmodSync, fchownSync } from 'node:fs';
-import { fchmodat, fchownat, utimensat } from '../sys/index.ts';
+import { fchmodSync } from 'node:fs';
+import { fchmodat, fchown, fchownat, utimensat } from '../sys/index.ts';
 import { type ByteString, toFsPath } from '../tree/index.ts';
 import { errnoOf, TsbuildError } from '../util/index.ts';
 import { quote } from './byte-string.ts';
@@ -65,7 +65,7 @@ export class EntryAttributes {
   /** Of an open directory, without its time. */
   ofDir(fd: number, entry: TarEntry): void {
     const { uid, gid } = this.owner(entry, entry);
-    fchownSync(fd, uid, gid);
+    fchown(fd, uid, gid);
     fchmodSync(fd, entry.mode);
     if (entry.xattrs) this.#xattrs(fd, entry.xattrs);
   }

@@ -1,6 +1,7 @@
-import { fchmodSync, fchownSync, ftruncateSync, writeSync } from 'node:fs';
+import { fchmodSync, ftruncateSync, writeSync } from 'node:fs';
 import {
   close,
+  fchown,
   type FileStat,
   linkat,
   mkdirat,
@@ -257,7 +258,7 @@ export class Extractor implements TarHandler {
     }
     // Root's, whatever owner is asked for: `ADD --chown` is about what the archive has (as BuildKit does it).
     const { idShift } = this.#options;
-    fchownSync(fd, idShift, idShift);
+    fchown(fd, idShift, idShift);
     fchmodSync(fd, 0o755);
     node.mtime = entry.mtime;
     return node;

@@ -79,7 +79,7 @@ export function appArmorProfile(helper: string): string {
 }
 
 export function idLine(plan: NamespacePlan | PlanProblem): DoctorLine {
-  if (!isPlan(plan)) return { name: 'ids', state: 'problem', text: plan.message, fix: plan.fix };
+  if (!isPlan(plan)) return { name: 'ids', state: 'warning', text: plan.message, fix: plan.fix };
   const unshifted = unshiftedRoot(plan);
   if (unshifted !== undefined) {
     return {
@@ -114,15 +114,6 @@ export function containerFix(): string {
 /** What a trial that failed says about user namespaces. */
 export function explainTrial(error: unknown): readonly DoctorLine[] {
   const text = messageOf(error);
-  if (/newuidmap|newgidmap|id map/i.test(text) && /^NoNewPrivs:\s*1$/m.test(readText('/proc/self/status') ?? ''))
-    return [
-      {
-        name: 'no new privileges',
-        state: 'problem',
-        text: 'newuidmap is a setuid program, which gives nothing in a process with no_new_privs',
-        fix: 'in a systemd unit: NoNewPrivileges=no; in Kubernetes: allowPrivilegeEscalation: true',
-      },
-    ];
   if (/user namespace.*(EPERM|EACCES|not permitted|denied)/i.test(text))
     return [
       {

@@ -11,8 +11,16 @@ import {
   userNamespaceLines,
 } from './doctor-lines.ts';
 import { findHelper, findSeccompFilter } from './helper-path.ts';
-import { BARE_TEXT, COPIES_TEXT, hasCapability, isConfinedRoot } from './isolation.ts';
-import { isPlan, planBare, planNamespace, readPlanInputs, UNSHIFTED, unshiftedRoot } from './namespace-plan.ts';
+import { BARE_TEXT, canListen, COPIES_TEXT, hasCapability, isConfinedRoot, singleText } from './isolation.ts';
+import {
+  isPlan,
+  planBare,
+  planNamespace,
+  planSingle,
+  readPlanInputs,
+  UNSHIFTED,
+  unshiftedRoot,
+} from './namespace-plan.ts';
 import { failedAt, type Trial, tryStep } from './trial-step.ts';
 import type { NamespacePlan } from './types.ts';
 
@@ -21,7 +29,7 @@ export type { DoctorLine } from './doctor-lines.ts';
 /**
  * Kinds of isolation, strongest first: 1 all ids and overlay; 2 the same with the surrounding container's /proc; either unshifted, where
  * root has too few ids, so that a step's root is the root of the container around tsbuild; 3 overlay refused, so that layers are copied; 4 no
- * subordinate ids; 5 no user namespaces, but root of a container; 6 none. Steps run on all but 4 and 6; Dockerfiles without RUN need less.
+ * subordinate ids; 5 no user namespaces, but root of a container; 6 none. Steps run on all but 6; Dockerfiles without RUN need less.
  */
 export type Rung = 1 | typeof UNSHIFTED | typeof BOUND_PROC | '2-unshifted' | 3 | 4 | 5 | 6;
 
@@ -67,7 +75,7 @@ export async function probe(options: ProbeOptions): Promise<DoctorReport> {
   lines.push(scopeLine(helper), { name: 'limits', ...lookAtLimits(kernelFiles, process.pid, options.user.uid === 0) });
   const plan = planNamespace(readPlanInputs(options.user));
   lines.push(...userNamespaceLines(helper), idLine(plan));
-  if (!isPlan(plan)) return end(4, false);
+  if (!isPlan(plan)) return trySingle({ ...options, helper, seccompPath }, lines, end);
   const trial = { ...options, helper, seccompPath, plan };
   let boundProc = false;
   const onBoundProc = (): void => void (boundProc = true);
@@ -91,6 +99,30 @@ export async function probe(options: ProbeOptions): Promise<DoctorReport> {
   lines.push(problemLine('trial step', problem), ...explainTrial(problem));
   if (options.user.uid !== 0) return end(6, false);
   return tryBare(trial, lines, end);
+}
+
+/** Somebody without further ids. */
+async function trySingle(
+  trial: Omit<Trial, 'plan'> & ProbeOptions,
+  lines: DoctorLine[],
+  end: (rung: Rung, usable: boolean, plan?: NamespacePlan) => DoctorReport,
+): Promise<DoctorReport> {
+  const owners = canListen(trial.helper) ? 'recorded' : 'told';
+  const plan = planSingle(readPlanInputs(trial.user), owners);
+  let boundProc = false;
+  const attempt = (tried: NamespacePlan): Promise<unknown> =>
+    tryStep({ ...trial, plan: tried }, () => void (boundProc = true));
+  const problem = await attempt(plan);
+  const copying = { ...plan, copies: true };
+  const refused = failedAt(problem, 'overlay') ? await attempt(copying) : problem;
+  if (refused !== undefined) {
+    lines.push(problemLine('trial step', refused), ...explainTrial(refused));
+    return end(6, false);
+  }
+  lines.push({ name: 'users', state: 'warning', text: singleText(owners) });
+  if (problem !== undefined) lines.push(copiesLine());
+  if (boundProc) lines.push(boundProcLine());
+  return end(4, true, problem === undefined ? plan : copying);
 }
 
 /** Root whom the kernel gives no namespaces. */
@@ -152,7 +184,7 @@ const RUNGS: Readonly<Record<Rung, string>> = {
   [BOUND_PROC]: 'as rung 1, inside a container that hides parts of /proc',
   '2-unshifted': 'as rung 2, but root of a step is root of the container around tsbuild',
   3: 'namespaces, and copies of layers in place of overlays',
-  4: 'no subordinate ids for this user',
+  4: 'namespaces with one id, owners remembered',
   5: 'no user namespaces, but chroot for root',
   6: 'user namespaces are blocked',
 };

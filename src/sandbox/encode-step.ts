@@ -5,7 +5,7 @@ import type { FileMount, MountSpec, NamespacePlan, StepSpec, StepTree, Ulimit } 
 
 /** What the helper needs to know beside the step itself. */
 export interface EncodeOptions {
-  readonly plan: Pick<NamespacePlan, 'idShift' | 'idCount' | 'how' | 'copies' | 'proc'>;
+  readonly plan: Pick<NamespacePlan, 'idShift' | 'idCount' | 'how' | 'copies' | 'proc' | 'owners'>;
   /** The compiled seccomp filter, see `seccompFilterPath`. */
   readonly seccompPath: string;
   /** An empty directory that steps cannot see: where namespace A has the formats of emulators. Without it there are none. */
@@ -34,6 +34,7 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   const insecure = spec.security === 'insecure';
   // What has the ids of namespace A as they are gets a user namespace of its own all the same.
   fields.add('nest', true).add('shift', options.plan.idShift).add('id-count', options.plan.idCount);
+  if (options.plan.owners !== undefined) fields.add('fakes', true);
   const bare = options.plan.how === 'none';
   const tree = options.plan.copies ? requireTree(options) : undefined;
   if (tree === undefined) for (const lower of spec.lowers) fields.add('lower', lower);
@@ -59,6 +60,14 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
     .add('init', spec.init ?? false)
     .add('hold', spec.hold ?? false);
   fields.add('shm-size', spec.shmSize ?? 64 * 2 ** 20);
+  if (spec.keepIds !== undefined && options.plan.owners !== undefined)
+    throw new TsbuildError(
+      'TSB_SANDBOX',
+      'Cannot keep your id: without subordinate ids there is one id for everybody',
+      {
+        hint: 'leave --userns=keep-id out: files that a container makes are yours here',
+      },
+    );
   if (spec.keepIds !== undefined) fields.add('keep-uid', spec.keepIds.uid).add('keep-gid', spec.keepIds.gid);
   const { emulator } = spec;
   if (emulator !== undefined && options.formatsDir !== undefined)

@@ -27,6 +27,7 @@ export function enterArguments(options: EnterOptions, command: readonly string[]
     ...(options.beside ?? []).flatMap((directory) => ['--beside', directory]),
     ...ranges('--uid', plan.uids),
     ...ranges('--gid', plan.gids),
+    ...(plan.owners === undefined ? [] : ['--deny-setgroups', '1']),
     ...(plan.newuidmap === undefined ? [] : ['--newuidmap', plan.newuidmap]),
     ...(plan.newgidmap === undefined ? [] : ['--newgidmap', plan.newgidmap]),
     ...(options.privateTmpfs === undefined ? [] : ['--tmpfs', options.privateTmpfs]),

@@ -1,4 +1,5 @@
-import { chmodSync, lchownSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
+import { AT_FDCWD, fchownat } from '../sys/index.ts';
 import { fromErrno, TsbuildError } from '../util/index.ts';
 import type { MountSpec, NamespacePlan } from './types.ts';
 
@@ -18,7 +19,7 @@ export function giveSockets(
       throw new TsbuildError('TSB_SANDBOX', `${doing}: your range of subordinate ids has only ${idCount}`);
     try {
       chmodSync(source, mode);
-      lchownSync(source, idShift + uid, idShift + gid);
+      fchownat(AT_FDCWD, source, idShift + uid, idShift + gid);
     } catch (error) {
       throw fromErrno(error, doing, 'TSB_SANDBOX');
     }

@@ -5,7 +5,7 @@
 export { BOUND_PROC, boundProcText } from './bound-proc.ts';
 export { type DoctorLine, type DoctorReport, formatDoctor, probe, type ProbeOptions, type Rung } from './doctor.ts';
 export { type Isolation, parseIsolation } from './isolation-name.ts';
-export { chooseIsolation, isolationNotice, refuseSteps } from './isolation.ts';
+export { chooseIsolation, hasOneId, isolationNotice, refuseSteps } from './isolation.ts';
 export { parseCapability } from './capabilities.ts';
 export { currentUser } from './current-user.ts';
 export { encodeFields, type EncodeOptions, encodeStep, ULIMITS } from './encode-step.ts';
@@ -18,6 +18,7 @@ export {
   isPlan,
   planBare,
   planNamespace,
+  planSingle,
   type PlanInputs,
   type PlanProblem,
   readPlanInputs,

@@ -1,9 +1,9 @@
 import { TsbuildError } from '../util/index.ts';
 
 /** What a user may ask for; `auto` is the strongest that the machine allows, and what it chooses is told where it is not the strongest. */
-export type Isolation = 'auto' | 'userns' | 'userns-noproc' | 'copy' | 'chroot' | 'none';
+export type Isolation = 'auto' | 'userns' | 'userns-noproc' | 'copy' | 'single-id' | 'chroot' | 'none';
 
-const ISOLATIONS: readonly Isolation[] = ['auto', 'userns', 'userns-noproc', 'copy', 'chroot', 'none'];
+const ISOLATIONS: readonly Isolation[] = ['auto', 'userns', 'userns-noproc', 'copy', 'single-id', 'chroot', 'none'];
 
 /** The value of `$TSBUILD_ISOLATION`. @throws TsbuildError `TSB_USAGE` */
 export function parseIsolation(text: string): Isolation {

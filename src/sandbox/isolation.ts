@@ -2,7 +2,17 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, statfsSync } from 'node:fs';
 import { TsbuildError } from '../util/index.ts';
 import type { Isolation } from './isolation-name.ts';
-import { planBare, readPlanInputs, requirePlan, UNSHIFTED, unshiftedRoot } from './namespace-plan.ts';
+import {
+  isPlan,
+  planBare,
+  type PlanInputs,
+  planNamespace,
+  planSingle,
+  readPlanInputs,
+  requirePlan,
+  UNSHIFTED,
+  unshiftedRoot,
+} from './namespace-plan.ts';
 import { failedAt, tryStep } from './trial-step.ts';
 import type { NamespacePlan } from './types.ts';
 
@@ -25,6 +35,11 @@ export async function chooseIsolation(options: IsolationOptions): Promise<Namesp
   const { isolation, user, helperPath } = options;
   const inputs = readPlanInputs(user);
   if (isolation === 'chroot') return planBare(inputs);
+  if (hasOneId(isolation, inputs)) {
+    const plan = planSingle(inputs, canListen(helperPath) ? 'recorded' : 'told');
+    const copies = await needsCopies(options, plan);
+    return { ...plan, ...(isolation === 'none' ? { steps: false } : {}), ...(copies ? { copies } : {}) };
+  }
   const mayBeBare = isolation === 'auto' || isolation === 'none';
   const plan =
     mayBeBare && isConfinedRoot(user.uid) && namespaceRefusal(helperPath) !== 0
@@ -38,10 +53,30 @@ export async function chooseIsolation(options: IsolationOptions): Promise<Namesp
   return (await needsCopies(options, plan)) ? { ...plan, copies: true } : plan;
 }
 
+/**
+ * Whether files of images all belong to one id: where there are no others, or where that is asked for. Reads what the plan is made from.
+ */
+export function hasOneId(isolation: Isolation, inputs: PlanInputs): boolean {
+  if (isolation === 'single-id') return true;
+  return (isolation === 'auto' || isolation === 'none') && !isPlan(planNamespace(inputs));
+}
+
+/** Whether somebody can answer what steps ask the kernel for (native/src/probe.c). */
+export function canListen(helperPath: string): boolean {
+  const { status, stdout } = spawnSync(helperPath, ['listening'], { env: {}, encoding: 'utf8', timeout: 5000 });
+  return status === 0 && Number(stdout) === 1;
+}
+
 /** What is to be said of a plan that is not the strongest, as a warning. */
 export function isolationNotice(plan: NamespacePlan): string | undefined {
   if (plan.steps === false) return undefined;
   if (plan.how === 'none') return `Less isolation than usual (rung 5): ${BARE_TEXT}`;
+  if (plan.owners !== undefined) {
+    const slower = plan.copies ? ` (${COPIES_TEXT})` : '';
+    const { lacks } = plan;
+    const why = lacks === undefined ? '' : `${lacks.message} (fix: ${lacks.fix}): `;
+    return `Less isolation than usual (rung 4): ${why}${singleText(plan.owners)}${slower}`;
+  }
   const unshifted = unshiftedRoot(plan);
   const rung = plan.copies ? '3' : UNSHIFTED;
   const copies = plan.copies ? ` (${COPIES_TEXT})` : '';
@@ -52,6 +87,14 @@ export function isolationNotice(plan: NamespacePlan): string | undefined {
 /** What a bare step is kept from, and what not. */
 export const BARE_TEXT =
   'steps run one at a time as root of this container, in a directory of their own (chroot) but among its processes, on its network and with nothing that keeps them from its files; secrets are files there while a step runs';
+
+/** What it means that there is one id. */
+export function singleText(owners: 'recorded' | 'told'): string {
+  const always = 'there is one id for all users of an image, so that nothing keeps the users of a step apart';
+  return owners === 'recorded'
+    ? `${always}; owners of files are remembered`
+    : `${always}, and owners that steps set are lost: something else listens to system calls here (seccomp), or the kernel cannot`;
+}
 
 /** What copies mean. */
 export const COPIES_TEXT =

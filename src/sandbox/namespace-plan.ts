@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { OWNER_LIMIT } from '../sys/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { findProgram } from './find-program.ts';
 import { identityMap, isMapped, mappedFromZero, parseSubIds, rootlessMap } from './subids.ts';
@@ -27,11 +28,13 @@ export interface PlanInputs {
   readonly gidMap: string;
   readonly newuidmap: string | undefined;
   readonly newgidmap: string | undefined;
+  /** Setuid programs give this process nothing (`no_new_privs`). */
+  readonly noNewPrivileges: boolean;
 }
 
 /** Why no namespace with a full range of ids can be made. */
 export interface PlanProblem {
-  readonly problem: 'no-newuidmap' | 'no-subids' | 'few-subids' | 'no-ids';
+  readonly problem: 'no-newuidmap' | 'no-new-privileges' | 'no-subids' | 'few-subids' | 'no-ids';
   readonly message: string;
   /** A command or action for the user. */
   readonly fix: string;
@@ -60,6 +63,7 @@ export function readPlanInputs(user: {
     gidMap: read('/proc/self/gid_map'),
     newuidmap: findProgram('newuidmap'),
     newgidmap: findProgram('newgidmap'),
+    noNewPrivileges: /^NoNewPrivs:\s*1$/m.test(read('/proc/self/status')),
   };
 }
 
@@ -111,6 +115,30 @@ export function planBare(inputs: Pick<PlanInputs, 'uid' | 'uidMap' | 'gidMap'>):
   return { how: 'none', uids, gids, idShift: 0, idCount, copies: true };
 }
 
+/**
+ * One id for everything, where there are no subordinate ones: what images own by others is remembered (native/src/owner.c), and steps are
+ * told that they have become whoever they ask to be (native/src/fakes.c).
+ * @throws TsbuildError `TSB_SANDBOX` for a root who has more ids
+ */
+export function planSingle(inputs: PlanInputs, owners: 'recorded' | 'told'): NamespacePlan {
+  const usual = planNamespace(inputs);
+  if (inputs.uid === 0 && isPlan(usual))
+    throw new TsbuildError('TSB_SANDBOX', 'Cannot run steps with one id as root: it would be root of this machine', {
+      hint: 'leave --isolation out: root has ids to spare',
+    });
+  const only = (outside: number): NamespacePlan['uids'] => [{ inside: 0, outside, count: 1 }];
+  const { uid, gid } = inputs;
+  return {
+    how: 'direct',
+    uids: only(uid),
+    gids: only(gid),
+    idShift: 0,
+    idCount: OWNER_LIMIT,
+    owners,
+    ...(isPlan(usual) ? {} : { lacks: usual }),
+  };
+}
+
 /** A user is root in its own namespace, with its sub-ids for everybody else of an image. */
 function planForUser(inputs: PlanInputs): NamespacePlan | PlanProblem {
   const user = { name: inputs.userName, uid: inputs.uid };
@@ -128,6 +156,12 @@ function planForUser(inputs: PlanInputs): NamespacePlan | PlanProblem {
       problem: 'no-subids',
       message: `/etc/${uids.length === 1 ? 'subuid' : 'subgid'} gives user "${inputs.userName}" no subordinate ids`,
       fix,
+    };
+  if (inputs.noNewPrivileges)
+    return {
+      problem: 'no-new-privileges',
+      message: 'newuidmap is a setuid program, which gives nothing in a process with no_new_privs',
+      fix: 'in a systemd unit: NoNewPrivileges=no; in Kubernetes: allowPrivilegeEscalation: true',
     };
   const idCount = Math.min(mappedFromZero(uids), mappedFromZero(gids));
   if (idCount < 1000)
@@ -148,7 +182,7 @@ export const UNSHIFTED = '1-unshifted';
  * root of whatever contains tsbuild. Undefined everywhere else.
  */
 export function unshiftedRoot(plan: NamespacePlan): string | undefined {
-  return plan.how === 'direct' && plan.idShift === 0
+  return plan.how === 'direct' && plan.idShift === 0 && plan.owners === undefined
     ? `steps run as root of this container: only ${plan.idCount} ids are mapped in it, and ${2 * IDS_PER_IMAGE} would keep them apart`
     : undefined;
 }

@@ -215,6 +215,13 @@ export interface NamespacePlan {
   readonly copies?: boolean;
   /** Whose /proc steps must have; absent: their own where that is possible, else the one around them. */
   readonly proc?: 'own' | 'around';
+  /**
+   * Set where the namespace has one id, so that files remember their owners in place of having them, and steps are told that they changed
+   * them and themselves: `recorded`, or only `told`, where nobody can listen to what steps ask for.
+   */
+  readonly owners?: 'recorded' | 'told';
+  /** With `owners`: why there is no other plan, and what to type for one; absent where this one was asked for. */
+  readonly lacks?: { readonly message: string; readonly fix: string };
   /** Set to refuse steps. */
   readonly steps?: false;
   /** Absolute paths, for `newidmap`. */

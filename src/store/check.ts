@@ -165,7 +165,8 @@ function checkLayers(store: Store, report: Report, damaged: ReadonlySet<string>)
         () => store.layers.dropFs(layer.id),
       );
     }
-    let hasFs = layer.fs;
+    // Whoever reads owners the way they are in it can use it.
+    let hasFs = row['fs'] !== 0 && staleness === undefined;
     if (hasFs && !isDirectory(store.layers.paths(layer.id).fs)) {
       hasFs = false;
       report(
@@ -262,7 +263,7 @@ function checkOrphans(store: Store, report: Report): void {
   for (const name of fs.readdirSync(store.layout.snapshots)) {
     if (held.has(name)) continue;
     const row = store.database().prepare('SELECT fs FROM layers WHERE id = ?').get(name);
-    if (row?.['fs'] === 1) continue;
+    if (row !== undefined && row['fs'] !== 0) continue;
     const path = join(store.layout.snapshots, name);
     report({ kind: 'orphan-directory', subject: path, message: `"${path}" belongs to no layer`, harmless: true }, () =>
       discard(store.layout, path),

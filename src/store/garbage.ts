@@ -101,7 +101,7 @@ function discardUnowned(store: Store): void {
     () => {
       const held = store.leases.names('layer');
       const complete = new Set<string>();
-      for (const row of db.prepare('SELECT id, fs, synced, boot_id, stamp FROM layers WHERE fs = 1').all()) {
+      for (const row of db.prepare('SELECT id, fs, synced, boot_id, stamp FROM layers WHERE fs <> 0').all()) {
         const id = String(row['id']);
         if (store.layers.staleness(row) !== undefined && !held.has(id)) store.layers.dropFs(id);
         else complete.add(id);

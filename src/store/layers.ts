@@ -13,6 +13,12 @@ import { measurerOf, unmeasured } from './stamp.ts';
 import type { StackTable } from './stacks.ts';
 import type { DirectoryUsage, Layer, LayerBlob, LayerPaths, NewLayer, RecordType } from './types.ts';
 
+/** How directories hold owners: as ids on disk, or remembered by files that all belong to one id. */
+export type DirectoryForm = 'mapped' | 'recorded';
+
+/** What `fs` is of a layer with a complete directory; 0 of one without. */
+const FORMS: Readonly<Record<DirectoryForm, number>> = { mapped: 1, recorded: 2 };
+
 const BLOB_ORDER = 'ORDER BY compression, digest';
 
 /**
@@ -30,6 +36,7 @@ export class LayerTable {
   readonly #bootId: string;
   readonly #sessions: Sessions;
   readonly #touched = new Map<string, number>();
+  #form: (() => DirectoryForm) | undefined;
   readonly #select: Statement;
   readonly #selectBlobs: Statement;
 
@@ -49,6 +56,14 @@ export class LayerTable {
     this.#sessions = options.sessions;
     this.#select = db.prepare('SELECT * FROM layers WHERE id = ?');
     this.#selectBlobs = db.prepare(`SELECT * FROM layer_blobs WHERE layer = ? ${BLOB_ORDER}`);
+  }
+
+  /**
+   * Says how this process reads and makes directories: those of the other form are not there for it, and made again when they are wanted.
+   * Who never says it takes them as they are. Asked when there is a directory to judge.
+   */
+  useForm(form: () => DirectoryForm): void {
+    this.#form = form;
   }
 
   /** Undefined for a layer that is not there, or whose row is damaged. */
@@ -154,7 +169,14 @@ export class LayerTable {
   setFs(id: string, usage: DirectoryUsage): void {
     const { bytes, inodes, stamp = unmeasured(this.#sessions.own()), synced = false } = usage;
     this.#db.transaction(() => {
-      if (!this.#change(id, { fs: 1, synced: synced ? 1 : 0, boot_id: this.#bootId, stamp }))
+      if (
+        !this.#change(id, {
+          fs: FORMS[this.#form?.() ?? 'mapped'],
+          synced: synced ? 1 : 0,
+          boot_id: this.#bootId,
+          stamp,
+        })
+      )
         throw new TsbuildError('TSB_STORE', `Cannot finish layer "${id}": it is not in the store any more`);
       this.#db.prepare('UPDATE layers SET bytes = ?, inodes = ? WHERE id = ?').run(bytes, inodes, id);
     });
@@ -164,7 +186,7 @@ export class LayerTable {
   setStamps(found: readonly (readonly [id: string, usage: Required<Omit<DirectoryUsage, 'synced'>>])[]): void {
     this.#db.transaction(() => {
       for (const [id, { bytes, inodes, stamp }] of found) {
-        if (this.#row(id)?.['fs'] !== 1 || !this.#change(id, { stamp })) continue;
+        if (this.#row(id)?.['fs'] === 0 || !this.#change(id, { stamp })) continue;
         this.#db.prepare('UPDATE layers SET bytes = ?, inodes = ? WHERE id = ?').run(bytes, inodes, id);
       }
     });
@@ -180,7 +202,7 @@ export class LayerTable {
   /** Complete layers that a power cut would still take. */
   unsynced(): readonly string[] {
     const rows = this.#db
-      .prepare('SELECT id FROM layers WHERE fs = 1 AND synced = 0 AND boot_id = ?')
+      .prepare('SELECT id FROM layers WHERE fs <> 0 AND synced = 0 AND boot_id = ?')
       .all(this.#bootId);
     return rows.map((row) => String(row['id']));
   }
@@ -258,7 +280,7 @@ export class LayerTable {
 
   /** Why a directory lost its worth although it is complete: with the last boot, or with the process that made it. */
   staleness(row: Row): 'unsynced' | 'unmeasured' | undefined {
-    if (row['fs'] !== 1) return undefined;
+    if (row['fs'] === 0) return undefined;
     if (row['synced'] === 0 && row['boot_id'] !== this.#bootId) return 'unsynced';
     const { stamp } = row;
     const measurer = typeof stamp === 'string' ? measurerOf(stamp) : '';
@@ -338,9 +360,13 @@ export class LayerTable {
     });
   }
 
+  #isOwnForm(row: Row): boolean {
+    return this.#form === undefined || row['fs'] === FORMS[this.#form()];
+  }
+
   #layer(row: Row, blobs: readonly Row[] = this.#selectBlobs.all(String(row['id']))): Layer {
     const id = String(row['id']);
-    const fsUsable = row['fs'] === 1 && this.staleness(row) === undefined;
+    const fsUsable = row['fs'] !== 0 && this.#isOwnForm(row) && this.staleness(row) === undefined;
     const stamp = fsUsable ? String(row['stamp']) : '';
     const stacks = this.#stacks;
     const beneath = String(row['parents']);

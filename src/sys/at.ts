@@ -1,6 +1,20 @@
 import { constants } from 'node:os';
-import { AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_NOFOLLOW, O_PATH, S_IFLNK, S_IFMT } from './constants.ts';
+import {
+  AT_EMPTY_PATH,
+  AT_SYMLINK_NOFOLLOW,
+  O_CLOEXEC,
+  O_CREAT,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_PATH,
+  O_WRONLY,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFLNK,
+  S_IFMT,
+} from './constants.ts';
 import { type BytePath, check, cPath, fdPath, lastErrno, libc, rawSyscall, sysError } from './native.ts';
+import { hasAttributes, isRecording, timeOfOwner, writeOwner } from './owners.ts';
 import { statat } from './stat.ts';
 
 const calls = {
@@ -58,6 +72,12 @@ export function mkdirat(dirfd: number, path: BytePath, mode: number): void {
 
 /** mknodat(2): fifos (`S_IFIFO | mode`), and devices such as an overlay whiteout (`S_IFCHR`, 0, 0). */
 export function mknodat(dirfd: number, path: BytePath, mode: number, major = 0, minor = 0): void {
+  const type = mode & S_IFMT;
+  if (isRecording() && (type === S_IFCHR || type === S_IFBLK) && (major !== 0 || minor !== 0)) {
+    close(openat(dirfd, path, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, mode & 0o7777));
+    writeOwner(dirfd, path, AT_SYMLINK_NOFOLLOW, { uid: 0, gid: 0, device: { type, major, minor } });
+    return;
+  }
   const device = ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & ~0xff) << 12)) >>> 0;
   check(calls.mknodat(dirfd, cPath(path, 'mknodat'), mode, device), 'mknodat', path);
 }
@@ -106,7 +126,27 @@ export function fchownat(
   gid: number,
   flags: number = AT_SYMLINK_NOFOLLOW,
 ): void {
+  if (isRecording()) return recordOwner(dirfd, path, uid, gid, flags);
   check(calls.fchownat(dirfd, cPath(path, 'fchownat'), uid >>> 0, gid >>> 0, flags), 'fchownat', path);
+}
+
+/** fchown(2) of a descriptor that may be of `O_PATH`. */
+export function fchown(fd: number, uid: number, gid: number): void {
+  fchownat(fd, '', uid, gid, AT_EMPTY_PATH);
+}
+
+function recordOwner(dirfd: number, path: BytePath, uid: number, gid: number, flags: number): void {
+  const stat = statat(dirfd, path, flags);
+  const owner = { uid: uid === -1 ? stat.uid : uid, gid: gid === -1 ? stat.gid : gid };
+  const type = stat.mode & S_IFMT;
+  const isDevice = type === S_IFCHR || type === S_IFBLK;
+  const device = { type, major: stat.rdevMajor, minor: stat.rdevMinor };
+  if (hasAttributes(stat.mode) || isDevice)
+    return writeOwner(dirfd, path, flags, isDevice ? { ...owner, device } : owner);
+  const mtime = { sec: stat.mtimeSec, nsec: stat.mtimeNsec };
+  writeTime(0, timeOfOwner(owner) ?? mtime);
+  writeTime(16, mtime);
+  check(calls.utimensat(dirfd, cPath(path, 'utimensat'), times, flags), 'utimensat', path);
 }
 
 let hasFchmodat2 = true;
@@ -151,10 +191,17 @@ export function utimensat(
   mtime: Timespec,
   flags: number = AT_SYMLINK_NOFOLLOW,
 ): void {
-  writeTime(0, atime);
+  // A link's owner may be told by the time of its last access: that stays.
+  const kept = isRecording() && path !== null ? ownerTime(fd, path, flags) : undefined;
+  writeTime(0, kept ?? atime);
   writeTime(16, mtime);
   if (path === null) check(calls.futimens(fd, times), 'futimens');
   else check(calls.utimensat(fd, cPath(path, 'utimensat'), times, flags), 'utimensat', path);
+}
+
+function ownerTime(dirfd: number, path: BytePath, flags: number): Timespec | undefined {
+  const { mode, uid, gid } = statat(dirfd, path, flags);
+  return hasAttributes(mode) ? undefined : timeOfOwner({ uid, gid });
 }
 
 function writeTime(offset: number, time: Timespec): void {

@@ -5,6 +5,7 @@
 export {
   close,
   fchmodat,
+  fchown,
   fchownat,
   linkat,
   mkdirat,
@@ -51,6 +52,7 @@ export { type FileBatch, fileBatch, openFileBatch, STATE_WORDS } from './file-ba
 export { tryFlock } from './flock.ts';
 export { type MountOptions, mountOverlay, type OverlayOptions, umount } from './mount.ts';
 export { type BytePath, checkBindings, fdPath, sysAvailable, type SysError } from './native.ts';
+export { OWNER_LIMIT, recordOwners } from './owners.ts';
 export { syncfs } from './syncfs.ts';
 export {
   type FileStat,

@@ -1,4 +1,5 @@
 import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW } from './constants.ts';
+import { hasAttributes, isRecording, ownerOfTime, readOwner } from './owners.ts';
 import { type BytePath, check, cPath, lastErrno, rawSyscall, sysError } from './native.ts';
 
 const statx = rawSyscall('statx', ['int', 'const uint8_t *', 'int', 'uint', 'uint8_t *']);
@@ -48,7 +49,7 @@ const EMPTY = Buffer.alloc(1);
  */
 export function statat(dirfd: number, path: BytePath, flags: number = AT_SYMLINK_NOFOLLOW): FileStat {
   check(call(dirfd, path, flags), 'statx', path);
-  return read();
+  return isRecording() ? readRecorded(dirfd, path, flags) : read();
 }
 
 /** As `statat`; undefined when there is no such file (`ENOENT`, `ENOTDIR`). */
@@ -57,7 +58,7 @@ export function statatIfExists(
   path: BytePath,
   flags: number = AT_SYMLINK_NOFOLLOW,
 ): FileStat | undefined {
-  if (call(dirfd, path, flags) >= 0) return read();
+  if (call(dirfd, path, flags) >= 0) return isRecording() ? readRecorded(dirfd, path, flags) : read();
   notFound(path);
   return undefined;
 }
@@ -104,6 +105,16 @@ function call(dirfd: number, path: BytePath, flags: number): number {
   return statx(dirfd, cPath(path, 'statx'), all, STATX_BASIC_STATS, buffer);
 }
 
+/** As `read`, with the owner, and the device, that the file remembers. */
+function readRecorded(dirfd: number, path: BytePath, flags: number): FileStat {
+  const stat = read();
+  if (!hasAttributes(stat.mode)) return { ...stat, ...ownerOfTime(long(AT.atime), int(AT.atime + 8)) };
+  const { uid, gid, device } = readOwner(dirfd, path, flags);
+  if (device === undefined) return { ...stat, uid, gid };
+  const mode = (stat.mode & 0o7777) | device.type;
+  return { ...stat, uid, gid, mode, size: 0, rdevMajor: device.major, rdevMinor: device.minor };
+}
+
 /** Offsets in struct statx of linux/stat.h, in bytes. */
 const AT = {
   nlink: 0x10,
@@ -113,6 +124,7 @@ const AT = {
   ino: 0x20,
   size: 0x28,
   blocks: 0x30,
+  atime: 0x40,
   ctime: 0x60,
   mtime: 0x70,
   rdev: 0x80,

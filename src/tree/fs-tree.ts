@@ -1,4 +1,4 @@
-import { closeSync, fchmodSync, fchownSync, readdirSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, readdirSync, readSync, writeSync } from 'node:fs';
 import {
   AT_FDCWD,
   AT_REMOVEDIR,
@@ -6,6 +6,7 @@ import {
   AT_SYMLINK_NOFOLLOW,
   close,
   fchmodat,
+  fchown,
   fchownat,
   fdPath,
   fstat,
@@ -180,7 +181,7 @@ export class FsTree implements WritableTree<FsDir> {
     const uid = this.#diskId(attributes.uid, joinPath(dir.path, name));
     const gid = this.#diskId(attributes.gid, joinPath(dir.path, name));
     // Chown clears setuid bits and file capabilities, so it comes first.
-    if (uid !== this.#uid || gid !== this.#gid || dir.setgid) fchownSync(fd, uid, gid);
+    if (uid !== this.#uid || gid !== this.#gid || dir.setgid) fchown(fd, uid, gid);
     fchmodSync(fd, attributes.mode);
     for (const xattr of more) writeXattr(fd, xattr, this.idShift);
     for (const xattr of attributes.xattrs) writeXattr(fd, xattr, this.idShift);
@@ -264,7 +265,7 @@ export class FsTree implements WritableTree<FsDir> {
     const path = joinPath(dir.path, name);
     const user = uid === undefined ? -1 : this.#diskId(uid, path);
     const group = gid === undefined ? -1 : this.#diskId(gid, path);
-    if (name === '') fchownSync(dir.fd, user, group);
+    if (name === '') fchown(dir.fd, user, group);
     else fchownat(dir.fd, checkName(name), user, group, AT_SYMLINK_NOFOLLOW);
   }
 

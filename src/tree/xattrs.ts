@@ -1,11 +1,11 @@
 import { getXattr, setXattr, type XattrTarget } from '../sys/index.ts';
 import type { Xattr } from './node.ts';
 
-const XATTR_NAME = /^(?:security\.capability$|user\.(?!overlay\.))/;
+const XATTR_NAME = /^(?:security\.capability$|user\.(?!overlay\.|tsbuild\.))/;
 
 /**
  * Whether layers that others made may bring an attribute: file capabilities and `user.*`, but never what controls overlayfs
- * (`user.overlay.*`, `trusted.overlay.*`), and no security labels or ACLs of this machine. Layers made here hold
+ * (`user.overlay.*`, `trusted.overlay.*`) or says whose files are (`user.tsbuild.*`), and no security labels or ACLs of this machine. Layers made here hold
  * `CAPABILITY` alone, as BuildKit's do.
  */
 export function isImageXattr(name: string): boolean {

@@ -1,4 +1,5 @@
 import { chmodSync, chownSync, lutimesSync, mkdirSync, statSync } from 'node:fs';
+import { AT_FDCWD, fchownat, statat } from '../sys/index.ts';
 import { storeError } from '../store/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 import type { PrepareUpperParams } from './protocol.ts';
@@ -22,7 +23,8 @@ export function prepareUpper(params: PrepareUpperParams, context: HandlerContext
       return;
     }
     const root = statSync(top);
-    chownSync(fs, root.uid, root.gid);
+    const { uid, gid } = statat(AT_FDCWD, top);
+    fchownat(AT_FDCWD, fs, uid, gid);
     chmodSync(fs, root.mode & 0o7777);
     lutimesSync(fs, root.atimeMs / 1000, root.mtimeMs / 1000);
   } catch (error) {

@@ -1,6 +1,6 @@
 import type { HandlerContext } from './handler-context.ts';
 import { type Method, methods } from './handlers.ts';
-import { sysAvailable } from '../sys/index.ts';
+import { recordOwners, sysAvailable } from '../sys/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { FromWorker, MethodName, ToWorker, WorkerConfig } from './protocol.ts';
 import type { LayerUnpacks } from './layer-unpacks.ts';
@@ -29,6 +29,7 @@ type AnyMethod = Method<MethodName>;
 
 /** Serves calls over the IPC channel until the main process goes away, then ends this process. */
 export function serve(config: WorkerConfig): void {
+  recordOwners(config.plan.owners !== undefined);
   const calls = new Map<number, Call>();
   const threads = new ThreadPool(THREADS, config);
   let unpacks: Promise<LayerUnpacks> | undefined;

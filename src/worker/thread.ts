@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { recordOwners } from '../sys/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 import { methods, threadJobs } from './handlers.ts';
 import type { MethodName, WorkerConfig } from './protocol.ts';
@@ -9,6 +10,7 @@ import { toWire } from './wire-error.ts';
 /** Takes jobs from the worker's main thread, one after the other. */
 export function runThread(): void {
   const config = workerData as WorkerConfig;
+  recordOwners(config.plan.owners !== undefined);
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
   const post = (message: FromThread): void => parentPort?.postMessage(message);
   parentPort?.on('message', (job: Job) => {

@@ -1,6 +1,13 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isPlan, parseSubIds, planNamespace, type PlanInputs, requirePlan } from '../../src/sandbox/index.ts';
+import {
+  isPlan,
+  parseSubIds,
+  planNamespace,
+  type PlanInputs,
+  planSingle,
+  requirePlan,
+} from '../../src/sandbox/index.ts';
 import { identityMap, isMapped, mappedFromZero, rootlessMap } from '../../src/sandbox/subids.ts';
 
 const alice = { name: 'alice', uid: 1000 };
@@ -83,6 +90,7 @@ describe('the plan for namespace A', () => {
     gidMap: '0 0 4294967295\n',
     newuidmap: '/usr/bin/newuidmap',
     newgidmap: '/usr/bin/newgidmap',
+    noNewPrivileges: false,
   };
 
   test('an ordinary user goes through newuidmap, unshifted', () => {
@@ -112,10 +120,27 @@ describe('the plan for namespace A', () => {
     expect(planNamespace(mapped(1))).toMatchObject({ problem: 'no-ids' });
   });
 
+  test('one id for everything is for those who have no others', () => {
+    const single = planSingle({ ...inputs, gid: 100, subuid: '' }, 'recorded');
+    expect(single).toMatchObject({ how: 'direct', idShift: 0, idCount: 1_000_000_000, owners: 'recorded' });
+    expect([single.uids, single.gids]).toEqual([
+      [{ inside: 0, outside: 1000, count: 1 }],
+      [{ inside: 0, outside: 100, count: 1 }],
+    ]);
+    expect(single.lacks?.fix).toMatch(/usermod --add-subuids/);
+    expect(planSingle(inputs, 'told').lacks).toBeUndefined();
+    const root = { ...inputs, uid: 0, gid: 0, userName: 'root' };
+    expect(() => planSingle(root, 'recorded')).toThrow(/it would be root of this machine/);
+    expect(planSingle({ ...root, uidMap: '0 1000 1\n', gidMap: '0 1000 1\n' }, 'recorded').uids).toEqual([
+      { inside: 0, outside: 0, count: 1 },
+    ]);
+  });
+
   test.each([
     ['no-newuidmap', { newuidmap: undefined }, 'apt-get install uidmap'],
     ['no-subids', { subuid: '' }, 'usermod --add-subuids'],
     ['no-subids', { subgid: 'bob:1:2\n' }, 'usermod --add-subuids'],
+    ['no-new-privileges', { noNewPrivileges: true }, 'NoNewPrivileges=no'],
     ['few-subids', { subuid: 'alice:100000:10\n' }, 'usermod --add-subuids'],
   ] as const)('%s is said with a command to type', (problem, change, command) => {
     const plan = planNamespace({ ...inputs, ...change });
