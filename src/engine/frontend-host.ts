@@ -181,6 +181,14 @@ export class FrontendHost implements GatewayHost {
     });
   }
 
+  conceal(message: string): string {
+    const { session, names } = this.#build;
+    const places = [...names.locals, ...names.layouts, ['store', session.store.root]] as const;
+    // Of two directories one may be within the other.
+    const byLength = places.toSorted(([, one], [, other]) => other.length - one.length);
+    return byLength.reduce((text, [name, path]) => (path === '/' ? text : text.replaceAll(path, `<${name}>`)), message);
+  }
+
   warn({ message, ranges }: FrontendWarning): void {
     const { session, task } = this.#build;
     const text = sanitizeLine(message, 1000);

@@ -207,7 +207,9 @@ class Conversation implements Disposable {
     if (this.#task.signal.aborted) throw error ?? new TsbuildError('TSB_CANCELED', 'The frontend was ended');
     const { aborted, reason } = this.#stop.signal;
     if (aborted && returned === undefined) throw reason;
-    if (!aborted && error !== undefined) throw this.#failure('TSB_STEP', error.message, NO_FRONTEND, error);
+    // That no step can run on this machine, or at all, is no matter of the frontend's.
+    if (!aborted && error !== undefined)
+      throw error.code === 'TSB_STEP' ? this.#failure('TSB_STEP', error.message, NO_FRONTEND, error) : error;
     if (!aborted && exitCode !== 0)
       throw this.#failure(
         'TSB_STEP',

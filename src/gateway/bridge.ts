@@ -90,18 +90,20 @@ export class LlbBridge {
           throw new CallError(statusCodes.resourceExhausted, `the answer to ${name} has ${encoded.length} bytes`);
         return encoded;
       } catch (error) {
-        this.#remember(error);
-        throw statusOfError(error);
+        const { status, message } = statusOfError(error);
+        const told = this.#host.conceal(message);
+        this.#remember(told, error);
+        throw new CallError(status, told, error);
       }
     };
     return [`${SERVICE}/${name}`, handler];
   }
 
   /** So that a frontend that passes an error on need not say what was wrong as well as we can. */
-  #remember(error: unknown): void {
+  #remember(message: string, error: unknown): void {
     if (!isTsbuildError(error)) return;
     if (this.#told.length >= MAX_TOLD) this.#told.shift();
-    this.#told.push({ message: error.message, error });
+    this.#told.push({ message, error });
   }
 
   #pong(): object {

@@ -68,7 +68,7 @@ export class GrpcServer implements Disposable {
     this.#session.on('stream', (stream, headers) => this.#take(stream, headers));
   }
 
-  /** Milliseconds since the last call was answered; undefined while there is one under way. */
+  /** Milliseconds since the last call was answered; undefined while one is worked at. What never comes to an end of its request is no work. */
   get idleMs(): number | undefined {
     return this.#underWay > 0 ? undefined : performance.now() - this.#lastEnd;
   }
@@ -88,12 +88,9 @@ export class GrpcServer implements Disposable {
     }
     const call = new AbortController();
     const reader = new FrameReader(this.#options.maxMessageBytes, this.#budget);
-    this.#underWay++;
     stream.once('close', () => {
       call.abort();
       reader.release();
-      this.#underWay--;
-      this.#lastEnd = performance.now();
     });
     stream.on('data', (chunk: Uint8Array) => {
       try {
@@ -106,28 +103,35 @@ export class GrpcServer implements Disposable {
     });
     stream.once('end', () => {
       if (stream.headersSent) return;
-      answer(stream, reader, handler, call.signal).catch((error: unknown) => fail(stream, error));
+      this.#answer(stream, reader, handler, call.signal).catch((error: unknown) => fail(stream, error));
     });
+  }
+
+  async #answer(
+    stream: ServerHttp2Stream,
+    reader: FrameReader,
+    handler: UnaryHandler,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const request = reader.finish();
+    let response: Uint8Array;
+    this.#underWay++;
+    try {
+      response = await handler(request, signal);
+    } finally {
+      this.#underWay--;
+      this.#lastEnd = performance.now();
+    }
+    if (stream.destroyed || stream.closed) return;
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+    stream.end(encodeFrame(response));
   }
 
   /** Ends the connection at once. */
   [Symbol.dispose](): void {
     this.#session.destroy();
   }
-}
-
-async function answer(
-  stream: ServerHttp2Stream,
-  reader: FrameReader,
-  handler: UnaryHandler,
-  signal: AbortSignal,
-): Promise<void> {
-  const request = reader.finish();
-  const response = await handler(request, signal);
-  if (stream.destroyed || stream.closed) return;
-  stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-  stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-  stream.end(encodeFrame(response));
 }
 
 /** Answers with a status alone. */

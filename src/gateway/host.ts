@@ -23,6 +23,8 @@ export interface GatewayHost {
   resolveImage(request: ImageConfigRequest, signal: AbortSignal): Promise<ImageConfigAnswer>;
   /** What a git or web source stands for now. */
   resolveSource(source: GatewaySource, signal: AbortSignal): Promise<SourceAnswer>;
+  /** What a frontend may be told of a message: without paths of this machine. */
+  conceal(message: string): string;
   /** Something that the user should know. */
   warn(warning: FrontendWarning): void;
 }

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { dockerfileOptions } from '../../src/engine/dockerfile-options.ts';
+import { type FrontendBuild, FrontendHost } from '../../src/engine/frontend-host.ts';
 import { frontendOptions } from '../../src/engine/frontend-options.ts';
 import { wantedFrontend } from '../../src/engine/wanted-frontend.ts';
 import { type CompileOptions, kindOfFrontend } from '../../src/frontend/index.ts';
@@ -174,4 +175,20 @@ describe('options of frontends', () => {
   ])('that mean something else are refused: %s=%s', (key, value) => {
     expect(() => dockerfileOptions(new Map([[key, value]]))).toThrow(/Cannot use/);
   }); // oxfmt-ignore
+});
+
+test('a frontend is not told where on this machine its directories are', () => {
+  const locals = new Map([
+    ['context', '/home/me/app'],
+    ['dockerfile', '/home/me/app/build'],
+    ['root', '/'],
+  ]);
+  const build = {
+    names: { locals, layouts: new Map([['layout-0', '/srv/l']]) },
+    session: { store: { root: '/var/s' } },
+  };
+  const host = new FrontendHost(build as unknown as FrontendBuild, new Map());
+  expect(host.conceal('Cannot read "/home/me/app/x", "/home/me/app/build/y", "/srv/l" in /var/s/blobs')).toBe(
+    'Cannot read "<context>/x", "<dockerfile>/y", "<layout-0>" in <store>/blobs',
+  );
 });

@@ -52,6 +52,7 @@ export function hostOf(
     frontend: async () => nothing(),
     resolveImage: async () => nothing(),
     resolveSource: async () => nothing(),
+    conceal: (message) => message.replaceAll('/home/me', '<context>'),
     warn: ({ message }) => void log.push(`warning ${message}`),
     ...more,
   };
