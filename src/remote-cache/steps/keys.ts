@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { hexOf, messageOf, sha256, TsbuildError } from '../../util/index.ts';
+import { errnoOf, fromErrno, hexOf, isTsbuildError, sha256, TsbuildError } from '../../util/index.ts';
 
 /** A private key that records are signed with; it also tells what it has signed. */
 export interface SigningKey extends VerifyKey {
@@ -36,24 +36,33 @@ export function readSigningKey(path: string): SigningKey {
  */
 export function readVerifyKey(path: string): VerifyKey {
   const key = read(path, 'verify', (pem) => {
-    if (pem.includes('PRIVATE KEY')) throw new Error('it is a private key, the public one is enough');
+    if (pem.includes('PRIVATE KEY'))
+      throw new TsbuildError('TSB_USAGE', 'it is a private key, the public one is enough');
     return createPublicKey(pem);
   });
   return { id: keyId(key), verify: (bytes, signature) => verify(null, bytes, key, signature) };
 }
 
-function read(path: string, purpose: string, parse: (pem: string) => KeyObject): KeyObject {
+function read(path: string, purpose: 'sign' | 'verify', parse: (pem: string) => KeyObject): KeyObject {
+  const doing = `Cannot ${purpose} records of a cache with key ${JSON.stringify(path)}`;
   let why: string;
   try {
     const key = parse(readFileSync(path, 'utf8'));
     if (key.asymmetricKeyType === 'ed25519') return key;
     why = `it is a key of type ${key.asymmetricKeyType ?? 'unknown'}, expected ed25519`;
   } catch (error) {
-    why = messageOf(error);
+    if (isErrno(error))
+      throw new TsbuildError('TSB_USAGE', fromErrno(error, doing, 'TSB_USAGE').message, { hint: HINT });
+    // What OpenSSL says of other files is about its own insides.
+    const expected = `it is no ${purpose === 'sign' ? 'private' : 'public'} key in PEM form`;
+    why = isTsbuildError(error) ? error.message : expected;
   }
-  throw new TsbuildError('TSB_USAGE', `Cannot ${purpose} records of a cache with key ${JSON.stringify(path)}: ${why}`, {
-    hint: HINT,
-  });
+  throw new TsbuildError('TSB_USAGE', `${doing}: ${why}`, { hint: HINT });
+}
+
+/** Of the file and not of what is in it: errors of Node and OpenSSL have codes, too. */
+function isErrno(error: unknown): boolean {
+  return /^E(?!RR_)[A-Z0-9]+$/.test(errnoOf(error) ?? '');
 }
 
 /** sha256 of the public key (SubjectPublicKeyInfo, DER), in hexadecimal digits. */

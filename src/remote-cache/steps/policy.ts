@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { guardFor } from '../../image/index.ts';
-import { errnoOf, messageOf, parseStrictJson, TsbuildError } from '../../util/index.ts';
+import { fromErrno, parseStrictJson, TsbuildError } from '../../util/index.ts';
 import type { PolicySource } from '../request.ts';
 import { readVerifyKey, type VerifyKey } from './keys.ts';
 
@@ -50,8 +50,7 @@ function readRules(path: string): readonly Rule[] {
     });
   } catch (error) {
     if (error instanceof TsbuildError && error.code === 'TSB_USAGE') throw error;
-    const why = errnoOf(error) === undefined ? '' : `Cannot read ${what}: `;
-    throw new TsbuildError('TSB_USAGE', `${why}${messageOf(error)}`, {
+    throw new TsbuildError('TSB_USAGE', fromErrno(error, `Cannot read ${what}`, 'TSB_USAGE').message, {
       cause: error,
       hint: 'for example {"version": 1, "scopes": {"main": ["main.pub"], "pr-*": ["main.pub", "pr.pub"]}}',
     });

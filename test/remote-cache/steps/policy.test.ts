@@ -64,6 +64,10 @@ describe('a policy', () => {
     for (const name of ['rsa.pub', 'no.pub', 'none.pub', 'a.key'])
       expect(usage(() => readVerifyKey(at(name))).hint).toContain('openssl genpkey -algorithm ed25519');
     expect(usage(() => readVerifyKey(at('rsa.pub'))).message).toContain('rsa');
-    expect(usage(() => readSigningKey(at('a.pub'))).message).toContain('a.pub');
+    expect(usage(() => readSigningKey(at('a.pub'))).message).toMatch(/a\.pub": it is no private key in PEM form$/);
+    expect(usage(() => readVerifyKey(at('no.pub'))).message).toMatch(/no\.pub": it is no public key in PEM form$/);
+    expect(usage(() => readVerifyKey(at('a.key'))).message).toMatch(/it is a private key, the public one is enough$/);
+    for (const read of [() => readVerifyKey(at('none')), () => readPolicy({ policyFile: at('none') })])
+      expect(usage(read).message).toMatch(/^Cannot [^:]* "[^"]*none": it does not exist$/);
   });
 });
