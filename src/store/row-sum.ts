@@ -30,8 +30,10 @@ function add(sum: number, text: string): number {
 function addWords(start: number, bytes: Uint8Array): number {
   let sum = start;
   const whole = bytes.length >>> 2;
-  for (const word of new Uint32Array(bytes.buffer, bytes.byteOffset, whole)) {
-    sum = Math.imul(sum ^ word, 0x01000193);
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset, whole);
+  // By index: V8 has yet to compile this, and an iterator takes twice as long as the sum until it has.
+  for (let at = 0; at < whole; at++) {
+    sum = Math.imul(sum ^ (words[at] ?? 0), 0x01000193);
     sum ^= sum >>> 15;
   }
   for (const byte of bytes.subarray(whole * 4)) sum = Math.imul(sum ^ byte, 0x01000193);
