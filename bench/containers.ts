@@ -3,8 +3,8 @@
  *
  *   node bench/containers.ts [ROUNDS]
  *
- * `run --rm` of a static program on the machine's network, `exec`, and `stop` of a container that ignores SIGTERM. Both take turns, and the
- * medians are shown. podman needs XDG_RUNTIME_DIR; without podman there is no column of it.
+ * `run --rm` of a static program on the machine's network and in one that containers share, `exec`, `stop` of a container that ignores SIGTERM, and
+ * what goes through networks and published ports (throughput.ts). Both take turns, and the medians are shown. podman needs XDG_RUNTIME_DIR; without podman there is no column of it.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { baseImageTar } from '../test/support/base-image.ts';
 import { has } from './measure.ts';
+import { showThroughput } from './throughput.ts';
 
 const rounds = Number(process.argv[2] ?? 15);
 const work = mkdtempSync(join(tmpdir(), 'tsbuild-bench-'));
@@ -102,9 +103,13 @@ try {
       `${name.padEnd(28)} ${own.toFixed(0).padStart(6)} ms${other === undefined ? '' : `  podman ${other.toFixed(0).padStart(6)} ms  ${(own / other).toFixed(2)}`}`,
     );
   }
+  await showThroughput({ work, env, ours, rounds: Math.min(rounds, 5), median });
 } finally {
   for (const program of everyone)
-    spawnSync(program[0] ?? '', [...program.slice(1), 'rm', '-f', 'service', 'back', 'one'], { env, cwd: work });
+    spawnSync(program[0] ?? '', [...program.slice(1), 'rm', '-f', 'service', 'back', 'one', 'serves'], {
+      env,
+      cwd: work,
+    });
   if (everyone.includes(theirs)) spawnSync('podman', ['unshare', 'rm', '-rf', join(work, 'podman')], { env });
   spawnSync(ours[0] ?? '', ['prune', '-a', '-f', '--images'], { env });
   rmSync(work, { recursive: true, force: true });

@@ -222,13 +222,27 @@ describeAsEveryone('networks', (who) => {
       expect(await membersOf(bench, 'ci')).toEqual(before);
       expect((await ask()).out).toBe('PONG\n');
     }
-    // The process that a container is a member by: its name server is started again.
+    // Its name server is started again by itself; its questions come at descriptors from 200 on.
     const parts = bench
       .processes()
-      .filter(
-        ({ command }) => / network --parent 1 .*\/client\/|--hostname/.test(command) && !command.includes(' enter '),
-      );
-    expect(parts.length).toBeGreaterThan(0);
+      .filter(({ command }) => / network --parent 1 .* --hostname /.test(command) && !command.includes(' enter '))
+      .filter(({ command }) => command.includes('\nname client'));
+    const names = parts.filter(({ pid }) => existsSync(`/proc/${pid}/fd/200`));
+    expect(names).toHaveLength(1);
+    process.kill(names[0]?.pid ?? 0, 'SIGKILL');
+    await until('names are known again', async () => (await ask()).out === 'PONG\n');
+    // Without the process that holds the membership there is no container.
+    const [holder] = parts
+      .filter(({ pid }) => !existsSync(`/proc/${pid}/fd/200`))
+      .map(({ pid }) => pid)
+      .toSorted((one, other) => one - other);
+    process.kill(holder ?? 0, 'SIGKILL');
+    await until('it is told as it is', async () =>
+      (await bench.ok(['ps', '-a', '--format', '{{.Names}} {{.State}}'])).out.includes('client exited'),
+    );
+    expect(Object.keys(await membersOf(bench, 'ci'))).toEqual(['db']);
+    await bench.ok(['start', 'client']);
+    expect((await ask()).out).toBe('PONG\n');
     await bench.ok(['rm', '-f', 'client']);
     expect(Object.keys(await membersOf(bench, 'ci'))).toEqual(['db']);
   });

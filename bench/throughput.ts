@@ -1,0 +1,113 @@
+/**
+ * How much goes between two containers of a network, beside a pair of interfaces (veth) in namespaces of the same kind, and through a published port
+ * beside pasta, which podman publishes with. All by one program (bench/stream.c); they take turns, and the medians are shown.
+ */
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { has } from './measure.ts';
+
+const BYTES = 1_500_000_000;
+const PASTA_PORT = 5901;
+const SERVE = ['/stream/stream', 'serve', '5001', String(BYTES)];
+
+/** What a row needs of the bench. */
+export interface ThroughputBench {
+  readonly work: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly ours: readonly string[];
+  readonly rounds: number;
+  readonly median: (values: readonly number[]) => number;
+}
+
+/** Two namespaces of an ordinary user with a pair of interfaces between them. */
+const VETH = `
+ip link set lo up
+mkfifo "$1/pid" "$1/go"
+unshare --net sh -c 'echo $$ > "$1/pid"; read -r go < "$1/go"; ip addr add 10.1.1.2/24 dev eth0; ip link set eth0 up; exec "$2" serve 5001 "$3" >&2' sh "$@" &
+read -r other < "$1/pid"
+ip link add v0 type veth peer name eth0 netns "$other"
+ip addr add 10.1.1.1/24 dev v0; ip link set v0 up
+echo go > "$1/go"
+"$2" take 10.1.1.2 5001
+kill $!
+`;
+
+/** Prints the rows. */
+export async function showThroughput(bench: ThroughputBench): Promise<void> {
+  const { work, env, ours, rounds, median } = bench;
+  const dir = join(work, 'stream');
+  mkdirSync(dir);
+  const program = join(dir, 'stream');
+  execFileSync('musl-gcc', ['-static', '-O2', '-o', program, fileURLToPath(new URL('stream.c', import.meta.url))]);
+  const mount = ['-v', `${dir}:/stream:ro`];
+  const run = (command: readonly string[]): string => {
+    const [name = '', ...args] = command;
+    const { status, stdout, stderr } = spawnSync(name, args, { env, cwd: work, encoding: 'utf8' });
+    if (status !== 0) throw new Error(`${command.join(' ')} ended with ${status}: ${stderr}`);
+    return stdout.trim();
+  };
+  const show = (name: string, own: readonly number[], other: string, others: readonly number[]): void => {
+    const [one, two] = [median(own), median(others)];
+    console.log(
+      `${name.padEnd(28)} ${one.toFixed(0).padStart(6)} MB/s  ${other} ${two.toFixed(0).padStart(6)} MB/s  ${(one / two).toFixed(2)}`,
+    );
+  };
+
+  run([...ours, 'network', 'create', 'stream']);
+  run([...ours, 'run', '-d', '--name', 'serves', '--network', 'stream', ...mount, 'base:1', ...SERVE]);
+  const address = run([...ours, 'inspect', '-f', '{{.NetworkSettings.Networks.stream.IPAddress}}', 'serves']);
+  const own: number[] = [];
+  const veth: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const take = ['/stream/stream', 'take', address, '5001'];
+    own.push(Number(run([...ours, 'run', '--rm', '--network', 'stream', ...mount, 'base:1', ...take])));
+    const pair = join(work, `veth${round}`);
+    mkdirSync(pair);
+    writeFileSync(join(pair, 'script'), VETH);
+    copyFileSync(program, join(pair, 'stream'));
+    const words = ['sh', join(pair, 'script'), pair, join(pair, 'stream'), String(BYTES)];
+    veth.push(Number(run(['unshare', '--user', '--map-root-user', '--net', '--kill-child', '--fork', ...words])));
+  }
+  show('between two containers', own, 'veth', veth);
+  run([...ours, 'rm', '-f', 'serves']);
+  run([...ours, 'network', 'rm', 'stream']);
+
+  const publish = ['-p', '127.0.0.1::5001', '--network', 'private', ...mount];
+  run([...ours, 'run', '-d', '--name', 'serves', ...publish, 'base:1', ...SERVE]);
+  const port =
+    run([...ours, 'port', 'serves', '5001'])
+      .split(':')
+      .at(-1) ?? '';
+  const published: number[] = [];
+  const pasta: number[] = [];
+  // As podman starts it, which knows it since version 4.4. It has no port that is free by itself.
+  const words = [
+    '-f',
+    '-q',
+    '--config-net',
+    '--no-map-gw',
+    '-u',
+    'none',
+    '-T',
+    'none',
+    '-U',
+    'none',
+    '-t',
+    `127.0.0.1/${PASTA_PORT}`,
+  ];
+  const serve = [program, 'serve', String(PASTA_PORT), String(BYTES)];
+  const other = has('pasta') ? spawn('pasta', [...words, '--', ...serve], { stdio: 'ignore' }) : undefined;
+  // So that its end is noticed, should it have failed.
+  await sleep(500);
+  for (let round = 0; round < rounds; round++) {
+    published.push(Number(run([program, 'take', '127.0.0.1', port])));
+    // Where the device that it needs may not be opened there is nothing to compare with.
+    if (other?.exitCode === null) pasta.push(Number(run([program, 'take', '127.0.0.1', String(PASTA_PORT)])));
+  }
+  other?.kill();
+  run([...ours, 'rm', '-f', 'serves']);
+  show('through a published port', published, 'pasta', pasta);
+}
