@@ -141,6 +141,8 @@ struct network_options {
   size_t port_count;
   struct membership_options members;
   pid_t of; /* a process whose network it is, instead of a new one */
+  uint16_t proxy_port; /* 0: there is none */
+  char *proxy;
   char **command; /* NULL: to be there for others */
 };
 
@@ -164,6 +166,14 @@ static void add_port(struct network_options *options, char *text) {
       .fd = (int)parse_number(fd, 1 << 20), .datagrams = strcmp(kind, "udp") == 0, .port = (uint16_t)parse_number(text, 65535)};
 }
 
+/* `PORT:PATH`. */
+static void add_proxy(struct network_options *options, char *text) {
+  const char *port = strsep(&text, ":");
+  if (text == NULL) fail_with(0, "malformed proxy");
+  options->proxy_port = (uint16_t)parse_number(port, 65535);
+  options->proxy = text;
+}
+
 static void parse(struct network_options *options, int argc, char **argv) {
   int at = 0;
   for (; at + 1 < argc && strcmp(argv[at], "--") != 0; at += 2) {
@@ -173,6 +183,7 @@ static void parse(struct network_options *options, int argc, char **argv) {
     else if (strcmp(argv[at], "--pasta") == 0) options->outside.kind = OUTSIDE_PASTA, options->outside.program = argv[at + 1];
     else if (strcmp(argv[at], "--slirp4netns") == 0) options->outside.kind = OUTSIDE_SLIRP, options->outside.program = argv[at + 1];
     else if (strcmp(argv[at], "--relay") == 0) add_port(options, argv[at + 1]);
+    else if (strcmp(argv[at], "--proxy") == 0) add_proxy(options, argv[at + 1]);
     else if (strcmp(argv[at], "--dns") == 0) options->outside.dns = argv[at + 1];
     else if (strcmp(argv[at], "--of") == 0) options->of = (pid_t)parse_number(argv[at + 1], 1 << 30);
     else if (strcmp(argv[at], "--member") == 0) options->members.directory = argv[at + 1];
@@ -279,6 +290,7 @@ int command_network(int argc, char **argv) {
     status_fd = STATUS_FD;
     begin_memberships(&options.members, network.net);
   }
+  if (options.proxy != NULL) start_proxy(&network, options.proxy_port, options.proxy);
   pid_t passes_on = options.port_count > 0 ? start_relay(&network, &options) : 0;
   pid_t command = options.command == NULL ? 0 : start_command(options.command);
   if (command == 0) {
@@ -289,7 +301,8 @@ int command_network(int argc, char **argv) {
     status_fd = -1;
     if (options.members.directory == NULL) signals = catch_signals();
   }
-  int code = stay(signals, &network, command, options.outside.program);
+  /* Without an outside only the proxy's process can have ended. */
+  int code = stay(signals, &network, command, options.outside.program == NULL ? "the proxy's relay" : options.outside.program);
   end_relay(passes_on);
   return code;
 }

@@ -19,6 +19,12 @@ struct network make_network(unsigned root);
 /* Lets steps listen at ports below 1024 and ping, neither of which they have a capability for in a network that is not theirs. */
 void open_network(const struct network *network);
 
+/*
+ * Passes on what is said to a port of the network's loopback interface to a unix socket, by a process without rights that ends with this one.
+ * Returns when it listens. The path, which is absolute, is cut in pieces.
+ */
+pid_t start_proxy(const struct network *network, uint16_t port, char *path);
+
 /* Programs that connect a network namespace with the machine's network from outside, without a right to that. */
 enum outside_kind { OUTSIDE_NONE, OUTSIDE_PASTA, OUTSIDE_SLIRP };
 struct outside {

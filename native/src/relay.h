@@ -4,11 +4,12 @@
 
 #include "helper.h"
 
-/* A socket that waits outside, and the port of this process's network that it stands for. */
+/* A socket that waits, and what it stands for: a port of this process's network or, where there is a path, a unix socket. */
 struct published {
   int fd;
   bool datagrams;
   uint16_t port;
+  const char *path; /* short, from the working directory */
 };
 
 /* Who is told of what happens to a descriptor. */
@@ -23,6 +24,8 @@ struct watcher {
 bool watch(int fd, uint32_t before, uint32_t events, struct watcher *watcher);
 /* A non-blocking socket that is or will be connected to the port at this network's loopback interface; -1 with errno. */
 int connect_inside(int family, int type, uint16_t port);
+/* The same for a unix socket. */
+int connect_path(const char *path);
 
 /* Passes on until SIGTERM, and then for a moment what was said before. */
 _Noreturn void relay(struct published *ports, size_t count);

@@ -1,5 +1,5 @@
 /*
- * Connections to published ports: bytes go both ways until both sides have said that there are no more. A side that reads slowly holds
+ * Connections to published ports and proxies: bytes go both ways until both sides have said that there are no more. A side that reads slowly holds
  * up the other, and nothing is kept but what is under way.
  */
 #include "relay.h"
@@ -32,6 +32,7 @@ struct side {
 struct connection {
   struct side outer, inner;
   uint16_t port;
+  const char *path;
   bool connecting, tried_v6;
   bool dying;
   struct connection *next_dead, *next, **place; /* `place`: what points to it among those that live */
@@ -106,8 +107,17 @@ static bool pass_on(struct side *from) {
 
 static void side_ready(struct watcher *watcher, uint32_t events);
 
-/* Connects to the program in the container: at 127.0.0.1, and at ::1 when nobody listens there. */
+/* Connects to the program in the container: at 127.0.0.1, and at ::1 when nobody listens there. A proxy has one address. */
 static bool connect_program(struct connection *connection) {
+  if (connection->path != NULL) {
+    int fd = connect_path(connection->path);
+    if (fd < 0) return false;
+    connection->inner.fd = fd;
+    connection->inner.wanted = EPOLLOUT;
+    /* There is no other to try. */
+    connection->tried_v6 = true;
+    return watch(fd, 0, EPOLLOUT, &connection->inner.watcher);
+  }
   for (;;) {
     int fd = connect_inside(connection->tried_v6 ? AF_INET6 : AF_INET, SOCK_STREAM, connection->port);
     if (fd >= 0) {
@@ -172,6 +182,7 @@ void accept_connections(struct published *port) {
         .outer = {.watcher = {side_ready}, .connection = connection, .fd = fd, .buffer = allocate(BUFFER)},
         .inner = {.watcher = {side_ready}, .connection = connection, .fd = -1, .buffer = allocate(BUFFER)},
         .port = port->port,
+        .path = port->path,
         .connecting = true,
     };
     connection->next = living;

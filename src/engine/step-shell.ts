@@ -92,10 +92,14 @@ function copiesForShell(session: Session, plan: NamespacePlan, { lowers, upper }
 
 /** A network like the step's. The build's own belongs to another namespace, which a shell cannot join. */
 function networkOf(
-  { network }: StepSpec,
+  { network, proxy }: StepSpec,
   plan: NamespacePlan,
   directory: string,
 ): { readonly spec: Partial<StepSpec>; readonly options: Pick<RunAloneOptions, 'beside'> } {
+  if (network === 'proxied') {
+    const { path, arguments: beside } = loneNetwork(plan, directory, [], proxy);
+    return { spec: { networkPath: path }, options: { beside } };
+  }
   if (network !== 'isolated') return { spec: {}, options: {} };
   const { path, resolvConf, arguments: beside, leadsNowhere } = loneNetwork(plan, directory);
   const own = resolvConf === undefined ? {} : { resolvConf };

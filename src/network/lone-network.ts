@@ -1,6 +1,7 @@
 import type { NamespacePlan } from '../sandbox/index.ts';
 import { nameServiceOf, networkArguments } from './network-arguments.ts';
 import { type PublishedPort, publishArguments } from './ports.ts';
+import type { ProxyPlace } from './proxied-network.ts';
 import { findUserNetworks, type NoUserNetwork } from './user-network.ts';
 
 /** A network for one step or container, made beside it and gone with it. */
@@ -21,13 +22,15 @@ export interface LoneNetwork {
  * Plans a network for one step.
  * @param directory gets a file, which stays when the network is gone
  * @param ports what the machine passes on into it
+ * @param proxy what it has in the place of a way outside
  */
 export function loneNetwork(
   plan: Pick<NamespacePlan, 'idShift'>,
   directory: string,
   ports: readonly PublishedPort[] = [],
+  proxy?: ProxyPlace,
 ): LoneNetwork {
-  const found = findUserNetworks();
+  const found = proxy === undefined ? findUserNetworks() : [];
   const outside = 'reason' in found ? undefined : found[0];
   const path = `${directory}/network`;
   const { resolvConf, resolver } = nameServiceOf(outside);
@@ -35,7 +38,18 @@ export function loneNetwork(
     path,
     resolvConf,
     arguments: (command) =>
-      networkArguments({ at: path, parentPid: 1, plan, ports, resolver, ...(outside ? { outside } : {}) }, command),
+      networkArguments(
+        {
+          at: path,
+          parentPid: 1,
+          plan,
+          ports,
+          resolver,
+          ...(outside ? { outside } : {}),
+          ...(proxy ? { proxy } : {}),
+        },
+        command,
+      ),
     publish: ports.length === 0 ? undefined : (command) => publishArguments(ports, command),
     leadsNowhere: 'reason' in found ? found : undefined,
   };

@@ -16,6 +16,8 @@ export interface NetworkOptions {
   readonly outside?: UserNetwork;
   /** Where the machine's resolver is to answer in it ({@link nameServiceOf}); undefined for nowhere. */
   readonly resolver?: string | undefined;
+  /** What its loopback interface has in the place of a way outside. */
+  readonly proxy?: { readonly port: number; readonly socket: string };
   /** Ports whose sockets the helper inherits (`publishArguments`). */
   readonly ports?: readonly PublishedPort[];
 }
@@ -25,7 +27,7 @@ export interface NetworkOptions {
  * @param command what is run beside it; the network ends with it. Without one it says that it is ready, and stays.
  */
 export function networkArguments(options: NetworkOptions, command: readonly string[] = []): readonly string[] {
-  const { at, parentPid, plan, outside, resolver } = options;
+  const { at, parentPid, plan, outside, resolver, proxy } = options;
   return [
     'network',
     '--parent',
@@ -36,6 +38,7 @@ export function networkArguments(options: NetworkOptions, command: readonly stri
     ...(outside?.anybody === false ? [] : ['--root', String(plan.idShift)]),
     ...(outside === undefined ? [] : [`--${outside.kind}`, outside.program]),
     ...(outside?.kind === 'pasta' && resolver !== undefined ? ['--dns', resolver] : []),
+    ...(proxy === undefined ? [] : ['--proxy', `${proxy.port}:${proxy.socket}`]),
     ...relayArguments(options.ports ?? []),
     ...(command.length === 0 ? [] : ['--', ...command]),
   ];

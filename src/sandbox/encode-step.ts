@@ -50,7 +50,7 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   fields.add('cwd', spec.cwd).add('user', spec.user).add('hostname', spec.hostname);
   for (const group of spec.groups ?? []) fields.add('group', group);
   fields.add('private-network', spec.network === 'none').add('insecure', insecure);
-  if (spec.network === 'isolated') fields.add('network', networkPathOf(spec));
+  if (spec.network === 'isolated' || spec.network === 'proxied') fields.add('network', networkPathOf(spec));
   fields.add('capabilities', insecure ? ALL_CAPABILITIES : capabilityMask(spec.capAdd ?? [], spec.capDrop ?? []));
   if (!insecure) fields.add('seccomp', options.seccompPath);
   fields.add('no-new-privileges', spec.noNewPrivileges ?? false);

@@ -1,8 +1,9 @@
 /**
- * Whose network a step sees: the machine's, none but its own loopback, or one that steps share, which leads outside but not to the
- * machine's loopback. The last is made by whoever runs the step, and encoded as a namespace to join.
+ * Whose network a step sees: the machine's, none but its own loopback, one that steps share, which leads outside but not to the
+ * machine's loopback, or one of its own that has nothing but a proxy. The last two are made by whoever runs the step, and encoded as a
+ * namespace to join.
  */
-export type NetworkMode = 'host' | 'none' | 'isolated';
+export type NetworkMode = 'host' | 'none' | 'isolated' | 'proxied';
 
 /** `insecure` gives all capabilities of the step's user namespace and no seccomp filter; it must be allowed by the user. */
 export type SecurityMode = 'sandbox' | 'insecure';
@@ -145,8 +146,10 @@ export interface StepSpec {
   readonly groups?: readonly number[];
   readonly hostname: string;
   readonly network: NetworkMode;
-  /** With `isolated`: the file that the namespace to join is bound to, in namespace A. */
+  /** With `isolated` and `proxied`: the file that the namespace to join is bound to, in namespace A. */
   readonly networkPath?: string;
+  /** With `proxied`: the port of the loopback interface at which the proxy is, and the socket that it listens at outside. */
+  readonly proxy?: { readonly port: number; readonly socket: string };
   readonly security: SecurityMode;
   readonly noNewPrivileges?: boolean;
   /** Capabilities beside docker's default ones, and those of them that are taken away (`parseCapability`). Not for `insecure`. */

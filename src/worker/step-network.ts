@@ -1,4 +1,4 @@
-import { BuildNetwork, isJoinable } from '../network/index.ts';
+import { BuildNetwork, isJoinable, type JoinableNetwork, proxiedNetwork } from '../network/index.ts';
 import { type ExitStatus, resolvConfOfHost, type StepSpec } from '../sandbox/index.ts';
 import { messageOf, TsbuildError } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
@@ -17,7 +17,8 @@ export function prepareNetwork(_params: undefined, context: HandlerContext): voi
 
 /**
  * Runs a step in the network that it asks for: where there can be no isolated one, in the machine's, which the main process is told of.
- * @throws TsbuildError `TSB_SANDBOX` when the network ends before the step does: nothing that the step waits for could come any more
+ * @throws TsbuildError `TSB_SANDBOX` when the network ends before the step does: nothing that the step waits for could come any more; and
+ * where there can be no network of the step's own that has a proxy only
  */
 export async function withNetwork(
   spec: StepSpec,
@@ -25,6 +26,7 @@ export async function withNetwork(
   run: (spec: StepSpec, signal: AbortSignal) => Promise<ExitStatus>,
 ): Promise<ExitStatus> {
   const { signal } = context;
+  if (spec.network === 'proxied') return withProxy(spec, context, run);
   if (spec.network !== 'isolated') return run(spec, signal);
   // Without any namespace, which its user was told of.
   if (context.config.plan.how === 'none')
@@ -35,11 +37,41 @@ export async function withNetwork(
     return run(withResolvConf({ ...spec, network: 'host' }, resolvConfOfHost()), signal);
   }
   const isolated = withResolvConf({ ...spec, networkPath: joined.path }, joined.resolvConf);
+  return whileConnected(joined, signal, (until) => run(isolated, until));
+}
+
+/** Never with a part of the machine's network: a step would come to what nobody has written down. */
+async function withProxy(
+  spec: StepSpec,
+  { config: { plan, helperPath, privateDir }, signal }: HandlerContext,
+  run: (spec: StepSpec, signal: AbortSignal) => Promise<ExitStatus>,
+): Promise<ExitStatus> {
+  if (spec.proxy === undefined) throw new TsbuildError('TSB_INTERNAL', 'A step in a network with a proxy has none');
+  if (plan.how === 'none')
+    throw new TsbuildError('TSB_SANDBOX', 'Cannot record the network of a step here: there are no network namespaces', {
+      hint: 'see what would lift that with "tsbuild doctor", or build without --network=record and --network=locked',
+    });
+  await using made = await proxiedNetwork({ helperPath, plan, directory: privateDir }, spec.proxy);
   try {
-    return await run(isolated, AbortSignal.any([signal, joined.lost]));
+    const joined = withResolvConf({ ...spec, networkPath: made.path }, made.resolvConf);
+    return await whileConnected(made, signal, (until) => run(joined, until));
+  } finally {
+    const { MNT_DETACH, umount } = await import('../sys/index.ts');
+    umount(made.path, MNT_DETACH);
+  }
+}
+
+/** @throws TsbuildError `TSB_SANDBOX` when the network was lost */
+async function whileConnected(
+  { lost }: JoinableNetwork,
+  signal: AbortSignal,
+  run: (until: AbortSignal) => Promise<ExitStatus>,
+): Promise<ExitStatus> {
+  try {
+    return await run(AbortSignal.any([signal, lost]));
   } catch (error) {
-    if (!joined.lost.aborted || signal.aborted) throw error;
-    throw new TsbuildError('TSB_SANDBOX', `The network of the steps has ended: ${messageOf(joined.lost.reason)}`, {
+    if (!lost.aborted || signal.aborted) throw error;
+    throw new TsbuildError('TSB_SANDBOX', `The network of the steps has ended: ${messageOf(lost.reason)}`, {
       hint: 'build again: what has run is in the cache',
       cause: error,
     });
