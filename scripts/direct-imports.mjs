@@ -9,7 +9,7 @@ const LAZY = {
   'node:child_process': ['spawn', 'spawnSync'],
   'node:fs/promises': ['link', 'mkdir', 'open', 'readdir', 'readFile', 'rename', 'stat', 'unlink'],
   'node:net': ['BlockList', 'createConnection', 'createServer', 'isIP', 'isIPv6'],
-  'node:tls': ['getCACertificates'],
+  'node:tls': ['TLSSocket', 'createSecureContext', 'getCACertificates'],
 };
 
 function lazy(module, names) {

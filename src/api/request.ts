@@ -35,7 +35,11 @@ export function requestOf(source: BuildSource): BuildRequest {
     noCache: noCache === true,
     noCacheStages: typeof noCache === 'boolean' ? [] : noCache,
     pull: source.pull ?? false,
-    ...(network === undefined ? {} : { network }),
+    ...(network === 'record' || network === 'locked'
+      ? { recordNetwork: network }
+      : network === undefined
+        ? {}
+        : { network }),
     extraHosts: Object.entries(source.extraHosts ?? {}).map(hostOf),
     ...(shmSize === undefined ? {} : { shmSize: whole('shmSize', shmSize) }),
     ulimits: (source.ulimits ?? []).map(({ name, soft, hard }) => ({
@@ -126,16 +130,18 @@ function isReproducible(): boolean {
 }
 
 /** The lock file of the context; in the working directory, where the context comes from elsewhere, only when it is asked for. */
-function lockOf({ lock, offline, pull }: BuildSource, contextDir: string | undefined): BuildRequest['lock'] {
+function lockOf({ lock, offline, pull, network }: BuildSource, contextDir: string | undefined): BuildRequest['lock'] {
   const { file, locked = false, update } = lock ?? {};
   if (update !== undefined && (locked || offline))
     throw new TsbuildError('TSB_USAGE', `Cannot update a lock file with ${locked ? '"locked"' : '"offline"'}`);
   if (offline && pull) throw new TsbuildError('TSB_USAGE', 'Cannot use "offline" with "pull"');
   if (file === '') throw new TsbuildError('TSB_USAGE', 'Cannot use "lock": the path of its file is empty');
   const named = file !== undefined;
-  if (contextDir === undefined && !named && !locked && update === undefined) return undefined;
+  const records = network === 'record' || network === 'locked';
+  if (contextDir === undefined && !named && !locked && update === undefined && !records) return undefined;
   const path = named ? resolve(file) : resolve(contextDir ?? '.', 'tsbuild.lock');
   if (update !== undefined)
     return { path, named, policy: { kind: 'update', ...(update === true ? {} : { names: update }) } };
-  return { path, named, policy: { kind: locked ? 'locked' : 'use' } };
+  // One that is to be written need not be there.
+  return { path, named: named && network !== 'record', policy: { kind: locked ? 'locked' : 'use' } };
 }

@@ -32,14 +32,15 @@ export interface BuildSource extends Resources {
   readonly pull?: boolean;
   /** Ask nobody: what the store and the lock file have must do. */
   readonly offline?: boolean;
-  readonly network?: 'default' | 'none' | 'host';
+  /** `record` and `locked` are about the lock file too. */
+  readonly network?: 'default' | 'none' | 'host' | 'record' | 'locked';
   /** Lines for /etc/hosts of steps: addresses by name. */
   readonly extraHosts?: Readonly<Record<string, string>>;
   /** Bytes of /dev/shm in steps. */
   readonly shmSize?: number;
   readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
   /** What a Dockerfile may not do by itself. */
-  readonly allow?: readonly ('network.host' | 'security.insecure' | 'frontend')[];
+  readonly allow?: readonly ('network.host' | 'network.post' | 'security.insecure' | 'frontend')[];
   /** One digest wherever it is built. Default: what `$TSBUILD_REPRODUCIBLE` says. */
   readonly reproducible?: boolean;
   /** Seconds since the epoch, for the times in the image. Default: `$SOURCE_DATE_EPOCH`. */

@@ -2,7 +2,8 @@ import type { BuildRequest } from '../engine/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { parseLists } from './options.ts';
 
-const KNOWN: readonly string[] = ['network.host', 'security.insecure', 'frontend'];
+/** What a Dockerfile may not do by itself. The last one is for recorded networks: to send what may change something on a server. */
+const KNOWN: readonly string[] = ['network.host', 'security.insecure', 'frontend', 'network.post'];
 
 /**
  * Reads `--allow`: entitlements, more than one with commas between them, and `device[=NAME[,alias=ALIAS]]`.
@@ -22,7 +23,7 @@ export function parseAllow(values: readonly string[]): Pick<BuildRequest, 'entit
     } else if (KNOWN.includes(text)) entitlements.add(text);
     else
       throw new TsbuildError('TSB_USAGE', `unknown entitlement ${text}`, {
-        hint: 'known are network.host, security.insecure, frontend and device[=NAME]',
+        hint: `known are ${KNOWN.join(', ')} and device[=NAME]`,
       });
   }
   return { entitlements, devices: { all, names, aliases } };

@@ -74,7 +74,7 @@ export async function parseBuildRequest(
     noCacheStages,
     pull: options.pull ?? false,
     ...(lock === undefined ? {} : { lock }),
-    ...(network === undefined ? {} : { network }),
+    ...network,
     ...(options.hostname === undefined ? {} : { hostname: parseHostname(options.hostname) }),
     extraHosts: await parseHosts(options.addHost ?? []),
     ...(options.shmSize === undefined ? {} : { shmSize: parseSize(options.shmSize) }),
@@ -82,7 +82,7 @@ export async function parseBuildRequest(
     ...(options.pidsLimit === undefined ? {} : { processLimit: parsePidsLimit(options.pidsLimit) }),
     ...parseResources(options),
     // Who asks for the host's network for all steps grants it, as with docker.
-    entitlements: new Set([...allowed.entitlements, ...(network === 'host' ? ['network.host'] : [])]),
+    entitlements: new Set([...allowed.entitlements, ...(network.network === 'host' ? ['network.host'] : [])]),
     devices: allowed.devices,
     secrets: parseSecrets(context, options.secret ?? []),
     ssh: parseSsh(context, options.ssh ?? []),
@@ -112,10 +112,14 @@ function parseContextPerms(text: string): 'auto' | 'preserve' {
 }
 
 /** `--network`. Docker's other networks are a daemon's. */
-function parseNetwork(text: string | undefined): 'default' | 'none' | 'host' | undefined {
-  if (text === undefined) return undefined;
-  if (text === 'default' || text === 'none' || text === 'host') return text;
-  throw new TsbuildError('TSB_USAGE', `Cannot use --network ${JSON.stringify(text)}: expected default, none or host`);
+function parseNetwork(text: string | undefined): Pick<BuildRequest, 'network' | 'recordNetwork'> {
+  if (text === undefined) return {};
+  if (text === 'default' || text === 'none' || text === 'host') return { network: text };
+  if (text === 'record' || text === 'locked') return { recordNetwork: text };
+  throw new TsbuildError(
+    'TSB_USAGE',
+    `Cannot use --network ${JSON.stringify(text)}: expected default, none, host, record or locked`,
+  );
 }
 
 /** `--build-context name=value`. What is not a URL is a directory, relative to where the command was typed. */

@@ -30,7 +30,10 @@ export function graphOptions(command: Command): Command {
       'ask the registry for newer base images, also for those in the local store (--pull=never: ask for none)',
     )
     .addOption(new Option('--pull-never').hideHelp())
-    .option('--network <mode>', 'network of RUN steps: default (their own, with a way outside), none or host')
+    .option(
+      '--network <mode>',
+      'network of RUN steps: default (their own, with a way outside), none, host, record (write what servers answer to tsbuild.lock) or locked (only what was recorded)',
+    )
     .option('--add-host <NAME=IP>', 'line for /etc/hosts of RUN steps', collect)
     .option('--hostname <name>', 'host name of RUN steps (default: buildkitsandbox)')
     .option('--shm-size <size>', 'size of /dev/shm in RUN steps, e.g. 128m')
@@ -38,7 +41,7 @@ export function graphOptions(command: Command): Command {
     .option('--pids-limit <number>', 'processes that a RUN step may have at a time (default: 2048; -1: no limit)')
     .option(
       '--allow <entitlement>',
-      'allow what a Dockerfile may not do by itself: network.host, security.insecure, device[=NAME[,alias=ALIAS]], frontend (run the image that # syntax= names)',
+      'allow what a Dockerfile may not do by itself: network.host, security.insecure, device[=NAME[,alias=ALIAS]], frontend (run the image that # syntax= names), network.post (what --network=record may send)',
       collect,
     )
     .option('--secret <id=ID[,src=PATH|,env=NAME]>', 'secret for RUN --mount=type=secret', collect)

@@ -11,6 +11,7 @@ export interface LockOptions {
   readonly lockFile?: string;
   readonly offline?: boolean;
   readonly pull?: boolean;
+  readonly network?: string;
 }
 
 /** Beside the Dockerfile, as package managers have theirs. */
@@ -23,7 +24,7 @@ const NAME = 'tsbuild.lock';
  */
 export function parseLockOptions(
   cwd: string,
-  { locked, updateLock, updateLockName = [], lockFile, offline, pull }: LockOptions,
+  { locked, updateLock, updateLockName = [], lockFile, offline, pull, network }: LockOptions,
   contextDir: string | undefined,
 ): BuildRequest['lock'] {
   const update = updateLock === true || updateLockName.length > 0;
@@ -35,9 +36,11 @@ export function parseLockOptions(
   if (offline && pull) throw conflict('--offline', '--pull', 'leave one of them out');
   if (lockFile === '') throw new TsbuildError('TSB_USAGE', 'Cannot use --lock-file "": it is no path');
   const named = lockFile !== undefined;
-  if (contextDir === undefined && !named && !locked && !update) return undefined;
+  const records = network === 'record' || network === 'locked';
+  if (contextDir === undefined && !named && !locked && !update && !records) return undefined;
   const path = named ? resolve(cwd, lockFile) : join(contextDir ?? cwd, NAME);
   if (locked) return { path, named, policy: { kind: 'locked' } };
-  if (!update) return { path, named, policy: { kind: 'use' } };
+  // One that is to be written need not be there.
+  if (!update) return { path, named: named && network !== 'record', policy: { kind: 'use' } };
   return { path, named, policy: { kind: 'update', ...(updateLock ? {} : { names: updateLockName }) } };
 }

@@ -18,6 +18,7 @@ import { type ExportedBuild, isImageOutput, type OutputRequest } from './outputs
 import { openMountRestores, sendUsedMounts } from './mounts-of-build.ts';
 import { planPacking, resultVertices } from './pack-plan.ts';
 import { planOf } from './build-plan.ts';
+import { type OpenRecording, openRecording } from './recorded-network.ts';
 import { StepMounts } from './mount-names.ts';
 import { keepStoreWithin } from './store-space.ts';
 import { locateRefusal, StepDevices } from '../ops/index.ts';
@@ -86,6 +87,7 @@ export async function runBuild(
   imports.catch(() => undefined);
   const race = new CacheRace(session.registry, importTask, request.cacheTo);
   let used: readonly UsedCache[] = [];
+  let recording: OpenRecording | undefined;
   const toSteps = request.cacheTo.filter((spec) => spec.type === 'steps');
   const steps = new StepExports(session, importTask, toSteps, () => used);
   const restores = openMountRestores(session, importTask, request);
@@ -113,6 +115,8 @@ export async function runBuild(
     for (const diagnostic of unsetSecrets(request, compiled))
       task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     retireCacheMounts(session.store, compiled);
+    recording = await openRecording(session, request, compiled, lock);
+    result.solver.recorded = recording;
     const solving = explainer.watch(watched(session, task, compiled), result.solver.notes);
     // With caches of other machines there is no telling what is known.
     const isNews = expectation.isNews && request.cacheFrom.length === 0;
@@ -137,7 +141,7 @@ export async function runBuild(
     );
     await Promise.all([session.layers.settle(task), freeing]);
     expectation.met();
-    const locked = closeLock(session, task, request, lock);
+    const locked = closeLock(session, task, request, lock, recording);
     await output.onExported?.(exported);
     // What was built is told while caches wait for answers.
     const telling = explained(false);
@@ -172,7 +176,12 @@ export async function runBuild(
   } finally {
     if (!isOut) await steps.settle(task);
     stop.abort(new TsbuildError('TSB_CANCELED', 'Canceled: the build has ended'));
-    await Promise.all([imports.catch(() => undefined), steps.idle(), restores?.end()]);
+    await Promise.all([
+      imports.catch(() => undefined),
+      steps.idle(),
+      restores?.end(),
+      recording?.[Symbol.asyncDispose](),
+    ]);
     await freeing;
   }
 }

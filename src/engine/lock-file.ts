@@ -1,5 +1,15 @@
 import { basename, dirname } from 'node:path';
-import { changesOf, formatLock, parseLock, type Pin, type PinChange, Pins, writeLockFile } from '../pins/index.ts';
+import {
+  answerName,
+  changesOf,
+  formatLock,
+  parseLock,
+  type Pin,
+  type PinChange,
+  Pins,
+  type RecordedAnswer,
+  writeLockFile,
+} from '../pins/index.ts';
 import type { Task } from '../events/index.ts';
 import { ContextTree } from '../tree/index.ts';
 import { fromErrno, TsbuildError } from '../util/index.ts';
@@ -10,6 +20,8 @@ import type { Session } from './session.ts';
 /** The lock file of a build, read. */
 export interface OpenLock {
   readonly known: readonly Pin[];
+  /** What web servers have answered to steps. */
+  readonly network: readonly RecordedAnswer[];
   /** Whether there is a file. */
   readonly found: boolean;
 }
@@ -18,6 +30,13 @@ export interface OpenLock {
 export interface LockOutcome {
   readonly path: string;
   readonly changes: readonly PinChange[];
+  /** What became of the recorded answers of servers, where such were written. */
+  readonly answers?: {
+    readonly total: number;
+    readonly added: number;
+    readonly changed: number;
+    readonly removed: number;
+  };
 }
 
 /**
@@ -26,18 +45,18 @@ export interface LockOutcome {
  */
 export function openLock(session: Session, request: BuildRequest): OpenLock {
   const { lock } = request;
-  if (!lock) return { known: [], found: false };
+  if (!lock) return { known: [], network: [], found: false };
   const text = readLock(session, lock.path);
   const must = lock.policy.kind === 'locked' || (lock.named && lock.policy.kind === 'use');
   if (text === undefined && must)
     throw new TsbuildError('TSB_LOCK', `Cannot find the lock file ${JSON.stringify(lock.path)}`, {
       hint: 'build with --update-lock, which writes it',
     });
-  const known = text === undefined ? [] : parseLock(text, lock.path);
+  const { sources: known, network } = text === undefined ? { sources: [], network: [] } : parseLock(text, lock.path);
   // What is asked anew is none of what a memory of the build could stand on.
   if (lock.policy.kind === 'update') session.witness.refuse();
   session.usePins(new Pins(known, lock.policy, basename(lock.path)));
-  return { known, found: text !== undefined };
+  return { known, network, found: text !== undefined };
 }
 
 function readLock(session: Session, path: string): string | undefined {
@@ -60,15 +79,47 @@ export function closeLock(
   session: Session,
   task: Task,
   request: BuildRequest,
-  { known, found }: OpenLock,
+  { known, network, found }: OpenLock,
+  recorded?: { readonly records: boolean; readonly recording: { toWrite(): readonly RecordedAnswer[] } },
 ): LockOutcome | undefined {
   const { lock } = request;
   if (!lock) return undefined;
-  if (lock.policy.kind === 'update') {
-    const pins = session.pins.toWrite();
-    writeLockFile(lock.path, formatLock(pins));
-    return { path: lock.path, changes: changesOf(known, pins) };
+  const isUpdate = lock.policy.kind === 'update';
+  if (!isUpdate && !recorded?.records) {
+    // A file that is there for what servers answer need not say what images are.
+    warnOfUnpinned(session, task, lock.path, found && (known.length > 0 || network.length === 0));
+    return undefined;
   }
+  const sources = isUpdate ? session.pins.toWrite() : known;
+  const answers = recorded?.records ? recorded.recording.toWrite() : network;
+  writeLockFile(lock.path, formatLock({ sources, network: answers }));
+  if (!isUpdate) warnOfUnpinned(session, task, lock.path, known.length > 0);
+  return {
+    path: lock.path,
+    changes: changesOf(known, sources),
+    ...(recorded?.records ? { answers: compareAnswers(network, answers) } : {}),
+  };
+}
+
+/** How many answers are new, others than before, and gone. */
+function compareAnswers(
+  before: readonly RecordedAnswer[],
+  after: readonly RecordedAnswer[],
+): NonNullable<LockOutcome['answers']> {
+  const old = new Map(before.map((answer) => [answerName(answer), answer]));
+  const kept = after.flatMap((answer) => {
+    const was = old.get(answerName(answer));
+    return was === undefined ? [] : [{ was, is: answer }];
+  });
+  return {
+    total: after.length,
+    added: after.length - kept.length,
+    changed: kept.filter(({ was, is }) => was.digest !== is.digest || was.status !== is.status).length,
+    removed: before.length - kept.length,
+  };
+}
+
+function warnOfUnpinned(session: Session, task: Task, path: string, found: boolean): void {
   const lacking = found ? session.pins.unpinned() : [];
   if (lacking.length > 0)
     task.events({
@@ -76,7 +127,7 @@ export function closeLock(
       diagnostic: {
         code: 'NotLocked',
         severity: 'warning',
-        message: `${basename(lock.path)} does not name ${lacking
+        message: `${basename(path)} does not name ${lacking
           .map(({ ref }) => ref)
           .toSorted()
           .join(', ')}; --update-lock adds what is new`,
@@ -84,7 +135,6 @@ export function closeLock(
       },
       at: session.now(),
     });
-  return undefined;
 }
 
 /** A failure for want of a network or of a pin: with everything that is missing. Others as they are. */

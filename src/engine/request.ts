@@ -47,6 +47,8 @@ export interface BuildRequest {
   readonly noCacheStages: readonly string[];
   readonly pull: boolean;
   readonly network?: 'default' | 'none' | 'host';
+  /** The network of steps is recorded, or nothing but what was recorded, whatever the Dockerfile says of single ones. */
+  readonly recordNetwork?: 'record' | 'locked';
   /** Of RUN steps. */
   readonly hostname?: string;
   readonly extraHosts: readonly { readonly host: string; readonly ip: string }[];

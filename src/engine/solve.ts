@@ -34,6 +34,7 @@ import {
   type OpResult,
   type Origins,
   type PackingPlan,
+  type RecordedSteps,
   StepDevices,
 } from '../ops/index.ts';
 import type { CompiledGraphs, PlatformGraph } from './compiled.ts';
@@ -72,6 +73,8 @@ export class RequestSolver {
   onResult: ((edge: KnownEdge<OpResult>) => void) | undefined;
   /** Cache mounts of other machines; set before anything is solved. */
   travel: MountTravel | undefined;
+  /** Networks of steps that are recorded; set before anything is solved. */
+  recorded: RecordedSteps | undefined;
   #solver: Promise<Solver<Op, OpResult>> | undefined;
 
   /**
@@ -148,6 +151,7 @@ export class RequestSolver {
       createRunner(
         {
           ...this.#pieces,
+          recorded: this.recorded,
           timeLimit: timeLimits(compiled, this.#request),
           limits: { of: limitsOfSteps(compiled, this.#request), limiter: this.#session.limiter },
         },

@@ -25,7 +25,7 @@ export { goBool } from './convert/go-format.ts';
 export { emptyImage } from './convert/image-config.ts';
 export { type GitRef, parseGitRef } from './convert/git-ref.ts';
 export type { CompileOptions, ContextSpec } from './convert/options.ts';
-export { TIMEOUT_KEY } from './convert/step-settings.ts';
+export { NETWORK_KEY, TIMEOUT_KEY } from './convert/step-settings.ts';
 export { type Entitlement, Usage, type UsedCredential } from './convert/usage.ts';
 export { detectSyntax } from './dockerfile/parser/directives.ts';
 export type { Dockerfile } from './dockerfile/instructions/types.ts';

@@ -5,6 +5,7 @@ export { SshAgents } from './exec/ssh-agents.ts';
 export type { PackingPlan } from './packing-plan.ts';
 export type { Credentials, ImageLayers, OpPieces, Origins } from './pieces.ts';
 export type { MountTravel } from './exec/mount-travel.ts';
+export type { RecordedSteps } from './exec/recorded-steps.ts';
 export type { StepVisitor, VisitedStep } from './exec/step-visitor.ts';
 export { type LocalResult, type OpResult, snapshot } from './result.ts';
 export type { SourceNote, StepNotes } from './step-notes.ts';

@@ -8,6 +8,7 @@ import type { WorkerClient } from '../worker/index.ts';
 import type { StepDevices } from './exec/devices.ts';
 import type { SshAgents } from './exec/ssh-agents.ts';
 import type { MountTravel } from './exec/mount-travel.ts';
+import type { RecordedSteps } from './exec/recorded-steps.ts';
 import type { StepLimits } from './exec/step-limits.ts';
 import type { StepVisitor } from './exec/step-visitor.ts';
 import type { LocalResult } from './result.ts';
@@ -82,6 +83,8 @@ export interface OpPieces {
   /** Milliseconds that a step may run; undefined for no limit. No part of any key. */
   readonly timeLimit: (vertex: Digest) => number | undefined;
   readonly limits: StepLimits;
+  /** Networks of steps that are recorded, where there are any. */
+  readonly recorded?: RecordedSteps | undefined;
   /** Looks into steps, before they run or when they have failed. */
   readonly visitor?: StepVisitor;
   /** Cache mounts of other machines, where there are any; known when the graph is. */

@@ -1,15 +1,29 @@
 import { isDigest, sanitizeLine, TsbuildError } from '../util/index.ts';
 import { type Pin, pinName } from './pin.ts';
+import { answerForLock, answerName, parseAnswer, type RecordedAnswer, sortedAnswers } from './recorded-answer.ts';
 
-/** Of the format. Another one is refused: what it pins would be guessed at. */
+/** Of the format. Others are refused: what they pin would be guessed at. A file without recorded answers is one of the first version. */
 const VERSION = 1;
+const RECORDED_VERSION = 2;
+
+/** What a lock file says. */
+export interface Lock {
+  readonly sources: readonly Pin[];
+  /** What web servers have answered to steps. */
+  readonly network: readonly RecordedAnswer[];
+}
+
 /** Fields of a pin in the order in which they are written. */
 const FIELDS = ['type', 'ref', 'pin', 'size', 'name', 'commit', 'modified', 'disposition'] as const;
 
-/** The text of a lock file: JSON with one pin after the other, sorted, so that a review shows what changed and nothing else. */
-export function formatLock(pins: Iterable<Pin>): string {
-  const sorted = [...pins].toSorted((a, b) => (pinName(a) < pinName(b) ? -1 : 1));
-  return `${JSON.stringify({ version: VERSION, sources: sorted.map(ordered) }, null, 2)}\n`;
+/** The text of a lock file: JSON with one entry after the other, sorted, so that a review shows what changed and nothing else. */
+export function formatLock({ sources, network }: Lock): string {
+  const sorted = sources.toSorted((a, b) => (pinName(a) < pinName(b) ? -1 : 1)).map(ordered);
+  const lock =
+    network.length === 0
+      ? { version: VERSION, sources: sorted }
+      : { version: RECORDED_VERSION, sources: sorted, network: sortedAnswers(network).map(answerForLock) };
+  return `${JSON.stringify(lock, null, 2)}\n`;
 }
 
 function ordered(pin: Pin): Record<string, unknown> {
@@ -22,7 +36,7 @@ function ordered(pin: Pin): Record<string, unknown> {
  * @param path for messages
  * @throws TsbuildError `TSB_USAGE`
  */
-export function parseLock(text: string, path: string): readonly Pin[] {
+export function parseLock(text: string, path: string): Lock {
   const fail = (why: string, cause?: unknown): TsbuildError =>
     new TsbuildError('TSB_USAGE', `Cannot use ${JSON.stringify(path)}: ${why}`, {
       hint: 'mend it, or let it be written anew with --update-lock',
@@ -36,8 +50,9 @@ export function parseLock(text: string, path: string): readonly Pin[] {
     throw fail('it is not JSON', error);
   }
   if (!isObject(value)) throw fail('it is not an object');
-  const { version, sources } = value;
-  if (version !== VERSION) throw fail(`its version is ${shown(version)}, and this is for version ${VERSION}`);
+  const { version, sources, network = [] } = value;
+  if (version !== VERSION && version !== RECORDED_VERSION)
+    throw fail(`its version is ${shown(version)}, and this is for versions ${VERSION} and ${RECORDED_VERSION}`);
   if (!Array.isArray(sources)) throw fail('its "sources" are not a list');
   const pins = new Map<string, Pin>();
   for (const [index, source] of sources.entries()) {
@@ -46,7 +61,20 @@ export function parseLock(text: string, path: string): readonly Pin[] {
     if (pins.has(pinName(pin))) throw fail(`it has two entries for ${pin.type} ${shown(pin.ref)}`);
     pins.set(pinName(pin), pin);
   }
-  return [...pins.values()];
+  return { sources: [...pins.values()], network: parseNetwork(network, fail) };
+}
+
+function parseNetwork(network: unknown, fail: (why: string) => TsbuildError): readonly RecordedAnswer[] {
+  if (!Array.isArray(network)) throw fail('its "network" is not a list');
+  const answers = new Map<string, RecordedAnswer>();
+  for (const [index, entry] of network.entries()) {
+    const answer = parseAnswer(entry);
+    if (answer === undefined) throw fail(`entry ${index + 1} of its "network" is not one: ${shown(entry)}`);
+    const name = answerName(answer);
+    if (answers.has(name)) throw fail(`it has two answers for ${answer.method} ${shown(answer.url)}`);
+    answers.set(name, answer);
+  }
+  return [...answers.values()];
 }
 
 /** An entry with the fields that it may have; undefined when it is none. */

@@ -10,13 +10,13 @@ import type { RegistryOptions } from './types.ts';
  * user has for a host. HTTP/2 is spoken where TLS offers it.
  */
 export class Agents implements AsyncDisposable {
-  readonly #options: Pick<RegistryOptions, 'proxy' | 'certificateDirs'>;
+  readonly #options: Pick<RegistryOptions, 'proxy' | 'certificateDirs' | 'lookup'>;
   readonly #limits: Limits;
   readonly #agents = new Map<string, Promise<Dispatcher>>();
   /** Hosts for which the authorities of the machine are asked, too. */
   readonly #withSystem = new Set<string>();
 
-  constructor(options: Pick<RegistryOptions, 'proxy' | 'certificateDirs'>, limits: Limits) {
+  constructor(options: Pick<RegistryOptions, 'proxy' | 'certificateDirs' | 'lookup'>, limits: Limits) {
     this.#options = options;
     this.#limits = limits;
   }
@@ -48,7 +48,7 @@ export class Agents implements AsyncDisposable {
   }
 
   async #create(host: string, direct: boolean, insecure: boolean, system: boolean): Promise<Dispatcher> {
-    const { proxy, certificateDirs = [] } = this.#options;
+    const { proxy, certificateDirs = [], lookup } = this.#options;
     const { connectMs, idleMs, connectionsPerHost } = this.#limits;
     const found = host === '' ? undefined : readCertificates(certificateDirs, host);
     const own = found?.ca ?? [];
@@ -61,7 +61,8 @@ export class Agents implements AsyncDisposable {
         : { cert: found.own.map(({ cert }) => cert), key: found.own.map(({ key }) => key) }),
     };
     const options = {
-      connect: { timeout: connectMs, ...tls },
+      // Of connections that are made here; a proxy looks up by itself.
+      connect: { timeout: connectMs, ...tls, ...(lookup === undefined ? {} : { lookup }) },
       bodyTimeout: idleMs,
       connections: connectionsPerHost,
     };

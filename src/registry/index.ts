@@ -3,6 +3,7 @@
  * auth files.
  */
 export { authFilePaths } from './auth-file.ts';
+export { certificateDirs } from './certificates.ts';
 export { createRegistry } from './client.ts';
 export { registryContent } from './content.ts';
 export { type CredentialPlaces, credentialPlaces } from './credential-sources.ts';
@@ -45,5 +46,6 @@ export {
   userRegistryOptions,
   type UserRegistryOptions,
 } from './user-registry.ts';
+export { type AddressKind, addressKind } from './private-address.ts';
 export { proxyVariables } from './proxy-variables.ts';
 export { resolveAlias } from './short-names.ts';

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net';
 import type { Descriptor, Reference, Repository } from '../image/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
@@ -66,6 +67,8 @@ export interface RegistryOptions {
   /** Directories with certificates by host, see `certificateDirs`. Default: none. */
   readonly certificateDirs?: readonly CertificateDir[];
   readonly userAgent?: string;
+  /** Finds the addresses of hosts that are spoken to without a proxy. Default: the machine's resolver. */
+  readonly lookup?: LookupFunction;
   /** Told about what was worked around: a mirror that failed, a repeated request. */
   readonly onWarning?: (message: string) => void;
 }

@@ -9,6 +9,8 @@ import type { BlobInfo } from './types.ts';
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 const CHUNK = 1 << 20;
+/** Uses are noted at most once in so many ms. */
+const TOUCH_AFTER = 3600 * 1000;
 
 /**
  * The blobs of a store: files named by their sha256 (OCI image layout, "blobs"). It uses no index, so the worker process
@@ -166,6 +168,18 @@ export class BlobDir {
       return false;
     } finally {
       fs.closeSync(opened.fd);
+    }
+  }
+
+  /** Notes that a blob was used, for those that no record names: `prune` begins with what was not used for longest. @param now ms since the epoch */
+  touch(digest: Digest, now: number): void {
+    const path = this.path(digest);
+    const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+    if (!stat?.isFile() || now - stat.mtimeMs < TOUCH_AFTER) return;
+    try {
+      fs.utimesSync(path, stat.atime, new Date(now));
+    } catch {
+      // It is only fetched again sooner than it need be.
     }
   }
 

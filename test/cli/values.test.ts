@@ -159,7 +159,10 @@ describe('the lock file', () => {
       policy: { kind: 'use' },
     });
     expect(parseLockOptions('/project', {}, undefined)).toBeUndefined();
-    expect(parseLockOptions('/project', { locked: true }, undefined)).toMatchObject({ path: '/project/tsbuild.lock' });
+    for (const options of [{ locked: true }, { network: 'record' }, { network: 'locked' }])
+      expect(parseLockOptions('/project', options, undefined)).toMatchObject({ path: '/project/tsbuild.lock' });
+    // It is written then.
+    expect(lock({ lockFile: 'own.lock', network: 'record' })).toMatchObject({ named: false });
   });
 
   test('counts alone, or is written, or a part of it', () => {

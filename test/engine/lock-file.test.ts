@@ -41,7 +41,7 @@ describe('a lock file', () => {
     const without = open(dir, { kind: 'use' });
     expect(without.opened).toEqual({ known: [], found: false });
     expect(without.fake.pins.image(debian.ref)).toBeUndefined();
-    dir.write('tsbuild.lock', formatLock([debian]));
+    dir.write('tsbuild.lock', formatLock({ sources: [debian], network: [] }));
     const { fake, opened } = open(dir, { kind: 'use' });
     expect(opened).toEqual({ known: [debian], found: true });
     expect(fake.pins.image(debian.ref)).toEqual(debian);
@@ -76,7 +76,7 @@ describe('a lock file', () => {
 
   test('that is updated is written, with what changed, and a memory of the build is no answer', () => {
     using dir = new TempDir();
-    dir.write('tsbuild.lock', formatLock([debian]));
+    dir.write('tsbuild.lock', formatLock({ sources: [debian], network: [] }));
     const { fake, session, request, opened } = open(dir, { kind: 'update' });
     expect(fake.refused).toBe(1);
     expect(fake.pins.image(debian.ref)).toBeUndefined();
@@ -85,12 +85,12 @@ describe('a lock file', () => {
     const outcome = closeLock(session, testTask(), request, opened);
     expect(outcome?.path).toBe(request.lock?.path);
     expect(outcome?.changes).toHaveLength(2);
-    expect(readFileSync(outcome?.path ?? '', 'utf8')).toBe(formatLock([moved, alpine]));
+    expect(readFileSync(outcome?.path ?? '', 'utf8')).toBe(formatLock({ sources: [moved, alpine], network: [] }));
   });
 
   test('that lacks something is said to, and is left as it is', () => {
     using dir = new TempDir();
-    const text = formatLock([debian]);
+    const text = formatLock({ sources: [debian], network: [] });
     dir.write('tsbuild.lock', text);
     const { fake, session, request, opened } = open(dir, { kind: 'use' });
     fake.pins.record(debian);

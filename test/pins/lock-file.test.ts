@@ -44,8 +44,8 @@ describe('a lock file', () => {
       { type: 'git', ref: 'https://a/b.git#main', pin: COMMIT, name: 'refs/heads/main' },
       { type: 'docker-image', ref: 'docker.io/library/a:1', pin: DIGEST },
     ];
-    const text = formatLock(pins);
-    expect(text).toBe(formatLock(pins.toReversed()));
+    const text = formatLock({ sources: pins, network: [] });
+    expect(text).toBe(formatLock({ sources: pins.toReversed(), network: [] }));
     expect(text.endsWith('}\n')).toBe(true);
     expect((JSON.parse(text) as { sources: Pin[] }).sources.map(({ ref: name }) => name)).toEqual([
       'docker.io/library/a:1',
@@ -59,11 +59,11 @@ describe('a lock file', () => {
   test('says the same when it is read and written again', () => {
     fc.assert(
       fc.property(fc.uniqueArray(pin, { selector: (one) => `${one.type} ${one.ref}`, maxLength: 10 }), (pins) => {
-        const text = formatLock(pins);
+        const text = formatLock({ sources: pins, network: [] });
         const read = parseLock(text, 'tsbuild.lock');
         const byName = (all: readonly Pin[]): Map<string, Pin> =>
           new Map(all.map((one) => [`${one.type} ${one.ref}`, one]));
-        expect(byName(read)).toEqual(byName(pins));
+        expect(byName(read.sources)).toEqual(byName(pins));
         expect(formatLock(read)).toBe(text);
       }),
     );
@@ -75,7 +75,7 @@ describe('a lock file', () => {
     ['a merge conflict', '{\n<<<<<<< HEAD\n', 'merge conflict'],
     ['a list', '[]', 'it is not an object'],
     ['no version', '{"sources":[]}', 'its version is missing'],
-    ['another version', '{"version":2,"sources":[]}', 'its version is 2'],
+    ['another version', '{"version":3,"sources":[]}', 'its version is 3'],
     ['no sources', '{"version":1}', 'not a list'],
     ['another type', lock([{ ...image, type: 'file' }]), 'entry 1'],
     ['a short digest', lock([image, { ...image, ref: 'b', pin: 'sha256:00' }]), 'entry 2'],

@@ -168,12 +168,21 @@ function usesStdout(specs: readonly OutputSpec[]): boolean {
   return specs.some((spec) => 'dest' in spec && spec.dest === '-');
 }
 
-/** What `--update-lock` changed. */
-function reportLock({ cwd, stderr }: CliContext, { quiet }: BuildOptions, { path, changes }: LockOutcome): void {
+/** What `--update-lock` and `--network=record` changed. */
+function reportLock(
+  { cwd, stderr }: CliContext,
+  { quiet }: BuildOptions,
+  { path, changes, answers }: LockOutcome,
+): void {
   if (quiet) return;
   const name = sanitizeLine(relative(cwd, path) || path);
-  if (changes.length === 0) stderr.write(`${name}: nothing has changed\n`);
-  else
+  if (answers) {
+    const { total, added, changed, removed } = answers;
+    stderr.write(
+      `${name}: ${total} ${total === 1 ? 'answer' : 'answers'} of servers recorded (${added} new, ${changed} changed, ${removed} gone)\n`,
+    );
+  } else if (changes.length === 0) stderr.write(`${name}: nothing has changed\n`);
+  if (changes.length > 0)
     stderr.write(
       `${name}:\n${describeChanges(changes)
         .map((line) => `  ${sanitizeLine(line, 300)}\n`)

@@ -6,7 +6,8 @@ import { dockerfileError } from '../dockerfile/failure.ts';
 export interface StepSettings {
   /** Milliseconds. */
   readonly timeoutMs?: number;
-  readonly network?: 'default' | 'none' | 'host';
+  /** `record` and `locked` are about how a network of its own is used, and no other one to the graph. */
+  readonly network?: 'default' | 'none' | 'host' | 'record' | 'locked';
   /** Bytes; 0 for no limit. */
   readonly memory?: number;
   /** Microseconds of CPU time in each period (`CPU_PERIOD`); 0 for no limit. */
@@ -16,7 +17,11 @@ export interface StepSettings {
 /** Where a graph carries a step's time limit, in milliseconds: in what is about the build and part of no digest. */
 export const TIMEOUT_KEY = 'tsbuild.timeout';
 
+/** The same for whether a step's network is recorded: `record` or `locked`. */
+export const NETWORK_KEY = 'tsbuild.network';
+
 const KEYS = ['timeout', 'memory', 'cpus', 'network'];
+const NETWORKS = ['default', 'none', 'host', 'record', 'locked'] as const;
 const EXAMPLE = 'for example: # tsbuild: timeout=10m memory=2g network=none';
 
 /**
@@ -75,7 +80,8 @@ function timeoutOf(text: string, ranges: readonly SourceRange[]): number {
   throw dockerfileError(`timeout=${text} is no time that a step may take`, ranges, 'for example 90s, 10m or 1h30m');
 }
 
-function networkOf(text: string, ranges: readonly SourceRange[]): 'default' | 'none' | 'host' {
-  if (text === 'default' || text === 'none' || text === 'host') return text;
-  throw dockerfileError(`network=${text} is no network of a step`, ranges, 'there are default, none and host');
+function networkOf(text: string, ranges: readonly SourceRange[]): NonNullable<StepSettings['network']> {
+  const found = NETWORKS.find((name) => name === text);
+  if (found !== undefined) return found;
+  throw dockerfileError(`network=${text} is no network of a step`, ranges, `there are ${NETWORKS.join(', ')}`);
 }

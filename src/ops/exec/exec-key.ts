@@ -6,8 +6,9 @@ import { type Canonical, canonicalDigest, type Digest } from '../../util/index.t
  * proxy settings, the values of secrets, what devices are behind their names, and the selectors of mounts, which are part of the links
  * to the inputs.
  * @param devices names of those that the step gets on this machine, as BuildKit has it; what the step asked for is not seen in it
+ * @param recorded what it can see of a recorded network; undefined for steps without one
  */
-export function execKey(op: Op, exec: ExecOp, devices: readonly string[]): Digest {
+export function execKey(op: Op, exec: ExecOp, devices: readonly string[], recorded?: readonly string[]): Digest {
   const { meta } = exec;
   return canonicalDigest('tsbuild.exec.v3', {
     platform: op.platform === undefined ? null : { ...op.platform },
@@ -20,6 +21,7 @@ export function execKey(op: Op, exec: ExecOp, devices: readonly string[]): Diges
     ulimits: meta.ulimits.map(({ name, soft, hard }) => [name, soft, hard]),
     validExitCodes: meta.validExitCodes,
     network: exec.network,
+    recorded,
     security: exec.security,
     secretEnv: exec.secretEnv.map(({ id, name, optional }) => [id, name, optional]),
     devices,

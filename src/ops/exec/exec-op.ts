@@ -11,6 +11,7 @@ import { withDevices } from './exec-devices.ts';
 import type { ExecPieces } from './exec-pieces.ts';
 import { stepPlatform, withEmulator } from './foreign-step.ts';
 import { type OpResult, snapshot } from '../result.ts';
+import { openRecorded, runRecorded, withRecorded } from './recorded-step.ts';
 import { runStep } from './step-process.ts';
 import type { VisitedStep } from './step-visitor.ts';
 
@@ -35,9 +36,10 @@ export async function runExec(
   travel?.begin(vertex);
   // Granted and found before anything is prepared.
   const devices = await pieces.grants.devices.resolve(exec.cdiDevices);
-  // Beside the unpacking of what the step stands on.
-  if (networkOf(exec) === 'isolated') pieces.prepareNetwork();
   await using held = new AsyncDisposableStack();
+  const recording = await openRecorded(pieces, task, held, vertex, name);
+  // Beside the unpacking of what the step stands on.
+  if (networkOf(exec) === 'isolated' && recording === undefined) pieces.prepareNetwork();
   const bases = await Promise.all(inputs.map((input) => pieces.locals.of(task, input)));
   const outputs = exec.mounts.filter(carriesOutput).sort((a, b) => a.output - b.output);
   const results = new Map<number, string>();
@@ -51,10 +53,11 @@ export async function runExec(
     if (!mount) {
       const step = { exec, arrive: arrivals(travel, vertex) };
       const made = await stepSpec(pieces, task, held, step, bases, slots, uppers);
-      const spec = withEmulator(made, pieces.emulation, platform);
+      const recorded = await withRecorded(pieces, task, recording, made);
+      const spec = withEmulator(recorded, pieces.emulation, platform);
       const whole = devices.length === 0 ? spec : withDevices(spec, devices, pieces.report.warn);
       await visited(pieces, task, { vertex, name, spec: whole }, uppers, () =>
-        runStep(pieces, task, vertex, exec, platform, whole, uppers),
+        runRecorded(pieces, recording, name, () => runStep(pieces, task, vertex, exec, platform, whole, uppers)),
       );
       return;
     }

@@ -9,26 +9,25 @@ import type { OpResult } from '../result.ts';
 import { namesOfGiven } from './exec-devices.ts';
 import { execInputUse, execKey } from './exec-key.ts';
 import { runExec } from './exec-op.ts';
+import { recordedKey } from './recorded-step.ts';
 
 /** Steps. The store keeps their names with the layers, so secrets are hidden in them. */
 export function execRunner(pieces: Omit<OpPieces, 'origins'>): KindRunner<ExecOp> {
-  const { credentials, grants } = pieces;
+  const { credentials, grants, recorded } = pieces;
   const own = { ...pieces, locals: new LocalLayers(pieces), prepareNetwork: networkPreparer(pieces.snapshots) };
+  const nameOf = ({ name }: OpVertex): string => credentials.secrets.mask?.text(name) ?? name;
   return {
     cacheMap: async (_task, vertex, exec) => ({
-      digest: execKey(vertex.op, exec, namesOfGiven(await grants.devices.resolve(exec.cdiDevices))),
+      digest: execKey(
+        vertex.op,
+        exec,
+        namesOfGiven(await grants.devices.resolve(exec.cdiDevices)),
+        recordedKey(recorded, vertex.digest, nameOf(vertex)),
+      ),
       deps: vertex.inputs.map((_, index) => execDep(pieces, vertex, exec, index)),
     }),
     run: (task, vertex, exec, inputs) =>
-      runExec(
-        own,
-        task,
-        vertex.digest,
-        credentials.secrets.mask?.text(vertex.name) ?? vertex.name,
-        exec,
-        vertex.op.platform,
-        inputs,
-      ),
+      runExec(own, task, vertex.digest, nameOf(vertex), exec, vertex.op.platform, inputs),
   };
 }
 

@@ -10,6 +10,7 @@ describe('comments above a RUN', () => {
     ['say nothing by themselves', ['any text', 'check=skip=all', 'tsbuild is good'], {}],
     ['set a time limit', ['tsbuild: timeout=1h30m'], { timeoutMs: 5_400_000 }],
     ['set a network', ['tsbuild:network=none'], { network: 'none' }],
+    ['have a network recorded', ['tsbuild: network=locked'], { network: 'locked' }],
     ['set both, on one line or on two', ['tsbuild: timeout=5s   network=host'], { timeoutMs: 5000, network: 'host' }],
     ['set the last of several', ['tsbuild: timeout=5s', 'text', 'tsbuild: timeout=6s'], { timeoutMs: 6000 }],
     ['set memory and CPUs', ['tsbuild: memory=2g cpus=1.5'], { memory: 2 ** 31, cpuQuota: 150_000 }],
@@ -27,7 +28,7 @@ describe('comments above a RUN', () => {
           const { timeoutMs, network, memory = 0 } = stepSettings([`tsbuild: ${text}`], []);
           expect(memory === 0 || memory >= 6 * 2 ** 20).toBe(true);
           expect(timeoutMs === undefined || timeoutMs > 0).toBe(true);
-          expect([undefined, 'none', 'host', 'default']).toContain(network);
+          expect([undefined, 'none', 'host', 'default', 'record', 'locked']).toContain(network);
         } catch (error) {
           expect(isTsbuildError(error, 'TSB_DOCKERFILE'), String(error)).toBe(true);
         }

@@ -17,7 +17,7 @@ import type { StageState } from '../stage-state.ts';
 import { withShell } from './processes.ts';
 import { proxyFromArgs } from './proxy.ts';
 import { lowerMounts } from './run-mounts.ts';
-import { type StepSettings, stepSettings, TIMEOUT_KEY } from '../step-settings.ts';
+import { NETWORK_KEY, type StepSettings, stepSettings, TIMEOUT_KEY } from '../step-settings.ts';
 
 /** RUN: a step on the stage's tree. */
 export function lowerRun(
@@ -63,6 +63,7 @@ export function lowerRun(
     description: {
       'com.docker.dockerfile.v1.command': command.original,
       ...(settings.timeoutMs === undefined ? {} : { [TIMEOUT_KEY]: String(settings.timeoutMs) }),
+      ...(isRecorded(settings) ? { [NETWORK_KEY]: settings.network } : {}),
     },
     location: lowering.location(command.ranges),
     name: stepName(state, text, lowering.shown(state.state.meta.platform), env),
@@ -133,8 +134,13 @@ function argsOf(state: StageState, env: EnvList): readonly string[] {
 
 /** The network of the flag, else of the comment above; undefined for that of all steps. */
 function networkOf(command: RunCommand, settings: StepSettings): NetworkMode | undefined {
-  const asked = command.network === 'default' ? (settings.network ?? 'default') : command.network;
-  return asked === 'default' ? undefined : asked;
+  if (command.network !== 'default') return command.network;
+  const { network } = settings;
+  return network === 'none' || network === 'host' ? network : undefined;
+}
+
+function isRecorded(settings: StepSettings): settings is StepSettings & { readonly network: 'record' | 'locked' } {
+  return settings.network === 'record' || settings.network === 'locked';
 }
 
 /** The limits of all steps, with those of the comment above in their place. */
