@@ -48,6 +48,8 @@ if [ "$purpose" = test ]; then
   need pasta passt
   need slirp4netns slirp4netns
   need redis-server redis-server
+  need nginx nginx-light
+  need /usr/lib/postgresql/15/bin/initdb postgresql-15
   need ip iproute2
   need /usr/bin/chromium chromium
 fi

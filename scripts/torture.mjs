@@ -1,4 +1,4 @@
-// npm run torture -- --kills N --files N --rows N --cuts N --seed S: kills builds, harms files and rows of their stores, cuts the power
+// npm run torture -- --kills N --files N --rows N --cuts N --containers N --seed S: kills builds, harms files and rows of their stores, cuts the power
 // of a disk that is a model, and looks at what the next build makes of it. The tests in test/torture do it; this gives them numbers. Ends as they do.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ const { values } = parseArgs({
     files: option('500'),
     rows: option('500'),
     cuts: option('1000'),
+    containers: option('100'),
     seed: option(String(Date.now() % 1e6)),
   },
 });
@@ -22,9 +23,13 @@ for (const [name, value] of Object.entries(values)) {
 const root = join(import.meta.dirname, '..');
 const env = Object.fromEntries(Object.entries(values).map(([name, value]) => [`TORTURE_${name.toUpperCase()}`, value]));
 process.stdout.write(`seed ${values.seed}\n`);
-const { status } = spawnSync(process.execPath, [join(root, 'node_modules/vitest/vitest.mjs'), 'run', 'test/torture'], {
-  cwd: root,
-  env: { ...process.env, ...env },
-  stdio: 'inherit',
-});
+const { status } = spawnSync(
+  process.execPath,
+  [join(root, 'node_modules/vitest/vitest.mjs'), 'run', 'test/torture', 'test/e2e/containers-killed.test.ts'],
+  {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: 'inherit',
+  },
+);
 process.exit(status ?? 1);

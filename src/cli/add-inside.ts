@@ -1,8 +1,10 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { CliContext } from './context.ts';
 import { collect } from './options.ts';
 
 const CONTAINER = 'name or id';
+/** Of everything that has a terminal. */
+export const DETACH_KEYS = 'keys that leave the container alone (default: ctrl-p,ctrl-q)';
 
 /** Commands on what happens inside of a container that runs. */
 export const INSIDE_COMMANDS: readonly string[] = ['exec', 'attach', 'top', 'stats', 'events'];
@@ -22,6 +24,7 @@ export function addInside(program: Command, context: CliContext, done: (code: nu
     .option('--env-file <path>', 'file with environment variables', collect)
     .option('-u, --user <name|uid[:group|gid]>', 'user to run as (default: that of the container)')
     .option('-w, --workdir <path>', 'working directory (default: that of the container)')
+    .option('--detach-keys <keys>', DETACH_KEYS)
     .action(async (name: string, command: string[], options) => {
       const { execCommand } = await import('./commands/exec.ts');
       done(await execCommand(context, name, command, options));
@@ -31,7 +34,9 @@ export function addInside(program: Command, context: CliContext, done: (code: nu
     .description('show what a container prints from now on, and be its standard input; Ctrl-P Ctrl-Q leaves it alone')
     .argument('<container>', CONTAINER)
     .option('--no-stdin', 'do not pass standard input on')
+    .addOption(new Option('--sig-proxy').hideHelp())
     .option('--no-sig-proxy', 'keep signals to this command')
+    .option('--detach-keys <keys>', DETACH_KEYS)
     .action(async (name: string, options) => {
       const { attachCommand } = await import('./commands/attach.ts');
       done(await attachCommand(context, name, options));

@@ -1,4 +1,5 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { DETACH_KEYS } from './add-inside.ts';
 import { lifeOptions, processOptions } from './container-options.ts';
 import type { CliContext } from './context.ts';
 
@@ -15,7 +16,11 @@ export function addRun(program: Command, context: CliContext, done: (code: numbe
     .passThroughOptions()
     .option('-d, --detach', 'run it in the background, and print its id')
     .option('--wait-healthy', 'with -d: wait until it is healthy')
-    .option('--wait-timeout <duration>', 'no longer than this');
+    .option('--wait-timeout <duration>', 'no longer than this')
+    .option('--detach-keys <keys>', DETACH_KEYS)
+    .option('-q, --quiet', 'do not show how the image is prepared')
+    .addOption(new Option('--sig-proxy').hideHelp())
+    .option('--no-sig-proxy', 'keep signals to this command');
   lifeOptions(processOptions(run)).action(async (image: string, command: string[], options) => {
     const { runCommand } = await import('./commands/run.ts');
     done(await runCommand(context, image, command, options));

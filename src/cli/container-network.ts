@@ -8,6 +8,7 @@ import { type NetworkChoice, parseNetworkChoice, type SharedNetworkOptions } fro
 export interface NetworkOptions extends SharedNetworkOptions {
   readonly publish?: readonly string[];
   readonly publishAll?: boolean;
+  readonly expose?: readonly string[];
 }
 
 /** A network that was asked for. */
@@ -38,7 +39,20 @@ export function publishedPorts(
   options: NetworkOptions,
   exposed: Readonly<Record<string, unknown>> | undefined,
 ): readonly PublishedPort[] {
-  return [...parseNetwork(options).ports, ...(options.publishAll ? exposedPorts(exposed) : [])];
+  return [
+    ...parseNetwork(options).ports,
+    ...(options.publishAll ? exposedPorts({ ...exposed, ...parseExpose(options.expose ?? []) }) : []),
+  ];
+}
+
+/** `--expose 80`, `--expose 53/udp` and `--expose 8000-8010`, as images have them. @throws TsbuildError `TSB_USAGE` */
+function parseExpose(texts: readonly string[]): Readonly<Record<string, unknown>> {
+  const wrong = texts.find((text) => !/^\d{1,5}(?:-\d{1,5})?(?:\/(?:tcp|udp))?$/.test(text));
+  if (wrong !== undefined)
+    throw new TsbuildError('TSB_USAGE', `Cannot use --expose ${JSON.stringify(wrong)}`, {
+      hint: 'for example 80, 53/udp or 8000-8010',
+    });
+  return Object.fromEntries(texts.map((text) => [text.includes('/') ? text : `${text}/tcp`, {}]));
 }
 
 /** Where a port of the machine is, as `docker port` prints it. */

@@ -84,6 +84,8 @@ export function processOptions(command: Command): Command {
     .option('--init', 'a small init process as PID 1, which passes signals on and reaps')
     .option('-p, --publish <[[IP:]HOST:]CONTAINER[/udp]>', 'pass connections to a port of the machine on', collect)
     .option('-P, --publish-all', 'publish what the image exposes, at ports that are free')
+    .option('--expose <PORT[/udp]>', 'a port for -P, beside those of the image', collect)
+    .addOption(new Option('--disable-content-trust').hideHelp())
     .option(
       '--network <network>',
       'a network of "tsbuild network create", host, none, private or container:NAME (default: private with published ports, else host)',

@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import type { Connection, ConnectionEnd } from '../containers/index.ts';
 import { findHelper, makeTerminalRaw } from '../sandbox/index.ts';
 import type { CliContext } from './context.ts';
+import { DetachWatch } from './detach-keys.ts';
 
 /** How a command takes part in what happens at the other end of a connection. */
 export interface ConverseOptions {
@@ -11,8 +12,8 @@ export interface ConverseOptions {
   readonly signals: boolean;
   /** The container's output is asked for, which may be what starts it. */
   readonly attach?: boolean;
-  /** Ctrl-P Ctrl-Q leaves the container alone, where there is a terminal. */
-  readonly detachable: boolean;
+  /** What is typed to leave the container alone, where there is a terminal; undefined where it cannot be left. */
+  readonly detachKeys: Uint8Array | undefined;
 }
 
 /** How a conversation ended. */
@@ -25,8 +26,6 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2
 
 /** Docker's client gives up at the third: PID 1 ignores signals that it has no handler for. */
 const LAST_INTERRUPT = 3;
-
-const DETACH = Buffer.from([0x10, 0x11]);
 
 /** Writes what comes, and holds up who sends it while nobody reads. For `Connection.open`. */
 export function outputOf(context: CliContext): (stream: 1 | 2, data: Buffer, connection: Connection) => void {
@@ -93,26 +92,16 @@ function followWindow(context: CliContext, connection: Connection): () => void {
 function passInput(
   { stdin, env }: CliContext,
   connection: Connection,
-  { tty, detachable }: ConverseOptions,
+  { tty, detachKeys }: ConverseOptions,
   detach: () => void,
 ): () => void {
   const restore = tty && stdin.isTTY ? makeTerminalRaw(findHelper(env['TSBUILD_HELPER'] || undefined)) : undefined;
-  let held = false;
+  const watch = tty && detachKeys !== undefined ? new DetachWatch(detachKeys) : undefined;
   const take = (piece: Buffer): void => {
-    let data = piece;
-    if (tty && detachable) {
-      // The first of the two keys waits for what follows it.
-      if (held) data = Buffer.concat([DETACH.subarray(0, 1), data]);
-      held = false;
-      const at = data.indexOf(DETACH);
-      if (at >= 0) {
-        detach();
-        return;
-      }
-      if (data.at(-1) === DETACH[0]) {
-        held = true;
-        data = data.subarray(0, -1);
-      }
+    const data = watch === undefined ? piece : watch.take(piece);
+    if (data === undefined) {
+      detach();
+      return;
     }
     if (data.length === 0 || connection.send('i', data)) return;
     stdin.pause();

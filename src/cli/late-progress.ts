@@ -13,8 +13,12 @@ export interface LateProgress {
   close(): Promise<void>;
 }
 
-/** Keeps what happens to itself for a second; then it is shown as a build's is, from the beginning. */
-export function lateProgress(context: CliContext, description: string): LateProgress {
+/**
+ * Keeps what happens to itself for a second; then it is shown as a build's is, from the beginning.
+ * @param quiet nothing is shown at all
+ */
+export function lateProgress(context: CliContext, description: string, quiet = false): LateProgress {
+  if (quiet) return { events: () => undefined, close: () => Promise.resolve() };
   const held: BuildEvent[] = [];
   let progress: Progress | undefined;
   let isLate = false;

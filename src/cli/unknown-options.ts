@@ -39,7 +39,7 @@ const BOTH: readonly (readonly [hint: string, names: readonly string[]])[] = [
   [
     LIMITS,
     words(
-      '--memory* -m --cpu* -c --blkio* --oom* --kernel-memory --cgroup* --device-read* --device-write* --resource* --pids',
+      '--memory* -m --cpu* -c --blkio* --oom* --kernel-memory --cgroup* --device-read* --device-write* --io-max* --resource* --pids',
     ),
   ],
   [SIGN, words('--sign* --signature* --disable-content-trust --decryption-key --encrypt* --encryption*')],
@@ -98,7 +98,7 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
     [
       NO_PODS,
       words(
-        '--detach-keys --replace --sig-proxy --attach -a --pod* --log-driver --conmon* --systemd --sdnotify --annotation --rmi --preserve* --requires --timeout --tz --quiet -q --health-on* --health-log* --health-max*',
+        '--replace --attach -a --pod* --log-driver --conmon* --systemd --sdnotify --annotation --rmi --use-api-socket --preserve* --requires --timeout --tz --health-on* --health-log* --health-max*',
       ),
     ],
     [
@@ -107,7 +107,7 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
         '--volumes-from --volume-driver --image-volume --rootfs --storage-opt --read-only-tmpfs --secret --chrootdirs',
       ),
     ],
-    [NETWORK, words('--expose --link* --mac-address')],
+    [NETWORK, words('--link* --mac-address')],
     [
       BOX,
       words(

@@ -13,7 +13,7 @@ export {
 } from './join-networks.ts';
 export { DEFAULT_NETWORK, isIn, Networks, type NewNetwork } from './networks.ts';
 export type { Attachment, Network, NetworkMember } from './network-types.ts';
-export { type ContainerEvent, EventReader, writeEvent } from './events.ts';
+export { type ContainerEvent, EventReader } from './events.ts';
 export { LogReader, type LogEntry, selectEntries } from './log-reader.ts';
 export { type ContainerProcess, processesOf } from './processes.ts';
 export { readPorts } from './port-file.ts';

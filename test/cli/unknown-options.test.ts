@@ -13,7 +13,7 @@ describe('options that other programs have say what to do instead', () => {
     ['push --all x', '--platform'],
     ['push --sign-by me x', 'cosign'],
     ['run --pod=a x', 'pods'],
-    ['run --expose 80 x', '-p [IP:]HOST:CONTAINER'],
+    ['run --link db x', '-p [IP:]HOST:CONTAINER'],
     ['run --memory-reservation=1g x', '--memory'],
     ['run --cpu-shares=2 x', '--cpus'],
     ['run --blkio-weight 500 x', 'IOWeight'],

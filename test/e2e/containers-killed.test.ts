@@ -7,7 +7,8 @@ import { describeAsUser, useBench } from '../support/e2e.ts';
 import { expectSound } from '../support/sound.ts';
 
 const COUNT = 10;
-const ROUNDS = 3;
+/** More with `npm run torture -- --containers N`. */
+const ROUNDS = Math.ceil(Number(process.env['TORTURE_CONTAINERS'] ?? 30) / COUNT);
 
 /** From a container's first process to its outermost one: the copy that holds it, the supervisor, PID 1 of the namespace, and `enter`. */
 function chainOf(pid: number): readonly number[] {
@@ -29,54 +30,58 @@ async function untilGone(pids: readonly number[]): Promise<void> {
 describeAsUser('containers whose processes are killed', (who) => {
   const use = useBench(who);
 
-  test('are told of as they are, leave nothing, and can be started again', async () => {
-    const { bench } = use;
-    const names = Array.from({ length: COUNT }, (_, at) => `victim${at}`);
-    await Promise.all(
-      names.map((name, at) =>
-        bench.ok([
-          'run',
-          '-d',
-          '--name',
-          name,
-          ...(at % 2 === 0 ? ['--init'] : []),
-          'base:1',
-          'sh',
-          '-c',
-          'sleep 1000 & sleep 1000',
-        ]),
-      ),
-    );
-    const pidsOf = async (): Promise<readonly number[]> => {
-      const { out } = await bench.ok(['inspect', '-f', '{{.State.Pid}}', ...names]);
-      return out.trim().split('\n').map(Number);
-    };
-    const statuses = async (): Promise<readonly string[]> => {
-      const { out } = await bench.ok(['ps', '-a', '--format', '{{.Names}} {{.State}}']);
-      return out.trim().split('\n').toSorted();
-    };
-    for (let round = 0; round < ROUNDS; round++) {
-      expect(await statuses()).toEqual(names.map((name) => `${name} running`));
-      const chains = (await pidsOf()).map(chainOf);
-      // Somebody is inside of each, too.
-      const inside = names.map((name) => bench.tsbuildStart(['exec', name, 'sh', '-c', 'echo begun; sleep 1000']));
-      await Promise.all(inside.map(({ prints }) => prints(/begun/)));
-      for (const [at, chain] of chains.entries()) process.kill(chain[(at + round) % chain.length] ?? 0, 'SIGKILL');
-      await untilGone(chains.flat());
-      for (const { ended } of inside) expect((await ended).code).not.toBe(0);
-      expect(await statuses()).toEqual(names.map((name) => `${name} exited`));
-      const { out } = await bench.ok(['inspect', '-f', '{{.State.ExitCode}} {{.State.Pid}}', ...names]);
-      expect(new Set(out.trim().split('\n'))).toEqual(new Set(['137 0']));
+  test(
+    'are told of as they are, leave nothing, and can be started again',
+    async () => {
+      const { bench } = use;
+      const names = Array.from({ length: COUNT }, (_, at) => `victim${at}`);
+      await Promise.all(
+        names.map((name, at) =>
+          bench.ok([
+            'run',
+            '-d',
+            '--name',
+            name,
+            ...(at % 2 === 0 ? ['--init'] : []),
+            'base:1',
+            'sh',
+            '-c',
+            'sleep 1000 & sleep 1000',
+          ]),
+        ),
+      );
+      const pidsOf = async (): Promise<readonly number[]> => {
+        const { out } = await bench.ok(['inspect', '-f', '{{.State.Pid}}', ...names]);
+        return out.trim().split('\n').map(Number);
+      };
+      const statuses = async (): Promise<readonly string[]> => {
+        const { out } = await bench.ok(['ps', '-a', '--format', '{{.Names}} {{.State}}']);
+        return out.trim().split('\n').toSorted();
+      };
+      for (let round = 0; round < ROUNDS; round++) {
+        expect(await statuses()).toEqual(names.map((name) => `${name} running`));
+        const chains = (await pidsOf()).map(chainOf);
+        // Somebody is inside of each, too.
+        const inside = names.map((name) => bench.tsbuildStart(['exec', name, 'sh', '-c', 'echo begun; sleep 1000']));
+        await Promise.all(inside.map(({ prints }) => prints(/begun/)));
+        for (const [at, chain] of chains.entries()) process.kill(chain[(at + round) % chain.length] ?? 0, 'SIGKILL');
+        await untilGone(chains.flat());
+        for (const { ended } of inside) expect((await ended).code).not.toBe(0);
+        expect(await statuses()).toEqual(names.map((name) => `${name} exited`));
+        const { out } = await bench.ok(['inspect', '-f', '{{.State.ExitCode}} {{.State.Pid}}', ...names]);
+        expect(new Set(out.trim().split('\n'))).toEqual(new Set(['137 0']));
+        expect(await bench.leftovers()).toEqual([]);
+        await bench.ok(['start', ...names]);
+      }
+      await bench.ok(['rm', '-f', ...names]);
       expect(await bench.leftovers()).toEqual([]);
-      await bench.ok(['start', ...names]);
-    }
-    await bench.ok(['rm', '-f', ...names]);
-    expect(await bench.leftovers()).toEqual([]);
-    expect(bench.mounts()).toEqual([]);
-    expect(readdirSync(join(bench.store, 'containers'))).toEqual(['by-name']);
-    expect(readdirSync(join(bench.store, 'garbage'))).toEqual([]);
-    await expectSound(bench);
-  });
+      expect(bench.mounts()).toEqual([]);
+      expect(readdirSync(join(bench.store, 'containers'))).toEqual(['by-name', 'events']);
+      expect(readdirSync(join(bench.store, 'garbage'))).toEqual([]);
+      await expectSound(bench);
+    },
+    60_000 + ROUNDS * 20_000,
+  );
 
   test('a client that is killed while it makes or starts one leaves a container or none', async () => {
     const { bench } = use;

@@ -2,6 +2,7 @@ import { Connection } from '../../containers/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import type { CliContext } from '../context.ts';
 import { converse, outputOf, sendWindow } from '../converse.ts';
+import { parseDetachKeys } from '../detach-keys.ts';
 import { withContainers } from '../each-container.ts';
 import { codeOf } from './run.ts';
 
@@ -10,11 +11,13 @@ export interface AttachOptions {
   /** `--no-stdin` */
   readonly stdin: boolean;
   /** `--no-sig-proxy` */
-  readonly sigProxy: boolean;
+  readonly sigProxy?: boolean;
+  readonly detachKeys?: string;
 }
 
 /** `tsbuild attach`: gives the container's exit code, or 0 when left with Ctrl-P Ctrl-Q. */
 export async function attachCommand(context: CliContext, name: string, options: AttachOptions): Promise<number> {
+  const detachKeys = parseDetachKeys(options.detachKeys);
   return withContainers(context, async ({ containers }) => {
     const container = containers.find(name);
     const { status } = await containers.state(container);
@@ -38,8 +41,8 @@ export async function attachCommand(context: CliContext, name: string, options: 
       attach: true,
       tty,
       input,
-      signals: options.sigProxy,
-      detachable: true,
+      signals: options.sigProxy !== false,
+      detachKeys,
     });
     return outcome.detached ? 0 : await codeOf(context, outcome.end);
   });

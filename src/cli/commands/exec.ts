@@ -5,6 +5,7 @@ import { encodeFields } from '../../sandbox/index.ts';
 import { isTsbuildError, TsbuildError } from '../../util/index.ts';
 import type { CliContext } from '../context.ts';
 import { converse, outputOf, sendWindow } from '../converse.ts';
+import { parseDetachKeys } from '../detach-keys.ts';
 import { readEnvFile } from '../container-request.ts';
 import { type Work, withContainers } from '../each-container.ts';
 import { reportError } from '../report.ts';
@@ -19,6 +20,7 @@ export interface ExecOptions {
   readonly envFile?: readonly string[];
   readonly user?: string;
   readonly workdir?: string;
+  readonly detachKeys?: string;
 }
 
 /** `tsbuild exec`: the program's own exit code, or 126 and 127 where it did not run. */
@@ -33,6 +35,7 @@ export async function execCommand(
     throw new TsbuildError('TSB_USAGE', 'Cannot give the program a terminal: standard input is not one', {
       hint: 'leave out -t, or -i',
     });
+  const detachKeys = parseDetachKeys(options.detachKeys);
   return withContainers(context, async (work) => {
     const container = work.containers.find(name);
     const request = describe(context, container, command, options);
@@ -58,7 +61,7 @@ export async function execCommand(
       tty,
       input: interactive,
       signals: true,
-      detachable: tty && interactive,
+      detachKeys: tty && interactive ? detachKeys : undefined,
     });
     if (outcome.detached) return 0;
     const { end } = outcome;

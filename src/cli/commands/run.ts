@@ -18,6 +18,7 @@ import { networkReports, parseNetwork, publishedPorts, sharesNetworks, warnOfPor
 import type { LifeOptions, ProcessOptions } from '../container-options.ts';
 import { parseLife, parseProcess } from '../container-request.ts';
 import { print, type CliContext } from '../context.ts';
+import { parseDetachKeys } from '../detach-keys.ts';
 import { converse, outputOf, sendWindow } from '../converse.ts';
 import { isolationOptions } from '../isolation-option.ts';
 import { anonymousVolumes } from '../anonymous-volumes.ts';
@@ -36,6 +37,8 @@ export interface RunOptions extends ProcessOptions, LifeOptions {
   readonly waitHealthy?: boolean;
   readonly waitTimeout?: string;
   readonly detachKeys?: string;
+  readonly sigProxy?: boolean;
+  readonly quiet?: boolean;
 }
 
 /** `tsbuild run`: gives the container's exit code; 125 when it could not be started. */
@@ -51,11 +54,12 @@ export async function runCommand(
         hint: 'add -d',
       });
     // Before an image is looked for.
+    parseDetachKeys(options.detachKeys);
     parseNetwork(options);
     warnOfPorts(context, options);
     const controller = new AbortController();
     await using session = openRunSession(context, controller.signal, options);
-    const progress = lateProgress(context, `preparing ${image}`);
+    const progress = lateProgress(context, `preparing ${image}`, options.quiet);
     const task = { signal: controller.signal, events: progress.events };
     try {
       const platform = platformOf(options);
@@ -69,7 +73,7 @@ export async function runCommand(
       await progress.close();
       return options.detach
         ? await runDetached(context, session, ready, options)
-        : await runAttached(context, session, ready);
+        : await runAttached(context, session, ready, options);
     } finally {
       await progress.close();
     }
@@ -128,7 +132,9 @@ function platformOf({ platform }: ProcessOptions): Platform {
 function isKept(options: RunOptions): boolean {
   return (
     options.detach === true ||
-    [options.name, options.cidfile, options.restart, options.scope].some((option) => option !== undefined)
+    [options.name, options.cidfile, options.restart, options.scope, options.detachKeys].some(
+      (option) => option !== undefined,
+    )
   );
 }
 
@@ -152,6 +158,7 @@ async function runOnce(
   const end = await runContainer({
     ...opened.runtime,
     ...process,
+    ...(options.sigProxy === false ? { attendsSignals: false } : {}),
     limiter: session.limiter,
     ports: publishedPorts(options, opened.runtime.config.config.ExposedPorts),
     ...networkReports(context),
@@ -260,7 +267,13 @@ async function runDetached(
 }
 
 /** A container that others may ask for, in the foreground. */
-async function runAttached(context: CliContext, session: Session, ready: ReadyContainer): Promise<number> {
+async function runAttached(
+  context: CliContext,
+  session: Session,
+  ready: ReadyContainer,
+  options: RunOptions,
+): Promise<number> {
+  const detachKeys = parseDetachKeys(options.detachKeys);
   const { container } = ready;
   const { tty = false, stdin = false } = container.record.step;
   const supervisor = await startOrRemove(context, session, ready, true);
@@ -274,7 +287,7 @@ async function runAttached(context: CliContext, session: Session, ready: ReadyCo
   }
   using _connection = connection;
   if (tty) sendWindow(context, connection);
-  const how = { attach: true, tty, input: stdin, signals: true, detachable: true };
+  const how = { attach: true, tty, input: stdin, signals: options.sigProxy !== false, detachKeys };
   const outcome = await converse(context, connection, how);
   if (outcome.detached) return 0;
   return await codeOf(context, outcome.end);

@@ -4,6 +4,7 @@ import { endOf } from '../../runtime/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import type { CliContext } from '../context.ts';
 import { converse, outputOf, sendWindow } from '../converse.ts';
+import { parseDetachKeys } from '../detach-keys.ts';
 import { eachContainer, withContainers, type Work } from '../each-container.ts';
 import { codeOf } from './run.ts';
 
@@ -11,6 +12,7 @@ import { codeOf } from './run.ts';
 export interface StartOptions {
   readonly attach?: boolean;
   readonly interactive?: boolean;
+  readonly detachKeys?: string;
 }
 
 /** `tsbuild start` */
@@ -28,7 +30,7 @@ export async function startCommand(
     if (names.length > 1)
       throw new TsbuildError('TSB_USAGE', 'Cannot attach to several containers: start them without -a and -i');
     const container = work.containers.find(names[0] ?? '');
-    return startAttached(context, work, container, options.interactive ?? false);
+    return startAttached(context, work, container, options);
   });
 }
 
@@ -52,8 +54,9 @@ async function startAttached(
   context: CliContext,
   { session, signal }: Work,
   container: Container,
-  interactive: boolean,
+  { interactive = false, ...options }: StartOptions,
 ): Promise<number> {
+  const detachKeys = parseDetachKeys(options.detachKeys);
   const { tty = false, stdin = false } = container.record.step;
   if (!isLive(readState(container.directory)) || !(await isSupervised(container)))
     await startContainer(session, await readyContainer(session, { signal, events: () => undefined }, container), {
@@ -68,6 +71,6 @@ async function startAttached(
   using _connection = connection;
   if (tty) sendWindow(context, connection);
   const input = interactive && stdin;
-  const outcome = await converse(context, connection, { attach: true, tty, input, signals: true, detachable: true });
+  const outcome = await converse(context, connection, { attach: true, tty, input, signals: true, detachKeys });
   return outcome.detached ? 0 : await codeOf(context, outcome.end);
 }
