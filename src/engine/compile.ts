@@ -65,7 +65,10 @@ export async function compileRequest(
     const known = namesForFrontend(session, names, options);
     const solver = new RequestSolver(session, task, request, known, { secrets, ssh }, imports, true);
     const build = { session, task, request, names: known, solver, imageTimes };
-    return { compiled: await compileByFrontend(build, wanted, options, context), solver, imageTimes };
+    const compiled = await compileByFrontend(build, wanted, options, context);
+    // It may have made another file of the one that was read.
+    onSource(compiled.dockerfile.file);
+    return { compiled, solver, imageTimes };
   }
   return { compiled: await compileContext(bridge, options, context), solver, imageTimes };
 }

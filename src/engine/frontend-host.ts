@@ -13,10 +13,11 @@ import {
 } from '../gateway/index.ts';
 import { hostPlatform, parseImageConfig, type Platform } from '../image/index.ts';
 import type { Definition } from '../llb/index.ts';
-import { redactUrls, sanitizeLine, sha256, TsbuildError } from '../util/index.ts';
+import { isTsbuildError, redactUrls, sanitizeLine, sha256, type SourceFile, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { type BridgeNames, createBridge, layoutReference } from './bridge.ts';
 import { dockerfileOptions } from './dockerfile-options.ts';
+import { BuildFailure } from './failure.ts';
 import { runFrontend } from './frontend-process.ts';
 import { withImageHint } from './image-hint.ts';
 import type { ImageTimes } from './image-times.ts';
@@ -113,16 +114,24 @@ export class FrontendHost implements GatewayHost {
     const context = inputs.get(given.get('contextkey') || 'context');
     if (context !== undefined)
       options = { ...options, context: { kind: 'definition', definition: context }, dockerfileLocal: 'dockerfile' };
-    const { platforms, multiPlatform, usage } = await compileContext(
+    const { platforms, multiPlatform, usage, diagnostics, lintError } = await compileContext(
       bridge,
       options,
       await loadMainContext(bridge, options),
-    );
-    for (const entitlement of usage.entitlements.keys())
+    ).catch((error: unknown) => {
+      throw withLinesOf(options.dockerfile, error);
+    });
+    for (const diagnostic of diagnostics) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
+    if (lintError) throw withLinesOf(options.dockerfile, lintError);
+    for (const [entitlement, ranges] of usage.entitlements)
       if (!this.#build.request.entitlements.has(entitlement))
-        throw new TsbuildError('TSB_DOCKERFILE', `entitlement ${entitlement} is not allowed`, {
-          hint: `if the Dockerfile is to be trusted with it, build with --allow ${entitlement}`,
-        });
+        throw withLinesOf(
+          options.dockerfile,
+          new TsbuildError('TSB_DOCKERFILE', `entitlement ${entitlement} is not allowed`, {
+            ranges,
+            hint: `if the Dockerfile is to be trusted with it, build with --allow ${entitlement}`,
+          }),
+        );
     const [first] = platforms;
     return {
       refs:
@@ -210,6 +219,12 @@ export class FrontendHost implements GatewayHost {
     const { task } = this.#build;
     return { ...task, signal: AbortSignal.any([task.signal, signal]) };
   }
+}
+
+/** What is wrong with a Dockerfile that a frontend has made, with its lines: nobody else has that text. */
+function withLinesOf(file: SourceFile | undefined, error: unknown): unknown {
+  if (file === undefined || !isTsbuildError(error) || error.ranges.length === 0) return error;
+  return new BuildFailure(error, file, error.ranges);
 }
 
 /** The config that comes with an input: `input-metadata:NAME` has metadata as Go writes it, bytes in base64. */

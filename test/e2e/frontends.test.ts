@@ -79,6 +79,20 @@ describeAsUser('frontend images', (who) => {
     expect(byImage).toBe(own);
   });
 
+  test('may make a Dockerfile of what they read, whose warnings and errors are those of that', async () => {
+    const made = (lines: readonly string[]) => ({ dockerfile: lines.join('\n') });
+    const warned = await build(made(['# made by the frontend', 'FROM base:1 as last', 'COPY file /file']), [
+      '-t',
+      'made:2',
+    ]);
+    expect(warned.code, warned.err).toBe(0);
+    expect(warned.err).toMatch(/FromAsCasing.*line 2/);
+    const wrong = await failed(made(['# made by the frontend', 'FROM base:1 AS last', 'RUNN true']));
+    expect(wrong).toMatch(/Dockerfile:3\n-+\n[\s\S]*>>> RUNN true\n[\s\S]*error: .*unknown instruction: RUNN/);
+    const step = await failed(made(['# made by the frontend', 'FROM base:1 AS last', 'RUN exit 9']));
+    expect(step).toMatch(/>>> RUN exit 9\n[\s\S]*exit code: 9/);
+  });
+
   test('make images for several platforms', async () => {
     const recipe = { copy: ['file'], platforms: ['linux/amd64', 'linux/arm64'] };
     const { code, err } = await build(recipe, ['-t', 'several:1']);

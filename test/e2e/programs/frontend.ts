@@ -186,8 +186,12 @@ async function main(): Promise<void> {
       Frontend: 'dockerfile.v0',
       FrontendOpt: { target: 'last' },
       FrontendInputs: { dockerfile: bytesOf(file) },
+    }).catch(async (error: Error) => {
+      // As BuildKit's clients pass on what they were told.
+      await call('Return', { error: { code: 3, message: `failed to solve: ${error.message}` } });
+      return undefined;
     });
-    await call('Return', { result });
+    if (result !== undefined) await call('Return', { result });
     return;
   }
   await call('Warn', {
