@@ -30,6 +30,8 @@ const COMPILE = /new WebAssembly\.Module\(/g;
  */
 const COMPILE_ONCE = `
 function compileOnce(bytes) {
+  // V8 complains on standard error of a flag that it does not know, and what later ones know was not tried.
+  if (Number.parseInt(process.versions.node, 10) > 24) return new WebAssembly.Module(bytes);
   const { setFlagsFromString } = require('node:v8');
   const flags = ['wasm-lazy-compilation', 'wasm-dynamic-tiering', 'wasm-tier-up'];
   for (const flag of flags) setFlagsFromString('--no-' + flag);
