@@ -140,6 +140,7 @@ export class Networks {
 
   async #make(name: string, wanted: NewNetwork): Promise<Network> {
     await using _lock = await this.lock();
+    this.#sweep();
     const there = this.#read(name);
     if (there !== undefined) {
       if (name === DEFAULT_NETWORK) return there;
@@ -167,6 +168,13 @@ export class Networks {
       throw fromErrno(error, `Cannot make network ${name}`, 'TSB_STORE');
     }
     return { name, directory: join(this.root, name), record };
+  }
+
+  /** What killed commands have left half made or half removed: whoever has the lock is alone. */
+  #sweep(): void {
+    if (!fs.existsSync(this.root)) return;
+    for (const name of fs.readdirSync(this.root))
+      if (/^\.(?:new|gone)-/.test(name)) fs.rmSync(join(this.root, name), { recursive: true, force: true });
   }
 
   #subnetsOf({ subnets = [], ipv6 }: NewNetwork): NetworkRecord['subnets'] {

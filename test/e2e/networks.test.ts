@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -270,7 +270,10 @@ describeAsEveryone('networks', (who) => {
 
   test('wrong words are told, and leave nothing', async () => {
     const { bench } = use;
+    // What a killed command would have left.
+    mkdirSync(join(bench.store, 'networks', '.new-0123456789abcdef'));
     await bench.ok(['network', 'create', '--subnet', '10.78.0.0/30', 'tiny']);
+    expect(readdirSync(join(bench.store, 'networks')).filter((name) => name.startsWith('.'))).toEqual([]);
     await bench.ok(['run', '-d', '--name', 'only', '--network', 'tiny', 'base:1', 'sleep', '1000']);
     await bench.ok(['run', '-d', '--name', 'host', 'base:1', 'sleep', '1000']);
     for (const [args, code, ...says] of [
