@@ -27,7 +27,8 @@ static bool is_empty(int dir) {
 }
 
 int fill_volume(const struct mount_spec *mount, int root) {
-  int source = *mount->source_fd, from = open_in_root(root, mount->target, O_RDONLY | O_DIRECTORY);
+  /* What is mounted already, such as /proc, is no part of the image, whichever link of the image leads there. */
+  int source = *mount->source_fd, from = sys_openat2(root, mount->target, O_RDONLY | O_DIRECTORY, 0, RESOLVE_IN_ROOT_ | RESOLVE_NO_MAGICLINKS_ | RESOLVE_NO_XDEV_);
   /* The image has no such directory: then the volume's owner is root, as the mount point's would be. */
   if (from < 0) return source;
   int parent = openat(source, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -58,8 +58,7 @@ export async function imageVolumes(
 ): Promise<readonly MountSpec[]> {
   const targets = new Set(Object.keys(config.Volumes ?? {}).map((path) => resolve('/', path)));
   for (const { target } of taken) targets.delete(resolve(target));
-  // Everything is in it: no container has a volume for a root.
-  targets.delete('/');
+  for (const target of targets) if (isSystems(target)) targets.delete(target);
   if (targets.size === 0) return [];
   const { idShift, copies } = await session.plan();
   // A copy of an image is one container's anyhow, and gone with it.
@@ -69,6 +68,11 @@ export async function imageVolumes(
     const { name, directory } = volumes.ensure(undefined, idShift);
     return { type: 'bind', source: directory, target, readonly: false, volume: name, fill: true };
   });
+}
+
+/** A root has everything in it, and no image says what stands for the kernel's own directories. */
+function isSystems(target: string): boolean {
+  return target === '/' || ['/proc', '/sys', '/dev'].some((dir) => `${target}/`.startsWith(`${dir}/`));
 }
 
 type MakeVolume = (name: string | undefined, target: string, isReadonly: boolean, fill: boolean) => Promise<MountSpec>;
