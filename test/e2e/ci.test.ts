@@ -222,6 +222,24 @@ RUN ["/bin/busybox", "sh", "-c", "mkdir -p /usr/bin && ln -s /bin/busybox /usr/b
         `mkdir /tmp/c && cd /tmp/c && echo inside > f && printf 'FROM scratch\\nCOPY f /f\\n' > Dockerfile && /kaniko/executor -c . -d ${copied}`,
       );
 
+      // Within a container of tsbuild run it says what is missing; with --privileged nothing is.
+      const inside = use.bench.write('inside', {
+        'app/Dockerfile': 'FROM base:1\nRUN echo made by $(id -u) > /out\n',
+        'base.tar': (await import('../support/base-image.ts')).baseImageTar(),
+      });
+      expect((await run('tsbuild doctor; echo ended with $?')).out).toMatch(
+        /^RUN steps do not work here \(rung 6: .*\nended with 1$/m,
+      );
+      const script = `set -e
+        tsbuild doctor
+        tsbuild import /in/base.tar -t base:1
+        tsbuild build -q -t made /in/app
+        tsbuild run --network=none made cat /out`;
+      const privileged = ['run', '--privileged', '-v', `${inside}:/in:ro`, 'tsbuild', 'sh', '-c', script];
+      const { out } = await use.bench.ok(privileged, long);
+      expect(out).toMatch(/^RUN steps work here \(rung 1: /m);
+      expect(out).toMatch(/^made by 0$/m);
+
       // Where namespaces may be made, it builds what it is itself a part of: a step without a filter, as an ordinary user.
       const made = `${registry.host}/inside/made:1`;
       const outer = use.bench.context(
