@@ -8,6 +8,7 @@ import {
   type PlanInputs,
   planNamespace,
   planSingle,
+  planWithoutSteps,
   readPlanInputs,
   requirePlan,
   UNSHIFTED,
@@ -36,6 +37,7 @@ export async function chooseIsolation(options: IsolationOptions): Promise<Namesp
   const inputs = readPlanInputs(user);
   if (isolation === 'chroot') return planBare(inputs);
   if (hasOneId(isolation, inputs)) {
+    if (isolation !== 'single-id' && namespaceRefusal(helperPath) !== 0) return planWithoutSteps(inputs);
     const plan = planSingle(inputs, canListen(helperPath) ? 'recorded' : 'told');
     const copies = await needsCopies(options, plan);
     return { ...plan, ...(isolation === 'none' ? { steps: false } : {}), ...(copies ? { copies } : {}) };
@@ -159,5 +161,10 @@ function readText(path: string): string {
 /** @throws TsbuildError `TSB_SANDBOX` where a plan allows no steps */
 export function refuseSteps(plan: NamespacePlan, command: string): void {
   if (plan.steps !== false) return;
-  throw new TsbuildError('TSB_SANDBOX', `Cannot run ${JSON.stringify(command)}: --isolation=none runs no steps`);
+  const what = `Cannot run ${JSON.stringify(command)}`;
+  if (plan.how === 'none')
+    throw new TsbuildError('TSB_SANDBOX', `${what}: steps run in user namespaces, which this machine does not allow`, {
+      hint: '"tsbuild doctor" says what to type; Dockerfiles without RUN are built',
+    });
+  throw new TsbuildError('TSB_SANDBOX', `${what}: --isolation=none runs no steps`);
 }

@@ -139,6 +139,11 @@ export function planSingle(inputs: PlanInputs, owners: 'recorded' | 'told'): Nam
   };
 }
 
+/** Layers alone, for who has one id and no namespace: files of images are the user's own, and remember whose they would be. */
+export function planWithoutSteps(inputs: PlanInputs): NamespacePlan {
+  return { ...planSingle(inputs, 'recorded'), how: 'none', copies: true, steps: false };
+}
+
 /** A user is root in its own namespace, with its sub-ids for everybody else of an image. */
 function planForUser(inputs: PlanInputs): NamespacePlan | PlanProblem {
   const user = { name: inputs.userName, uid: inputs.uid };

@@ -206,7 +206,7 @@ export interface IdRange {
 
 /** How namespace A is made on this machine, for this user. */
 export interface NamespacePlan {
-  /** `newidmap`: through newuidmap and newgidmap; `direct`: by writing the map (root only); `none`: there is none (root only). */
+  /** `newidmap`: through newuidmap and newgidmap; `direct`: by writing the map; `none`: there is none, and steps are root's alone. */
   readonly how: 'newidmap' | 'direct' | 'none';
   readonly uids: readonly IdRange[];
   readonly gids: readonly IdRange[];

@@ -105,10 +105,13 @@ function call(dirfd: number, path: BytePath, flags: number): number {
   return statx(dirfd, cPath(path, 'statx'), all, STATX_BASIC_STATS, buffer);
 }
 
-/** As `read`, with the owner, and the device, that the file remembers. */
+/**
+ * As `read`, with the owner, and the device, that the file remembers. One that remembers nothing is root's: whose it is on disk is who
+ * unpacked it, whom a namespace of one id shows as root, too.
+ */
 function readRecorded(dirfd: number, path: BytePath, flags: number): FileStat {
   const stat = read();
-  if (!hasAttributes(stat.mode)) return { ...stat, ...ownerOfTime(long(AT.atime), int(AT.atime + 8)) };
+  if (!hasAttributes(stat.mode)) return { ...stat, uid: 0, gid: 0, ...ownerOfTime(long(AT.atime), int(AT.atime + 8)) };
   const { uid, gid, device } = readOwner(dirfd, path, flags);
   if (device === undefined) return { ...stat, uid, gid };
   const mode = (stat.mode & 0o7777) | device.type;

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { chownSync, mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
+import { AT_FDCWD, fchownat } from '../sys/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { WorkerConfig } from './protocol.ts';
 import type { MountedStack, Upper } from './mounted-stack.ts';
@@ -15,7 +16,7 @@ export function copiedStack(config: WorkerConfig, layers: readonly string[], upp
   const [path, state] = [`${own}/root`, `${own}/state`];
   const { idShift } = config.plan;
   mkdirSync(path, { mode: 0o755 });
-  chownSync(path, idShift, idShift);
+  fchownat(AT_FDCWD, path, idShift, idShift);
   runHelper(config, ['assemble', path, state], layers.map((layer) => `${layer}\0`).join(''));
   return {
     path,

@@ -1,4 +1,4 @@
-import { chownSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import {
   canMakeEntries,
   copyAll,
@@ -8,6 +8,7 @@ import {
   writeFileOpDirectory,
   writeFileOpLayer,
 } from '../fileop/index.ts';
+import { AT_FDCWD, fchownat } from '../sys/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 import { layerSink } from './layer-jobs.ts';
@@ -76,7 +77,7 @@ export async function prepareCacheMount(
   const { plan } = context.config;
   if (readdirSync(dir).length > 0) return;
   // A new directory belongs to the step's root.
-  chownSync(dir, plan.idShift, plan.idShift);
+  fchownat(AT_FDCWD, dir, plan.idShift, plan.idShift);
   if (lowers.length === 0) return;
   const input: FileInput = { kind: 'layers', layers: lowers };
   // The directory itself is the tree: there is nothing to mount, and nothing to give up.

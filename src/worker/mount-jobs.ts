@@ -1,5 +1,6 @@
-import { chownSync, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { decodeTree, type PackedTree, packTree, unpackTree } from '../chunks/index.ts';
+import { AT_FDCWD, fchownat } from '../sys/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 import type { PackMountParams, UnpackMountParams } from './mount-methods.ts';
 
@@ -21,7 +22,7 @@ export async function unpackMount(
   const { signal } = context;
   const decoded = decodeTree(readFileSync(tree.path), tree.what, limits);
   mkdirSync(dir, { mode: 0o755 });
-  chownSync(dir, idShift, idShift);
+  fchownat(AT_FDCWD, dir, idShift, idShift);
   const places = { packs: new Map(packs), dir, memory, work };
   return unpackTree({ ...places, tree: decoded, idShift, idCount, now, signal, what: tree.what });
 }

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, lutimesSync, mkdirSync, statSync } from 'node:fs';
+import { chmodSync, lutimesSync, mkdirSync, statSync } from 'node:fs';
 import { AT_FDCWD, fchownat, statat } from '../sys/index.ts';
 import { storeError } from '../store/index.ts';
 import type { HandlerContext } from './handler-context.ts';
@@ -15,10 +15,10 @@ export function prepareUpper(params: PrepareUpperParams, context: HandlerContext
   try {
     mkdirSync(params.dir, { recursive: true, mode: 0o700 });
     for (const path of [fs, work]) mkdirSync(path, { recursive: true });
-    chownSync(work, idShift, idShift);
+    fchownat(AT_FDCWD, work, idShift, idShift);
     chmodSync(work, 0o700);
     if (top === undefined) {
-      chownSync(fs, idShift, idShift);
+      fchownat(AT_FDCWD, fs, idShift, idShift);
       chmodSync(fs, 0o755);
       return;
     }

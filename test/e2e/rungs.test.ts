@@ -209,10 +209,33 @@ describe.runIf(isRealRoot)('in a container', () => {
     const doctor = await container.tsbuild(['doctor']);
     expect(doctor.code, doctor.out).toBe(1);
     expect(doctor.out).toMatch(/fix: /);
-    const plain = bench.context('FROM scratch\nCOPY Dockerfile /\n');
-    const built = await container.tsbuild(['build', '-q', '-o', 'type=oci,dest=-', plain]);
-    expect(built.code, built.err).toBe(0);
     await importBase(container);
+    const plain = bench.context(
+      `FROM base:1 AS one
+COPY --chown=alice:staff --chmod=750 Dockerfile /home/alice/
+ADD archive.tar /added/
+WORKDIR /made/here
+FROM base:1
+COPY --from=one / /copied/
+COPY --link --chown=7:8 Dockerfile /linked/
+`,
+      { 'archive.tar': baseImageTar() },
+    );
+    // Owners, links, devices and modes of the base are those of a build that has all ids.
+    const args = ['build', '-q', '--rewrite-timestamp', '-o', 'type=oci,dest=-', plain];
+    const built = await container.tsbuild(args, { env: ENV });
+    expect(await digestOf(built)).toBe(await digestOf(await bench.tsbuild(args, { env: ENV })));
+    expect(await digestOf(await container.tsbuild(['build', '--no-cache', ...args.slice(1)], { env: ENV }))).toBe(
+      await digestOf(built),
+    );
+    const said = await container.tsbuild(['build', '--no-cache', context], { env: { ...ENV, TOKEN: 'x' } });
+    expect(said).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/steps run in user namespaces, which this machine does not allow[^]*doctor/) as string,
+    });
+    expect((await container.tsbuild(['run', 'base:1', 'true'])).err).toMatch(/steps run in user namespaces/);
+    expect((await container.tsbuild(['store', 'check'])).code).toBe(0);
+    expect((await container.tsbuild(['prune', '--all', '--force'])).code).toBe(0);
     const refused = await container.tsbuild(
       ['build', '--isolation=chroot', '--no-cache', '--secret=id=s,env=TOKEN', context],
       {

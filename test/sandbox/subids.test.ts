@@ -1,13 +1,16 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  isolationNotice,
   isPlan,
   parseSubIds,
   planNamespace,
   type PlanInputs,
   planSingle,
+  refuseSteps,
   requirePlan,
 } from '../../src/sandbox/index.ts';
+import { planWithoutSteps } from '../../src/sandbox/namespace-plan.ts';
 import { identityMap, isMapped, mappedFromZero, rootlessMap } from '../../src/sandbox/subids.ts';
 
 const alice = { name: 'alice', uid: 1000 };
@@ -134,6 +137,13 @@ describe('the plan for namespace A', () => {
     expect(planSingle({ ...root, uidMap: '0 1000 1\n', gidMap: '0 1000 1\n' }, 'recorded').uids).toEqual([
       { inside: 0, outside: 0, count: 1 },
     ]);
+  });
+
+  test('who has no namespace either has layers, and no steps', () => {
+    const plan = planWithoutSteps({ ...inputs, subuid: '' });
+    expect(plan).toMatchObject({ how: 'none', copies: true, owners: 'recorded', steps: false });
+    expect(() => refuseSteps(plan, 'make all')).toThrow(/Cannot run "make all": steps run in user namespaces/);
+    expect(isolationNotice(plan)).toBeUndefined();
   });
 
   test.each([
