@@ -171,12 +171,18 @@ describe('the environment of a step', () => {
     });
   });
 
+  test('has the usual PATH where its graph sets none, as in BuildKit', async () => {
+    const { env } = await specOf({ meta: { env: ['A=b'] } });
+    expect(env).toEqual(['A=b', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin']);
+  });
+
   test('has proxies in both cases, but for those that the image sets', async () => {
     const proxyEnv = { httpProxy: 'http://p', httpsProxy: '', ftpProxy: '', noProxy: 'localhost', allProxy: '' };
-    const { env } = await specOf({ meta: { proxyEnv, env: ['http_proxy=own'] } });
+    const { env } = await specOf({ meta: { proxyEnv, env: ['http_proxy=own', 'PATH=/bin'] } });
     expect(env.toSorted()).toEqual([
       'HTTP_PROXY=http://p',
       'NO_PROXY=localhost',
+      'PATH=/bin',
       'http_proxy=own',
       'no_proxy=localhost',
     ]);
