@@ -3,8 +3,9 @@
  *
  *   node bench/containers.ts [ROUNDS]
  *
- * `run --rm` of a static program on the machine's network and in one that containers share, `exec`, `stop` of a container that ignores SIGTERM, and
- * what goes through networks and published ports (throughput.ts). Both take turns, and the medians are shown. podman needs XDG_RUNTIME_DIR; without podman there is no column of it.
+ * `run --rm` of a static program on the machine's network, `exec`, `stop` of a container that ignores SIGTERM, and what goes through networks and
+ * published ports (throughput.ts). Both take turns, and the medians are shown. podman needs XDG_RUNTIME_DIR; without podman there is no column
+ * of it, nor is there for networks, which it has others of.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -102,6 +103,15 @@ try {
     console.log(
       `${name.padEnd(28)} ${own.toFixed(0).padStart(6)} ms${other === undefined ? '' : `  podman ${other.toFixed(0).padStart(6)} ms  ${(own / other).toFixed(2)}`}`,
     );
+  }
+  for (const [name, network] of [
+    ['run --rm -p, own network', ['--network', 'private', '-p', '127.0.0.1:0:80']],
+    ['run --rm, shared network', ['--network', 'bridge']],
+  ] as const) {
+    const times = Array.from({ length: rounds }, () =>
+      run([...ours, 'run', '--rm', ...network, 'base:1', '/bin/true']),
+    );
+    console.log(`${name.padEnd(28)} ${median(times).toFixed(0).padStart(6)} ms`);
   }
   await showThroughput({ work, env, ours, rounds: Math.min(rounds, 5), median });
 } finally {

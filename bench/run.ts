@@ -41,8 +41,15 @@ const { values: options, positionals: wanted } = parseArgs({
     rounds: { type: 'string' },
     json: { type: 'boolean', default: false },
     budget: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 });
+if (options.help) {
+  // What stands at the top of this file.
+  const [text = ''] = /(?<=\/\*\*\n)[^]*?(?= \*\/)/.exec(readFileSync(fileURLToPath(import.meta.url), 'utf8')) ?? [];
+  process.stdout.write(text.replaceAll(/^ \* ?/gm, ''));
+  process.exit();
+}
 const root = fileURLToPath(new URL('..', import.meta.url));
 const work = mkdtempSync(join(tmpdir(), 'tsbuild-bench-'));
 const ours = new Program(root, work, 'ours');

@@ -61,6 +61,8 @@ describe('--cache-from', () => {
     ['type=buildkit', /one of "ref" and "src" is required/, undefined],
     ['type=buildkit,ref=x,src=y', /one of "ref" and "src" is required/, undefined],
     ['type=registry,ref=x,verify-key=a,policy=b', /exclude each other/, undefined],
+    ['type=local,src=x,mounts=', /"mounts" has an id that is empty/, /mounts=true/],
+    ['type=local,src=x,mounts-timeout=3s', /"mounts-timeout" is about cache mounts/, /mounts=true/],
     ['ref=x', /"type" is required/, undefined],
     ['type=registry,ref=a//b', /--cache-from/, undefined],
     ['type=local,src=x,digest=sha256:12', /digest/, undefined],

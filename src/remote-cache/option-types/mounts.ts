@@ -36,7 +36,7 @@ export function mountsOf(attributes: CacheAttributes): TravelingMounts | undefin
         throw attributes.fail(`"${key}" is about cache mounts`, 'add mounts=true');
     return undefined;
   }
-  if (text === '' || text === 'true' || text === '1') return { ids: 'all', maxBytes, patienceMs };
+  if (text === 'true' || text === '1') return { ids: 'all', maxBytes, patienceMs };
   const ids = text.split(/[;,]/).map((id) => id.trim());
   if (ids.some((id) => id === '' || id.length > MAX_ID))
     throw attributes.fail('"mounts" has an id that is empty', 'for example mounts=true, or mounts=npm,/root/.cache');
