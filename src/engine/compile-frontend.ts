@@ -1,4 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { type CompileOptions, emptyImage, type MainContext, type SyntaxRequest } from '../frontend/index.ts';
 import { type FrontendResult, imagesOf } from '../gateway/index.ts';
 import { type Definition, loadGraphs, marshal } from '../llb/index.ts';
@@ -38,7 +39,10 @@ export function namesForFrontend(session: Session, names: BridgeNames, options: 
   const { dockerfile } = options;
   if (dockerfile !== undefined) {
     const dir = session.remote.temporary();
-    writeFileSync(`${dir}/${options.filename ?? 'Dockerfile'}`, dockerfile.text, { mode: 0o600 });
+    // Whoever named it, it lies in the directory.
+    const path = join(dir, resolve('/', options.filename ?? 'Dockerfile'));
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeFileSync(path, dockerfile.text, { mode: 0o600 });
     locals.set('dockerfile', dir);
   }
   if (options.context.kind === 'empty') {
