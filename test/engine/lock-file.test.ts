@@ -39,11 +39,11 @@ describe('a lock file', () => {
   test('that is there is stood on; one that nobody named need not be', () => {
     using dir = new TempDir();
     const without = open(dir, { kind: 'use' });
-    expect(without.opened).toEqual({ known: [], found: false });
+    expect(without.opened).toEqual({ known: [], network: [], found: false });
     expect(without.fake.pins.image(debian.ref)).toBeUndefined();
     dir.write('tsbuild.lock', formatLock({ sources: [debian], network: [] }));
     const { fake, opened } = open(dir, { kind: 'use' });
-    expect(opened).toEqual({ known: [debian], found: true });
+    expect(opened).toEqual({ known: [debian], network: [], found: true });
     expect(fake.pins.image(debian.ref)).toEqual(debian);
     expect(fake.looked).toEqual([dir.path]);
     expect(fake.refused).toBe(0);
@@ -119,7 +119,7 @@ describe('a lock file', () => {
     const task = testTask();
     expect(closeLock(session, task, request, opened)).toBeUndefined();
     expect(closeLock(session, task, emptyRequest, opened)).toBeUndefined();
-    expect(openLock(session, emptyRequest)).toEqual({ known: [], found: false });
+    expect(openLock(session, emptyRequest)).toEqual({ known: [], network: [], found: false });
     expect(task.seen).toEqual([]);
   });
 });
