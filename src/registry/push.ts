@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Descriptor, formatReference, type Reference, type Repository } from '../image/index.ts';
 import { type Digest, isTsbuildError, sha256, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
@@ -8,6 +9,11 @@ import { announceReferrer } from './referrers.ts';
 import { emptyRegistriesConfig, endpointsFor } from './registries-conf.ts';
 import type { PushBlob, PushOptions, RegistryOptions } from './types.ts';
 import { Upload } from './upload.ts';
+
+/** How often a manifest is sent that a registry says is another one. */
+const MANIFEST_TRIES = 4;
+/** The words of the distribution-spec's code DIGEST_INVALID, as docker's distribution has them. */
+const DIGEST_INVALID = 'provided digest did not match uploaded content';
 
 /** Repositories that are asked for a blob before it is sent: a mount that is refused costs a request. */
 const MAX_MOUNTS = 2;
@@ -74,9 +80,15 @@ export class Pusher {
       body: bytes,
       scope: pushScope(endpoint),
     };
-    const answer = await this.#caller.call(task, call);
-    if (answer.status !== 201 && answer.status !== 200) {
+    let answer = await this.#caller.call(task, call);
+    for (let tries = 1; answer.status !== 201 && answer.status !== 200; tries++) {
       const error = await this.#caller.failure(task, call, answer);
+      // Docker's distribution says so while somebody else is just linking a blob that the manifest names: it reads the link half written.
+      if (tries < MANIFEST_TRIES && answer.status === 400 && error.message.includes(DIGEST_INVALID)) {
+        await sleep(tries * 100, undefined, { signal: task.signal });
+        answer = await this.#caller.call(task, call);
+        continue;
+      }
       // Where tags cannot be written twice, the same again is refused too, and is as good as done.
       const isDone =
         reference.tag !== undefined && answer.status !== 401 && (await this.#isTagged(task, reference, digest));

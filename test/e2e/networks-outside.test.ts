@@ -42,6 +42,8 @@ describe('a network of containers', () => {
         const inner = await look(bench, { without }, 'inner');
         expect(inner.out).not.toContain('outside');
         expect(inner.err).not.toContain('warning');
+        // The network's process ends soon after its last container, and what it was started with goes with it.
+        expect(await bench.leftovers()).toEqual([]);
         const alone = await look(bench, { noTun: true }, 'ci');
         expect(alone.out).not.toContain('outside');
         expect(alone.err.match(/leads nowhere outside: there is no \/dev\/net\/tun/g)).toHaveLength(1);

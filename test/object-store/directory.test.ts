@@ -47,12 +47,12 @@ describe('what another job may have put there', () => {
     writeFileSync(join(root, 'victim/secret'), 'secret');
     symlinkSync(join(root, 'victim'), join(path, 'records'));
     for (const doing of [
-      store.get(testTask(), 'records/secret', { maxBytes: 99 }),
-      store.head(testTask(), 'records/secret'),
-      put('records/new', 'x'),
-      put('records/secret', 'x'),
+      () => store.get(testTask(), 'records/secret', { maxBytes: 99 }),
+      () => store.head(testTask(), 'records/secret'),
+      () => put('records/new', 'x'),
+      () => put('records/secret', 'x'),
     ])
-      await expect(doing).rejects.toThrow(/records\/\w+" (?:in|to) ".*cache": /);
+      await expect(doing()).rejects.toThrow(/records\/\w+" (?:in|to) ".*cache": /);
     await store.delete(testTask(), 'records/secret').catch(() => undefined);
     expect(await names()).toEqual(['blobs/a']);
     expect(readdirSync(join(root, 'victim'))).toEqual(['secret']);

@@ -257,6 +257,24 @@ describe('pushing to a registry with a will of its own', () => {
     ).rejects.toMatchObject({ code: 'TSB_DIGEST' });
   });
 
+  test('a registry that reads a blob’s link while somebody writes it is asked again, and not for ever', async () => {
+    await using registry = await startScriptedRegistry();
+    await using client = createRegistry({ now: () => 0, limits });
+    const message = 'provided digest did not match uploaded content';
+    const refusal = { status: 400, body: JSON.stringify({ errors: [{ code: 'DIGEST_INVALID', message }] }) };
+    const push = (tag: string) => {
+      const reference = parseReference(`${registry.host}/some/app:${tag}`);
+      return client.pushManifest(testTask(), reference, mediaTypes.ociManifest, image.manifest.bytes);
+    };
+    registry.on('PUT /v2/some/app/manifests/1', refusal, refusal, { status: 201 });
+    expect(await push('1')).toMatchObject({ digest: image.manifest.digest });
+    registry.on('PUT /v2/some/app/manifests/2', refusal);
+    await expect(push('2')).rejects.toThrow(message);
+    expect(registry.requests.filter(({ url }) => url.endsWith('/2') && url.includes('manifests')).length).toBeLessThan(
+      9,
+    );
+  });
+
   const refusals: Readonly<Record<string, readonly [status: number, said: string, hint: RegExp]>> = {
     'that denies it': [403, 'DENIED: requested access to the resource is denied', /tsbuild login/],
     'that knows nobody': [401, 'UNAUTHORIZED: authentication required', /tsbuild login/],
