@@ -149,7 +149,7 @@ static void take_request(struct supervisor *self, struct client *client, const s
     break;
   case REQUEST_IS:
     /* Who has opened something by that number asks afterwards: a number that is still its own was so all the time. */
-    if (self->container >= 0 && proc_number(self->container) == atoi(text)) reply(client);
+    if (self->container >= 0 && proc_number(-1, self->container) == atoi(text)) reply(client);
     else refuse(client, "that process is not the container's");
     break;
   case REQUEST_WINDOW: take_window(self, text); break;

@@ -24,19 +24,6 @@ enum { NR_pidfd_send_signal = 424 };
 
 bool signal_pidfd(int pidfd, int number) { return pidfd >= 0 && syscall(NR_pidfd_send_signal, pidfd, number, NULL, 0) == 0; }
 
-int proc_number(int pidfd) {
-  char path[64], text[1024];
-  snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-  if (fd >= 0) close(fd);
-  if (got < 0) return 0;
-  text[got] = 0;
-  const char *line = strstr(text, "\nPid:\t");
-  int number = line == NULL ? 0 : atoi(line + 6);
-  return number > 0 ? number : 0;
-}
-
 /*
  * Only those that differ: the kernel lets nobody "enter" the machine's own network without rights over the machine, even who is in it. Which
  * the container has of its own depends on the machine and on options.
@@ -48,7 +35,7 @@ static void enter_namespaces(int container) {
   } kinds[] = {{"user", CLONE_NEWUSER}, {"mnt", CLONE_NEWNS},   {"pid", CLONE_NEWPID},      {"net", CLONE_NEWNET},
                {"ipc", CLONE_NEWIPC},   {"uts", CLONE_NEWUTS}, {"cgroup", CLONE_NEWCGROUP}};
   stage = "namespaces";
-  int number = proc_number(container), flags = 0;
+  int number = proc_number(-1, container), flags = 0;
   for (size_t at = 0; at < sizeof kinds / sizeof *kinds; at++) {
     char path[64];
     struct stat own, other;

@@ -114,7 +114,7 @@ static void take_status_line(struct supervisor *self, const char *line) {
   char text[64];
   if (strncmp(line, "pid ", 4) == 0) {
     self->container = sys_pidfd_open((pid_t)atoi(line + 4));
-    self->state.pid = self->container < 0 ? 0 : proc_number(self->container);
+    self->state.pid = self->container < 0 ? 0 : proc_number(-1, self->container);
     snprintf(text, sizeof text, "pid %d\n", self->state.pid);
     notify(self, text);
     return;

@@ -106,8 +106,6 @@ struct exec_streams {
 pid_t start_in_container(struct step_spec *spec, int container, const struct exec_streams *streams, int parent);
 /* Sends a signal to all processes of the container but its first. */
 void signal_all(int container, int number);
-/* The process's number in /proc, which shows another pid namespace than this process lives in; 0 when it is gone. */
-int proc_number(int pidfd);
 /* Signals through a pidfd; false when it is gone. */
 bool signal_pidfd(int pidfd, int number);
 

@@ -185,20 +185,6 @@ bool write_memory(uint64_t address, const void *data, size_t length) {
   return process_vm_writev((pid_t)supervisor.asked.pid, &here, 1, &there, 1, 0) == (ssize_t)length;
 }
 
-/* The number of a process in a /proc of other numbers than this process's own. */
-static int number_there(int pidfd) {
-  char path[64], text[1024];
-  snprintf(path, sizeof path, "self/fdinfo/%d", pidfd);
-  int fd = openat(supervisor.proc, path, O_RDONLY | O_CLOEXEC);
-  ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-  if (fd >= 0) close(fd);
-  if (got < 0) return 0;
-  text[got] = 0;
-  const char *line = strstr(text, "\nPid:\t");
-  int number = line == NULL ? 0 : atoi(line + 6);
-  return number > 0 ? number : 0;
-}
-
 int asker_number(void) {
   pid_t pid = (pid_t)supervisor.asked.pid;
   if (supervisor.own_proc) return pid;
@@ -206,7 +192,7 @@ int asker_number(void) {
   int pidfd = (int)syscall(434 /* pidfd_open */, pid, O_EXCL);
   if (pidfd < 0) pidfd = sys_pidfd_open(pid);
   if (pidfd < 0) return 0;
-  int number = number_there(pidfd);
+  int number = proc_number(supervisor.proc, pidfd);
   close(pidfd);
   return number;
 }

@@ -78,6 +78,12 @@ int sys_pidfd_open(pid_t pid);
 pid_t sys_fork_into(int flags, int *pidfd);
 int sys_close_range(unsigned first, unsigned last, unsigned flags);
 
+/*
+ * The number of a process in a /proc, which may show another pid namespace than this process lives in; 0 when it is gone or not in there. `proc` is a
+ * descriptor of it, or -1 for the one at /proc.
+ */
+int proc_number(int proc, int pidfd);
+
 /* A signal when the parent dies, and an exit if it is dead already. `parent` is a pidfd of it. */
 void die_with_parent(int parent);
 /* Blocks every signal and gives a descriptor that reads them. */

@@ -127,15 +127,7 @@ static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *
 /* ---- outside ---- */
 
 int number_in_proc(int pidfd) {
-  char path[64], text[1024];
-  snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-  if (got < 0) fail("cannot read %s", path);
-  close(fd);
-  text[got] = 0;
-  const char *line = strstr(text, "\nPid:\t");
-  int number = line == NULL ? 0 : atoi(line + 6);
+  int number = proc_number(-1, pidfd);
   if (number <= 0) fail_with(0, "/proc does not show the step");
   return number;
 }

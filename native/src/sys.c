@@ -166,6 +166,19 @@ int sys_close_range(unsigned first, unsigned last, unsigned flags) {
   return (int)syscall(NR_close_range, first, last, flags);
 }
 
+int proc_number(int proc, int pidfd) {
+  char path[64], text[1024];
+  snprintf(path, sizeof path, "%sself/fdinfo/%d", proc < 0 ? "/proc/" : "", pidfd);
+  int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+  ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+  if (fd >= 0) close(fd);
+  if (got < 0) return 0;
+  text[got] = 0;
+  const char *line = strstr(text, "\nPid:\t");
+  int number = line == NULL ? 0 : atoi(line + 6);
+  return number > 0 ? number : 0;
+}
+
 void die_with_parent(int parent) {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) fail("cannot ask for a signal at the parent's death");
   struct pollfd dead = {parent, POLLIN, 0};

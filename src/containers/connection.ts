@@ -1,7 +1,7 @@
-import fs from 'node:fs';
-import { createConnection, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { concludeStep, type ExitStatus, readStatusLine, type StepReport } from '../sandbox/index.ts';
-import { TsbuildError } from '../util/index.ts';
+import { messageOf, TsbuildError } from '../util/index.ts';
+import { connectIn } from './frame-socket.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 
 /** Who listens to a connection. */
@@ -46,32 +46,13 @@ export class Connection implements Disposable {
   }
 
   /** Connects. @returns undefined when nobody listens: the container has no supervisor */
-  static open(directory: string, listener: Listener = {}): Promise<Connection | undefined> {
-    let fd: number;
-    try {
-      fd = fs.openSync(directory, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
-    } catch {
-      return Promise.resolve(undefined);
-    }
-    return new Promise((resolve, reject) => {
-      // By descriptor: the path of a socket has room for 108 bytes.
-      const socket = createConnection({ path: `/proc/self/fd/${fd}/socket` });
-      socket.once('connect', () => {
-        fs.closeSync(fd);
-        socket.removeAllListeners('error');
-        resolve(new Connection(socket, listener));
-      });
-      socket.once('error', (error: NodeJS.ErrnoException) => {
-        fs.closeSync(fd);
-        if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(undefined);
-        else
-          reject(
-            new TsbuildError('TSB_SANDBOX', `Cannot reach the container's supervisor: ${error.message}`, {
-              cause: error,
-            }),
-          );
+  static async open(directory: string, listener: Listener = {}): Promise<Connection | undefined> {
+    const socket = await connectIn(directory, 'socket').catch((error: unknown) => {
+      throw new TsbuildError('TSB_SANDBOX', `Cannot reach the container's supervisor: ${messageOf(error)}`, {
+        cause: error,
       });
     });
+    return socket && new Connection(socket, listener);
   }
 
   send(kind: string, data: Uint8Array | string = ''): boolean {
