@@ -1,17 +1,15 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Descriptor, formatReference, type Reference, type Repository } from '../image/index.ts';
 import { type Digest, isTsbuildError, sha256, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
-import type { Call, Caller } from './caller.ts';
+import type { Call, Caller, Tries } from './caller.ts';
 import type { Endpoint } from './endpoint.ts';
 import { throwIfCanceled } from './http.ts';
+import { waitForRetry } from './retry.ts';
 import { announceReferrer } from './referrers.ts';
 import { emptyRegistriesConfig, endpointsFor } from './registries-conf.ts';
 import type { PushBlob, PushOptions, RegistryOptions } from './types.ts';
 import { Upload } from './upload.ts';
 
-/** How often a manifest is sent that a registry says is another one. */
-const MANIFEST_TRIES = 4;
 /** The words of the distribution-spec's code DIGEST_INVALID, as docker's distribution has them. */
 const DIGEST_INVALID = 'provided digest did not match uploaded content';
 
@@ -80,13 +78,15 @@ export class Pusher {
       body: bytes,
       scope: pushScope(endpoint),
     };
-    let answer = await this.#caller.call(task, call);
-    for (let tries = 1; answer.status !== 201 && answer.status !== 200; tries++) {
+    const { limits } = this.#caller;
+    const tries: Tries = { made: 0 };
+    let answer = await this.#caller.call(task, call, tries);
+    while (answer.status !== 201 && answer.status !== 200) {
       const error = await this.#caller.failure(task, call, answer);
       // Docker's distribution says so while somebody else is just linking a blob that the manifest names: it reads the link half written.
-      if (tries < MANIFEST_TRIES && answer.status === 400 && error.message.includes(DIGEST_INVALID)) {
-        await sleep(tries * 100, undefined, { signal: task.signal });
-        answer = await this.#caller.call(task, call);
+      if (answer.status === 400 && tries.made < limits.attempts && error.message.includes(DIGEST_INVALID)) {
+        await waitForRetry(task, limits, tries.made, undefined, this.#options.now);
+        answer = await this.#caller.call(task, call, tries);
         continue;
       }
       // Where tags cannot be written twice, the same again is refused too, and is as good as done.
