@@ -66,13 +66,13 @@ interface Dir {
 
 function collect(dir: Dir, options: ListChangesOptions, changes: TreeChange[]): void {
   options.signal?.throwIfAborted();
-  const own = listDir(dir.fd);
+  const own = new Set(listDir(dir.fd));
   // An opaque directory deletes what it does not have itself.
   const hides = dir.hides || isOpaque(dir.fd);
-  const hidden = hides ? listMerged(dir.lowers).filter((name) => !own.includes(name)) : [];
+  const hidden = hides ? listMerged(dir.lowers).filter((name) => !own.has(name)) : [];
   for (const name of [...own, ...hidden].sort(compareBytes)) {
     const path = dir.path === '' ? name : `${dir.path}/${name}`;
-    if (!own.includes(name)) {
+    if (!own.has(name)) {
       changes.push({ kind: 'D', path });
       continue;
     }
