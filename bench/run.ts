@@ -156,11 +156,12 @@ function main(): void {
     ...stepRows(work, root),
     ...copyRows(work),
     ...lowerRows(work),
+    // Before those that empty the store, the base included.
+    ...mountRows(work),
     ...pruneRows(work),
     ...pushRows(work, registry),
     ...pullRows(work, registry),
     ...sharedRows(work, registry),
-    ...mountRows(work),
   ].filter(({ name }) => wanted.length === 0 || wanted.some((word) => name.includes(word)));
   const measured = new Map<string, Results>();
   const others = new Map<string, Measure>();
