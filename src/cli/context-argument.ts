@@ -1,14 +1,13 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type BuildRequest, isRemoteContext, namedDockerfile } from '../engine/index.ts';
-import { isArchive } from '../frontend/index.ts';
+import { isArchive, MAX_DOCKERFILE_BYTES } from '../frontend/index.ts';
 import { collect, errnoOf, fromErrno, redactUrls, type SourceFile, suggest, TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 
 /** Commands that a mistyped first word may have meant. */
 const COMMANDS = ['build', 'run', 'llb', 'images', 'rmi', 'import', 'save', 'du', 'prune', 'store', 'doctor', 'help'];
 
-const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024;
 /** A tar header, by which an archive is told from a Dockerfile. */
 const HEAD_BYTES = 512;
 

@@ -1,6 +1,7 @@
 import type { LlbVertex } from '../llb/index.ts';
 import { type Diagnostic, type SourceFile, type SourceRange, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
+import { checkEntitlements } from './entitlements.ts';
 import { exportCaches } from './cache-export.ts';
 import { CacheRace } from './cache-race.ts';
 import { importCaches, type UsedCache } from './cache-import.ts';
@@ -241,13 +242,7 @@ function checkCompiled(request: BuildRequest, compiled: CompiledGraphs): void {
       ranges: advice.ranges,
       hint: 'without --strict this is a warning',
     });
-  for (const [entitlement, ranges] of compiled.usage.entitlements) {
-    if (request.entitlements.has(entitlement)) continue;
-    throw new TsbuildError('TSB_DOCKERFILE', `entitlement ${entitlement} is not allowed`, {
-      ranges,
-      hint: `if the Dockerfile is to be trusted with it, build with --allow ${entitlement}`,
-    });
-  }
+  checkEntitlements(request.entitlements, compiled.usage);
   for (const { graph } of compiled.platforms) {
     const step = graph.vertices.find(({ op }) => op.body?.kind === 'exec' && op.platform?.os === 'windows');
     if (!step) continue;

@@ -1,5 +1,11 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { type CompileOptions, compileContext, type ContextSpec, loadMainContext } from '../frontend/index.ts';
+import {
+  type CompileOptions,
+  compileContext,
+  type ContextSpec,
+  loadMainContext,
+  MAX_DOCKERFILE_BYTES,
+} from '../frontend/index.ts';
 import { storeError } from '../store/index.ts';
 import { redactUrls, type SourceFile, TsbuildError } from '../util/index.ts';
 import { hostPlatform } from '../image/index.ts';
@@ -18,7 +24,6 @@ import { type ForeignCache, RequestSolver } from './solve.ts';
 
 /** Name of an archive from standard input in its directory. */
 const ARCHIVE_NAME = 'context';
-const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024;
 
 /** A compiled request with what solves its graphs. */
 export interface CompiledRequest {

@@ -1,4 +1,10 @@
-import { checkFrontendName, compileContext, kindOfFrontend, loadMainContext } from '../frontend/index.ts';
+import {
+  checkFrontendName,
+  compileContext,
+  kindOfFrontend,
+  loadMainContext,
+  MAX_DOCKERFILE_BYTES,
+} from '../frontend/index.ts';
 import {
   type FrontendResult,
   type FrontendWarning,
@@ -17,6 +23,7 @@ import { isTsbuildError, redactUrls, sanitizeLine, sha256, type SourceFile, Tsbu
 import type { Task } from '../events/index.ts';
 import { type BridgeNames, createBridge, layoutReference } from './bridge.ts';
 import { dockerfileOptions } from './dockerfile-options.ts';
+import { checkEntitlements } from './entitlements.ts';
 import { BuildFailure } from './failure.ts';
 import { runFrontend } from './frontend-process.ts';
 import { withImageHint } from './image-hint.ts';
@@ -30,7 +37,6 @@ import { GraphTree } from './solved-tree.ts';
 
 /** Frontends that call one another. */
 const MAX_DEPTH = 5;
-const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024;
 
 /** What the frontends of one build share. */
 export interface FrontendBuild {
@@ -89,7 +95,7 @@ export class FrontendHost implements GatewayHost {
     inputs: ReadonlyMap<string, Definition>,
     signal: AbortSignal,
   ): Promise<FrontendResult> {
-    const { session, names, solver, imageTimes } = this.#build;
+    const { session, request, names, solver, imageTimes } = this.#build;
     const task = this.#taskOf(signal);
     const bridge = imageTimes.watch({
       ...createBridge(session, task, names, solver),
@@ -114,32 +120,23 @@ export class FrontendHost implements GatewayHost {
     const context = inputs.get(given.get('contextkey') || 'context');
     if (context !== undefined)
       options = { ...options, context: { kind: 'definition', definition: context }, dockerfileLocal: 'dockerfile' };
-    const { platforms, multiPlatform, usage, diagnostics, lintError } = await compileContext(
-      bridge,
-      options,
-      await loadMainContext(bridge, options),
-    ).catch((error: unknown) => {
+    const main = await loadMainContext(bridge, options);
+    try {
+      const { platforms, multiPlatform, usage, diagnostics, lintError } = await compileContext(bridge, options, main);
+      for (const diagnostic of diagnostics) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
+      if (lintError) throw lintError;
+      checkEntitlements(request.entitlements, usage);
+      const [first] = platforms;
+      return {
+        refs:
+          !multiPlatform && first !== undefined
+            ? { kind: 'one', definition: first.definition }
+            : { kind: 'map', definitions: new Map(platforms.map(({ id, definition }) => [id, definition])) },
+        metadata: metadataOf({ images: platforms, multiPlatform }),
+      };
+    } catch (error) {
       throw withLinesOf(options.dockerfile, error);
-    });
-    for (const diagnostic of diagnostics) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
-    if (lintError) throw withLinesOf(options.dockerfile, lintError);
-    for (const [entitlement, ranges] of usage.entitlements)
-      if (!this.#build.request.entitlements.has(entitlement))
-        throw withLinesOf(
-          options.dockerfile,
-          new TsbuildError('TSB_DOCKERFILE', `entitlement ${entitlement} is not allowed`, {
-            ranges,
-            hint: `if the Dockerfile is to be trusted with it, build with --allow ${entitlement}`,
-          }),
-        );
-    const [first] = platforms;
-    return {
-      refs:
-        !multiPlatform && first !== undefined
-          ? { kind: 'one', definition: first.definition }
-          : { kind: 'map', definitions: new Map(platforms.map(({ id, definition }) => [id, definition])) },
-      metadata: metadataOf({ images: platforms, multiPlatform }),
-    };
+    }
   }
 
   async resolveImage(request: ImageConfigRequest, signal: AbortSignal): Promise<ImageConfigAnswer> {

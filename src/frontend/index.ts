@@ -19,7 +19,7 @@ export {
   type CompileResult,
 } from './convert/compile.ts';
 export { type CheckedDockerfile, checkDockerfile } from './convert/check.ts';
-export { isArchive, loadMainContext, type MainContext } from './convert/main-context.ts';
+export { isArchive, loadMainContext, type MainContext, MAX_DOCKERFILE_BYTES } from './convert/main-context.ts';
 export { checkFrontendName, kindOfFrontend, parseSyntax, type SyntaxRequest } from './convert/frontend-name.ts';
 export { goBool } from './convert/go-format.ts';
 export { emptyImage } from './convert/image-config.ts';

@@ -9,7 +9,8 @@ import type { CompileOptions } from './options.ts';
 
 const DEFAULT_FILENAME = 'Dockerfile';
 const IGNORE_FILENAME = '.dockerignore';
-const MAX_FILE_BYTES = 16 * 1024 * 1024;
+/** Most bytes of a Dockerfile, and of the file that says what to ignore. */
+export const MAX_DOCKERFILE_BYTES: number = 16 * 1024 * 1024;
 
 /** The build context and the files that steer the build, read. */
 export interface MainContext {
@@ -160,10 +161,10 @@ async function readDockerfile(
   for (const path of names) {
     const data = await bridge.readFile({ from: origin, path, name });
     if (data === undefined) continue;
-    if (data.length > MAX_FILE_BYTES) {
+    if (data.length > MAX_DOCKERFILE_BYTES) {
       throw new TsbuildError(
         'TSB_DOCKERFILE',
-        `Cannot read ${JSON.stringify(path)}: it has ${data.length} bytes, more than ${MAX_FILE_BYTES}`,
+        `Cannot read ${JSON.stringify(path)}: it has ${data.length} bytes, more than ${MAX_DOCKERFILE_BYTES}`,
       );
     }
     return { file: { name: filename, text: Buffer.from(data).toString('utf8') }, data, origin };
