@@ -1,3 +1,4 @@
+import { SolveError } from './errors.ts';
 import { Scope, unneeded } from './scope.ts';
 
 interface Run<T> {
@@ -11,7 +12,8 @@ export type Leftovers = Set<Promise<unknown>>;
 
 /**
  * Work that runs at most once at a time and whose outcome is kept, shared by all who wait for it. When the last waiter leaves,
- * the work is aborted and forgotten, so that somebody else can start it anew. Failures are kept like values, aborts are not.
+ * the work is aborted and forgotten, so that somebody else can start it anew. Failures are kept like values, aborts are not. What
+ * comes to its end although it was given up keeps its outcome too: it was told of, and must not be told of again.
  */
 export class Flight<T> {
   readonly #work: (scope: Scope) => Promise<T>;
@@ -60,13 +62,15 @@ export class Flight<T> {
   async #perform(scope: Scope): Promise<T> {
     // Two runs of one piece of work must not overlap, even when the first is being stopped.
     await this.#abandoned;
+    if (this.#outcome !== undefined) return this.#outcome;
     try {
       scope.throwIfAborted();
       const value = await this.#work(scope);
       this.#outcome ??= Promise.resolve(value);
       return value;
     } catch (error) {
-      if (!scope.aborted) {
+      // After an abort anything may be thrown on account of it; but a vertex that failed had done so before it heard of that.
+      if (!scope.aborted || error instanceof SolveError) {
         this.#outcome = Promise.reject(error);
         this.#outcome.catch(() => undefined);
       }
