@@ -40,6 +40,8 @@ export function addCopy(program: Command, context: CliContext, done: Done): void
     )
     .argument('<destination>', 'the same; a bare name is one of a registry')
     .option('-a, --all', 'all images of an index, and what else it has (the default)')
+    // As push and pull call it.
+    .addOption(new Option('--all-platforms').implies({ all: true }).hideHelp())
     .addOption(
       new Option('--multi-arch <which>', 'of an index: all, the image for this machine, or the index alone').choices([
         'all',

@@ -120,7 +120,9 @@ describeAsEveryone('copy', (who) => {
     expect(readdirSync(bench.path('alone/blobs/sha256'))).toEqual([hexOf(image.index.digest)]);
     const none = await bench.tsbuild(['copy', '-q', '--platform=linux/s390x', from, `${name}:4`]);
     expect(none).toMatchObject({ code: 1, err: expect.stringContaining('linux/amd64, linux/arm64') as string });
-    const both = await bench.tsbuild(['copy', '--all', '--platform=linux/arm64', from, `${name}:4`]);
+    await bench.ok(['copy', '-q', '--all-platforms', from, `${name}:4`]);
+    expect(await raw(`docker://${name}:4`)).toBe(image.index.bytes.toString());
+    const both = await bench.tsbuild(['copy', '--all', '--platform=linux/arm64', from, `${name}:5`]);
     expect(both).toMatchObject({ code: 2, err: expect.stringContaining('exclude each other') as string });
   });
 
