@@ -47,8 +47,6 @@ function expectTidy(rig: Rig, calls = 1): void {
   }
 }
 
-const scale = Number(process.env['TSBUILD_FUZZ'] ?? '1');
-
 test('any graph gives the same results cold, warm, partly evicted and with failing loads', async () => {
   await fc.assert(
     fc.asyncProperty(recipes, fc.nat(), async (list, seed) => {
@@ -77,7 +75,7 @@ test('any graph gives the same results cold, warm, partly evicted and with faili
       cache.failLoads = () => false;
       expect((await run(graphOf(list), cache, seed + 5)).results).toEqual(expected);
     }),
-    { numRuns: 150 * scale },
+    { numRuns: 150 },
   );
 });
 
@@ -95,7 +93,7 @@ test('nothing that comes to the same runs twice in a build', async () => {
       // Early cutoff may find more in the larger graph, never less.
       expect(names.length).toBeLessThanOrEqual(alone.rig.executed.length);
     }),
-    { numRuns: 100 * scale },
+    { numRuns: 100 },
   );
 });
 
@@ -118,7 +116,7 @@ test('after a change only what can tell the difference runs', async () => {
       const names = new Set(after.filter(({ digest }) => dirty.has(digest)).map(({ name }) => name));
       for (const name of rig.executed) expect(clean.has(name) && !names.has(name)).toBe(false);
     }),
-    { numRuns: 100 * scale },
+    { numRuns: 100 },
   );
 });
 
@@ -154,6 +152,6 @@ test('random failures and cancellations end, tidily, and leave the cache usable'
       }
       expect((await run(graphOf(list), cache, seed)).results).toEqual(expected);
     }),
-    { numRuns: 100 * scale },
+    { numRuns: 100 },
   );
 });
