@@ -1,7 +1,7 @@
 import { openImage } from '../engine/index.ts';
 import { hostPlatform, parsePlatform } from '../image/index.ts';
 import { runContainer } from '../runtime/index.ts';
-import { randomHex } from '../util/index.ts';
+import { randomHostId } from '../util/index.ts';
 import { type Resources, resourcesOf } from './resources.ts';
 import { type CommonOptions, sessionFor, taskFor } from './session.ts';
 
@@ -46,7 +46,7 @@ export async function run(image: string, options: RunOptions = {}): Promise<{ re
     ...opened.runtime,
     callerEnv: {},
     cwd: process.cwd(),
-    hostname: options.hostname ?? randomHex(6),
+    hostname: options.hostname ?? randomHostId(6),
     network: options.network ?? 'host',
     env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
     attendsSignals: false,

@@ -16,7 +16,7 @@ import type { Task } from '../events/index.ts';
 import type { Platform } from '../image/index.ts';
 import { containerSpec, type RunContainerOptions } from '../runtime/index.ts';
 import { Emulation, findHelper, findSeccompFilter, type MountSpec, type NamespacePlan } from '../sandbox/index.ts';
-import { randomHex, TsbuildError } from '../util/index.ts';
+import { randomHostId, TsbuildError } from '../util/index.ts';
 import { unpackImage } from './open-image.ts';
 import type { Session } from './session.ts';
 
@@ -71,7 +71,7 @@ export async function createContainer(
 ): Promise<ReadyContainer> {
   const plan = requireOverlays(await session.plan());
   const { image, ids, layers } = await unpackImage(session, task, name, wanted.platform, wanted.cwd);
-  const id = randomHex(32);
+  const id = randomHostId(32);
   const process = {
     ...wanted.process,
     mounts: [...(wanted.process.mounts ?? []), ...((await wanted.imageMounts?.(image.config)) ?? [])],

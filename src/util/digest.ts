@@ -58,3 +58,15 @@ export class Hasher {
 export function randomHex(bytes: number): string {
   return crypto().randomBytes(bytes).toString('hex');
 }
+
+/**
+ * Random hex digits that may stand as a host name, whole or their first twelve alone: there is a letter among these, as docker sees to as
+ * well, for glibc takes a name of digits for an address and asks no name server.
+ * @param draw gives so many random bytes as hex digits
+ */
+export function randomHostId(bytes: number, draw: (bytes: number) => string = randomHex): string {
+  for (;;) {
+    const id = draw(bytes);
+    if (/[a-f]/.test(id.slice(0, 12))) return id;
+  }
+}

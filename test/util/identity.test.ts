@@ -11,6 +11,7 @@ import {
   parseDigest,
   parseStrictJson,
   randomHex,
+  randomHostId,
   sha256,
 } from '../../src/util/index.ts';
 
@@ -123,6 +124,18 @@ describe('digests', () => {
     const keys = [leafKey(sha256('a'), 0), leafKey(sha256('a'), 1), leafKey(sha256('a'), -1), leafKey(sha256('b'), 0)];
     expect(new Set(keys).size).toBe(4);
     for (const key of keys) expect(key).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  test('names of hosts have a letter among the first twelve digits, where glibc takes digits for an address', () => {
+    const drawn = ['298746110779abcd', '000000000000ffff', '240867294171', '24086729417f0000', 'never'];
+    const asked: number[] = [];
+    const id = randomHostId(8, (bytes) => {
+      asked.push(bytes);
+      return drawn.shift() ?? '';
+    });
+    expect(id).toBe('24086729417f0000');
+    expect(asked).toEqual([8, 8, 8, 8]);
+    for (let count = 0; count < 5000; count++) expect(randomHostId(6)).toMatch(/^(?=.*[a-f])[0-9a-f]{12}$/);
   });
 
   test('names that nobody can guess have as many digits as was asked for', () => {

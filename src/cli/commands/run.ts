@@ -13,7 +13,7 @@ import {
 import type { Task } from '../../events/index.ts';
 import { hostPlatform, parsePlatform, type Platform } from '../../image/index.ts';
 import { endOf, runContainer } from '../../runtime/index.ts';
-import { firstError, fromErrno, isTsbuildError, randomHex, TsbuildError } from '../../util/index.ts';
+import { firstError, fromErrno, isTsbuildError, randomHostId, TsbuildError } from '../../util/index.ts';
 import { networkReports, parseNetwork, publishedPorts, sharesNetworks, warnOfPorts } from '../container-network.ts';
 import type { LifeOptions, ProcessOptions } from '../container-options.ts';
 import { parseLife, parseProcess } from '../container-request.ts';
@@ -162,7 +162,7 @@ async function runOnce(
     limiter: session.limiter,
     ports: publishedPorts(options, opened.runtime.config.config.ExposedPorts),
     ...networkReports(context),
-    hostname: process.hostname || randomHex(6),
+    hostname: process.hostname || randomHostId(6),
     cwd: context.cwd,
   });
   if (end.error) await reportError(context, end.error);
