@@ -9,12 +9,13 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GitSource } from '../../src/source/index.ts';
+import { freePort } from '../support/free-port.ts';
 import { Repositories } from '../support/git-server.ts';
 import { testTask } from '../support/task.ts';
 
@@ -25,13 +26,7 @@ class SshServer implements AsyncDisposable {
   readonly #processes: ReturnType<typeof spawn>[] = [];
 
   async start(): Promise<this> {
-    const probe = createServer();
-    this.port = await new Promise<number>((resolve) => {
-      probe.listen(0, '127.0.0.1', () => resolve((probe.address() as { port: number }).port));
-    });
-    await new Promise((resolve) => {
-      probe.close(resolve);
-    });
+    this.port = await freePort();
     for (const name of ['host', 'other', 'user'])
       execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(this.dir, name)]);
     copyFileSync(join(this.dir, 'user.pub'), join(this.dir, 'authorized'));

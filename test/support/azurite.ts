@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from './registry.ts';
+import { freePort } from './free-port.ts';
 
 /** Azure Blob Storage as Microsoft's own emulator has it. */
 export interface Azurite extends AsyncDisposable {

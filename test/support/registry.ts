@@ -6,11 +6,9 @@ import {
   request as forward,
   type ServerResponse,
 } from 'node:http';
-import { connect, createServer } from 'node:net';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A real registry (Debian's docker-registry) on a free port of 127.0.0.1, with an empty storage directory. */
 export interface TestRegistry extends AsyncDisposable {
@@ -39,24 +37,20 @@ export interface TestRegistryOptions {
 
 export async function startRegistry(options: TestRegistryOptions = {}): Promise<TestRegistry> {
   const storage = mkdtempSync(join(tmpdir(), 'tsbuild-registry-'));
-  const port = await freePort();
   const config = join(storage, 'config.yml');
   writeFileSync(
     config,
     `version: 0.1
-log: {level: error, accesslog: {disabled: true}}
+log: {level: info, accesslog: {disabled: true}}
 storage: {filesystem: {rootdirectory: ${storage}/data}, delete: {enabled: ${options.deletes ?? true}}${options.readOnly ? ', maintenance: {readonly: {enabled: true}}' : ''}}
-http: {addr: '127.0.0.1:${port}'${options.tls === undefined ? '' : `, tls: {certificate: ${options.tls.cert}, key: ${options.tls.key}}`}}
+http: {addr: '127.0.0.1:0'${options.tls === undefined ? '' : `, tls: {certificate: ${options.tls.cert}, key: ${options.tls.key}}`}}
 ${options.password ? `auth: {htpasswd: {realm: test, path: ${storage}/htpasswd}}` : ''}
 `,
   );
   if (options.password) writeFileSync(join(storage, 'htpasswd'), HTPASSWD);
   const server = spawn('docker-registry', ['serve', config], { stdio: ['ignore', 'ignore', 'pipe'] });
-  const output: Buffer[] = [];
-  server.stderr?.on('data', (chunk: Buffer) => output.push(chunk));
-  await listens(port, server, output);
   return {
-    host: `127.0.0.1:${port}`,
+    host: await listens(server),
     storage,
     async forget(path) {
       // What names blobs in a repository are files there; the registry has no memory of them.
@@ -71,20 +65,21 @@ ${options.password ? `auth: {htpasswd: {realm: test, path: ${storage}/htpasswd}}
   };
 }
 
-async function listens(port: number, server: ChildProcess, output: readonly Buffer[]): Promise<void> {
-  for (let tries = 0; tries < 600; tries++) {
-    if (server.exitCode !== null) break;
-    const connected = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, '127.0.0.1', () => {
-        socket.destroy();
-        resolve(true);
-      });
-      socket.on('error', () => resolve(false));
+/** Where it listens, which it says once it does: the kernel chose the port, so that nobody else can have it. */
+async function listens(server: ChildProcess): Promise<string> {
+  let output = '';
+  const host = await new Promise<string | undefined>((resolve) => {
+    server.once('error', (error) => resolve(void (output += error.message)));
+    server.once('close', () => resolve(undefined));
+    server.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+      // Nobody reads what it says afterwards.
+      if (output.length < 100_000) output += chunk;
+      const [, found] = /listening on (127\.0\.0\.1:\d+)/.exec(output) ?? [];
+      if (found !== undefined) resolve(found);
     });
-    if (connected) return;
-    await sleep(50);
-  }
-  throw new Error(`docker-registry did not start: ${Buffer.concat(output).toString()}`);
+  });
+  if (host === undefined) throw new Error(`docker-registry did not start: ${output}`);
+  return host;
 }
 
 /** One request as it went by. */
@@ -144,14 +139,4 @@ export async function watchRegistry(registry: TestRegistry): Promise<WatchedRegi
     },
   };
   return watched;
-}
-
-/** A TCP port of 127.0.0.1 that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('No port');
-  return address.port;
 }
