@@ -15,7 +15,7 @@ const isRoot = process.getuid() === 0;
 const BY_CHROOT = {
   as: 'root',
   files: /^test\/security\//,
-  ids: /^(MNT-(01|02|05|16|19)|PRC-(01|07|10|16|17|22|23)|SEC-(04|07|08|09|10|11|13)|CTX-.*)$/,
+  ids: /^(MNT-(01|02|05|16|19)|PRC-(01|07|10|16|17|22|23)|SEC-(04|05|07|08|09|10|11|13)|CTX-.*)$/,
 };
 /**
  * Not for root, and asked of builds only. Users of a step are one user of the machine, and are not kept from each other's files; where the

@@ -115,7 +115,7 @@ int run_bare_step(struct step_spec *spec, int connection) {
   int status = supervise_step(child, signals, pumps, count, master, &usage);
   report_usage(&usage);
   stage = "cleanup";
-  end_descendants();
+  end_descendants(false);
   undo();
   /* Who was killed leaves nothing that anybody wants. */
   if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) finish_trees(spec, stubs);

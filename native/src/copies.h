@@ -68,12 +68,26 @@ void take_out(struct places *places);
 void place_mounts(struct places *places, struct step_spec *spec);
 void place_system(struct places *places);
 
+/* ---- guard.c: what must not outlive a step that is killed ---- */
+
+/* A file, and where it was put. */
+struct guarded {
+  int fd, dir;
+  const char *name;
+};
+/* Empties files wherever they are now. */
+void empty_files(const struct guarded *files, size_t count);
+/* Starts a process that does so when this one has ended, and removes them. Before there is anything in the files. */
+pid_t start_guard(const struct guarded *files, size_t count);
+void end_guard(pid_t guard);
+
 /* ---- bare.c: a step where no namespace can be made ---- */
 
 int run_bare_step(struct step_spec *spec, int connection);
 /* Leaves this process and its descendants no sockets but unix ones, and no new privileges (no_network.c). */
 void deny_network(void);
-/* Ends all processes that descend from this one, which must be their subreaper. */
-void end_descendants(void);
+/* Ends all processes that descend from this one, which must be their subreaper, but guards of secrets: those end by themselves when what they
+   wait for has, and are waited for if `guards`. */
+void end_descendants(bool guards);
 
 #endif

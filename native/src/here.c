@@ -20,24 +20,31 @@
 enum { PATIENCE_MS = 10000 };
 
 struct process {
-  pid_t pid, parent;
+  pid_t pid, parent, group, session;
   bool ours;
 };
 
-/* Gives the parent of a process, 0 when it is gone. */
-static pid_t parent_of(int proc, const char *name) {
+/* What /proc has of a process; false when it is gone. */
+static bool read_process(int proc, const char *name, struct process *process) {
   char path[40], text[512];
   snprintf(path, sizeof path, "%.20s/stat", name);
   int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
+  if (fd < 0) return false;
   ssize_t got = read(fd, text, sizeof text - 1);
   close(fd);
-  if (got <= 0) return 0;
+  if (got <= 0) return false;
   text[got] = 0;
   /* The name of the program, in brackets, may have any characters. */
   const char *end = strrchr(text, ')');
-  int parent;
-  return end != NULL && sscanf(end + 1, " %*c %d", &parent) == 1 ? parent : 0;
+  if (end == NULL || sscanf(end + 1, " %*c %d %d %d", &process->parent, &process->group, &process->session) != 3) return false;
+  process->pid = atoi(name);
+  process->ours = process->parent == getpid();
+  return true;
+}
+
+/* guard.c */
+static bool is_guard(const struct process *process) {
+  return process->session == getsid(0) && process->group == process->pid && process->group != getpgrp();
 }
 
 static size_t list_processes(struct process **found) {
@@ -47,20 +54,21 @@ static size_t list_processes(struct process **found) {
   size_t count = 0;
   for (struct dirent *entry; (entry = readdir(proc)) != NULL;) {
     if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
-    pid_t parent = parent_of(dirfd(proc), entry->d_name);
-    if (parent == 0) continue;
+    struct process process;
+    if (!read_process(dirfd(proc), entry->d_name, &process) || process.parent == 0) continue;
     if ((count & (count - 1)) == 0) all = realloc(all, (count == 0 ? 1 : count * 2) * sizeof *all);
     if (all == NULL) fail_with(ENOMEM, "cannot list processes");
-    all[count++] = (struct process){atoi(entry->d_name), parent, parent == getpid()};
+    all[count++] = process;
   }
   closedir(proc);
   *found = all;
   return count;
 }
 
-static void kill_descendants(void) {
+/* Gives how many there were. */
+static size_t kill_descendants(void) {
   struct process *all;
-  size_t count = list_processes(&all);
+  size_t killed = 0, count = list_processes(&all);
   for (bool more = true; more;) {
     more = false;
     for (size_t at = 0; at < count; at++)
@@ -68,17 +76,18 @@ static void kill_descendants(void) {
         if (all[other].ours && all[other].pid == all[at].parent) more = all[at].ours = true;
   }
   for (size_t at = 0; at < count; at++)
-    if (all[at].ours) kill(all[at].pid, SIGKILL);
+    if (all[at].ours && !is_guard(&all[at]) && kill(all[at].pid, SIGKILL) == 0) killed++;
   free(all);
+  return killed;
 }
 
-void end_descendants(void) {
+void end_descendants(bool guards) {
   /* Whoever was starting another process while the list was read is met the next time. */
   for (int waited = 0; waited < PATIENCE_MS; waited++) {
     pid_t ended;
     while ((ended = waitpid(-1, NULL, WNOHANG)) > 0) continue;
     if (ended < 0 && errno == ECHILD) return;
-    kill_descendants();
+    if (kill_descendants() == 0 && !guards) return;
     poll(NULL, 0, 1);
   }
 }
@@ -114,6 +123,6 @@ int command_here(int argc, char **argv) {
   sys_close_range(3, SIGNALS - 1, 0);
   sys_close_range(PARENT + 1, ~0u, 0);
   int status = attend(command, SIGNALS, PARENT);
-  end_descendants();
+  end_descendants(true);
   return exit_code_of(status);
 }

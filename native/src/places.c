@@ -22,6 +22,8 @@ struct place {
   char *back;     /* where it came from and returns to; NULL for what is removed */
 };
 
+enum { MAX_FILES = 256 };
+
 struct places {
   int root, aside;
   char root_path[PATH_MAX];
@@ -29,6 +31,10 @@ struct places {
   unsigned names;
   size_t count;
   struct place items[MAX_PLACES];
+  /* Files with what only the step may have, and who sees to it that they go when this process is killed. */
+  size_t file_count;
+  struct guarded files[MAX_FILES];
+  pid_t guard;
 };
 
 static void path_of_fd(int fd, char path[PATH_MAX]) {
@@ -129,7 +135,11 @@ static void take_one_out(struct places *places, struct place *place) {
 }
 
 void take_out(struct places *places) {
+  /* What the step has moved elsewhere, too: a mounted file would not be there either. */
+  empty_files(places->files, places->file_count);
   while (places->count > 0) take_one_out(places, &places->items[--places->count]);
+  if (places->guard > 0) end_guard(places->guard);
+  places->guard = 0;
 }
 
 /* ---- mounts ---- */
@@ -140,14 +150,24 @@ static const char *made_directory(struct places *places, unsigned mode) {
   return name;
 }
 
-static const char *made_file(struct places *places, const void *data, size_t length, unsigned mode, uid_t uid, gid_t gid) {
+/* Without what will be in it. */
+static void place_file(struct places *places, const struct mount_spec *mount) {
   const char *name = new_name(places);
+  if (places->file_count == MAX_FILES) fail_with(0, "a step with more than %d files of its own", MAX_FILES);
   int fd = openat(places->aside, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
   if (fd < 0) fail("cannot make a file");
-  write_fd(fd, data, length);
-  if (fchown(fd, uid, gid) < 0 || fchmod(fd, mode) < 0) fail("cannot set the owner of a file");
-  close(fd);
-  return name;
+  if (fchown(fd, mount->uid, mount->gid) < 0 || fchmod(fd, mount->mode) < 0) fail("cannot set the owner of a file");
+  place_made(places, mount->target, name);
+  const struct place *place = &places->items[places->count - 1];
+  places->files[places->file_count++] = (struct guarded){fd, place->parent, place->name};
+}
+
+static void fill_files(struct places *places, const struct step_spec *spec) {
+  if (places->file_count == 0) return;
+  places->guard = start_guard(places->files, places->file_count);
+  size_t next = 0;
+  for (size_t at = 0; at < spec->mount_count; at++)
+    if (spec->mounts[at].kind == MOUNT_FILE) write_fd(places->files[next++].fd, spec->mounts[at].data, spec->mounts[at].data_length);
 }
 
 /* A source, or what lies at a path in it, by the name that it can be moved by. */
@@ -200,12 +220,11 @@ void place_mounts(struct places *places, struct step_spec *spec) {
       place_moved(places, mount->target, path);
       break;
     case MOUNT_TMPFS: place_made(places, mount->target, made_directory(places, mount->mode)); break;
-    case MOUNT_FILE:
-      place_made(places, mount->target, made_file(places, mount->data, mount->data_length, mount->mode, mount->uid, mount->gid));
-      break;
+    case MOUNT_FILE: place_file(places, mount); break;
     }
   }
   if (places->stubs->overflow) fail_with(0, "too many mount targets are missing in the image");
+  fill_files(places, spec);
 }
 
 /* ---- /dev, /proc and /sys ---- */

@@ -336,6 +336,28 @@ COPY --link --chown=7:8 Dockerfile /linked/
     expect(await bench.damage()).toEqual([]);
   });
 
+  test('by chroot, the secrets of a step are gone when the build is killed, wherever the step has them (SEC-05)', async () => {
+    const holding = bench.context(`FROM base:1
+RUN --mount=type=secret,id=s --mount=type=secret,id=s,target=/moved --mount=type=secret,id=s,target=/etc/passwd \\
+    mv /moved /elsewhere && ln /elsewhere /again && echo up && sleep 3000
+`);
+    const holders = async (): Promise<string> =>
+      (await bench.start(['grep', '-rlaF', '--devices=skip', '-e', ENV.TOKEN, bench.store]).ended).out;
+    const args = ['build', '--isolation=chroot', '--progress=plain', '--no-cache', '--secret=id=s,env=TOKEN'];
+    for (const whole of [false, true]) {
+      const running = bench.tsbuildStart([...args, holding], { env: ENV, detached: true });
+      await running.prints(/ up\n/);
+      expect(await holders()).toMatch(/\/run\/secrets\/s\n/);
+      const { pid = 0 } = running.child;
+      process.kill(whole ? -pid : pid, 'SIGKILL');
+      const killed = performance.now();
+      await running.ended;
+      while ((await holders()) !== '' && performance.now() - killed < 1000) continue;
+      expect(await holders(), whole ? 'all of its process group' : 'tsbuild alone').toBe('');
+      expect(await bench.leftovers()).toEqual([]);
+    }
+  });
+
   test('by chroot, a canceled build ends its step and goes on with none', async () => {
     const hanging = bench.context('FROM base:1\nRUN echo up; trap "" TERM INT; sleep 3000\n');
     const running = bench.tsbuildStart(['build', '--isolation=chroot', '--progress=plain', '--no-cache', hanging]);

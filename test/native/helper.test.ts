@@ -48,7 +48,7 @@ describe('the sandbox helper that ships', () => {
 const takes = (flags: string): boolean =>
   spawnSync('sh', ['-c', `echo "int main(void){return 0;}" | cc ${flags} -x c -o /dev/null -`]).status === 0;
 
-test.skipIf(!takes('-fanalyzer -c'))("gcc's analyzer finds nothing in the helper", { timeout: 60_000 }, () => {
+test.skipIf(!takes('-fanalyzer -c'))("gcc's analyzer finds nothing in the helper", { timeout: 240_000 }, () => {
   const done = spawnSync('sh', [script, '--analyze'], { encoding: 'utf8' });
   expect([done.status, done.stderr]).toEqual([0, '']);
 });

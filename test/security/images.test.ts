@@ -127,8 +127,12 @@ COPY --from=0 /where /seen /name /first/
       '-c',
       'ls -A / /victim; cut -d" " -f2 /proc/mounts',
     ]);
-    expect(out.startsWith(`/:\n${names}victim\n\n/victim:\n`)).toBe(true);
-    expect(out.match(/^\/(proc|victim)$/gm)?.toSorted()).toEqual(['/proc', '/victim']);
+    // By chroot nothing is mounted: volumes are directories of the container, where the image has them.
+    if (testedRung === 'chroot') expect(out).toBe(`/:\n${names}/\n`);
+    else {
+      expect(out.startsWith(`/:\n${names}victim\n\n/victim:\n`)).toBe(true);
+      expect(out.match(/^\/(proc|victim)$/gm)?.toSorted()).toEqual(['/proc', '/victim']);
+    }
     victim.expectUntouched();
     expect(await bench.tsbuild(['run', bench.path('images:words')])).toMatchObject({
       code: 125,
