@@ -8,10 +8,11 @@ const TESTS: Readonly<Record<string, (event: ContainerEvent, value: string) => b
   // `health_status` stands for what is behind its colon, too.
   event: ({ action }, value) => action === value || action.startsWith(`${value}:`),
   container: ({ id, name }, value) => name === value || (value.length > 0 && id.startsWith(value)),
-  image: ({ image }, value) => image === value || image.split(':')[0] === value,
+  // The colon of a port is no tag's, nor is that of a digest.
+  image: ({ image }, value) => image === value || image.replace(/(?::[^:/@]*)?(?:@.*)?$/, '') === value,
   label: ({ labels }, value) => {
     const at = value.indexOf('=');
-    return at < 0 ? value in labels : labels[value.slice(0, at)] === value.slice(at + 1);
+    return at < 0 ? Object.hasOwn(labels, value) : labels[value.slice(0, at)] === value.slice(at + 1);
   },
   type: (_event, value) => value === 'container',
 };

@@ -101,9 +101,16 @@ function checkTarget(target: string, bad: (why: string) => TsbuildError): string
 }
 
 /** Docker's words for the same thing. */
-const KEYS: Readonly<Record<string, string>> = {
-  src: 'source', dst: 'target', destination: 'target', ro: 'readonly', 'tmpfs-size': 'size', 'tmpfs-mode': 'mode',
-}; // oxfmt-ignore
+const KEYS: ReadonlyMap<string, string> = new Map([
+  ['src', 'source'], ['dst', 'target'], ['destination', 'target'], ['ro', 'readonly'], ['tmpfs-size', 'size'], ['tmpfs-mode', 'mode'],
+]); // oxfmt-ignore
+
+/** What each type of mount takes besides its target. */
+const FIELDS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['bind', ['source', 'readonly', 'bind-propagation', 'consistency', 'bind-nonrecursive', 'relabel']],
+  ['volume', ['source', 'readonly', 'volume-nocopy', 'consistency']],
+  ['tmpfs', ['size', 'mode']],
+]);
 
 /** `--mount type=bind|volume|tmpfs,source=…,target=…` */
 async function mountOf(text: string, cwd: string, makeVolume: MakeVolume): Promise<MountSpec> {
@@ -113,14 +120,10 @@ async function mountOf(text: string, cwd: string, makeVolume: MakeVolume): Promi
   for (const part of text.split(',')) {
     const at = part.indexOf('=');
     const typed = (at < 0 ? part : part.slice(0, at)).trim();
-    fields.set(KEYS[typed] ?? typed, at < 0 ? 'true' : part.slice(at + 1));
+    fields.set(KEYS.get(typed) ?? typed, at < 0 ? 'true' : part.slice(at + 1));
   }
   const type = fields.get('type') ?? 'volume';
-  const allowed = {
-    bind: ['source', 'readonly', 'bind-propagation', 'consistency', 'bind-nonrecursive', 'relabel'],
-    volume: ['source', 'readonly', 'volume-nocopy', 'consistency'],
-    tmpfs: ['size', 'mode'],
-  }[type];
+  const allowed = FIELDS.get(type);
   if (allowed === undefined) throw bad(`there is no type ${JSON.stringify(type)}: there are bind, volume and tmpfs`);
   const unknown = [...fields.keys()].find((key) => !['type', 'target', ...allowed].includes(key));
   if (unknown !== undefined) throw bad(`there is no ${JSON.stringify(unknown)} for type ${type}`);

@@ -19,7 +19,7 @@ export function parseNetworkFilters(values: readonly string[], now: number, isUs
 }
 
 function parseFilter(name: string, value: string, text: string, now: number, isUsed: Test): Test {
-  switch (name) {
+  switch (text.includes('=') ? name : undefined) {
     case 'name':
       return (network) => network.name.includes(value);
     case 'id':

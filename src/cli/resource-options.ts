@@ -104,7 +104,7 @@ function parsePairs(values: readonly string[], memory: number | undefined): Reso
   let limits: ResourceLimits = {};
   for (const pair of ordered) {
     const [name, value] = [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)];
-    const parse = pair.includes('=') ? RESOURCES[name] : undefined;
+    const parse = pair.includes('=') && Object.hasOwn(RESOURCES, name) ? RESOURCES[name] : undefined;
     if (parse === undefined) {
       const near = suggest(name || pair, Object.keys(RESOURCES));
       throw new TsbuildError('TSB_USAGE', `Cannot use --resource ${JSON.stringify(pair)}: there is no such limit`, {

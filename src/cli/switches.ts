@@ -50,7 +50,7 @@ function splitValue(word: string): readonly [string, string?] {
 function meant({ long }: Option, flag: string, value: string, negated: boolean): readonly string[] {
   if (TRUE.test(value)) return [long ?? flag];
   if (FALSE.test(value)) return negated ? [`--no-${long?.slice(2)}`] : [];
-  const pull = long === '--pull' ? PULL[value] : undefined;
+  const pull = long === '--pull' && Object.hasOwn(PULL, value) ? PULL[value] : undefined;
   if (pull !== undefined) return pull;
   // A value of its own, which no word that follows is taken for: that is the context.
   if (long === '--update-lock' && value !== '') return ['--update-lock-name', value];

@@ -42,4 +42,7 @@ test('another value is an error', () => {
     /--no-cache=maybe: expected true or false/,
   );
   expect(() => withoutValues(['build', '--pull=sometimes'], command, false)).toThrow(/--pull=sometimes/);
+  expect(() => withoutValues(['build', '--pull=constructor'], command, false)).toThrow(
+    /--pull=constructor: expected true or false/,
+  );
 });
