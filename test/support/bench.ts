@@ -289,15 +289,19 @@ export class Bench implements AsyncDisposable {
       }
     }
     for (const child of this.#running) child.kill('SIGKILL');
+    await this.remove(this.dir);
+  }
+
+  /** Removes a tree, which may be a store: an ordinary user's has files of subordinate ids. */
+  async remove(path: string): Promise<void> {
     try {
-      rmSync(this.dir, { recursive: true, force: true });
+      rmSync(path, { recursive: true, force: true });
     } catch {
-      // Files of subordinate ids.
       const { uid, gid, username } = userInfo();
       await new LoneRemover({
         helperPath: findHelper(),
         plan: requirePlan(readPlanInputs({ uid, gid, name: username })),
-      }).remove([this.dir]);
+      }).remove([path]);
     }
   }
 }

@@ -74,7 +74,7 @@ describe.runIf(canTrace && root !== undefined)('the power goes at any moment of 
           expect(sameParts(await readOciArchive(bench.path('out.tar'))), `cut ${cut}`).toEqual(held.reference);
         }
         if (wrong.length > 0) failures.push(`cut ${cut} of ${held.ops.length}: ${wrong.join('; ')}`);
-        rmSync(store, { recursive: true });
+        await bench.remove(store);
       });
       expect(failures, `seed ${seed}`).toEqual([]);
     },
