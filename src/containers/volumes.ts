@@ -106,8 +106,14 @@ export class Volumes {
         { hint: `remove what uses it first: tsbuild rm -f ${users.map(({ name }) => name).join(' ')}` },
       );
     const aside = join(this.#store.layout.garbage, randomHex(16));
-    fs.mkdirSync(this.#store.layout.garbage, { recursive: true, mode: 0o700 });
-    fs.renameSync(join(this.root, volume.name), aside);
+    try {
+      fs.mkdirSync(this.#store.layout.garbage, { recursive: true, mode: 0o700 });
+      fs.renameSync(join(this.root, volume.name), aside);
+    } catch (error) {
+      // Another command has removed it.
+      if (errnoOf(error) === 'ENOENT') return;
+      throw fromErrno(error, `Cannot remove volume ${volume.name}`, 'TSB_STORE');
+    }
     await removeTrees([aside]);
   }
 

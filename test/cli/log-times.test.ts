@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import { parseTime } from '../../src/cli/container-logs.ts';
 import { changed, waitHealthy } from '../../src/cli/wait-healthy.ts';
 import type { Container } from '../../src/containers/index.ts';
-import { writeFileSync } from 'node:fs';
 import { fakeContext } from '../fakes/cli-context.ts';
 
 const NOW = Date.UTC(2026, 0, 31, 12);

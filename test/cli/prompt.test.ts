@@ -9,7 +9,7 @@ function terminal(...typed: readonly (string | Uint8Array)[]): FakeContext & { r
   const raw: boolean[] = [];
   const stdin = Object.assign(new PassThrough(), { isTTY: true, setRawMode: (on: boolean) => raw.push(on) });
   for (const piece of typed) stdin.write(piece);
-  return Object.assign(fakeContext(), { stdin: stdin as unknown as FakeContext['stdin'], raw });
+  return Object.assign(fakeContext(), { stdin, raw });
 }
 
 describe('a question on a terminal', () => {
