@@ -19,7 +19,7 @@ if (first === '--version' || (first === '-v' && process.argv.length === 3)) {
 var help = process.argv.indexOf('--help') > 1 || process.argv.indexOf('-h') > 1;
 var command = help
   ? 'help'
-  : /^(run|push|pull|copy|llb|images|rmi|import|save|du|prune|store|doctor|help)$/.test(first)
+  : /^(run|exec|start|stop|ps|push|pull|copy|llb|images|rmi|import|save|du|prune|store|doctor|help)$/.test(first)
     ? first
     : 'build';
 if (parts[0] < 24) {

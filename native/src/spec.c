@@ -122,6 +122,7 @@ static void take_field(struct step_spec *spec, const char *key, char *value) {
   else if (strcmp(key, "init") == 0) spec->init = is_true(value);
   else if (strcmp(key, "keep-uid") == 0) spec->keep_uid = value;
   else if (strcmp(key, "keep-gid") == 0) spec->keep_gid = value;
+  else if (strcmp(key, "discard") == 0) spec->discard = is_true(value);
   else if (strcmp(key, "hold") == 0) spec->hold = is_true(value);
   else if (strcmp(key, "nest") == 0) spec->nest = is_true(value);
   else if (strcmp(key, "fakes") == 0) spec->fakes = is_true(value);

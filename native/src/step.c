@@ -195,6 +195,14 @@ static void clean_work(const struct step_spec *spec) {
 /* What fails after the end was told is no fault of the step's, and nobody waits for it. */
 static void leave(void) { _exit(0); }
 
+/* In namespace A, where all of it may be deleted: who does it later has to make that once more. What is left is deleted then. */
+static void discard(const struct step_spec *spec) {
+  status_fd = -1;
+  before_exit = leave;
+  remove_tree(spec->upper);
+  remove_tree(spec->work);
+}
+
 void tell_end(int connection, int code) {
   char text[12];
   int length = snprintf(text, sizeof text, "%d", code);
@@ -284,9 +292,10 @@ int run_step(struct step_spec *spec, int connection) {
   stage = "cleanup";
   /* Whoever looks into a step that failed mounts its directories again, and does so at once. */
   bool may_wait = connection >= 0 && status == 0;
-  if (!may_wait) clean_work(spec);
+  if (!may_wait && !spec->discard) clean_work(spec);
   report_usage(&usage);
   report_end(status);
+  if (spec->discard && spec->tree == NULL) discard(spec);
   if (connection < 0) return exit_code_of(status);
   tell_end(connection, exit_code_of(status));
   if (may_wait) clean_work(spec);

@@ -57,6 +57,7 @@ struct step_spec {
   const char *network; /* a file that a network namespace is bound to; NULL: this process's own, or a new one */
   bool prepare_upper, readonly_root, private_network, insecure, no_new_privileges, tty, stdin_open, init, nest;
   const char *keep_uid, *keep_gid; /* who starts it has these ids in it, and root has the ones that he would have had; NULL for not */
+  bool discard; /* upper and work go with the step, whatever it has left there */
   bool hold;   /* nothing is executed: the root stays as long as its first process is left alone */
   bool fakes; /* there is one id only: owners and users are fakes.c's */
   int fakes_socket; /* where the listener goes; -1: nowhere */

@@ -10,7 +10,7 @@ import { parseContextArgument } from './context-argument.ts';
 import { parseHosts } from './hosts.ts';
 import { type LockOptions, parseLockOptions } from './lock-options.ts';
 import { parseLists, parsePairs } from './options.ts';
-import { parseResources, parseUlimit, type ResourceOptions } from './resource-options.ts';
+import { parsePidsLimit, parseResources, parseUlimit, type ResourceOptions } from './resource-options.ts';
 import { parseSecrets } from './secrets.ts';
 import { parseSsh } from './ssh.ts';
 
@@ -141,20 +141,6 @@ function parseHostname(text: string): string {
     'TSB_USAGE',
     `Cannot use --hostname ${JSON.stringify(text)}: expected up to 64 letters, digits, "-" and "."`,
   );
-}
-
-/**
- * `--pids-limit` as docker and podman have it: -1 and 0 are no limit.
- * @returns 0 for no limit
- * @throws TsbuildError `TSB_USAGE`
- */
-export function parsePidsLimit(text: string): number {
-  if (!/^(-1|\d{1,7})$/.test(text))
-    throw new TsbuildError(
-      'TSB_USAGE',
-      `Cannot use --pids-limit ${JSON.stringify(text)}: expected a number of processes, or -1 for no limit`,
-    );
-  return Math.max(0, Number(text));
 }
 
 /** @throws TsbuildError `TSB_USAGE` */

@@ -3,16 +3,15 @@ import { resolve } from 'node:path';
 import { type ContainerRecord, type HealthCheck, type RestartPolicy, parseSignal } from '../containers/index.ts';
 import type { NewContainer } from '../engine/index.ts';
 import type { ImageConfig } from '../image/index.ts';
-import { parseEnvFile } from '../runtime/index.ts';
 import { currentUser, type MountSpec, parseCapability, resolvConfOfHost } from '../sandbox/index.ts';
 import { fromErrno, parseDuration, parseSize, TsbuildError } from '../util/index.ts';
-import { parsePidsLimit } from './build-request.ts';
 import { parseNetwork } from './container-network.ts';
 import type { LifeOptions, ProcessOptions } from './container-options.ts';
 import type { CliContext } from './context.ts';
+import { readEnvFile } from './env-file.ts';
 import { parseHosts } from './hosts.ts';
 import { parsePairs } from './options.ts';
-import { parseResources, parseUlimit } from './resource-options.ts';
+import { parsePidsLimit, parseResources, parseUlimit } from './resource-options.ts';
 
 /** Docker's, in seconds. */
 const STOP_TIMEOUT = 10;
@@ -228,15 +227,6 @@ function parseHealth(options: LifeOptions): (config: ImageConfig['config']) => H
 /** At least a millisecond: what is shorter would be done all the time. */
 function positive(ms: number): number {
   return Math.max(1, ms);
-}
-
-/** `--env-file`, in docker's form. */
-export function readEnvFile(context: CliContext, file: string): readonly string[] {
-  try {
-    return parseEnvFile(file, readFileSync(resolve(context.cwd, file), 'utf8'), context.env);
-  } catch (error) {
-    throw fromErrno(error, `Cannot read env file ${JSON.stringify(file)}`, 'TSB_USAGE');
-  }
 }
 
 function readLabelFile(context: CliContext, file: string): readonly string[] {

@@ -1,5 +1,5 @@
 import type { BuildEvent } from '../events/index.ts';
-import { createProgress, type Progress } from '../progress/index.ts';
+import type { Progress } from '../progress/index.ts';
 import type { CliContext } from './context.ts';
 
 /** ms: what takes less needs no explanation, and a container's output stays its own. */
@@ -21,10 +21,11 @@ export function lateProgress(context: CliContext, description: string, quiet = f
   if (quiet) return { events: () => undefined, close: () => Promise.resolve() };
   const held: BuildEvent[] = [];
   let progress: Progress | undefined;
+  let opening: Promise<void> | undefined;
   let isLate = false;
-  const show = (): void => {
-    isLate = true;
-    if (held.length === 0) return;
+  // What shows it is loaded when there is something to show, which mostly there is not.
+  const show = async (): Promise<void> => {
+    const { createProgress } = await import('../progress/index.ts');
     progress = createProgress({
       mode: 'auto',
       output: context.stderr,
@@ -37,15 +38,20 @@ export function lateProgress(context: CliContext, description: string, quiet = f
     });
     for (const event of held.splice(0)) progress.events(event);
   };
-  const timer = setTimeout(show, PATIENCE);
+  const showLate = (): void => {
+    isLate = true;
+    if (held.length > 0) opening ??= show();
+  };
+  const timer = setTimeout(showLate, PATIENCE);
   return {
     events: (event) => {
       if (progress !== undefined) return progress.events(event);
       held.push(event);
-      if (isLate) show();
+      if (isLate) showLate();
     },
     async close() {
       clearTimeout(timer);
+      await opening;
       await progress?.close();
     },
   };

@@ -128,3 +128,17 @@ function named<T>(flag: string, text: string | undefined, parse: (text: string) 
     throw new TsbuildError('TSB_USAGE', `Cannot use ${shown}: ${why}`);
   }
 }
+
+/**
+ * `--pids-limit` as docker and podman have it: -1 and 0 are no limit.
+ * @returns 0 for no limit
+ * @throws TsbuildError `TSB_USAGE`
+ */
+export function parsePidsLimit(text: string): number {
+  if (!/^(-1|\d{1,7})$/.test(text))
+    throw new TsbuildError(
+      'TSB_USAGE',
+      `Cannot use --pids-limit ${JSON.stringify(text)}: expected a number of processes, or -1 for no limit`,
+    );
+  return Math.max(0, Number(text));
+}

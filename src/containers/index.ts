@@ -16,6 +16,7 @@ export type { Attachment, Network, NetworkMember } from './network-types.ts';
 export { type ContainerEvent, EventReader } from './events.ts';
 export { LogReader, type LogEntry, selectEntries } from './log-reader.ts';
 export { type ContainerProcess, processesOf } from './processes.ts';
+export { ContainerLookup } from './lookup.ts';
 export { readPorts } from './port-file.ts';
 export { isLive, isSupervised, readState } from './state.ts';
 export { type StartedSupervisor, startSupervisor, stepToHold, type SupervisorOptions } from './supervisor.ts';

@@ -1,76 +1,24 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import type { LeaseNames, Lock, RemoveTrees, Store } from '../store/index.ts';
-import { errnoOf, fromErrno, suggest, TsbuildError } from '../util/index.ts';
+import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
 import { writeEvent } from './events.ts';
+import { ContainerLookup } from './lookup.ts';
 import { checkName, generateName } from './names.ts';
 import { isLive, isSupervised, readState, writeLost } from './state.ts';
 import type { Container, ContainerRecord, ContainerState } from './types.ts';
 
-/** In `containers/`: a link for each name, to the id. Making one is how a name is taken. */
-const BY_NAME = 'by-name';
 const TRIES = 20;
 /** What is not a container after so long never becomes one: making one takes some ms. */
 const MAKING_MS = 60_000;
 
 /** The containers of a store. */
-export class Containers {
+export class Containers extends ContainerLookup {
   readonly #store: Store;
 
   constructor(store: Store) {
+    super(store.layout.containers);
     this.#store = store;
-  }
-
-  get root(): string {
-    return this.#store.layout.containers;
-  }
-
-  /** Where names are: links whose target is the id. */
-  get names(): string {
-    return join(this.root, BY_NAME);
-  }
-
-  /** All of them, the newest first. */
-  list(): readonly Container[] {
-    let names: readonly string[];
-    try {
-      names = fs.readdirSync(this.root);
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return [];
-      throw fromErrno(error, 'Cannot list containers', 'TSB_STORE');
-    }
-    return names
-      .filter(isId)
-      .flatMap((id) => this.#read(id) ?? [])
-      .sort((a, b) => (a.record.created < b.record.created ? 1 : -1));
-  }
-
-  /**
-   * The container of that name or id, or whose id begins so.
-   * @throws TsbuildError `TSB_NOT_FOUND`, and `TSB_USAGE` when several ids begin so
-   */
-  find(name: string): Container {
-    const found = this.lookUp(name);
-    if (found !== undefined) return found;
-    const near = suggest(
-      name,
-      this.list().map((container) => container.name),
-    );
-    throw new TsbuildError('TSB_NOT_FOUND', `No such container: ${name}`, {
-      hint: near === undefined ? '"tsbuild ps -a" lists them' : `did you mean ${JSON.stringify(near)}?`,
-    });
-  }
-
-  /** The same, undefined where there is none. @throws TsbuildError `TSB_USAGE` */
-  lookUp(name: string): Container | undefined {
-    const byName = /^[\w.-]+$/.test(name) ? this.#idOf(name) : undefined;
-    if (byName !== undefined) return this.#read(byName);
-    if (!/^[0-9a-f]{1,64}$/.test(name)) return undefined;
-    if (isId(name)) return this.#read(name);
-    const ids = this.#ids().filter((id) => id.startsWith(name));
-    if (ids.length > 1)
-      throw new TsbuildError('TSB_USAGE', `Cannot tell which container is meant: ${ids.length} ids begin with ${name}`);
-    return ids[0] === undefined ? undefined : this.#read(ids[0]);
   }
 
   /**
@@ -84,7 +32,7 @@ export class Containers {
     const directory = join(this.root, id);
     const making = join(this.root, `new-${id}`);
     try {
-      fs.mkdirSync(join(this.root, BY_NAME), { recursive: true, mode: 0o700 });
+      fs.mkdirSync(this.names, { recursive: true, mode: 0o700 });
       fs.mkdirSync(making, { mode: 0o711 });
       // Root's containers walk to it with ids of their own.
       fs.chmodSync(making, idShift > 0 ? 0o711 : 0o700);
@@ -153,31 +101,13 @@ export class Containers {
     await removeTrees([aside]);
   }
 
-  #ids(): readonly string[] {
-    return fs.existsSync(this.root) ? fs.readdirSync(this.root).filter(isId) : [];
-  }
-
-  #linkOf(name: string): string | undefined {
-    try {
-      return fs.readlinkSync(join(this.names, name));
-    } catch {
-      return undefined;
-    }
-  }
-
-  /** The id that a name stands for; one whose container is gone stands for nothing. */
-  #idOf(name: string): string | undefined {
-    const id = this.#linkOf(name);
-    return id !== undefined && isId(id) && fs.existsSync(join(this.root, id)) ? id : undefined;
-  }
-
   /**
    * Takes a name away from the container that has it. A name may be another's by now; between looking and taking away nobody else takes
    * one away, for all do so in a transaction of the index, and nobody can take one that is there.
    */
   #dropName(name: string, holder: string): void {
     this.#store.batch(() => {
-      if (this.#linkOf(name) === holder) fs.rmSync(join(this.names, name), { force: true });
+      if (this.linkOf(name) === holder) fs.rmSync(join(this.names, name), { force: true });
     });
   }
 
@@ -198,7 +128,7 @@ export class Containers {
 
   /** @throws TsbuildError `TSB_USAGE` when the name belongs to a container */
   #freeName(name: string): void {
-    const holder = this.#linkOf(name);
+    const holder = this.linkOf(name);
     if (holder === undefined) return;
     // In this order: it may be ready in between, and has its own directory from then on.
     if (this.#isBeingMade(holder) || fs.existsSync(join(this.root, holder)))
@@ -219,21 +149,4 @@ export class Containers {
     fs.rmSync(making, { recursive: true, force: true });
     return false;
   }
-
-  #read(id: string): Container | undefined {
-    const directory = join(this.root, id);
-    try {
-      const record = JSON.parse(fs.readFileSync(join(directory, 'config.json'), 'utf8')) as ContainerRecord;
-      const name = fs.readFileSync(join(directory, 'name'), 'utf8').trim();
-      return { id, name, directory, record };
-    } catch (error) {
-      // It is being removed.
-      if (errnoOf(error) === 'ENOENT') return undefined;
-      throw fromErrno(error, `Cannot read container ${id.slice(0, 12)}`, 'TSB_STORE');
-    }
-  }
-}
-
-function isId(name: string): boolean {
-  return /^[0-9a-f]{64}$/.test(name);
 }

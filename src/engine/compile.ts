@@ -134,7 +134,7 @@ export async function withDockerfile(session: Session, task: Task, request: Buil
     session.now,
     `[internal] load remote build definition from ${redactUrls(url)}`,
     async (vertex) => {
-      const { path, size } = await session.remote.http().file(task, vertex, { url, headers: {} }, undefined);
+      const { path, size } = await (await session.remote.http()).file(task, vertex, { url, headers: {} }, undefined);
       if (size > MAX_DOCKERFILE_BYTES)
         throw new TsbuildError(
           'TSB_DOCKERFILE',

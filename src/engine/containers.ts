@@ -109,7 +109,7 @@ export async function createContainer(
 export async function readyContainer(session: Session, task: Task, container: Container): Promise<ReadyContainer> {
   const ids = session.store.containers.layersOf(container.id);
   session.lease.hold({ layers: ids });
-  return { container, layers: await session.layers.directories(task, ids) };
+  return { container, layers: await session.layers.directoriesToRun(task, ids) };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { idDigits, importArchive, namesOfId, storedName, unnamedImage } from '../exporter/index.ts';
+import { idDigits, namesOfId, storedName, unnamedImage } from '../exporter/index.ts';
 import { hostPlatform } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
 import { isTsbuildError, randomHex, statIfThere, TsbuildError } from '../util/index.ts';
@@ -80,6 +80,7 @@ function layoutAt(path: string): NamedImage {
 
 /** Imports an archive under a name that goes again: the lease holds the blobs while they are needed. */
 async function importForNow({ store, lease }: Session, task: Task, path: string): Promise<NamedImage> {
+  const { importArchive } = await import('../exporter/index.ts');
   const temporary = `localhost/tsbuild-run:${randomHex(16)}`;
   await importArchive(task, { path }, { store, lease, format: 'image', platform: hostPlatform(), names: [temporary] });
   return { reference: temporary, release: () => void store.images.remove(temporary) };

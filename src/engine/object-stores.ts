@@ -5,7 +5,7 @@ import {
   openObjectStore,
 } from '../object-store/index.ts';
 import type { Refusals } from '../pins/index.ts';
-import { userRegistryOptions, type UserRegistryOptions } from '../registry/index.ts';
+import type { UserRegistryOptions } from '../registry/index.ts';
 
 /** The stores of objects that a command uses, each opened once: what one part of a build put there, another finds without asking. */
 export class ObjectStores implements AsyncDisposable {
@@ -26,6 +26,7 @@ export class ObjectStores implements AsyncDisposable {
     if (store === undefined) {
       store = openObjectStore(request, this.#options.now, async () => {
         if (this.#offline !== undefined) throw this.#offline.refuse('a cache in a bucket');
+        const { userRegistryOptions } = await import('../registry/index.ts');
         // Proxies, certificates and patience are the same for all that is asked of other machines.
         const { config: _, ...surroundings } = await userRegistryOptions(this.#options);
         return surroundings;

@@ -97,5 +97,5 @@ export async function unpackImage(
     vertex: sha256(`tsbuild.pull:${image.ref}`),
     name: `pulling ${image.ref}`,
   });
-  return { image, ids, layers: await session.layers.directories(task, ids) };
+  return { image, ids, layers: await session.layers.directoriesToRun(task, ids) };
 }

@@ -42,10 +42,10 @@ export type {
 export {
   commandRegistryOptions,
   createUserRegistry,
-  proxiesOf,
   userRegistryOptions,
   type UserRegistryOptions,
 } from './user-registry.ts';
 export { type AddressKind, addressKind } from './private-address.ts';
+export { proxiesOf } from './proxies.ts';
 export { proxyVariables } from './proxy-variables.ts';
 export { resolveAlias } from './short-names.ts';

@@ -1,6 +1,7 @@
 import { type CertificateDir, certificateDirs } from './certificates.ts';
 import { createRegistry } from './client.ts';
 import { type CredentialSources, userCredentials } from './credentials.ts';
+import { proxiesOf } from './proxies.ts';
 import { emptyRegistriesConfig, loadRegistriesConf } from './registries-conf.ts';
 import type { Credential, Registry, RegistryOptions } from './types.ts';
 
@@ -70,17 +71,5 @@ export async function userRegistryOptions(options: UserRegistryOptions): Promise
     now,
     onWarning,
     proxy: proxiesOf(proxies),
-  };
-}
-
-/** The proxies that variables of the environment name. Names in lower case win, as in curl. */
-export function proxiesOf(env: Readonly<Record<string, string>>): NonNullable<RegistryOptions['proxy']> {
-  const http = env['http_proxy'] ?? env['HTTP_PROXY'];
-  const https = env['https_proxy'] ?? env['HTTPS_PROXY'];
-  const no = env['no_proxy'] ?? env['NO_PROXY'];
-  return {
-    ...(http === undefined ? {} : { http }),
-    ...(https === undefined ? {} : { https }),
-    ...(no === undefined ? {} : { no }),
   };
 }

@@ -1,6 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { chownSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
-import { constants } from 'node:os';
+import { chownSync, existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { isatty } from 'node:tty';
 import {
@@ -26,6 +25,7 @@ import { type Limiter, outOfMemory, type ResourceLimits, unlimited, withStandIns
 import { type LoneNetwork, loneNetwork, type NoUserNetwork, type PublishedPort } from '../network/index.ts';
 import { fromErrno, isTsbuildError, TsbuildError } from '../util/index.ts';
 import { type ImageConfig, normalizePlatform, type Platform } from '../image/index.ts';
+import { type ContainerEnd, endOf } from './container-end.ts';
 import { argumentsOf, environmentOf } from './container-process.ts';
 import { parseVolume } from './volume.ts';
 
@@ -106,13 +106,6 @@ export interface RunContainerOptions {
   readonly signal?: AbortSignal;
 }
 
-/** How a container ended. `exitCode` follows docker run: the program's own, 128 + signal, 125, 126 or 127. */
-export interface ContainerEnd {
-  readonly exitCode: number;
-  /** Set for 125, 126 and 127: why the program did not run; and when it was ended because its memory had run out. */
-  readonly error?: TsbuildError;
-}
-
 /** Directories of one container. */
 interface Scratch extends AsyncDisposable {
   readonly upper: string;
@@ -144,7 +137,15 @@ export async function runContainer(options: RunContainerOptions): Promise<Contai
     const ulimits = withStandIns(held.ulimits, spec.ulimits ?? []);
     const network = spec.network === 'isolated' ? ownNetwork(options, spec.resolvConf) : undefined;
     const encoded = encodeStep(
-      { ...spec, ulimits, cgroups: held.cgroups, upper: scratch.upper, work: scratch.work, ...network?.spec },
+      {
+        ...spec,
+        ulimits,
+        cgroups: held.cgroups,
+        upper: scratch.upper,
+        work: scratch.work,
+        discard: true,
+        ...network?.spec,
+      },
       { plan, seccompPath, formatsDir: scratch.formatsDir, tree: { dir: scratch.treeDir, apply: spec.lowers } },
     );
     let filesInMemory: number | undefined;
@@ -264,7 +265,8 @@ function requireNamespaces({ how }: NamespacePlan): void {
 
 function makeScratch({ plan, scratchDir, helperPath }: RunContainerOptions): Scratch {
   const paths = { upper: `${scratchDir}/fs`, work: `${scratchDir}/work`, treeDir: `${scratchDir}/tree` };
-  for (const path of Object.values(paths)) {
+  const used = plan.copies ? Object.values(paths) : [paths.upper, paths.work];
+  for (const path of used) {
     mkdirSync(path, { recursive: true });
     if (plan.idShift > 0) chownSync(path, plan.idShift, plan.idShift);
   }
@@ -275,7 +277,8 @@ function makeScratch({ plan, scratchDir, helperPath }: RunContainerOptions): Scr
     ...paths,
     formatsDir,
     async [Symbol.asyncDispose]() {
-      await new LoneRemover({ helperPath, plan }).remove(Object.values(paths));
+      // Mostly the step has done so.
+      await new LoneRemover({ helperPath, plan }).remove(used.filter((path) => existsSync(path)));
       rmdirSync(formatsDir);
       // What a network of its own was bound to.
       rmSync(`${scratchDir}/network`, { force: true });
@@ -342,24 +345,5 @@ class SignalForwarder implements Disposable {
 
   [Symbol.dispose](): void {
     for (const name of FORWARDED) process.off(name, this.#forward);
-  }
-}
-
-/** The exit code for an end, and what to say where the program did not run. @param foreign why no program of the image does */
-export function endOf(status: ExitStatus, foreign?: TsbuildError): ContainerEnd {
-  switch (status.kind) {
-    case 'exited':
-      return { exitCode: status.code };
-    case 'signaled':
-      return { exitCode: 128 + (constants.signals[status.signal as NodeJS.Signals] ?? 0) };
-    case 'not-executed': {
-      if (foreign !== undefined) return { exitCode: 126, error: foreign };
-      const missing = status.errno === 'ENOENT';
-      const why = missing ? 'it was not found in the image' : `it cannot be executed (${status.errno})`;
-      return {
-        exitCode: missing ? 127 : 126,
-        error: new TsbuildError('TSB_STEP', `Cannot run "${status.path}": ${why}`),
-      };
-    }
   }
 }

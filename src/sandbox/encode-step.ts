@@ -41,6 +41,7 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   else addTree(fields, tree, bare);
   if (options.plan.proc !== undefined) fields.add('proc', options.plan.proc);
   fields.add('prepare-upper', spec.prepareUpper ?? false);
+  if (spec.discard) fields.add('discard', true);
   fields
     .add('upper', spec.upper)
     .add('work', spec.work)

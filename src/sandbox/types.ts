@@ -130,6 +130,8 @@ export interface StepSpec {
   readonly work: string;
   /** Gives the empty `upper` the attributes of the topmost layer's root first. */
   readonly prepareUpper?: boolean;
+  /** `upper` and `work` are deleted when the step is over; where that fails, they are left. Only without `copies`. */
+  readonly discard?: boolean;
   /** Makes the root file system read-only for the step. */
   readonly readonlyRoot?: boolean;
   /** In any order; parents are mounted before what lies beneath them. */

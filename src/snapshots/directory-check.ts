@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { DamageError, isOfDirectory, type Layer, sameStamp, type Store } from '../store/index.ts';
 import { SharedWork } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
@@ -27,6 +28,18 @@ export class DirectoryCheck {
   /** Notes that a directory was made by this process, which needs no check. */
   trust(id: string): void {
     this.#sound.add(id);
+  }
+
+  /**
+   * Whether the directory is the one that was made, whatever is in it: by the inode that its stamp begins with. One that is being measured
+   * has no stamp yet; a copied store has other inodes, until it is looked at as a whole.
+   */
+  isTheOne(id: string): boolean {
+    if (this.#sound.has(id)) return true;
+    const now = statSync(this.#store.layers.paths(id).fs, { bigint: true, throwIfNoEntry: false });
+    if (now?.isDirectory() !== true) return false;
+    const stamp = this.#store.layers.get(id)?.stamp;
+    return stamp === undefined || stamp.startsWith(`${now.ino.toString(16)}.`);
   }
 
   /**

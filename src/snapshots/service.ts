@@ -129,6 +129,16 @@ export class LayerService {
     return this.directories(task, ids);
   }
 
+  /**
+   * The directories for a container, which only reads them: those of earlier commands are not gone through file by file, so that starting
+   * one takes as long whatever is in its image.
+   * @throws DamageError as `directories`
+   */
+  async directoriesToRun(task: Task, ids: readonly string[]): Promise<readonly string[]> {
+    const paths = await this.#unpacks.directories(task, ids);
+    return ids.every((id) => this.#check.isTheOne(id)) ? paths : this.directories(task, ids);
+  }
+
   /** This process made the directory, and measures it. */
   #trust(id: string): void {
     this.made.add(id);

@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { expectFailure, expectSound } from '../support/sound.ts';
@@ -205,6 +205,22 @@ CMD ["default"]
     expect(out).toContain('130');
     expectFailure(await bench.tsbuild(['run', '-it', 'app', 'sh'], { stdin: '' }), { code: 2, says: ['terminal'] });
     expect(await bench.leftovers()).toEqual([]);
+  });
+
+  test('a directory of the image that is gone, or another one, is made again', async () => {
+    const { bench } = use;
+    const directories = readdirSync(`${bench.store}/snapshots`).map((id) => `${bench.store}/snapshots/${id}/fs`);
+    const base = directories.find((path) => existsSync(`${path}/bin/busybox`)) ?? '';
+    for (const another of [false, true]) {
+      // Made while the first is there: it would get the same inode.
+      if (another) mkdirSync(`${base}.another`, { mode: 0o755 });
+      rmSync(base, { recursive: true });
+      if (another) renameSync(`${base}.another`, base);
+      const { out, err } = await bench.ok(['run', '--rm', 'base:1', 'echo', 'there']);
+      expect(out).toBe('there\n');
+      expect(err).toContain('is made again');
+    }
+    expect((await bench.ok(['run', '--rm', 'base:1', 'echo', 'there'])).err).toBe('');
   });
 
   test('containers run side by side', async () => {

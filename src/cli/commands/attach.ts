@@ -1,10 +1,10 @@
 import { Connection } from '../../containers/index.ts';
 import { TsbuildError } from '../../util/index.ts';
+import { codeOf } from '../container-end.ts';
 import type { CliContext } from '../context.ts';
 import { converse, outputOf, sendWindow } from '../converse.ts';
 import { parseDetachKeys } from '../detach-keys.ts';
 import { withContainers } from '../each-container.ts';
-import { codeOf } from './run.ts';
 
 /** Options of `attach`. */
 export interface AttachOptions {

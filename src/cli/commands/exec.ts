@@ -1,15 +1,16 @@
 import { isatty } from 'node:tty';
-import { Connection, type Container } from '../../containers/index.ts';
+import { Connection, type Container, ContainerLookup } from '../../containers/index.ts';
 import { environmentOf } from '../../runtime/index.ts';
 import { encodeFields } from '../../sandbox/index.ts';
+import { storeLayout } from '../../store/index.ts';
 import { isTsbuildError, TsbuildError } from '../../util/index.ts';
+import { codeOf } from '../container-end.ts';
 import type { CliContext } from '../context.ts';
 import { converse, outputOf, sendWindow } from '../converse.ts';
 import { parseDetachKeys } from '../detach-keys.ts';
-import { readEnvFile } from '../container-request.ts';
-import { type Work, withContainers } from '../each-container.ts';
+import { readEnvFile } from '../env-file.ts';
 import { reportError } from '../report.ts';
-import { codeOf } from './run.ts';
+import { storeRoot } from '../store-root.ts';
 
 /** Options of `exec`. */
 export interface ExecOptions {
@@ -36,45 +37,46 @@ export async function execCommand(
       hint: 'leave out -t, or -i',
     });
   const detachKeys = parseDetachKeys(options.detachKeys);
-  return withContainers(context, async (work) => {
-    const container = work.containers.find(name);
-    const request = describe(context, container, command, options);
-    const write = outputOf(context);
-    const ran = Promise.withResolvers<void>();
-    const connection = await Connection.open(container.directory, {
-      onOutput: (stream, data) => connection && write(stream, data, connection),
-      onRan: () => ran.resolve(),
-    });
-    if (connection === undefined) throw await notRunning(work, container);
-    using _connection = connection;
-    // As one, so that the terminal has its size before the program asks for it.
-    connection.socket.cork();
-    connection.send('X', request);
-    if (tty && !detach) sendWindow(context, connection);
-    connection.socket.uncork();
-    if (detach) {
-      // Its output goes nowhere, and nobody waits for its end.
-      const failed = await Promise.race([ran.promise, connection.ended]);
-      return failed === undefined ? 0 : await codeOf(context, failed);
-    }
-    const outcome = await converse(context, connection, {
-      tty,
-      input: interactive,
-      signals: true,
-      detachKeys: tty && interactive ? detachKeys : undefined,
-    });
-    if (outcome.detached) return 0;
-    const { end } = outcome;
-    // What the user said of it is wrong: docker's code for a program that cannot be run.
-    if (end?.error === undefined || end.exitCode === 1 || !isTsbuildError(end.error, 'TSB_STEP'))
-      return await codeOf(context, end);
-    await reportError(context, end.error);
-    return 126;
+  // Without the index, which takes as long to open as all else here.
+  const container = new ContainerLookup(storeLayout(storeRoot(context)).containers).find(name);
+  const request = describe(context, container, command, options);
+  const write = outputOf(context);
+  const ran = Promise.withResolvers<void>();
+  const connection = await Connection.open(container.directory, {
+    onOutput: (stream, data) => connection && write(stream, data, connection),
+    onRan: () => ran.resolve(),
   });
+  if (connection === undefined) throw await notRunning(context, container);
+  using _connection = connection;
+  // As one, so that the terminal has its size before the program asks for it.
+  connection.socket.cork();
+  connection.send('X', request);
+  if (tty && !detach) sendWindow(context, connection);
+  connection.socket.uncork();
+  if (detach) {
+    // Its output goes nowhere, and nobody waits for its end.
+    const failed = await Promise.race([ran.promise, connection.ended]);
+    return failed === undefined ? 0 : await codeOf(context, failed);
+  }
+  const outcome = await converse(context, connection, {
+    tty,
+    input: interactive,
+    signals: true,
+    detachKeys: tty && interactive ? detachKeys : undefined,
+  });
+  if (outcome.detached) return 0;
+  const { end } = outcome;
+  // What the user said of it is wrong: docker's code for a program that cannot be run.
+  if (end?.error === undefined || end.exitCode === 1 || !isTsbuildError(end.error, 'TSB_STEP'))
+    return await codeOf(context, end);
+  await reportError(context, end.error);
+  return 126;
 }
 
-async function notRunning({ containers }: Work, container: Container): Promise<TsbuildError> {
-  await containers.state(container);
+async function notRunning(context: CliContext, container: Container): Promise<TsbuildError> {
+  const { withContainers } = await import('../each-container.ts');
+  // Puts right what a killed supervisor has left.
+  await withContainers(context, async ({ containers }) => containers.state(container));
   return new TsbuildError('TSB_STEP', `Container ${container.name} is not running`, {
     hint: `start it: tsbuild start ${container.name}`,
   });

@@ -17,6 +17,7 @@ import { firstError, fromErrno, isTsbuildError, randomHostId, TsbuildError } fro
 import { networkReports, parseNetwork, publishedPorts, sharesNetworks, warnOfPorts } from '../container-network.ts';
 import type { LifeOptions, ProcessOptions } from '../container-options.ts';
 import { parseLife, parseProcess } from '../container-request.ts';
+import { codeOf } from '../container-end.ts';
 import { print, type CliContext } from '../context.ts';
 import { parseDetachKeys } from '../detach-keys.ts';
 import { converse, outputOf, sendWindow } from '../converse.ts';
@@ -25,11 +26,9 @@ import { anonymousVolumes } from '../anonymous-volumes.ts';
 import { imageVolumes, parseMounts } from '../mount-options.ts';
 import { findNetworks } from '../network-request.ts';
 import { lateProgress } from '../late-progress.ts';
+import type { pullFirst } from '../pull-first.ts';
 import { reportError } from '../report.ts';
 import { sessionOptions } from '../session-options.ts';
-import { pullFirst } from '../pull-first.ts';
-import { waitHealthy } from '../wait-healthy.ts';
-import { remove } from './rm.ts';
 
 /** Options of `run` as commander gives them. */
 export interface RunOptions extends ProcessOptions, LifeOptions {
@@ -63,7 +62,7 @@ export async function runCommand(
     const task = { signal: controller.signal, events: progress.events };
     try {
       const platform = platformOf(options);
-      if (options.pull === 'always') await pullFirst(session, task, image, platform);
+      if (options.pull === 'always') await pulled(session, task, image, platform);
       if (!isKept(options) && !sharesNetworks(options)) {
         await using opened = await openImage(session, task, image, platform, context.cwd);
         await progress.close();
@@ -93,7 +92,7 @@ export async function createCommand(
     const progress = lateProgress(context, `preparing ${image}`);
     try {
       const task = { signal: controller.signal, events: progress.events };
-      if (options.pull === 'always') await pullFirst(session, task, image, platformOf(options));
+      if (options.pull === 'always') await pulled(session, task, image, platformOf(options));
       const { container } = await make(context, session, task, image, command, { ...options, detach: true });
       await print(context, `${container.id}\n`);
       return 0;
@@ -119,6 +118,12 @@ function openRunSession(context: CliContext, signal: AbortSignal, options: LifeO
     ...isolationOptions(options),
     ...(options.pull === 'never' ? { neverPull: true } : {}),
   });
+}
+
+/** `--pull=always`, which few say: what it takes is loaded for them alone. */
+async function pulled(...wanted: Parameters<typeof pullFirst>): Promise<void> {
+  const { pullFirst: pull } = await import('../pull-first.ts');
+  await pull(...wanted);
 }
 
 function platformOf({ platform }: ProcessOptions): Platform {
@@ -241,6 +246,7 @@ async function startOrRemove(
   } catch (error) {
     const { container } = ready;
     if (container.record.autoRemove) {
+      const { remove } = await import('./rm.ts');
       const work = { session, containers: new Containers(session.store), signal: new AbortController().signal };
       await remove(context, work, container, { volumes: true });
     }
@@ -261,7 +267,7 @@ async function runDetached(
     await reportError(context, error);
     return exitCode;
   }
-  if (healthy) await waitHealthy(context, ready.container, waitTimeout);
+  if (healthy) await (await import('../wait-healthy.ts')).waitHealthy(context, ready.container, waitTimeout);
   await print(context, `${ready.container.id}\n`);
   return 0;
 }
@@ -291,18 +297,4 @@ async function runAttached(
   const outcome = await converse(context, connection, how);
   if (outcome.detached) return 0;
   return await codeOf(context, outcome.end);
-}
-
-/** What a conversation's end means for this process. */
-export async function codeOf(context: CliContext, end: Awaited<Connection['ended']>): Promise<number> {
-  if (end === undefined) {
-    await reportError(
-      context,
-      new TsbuildError('TSB_SANDBOX', 'The container ended with its supervisor, which somebody has killed'),
-    );
-    return 137;
-  }
-  const known = end.status === undefined ? end : endOf(end.status);
-  if (known.error) await reportError(context, known.error);
-  return known.exitCode;
 }

@@ -44,7 +44,9 @@ export async function runGitSource(
   await using held = new AsyncDisposableStack();
   const { request, commit } = await find(pieces, task, source, held);
   const output = new StepOutput(pieces, task, vertex);
-  const tree = await pieces.origins.remote.git().checkout(task, request, commit, (data) => output.write(2, data));
+  const tree = await (
+    await pieces.origins.remote.git()
+  ).checkout(task, request, commit, (data) => output.write(2, data));
   output.end();
   try {
     const copy = {
@@ -71,7 +73,7 @@ export async function runGitSource(
 export async function gitTime(pieces: SourcePieces, task: Task, source: SourceOp): Promise<number> {
   await using held = new AsyncDisposableStack();
   const { request, commit } = await find(pieces, task, source, held);
-  return await pieces.origins.remote.git().commitTime(task, request, commit);
+  return await (await pieces.origins.remote.git()).commitTime(task, request, commit);
 }
 
 /** The commit that a source op stands for now. */
@@ -88,7 +90,7 @@ async function find(
   held: AsyncDisposableStack,
 ): Promise<{ readonly request: GitRequest; readonly commit: GitCommit }> {
   const request = await requestOf(pieces, source, held);
-  return { request, commit: await pieces.origins.remote.git().resolve(task, request) };
+  return { request, commit: await (await pieces.origins.remote.git()).resolve(task, request) };
 }
 
 function commitTimes(source: SourceOp): boolean {

@@ -67,8 +67,8 @@ export async function runHttp(pieces: SourcePieces, task: Task, vertex: Digest, 
   const { checksum, mode, uid, gid } = attributes;
   const resource = await resourceOf(pieces, source, attributes);
   // What was keyed is what must come: the server could have another file by now.
-  const expected = checksum ?? (await pieces.origins.remote.http().content(task, vertex, resource)).digest;
-  const file = await pieces.origins.remote.http().file(task, vertex, resource, expected);
+  const expected = checksum ?? (await (await pieces.origins.remote.http()).content(task, vertex, resource)).digest;
+  const file = await (await pieces.origins.remote.http()).file(task, vertex, resource, expected);
   const copy = {
     ...copyAll,
     output: 0,
@@ -97,9 +97,9 @@ export async function httpTime(
 ): Promise<number | undefined> {
   const attributes = readAttributes(source.attrs);
   const resource = await resourceOf(pieces, source, attributes);
-  const content = await pieces.origins.remote.http().content(task, vertex, resource);
+  const content = await (await pieces.origins.remote.http()).content(task, vertex, resource);
   if (content.lastModified !== undefined) return content.lastModified;
-  const { path } = await pieces.origins.remote.http().file(task, vertex, resource, content.digest);
+  const { path } = await (await pieces.origins.remote.http()).file(task, vertex, resource, content.digest);
   return newestEntry(path);
 }
 
@@ -123,7 +123,7 @@ async function contentOf(
   source: SourceOp,
   attributes: HttpAttributes,
 ): Promise<HttpContent> {
-  return pieces.origins.remote.http().content(task, vertex, await resourceOf(pieces, source, attributes));
+  return (await pieces.origins.remote.http()).content(task, vertex, await resourceOf(pieces, source, attributes));
 }
 
 /** The name of the file: as asked for, as the server calls it, or the last part of the URL. */

@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
-import { HttpClient } from '../../registry/index.ts';
-import { GitSource, HttpSource } from '../../source/index.ts';
+import type { HttpClient } from '../../registry/index.ts';
+import type { GitSource, HttpSource } from '../../source/index.ts';
 import type { Pins, Refusals } from '../../pins/index.ts';
 import type { Store } from '../../store/index.ts';
 import { randomHex, version } from '../../util/index.ts';
@@ -21,48 +21,58 @@ interface Options {
   readonly proxy: { readonly http?: string; readonly https?: string; readonly no?: string };
 }
 
-/** Sources of one command that are neither images nor directories of the machine. Made when they are first needed. */
+/** Sources of one command that are neither images nor directories of the machine. Loaded and made when they are first needed. */
 export class RemoteSources implements AsyncDisposable {
   readonly #options: Options;
   #client: HttpClient | undefined;
-  #http: HttpSource | undefined;
-  #git: GitSource | undefined;
+  #http: Promise<HttpSource> | undefined;
+  #git: Promise<GitSource> | undefined;
 
   constructor(options: Options) {
     this.#options = options;
   }
 
-  http(): HttpSource {
-    const { store, now, proxy, onUse, pins, offline } = this.#options;
-    onUse();
+  http(): Promise<HttpSource> {
+    this.#options.onUse();
+    return (this.#http ??= this.#openHttp());
+  }
+
+  async #openHttp(): Promise<HttpSource> {
+    const { store, now, proxy, pins, offline } = this.#options;
+    const [registry, source] = await Promise.all([import('../../registry/index.ts'), import('../../source/index.ts')]);
     // Downloads are served by small servers too: a slow one is not given up as early as a registry.
-    this.#client ??= new HttpClient({
+    this.#client = new registry.HttpClient({
       proxy,
       userAgent: `tsbuild/${version}`,
       now,
       limits: { minBytesPerWindow: 1024 },
     });
-    return (this.#http ??= new HttpSource({
+    return new source.HttpSource({
       client: this.#client,
       facts: store.facts,
       temporary: () => this.temporary(),
       now,
       pins,
       ...(offline ? { offline } : {}),
-    }));
+    });
   }
 
-  git(): GitSource {
-    const { home, proxies, now, onUse, pins, offline } = this.#options;
-    onUse();
-    return (this.#git ??= new GitSource({
+  git(): Promise<GitSource> {
+    this.#options.onUse();
+    return (this.#git ??= this.#openGit());
+  }
+
+  async #openGit(): Promise<GitSource> {
+    const { home, proxies, now, pins, offline } = this.#options;
+    const { GitSource: Git } = await import('../../source/index.ts');
+    return new Git({
       temporary: () => this.temporary(),
       home,
       proxies,
       now,
       pins,
       ...(offline ? { offline } : {}),
-    }));
+    });
   }
 
   /** A new empty directory in the store that only this user reaches. It is removed when the command ends, however it does. */
