@@ -19,6 +19,7 @@ import { type ExportedBuild, isImageOutput, type OutputRequest } from './outputs
 import { openMountRestores, sendUsedMounts } from './mounts-of-build.ts';
 import { planPacking, resultVertices } from './pack-plan.ts';
 import { planOf } from './build-plan.ts';
+import { RepositoryWriters } from '../registry/index.ts';
 import { type OpenRecording, openRecording } from './recorded-network.ts';
 import { StepMounts } from './mount-names.ts';
 import { keepStoreWithin } from './store-space.ts';
@@ -90,7 +91,8 @@ export async function runBuild(
   let used: readonly UsedCache[] = [];
   let recording: OpenRecording | undefined;
   const toSteps = request.cacheTo.filter((spec) => spec.type === 'steps');
-  const steps = new StepExports(session, importTask, toSteps, () => used);
+  const writers = new RepositoryWriters(session.registry);
+  const steps = new StepExports(session, importTask, toSteps, { imports: () => used, writers });
   const restores = openMountRestores(session, importTask, request);
   let isOut = false;
   const freeing = freeLeftovers(session, task);
@@ -136,7 +138,7 @@ export async function runBuild(
     const { layers, exported } = await solveAndExport(
       session,
       { solving, exporting: task },
-      { solver, compiled, imports: used, isInline },
+      { solver, compiled, imports: used, isInline, writers },
       plan,
       output,
     );

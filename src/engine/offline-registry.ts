@@ -16,6 +16,7 @@ export function offlineRegistry(offline: Refusals): Registry {
     },
     hasBlob: (_task, { host, path }) => refuse(`repository ${host}/${path}`),
     pushBlob: (_task, { host, path }) => refuse(`repository ${host}/${path}`),
+    mountBlob: (_task, { host, path }) => refuse(`repository ${host}/${path}`),
     pushManifest: (_task, reference) => refuse(`repository ${formatReference(reference)}`),
     referrers: (_task, { host, path }) => refuse(`repository ${host}/${path}`),
     [Symbol.asyncDispose]: async () => undefined,

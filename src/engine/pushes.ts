@@ -6,8 +6,8 @@ import {
   pushImage,
   streamBlob,
 } from '../exporter/index.ts';
-import { type Descriptor, formatReference, parseReference, type Repository } from '../image/index.ts';
-import { RepositoryWriter } from '../registry/index.ts';
+import { type Descriptor, parseReference, type Repository } from '../image/index.ts';
+import { type RepositoryWriter, RepositoryWriters } from '../registry/index.ts';
 import type { PackedLayer } from '../snapshots/index.ts';
 import { type Digest, formatBytes, TsbuildError } from '../util/index.ts';
 import type { ReportStatus, Task } from '../events/index.ts';
@@ -21,14 +21,21 @@ export class Pushes implements Disposable {
   readonly #session: Session;
   /** Ends what was sent ahead and is not wanted any more. */
   readonly #abort = new AbortController();
-  readonly #writers = new Map<string, RepositoryWriter>();
+  readonly #writers: RepositoryWriters;
+  readonly #watched = new Set<RepositoryWriter>();
   /** By registry. */
   readonly #targets: ReadonlyMap<string, readonly Repository[]>;
   /** Set while an output is shown. What goes out before is not: it belongs to no vertex yet. */
   #status: ReportStatus | undefined;
 
-  constructor(session: Session, specs: readonly OutputSpec[]) {
+  /** @param writers those of the build, which others use as well */
+  constructor(
+    session: Session,
+    specs: readonly OutputSpec[],
+    writers: RepositoryWriters = new RepositoryWriters(session.registry),
+  ) {
     this.#session = session;
+    this.#writers = writers;
     const targets = specs.flatMap((spec) =>
       spec.type === 'image' && spec.push !== undefined ? spec.names.map((name) => parseReference(name)) : [],
     );
@@ -114,14 +121,10 @@ export class Pushes implements Disposable {
   }
 
   #writer(repository: Repository): RepositoryWriter {
-    const { host, path } = repository;
-    const key = formatReference({ host, path });
-    let writer = this.#writers.get(key);
-    if (writer === undefined) {
-      writer = new RepositoryWriter(this.#session.registry, repository, ({ digest, size }, sent) =>
-        this.#status?.(pushing(digest), sent, size),
-      );
-      this.#writers.set(key, writer);
+    const writer = this.#writers.of(repository);
+    if (!this.#watched.has(writer)) {
+      this.#watched.add(writer);
+      writer.watch(({ digest, size }, sent) => this.#status?.(pushing(digest), sent, size));
     }
     return writer;
   }

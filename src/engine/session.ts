@@ -355,6 +355,7 @@ function lazyRegistry(open: () => Promise<Registry>): Registry {
     },
     hasBlob: async (task, repository, blob) => (await open()).hasBlob(task, repository, blob),
     pushBlob: async (task, repository, blob, options) => (await open()).pushBlob(task, repository, blob, options),
+    mountBlob: async (task, repository, blob, from) => (await open()).mountBlob(task, repository, blob, from),
     pushManifest: async (task, reference, mediaType, bytes) =>
       (await open()).pushManifest(task, reference, mediaType, bytes),
     referrers: async (task, repository, digest, artifactType) =>

@@ -1,7 +1,7 @@
 import type { Task } from '../events/index.ts';
 import { STDOUT } from '../exporter/index.ts';
 import type { PackingPlan } from '../ops/index.ts';
-
+import type { RepositoryWriters } from '../registry/index.ts';
 import { isDamageError } from '../store/index.ts';
 import { messageOf } from '../util/index.ts';
 import type { CompiledRequest } from './compile.ts';
@@ -31,11 +31,13 @@ export async function solveAndExport(
     readonly imports: readonly UsedCache[];
     /** Images get the cache of the build. */
     readonly isInline?: boolean;
+    /** Those of the build. Default: of the outputs alone. */
+    readonly writers?: RepositoryWriters;
   },
   plan: PackingPlan | undefined,
   output: OutputRequest,
 ): Promise<{ readonly layers: readonly (readonly string[])[]; readonly exported: ExportedBuild }> {
-  using pushes = new Pushes(session, output.specs);
+  using pushes = new Pushes(session, output.specs, compiled.writers);
   const form = packedForm(output);
   if (pushes.isAny && form !== undefined)
     session.layers.onPacked = (packed, wanted) => {

@@ -9,6 +9,7 @@ import {
   type StepCacheImport,
   type StepPlace,
 } from '../remote-cache/index.ts';
+import type { RepositoryWriters } from '../registry/index.ts';
 import type { CacheOrigin } from '../snapshots/index.ts';
 import { BlobFetcher } from '../source/index.ts';
 import type { Session } from './session.ts';
@@ -62,9 +63,19 @@ export function openStepCache(
   return cache;
 }
 
-/** Where a scope of steps is kept. @param scope absent: that of the place */
-export function openPlace(session: Session, place: CachePlace, scope: string | undefined): StepPlace {
-  if (place.type === 'registry') return new RegistryPlace(session.registry, place.reference, scope);
+/**
+ * Where a scope of steps is kept.
+ * @param scope absent: that of the place
+ * @param writers those of the build, for a place that is written to
+ */
+export function openPlace(
+  session: Session,
+  place: CachePlace,
+  scope: string | undefined,
+  writers?: RepositoryWriters,
+): StepPlace {
+  if (place.type === 'registry')
+    return new RegistryPlace(session.registry, place.reference, scope, writers?.of(place.reference));
   const request = place.type === 'local' ? ({ kind: 'directory', path: place.path } as const) : place.store;
   return new ObjectPlace(session.objects.get(request), scope);
 }

@@ -9,6 +9,7 @@ import {
   StepExporter,
   type StepLayers,
 } from '../remote-cache/index.ts';
+import type { RepositoryWriters } from '../registry/index.ts';
 import type { KnownEdge } from '../solver/index.ts';
 import { type Digest, formatBytes } from '../util/index.ts';
 import type { UsedCache } from './cache-import.ts';
@@ -33,14 +34,24 @@ export class StepExports {
   /**
    * @param task of the build: what goes on beside it ends with it
    * @param imports the caches that the build reads
+   * @param writers those of the build: what is pushed to a registry is not asked for again
    * @throws TsbuildError `TSB_USAGE` for a key that cannot be used
    */
-  constructor(session: Session, task: Task, specs: readonly StepCacheExport[], imports: () => readonly UsedCache[]) {
+  constructor(
+    session: Session,
+    task: Task,
+    specs: readonly StepCacheExport[],
+    { imports, writers }: Pick<Surroundings, 'imports' | 'writers'>,
+  ) {
     // What goes on beside the build belongs to no vertex, and is told in the end.
     const quiet: Task = { signal: task.signal, events: () => undefined };
     this.#exports = specs.map((spec) => ({
       spec,
-      exporter: openExporter(session, quiet, spec, { imports, summaryOf: (vertex) => this.#summaryOf(vertex) }),
+      exporter: openExporter(session, quiet, spec, {
+        imports,
+        writers,
+        summaryOf: (vertex) => this.#summaryOf(vertex),
+      }),
     }));
   }
 
@@ -95,6 +106,7 @@ export class StepExports {
 /** What an export knows of the build around it. */
 interface Surroundings {
   readonly imports: () => readonly UsedCache[];
+  readonly writers: RepositoryWriters;
   readonly summaryOf: (vertex: Digest) => Uint8Array | undefined;
 }
 
@@ -102,10 +114,10 @@ function openExporter(
   session: Session,
   task: Task,
   spec: StepCacheExport,
-  { imports, summaryOf }: Surroundings,
+  { imports, writers, summaryOf }: Surroundings,
 ): StepExporter<OpResult> {
   const { mode, author, keyFile, maxBytes, touchMs } = spec;
-  const place = openPlace(session, spec.place, spec.scope);
+  const place = openPlace(session, spec.place, spec.scope, writers);
   const damagedOf = (cache: UsedCache): readonly Digest[] =>
     cache instanceof SharedCache && cache.place.id === place.id ? [...cache.damagedLayers] : [];
   return new StepExporter({

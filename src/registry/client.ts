@@ -201,6 +201,15 @@ class RegistryClient implements Registry {
     return this.#pusher.pushBlob(task, repository, blob, options);
   }
 
+  mountBlob(
+    task: Task,
+    repository: Repository,
+    blob: { readonly digest: Digest; readonly size: number },
+    from: Repository,
+  ): Promise<boolean> {
+    return this.#pusher.mountBlob(task, repository, blob, from);
+  }
+
   pushManifest(task: Task, reference: Reference, mediaType: string, bytes: Uint8Array): Promise<Descriptor> {
     return this.#pusher.pushManifest(task, reference, mediaType, bytes);
   }

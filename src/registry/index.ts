@@ -23,6 +23,7 @@ export {
   type RegistryConfig,
 } from './registries-conf.ts';
 export { type BlobOutcome, RepositoryWriter } from './repository-writer.ts';
+export { RepositoryWriters } from './repository-writers.ts';
 export { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
 export { isAcceptableRedirect } from './realm.ts';
 export { listTags, searchRegistry, type SearchResult } from './search.ts';

@@ -48,21 +48,38 @@ export class Pusher {
     blob: PushBlob,
     { mountFrom = [], ...options }: PushOptions = {},
   ): Promise<'mounted' | 'sent'> {
-    const endpoint = this.endpoint(repository);
     const neighbours = mountFrom
       .filter(({ host, path }) => host === repository.host && path !== repository.path)
       .slice(0, MAX_MOUNTS);
-    const upload = new Upload(this.#caller, {
+    return this.#upload(repository, blob, neighbours, options).run(task);
+  }
+
+  async mountBlob(
+    task: Task,
+    repository: Repository,
+    { digest, size }: { readonly digest: Digest; readonly size: number },
+    from: Repository,
+  ): Promise<boolean> {
+    return this.#upload(repository, { digest, size, open: () => [] }, [from]).mount(task);
+  }
+
+  #upload(
+    repository: Repository,
+    blob: PushBlob,
+    mountFrom: readonly Repository[],
+    options: Pick<PushOptions, 'onProgress'> = {},
+  ): Upload {
+    const endpoint = this.endpoint(repository);
+    return new Upload(this.#caller, {
       ...options,
       doing: `Cannot push blob ${blob.digest} to ${nameOf(repository)}`,
       endpoint,
       blob,
-      mountFrom: neighbours,
+      mountFrom,
       scope: (from) => pushScope(endpoint, from),
       isThere: (inner) => this.hasBlob(inner, repository, blob),
       now: this.#options.now,
     });
-    return upload.run(task);
   }
 
   async pushManifest(task: Task, reference: Reference, mediaType: string, bytes: Uint8Array): Promise<Descriptor> {

@@ -7,11 +7,14 @@ import type { PushBlob, Registry } from './types.ts';
 
 /** Uploads at a time. */
 const UPLOADS = 5;
-/** Questions at a time whether a blob is there. They are short, and need not wait for uploads. */
+/** Questions at a time whether a blob is there, or may be taken from elsewhere. They are short, and need not wait for uploads. */
 const LOOKUPS = 16;
 
 /** How a blob came to be in a repository: it was there, another repository of the registry had it, or its bytes were sent. */
 export type BlobOutcome = 'there' | 'mounted' | 'sent';
+
+/** Told of the bytes that were sent of a blob. */
+export type UploadListener = (blob: PushBlob, sent: number) => void;
 
 /**
  * Puts blobs and manifests into one repository: each blob once, a few at a time, after asking whether it is there. Blobs may be handed in
@@ -20,17 +23,40 @@ export type BlobOutcome = 'there' | 'mounted' | 'sent';
 export class RepositoryWriter {
   readonly repository: Repository;
   readonly #registry: Registry;
-  readonly #onProgress: ((blob: PushBlob, sent: number) => void) | undefined;
+  readonly #listeners = new Set<UploadListener>();
+  readonly #neighbour: ((digest: Digest) => Repository | undefined) | undefined;
   readonly #uploads = pLimit(UPLOADS);
   readonly #lookups = pLimit(LOOKUPS);
   readonly #blobs = new SharedWork<Digest, BlobOutcome>({ keep: true });
+  readonly #there = new Set<Digest>();
+  /** The registry has refused a mount. */
+  #isUnneighbourly = false;
   #refusal: unknown;
 
-  /** @param onProgress told of the bytes that were sent of a blob, whoever handed it in */
-  constructor(registry: Registry, repository: Repository, onProgress?: (blob: PushBlob, sent: number) => void) {
+  /**
+   * @param onProgress told of the bytes that were sent of a blob, whoever handed it in
+   * @param neighbour another repository of the registry that has a blob for certain, because that was seen a moment ago
+   */
+  constructor(
+    registry: Registry,
+    repository: Repository,
+    onProgress?: UploadListener,
+    neighbour?: (digest: Digest) => Repository | undefined,
+  ) {
     this.#registry = registry;
-    this.#onProgress = onProgress;
+    if (onProgress !== undefined) this.#listeners.add(onProgress);
+    this.#neighbour = neighbour;
     this.repository = { host: repository.host, path: repository.path };
+  }
+
+  /** Tells one more of what is sent. */
+  watch(listener: UploadListener): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Whether the repository is known to have a blob: this has put it there, or seen it. */
+  has(digest: Digest): boolean {
+    return this.#there.has(digest);
   }
 
   /**
@@ -38,8 +64,10 @@ export class RepositoryWriter {
    * @param mountFrom repositories that may have it; asked for when it is not there
    * @throws TsbuildError as `Registry.pushBlob`; what failed is tried again when the blob is asked for again
    */
-  blob(task: Task, blob: PushBlob, mountFrom: () => readonly Repository[] = () => []): Promise<BlobOutcome> {
-    return this.#blobs.run(blob.digest, task.signal, async () => {
+  async blob(task: Task, blob: PushBlob, mountFrom: () => readonly Repository[] = () => []): Promise<BlobOutcome> {
+    const outcome = await this.#blobs.run(blob.digest, task.signal, async () => {
+      // To take it over from where it is for certain is one request, whether it is here or not.
+      if (await this.#mount(task, blob)) return 'mounted';
       const isThere = await this.#lookups(() => {
         throwIfCanceled(task);
         return this.#registry.hasBlob(task, this.repository, blob);
@@ -49,10 +77,14 @@ export class RepositoryWriter {
         throwIfCanceled(task);
         return this.#registry.pushBlob(task, this.repository, blob, {
           mountFrom: mountFrom(),
-          onProgress: (sent) => this.#onProgress?.(blob, sent),
+          onProgress: (sent) => {
+            for (const listener of this.#listeners) listener(blob, sent);
+          },
         });
       });
     });
+    this.#there.add(blob.digest);
+    return outcome;
   }
 
   /**
@@ -77,5 +109,17 @@ export class RepositoryWriter {
   async manifest(task: Task, { mediaType }: Descriptor, bytes: Uint8Array, tags: readonly string[]): Promise<void> {
     if (tags.length === 0) await this.#registry.pushManifest(task, this.repository, mediaType, bytes);
     for (const tag of tags) await this.#registry.pushManifest(task, { ...this.repository, tag }, mediaType, bytes);
+  }
+
+  /** Takes a blob over from a repository that has it for certain. A registry that did not let us once is not asked again. */
+  async #mount(task: Task, blob: PushBlob): Promise<boolean> {
+    const from = this.#isUnneighbourly ? undefined : this.#neighbour?.(blob.digest);
+    if (from === undefined) return false;
+    const isMounted = await this.#lookups(() => {
+      throwIfCanceled(task);
+      return this.#registry.mountBlob(task, this.repository, blob, from);
+    });
+    if (!isMounted) this.#isUnneighbourly = true;
+    return isMounted;
   }
 }

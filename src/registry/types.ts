@@ -121,6 +121,18 @@ export interface Registry extends AsyncDisposable {
    */
   pushBlob(task: Task, repository: Repository, blob: PushBlob, options?: PushOptions): Promise<'mounted' | 'sent'>;
   /**
+   * Has the registry take a blob over from another of its repositories (distribution-spec, "Mounting a blob from another repository"); one
+   * that is there already stays.
+   * @returns whether it did; no bytes are sent otherwise
+   * @throws TsbuildError `TSB_NETWORK`, `TSB_DIGEST`
+   */
+  mountBlob(
+    task: Task,
+    repository: Repository,
+    blob: { readonly digest: Digest; readonly size: number },
+    from: Repository,
+  ): Promise<boolean>;
+  /**
    * Puts a manifest or index under the tag of a reference, or under its own digest where there is no tag. One that refers to another
    * is made known as its referrer, where the registry does not do so by itself.
    * @throws TsbuildError `TSB_REGISTRY`, `TSB_NETWORK`, `TSB_DIGEST`; `TSB_NOT_FOUND` where there is no such repository, or a registry says

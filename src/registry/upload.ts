@@ -65,6 +65,25 @@ export class Upload {
     }
   }
 
+  /**
+   * Only takes the blob from a repository of the registry. An upload that the registry opens instead is ended (distribution-spec, "Pushing a
+   * blob in chunks"): nobody wants it.
+   * @returns whether it did
+   * @throws TsbuildError `TSB_NETWORK`, `TSB_DIGEST`
+   */
+  async mount(task: Task): Promise<boolean> {
+    if (await this.#mount(task)) return true;
+    const location = this.#location;
+    if (location === undefined) return false;
+    this.#location = undefined;
+    const answer = await this.#caller
+      .call(task, { ...this.#call('DELETE', location), once: true })
+      .catch(() => undefined);
+    answer?.discard();
+    throwIfCanceled(task);
+    return false;
+  }
+
   /** Tries to have the registry take the blob from a repository of its own. An upload may be open afterwards. */
   async #mount(task: Task): Promise<boolean> {
     const { blob, mountFrom } = this.#options;

@@ -45,6 +45,10 @@ export interface UploadRegistry extends AsyncDisposable {
   maxBody: number;
   /** What it says that parts must be at least. */
   minChunk: number;
+  /** Whether one repository may take blobs over from another. */
+  mounts: boolean;
+  /** Uploads that are open. */
+  readonly uploads: ReadonlyMap<string, Buffer>;
 }
 
 const digestOf = (bytes: Buffer): Digest => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
@@ -187,7 +191,7 @@ export async function startUploadRegistry(): Promise<UploadRegistry> {
     if (seen.method === 'POST') {
       const [mount, from] = [seen.query.get('mount'), seen.query.get('from')];
       const known = registry.blobs.get(`${from}@${mount}`);
-      if (known !== undefined) {
+      if (known !== undefined && registry.mounts) {
         registry.blobs.set(`${repository}@${mount}`, known);
         return reply(201, { location: `/v2/${repository}/blobs/${mount}` });
       }
@@ -198,6 +202,10 @@ export async function startUploadRegistry(): Promise<UploadRegistry> {
     }
     const state = uploads.get(id ?? '');
     if (id === undefined || state === undefined) return refuse(404, 'BLOB_UPLOAD_UNKNOWN');
+    if (seen.method === 'DELETE') {
+      uploads.delete(id);
+      return reply(204);
+    }
     const range = { range: `0-${Math.max(0, state.length - 1)}` };
     if (seen.method === 'GET') return reply(204, { ...place(id), ...range });
     if (seen.method === 'PUT') {
@@ -223,6 +231,8 @@ export async function startUploadRegistry(): Promise<UploadRegistry> {
     referrers: true,
     maxBody: Number.POSITIVE_INFINITY,
     minChunk: 0,
+    mounts: true,
+    uploads,
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();

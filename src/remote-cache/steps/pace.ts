@@ -11,10 +11,15 @@ const MAX_WAIT_MS = 2000;
 const BESIDE = 4;
 /** The same when there is nothing else to do: most of the time is spent waiting for answers. */
 const ALONE = 12;
+/** Layers that are sent at a time beside a build, which has its own to send. */
+const TRANSFERS_BESIDE = 2;
+/** The same when there is nothing else to do. */
+const TRANSFERS_ALONE = 16;
 
 /** When work is done that has time: beside a build as soon as that leaves room for it, and at once when the build is over. */
 export class Pace {
   readonly #limit = pLimit(BESIDE);
+  readonly #transfers = pLimit(TRANSFERS_BESIDE);
   /** Resolves when nothing is gained by waiting any more. */
   readonly #hurry = Promise.withResolvers<void>();
   #isHurried = false;
@@ -33,12 +38,18 @@ export class Pace {
     return this.#limit(work);
   }
 
+  /** Moves a layer, as part of a piece of work. */
+  transfer<T>(work: () => Promise<T>): Promise<T> {
+    return this.#transfers(work);
+  }
+
   /** Nothing else is to be done any more: work that waits begins, and none waits from now on. */
   hurry(): void {
     this.#isHurried = true;
     clearTimeout(this.#timer);
     this.#hurry.resolve();
     this.#limit.concurrency = ALONE;
+    this.#transfers.concurrency = TRANSFERS_ALONE;
   }
 
   async #wait(): Promise<void> {

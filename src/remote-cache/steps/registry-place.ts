@@ -42,21 +42,16 @@ export class RegistryPlace implements StepPlace {
 
   /**
    * @param scope absent: that of the reference's tag
-   * @param onProgress told of the bytes that were sent of a layer
+   * @param writer of its repository, where others write there, too
    */
-  constructor(
-    registry: Registry,
-    reference: Reference,
-    scope: string | undefined,
-    onProgress?: (blob: { readonly digest: Digest; readonly size: number }, sent: number) => void,
-  ) {
+  constructor(registry: Registry, reference: Reference, scope: string | undefined, writer?: RepositoryWriter) {
     const { host, path, tag = 'latest' } = reference;
     this.repository = { host, path };
     this.scope = scope ?? tag;
     this.#indexTag = scope === undefined ? tag : `${tag.slice(0, 60)}.${scopeId(scope)}`;
     this.id = formatReference({ host, path, tag });
     this.#registry = registry;
-    this.#writer = new RepositoryWriter(registry, this.repository, onProgress);
+    this.#writer = writer ?? new RepositoryWriter(registry, this.repository);
   }
 
   content(task: Task): ContentProvider {
@@ -84,6 +79,8 @@ export class RegistryPlace implements StepPlace {
   }
 
   putLayer(task: Task, layer: LayerToPut): Promise<PutOutcome> {
+    // The records that will name it need their config: that is there by then. Whether it is, is seen when they are written.
+    this.#putConfig(task).catch(() => undefined);
     // A registry has looked at what it took: one that is there is whole.
     return this.#writer.blob(task, layer, layer.mountFrom);
   }
@@ -128,6 +125,14 @@ export class RegistryPlace implements StepPlace {
     return (await orNothing(this.#registry.resolve(task, { ...this.repository, tag }))) !== undefined;
   }
 
+  async #putConfig(task: Task): Promise<void> {
+    await this.#writer.blob(task, {
+      digest: EMPTY_DIGEST,
+      size: EMPTY.length,
+      open: (start) => [EMPTY.subarray(start)],
+    });
+  }
+
   async #put(
     task: Task,
     tag: string,
@@ -151,11 +156,7 @@ export class RegistryPlace implements StepPlace {
         'TSB_EXPORT',
         `Cannot write ${tag} of ${this.id}: it would have ${manifest.length} bytes, more than ${MAX_MANIFEST_BYTES}`,
       );
-    await this.#writer.blob(task, {
-      digest: EMPTY_DIGEST,
-      size: EMPTY.length,
-      open: (start) => [EMPTY.subarray(start)],
-    });
+    await this.#putConfig(task);
     const descriptor = { mediaType: mediaTypes.ociManifest, digest: sha256(manifest), size: manifest.length };
     await this.#writer.manifest(task, descriptor, manifest, [tag]);
   }

@@ -114,14 +114,13 @@ export class StepExporter<R> {
       const { result } = edge;
       if (result !== undefined && (mode === 'max' || layers.ids(result).every((id) => ids.has(id)))) this.offer(edge);
     }
-    await Promise.all(this.#offered.values());
     // What has no result may be known in several ways, of which all but the first only lead on.
-    const rest = known.filter((edge) => !edge.source && !this.#offered.has(edge));
-    await Promise.all(
-      rest.map((edge) =>
+    const rest = known
+      .filter((edge) => !edge.source && !this.#offered.has(edge))
+      .map((edge) =>
         this.#pace.now(() => this.#writeRecords(task, edge, undefined)).catch((error: unknown) => this.#fail(error)),
-      ),
-    );
+      );
+    await Promise.all([...this.#offered.values(), ...rest]);
     task.signal.throwIfAborted();
     if (this.#failure !== undefined && this.#isRefused) throw this.#failure;
     await this.#touch(task);
@@ -215,7 +214,7 @@ export class StepExporter<R> {
     const { place, layers } = this.#options;
     const { digest, size } = layer.descriptor;
     const blob = { ...layers.blob(task, layer), mountFrom: () => layers.mountFrom(layer) };
-    const outcome = await place.putLayer(task, blob, again);
+    const outcome = await this.#pace.transfer(() => place.putLayer(task, blob, again));
     if (outcome === 'sent') this.#sent.set(digest, size);
   }
 

@@ -71,6 +71,27 @@ describe('what has time goes on beside a build', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  test('with few layers on their way, so that the image is not kept waiting', async () => {
+    const pace = new Pace();
+    const gate = Promise.withResolvers<void>();
+    let moving = 0;
+    const move = async (): Promise<void> => {
+      moving++;
+      await gate.promise;
+    };
+    const all = Array.from({ length: 4 }, () =>
+      pace.run(() => Promise.all(Array.from({ length: 5 }, () => pace.transfer(move)))),
+    );
+    await vi.advanceTimersByTimeAsync(300);
+    expect(moving).toBe(2);
+    pace.hurry();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(moving).toBe(16);
+    gate.resolve();
+    await Promise.all(all);
+    expect(moving).toBe(20);
+  });
+
   test('few at a time, and more when there is nothing else to do', async () => {
     const pace = new Pace();
     const gate = Promise.withResolvers<void>();
