@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -16,10 +17,11 @@ export default defineConfig({
   ],
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/support/shared-directory.ts'],
     testTimeout: 120_000 * Math.max(1, fuzz),
     hookTimeout: 120_000,
     pool: 'forks',
-    // Tests of the whole command mostly wait for other processes.
-    maxWorkers: '100%',
+    // Tests of the whole command mostly wait for other processes: three at a time keep two processors busy.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
   },
 });

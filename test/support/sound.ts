@@ -15,7 +15,7 @@ export function expectFailure(
   ).toHaveLength(1);
   expect(err).not.toMatch(/^\s+at .*[:(]\d+/m);
   expect(err).not.toContain('fault of tsbuild');
-  expect(err).not.toMatch(/undefined|\[object|NaN/);
+  expect(err).not.toMatch(/\bundefined\b|\[object|\bNaN\b/);
   for (const text of expected.says) {
     if (typeof text === 'string') expect(err).toContain(text);
     else expect(err).toMatch(text);
