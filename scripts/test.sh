@@ -12,6 +12,8 @@ for argument; do case $argument in -*) ;; *) exec vitest run "$@" ;; esac; done
 # ids beyond the user's own are for root; those tests are skipped.
 inside='test/layer test/fileop test/rootfs test/tree test/sys test/worker/layer-unpacks.test.ts'
 result=0
+# What was not tried is listed.
+case " $* " in *' --reporter'*) ;; *) set -- --reporter=default --reporter=./scripts/skipped-reporter.mjs "$@" ;; esac
 # The patterns are for vitest.
 set -f
 vitest run "$@" $(for place in $inside; do printf ' --exclude %s --exclude %s/**' "$place" "$place"; done) || result=1

@@ -49,6 +49,29 @@ test('what CI says at last counts all that makes it fail, tests or not', async (
   ).toBe('2 passed, 4 failed');
 });
 
+test('an ordinary user is told what was not tried, by file and group', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'tsbuild-skipped-'));
+  try {
+    symlinkSync(join(projectRoot, 'node_modules'), join(dir, 'node_modules'));
+    mkdirSync(join(dir, 'test'));
+    const files = {
+      all: `test('a', () => {});`,
+      none: `describe.skip('a full disk', () => { test('one', () => {}); test('two', () => {}); });`,
+      some: `test('a', () => {}); test.skip('b of root', () => {}); test('c', ({ skip }) => skip());`,
+    };
+    for (const [name, text] of Object.entries(files))
+      writeFileSync(join(dir, `test/${name}.test.js`), `import { describe, test } from 'vitest';\n${text}`);
+    const reporter = join(projectRoot, 'scripts/skipped-reporter.mjs');
+    const vitest = join(projectRoot, 'node_modules/vitest/vitest.mjs');
+    const out = run(process.execPath, vitest, 'run', '--root', dir, `--reporter=${reporter}`);
+    const lines = out.split('\n').filter((line) => line.startsWith('  '));
+    expect(lines.toSorted()).toEqual(['  test/none.test.js (2): a full disk', '  test/some.test.js (2): b of root; c']);
+    expect(out).toContain('Skipped: what takes the machine');
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
+});
+
 test('a run that ended without counts, or failed for a reason that nobody counted, has failed', () => {
   const dir = mkdtempSync(join(tmpdir(), 'tsbuild-counts-'));
   try {
