@@ -14,7 +14,7 @@ export { formatHolder, type Holder, otherUsers } from './holders.ts';
 export type { ImageBlobs } from './image-graph.ts';
 export type { ImageTable } from './images.ts';
 export type { LayerTable } from './layers.ts';
-export { storeLayout, type StoreLayout } from './layout.ts';
+export { type StoreLayout, trustedLayout } from './layout.ts';
 export type { Lease, LeaseKind, Leases } from './leases.ts';
 export type { LogBuffer } from './log-buffer.ts';
 export type { LogTable, StepLog } from './logs.ts';

@@ -89,6 +89,19 @@ export function openLayout(layout: StoreLayout): StoreHeader {
   }
 }
 
+/**
+ * Where the parts of a store are, for who only looks at files in it. It need not be there; if it is, nobody else can write to it.
+ * @throws TsbuildError `TSB_STORE` as `openLayout`
+ */
+export function trustedLayout(root: string): StoreLayout {
+  try {
+    checkRoot(root);
+    return storeLayout(root);
+  } catch (error) {
+    throw storeError(error, `Cannot use store ${JSON.stringify(root)}`, root);
+  }
+}
+
 function checkRoot(root: string): boolean {
   const stat = fs.lstatSync(root, { throwIfNoEntry: false });
   if (!stat) return false;

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runCli } from '../../src/cli/program.ts';
@@ -232,3 +232,19 @@ describe('a build that needs no namespace', () => {
     expect(err).toMatch(/Dockerfile:2\n[^]*>>> COPY none \/x[^]*error: .*none/);
   });
 });
+
+test.each([
+  'build .', 'llb .', 'run x:1', 'create x:1', 'start x', 'stop x', 'restart x', 'kill x', 'rm x', 'wait x', 'pause x', 'unpause x',
+  'rename x y', 'port x', 'exec x true', 'attach x', 'cp x:/a b', 'diff x', 'commit x y', 'export x', 'events --until 1s', 'top x', 'stats --no-stream',
+  'ps', 'logs x', 'volume ls', 'volume rm x', 'network ls', 'network inspect x', 'down --scope x', 'images', 'tag x:1 y', 'untag x:1', 'rmi x:1',
+  'import image.tar -t y', 'save x:1 -o y.tar', 'inspect x:1', 'history x:1', 'push x:1', 'copy store:x:1 oci:y', 'explain', 'report', 'du',
+  'prune --force', 'store check', 'cache mounts ls', 'debug', 'serve --addr 127.0.0.1:0',
+])('%s takes nothing from a store that others can write to (CAC-11)', async (line) => {
+  await imported('x:1');
+  mkdirSync(join(dir.path, 'store/containers/by-name'), { recursive: true });
+  writeFileSync(join(dir.path, 'Dockerfile'), 'FROM x:1\n');
+  chmodSync(join(dir.path, 'store'), 0o777);
+  const { code, err } = await run(line.split(' '));
+  expect(err).toMatch(/other users can write to it/);
+  expect(code).toBeGreaterThan(0);
+}); // oxfmt-ignore

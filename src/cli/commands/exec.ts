@@ -2,7 +2,7 @@ import { isatty } from 'node:tty';
 import { Connection, type Container, ContainerLookup } from '../../containers/index.ts';
 import { environmentOf } from '../../runtime/index.ts';
 import { encodeFields } from '../../sandbox/index.ts';
-import { storeLayout } from '../../store/index.ts';
+import { trustedLayout } from '../../store/index.ts';
 import { isTsbuildError, TsbuildError } from '../../util/index.ts';
 import { codeOf } from '../container-end.ts';
 import type { CliContext } from '../context.ts';
@@ -38,7 +38,7 @@ export async function execCommand(
     });
   const detachKeys = parseDetachKeys(options.detachKeys);
   // Without the index, which takes as long to open as all else here.
-  const container = new ContainerLookup(storeLayout(storeRoot(context)).containers).find(name);
+  const container = new ContainerLookup(trustedLayout(storeRoot(context)).containers).find(name);
   const request = describe(context, container, command, options);
   const write = outputOf(context);
   const ran = Promise.withResolvers<void>();
