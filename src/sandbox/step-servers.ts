@@ -6,10 +6,13 @@ const MOST_IDLE = 4;
 /** The helpers that run steps: started when there are more steps than helpers, and kept. */
 export class StepServers {
   readonly #helperPath: string;
+  readonly #staging: string | undefined;
   readonly #idle: StepServer[] = [];
 
-  constructor(helperPath: string) {
+  /** @param staging an empty directory, upon which each step has what is not in its root yet; for steps that are begun ahead */
+  constructor(helperPath: string, staging?: string) {
     this.#helperPath = helperPath;
+    this.#staging = staging;
   }
 
   /** One that runs nothing, for one step. Give it back when that has ended. */
@@ -25,7 +28,7 @@ export class StepServers {
   }
 
   #start(): StepServer {
-    return new StepServer(this.#helperPath, (gone) => {
+    return new StepServer(this.#helperPath, this.#staging, (gone) => {
       const index = this.#idle.indexOf(gone);
       if (index >= 0) this.#idle.splice(index, 1);
     });
