@@ -2,6 +2,7 @@ import type { Op } from '../llb/index.ts';
 import type { OpRunner } from '../solver/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { execRunner } from './exec/exec-runner.ts';
+import { networkPreparer } from './exec/prepare-network.ts';
 import { fileRunner } from './file/file-runner.ts';
 import type { KindRunner, OpVertex } from './kind-runner.ts';
 import { diffRunner, mergeRunner } from './merge-op.ts';
@@ -18,9 +19,10 @@ type Runners = { readonly [K in Body['kind']]?: KindRunner<Extract<Body, { reado
  * @param plan absent: no layer will be wanted as a blob, as in what is solved only to look into a remote context
  */
 export function createRunner(pieces: OpPieces, plan?: PackingPlan): OpRunner<Op, OpResult> {
+  const prepareNetwork = networkPreparer(pieces.snapshots);
   const runners: Runners = {
     source: sourceRunner(pieces),
-    exec: execRunner(pieces),
+    exec: execRunner(pieces, prepareNetwork),
     file: fileRunner(pieces, plan),
     merge: mergeRunner,
     diff: diffRunner,
@@ -39,7 +41,11 @@ export function createRunner(pieces: OpPieces, plan?: PackingPlan): OpRunner<Op,
     },
     async exec(task, vertex, inputs) {
       const { body, runner } = runnerOf(vertex);
-      const results = await runner.run(task, vertex, body, inputs);
+      const running = runner.run(task, vertex, body, inputs);
+      // New files run anew what stands on them: it takes longer to be connected than to copy most of them.
+      if (body.kind === 'file' && pieces.recorded === undefined && pieces.beforeNetwork?.has(vertex.digest))
+        prepareNetwork();
+      const results = await running;
       const [first] = results;
       const layer = first?.kind === 'layers' ? first.layers.at(-1) : undefined;
       if (layer !== undefined && plan?.ahead.has(vertex.digest) === true)

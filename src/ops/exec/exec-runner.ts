@@ -11,10 +11,13 @@ import { execInputUse, execKey } from './exec-key.ts';
 import { runExec } from './exec-op.ts';
 import { recordedKey } from './recorded-step.ts';
 
-/** Steps. The store keeps their names with the layers, so secrets are hidden in them. */
-export function execRunner(pieces: Omit<OpPieces, 'origins'>): KindRunner<ExecOp> {
+/**
+ * Steps. The store keeps their names with the layers, so secrets are hidden in them.
+ * @param prepareNetwork begins to make the network of steps, unless that was done
+ */
+export function execRunner(pieces: Omit<OpPieces, 'origins'>, prepareNetwork: () => void): KindRunner<ExecOp> {
   const { credentials, grants, recorded } = pieces;
-  const own = { ...pieces, locals: new LocalLayers(pieces), prepareNetwork: networkPreparer(pieces.snapshots) };
+  const own = { ...pieces, locals: new LocalLayers(pieces), prepareNetwork };
   const nameOf = ({ name }: OpVertex): string => credentials.secrets.mask?.text(name) ?? name;
   return {
     cacheMap: async (_task, vertex, exec) => ({
@@ -28,21 +31,6 @@ export function execRunner(pieces: Omit<OpPieces, 'origins'>): KindRunner<ExecOp
     }),
     run: (task, vertex, exec, inputs) =>
       runExec(own, task, vertex.digest, nameOf(vertex), exec, vertex.op.platform, inputs),
-  };
-}
-
-/** Has the worker make the network of steps, once. What is wrong with the worker, the step itself is told. */
-function networkPreparer({ worker }: OpPieces['snapshots']): () => void {
-  let begun = false;
-  return () => {
-    if (begun) return;
-    begun = true;
-    worker()
-      .then(
-        (client) => client.call('prepareNetwork', undefined),
-        () => undefined,
-      )
-      .catch(() => undefined);
   };
 }
 
