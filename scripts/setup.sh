@@ -49,6 +49,7 @@ if [ "$purpose" = test ]; then
   need slirp4netns slirp4netns
   need redis-server redis-server
   need nginx nginx-light
+  need dnsmasq dnsmasq-base
   need /usr/lib/postgresql/15/bin/initdb postgresql-15
   need ip iproute2
   need /usr/bin/chromium chromium

@@ -44,6 +44,14 @@ bool usable_address(const struct subnet *subnet, const struct interface_address 
 /* What goes out of the namespace by `interface` gets its address. 0 or an errno. */
 int masquerade(int net, const char *interface, bool v6);
 
+struct redirect {
+  uint8_t protocol; /* IPPROTO_UDP, IPPROTO_TCP */
+  struct in_addr address;
+  uint16_t from, to; /* ports */
+};
+/* What the namespace itself sends to a port of one of its own addresses comes to another one there. 0 or an errno. */
+int redirect_own(int net, const struct redirect *redirects, size_t count);
+
 /* ---- member.c: the networks that a container is in, within its `network` process ---- */
 
 enum { MOST_MEMBERSHIPS = 16 };

@@ -95,17 +95,36 @@ static void start_names(void) {
   tell_names();
 }
 
-/* Where docker has its own, so that what names that address works. */
-static void open_names(void) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(NAMES_PORT)};
+static void listen_for_names(struct sockaddr_in address, uint16_t port) {
   int on = 1;
-  inet_pton(AF_INET, "127.0.0.11", &address.sin_addr);
+  address.sin_port = htons(port);
   own.udp = socket_in(own.net, AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
   own.tcp = socket_in(own.net, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   if (own.udp < 0 || own.tcp < 0) fail_with(0, "cannot make sockets in the container's network");
   setsockopt(own.tcp, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (bind(own.udp, (struct sockaddr *)&address, sizeof address) < 0 || bind(own.tcp, (struct sockaddr *)&address, sizeof address) < 0 || listen(own.tcp, 64) < 0)
     fail("cannot listen for questions about names");
+}
+
+static uint16_t port_of(int fd) {
+  struct sockaddr_in address;
+  socklen_t size = sizeof address;
+  if (getsockname(fd, (struct sockaddr *)&address, &size) < 0) fail("cannot ask for a port");
+  return ntohs(address.sin_port);
+}
+
+/*
+ * Where docker has its own, so that what names that address works; and as docker's, at ports that nobody else wants, to which the kernel leads
+ * what is sent to 53: a name server that runs in the container has that port, at all addresses. Where the kernel does not, it is taken.
+ */
+static void open_names(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET};
+  inet_pton(AF_INET, "127.0.0.11", &address.sin_addr);
+  listen_for_names(address, 0);
+  const struct redirect redirects[] = {{IPPROTO_UDP, address.sin_addr, NAMES_PORT, port_of(own.udp)}, {IPPROTO_TCP, address.sin_addr, NAMES_PORT, port_of(own.tcp)}};
+  if (redirect_own(own.net, redirects, 2) == 0) return;
+  close(own.udp), close(own.tcp);
+  listen_for_names(address, NAMES_PORT);
 }
 
 /* ---- joining ---- */

@@ -104,6 +104,32 @@ CMD ["nginx"]
     });
   });
 
+  test('dnsmasq has port 53 of all addresses, and still finds others by name', async () => {
+    const { bench } = use;
+    const context = bench.context(
+      `FROM base:1
+COPY root/ /
+HEALTHCHECK --interval=100ms --timeout=10s CMD nslookup one.example 127.0.0.1
+CMD ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file", "--user=root", "--group=root", "--no-resolv", "--no-hosts", "--address=/one.example/192.0.2.1", "--address=/one.example/2001:db8::1"]
+`,
+      debianPrograms('/usr/sbin/dnsmasq'),
+    );
+    await bench.ok(['build', '-q', '-t', 'dnsmasq', context]);
+    await bench.ok(['network', 'create', 'names']);
+    const start = ['run', '-d', '--network', 'names', '--name'];
+    await bench.ok([...start, 'dns', '--wait-healthy', '--wait-timeout', '60s', 'dnsmasq']);
+    await bench.ok([...start, 'other', 'base:1', 'sleep', '1000']);
+    const asked = async (from: string, ...question: string[]): Promise<string> =>
+      (await bench.ok(['exec', from, 'nslookup', ...question])).out;
+    // By name, which our own server knows; the question goes to theirs.
+    expect(await asked('other', 'one.example', 'dns')).toContain('Address: 192.0.2.1');
+    expect(await asked('dns', 'one.example', '127.0.0.1')).toContain('Address: 192.0.2.1');
+    expect(await asked('dns', 'other')).toMatch(/Server:\s+127\.0\.0\.11\n[^]*Name:\s+other\nAddress: 10\./);
+    expect((await bench.tsbuild(['exec', 'dns', 'nslookup', 'one.example', '127.0.0.11'])).code).not.toBe(0);
+    await bench.ok(['rm', '-f', 'dns', 'other']);
+    await bench.ok(['network', 'rm', 'names']);
+  });
+
   test.runIf(MANY > 0)(
     'many of them at once: all healthy, and small',
     async () => {
