@@ -156,7 +156,7 @@ class Import {
     const { index } = loaded;
     if (index === undefined) status('it has nothing yet', 0, undefined, true);
     if (this.#steps === undefined) return [];
-    return [openStepCache(this.#session, this.#task, { ...this.#steps, ...(index && { index }) })];
+    return [openStepCache(this.#session, this.#task, { ...this.#steps, seen: { index } })];
   }
 
   /** @returns the index of a cache of steps, which may have none yet, or caches in another form */

@@ -20,8 +20,8 @@ export interface StepCacheToOpen {
   readonly policy: Policy;
   /** How long an answer may take, in milliseconds; 0 for no limit. */
   readonly patienceMs: number;
-  /** The manifest of its index, where somebody had to ask for that to see what it is. */
-  readonly index?: Uint8Array;
+  /** The manifest of its index, or that there is none, where somebody had to ask for that to see what it is. */
+  readonly seen?: { readonly index: Uint8Array | undefined };
 }
 
 /**
@@ -31,11 +31,11 @@ export interface StepCacheToOpen {
 export function openStepCache(
   session: Session,
   task: Task,
-  { spec, policy, patienceMs, index }: StepCacheToOpen,
+  { spec, policy, patienceMs, seen }: StepCacheToOpen,
 ): SharedCache<OpResult> {
   const { store, lease, now, layers } = session;
   const place = openPlace(session, spec.place, spec.scope);
-  if (index !== undefined && place instanceof RegistryPlace) place.prime(index);
+  if (seen !== undefined && place instanceof RegistryPlace) place.prime(seen.index);
   const fetcher = new BlobFetcher({ store, lease, now });
   const origin: CacheOrigin = {
     fetch: (inner, blob, vertex) => fetcher.fetch(inner, (own) => place.content(own), blob, vertex),

@@ -87,7 +87,7 @@ function unknownType<T>(type: string, formOf: (type: CacheOptionType) => OptionF
 /** @throws what `fail` makes for the first attribute that the type does not have */
 function refuseUnknown(
   type: string,
-  { keys }: OptionForm<unknown>,
+  { keys, instead }: OptionForm<unknown>,
   attributes: ReadonlyMap<string, string>,
   fail: Fail,
 ): void {
@@ -97,6 +97,8 @@ function refuseUnknown(
       if (value === 'false') continue;
       throw fail('"registry.insecure" is not supported', 'set "insecure = true" for the registry in registries.conf');
     }
+    const other = Object.hasOwn(instead ?? {}, key) ? instead?.[key] : undefined;
+    if (other !== undefined) throw fail(`type ${type} has no "${key}"`, other);
     const near = keys.includes(OPPOSITE[key] ?? '') ? OPPOSITE[key] : suggest(key, [...keys]);
     throw fail(
       `type ${type} has no "${key}"`,

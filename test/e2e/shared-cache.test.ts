@@ -74,6 +74,40 @@ describeAsUser('a cache that runners share', (who) => {
     expect(watched.requests.filter(({ method, url }) => method === 'GET' && url.includes('/blobs/'))).toHaveLength(1);
   }); // oxfmt-ignore
 
+  test('is one question where it has an index, and otherwise two: that, and one for all steps together', async () => {
+    const { bench } = use;
+    const { watched } = registries;
+    const steps = 20;
+    /** Requests that the command sends at a time to one host. */
+    const atOnce = 10;
+    const dockerfile = [`FROM ${await base()}`, ...Array.from({ length: steps }, (_, at) => `RUN echo ${at} > /step-${at}`), ''].join('\n');
+    const context = bench.context(dockerfile);
+    const ref = `${watched.host}/team/rounds:cache`;
+    await build(newStore(), context, ['-o', 'type=cacheonly', `--cache-to=${ref}`]);
+    const fresh = async (): Promise<readonly string[]> => {
+      watched.requests.length = 0;
+      const built = await build(newStore(), context, ['-o', 'type=cacheonly', `--cache-from=${ref}`], { env: NO_WORKER });
+      expect(stepsOf(built).cached).toHaveLength(steps);
+      return watched.requests.filter(({ url }) => url.includes('/team/rounds/')).map(({ method, url }) => `${method} ${url.split('/').at(-1)}`);
+    };
+    expect(await fresh()).toEqual(['GET cache']);
+
+    // The registry answers for no record before it was asked for as many as there are connections: whoever asks one after the other waits
+    // for ever.
+    watched.refuse = ({ url }) => (url.endsWith('/manifests/cache') ? 404 : undefined);
+    const asked = Promise.withResolvers<void>();
+    let records = 0;
+    watched.hold = ({ url }) => {
+      if (!url.includes('/manifests/tsb-')) return undefined;
+      if (++records === atOnce) asked.resolve();
+      return asked.promise;
+    };
+    const requests = await fresh();
+    expect(requests[0]).toBe('GET cache');
+    expect(new Set(requests.slice(1)).size).toBe(steps);
+    expect(requests).toHaveLength(1 + steps);
+  }); // oxfmt-ignore
+
   test('has what a runner made that was killed, and what one made that failed', async () => {
     const { bench } = use;
     const { watched, registry } = registries;

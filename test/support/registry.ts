@@ -100,6 +100,8 @@ export interface WatchedRegistry extends AsyncDisposable {
   readonly requests: PassedRequest[];
   /** Gives a status for a request that the registry is not to see. */
   refuse: (request: PassedRequest) => number | undefined;
+  /** What a request waits for before it is passed on. */
+  hold: (request: PassedRequest) => Promise<void> | undefined;
   /** Milliseconds that each request waits before it is passed on, as if the registry were far away. */
   delayMs: number;
 }
@@ -112,7 +114,11 @@ export async function watchRegistry(registry: TestRegistry): Promise<WatchedRegi
     watched.requests.push(passed);
     passed.status = watched.refuse(passed) ?? 0;
     if (passed.status !== 0) request.resume().on('end', () => response.writeHead(passed.status).end());
-    else setTimeout(() => passOn(passed, request, response), watched.delayMs);
+    else {
+      const held = watched.hold(passed);
+      if (held === undefined) setTimeout(() => passOn(passed, request, response), watched.delayMs);
+      else void held.then(() => passOn(passed, request, response));
+    }
   });
   function passOn(passed: PassedRequest, request: IncomingMessage, response: ServerResponse): void {
     const { method, url: path } = passed;
@@ -131,6 +137,7 @@ export async function watchRegistry(registry: TestRegistry): Promise<WatchedRegi
     host: `127.0.0.1:${address.port}`,
     requests: [],
     refuse: () => undefined,
+    hold: () => undefined,
     delayMs: 0,
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve));

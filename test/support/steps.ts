@@ -7,7 +7,7 @@ export function stepsOf({ err }: Outcome): { readonly ran: readonly string[]; re
   const ran: string[] = [];
   for (const line of err.split('\n')) {
     const [, number = '', rest = ''] = /^#(\d+) (.*)$/.exec(line) ?? [];
-    if (/^\[[^\]]*\d\/\d\]/.test(rest)) names.set(number, rest.replace(/^\[[^\]]*\] /, ''));
+    if (/^\[[^\]]*\d\/\d+\]/.test(rest)) names.set(number, rest.replace(/^\[[^\]]*\] /, ''));
     const name = names.get(number);
     if (name === undefined || name.startsWith('FROM')) continue;
     if (rest === 'CACHED') cached.push(name);

@@ -16,6 +16,7 @@ export function useWatchedRegistry(): { readonly registry: TestRegistry; readonl
     if (!held.watched) return;
     held.watched.requests.length = 0;
     held.watched.refuse = () => undefined;
+    held.watched.hold = () => undefined;
     held.watched.delayMs = 0;
   });
   return held as { readonly registry: TestRegistry; readonly watched: WatchedRegistry };

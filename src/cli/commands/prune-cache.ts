@@ -43,11 +43,11 @@ export async function pruneCaches(context: CliContext, options: PruneCacheOption
   for (const [at, spec] of specs.entries()) {
     const pruned = await pruneSharedCache(session, task, spec, rule);
     reports.push({ cache: options.cache[at] ?? '', ...pruned });
-    if (options.format !== 'json')
-      await print(
-        context,
-        `${options.dryRun ? 'Would delete' : 'Deleted'}:  ${pruned.deleted.length} objects\nLeft:  ${formatBytes(pruned.bytes)}\n`,
-      );
+    const deleted = `${options.dryRun ? 'Would delete' : 'Deleted'}:  ${pruned.deleted.length} objects`;
+    // Of what is young nobody knows yet which record will name it.
+    const isMore = rule.maxBytes !== undefined && pruned.bytes > rule.maxBytes;
+    const left = `Left:  ${formatBytes(pruned.bytes)}${isMore ? ': what is younger than ten minutes stays' : ''}`;
+    if (options.format !== 'json') await print(context, `${deleted}\n${left}\n`);
   }
   if (options.format === 'json') await print(context, `${JSON.stringify(reports, undefined, 2)}\n`);
   return 0;

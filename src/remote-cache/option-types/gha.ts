@@ -11,6 +11,7 @@ export const gha: CacheOptionType = {
   },
   to: {
     keys: [...GHA_KEYS, ...STEP_TO_KEYS],
+    instead: { 'max-size': 'GitHub deletes what was used longest ago, where a repository has more than its share' },
     parse: (attributes) => [bucketExport(attributes, storePlace(attributes, ghaPlace(attributes)))],
   },
 };

@@ -10,6 +10,8 @@ export const registry: CacheOptionType = {
   },
   to: {
     keys: ['ref', ...STEP_TO_KEYS, 'image-manifest', 'oci-mediatypes'],
+    // What a repository takes is known to who has asked for each record, which no build should wait for; and few jobs may delete.
+    instead: { 'max-size': 'a job of its own makes it smaller: tsbuild prune --cache REF --max-size SIZE' },
     parse: (attributes) => {
       refuseOtherForms(attributes);
       return [stepExport(attributes, { type: 'registry', reference: attributes.writableReference('ref') })];

@@ -38,7 +38,7 @@ export class RegistryPlace implements StepPlace {
   readonly #writer: RepositoryWriter;
   /** The index's tag was found to be for something that is no cache. */
   #isOccupied = false;
-  #primed: Uint8Array | undefined;
+  #primed: { readonly manifest: Uint8Array | undefined } | undefined;
 
   /**
    * @param scope absent: that of the reference's tag
@@ -63,13 +63,16 @@ export class RegistryPlace implements StepPlace {
     return found && cacheContent(found, RECORD_CONFIG, `record ${name} of ${this.id}`);
   }
 
-  /** Takes the manifest of the index over from somebody who has just asked for it: it is not asked for again the first time. */
-  prime(manifest: Uint8Array): void {
-    this.#primed = manifest;
+  /**
+   * Takes the manifest of the index over from somebody who has just asked for it: it is not asked for again the first time.
+   * @param manifest undefined: there is none
+   */
+  prime(manifest: Uint8Array | undefined): void {
+    this.#primed = { manifest };
   }
 
   async index(task: Task): Promise<Uint8Array | undefined> {
-    const manifest = this.#primed ?? (await this.#get(task, this.#indexTag))?.bytes;
+    const { manifest } = this.#primed ?? { manifest: (await this.#get(task, this.#indexTag))?.bytes };
     this.#primed = undefined;
     if (manifest === undefined) return undefined;
     if (isCacheManifest(manifest)) return cacheContent({ bytes: manifest }, INDEX_CONFIG, `index of ${this.id}`);

@@ -70,6 +70,11 @@ describe('a scope in a registry', () => {
     expect(watched.requests).toEqual([]);
     await place.index(testTask());
     expect(watched.requests).toHaveLength(1);
+    // Nor for one that is not there.
+    const absent = open('seen:other');
+    absent.prime(undefined);
+    expect(await absent.index(testTask())).toBeUndefined();
+    expect(watched.requests).toHaveLength(1);
   });
 
   test('lists the layers of a record, for the registry to keep them, and answers with all of it at once', async () => {
