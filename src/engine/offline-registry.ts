@@ -15,6 +15,7 @@ export function offlineRegistry(offline: Refusals): Registry {
       await refuse(`layer ${digest} of ${host}/${path}`);
     },
     hasBlob: (_task, { host, path }) => refuse(`repository ${host}/${path}`),
+    hasManifest: (_task, { host, path }) => refuse(`repository ${host}/${path}`),
     pushBlob: (_task, { host, path }) => refuse(`repository ${host}/${path}`),
     mountBlob: (_task, { host, path }) => refuse(`repository ${host}/${path}`),
     pushManifest: (_task, reference) => refuse(`repository ${formatReference(reference)}`),

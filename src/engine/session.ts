@@ -354,10 +354,11 @@ function lazyRegistry(open: () => Promise<Registry>): Registry {
       yield* (await open()).blob(task, repository, descriptor, options);
     },
     hasBlob: async (task, repository, blob) => (await open()).hasBlob(task, repository, blob),
+    hasManifest: async (task, repository, manifest) => (await open()).hasManifest(task, repository, manifest),
     pushBlob: async (task, repository, blob, options) => (await open()).pushBlob(task, repository, blob, options),
     mountBlob: async (task, repository, blob, from) => (await open()).mountBlob(task, repository, blob, from),
-    pushManifest: async (task, reference, mediaType, bytes) =>
-      (await open()).pushManifest(task, reference, mediaType, bytes),
+    pushManifest: async (task, reference, mediaType, bytes, options) =>
+      (await open()).pushManifest(task, reference, mediaType, bytes, options),
     referrers: async (task, repository, digest, artifactType) =>
       (await open()).referrers(task, repository, digest, artifactType),
     [Symbol.asyncDispose]: async () => undefined,

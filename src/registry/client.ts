@@ -16,7 +16,14 @@ import { type HttpAnswer, throwIfCanceled } from './http.ts';
 import { Pusher } from './push.ts';
 import { listReferrers } from './referrers.ts';
 import { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
-import type { FetchedManifest, PushBlob, PushOptions, Registry, RegistryOptions } from './types.ts';
+import type {
+  FetchedManifest,
+  PushBlob,
+  PushManifestOptions,
+  PushOptions,
+  Registry,
+  RegistryOptions,
+} from './types.ts';
 
 const ACCEPT = [mediaTypes.ociIndex, mediaTypes.ociManifest, mediaTypes.dockerIndex, mediaTypes.dockerManifest].join(
   ', ',
@@ -197,6 +204,14 @@ class RegistryClient implements Registry {
     return this.#pusher.hasBlob(task, repository, blob);
   }
 
+  hasManifest(
+    task: Task,
+    repository: Repository,
+    manifest: Pick<Descriptor, 'mediaType' | 'digest'>,
+  ): Promise<boolean> {
+    return this.#pusher.hasManifest(task, repository, manifest);
+  }
+
   pushBlob(task: Task, repository: Repository, blob: PushBlob, options?: PushOptions): Promise<'mounted' | 'sent'> {
     return this.#pusher.pushBlob(task, repository, blob, options);
   }
@@ -210,8 +225,14 @@ class RegistryClient implements Registry {
     return this.#pusher.mountBlob(task, repository, blob, from);
   }
 
-  pushManifest(task: Task, reference: Reference, mediaType: string, bytes: Uint8Array): Promise<Descriptor> {
-    return this.#pusher.pushManifest(task, reference, mediaType, bytes);
+  pushManifest(
+    task: Task,
+    reference: Reference,
+    mediaType: string,
+    bytes: Uint8Array,
+    options?: PushManifestOptions,
+  ): Promise<Descriptor> {
+    return this.#pusher.pushManifest(task, reference, mediaType, bytes, options);
   }
 
   referrers(task: Task, repository: Repository, digest: Digest, artifactType?: string): Promise<readonly Descriptor[]> {

@@ -7,7 +7,7 @@ import { throwIfCanceled } from './http.ts';
 import { waitForRetry } from './retry.ts';
 import { announceReferrer } from './referrers.ts';
 import { emptyRegistriesConfig, endpointsFor } from './registries-conf.ts';
-import type { PushBlob, PushOptions, RegistryOptions } from './types.ts';
+import type { PushBlob, PushManifestOptions, PushOptions, RegistryOptions } from './types.ts';
 import { Upload } from './upload.ts';
 
 /** The words of the distribution-spec's code DIGEST_INVALID, as docker's distribution has them. */
@@ -40,6 +40,27 @@ export class Pusher {
     answer.discard();
     // A registry that says nothing about the size is taken at its word.
     return answer.status === 200 && Number(answer.header('content-length') ?? size) === size;
+  }
+
+  /** Whether a manifest or index is there, by its digest. */
+  async hasManifest(
+    task: Task,
+    repository: Repository,
+    { mediaType, digest }: Pick<Descriptor, 'mediaType' | 'digest'>,
+  ): Promise<boolean> {
+    const endpoint = this.endpoint(repository);
+    const call: Call = {
+      doing: `Cannot look for manifest ${digest} in ${nameOf(repository)}`,
+      endpoint,
+      method: 'HEAD',
+      path: `manifests/${digest}`,
+      headers: { accept: mediaType },
+      scope: pushScope(endpoint),
+    };
+    const answer = await this.#caller.call(task, call);
+    if (answer.status === 401 || answer.status === 403) throw await this.#caller.failure(task, call, answer);
+    answer.discard();
+    return answer.status === 200 && (answer.header('docker-content-digest') ?? digest) === digest;
   }
 
   async pushBlob(
@@ -82,7 +103,13 @@ export class Pusher {
     });
   }
 
-  async pushManifest(task: Task, reference: Reference, mediaType: string, bytes: Uint8Array): Promise<Descriptor> {
+  async pushManifest(
+    task: Task,
+    reference: Reference,
+    mediaType: string,
+    bytes: Uint8Array,
+    { isWhole = true }: PushManifestOptions = {},
+  ): Promise<Descriptor> {
     const endpoint = this.endpoint(reference);
     const digest = sha256(bytes);
     const doing = `Cannot push manifest of ${JSON.stringify(formatReference(reference))}`;
@@ -108,7 +135,10 @@ export class Pusher {
       }
       // Where tags cannot be written twice, the same again is refused too, and is as good as done.
       const isDone =
-        reference.tag !== undefined && answer.status !== 401 && (await this.#isTagged(task, reference, digest));
+        isWhole &&
+        reference.tag !== undefined &&
+        answer.status !== 401 &&
+        (await this.#isTagged(task, reference, digest));
       if (!isDone) throw error;
       return { mediaType, digest, size: bytes.length };
     }

@@ -3,7 +3,7 @@ import type { Descriptor, Repository } from '../image/index.ts';
 import { type Digest, isTsbuildError, SharedWork } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { throwIfCanceled } from './http.ts';
-import type { PushBlob, Registry } from './types.ts';
+import type { PushBlob, PushManifestOptions, Registry } from './types.ts';
 
 /** Uploads at a time. */
 const UPLOADS = 5;
@@ -32,6 +32,7 @@ export class RepositoryWriter {
   /** The registry has refused a mount. */
   #isUnneighbourly = false;
   #refusal: unknown;
+  #isBegun = false;
 
   /**
    * @param onProgress told of the bytes that were sent of a blob, whoever handed it in
@@ -60,11 +61,21 @@ export class RepositoryWriter {
   }
 
   /**
+   * Whether the repository has a manifest or index already. Only asked before any blob was: where blobs were looked for, what is missing is
+   * known without it.
+   * @throws TsbuildError as `Registry.hasManifest`
+   */
+  async hasAtFirst(task: Task, manifest: Descriptor): Promise<boolean> {
+    return !this.#isBegun && (await this.#registry.hasManifest(task, this.repository, manifest));
+  }
+
+  /**
    * Makes sure that the repository has a blob. Whoever asks for the same blob again gets what became of it.
    * @param mountFrom repositories that may have it; asked for when it is not there
    * @throws TsbuildError as `Registry.pushBlob`; what failed is tried again when the blob is asked for again
    */
   async blob(task: Task, blob: PushBlob, mountFrom: () => readonly Repository[] = () => []): Promise<BlobOutcome> {
+    this.#isBegun = true;
     const outcome = await this.#blobs.run(blob.digest, task.signal, async () => {
       // To take it over from where it is for certain is one request, whether it is here or not.
       if (await this.#mount(task, blob)) return 'mounted';
@@ -106,9 +117,17 @@ export class RepositoryWriter {
    * Puts a manifest or index in, under tags or else under its digest. What it names must be there.
    * @throws TsbuildError as `Registry.pushManifest`
    */
-  async manifest(task: Task, { mediaType }: Descriptor, bytes: Uint8Array, tags: readonly string[]): Promise<void> {
-    if (tags.length === 0) await this.#registry.pushManifest(task, this.repository, mediaType, bytes);
-    for (const tag of tags) await this.#registry.pushManifest(task, { ...this.repository, tag }, mediaType, bytes);
+  async manifest(
+    task: Task,
+    { mediaType }: Descriptor,
+    bytes: Uint8Array,
+    tags: readonly string[],
+    options?: PushManifestOptions,
+  ): Promise<void> {
+    for (const tag of tags.length === 0 ? [undefined] : tags) {
+      const reference = tag === undefined ? this.repository : { ...this.repository, tag };
+      await this.#registry.pushManifest(task, reference, mediaType, bytes, options);
+    }
   }
 
   /** Takes a blob over from a repository that has it for certain. A registry that did not let us once is not asked again. */

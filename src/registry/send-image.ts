@@ -6,7 +6,7 @@ import {
   type Repository,
   walk,
 } from '../image/index.ts';
-import { type Digest, formatBytes } from '../util/index.ts';
+import { type Digest, formatBytes, isTsbuildError } from '../util/index.ts';
 import { type Task, together } from '../events/index.ts';
 import type { BlobOutcome, RepositoryWriter } from './repository-writer.ts';
 import type { PushBlob } from './types.ts';
@@ -35,6 +35,9 @@ export type SentImage = Readonly<Record<BlobOutcome, readonly Descriptor[]>>;
  * Sends an image, whatever it is made of, to a repository: all blobs first, then the manifests, then the index over them, and tags last, so
  * that nothing that can be found there is ever incomplete. What is there already is not sent; sending again after a failure sends what is
  * missing. An image that lacks a part is refused before anything is sent.
+ *
+ * A registry that has the root has, or had, all of the image: then the documents alone are put again, and whether it still has their blobs is
+ * for the registry to say, which knows without being asked for each. Where it refuses them, each is asked for.
  * @throws TsbuildError as `Registry.pushBlob` and `pushManifest`; `TSB_NOT_FOUND`, `TSB_IMAGE`, `TSB_DIGEST` of the content
  */
 export async function sendImage(task: Task, writer: RepositoryWriter, image: ImageToSend): Promise<SentImage> {
@@ -63,13 +66,31 @@ export async function sendImage(task: Task, writer: RepositoryWriter, image: Ima
         node satisfies never;
     }
   }
-  const sent = await sendBlobs(task, writer, [...blobs.values()], { content, mountFrom, onBlob });
-  for (const { descriptor, bytes } of documents) {
-    const isRoot = descriptor.digest === root.digest;
-    await writer.manifest(task, descriptor, bytes, isRoot ? tags : []);
-    for (const tag of isRoot && tags.length > 0 ? tags : [undefined]) onManifest?.(descriptor, tag);
+  const sendDocuments = async (isWhole: boolean): Promise<void> => {
+    for (const { descriptor, bytes } of documents) {
+      const isRoot = descriptor.digest === root.digest;
+      await writer.manifest(task, descriptor, bytes, isRoot ? tags : [], { isWhole });
+      for (const tag of isRoot && tags.length > 0 ? tags : [undefined]) onManifest?.(descriptor, tag);
+    }
+  };
+  if ((await writer.hasAtFirst(task, root)) && (await isTaken(() => sendDocuments(false)))) {
+    for (const blob of blobs.values()) onBlob?.(blob, 'there');
+    return { there: [...blobs.values()], mounted: [], sent: [] };
   }
+  const sent = await sendBlobs(task, writer, [...blobs.values()], { content, mountFrom, onBlob });
+  await sendDocuments(true);
   return sent;
+}
+
+/** Whether a registry takes documents without their blobs. Why it refuses is told when it has all of them and still does. */
+async function isTaken(sendDocuments: () => Promise<void>): Promise<boolean> {
+  try {
+    await sendDocuments();
+    return true;
+  } catch (error) {
+    if (isTsbuildError(error, 'TSB_REGISTRY') || isTsbuildError(error, 'TSB_NOT_FOUND')) return false;
+    throw error;
+  }
 }
 
 async function sendBlobs(

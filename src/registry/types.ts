@@ -114,6 +114,11 @@ export interface Registry extends AsyncDisposable {
     blob: { readonly digest: Digest; readonly size: number },
   ): Promise<boolean>;
   /**
+   * The same for a manifest or index. That a registry has it does not tell that it still has all that the manifest names.
+   * @throws TsbuildError `TSB_REGISTRY`, `TSB_NETWORK`
+   */
+  hasManifest(task: Task, repository: Repository, manifest: Pick<Descriptor, 'mediaType' | 'digest'>): Promise<boolean>;
+  /**
    * Puts a blob into a repository, by mounting it from another one of the same registry where that is possible. An upload that
    * breaks off goes on where it was, if the registry kept what it had.
    * @returns how it got there
@@ -138,7 +143,13 @@ export interface Registry extends AsyncDisposable {
    * @throws TsbuildError `TSB_REGISTRY`, `TSB_NETWORK`, `TSB_DIGEST`; `TSB_NOT_FOUND` where there is no such repository, or a registry says
    *   by it that blobs are missing
    */
-  pushManifest(task: Task, reference: Reference, mediaType: string, bytes: Uint8Array): Promise<Descriptor>;
+  pushManifest(
+    task: Task,
+    reference: Reference,
+    mediaType: string,
+    bytes: Uint8Array,
+    options?: PushManifestOptions,
+  ): Promise<Descriptor>;
   /**
    * What refers to a manifest: signatures, attestations (distribution-spec, "Listing Referrers"), by the tag that stands in for the
    * list where a registry does not have it.
@@ -155,6 +166,14 @@ export interface PushBlob {
   readonly size: number;
   /** Its bytes from `start` on. Called again when the transfer goes on or begins anew. */
   readonly open: (start: number) => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+}
+
+export interface PushManifestOptions {
+  /**
+   * Whether all that it names is known to be there. Then a refusal is none where the tag is what it is to become, as of tags that cannot be
+   * written twice; otherwise it may be about what is missing. Default: true.
+   */
+  readonly isWhole?: boolean;
 }
 
 /** What makes a push cheaper or visible. */

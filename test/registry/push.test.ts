@@ -46,6 +46,7 @@ describe('pushing to a real registry', () => {
       digest: image.manifest.digest,
       size: image.manifest.size,
     });
+    expect(await client.hasManifest(testTask(), tagged, pushed)).toBe(true);
     const { bytes } = await client.manifest(testTask(), tagged);
     expect(Buffer.from(bytes)).toEqual(image.manifest.bytes);
   });

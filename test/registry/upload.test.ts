@@ -276,7 +276,7 @@ describe('an image that is sent', () => {
       what: 'image "app"',
     });
 
-  test('has its tags last, and costs a request for each blob the second time', async () => {
+  test('has its tags last, and costs one question and the tag the second time', async () => {
     await send();
     expect(methods().slice(-2)).toEqual(['PUT', 'PUT']);
     expect(server.manifests.get('some/app:2')?.bytes.equals(image.manifest.bytes)).toBe(true);
@@ -284,7 +284,34 @@ describe('an image that is sent', () => {
     const sent = await send(['1']);
     expect(sent).toMatchObject({ mounted: [], sent: [] });
     expect(sent.there).toHaveLength(3);
+    expect(methods()).toEqual(['HEAD', 'PUT']);
+    expect(server.requests[0]?.path).toBe(`/v2/some/app/manifests/${root.digest}`);
+  });
+
+  test('of which the registry lost a blob since is made whole', async () => {
+    await send(['1']);
+    const [lost] = image.layers;
+    server.blobs.delete(`some/app@${lost?.digest}`);
+    server.requests.length = 0;
+    const sent = await send(['1']);
+    expect(sent.sent).toEqual([expect.objectContaining({ digest: lost?.digest })]);
+    expect(sent.there).toHaveLength(2);
+    // Asked and refused at first; then each blob, the one that is missing, and the manifest again.
+    expect(methods().filter((method) => method === 'PUT')).toHaveLength(3);
+    expect(stored(image.layers[0] as TestBlob)).toBe(true);
+  });
+
+  test('after its blobs were handed in is not asked for', async () => {
+    await send(['1']);
+    server.requests.length = 0;
+    const writer = new RepositoryWriter(client, repository());
+    for (const layer of image.layers) expect(await writer.blobAhead(testTask(), source(layer))).toBe(true);
+    const content = memoryContent(...image.blobs);
+    await sendImage(testTask(), writer, { content, root, tags: ['1'], what: 'image "app"' });
     expect(methods().sort()).toEqual(['HEAD', 'HEAD', 'HEAD', 'PUT']);
+    expect(server.requests.filter(({ path }) => path.includes('/manifests/')).map(({ method }) => method)).toEqual([
+      'PUT',
+    ]);
   });
 
   test('that failed midway is completed with what is missing', async () => {

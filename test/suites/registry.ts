@@ -95,6 +95,9 @@ export function registrySuite(name: string, start: () => Promise<RegistryFixture
       await expect(client.manifest(testTask(), nowhere)).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
       await expect(read(nowhere, absent)).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
       expect(await client.hasBlob(testTask(), nowhere, absent)).toBe(false);
+      expect(await client.hasManifest(testTask(), nowhere, { ...absent, mediaType: mediaTypes.ociManifest })).toBe(
+        false,
+      );
       expect(await client.referrers(testTask(), nowhere, absent.digest)).toEqual([]);
       // In a repository that exists too.
       await send(nowhere, blobOf('something'));
