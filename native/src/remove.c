@@ -1,7 +1,8 @@
 /*
  * remove: deletes trees whose paths come on standard input, each ended by a NUL, while more come. For each that is gone its number goes to
- * standard output, counted from 0, as four bytes (little-endian). Several processes share the work: a file system deletes in different
- * directories at the same time, and mostly waits for its journal.
+ * standard output, counted from 0, as four bytes (little-endian), some together while there is more to do: each that is told wakes a
+ * process which then is in the way. Several processes share the work: a file system deletes in different directories at the same time, and
+ * mostly waits for its journal.
  */
 #include "helper.h"
 
@@ -18,6 +19,8 @@ enum {
   /* Fewer trees than this are deleted before another process has begun. */
   TREES_FOR_ANOTHER = 64,
   LONGEST_PATH = 32768,
+  /* Trees that are gone and not told yet. */
+  MOST_UNTOLD = 16,
 };
 
 /* What one process is given: the number of the tree, and its path without the NUL. */
@@ -35,19 +38,26 @@ struct workers {
 
 static _Noreturn void work(const struct workers *workers) {
   static struct job job;
+  unsigned char gone[MOST_UNTOLD * 4];
+  size_t untold = 0;
   die_with_parent(workers->self);
   close(workers->jobs[0]);
   for (;;) {
-    ssize_t got = recv(workers->jobs[1], &job, sizeof job - 1, 0);
+    ssize_t got = recv(workers->jobs[1], &job, sizeof job - 1, untold > 0 ? MSG_DONTWAIT : 0);
     if (got < 0 && errno == EINTR) continue;
+    if (got <= 0 || untold == sizeof gone) {
+      int reason = errno;
+      write_fd(STDOUT_FILENO, gone, untold);
+      untold = 0;
+      if (got < 0 && reason == EAGAIN) continue;
+      errno = reason;
+    }
     if (got < 0) fail("cannot take a job");
     if (got == 0) _exit(0);
     job.path[(size_t)got - sizeof job.number] = 0;
     remove_tree(job.path);
-    unsigned char done[4] = {(unsigned char)job.number, (unsigned char)(job.number >> 8), (unsigned char)(job.number >> 16),
-                             (unsigned char)(job.number >> 24)};
     stage = "remove";
-    write_fd(STDOUT_FILENO, done, sizeof done);
+    for (int shift = 0; shift < 32; shift += 8) gone[untold++] = (unsigned char)(job.number >> shift);
   }
 }
 

@@ -9,13 +9,14 @@ import type { SessionOptions } from './session.ts';
  */
 export function treeRemover(options: Pick<SessionOptions, 'helper' | 'signal' | 'isolation' | 'root'>): RemoveTrees {
   let remover: LoneRemover | undefined;
-  return async (paths) => {
-    if (paths.length === 0) return;
-    remover ??= new LoneRemover({
+  const open = async (): Promise<LoneRemover> =>
+    (remover ??= new LoneRemover({
       helperPath: findHelper(options.helper),
       plan: await ownPlan(options),
       signal: options.signal,
-    });
-    await remover.remove(paths);
+    }));
+  const remove = async (paths: readonly string[]): Promise<void> => {
+    if (paths.length > 0) await (await open()).remove(paths);
   };
+  return Object.assign(remove, { prepare: async () => (await open()).start() });
 }

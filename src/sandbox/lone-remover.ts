@@ -30,6 +30,12 @@ export class LoneRemover {
     this.#options = options;
   }
 
+  /** Starts the helper before it is known what to delete: it takes some 40 ms to be there. To be disposed of when all that was is told. */
+  start(): Disposable {
+    const run = this.#helper();
+    return { [Symbol.dispose]: () => run.endIfIdle() };
+  }
+
   /**
    * Resolves when all of these are gone; where it fails, nobody deletes any more by then.
    * @throws TsbuildError `TSB_STORE`, `TSB_CANCELED`
@@ -38,8 +44,12 @@ export class LoneRemover {
     const { signal } = this.#options;
     if (signal?.aborted) return Promise.reject(canceled(signal));
     if (paths.length === 0) return Promise.resolve();
+    return this.#helper().remove(paths);
+  }
+
+  #helper(): HelperRun {
     if (this.#run === undefined || this.#run.ended) this.#run = new HelperRun(this.#options);
-    return this.#run.remove(paths);
+    return this.#run;
   }
 }
 
@@ -100,7 +110,12 @@ class HelperRun {
       if (request !== undefined && --request.left === 0) request.resolve();
     }
     this.#rest = rest;
-    if (this.#waiting.size > 0) return;
+    this.endIfIdle();
+  }
+
+  /** Ends it unless there is something to delete. */
+  endIfIdle(): void {
+    if (this.#waiting.size > 0 || this.ended) return;
     this.ended = true;
     this.#child.stdin?.end();
   }

@@ -44,18 +44,27 @@ export async function prune(store: Store, options: PruneOptions): Promise<PruneR
     const { victims } = await announce(store, state, options);
     const used = state.entries.filter(({ kind, record }) => kind !== 'image' && record.inUse);
     inUseBytes = sum(used.map(({ record }) => record.size));
+    let isTidy = false;
+    const tidy = (): void => {
+      isTidy = true;
+      store.records.removeDeadLinks();
+      freedBytes += forgetAccounts(store);
+      freedBytes += forget(store, options);
+      store.database().shrink();
+    };
     let size = BATCH;
     for (let start = 0; start < victims.length; start += size) {
       options.signal?.throwIfAborted();
-      size = isFull(store.root) ? FIRST_BATCH : BATCH;
-      const batch = await removeBatch(store, victims.slice(start, start + size), options.removeTrees);
+      const full = isFull(store.root);
+      size = full ? FIRST_BATCH : BATCH;
+      const isLast = start + size >= victims.length;
+      // While the last ones are deleted, which takes longer, unless there is no room for it before.
+      const meanwhile = isLast && !full ? tidy : undefined;
+      const batch = await removeBatch(store, victims.slice(start, start + size), options.removeTrees, meanwhile);
       removed.push(...batch.removed.map(({ record }) => record));
       freedBytes += batch.freedBytes;
     }
-    store.records.removeDeadLinks();
-    freedBytes += forgetAccounts(store);
-    freedBytes += forget(store, options);
-    store.database().shrink();
+    if (!isTidy) tidy();
   }
   return { removed, freedBytes, inUseBytes, ...(garbage.skipped === undefined ? {} : { skipped: garbage.skipped }) };
 }
@@ -137,12 +146,15 @@ function isProtected({ record, blobs }: SurveyEntry, state: Survey): boolean {
   return blobs.some((digest) => state.imageBlobs.has(digest));
 }
 
-/** Removes records, and what only they named. The space is free when it resolves. */
+/** Removes records, and what only they named. The space is free when it resolves. @param meanwhile called while directories are deleted */
 async function removeBatch(
   store: Store,
   victims: readonly SurveyEntry[],
   removeTrees: RemoveTrees,
+  meanwhile?: () => void,
 ): Promise<{ readonly removed: readonly SurveyEntry[]; readonly freedBytes: number }> {
+  // It comes to be while the index forgets.
+  using _helper = victims.some(({ directoryBytes }) => directoryBytes > 0) ? await removeTrees.prepare?.() : undefined;
   const removed = forgetRecords(store, victims);
   let freedBytes = 0;
   const deleting: Promise<void>[] = [];
@@ -154,6 +166,7 @@ async function removeBatch(
       // So that it begins now.
       await setImmediate();
     }
+    meanwhile?.();
   } finally {
     // Also after a failure: nobody deletes any more when that is told.
     await Promise.allSettled(deleting);

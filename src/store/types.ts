@@ -141,7 +141,11 @@ export interface LockOptions {
 }
 
 /** Deletes directory trees whose files may belong to sub-ids. What it is given is gone when it resolves. */
-export type RemoveTrees = (paths: readonly string[]) => Promise<void>;
+export interface RemoveTrees {
+  (paths: readonly string[]): Promise<void>;
+  /** Starts what deletes, for who knows that there will be something. It ends with its work; disposing ends one that got none. */
+  readonly prepare?: () => Promise<Disposable>;
+}
 
 /** One line of `tsbuild du`. */
 export interface UsageRecord {
