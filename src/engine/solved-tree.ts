@@ -56,13 +56,7 @@ export class GraphTree implements SolvedTree {
     if (result.kind === 'local') return listLocal(result.tree, path);
     const worker = await this.#session.worker();
     const layers = await this.#directories(result.layers, signal);
-    const names = await worker.call('readDirectory', { layers, path }, { signal });
-    const stats: TreeStat[] = [];
-    for (const name of names?.slice(0, MAX_NAMES) ?? []) {
-      const found = await worker.call('statPath', { layers, path: `${path}/${name}`, followLast: false }, { signal });
-      if (found) stats.push({ name, ...found });
-    }
-    return names && stats;
+    return worker.call('readDirectory', { layers, path, maxNames: MAX_NAMES }, { signal });
   }
 
   async read(path: string, limit: number | undefined, signal: AbortSignal): Promise<Uint8Array | undefined> {

@@ -25,8 +25,8 @@ export interface WorkerMethods extends LayerMethods, MountMethods, ContainerMeth
   readFile(params: ReadFileParams): Uint8Array | undefined;
   /** What is at a path of a layer stack; undefined when nothing is. */
   statPath(params: StatPathParams): PathStat | undefined;
-  /** Names in a directory of a layer stack, sorted by bytes. */
-  readDirectory(params: StatPathParams): readonly string[] | undefined;
+  /** What is in a directory of a layer stack, sorted by the bytes of names. */
+  readDirectory(params: ReadDirectoryParams): readonly NamedStat[] | undefined;
 }
 
 /** A layer that is about to be filled. */
@@ -79,6 +79,17 @@ export interface PathStat {
   readonly mtimeNs: bigint;
   /** Target, for a symbolic link. */
   readonly link?: string;
+}
+
+/** A directory of a stack. */
+export interface ReadDirectoryParams extends StatPathParams {
+  /** Names beyond so many are left out. */
+  readonly maxNames: number;
+}
+
+/** What `readDirectory` tells of one name; symbolic links are not followed. */
+export interface NamedStat extends PathStat {
+  readonly name: string;
 }
 
 /** Names of the methods. */

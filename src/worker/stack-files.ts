@@ -1,23 +1,39 @@
 import { closeSync, fstatSync, readSync } from 'node:fs';
-import { LayersTree, resolvePath, toByteString, toText, type LayersDir, type Located } from '../tree/index.ts';
+import {
+  LayersTree,
+  resolvePath,
+  toByteString,
+  toText,
+  type LayersDir,
+  type Located,
+  type TreeNode,
+} from '../tree/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
-import type { PathStat, ReadFileParams, StatPathParams } from './protocol.ts';
+import type { NamedStat, PathStat, ReadDirectoryParams, ReadFileParams, StatPathParams } from './protocol.ts';
 
 /** What is at a path of a layer stack; undefined when nothing is. Symbolic links are resolved within the stack. */
 export function statPath(params: StatPathParams, context: HandlerContext): PathStat | undefined {
-  return locate(params, context, ({ node }) => {
-    if (!node) return undefined;
-    const type = node.type === 'file' || node.type === 'directory' || node.type === 'symlink' ? node.type : 'other';
-    const { mode, uid, gid, size, mtimeNs } = node;
-    const link = node.type === 'symlink' ? { link: toText(node.linkname) } : {};
-    return { type, mode, uid, gid, size, mtimeNs, ...link };
+  return locate(params, context, ({ node }) => node && toStat(node));
+}
+
+/** What is in a directory of a layer stack, in one answer, sorted by the bytes of names; undefined when it is not a directory. */
+export function readDirectory(params: ReadDirectoryParams, context: HandlerContext): readonly NamedStat[] | undefined {
+  return locate(params, context, ({ self }, tree) => {
+    if (!self) return undefined;
+    const names = tree.list(self).slice(0, params.maxNames);
+    return names.flatMap((name) => {
+      const node = tree.lookup(self, name);
+      return node === undefined ? [] : [{ name: toText(name), ...toStat(node) }];
+    });
   });
 }
 
-/** Names in a directory of a layer stack, sorted by bytes; undefined when it is not a directory. */
-export function readDirectory(params: StatPathParams, context: HandlerContext): readonly string[] | undefined {
-  return locate(params, context, ({ self }, tree) => (self ? tree.list(self).map(toText) : undefined));
+function toStat(node: TreeNode): PathStat {
+  const type = node.type === 'file' || node.type === 'directory' || node.type === 'symlink' ? node.type : 'other';
+  const { mode, uid, gid, size, mtimeNs } = node;
+  const link = node.type === 'symlink' ? { link: toText(node.linkname) } : {};
+  return { type, mode, uid, gid, size, mtimeNs, ...link };
 }
 
 /**

@@ -50,6 +50,8 @@ export async function stackFiles(): Promise<{
   stats: (Omit<PathStat, 'mtimeNs'> | null)[];
   text: string | null;
   names: readonly string[] | null;
+  few: readonly string[] | null;
+  none: unknown;
   errors: string[];
 }> {
   await using kit = new Kit();
@@ -79,7 +81,10 @@ export async function stackFiles(): Promise<{
     }
   }
   const data = await worker.call('readFile', { layers, path: '/etc/os-release', maxBytes: 100 });
-  const names = await worker.call('readDirectory', { layers, path: '/d/..' });
+  const entries = await worker.call('readDirectory', { layers, path: '/d/..', maxNames: 100 });
+  const names = entries?.map(({ name, type, link }) => [name, link ?? type].join(' '));
+  const few = await worker.call('readDirectory', { layers, path: '/', maxNames: 1 });
+  const none = await worker.call('readDirectory', { layers, path: '/etc/os-release', maxNames: 1 });
   const errors: string[] = [];
   for (const params of [
     { path: '/etc/os-release', maxBytes: 3 },
@@ -87,7 +92,14 @@ export async function stackFiles(): Promise<{
   ]) {
     await worker.call('readFile', { layers, ...params }).catch((error: Error) => errors.push(error.message));
   }
-  return { stats, text: data ? Buffer.from(data).toString() : null, names: names ?? null, errors };
+  return {
+    stats,
+    text: data ? Buffer.from(data).toString() : null,
+    names: names ?? null,
+    few: few?.map(({ name }) => name) ?? null,
+    none: none ?? null,
+    errors,
+  };
 }
 
 /** A step that writes more than anyone takes is held up, and goes on when somebody does. */
