@@ -12,6 +12,7 @@ import { refuse, sendBlob } from './send.ts';
 import type { RecordMode, Tape } from './tape.ts';
 import type { Upstream } from './upstream.ts';
 import { isRedacted, writtenAddress } from './web-address.ts';
+import { WholeBodies } from './whole-bodies.ts';
 
 /** Bytes of a body that is recorded. */
 const MAX_BYTES = 64 * 1024 ** 3;
@@ -43,6 +44,7 @@ export interface Asker {
 /** Answers requests: from what is recorded, and else, where that is allowed, by asking their servers and writing down what they say. */
 export class Exchange {
   readonly #options: ExchangeOptions;
+  readonly #bodies: WholeBodies;
   /** Answers that are on their way. Whoever wants the same waits for it. */
   readonly #running = new Map<string, Promise<unknown>>();
   /** Where addresses that are written down without a part of them came from. */
@@ -50,6 +52,7 @@ export class Exchange {
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
+    this.#bodies = new WholeBodies(options.blobs);
   }
 
   /** Never rejects: what goes wrong is told to the client, and noted for the step. */
@@ -180,7 +183,7 @@ export class Exchange {
     const { blobs, lease, now } = this.#options;
     lease.hold({ blobs: [digest] });
     blobs.touch(digest, now());
-    while (!blobs.has(digest, size)) {
+    while (!(await this.#bodies.has(digest, size))) {
       const name = answerName(known);
       const running = this.#running.get(name);
       if (running) {

@@ -358,6 +358,22 @@ RUN --mount=type=secret,id=s --mount=type=secret,id=s,target=/moved --mount=type
     }
   });
 
+  test('without network namespaces no network is recorded, and none replayed: such steps are refused', async () => {
+    const stepping = bench.context('FROM base:1\n# tsbuild: network=locked\nRUN true\n');
+    for (const [isolation, why] of [
+      ['chroot', /Cannot record the network of a step here: there are no network namespaces[^]*hint: [^\n]*--network=/],
+      ['none', /--isolation=none runs no steps/],
+    ] as const)
+      for (const network of ['record', 'locked']) {
+        const args = [`--isolation=${isolation}`, `--network=${network}`, '--no-cache'];
+        const refused = await bench.tsbuild(['build', ...args, bench.context('FROM base:1\nRUN true\n')]);
+        expect(refused, args.join(' ')).toMatchObject({ code: 1, err: expect.stringMatching(why) as string });
+      }
+    const asked = await bench.tsbuild(['build', '--isolation=chroot', '--no-cache', stepping]);
+    expect(asked.err).toMatch(/there are no network namespaces/);
+    expect(await bench.leftovers()).toEqual([]);
+  });
+
   test('by chroot, a canceled build ends its step and goes on with none', async () => {
     const hanging = bench.context('FROM base:1\nRUN echo up; trap "" TERM INT; sleep 3000\n');
     const running = bench.tsbuildStart(['build', '--isolation=chroot', '--progress=plain', '--no-cache', hanging]);

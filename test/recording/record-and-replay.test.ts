@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { formatLock, parseLock, type RecordedAnswer } from '../../src/pins/index.ts';
 import { sha256, TsbuildError } from '../../src/util/index.ts';
@@ -162,6 +163,28 @@ describe('a recorded network', () => {
       ) as string,
       hint: 'see what it is now with --network=record --update-lock',
     });
+  });
+
+  test('gives no body that was changed in the store: it is fetched again, and offline it is not there', async () => {
+    const web = await serve((_request, response) => response.end('first'));
+    const build = bench.build();
+    await (await bench.step(build, 'record')).get(`${web.url}/a`);
+    const known = locked(build.toWrite());
+    const spoil = (): void => {
+      const path = bench.store.blobs.path(sha256('first'));
+      chmodSync(path, 0o600);
+      writeFileSync(path, 'forge');
+    };
+    spoil();
+    const again = await bench.step(bench.build({ known }), 'locked');
+    const all = await Promise.all([1, 2, 3].map(() => again.get(`${web.url}/a`)));
+    expect(all.map(({ body }) => body)).toEqual(['first', 'first', 'first']);
+    expect(web.seen).toHaveLength(2);
+    spoil();
+    const offline = await bench.step(bench.build({ known, offline: true }), 'locked');
+    const got = await offline.get(`${web.url}/a`);
+    expect([got.status, got.body]).toEqual([403, expect.not.stringContaining('forge')]);
+    expect(web.seen).toHaveLength(2);
   });
 
   test('writes down no credentials, and gives the answer for them without', async () => {
