@@ -197,7 +197,7 @@ static bool parse_fields(struct step_spec *spec, char *data, size_t total, bool 
     char *key = next_field(data, total, &at, &key_length);
     if (strcmp(key, "end") == 0) return true;
     char *value = next_field(data, total, &at, &length);
-    bool setting = outermost && strcmp(key, SETTING) == 0, binary = setting || strcmp(key, "m.data") == 0;
+    bool setting = outermost && (strcmp(key, SETTING) == 0 || strcmp(key, LAST_SETTING) == 0), binary = setting || strcmp(key, "m.data") == 0;
     if (strlen(key) != key_length || (!binary && strlen(value) != length)) fail_with(0, "a NUL byte in \"%.40s\"", key);
     if (setting) {
       parse_fields(spec, value, length, false);

@@ -92,6 +92,8 @@ void parse_spec(struct step_spec *spec, int fd);
 void parse_description(struct step_spec *spec, char *data, size_t total);
 /* The key of a first field that holds fields itself: those that a sandbox can be begun with before the rest is known. */
 #define SETTING "setting"
+/* The same, of a step that none is known to follow. */
+#define LAST_SETTING "setlast"
 void parse_setting(struct step_spec *spec, char *data, size_t total);
 /* How many numbers of descriptors there are from `upper_fd` on. */
 size_t descriptor_count(const struct step_spec *spec);

@@ -5,7 +5,7 @@
  *
  * Each step is a process of its own, a copy of this one from before the first step: what one leaves behind, the next does not find. A
  * description may begin with a setting, which holds nothing but what steps of a build have in common. When such a step has ended, the process
- * of the next is begun at once with the same setting: by the time that the worker has one, half of its sandbox is there.
+ * of the next is begun at once with the same setting, unless it was the last: by the time that the worker has one, half of its sandbox is there.
  */
 #include "step.h"
 
@@ -30,6 +30,7 @@ struct bytes {
 /* A description in its two parts; one without a setting has all in the second. */
 struct description {
   struct bytes setting, rest;
+  bool last; /* no step is known that comes after it */
 };
 
 /* A process that has begun a step. */
@@ -52,6 +53,7 @@ static void read_part(void *data, size_t length) {
 static bool read_description(struct description *description) {
   enum { KEY = sizeof SETTING - 1, HEAD = 4 + KEY + 4 };
   char size[4], head[HEAD];
+  _Static_assert(sizeof LAST_SETTING == sizeof SETTING, "both keys are read as one");
   stage = "spec";
   if (!read_exactly(CONNECTION, size, sizeof size)) return false;
   size_t length = read_length(size), first = length < HEAD ? length : HEAD;
@@ -59,7 +61,8 @@ static bool read_description(struct description *description) {
   *description = (struct description){0};
   read_part(head, first);
   length -= first;
-  if (first == HEAD && read_length(head) == KEY && memcmp(head + 4, SETTING, KEY) == 0) {
+  description->last = first == HEAD && memcmp(head + 4, LAST_SETTING, KEY) == 0;
+  if (first == HEAD && read_length(head) == KEY && (description->last || memcmp(head + 4, SETTING, KEY) == 0)) {
     struct bytes *setting = &description->setting;
     setting->length = read_length(head + 4 + KEY);
     if (setting->length > length || setting->length > SETTING_LIMIT) fail_with(0, "the setting is cut off");
@@ -213,7 +216,7 @@ int command_steps(int argc, char **argv) {
     free(description.rest.data);
     tell_early_end(status);
     if (!set) continue;
-    begun = begin(self, &description.setting, true);
+    if (!description.last) begun = begin(self, &description.setting, true);
     free(description.setting.data);
   }
   return 0;

@@ -44,7 +44,7 @@ import { withImageHint } from './image-hint.ts';
 import { Notes } from './notes.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
-import { beforeNetwork } from './before-network.ts';
+import { beneathSteps } from './beneath-steps.ts';
 import { limitsOfSteps } from './step-limits.ts';
 
 /** Larger files are no Dockerfiles. */
@@ -153,7 +153,8 @@ export class RequestSolver {
         {
           ...this.#pieces,
           recorded: this.recorded,
-          beforeNetwork: beforeNetwork(compiled),
+          beneathSteps: beneathSteps(compiled, () => true),
+          beneathNetwork: beneathSteps(compiled, ({ network }) => network === 'sandbox'),
           timeLimit: timeLimits(compiled, this.#request),
           limits: { of: limitsOfSteps(compiled, this.#request), limiter: this.#session.limiter },
         },

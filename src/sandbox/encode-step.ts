@@ -33,7 +33,9 @@ export const ULIMITS: readonly string[] = Object.keys(RESOURCES);
  */
 export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   const setting = settingOf(spec, options);
-  const fields = begunAhead(spec, options) ? new Fields().add('setting', setting.bytes()) : setting;
+  const fields = begunAhead(spec, options)
+    ? new Fields().add(spec.followed ? 'setting' : 'setlast', setting.bytes())
+    : setting;
   const insecure = spec.security === 'insecure';
   const bare = options.plan.how === 'none';
   const tree = options.plan.copies ? requireTree(options) : undefined;

@@ -45,24 +45,27 @@ async function waiting(): Promise<Begun> {
   return one;
 }
 
+/** A step that others follow. */
+const run: Kit['run'] = (command, more) => kit.run(command, { followed: true, ...more });
+
 const ownMounts = 'readlink /proc/self/ns/mnt';
 
 test('a step runs in the sandbox that was begun when the one before it had ended', async () => {
-  await kit.run('true');
+  await run('true');
   const { pid, mounts } = await waiting();
-  const { status, out } = await kit.run(`${ownMounts}; mkdir /made; ls /dev/shm /sys/kernel >/dev/null && echo there`);
+  const { status, out } = await run(`${ownMounts}; mkdir /made; ls /dev/shm /sys/kernel >/dev/null && echo there`);
   expect([status, out]).toEqual([{ kind: 'exited', code: 0 }, `${mounts}\nthere\n`]);
   // And the next is another.
   expect((await waiting()).pid).not.toBe(pid);
 });
 
 test('what is of one step is not in the next', async () => {
-  await kit.run(['/bin/sh', '-c', 'echo x >/dev/shm/x; echo y >/y; mount'], {
+  await run(['/bin/sh', '-c', 'echo x >/dev/shm/x; echo y >/y; mount'], {
     hostname: 'first',
     env: ['PATH=/bin', 'SECRET=1'],
   });
   await waiting();
-  const { out } = await kit.run(
+  const { out } = await run(
     'hostname; echo "[$SECRET]"; ls /dev/shm; test -e /y || echo none; ls /proc/self/fd | wc -l',
     {
       hostname: 'second',
@@ -73,9 +76,9 @@ test('what is of one step is not in the next', async () => {
 });
 
 test('a step with another setting has a sandbox of its own, and the one that waited is gone', async () => {
-  await kit.run('true');
+  await run('true');
   const before = await waiting();
-  const none = await kit.run('ls /sys/class/net; df /dev/shm | tail -n 1', {
+  const none = await run('ls /sys/class/net; df /dev/shm | tail -n 1', {
     network: 'none',
     shmSize: 1 << 20,
   });
@@ -84,41 +87,52 @@ test('a step with another setting has a sandbox of its own, and the one that wai
 });
 
 test('a sandbox that somebody ends while it waits is made again', async () => {
-  await kit.run('true');
+  await run('true');
   const { pid } = await waiting();
   process.kill(pid, 'SIGKILL');
   await expect.poll(() => begun().map((one) => one.pid), SOON).not.toContain(pid);
-  const { status, error, out } = await kit.run(ownMounts);
+  const { status, error, out } = await run(ownMounts);
   expect([status, error, out]).toEqual([{ kind: 'exited', code: 0 }, undefined, expect.stringMatching(/^mnt:/)]);
 });
 
 test('what cannot be set up is told of a step that was begun as of any other', async () => {
-  await kit.run('true');
+  await run('true');
   await waiting();
-  const { error } = await kit.run('true', {
+  const { error } = await run('true', {
     mounts: [{ type: 'bind', source: join(kit.dir, 'missing'), target: '/x' }],
   });
   expect(error).toMatch(/cannot open mount source ".*missing" \(ENOENT\)/);
   await waiting();
-  const file = await kit.run('true', { lowers: [kit.base, kit.layer({ proc: 'no directory' })] });
+  const file = await run('true', { lowers: [kit.base, kit.layer({ proc: 'no directory' })] });
   expect(file.error).toBe('Cannot set up the step (mounts): /proc in the image is not a directory (ENOTDIR)');
   await waiting();
-  const program = await kit.run(['/bin/nothing']);
+  const program = await run(['/bin/nothing']);
   expect(program.status).toEqual({ kind: 'not-executed', path: '/bin/nothing', errno: 'ENOENT' });
 });
 
 test('a large description arrives whole', async () => {
-  await kit.run('true');
+  await run('true');
   await waiting();
   const data = Buffer.alloc(3 << 20, 'abc');
-  const { out } = await kit.run('wc -c </large', { mounts: [{ type: 'file', target: '/large', data }] });
+  const { out } = await run('wc -c </large', { mounts: [{ type: 'file', target: '/large', data }] });
   expect(out.trim()).toBe(String(data.length));
+});
+
+test('nothing waits for a step that is not known of', async () => {
+  await run('true');
+  const { pid, mounts } = await waiting();
+  const { out } = await kit.run(ownMounts);
+  expect(out).toBe(`${mounts}\n`);
+  // What that one was is gone before the next is done.
+  await kit.run('true');
+  expect(begun().map((one) => one.pid)).not.toContain(pid);
+  expect(begun()).toEqual([]);
 });
 
 test('nothing waits when the worker has ended', async () => {
   const own = new Kit('userns');
   const before = kit;
-  await own.run('true');
+  await own.run('true', { followed: true });
   kit = own;
   try {
     await waiting();

@@ -51,7 +51,7 @@ export async function runExec(
   const fillFrom = async (index: number, slots: ReadonlyMap<Mount, LayerSlot>): Promise<void> => {
     const mount = outputs[index];
     if (!mount) {
-      const step = { exec, arrive: arrivals(travel, vertex) };
+      const step = { exec, arrive: arrivals(travel, vertex), followed: pieces.beneathSteps?.has(vertex) ?? false };
       const made = await stepSpec(pieces, task, held, step, bases, slots, uppers);
       const recorded = await withRecorded(pieces, task, recording, made);
       const spec = withEmulator(recorded, pieces.emulation, platform);
@@ -124,7 +124,11 @@ async function stepSpec(
   pieces: ExecPieces,
   task: Task,
   held: AsyncDisposableStack,
-  { exec, arrive }: { readonly exec: ExecOp; readonly arrive: Arrive },
+  {
+    exec,
+    arrive,
+    followed,
+  }: { readonly exec: ExecOp; readonly arrive: Arrive; readonly followed: StepSpec['followed'] },
   bases: readonly (readonly string[])[],
   slots: ReadonlyMap<Mount, LayerSlot>,
   uppers: PrepareUpperParams[],
@@ -165,6 +169,7 @@ async function stepSpec(
     hostname: meta.hostname === '' ? HOSTNAME : meta.hostname,
     network,
     security: exec.security,
+    ...(followed ? { followed } : {}),
     extraHosts: meta.extraHosts.map(({ host, ip }) => ({ host, ip })),
     ...(resolvConf === undefined ? {} : { resolvConf }),
     ulimits: meta.ulimits.map(({ name, soft, hard }) => ({ name, soft, hard })),

@@ -10,6 +10,7 @@ export interface ExecPieces extends Pick<
   | 'timeLimit'
   | 'limits'
   | 'recorded'
+  | 'beneathSteps'
   | 'visitor'
   | 'travel'
   | 'emulation'

@@ -1,12 +1,15 @@
 import { expect, test } from 'vitest';
-import { beforeNetwork } from '../../src/engine/before-network.ts';
+import { beneathSteps } from '../../src/engine/beneath-steps.ts';
 import type { CompiledGraphs } from '../../src/engine/compiled.ts';
 import { image, loadGraphs, marshal, scratch, type State } from '../../src/llb/index.ts';
 
 /** Names of the vertices that networked steps stand on. */
 function before(...states: readonly State[]): readonly string[] {
   const graphs = loadGraphs(states.map((state) => marshal(state)));
-  const found = beforeNetwork({ platforms: graphs.map((graph) => ({ graph })) } as unknown as CompiledGraphs);
+  const found = beneathSteps(
+    { platforms: graphs.map((graph) => ({ graph })) } as unknown as CompiledGraphs,
+    ({ network }) => network === 'sandbox',
+  );
   const names = new Map(graphs.flatMap(({ vertices }) => vertices).map(({ digest, name }) => [digest, name]));
   return [...found].map((digest) => names.get(digest) ?? '').toSorted();
 }
