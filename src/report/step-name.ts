@@ -14,7 +14,8 @@ const OUTPUT = /^(?:exporting|pushing|keeping|preparing|writing|fetching layers)
 
 /** Takes the name of a vertex apart: `[linux/arm64 build 2/3] RUN make`, `[internal] load build context`. */
 export function parseStepName(name: string, inGraph: boolean): StepName {
-  const match = /^\[(?:([a-z0-9]+\/[a-z0-9/]+) )?(?:(\S+) )?(\d+\/\d+)\] /.exec(name);
+  // Numbers are as wide as the last of their stage: `[build  2/12]`.
+  const match = /^\[(?:([a-z0-9]+\/[a-z0-9/]+) )?(?:(\S+) )? *(\d+\/\d+)\] /.exec(name);
   if (match !== null) {
     const [whole, platform, stage, number = ''] = match;
     const text = name.slice(whole.length);

@@ -1,9 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { chmodSync, copyFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Bench, type Outcome } from '../support/bench.ts';
 import { identities } from '../support/identity.ts';
+import { S3_BUCKET, S3_KEY, S3_REGION, type S3Server, startS3Server } from '../support/s3-server.ts';
 import { stepsOf } from '../support/steps.ts';
 import { useWatchedRegistry } from '../support/watched-registry.ts';
 
@@ -22,9 +24,18 @@ RUN cat /src/main > /built
 /** As root on one and as an ordinary user on the other, where the tests may; both as whoever runs them otherwise. */
 const everyone = await identities();
 
+/** A cache that is not in the registry that the image goes to. */
+interface Elsewhere {
+  readonly from: string;
+  readonly to: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Who may write to it at the same time. */
+  readonly writers: readonly ('one' | 'two')[];
+}
+
 describe('two runners that share nothing but a registry', () => {
   const registries = useWatchedRegistry();
-  const held: { one?: Bench; two?: Bench } = {};
+  const held: { one?: Bench; two?: Bench; s3?: S3Server; directory?: string } = {};
   let stores = 0;
 
   beforeAll(async () => {
@@ -46,6 +57,8 @@ describe('two runners that share nothing but a registry', () => {
   afterAll(async () => {
     await held.one?.[Symbol.asyncDispose]();
     await held.two?.[Symbol.asyncDispose]();
+    await held.s3?.[Symbol.asyncDispose]();
+    if (held.directory !== undefined) rmSync(held.directory, { recursive: true });
   });
 
   const baseName = (): string => `${registries.watched.host}/base:1`;
@@ -145,4 +158,69 @@ describe('two runners that share nothing but a registry', () => {
     const right = await build('two', theirs, [from, '-o', 'type=cacheonly'], NO_WORKER);
     expect(stepsOf(right).ran).toEqual([]);
   }, 60_000);
+
+  const elsewhere: Readonly<Record<string, () => Promise<Elsewhere>>> = {
+    S3: async () => {
+      held.s3 = await startS3Server();
+      const attributes = `type=s3,bucket=${S3_BUCKET},region=${S3_REGION},endpoint_url=${held.s3.url}`;
+      const env = { AWS_ACCESS_KEY_ID: S3_KEY.accessKeyId, AWS_SECRET_ACCESS_KEY: S3_KEY.secretAccessKey };
+      return { from: attributes, to: attributes, env, writers: ['one', 'two'] };
+    },
+    // What everybody may write to is not read: the jobs of one user write, and others read.
+    'a directory': async () => {
+      held.directory = mkdtempSync(join(tmpdir(), 'tsbuild-shared-'));
+      chmodSync(held.directory, 0o755);
+      const path = join(held.directory, 'cache');
+      return { from: `type=local,src=${path}`, to: `type=local,dest=${path}`, env: {}, writers: ['one', 'one'] };
+    },
+  };
+  test.each(Object.entries(elsewhere))(
+    'have the same of a cache in %s',
+    async (_name, open) => {
+      const { watched } = registries;
+      const { from, to, env, writers } = await open();
+      const pair = { right: generateKeyPairSync('ed25519'), evil: generateKeyPairSync('ed25519') };
+      for (const [name, { privateKey }] of Object.entries(pair))
+        runner('one').write('.', { [`${name}.key`]: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() });
+      const pub = pair.right.publicKey.export({ type: 'spki', format: 'pem' }).toString();
+      for (const name of ['one', 'two'] as const) runner(name).write('.', { 'right.pub': pub });
+      const [mine, theirs] = [await checkout('one'), await checkout('two')];
+      const trusted = `--cache-from=${from},scope=main,verify-key=right.pub,mounts=true`;
+      const signed = (key: string): string => `--cache-to=${to},scope=main,mode=max,mounts=true,key=${key}.key`;
+      const nothing = ['-o', 'type=cacheonly'];
+
+      // What somebody else has signed is nothing, and makes way.
+      await build('one', mine, [signed('evil'), ...nothing], env);
+      const refused = await build('two', theirs, [trusted, ...nothing], env);
+      expect(stepsOf(refused).cached).toEqual([]);
+      expect(refused.err).toMatch(/record [0-9a-f]{64} of cache .*none of the trusted keys has signed it/);
+      const first = await build('one', mine, [trusted, signed('right'), ...pushTo('c')], env);
+      expect(stepsOf(first).ran).toHaveLength(4);
+      watched.requests.length = 0;
+      held.s3?.requests.splice(0);
+      const second = await build('two', theirs, [trusted, ...pushTo('d')], { ...env, ...NO_WORKER });
+      expect(stepsOf(second)).toEqual({ ran: [], cached: stepsOf(first).ran });
+      expect([digestOf(second), digestOf(second)]).toEqual([digestOf(first), expect.stringMatching(/^sha256:/)]);
+      const blobs = watched.requests.filter(({ method, url }) => method !== 'HEAD' && url.includes('/blobs/'));
+      expect(blobs.map(({ method }) => method)).toEqual(['GET']);
+      expect((held.s3?.requests ?? []).filter(({ url }) => url.includes('/blobs/'))).toEqual([]);
+
+      writeFileSync(join(theirs, 'src/main'), 'changed\n');
+      writeFileSync(join(theirs, 'deps.txt'), 'left-pad 3\n');
+      const out = runner('two').path(`files-${stores++}`);
+      const changed = await build('two', theirs, [trusted, '--explain', '-o', `type=local,dest=${out}`], env);
+      expect(changed.err).toMatch(/COPY src \/src[^]*src\/main/);
+      expect(await runner('two').tool(['cat', join(out, 'found')])).toBe('left-pad 1\n');
+
+      const jobs = await Promise.all(writers.map(async (name) => ({ name, context: await checkout(name) })));
+      for (const [at, { context }] of jobs.entries()) writeFileSync(join(context, 'src/main'), `job ${at}\n`);
+      const both = [`--cache-from=${from},scope=both`, `--cache-to=${to},scope=both,mode=max`, ...nothing];
+      await Promise.all(jobs.map(({ name, context }) => build(name, context, both, env)));
+      for (const { name, context } of jobs) {
+        const all = [`--cache-from=${from},scope=both`, ...nothing];
+        expect(stepsOf(await build(name, context, all, { ...env, ...NO_WORKER })).ran).toEqual([]);
+      }
+    },
+    90_000,
+  );
 });

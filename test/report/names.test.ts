@@ -8,6 +8,14 @@ describe('the name of a vertex', () => {
   test.each<[string, boolean, object]>([
     ['[2/3] RUN make', true, { kind: 'step', number: '2/3', text: 'RUN make' }],
     ['[build 2/3] RUN make', true, { kind: 'step', stage: 'build', number: '2/3', text: 'RUN make' }],
+    ['[ 2/12] RUN make', true, { kind: 'step', number: '2/12', text: 'RUN make' }],
+    ['[build  2/12] RUN make', true, { kind: 'step', stage: 'build', number: '2/12', text: 'RUN make' }],
+    [
+      '[linux/arm64 build   2/100] RUN make',
+      true,
+      { kind: 'step', platform: 'linux/arm64', stage: 'build', number: '2/100', text: 'RUN make' },
+    ],
+    ['[linux/arm64  1/12] FROM a', true, { kind: 'source', platform: 'linux/arm64', number: '1/12', text: 'FROM a' }],
     [
       '[linux/arm/v7 build 12/13] COPY a b',
       true,
