@@ -10,7 +10,7 @@ import { parseContextArgument } from './context-argument.ts';
 import { parseHosts } from './hosts.ts';
 import { type LockOptions, parseLockOptions } from './lock-options.ts';
 import { parseLists, parsePairs } from './options.ts';
-import { parsePidsLimit, parseResources, parseUlimit, type ResourceOptions } from './resource-options.ts';
+import { named, parsePidsLimit, parseResources, parseUlimit, type ResourceOptions } from './resource-options.ts';
 import { parseSecrets } from './secrets.ts';
 import { parseSsh } from './ssh.ts';
 
@@ -58,6 +58,7 @@ export async function parseBuildRequest(
   const { env, cwd } = context;
   const sources = await parseContextArgument(context, path, options.file);
   const target = options.target;
+  const shmSize = named('--shm-size', options.shmSize, parseSize);
   const epoch = options.sourceDateEpoch ?? env['SOURCE_DATE_EPOCH'];
   const network = parseNetwork(options.network);
   const allowed = parseAllow(options.allow ?? []);
@@ -77,7 +78,7 @@ export async function parseBuildRequest(
     ...network,
     ...(options.hostname === undefined ? {} : { hostname: parseHostname(options.hostname) }),
     extraHosts: await parseHosts(options.addHost ?? []),
-    ...(options.shmSize === undefined ? {} : { shmSize: parseSize(options.shmSize) }),
+    ...(shmSize === undefined ? {} : { shmSize }),
     ulimits: (options.ulimit ?? []).map(parseUlimit),
     ...(options.pidsLimit === undefined ? {} : { processLimit: parsePidsLimit(options.pidsLimit) }),
     ...parseResources(options),
@@ -167,7 +168,7 @@ export function parseTimeouts({
 const MAX_LIMIT_MS = 2 ** 31 - 1;
 
 function parseLimit(flag: string, text: string): number {
-  const ms = parseDuration(text);
+  const ms = named(flag, text, parseDuration) ?? 0;
   if (ms > 0 && ms <= MAX_LIMIT_MS) return ms;
   throw new TsbuildError(
     'TSB_USAGE',

@@ -11,7 +11,7 @@ import type { CliContext } from './context.ts';
 import { readEnvFile } from './env-file.ts';
 import { parseHosts } from './hosts.ts';
 import { parsePairs } from './options.ts';
-import { parsePidsLimit, parseResources, parseUlimit } from './resource-options.ts';
+import { named, parsePidsLimit, parseResources, parseUlimit } from './resource-options.ts';
 
 /** Docker's, in seconds. */
 const STOP_TIMEOUT = 10;
@@ -30,6 +30,7 @@ export async function parseProcess(
 ): Promise<NewContainer['process']> {
   const files = (options.envFile ?? []).flatMap((file) => readEnvFile(context, file));
   const env = [...files, ...(options.env ?? [])];
+  const shmSize = named('--shm-size', options.shmSize, parseSize);
   return {
     callerEnv: context.env,
     hostname: options.hostname ?? '',
@@ -43,7 +44,7 @@ export async function parseProcess(
     ...parseResources(options),
     ...(options.pidsLimit === undefined ? {} : { processLimit: parsePidsLimit(options.pidsLimit) }),
     ...(options.ulimit === undefined ? {} : { ulimits: options.ulimit.map(parseUlimit) }),
-    ...(options.shmSize === undefined ? {} : { shmSize: parseSize(options.shmSize) }),
+    ...(shmSize === undefined ? {} : { shmSize }),
     ...(parseSecurity(options.securityOpt ?? []) ? { noNewPrivileges: true } : {}),
     ...(options.capAdd === undefined ? {} : { capAdd: options.capAdd.map(parseCapability) }),
     ...(options.capDrop === undefined ? {} : { capDrop: options.capDrop.map(parseCapability) }),

@@ -116,8 +116,12 @@ function parsePairs(values: readonly string[], memory: number | undefined): Reso
   return limits;
 }
 
-/** What cannot be parsed is told with the option that it was given to. */
-function named<T>(flag: string, text: string | undefined, parse: (text: string) => T): T | undefined {
+/**
+ * What cannot be parsed is told with the option that it was given to.
+ * @returns undefined where there is nothing to parse
+ * @throws TsbuildError `TSB_USAGE`
+ */
+export function named<T>(flag: string, text: string | undefined, parse: (text: string) => T): T | undefined {
   if (text === undefined) return undefined;
   try {
     return parse(text);
