@@ -8,10 +8,17 @@ import { context, type Row } from '../row.ts';
 /** Twenty steps: every fifth a COPY, the others a RUN. */
 const STEPS = Array.from({ length: 20 }, (_, at) => (at % 5 === 4 ? `COPY f${at} /` : `RUN echo ${at} > /step-${at}`));
 
+/** Steps as long as people's are, which leave layers of 3 MB that nothing compresses. */
+const LONG_STEPS = STEPS.map((_, at) => `RUN head -c 3000000 /dev/urandom > /step-${at}; sleep 0.2`);
+
 /** Runners with empty stores that share a cache in a registry. */
 export function sharedRows(work: string, registry: BenchRegistry): Row[] {
   if (!has('docker-registry')) return [];
-  const folders = { near: join(work, 'shared-near'), far: join(work, 'shared-far') };
+  const folders = {
+    near: join(work, 'shared-near'),
+    far: join(work, 'shared-far'),
+    long: join(work, 'shared-long'),
+  };
   const base = (host: string): string => `${host}/bench-base:1`;
   /** The same Dockerfile on the same image, by either name of the registry. */
   const make = (place: 'near' | 'far', host: string): void => {
@@ -31,6 +38,7 @@ export function sharedRows(work: string, registry: BenchRegistry): Row[] {
     program?.run([program.bin, 'push', '-q', base(registry.host)]);
     program?.run([program.bin, 'rmi', base(registry.host)]);
     make('near', registry.host);
+    context(work, 'shared-long', [`FROM ${base(registry.host)}`, ...LONG_STEPS, ''].join('\n'));
   };
   const shared = (host: string): readonly string[] => ['--push', '-t', `${host}/app:1`];
   const share = (programs: readonly Program[]): void => {
@@ -48,10 +56,11 @@ export function sharedRows(work: string, registry: BenchRegistry): Row[] {
   const iidfile = join(work, 'shared.iid');
   const sharing = (
     what: string,
+    folder: string = folders.near,
   ): Pick<Row, 'name' | 'rounds' | 'folder' | 'prepare' | 'before' | 'tsbuild'> & Required<Pick<Row, 'beside'>> => ({
     name: `20 steps, pushed, with each shared beside the build, beside the same without, ${what}`,
     rounds: 9,
-    folder: folders.near,
+    folder,
     prepare: (programs) => fill(programs[0]),
     before: fresh,
     tsbuild: (program) =>
@@ -61,9 +70,9 @@ export function sharedRows(work: string, registry: BenchRegistry): Row[] {
         '--cache-to',
         `${registry.host}/cache-${caches++}:main`,
         ...shared(registry.host),
-        folders.near,
+        folder,
       ),
-    beside: (program) => program.build('--iidfile', iidfile, ...shared(registry.host), folders.near),
+    beside: (program) => program.build('--iidfile', iidfile, ...shared(registry.host), folder),
   });
   return [
     {
@@ -91,6 +100,13 @@ export function sharedRows(work: string, registry: BenchRegistry): Row[] {
     },
     {
       ...sharing('until the image is out'),
+      until: iidfile,
+      goal: '<= 1.05 x without',
+      met: (ours, { beside }) => ours.wall <= 1.05 * (beside?.wall ?? 0),
+    },
+    {
+      ...sharing('each 0.2 s and 3 MB, until the image is out', folders.long),
+      rounds: 5,
       until: iidfile,
       goal: '<= 1.05 x without',
       met: (ours, { beside }) => ours.wall <= 1.05 * (beside?.wall ?? 0),
