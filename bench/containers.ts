@@ -51,10 +51,15 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-/** Resident memory of a container's supervising processes, in kB. */
-function supervisorMemory(name: RegExp): number {
-  return readdirSync('/proc')
-    .filter((pid) => /^\d+$/.test(pid))
+/** Processes of all users. */
+function processes(): readonly string[] {
+  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid));
+}
+
+/** Resident memory of a container's supervising processes, in kB. @param before those that were there already, of others */
+function supervisorMemory(name: RegExp, before: ReadonlySet<string>): number {
+  return processes()
+    .filter((pid) => !before.has(pid))
     .reduce((sum, pid) => {
       try {
         if (!name.test(readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' '))) return sum;
@@ -87,9 +92,10 @@ const rows: readonly (readonly [
 try {
   run([...ours, 'import', '-', '-t', 'base:1'], baseImageTar());
   if (everyone.includes(theirs)) run([...theirs, 'import', '-', 'base:1'], baseImageTar());
+  const before = new Set(processes());
   for (const program of everyone) run([...program, 'run', '-d', '--network', 'host', '--name', 'service', ...service]);
   console.log(
-    `memory of the supervising processes: tsbuild ${supervisorMemory(/tsbuild-helper.* contain $/)} kB, podman ${supervisorMemory(/^\S*conmon /)} kB`,
+    `memory of the supervising processes: tsbuild ${supervisorMemory(/tsbuild-helper.* contain $/, before)} kB, podman ${supervisorMemory(/^\S*conmon /, before)} kB`,
   );
   for (const [name, command, after] of rows) {
     const times = everyone.map((): number[] => []);
