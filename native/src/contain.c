@@ -304,6 +304,13 @@ static char *put_aside(const struct options *options) {
   return rename(options->directory, aside) == 0 ? aside : NULL;
 }
 
+/* One that another container has had (src/containers/volumes.ts, `share`) goes with none. */
+static void remove_volume(const char *path) {
+  char *shared = format_text("%s/shared", path);
+  if (access(shared, F_OK) != 0) remove_tree(path);
+  free(shared);
+}
+
 static void take_leave(struct supervisor *self) {
   unlinkat(self->dir, "socket", 0);
   close(self->listener);
@@ -315,7 +322,7 @@ static void take_leave(struct supervisor *self) {
   while ((clients_busy(self) || self->execs > 0) && clock_ms() < end) serve(self, end);
   if (aside == NULL) return;
   remove_tree(aside);
-  for (size_t at = 0; at < self->options.volumes.count; at++) remove_tree(self->options.volumes.items[at]);
+  for (size_t at = 0; at < self->options.volumes.count; at++) remove_volume(self->options.volumes.items[at]);
 }
 
 static long long earliest(long long one, long long other) { return one < 0 ? other : other < 0 || one < other ? one : other; }

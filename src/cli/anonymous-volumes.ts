@@ -30,7 +30,9 @@ export async function removeAnonymous(
 ): Promise<void> {
   const volumes = new Volumes(session.store);
   const names = mounts.flatMap((mount) => (mount.type === 'bind' && mount.volume !== undefined ? [mount.volume] : []));
-  const anonymous = names.flatMap((name) => volumes.lookUp(name) ?? []).filter((volume) => volume.anonymous);
+  const anonymous = names
+    .flatMap((name) => volumes.lookUp(name) ?? [])
+    .filter(({ anonymous: made, shared }) => made && !shared);
   if (anonymous.length === 0) return;
   const others = new Containers(session.store).list().filter(({ id }) => id !== gone?.id);
   const remover = treeRemover({ ...sessionOptions(context, session.options.signal), ...session.options });

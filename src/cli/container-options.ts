@@ -73,6 +73,7 @@ export function processOptions(command: Command): Command {
     )
     .option('--mount <fields>', 'type=bind|volume|tmpfs,source=…,target=…[,readonly]', collect)
     .option('--tmpfs <CONTAINER[:options]>', 'a directory in memory: size=…, mode=…', collect)
+    .option('--volumes-from <CONTAINER[:ro]>', 'the volumes and directories that another container has', collect)
     .option('--device <HOST[:CONTAINER]>', 'a device of the machine', collect)
     .option('-w, --workdir <path>', 'working directory')
     .option('-u, --user <name|uid[:group|gid]>', 'user to run as')

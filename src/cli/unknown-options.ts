@@ -101,12 +101,7 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
         '--replace --attach -a --pod* --log-driver --conmon* --systemd --sdnotify --annotation --rmi --use-api-socket --preserve* --requires --timeout --tz --health-on* --health-log* --health-max*',
       ),
     ],
-    [
-      VOLUMES,
-      words(
-        '--volumes-from --volume-driver --image-volume --rootfs --storage-opt --read-only-tmpfs --secret --chrootdirs',
-      ),
-    ],
+    [VOLUMES, words('--volume-driver --image-volume --rootfs --storage-opt --read-only-tmpfs --secret --chrootdirs')],
     [NETWORK, words('--link* --mac-address')],
     [
       BOX,

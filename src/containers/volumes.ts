@@ -4,6 +4,9 @@ import type { RemoveTrees, Store } from '../store/index.ts';
 import { errnoOf, fromErrno, randomHex, suggest, TsbuildError } from '../util/index.ts';
 import type { Container } from './types.ts';
 
+/** In the directory of a volume without a name, where more than the container that it was made for has had it. */
+const SHARED = 'shared';
+
 /** A directory that containers share, and that outlives them. */
 export interface Volume {
   readonly name: string;
@@ -14,6 +17,8 @@ export interface Volume {
   readonly labels: Readonly<Record<string, string>>;
   /** It was made for one container, which has no name for it. */
   readonly anonymous: boolean;
+  /** Another container has had it, too: it goes with neither. */
+  readonly shared: boolean;
 }
 
 /** The volumes of a store: `volumes/<name>/`, with `volume.json` and, under `data`, what is in it. */
@@ -42,7 +47,8 @@ export class Volumes {
     if (!isVolumeName(name)) return undefined;
     try {
       const text = fs.readFileSync(join(this.root, name, 'volume.json'), 'utf8');
-      return { ...(JSON.parse(text) as Omit<Volume, 'name' | 'directory'>), name, directory: this.#dataOf(name) };
+      const written = JSON.parse(text) as Pick<Volume, 'created' | 'labels' | 'anonymous'>;
+      return { ...written, name, directory: this.#dataOf(name), shared: fs.existsSync(join(this.root, name, SHARED)) };
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return undefined;
       throw fromErrno(error, `Cannot read volume ${JSON.stringify(name)}`, 'TSB_STORE');
@@ -94,6 +100,16 @@ export class Volumes {
       throw fromErrno(error, `Cannot make volume ${JSON.stringify(wanted)}`, 'TSB_STORE');
     }
     return this.find(wanted);
+  }
+
+  /** Says that another container gets it: from then on it goes with none of them. The supervisor of the first looks, too (`contain.c`). */
+  share({ name, anonymous, shared }: Volume): void {
+    if (!anonymous || shared) return;
+    try {
+      fs.writeFileSync(join(this.root, name, SHARED), '', { mode: 0o600 });
+    } catch (error) {
+      throw fromErrno(error, `Cannot share volume ${name}`, 'TSB_STORE');
+    }
   }
 
   /** Removes one that no container has. @throws TsbuildError `TSB_STORE` when one has */

@@ -157,7 +157,7 @@ function anonymousVolumesOf(session: Session, { record }: Container): readonly s
   const volumes = new Volumes(session.store);
   return (record.step.mounts ?? []).flatMap((mount) => {
     const volume = mount.type === 'bind' && mount.volume !== undefined ? volumes.lookUp(mount.volume) : undefined;
-    return volume?.anonymous ? [dirname(volume.directory)] : [];
+    return volume?.anonymous && !volume.shared ? [dirname(volume.directory)] : [];
   });
 }
 

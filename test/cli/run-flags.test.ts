@@ -59,6 +59,6 @@ test('what people type most is there', () => {
   const usual =
     'add-host cap-add cap-drop cidfile cpus detach detach-keys device dns entrypoint env env-file expose group-add health-cmd hostname init ' +
     'interactive label memory mount name network no-healthcheck pids-limit platform privileged publish publish-all pull quiet read-only restart ' +
-    'rm security-opt shm-size stop-signal stop-timeout tmpfs tty ulimit user userns volume workdir';
+    'rm security-opt shm-size stop-signal stop-timeout tmpfs tty ulimit user userns volume volumes-from workdir';
   expect(usual.split(' ').filter((flag) => !ours.has(flag))).toEqual([]);
 });

@@ -17,7 +17,7 @@ describe('options that other programs have say what to do instead', () => {
     ['run --memory-reservation=1g x', '--memory'],
     ['run --cpu-shares=2 x', '--cpus'],
     ['run --blkio-weight 500 x', 'IOWeight'],
-    ['run --volumes-from x y', '-v HOST:CONTAINER'],
+    ['run --volume-driver x y', '-v HOST:CONTAINER'],
     ['run --sysctl a=b x', 'sandbox'],
     ['run --gpus all x', 'sandbox'],
     ['build --dns 1.1.1.1 .', '--add-host'],

@@ -1,6 +1,7 @@
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Outcome } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { expectFailure, expectSound } from '../support/sound.ts';
 
@@ -224,5 +225,35 @@ describeAsEveryone('volumes and mounts', (who) => {
     await bench.ok(['rm', '-v', 'goes']);
     expectFailure(await bench.tsbuild(['run', '--name', 'UPPER CASE', 'volumes']), { code: 2, says: ['name'] });
     expect(await volumes()).toEqual(before);
+  });
+
+  test('--volumes-from mounts what another container has, which then goes with neither', async () => {
+    const { bench } = use;
+    const names = async (): Promise<readonly string[]> =>
+      (await bench.ok(['volume', 'ls', '-q'])).out.split('\n').filter(Boolean);
+    const before = await names();
+    const directory = bench.path('from');
+    mkdirSync(directory);
+    const first = ['--rm', '--name', 'first', '-v', '/data', '-v', `${directory}:/machine:ro`, '-v', 'named:/named'];
+    await bench.ok(['run', '-d', ...first, '--tmpfs', '/memory', 'filled', 'sleep', '1000']);
+    const seen = 'cat /data/link; grep -c -E " /(data|machine|named|memory) " /proc/mounts; echo more > /data/more';
+    expect((await bench.ok(run(seen, '--volumes-from', 'first'))).out).toBe('from the image\n3\n');
+    expect((await bench.ok(['exec', 'first', 'cat', '/data/more'])).out).toBe('more\n');
+    const refused = 'for place in /data /machine /named; do touch $place/x 2>/dev/null && echo $place; done; true';
+    expect((await bench.ok(run(refused, '--volumes-from', 'first:rw'))).out).toBe('/data\n/named\n');
+    expect((await bench.ok(run(refused, '--volumes-from', 'first:ro'))).out).toBe('');
+    // What the user says of a place comes first.
+    expect((await bench.ok(run('ls /data', '--volumes-from', 'first', '--tmpfs', '/data'))).out).toBe('');
+    await bench.ok(['create', '--rm', '--name', 'second', '--volumes-from', 'first', 'filled', 'cat', '/data/more']);
+    // The first one, and its supervisor that removes what it had.
+    await bench.ok(['rm', '-f', '-v', 'first']);
+    expect((await bench.ok(['start', '-a', 'second'])).out).toBe('more\n');
+    expect((await names()).length).toBe(before.length + 2);
+    await bench.ok(['volume', 'prune', '-f']);
+    await bench.ok(['volume', 'rm', 'named']);
+    expect(await names()).toEqual(before);
+    const wrong = (text: string): Promise<Outcome> => bench.tsbuild(['run', '--volumes-from', text, 'filled', 'true']);
+    expectFailure(await wrong('first'), { code: 125, says: ['No such container: first'] });
+    expectFailure(await wrong('first:loud'), { code: 2, says: ['--volumes-from', 'CONTAINER:ro'] });
   });
 });
