@@ -106,10 +106,10 @@ static int surrounding_proc(void) {
   return copy;
 }
 
-static int mount_proc(struct step_spec *spec, int staging, struct masks *masks) {
+static void mount_proc(struct step_spec *spec, int root, struct masks *masks) {
   stage = "proc";
   static const char *const no_options[] = {NULL};
-  int target = make_directory(staging, "proc");
+  int target = system_directory(root, "/proc");
   errno = EPERM;
   int proc = spec->proc == PROC_AROUND ? -1 : new_mount("proc", MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_, no_options);
   /* Where a container hides parts of its /proc, the kernel lets nobody inside mount one that would show them (mount_too_revealing). */
@@ -120,7 +120,7 @@ static int mount_proc(struct step_spec *spec, int staging, struct masks *masks) 
     for (size_t at = 0; at < sizeof readonly_in_proc / sizeof *readonly_in_proc; at++) make_readonly(proc, readonly_in_proc[at]);
     for (size_t at = 0; at < sizeof masked_in_proc / sizeof *masked_in_proc; at++) mask(masks, proc, masked_in_proc[at]);
   }
-  return proc;
+  close(proc);
 }
 
 static int open_device(size_t index) {
@@ -151,13 +151,13 @@ static void mount_in_dev(int dev, const char *name, const char *type, unsigned a
   close(fd);
 }
 
-static int mount_dev(struct step_spec *spec, int staging) {
+static void mount_dev(struct step_spec *spec, int root) {
   stage = "dev";
   const char *const options[] = {"mode", "0755", "size", "65536k", NULL};
   const char *const pts[] = {"ptmxmode", "0666", "mode", "0620", spec->id_count > TTY_GROUP && !spec->fakes ? "gid" : NULL, "5", NULL};
   const char *const shm[] = {"mode", "1777", "size", spec->shm_size, NULL};
   const char *const none[] = {NULL};
-  int target = make_directory(staging, "dev");
+  int target = system_directory(root, "/dev");
   int dev = new_mount("tmpfs", MOUNT_NOSUID_, options);
   if (dev < 0 || sys_move_mount(dev, target) < 0) fail("cannot mount /dev");
   close(target);
@@ -171,7 +171,7 @@ static int mount_dev(struct step_spec *spec, int staging) {
   mount_in_dev(dev, "pts", "devpts", 0, pts, false);
   mount_in_dev(dev, "shm", "tmpfs", MOUNT_NODEV_, shm, false);
   mount_in_dev(dev, "mqueue", "mqueue", MOUNT_NODEV_, none, true);
-  return dev;
+  close(dev);
 }
 
 static bool machine_has_only_cgroup2(void) {
@@ -201,16 +201,16 @@ int make_sys(const struct step_spec *spec) {
   return new_mount("sysfs", sys_attributes(spec), none);
 }
 
-static int mount_sys(struct step_spec *spec, int staging, struct masks *masks) {
+static void mount_sys(struct step_spec *spec, int root, struct masks *masks) {
   stage = "sys";
   unsigned attributes = sys_attributes(spec);
-  int target = make_directory(staging, "sys");
+  int target = system_directory(root, "/sys");
   bool cgroup2 = machine_has_only_cgroup2();
   /* A sysfs of its own belongs to the network namespace, so only a private one can have it; that of a shared one was made outside. */
   int sys = spec->private_network ? make_sys(spec) : spec->network != NULL ? spec->shared_sys : -1;
   if (sys < 0) {
     int old = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (old < 0) return -1;
+    if (old < 0) return;
     sys = sys_open_tree(old, true);
     close(old);
     if (sys < 0 || sys_mount_setattr(sys, true, attributes) < 0) fail("cannot copy /sys");
@@ -219,33 +219,18 @@ static int mount_sys(struct step_spec *spec, int staging, struct masks *masks) {
   close(target);
   mount_cgroup(spec, sys, cgroup2, masks);
   for (size_t at = 0; !spec->insecure && at < sizeof masked_in_sys / sizeof *masked_in_sys; at++) mask(masks, sys, masked_in_sys[at]);
-  return sys;
+  close(sys);
 }
 
-void make_system(struct step_spec *spec, struct fixtures *fixtures) {
+void mount_system(struct step_spec *spec, int root) {
   struct masks masks = {-1, -1};
   stage = "dev";
   masks.null = open_device(0);
-  fixtures->proc = mount_proc(spec, fixtures->staging, &masks);
-  fixtures->dev = mount_dev(spec, fixtures->staging);
-  fixtures->sys = mount_sys(spec, fixtures->staging, &masks);
+  mount_proc(spec, root, &masks);
+  mount_dev(spec, root);
+  mount_sys(spec, root, &masks);
   close(masks.null);
   if (masks.directory >= 0) close(masks.directory);
-}
-
-void attach_system(const struct fixtures *fixtures, int root) {
-  const struct {
-    const char *path;
-    int mount;
-  } parts[] = {{"/proc", fixtures->proc}, {"/dev", fixtures->dev}, {"/sys", fixtures->sys}};
-  for (size_t at = 0; at < sizeof parts / sizeof *parts; at++) {
-    stage = parts[at].path + 1;
-    int target = system_directory(root, parts[at].path);
-    /* All that was mounted in it comes along. */
-    if (parts[at].mount >= 0 && sys_move_mount(parts[at].mount, target) < 0) fail("cannot mount %s", parts[at].path);
-    close(target);
-    if (parts[at].mount >= 0) close(parts[at].mount);
-  }
 }
 
 int open_terminal(int root, int *master) {

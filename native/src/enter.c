@@ -167,8 +167,6 @@ static _Noreturn void run_inside(const struct entry *entry, int go, int outer) {
   protect_own_file();
   if (entry->tmpfs != NULL && mount("tsbuild", entry->tmpfs, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") < 0)
     fail("cannot mount a tmpfs on \"%s\"", entry->tmpfs);
-  /* A sandbox that waits for its step has a copy of what is mounted there, and must see what comes and goes (step.c). */
-  if (entry->tmpfs != NULL && mount(NULL, entry->tmpfs, NULL, MS_SHARED, NULL) < 0) fail("cannot share the mounts on \"%s\"", entry->tmpfs);
   pid_t command = start_command(entry->command);
   sys_close_range(3, ~0u, 0);
   _exit(exit_code_of(supervise(command, catch_signals())));

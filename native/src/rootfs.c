@@ -54,7 +54,7 @@ void open_sources(struct step_spec *spec) {
   }
 }
 
-int make_directory(int parent, const char *name) {
+static int make_directory(int parent, const char *name) {
   if (mkdirat(parent, name, 0755) < 0) fail("cannot make staging directory \"%s\"", name);
   int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) fail("cannot open staging directory \"%s\"", name);
@@ -67,7 +67,7 @@ static void link_fd(int dir, const char *name, int fd) {
   if (symlinkat(target, dir, name) < 0) fail("cannot make staging link \"%s\"", name);
 }
 
-/* A private tmpfs, attached where nobody needs to look any more. It goes with the old root. */
+/* A private tmpfs, attached where nobody needs to look any more: on overlay's work directory. It goes with the old root. */
 static int mount_staging(int place) {
   stage = "staging";
   int context = sys_fsopen("tmpfs");
@@ -230,21 +230,15 @@ static void mount_file(const struct mount_spec *mount, size_t index, int staging
   close(fd);
 }
 
-struct fixtures make_fixtures(struct step_spec *setting, int place) {
-  struct fixtures fixtures = {.staging = mount_staging(place), .proc = -1, .dev = -1, .sys = -1};
-  make_system(setting, &fixtures);
-  return fixtures;
-}
-
-struct built_root build_root(struct step_spec *spec, const struct fixtures *fixtures, struct stubs *stubs) {
-  int staging = fixtures->staging;
+struct built_root build_root(struct step_spec *spec, struct stubs *stubs) {
+  int staging = mount_staging(*spec->work_fd);
   if (spec->prepare_upper && spec->lowers.count > 0) copy_root_attributes(*spec->upper_fd, spec->lower_fds[spec->lowers.count - 1]);
   int root = spec->tree != NULL ? mount_tree(staging, *spec->tree_fd)
                                 : mount_stack(staging, "root", spec->lower_fds, spec->lowers.count, *spec->upper_fd, *spec->work_fd, true);
   /* Before anything is mounted in it: the image's own files decide. */
   struct built_root built = {root, find_identity(root, spec->user, spec->id_count)};
   add_groups(&built.identity, spec->groups, spec->group_count, spec->id_count);
-  attach_system(fixtures, root);
+  mount_system(spec, root);
   for (size_t at = 0; at < spec->mount_count; at++) {
     const struct mount_spec *mount = &spec->mounts[at];
     stage = "mounts";

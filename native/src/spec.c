@@ -154,15 +154,10 @@ char *next_field(char *data, size_t total, size_t *at, size_t *length) {
   return field;
 }
 
-size_t descriptor_count(const struct step_spec *spec) {
-  size_t count = 3 + spec->lowers.count;
-  for (size_t at = 0; at < spec->mount_count; at++) count += 3 + spec->mounts[at].lowers.count;
-  return count;
-}
-
 /* The process that opens the sources need not be the one that mounts them: both see these numbers. */
 static void share_descriptors(struct step_spec *spec) {
-  size_t count = descriptor_count(spec);
+  size_t count = 3 + spec->lowers.count;
+  for (size_t at = 0; at < spec->mount_count; at++) count += 3 + spec->mounts[at].lowers.count;
   int *next = mmap(NULL, count * sizeof *next, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (next == MAP_FAILED) fail("cannot allocate shared memory");
   memset(next, -1, count * sizeof *next);
@@ -189,36 +184,20 @@ void parse_spec(struct step_spec *spec, int fd) {
   free(data);
 }
 
-/* Takes fields up to "end"; false when there is none. `outermost`: a setting may be among them. */
-static bool parse_fields(struct step_spec *spec, char *data, size_t total, bool outermost) {
-  size_t at = 0;
-  while (at < total) {
-    size_t key_length, length;
-    char *key = next_field(data, total, &at, &key_length);
-    if (strcmp(key, "end") == 0) return true;
-    char *value = next_field(data, total, &at, &length);
-    bool setting = outermost && (strcmp(key, SETTING) == 0 || strcmp(key, LAST_SETTING) == 0), binary = setting || strcmp(key, "m.data") == 0;
-    if (strlen(key) != key_length || (!binary && strlen(value) != length)) fail_with(0, "a NUL byte in \"%.40s\"", key);
-    if (setting) {
-      parse_fields(spec, value, length, false);
-      continue;
-    }
-    if (spec->mount_count > 0 && take_mount_field(&spec->mounts[spec->mount_count - 1], key, value, length)) continue;
-    take_field(spec, key, value);
-  }
-  return false;
-}
-
-void parse_setting(struct step_spec *spec, char *data, size_t total) {
-  stage = "spec";
-  parse_fields(spec, data, total, false);
-  if (spec->id_count == 0) fail_with(0, "the setting is incomplete");
-}
-
 void parse_description(struct step_spec *spec, char *data, size_t total) {
   stage = "spec";
   spec->fakes_socket = -1;
-  if (!parse_fields(spec, data, total, true)) fail_with(0, "the description is cut off");
+  size_t at = 0;
+  for (;;) {
+    size_t key_length, length;
+    char *key = next_field(data, total, &at, &key_length);
+    if (strcmp(key, "end") == 0) break;
+    char *value = next_field(data, total, &at, &length);
+    bool binary = strcmp(key, "m.data") == 0;
+    if (strlen(key) != key_length || (!binary && strlen(value) != length)) fail_with(0, "a NUL byte in \"%.40s\"", key);
+    if (spec->mount_count > 0 && take_mount_field(&spec->mounts[spec->mount_count - 1], key, value, length)) continue;
+    take_field(spec, key, value);
+  }
   if (spec->upper == NULL || spec->work == NULL || spec->args.count == 0 || spec->cwd == NULL || spec->user == NULL ||
       spec->hostname == NULL || spec->shm_size == NULL || spec->id_count == 0)
     fail_with(0, "the description is incomplete");

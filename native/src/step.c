@@ -6,9 +6,6 @@
  * more user namespaces they belong to namespace A. With an id shift the root of B may not walk to the store: this process then goes into
  * the child's mount namespace with the rights it has in namespace A, opens everything there, and the child mounts through the shared
  * descriptors. Without one, B has the ids of A as they are.
- *
- * Of what has to be made, a good half needs no more of the step than its setting: namespaces, maps, /proc, /dev, /sys. A step that comes after
- * another finds that made, beside whatever was done since (steps.c): its inner half waits, and is told the rest.
  */
 #include "copies.h"
 #include "fakes.h"
@@ -16,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -46,16 +42,11 @@ static void wait_for_start(const struct plumbing *plumbing) {
   if (recv(plumbing->sync[1], &byte, 1, 0) != 1) _exit(EXIT_SETUP);
 }
 
-/* Once everything is open that only the outer half can open. */
-static void separate_descriptors(const struct step_spec *spec, const struct plumbing *plumbing) {
-  if (spec->shift == 0) return;
-  if (unshare(CLONE_FILES) < 0) fail("cannot separate the descriptors");
-  if (send(plumbing->sync[1], "", 1, MSG_NOSIGNAL) != 1) _exit(EXIT_SETUP);
-}
-
 static void enter_user_namespace(const struct step_spec *spec, const struct plumbing *plumbing) {
   /* Root of namespace A is root here, too, as soon as it is mapped. */
   if (spec->shift == 0) return;
+  if (unshare(CLONE_FILES) < 0) fail("cannot separate the descriptors");
+  if (send(plumbing->sync[1], "", 1, MSG_NOSIGNAL) != 1) _exit(EXIT_SETUP);
   if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) fail("cannot become root of the namespace");
   /* Owner of what is made in /proc for this process. */
   prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
@@ -94,59 +85,23 @@ static _Noreturn void hold_root(void) {
   _exit(0);
 }
 
-/* The rest of the description, and what numbers the outer half's descriptors have. */
-static void receive_rest(struct step_spec *spec, const struct plumbing *plumbing) {
-  size_t total, count;
-  if (spec->shift == 0) close(plumbing->rest[1]);
-  char *data = read_fd(plumbing->rest[0], SPEC_LIMIT, &total);
-  close(plumbing->rest[0]);
-  if (total < sizeof count) fail_with(0, "the description is cut off");
-  memcpy(&count, data, sizeof count);
-  size_t numbers = count * sizeof(int), at = sizeof count + numbers;
-  if (count > total || at > total) fail_with(0, "the description is cut off");
-  parse_description(spec, data + at, total - at);
-  if (count == descriptor_count(spec)) memcpy(spec->upper_fd, data + sizeof count, numbers);
-  explicit_bzero(data, total);
-  free(data);
-}
-
-static void make_mounts(unsigned long propagation) {
-  if (mount(NULL, "/", NULL, MS_REC | propagation, NULL) < 0) fail("cannot make mounts private");
-}
-
 static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *plumbing) {
-  bool ahead = plumbing->rest[0] >= 0;
   stage = "namespaces";
-  if (status_framed || ahead) {
+  if (status_framed) {
     status_fd = plumbing->status[1];
     status_framed = false;
   }
   die_with_parent(plumbing->outer);
   if (spec->nest || spec->cgroups.count > 0) wait_for_start(plumbing);
-  /* While this is still who may. */
-  int place = ahead ? open(".", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-  if (ahead && place < 0) fail("cannot open the staging directory");
-  if (!ahead) separate_descriptors(spec, plumbing);
   if (spec->nest) enter_user_namespace(spec, plumbing);
   hide_cgroups(spec);
   umask(0);
-  /* While it waits, it sees what the worker mounts, and holds nothing that the worker takes away; what it mounts itself, nobody sees. */
-  make_mounts(ahead ? MS_SLAVE : MS_PRIVATE);
-  if (spec->private_network) bring_loopback_up();
-  if (!ahead && spec->shift == 0) open_sources(spec);
-  struct fixtures fixtures = make_fixtures(spec, ahead ? place : *spec->work_fd);
-  if (ahead) {
-    close(place);
-    stage = "spec";
-    receive_rest(spec, plumbing);
-    stage = "namespaces";
-    make_mounts(MS_PRIVATE);
-    separate_descriptors(spec, plumbing);
-    if (spec->shift == 0) open_sources(spec);
-  }
+  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) fail("cannot make mounts private");
   /* Filters of containers forbid it to all who lack CAP_SYS_ADMIN outside (podman's does): the name then stays the container's. */
   if (sethostname(spec->hostname, strlen(spec->hostname)) < 0 && errno != EPERM) fail("cannot set the hostname \"%.64s\"", spec->hostname);
-  struct built_root built = build_root(spec, &fixtures, plumbing->stubs);
+  if (spec->private_network) bring_loopback_up();
+  if (spec->shift == 0) open_sources(spec);
+  struct built_root built = build_root(spec, plumbing->stubs);
   int terminal = -1;
   if (spec->tty) {
     int master;
@@ -177,55 +132,25 @@ int number_in_proc(int pidfd) {
   return number;
 }
 
-static void start_inside(const struct plumbing *plumbing) {
-  /* Nobody there: the child is gone. */
-  (void)!send(plumbing->sync[0], "", 1, MSG_NOSIGNAL);
-}
-
-/* For a child that has the rights of its namespace alone. */
-static void open_sources_for(struct step_spec *spec, int pidfd) {
+static void prepare_user_namespace(struct step_spec *spec, const struct plumbing *plumbing, int pidfd) {
+  stage = "id-map";
+  int number = number_in_proc(pidfd);
+  map_step_ids(number, spec);
+  if (spec->shift == 0) {
+    /* Nobody there: the child is gone. */
+    (void)!send(plumbing->sync[0], "", 1, MSG_NOSIGNAL);
+    return;
+  }
   int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-  stage = "namespaces";
+  char byte;
   if (own < 0 || setns(pidfd, CLONE_NEWNS) < 0) fail("cannot enter the step's mount namespace");
   open_sources(spec);
   stage = "namespaces";
   if (setns(own, CLONE_NEWNS) < 0) fail("cannot leave the step's mount namespace");
   close(own);
-}
-
-/* Whether the child lives until `fd` is ready. One that ended has said why on its status descriptor. */
-static bool wait_for_child(int fd, short events, int pidfd) {
-  struct pollfd waits[] = {{fd, events, 0}, {pidfd, POLLIN, 0}};
-  while (poll(waits, 2, -1) < 0)
-    if (errno != EINTR) fail("cannot wait for the step");
-  return waits[0].revents != 0;
-}
-
-/* Until the child has its own table, descriptors must not be closed here. */
-static void wait_for_separation(const struct step_spec *spec, const struct plumbing *plumbing, int pidfd) {
-  char byte;
-  if (spec->shift > 0 && wait_for_child(plumbing->sync[0], POLLIN, pidfd)) (void)!recv(plumbing->sync[0], &byte, 1, 0);
-}
-
-static bool send_piece(int fd, int pidfd, const char *data, size_t length) {
-  while (length > 0) {
-    ssize_t sent = wait_for_child(fd, POLLOUT, pidfd) ? write(fd, data, length) : -1;
-    if (sent < 0 && errno == EAGAIN) continue;
-    /* SIGPIPE is blocked, as all signals are. */
-    if (sent <= 0) return false;
-    data += sent;
-    length -= (size_t)sent;
-  }
-  return true;
-}
-
-static void send_rest(const struct step_spec *spec, const struct plumbing *plumbing, int pidfd, const char *rest, size_t length) {
-  size_t count = spec->shift > 0 ? descriptor_count(spec) : 0;
-  int to = plumbing->rest[1];
-  stage = "start";
-  if (send_piece(to, pidfd, (const char *)&count, sizeof count) && send_piece(to, pidfd, (const char *)spec->upper_fd, count * sizeof(int)))
-    (void)send_piece(to, pidfd, rest, length);
-  close(to);
+  if (send(plumbing->sync[0], "", 1, MSG_NOSIGNAL) != 1) return;
+  /* Until the child has its own table, descriptors must not be closed here. */
+  if (recv(plumbing->sync[0], &byte, 1, 0) != 1) return;
 }
 
 /* The step's namespaces are made in the network that it shares with others. Its /sys is made here: no step has a right to one of it. */
@@ -303,32 +228,25 @@ int command_step(int argc, char **argv) {
   return run_step(&spec, -1);
 }
 
-/* Who has the step's first process in hand: what began it, and is to end it. */
-struct sandbox {
-  struct step_spec *spec;
-  struct plumbing plumbing;
-  int signals, pidfd;
-  pid_t child;
-};
-
-/* Makes the step's first process in its namespaces. `ahead`: it is to wait for the rest of its description. */
-static struct sandbox *start_sandbox(struct step_spec *spec, bool framed, bool ahead) {
-  struct sandbox *sandbox = allocate(sizeof *sandbox);
-  *sandbox = (struct sandbox){.spec = spec, .plumbing = {.in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}, .status = {-1, -1}, .rest = {-1, -1}}, .pidfd = -1};
-  struct plumbing *plumbing = &sandbox->plumbing;
+int run_step(struct step_spec *spec, int connection) {
+  static struct pump pumps[MAX_PUMPS];
+  struct plumbing plumbing = {.in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}, .status = {-1, -1}};
+  if (spec->tree != NULL) prepare_trees(spec);
   stage = "start";
-  sandbox->signals = catch_signals();
-  plumbing->outer = sys_pidfd_open(getpid());
-  plumbing->stubs = mmap(NULL, sizeof *plumbing->stubs, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (plumbing->outer < 0 || plumbing->stubs == MAP_FAILED || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, plumbing->sync) < 0 ||
-      (ahead && (pipe2(plumbing->rest, O_CLOEXEC) < 0 || fcntl(plumbing->rest[1], F_SETFL, O_NONBLOCK) < 0)))
+  if (spec->bare) return run_bare_step(spec, connection);
+  int signals = catch_signals(), pidfd = -1;
+  int upper = open(spec->upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (upper < 0) fail("cannot open directory \"%s\"", spec->upper);
+  plumbing.outer = sys_pidfd_open(getpid());
+  plumbing.stubs = mmap(NULL, sizeof *plumbing.stubs, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (plumbing.outer < 0 || plumbing.stubs == MAP_FAILED || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, plumbing.sync) < 0)
     fail("cannot make descriptors");
   if (!spec->tty) {
-    if (spec->stdin_open) make_pipe(plumbing->in, 1, spec->shift);
-    make_pipe(plumbing->out, 0, spec->shift);
-    make_pipe(plumbing->err, 0, spec->shift);
+    if (spec->stdin_open) make_pipe(plumbing.in, 1, spec->shift);
+    make_pipe(plumbing.out, 0, spec->shift);
+    make_pipe(plumbing.err, 0, spec->shift);
   }
-  if (framed) make_pipe(plumbing->status, 0, 0);
+  if (connection >= 0) make_pipe(plumbing.status, 0, 0);
   /* Before the formats, which may be mounted upon the directory of the file. */
   if (spec->network != NULL) join_network(spec);
   if (spec->emulator.name != NULL) offer_emulator(&spec->emulator);
@@ -339,32 +257,19 @@ static struct sandbox *start_sandbox(struct step_spec *spec, bool framed, bool a
   if (spec->shift > 0) flags |= CLONE_FILES;
   if (spec->shift > 0) spec->nest = true;
   stage = "namespaces";
-  pid_t child = sys_fork_into(flags | (spec->nest ? CLONE_NEWUSER : 0), spec->nest ? &sandbox->pidfd : NULL);
+  pid_t child = sys_fork_into(flags | (spec->nest ? CLONE_NEWUSER : 0), spec->nest ? &pidfd : NULL);
   if (child < 0 && spec->nest && spec->shift == 0 && spec->keep_uid == NULL && (errno == ENOSPC || errno == EUSERS || errno == EPERM)) {
     /* No more of them, or no right to one: namespace A does. */
     spec->nest = false;
     child = sys_fork_into(flags, NULL);
   }
   if (child < 0) fail("cannot make the step's namespaces");
-  if (child == 0) run_inside(spec, plumbing);
-  /* Else the table is the child's as well. */
-  if (ahead && spec->shift == 0) close(plumbing->rest[0]);
-  sandbox->child = child;
-  return sandbox;
-}
-
-static void map_ids(struct sandbox *sandbox) {
-  stage = "id-map";
-  map_step_ids(number_in_proc(sandbox->pidfd), sandbox->spec);
-}
-
-/* From the moment that the inner half has all that it needs. `upper`: the directory that stubs are removed from. */
-static int conclude(struct sandbox *sandbox, int upper, int connection) {
-  static struct pump pumps[MAX_PUMPS];
-  struct step_spec *spec = sandbox->spec;
-  struct plumbing plumbing = sandbox->plumbing;
-  int signals = sandbox->signals, pidfd = sandbox->pidfd;
-  pid_t child = sandbox->child;
+  if (child == 0) run_inside(spec, &plumbing);
+  status_line("pid %d", child);
+  join_cgroups(spec, child);
+  if (spec->hold) status_line("held %d", number_in_proc(pidfd < 0 ? sys_pidfd_open(child) : pidfd));
+  if (spec->nest) prepare_user_namespace(spec, &plumbing, pidfd);
+  else if (spec->cgroups.count > 0) (void)!send(plumbing.sync[0], "", 1, MSG_NOSIGNAL);
   int mounts = spec->cgroups.count == 0 ? -1 : hold_mounts(number_in_proc(pidfd < 0 ? sys_pidfd_open(child) : pidfd));
   close(plumbing.sync[1]);
   if (plumbing.in[0] >= 0) close(plumbing.in[0]);
@@ -395,50 +300,4 @@ static int conclude(struct sandbox *sandbox, int upper, int connection) {
   tell_end(connection, exit_code_of(status));
   if (may_wait) clean_work(spec);
   return 0;
-}
-
-static int open_upper(const struct step_spec *spec) {
-  stage = "start";
-  int upper = open(spec->upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (upper < 0) fail("cannot open directory \"%s\"", spec->upper);
-  return upper;
-}
-
-int run_step(struct step_spec *spec, int connection) {
-  if (spec->tree != NULL) prepare_trees(spec);
-  stage = "start";
-  if (spec->bare) return run_bare_step(spec, connection);
-  int upper = open_upper(spec);
-  struct sandbox *sandbox = start_sandbox(spec, connection >= 0, false);
-  status_line("pid %d", sandbox->child);
-  join_cgroups(spec, sandbox->child);
-  if (spec->hold) status_line("held %d", number_in_proc(sandbox->pidfd < 0 ? sys_pidfd_open(sandbox->child) : sandbox->pidfd));
-  if (spec->nest) map_ids(sandbox);
-  if (spec->shift > 0) open_sources_for(spec, sandbox->pidfd);
-  if (spec->nest || spec->cgroups.count > 0) start_inside(&sandbox->plumbing);
-  wait_for_separation(spec, &sandbox->plumbing, sandbox->pidfd);
-  return conclude(sandbox, upper, connection);
-}
-
-struct sandbox *begin_step(struct step_spec *setting) {
-  struct sandbox *sandbox = start_sandbox(setting, true, true);
-  if (setting->nest) {
-    map_ids(sandbox);
-    start_inside(&sandbox->plumbing);
-  }
-  return sandbox;
-}
-
-bool wait_for_rest(const struct sandbox *sandbox, int socket) { return wait_for_child(socket, POLLIN, sandbox->pidfd); }
-
-int finish_step(struct sandbox *sandbox, char *rest, size_t length, int connection) {
-  struct step_spec *spec = sandbox->spec;
-  parse_description(spec, rest, length);
-  status_line("pid %d", sandbox->child);
-  int upper = open_upper(spec);
-  if (spec->shift > 0) open_sources_for(spec, sandbox->pidfd);
-  send_rest(spec, &sandbox->plumbing, sandbox->pidfd, rest, length);
-  explicit_bzero(rest, length);
-  wait_for_separation(spec, &sandbox->plumbing, sandbox->pidfd);
-  return conclude(sandbox, upper, connection);
 }

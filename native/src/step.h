@@ -88,15 +88,7 @@ struct step_spec {
 /* spec.c: pairs of length-prefixed fields, ended by the key "end". */
 enum { SPEC_LIMIT = 256 << 20 };
 void parse_spec(struct step_spec *spec, int fd);
-/* Takes what is known so far (parse_setting) along. */
 void parse_description(struct step_spec *spec, char *data, size_t total);
-/* The key of a first field that holds fields itself: those that a sandbox can be begun with before the rest is known. */
-#define SETTING "setting"
-/* The same, of a step that none is known to follow. */
-#define LAST_SETTING "setlast"
-void parse_setting(struct step_spec *spec, char *data, size_t total);
-/* How many numbers of descriptors there are from `upper_fd` on. */
-size_t descriptor_count(const struct step_spec *spec);
 /* A copy of the next field, with a NUL behind it. */
 char *next_field(char *data, size_t total, size_t *at, size_t *length);
 
@@ -105,12 +97,6 @@ int number_in_proc(int pidfd);
 
 /* step.c: runs the step to its end and gives its exit code. `connection`: where its output goes as frames, -1 for descriptors 1 and 2. */
 int run_step(struct step_spec *spec, int connection);
-/* The same in two parts, for a step of which only the setting is known at first (steps.c). The directory that this process is in is where
-   its namespaces have what is not in their root yet: empty, and of no use to any step. `spec` stays where it is. */
-struct sandbox *begin_step(struct step_spec *setting);
-/* Waits until there is something to read; false when what was begun has ended before. */
-bool wait_for_rest(const struct sandbox *sandbox, int socket);
-int finish_step(struct sandbox *sandbox, char *rest, size_t length, int connection);
 
 /* resolve.c: paths beneath a root that others may have filled with traps. */
 
@@ -152,24 +138,16 @@ void add_groups(struct identity *identity, const unsigned *groups, size_t count,
 void open_sources(struct step_spec *spec);
 /* fill.c: fills an empty volume. Gives a descriptor of its directory. */
 int fill_volume(const struct mount_spec *mount, int root);
-/* What a root needs besides its files: where things lie until they are in it, and mounts that wait there. */
-struct fixtures {
-  int staging, proc, dev, sys;
-};
-/* Makes them, with the staging directory upon what `place` refers to. Needs the setting of a step alone. */
-int make_directory(int parent, const char *name);
-struct fixtures make_fixtures(struct step_spec *setting, int place);
 struct built_root {
   int root;
   struct identity identity;
 };
 /* Makes the new root, but does not enter it. */
-struct built_root build_root(struct step_spec *spec, const struct fixtures *fixtures, struct stubs *stubs);
+struct built_root build_root(struct step_spec *spec, struct stubs *stubs);
 void enter_root(int root);
 
-/* devices.c: /proc, /dev, /sys and what is hidden in them, upon directories of `staging`; and where they belong. */
-void make_system(struct step_spec *spec, struct fixtures *fixtures);
-void attach_system(const struct fixtures *fixtures, int root);
+/* devices.c: /proc, /dev, /sys and what is hidden in them. */
+void mount_system(struct step_spec *spec, int root);
 /* A detached /sys of the network that this process is in; -1 where the kernel refuses one. */
 int make_sys(const struct step_spec *spec);
 void attach_console(int root, int terminal);
@@ -187,7 +165,6 @@ struct plumbing {
   int outer;            /* pidfd of the outer half */
   int in[2], out[2], err[2];
   int status[2];        /* what the inner half says where the outer frames it */
-  int rest[2];          /* the rest of a description, for an inner half that began without it */
   struct stubs *stubs;
 };
 /* A pipe for a stream of the step; `outer` is the end that stays with this process. */

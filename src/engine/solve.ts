@@ -44,7 +44,7 @@ import { withImageHint } from './image-hint.ts';
 import { Notes } from './notes.ts';
 import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
-import { beneathSteps } from './beneath-steps.ts';
+import { beforeNetwork } from './before-network.ts';
 import { limitsOfSteps } from './step-limits.ts';
 
 /** Larger files are no Dockerfiles. */
@@ -153,8 +153,7 @@ export class RequestSolver {
         {
           ...this.#pieces,
           recorded: this.recorded,
-          beneathSteps: beneathSteps(compiled, () => true),
-          beneathNetwork: beneathSteps(compiled, ({ network }) => network === 'sandbox'),
+          beforeNetwork: beforeNetwork(compiled),
           timeLimit: timeLimits(compiled, this.#request),
           limits: { of: limitsOfSteps(compiled, this.#request), limiter: this.#session.limiter },
         },

@@ -85,10 +85,8 @@ export interface OpPieces {
   readonly limits: StepLimits;
   /** Networks of steps that are recorded, where there are any. */
   readonly recorded?: RecordedSteps | undefined;
-  /** Vertices that steps stand on, however far below. */
-  readonly beneathSteps?: ReadonlySet<Digest>;
-  /** Those that steps with an isolated network stand on. */
-  readonly beneathNetwork?: ReadonlySet<Digest>;
+  /** Vertices that steps with an isolated network stand on, however far below. */
+  readonly beforeNetwork?: ReadonlySet<Digest>;
   /** Looks into steps, before they run or when they have failed. */
   readonly visitor?: StepVisitor;
   /** Cache mounts of other machines, where there are any; known when the graph is. */

@@ -43,7 +43,7 @@ export function createRunner(pieces: OpPieces, plan?: PackingPlan): OpRunner<Op,
       const { body, runner } = runnerOf(vertex);
       const running = runner.run(task, vertex, body, inputs);
       // New files run anew what stands on them: it takes longer to be connected than to copy most of them.
-      if (body.kind === 'file' && pieces.recorded === undefined && pieces.beneathNetwork?.has(vertex.digest))
+      if (body.kind === 'file' && pieces.recorded === undefined && pieces.beforeNetwork?.has(vertex.digest))
         prepareNetwork();
       const results = await running;
       const [first] = results;

@@ -12,8 +12,6 @@ export interface EncodeOptions {
   readonly formatsDir?: string;
   /** Where the step's files are, for plans with `copies`. */
   readonly tree?: StepTree;
-  /** Whether the helper that runs the step has a staging directory (`StepServers`), and may begin the next one before it is known. */
-  readonly ahead?: boolean;
 }
 
 const UNLIMITED = 0xffff_ffff_ffff_ffffn;
@@ -32,15 +30,16 @@ export const ULIMITS: readonly string[] = Object.keys(RESOURCES);
  * @throws TsbuildError `TSB_SANDBOX` for values that cannot be given to a process (NUL bytes) and unknown limits.
  */
 export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
-  const setting = settingOf(spec, options);
-  const fields = begunAhead(spec, options)
-    ? new Fields().add(spec.followed ? 'setting' : 'setlast', setting.bytes())
-    : setting;
+  const fields = new Fields();
   const insecure = spec.security === 'insecure';
+  // What has the ids of namespace A as they are gets a user namespace of its own all the same.
+  fields.add('nest', true).add('shift', options.plan.idShift).add('id-count', options.plan.idCount);
+  if (options.plan.owners !== undefined) fields.add('fakes', true);
   const bare = options.plan.how === 'none';
   const tree = options.plan.copies ? requireTree(options) : undefined;
   if (tree === undefined) for (const lower of spec.lowers) fields.add('lower', lower);
   else addTree(fields, tree, bare);
+  if (options.plan.proc !== undefined) fields.add('proc', options.plan.proc);
   fields.add('prepare-upper', spec.prepareUpper ?? false);
   if (spec.discard) fields.add('discard', true);
   fields
@@ -51,13 +50,17 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   for (const variable of spec.env) fields.add('env', variable);
   fields.add('cwd', spec.cwd).add('user', spec.user).add('hostname', spec.hostname);
   for (const group of spec.groups ?? []) fields.add('group', group);
+  fields.add('private-network', spec.network === 'none').add('insecure', insecure);
+  if (spec.network === 'isolated' || spec.network === 'proxied') fields.add('network', networkPathOf(spec));
   fields.add('capabilities', insecure ? ALL_CAPABILITIES : capabilityMask(spec.capAdd ?? [], spec.capDrop ?? []));
+  if (!insecure) fields.add('seccomp', options.seccompPath);
   fields.add('no-new-privileges', spec.noNewPrivileges ?? false);
   fields
     .add('tty', spec.tty ?? false)
     .add('stdin', spec.stdin ?? false)
     .add('init', spec.init ?? false)
     .add('hold', spec.hold ?? false);
+  fields.add('shm-size', spec.shmSize ?? 64 * 2 ** 20);
   if (spec.keepIds !== undefined && options.plan.owners !== undefined)
     throw new TsbuildError(
       'TSB_SANDBOX',
@@ -85,28 +88,6 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
     if (tree !== undefined && mount.type === 'layers') fields.add('m.tree', `${tree.dir}/mount-${index}`);
   }
   return fields.end();
-}
-
-/** What a sandbox can be begun with: the same for most steps of a build, and of no step's own. */
-function settingOf(spec: StepSpec, { plan, seccompPath }: EncodeOptions): Fields {
-  const insecure = spec.security === 'insecure';
-  const fields = new Fields();
-  // What has the ids of namespace A as they are gets a user namespace of its own all the same.
-  fields.add('nest', true).add('shift', plan.idShift).add('id-count', plan.idCount);
-  if (plan.owners !== undefined) fields.add('fakes', true);
-  if (plan.proc !== undefined) fields.add('proc', plan.proc);
-  fields.add('private-network', spec.network === 'none').add('insecure', insecure);
-  if (spec.network === 'isolated' || spec.network === 'proxied') fields.add('network', networkPathOf(spec));
-  if (!insecure) fields.add('seccomp', seccompPath);
-  return fields.add('shm-size', spec.shmSize ?? 64 * 2 ** 20);
-}
-
-/** Whether the step's setting is all that its sandbox is begun with: not where it needs files, groups or formats of its own. */
-function begunAhead(spec: StepSpec, { plan, ahead = false }: EncodeOptions): boolean {
-  if (!ahead || plan.copies || plan.how === 'none') return false;
-  // A recorded step's network ends with it.
-  if (spec.network === 'proxied' || spec.emulator !== undefined || (spec.cgroups ?? []).length > 0) return false;
-  return spec.tty !== true && spec.stdin !== true && spec.hold !== true && spec.keepIds === undefined;
 }
 
 function requireTree({ tree }: EncodeOptions): StepTree {
@@ -214,10 +195,6 @@ class Fields {
 
   end(): Buffer {
     this.#put(Buffer.from('end'));
-    return this.bytes();
-  }
-
-  bytes(): Buffer {
     return Buffer.concat(this.#parts);
   }
 

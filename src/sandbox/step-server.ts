@@ -23,13 +23,9 @@ export class StepServer {
   #said = '';
   #gone = false;
 
-  /**
-   * @param staging see `StepServers`
-   * @param onGone told when it will run no further step
-   */
-  constructor(helperPath: string, staging: string | undefined, onGone: (server: StepServer) => void) {
+  /** @param onGone told when it will run no further step */
+  constructor(helperPath: string, onGone: (server: StepServer) => void) {
     this.#child = spawn(helperPath, ['steps', '--parent', String(process.pid)], {
-      ...(staging === undefined ? {} : { cwd: staging }),
       // A step's environment is in its description; the helper needs none.
       env: {},
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],

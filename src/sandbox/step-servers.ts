@@ -6,13 +6,10 @@ const MOST_IDLE = 4;
 /** The helpers that run steps: started when there are more steps than helpers, and kept. */
 export class StepServers {
   readonly #helperPath: string;
-  readonly #staging: string | undefined;
   readonly #idle: StepServer[] = [];
 
-  /** @param staging an empty directory, upon which each step has what is not in its root yet; for steps that are begun ahead */
-  constructor(helperPath: string, staging?: string) {
+  constructor(helperPath: string) {
     this.#helperPath = helperPath;
-    this.#staging = staging;
   }
 
   /** One that runs nothing, for one step. Give it back when that has ended. */
@@ -28,7 +25,7 @@ export class StepServers {
   }
 
   #start(): StepServer {
-    return new StepServer(this.#helperPath, this.#staging, (gone) => {
+    return new StepServer(this.#helperPath, (gone) => {
       const index = this.#idle.indexOf(gone);
       if (index >= 0) this.#idle.splice(index, 1);
     });

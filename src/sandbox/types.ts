@@ -175,8 +175,6 @@ export interface StepSpec {
   readonly stdin?: boolean;
   /** Executes the step's programs, which are another processor's. */
   readonly emulator?: Emulator;
-  /** Another step is likely to come when this one has ended: what they have in common is made for it at once. */
-  readonly followed?: boolean;
   /** A helper process stays PID 1, reaps orphans and passes signals on, as `docker run --init`. */
   readonly init?: boolean;
   /**

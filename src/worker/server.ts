@@ -61,8 +61,6 @@ export function serve(config: WorkerConfig): void {
     };
     if (either) ownJobs++;
     try {
-      // A step that was called for just before is on its way to its helper first: this is done while it runs.
-      if (either) await new Promise((resolve) => setImmediate(resolve));
       const handler = (await method.load()) as (params: unknown, context: HandlerContext) => unknown;
       return await handler(params, context);
     } finally {

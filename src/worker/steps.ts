@@ -72,8 +72,8 @@ function runWith(spec: StepSpec, context: HandlerContext, more: Pick<EncodeOptio
   if (spec.emulator !== undefined) mkdirSync(formatsDir, { recursive: true });
   return withNetwork(spec, context, (networked, signal) =>
     runStep({
-      servers: (servers ??= new StepServers(helperPath, stagingDirectory(context.config))),
-      encoded: encodeStep(networked, { plan, seccompPath, formatsDir, ahead: true, ...more }),
+      servers: (servers ??= new StepServers(helperPath)),
+      encoded: encodeStep(networked, { plan, seccompPath, formatsDir, ...more }),
       signal,
       onOutput: context.output,
       onUsage: (usage, filesInMemory) =>
@@ -81,12 +81,6 @@ function runWith(spec: StepSpec, context: HandlerContext, more: Pick<EncodeOptio
       ...(context.boundProc ? { onBoundProc: context.boundProc } : {}),
     }),
   );
-}
-
-function stagingDirectory({ privateDir }: WorkerConfig): string {
-  const path = `${privateDir}/staging`;
-  mkdirSync(path, { recursive: true, mode: 0o700 });
-  return path;
 }
 
 /** The step with no more layers anywhere than one overlay takes. */

@@ -29,10 +29,10 @@ async function asked(options: KitOptions): Promise<readonly [number, number]> {
 }
 
 test('new files beneath a step with a network have it begun', async () => {
-  expect(await asked({ beneathNetwork: new Set([vertexOf(file).digest]) })).toEqual([1, 1]);
+  expect(await asked({ beforeNetwork: new Set([vertexOf(file).digest]) })).toEqual([1, 1]);
 });
 
 test('other files do not', async () => {
-  expect(await asked({ beneathNetwork: new Set() })).toEqual([0, 1]);
+  expect(await asked({ beforeNetwork: new Set() })).toEqual([0, 1]);
   expect(await asked({})).toEqual([0, 1]);
 });

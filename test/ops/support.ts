@@ -25,7 +25,7 @@ export interface KitOptions {
   readonly plan?: PackingPlan;
   readonly timeLimitMs?: number;
   readonly limits?: OpPieces['limits'];
-  readonly beneathNetwork?: OpPieces['beneathNetwork'];
+  readonly beforeNetwork?: OpPieces['beforeNetwork'];
   readonly origins?: Partial<OpPieces['origins']>;
 }
 
@@ -73,7 +73,7 @@ export async function openKit(options: KitOptions = {}): Promise<Kit> {
     },
     travel: () => undefined,
     timeLimit: () => options.timeLimitMs,
-    ...(options.beneathNetwork === undefined ? {} : { beneathNetwork: options.beneathNetwork }),
+    ...(options.beforeNetwork === undefined ? {} : { beforeNetwork: options.beforeNetwork }),
     limits: options.limits ?? { of: () => ({}), limiter: new Limiter({ ledger: '/nonexistent', onWarning: none }) },
     emulation: new Emulation({ scratchDir: () => store.root, find: () => undefined, formats: () => [] }),
     report: {

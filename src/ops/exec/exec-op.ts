@@ -51,7 +51,7 @@ export async function runExec(
   const fillFrom = async (index: number, slots: ReadonlyMap<Mount, LayerSlot>): Promise<void> => {
     const mount = outputs[index];
     if (!mount) {
-      const step = { exec, arrive: arrivals(travel, vertex), followed: pieces.beneathSteps?.has(vertex) ?? false };
+      const step = { exec, arrive: arrivals(travel, vertex) };
       const made = await stepSpec(pieces, task, held, step, bases, slots, uppers);
       const recorded = await withRecorded(pieces, task, recording, made);
       const spec = withEmulator(recorded, pieces.emulation, platform);
@@ -124,11 +124,7 @@ async function stepSpec(
   pieces: ExecPieces,
   task: Task,
   held: AsyncDisposableStack,
-  {
-    exec,
-    arrive,
-    followed,
-  }: { readonly exec: ExecOp; readonly arrive: Arrive; readonly followed: StepSpec['followed'] },
+  { exec, arrive }: { readonly exec: ExecOp; readonly arrive: Arrive },
   bases: readonly (readonly string[])[],
   slots: ReadonlyMap<Mount, LayerSlot>,
   uppers: PrepareUpperParams[],
@@ -169,7 +165,6 @@ async function stepSpec(
     hostname: meta.hostname === '' ? HOSTNAME : meta.hostname,
     network,
     security: exec.security,
-    ...(followed ? { followed } : {}),
     extraHosts: meta.extraHosts.map(({ host, ip }) => ({ host, ip })),
     ...(resolvConf === undefined ? {} : { resolvConf }),
     ulimits: meta.ulimits.map(({ name, soft, hard }) => ({ name, soft, hard })),

@@ -10,7 +10,6 @@ export interface ExecPieces extends Pick<
   | 'timeLimit'
   | 'limits'
   | 'recorded'
-  | 'beneathSteps'
   | 'visitor'
   | 'travel'
   | 'emulation'

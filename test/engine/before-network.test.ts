@@ -1,15 +1,12 @@
 import { expect, test } from 'vitest';
-import { beneathSteps } from '../../src/engine/beneath-steps.ts';
+import { beforeNetwork } from '../../src/engine/before-network.ts';
 import type { CompiledGraphs } from '../../src/engine/compiled.ts';
 import { image, loadGraphs, marshal, scratch, type State } from '../../src/llb/index.ts';
 
 /** Names of the vertices that networked steps stand on. */
 function before(...states: readonly State[]): readonly string[] {
   const graphs = loadGraphs(states.map((state) => marshal(state)));
-  const found = beneathSteps(
-    { platforms: graphs.map((graph) => ({ graph })) } as unknown as CompiledGraphs,
-    ({ network }) => network === 'sandbox',
-  );
+  const found = beforeNetwork({ platforms: graphs.map((graph) => ({ graph })) } as unknown as CompiledGraphs);
   const names = new Map(graphs.flatMap(({ vertices }) => vertices).map(({ digest, name }) => [digest, name]));
   return [...found].map((digest) => names.get(digest) ?? '').toSorted();
 }
