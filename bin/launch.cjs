@@ -17,11 +17,21 @@ if (first === '--version' || (first === '-v' && process.argv.length === 3)) {
   process.exit(0);
 }
 var help = process.argv.indexOf('--help') > 1 || process.argv.indexOf('-h') > 1;
+// What is compiled is kept by this name, and is what the first run of that name needed: no small command may come in the way of builds.
+var isBuild = !/^[a-z][a-z-]*$/.test(first) || first === 'build' || first === 'bud' || process.argv[3] === 'build';
 var command = help
   ? 'help'
-  : /^(run|exec|start|stop|ps|push|pull|copy|llb|images|rmi|import|save|du|prune|store|doctor|help)$/.test(first)
-    ? first
-    : 'build';
+  : isBuild
+    ? process.argv.some(function (word) {
+        return /^--(check|call)(=|$)/.test(word);
+      })
+      ? 'check'
+      : 'build'
+    : /^(run|create|exec|start|stop|ps|logs|push|pull|copy|login|inspect|llb|images|rmi|import|save|du|prune|store|verify|solve|doctor|help)$/.test(
+          first,
+        )
+      ? first
+      : 'other';
 if (parts[0] < 24) {
   // node:sqlite announces itself as experimental before Node 24.
   var emit = process.emitWarning;

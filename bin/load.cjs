@@ -42,6 +42,9 @@ function read(file, source, bundle) {
   }
 }
 
+/** Commands that end with the code of a program, whatever they did themselves. */
+const PASSES_CODE = /^(run|exec|start)$/;
+
 /** Writes what this run compiled, in one piece. That it cannot is no matter: an installation may be read-only. */
 function write(file, source, code, bundle) {
   const temporary = `${file}.${process.pid}`;
@@ -80,7 +83,10 @@ function load(file, name) {
   const cachedData = read(kept, source, bundle);
   const script = new Script(wrap(source.toString('latin1')), { filename: file, cachedData });
   if ((cachedData === undefined || script.cachedDataRejected) && process.geteuid() === bundle.uid)
-    process.once('exit', () => write(kept, source, script.createCachedData(), bundle));
+    process.once('exit', (code) => {
+      // One that failed may have ended before it came to what all others need.
+      if (code === 0 || PASSES_CODE.test(name)) write(kept, source, script.createCachedData(), bundle);
+    });
   const plain = createRequire(file);
   const required = (id) => (id.startsWith('./') ? load(path.resolve(path.dirname(file), id), name) : plain(id));
   const module = { exports: {} };

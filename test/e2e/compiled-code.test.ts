@@ -168,6 +168,25 @@ describe('compiled code of the programs', () => {
     }
   });
 
+  test('of builds is what a whole build needed, whatever was typed before', async () => {
+    const { bench, program, folder } = install();
+    const context = bench.context('FROM scratch\nCOPY one /\n', { one: 'one\n' });
+    const run = async (...words: readonly string[]): Promise<number> =>
+      (await bench.start([program, ...words]).ended).code;
+    expect(await run('volume', 'ls')).toBe(0);
+    expect(await run('logout', 'registry.test')).toBe(0);
+    expect(await run('build', '--check', context)).toBe(0);
+    expect(await run('build', '-q', bench.path('missing'))).not.toBe(0);
+    expect(kept(folder, 'other')).not.toBe('');
+    expect(kept(folder, 'check')).not.toBe('');
+    expect(kept(folder, 'build')).toBe('');
+    expect(await run('buildx', 'build', '-q', context)).toBe(0);
+    expect(kept(folder, 'build')).not.toBe('');
+    // What a program in a container ended with is no failure of the command.
+    expect(await run('run', 'missing')).not.toBe(0);
+    expect(kept(folder, 'run')).not.toBe('');
+  });
+
   test('is not written by others than the owner of the installation', async (context) => {
     if (!isRealRoot) return context.skip();
     const { bench, program, folder } = install();
