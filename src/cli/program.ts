@@ -56,13 +56,22 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
       if (better === undefined) {
         // Words of the command line are in it, which scripts make of names from outside.
         context.stderr.write(sanitize(said.join('')));
-        return error.exitCode === 0 ? 0 : 2;
+        return error.exitCode === 0 ? 0 : usageCode(command);
       }
       error = better;
     }
     await reportError(context, error, { debug: args.includes('--debug') || args.includes('-D') });
-    return exitCodeOf(error);
+    const failed = exitCodeOf(error);
+    return failed === USAGE ? usageCode(command) : failed;
   }
+}
+
+/** What wrong usage ends with. */
+const USAGE = 2;
+
+/** `run` passes on what a container ended with, which 2 may be: all that goes wrong before is 125, as docker and podman have it, for `create` too. */
+function usageCode(command: string): number {
+  return command === 'run' || command === 'create' ? 125 : USAGE;
 }
 
 /**

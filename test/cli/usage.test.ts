@@ -23,7 +23,7 @@ async function run(line: string | readonly string[], env: Record<string, string>
   return { code, out: context.out(), err: context.err() };
 }
 
-describe('a command line that cannot be meant ends with 2 and says why', () => {
+describe('a command line that cannot be meant ends with 2, or 125 for run, and says why', () => {
   test.each<[string, RegExp]>([
     // Words.
     ['rmi', /missing required argument 'image'/],
@@ -109,7 +109,7 @@ describe('a command line that cannot be meant ends with 2 and says why', () => {
     ['solve --local x none', /--local/],
   ])('tsbuild %s', async (line, why) => {
     const { code, out, err } = await run(line);
-    expect([code, out], err).toEqual([2, '']);
+    expect([code, out], err).toEqual([line.startsWith('run') ? 125 : 2, '']);
     expect(err).toMatch(why);
     expect(err).not.toContain('fault of tsbuild');
     expect(err).not.toMatch(/^\s+at /m);

@@ -77,7 +77,10 @@ STOPSIGNAL TERM
     const running = await inspect(bench, 'web');
     expect(running.State).toMatchObject({ Status: 'running', ExitCode: 0 });
     expect(isAlive(running.State.Pid)).toBe(true);
-    expectFailure(await bench.tsbuild(['run', '-d', '--name', 'web', 'service']), { code: 2, says: ['web', 'has it'] });
+    expectFailure(await bench.tsbuild(['run', '-d', '--name', 'web', 'service']), {
+      code: 125,
+      says: ['web', 'has it'],
+    });
     expectFailure(await bench.tsbuild(['rm', 'web']), { code: 1, says: ['web', 'running', '--force'] });
 
     expect((await bench.ok(['stop', id.slice(0, 8)])).out).toBe(`${id.slice(0, 8)}\n`);
@@ -448,18 +451,18 @@ STOPSIGNAL TERM
     const { bench } = use;
     for (const [args, code, ...says] of [
       [['stop', 'nobody'], 1, 'No such container: nobody'],
-      [['run', '-d', '--name', '-x', 'service'], 2, 'Cannot name'],
-      [['run', '-d', '--restart', 'maybe', 'service'], 2, '--restart', 'unless-stopped'],
-      [['run', '-d', '--rm', '--restart', 'always', 'service'], 2, '--rm', '--restart'],
-      [['run', '-d', '--stop-signal', 'SIGNOT', 'service'], 2, 'SIGNOT'],
-      [['run', '--wait-healthy', 'service'], 2, '-d'],
+      [['run', '-d', '--name', '-x', 'service'], 125, 'Cannot name'],
+      [['run', '-d', '--restart', 'maybe', 'service'], 125, '--restart', 'unless-stopped'],
+      [['run', '-d', '--rm', '--restart', 'always', 'service'], 125, '--rm', '--restart'],
+      [['run', '-d', '--stop-signal', 'SIGNOT', 'service'], 125, 'SIGNOT'],
+      [['run', '--wait-healthy', 'service'], 125, '-d'],
       [['ps', '--filter', 'colour=red'], 2, 'colour'],
       [['stop', '-t', 'soon', 'nobody'], 1, 'nobody'],
     ] as const)
       expectFailure(await bench.tsbuild(args), { code, says });
     await bench.ok(['run', '-d', '--rm', '--cidfile', 'id', 'base:1', 'true']);
     expect(readFileSync(bench.path('id'), 'utf8')).toMatch(/^[0-9a-f]{64}$/);
-    expectFailure(await bench.tsbuild(['run', '-d', '--cidfile', 'id', 'base:1', 'true']), { code: 2, says: ['id'] });
+    expectFailure(await bench.tsbuild(['run', '-d', '--cidfile', 'id', 'base:1', 'true']), { code: 125, says: ['id'] });
     await until('it is gone', async () => (await ps(bench, '-a')).length === 0);
   });
 });

@@ -3,7 +3,7 @@ import { describeAsEveryone, useBench } from '../support/e2e.ts';
 
 /**
  * Exit codes of docker run and podman run (docker's reference, "Exit status"): the program's own; 125 for what went wrong before, 126 for a program
- * that cannot be executed, 127 for one that is not there, 128 + n for a signal. Wrong usage is 2 here, as for all commands.
+ * that cannot be executed, 127 for one that is not there, 128 + n for a signal. Wrong usage is 125, too, as 2 may be a program's own.
  */
 const ROWS: readonly (readonly [code: number, options: readonly string[], command: readonly string[]])[] = [
   [0, [], ['true']],
@@ -22,8 +22,10 @@ const ROWS: readonly (readonly [code: number, options: readonly string[], comman
   [125, ['-w', '/etc/passwd'], ['true']],
   [125, ['-u', 'nobody-knows'], ['true']],
   [125, ['--ulimit', 'nofile=99999999999'], ['true']],
-  [2, ['-v', '/no/such/directory:/x'], ['true']],
-  [2, ['--memory', 'much'], ['true']],
+  [125, ['-v', '/no/such/directory:/x'], ['true']],
+  [2, [], ['sh', '-c', 'exit 2']],
+  [125, ['--no-such-option'], ['true']],
+  [125, ['--memory', 'much'], ['true']],
 ];
 
 describeAsEveryone('exit codes of run', (who) => {

@@ -64,7 +64,7 @@ describeAsUser('--userns=keep-id', (who) => {
   test('other modes are refused', async () => {
     for (const mode of ['auto', 'host', 'private', ''])
       expectFailure(await use.bench.tsbuild(['run', '--rm', `--userns=${mode}`, 'base:1', 'true']), {
-        code: 2,
+        code: 125,
         says: ['--userns', 'keep-id'],
       });
   });
@@ -75,7 +75,7 @@ describeAsRoot('--userns=keep-id', (who) => {
 
   test('root has no id of its own to keep', async () => {
     expectFailure(await use.bench.tsbuild(['run', '--rm', '--userns=keep-id', 'base:1', 'true']), {
-      code: 2,
+      code: 125,
       says: ['as root'],
     });
   });

@@ -204,7 +204,7 @@ describeAsEveryone('networks', (who) => {
     await bench.ok(['rm', 'later']);
     expectFailure(await within(bench, 'container:later', 'base:1', 'true'), { code: 125, says: ['No such container'] });
     expectFailure(await within(bench, 'container:db', '-p', '80:80', 'base:1', 'true'), {
-      code: 2,
+      code: 125,
       says: ['publish', 'another'],
     });
   });
@@ -294,11 +294,16 @@ describeAsEveryone('networks', (who) => {
         'No such network: nothing',
         'network create nothing',
       ],
-      [['run', '--rm', '--network', 'tiny', 'base:1', 'true'], 2, 'no address of 10.78.0.0/30 is free', '--subnet'],
-      [['run', '--rm', '--network', 'ci', '--ip', '10.78.0.2', 'base:1', 'true'], 2, '10.78.0.2', 'none of network ci'],
-      [['run', '--rm', '--network', 'tiny', '--ip', '10.78.0.2', 'base:1', 'true'], 2, '10.78.0.2', 'in use'],
-      [['run', '--rm', '--network', 'ci', '--network', 'host', 'base:1', 'true'], 2, '--network'],
-      [['run', '--rm', '--network-alias', 'x', 'base:1', 'true'], 2, '--network-alias', 'network create'],
+      [['run', '--rm', '--network', 'tiny', 'base:1', 'true'], 125, 'no address of 10.78.0.0/30 is free', '--subnet'],
+      [
+        ['run', '--rm', '--network', 'ci', '--ip', '10.78.0.2', 'base:1', 'true'],
+        125,
+        '10.78.0.2',
+        'none of network ci',
+      ],
+      [['run', '--rm', '--network', 'tiny', '--ip', '10.78.0.2', 'base:1', 'true'], 125, '10.78.0.2', 'in use'],
+      [['run', '--rm', '--network', 'ci', '--network', 'host', 'base:1', 'true'], 125, '--network'],
+      [['run', '--rm', '--network-alias', 'x', 'base:1', 'true'], 125, '--network-alias', 'network create'],
     ] as const)
       expectFailure(await bench.tsbuild(args), { code, says });
     expect((await bench.ok(['ps', '-a', '--format', '{{.Names}}'])).out.trim().split('\n').toSorted()).toEqual([

@@ -41,7 +41,7 @@ CMD ["default"]
     expectFailure(await bench.tsbuild(['run', 'app', '/not/there']), { code: 127, says: ['/not/there', 'not found'] });
     expectFailure(await bench.tsbuild(['run', 'app', '/etc/passwd']), { code: 126, says: ['/etc/passwd'] });
     expectFailure(await bench.tsbuild(['run', 'oci-archive:none.tar']), { code: 125, says: ['none.tar'] });
-    expectFailure(await bench.tsbuild(['run', '-v', 'x:relative', 'app']), { code: 2, says: ['x:relative'] });
+    expectFailure(await bench.tsbuild(['run', '-v', 'x:relative', 'app']), { code: 125, says: ['x:relative'] });
   });
 
   test('entrypoint and command', async () => {
@@ -51,7 +51,7 @@ CMD ["default"]
     expect(await out('entry', 'other', '--rm', '-e')).toBe('entry other --rm -e\n');
     expect(await out('--entrypoint', 'id', 'entry', '-u')).toBe('0\n');
     expect(await out('--entrypoint', '', 'entry', 'pwd')).toBe('/\n');
-    expectFailure(await bench.tsbuild(['run', '--entrypoint', '', 'entry']), { code: 2, says: ['no command'] });
+    expectFailure(await bench.tsbuild(['run', '--entrypoint', '', 'entry']), { code: 125, says: ['no command'] });
   });
 
   test('environment, directory, user, host name', async () => {
@@ -123,7 +123,7 @@ CMD ["default"]
     );
     expect(out).toBe('mineread-only\n');
     expect(readFileSync(`${dir}/new`, 'utf8')).toBe('new\n');
-    expectFailure(await bench.tsbuild(sh('true', '-v', './none:/v')), { code: 2, says: ['none', 'does not exist'] });
+    expectFailure(await bench.tsbuild(sh('true', '-v', './none:/v')), { code: 125, says: ['none', 'does not exist'] });
   });
 
   test('-i passes standard input on; without it there is none', async () => {
@@ -203,7 +203,7 @@ CMD ["default"]
     expect(out).toContain('24 80');
     expect(out).toMatch(/\/dev\/(pts\/|console)/);
     expect(out).toContain('130');
-    expectFailure(await bench.tsbuild(['run', '-it', 'app', 'sh'], { stdin: '' }), { code: 2, says: ['terminal'] });
+    expectFailure(await bench.tsbuild(['run', '-it', 'app', 'sh'], { stdin: '' }), { code: 125, says: ['terminal'] });
     expect(await bench.leftovers()).toEqual([]);
   });
 

@@ -167,9 +167,9 @@ describeAsEveryone('volumes and mounts', (who) => {
       [['--dns', 'example.test'], 'example.test'],
       [['--security-opt', 'apparmor=x'], 'no-new-privileges'],
     ] as const)
-      expectFailure(await bench.tsbuild(run('true', ...options)), { code: 2, says });
+      expectFailure(await bench.tsbuild(run('true', ...options)), { code: 125, says });
     expectFailure(await bench.tsbuild(['run', '-d', '-v', '/anon', '--restart', 'odd', 'filled']), {
-      code: 2,
+      code: 125,
       says: ['odd'],
     });
     expectFailure(await bench.tsbuild(['run', '--rm', '-v', '/anon', 'filled', '/not/there']), {
@@ -223,7 +223,7 @@ describeAsEveryone('volumes and mounts', (who) => {
     await bench.ok(['volume', 'prune', '-f']);
     await bench.ok(['create', '--name', 'goes', 'volumes']);
     await bench.ok(['rm', '-v', 'goes']);
-    expectFailure(await bench.tsbuild(['run', '--name', 'UPPER CASE', 'volumes']), { code: 2, says: ['name'] });
+    expectFailure(await bench.tsbuild(['run', '--name', 'UPPER CASE', 'volumes']), { code: 125, says: ['name'] });
     expect(await volumes()).toEqual(before);
   });
 
@@ -254,6 +254,6 @@ describeAsEveryone('volumes and mounts', (who) => {
     expect(await names()).toEqual(before);
     const wrong = (text: string): Promise<Outcome> => bench.tsbuild(['run', '--volumes-from', text, 'filled', 'true']);
     expectFailure(await wrong('first'), { code: 125, says: ['No such container: first'] });
-    expectFailure(await wrong('first:loud'), { code: 2, says: ['--volumes-from', 'CONTAINER:ro'] });
+    expectFailure(await wrong('first:loud'), { code: 125, says: ['--volumes-from', 'CONTAINER:ro'] });
   });
 });

@@ -13,7 +13,7 @@ import {
 import type { Task } from '../../events/index.ts';
 import { hostPlatform, parsePlatform, type Platform } from '../../image/index.ts';
 import { endOf, runContainer } from '../../runtime/index.ts';
-import { firstError, fromErrno, isTsbuildError, randomHostId, TsbuildError } from '../../util/index.ts';
+import { fromErrno, randomHostId, TsbuildError } from '../../util/index.ts';
 import { networkReports, parseNetwork, publishedPorts, sharesNetworks, warnOfPorts } from '../container-network.ts';
 import type { LifeOptions, ProcessOptions } from '../container-options.ts';
 import { parseLife, parseProcess } from '../container-request.ts';
@@ -102,13 +102,13 @@ export async function createCommand(
   });
 }
 
-/** Exit codes of docker run: 125 for everything before the container, 2 for wrong usage. */
+/** Exit codes of docker run: 125 for everything before the container. */
 async function withRunCodes(context: CliContext, body: () => Promise<number>): Promise<number> {
   try {
     return await body();
   } catch (error) {
     await reportError(context, error);
-    return isTsbuildError(firstError(error), 'TSB_USAGE') ? 2 : 125;
+    return 125;
   }
 }
 
@@ -171,7 +171,7 @@ async function runOnce(
     cwd: context.cwd,
   });
   if (end.error) await reportError(context, end.error);
-  return isTsbuildError(end.error, 'TSB_USAGE') ? 2 : end.exitCode;
+  return end.exitCode;
 }
 
 async function make(
