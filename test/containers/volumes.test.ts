@@ -45,6 +45,7 @@ describe('volumes of a store', () => {
       created: '2026-01-01T00:00:00.000Z',
       labels: { job: '7' },
       anonymous: false,
+      shared: false,
     });
     fs.writeFileSync(join(made.directory, 'file'), 'kept');
     expect(volumes.ensure('db', 0, { job: '8' })).toEqual(made);

@@ -54,7 +54,8 @@ test('the built-in engine and the one for long paths and many stars say the same
     }),
     { numRuns: 3000 },
   );
-  expect(counts.matched).toBeGreaterThan(50);
+  // Some 60 of them are usual: that few are next to impossible by chance.
+  expect(counts.matched).toBeGreaterThan(10);
   expect(counts.malformed).toBeGreaterThan(50);
 });
 

@@ -9,7 +9,7 @@ export function useBench(who: Identity, options: { readonly base?: boolean } = {
   const held: { bench?: Bench } = {};
   beforeAll(async () => {
     held.bench = new Bench(who);
-    if (options.base !== false) await held.bench.importBase();
+    if (options.base !== false) await held.bench.makeStore();
   });
   afterAll(async () => {
     await held.bench?.[Symbol.asyncDispose]();
