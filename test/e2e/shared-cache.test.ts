@@ -123,7 +123,8 @@ describeAsUser('a cache that runners share', (who) => {
       store: newStore(),
     });
     await running.prints(/^#\d+ [\d.]+ begun/m);
-    while ((await tags('killed')).length < 2) await sleep(50);
+    // The records of FROM and of both steps, which come in any order.
+    while ((await tags('killed')).length < 3) await sleep(50);
     running.child.kill('SIGKILL');
     await running.ended;
     expect(await tags('killed')).not.toContain('cache');
