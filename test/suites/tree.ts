@@ -8,6 +8,10 @@ import { TempDir } from '../tree/support.ts';
 /** A tree of an implementation that shows what is in a directory of the host. */
 export type TreeFactory = (dir: string) => ReadableTree<unknown>;
 
+function isLink(path: string): boolean {
+  return fs.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+}
+
 /** Everything beneath a directory of a tree, by path: what it is and holds. */
 function contentsOf(tree: ReadableTree<unknown>, dir: unknown, prefix = ''): Readonly<Record<string, string>> {
   const found: Record<string, string> = {};
@@ -185,6 +189,8 @@ export function treeSuite(name: string, make: TreeFactory): void {
           using dir = new TempDir();
           for (const { path, kind, text, mode } of entries) {
             try {
+              // A link may lead anywhere, also to where whoever runs this may write.
+              if (path.some((_, at) => isLink(join(dir.path, ...path.slice(0, at + 1))))) continue;
               if (kind === 'file') dir.write(path.join('/'), text, mode);
               else if (kind === 'link') dir.link(text.replaceAll('\0', '') || '.', path.join('/'));
               else dir.mkdir(path.join('/'));
