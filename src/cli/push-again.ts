@@ -31,7 +31,7 @@ export async function pushAgain(
   await pushImage({ ...task, vertex }, names, image, {
     stream: (layer) => streamBlob(blobs, layer),
     writer: (repository) =>
-      new RepositoryWriter(registry, repository, ({ digest, size }, sent) => status(pushing(digest), sent, size)),
+      new RepositoryWriter(registry, repository).watch(({ digest, size }, sent) => status(pushing(digest), sent, size)),
     origins: new BlobOrigins(store.facts),
     status,
   });

@@ -217,7 +217,7 @@ async function push(
       `writing ${bytes === undefined ? 'layer' : 'config'} ${digest}`,
     ]),
   );
-  const writer = new RepositoryWriter(session.registry, reference, ({ digest, size }, sent) =>
+  const writer = new RepositoryWriter(session.registry, reference).watch(({ digest, size }, sent) =>
     status(ids.get(digest) ?? digest, sent, size),
   );
   // What is still to be sent when one has failed is not sent any more.

@@ -66,7 +66,7 @@ export async function pushStored(session: Session, task: Task, request: PushRequ
       await pushImage(inner, [formatReference(target)], image, {
         stream: (layer) => streamBlob(store.blobs, layer),
         writer: (repository) =>
-          new RepositoryWriter(session.registry, repository, ({ digest, size }, sent) =>
+          new RepositoryWriter(session.registry, repository).watch(({ digest, size }, sent) =>
             status(pushing(digest), sent, size),
           ),
         origins,

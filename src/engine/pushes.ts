@@ -7,7 +7,7 @@ import {
   streamBlob,
 } from '../exporter/index.ts';
 import { type Descriptor, parseReference, type Repository } from '../image/index.ts';
-import { type RepositoryWriter, RepositoryWriters } from '../registry/index.ts';
+import { type RepositoryWriter, RepositoryWriters, type UploadListener } from '../registry/index.ts';
 import type { PackedLayer } from '../snapshots/index.ts';
 import { type Digest, formatBytes, TsbuildError } from '../util/index.ts';
 import type { ReportStatus, Task } from '../events/index.ts';
@@ -22,11 +22,11 @@ export class Pushes implements Disposable {
   /** Ends what was sent ahead and is not wanted any more. */
   readonly #abort = new AbortController();
   readonly #writers: RepositoryWriters;
-  readonly #watched = new Set<RepositoryWriter>();
   /** By registry. */
   readonly #targets: ReadonlyMap<string, readonly Repository[]>;
   /** Set while an output is shown. What goes out before is not: it belongs to no vertex yet. */
   #status: ReportStatus | undefined;
+  readonly #onSent: UploadListener = ({ digest, size }, sent) => this.#status?.(pushing(digest), sent, size);
 
   /** @param writers those of the build, which others use as well */
   constructor(
@@ -121,11 +121,6 @@ export class Pushes implements Disposable {
   }
 
   #writer(repository: Repository): RepositoryWriter {
-    const writer = this.#writers.of(repository);
-    if (!this.#watched.has(writer)) {
-      this.#watched.add(writer);
-      writer.watch(({ digest, size }, sent) => this.#status?.(pushing(digest), sent, size));
-    }
-    return writer;
+    return this.#writers.of(repository).watch(this.#onSent);
   }
 }

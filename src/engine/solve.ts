@@ -10,7 +10,7 @@ import {
   type SolverEdge,
   type VertexAccount,
 } from '../solver/index.ts';
-import { TIMEOUT_KEY } from '../frontend/index.ts';
+import { MAX_DOCKERFILE_BYTES, TIMEOUT_KEY } from '../frontend/index.ts';
 import { parseLayoutReference, trackedModes } from '../source/index.ts';
 import { ContextTree } from '../tree/index.ts';
 import { type Digest, SharedWork, TsbuildError } from '../util/index.ts';
@@ -46,9 +46,6 @@ import type { BuildRequest } from './request.ts';
 import type { Session } from './session.ts';
 import { beforeNetwork } from './before-network.ts';
 import { limitsOfSteps } from './step-limits.ts';
-
-/** Larger files are no Dockerfiles. */
-const MAX_FILE_BYTES = 16 * 1024 * 1024;
 
 /** What became of a vertex. */
 export type SolvedVertex = VertexAccount;
@@ -193,7 +190,7 @@ export class RequestSolver {
     const worker = await this.#session.worker();
     return worker.call(
       'readFile',
-      { layers, path, maxBytes: MAX_FILE_BYTES, ...(limit === undefined ? {} : { limit }) },
+      { layers, path, maxBytes: MAX_DOCKERFILE_BYTES, ...(limit === undefined ? {} : { limit }) },
       { signal: task.signal },
     );
   }

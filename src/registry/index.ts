@@ -22,7 +22,7 @@ export {
   type RegistriesConfPaths,
   type RegistryConfig,
 } from './registries-conf.ts';
-export { type BlobOutcome, RepositoryWriter } from './repository-writer.ts';
+export { type BlobOutcome, RepositoryWriter, type UploadListener } from './repository-writer.ts';
 export { RepositoryWriters } from './repository-writers.ts';
 export { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
 export { isAcceptableRedirect } from './realm.ts';

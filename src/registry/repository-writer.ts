@@ -35,24 +35,18 @@ export class RepositoryWriter {
   #isBegun = false;
 
   /**
-   * @param onProgress told of the bytes that were sent of a blob, whoever handed it in
    * @param neighbour another repository of the registry that has a blob for certain, because that was seen a moment ago
    */
-  constructor(
-    registry: Registry,
-    repository: Repository,
-    onProgress?: UploadListener,
-    neighbour?: (digest: Digest) => Repository | undefined,
-  ) {
+  constructor(registry: Registry, repository: Repository, neighbour?: (digest: Digest) => Repository | undefined) {
     this.#registry = registry;
-    if (onProgress !== undefined) this.#listeners.add(onProgress);
     this.#neighbour = neighbour;
     this.repository = { host: repository.host, path: repository.path };
   }
 
-  /** Tells one more of what is sent. */
-  watch(listener: UploadListener): void {
+  /** Tells one more of the bytes that are sent of a blob, whoever handed it in; one who is told already is told once. */
+  watch(listener: UploadListener): this {
     this.#listeners.add(listener);
+    return this;
   }
 
   /** Whether the repository is known to have a blob: this has put it there, or seen it. */

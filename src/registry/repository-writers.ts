@@ -21,7 +21,7 @@ export class RepositoryWriters {
     let writer = this.#writers.get(key);
     if (writer === undefined) {
       const neighbour = (digest: Digest): Repository | undefined => this.#neighbour({ host, path }, digest);
-      writer = new RepositoryWriter(this.#registry, { host, path }, undefined, neighbour);
+      writer = new RepositoryWriter(this.#registry, { host, path }, neighbour);
       this.#writers.set(key, writer);
     }
     return writer;

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { BuildOptions } from '../../src/cli/commands/build-display.ts';
 import { githubContext, GithubReport } from '../../src/cli/github.ts';
-import type { BuildEvent } from '../../src/events/index.ts';
-import { sha256, TsbuildError } from '../../src/util/index.ts';
+import { TsbuildError } from '../../src/util/index.ts';
 import { type FakeContext, fakeContext } from '../fakes/cli-context.ts';
+import { vertexEvent as step } from '../support/vertex-event.ts';
 
 const dir = fs.mkdtempSync(join(tmpdir(), 'tsbuild-github-'));
 afterAll(() => fs.rmSync(dir, { recursive: true, force: true }));
@@ -19,14 +19,6 @@ function job(env: Record<string, string> = {}): { readonly context: FakeContext;
   return { context, summary: () => (fs.existsSync(path) ? fs.readFileSync(path, 'utf8') : '') };
 } // oxfmt-ignore
 const options = (more: Partial<BuildOptions> = {}): BuildOptions => ({ progress: 'auto', ...more });
-const step = (name: string, state: 'started' | 'done' | 'cached', at: number): BuildEvent => ({
-  type: 'vertex',
-  vertex: sha256(name),
-  name,
-  inputs: [],
-  state,
-  at,
-});
 const warning = { code: 'StageNameCasing', message: 'Stage name must be lowercase' };
 const range = { startLine: 3, endLine: 4, startColumn: 0, endColumn: 1, file: 'Dockerfile' };
 

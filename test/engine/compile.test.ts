@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { collectNames, compileOptions, withDockerfile } from '../../src/engine/compile.ts';
-import type { BuildRequest } from '../../src/engine/request.ts';
+import { type BuildRequest, emptyRequest } from '../../src/engine/request.ts';
 import type { Session } from '../../src/engine/session.ts';
 import { testTask } from '../support/task.ts';
 
@@ -13,19 +13,7 @@ afterEach(() => fs.rmSync(dir, { recursive: true, force: true }));
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 const amd64 = { os: 'linux', architecture: 'amd64' } as const;
-const request = (more: Partial<BuildRequest> = {}): BuildRequest =>
-  ({
-    platforms: [amd64],
-    buildArgs: new Map(),
-    labels: new Map(),
-    namedContexts: new Map(),
-    noCache: false,
-    noCacheStages: [],
-    pull: false,
-    extraHosts: [],
-    ulimits: [],
-    ...more,
-  }) as unknown as BuildRequest;
+const request = (more: Partial<BuildRequest> = {}): BuildRequest => ({ ...emptyRequest, platforms: [amd64], ...more });
 /** A session whose registries and web servers answer with what is given. */
 const session = (answers: { readonly file?: { readonly path: string; readonly size: number } } = {}): Session & { readonly asked: string[] } => {
   const asked: string[] = [];

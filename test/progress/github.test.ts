@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { BuildEvent } from '../../src/events/index.ts';
 import { GithubGroups, githubAnnotation, JobSummary } from '../../src/progress/index.ts';
 import { sha256 } from '../../src/util/index.ts';
+import { vertexEvent as step } from '../support/vertex-event.ts';
 
 function fold(groups: GithubGroups, text: string): string {
   return groups
@@ -89,15 +89,6 @@ test('annotations name the place, and no text ends them', () => {
 });
 
 describe('the summary of a job', () => {
-  const step = (name: string, state: 'started' | 'done' | 'cached' | 'failed', at: number): BuildEvent => ({
-    type: 'vertex',
-    vertex: sha256(name),
-    name,
-    inputs: [],
-    state,
-    at,
-  });
-
   test('counts steps, says what came from the cache and how long the others took', () => {
     const summary = new JobSummary();
     for (const event of [
