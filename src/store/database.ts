@@ -13,10 +13,10 @@ const BUSY_TIMEOUT = 10_000;
 /** SQLITE_BUSY_SNAPSHOT and SQLITE_BUSY_RECOVERY come back without waiting: tried again so many times, 5 ms apart. */
 const BUSY_RETRIES = 200;
 
-/** A row by the names of its columns. */
 /** 256 KiB of SQLite's pages: less is not worth writing the file anew. */
 const MIN_FREE_PAGES = 64;
 
+/** A row by the names of its columns. */
 export type Row = Record<string, SQLOutputValue>;
 
 /** A statement that is prepared when first used, and again after the index was replaced. */

@@ -81,11 +81,6 @@ export class LayerTable {
     return rows.filter((row) => this.#check(row)).map((row) => this.#layer(row, blobs.get(String(row['id'])) ?? []));
   }
 
-  /** Layers with this diff id, whatever they stand on; any blob of theirs will do for all of them. */
-  byDiffId(diffId: Digest): readonly Layer[] {
-    return this.#sound(this.#db.prepare('SELECT * FROM layers WHERE diff_id = ? ORDER BY created_at, id').all(diffId));
-  }
-
   /** Whether each of them is there with a directory or a blob. */
   usable(ids: readonly string[]): boolean {
     return ids.every((id) => {
@@ -307,10 +302,6 @@ export class LayerTable {
         .filter((row) => !isSoundBlob(row))
         .map((row) => [String(row['layer']), String(row['digest']) as Digest] as const),
     };
-  }
-
-  #sound(rows: readonly Row[]): readonly Layer[] {
-    return rows.filter((row) => this.#check(row)).map((row) => this.#layer(row));
   }
 
   #row(id: string): Row | undefined {

@@ -38,6 +38,7 @@ export class RecordTable {
   readonly #touched = new Map<string, number>();
   readonly #selectNodes: Statement;
   readonly #selectRecords: Statement;
+  readonly #selectNode: Statement;
   readonly #selectLinks: Statement;
 
   constructor(db: Database, stacks: StackTable, facts: FactTable, now: () => number) {
@@ -51,6 +52,7 @@ export class RecordTable {
     this.#selectRecords = db.prepare(
       'SELECT id, created_at, used_at FROM records WHERE node = ? ORDER BY created_at DESC, id DESC',
     );
+    this.#selectNode = db.prepare('SELECT node FROM records WHERE id = ?');
     this.#selectLinks = db.prepare('SELECT * FROM links WHERE node = ? ORDER BY op, output, input, source, selector');
   }
 
@@ -91,10 +93,24 @@ export class RecordTable {
    * it is what the next build needs when that step changes.
    */
   at(node: string): readonly Pick<StoredRecord, 'id' | 'createdAt'>[] {
-    const rows = this.#selectRecords.all(node);
+    const rows = this.#selectRecords.all(node).filter((row) => this.#isAt(node, String(row['id'])));
     const [newest] = rows;
     if (newest && this.#now() - Number(newest['used_at']) > TOUCH_AFTER) this.touch(String(newest['id']));
     return rows.map((row) => ({ id: String(row['id']), createdAt: Number(row['created_at']) }));
+  }
+
+  /**
+   * Whether the record itself says so. `records_by_node` has a copy of each node's name: a damaged one leads to a record that is sound,
+   * and of another step.
+   */
+  #isAt(node: string, id: string): boolean {
+    const found = this.#selectNode.get(id)?.['node'];
+    if (found === node) return true;
+    if (found !== undefined) {
+      this.#db.damagedRow('records_by_node', node);
+      this.#db.exec('REINDEX records_by_node');
+    }
+    return false;
   }
 
   /** Undefined when it was removed, or names a stack that is gone. */

@@ -43,7 +43,7 @@ describe('layers', () => {
     expect(() => store.layers.prepareDirectory(id)).toThrow(/it is complete/);
   });
 
-  test('blobs are found by diff id, and count only with the right size', () => {
+  test('a layer is of use while a blob of it is there, whole and of the right diff id', () => {
     using opened = openStore();
     const { store } = opened;
     using lease = store.leases.create();
@@ -52,7 +52,6 @@ describe('layers', () => {
     expect(store.layers.usable([id])).toBe(false);
     store.blobs.put('content');
     expect(store.layers.usable([id])).toBe(true);
-    expect(store.layers.byDiffId(sha256('diff of content')).map((layer) => layer.id)).toEqual([id]);
     fs.chmodSync(store.blobs.path(sha256('content')), 0o600);
     fs.truncateSync(store.blobs.path(sha256('content')), 2);
     expect(store.layers.usable([id])).toBe(false);
