@@ -84,7 +84,8 @@ CMD ["nginx"]
       ]);
       const { out } = await bench.ok(['ps', '--format', '{{.Names}} {{.Status}} {{.Ports}}']);
       expect(out).toMatch(/^web Up .*\(healthy\) 127\.0\.0\.1:\d+->80\/tcp\n$/);
-      const follow = bench.tsbuildStart(['logs', '-f', '--tail', '0', 'web']);
+      // All of it, since what is asked below may be answered before this has begun.
+      const follow = bench.tsbuildStart(['logs', '-f', 'web']);
       const url = `http://127.0.0.1:${await portOf(bench, 'web', 80)}`;
       expect(await (await fetch(`${url}/index.html`)).text()).toBe('hello from nginx\n');
       await follow.prints(/GET \/index\.html HTTP\/1\.1" 200/);

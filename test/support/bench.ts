@@ -112,10 +112,14 @@ export class Bench implements AsyncDisposable {
     child.stdin?.on('error', () => undefined);
     if (options.stdin !== undefined) child.stdin?.end(options.stdin);
     const text = (): string => Buffer.concat([...out, ...err]).toString();
-    const watchdog = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 110_000);
+    const limit = options.timeoutMs ?? 110_000;
+    const watchdog = setTimeout(() => child.kill('SIGKILL'), limit);
+    // Its exit may be seen before the last of its output is.
+    let closed = false;
     const ended = new Promise<Outcome>((resolve, reject) => {
       child.once('error', reject);
       child.once('close', (code, signal) => {
+        closed = true;
         clearTimeout(watchdog);
         this.#running.delete(child);
         for (const look of waiting) look();
@@ -134,8 +138,12 @@ export class Bench implements AsyncDisposable {
       new Promise((resolve, reject) => {
         const look = (): void => {
           if (pattern.test(text())) resolve();
-          else if (child.exitCode !== null || child.signalCode !== null)
-            reject(new Error(`It ended without printing ${String(pattern)}:\n${text()}`));
+          else if (closed)
+            reject(
+              new Error(
+                `It ended (${child.signalCode ?? child.exitCode}; killed after ${limit} ms) without printing ${String(pattern)}:\n${text()}`,
+              ),
+            );
           else return;
           waiting.delete(look);
         };
