@@ -56,22 +56,21 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
       if (better === undefined) {
         // Words of the command line are in it, which scripts make of names from outside.
         context.stderr.write(sanitize(said.join('')));
-        return error.exitCode === 0 ? 0 : usageCode(command);
+        return error.exitCode === 0 ? 0 : failureCode(command, USAGE);
       }
       error = better;
     }
     await reportError(context, error, { debug: args.includes('--debug') || args.includes('-D') });
-    const failed = exitCodeOf(error);
-    return failed === USAGE ? usageCode(command) : failed;
+    return failureCode(command, exitCodeOf(error));
   }
 }
 
 /** What wrong usage ends with. */
 const USAGE = 2;
 
-/** `run` passes on what a container ended with, which 2 may be: all that goes wrong before is 125, as docker and podman have it, for `create` too. */
-function usageCode(command: string): number {
-  return command === 'run' || command === 'create' ? 125 : USAGE;
+/** `run` passes on what a container ended with, which 1 and 2 may be: all that goes wrong before is 125, as docker and podman have it, for `create` too. */
+function failureCode(command: string, code: number): number {
+  return command === 'run' || command === 'create' ? 125 : code;
 }
 
 /**

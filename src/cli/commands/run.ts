@@ -47,36 +47,34 @@ export async function runCommand(
   command: readonly string[],
   options: RunOptions,
 ): Promise<number> {
-  return withRunCodes(context, async () => {
-    if (options.waitHealthy && !options.detach)
-      throw new TsbuildError('TSB_USAGE', 'Cannot use --wait-healthy without -d: nobody would wait', {
-        hint: 'add -d',
-      });
-    // Before an image is looked for.
-    parseDetachKeys(options.detachKeys);
-    parseNetwork(options);
-    warnOfPorts(context, options);
-    const controller = new AbortController();
-    await using session = openRunSession(context, controller.signal, options);
-    const progress = lateProgress(context, `preparing ${image}`, options.quiet);
-    const task = { signal: controller.signal, events: progress.events };
-    try {
-      const platform = platformOf(options);
-      if (options.pull === 'always') await pulled(session, task, image, platform);
-      if (!isKept(options) && !sharesNetworks(options)) {
-        await using opened = await openImage(session, task, image, platform, context.cwd);
-        await progress.close();
-        return await runOnce(context, session, opened, command, options);
-      }
-      const ready = await make(context, session, task, image, command, asShared(options));
+  if (options.waitHealthy && !options.detach)
+    throw new TsbuildError('TSB_USAGE', 'Cannot use --wait-healthy without -d: nobody would wait', {
+      hint: 'add -d',
+    });
+  // Before an image is looked for.
+  parseDetachKeys(options.detachKeys);
+  parseNetwork(options);
+  warnOfPorts(context, options);
+  const controller = new AbortController();
+  await using session = openRunSession(context, controller.signal, options);
+  const progress = lateProgress(context, `preparing ${image}`, options.quiet);
+  const task = { signal: controller.signal, events: progress.events };
+  try {
+    const platform = platformOf(options);
+    if (options.pull === 'always') await pulled(session, task, image, platform);
+    if (!isKept(options) && !sharesNetworks(options)) {
+      await using opened = await openImage(session, task, image, platform, context.cwd);
       await progress.close();
-      return options.detach
-        ? await runDetached(context, session, ready, options)
-        : await runAttached(context, session, ready, options);
-    } finally {
-      await progress.close();
+      return await runOnce(context, session, opened, command, options);
     }
-  });
+    const ready = await make(context, session, task, image, command, asShared(options));
+    await progress.close();
+    return options.detach
+      ? await runDetached(context, session, ready, options)
+      : await runAttached(context, session, ready, options);
+  } finally {
+    await progress.close();
+  }
 }
 
 /** `tsbuild create`: makes a container and starts nothing. */
@@ -86,29 +84,17 @@ export async function createCommand(
   command: readonly string[],
   options: ProcessOptions & LifeOptions,
 ): Promise<number> {
-  return withRunCodes(context, async () => {
-    const controller = new AbortController();
-    await using session = openRunSession(context, controller.signal, options);
-    const progress = lateProgress(context, `preparing ${image}`);
-    try {
-      const task = { signal: controller.signal, events: progress.events };
-      if (options.pull === 'always') await pulled(session, task, image, platformOf(options));
-      const { container } = await make(context, session, task, image, command, { ...options, detach: true });
-      await print(context, `${container.id}\n`);
-      return 0;
-    } finally {
-      await progress.close();
-    }
-  });
-}
-
-/** Exit codes of docker run: 125 for everything before the container. */
-async function withRunCodes(context: CliContext, body: () => Promise<number>): Promise<number> {
+  const controller = new AbortController();
+  await using session = openRunSession(context, controller.signal, options);
+  const progress = lateProgress(context, `preparing ${image}`);
   try {
-    return await body();
-  } catch (error) {
-    await reportError(context, error);
-    return 125;
+    const task = { signal: controller.signal, events: progress.events };
+    if (options.pull === 'always') await pulled(session, task, image, platformOf(options));
+    const { container } = await make(context, session, task, image, command, { ...options, detach: true });
+    await print(context, `${container.id}\n`);
+    return 0;
+  } finally {
+    await progress.close();
   }
 }
 
