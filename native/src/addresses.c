@@ -1,4 +1,4 @@
-/* Addresses of a subnet. Those of the newer family differ in their last 32 bits only. */
+/* Addresses of a subnet, and of interfaces. Those of the newer family differ in their last 32 bits only. */
 #include "bridge.h"
 
 #include <arpa/inet.h>
@@ -34,6 +34,18 @@ void format_address(const struct interface_address *address, bool prefix, char t
   if (prefix) snprintf(text + strlen(text), 8, "/%u", address->prefix);
 }
 
+bool parse_mac(const char *text, unsigned char mac[6]) {
+  if (strlen(text) != MAC_TEXT - 1 || strspn(text, "0123456789abcdef:") != MAC_TEXT - 1) return false;
+  if (sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx", mac, mac + 1, mac + 2, mac + 3, mac + 4, mac + 5) != 6) return false;
+  /* The first bit that goes over the wire is set in addresses of groups; and all zeros is nobody's. */
+  static const unsigned char nobody[6];
+  return (mac[0] & 1) == 0 && memcmp(mac, nobody, sizeof nobody) != 0;
+}
+
+void format_mac(const unsigned char mac[6], char text[MAC_TEXT]) {
+  snprintf(text, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
 bool same_address(const struct interface_address *one, const struct interface_address *other) {
   return one->family != 0 && one->family == other->family && memcmp(data_of(one), data_of(other), bytes_of(one)) == 0;
 }
@@ -58,23 +70,24 @@ static void set_last_word(struct interface_address *address, uint32_t word) {
   memcpy((unsigned char *)&address->v4 + bytes_of(address) - 4, &word, 4);
 }
 
-/* How many addresses there are whose last word alone tells them apart, less one. */
-static uint32_t last_host(const struct subnet *subnet) {
-  unsigned free_bits = (unsigned)bytes_of(&subnet->base) * 8 - subnet->base.prefix;
+/* How many addresses begin with the same `prefix` bits and are told apart by their last word alone, less one. */
+static uint32_t last_host(const struct interface_address *base) {
+  unsigned free_bits = (unsigned)bytes_of(base) * 8 - base->prefix;
   return free_bits >= 32 ? ~0u : (1u << free_bits) - 1;
 }
 
 bool usable_address(const struct subnet *subnet, const struct interface_address *address) {
   if (!in_subnet(subnet, address) || same_address(address, &subnet->gateway)) return false;
-  uint32_t host = last_word(address) & last_host(subnet), last = last_host(subnet);
+  uint32_t host = last_word(address) & last_host(&subnet->base), last = last_host(&subnet->base);
   /* Of two addresses both are hosts' (RFC 3021); of more, the first is the network's and the older family's last is everybody's. */
   if (last <= 1) return true;
   return host != 0 && (subnet->base.family != AF_INET || host != last);
 }
 
 bool free_address(const struct subnet *subnet, bool (*taken)(const struct interface_address *address), struct interface_address *found) {
-  uint32_t first = last_word(&subnet->base) & ~last_host(subnet), last = last_host(subnet);
-  *found = subnet->base;
+  const struct interface_address *range = subnet->range.family == 0 ? &subnet->base : &subnet->range;
+  uint32_t first = last_word(range) & ~last_host(range), last = last_host(range);
+  *found = *range;
   for (uint32_t host = 0;; host++) {
     set_last_word(found, first + host);
     if (usable_address(subnet, found) && !taken(found)) return true;

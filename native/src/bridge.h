@@ -25,16 +25,21 @@ void each_value(const char *text, const char *key, void (*take)(void *context, c
 /* `10.1.2.3/24` or `fd00::1/64`, and without a prefix. False for what is neither. */
 bool parse_address(const char *text, struct interface_address *address);
 void format_address(const struct interface_address *address, bool prefix, char text[64]);
+enum { MAC_TEXT = 18 };
+/* `02:42:0a:59:00:02`. False for what is no hardware address of one interface. */
+bool parse_mac(const char *text, unsigned char mac[6]);
+void format_mac(const unsigned char mac[6], char text[MAC_TEXT]);
 
 /* ---- addresses.c: which of a subnet are free ---- */
 
 struct subnet {
   struct interface_address base; /* family 0: none */
   struct interface_address gateway;
+  struct interface_address range; /* a part of it, from which addresses are given; family 0: all of it */
 };
 bool in_subnet(const struct subnet *subnet, const struct interface_address *address);
 bool same_address(const struct interface_address *one, const struct interface_address *other);
-/* The lowest address that `taken` does not know; false when there is none. */
+/* The lowest address of its range that `taken` does not know; false when there is none. */
 bool free_address(const struct subnet *subnet, bool (*taken)(const struct interface_address *address), struct interface_address *found);
 /* Whether a member may have it: no network's, no broadcast's, not the gateway's. */
 bool usable_address(const struct subnet *subnet, const struct interface_address *address);

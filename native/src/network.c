@@ -185,6 +185,7 @@ static void parse(struct network_options *options, int argc, char **argv) {
     else if (strcmp(argv[at], "--relay") == 0) add_port(options, argv[at + 1]);
     else if (strcmp(argv[at], "--proxy") == 0) add_proxy(options, argv[at + 1]);
     else if (strcmp(argv[at], "--dns") == 0) options->outside.dns = argv[at + 1];
+    else if (strcmp(argv[at], "--mac") == 0) options->outside.mac = argv[at + 1];
     else if (strcmp(argv[at], "--of") == 0) options->of = (pid_t)parse_number(argv[at + 1], 1 << 30);
     else if (strcmp(argv[at], "--member") == 0) options->members.directory = argv[at + 1];
     else if (strcmp(argv[at], "--hostname") == 0) options->members.hostname = argv[at + 1];

@@ -30,6 +30,7 @@ enum outside_kind { OUTSIDE_NONE, OUTSIDE_PASTA, OUTSIDE_SLIRP };
 struct outside {
   enum outside_kind kind;
   const char *program; /* its absolute path */
+  const char *mac;     /* hardware address of the interface; NULL for any */
   const char *dns;     /* pasta: an address at which it answers with the machine's own resolver; else NULL */
 };
 /* Starts it and waits until the network is connected. When it cannot be, it has said why on stderr. */

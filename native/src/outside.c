@@ -23,7 +23,7 @@
 enum { START_MS = 10000 };
 
 static _Noreturn void execute(const struct network *network, const struct outside *outside, int ready) {
-  char space[64], ready_text[16];
+  char space[64], ready_text[16], mac_text[64];
   snprintf(space, sizeof space, "/proc/%d/ns/net", network->number);
   char *argv[24], *environment[] = {NULL};
   size_t count = 0;
@@ -33,6 +33,7 @@ static _Noreturn void execute(const struct network *network, const struct outsid
     static char *const fixed[] = {"--quiet", "--config-net", "--ns-ifname", "eth0", "--no-map-gw", "-t", "none", "-u", "none", "-T", "none", "-U", "none"};
     for (size_t at = 0; at < sizeof fixed / sizeof *fixed; at++) argv[count++] = fixed[at];
     if (outside->dns != NULL) argv[count++] = "--dns-forward", argv[count++] = (char *)(uintptr_t)outside->dns;
+    if (outside->mac != NULL) argv[count++] = "--ns-mac-addr", argv[count++] = (char *)(uintptr_t)outside->mac;
     argv[count++] = "--netns-only";
     argv[count++] = "--netns";
     argv[count++] = space;
@@ -40,6 +41,10 @@ static _Noreturn void execute(const struct network *network, const struct outsid
     snprintf(ready_text, sizeof ready_text, "--ready-fd=%d", ready);
     static char *const fixed[] = {"--configure", "--mtu=65520", "--disable-host-loopback", "--netns-type=path"};
     for (size_t at = 0; at < sizeof fixed / sizeof *fixed; at++) argv[count++] = fixed[at];
+    if (outside->mac != NULL) {
+      snprintf(mac_text, sizeof mac_text, "--macaddress=%s", outside->mac);
+      argv[count++] = mac_text;
+    }
     argv[count++] = ready_text;
     argv[count++] = space;
     argv[count++] = "eth0";

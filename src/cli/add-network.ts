@@ -64,6 +64,7 @@ function addCreate(network: Command, context: CliContext, done: Done): void {
       collect,
     )
     .option('--gateway <address>', "the network's own address (default: the first)", collect)
+    .option('--ip-range <subnet>', 'a part of a --subnet, from which containers get addresses; once for each', collect)
     .option('--internal', 'with no way outside')
     .option('--ipv6', 'also with IPv6')
     .option('--label <NAME[=VALUE]>', 'label of the network', collect)
@@ -86,6 +87,7 @@ function addMembers(network: Command, context: CliContext, done: Done): void {
     .option('--alias <name>', 'a further name of the container there', collect)
     .option('--ip <address>', 'its address there')
     .option('--ip6 <address>', 'its IPv6 address there')
+    .option('--mac-address <address>', 'its hardware address there')
     .action(async (name: string, container: string, options) => {
       const { networkConnectCommand } = await import('./commands/network-members.ts');
       done(await networkConnectCommand(context, name, container, options));

@@ -15,6 +15,8 @@ export interface NetworkOptions extends SharedNetworkOptions {
 export interface NetworkRequest {
   readonly mode: 'host' | 'none' | 'isolated';
   readonly ports: readonly PublishedPort[];
+  /** Hardware address in a network of the container's own alone. */
+  readonly mac?: string;
 }
 
 /**
@@ -31,7 +33,8 @@ export function parseNetwork(options: NetworkOptions): NetworkRequest {
     throw new TsbuildError('TSB_USAGE', 'Cannot publish ports of a network that belongs to another container', {
       hint: `publish them where that is made: tsbuild run -p … --name ${choice.name}`,
     });
-  return { mode: modeOf(choice, publishes), ports };
+  const mac = choice.kind === 'private' ? choice.mac : undefined;
+  return { mode: modeOf(choice, publishes), ports, ...(mac === undefined ? {} : { mac }) };
 }
 
 /** The ports of a container. @param exposed what its image says that it listens at */

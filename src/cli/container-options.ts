@@ -97,6 +97,7 @@ export function processOptions(command: Command): Command {
     .addOption(new Option('--net-alias <name>').argParser(collect).hideHelp())
     .option('--ip <address>', 'its address in the network')
     .option('--ip6 <address>', 'its IPv6 address in the network')
+    .option('--mac-address <address>', 'its hardware address in the network; without --network, in one of its own')
     .option('--add-host <NAME=IP>', 'line for /etc/hosts', collect)
     .option('--pids-limit <number>', 'processes that the container may have at a time (default: 2048; -1: no limit)')
     .option('--ulimit <NAME=SOFT[:HARD]>', 'resource limit', collect)

@@ -8,7 +8,7 @@ import {
   ownerOf,
 } from '../containers/index.ts';
 import type { Session } from '../engine/index.ts';
-import { contains, parseAddress, parseSubnet } from '../network/index.ts';
+import { contains, parseAddress, parseMac, parseSubnet } from '../network/index.ts';
 import { TsbuildError } from '../util/index.ts';
 
 /** Options of `run` and `create` about networks that containers share. */
@@ -17,6 +17,7 @@ export interface SharedNetworkOptions {
   readonly networkAlias?: readonly string[];
   readonly ip?: string;
   readonly ip6?: string;
+  readonly macAddress?: string;
   /** Docker's shorter words for the first two. */
   readonly net?: readonly string[];
   readonly netAlias?: readonly string[];
@@ -24,7 +25,8 @@ export interface SharedNetworkOptions {
 
 /** What `--network` says. */
 export type NetworkChoice =
-  | { readonly kind: 'host' | 'none' | 'private' | undefined }
+  | { readonly kind: 'host' | 'none' | undefined }
+  | { readonly kind: 'private'; readonly mac?: string }
   | { readonly kind: 'container'; readonly name: string }
   | { readonly kind: 'shared'; readonly joins: readonly Attachment[] };
 
@@ -33,7 +35,7 @@ export type NetworkChoice =
  * @throws TsbuildError `TSB_USAGE`
  */
 export function parseNetworkChoice(options: SharedNetworkOptions): NetworkChoice {
-  const { network = [], net = [], networkAlias = [], netAlias = [], ip, ip6 } = options;
+  const { network = [], net = [], networkAlias = [], netAlias = [], ip, ip6, macAddress } = options;
   const names = [...networkAlias, ...netAlias];
   const choices = [...network, ...net].map(parseOne);
   const [first, ...others] = choices;
@@ -49,6 +51,7 @@ export function parseNetworkChoice(options: SharedNetworkOptions): NetworkChoice
         checkAttachment({
           ...(at === 0 && ip !== undefined ? { ip } : {}),
           ...(at === 0 && ip6 !== undefined ? { ip6 } : {}),
+          ...(at === 0 && macAddress !== undefined ? { mac: macAddress } : {}),
           ...join,
           aliases: [...join.aliases, ...names],
         }),
@@ -62,7 +65,20 @@ export function parseNetworkChoice(options: SharedNetworkOptions): NetworkChoice
     throw new TsbuildError('TSB_USAGE', `Cannot use ${flag}: the container is in no network that others are in`, {
       hint: 'name one with --network; "tsbuild network create NAME" makes it',
     });
+  if (macAddress !== undefined) return withMac(first?.kind, macAddress);
   return first ?? { kind: undefined };
+}
+
+/** A hardware address belongs to a network of the container's own, so that it decides where nothing else is said. */
+function withMac(kind: NetworkChoice['kind'], text: string): NetworkChoice {
+  const mac = parseMac('--mac-address', text);
+  if (kind === undefined || kind === 'private') return { kind: 'private', mac };
+  // What docker says; it would be no address of this container's.
+  throw new TsbuildError(
+    'TSB_USAGE',
+    `Cannot use --mac-address with --network ${kind === 'container' ? `${kind}:NAME` : kind}: conflicting options: mac-address and the network mode`,
+    { hint: 'leave it out, or name a network that has interfaces for its containers: --network private' },
+  );
 }
 
 function mixed(): TsbuildError {
@@ -88,13 +104,16 @@ function parseOne(text: string): NetworkChoice {
   if (!/[=,:]/.test(text)) return joins({ network: nameOf(text), aliases: [] });
   // Docker's long form, and podman's: NETWORK:alias=NAME.
   const fields = (text.includes('name=') ? text : text.replace(/^([^:=,]+):/, 'name=$1,')).split(',');
-  const attachment: { network?: string; aliases: string[]; ip?: string; ip6?: string } = { aliases: [] };
+  const attachment: { network?: string; aliases: string[]; ip?: string; ip6?: string; mac?: string } = {
+    aliases: [],
+  };
   for (const field of fields) {
     const [key = '', value = ''] = field.split(/=(.*)/s);
     if (value === '') throw bad(text, `${JSON.stringify(field)} has no value`);
     if (key === 'name') attachment.network = nameOf(value);
     else if (key === 'alias') attachment.aliases.push(value);
     else if (key === 'ip' || key === 'ip6') attachment[key] = value;
+    else if (key === 'mac' || key === 'mac-address') attachment.mac = value;
     else throw bad(text, `there is no ${JSON.stringify(key)}`);
   }
   const { network } = attachment;
@@ -111,7 +130,10 @@ function nameOf(text: string): string {
   return text === 'default' ? DEFAULT_NETWORK : text;
 }
 
-/** @throws TsbuildError `TSB_USAGE` when an alias or an address is none */
+/**
+ * What was typed, with its hardware address as it is written here.
+ * @throws TsbuildError `TSB_USAGE` when an alias or an address is none
+ */
 export function checkAttachment(attachment: Attachment): Attachment {
   for (const alias of attachment.aliases)
     if (!/^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,252}$/.test(alias))
@@ -129,7 +151,7 @@ export function checkAttachment(attachment: Attachment): Attachment {
         `Cannot use --${key} ${JSON.stringify(text)}: expected an IPv${family} address`,
       );
   }
-  return attachment;
+  return attachment.mac === undefined ? attachment : { ...attachment, mac: parseMac('--mac-address', attachment.mac) };
 }
 
 /** @throws TsbuildError `TSB_USAGE` when an address that is asked for is not one of the network's */
@@ -145,7 +167,7 @@ export function checkAddresses({ name, record }: Network, { ip, ip6 }: Attachmen
 }
 
 /** What a container's record says of its network. */
-export type RecordedNetworks = Pick<ContainerRecord, 'networks' | 'networkOf'> & {
+export type RecordedNetworks = Pick<ContainerRecord, 'networks' | 'networkOf' | 'mac'> & {
   /** Its network is the machine's, as that of the other container is. */
   readonly host?: true;
 };
@@ -170,6 +192,7 @@ export async function findNetworks(
       );
     return record.step.network === 'host' ? { host: true } : { networkOf: id };
   }
+  if (choice.kind === 'private' && choice.mac !== undefined) return { mac: choice.mac };
   if (choice.kind !== 'shared') return {};
   const networks = new Networks(session.store);
   const found: Attachment[] = [];

@@ -26,7 +26,11 @@ export function summarizeNetwork(
     IPAM: {
       Driver: 'default',
       Options: {},
-      Config: record.subnets.map(({ subnet, gateway }) => ({ Subnet: subnet, Gateway: gateway })),
+      Config: record.subnets.map(({ subnet, gateway, range }) => ({
+        Subnet: subnet,
+        ...(range === undefined ? {} : { IPRange: range }),
+        Gateway: gateway,
+      })),
     },
     Internal: record.internal,
     Attachable: true,
@@ -36,7 +40,7 @@ export function summarizeNetwork(
         member.id,
         {
           Name: member.name,
-          MacAddress: macOf(member),
+          MacAddress: member.mac,
           IPv4Address: withPrefix(member.ip, record.subnets),
           IPv6Address: withPrefix(member.ip6, record.subnets),
         },
@@ -58,7 +62,12 @@ export async function summarizeSettings(
       ...(ports.get(portName(port)) ?? []),
       { HostIp: port.hostIp ?? '0.0.0.0', HostPort: String(port.hostPort) },
     ]);
-  return { Ports: ports, Networks: await summarizeMembership(store, container) };
+  return {
+    Ports: ports,
+    // Of those in networks, each network says it.
+    MacAddress: container.record.mac ?? '',
+    Networks: await summarizeMembership(store, container),
+  };
 }
 
 /** `NetworkSettings.Networks` of `docker inspect`: where a container is, and with which addresses while it runs. */
@@ -84,7 +93,7 @@ async function summarizeMembership(store: Store, container: Container): Promise<
         Aliases: attachment.aliases,
         DNSNames: [container.name, ...attachment.aliases, container.id.slice(0, 12)],
         NetworkID: network.record.id,
-        MacAddress: member === undefined ? '' : macOf(member),
+        MacAddress: member?.mac ?? '',
         IPAddress: member?.ip ?? '',
         IPPrefixLen: member?.ip === undefined ? 0 : prefixOf(network.record.subnets, false),
         Gateway: gateway(false),
@@ -95,11 +104,6 @@ async function summarizeMembership(store: Store, container: Container): Promise<
     ]);
   }
   return new Map(facts);
-}
-
-/** It is made of the address (native/src/bridge.c). */
-function macOf({ ip = '0.0.0.0' }: NetworkMember): string {
-  return ['02', '42', ...ip.split('.').map((byte) => Number(byte).toString(16).padStart(2, '0'))].join(':');
 }
 
 function prefixOf(subnets: Network['record']['subnets'], v6: boolean): number {

@@ -102,7 +102,7 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
       ),
     ],
     [VOLUMES, words('--volume-driver --image-volume --rootfs --storage-opt --read-only-tmpfs --secret --chrootdirs')],
-    [NETWORK, words('--link* --mac-address')],
+    [NETWORK, words('--link*')],
     [
       BOX,
       words(

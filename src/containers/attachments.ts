@@ -42,6 +42,7 @@ export function joinText(
     ...attachment.aliases.map((alias) => `alias ${alias}`),
     ...(attachment.ip === undefined ? [] : [`ip ${attachment.ip}`]),
     ...(attachment.ip6 === undefined ? [] : [`ip6 ${attachment.ip6}`]),
+    ...(attachment.mac === undefined ? [] : [`mac ${attachment.mac}`]),
   ].join('\n');
 }
 

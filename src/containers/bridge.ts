@@ -65,8 +65,20 @@ export class BridgeLink implements Disposable {
   #take(table: string): void {
     const lines = table.split('\n').map((line) => line.split(' '));
     this.hasOutside = lines.some(([kind, , outside]) => kind === 'network' && outside === '1');
+    const macs = new Map(lines.flatMap(([kind, id = '', mac = '']) => (kind === 'mac' ? [[id, mac]] : [])));
     this.members = lines.flatMap(([kind, id = '', name = '', ip = '-', ip6 = '-', ...aliases]) =>
-      kind === 'at' ? [{ id, name, ip: ip === '-' ? undefined : ip, ip6: ip6 === '-' ? undefined : ip6, aliases }] : [],
+      kind === 'at'
+        ? [
+            {
+              id,
+              name,
+              ip: ip === '-' ? undefined : ip,
+              ip6: ip6 === '-' ? undefined : ip6,
+              mac: macs.get(id) ?? '',
+              aliases,
+            },
+          ]
+        : [],
     );
   }
 
@@ -134,9 +146,15 @@ function bridgeArguments({ network: { name, directory, record }, plan }: BridgeO
     '--name',
     name,
     ...(outside?.anybody === false ? [] : ['--root', String(plan.idShift)]),
-    ...record.subnets.flatMap(({ subnet, gateway }) => {
+    ...record.subnets.flatMap(({ subnet, gateway, range }) => {
       const family = parseSubnet(subnet).family === 4 ? '' : '6';
-      return [`--subnet${family}`, subnet, `--gateway${family}`, gateway];
+      return [
+        `--subnet${family}`,
+        subnet,
+        `--gateway${family}`,
+        gateway,
+        ...(range === undefined ? [] : [`--range${family}`, range]),
+      ];
     }),
     ...(record.internal ? ['--internal', '1'] : []),
     ...(outside === undefined ? [] : [`--${outside.kind}`, outside.program]),

@@ -19,6 +19,8 @@ export interface NetworkSubnet {
   /** `10.89.0.0/24` */
   readonly subnet: string;
   readonly gateway: string;
+  /** The part of it from which containers get addresses; absent for all of it. */
+  readonly range?: string;
 }
 
 /** A network that containers share. */
@@ -37,6 +39,8 @@ export interface Attachment {
   /** An address that it is to have. */
   readonly ip?: string;
   readonly ip6?: string;
+  /** A hardware address that its interface is to have: lower case, with `:`. */
+  readonly mac?: string;
 }
 
 /** Who is in a network now, as its process says. */
@@ -45,5 +49,7 @@ export interface NetworkMember {
   readonly name: string;
   readonly ip: string | undefined;
   readonly ip6: string | undefined;
+  /** Empty where the network's process is an older program's. */
+  readonly mac: string;
   readonly aliases: readonly string[];
 }

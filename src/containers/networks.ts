@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import {
   type Address,
+  checkRange,
   checkSubnet,
   defaultGateway,
   formatAddress,
@@ -25,7 +26,12 @@ const RESERVED: ReadonlySet<string> = new Set(['host', 'none', 'private', 'conta
 
 /** What a network is made with. */
 export interface NewNetwork {
-  readonly subnets?: readonly { readonly subnet: Subnet; readonly gateway?: Address }[];
+  readonly subnets?: readonly {
+    readonly subnet: Subnet;
+    readonly gateway?: Address;
+    /** From which addresses are given. */
+    readonly range?: Subnet;
+  }[];
   readonly ipv6?: boolean;
   readonly internal?: boolean;
   readonly labels?: Readonly<Record<string, string>>;
@@ -191,9 +197,14 @@ export class Networks {
       ...subnets,
       ...(ipv6 && !has(6) ? [{ subnet: localSubnet() }] : []),
     ];
-    return own.map(({ subnet, gateway = defaultGateway(subnet) }) => {
+    return own.map(({ subnet, gateway = defaultGateway(subnet), range }) => {
       checkSubnet(subnet, gateway, others);
-      return { subnet: formatSubnet(subnet), gateway: formatAddress(gateway) };
+      if (range !== undefined) checkRange(subnet, gateway, range);
+      return {
+        subnet: formatSubnet(subnet),
+        gateway: formatAddress(gateway),
+        ...(range === undefined ? {} : { range: formatSubnet(range) }),
+      };
     });
   }
 

@@ -193,9 +193,9 @@ export function stepToHold({ record, directory }: Container, layers: readonly st
 
 /** What a network of the container's own takes. It lives with the supervisor, through every start of the program. */
 function ownNetwork({ container, plan, onLeadsNowhere }: SupervisorOptions): LoneNetwork | undefined {
-  const { step, ports } = container.record;
+  const { step, ports = [], mac } = container.record;
   if (step.network !== 'isolated') return undefined;
-  const network = loneNetwork(plan, container.directory, ports);
+  const network = loneNetwork(plan, container.directory, { ports, mac });
   if (network.leadsNowhere) onLeadsNowhere?.(network.leadsNowhere);
   return network;
 }

@@ -97,7 +97,7 @@ function networkOf(
   directory: string,
 ): { readonly spec: Partial<StepSpec>; readonly options: Pick<RunAloneOptions, 'beside'> } {
   if (network === 'proxied') {
-    const { path, arguments: beside } = loneNetwork(plan, directory, [], proxy);
+    const { path, arguments: beside } = loneNetwork(plan, directory, { proxy });
     return { spec: { networkPath: path }, options: { beside } };
   }
   if (network !== 'isolated') return { spec: {}, options: {} };

@@ -18,17 +18,24 @@ export interface LoneNetwork {
   readonly leadsNowhere: NoUserNetwork | undefined;
 }
 
+/** What a network for one step is to have. */
+export interface LoneNetworkOptions {
+  /** What the machine passes on into it. */
+  readonly ports?: readonly PublishedPort[];
+  /** What it has in the place of a way outside. */
+  readonly proxy?: ProxyPlace | undefined;
+  /** Hardware address of its interface. */
+  readonly mac?: string | undefined;
+}
+
 /**
  * Plans a network for one step.
  * @param directory gets a file, which stays when the network is gone
- * @param ports what the machine passes on into it
- * @param proxy what it has in the place of a way outside
  */
 export function loneNetwork(
   plan: Pick<NamespacePlan, 'idShift'>,
   directory: string,
-  ports: readonly PublishedPort[] = [],
-  proxy?: ProxyPlace,
+  { ports = [], proxy, mac }: LoneNetworkOptions = {},
 ): LoneNetwork {
   const found = proxy === undefined ? findUserNetworks() : [];
   const outside = 'reason' in found ? undefined : found[0];
@@ -45,6 +52,7 @@ export function loneNetwork(
           plan,
           ports,
           resolver,
+          mac,
           ...(outside ? { outside } : {}),
           ...(proxy ? { proxy } : {}),
         },

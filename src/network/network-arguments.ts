@@ -16,6 +16,8 @@ export interface NetworkOptions {
   readonly outside?: UserNetwork;
   /** Where the machine's resolver is to answer in it ({@link nameServiceOf}); undefined for nowhere. */
   readonly resolver?: string | undefined;
+  /** Hardware address of the interface that leads outside; undefined for any. */
+  readonly mac?: string | undefined;
   /** What its loopback interface has in the place of a way outside. */
   readonly proxy?: { readonly port: number; readonly socket: string };
   /** Ports whose sockets the helper inherits (`publishArguments`). */
@@ -27,7 +29,7 @@ export interface NetworkOptions {
  * @param command what is run beside it; the network ends with it. Without one it says that it is ready, and stays.
  */
 export function networkArguments(options: NetworkOptions, command: readonly string[] = []): readonly string[] {
-  const { at, parentPid, plan, outside, resolver, proxy } = options;
+  const { at, parentPid, plan, outside, resolver, mac, proxy } = options;
   return [
     'network',
     '--parent',
@@ -38,6 +40,7 @@ export function networkArguments(options: NetworkOptions, command: readonly stri
     ...(outside?.anybody === false ? [] : ['--root', String(plan.idShift)]),
     ...(outside === undefined ? [] : [`--${outside.kind}`, outside.program]),
     ...(outside?.kind === 'pasta' && resolver !== undefined ? ['--dns', resolver] : []),
+    ...(outside === undefined || mac === undefined ? [] : ['--mac', mac]),
     ...(proxy === undefined ? [] : ['--proxy', `${proxy.port}:${proxy.socket}`]),
     ...relayArguments(options.ports ?? []),
     ...(command.length === 0 ? [] : ['--', ...command]),

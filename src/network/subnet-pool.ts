@@ -56,6 +56,22 @@ export function checkSubnet(subnet: Subnet, gateway: Address, others: ReadonlyMa
       throw refuse(`network ${name} has it or a part of it`, 'name another, or leave --subnet out');
 }
 
+/**
+ * Whether addresses can be given from a part of a subnet.
+ * @throws TsbuildError `TSB_USAGE` when it is no part of it, or has nothing to give
+ */
+export function checkRange(subnet: Subnet, gateway: Address, range: Subnet): void {
+  const refuse = (why: string, hint: string): TsbuildError =>
+    new TsbuildError('TSB_USAGE', `Cannot use range ${formatSubnet(range)}: ${why}`, { hint });
+  if (!contains(subnet, range) || range.prefix < subnet.prefix)
+    throw refuse(`it is no part of subnet ${formatSubnet(subnet)}`, 'name one that lies in it');
+  const last = { ...subnet, value: subnet.value + sizeOf(subnet) - 1n };
+  // Nobody can have the network's own address, nor the older family's last one.
+  const reserved = [gateway, subnet, ...(subnet.family === 4 ? [last] : [])];
+  const lost = new Set(reserved.filter((address) => contains(range, address)).map(({ value }) => value)).size;
+  if (sizeOf(range) <= BigInt(lost)) throw refuse('it has no address for a container', 'name a larger one');
+}
+
 /** Subnets of /proc/net/route that the machine reaches: not its default route. */
 export function routedSubnets(table: string): readonly Subnet[] {
   return table

@@ -62,6 +62,8 @@ export interface RunContainerOptions {
   readonly network?: NetworkMode;
   /** With an isolated network. */
   readonly ports?: readonly PublishedPort[];
+  /** Hardware address in an isolated network. */
+  readonly mac?: string;
   /** Told which port of the machine a published one got. */
   readonly onPort?: (port: PublishedPort, hostPort: number) => void;
   /** Told why an isolated network leads nowhere. */
@@ -227,14 +229,14 @@ export function containerSpec(
 
 /** What a network of the container's own takes. */
 function ownNetwork(
-  { plan, scratchDir, ports = [], onPort, onLeadsNowhere }: RunContainerOptions,
+  { plan, scratchDir, ports = [], mac, onPort, onLeadsNowhere }: RunContainerOptions,
   given: string | undefined,
 ): {
   readonly spec: Partial<StepSpec>;
   readonly options: Partial<RunAloneOptions>;
 } {
   requireNamespaces(plan);
-  const network: LoneNetwork = loneNetwork(plan, scratchDir, ports);
+  const network: LoneNetwork = loneNetwork(plan, scratchDir, { ports, mac });
   const { path, resolvConf, publish, leadsNowhere } = network;
   if (leadsNowhere) onLeadsNowhere?.(leadsNowhere);
   return {

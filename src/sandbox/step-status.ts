@@ -96,7 +96,7 @@ const HINTS: Readonly<Record<string, string>> = {
 function joinHint(text: string): { readonly hint?: string } {
   if (text.includes('in use'))
     return { hint: 'another container has it: leave --ip out, or see "tsbuild network inspect"' };
-  if (text.includes('is free')) return { hint: 'make a network with a larger --subnet' };
+  if (text.includes('is free')) return { hint: 'make a network with a larger --subnet or --ip-range' };
   return {};
 }
 

@@ -154,8 +154,8 @@ describe('inspect of a network', () => {
 
   test('says who is in it, with addresses and where these end', () => {
     const members = [
-      { id: ID, name: 'web', ip: '10.89.3.7', ip6: 'fd00::7' },
-      { id: 'other', name: 'db', ip: '10.89.3.255' },
+      { id: ID, name: 'web', ip: '10.89.3.7', ip6: 'fd00::7', mac: '02:42:0a:59:03:07' },
+      { id: 'other', name: 'db', ip: '10.89.3.255', mac: '92:d0:c6:0a:29:33' },
     ];
     const made = summarizeNetwork(network(), members as never);
     expect(made).toMatchObject({ Name: 'ci', EnableIPv6: true, Internal: true, Scope: 'local' });
@@ -163,7 +163,7 @@ describe('inspect of a network', () => {
     expect(made['Containers']).toEqual(
       new Map([
         [ID, { Name: 'web', MacAddress: '02:42:0a:59:03:07', IPv4Address: '10.89.3.7/24', IPv6Address: 'fd00::7/64' }],
-        ['other', { Name: 'db', MacAddress: '02:42:0a:59:03:ff', IPv4Address: '10.89.3.255/24', IPv6Address: '' }],
+        ['other', { Name: 'db', MacAddress: '92:d0:c6:0a:29:33', IPv4Address: '10.89.3.255/24', IPv6Address: '' }],
       ]),
     );
     expect(summarizeNetwork(network({ subnets: [record.subnets[0]] }), [])).toMatchObject({ EnableIPv6: false });

@@ -66,6 +66,14 @@ describe('networks of a store', () => {
     });
     await expect(networks.create('two', { subnets: [{ subnet }, { subnet }] })).rejects.toThrow('two subnets of IPv4');
     expect(names()).toEqual(['given', 'six']);
+    const range = parseSubnet('203.0.113.128/25');
+    const ranged = await networks.create('ranged', { subnets: [{ subnet: parseSubnet('203.0.113.0/24'), range }] });
+    expect(ranged.record.subnets).toEqual([
+      { subnet: '203.0.113.0/24', gateway: '203.0.113.1', range: '203.0.113.128/25' },
+    ]);
+    await expect(
+      networks.create('strays', { subnets: [{ subnet: parseSubnet('192.0.2.0/24'), range }] }),
+    ).rejects.toThrow('Cannot use range 203.0.113.128/25: it is no part of subnet 192.0.2.0/24');
   });
 
   test('names are words that mean nothing else, and one network’s', async () => {

@@ -38,6 +38,11 @@ describe('a network of containers', () => {
         const open = await look(bench, { without }, 'ci');
         expect(open.out.trim().split('\n'), open.err).toEqual(['from outside', 'from outside', ...APART]);
         expect(open.err).not.toContain('warning');
+        // The interface that it makes has the hardware address that was asked for.
+        const mac = '92:d0:c6:0a:29:33';
+        const words = ['run', '--rm', '--mac-address', mac, 'base:1', 'cat', '/sys/class/net/eth0/address'];
+        const alike = await inWorld(bench, { without }, bench.command(words)).ended;
+        expect(alike.out, alike.err).toBe(`${mac}\n`);
         if (program !== 'pasta') continue;
         const inner = await look(bench, { without }, 'inner');
         expect(inner.out).not.toContain('outside');

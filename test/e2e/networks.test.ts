@@ -180,6 +180,72 @@ describeAsEveryone('networks', (who) => {
     await bench.ok(['network', 'rm', 'back']);
   });
 
+  test('addresses are given from a range of the subnet; an address and a hardware address that are asked for are had', async () => {
+    const { bench } = use;
+    const subnets = ['--subnet', '10.77.8.0/24', '--ip-range', '10.77.8.128/31'];
+    await bench.ok([
+      'network',
+      'create',
+      ...subnets,
+      '--subnet',
+      'fd00:77::/64',
+      '--ip-range',
+      'fd00:77::70/124',
+      'part',
+    ]);
+    const config = await bench.ok(['network', 'inspect', '-f', '{{json .IPAM.Config}}', 'part']);
+    expect(JSON.parse(config.out)).toEqual([
+      { Subnet: '10.77.8.0/24', IPRange: '10.77.8.128/31', Gateway: '10.77.8.1' },
+      { Subnet: 'fd00:77::/64', IPRange: 'fd00:77::70/124', Gateway: 'fd00:77::1' },
+    ]);
+    const mac = '92:d0:c6:0a:29:33';
+    await bench.ok(['run', '-d', '--name', 'first', '--network', 'part', ...REDIS]);
+    await bench.ok([
+      'run',
+      '-d',
+      '--name',
+      'second',
+      '--network',
+      'part',
+      '--mac-address',
+      mac.toUpperCase(),
+      ...REDIS,
+    ]);
+    // The whole range is given away; who names an address of the subnet needs none of it.
+    expectFailure(await within(bench, 'part', 'base:1', 'true'), {
+      code: 125,
+      says: ['no address of 10.77.8.128/31 is free', '--ip-range'],
+    });
+    await bench.ok(['run', '-d', '--name', 'third', '--network', 'part', '--ip', '10.77.8.9', ...REDIS]);
+    expect(await membersOf(bench, 'part')).toEqual({
+      first: '10.77.8.128/24',
+      second: '10.77.8.129/24',
+      third: '10.77.8.9/24',
+    });
+    const six = await bench.ok(['inspect', '-f', '{{.NetworkSettings.Networks.part.GlobalIPv6Address}}', 'second']);
+    expect(six.out).toBe('fd00:77::71\n');
+    expectFailure(await bench.tsbuild(['run', '--rm', '--network', 'part', '--ip', '10.77.9.9', 'base:1', 'true']), {
+      code: 125,
+      says: ['10.77.9.9', 'none of network part'],
+    });
+    // Each has its hardware address in the container, for its neighbours, and for whoever asks.
+    for (const [name, address] of [
+      ['first', '02:42:0a:4d:08:80'],
+      ['second', mac],
+    ] as const) {
+      expect((await bench.ok(['exec', name, 'cat', '/sys/class/net/eth0/address'])).out).toBe(`${address}\n`);
+      const said = await bench.ok(['inspect', '-f', '{{.NetworkSettings.Networks.part.MacAddress}}', name]);
+      expect(said.out).toBe(`${address}\n`);
+    }
+    const seen = await bench.ok(['exec', 'first', 'sh', '-c', 'redis-cli -h second ping; cat /proc/net/arp']);
+    expect(seen.out).toMatch(new RegExp(`PONG\\n[^]*10\\.77\\.8\\.129 .*${mac}`));
+    // It comes back with all of it.
+    await bench.ok(['restart', '-t', '1', 'second']);
+    expect((await bench.ok(['exec', 'second', 'cat', '/sys/class/net/eth0/address'])).out).toBe(`${mac}\n`);
+    await bench.ok(['rm', '-f', 'first', 'second', 'third']);
+    await bench.ok(['network', 'rm', 'part']);
+  });
+
   test("one uses another's network", async () => {
     const { bench } = use;
     const beside = await within(bench, 'container:db', 'redis:1', 'sh', '-c', 'redis-cli ping; redis-cli -h db ping');

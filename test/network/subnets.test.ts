@@ -2,6 +2,7 @@ import { isIPv6 } from 'node:net';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  checkRange,
   checkSubnet,
   contains,
   defaultGateway,
@@ -107,6 +108,20 @@ describe('subnets', () => {
       /network ci has it/,
     );
     refused('fd00::/64', 'fd00::1');
+  });
+
+  test('addresses are given from a part that has some', () => {
+    const from = (subnet: string, range: string): void => {
+      const whole = parseSubnet(subnet);
+      checkRange(whole, defaultGateway(whole), parseSubnet(range));
+    };
+    for (const range of ['10.1.0.0/24', '10.1.0.128/25', '10.1.0.0/30', '10.1.0.7/32']) from('10.1.0.0/24', range);
+    from('fd00::/64', 'fd00::ffff:0/112');
+    for (const range of ['10.1.1.0/25', '10.1.0.0/23', 'fd00::/64'])
+      expect(() => from('10.1.0.0/24', range), range).toThrow(/it is no part of subnet 10\.1\.0\.0\/24/);
+    // The network's own address and its gateway, and the one that is everybody's.
+    for (const range of ['10.1.0.0/31', '10.1.0.0/32', '10.1.0.1/32', '10.1.0.255/32'])
+      expect(() => from('10.1.0.0/24', range), range).toThrow(/it has no address for a container/);
   });
 
   test('of IPv6 are one’s own', () => {

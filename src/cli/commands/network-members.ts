@@ -20,6 +20,7 @@ export interface NetworkConnectOptions {
   readonly alias?: readonly string[];
   readonly ip?: string;
   readonly ip6?: string;
+  readonly macAddress?: string;
 }
 
 /** `tsbuild network connect` */
@@ -27,7 +28,7 @@ export async function networkConnectCommand(
   context: CliContext,
   name: string,
   containerName: string,
-  { alias = [], ip, ip6 }: NetworkConnectOptions,
+  { alias = [], ip, ip6, macAddress }: NetworkConnectOptions,
 ): Promise<number> {
   return withContainers(context, async ({ session, containers, signal }) => {
     const networks = new Networks(session.store);
@@ -39,6 +40,7 @@ export async function networkConnectCommand(
       aliases: alias,
       ...(ip === undefined ? {} : { ip }),
       ...(ip6 === undefined ? {} : { ip6 }),
+      ...(macAddress === undefined ? {} : { mac: macAddress }),
     });
     checkAddresses(network, attachment);
     await using _lock = await containers.lock(container, signal);

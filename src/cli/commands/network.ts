@@ -1,6 +1,6 @@
 import { BridgeLink, isIn, mendNetworks, type Network, Networks, type NewNetwork } from '../../containers/index.ts';
 import { networkMaker } from '../../engine/index.ts';
-import { parseAddress, parseSubnet } from '../../network/index.ts';
+import { contains, formatSubnet, parseAddress, parseSubnet } from '../../network/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, print, printForeign } from '../context.ts';
 import { withContainers, type Work } from '../each-container.ts';
@@ -16,6 +16,7 @@ export interface NetworkCreateOptions {
   readonly driver: string;
   readonly subnet?: readonly string[];
   readonly gateway?: readonly string[];
+  readonly ipRange?: readonly string[];
   readonly internal?: boolean;
   readonly ipv6?: boolean;
   readonly label?: readonly string[];
@@ -55,10 +56,25 @@ function parseNetwork(context: CliContext, options: NetworkCreateOptions): NewNe
       throw new TsbuildError('TSB_USAGE', `Cannot use --gateway ${JSON.stringify(text)}: expected an address`);
     return address;
   });
+  const ranges = (options.ipRange ?? []).map(parseSubnet);
   const subnets = (options.subnet ?? []).map(parseSubnet).map((subnet) => {
     const gateway = gateways.find(({ family }) => family === subnet.family);
-    return { subnet, ...(gateway === undefined ? {} : { gateway }) };
+    const [range, other] = ranges.filter((each) => contains(subnet, each) && each.prefix >= subnet.prefix);
+    if (other !== undefined)
+      throw new TsbuildError('TSB_USAGE', `Cannot use several --ip-range of subnet ${formatSubnet(subnet)}`);
+    return {
+      subnet,
+      ...(gateway === undefined ? {} : { gateway }),
+      ...(range === undefined ? {} : { range }),
+    };
   });
+  const outside = ranges.find((range) => !subnets.some((each) => each.range === range));
+  if (outside !== undefined)
+    throw new TsbuildError(
+      'TSB_USAGE',
+      `Cannot use --ip-range ${formatSubnet(outside)}: it is no part of a --subnet of this command`,
+      { hint: 'for example --subnet 10.89.7.0/24 --ip-range 10.89.7.128/25' },
+    );
   const lost = gateways.find(({ family }) => !subnets.some(({ subnet }) => subnet.family === family));
   if (lost !== undefined)
     throw new TsbuildError('TSB_USAGE', `Cannot use --gateway without a --subnet of IPv${lost.family} that it is in`);

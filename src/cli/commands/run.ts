@@ -146,12 +146,14 @@ async function runOnce(
   await using _volumes = anonymousVolumes(context, session, mounts);
   mounts.push(...(await imageVolumes(session, opened.runtime.config, mounts)));
   const process = await parseProcess(context, command, options, mounts);
+  const { mac } = parseNetwork(options);
   const end = await runContainer({
     ...opened.runtime,
     ...process,
     ...(options.sigProxy === false ? { attendsSignals: false } : {}),
     limiter: session.limiter,
     ports: publishedPorts(options, opened.runtime.config.config.ExposedPorts),
+    ...(mac === undefined ? {} : { mac }),
     ...networkReports(context),
     hostname: process.hostname || randomHostId(6),
     cwd: context.cwd,
