@@ -74,8 +74,10 @@ void remove_tree(const char *path) {
   if (dir < 0 && errno == ENOENT) return;
   if (dir < 0) fail("cannot open");
   remove_contents(dir);
+  int removed = rmdir(path);
+  if (removed < 0 && errno != ENOENT) fail("cannot remove");
+  /* Only now: an open directory is freed when it is closed, else by rmdir, while nobody else can delete beside it. */
   close(dir);
-  if (rmdir(path) < 0 && errno != ENOENT) fail("cannot remove");
 }
 
 /* ---- usage ---- */

@@ -17,7 +17,7 @@ import { blobsOfImages, type Survey, survey, type SurveyEntry, sum } from './usa
  */
 const BATCH = 2048;
 /** Directories put aside at a time: they are deleted while the next ones are put aside. */
-const PIECE = 256;
+const PIECE = 128;
 /** Where the disk is full, the first one: forgetting records takes space itself, some pages of the index for each. */
 const FIRST_BATCH = 8;
 
