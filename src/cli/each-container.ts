@@ -31,6 +31,8 @@ export async function eachContainer(
   act: (container: Container, typed: string) => Promise<string | undefined>,
 ): Promise<number> {
   const work = names.map(async (name) => act(containers.find(name), name));
+  // One that fails is looked at when it is its turn: until then it is no failure that nobody has seen, which would end the process.
+  for (const each of work) each.catch(() => undefined);
   let code = 0;
   for (const each of work) {
     try {

@@ -1,21 +1,13 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isAlive } from '../support/alive.ts';
 import type { Bench } from '../support/bench.ts';
+import { chainOf } from '../support/container-chain.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { expectFailure, expectSound } from '../support/sound.ts';
 import { onTerminal } from '../support/terminal.ts';
-
-/** Looks until it is so; a test that waits in vain says for what. */
-async function until(what: string, look: () => Promise<boolean> | boolean): Promise<void> {
-  const end = Date.now() + 30_000;
-  while (!(await look())) {
-    if (Date.now() > end) throw new Error(`Not within 30 s: ${what}`);
-    await sleep(20);
-  }
-}
+import { until } from '../support/until.ts';
 
 /** Typed into a shell: it goes on once the terminal has the size, however long that takes. */
 const WAIT_FOR_SIZE = 'until [ "$(stty size)" = "33 77" ]; do sleep 0.05; done; echo it "is" $(stty size)\n';
@@ -116,6 +108,7 @@ STOPSIGNAL TERM
     const { bench } = use;
     const end = await bench.tsbuild([
       'run',
+      '-q',
       '--name',
       'talks',
       'base:1',
@@ -188,7 +181,10 @@ STOPSIGNAL TERM
       '-c',
       "trap '' TERM; while :; do sleep 0.1; done",
     ]);
-    const end = await bench.ok(['stop', 'deaf']);
+    // One that fails at once waits for its turn.
+    const end = await bench.tsbuild(['stop', 'deaf', 'nobody']);
+    expectFailure(end, { code: 1, says: ['No such container: nobody'] });
+    expect(end.out).toBe('deaf\n');
     expect(end.ms).toBeGreaterThan(1000);
     expect(await ps(bench, '-a')).toEqual([expect.stringMatching(/^deaf Exited \(137\)/)]);
     await bench.ok(['start', 'deaf']);
@@ -358,7 +354,7 @@ STOPSIGNAL TERM
     const shell = await onTerminal(
       bench,
       ['exec', '-it', 'host', 'sh', '-c', 'tty; stty size; read line; echo got $line; exit 7'],
-      [{ expect: '24 80' }, { type: 'typed\n' }],
+      [{ expect: '24 80\r\n' }, { type: 'typed\n' }],
     );
     expect(shell).toMatchObject({ code: 7 });
     expect(shell.out).toMatch(/\/dev\/pts\/\d+\r\n24 80\r\ntyped\r\ngot typed\r\n$/);
@@ -406,12 +402,18 @@ STOPSIGNAL TERM
     await until('it ticks', async () => (await bench.ok(['logs', 'ticks'])).out !== '');
     await bench.ok(['pause', 'ticks']);
     expect(await ps(bench)).toEqual([expect.stringMatching(/\(Paused\)$/)]);
-    const before = (await bench.ok(['logs', 'ticks'])).out;
-    await sleep(200);
-    expect((await bench.ok(['logs', 'ticks'])).out).toBe(before);
+    const logs = async (): Promise<string> => (await bench.ok(['logs', 'ticks'])).out;
+    // What it had printed before may still be on its way to the log.
+    let before = '';
+    await until('it is still', async () => {
+      const last = before;
+      before = await logs();
+      return before === last;
+    });
+    expect(await logs()).toBe(before);
     expectFailure(await bench.tsbuild(['pause', 'ticks']), { code: 1, says: ['ticks', 'paused already'] });
     await bench.ok(['unpause', 'ticks']);
-    await until('it ticks again', async () => (await bench.ok(['logs', 'ticks'])).out.length > before.length);
+    await until('it ticks again', async () => (await logs()).length > before.length);
     await bench.ok(['rm', '-f', 'ticks']);
   });
 
@@ -419,10 +421,8 @@ STOPSIGNAL TERM
     const { bench } = use;
     await bench.ok(['run', '-d', '--name', 'lost', '--init', 'base:1', 'sh', '-c', 'sleep 1000 & sleep 1000']);
     const { Pid: pid } = (await inspect(bench, 'lost')).State;
-    const parentOf = (child: number): number =>
-      Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${child}/status`, 'utf8'))?.[1]);
-    // Its parent is the copy that holds it, and that one's parent the supervisor.
-    process.kill(parentOf(parentOf(pid)), 'SIGKILL');
+    const [, , supervisor = 0] = chainOf(pid);
+    process.kill(supervisor, 'SIGKILL');
     await until('everything of it has ended', () => !isAlive(pid));
     expect(await ps(bench, '-a')).toEqual([expect.stringMatching(/^lost Exited \(137\)/)]);
     expect((await inspect(bench, 'lost')).State.Error).toContain('supervisor was killed');
