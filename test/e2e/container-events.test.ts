@@ -1,7 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { chainOf } from '../support/container-chain.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { expectFailure, expectSound } from '../support/sound.ts';
+import { until } from '../support/until.ts';
 
 describeAsEveryone('events', (who) => {
   const use = useBench(who);
@@ -91,9 +92,9 @@ describeAsEveryone('events', (who) => {
       'checked health_status: healthy',
     ]);
     await bench.ok(['run', '-d', '--name', 'lost', 'sleeps']);
-    const supervisor = bench.processes().find(({ command }) => /tsbuild-helper contain/.test(command));
-    process.kill(supervisor?.pid ?? 0, 'SIGKILL');
-    for (let tries = 0; tries < 300 && (await bench.ok(['ps', '-q'])).out !== ''; tries++) await sleep(20);
+    const [, , supervisor = 0] = chainOf(Number((await bench.ok(['inspect', '-f', '{{.State.Pid}}', 'lost'])).out));
+    process.kill(supervisor, 'SIGKILL');
+    await until('it is told as it is', async () => (await bench.ok(['ps', '-q'])).out === '');
     await bench.ok(['ps', '-a']);
     // Told once, by whoever saw it first.
     expect(await actions('-f', 'container=lost')).toEqual(['lost create', 'lost start', 'lost die']);

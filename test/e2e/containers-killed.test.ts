@@ -1,24 +1,15 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { isAlive } from '../support/alive.ts';
+import { chainOf } from '../support/container-chain.ts';
 import { describeAsUser, useBench } from '../support/e2e.ts';
 import { expectSound } from '../support/sound.ts';
 
 const COUNT = 10;
 /** More with `npm run torture -- --containers N`. */
 const ROUNDS = Math.ceil(Number(process.env['TORTURE_CONTAINERS'] ?? 30) / COUNT);
-
-/** From a container's first process to its outermost one: the copy that holds it, the supervisor, PID 1 of the namespace, and `enter`. */
-function chainOf(pid: number): readonly number[] {
-  const chain = [pid];
-  while (chain.length < 5) {
-    const status = readFileSync(`/proc/${chain.at(-1)}/status`, 'utf8');
-    chain.push(Number(/^PPid:\s+(\d+)/m.exec(status)?.[1]));
-  }
-  return chain;
-}
 
 async function untilGone(pids: readonly number[]): Promise<void> {
   for (let tries = 0; pids.some(isAlive); tries++) {

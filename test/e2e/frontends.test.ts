@@ -179,16 +179,30 @@ describeAsUser('frontend images', (who) => {
       const { code, err } = await build({ behave: 'hang' }, ['--step-timeout', '1s']);
       expect(code, err).toBe(124);
       expect(err).toMatch(/asked for nothing for 1s[\s\S]*hint: .*--step-timeout/);
-      const timed = await build({ behave: 'hang' }, ['--timeout', '2s']);
-      expect(timed.code, timed.err).toBe(124);
-      expect(timed.err).toMatch(/took longer than 2s; it was at .*run frontend/);
+      // A busy machine may not have come to it in a moment, but it has in half a minute.
+      for (const limit of ['2s', '30s']) {
+        const timed = await build({ behave: 'hang' }, ['--timeout', limit]);
+        expect(timed.code, timed.err).toBe(124);
+        expect(timed.err).toContain(`took longer than ${limit}; it was at `);
+        if (limit === '2s' && !timed.err.includes('run frontend')) continue;
+        expect(timed.err).toMatch(/it was at .*run frontend/);
+        break;
+      }
       expect(await use.bench.leftovers()).toEqual([]);
     });
 
     test('only to end have their result', async () => {
-      const { code, err } = await build({ copy: ['file'], behave: 'linger', attest: true }, ['--step-timeout', '1s']);
-      expect(code, err).toBe(0);
-      expect(err).toMatch(/Attestations of frontend/);
+      for (const limit of ['1s', '20s']) {
+        const { code, err } = await build({ copy: ['file'], behave: 'linger', attest: true }, [
+          '--step-timeout',
+          limit,
+        ]);
+        // One that is not even asked for its result in a second, for the machine is busy, is not what this is about.
+        if (limit === '1s' && code === 124 && err.includes('asked for nothing')) continue;
+        expect(code, err).toBe(0);
+        expect(err).toMatch(/Attestations of frontend/);
+        break;
+      }
       expect(await use.bench.leftovers()).toEqual([]);
     });
 

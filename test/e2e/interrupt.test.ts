@@ -34,7 +34,7 @@ describeAsEveryone('an interrupted build', (who) => {
       send(running, signal, to);
       const outcome = await running.ended;
       // The step itself would take 33 s.
-      expect(performance.now() - at).toBeLessThan(15_000);
+      expect(performance.now() - at).toBeLessThan(30_000);
       expect(outcome.code, outcome.err).toBe(code);
       expect(outcome.err).not.toMatch(/^\s+at .*:\d+/m);
       expect(outcome.err.match(/canceled/gi) ?? []).not.toHaveLength(0);

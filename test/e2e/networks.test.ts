@@ -1,24 +1,15 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isAlive } from '../support/alive.ts';
 import type { Bench, Outcome } from '../support/bench.ts';
 import { debianPrograms } from '../support/debian-program.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { expectFailure, expectSound } from '../support/sound.ts';
+import { until } from '../support/until.ts';
 
 const REDIS = ['redis:1', 'redis-server', '--bind', '0.0.0.0', '--protected-mode', 'no', '--save', ''];
-
-/** Looks until it is so; a test that waits in vain says for what. */
-async function until(what: string, look: () => Promise<boolean> | boolean): Promise<void> {
-  const end = Date.now() + 30_000;
-  while (!(await look())) {
-    if (Date.now() > end) throw new Error(`Not within 30 s: ${what}`);
-    await sleep(20);
-  }
-}
 
 interface InspectedNetwork {
   readonly Containers: Readonly<Record<string, { readonly Name: string; readonly IPv4Address: string }>>;
@@ -34,6 +25,14 @@ async function membersOf(bench: Bench, network: string): Promise<Readonly<Record
 /** What a program in a new container of a network says. */
 function within(bench: Bench, network: string, ...command: readonly string[]): Promise<Outcome> {
   return bench.tsbuild(['run', '--rm', '--network', network, ...command]);
+}
+
+/** It listens some time after its container runs. */
+function untilRedisAnswers(bench: Bench): Promise<void> {
+  return until('redis answers', async () => {
+    const { out } = await bench.tsbuild(['exec', 'db', 'redis-cli', 'ping']);
+    return out === 'PONG\n';
+  });
 }
 
 /** The process that has the bridge of a network. */
@@ -56,7 +55,7 @@ describeAsEveryone('networks', (who) => {
     await bench.ok(['build', '-q', '-t', 'redis:1', context]);
     await bench.ok(['network', 'create', '--label', 'job=7', 'ci']);
     await bench.ok(['run', '-d', '--name', 'db', '--network', 'ci', '--network-alias', 'cache', ...REDIS]);
-    await until('redis answers', async () => (await bench.ok(['exec', 'db', 'redis-cli', 'ping'])).out === 'PONG\n');
+    await untilRedisAnswers(bench);
   });
   afterAll(async () => {
     const { bench } = use;
@@ -169,6 +168,7 @@ describeAsEveryone('networks', (who) => {
 
     // It stays so across a restart.
     await bench.ok(['restart', '-t', '1', 'db']);
+    await untilRedisAnswers(bench);
     expect(await membersOf(bench, 'back')).toEqual({ db: '10.77.7.77/24' });
     await bench.ok(['network', 'disconnect', 'back', 'db']);
     expect(await membersOf(bench, 'back')).toEqual({});

@@ -3,7 +3,7 @@ import { describeAsEveryone, useBench } from '../support/e2e.ts';
 
 /** A shell that has so many processes at a time, and fails where it cannot start one. */
 const many = (count: number): string =>
-  `i=0; while [ $i -lt ${count} ]; do sleep 3 & i=$((i+1)); done; echo all ${count} are there; kill $(jobs -p)`;
+  `i=0; while [ $i -lt ${count} ]; do sleep 1000 & i=$((i+1)); done; echo all ${count} are there; kill $(jobs -p)`;
 
 describeAsEveryone('processes of a step', (who) => {
   const use = useBench(who);
@@ -62,8 +62,11 @@ describeAsEveryone('processes of a step', (who) => {
   test('have no rights over anything but namespaces of their own', async () => {
     const own = async (): Promise<string> =>
       /user:\[\d+\]/.exec((await build('FROM base:1\nRUN readlink /proc/self/ns/user\n')).err)?.[0] ?? '';
+    // Each waits for the other: of one that has ended the next may have the number.
+    const beside = (mine: string, other: string): string =>
+      `RUN --mount=type=cache,target=/c : > /c/${mine}; until [ -e /c/${other} ]; do sleep 0.05; done; readlink /proc/self/ns/user > /ns\n`;
     const two = await build(
-      'FROM base:1 AS a\nRUN : a; readlink /proc/self/ns/user > /ns; sleep 0.3\nFROM base:1 AS b\nRUN : b; readlink /proc/self/ns/user > /ns; sleep 0.3\n' +
+      `FROM base:1 AS a\n${beside('a', 'b')}FROM base:1 AS b\n${beside('b', 'a')}` +
         'FROM base:1\nCOPY --from=a /ns /a\nCOPY --from=b /ns /b\nRUN cmp -s /a /b || echo different\n',
       '--jobs=2',
     );

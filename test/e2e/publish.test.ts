@@ -4,6 +4,7 @@ import { beforeAll, expect, test } from 'vitest';
 import type { Bench, Running } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { netProbe } from '../support/net-probe.ts';
+import { until } from '../support/until.ts';
 
 /** All that a server at a port of this machine says, once it can be reached. */
 async function ask(port: number, host = '127.0.0.1'): Promise<string> {
@@ -65,8 +66,10 @@ describeAsEveryone('published ports', (who) => {
     ] as const) {
       const socket = createSocket(family);
       const answer = new Promise<string>((resolve) => socket.once('message', (data) => resolve(data.toString())));
-      socket.send(`by ${family}`, port, host);
+      // Nobody promises that a datagram arrives.
+      const again = setInterval(() => socket.send(`by ${family}`, port, host), 200);
       expect(await answer).toBe(`by ${family}`);
+      clearInterval(again);
       socket.close();
     }
     running.child.kill('SIGKILL');
@@ -120,10 +123,12 @@ describeAsEveryone('published ports', (who) => {
     // `again` once the program listens, which nothing tells from outside.
     const answer = async (): Promise<string> => {
       const { out } = await bench.ok(['port', 'web', '80']);
-      for (;;) {
-        const said = await ask(Number(out.trim().split(':').at(-1))).catch(() => '');
-        if (said !== '') return said;
-      }
+      let said = '';
+      await until('it answers', async () => {
+        said = await ask(Number(out.trim().split(':').at(-1))).catch(() => '');
+        return said !== '';
+      });
+      return said;
     };
     try {
       await bench.ok(['run', ...args]);

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { describeAsUser, useBench } from '../support/e2e.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import { skopeo } from '../support/tools.ts';
+import { until } from '../support/until.ts';
 
 /** Stands before a registry, and lets whoever asks for a blob wait that is not a config, or for any. */
 async function slowly(host: string, ms: number, quick = ''): Promise<{ readonly host: string } & AsyncDisposable> {
@@ -74,6 +75,12 @@ describeAsUser('an image that takes its time to come', (who) => {
     expect(first.err).toMatch(
       new RegExp(`looking for ${slow.host}/pulled:1[^]*pulling ${slow.host}/pulled:1[^]*sha256:`),
     );
-    expect(await bench.ok(['run', 'base:1', 'echo', 'quick'])).toMatchObject({ out: 'quick\n', err: '' });
+    // As long as a second is what a busy machine may take for one.
+    await until('one takes less', async () => {
+      const { out, err, ms } = await bench.ok(['run', 'base:1', 'echo', 'quick']);
+      expect(out).toBe('quick\n');
+      if (ms < 1000) expect(err).toBe('');
+      return ms < 1000;
+    });
   });
 });

@@ -8,6 +8,7 @@ import { identities } from '../support/identity.ts';
 import { randomSteps } from '../support/random-steps.ts';
 import { isRealRoot } from '../support/real-root.ts';
 import { readOciArchive } from '../support/tree.ts';
+import { until } from '../support/until.ts';
 
 /** Steps that change a tree in every way that a layer has a form for, with mounts of every kind. */
 const DOCKERFILE = `FROM base:1 AS one
@@ -350,10 +351,11 @@ RUN --mount=type=secret,id=s --mount=type=secret,id=s,target=/moved --mount=type
       expect(await holders()).toMatch(/\/run\/secrets\/s\n/);
       const { pid = 0 } = running.child;
       process.kill(whole ? -pid : pid, 'SIGKILL');
-      const killed = performance.now();
       await running.ended;
-      while ((await holders()) !== '' && performance.now() - killed < 1000) continue;
-      expect(await holders(), whole ? 'all of its process group' : 'tsbuild alone').toBe('');
+      await until(
+        `nothing holds it, after a kill of ${whole ? 'all of its process group' : 'tsbuild alone'}`,
+        async () => (await holders()) === '',
+      );
       expect(await bench.leftovers()).toEqual([]);
     }
   });

@@ -352,7 +352,7 @@ if (hasGit) {
       running.child.kill('SIGINT');
       expect((await running.ended).code).toBe(130);
       expect(leftOvers(bench)).toEqual([]);
-      expect(bench.processes()).toEqual([]);
+      expect(await bench.leftovers()).toEqual([]);
     });
   });
 }

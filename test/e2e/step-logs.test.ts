@@ -39,7 +39,7 @@ describeAsEveryone('the complete log of a failed step', (who) => {
     expect(silent.err).not.toContain('complete log');
     expect((await bench.ok(['logs', '--format=json'])).out).toBe('[]\n');
     const both = bench.context(
-      'FROM base:1 AS a\nRUN sleep 5; echo canceled\nFROM base:1\nRUN echo broken; false\nCOPY --from=a / /\n',
+      'FROM base:1 AS a\nRUN sleep 100; echo canceled\nFROM base:1\nRUN echo broken; false\nCOPY --from=a / /\n',
     );
     await bench.tsbuild(['build', both]);
     const logs = JSON.parse((await bench.ok(['logs', '--format=json'])).out) as { step: string; path: string }[];

@@ -175,6 +175,6 @@ describeAsEveryone('whatever surrounds a build', (who) => {
     const loud = bench.context("FROM base:1\nRUN yes 'a line of output that is repeated' | head -n 200000\n");
     const quick = await bench.ok(['build', '--progress=plain', '--no-cache', loud]);
     expect(quick.err.length).toBeLessThan(12 << 20);
-    expect(quick.ms).toBeLessThan(15_000);
+    expect(quick.ms).toBeLessThan(60_000);
   });
 });

@@ -184,6 +184,7 @@ describeAsEveryone('volumes and mounts', (who) => {
     const env = { TSBUILD_SCOPE: 'job-1' };
     await bench.ok(['run', '-d', '--name', 'one', '-v', '/x', 'filled', 'sleep', '1000'], { env });
     await bench.ok(['run', '-d', '--name', 'two', 'filled', 'true'], { env });
+    await bench.ok(['wait', 'two']);
     await bench.ok(['run', '-d', '--name', 'other', '--scope', 'job-2', 'filled', 'sleep', '1000'], { env });
     expect((await bench.ok(['stats', '--no-stream', '--format', '{{.Name}} {{.PIDs}}'])).out).toBe('other 1\none 1\n');
     const { out } = await bench.ok(['down', '-t', '0'], { env });

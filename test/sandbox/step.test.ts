@@ -274,6 +274,6 @@ describe.each(everyone)('a step (%s)', (who) => {
     expect(code).toBe('TSB_CANCELED');
     expect(left).toBe(0);
     // The step itself would sleep for hours.
-    expect(ms).toBeLessThan(15_000);
+    expect(ms).toBeLessThan(60_000);
   });
 });

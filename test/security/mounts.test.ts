@@ -99,7 +99,7 @@ RUN --mount=type=bind,from=named,source=/,target=/m ls -A /m > /named
     holder.child.kill('SIGKILL');
     expect((await next.ended).err).toMatch(/ mine$/m);
     // Its holder would have slept for 31 s.
-    expect(performance.now() - killed).toBeLessThan(20_000);
+    expect(performance.now() - killed).toBeLessThan(30_000);
     await holder.ended;
     await expectSound(bench);
   });

@@ -198,7 +198,7 @@ RUN --mount=type=secret,id=s --mount=type=secret,id=s,target=/etc/key --mount=ty
     for (const source of ['fifo', 'directory', '/dev/zero']) {
       const outcome = await bench.tsbuild(['build', '--no-cache', `--secret=id=s,src=${source}`, context]);
       expect(outcome.code).not.toBe(0);
-      expect(outcome.ms).toBeLessThan(10_000);
+      expect(outcome.ms).toBeLessThan(60_000);
       expect(outcome.err).toMatch(/^error: .*Cannot read secret "s"/m);
     }
   });

@@ -67,7 +67,7 @@ test('a layer joins the store only when its blob has arrived', async () => {
     kit.store.blobs.put(bytes);
   });
   const directories = kit.layers.directories(testTask(), [kit.id]);
-  await expect.poll(() => kit.worker.count('applyLayer'), { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => kit.worker.count('applyLayer')).toBe(1);
   expect(kit.store.layers.get(kit.id)?.fs).toBe(false);
   arrived.resolve();
   const [path = ''] = await directories;

@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './free-port.ts';
+import { stop } from './stop.ts';
+import { until } from './until.ts';
 
 /** Azure Blob Storage as Microsoft's own emulator has it. */
 export interface Azurite extends AsyncDisposable {
@@ -36,24 +37,20 @@ export async function startAzurite(program: string): Promise<Azurite> {
       env: { ...process.env, AZURITE_ACCOUNTS: `${account}:${key}` },
     },
   );
-  for (let tries = 0; ; tries++) {
-    const answered = await fetch(`http://127.0.0.1:${port}/${account}?comp=list`).then(
+  await until('azurite answers', () => {
+    if (server.exitCode !== null || server.signalCode !== null) throw new Error('azurite did not start');
+    return fetch(`http://127.0.0.1:${port}/${account}?comp=list`).then(
       () => true,
       () => false,
     );
-    if (answered) break;
-    if (tries === 200 || server.exitCode !== null) throw new Error('azurite did not start');
-    await sleep(50);
-  }
+  });
   return {
     accountUrl: `http://127.0.0.1:${port}/${account}`,
     account,
     key,
     async [Symbol.asyncDispose]() {
-      const ended = new Promise((resolve) => server.once('exit', resolve));
       // Asked nicely it waits for connections to end, which are kept alive.
-      server.kill('SIGKILL');
-      await ended;
+      await stop(server);
       rmSync(directory, { recursive: true, force: true });
     },
   };

@@ -10,17 +10,16 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findHelper, readPlanInputs, LoneRemover, requirePlan } from '../../src/sandbox/index.ts';
 import { baseImageTar } from './base-image.ts';
 import type { Identity } from './identity.ts';
 import { programPath } from './program.ts';
+import { removeTree } from './remove-tree.ts';
 import { rungEnvironment, testedRung } from './rung.ts';
 
 /** What test files share (`shared-directory.ts`). */
@@ -226,7 +225,7 @@ export class Bench implements AsyncDisposable {
     } catch {
       // Another test file was first.
     }
-    rmSync(making, { recursive: true });
+    await removeTree(making);
   }
 
   /** A new store with nothing but the base image: that of another machine. */
@@ -264,17 +263,20 @@ export class Bench implements AsyncDisposable {
     return this.write(`context${this.#contexts++}`, { Dockerfile: dockerfile, ...files });
   }
 
-  /** Processes that carry the mark, in their environment or as a word of their command line. */
+  /** Processes that carry the mark, in their environment or as a word of their command line, or were started of this file's program. */
   processes(): readonly { readonly pid: number; readonly command: string }[] {
+    return this.#processesWith([this.mark, this.dir, dirname(dirname(programPath()))]);
+  }
+
+  #processesWith(words: readonly string[]): readonly { readonly pid: number; readonly command: string }[] {
     const found: { pid: number; command: string }[] = [];
     for (const pid of readdirSync('/proc')
       .map(Number)
       .filter((number) => number > 0)) {
       try {
         const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ').trim();
-        const mine = [this.mark, this.dir, dirname(dirname(programPath()))];
         if (
-          mine.some((text) => command.includes(text)) ||
+          words.some((text) => command.includes(text)) ||
           readFileSync(`/proc/${pid}/environ`, 'latin1').includes(this.mark)
         )
           found.push({ pid, command });
@@ -285,9 +287,9 @@ export class Bench implements AsyncDisposable {
     return found;
   }
 
-  /** Processes that are still there when ten seconds have passed; most are gone at once. */
+  /** Processes that are still there when half a minute has passed; most are gone at once. */
   async leftovers(): Promise<readonly string[]> {
-    for (let tries = 0; tries < 200 && this.processes().length > 0; tries++) await sleep(tries < 40 ? 25 : 60);
+    for (let tries = 0; tries < 300 && this.processes().length > 0; tries++) await sleep(tries < 40 ? 25 : 100);
     return this.processes().map(({ pid, command }) => `${pid} ${command}`);
   }
 
@@ -320,28 +322,21 @@ export class Bench implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Also what a shell of a test that failed has left.
-    for (const { pid } of this.#running.size > 0 ? this.processes() : []) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // It ended meanwhile.
-      }
-    }
     for (const child of this.#running) child.kill('SIGKILL');
-    await this.remove(this.dir);
-  }
-
-  /** Removes a tree, which may be a store: an ordinary user's has files of subordinate ids. */
-  async remove(path: string): Promise<void> {
-    try {
-      rmSync(path, { recursive: true, force: true });
-    } catch {
-      const { uid, gid, username } = userInfo();
-      await new LoneRemover({
-        helperPath: findHelper(),
-        plan: requirePlan(readPlanInputs({ uid, gid, name: username })),
-      }).remove([path]);
+    // Also what a shell of a test that failed has left, and what goes on by itself. Whoever still writes would make removing fail.
+    for (let tries = 0; tries < 400; tries++) {
+      // Another bench of the file may go on.
+      const left = this.#processesWith([this.mark, this.dir]);
+      if (left.length === 0) break;
+      for (const { pid } of left) {
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // It ended meanwhile.
+        }
+      }
+      await sleep(25);
     }
+    await removeTree(this.dir);
   }
 }

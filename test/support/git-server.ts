@@ -3,8 +3,8 @@ import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, rmSync, symli
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './free-port.ts';
+import { until } from './until.ts';
 import { WebServer } from './web-server.ts';
 
 const program = ['/usr/bin/git', '/usr/local/bin/git'].find((path) => existsSync(path));
@@ -89,17 +89,24 @@ export class Repositories implements Disposable {
       this.root,
     ];
     const child = spawn(program ?? 'git', args, { stdio: 'ignore', detached: true });
-    for (let tries = 0; tries < 400; tries++) {
-      if (spawnSync(program ?? 'git', ['ls-remote', `git://127.0.0.1:${port}/none`]).stderr.includes('not exported'))
-        break;
-      await sleep(50);
-    }
-    return {
-      url: `git://127.0.0.1:${port}`,
-      [Symbol.dispose]: () => {
-        if (child.pid !== undefined) process.kill(-child.pid);
-      },
+    const end = (): void => {
+      try {
+        process.kill(-(child.pid ?? 0));
+      } catch {
+        // It has ended by itself.
+      }
     };
+    try {
+      await until('git daemon answers', () => {
+        if (child.exitCode !== null || child.signalCode !== null) throw new Error('git daemon did not start');
+        const { stderr } = spawnSync(program ?? 'git', ['ls-remote', `git://127.0.0.1:${port}/none`]);
+        return stderr.includes('not exported');
+      });
+    } catch (error) {
+      end();
+      throw error;
+    }
+    return { url: `git://127.0.0.1:${port}`, [Symbol.dispose]: end };
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {

@@ -29,12 +29,12 @@ export async function isRememberedAnew(bench: Bench, work: () => Promise<unknown
 
 /** Makes what is remembered look as if it had last been used some time ago. */
 function age(bench: Bench): void {
-  using db = new DatabaseSync(join(bench.store, 'index.sqlite'));
+  using db = new DatabaseSync(join(bench.store, 'index.sqlite'), { timeout: 10_000 });
   db.prepare("UPDATE facts SET used_at = used_at - ? WHERE kind = 'recall'").run(AGE);
 }
 
 function remembered(bench: Bench): readonly Record<string, unknown>[] {
-  using db = new DatabaseSync(join(bench.store, 'index.sqlite'), { readOnly: true });
+  using db = new DatabaseSync(join(bench.store, 'index.sqlite'), { readOnly: true, timeout: 10_000 });
   const rows = db.prepare("SELECT key, stored_at, used_at FROM facts WHERE kind = 'recall' ORDER BY key").all();
   return rows.map((row) => ({ ...row }));
 }

@@ -9,6 +9,7 @@ import {
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stop } from './stop.ts';
 
 /** A real registry (Debian's docker-registry) on a free port of 127.0.0.1, with an empty storage directory. */
 export interface TestRegistry extends AsyncDisposable {
@@ -57,9 +58,7 @@ ${options.password ? `auth: {htpasswd: {realm: test, path: ${storage}/htpasswd}}
       await rm(join(storage, 'data/docker/registry/v2/repositories', path), { recursive: true });
     },
     async [Symbol.asyncDispose]() {
-      const ended = new Promise((resolve) => server.once('exit', resolve));
-      server.kill();
-      await ended;
+      await stop(server, 'SIGTERM');
       rmSync(storage, { recursive: true, force: true });
     },
   };

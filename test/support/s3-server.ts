@@ -225,13 +225,17 @@ function pass(
         ...(method === undefined ? {} : { method }),
         ...(url === undefined ? {} : { path: url }),
         headers,
+        // A connection that was kept may be closed by the other side just now.
+        agent: false,
       },
       (answer) => {
         const chunks: Buffer[] = [];
         answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-        answer.on('end', () =>
-          resolve({ status: answer.statusCode ?? 500, headers: answer.headers, body: Buffer.concat(chunks) }),
-        );
+        answer.on('error', reject);
+        answer.on('close', () => {
+          if (!answer.complete) reject(new Error('The answer was cut off'));
+          else resolve({ status: answer.statusCode ?? 500, headers: answer.headers, body: Buffer.concat(chunks) });
+        });
       },
     );
     onward.on('error', reject);

@@ -19,7 +19,7 @@ if pid == 0:
 def size(rows, columns):
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
 size(24, 80)
-shown, seen, deadline, status = b'', 0, time.time() + 60, None
+shown, seen, deadline, status = b'', 0, time.time() + 100, None
 while True:
     while steps:
         step = steps[0]

@@ -9,6 +9,7 @@ import { DiskModel, type DiskFaults } from '../support/disk-model.ts';
 import { type DiskOp, readTrace, tracing } from '../support/disk-trace.ts';
 import { useBench } from '../support/e2e.ts';
 import { identities, type Identity } from '../support/identity.ts';
+import { removeTree } from '../support/remove-tree.ts';
 import { sameParts } from '../support/slow-build.ts';
 import { readOciArchive } from '../support/tree.ts';
 import { numberOf, seed, timeOf } from './support/options.ts';
@@ -74,7 +75,7 @@ describe.runIf(canTrace && root !== undefined)('the power goes at any moment of 
           expect(sameParts(await readOciArchive(bench.path('out.tar'))), `cut ${cut}`).toEqual(held.reference);
         }
         if (wrong.length > 0) failures.push(`cut ${cut} of ${held.ops.length}: ${wrong.join('; ')}`);
-        await bench.remove(store);
+        await removeTree(store);
       });
       expect(failures, `seed ${seed}`).toEqual([]);
     },

@@ -191,7 +191,7 @@ test('a blob is unpacked while it arrives', async () => {
   await sleep(20);
   blob.more(2 << 20);
   // Its files are there before its end is.
-  await expect.poll(() => fs.readdirSync(params.target), { timeout: 5000 }).toEqual(['own']);
+  await expect.poll(() => fs.readdirSync(params.target)).toEqual(['own']);
   blob.end();
   expect(await done).toMatchObject({ diffId: sha256(independent) });
   expect(fs.statSync(join(params.target, 'own/noise')).size).toBe(3 << 20);
@@ -213,7 +213,7 @@ test('canceling leaves nothing, of those that wait for bytes and of those that w
   blob.more(1 << 20);
   const controller = new AbortController();
   const results = unpackAll([blob.params, upper], controller.signal);
-  await expect.poll(() => fs.readdirSync(lower.target), { timeout: 5000 }).toContain('usr');
+  await expect.poll(() => fs.readdirSync(lower.target)).toContain('usr');
   controller.abort(new Error('enough'));
   expect((await results).map((result) => result.status)).toEqual(['rejected', 'rejected']);
   expect(params.map(({ target }) => fs.readdirSync(target))).toEqual([[], []]);
