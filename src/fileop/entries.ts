@@ -10,14 +10,14 @@ import {
   writeLayerFromEntries,
 } from '../layer/index.ts';
 import { TsbuildError } from '../util/index.ts';
-import { applyAction, copySteps } from './apply-action.ts';
+import { copySteps } from './apply-action.ts';
 import type { Steps } from './copy.ts';
 import { toLayerEntries } from './layer-entries.ts';
-import { type OverlayDir, OverlayTree } from './overlay-tree.ts';
+import { applyInMemory, openKnownBase, sourceOf } from './known-base.ts';
+import { type BaseTree, type OverlayDir, OverlayTree } from './overlay-tree.ts';
 import { OpenedTrees } from './opened-trees.ts';
 import { checkActions, openInput } from './run.ts';
-import type { FileOpParams, OpenInput } from './types.ts';
-import { isArchiveMatch } from './unpack.ts';
+import type { FileOpParams, KnownBase, OpenInput } from './types.ts';
 
 /** The layer that a file op makes, described and not written. Dispose it when its entries are no longer wanted. */
 export interface LayerStream extends Disposable {
@@ -30,23 +30,32 @@ export interface LayerStream extends Disposable {
   readonly lowers: readonly string[];
   /** Complete when the entries are over. */
   readonly warnings: Iterable<string>;
+  /** Whether something could not be told because files of the base are not here: the entries end with an error then. */
+  readonly needsFiles: () => boolean;
   /** What the op reads, by input. */
   readonly sources: readonly ReadableTree<unknown>[];
 }
 
+/** What a file op that is only described reads or builds upon. */
+export type DirectInput = OpenInput | KnownBase<OpenInput>;
+
 /** A file op that is not run, only described. */
 export interface DirectParams extends Omit<FileOpParams, 'inputs'> {
-  readonly inputs: readonly OpenInput[];
+  readonly inputs: readonly DirectInput[];
 }
 
 /**
  * Whether the entries of the layer can be had without writing files: one chain of actions from layers or scratch to one
  * output, whose copies read inputs of the op only.
  */
-export function canMakeEntries(actions: readonly FileAction[], inputs: readonly Pick<OpenInput, 'kind'>[]): boolean {
+export function canMakeEntries(
+  actions: readonly FileAction[],
+  inputs: readonly Pick<OpenInput | KnownBase, 'kind'>[],
+): boolean {
+  const isBase = (input: number): boolean => inputs[input]?.kind === 'layers' || inputs[input]?.kind === 'known';
   return actions.every((action, index) => {
     const base = action.input;
-    const chained = index === 0 ? base < 0 || inputs[base]?.kind === 'layers' : base === inputs.length + index - 1;
+    const chained = index === 0 ? base < 0 || isBase(base) : base === inputs.length + index - 1;
     return (
       chained && action.secondaryInput < inputs.length && action.output === (index === actions.length - 1 ? 0 : -1)
     );
@@ -56,7 +65,7 @@ export function canMakeEntries(actions: readonly FileAction[], inputs: readonly 
 /**
  * Runs the actions in memory. The entries are those of a diff of `runFileActions`' layer.
  * @param options.learn whether the trees that contents come from are told their digests
- * @returns undefined when an ADD meets an archive, which has to be unpacked for real
+ * @returns undefined when an ADD meets an archive, which has to be unpacked for real, or files of a base are needed that are not here
  * @throws TsbuildError, as do the entries
  */
 export async function fileOpEntries(
@@ -64,39 +73,33 @@ export async function fileOpEntries(
   options: { readonly signal: AbortSignal; readonly learn?: boolean },
 ): Promise<LayerStream | undefined> {
   const { actions, inputs, idShift, now } = params;
+  const { signal } = options;
   check(params);
   const first = inputs[actions[0]?.input ?? -1];
   const lowers = first?.kind === 'layers' ? first.layers : [];
   using opened = new OpenedTrees();
-  const base = opened.add(new LayersTree(lowers, { idShift }));
+  const known = first?.kind === 'known' ? await openKnownBase(first, { opened, signal, idShift }) : undefined;
+  if (first?.kind === 'known' && !known) return undefined;
+  const needsFiles = (): boolean => known?.summary.missed ?? false;
+  const base: BaseTree = known?.tree ?? opened.add(new LayersTree(lowers, { idShift }));
   const tree = new OverlayTree(base, now);
-  const sources = inputs.map((input) => opened.add(openInput(input, idShift)));
+  const sources = inputs.map((input): ReadableTree<unknown> =>
+    input.kind === 'known' ? base : opened.add(openInput(input, idShift)),
+  );
   const warnings = new Set<string>();
-  const context = {
-    tree,
-    treeOf: (input: number) => sources[input],
-    warn: (message: string) => void warnings.add(message),
-    signal: options.signal,
-  };
+  const warn = (message: string): void => void warnings.add(message);
   const [only, ...more] = actions;
   let steps: Steps | undefined;
   if (only && more.length === 0 && isPlainCopy(only)) {
     tree.collectMade();
+    const context = { tree, treeOf: (input: number) => sources[input], warn };
     steps = copySteps<OverlayDir>({ ...context, source: sourceOf(only, sources, idShift) }, only);
   } else {
-    for (const action of actions) {
-      const source = sourceOf(action, sources, idShift);
-      const archives = { found: false };
-      await applyAction<OverlayDir>({
-        ...context,
-        action,
-        source,
-        unpack: async (match) => {
-          if (source && (await isArchiveMatch(source, match))) archives.found = true;
-          return archives.found;
-        },
-      });
-      if (archives.found) return undefined;
+    try {
+      if (!(await applyInMemory(actions, { tree, sources, warn, signal, idShift }))) return undefined;
+    } catch (error) {
+      if (needsFiles()) return undefined;
+      throw error;
     }
   }
   const learn = options.learn === true;
@@ -108,7 +111,7 @@ export async function fileOpEntries(
     yield* toLayerEntries(tree.takeBefore(), learn);
   }
   const { release } = opened.keep();
-  return { entries: entries(), lowers, warnings, sources, [Symbol.dispose]: release };
+  return { entries: entries(), lowers, warnings, sources, needsFiles, [Symbol.dispose]: release };
 }
 
 function check(params: DirectParams): void {
@@ -131,7 +134,7 @@ export interface PackedOp extends EncodedLayer {
  * @throws TsbuildError; the directory is empty then
  */
 export async function writeFileOpDirectory(
-  params: DirectParams,
+  params: DirectParams & { readonly inputs: readonly OpenInput[] },
   target: string,
   options: { readonly signal: AbortSignal },
 ): Promise<{ readonly lowers: readonly string[]; readonly warnings: readonly string[] } | undefined> {
@@ -146,8 +149,9 @@ export async function writeFileOpDirectory(
 
 /**
  * Runs the actions in memory and writes the layer blob that they make, without the files in between.
- * @returns undefined when an ADD meets an archive, which has to be unpacked for real
- * @throws TsbuildError; nothing is left in the sink then
+ * @returns undefined when an ADD meets an archive, which has to be unpacked for real, or files of a base are needed that are not here;
+ * nothing is left in the sink then
+ * @throws TsbuildError; nothing is left in the sink then either
  */
 export async function writeFileOpLayer(
   params: DirectParams,
@@ -164,7 +168,13 @@ export async function writeFileOpLayer(
     return undefined;
   }
   const { entries, warnings, sources } = stream;
-  const written = await writeLayerFromEntries(entries, sink, options);
+  let written: EncodedLayer;
+  try {
+    written = await writeLayerFromEntries(entries, sink, options);
+  } catch (error) {
+    if (stream.needsFiles()) return undefined;
+    throw error;
+  }
   const learned = params.inputs.map((input, index) => {
     const tree = sources[index];
     return learn && input.kind === 'context' && tree instanceof ContextTree
@@ -179,13 +189,4 @@ type CopyFileAction = Extract<FileAction, { readonly kind: 'copy' }>;
 /** Whether an action only adds to an empty layer. */
 function isPlainCopy(action: FileAction): action is CopyFileAction {
   return action.kind === 'copy' && action.input < 0 && !action.attemptUnpack;
-}
-
-function sourceOf(
-  action: FileAction,
-  trees: readonly ReadableTree<unknown>[],
-  idShift: number,
-): ReadableTree<unknown> | undefined {
-  if (action.kind !== 'copy') return undefined;
-  return trees[action.secondaryInput] ?? new LayersTree([], { idShift });
 }

@@ -3,16 +3,25 @@
  * blob or a directory; `runFileActions` does the others on mounted roots.
  */
 export { copyAll } from './copy-all.ts';
-export { canMakeEntries, fileOpEntries, type LayerStream, writeFileOpDirectory, writeFileOpLayer } from './entries.ts';
+export {
+  canMakeEntries,
+  type DirectInput,
+  fileOpEntries,
+  type LayerStream,
+  writeFileOpDirectory,
+  writeFileOpLayer,
+} from './entries.ts';
 export { parseMode, type ModeChange } from './mode.ts';
 export type { OverlayEntry } from './overlay-tree.ts';
 export { runFileActions } from './run.ts';
 export type {
+  AppliedOp,
   FileInput,
   FileOpHost,
   FileOpOutput,
   FileOpParams,
   FileOpResult,
+  KnownBase,
   OpenInput,
   WritableRoot,
 } from './types.ts';

@@ -1,7 +1,8 @@
 import type { ContentSource, EntryType, LayerEntry } from '../layer/index.ts';
 import type { Digest } from '../util/index.ts';
 import { type ByteString, type ComparedFile, isUnchanged, type Xattr } from '../tree/index.ts';
-import { mergeXattrs, type OverlayEntry } from './overlay-tree.ts';
+import { mergeXattrs } from './overlay-leaf.ts';
+import type { OverlayEntry } from './overlay-tree.ts';
 
 const NO_TIME = { sec: 0, nsec: 0 };
 

@@ -6,30 +6,30 @@ import {
   type FileContent,
   type ComparedFile,
   fileOfTree,
-  type LayersDir,
-  type LayersTree,
   type NodeAttributes,
   type NodeType,
+  type ReadableTree,
   type TreeNode,
   type WritableTree,
   type Xattr,
   resolvePath,
 } from '../tree/index.ts';
-import { TsbuildError } from '../util/index.ts';
+import { type Digest, sha256, TsbuildError } from '../util/index.ts';
+import {
+  attributesOf,
+  type FullAttributes,
+  isComplete,
+  type Leaf,
+  leafNode,
+  leafXattrs,
+  merge,
+  mergeXattrs,
+  none,
+  TAKEN,
+} from './overlay-leaf.ts';
 
-type FullAttributes = NodeAttributes & { readonly mtimeNs: bigint };
-
-/** A file in memory; two names of one file share the object. */
-interface Leaf {
-  readonly type: Exclude<NodeType, 'directory'>;
-  attributes: FullAttributes;
-  content: FileContent | Uint8Array | undefined;
-  readonly linkname: ByteString;
-  /** Set when the file got a second name. */
-  id: string | undefined;
-  /** The path of its first entry. */
-  written: ByteString | undefined;
-}
+/** What changes are made on top of: layers, their summary, or other changes. Its handles of directories are objects. */
+export type BaseTree = ReadableTree<object>;
 
 /** A name that was made. */
 interface Made {
@@ -45,7 +45,7 @@ export interface OverlayDir {
   readonly path: ByteString;
   readonly parent: OverlayDir | undefined;
   /** The directory of the base that shows through. */
-  readonly base: LayersDir | undefined;
+  readonly base: object | undefined;
   /** The base has a directory here that this one hides. */
   readonly opaque: boolean;
   /** Undefined: the base's. */
@@ -79,15 +79,16 @@ export interface OverlayEntry {
  */
 export class OverlayTree implements WritableTree<OverlayDir> {
   readonly root: OverlayDir;
-  readonly #base: LayersTree;
+  readonly #base: BaseTree;
   readonly #now: bigint;
+  readonly #opened = new Map<number, { readonly close: () => void; readonly xattrs?: () => readonly Xattr[] }>();
   #links = 0;
   /** What was made and not taken, when that is to be taken while the tree grows. */
   #made: Made[] | undefined;
   #hasTaken = false;
 
   /** @param now time of what is made without one, nanoseconds since the epoch */
-  constructor(base: LayersTree, now: bigint) {
+  constructor(base: BaseTree, now: bigint) {
     this.#base = base;
     this.#now = now;
     this.root = newDir('', undefined, base.root, false);
@@ -114,7 +115,7 @@ export class OverlayTree implements WritableTree<OverlayDir> {
 
   stat(dir: OverlayDir): TreeNode {
     const { attributes, base } = dir;
-    if (!attributes) return (base ?? this.#base.root).node;
+    if (!attributes) return this.#base.stat(base ?? this.#base.root);
     return { type: 'directory', ...attributes, size: 0, linkname: '' };
   }
 
@@ -136,15 +137,27 @@ export class OverlayTree implements WritableTree<OverlayDir> {
 
   open(dir: OverlayDir, name: ByteString): number {
     const change = dir.changes.get(name);
-    if (change === undefined && dir.base) return this.#base.open(dir.base, name);
+    const inBase = change === undefined && dir.base ? this.#base.lookup(dir.base, name) : undefined;
+    if (inBase && dir.base) {
+      const { base } = dir;
+      const fd = this.#base.open(base, name, inBase);
+      this.#opened.set(fd, { close: () => this.#base.close(fd, base, name, inBase) });
+      return fd;
+    }
     if (change && !isDir(change) && change.content && !(change.content instanceof Uint8Array)) {
-      return change.content.open();
+      const { content } = change;
+      const fd = content.open();
+      const xattrs = (): readonly Xattr[] => mergeXattrs(content.xattrs(fd), change.attributes.xattrs);
+      this.#opened.set(fd, { close: () => content.close(fd), xattrs });
+      return fd;
     }
     throw new TsbuildError('TSB_INTERNAL', `Cannot read "/${toText(joinPath(dir.path, name))}": it is not written yet`);
   }
 
   close(fd: number): void {
-    this.#base.close(fd);
+    const opened = this.#opened.get(fd);
+    this.#opened.delete(fd);
+    opened?.close();
   }
 
   xattrs(dir: OverlayDir, name: ByteString, node: TreeNode): readonly Xattr[] {
@@ -155,7 +168,15 @@ export class OverlayTree implements WritableTree<OverlayDir> {
   }
 
   openXattrs(fd: number): readonly Xattr[] {
-    return this.#base.openXattrs(fd);
+    const { xattrs = () => this.#base.openXattrs(fd) } = this.#opened.get(fd) ?? {};
+    return xattrs();
+  }
+
+  knownContent(dir: OverlayDir, name: ByteString): Digest | undefined {
+    if (!dir.changes.has(name)) return dir.base && this.#base.knownContent?.(dir.base, name);
+    const change = dir.changes.get(name);
+    const bytes = change && !isDir(change) && change.attributes.xattrs.length === 0 ? change.content : undefined;
+    return bytes instanceof Uint8Array ? sha256(bytes) : undefined;
   }
 
   mkdir(dir: OverlayDir, name: ByteString, attributes: NodeAttributes): void {
@@ -261,7 +282,7 @@ export class OverlayTree implements WritableTree<OverlayDir> {
   #collect(dir: OverlayDir, entries: OverlayEntry[], names: Map<OverlayEntry, Leaf>): void {
     if (!dir.touched) return;
     const { base } = dir;
-    const replaced = base && fileOfTree(this.#base, base, '', base.node);
+    const replaced = base && fileOfTree(this.#base, base, '', this.#base.stat(base));
     entries.push(entry(dir.path, 'directory', dir.attributes ?? this.#baseAttributes(dir), { replaced }));
     if (dir.opaque) entries.push(entry(joinPath(dir.path, '.wh..wh..opq'), 'whiteout', none));
     for (const child of dir.passed.values()) this.#collect(child, entries, names);
@@ -277,7 +298,7 @@ export class OverlayTree implements WritableTree<OverlayDir> {
     }
   }
 
-  #below(base: LayersDir, name: ByteString): ComparedFile | undefined {
+  #below(base: object, name: ByteString): ComparedFile | undefined {
     const node = this.#base.lookup(base, name);
     return node && fileOfTree(this.#base, base, name, node);
   }
@@ -309,8 +330,8 @@ export class OverlayTree implements WritableTree<OverlayDir> {
       node.type === 'file'
         ? {
             size: node.size,
-            open: () => base.open(home, name),
-            close: (fd: number) => base.close(fd),
+            open: () => base.open(home, name, node),
+            close: (fd: number) => base.close(fd, home, name, node),
             xattrs: (fd: number) => base.openXattrs(fd),
           }
         : undefined;
@@ -347,26 +368,6 @@ export class OverlayTree implements WritableTree<OverlayDir> {
   }
 }
 
-const none: FullAttributes = { mode: 0, uid: 0, gid: 0, mtimeNs: 0n, xattrs: [] };
-
-/**
- * Stands for files that were taken and that nothing will be asked of any more but whether they are there. There may be very many: to keep
- * each of them to the end would take 20 MB for 100,000.
- */
-const TAKEN: Leaf = Object.freeze({
-  type: 'file',
-  attributes: none,
-  content: undefined,
-  linkname: '',
-  id: undefined,
-  written: undefined,
-});
-
-/** Whether a file will get no further name. */
-function isComplete({ content, id }: Leaf): boolean {
-  return id === undefined && content !== undefined && !(content instanceof Uint8Array) && content.hasMoreNames !== true;
-}
-
 function entry(
   path: ByteString,
   type: OverlayEntry['type'],
@@ -386,7 +387,7 @@ function named(one: OverlayEntry, leaf: Leaf): OverlayEntry {
 function newDir(
   path: ByteString,
   parent: OverlayDir | undefined,
-  base: LayersDir | undefined,
+  base: object | undefined,
   opaque: boolean,
 ): OverlayDir {
   return { path, parent, base, opaque, attributes: undefined, touched: false, changes: new Map(), passed: new Map() };
@@ -396,46 +397,6 @@ function isDir(change: Leaf | OverlayDir): change is OverlayDir {
   return 'changes' in change;
 }
 
-/** Those that were given, over those that come with the content. */
-function leafXattrs({ attributes, content }: Leaf): readonly Xattr[] {
-  if (content === undefined || content instanceof Uint8Array) return attributes.xattrs;
-  const fd = content.open();
-  try {
-    return mergeXattrs(content.xattrs(fd), attributes.xattrs);
-  } finally {
-    content.close(fd);
-  }
-}
-
 function touch(dir: OverlayDir): void {
   for (let one: OverlayDir | undefined = dir; one && !one.touched; one = one.parent) one.touched = true;
-}
-
-function leafNode(leaf: Leaf): TreeNode {
-  const { attributes, content, type, linkname, id } = leaf;
-  const size = content instanceof Uint8Array ? content.length : (content?.size ?? 0);
-  const { mode, uid, gid, mtimeNs } = attributes;
-  const node = { type, mode, uid, gid, mtimeNs, size, linkname };
-  return id === undefined ? node : { ...node, hardlink: id };
-}
-
-function attributesOf(node: TreeNode): Omit<FullAttributes, 'xattrs'> {
-  return { mode: node.mode, uid: node.uid, gid: node.gid, mtimeNs: node.mtimeNs };
-}
-
-function merge(kept: FullAttributes, changes: Partial<NodeAttributes>): FullAttributes {
-  return {
-    mode: changes.mode ?? kept.mode,
-    uid: changes.uid ?? kept.uid,
-    gid: changes.gid ?? kept.gid,
-    mtimeNs: changes.mtimeNs ?? kept.mtimeNs,
-    xattrs: changes.xattrs && changes.xattrs.length > 0 ? mergeXattrs(kept.xattrs, changes.xattrs) : kept.xattrs,
-  };
-}
-
-/** Attributes by name, the later list wins. */
-export function mergeXattrs(kept: readonly Xattr[], changes: readonly Xattr[]): readonly Xattr[] {
-  if (kept.length === 0 || changes.length === 0) return kept.length === 0 ? changes : kept;
-  const all = new Map([...kept, ...changes].map((xattr) => [xattr.name, xattr]));
-  return [...all.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -10,6 +10,26 @@ export type FileInput =
 /** What a file op reads when it runs in the process that has the context. */
 export type OpenInput = FileInput | { readonly kind: 'tree'; readonly tree: ContextTree };
 
+/**
+ * What a file op builds upon where no file of that is here: the summary of a tree, and the ops that were done to it since. They are done
+ * again in memory, which reads no content.
+ */
+export interface KnownBase<I extends OpenInput = FileInput> {
+  readonly kind: 'known';
+  /** See `encodeSummary`. */
+  readonly summary: Uint8Array;
+  /** The first one stands on the summary, the others on each other. */
+  readonly above: readonly AppliedOp<I>[];
+}
+
+/** A file op that was done. */
+export interface AppliedOp<I extends OpenInput = FileInput> {
+  readonly actions: readonly FileAction[];
+  /** That which it builds upon is another `KnownBase`, of which only the kind counts. */
+  readonly inputs: readonly (I | Pick<KnownBase, 'kind'>)[];
+  readonly now: bigint;
+}
+
 /** A file op with its inputs, as it is sent to the worker. */
 export interface FileOpParams {
   readonly actions: readonly FileAction[];

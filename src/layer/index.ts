@@ -23,4 +23,5 @@ export { emptyDir } from './remove-tree.ts';
 export { type TarHandler, TarReader } from './tar-reader.ts';
 export { type TarEntryInput, type TarTarget, TarWriter } from './tar-writer.ts';
 export { writeLayerFromEntries, type WriteLayerOptions } from './write-layer.ts';
+export { type LayerToSummarize, summarizeLayer } from './summarize-layer.ts';
 export { writeWhiteoutMask } from './whiteout-mask.ts';

@@ -22,6 +22,17 @@ export function hashFile(fd: number, size: number): Digest {
   return hasher.digest();
 }
 
+/** sha256 of a file from its start to its end; the fd's own position stays. */
+export function hashWhole(fd: number): Digest {
+  const [buffer] = (pieces ??= [Buffer.allocUnsafeSlow(PIECE), Buffer.allocUnsafeSlow(PIECE)]);
+  const hasher = new Hasher();
+  for (let position = 0; ; position += PIECE) {
+    const count = readFull(fd, buffer, position);
+    hasher.update(buffer.subarray(0, count));
+    if (count < PIECE) return hasher.digest();
+  }
+}
+
 /** Reads at a position until the buffer is full or the file ends; the fd's own position stays. */
 export function readFull(fd: number, buffer: Uint8Array, position: number): number {
   let length = 0;

@@ -56,6 +56,8 @@ export type { FileContent, NodeAttributes, NodeType, ReadableTree, TreeNode, Wri
 export { type ListedDirectory, type ListedNode, parseListedNode, type TreeListing } from './listing.ts';
 export { missingPathHint } from './near-path.ts';
 export { type ComparedFile, fileAt, fileOfTree, isUnchanged } from './unchanged.ts';
+export { decodeSummary, encodeSummary, MAX_TREE_SUMMARY } from './summary-wire.ts';
+export { isSummaryDir, type SummaryDir, type SummaryLeaf, SummaryTree } from './summary-tree.ts';
 export { getState, putState, stateRows, stateSum } from './state-sum.ts';
 export { type Sighting, sightings } from './sightings.ts';
 export { type Located, resolvePath, splitPath } from './resolve.ts';

@@ -52,6 +52,11 @@ export interface ReadableTree<D> {
   xattrs(dir: D, name: ByteString, node: TreeNode): readonly Xattr[];
   /** The same for a file that is open already, which is much faster. */
   openXattrs(fd: number): readonly Xattr[];
+  /**
+   * The digest of a file's content, for trees that have it without the content; undefined where only `open` tells. A file that has
+   * one has no attributes.
+   */
+  knownContent?(dir: D, name: ByteString): Digest | undefined;
   /** Told the sha256 of a file's content by who has read it all, with its attributes, before `close`. For trees that keep digests. */
   learnContent?(dir: D, name: ByteString, node: TreeNode, content: Digest, xattrs: readonly Xattr[]): void;
 }

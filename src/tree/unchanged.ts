@@ -1,10 +1,11 @@
 import { close, fdPath, O_NOFOLLOW, O_RDONLY, openat } from '../sys/index.ts';
 import { type ByteString, toFsPath } from './bytes.ts';
-import { sameContent } from './content.ts';
+import { hashWhole, sameContent } from './content.ts';
 import type { MergedName } from './merged-dir.ts';
 import type { ReadableTree, TreeNode, Xattr } from './node.ts';
 import { statNode } from './stat-node.ts';
 import { readXattrs } from './xattrs.ts';
+import { type Digest, sha256 } from '../util/index.ts';
 
 /** What a layer holds of a file besides its content and extended attributes. */
 export type NodeState = Pick<TreeNode, 'type' | 'mode' | 'uid' | 'gid' | 'size' | 'mtimeNs' | 'linkname' | 'device'>;
@@ -12,8 +13,11 @@ export type NodeState = Pick<TreeNode, 'type' | 'mode' | 'uid' | 'gid' | 'size' 
 /** A file in one of the two places that are compared. */
 export interface ComparedFile {
   readonly node: NodeState;
-  /** Hands over what the node does not tell, good during the call: an open file's fd, or the bytes; nothing but for files. */
-  look<T>(use: (xattrs: readonly Xattr[], content: number | Uint8Array) => T): T;
+  /**
+   * Hands over what the node does not tell, good during the call: an open file's fd, the bytes, or the digest of what is not here; nothing
+   * but for files.
+   */
+  look<T>(use: (xattrs: readonly Xattr[], content: number | Uint8Array | Digest) => T): T;
 }
 
 /**
@@ -25,10 +29,18 @@ export function isUnchanged(ours: ComparedFile, theirs: ComparedFile): boolean {
   const { type } = ours.node;
   if (type === 'symlink') return true;
   return ours.look((xattrs, content) =>
-    theirs.look(
-      (others, other) => sameXattrs(xattrs, others) && (typeof other !== 'number' || sameContent(content, other)),
-    ),
+    theirs.look((others, other) => sameXattrs(xattrs, others) && (other === NOTHING || isSameContent(content, other))),
   );
+}
+
+function isSameContent(ours: number | Uint8Array | Digest, theirs: number | Uint8Array | Digest): boolean {
+  if (typeof ours !== 'string' && typeof theirs === 'number') return sameContent(ours, theirs);
+  return digestOf(ours) === digestOf(theirs);
+}
+
+function digestOf(content: number | Uint8Array | Digest): Digest {
+  if (typeof content === 'string') return content;
+  return typeof content === 'number' ? hashWhole(content) : sha256(content);
 }
 
 function sameNode(a: NodeState, b: NodeState): boolean {
@@ -61,6 +73,8 @@ export function fileOfTree<D>(tree: ReadableTree<D>, dir: D, name: ByteString, n
     node,
     look(use) {
       if (node.type !== 'file') return use(tree.xattrs(dir, name, node), NOTHING);
+      const known = tree.knownContent?.(dir, name);
+      if (known !== undefined) return use([], known);
       const fd = tree.open(dir, name, node);
       try {
         return use(tree.openXattrs(fd), fd);

@@ -3,10 +3,17 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fileOpEntries, parseMode, runFileActions, writeFileOpLayer } from '../../src/fileop/index.ts';
+import {
+  type DirectInput,
+  fileOpEntries,
+  parseMode,
+  runFileActions,
+  writeFileOpDirectory,
+  writeFileOpLayer,
+} from '../../src/fileop/index.ts';
 import { diffLayer } from '../../src/layer/index.ts';
 import type { ChownOptions, CopyAction, FileAction, FileActionBody } from '../../src/llb/index.ts';
-import { LayersTree } from '../../src/tree/index.ts';
+import { encodeSummary, LayersTree } from '../../src/tree/index.ts';
 import { sha256 } from '../../src/util/index.ts';
 import {
   chain,
@@ -371,6 +378,62 @@ test('the layer written from memory has the entries of a diff of the mounted lay
     { numRuns: 150 },
   );
   expect(compared).toBeGreaterThan(30);
+}, 120_000);
+
+/** One op after the other: the first on what is below, the last one packed. */
+function chains(bodies: readonly FileActionBody[], cut: number): readonly (readonly FileAction[])[] {
+  return [bodies.slice(0, cut), bodies.slice(cut)].filter((part) => part.length > 0).map((part) => chain(part));
+}
+
+test('the layer on a base of which only a summary is here is the same, byte by byte, as on the base', async () => {
+  let compared = 0;
+  let needed = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      specs,
+      specs,
+      specs,
+      fc.array(bodies, { minLength: 1, maxLength: 4 }),
+      fc.nat(3),
+      async (lower, upper, source, actions, cut) => {
+        using scratch = new Scratch();
+        const lowers = [scratch.tree(lower), scratch.tree(upper)];
+        const files = context(scratch.tree(source));
+        const ops = chains(actions, cut);
+        const summary = encodeSummary(new LayersTree(lowers, { idShift: 0 })) as Uint8Array;
+        const options = { compression: { kind: 'none' }, signal: new AbortController().signal } as const;
+        const common = { idShift: 0, now: NOW };
+        const attempt = async (inputs: readonly DirectInput[]): Promise<{ written: unknown; bytes: Buffer }> => {
+          const sink = new MemorySink();
+          const params = { ...common, actions: ops.at(-1) ?? [], inputs };
+          const written = await writeFileOpLayer(params, sink, options).catch((error: unknown) => String(error));
+          return { written, bytes: sink.bytes };
+        };
+        const stack = [...lowers];
+        const [first] = ops.length > 1 ? ops : [];
+        if (first) {
+          const made = scratch.dir('first');
+          const params = { ...common, actions: first, inputs: [layers(...lowers), files] };
+          if (!(await writeFileOpDirectory(params, made, options).catch(() => undefined))) return;
+          stack.push(made);
+        }
+        const usual = await attempt([layers(...stack), files]);
+        const above = first ? [{ actions: first, inputs: [{ kind: 'known' as const }, files], now: NOW }] : [];
+        const known = await attempt([{ kind: 'known', summary, above }, files]);
+        if (known.written === undefined) {
+          expect(known.bytes).toHaveLength(0);
+          needed++;
+          return;
+        }
+        expect(known).toEqual(usual);
+        compared++;
+      },
+    ),
+    { numRuns: 200 },
+  );
+  // Times of files are mostly the same in these trees, so that contents have to be compared quite often.
+  expect(compared).toBeGreaterThan(2 * needed);
+  expect(needed).toBeGreaterThan(0);
 }, 120_000);
 
 /** Trees whose order by names of directories and by whole paths differ: "a", "a-" and "a/x". */
