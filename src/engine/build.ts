@@ -1,6 +1,7 @@
 import type { LlbVertex } from '../llb/index.ts';
 import { type Diagnostic, type SourceFile, type SourceRange, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
+import { BaseTrees } from './base-trees.ts';
 import { checkEntitlements } from './entitlements.ts';
 import { exportCaches } from './cache-export.ts';
 import { CacheRace } from './cache-race.ts';
@@ -93,6 +94,7 @@ export async function runBuild(
   const toSteps = request.cacheTo.filter((spec) => spec.type === 'steps');
   const writers = new RepositoryWriters(session.registry);
   const steps = new StepExports(session, importTask, toSteps, { imports: () => used, writers });
+  const trees = new BaseTrees(session, importTask, () => used);
   const restores = openMountRestores(session, importTask, request);
   let isOut = false;
   const freeing = freeLeftovers(session, task);
@@ -130,6 +132,7 @@ export async function runBuild(
     used = await imports;
     restores?.expect(new StepMounts(compiled));
     result.solver.travel = restores;
+    result.solver.summaries = trees;
     if (toSteps.length > 0) {
       steps.expect(resultVertices(compiled), explainer.summaries(verticesOf(compiled), result.solver.notes));
       solver.onResult = (edge) => steps.offer(edge);
@@ -150,6 +153,7 @@ export async function runBuild(
     const telling = explained(false);
     try {
       if (restores) await sendUsedMounts(session, task, toSteps, restores);
+      await trees.send(task, toSteps, writers);
       const caches = request.cacheTo.filter((spec) => spec.type !== 'inline');
       if (caches.length > 0)
         await exportCaches(session, task, caches, await result.solver.known(task, compiled.platforms), { race, steps });
@@ -183,6 +187,7 @@ export async function runBuild(
       imports.catch(() => undefined),
       steps.idle(),
       restores?.end(),
+      trees.settled(),
       recording?.[Symbol.asyncDispose](),
     ]);
     await freeing;

@@ -1,4 +1,4 @@
-import { carriesOutput, type LlbVertex } from '../llb/index.ts';
+import { carriesOutput, type FileOp, type LlbVertex } from '../llb/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { PackingPlan } from '../ops/index.ts';
 import type { CompiledGraphs } from './compiled.ts';
@@ -24,7 +24,46 @@ export function planPacking(compiled: CompiledGraphs, output: OutputRequest, isN
   // Where nothing stays here, the layers of a base image may not be needed as blobs either.
   const isElsewhere = output.specs.every((spec) => spec.type === 'image' && !spec.store);
   const packed = [...bases].filter(({ op }) => !(isElsewhere && op.body?.kind === 'source'));
-  return { form, blobOnly, ahead: new Set(packed.map(({ digest }) => digest)), isNews };
+  return {
+    form,
+    blobOnly,
+    withoutFiles: withoutFiles(compiled),
+    ahead: new Set(packed.map(({ digest }) => digest)),
+    isNews,
+  };
+}
+
+/**
+ * File ops that lead to results through file ops and merges alone, each of which only builds upon the one before. Of each graph inputs come
+ * first, so that whoever reads a vertex was looked at before it.
+ */
+function withoutFiles({ platforms }: CompiledGraphs): ReadonlySet<Digest> {
+  const read = new Set<Digest>();
+  const found = new Set<Digest>();
+  for (const { graph } of platforms) {
+    const result = graph.result?.vertex.digest;
+    const led = new Set(result === undefined ? [] : [result]);
+    for (const vertex of graph.vertices.toReversed()) {
+      const { body } = vertex.op;
+      const isDone = led.has(vertex.digest) && (body?.kind === 'file' || body?.kind === 'merge');
+      if (isDone) found.add(vertex.digest);
+      for (const [at, input] of vertex.inputs.entries()) {
+        const { digest } = input.vertex;
+        if (isDone && (body.kind === 'merge' || isOnlyBase(body, at))) led.add(digest);
+        else read.add(digest);
+      }
+    }
+  }
+  return new Set([...found].filter((digest) => !read.has(digest)));
+}
+
+/** Whether a file op builds upon an input, and reads nothing of it besides. */
+function isOnlyBase({ actions }: FileOp, input: number): boolean {
+  return actions.every((action, at) => {
+    const { user, group } = ('owner' in action ? action.owner : undefined) ?? {};
+    const names = [user, group].some((one) => one?.kind === 'byName' && one.input === input);
+    return (action.input === input) === (at === 0) && action.secondaryInput !== input && !names;
+  });
 }
 
 /** The vertices whose layers are layers of the results, sources and all. */

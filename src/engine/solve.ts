@@ -20,6 +20,7 @@ import type { Shown } from '../snapshots/index.ts';
 import { scratchDir } from './scratch.ts';
 import { type BridgeNames, layoutReference } from './bridge.ts';
 import {
+  type BaseSummaries,
   type Credentials,
   createRunner,
   lockShown,
@@ -73,6 +74,8 @@ export class RequestSolver {
   travel: MountTravel | undefined;
   /** Networks of steps that are recorded; set before anything is solved. */
   recorded: RecordedSteps | undefined;
+  /** Summaries of base images; set before anything is solved. */
+  summaries: BaseSummaries | undefined;
   #solver: Promise<Solver<Op, OpResult>> | undefined;
 
   /**
@@ -150,6 +153,7 @@ export class RequestSolver {
         {
           ...this.#pieces,
           recorded: this.recorded,
+          summaries: this.summaries,
           beforeNetwork: beforeNetwork(compiled),
           timeLimit: timeLimits(compiled, this.#request),
           limits: { of: limitsOfSteps(compiled, this.#request), limiter: this.#session.limiter },

@@ -9,6 +9,7 @@ export type { RecordedSteps } from './exec/recorded-steps.ts';
 export type { StepVisitor, VisitedStep } from './exec/step-visitor.ts';
 export { type LocalResult, type OpResult, snapshot } from './result.ts';
 export type { SourceNote, StepNotes } from './step-notes.ts';
+export type { BaseSummaries } from './file/base-summaries.ts';
 export { createRunner } from './runner.ts';
 export { gitCommit, gitTime } from './source/git-source.ts';
 export { httpFile, httpTime } from './source/http-source.ts';

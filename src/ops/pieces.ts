@@ -11,6 +11,7 @@ import type { MountTravel } from './exec/mount-travel.ts';
 import type { RecordedSteps } from './exec/recorded-steps.ts';
 import type { StepLimits } from './exec/step-limits.ts';
 import type { StepVisitor } from './exec/step-visitor.ts';
+import type { BaseSummaries } from './file/base-summaries.ts';
 import type { LocalResult } from './result.ts';
 import type { StepNotes } from './step-notes.ts';
 import type { RemoteSources } from './source/remote-sources.ts';
@@ -87,6 +88,8 @@ export interface OpPieces {
   readonly recorded?: RecordedSteps | undefined;
   /** Vertices that steps with an isolated network stand on, however far below. */
   readonly beforeNetwork?: ReadonlySet<Digest>;
+  /** Of base images, where there are any. */
+  readonly summaries?: BaseSummaries | undefined;
   /** Looks into steps, before they run or when they have failed. */
   readonly visitor?: StepVisitor;
   /** Cache mounts of other machines, where there are any; known when the graph is. */

@@ -1,6 +1,6 @@
 /**
  * Caches of other machines: what `--cache-from` and `--cache-to` ask for; one record for each step (steps/), read by `SharedCache` and written by
- * `StepExporter`; cache mounts that travel (mounts/); BuildKit's config format, reading (`ImportedCache`) and making (`collectCache`).
+ * `StepExporter`; cache mounts that travel (mounts/); summaries of the trees of base images (trees/); BuildKit's config format, reading (`ImportedCache`) and making (`collectCache`).
  */
 export { type EdgeToCache, collectCache } from './collect.ts';
 export { ImportedCache } from './imported-cache.ts';
@@ -39,3 +39,5 @@ export { pruneRegistry } from './steps/prune-registry.ts';
 export { isCacheManifest, RegistryPlace } from './steps/registry-place.ts';
 export { SharedCache } from './steps/shared-cache.ts';
 export { type ExportReport, StepExporter, type StepLayers } from './steps/step-exporter.ts';
+export { encodeTreeRecord, treeRecordName } from './trees/record.ts';
+export { sendTreeSummary } from './trees/send.ts';

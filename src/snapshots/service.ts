@@ -2,7 +2,7 @@ import { rmdirSync } from 'node:fs';
 import type { CachedLayer } from '../remote-cache/index.ts';
 import { type Repository, type Compression, compressionOf, type Descriptor } from '../image/index.ts';
 import { layerIdsOf, type ResolvedImage } from '../source/index.ts';
-import { DamageError, isDamageError, type Lease, type Store } from '../store/index.ts';
+import { chainIds, DamageError, isDamageError, type Lease, type Store } from '../store/index.ts';
 import { type Digest, errnoOf, SharedWork, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
@@ -191,6 +191,14 @@ export class LayerService {
     const imported = this.#cached.get(id)?.descriptor;
     const own = this.#store.layers.get(id)?.blobs.map(({ descriptor }) => descriptor.digest) ?? [];
     return imported === undefined ? own : [imported.digest, ...own];
+  }
+
+  /** The chain IDs of the layers at the bottom that came with an image, as far as they reach (image-spec config.md). */
+  imageChains(ids: readonly string[]): readonly Digest[] {
+    const rows = ids.map((id) => ({ ...this.#store.layers.get(id), known: this.#cached.get(id)?.diffId }));
+    const above = rows.findIndex(({ type, diffId, known }) => type !== 'source.image' || !(known ?? diffId));
+    const base = rows.slice(0, above < 0 ? rows.length : above);
+    return chainIds(base.flatMap(({ diffId, known }) => known ?? diffId ?? []));
   }
 
   /** The repository that a layer was found in, for mounting it into another one. */

@@ -33,6 +33,7 @@ export const methods: { readonly [M in MethodName]: Method<M> } = {
   fileOp: { place: 'either', load: async () => (await import('./file-jobs.ts')).fileOp },
   packFileOp: { place: 'either', load: async () => (await import('./file-jobs.ts')).packFileOp },
   checksum: { place: 'either', load: async () => (await import('./layer-jobs.ts')).checksum },
+  summarizeTree: { place: 'thread', load: async () => (await import('./tree-jobs.ts')).summarizeTree },
   prepareCacheMount: { place: 'main', load: async () => (await import('./file-jobs.ts')).prepareCacheMount },
   packMount: { place: 'thread', load: async () => (await import('./mount-jobs.ts')).packMount },
   unpackMount: { place: 'thread', load: async () => (await import('./mount-jobs.ts')).unpackMount },

@@ -1,4 +1,4 @@
-import type { FileInput } from '../fileop/index.ts';
+import type { FileInput, KnownBase } from '../fileop/index.ts';
 import type { FileAction } from '../llb/index.ts';
 import type { Selector, TreeListing } from '../tree/index.ts';
 import type { Compression, LayerCompression } from '../image/index.ts';
@@ -21,6 +21,8 @@ export interface LayerMethods {
   fileOp(params: FileOpCall): FileOpOutcome;
   /** Runs a file op straight to a layer blob, without writing files; undefined when that is not possible. */
   packFileOp(params: PackFileOpCall): PackedFileOp | undefined;
+  /** The summary of the merged tree of layer directories (see `encodeSummary`); undefined for one that is too large. */
+  summarizeTree(params: { readonly layers: readonly string[] }): Uint8Array | undefined;
   /** Content key of selected paths of a layer stack, and what is there. */
   checksum(params: ChecksumParams): { readonly digest: Digest; readonly listing: TreeListing };
   /** Makes the directory of a cache mount usable by steps; a new one starts with the files of a layer stack. */
@@ -105,7 +107,7 @@ export interface FileOpOutcome {
 /** A file op whose result is wanted as a blob. */
 export interface PackFileOpCall {
   readonly actions: readonly FileAction[];
-  readonly inputs: readonly FileInput[];
+  readonly inputs: readonly (FileInput | KnownBase)[];
   readonly now: bigint;
   readonly compression: LayerCompression;
   readonly clampTime?: number;

@@ -1,4 +1,5 @@
 import { writeRootfsDirectory, writeRootfsTar } from '../rootfs/index.ts';
+import { encodeSummary, LayersTree } from '../tree/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 import type { WriteTreeParams } from './layer-methods.ts';
 
@@ -18,6 +19,16 @@ export function writeTreeDirectory(
   writeRootfsDirectory(params.path, { ...options(params, context), mode: params.mode }, () =>
     context.signal.throwIfAborted(),
   );
+}
+
+/** The summary of the merged tree of layers, for who will copy onto it without having them. */
+export function summarizeTree(
+  { layers }: { readonly layers: readonly string[] },
+  { config, signal }: HandlerContext,
+): Uint8Array | undefined {
+  signal.throwIfAborted();
+  using tree = new LayersTree(layers, { idShift: config.plan.idShift });
+  return encodeSummary(tree);
 }
 
 /** On disk ids are shifted for root's builds; outputs have the image's own. */

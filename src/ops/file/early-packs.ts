@@ -17,6 +17,9 @@ import type { OpVertex } from '../kind-runner.ts';
 import type { PackingPlan } from '../packing-plan.ts';
 import type { OpPieces } from '../pieces.ts';
 import { imageOf, isImageSource } from '../source/image-source.ts';
+import { type OpResult, snapshot } from '../result.ts';
+import type { KnownBases } from './known-bases.ts';
+import { packWithoutFiles } from './pack-op.ts';
 import { packHere } from './pack-here.ts';
 import { packInWorker } from './pack-in-worker.ts';
 import type { PackedOp } from './packed-op.ts';
@@ -45,11 +48,13 @@ export interface EarlyPack {
 export class EarlyPacks {
   readonly #pieces: Pick<OpPieces, 'snapshots' | 'origins' | 'report'>;
   readonly #plan: PackingPlan;
+  readonly #bases: KnownBases;
   readonly #packs = new Map<Digest, EarlyPack>();
 
-  constructor(pieces: Pick<OpPieces, 'snapshots' | 'origins' | 'report'>, plan: PackingPlan) {
+  constructor(pieces: Pick<OpPieces, 'snapshots' | 'origins' | 'report'>, plan: PackingPlan, bases: KnownBases) {
     this.#pieces = pieces;
     this.#plan = plan;
+    this.#bases = bases;
   }
 
   /** The layer of a vertex, if it was packed. */
@@ -81,7 +86,7 @@ export class EarlyPacks {
 
   async #here(task: Task, { vertex, file, tree, selectors }: ContextCopy): Promise<Digest | undefined> {
     let digest: Digest | undefined;
-    const packed = await packHere(this.#pieces, task, file, [tree], this.#plan.form, {
+    const packed = await packHere(this.#pieces, task, file, [{ kind: 'tree', tree }], this.#plan.form, {
       learn: true,
       onRead: () => {
         digest = checksumTree(tree, selectors, CONTEXT_LABEL);
@@ -93,14 +98,28 @@ export class EarlyPacks {
 
   async #inWorker(task: Task, copy: ContextCopy, parents: readonly string[]): Promise<Digest | undefined> {
     const { vertex, file, input, tree, selectors } = copy;
+    const inputs = vertex.inputs.map((_, at): OpResult => (at === input ? { kind: 'local', tree } : snapshot(parents)));
+    const options = { learn: true };
+    const without = await packWithoutFiles(
+      this.#pieces,
+      this.#bases,
+      this.#plan,
+      task,
+      { vertex, file, inputs },
+      options,
+    );
+    if (without) {
+      this.#packs.set(vertex.digest, { packed: without.packed, parents });
+      return checksumTree(tree, selectors, CONTEXT_LABEL);
+    }
     const touched = tree.record(() => void someSelected(tree, selectors, CONTEXT_LABEL, () => false));
     if (!isOwn(touched)) return undefined;
     const layers = await this.#pieces.snapshots.layers.directories(task, parents);
     const context = encodeContext(tree, touched);
-    const inputs = vertex.inputs.map((_, at): FileInput =>
+    const sources = vertex.inputs.map((_, at): FileInput =>
       at === input ? { kind: 'context', context } : { kind: 'layers', layers },
     );
-    const packed = await packInWorker(this.#pieces, task, file, inputs, this.#plan.form, true);
+    const packed = await packInWorker(this.#pieces, task, file, sources, this.#plan.form, { learn: true });
     const learned = packed?.learned[input];
     if (learned) takeDigests(tree, touched, learned);
     if (packed) this.#packs.set(vertex.digest, { packed, parents });

@@ -1,7 +1,7 @@
 import type { Task } from '../../events/index.ts';
 import type { FileOp } from '../../llb/index.ts';
 import type { CacheDep } from '../../solver/index.ts';
-import { type ContextTree, selectorDigest } from '../../tree/index.ts';
+import { selectorDigest } from '../../tree/index.ts';
 import { contentDigest, noteContext } from '../content-key.ts';
 import type { KindRunner, OpVertex } from '../kind-runner.ts';
 import type { PackingPlan } from '../packing-plan.ts';
@@ -9,36 +9,59 @@ import type { OpPieces } from '../pieces.ts';
 import type { OpResult } from '../result.ts';
 import { EarlyPacks } from './early-packs.ts';
 import { fileInputUse, fileKey } from './file-key.ts';
-import { fillDirectory, openInputs } from './fill-directory.ts';
-import { packHere } from './pack-here.ts';
-import { packInWorker } from './pack-in-worker.ts';
-import { type LayerOrigin, type PackedOp, packedResult } from './packed-op.ts';
-import { wayOf } from './plan.ts';
+import { fillDirectory } from './fill-directory.ts';
+import { KnownBases } from './known-bases.ts';
+import { layersBelow, type OpToPack, packOp, packWithoutFiles } from './pack-op.ts';
+import { type LayerOrigin, packedResult } from './packed-op.ts';
 import { allSelectorsOf } from './selectors.ts';
 
 /** What file ops need. */
-export type FilePieces = Pick<OpPieces, 'snapshots' | 'origins' | 'credentials' | 'report'>;
+export type FilePieces = Pick<OpPieces, 'snapshots' | 'origins' | 'credentials' | 'report' | 'summaries'>;
 
 /** COPY, ADD, WORKDIR and what else changes files without running a program. */
 export function fileRunner(pieces: FilePieces, plan?: PackingPlan): KindRunner<FileOp> {
-  const early = plan && new EarlyPacks(pieces, plan);
+  const bases = new KnownBases(pieces);
+  const early = plan && new EarlyPacks(pieces, plan, bases);
   return {
     cacheMap: (_task, vertex, file) => ({
       digest: fileKey(file),
       deps: vertex.inputs.map((_, index) => depOf(pieces, early, vertex, file, index)),
     }),
     async run(task, vertex, file, inputs) {
+      const op = { vertex, file, inputs };
       // The store keeps it with the layer.
       const description = pieces.credentials.secrets.mask?.text(vertex.name) ?? vertex.name;
-      const origin: LayerOrigin = { description, type: 'regular' };
-      const ready = early?.get(vertex);
-      if (plan && ready) return [packedResult(pieces, ready.packed, plan.form, ready.parents, origin)];
-      const packed = plan && (await pack(pieces, plan, task, vertex, file, inputs));
-      if (!packed) return fillDirectory(pieces, task, file, inputs, origin);
-      const base = inputs[file.actions[0]?.input ?? -1];
-      return [packedResult(pieces, packed, plan.form, base?.kind === 'layers' ? base.layers : [], origin)];
+      const results = await runOp(pieces, { plan, early, bases }, task, op, { description, type: 'regular' });
+      // By now it is unpacked, if it had to be.
+      bases.noteBase(layersBelow(op));
+      return results;
     },
   };
+}
+
+/** What is decided about the ops of a build. */
+interface Planned {
+  readonly plan: PackingPlan | undefined;
+  readonly early: EarlyPacks | undefined;
+  readonly bases: KnownBases;
+}
+
+async function runOp(
+  pieces: FilePieces,
+  { plan, early, bases }: Planned,
+  task: Task,
+  op: OpToPack,
+  origin: LayerOrigin,
+): Promise<readonly OpResult[]> {
+  if (!plan) return fillDirectory(pieces, task, op.file, op.inputs, origin);
+  const ready = early?.get(op.vertex);
+  if (ready) return [packedResult(pieces, ready.packed, plan.form, ready.parents, origin)];
+  const without = await packWithoutFiles(pieces, bases, plan, task, op);
+  const packed = without?.packed ?? (await packOp(pieces, plan, task, op));
+  if (!packed) return fillDirectory(pieces, task, op.file, op.inputs, origin);
+  const result = packedResult(pieces, packed, plan.form, layersBelow(op), origin);
+  without?.remember(result.layers);
+  return [result];
 }
 
 /** How an input takes part in the key: by what is read of it, unless it is built upon. */
@@ -66,29 +89,4 @@ function depOf(
       return contentDigest(pieces, task, reading, input);
     },
   };
-}
-
-/** The layer as a blob, by the way that is planned; undefined where that is none of a blob, or cannot be gone to its end. */
-async function pack(
-  pieces: FilePieces,
-  plan: PackingPlan,
-  task: Task,
-  vertex: OpVertex,
-  file: FileOp,
-  inputs: readonly OpResult[],
-): Promise<PackedOp | undefined> {
-  const { layers } = pieces.snapshots;
-  const onWindows = inputs.some((input) => input.kind === 'layers' && layers.isWindows(input.layers));
-  switch (wayOf({ file, inputs: inputs.map(({ kind }) => kind), onWindows }, vertex.digest, plan)) {
-    case 'here': {
-      const trees = inputs.flatMap((input): ContextTree[] => (input.kind === 'local' ? [input.tree] : []));
-      return packHere(pieces, task, file, trees, plan.form);
-    }
-    case 'worker-blob': {
-      const { sources } = await openInputs(layers, task, file, inputs);
-      return packInWorker(pieces, task, file, sources, plan.form);
-    }
-    case 'worker-directory':
-      return undefined;
-  }
 }

@@ -1,7 +1,7 @@
 import type { PackForm } from '../../snapshots/index.ts';
 import type { Digest } from '../../util/index.ts';
 import type { OpPieces } from '../pieces.ts';
-import { type OpResult, snapshot } from '../result.ts';
+import { type LayersResult, snapshot } from '../result.ts';
 
 /** A blob in the store that is the layer of a file op. */
 export interface PackedOp {
@@ -25,7 +25,7 @@ export function packedResult(
   form: PackForm,
   parents: readonly string[],
   origin: LayerOrigin,
-): OpResult {
+): LayersResult {
   for (const warning of packed.warnings) report.warn(warning);
   const id = snapshots.layers.createPacked(
     { parents, ...origin },

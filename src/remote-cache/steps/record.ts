@@ -7,6 +7,8 @@ import { type CachedLayer, MAX_TIME } from '../remote-config.ts';
 export const RECORD_TYPE = 'application/vnd.tsbuild.step.v1+json';
 /** The same of the record of a cache mount. */
 export const MOUNT_RECORD_TYPE = 'application/vnd.tsbuild.mount.v1+json';
+/** The same of the record of a base image's tree. */
+export const TREE_RECORD_TYPE = 'application/vnd.tsbuild.tree.v1+json';
 
 /** Largest record, in bytes: a result of some 500 layers. */
 export const MAX_RECORD_BYTES: number = 512 * 1024;

@@ -5,6 +5,7 @@ import type { CacheRecord, KeyLink, NamedCache, NamedInput, NamedNode } from '..
 import { type Digest, isTsbuildError, messageOf, messageWithHint, TsbuildError } from '../../util/index.ts';
 import type { CachedLayer } from '../remote-config.ts';
 import { isSignedBy, openEnvelope } from './envelope.ts';
+import { findTreeSummary } from '../trees/find.ts';
 import { stepNames } from './names.ts';
 import type { StepPlace } from './place.ts';
 import type { Policy } from './policy.ts';
@@ -51,6 +52,7 @@ export class SharedCache<R> implements NamedCache<R> {
   readonly #links = new Map<string, readonly KeyLink[]>();
   readonly #dropped = new Set<string>();
   readonly #damaged = new Set<Digest>();
+  readonly #damagedTrees = new Set<Digest>();
   #index: Promise<ReadonlyMap<string, IndexEntry>> | undefined;
   #lookups = 0;
   #damages = 0;
@@ -71,6 +73,30 @@ export class SharedCache<R> implements NamedCache<R> {
   /** Layers that turned out to be damaged where they are kept. */
   get damagedLayers(): ReadonlySet<Digest> {
     return this.#damaged;
+  }
+
+  /** Base images whose summaries are there and cannot be used, by chain ID. */
+  get damagedTrees(): ReadonlySet<Digest> {
+    return this.#damagedTrees;
+  }
+
+  /**
+   * The summary of a base image's tree. One that is not there, damaged or of nobody who is trusted is none: then files are needed, of which
+   * a warning tells.
+   */
+  async treeSummary(chain: Digest): Promise<Uint8Array | undefined> {
+    if (this.#givenUp) return undefined;
+    const { place, policy } = this.#options;
+    try {
+      return await this.#inTime((task) => findTreeSummary(task, place, policy, chain));
+    } catch (error) {
+      if (!isReachable(error)) this.#giveUp(error);
+      else {
+        this.#damagedTrees.add(chain);
+        this.#options.onWarning(`${messageOf(error)}. The base image is fetched`);
+      }
+      return undefined;
+    }
   }
 
   /** The repository that has the layers, if it is one. */

@@ -136,7 +136,13 @@ function vertexOf(file: FileOp, inputs: readonly unknown[] = [localOp], ignoreCa
 }
 
 function plan(vertex: OpVertex, isNews = false): PackingPlan {
-  return { form: { kind: 'none' }, blobOnly: new Set([vertex.digest]), ahead: new Set(), isNews };
+  return {
+    form: { kind: 'none' },
+    blobOnly: new Set([vertex.digest]),
+    withoutFiles: new Set(),
+    ahead: new Set(),
+    isNews,
+  };
 }
 
 /** What a worker says that wrote an empty layer. */

@@ -6,7 +6,13 @@ import { sha256 } from '../../../src/util/index.ts';
 import { copy } from '../../fileop/support.ts';
 
 const vertex = sha256('vertex');
-const plan: PackingPlan = { form: { kind: 'gzip' }, blobOnly: new Set([vertex]), ahead: new Set(), isNews: true };
+const plan: PackingPlan = {
+  form: { kind: 'gzip' },
+  blobOnly: new Set([vertex]),
+  withoutFiles: new Set(),
+  ahead: new Set(),
+  isNews: true,
+};
 const nobodyWantsBlobs: PackingPlan = { ...plan, blobOnly: new Set() };
 
 function op(...actions: readonly Partial<FileAction>[]): FileOp {

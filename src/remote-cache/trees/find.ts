@@ -1,0 +1,32 @@
+import type { Task } from '../../events/index.ts';
+import { decodeSummary } from '../../tree/index.ts';
+import { type Digest, TsbuildError } from '../../util/index.ts';
+import { isSignedBy, openEnvelope } from '../steps/envelope.ts';
+import type { StepPlace } from '../steps/place.ts';
+import type { Policy } from '../steps/policy.ts';
+import { TREE_RECORD_TYPE } from '../steps/record.ts';
+import { decodeTreeRecord, treeRecordName } from './record.ts';
+
+/**
+ * The summary of a base image's tree; undefined when the place has none. It is asked for with one request.
+ * @throws TsbuildError `TSB_IMAGE` when it is damaged, or of nobody who is trusted; what the place throws
+ */
+export async function findTreeSummary(
+  task: Task,
+  place: StepPlace,
+  policy: Policy,
+  chain: Digest,
+): Promise<Uint8Array | undefined> {
+  const name = treeRecordName(chain);
+  const bytes = await place.record(task, name);
+  if (bytes === undefined) return undefined;
+  const what = `record ${name} of cache ${place.id} (${place.scope})`;
+  const envelope = openEnvelope(bytes, what, [TREE_RECORD_TYPE]);
+  const keys = policy.keysFor(place.scope);
+  if (keys !== 'any' && !isSignedBy(envelope, keys))
+    throw new TsbuildError('TSB_IMAGE', `Cannot use ${what}: none of the trusted keys has signed it`);
+  const { summary } = decodeTreeRecord(envelope.payload, { scope: place.scope, chain }, what);
+  // One that is none is as good as none at all.
+  decodeSummary(summary);
+  return summary;
+}
