@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { writeFileSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Bench, type Outcome } from '../support/bench.ts';
 import { identities } from '../support/identity.ts';
@@ -55,19 +56,16 @@ describe('a copy onto a base image that only a registry has', () => {
   });
   afterAll(async () => held.bench?.[Symbol.asyncDispose]());
 
-  const DOCKERFILE = `FROM ${'BASE'}
+  const dockerfile = (): string => `FROM ${name('base:1')}
 WORKDIR /app
 COPY deps.txt ./
 COPY src ./link/
 COPY --chmod=755 src/main src/run ./src/
 `;
+  const files = { 'deps.txt': 'left-pad', 'src/main': 'main', 'src/run': 'run' };
 
   test('moves no byte of that, and has the image that it has with the base', async () => {
-    const context = bench().context(DOCKERFILE.replace('BASE', name('base:1')), {
-      'deps.txt': 'left-pad',
-      'src/main': 'main',
-      'src/run': 'run',
-    });
+    const context = bench().context(dockerfile(), files);
     const one = newStore();
     const first = await build(context, one, `--cache-to=${cache('app')},mode=max`, '--push', '-t', name('app:a'));
     expect(first.err).toContain('exporting trees of base images');
@@ -84,7 +82,105 @@ COPY --chmod=755 src/main src/run ./src/
     expect(second.err).toMatch(/neither fetched nor sent: \d+ layers of base images/);
 
     const withBase = await build(context, one, '--push', '-t', name('app:c'));
+    expect(withBase.err).not.toMatch(NOT_NEEDED);
     expect(stepsOf(withBase)).toEqual(stepsOf(second));
     expect([digestOf(second), digestOf(second)]).toEqual([digestOf(withBase), expect.stringMatching(/^sha256:/)]);
+  }, 60_000);
+
+  test('from another stage, to a directory as a cache, moves none either', async () => {
+    const place = `type=local,dest=${bench().path('cache-directory')}`;
+    const copies = `COPY --from=made /out ./\nCOPY --from=made /out/new ./src/\n`;
+    const context = bench().context(
+      `FROM base:1 AS made\nCOPY in /out/new\nRUN cat /out/new > /out/more\nFROM ${name('base:1')}\nWORKDIR /app\n${copies}`,
+      { in: 'one' },
+    );
+    const store = newStore();
+    await bench().importBase('base:1', { store });
+    await build(context, store, `--cache-to=${place},mode=max`, '--push', '-t', name('staged:a'));
+    writeFileSync(join(context, 'in'), 'two');
+    const other = newStore();
+    await bench().importBase('base:1', { store: other });
+    registries.watched.requests.length = 0;
+    const second = await build(
+      context,
+      other,
+      `--cache-from=${place.replace('dest', 'src')}`,
+      '--push',
+      '-t',
+      name('staged:b'),
+    );
+    expect(ofBase()).toEqual([]);
+    expect(second.err.match(new RegExp(NOT_NEEDED, 'g'))).toHaveLength(2);
+    const run = await bench().ok(['run', '--network=none', name('staged:b'), 'cat', '/app/src/new', '/app/more'], {
+      store: newStore(),
+    });
+    expect(run.out).toBe('twotwo');
+  }, 60_000);
+
+  test.each([
+    ['reads who an owner is', 'COPY --chown=nobody deps.txt ./\n'],
+    ['runs something', 'COPY deps.txt ./\nRUN true\n'],
+    ['copies files of it', 'COPY --from=base /app/deps.txt /\n'],
+  ])(
+    'that also %s fetches it, as ever',
+    async (_, steps) => {
+      const text = `FROM ${name('base:1')} AS base\nWORKDIR /app\n${steps}`;
+      const context = bench().context(text, { 'deps.txt': 'left-pad' });
+      registries.watched.requests.length = 0;
+      const { err } = await build(context, newStore(), `--cache-from=${cache('app')}`, '-o', 'type=cacheonly');
+      expect(ofBase().length).toBeGreaterThan(0);
+      expect(err).not.toContain('Cannot');
+    },
+    60_000,
+  );
+
+  test('fetches it where its content decides, and is told so by the files only', async () => {
+    // A file of the same size, time, mode and owner may be the same, and is left out of the layer then.
+    const context = bench().context(`FROM ${name('base:1')}\nCOPY deps.txt /app/deps.txt\n`, { 'deps.txt': 'old' });
+    const pull = newStore();
+    await bench().ok(['pull', name('base:1')], { store: pull });
+    const shown = await bench().ok(['run', '--network=none', name('base:1'), 'stat', '-c', '%Y', '/app/deps.txt'], {
+      store: pull,
+    });
+    utimesSync(join(context, 'deps.txt'), Number(shown.out), Number(shown.out));
+    registries.watched.requests.length = 0;
+    const args = [`--cache-from=${cache('app')}`, '--push'];
+    const { err } = await build(context, newStore(), ...args, '-t', name('same:1'));
+    expect(err).not.toMatch(NOT_NEEDED);
+    expect(ofBase().length).toBeGreaterThan(0);
+  }, 60_000);
+
+  test('whose summary nobody trusted has signed fetches it with a warning, and mends the cache', async () => {
+    for (const who of ['mine', 'theirs']) {
+      const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+      bench().write('.', {
+        [`${who}.key`]: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+        [`${who}.pub`]: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+      });
+    }
+    const context = bench().context(dockerfile(), files);
+    const to = (key: string): string => `--cache-to=${cache('signed')},mode=max,key=${bench().path(`${key}.key`)}`;
+    const from = `--cache-from=${cache('signed')},verify-key=${bench().path('mine.pub')}`;
+    await build(context, newStore(), to('theirs'), '-o', 'type=cacheonly');
+    const mended = await build(context, newStore(), from, to('mine'), '--push', '-t', name('signed:1'));
+    expect(mended.err).toMatch(/none of the trusted keys has signed it\. The base image is fetched/);
+    expect(mended.err).not.toMatch(NOT_NEEDED);
+    writeFileSync(join(context, 'src/main'), 'changed');
+    registries.watched.requests.length = 0;
+    const last = await build(context, newStore(), from, '--push', '-t', name('signed:2'));
+    expect(last.err).toMatch(NOT_NEEDED);
+    expect(ofBase()).toEqual([]);
+  }, 60_000);
+
+  test('needs no cache where the store knew the image once', async () => {
+    const context = bench().context(dockerfile(), files);
+    const store = newStore();
+    await build(context, store, '--push', '-t', name('pruned:1'));
+    await bench().ok(['prune', '--all', '--images'], { store });
+    writeFileSync(join(context, 'src/main'), 'changed');
+    registries.watched.requests.length = 0;
+    const { err } = await build(context, store, '--push', '-t', name('pruned:2'));
+    expect(err).toMatch(NOT_NEEDED);
+    expect(ofBase()).toEqual([]);
   }, 60_000);
 });

@@ -22,6 +22,15 @@ function planOf(states: readonly State[], output = outputs(archive), isNews = fa
   return { form: plan.form, isNews: plan.isNews, ahead: named(plan.ahead), blobOnly: named(plan.blobOnly) };
 }
 
+/** Names of what is planned to have no files where that is possible. */
+function withoutFilesOf(states: readonly State[]): readonly string[] {
+  const graphs = loadGraphs(states.map((state) => marshal(state)));
+  const compiled = { platforms: graphs.map((graph) => ({ graph })) } as unknown as CompiledGraphs;
+  const names = new Map(graphs.flatMap(({ vertices }) => vertices).map(({ digest, name }) => [digest, name]));
+  const { withoutFiles = [] } = planPacking(compiled, outputs(archive), false) ?? {};
+  return [...withoutFiles].map((digest) => names.get(digest) ?? '').toSorted();
+}
+
 const base = image('docker.io/library/base:1', { name: 'base' });
 const context = { output: local('context', { name: 'context' }).output, dir: '/' };
 const copy = (state: State, name: string, from = context) =>
@@ -52,6 +61,20 @@ describe('which layers will be wanted as blobs', () => {
       mounts: [{ dest: '/t', source: tools.output, readonly: true }],
     });
     expect(planOf([step])?.ahead).toEqual(['base', 'step']);
+  });
+
+  test('without files those that only copies build upon, through merges too', () => {
+    const names = (state: State): readonly string[] => withoutFilesOf([state]);
+    expect(names(copy(copy(base, 'first'), 'last'))).toEqual(['first', 'last']);
+    expect(names(copy(merge([copy(base, 'first'), copy(scratch(), 'linked')], { name: 'merged' }), 'last'))).toEqual(['first', 'last', 'linked', 'merged']); // oxfmt-ignore
+    expect(names(copy(run(copy(base, 'first'), 'step'), 'last'))).toEqual(['last']);
+    expect(names(run(copy(base, 'first'), 'step'))).toEqual([]);
+    const first = copy(base, 'first');
+    expect(names(copy(copy(first, 'second'), 'last', { output: first.output, dir: '/' }))).toEqual(['last', 'second']);
+    expect(names(copy(first, 'last', { output: first.output, dir: '/' }))).toEqual(['last']);
+    expect(withoutFilesOf([copy(first, 'last'), run(first, 'step')])).toEqual(['last']);
+    const owned = { owner: { user: 'app' } };
+    expect(names(first.file([{ kind: 'copy', from: context, src: '/a', dest: '/b', options: owned }], { name: 'owned' }))).toEqual(['owned']); // oxfmt-ignore
   });
 
   test('all parts of a merge, as COPY --link makes it', () => {

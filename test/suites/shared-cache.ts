@@ -21,6 +21,7 @@ import { type TestOp, vtx } from '../solver/rig.ts';
 import { layerOf, Machine } from '../support/shared-cache.ts';
 import { testTask } from '../support/task.ts';
 import { sharedMountsSuite } from './shared-mounts.ts';
+import { sharedTreesSuite } from './shared-trees.ts';
 
 /** A backend that is empty, and the ways to damage what comes to be in it. */
 export interface SharedCacheFixture extends AsyncDisposable {
@@ -86,6 +87,7 @@ async function contentOf(place: StepPlace, task: Task, text: string): Promise<st
 /** The contract of a place for the records of steps, with what reads and writes them: run it for every backend. */
 export function sharedCacheSuite(name: string, make: () => Promise<SharedCacheFixture>): void {
   sharedMountsSuite(name, make);
+  sharedTreesSuite(name, make);
   describe(`a shared cache in ${name}`, () => {
     /** Names of the records of a chain, first to last, as one who built it knows them. */
     async function filled(
