@@ -1,6 +1,6 @@
 import type { Task } from '../../events/index.ts';
 import { decodeSummary } from '../../tree/index.ts';
-import { type Digest, TsbuildError } from '../../util/index.ts';
+import { type Digest, messageOf, TsbuildError } from '../../util/index.ts';
 import { isSignedBy, openEnvelope } from '../steps/envelope.ts';
 import type { StepPlace } from '../steps/place.ts';
 import type { Policy } from '../steps/policy.ts';
@@ -26,7 +26,10 @@ export async function findTreeSummary(
   if (keys !== 'any' && !isSignedBy(envelope, keys))
     throw new TsbuildError('TSB_IMAGE', `Cannot use ${what}: none of the trusted keys has signed it`);
   const { summary } = decodeTreeRecord(envelope.payload, { scope: place.scope, chain }, what);
-  // One that is none is as good as none at all.
-  decodeSummary(summary);
+  try {
+    decodeSummary(summary);
+  } catch (error) {
+    throw new TsbuildError('TSB_IMAGE', `Cannot use ${what}: ${messageOf(error)}`, { cause: error });
+  }
   return summary;
 }
