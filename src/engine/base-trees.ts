@@ -50,7 +50,8 @@ export class BaseTrees implements BaseSummaries {
     if (this.#wanted.has(chain)) return;
     this.#wanted.add(chain);
     const { store } = this.#session;
-    if (this.#known(chain) !== undefined || this.#session.layers.isWindows(layers)) return;
+    // Most builds come here and need no more: whether it can be read is for who needs it.
+    if (store.facts.get(FACT, chain) !== undefined || this.#session.layers.isWindows(layers)) return;
     if (!layers.every((id) => store.layers.get(id)?.fs === true)) return;
     // The next build makes it, if this one cannot.
     this.#making.set(
@@ -122,7 +123,7 @@ export class BaseTrees implements BaseSummaries {
     return undefined;
   }
 
-  /** What the store has; undefined also where it is damaged. */
+  /** What the store has. One that is damaged, or of another version, is made again. */
   #known(chain: Digest): Uint8Array | undefined {
     const text = this.#session.store.facts.get(FACT, chain)?.value;
     if (typeof text !== 'string') return undefined;
@@ -131,6 +132,7 @@ export class BaseTrees implements BaseSummaries {
       decodeSummary(bytes);
       return bytes;
     } catch {
+      this.#session.store.facts.delete(FACT, chain);
       return undefined;
     }
   }
