@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   globSync,
@@ -6,14 +8,18 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
-  chmodSync,
+  symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
+import { baseImageTar } from './base-image.ts';
 
 /** The checkout. */
 export const projectRoot: string = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
@@ -31,8 +37,56 @@ export function programPath(): string {
   const dir = mkdtempSync(join(tmpdir(), 'tsbuild-program-'));
   remove = () => rmSync(dir, { recursive: true, force: true });
   chmodSync(dir, 0o755);
-  program = placeProgram(dir);
+  // What test files share (`shared-directory.ts`).
+  const shared = process.env['TSBUILD_TEST_SHARED'];
+  if (shared === undefined) program = placeProgram(dir);
+  else {
+    const used = usedProgram(shared);
+    // Paths of its own: by them a test finds the processes that it started.
+    program = placeProgram(dir, ['node_modules/']);
+    symlinkSync(join(used, 'node_modules'), join(dir, 'node_modules'));
+    const code = join(used, 'dist/code');
+    const names = existsSync(code) ? readdirSync(code) : [];
+    if (names.length > 0) mkdirSync(join(dir, 'dist/code'), { mode: 0o755 });
+    for (const name of names) place(join(code, name), join(dir, 'dist/code', name));
+  }
   return program;
+}
+
+/**
+ * An installation in which the commands that tests start most have run once, with the compiled code they left: the program starts in half
+ * the time, also for a user who could not write the code. Whole or not there at all.
+ */
+function usedProgram(shared: string): string {
+  const made = join(shared, 'program');
+  if (existsSync(made)) return made;
+  const making = mkdtempSync(join(shared, '.program-'));
+  const path = join(making, 'program');
+  const used = placeProgram(path);
+  const run = (args: readonly string[], input: string | Buffer = ''): void => {
+    // Where a command cannot run, tests start without its code.
+    spawnSync(used, args, {
+      input,
+      timeout: 60_000,
+      killSignal: 'SIGKILL',
+      cwd: making,
+      env: { PATH: process.env['PATH'], HOME: making, TSBUILD_ROOT: join(making, 'store') },
+    });
+  };
+  const image = join(making, 'image.tar');
+  writeFileSync(join(making, 'Dockerfile'), 'FROM base:1\nCOPY Dockerfile /a\nRUN cat /a > /b\n');
+  run(['import', '-', '-t', 'base:1'], baseImageTar());
+  run(['build', '-t', 'made:1', '-o', `type=oci,dest=${image}`, making]);
+  run(['run', '--rm', 'made:1', 'true']);
+  run(['save', '-o', image, 'made:1']);
+  for (const args of [['images'], ['inspect', 'made:1'], ['store', 'check'], ['rmi', 'made:1'], ['prune']]) run(args);
+  try {
+    renameSync(path, made);
+  } catch {
+    // Another test file was first.
+  }
+  rmSync(making, { recursive: true });
+  return made;
 }
 
 /**
