@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { describeAsRoot, useBench } from '../support/e2e.ts';
 import { isRecalled } from '../support/recalled.ts';
@@ -39,7 +41,7 @@ describeAsRoot('what is tested as an ordinary user', (who) => {
     await bench.ok(['build', '-q', '--push', '-t', `${registry.host}/app:1`, '--cache-to=type=inline', context]);
     for (const [at, from] of [ref, 'type=local,src=cache', `${registry.host}/app:1`].entries()) {
       const store = bench.path(`other-${at}`);
-      await bench.importBase('base:1', { store });
+      await bench.makeStore(store);
       const again = await built([`--cache-from=${from}`], store);
       expect([from, again.ran, again.digest]).toEqual([from, [], first.digest]);
       expect(await bench.damage(store)).toEqual([]);
@@ -72,6 +74,18 @@ describeAsRoot('what is tested as an ordinary user', (who) => {
     expect(await isRecalled(bench, async () => digests.add((await built([])).digest))).toBe(true);
     expect(digests.size).toBe(1);
     await expectSound(bench);
+  });
+
+  test('why steps run again is told', async () => {
+    const { bench } = use;
+    context = bench.context(DOCKERFILE, { file: 'five' });
+    await built([]);
+    writeFileSync(join(context, 'file'), 'six');
+    const { err } = await bench.ok(['build', '--explain', '--progress=plain', context]);
+    expect(err).toContain('missed: file changed (sha256 ');
+    expect((await bench.ok(['explain', '--context', context])).out).toContain(
+      'COPY --chown=alice file /file missed: file changed (sha256 ',
+    );
   });
 
   test('prune and store check wait for who works on the store', async () => {

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { baseImageTar } from '../support/base-image.ts';
 import type { Outcome } from '../support/bench.ts';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsEveryone, onceAsUser, useBench } from '../support/e2e.ts';
 import { startScriptedRegistry } from '../support/registry-script.ts';
 import { programPath } from '../support/program.ts';
 import { expectFailure, expectSound } from '../support/sound.ts';
@@ -24,8 +24,9 @@ describeAsEveryone('bad input', (who) => {
   afterEach(async () => {
     await expectSound(use.bench);
   });
+  const once = onceAsUser(who);
 
-  test('wrong arguments: exit code 2 and a suggestion', async () => {
+  once('wrong arguments: exit code 2 and a suggestion', async () => {
     const { bench } = use;
     const context = bench.context('FROM scratch\n');
     const cases: readonly (readonly [readonly string[], readonly (string | RegExp)[]])[] = [
@@ -74,7 +75,7 @@ describeAsEveryone('bad input', (who) => {
     expectFailure(await bench.tsbuild(['run']), { code: 125, says: [/image/] });
   });
 
-  test('a Dockerfile that is missing, not a file, too large, or wrong', async () => {
+  once('a Dockerfile that is missing, not a file, too large, or wrong', async () => {
     const { bench } = use;
     const empty = bench.write('empty', {});
     expectFailure(await bench.tsbuild(['build', empty]), { says: ['Dockerfile'] });
@@ -125,7 +126,7 @@ describeAsEveryone('bad input', (who) => {
     expectFailure(await bench.tsbuild(['build', bench.context('FROM scratch\nRUN true\n')]), { says: ['/bin/sh'] });
   });
 
-  test('what went wrong is the last thing said, also to a slow reader and of a line without end', async () => {
+  once('what went wrong is the last thing said, also to a slow reader and of a line without end', async () => {
     const { bench } = use;
     const loud = bench.context('FROM base:1\nRUN yes "a line of output" | head -c 300000; exit 3\n');
     const endless = bench.context(`FROM scratch\nRUN echo ${'<<A '.repeat(100_000)}\n`);
@@ -145,7 +146,7 @@ describeAsEveryone('bad input', (who) => {
     expect(err.length).toBeLessThan(5000);
   });
 
-  test('a missing COPY source, also one that is only ignored', async () => {
+  once('a missing COPY source, also one that is only ignored', async () => {
     const { bench } = use;
     const context = bench.context('FROM scratch\nCOPY there missing.txt /x/\n', {
       there: '',
@@ -161,7 +162,7 @@ describeAsEveryone('bad input', (who) => {
     );
   });
 
-  test('a base image whose name is not quite right, or that no network brings', async () => {
+  once('a base image whose name is not quite right, or that no network brings', async () => {
     const { bench } = use;
     await bench.importBase('127.0.0.1:9/team/service:1');
     const near = { says: ['did you mean "127.0.0.1:9/team/service:1"'] };
@@ -175,14 +176,14 @@ describeAsEveryone('bad input', (who) => {
     await bench.ok(['rmi', '127.0.0.1:9/team/service:1']);
   });
 
-  test('a failed step shows as much of its output as there is room for', async () => {
+  once('a failed step shows as much of its output as there is room for', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nRUN echo the cause; seq 1 30; exit 1\n');
     const { err } = await bench.tsbuild(['build', '-q', context]);
     expect(err).toContain('the cause');
   });
 
-  test('--debug expands warnings', async () => {
+  once('--debug expands warnings', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1\nMAINTAINER me\n');
     expect((await bench.ok(['build', context])).err).toContain('use --debug to expand');
@@ -197,7 +198,7 @@ describeAsEveryone('bad input', (who) => {
     }
   });
 
-  test('a base image that cannot be had', async () => {
+  once('a base image that cannot be had', async () => {
     const { bench } = use;
     expectFailure(await bench.tsbuild(['build', bench.context('FROM 127.0.0.1:9/some/image:1\n')]), {
       says: ['127.0.0.1:9', /refused|reach/, 'Dockerfile:1'],
@@ -252,7 +253,7 @@ describeAsEveryone('bad input', (who) => {
     expect(copied.code, copied.err).toBe(0);
   });
 
-  test('archives that were cut short', async () => {
+  once('archives that were cut short', async () => {
     const { bench } = use;
     const whole = baseImageTar();
     bench.write('.', {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type ActionsCache, DEFAULT_BRANCH, startActionsCache } from '../support/actions-cache.ts';
 import { startAzurite } from '../support/azurite.ts';
 import type { Outcome } from '../support/bench.ts';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { S3_BUCKET, S3_KEY, S3_REGION, type S3Server, startS3Server } from '../support/s3-server.ts';
 import { stepsOf } from '../support/steps.ts';
 import { readOciArchive } from '../support/tree.ts';
@@ -31,7 +31,7 @@ interface Place {
   readonly requests: () => readonly string[];
 }
 
-describeAsEveryone('a cache in a bucket', (who) => {
+describeAsUser('a cache in a bucket', (who) => {
   const use = useBench(who, { base: false });
   let s3: S3Server;
   let actions: ActionsCache;

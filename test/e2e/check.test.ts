@@ -1,14 +1,14 @@
 import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 
 /** A file with the warning FromAsCasing, one without any, one that cannot be built. */
 const CASING = 'FROM scratch as x\nCOPY a /\n';
 const CLEAN = 'FROM scratch\nCOPY a /\n';
 const BROKEN = 'FROM scratch\nCOPPY a /\n';
 
-describeAsEveryone('tsbuild build --check of many files', (who) => {
+describeAsUser('tsbuild build --check of many files', (who) => {
   const use = useBench(who, { base: false });
   const headings = (out: string): readonly string[] => out.match(/^== .*$/gm) ?? [];
 

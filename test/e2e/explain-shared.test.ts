@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { useWatchedRegistry } from '../support/watched-registry.ts';
 
 const DOCKERFILE = `FROM base:1
@@ -11,7 +11,7 @@ COPY . /app
 RUN cat /app/src/a.ts > /out
 `;
 
-describeAsEveryone('why a step misses on a machine that has built nothing', (who) => {
+describeAsUser('why a step misses on a machine that has built nothing', (who) => {
   const use = useBench(who, { base: false });
   const registries = useWatchedRegistry();
   let count = 0;
@@ -19,7 +19,7 @@ describeAsEveryone('why a step misses on a machine that has built nothing', (who
   /** The store of a new machine, with the base image. */
   async function newStore(): Promise<string> {
     const store = use.bench.path(`store-${count++}`);
-    await use.bench.importBase('base:1', { store });
+    await use.bench.makeStore(store);
     return store;
   }
 

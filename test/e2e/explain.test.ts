@@ -2,7 +2,7 @@ import { chmodSync, cpSync, lchownSync, readdirSync, rmSync, utimesSync, writeFi
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { Bench, type ContextFile, type Outcome } from '../support/bench.ts';
-import { describeAsEveryone } from '../support/e2e.ts';
+import { describeAsUser } from '../support/e2e.ts';
 import { WebServer } from '../support/web-server.ts';
 
 /** What `--explain` said: lines after the progress and its warnings. */
@@ -55,14 +55,14 @@ function explained(bench: Bench, context: string, ...options: readonly string[])
   return bench.tsbuild(['build', '--explain', '--progress=plain', ...options, context]);
 }
 
-describeAsEveryone('why steps run', (who) => {
+describeAsUser('why steps run', (who) => {
   /** A context that was built once, in a store of its own: builds that look alike are compared. */
   async function built(
     files: Files = FILES,
     ...options: string[]
   ): Promise<{ readonly bench: Bench; readonly context: string } & AsyncDisposable> {
     const bench = new Bench(who);
-    await bench.importBase();
+    await bench.makeStore();
     const context = contextOf(bench, files);
     const first = await explained(bench, context, ...options);
     expect(first.err).toContain('there is no earlier build to compare with');
@@ -137,7 +137,7 @@ describeAsEveryone('why steps run', (who) => {
 
   test('the value of a secret that stands in the Dockerfile is masked', async () => {
     await using bench = new Bench(who);
-    await bench.importBase();
+    await bench.makeStore();
     const text = (more: string): string => `FROM base:1\nRUN echo hidden-value-7 ${more}> /x\n`;
     const secret = ['--secret', 'id=s,env=HIDDEN'];
     const env = { HIDDEN: 'hidden-value-7' };
@@ -224,7 +224,7 @@ describeAsEveryone('why steps run', (who) => {
 
   test('after pruning there is no earlier record, and "explain" knows of no build', async () => {
     await using bench = new Bench(who);
-    await bench.importBase();
+    await bench.makeStore();
     const context = contextOf(bench, FILES);
     await bench.ok(['build', context]);
     const usage = JSON.parse((await bench.ok(['du', '--format=json'])).out) as {

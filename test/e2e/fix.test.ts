@@ -1,7 +1,7 @@
 import { chmodSync, lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 
 const BAD = '# A comment stays\nFROM scratch as x\nENV k a b\nCOPY a /   \n';
 const GOOD = '# A comment stays\nFROM scratch AS x\nENV k="a b"\nCOPY a /   \n';
@@ -13,7 +13,7 @@ const DIFF = ` # A comment stays
  COPY a /   
 `;
 
-describeAsEveryone('tsbuild build --check --fix', (who) => {
+describeAsUser('tsbuild build --check --fix', (who) => {
   const use = useBench(who, { base: false });
   const read = (...path: string[]): string => readFileSync(join(...path), 'utf8');
 

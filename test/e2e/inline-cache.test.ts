@@ -36,7 +36,7 @@ describeAsUser('a cache within an image', (who) => {
   /** A store with nothing but the base image: that of another machine. */
   async function newStore(): Promise<string> {
     const store = use.bench.path(`store-${count++}`);
-    await use.bench.importBase('base:1', { store });
+    await use.bench.makeStore(store);
     return store;
   }
   const newName = (): string => `${held.watched.host}/team/app${count++}`;

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RecordedAnswer } from '../../src/pins/index.ts';
 import type { Bench, Outcome, RunOptions } from '../support/bench.ts';
 import { debianTar } from '../support/debian-base.ts';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsEveryone, onceAsUser, useBench } from '../support/e2e.ts';
 import { PackageServers } from '../support/package-servers.ts';
 import { readOciArchive } from '../support/tree.ts';
 
@@ -127,7 +127,10 @@ describeAsEveryone('a recorded network', (who) => {
     expect(await bench.leftovers()).toEqual([]);
   });
 
-  test('that is locked refuses what is new, and names it', async () => {
+  // What a lock file has, and how options are understood, is the same whoever builds.
+  const once = onceAsUser(who);
+
+  once('that is locked refuses what is new, and names it', async () => {
     const { bench } = use;
     await using own = await PackageServers.start(mkdtempSync(join(folder, 'servers-')));
     const env = { SSL_CERT_FILE: own.ca };
@@ -182,7 +185,7 @@ RUN ! curl -sS --noproxy '*' http://${address}/Release; ! curl -sS --noproxy '*'
     expect(own.seen).toEqual([]);
   });
 
-  test('is refused where it cannot be what it says', async () => {
+  once('is refused where it cannot be what it says', async () => {
     const { bench } = use;
     const context = bench.context('FROM debian:1\nRUN --network=host true\n');
     const fails = async (args: readonly string[], message: RegExp): Promise<void> => {

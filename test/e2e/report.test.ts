@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ReportFacts } from '../../src/report/index.ts';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsUser, useBench } from '../support/e2e.ts';
 import { startRegistry } from '../support/registry.ts';
 import { isRecalled } from '../support/recalled.ts';
 
@@ -23,7 +23,7 @@ function factsIn(page: string): ReportFacts {
 
 const read = (path: string): ReportFacts => JSON.parse(readFileSync(path, 'utf8')) as ReportFacts;
 
-describeAsEveryone('reports', (who) => {
+describeAsUser('reports', (who) => {
   const use = useBench(who);
 
   test('of a build: as a page and as JSON with the same facts, with steps, sizes, warnings and output', async () => {
@@ -117,7 +117,7 @@ describeAsEveryone('reports', (who) => {
   test('earlier builds are listed, and prune frees them', async () => {
     const { bench } = use;
     const store = bench.path('listing');
-    await bench.importBase('base:1', { store });
+    await bench.makeStore(store);
     for (const round of [1, 2]) {
       const context = bench.context(`FROM base:1\nRUN echo ${round} && yes | head -c 300000\n`);
       await bench.ok(['build', '-t', `round:${round}`, context], { store });

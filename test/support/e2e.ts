@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, beforeAll, describe, test } from 'vitest';
 import { Bench } from './bench.ts';
 import { identities, type Identity } from './identity.ts';
 
@@ -29,6 +29,13 @@ export function describeAsEveryone(name: string, tests: (who: Identity) => void)
 export function describeAsUser(name: string, tests: (who: Identity) => void): void {
   const who = everyone.at(-1);
   if (who) describe(`${name} as ${who.name}`, () => tests(who));
+}
+
+/** Makes tests among those of `describeAsEveryone` that see nothing of whoever builds: they are done as the ordinary user alone. */
+export function onceAsUser(who: Identity): (name: string, body: () => Promise<void>) => void {
+  return (name, body) => {
+    if (who.name === 'user') test(name, body);
+  };
 }
 
 /** As root, where the tests run as root. */
