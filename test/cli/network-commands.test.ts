@@ -101,7 +101,10 @@ describe('network create', () => {
       /Cannot use --gateway without a --subnet of IPv6 that it is in/,
     ],
     [['--subnet', '198.51.100.0'], /subnet/i],
-    [['--subnet', '198.51.100.0/24', '--gateway', '203.0.113.1'], /Cannot use subnet 198\.51\.100\.0\/24: the gateway is no address of a host in it\nhint: /],
+    [
+      ['--subnet', '198.51.100.0/24', '--gateway', '203.0.113.1'],
+      /Cannot use subnet 198\.51\.100\.0\/24: the gateway is no address of a host in it\nhint: /,
+    ],
   ])('%j is refused, and makes nothing', async (args, message) => {
     const { code, out, err } = await run(['create', 'ci', ...args]);
     expect(code).not.toBe(0);
