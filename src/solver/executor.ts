@@ -145,7 +145,7 @@ export class Executor<Op, R> {
     const { exclusive } = this.#options;
     const { runner } = vertex;
     try {
-      await using lock = vertex.map?.volatile ? undefined : await exclusive?.(task, await this.#turn(vertex, key));
+      await using lock = this.#isShared(vertex) ? await exclusive?.(task, await this.#turn(vertex, key)) : undefined;
       if (lock !== undefined && mayLoad) {
         const outcomes = await this.#loadAll(vertex, scope);
         if (outcomes !== undefined) return { owner: vertex, outcomes };
@@ -169,9 +169,14 @@ export class Executor<Op, R> {
     }
   }
 
-  /** Under what name this process waits for its turn. What is to run anew whatever is cached waits for nobody. */
+  /** Whether what another process makes of a vertex would do. What is to run anew whatever is cached waits for nobody. */
+  #isShared({ map, vertex }: VertexNode<Op, R>): boolean {
+    return !map?.volatile && !vertex.ignoreCache;
+  }
+
+  /** Under what name this process waits for its turn. */
   async #turn(vertex: VertexNode<Op, R>, key: string): Promise<string> {
-    return (vertex.vertex.ignoreCache ? undefined : await this.#keeper.place(vertex)) ?? key;
+    return (await this.#keeper.place(vertex)) ?? key;
   }
 
   /** What another process has saved while this one waited for its turn; undefined unless that is all that is needed. */

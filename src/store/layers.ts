@@ -149,8 +149,8 @@ export class LayerTable {
     const paths = this.paths(id);
     if (this.get(id)?.fs) throw new TsbuildError('TSB_INTERNAL', `Cannot fill layer "${id}": it is complete`);
     try {
-      discard(this.#layout, paths.dir);
-      fs.mkdirSync(paths.fs, { recursive: true, mode: 0o755 });
+      makeAnew(this.#layout, paths.dir);
+      fs.mkdirSync(paths.fs, { mode: 0o755 });
       fs.mkdirSync(paths.work, { mode: 0o700 });
       fs.chmodSync(paths.dir, 0o755);
       fs.chmodSync(paths.fs, 0o755);
@@ -410,6 +410,17 @@ function isSoundBlob(row: Row): boolean {
 /** Ids become directory names: 128 to 256 random or hashed bits in hex. */
 export function isLayerId(id: string): boolean {
   return /^[0-9a-f]{32,64}$/.test(id);
+}
+
+/** An empty directory, also where another stands, which is put aside. Nearly always there is none. */
+function makeAnew(layout: StoreLayout, dir: string): void {
+  try {
+    fs.mkdirSync(dir, { mode: 0o755 });
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+    discard(layout, dir);
+    fs.mkdirSync(dir, { mode: 0o755 });
+  }
 }
 
 /**

@@ -7,6 +7,7 @@ import { fullDiskHint } from '../store/index.ts';
 import { checkBindings } from '../sys/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { FromWorker, MethodName, ParamsOf, ResultOf, ToWorker, WireError, WorkerConfig } from './protocol.ts';
+import { Outbox } from './outbox.ts';
 import { fromWire } from './wire-error.ts';
 
 /** What the worker needs to know of its surroundings. */
@@ -125,6 +126,10 @@ class Client implements WorkerClient {
   readonly #options: StartWorkerOptions;
   readonly #pending = new Map<number, Pending>();
   readonly #closed: Promise<void>;
+  /** What cannot be sent any more is not missed: the end of the worker rejects all calls. */
+  readonly #outbox = new Outbox<ToWorker>((mail) => {
+    if (this.#child.connected) this.#child.send(mail, () => undefined);
+  });
   #stderr = '';
   #next = 1;
   #gone: TsbuildError | undefined;
@@ -162,11 +167,13 @@ class Client implements WorkerClient {
         else child.stderr.once('close', end);
       });
     });
-    child.on('message', (message: FromWorker) => {
-      if (message.type === 'ready') begin();
-      else if (message.type === 'bound-proc') options.onBoundProc?.();
-      else if (message.type === 'shared-network') options.onSharedNetwork?.(message.why);
-      else this.#take(message);
+    child.on('message', (mail: readonly FromWorker[]) => {
+      for (const message of mail) {
+        if (message.type === 'ready') begin();
+        else if (message.type === 'bound-proc') options.onBoundProc?.();
+        else if (message.type === 'shared-network') options.onSharedNetwork?.(message.why);
+        else this.#take(message);
+      }
     });
   }
 
@@ -175,11 +182,11 @@ class Client implements WorkerClient {
     const { signal } = options;
     if (signal?.aborted) return Promise.reject(new TsbuildError('TSB_CANCELED', 'Canceled', { cause: signal.reason }));
     const id = this.#next++;
-    const cancel = (): void => this.#send({ type: 'cancel', id });
+    const cancel = (): void => this.#outbox.post({ type: 'cancel', id });
     signal?.addEventListener('abort', cancel);
     const done = new Promise<unknown>((resolve, reject) => {
       this.#pending.set(id, { options, resolve, reject });
-      this.#send({ type: 'call', id, method, params });
+      this.#outbox.post({ type: 'call', id, method, params });
     });
     return done.finally(() => signal?.removeEventListener('abort', cancel)) as Promise<ResultOf<M>>;
   }
@@ -225,7 +232,8 @@ class Client implements WorkerClient {
     } catch (error) {
       this.#fail(id, error, pending);
     } finally {
-      this.#send({ type: 'ack', id, bytes: data.length });
+      // Nothing waits for room in what is over.
+      if (this.#pending.has(id)) this.#outbox.keep({ type: 'ack', id, bytes: data.length });
     }
   }
 
@@ -240,12 +248,7 @@ class Client implements WorkerClient {
   /** Whoever listens is a caller's: its fault is the call's, and not one that nobody handles. */
   #fail(id: number, error: unknown, pending: Pending): void {
     pending.failure ??= { error };
-    this.#send({ type: 'cancel', id });
-  }
-
-  /** What cannot be sent any more is not missed: the end of the worker rejects all calls. */
-  #send(message: ToWorker): void {
-    if (this.#child.connected) this.#child.send(message, () => undefined);
+    this.#outbox.post({ type: 'cancel', id });
   }
 
   /** The worker says why it ends on standard error, which nothing else is written to. */

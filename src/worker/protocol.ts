@@ -116,14 +116,14 @@ export interface WorkerConfig {
   readonly treesDir?: string;
 }
 
-/** Main to worker. */
+/** Main to worker; several in one piece. */
 export type ToWorker =
   | { readonly type: 'call'; readonly id: number; readonly method: string; readonly params: unknown }
   | { readonly type: 'cancel'; readonly id: number }
   /** Bytes of events that were taken; lets the worker read on. */
   | { readonly type: 'ack'; readonly id: number; readonly bytes: number };
 
-/** Worker to main. */
+/** Worker to main; several in one piece. */
 export type FromWorker =
   | { readonly type: 'ready' }
   /** A step got the /proc around it, because a new one cannot be mounted here. */

@@ -4,6 +4,7 @@ import { recordOwners, sysAvailable } from '../sys/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { FromWorker, MethodName, ToWorker, WorkerConfig } from './protocol.ts';
 import type { LayerUnpacks } from './layer-unpacks.ts';
+import { Outbox } from './outbox.ts';
 import { ThreadPool } from './thread-pool.ts';
 import { toWire } from './wire-error.ts';
 
@@ -40,7 +41,7 @@ export function serve(config: WorkerConfig): void {
   const start = async (id: number, name: string, params: unknown, call: Call): Promise<unknown> => {
     const method = (methods as Readonly<Record<string, AnyMethod>>)[name];
     if (!method) throw new TsbuildError('TSB_INTERNAL', `The worker has no method "${name}"`);
-    const progress = (data: unknown): void => send({ type: 'progress', id, data });
+    const progress = (data: unknown): void => outbox.keep({ type: 'progress', id, data });
     const either = method.place === 'either';
     if (method.place === 'thread' || (either && ownJobs >= OWN_JOBS))
       return threads.run(name, params, call.controller.signal, progress);
@@ -48,11 +49,11 @@ export function serve(config: WorkerConfig): void {
       config,
       signal: call.controller.signal,
       progress,
-      boundProc: () => send({ type: 'bound-proc' }),
-      sharedNetwork: (why) => send({ type: 'shared-network', why }),
+      boundProc: () => outbox.post({ type: 'bound-proc' }),
+      sharedNetwork: (why) => outbox.post({ type: 'shared-network', why }),
       unpacks: layerUnpacks,
       output: (stream, data) => {
-        send({ type: 'output', id, stream, data });
+        outbox.keep({ type: 'output', id, stream, data });
         call.unacknowledged += data.length;
         // A canceled step is not held up: nobody may be left to take its output.
         if (call.unacknowledged <= OUTPUT_WINDOW || call.controller.signal.aborted) return undefined;
@@ -68,14 +69,14 @@ export function serve(config: WorkerConfig): void {
     }
   };
 
-  process.on('message', (message: ToWorker) => {
+  const take = (message: ToWorker): void => {
     if (message.type === 'call') {
       const call: Call = { controller: new AbortController(), unacknowledged: 0, waiting: new Set() };
       calls.set(message.id, call);
       void start(message.id, message.method, message.params, call)
         .then(
-          (value) => send({ type: 'result', id: message.id, value }),
-          (error: unknown) => send({ type: 'error', id: message.id, error: toWire(error) }),
+          (value) => outbox.post({ type: 'result', id: message.id, value }),
+          (error: unknown) => outbox.post({ type: 'error', id: message.id, error: toWire(error) }),
         )
         .finally(() => calls.delete(message.id));
       return;
@@ -90,9 +91,10 @@ export function serve(config: WorkerConfig): void {
       call.unacknowledged -= message.bytes;
       if (call.unacknowledged <= OUTPUT_WINDOW / 2) resume(call);
     }
-  });
+  };
+  process.on('message', (mail: readonly ToWorker[]) => mail.forEach(take));
   process.on('disconnect', () => process.exit(0));
-  send({ type: 'ready' });
+  outbox.post({ type: 'ready' });
   // Nearly every build copies files: what that takes is loaded while the main process still thinks.
   setImmediate(() => {
     void methods.packFileOp.load();
@@ -106,7 +108,5 @@ function resume({ waiting }: Call): void {
   waiting.clear();
 }
 
-function send(message: FromWorker): void {
-  // The channel closes when the main process ends; so will this one.
-  process.send?.(message, undefined, undefined, () => undefined);
-}
+/** The channel closes when the main process ends; so will this one. */
+const outbox = new Outbox<FromWorker>((mail) => process.send?.(mail, undefined, undefined, () => undefined));

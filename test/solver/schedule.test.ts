@@ -226,6 +226,21 @@ describe('locks between processes', () => {
     });
     expect(keys).toHaveLength(1);
   });
+
+  test('are not taken for what runs anew whatever another process has made', async () => {
+    const cache = new TestCache();
+    const v = vtx('b', { inputs: [vtx('a')], ignoreCache: true });
+    const keys: string[] = [];
+    const { rig } = await build(v, cache, {
+      exclusive: async (_task, key) => {
+        keys.push(key);
+        return Promise.resolve({ [Symbol.asyncDispose]: async () => Promise.resolve() });
+      },
+    });
+    expect(rig.executed).toEqual(['a', 'b']);
+    // That of its input.
+    expect(keys).toHaveLength(1);
+  });
 });
 
 describe('failures', () => {

@@ -10,10 +10,10 @@ import { startWorker, type WorkerClient } from '../../src/worker/index.ts';
  */
 const PEER = `#!${process.execPath}
 const told = [];
-const send = (message) => process.send(message, undefined, undefined, () => undefined);
+const send = (message) => process.send([message], undefined, undefined, () => undefined);
 const after = {};
 process.on('disconnect', () => process.exit(0));
-process.on('message', (message) => {
+process.on('message', (mail) => mail.forEach((message) => {
   told.push(message.type === 'call' ? message.method : message.type + (message.bytes ?? ''));
   const { id } = message;
   if (message.type === 'cancel') return after[id]?.();
@@ -29,7 +29,8 @@ process.on('message', (message) => {
     case 'output':
       send({ type: 'output', id, stream: 1, data: Buffer.from('abc') });
       send({ type: 'output', id, stream: 2, data: Buffer.from('de') });
-      return send({ type: 'result', id, value: 'done' });
+      if (message.params !== 'stays') send({ type: 'result', id, value: 'done' });
+      return;
     case 'wait': after[id] = () => send(canceled); return;
     case 'late':
       send({ type: 'result', id, value: 'done' });
@@ -38,7 +39,7 @@ process.on('message', (message) => {
     case 'die': process.stderr.write('first\\nno space in /proc\\n', () => process.exit(3)); return;
     case 'stay': process.removeAllListeners('disconnect'); setInterval(() => undefined, 1000); return send({ type: 'result', id });
   }
-});
+}));
 send({ type: 'ready' });
 `;
 
@@ -92,14 +93,26 @@ describe('the client of a worker', () => {
   test('tells the worker of room for output only after it was taken', async () => {
     await using worker = await start();
     const taken = Promise.withResolvers<void>();
-    const running = worker.call('output', undefined, {
-      onOutput: (stream) => (stream === 1 ? taken.promise : undefined),
+    const second = Promise.withResolvers<void>();
+    const running = worker.call('output', 'stays', {
+      onOutput: (stream) => (stream === 1 ? taken.promise : second.resolve()),
     });
-    expect(await running).toBe('done');
+    running.catch(() => undefined);
+    await second.promise;
+    await new Promise(setImmediate);
     expect(await worker.call('told')).toEqual(['output', 'ack2', 'told']);
     taken.resolve();
     await new Promise(setImmediate);
     expect(await worker.call('told')).toEqual(['output', 'ack2', 'told', 'ack3', 'told']);
+  });
+
+  test('tells nothing of room where nothing waits for it any more', async () => {
+    await using worker = await start();
+    const taken = Promise.withResolvers<void>();
+    expect(await worker.call('output', 'ends', { onOutput: () => taken.promise })).toBe('done');
+    taken.resolve();
+    await new Promise(setImmediate);
+    expect(await worker.call('told')).toEqual(['output', 'told']);
   });
 
   test('cancels once, at the worker; a signal that was aborted before starts nothing', async () => {
