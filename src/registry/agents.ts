@@ -1,8 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { defaultAuthorities, readCertificates } from './certificates.ts';
-import { isLoopbackHost } from './endpoint.ts';
 import type { Limits } from './limits.ts';
-import { isWithoutProxy } from './no-proxy.ts';
+import { proxyFor } from './proxy-address.ts';
 import type { RegistryOptions } from './types.ts';
 
 /**
@@ -21,16 +20,21 @@ export class Agents implements AsyncDisposable {
     this.#limits = limits;
   }
 
-  /** @throws TsbuildError `TSB_REGISTRY` when the certificates for the host cannot be used */
-  for(url: URL, insecure: boolean): Promise<Dispatcher> {
+  /** The proxy that requests go by way of. @throws TsbuildError `TSB_NETWORK` for one that is none */
+  proxyFor(url: URL): URL | undefined {
+    return proxyFor(url, this.#options.proxy);
+  }
+
+  /** @throws TsbuildError `TSB_REGISTRY` when the certificates for the host cannot be used, and as `proxyFor` */
+  async for(url: URL, insecure: boolean): Promise<Dispatcher> {
     // Of TLS each host may need its own; without, all are alike.
     const host = url.protocol === 'https:' ? url.host : '';
-    const direct = isLoopbackHost(url.host) || isWithoutProxy(url, this.#options.proxy?.no);
+    const proxy = this.proxyFor(url)?.href;
     const system = this.#withSystem.has(host);
-    const key = JSON.stringify([host, direct, insecure, system]);
+    const key = JSON.stringify([host, proxy, insecure, system]);
     let agent = this.#agents.get(key);
     if (agent === undefined) {
-      agent = this.#create(host, direct, insecure, system);
+      agent = this.#create(host, proxy, insecure, system);
       this.#agents.set(key, agent);
       agent.catch(() => this.#agents.delete(key));
     }
@@ -47,8 +51,8 @@ export class Agents implements AsyncDisposable {
     this.#withSystem.add(url.host);
   }
 
-  async #create(host: string, direct: boolean, insecure: boolean, system: boolean): Promise<Dispatcher> {
-    const { proxy, certificateDirs = [], lookup } = this.#options;
+  async #create(host: string, proxy: string | undefined, insecure: boolean, system: boolean): Promise<Dispatcher> {
+    const { certificateDirs = [], lookup } = this.#options;
     const { connectMs, idleMs, connectionsPerHost } = this.#limits;
     const found = host === '' ? undefined : readCertificates(certificateDirs, host);
     const own = found?.ca ?? [];
@@ -68,13 +72,13 @@ export class Agents implements AsyncDisposable {
     };
     // Evaluated when it is asked for: what needs no proxy does without half of it.
     const undici = await import('undici');
-    if (direct || proxy === undefined) return new undici.Agent(options);
+    if (proxy === undefined) return new undici.Agent(options);
     return new undici.EnvHttpProxyAgent({
       ...options,
       proxyTls: { timeout: connectMs },
       requestTls: { timeout: connectMs, ...tls },
-      httpProxy: proxy.http ?? '',
-      httpsProxy: proxy.https ?? '',
+      httpProxy: proxy,
+      httpsProxy: proxy,
       // Who is left out never comes here. An empty list keeps undici from reading the environment.
       noProxy: '',
     });

@@ -6,6 +6,7 @@ import { Agents } from './agents.ts';
 import { displayUrl, sentSecrets } from './answer.ts';
 import { isUnknownAuthority } from './certificates.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import { noteProxy } from './proxy-address.ts';
 import { isAcceptableRedirect } from './realm.ts';
 import type { RegistryOptions } from './types.ts';
 
@@ -148,6 +149,7 @@ export class HttpClient implements AsyncDisposable {
     } catch (error) {
       release();
       throwIfCanceled(task);
+      noteProxy(error, this.#agents.proxyFor(url));
       throw error;
     } finally {
       clearTimeout(timer);

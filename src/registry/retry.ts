@@ -3,6 +3,7 @@ import { errnoOf, messageOf, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { Stalled, throwIfCanceled } from './http.ts';
 import type { Limits } from './limits.ts';
+import { byWayOf } from './proxy-address.ts';
 
 const PASSING_ERRNOS = new Set([
   'ECONNRESET',
@@ -76,7 +77,7 @@ export function networkError(doing: string, url: string, error: unknown): Tsbuil
   const inner = innerError(error);
   const why = EXPLANATIONS[errnoOf(inner) ?? ''] ?? messageOf(inner);
   const notTls = isNotTls(error);
-  return new TsbuildError('TSB_NETWORK', `${doing}: ${url}: ${why}`, {
+  return new TsbuildError('TSB_NETWORK', `${doing}: ${url}: ${why}${byWayOf(error)}`, {
     cause: error,
     ...(notTls ? { hint: 'if it is a plain HTTP registry, set "insecure = true" for it in registries.conf' } : {}),
   });

@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node
 import { createServer as createHttpServer, type Server } from 'node:http';
 import { constants, createSecureServer, type Http2SecureServer, type ServerHttp2Stream } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
@@ -126,6 +126,59 @@ describe('proxies of the environment', () => {
     await expect(has(`registry.test:${server.port}`, { config, proxy: without })).rejects.toThrow(/host name/);
     expect(await has(`127.0.0.1:${server.port}`, { proxy: through() })).toBe(true);
     expect(proxy.tunnels).toEqual([]);
+  });
+
+  test('may be named without a scheme, as for curl', async () => {
+    await using server = await listening(createHttpsServer(keyAndCert(), (_, response) => response.end('some bytes')));
+    const host = `registry.test:${server.port}`;
+    const certificateDirs = [certsFor(host, { 'ca.crt': tls.ca })];
+    expect(await has(host, { proxy: { https: new URL(proxy.url).host }, certificateDirs })).toBe(true);
+  });
+
+  test('that cannot be reached are named, without their passwords', async () => {
+    // Of a server that is gone: nobody listens there.
+    const gone = await listening(createHttpServer());
+    await gone[Symbol.asyncDispose]();
+    const named = `127.0.0.1:${gone.port}`;
+    for (const https of [`http://${named}`, `http://someone:geheim@${named}`, named])
+      await expect(has('registry.test', { proxy: { https } })).rejects.toMatchObject({
+        code: 'TSB_NETWORK',
+        message: expect.stringMatching(
+          new RegExp(`registry.test: the connection was refused, by way of the proxy http://${named} \\(HTTP`),
+        ) as string,
+      });
+  });
+
+  test('that say nothing are given up, and named', async () => {
+    const silent = createTcpServer(() => undefined);
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', () => resolve()));
+    const { port } = silent.address() as AddressInfo;
+    const sockets = new Set<Socket>();
+    silent.on('connection', (socket) => sockets.add(socket));
+    try {
+      const options = { proxy: { https: `127.0.0.1:${port}` }, limits: { ...limits, headersMs: 300 } };
+      await expect(has('registry.test', options)).rejects.toThrow(
+        `no answer in time, by way of the proxy http://127.0.0.1:${port}`,
+      );
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      silent.close();
+    }
+  });
+
+  test.each([
+    ['http://', 'is not an address'],
+    ['http://user:geheim@', 'is not an address'],
+    ['a b', 'is not an address'],
+    ['socks5://127.0.0.1:1', 'begins with socks5://'],
+    ['ftp://user:geheim@127.0.0.1', 'begins with ftp://'],
+  ])('%j is none', async (https, why) => {
+    const failed: unknown = await has('registry.test', { proxy: { https } }).catch((error: unknown) => error);
+    expect(failed).toMatchObject({
+      code: 'TSB_NETWORK',
+      message: `Cannot use the proxy of HTTP_PROXY or HTTPS_PROXY for registry.test: it ${why}`,
+      hint: expect.stringContaining('NO_PROXY') as string,
+    });
   });
 });
 
