@@ -59,6 +59,11 @@ export class StepGroup {
     return { killed: Number(killed ?? 0), ...(/^\d+$/.test(peak) ? { peakMemory: Number(peak) } : {}) };
   }
 
+  /** Whether somebody else has taken it away, and its processes out of it before. */
+  isLost(): boolean {
+    return this.directories.some((directory) => this.#files.read(`${directory}/cgroup.procs`) === undefined);
+  }
+
   /** Takes the group away. What is left of it when that fails, the next command takes. */
   async remove(): Promise<void> {
     for (const directory of this.directories)

@@ -83,6 +83,10 @@ export class Limiter implements AsyncDisposable {
       counts: () => group.counts(),
       [Symbol.asyncDispose]: async () => {
         this.#groups.delete(group);
+        if (group.isLost())
+          this.#warn(
+            'Limits were not held to the end: somebody took the groups away that held them (cgroups), and nothing limited what ran any more',
+          );
         await group.remove();
       },
     };
@@ -114,13 +118,16 @@ export class Limiter implements AsyncDisposable {
     if (wanted.length === 0) return { places: [], ulimits: [] };
     const { places, missing } = this.#find(wanted);
     const text = shortfall(limits, missing);
-    if (text !== undefined && !this.#said.has(text)) {
-      this.#said.add(text);
-      this.#options.onWarning(`Limits are not all held here: ${text}`);
-    }
+    if (text !== undefined) this.#warn(`Limits are not all held here: ${text}`);
     // Of what a process allocates, and not of what it has mapped (RLIMIT_AS): many map much more than they use.
     const most = Math.min(limits.memory ?? 0, this.#hardLimit('data'));
     return { places, ulimits: missing.has('memory') ? [{ name: 'data', soft: most, hard: most }] : [] };
+  }
+
+  #warn(text: string): void {
+    if (this.#said.has(text)) return;
+    this.#said.add(text);
+    this.#options.onWarning(text);
   }
 
   /** Looked for once for each kind of limits: a group that is there stays. */

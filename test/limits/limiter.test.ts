@@ -37,6 +37,23 @@ function userScope(controllers: readonly string[] = ['cpu', 'memory', 'pids']): 
 }
 
 describe('groups of version 2', () => {
+  test('that somebody else takes away are missed, once', async () => {
+    const kernel = userScope();
+    const limiter = limiterOn(kernel);
+    for (const { cgroups, ...step } of [limiter.begin(LIMITS), limiter.begin(LIMITS), limiter.begin(LIMITS)]) {
+      if (said.length === 0) expect(cgroups).toHaveLength(1);
+      kernel.removeGroup(cgroups[0] ?? '');
+      expect(step.counts()).toEqual({ killed: 0 });
+      await step[Symbol.asyncDispose]();
+    }
+    expect(said).toEqual([expect.stringMatching(/^Limits were not held to the end: .*took the groups away/)]);
+    await limiter[Symbol.asyncDispose]();
+    const another = limiterOn(kernel);
+    await using _held = another.begin(LIMITS);
+    await another[Symbol.asyncDispose]();
+    expect(said).toHaveLength(1);
+  });
+
   test('are made in the scope of this process, whose processes move, and go with their steps', async () => {
     const kernel = userScope();
     const scope = kernel.top + SCOPE;
