@@ -66,9 +66,9 @@ export async function imageVolumes(
   for (const { target } of taken) targets.delete(resolve(target));
   for (const target of targets) if (isSystems(target)) targets.delete(target);
   if (targets.size === 0) return [];
-  const { idShift, copies } = await session.plan();
-  // A copy of an image is one container's anyhow, and gone with it.
-  if (copies) return [];
+  const { idShift, how } = await session.plan();
+  // Without mounts they are in the container's own files, which are gone with it as volumes without a name would be.
+  if (how === 'none') return [];
   const volumes = new Volumes(session.store);
   return [...targets].map((target): MountSpec => {
     const { name, directory } = volumes.ensure(undefined, idShift);

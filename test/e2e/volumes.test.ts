@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Outcome } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { isRealRoot } from '../support/real-root.ts';
 import { expectFailure, expectSound } from '../support/sound.ts';
 
 describeAsEveryone('volumes and mounts', (who) => {
@@ -193,6 +194,27 @@ describeAsEveryone('volumes and mounts', (who) => {
     expect((await bench.ok(['volume', 'ls', '-q'])).out).toBe('');
     expectFailure(await bench.tsbuild(['down']), { code: 2, says: ['--scope'] });
     await bench.ok(['down', '--scope', 'job-2', '-t', '0']);
+  });
+
+  test('VOLUME of an image is a place to write to on copies of layers, too, and where nothing can be mounted that is said', async () => {
+    const { bench } = use;
+    const before = (await bench.ok(['volume', 'ls', '-q'])).out;
+    await bench.ok(['build', '-q', '-t', 'place', bench.context('FROM filled\nVOLUME /data\n')]);
+    const write = ['place', 'sh', '-c', 'cat /data/link; echo x > /data/y && echo wrote; echo x > /y && echo root'];
+    const copied = await bench.tsbuild(['run', '--isolation=copy', '--read-only', ...write]);
+    expect(copied).toMatchObject({ code: 1, out: 'from the image\nwrote\n' });
+    expect(copied.err).toContain('Read-only file system');
+    if (isRealRoot && who.uid === 0) {
+      const bare = await bench.ok(['run', '--isolation=chroot', '--read-only', ...write]);
+      expect(bare.out).toBe('from the image\nwrote\nroot\n');
+      expect(bare.err.match(/^warning: (?!Less isolation).*$/gm)).toEqual([
+        expect.stringMatching(/can write to all of its files: .*rung 5.*--read-only does not hold/),
+        expect.stringMatching(/no volume is made for \/data: .*rung 5/),
+      ]);
+      const without = await bench.ok(['run', '--isolation=chroot', 'filled', 'true']);
+      expect(without.err).not.toMatch(/no volume|--read-only/);
+    }
+    expect((await bench.ok(['volume', 'ls', '-q'])).out).toBe(before);
   });
 
   test('VOLUME of an image makes one without a name, which goes with the container when that is said', async () => {

@@ -29,6 +29,7 @@ import { lateProgress } from '../late-progress.ts';
 import type { pullFirst } from '../pull-first.ts';
 import { reportError } from '../report.ts';
 import { sessionOptions } from '../session-options.ts';
+import { warnWithoutMounts } from '../without-mounts.ts';
 
 /** Options of `run` as commander gives them. */
 export interface RunOptions extends ProcessOptions, LifeOptions {
@@ -145,6 +146,7 @@ async function runOnce(
   const mounts = [...(await parseMounts(session, context.cwd, options))];
   await using _volumes = anonymousVolumes(context, session, mounts);
   mounts.push(...(await imageVolumes(session, opened.runtime.config, mounts)));
+  warnWithoutMounts(context, await session.plan(), options, opened.runtime.config);
   const process = await parseProcess(context, command, options, mounts);
   const { mac } = parseNetwork(options);
   const end = await runContainer({
