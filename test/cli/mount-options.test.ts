@@ -18,9 +18,9 @@ afterAll(() => {
   fs.rmSync(dir, { recursive: true, force: true });
 });
 
-/** As much of a session as mounts ask for: ids of the caller, whose image is a copy or not. */
-const sessionOf = (copies = false): Session =>
-  ({ store, plan: () => Promise.resolve({ idShift: 0, copies }) }) as unknown as Session;
+/** As much of a session as mounts ask for: ids of the caller, in namespaces or without. */
+const sessionOf = (how = 'direct'): Session =>
+  ({ store, plan: () => Promise.resolve({ idShift: 0, how }) }) as unknown as Session;
 const mounts = (options: MountOptions): Promise<readonly MountSpec[]> => parseMounts(sessionOf(), dir, options);
 const volume = (name: string): string => join(dir, 'store/volumes', name, 'data');
 
@@ -131,8 +131,8 @@ describe('what is mounted in a container', () => {
 describe('volumes that an image asks for', () => {
   const image = (...paths: string[]): ImageConfig =>
     ({ config: { Volumes: Object.fromEntries(paths.map((path) => [path, {}])) } }) as unknown as ImageConfig;
-  const targets = async (config: ImageConfig, taken: readonly MountSpec[] = [], copies = false) =>
-    (await imageVolumes(sessionOf(copies), config, taken)).map(({ target }) => target);
+  const targets = async (config: ImageConfig, taken: readonly MountSpec[] = [], how = 'direct') =>
+    (await imageVolumes(sessionOf(how), config, taken)).map(({ target }) => target);
 
   test('are made without a name, where nothing else is mounted', async () => {
     const taken = [{ type: 'tmpfs', target: '/data/' }] as MountSpec[];
@@ -145,7 +145,7 @@ describe('volumes that an image asks for', () => {
     expect(await targets(image('/process', '/devices'))).toEqual(['/process', '/devices']);
   });
 
-  test('are none where the image is a copy of its own, which is gone with the container', async () => {
-    expect(await targets(image('/data'), [], true)).toEqual([]);
+  test('are none where nothing can be mounted', async () => {
+    expect(await targets(image('/data'), [], 'none')).toEqual([]);
   });
 });
