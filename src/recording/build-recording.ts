@@ -26,6 +26,8 @@ export interface RecordingOptions extends UpstreamOptions {
   readonly lock: string;
   /** Requests that may change something are sent too. */
   readonly allowOther: boolean;
+  /** Bytes of one answer. Default 64 GiB. */
+  readonly maxBody?: number;
   readonly offline: ((what: string) => TsbuildError) | undefined;
 }
 

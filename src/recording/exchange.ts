@@ -15,7 +15,7 @@ import { isRedacted, writtenAddress } from './web-address.ts';
 import { WholeBodies } from './whole-bodies.ts';
 
 /** Bytes of a body that is recorded. */
-const MAX_BYTES = 64 * 1024 ** 3;
+const MAX_BODY = 64 * 1024 ** 3;
 
 /** What the requests of all steps of a build share. */
 export interface ExchangeOptions {
@@ -29,6 +29,8 @@ export interface ExchangeOptions {
   readonly lock: string;
   /** Requests that may change something on a server are sent too. */
   readonly allowOther: boolean;
+  /** Bytes of one answer. Default 64 GiB. */
+  readonly maxBody?: number;
   /** Set: no server is asked. @returns the error to be thrown */
   readonly offline: ((what: string) => TsbuildError) | undefined;
 }
@@ -150,13 +152,13 @@ export class Exchange {
     response: ServerResponse | undefined,
     expected: { readonly digest: Digest; readonly size: number } | undefined,
   ): Promise<{ readonly digest: Digest; readonly size: number }> {
-    const { blobs, lease } = this.#options;
+    const { blobs, lease, maxBody = MAX_BODY } = this.#options;
     using writer = blobs.ingest();
     let last: Uint8Array | undefined;
     try {
       for await (const chunk of answer.stream()) {
         writer.write(chunk);
-        if (writer.size > MAX_BYTES) throw new TsbuildError('TSB_NETWORK', `it has more than ${MAX_BYTES} bytes`);
+        if (writer.size > maxBody) throw new TsbuildError('TSB_NETWORK', `it has more than ${maxBody} bytes`);
         if (last !== undefined) await pass(response, last);
         last = chunk;
       }

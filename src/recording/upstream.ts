@@ -39,7 +39,8 @@ export class Upstream implements AsyncDisposable {
     { method, url, headers, body }: Pick<ProxyRequest, 'method' | 'url' | 'headers' | 'body'>,
     redirects: 'follow' | 'refuse' = 'refuse',
   ): Promise<HttpAnswer> {
-    if (!this.#allowOwn && isOutOfReach(url.hostname.replace(/^\[|\]$/g, ''))) throw outOfReach(url.host);
+    const mayGo = (to: URL): boolean => this.#allowOwn || !isOutOfReach(to.hostname.replace(/^\[|\]$/g, ''));
+    if (!mayGo(url)) throw outOfReach(url.host);
     const { authorization, ...others } = headers;
     const request = {
       method: method as 'GET',
@@ -49,6 +50,7 @@ export class Upstream implements AsyncDisposable {
       ...(body === undefined ? {} : { body }),
       insecure: false,
       redirects,
+      mayGo,
     };
     try {
       return await this.#client.send(task, request);

@@ -25,6 +25,8 @@ export interface HttpRequest {
   /** Accept any TLS certificate. */
   readonly insecure: boolean;
   readonly redirects: 'follow' | 'refuse';
+  /** Whether a redirect may lead there, besides what holds for all. */
+  readonly mayGo?: (target: URL) => boolean;
   readonly body?: string | Uint8Array | StreamedBody;
 }
 
@@ -89,7 +91,7 @@ export class HttpClient implements AsyncDisposable {
       if (!URL.canParse(location, url.href)) throw refuse('its target is not a URL');
       url = new URL(location, url.href);
       if (url.username !== '' || url.password !== '') throw refuse('its target contains user information');
-      if (!isAcceptableRedirect(url, origin))
+      if (!isAcceptableRedirect(url, origin) || request.mayGo?.(url) === false)
         throw refuse(`its target ${url.origin === 'null' ? url.protocol : url.origin} is not acceptable from there`);
     }
   }

@@ -26,6 +26,7 @@ export interface TestRecordingOptions {
   readonly allowOwn?: boolean;
   readonly allowOther?: boolean;
   readonly offline?: boolean;
+  readonly maxBody?: number;
   readonly certificates?: { readonly host: string; readonly dir: string };
   readonly proxy?: { readonly http?: string; readonly https?: string };
   readonly hosts?: readonly { readonly host: string; readonly ip: string }[];
@@ -60,6 +61,7 @@ export class RecordingBench implements AsyncDisposable {
       lock: 'tsbuild.lock',
       allowOwn,
       allowOther,
+      ...(options.maxBody === undefined ? {} : { maxBody: options.maxBody }),
       hosts,
       limits: { connectMs: 2000, idleMs: 2000 },
       offline: options.offline ? (what) => new TsbuildError('TSB_NETWORK', `${what} is not in the store`) : undefined,
