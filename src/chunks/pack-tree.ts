@@ -44,6 +44,7 @@ export interface PackedTree {
   /** Packs that have to be made; and those that are there and are needed. */
   readonly made: readonly WrittenPack[];
   readonly kept: readonly Pack[];
+  /** All names but those of directories. */
   readonly files: number;
   /** Bytes of all files, and of content that is not in packs that are kept. */
   readonly bytes: number;
@@ -90,7 +91,7 @@ export async function packTree(options: PackTreeOptions): Promise<PackedTree> {
       tree: { path, digest: sha256(bytes), size: bytes.length },
       made: writer.packs,
       kept: kept.map(({ pack }) => pack),
-      files: entries.length,
+      files: entries.filter(({ entry }) => entry.type !== 'directory').length,
       bytes: found.bytes,
       newBytes: writer.packs.reduce((sum, { length }) => sum + length, 0),
       skipped: found.skipped,

@@ -83,7 +83,7 @@ describeAsEveryone('a cache mount that travels', (who) => {
       const context = use.bench.context(dockerfile('id=tool', fill));
       const first = await build(context, 'one', [`--cache-to=${to},mounts=true`]);
       expect(first.found).toBe('');
-      expect(first.err).toMatch(/cache mount tool: sent [\d.]+k?B of [\d.]+k?B in 5 files/);
+      expect(first.err).toMatch(/cache mount tool: sent [\d.]+k?B of [\d.]+k?B in 3 files/);
       const second = await build(context, 'two', [`--cache-from=${from},mounts=true`]);
       expect(second.err).not.toMatch(/Cannot/);
       expect(second.found).toContain('data 640 1000:50 1000000000\n');
