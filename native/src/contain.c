@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SPEC_FD = 3, NOTIFY_FD = 4, CONNECTION = 3, LAST_WORDS = 3000 /* ms that slow clients have at the end */, CLIENT_WAIT = 30000 /* ms, for the first one */ };
+enum { SPEC_FD = 3, NOTIFY_FD = 4, CONNECTION = 3, LAST_WORDS = 3000 /* ms that slow clients have at the end, whoever waits */, LAST_LOOK = 200, WAIT_FOR_LOCK = 20000 /* ms */, CLIENT_WAIT = 30000 /* ms, for the first one */ };
 
 /* Whoever started the supervisor hears what becomes of the first start. */
 static void notify(struct supervisor *self, const char *line) {
@@ -275,11 +275,19 @@ static void take_signals(struct supervisor *self) {
 
 /* ---- beginning and end ---- */
 
-/* The flock ends with the last process that has the descriptor, which is this one: all others close it. */
+/*
+ * The flock ends with the last process that has the descriptor, which is this one: all others close it. Who starts a container has seen that
+ * nobody listens in its directory: a supervisor that still has the lock takes its leave, and is told with a file that somebody waits for that.
+ */
 static void lock_directory(struct supervisor *self) {
   int lock = openat(self->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (lock < 0) fail("cannot lock the container");
-  if (flock(lock, LOCK_EX | LOCK_NB) < 0) fail_with(errno == EWOULDBLOCK ? 0 : errno, "the container is running already");
+  for (long long end = clock_ms() + WAIT_FOR_LOCK; flock(lock, LOCK_EX | LOCK_NB) < 0; poll(NULL, 0, 10)) {
+    if (errno != EWOULDBLOCK || clock_ms() > end) fail_with(errno == EWOULDBLOCK ? 0 : errno, "the container is running already");
+    int wanted = openat(self->dir, "wanted", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (wanted >= 0) close(wanted);
+  }
+  unlinkat(self->dir, "wanted", 0);
 }
 
 /* So that all processes of the container are in one Landlock domain and can signal each other, those of exec too. */
@@ -318,8 +326,10 @@ static void take_leave(struct supervisor *self) {
   char *aside = self->options.remove ? put_aside(&self->options) : NULL;
   if (aside != NULL) event(self, "destroy", NULL, NULL);
   send_end(self, self->state.exit_code);
+  /* Who reads slowly, such as a pager, gets all of it; but nobody who wants the container waits for that. */
   long long end = clock_ms() + LAST_WORDS;
-  while ((clients_busy(self) || self->execs > 0) && clock_ms() < end) serve(self, end);
+  for (long long now; now = clock_ms(), clients_busy(self) || (self->execs > 0 && now < end); serve(self, now < end ? end : now + LAST_LOOK))
+    if (now >= end && faccessat(self->dir, "wanted", F_OK, 0) == 0) break;
   if (aside == NULL) return;
   remove_tree(aside);
   for (size_t at = 0; at < self->options.volumes.count; at++) remove_volume(self->options.volumes.items[at]);
@@ -327,12 +337,17 @@ static void take_leave(struct supervisor *self) {
 
 static long long earliest(long long one, long long other) { return one < 0 ? other : other < 0 || one < other ? one : other; }
 
+/* A program that runs waits for slow readers. What one that has ended had still to say is not much, and nobody hears of its end before that. */
+static bool holds_up(const struct supervisor *self) {
+  return output_held_up(self) && self->container >= 0 && poll(&(struct pollfd){self->container, POLLIN, 0}, 1, 0) == 0;
+}
+
 void serve(struct supervisor *self, long long until) {
   struct pollfd waits[4 + MAX_CLIENTS];
-  bool crowded = output_held_up(self);
+  bool crowded = holds_up(self);
   waits[0] = (struct pollfd){self->signals, POLLIN, 0};
   waits[1] = (struct pollfd){self->listener, POLLIN, 0};
-  waits[2] = (struct pollfd){crowded ? -1 : self->connection, POLLIN, 0};
+  waits[2] = (struct pollfd){crowded ? self->container : self->connection, POLLIN, 0};
   waits[3] = (struct pollfd){queue_length(&self->to_step) > 0 ? self->input : -1, POLLOUT, 0};
   size_t count = 4 + poll_clients(self, waits + 4);
   long long due = earliest(earliest(self->kill_at, self->restart_at), earliest(health_due(&self->options.health), until));
@@ -343,7 +358,7 @@ void serve(struct supervisor *self, long long until) {
   /* First what clients want: one that attaches is there before the output that comes now. */
   serve_clients(self, waits + 4, count - 4);
   if (waits[1].revents != 0 && self->listener >= 0) take_client(self);
-  if (waits[2].revents != 0 && self->connection >= 0) read_step(self);
+  if (waits[2].revents != 0 && !crowded && self->connection >= 0) read_step(self);
   if (waits[3].revents != 0 && self->input >= 0) write_input(self);
   health_read(&self->options.health);
   long long now = clock_ms();

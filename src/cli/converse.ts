@@ -33,9 +33,12 @@ export function outputOf(context: CliContext): (stream: 1 | 2, data: Buffer, con
     const to = stream === 1 ? context.stdout : context.stderr;
     if (to.write(data)) return;
     socket.pause();
-    to.once('drain', () => socket.resume());
+    const goOn = (): void => {
+      to.off('drain', goOn).off('close', goOn);
+      socket.resume();
+    };
     // A reader that has gone away drains nothing.
-    to.once('close', () => socket.resume());
+    to.on('drain', goOn).on('close', goOn);
   };
 }
 

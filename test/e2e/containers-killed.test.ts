@@ -74,6 +74,36 @@ describeAsUser('containers whose processes are killed', (who) => {
     60_000 + ROUNDS * 20_000,
   );
 
+  test('whoever reads slowly gets all, and keeps nobody from starting it again', async () => {
+    const { bench } = use;
+    const lines = 150_000;
+    const slow = bench.command(['run', '--rm', '--name', 'slow', 'base:1', 'seq', String(lines)]).join(' ');
+    // Longer than a supervisor waits for its clients where somebody wants the container.
+    const reading = bench.start(['sh', '-c', `{ ${slow}; echo ended with $?; } | { sleep 5; tail -n 2; }`]);
+
+    const stopped = bench.tsbuildStart([
+      'run',
+      '--name',
+      'again',
+      'base:1',
+      'sh',
+      '-c',
+      'echo begun; exec seq 1000000',
+    ]);
+    await stopped.prints(/begun/);
+    stopped.child.kill('SIGSTOP');
+    try {
+      await bench.ok(['stop', '-t', '0', 'again']);
+      await bench.ok(['start', 'again']);
+      await bench.ok(['rm', '-f', 'again']);
+    } finally {
+      stopped.child.kill('SIGKILL');
+    }
+    await stopped.ended;
+    expect((await reading.ended).out).toBe(`${lines}\nended with 0\n`);
+    expect(await bench.leftovers()).toEqual([]);
+  });
+
   test('a client that is killed while it makes or starts one leaves a container or none', async () => {
     const { bench } = use;
     for (let at = 0; at < 12; at++) {
