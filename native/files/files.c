@@ -1,6 +1,7 @@
 /*
  * States and contents of many files at once, for Node: what a build asks of a context, where a call for each file takes several times as
- * long as the kernel does. An add-on by Node-API, whose functions and libc's come from the program that loads it: one file for glibc and
+ * long as the kernel does; and the few calls that a build from the cache ends with, for which Node or we would load modules that take
+ * longer than all else then: naming and locking a file, random bytes, SHA-256. An add-on by Node-API, whose functions and libc's come from the program that loads it: one file for glibc and
  * musl. It decides nothing: what it cannot do in the plainest way it leaves to its caller, who looks again and finds out why.
  */
 #include <errno.h>
@@ -9,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <stdio.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -33,7 +36,15 @@ enum {
   BASIC_STATS = 0x7ff,
   /* Numbers of 32 bits in a row, see src/sys/stat.ts. */
   WORDS = 16,
+  /* Bytes that a hash under way takes at most: OpenSSL's SHA256_CTX has 112. */
+  HASH_STATE = 256,
+  HASH_BYTES = 32,
 };
+
+/* OpenSSL, which Node has in itself or is linked with, and hands to add-ons; NULL where it does not. Each gives 1 when it is done. */
+extern int SHA256_Init(void *) __attribute__((weak));
+extern int SHA256_Update(void *, const void *, size_t) __attribute__((weak));
+extern int SHA256_Final(unsigned char *, void *) __attribute__((weak));
 
 struct span {
   void *data;
@@ -149,6 +160,68 @@ static napi_value read_all(napi_env env, napi_callback_info info) {
   return number(env, (int32_t)lengths.length);
 }
 
+/* The arguments of a function that takes so many. */
+static bool arguments(napi_env env, napi_callback_info info, size_t wanted, napi_value argv[]) {
+  size_t argc = wanted;
+  return napi_get_cb_info(env, info, &argc, argv, NULL, NULL) == 0 && argc == wanted;
+}
+
+/* name(fd, path): gives a file that has no name one that nothing has. The path is ended by NUL. Gives 0 or the errno. */
+static napi_value name_file(napi_env env, napi_callback_info info) {
+  napi_value argv[2];
+  int32_t fd;
+  struct span path;
+  if (!arguments(env, info, 2, argv) || napi_get_value_int32(env, argv[0], &fd) != 0 || !array_of(env, argv[1], NAPI_UINT8_ARRAY, &path) ||
+      path.length == 0 || strnlen(path.data, path.length) != path.length - 1)
+    return refuse(env);
+  char self[40];
+  snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+  return number(env, linkat(AT_FDCWD, self, AT_FDCWD, path.data, AT_SYMLINK_FOLLOW) == 0 ? 0 : errno);
+}
+
+/* lock(fd): takes the exclusive lock of an open file if nobody has it. Gives 0 or the errno. */
+static napi_value lock_file(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  int32_t fd;
+  if (!arguments(env, info, 1, argv) || napi_get_value_int32(env, argv[0], &fd) != 0) return refuse(env);
+  return number(env, flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno);
+}
+
+/* random(bytes): fills at most 256 with what nobody can guess; so many come whole. Gives 0 or the errno. */
+static napi_value fill_random(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  struct span bytes;
+  if (!arguments(env, info, 1, argv) || !array_of(env, argv[0], NAPI_UINT8_ARRAY, &bytes) || bytes.length > 256) return refuse(env);
+  long got = syscall(SYS_getrandom, bytes.data, bytes.length, 0);
+  return number(env, got == (long)bytes.length ? 0 : got < 0 ? errno : EIO);
+}
+
+/* The state of a hash, which JavaScript keeps, and with `more` a second array. */
+static bool hash_arguments(napi_env env, napi_callback_info info, struct span *state, struct span *more) {
+  napi_value argv[2];
+  return arguments(env, info, more == NULL ? 1 : 2, argv) && array_of(env, argv[0], NAPI_UINT8_ARRAY, state) &&
+         state->length == HASH_STATE && (more == NULL || array_of(env, argv[1], NAPI_UINT8_ARRAY, more));
+}
+
+/* hashInit(state), hashUpdate(state, bytes), hashFinal(state, digest): SHA-256. Each gives 0, or EIO where OpenSSL does not do it. */
+static napi_value hash_init(napi_env env, napi_callback_info info) {
+  struct span state;
+  if (!hash_arguments(env, info, &state, NULL)) return refuse(env);
+  return number(env, SHA256_Init(state.data) == 1 ? 0 : EIO);
+}
+
+static napi_value hash_update(napi_env env, napi_callback_info info) {
+  struct span state, bytes;
+  if (!hash_arguments(env, info, &state, &bytes)) return refuse(env);
+  return number(env, bytes.length == 0 || SHA256_Update(state.data, bytes.data, bytes.length) == 1 ? 0 : EIO);
+}
+
+static napi_value hash_final(napi_env env, napi_callback_info info) {
+  struct span state, digest;
+  if (!hash_arguments(env, info, &state, &digest) || digest.length != HASH_BYTES) return refuse(env);
+  return number(env, SHA256_Final(digest.data, state.data) == 1 ? 0 : EIO);
+}
+
 __attribute__((visibility("default"))) int32_t node_api_module_get_api_version_v1(void);
 int32_t node_api_module_get_api_version_v1(void) { return 8; }
 
@@ -157,8 +230,13 @@ napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   static const struct {
     const char *name;
     napi_callback call;
-  } functions[] = {{"look", look_all}, {"read", read_all}};
+  } functions[] = {
+      {"look", look_all},      {"read", read_all},          {"name", name_file},        {"lock", lock_file},
+      {"random", fill_random}, {"hashInit", hash_init},     {"hashUpdate", hash_update}, {"hashFinal", hash_final},
+  };
+  bool hashes = SHA256_Init != NULL && SHA256_Update != NULL && SHA256_Final != NULL;
   for (size_t at = 0; at < sizeof functions / sizeof *functions; at++) {
+    if (!hashes && strncmp(functions[at].name, "hash", 4) == 0) continue;
     napi_value function;
     if (napi_create_function(env, functions[at].name, strlen(functions[at].name), functions[at].call, NULL, &function) != 0) return NULL;
     if (napi_set_named_property(env, exports, functions[at].name, function) != 0) return NULL;

@@ -13,7 +13,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { AT_FDCWD, AT_SYMLINK_FOLLOW, linkat, O_TMPFILE, sysAvailable, tryFlock } from '../sys/index.ts';
+import { canNameFiles, nameFile, O_TMPFILE, tryFlock } from '../sys/index.ts';
 import { errnoOf, randomHex } from '../util/index.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDWR } = constants;
@@ -38,8 +38,7 @@ export interface FileSystem {
 
 const MACHINE: FileSystem = {
   openUnnamed: (directory, mode) => {
-    // Without them it could never get its name.
-    if (!sysAvailable()) return undefined;
+    if (!canNameFiles()) return undefined;
     try {
       return openSync(directory, O_TMPFILE | O_RDWR, mode);
     } catch {
@@ -47,7 +46,7 @@ const MACHINE: FileSystem = {
       return undefined;
     }
   },
-  link: (fd, path) => linkat(AT_FDCWD, `/proc/self/fd/${fd}`, AT_FDCWD, path, AT_SYMLINK_FOLLOW),
+  link: nameFile,
 };
 
 /**

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkOwned, ownPackage, packageRoot } from '../util/index.ts';
+import { checkOwned, type LightCrypto, ownPackage, packageRoot, useLightCrypto } from '../util/index.ts';
 
 /** Numbers of 32 bits that the state of a file takes in a row: see native/files/files.c, where rows are filled. */
 export const STATE_WORDS = 16;
@@ -19,21 +19,29 @@ export interface FileBatch {
    * @returns how many were looked at; fewer than all where the next might not fit
    */
   read(paths: Uint8Array, rows: Uint32Array, room: Uint8Array, lengths: Int32Array): number;
+  /** Gives an open file that has no name (O_TMPFILE) one that nothing has. @param path ended by NUL @returns 0, or the errno */
+  name(fd: number, path: Uint8Array): number;
+  /** flock(2), `LOCK_EX | LOCK_NB`. @returns 0, or the errno */
+  lock(fd: number): number;
 }
 
 let loaded: FileBatch | null | undefined;
 
 /**
  * The add-on that was installed with tsbuild; loading it takes 0.3 ms. Undefined where there is none, where somebody else could change it,
- * and where Node does not take it: whoever asks goes from file to file then.
+ * and where Node does not take it: whoever asks goes from file to file then. With it come digests without node:crypto.
  */
 export function fileBatch(): FileBatch | undefined {
-  loaded ??= openFileBatch() ?? null;
+  if (loaded === undefined) {
+    const opened = openFileBatch();
+    loaded = opened ?? null;
+    if (opened) useLightCrypto(opened);
+  }
   return loaded ?? undefined;
 }
 
 /** The same, anew. @param root tsbuild's own package, in or beside which it lies */
-export function openFileBatch(root: string = packageRoot()): FileBatch | undefined {
+export function openFileBatch(root: string = packageRoot()): (FileBatch & LightCrypto) | undefined {
   const platform = `linux-${process.arch}`;
   const beside = ownPackage(`tsbuildkit-${platform}`, root);
   const folders = [join(root, 'dist/native', platform), ...(beside === undefined ? [] : [beside])];
@@ -43,7 +51,7 @@ export function openFileBatch(root: string = packageRoot()): FileBatch | undefin
     checkOwned(file, 'the calls for many files', root);
     const addon = { exports: {} };
     process.dlopen(addon, file);
-    return addon.exports as FileBatch;
+    return addon.exports as FileBatch & LightCrypto;
   } catch {
     return undefined;
   }

@@ -54,6 +54,7 @@ export { type MountOptions, mountOverlay, type OverlayOptions, umount } from './
 export { type BytePath, checkBindings, fdPath, sysAvailable, type SysError } from './native.ts';
 export { OWNER_LIMIT, recordOwners } from './owners.ts';
 export { syncfs } from './syncfs.ts';
+export { canNameFiles, nameFile } from './unnamed.ts';
 export {
   type FileStat,
   type FileState,

@@ -1,9 +1,13 @@
 import { TsbuildError } from './errors.ts';
+import { lightCrypto, LightHash, lightRandomHex } from './light-crypto.ts';
 
 let loaded: typeof import('node:crypto') | undefined;
 
 /** Loaded at the first use: it takes some 8 ms, which a command that hashes nothing need not wait for. */
 const crypto = (): typeof import('node:crypto') => (loaded ??= process.getBuiltinModule('node:crypto'));
+
+/** What does without it, where that is there and it is not. */
+const light = (): ReturnType<typeof lightCrypto> => (loaded ? undefined : lightCrypto());
 
 /** Content identity: `sha256:` followed by 64 lower-case hex digits (OCI image-spec, descriptor.md "Digests"). */
 export type Digest = `sha256:${string}`;
@@ -29,7 +33,8 @@ export function parseDigest(text: string): Digest {
 
 /** The sha256 digest of bytes, or of a string's UTF-8 form, in one call. */
 export function sha256(data: Uint8Array | string): Digest {
-  return `sha256:${crypto().hash('sha256', data, 'hex')}`;
+  const calls = light();
+  return `sha256:${calls ? new LightHash(calls).update(data).digest() : crypto().hash('sha256', data, 'hex')}`;
 }
 
 /** The 64 hex digits of a digest, for use as a file name. */
@@ -39,9 +44,14 @@ export function hexOf(digest: Digest): string {
 
 /** Incremental sha256 over chunks. */
 export class Hasher {
-  readonly #hash = crypto().createHash('sha256');
+  readonly #hash: { update(data: Uint8Array | string): unknown; digest(encoding: 'hex'): string };
   /** Bytes hashed so far. */
   size = 0;
+
+  constructor() {
+    const calls = light();
+    this.#hash = calls ? new LightHash(calls) : crypto().createHash('sha256');
+  }
 
   update(chunk: Uint8Array | string): this {
     this.#hash.update(chunk);
@@ -56,7 +66,8 @@ export class Hasher {
 
 /** Random bytes as hex digits, two for each byte: for names that nobody can guess and nobody else has. */
 export function randomHex(bytes: number): string {
-  return crypto().randomBytes(bytes).toString('hex');
+  const calls = light();
+  return (calls && lightRandomHex(calls, bytes)) ?? crypto().randomBytes(bytes).toString('hex');
 }
 
 /**
