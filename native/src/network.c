@@ -143,6 +143,7 @@ struct network_options {
   pid_t of; /* a process whose network it is, instead of a new one */
   uint16_t proxy_port; /* 0: there is none */
   char *proxy;
+  bool waited_for; /* who started the command waits until its status descriptor is closed by all */
   char **command; /* NULL: to be there for others */
 };
 
@@ -186,6 +187,7 @@ static void parse(struct network_options *options, int argc, char **argv) {
     else if (strcmp(argv[at], "--proxy") == 0) add_proxy(options, argv[at + 1]);
     else if (strcmp(argv[at], "--dns") == 0) options->outside.dns = argv[at + 1];
     else if (strcmp(argv[at], "--mac") == 0) options->outside.mac = argv[at + 1];
+    else if (strcmp(argv[at], "--waited-for") == 0) options->waited_for = parse_number(argv[at + 1], 1) == 1;
     else if (strcmp(argv[at], "--of") == 0) options->of = (pid_t)parse_number(argv[at + 1], 1 << 30);
     else if (strcmp(argv[at], "--member") == 0) options->members.directory = argv[at + 1];
     else if (strcmp(argv[at], "--hostname") == 0) options->members.hostname = argv[at + 1];
@@ -298,7 +300,8 @@ int command_network(int argc, char **argv) {
     write_fd(STDOUT_FILENO, "ready\n", 6);
   } else {
     /* Copies of what the command was given would hide its end from the other side. What came later is this process's own. */
-    sys_close_range(3, options.members.directory == NULL ? ~0u : (unsigned)STATUS_FD + (unsigned)options.port_count, 0);
+    if (options.waited_for) close(3), sys_close_range(STATUS_FD + 1, ~0u, 0);
+    else sys_close_range(3, options.members.directory == NULL ? ~0u : (unsigned)STATUS_FD + (unsigned)options.port_count, 0);
     status_fd = -1;
     if (options.members.directory == NULL) signals = catch_signals();
   }

@@ -24,6 +24,8 @@ export interface LoneNetworkOptions {
   readonly ports?: readonly PublishedPort[];
   /** What it has in the place of a way outside. */
   readonly proxy?: ProxyPlace | undefined;
+  /** Whoever runs its command waits for the status descriptor to be closed: that is to say that what came through ports is delivered. */
+  readonly isWaitedFor?: boolean;
   /** Hardware address of its interface. */
   readonly mac?: string | undefined;
 }
@@ -35,7 +37,7 @@ export interface LoneNetworkOptions {
 export function loneNetwork(
   plan: Pick<NamespacePlan, 'idShift'>,
   directory: string,
-  { ports = [], proxy, mac }: LoneNetworkOptions = {},
+  { ports = [], proxy, isWaitedFor = false, mac }: LoneNetworkOptions = {},
 ): LoneNetwork {
   const found = proxy === undefined ? findUserNetworks() : [];
   const outside = 'reason' in found ? undefined : found[0];
@@ -53,6 +55,7 @@ export function loneNetwork(
           ports,
           resolver,
           mac,
+          isWaitedFor,
           ...(outside ? { outside } : {}),
           ...(proxy ? { proxy } : {}),
         },

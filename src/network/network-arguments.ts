@@ -18,6 +18,8 @@ export interface NetworkOptions {
   readonly resolver?: string | undefined;
   /** Hardware address of the interface that leads outside; undefined for any. */
   readonly mac?: string | undefined;
+  /** The status descriptor stays open until its end. */
+  readonly isWaitedFor?: boolean;
   /** What its loopback interface has in the place of a way outside. */
   readonly proxy?: { readonly port: number; readonly socket: string };
   /** Ports whose sockets the helper inherits (`publishArguments`). */
@@ -41,6 +43,7 @@ export function networkArguments(options: NetworkOptions, command: readonly stri
     ...(outside === undefined ? [] : [`--${outside.kind}`, outside.program]),
     ...(outside?.kind === 'pasta' && resolver !== undefined ? ['--dns', resolver] : []),
     ...(outside === undefined || mac === undefined ? [] : ['--mac', mac]),
+    ...(options.isWaitedFor ? ['--waited-for', '1'] : []),
     ...(proxy === undefined ? [] : ['--proxy', `${proxy.port}:${proxy.socket}`]),
     ...relayArguments(options.ports ?? []),
     ...(command.length === 0 ? [] : ['--', ...command]),

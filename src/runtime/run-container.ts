@@ -236,7 +236,7 @@ function ownNetwork(
   readonly options: Partial<RunAloneOptions>;
 } {
   requireNamespaces(plan);
-  const network: LoneNetwork = loneNetwork(plan, scratchDir, { ports, mac });
+  const network: LoneNetwork = loneNetwork(plan, scratchDir, { ports, mac, isWaitedFor: true });
   const { path, resolvConf, publish, leadsNowhere } = network;
   if (leadsNowhere) onLeadsNowhere?.(leadsNowhere);
   return {
