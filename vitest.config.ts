@@ -16,7 +16,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/shared-directory.ts'],
-    testTimeout: 120_000 * Math.max(1, fuzz),
+    testTimeout: 180_000 * Math.max(1, fuzz),
     hookTimeout: 240_000,
     // What is waited for with `expect.poll` comes when it comes, on a busy machine late.
     expect: { poll: { timeout: 60_000, interval: 20 } },

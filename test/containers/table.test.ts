@@ -156,7 +156,7 @@ describe('containers of a store', () => {
     const held = containers.list().map(({ name, id }) => [name, readlinkSync(join(containers.names, name)) === id]);
     expect(held).toHaveLength(61);
     expect(held.filter(([, own]) => !own)).toEqual([]);
-  }, 60_000);
+  });
 
   test('the state of one whose supervisor was killed is put right once, and told', async () => {
     const containers = new Containers(store);

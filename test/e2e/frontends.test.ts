@@ -10,7 +10,7 @@ const IMAGE = 'test/frontend:1';
 
 describeAsUser('frontend images', (who) => {
   const use = useBench(who);
-  beforeAll(() => buildFrontendImage(use.bench, IMAGE), 60_000);
+  beforeAll(() => buildFrontendImage(use.bench, IMAGE));
 
   /** A context whose Dockerfile is a recipe of the tests' own frontend. */
   const context = (recipe: object, files: Readonly<Record<string, string>> = {}): string =>
@@ -228,7 +228,7 @@ describeAsUser('frontend images', (who) => {
       registry = await startRegistry();
       reference = `${registry.host}/frontend:1`;
       await use.bench.ok(['push', IMAGE, reference]);
-    }, 60_000);
+    });
     afterAll(() => registry[Symbol.asyncDispose]());
 
     test('are pinned by the lock file, and run again without the registry', async () => {

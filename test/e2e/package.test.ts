@@ -39,7 +39,7 @@ const declarations = (): string[] =>
     (path) => `dist/types/${path.replace(/ts$/, 'd.ts')}`,
   );
 
-test('the packed package installs and builds without a compiler', { timeout: 60_000 }, async () => {
+test('the packed package installs and builds without a compiler', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'tsbuild-pack-'));
   const [self] = await identities();
   if (!self) throw new Error('Nobody runs the tests');

@@ -250,7 +250,7 @@ describeAsUser('a build that is remembered', (who) => {
           expect(await isRecalled(bench, run)).toBe(true);
         }
       }
-    }, 60_000);
+    });
 
     test('is not served where it copies what it wrote', async () => {
       const { bench } = use;

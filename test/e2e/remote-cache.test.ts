@@ -350,7 +350,7 @@ describeAsUser('a cache beside the store', (who) => {
     expect(err).toMatch(new RegExp(`The cache ${ref} was written by somebody else during this build`));
     // What is there is one's own by now.
     expect((await bench.ok(['build', ...to, '--no-cache', slow], { store: first })).err).not.toMatch(/somebody else/);
-  }, 60_000);
+  });
 });
 
 interface Config {

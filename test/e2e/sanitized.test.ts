@@ -18,7 +18,7 @@ describe.skipIf(!sanitizes)('the helper with AddressSanitizer and UBSan', () => 
   beforeAll(() => {
     chmodSync(dir, 0o755);
     execFileSync('sh', [join(projectRoot, 'scripts/build-native.sh'), '--sanitize', dir], { stdio: 'pipe' });
-  }, 60_000);
+  });
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
   /** A fault of memory ends the helper with a report, behind which the step fails. */

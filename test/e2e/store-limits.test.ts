@@ -47,7 +47,7 @@ describeAsEveryone('a store with a limit', (who) => {
     bench.write('.', { 'config.toml': '[store]\nmax-sise = 1\n' });
     const wrong = await bench.tsbuild(['build', '.'], { store, env: settings });
     expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('did you mean "max-size"')]);
-  }, 60_000);
+  });
 
   test('loses by filters what they are about', async () => {
     const { bench } = use;
@@ -108,5 +108,5 @@ describe('a shared cache that grows', () => {
     expect([gha.code, gha.err]).toEqual([2, expect.stringContaining('nobody read for a week')]);
     const nothing = await prune();
     expect([nothing.code, nothing.err]).toEqual([2, expect.stringContaining('--keep-duration DURATION')]);
-  }, 60_000); // oxfmt-ignore
+  }); // oxfmt-ignore
 });

@@ -87,7 +87,7 @@ test('a layer that a copy made shows on a summary as it does on files', async ()
     { numRuns: 150 },
   );
   expect(compared).toBeGreaterThan(75);
-}, 60_000);
+});
 
 const dir = (name: string): Buffer => tarDir(name, { mode: '0000711\0', mtime: '00000000007\0' });
 const file = (name: string, text = 'new'): Buffer => tarFile(name, text, { mode: '0000640\0', mtime: '00000000010\0' });

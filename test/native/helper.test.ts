@@ -58,7 +58,7 @@ describe.skipIf(!takes('-fsanitize=address,undefined'))('the helper with Address
   beforeAll(() => {
     execFileSync('sh', [script, '--sanitize', dir], { stdio: 'pipe' });
     helper = join(dir, 'tsbuild-helper');
-  }, 60_000);
+  });
 
   test('removes and measures trees of any depth and any names', () => {
     const tree = join(dir, 'tree');

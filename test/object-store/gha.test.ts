@@ -121,7 +121,7 @@ describe('two at a time', () => {
       }
     };
     await Promise.all([0, 5, 10, 15].map(lane));
-  }, 60_000);
+  });
 
   test('a writer that died with its number does not stop the others, and one that was slow is read in the end', async () => {
     const dead = new GhaService({ url: server.url, token: server.token(DEFAULT_BRANCH) }, s3Surroundings());
@@ -149,7 +149,7 @@ describe('two at a time', () => {
     // What was put and could not be written is still to be.
     await slow.flush(testTask());
     expect(await text(job(), 'records/slow')).toBe('slow');
-  }, 30_000);
+  });
 
   test('a large object whose key is taken by what never became whole gets another', async () => {
     server.interfere = (name, request, response) => {

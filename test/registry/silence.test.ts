@@ -98,7 +98,7 @@ describe('a registry that holds a transfer is given up after three tries', () =>
     await using proxied = createRegistry({ now: () => 0, limits: short, proxy });
     await expect(proxied.resolve(testTask(), parseReference('registry.invalid/x:1'))).rejects.toThrow('in time');
     expect(silent.connections()).toBeGreaterThan(0);
-  }, 20_000);
+  });
 });
 
 test('who is waited for, and how long still, is told', async () => {

@@ -32,7 +32,7 @@ const makingLate = (dir: string): readonly string[] => [
 ];
 
 describe('several processes on one store', () => {
-  test.each([2, 8])('%i builders and a pruner that checks (REL-12)', { timeout: 60_000 }, async (count) => {
+  test.each([2, 8])('%i builders and a pruner that checks (REL-12)', async (count) => {
     const root = tempRoot();
     const builders = Array.from({ length: count }, (_, number) => runUser(['builds', root, `b${number}`, '8']));
     const pruner = runUser(['prunes', root, '8']);

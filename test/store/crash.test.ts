@@ -50,34 +50,30 @@ describe.runIf(hasStrace)('killed at a system call', () => {
   test.each([
     ['build', ['a', 'new'], { pwrite64: 13, fsync: 3, mkdir: 2, fdatasync: 2 }],
     ['prune', ['all'], { pwrite64: 11, unlink: 3, fsync: 2, mkdir: 2, fdatasync: 2, rename: 2 }],
-  ] as const)(
-    '%s: the store is sound, and the next try succeeds (REL-02)',
-    { timeout: 60_000 },
-    async (what, args, faults) => {
-      const template = tempRoot();
-      await runUser(['build', template, 'a', 'b', 'c']);
-      const steps: Readonly<Record<string, number>> = faults;
-      let kills = 0;
-      const explore = async (call: string): Promise<void> => {
-        for (let when = 1; when < 30; when += steps[call] ?? 1) {
-          const root = copyOf(template);
-          const result = await runUser([what, root, ...args], injection(`${call}:signal=KILL:when=${when}`));
-          if (result.code === 0) return;
-          kills++;
-          await expectSound(root);
-          expect(await runUser([what, root, ...args])).toMatchObject({ code: 0, stderr: '' });
-          await expectSound(root);
-          fs.rmSync(root, { recursive: true });
-        }
-      };
-      const calls = [...POINTS];
-      const lane = async (): Promise<void> => {
-        for (let call = calls.pop(); call; call = calls.pop()) await explore(call);
-      };
-      await Promise.all([lane(), lane(), lane()]);
-      expect(kills).toBeGreaterThan(10);
-    },
-  );
+  ] as const)('%s: the store is sound, and the next try succeeds (REL-02)', async (what, args, faults) => {
+    const template = tempRoot();
+    await runUser(['build', template, 'a', 'b', 'c']);
+    const steps: Readonly<Record<string, number>> = faults;
+    let kills = 0;
+    const explore = async (call: string): Promise<void> => {
+      for (let when = 1; when < 30; when += steps[call] ?? 1) {
+        const root = copyOf(template);
+        const result = await runUser([what, root, ...args], injection(`${call}:signal=KILL:when=${when}`));
+        if (result.code === 0) return;
+        kills++;
+        await expectSound(root);
+        expect(await runUser([what, root, ...args])).toMatchObject({ code: 0, stderr: '' });
+        await expectSound(root);
+        fs.rmSync(root, { recursive: true });
+      }
+    };
+    const calls = [...POINTS];
+    const lane = async (): Promise<void> => {
+      for (let call = calls.pop(); call; call = calls.pop()) await explore(call);
+    };
+    await Promise.all([lane(), lane(), lane()]);
+    expect(kills).toBeGreaterThan(10);
+  });
 
   test.each([
     'fsync:error=EIO:when=1',
@@ -97,7 +93,7 @@ describe.runIf(hasStrace)('killed at a system call', () => {
 });
 
 describe('killed at any time', () => {
-  test('nine times in a row on one store, while others go on (REL-04)', { timeout: 60_000 }, async () => {
+  test('nine times in a row on one store, while others go on (REL-04)', async () => {
     const root = tempRoot();
     const started = Date.now();
     await runUser(['builds', root, 'first', '6']);

@@ -112,7 +112,7 @@ function withEpoch(options: CompileOptions, one: Case): CompileOptions {
 describe.skipIf(!hasCorpus)('what BuildKit made of the same Dockerfiles', () => {
   const corpus = hasCorpus ? new Corpus() : undefined;
 
-  test('graphs are the same, op for op, digest for digest and name for name', { timeout: 60_000 }, async () => {
+  test('graphs are the same, op for op, digest for digest and name for name', async () => {
     const wrong: string[] = [];
     const recorded = recordedCases();
     for (const [id, theirs] of recorded) {
@@ -127,7 +127,7 @@ describe.skipIf(!hasCorpus)('what BuildKit made of the same Dockerfiles', () => 
     expect(recorded.size).toBe(479);
   });
 
-  test('image configs and histories are the same', { timeout: 60_000 }, async () => {
+  test('image configs and histories are the same', async () => {
     const wrong: string[] = [];
     let compared = 0;
     for (const one of corpus?.cases ?? []) {
@@ -151,7 +151,7 @@ describe.skipIf(!hasCorpus)('what BuildKit made of the same Dockerfiles', () => 
     expect(compared).toBeGreaterThan(400);
   });
 
-  test('warnings are the same', { timeout: 60_000 }, async () => {
+  test('warnings are the same', async () => {
     const wrong: string[] = [];
     for (const one of corpus?.cases ?? []) {
       const { expectedWarnings } = one;

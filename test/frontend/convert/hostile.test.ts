@@ -7,7 +7,7 @@ const of = (...lines: readonly string[]): string => `FROM alpine\n${lines.join('
 /** Words of a megabyte each, by way of a variable. */
 const wide = [`ENV A=${'x'.repeat(60_000)}`, `ENV A=${'$A'.repeat(17)}`];
 
-describe('what a Dockerfile comes to has an end (PAR-02)', { timeout: 30_000 }, () => {
+describe('what a Dockerfile comes to has an end (PAR-02)', () => {
   test.each<[string, string, RegExp]>([
     ['variables that double', of('ENV A=xx', ...Array(60).fill('ENV A=$A$A')), /the result is longer than \d+ characters @/],
     ['labels', of(...wide, ...Array(100_000 - 3).fill('LABEL a=$A')), /^with its variables expanded the Dockerfile has more than 64 MiB @\d+$/],
@@ -165,7 +165,7 @@ describe('values that are checked (PAR-10)', () => {
     expect(await failure(of(`EXPOSE ${'0-65535 '.repeat(8000)}`))).toBe('EXPOSE has more than 196608 ports @2');
   });
 
-  test('all ports at once are named', { timeout: 30_000 }, async () => {
+  test('all ports at once are named', async () => {
     const image = config(await compile(of('EXPOSE 1-65535 8080/udp', 'EXPOSE 1-65535/UDP')));
     expect(Object.keys(image.config.ExposedPorts ?? {})).toHaveLength(2 * 65_535);
   });

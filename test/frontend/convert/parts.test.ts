@@ -60,7 +60,7 @@ test('the same Dockerfile always gives the same bytes', async () => {
   expect(await digests()).toEqual(await digests());
 });
 
-test('ten thousand steps and stages are lowered without exhausting the stack', { timeout: 60_000 }, async () => {
+test('ten thousand steps and stages are lowered without exhausting the stack', async () => {
   const steps = Array.from({ length: 5000 }, (_, index) => `COPY a /${index}`);
   expect(vertices(await compile(`FROM alpine\n${steps.join('\n')}\n`))).toHaveLength(5002);
   const stages = Array.from({ length: 5000 }, (_, index) => `FROM s${index} AS s${index + 1}\nUSER u`);

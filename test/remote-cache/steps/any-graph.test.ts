@@ -33,7 +33,7 @@ test('any graph gives the same on every machine, and runs nothing that another o
     }),
     { numRuns: 200 },
   );
-}, 60_000); // oxfmt-ignore
+}); // oxfmt-ignore
 
 /** Names of the vertices that have no key beyond a process: somewhere beneath them a source has none, and nobody looks at its content. */
 function unnamed(list: Parameters<typeof graphOf>[0]): ReadonlySet<string> {
