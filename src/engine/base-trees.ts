@@ -53,16 +53,11 @@ export class BaseTrees implements BaseSummaries {
     // Most builds come here and need no more: whether it can be read is for who needs it.
     if (store.facts.get(FACT, chain) !== undefined || this.#session.layers.isWindows(layers)) return;
     if (!layers.every((id) => store.layers.get(id)?.fs === true)) return;
-    // The next build makes it, if this one cannot.
+    // It ends with the build's task and its worker; what goes wrong is nobody's loss.
     this.#making.set(
       chain,
       this.#make(chain, layers).catch(() => undefined),
     );
-  }
-
-  /** Resolves when nothing is being made any more. */
-  async settled(): Promise<void> {
-    await Promise.all(this.#making.values());
   }
 
   /**
@@ -71,7 +66,8 @@ export class BaseTrees implements BaseSummaries {
    * @throws TsbuildError `TSB_EXPORT` of the first place with `ignore-error=false` that takes none; `TSB_CANCELED`
    */
   async send(task: Task, exports: readonly StepCacheExport[], writers: RepositoryWriters): Promise<void> {
-    await this.settled();
+    // Nobody else waits: a build that is done before a summary is leaves it to the next one.
+    if (exports.length > 0) await Promise.all(this.#making.values());
     let failure: TsbuildError | undefined;
     for (const spec of exports) {
       const place = openPlace(this.#session, spec.place, spec.scope, writers);

@@ -187,7 +187,6 @@ export async function runBuild(
       imports.catch(() => undefined),
       steps.idle(),
       restores?.end(),
-      trees.settled(),
       recording?.[Symbol.asyncDispose](),
     ]);
     await freeing;

@@ -32,8 +32,8 @@ export function fileRunner(pieces: FilePieces, plan?: PackingPlan): KindRunner<F
       // The store keeps it with the layer.
       const description = pieces.credentials.secrets.mask?.text(vertex.name) ?? vertex.name;
       const results = await runOp(pieces, { plan, early, bases }, task, op, { description, type: 'regular' });
-      // By now it is unpacked, if it had to be.
-      bases.noteBase(layersBelow(op));
+      // By now it is unpacked, if it had to be. Of a base whose files are needed anyway nobody asks for a summary.
+      if (!plan || plan.withoutFiles.has(vertex.digest)) bases.noteBase(layersBelow(op));
       return results;
     },
   };

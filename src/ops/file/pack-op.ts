@@ -91,7 +91,7 @@ export async function packWithoutFiles(
   const now = nowOf(pieces);
   const packed = await packOn(pieces, plan, task, op, stack, { ...options, now });
   if (!packed) return undefined;
-  const count = layersBelow(op).length;
+  const count = pieces.snapshots.layers.imageChains(layersBelow(op)).length;
   const text = `base not needed: what is in its ${count} ${count === 1 ? 'layer' : 'layers'} is known from a summary`;
   statusOf(task, vertex.digest, () => pieces.report.now())(text, 0, undefined, true);
   return { packed, remember: (layers) => bases.add(layers, stack, { file, inputs, base, now }) };

@@ -10,8 +10,8 @@ import type { OpVertex } from '../../../src/ops/kind-runner.ts';
 import type { LocalResult, PackingPlan } from '../../../src/ops/index.ts';
 import { BuildSecrets } from '../../../src/secrets/index.ts';
 import { LayerService } from '../../../src/snapshots/index.ts';
-import { ContextTree } from '../../../src/tree/index.ts';
-import { sha256 } from '../../../src/util/index.ts';
+import { ContextTree, encodeSummary, type SummaryDir, type SummaryLeaf, SummaryTree } from '../../../src/tree/index.ts';
+import { type Digest, sha256 } from '../../../src/util/index.ts';
 import type { WorkerClient } from '../../../src/worker/index.ts';
 import { copy, entriesOf } from '../../fileop/support.ts';
 import { openStore, type TestStore } from '../../store/support.ts';
@@ -237,6 +237,118 @@ test('a copy onto a base is written by the worker, on the layers of the base', a
   ]);
   expect(result).toMatchObject({ layers: [BASE, expect.any(String)] });
   expect(rig.warnings).toEqual(['who is x?']);
+});
+
+describe('a copy onto a base that is known without its files', () => {
+  const DIFF = sha256('layer of the base');
+  const ABSENT = DIFF.slice('sha256:'.length);
+  const node = { type: 'directory', mode: 0o755, uid: 0, gid: 0, size: 0, mtimeNs: 5n, linkname: '' } as const;
+  const dir = (path: string, entries: SummaryDir['entries'] = new Map()): SummaryDir => ({ path, node, entries });
+  const link = { ...node, type: 'symlink', mode: 0o777, linkname: 'real' } as const;
+  const old = { ...node, type: 'file', mode: 0o644, size: 4, mtimeNs: 1_600_000_000_000_000_000n } as const;
+  const SUMMARY = encodeSummary(
+    new SummaryTree(
+      dir(
+        '',
+        new Map<string, SummaryDir | SummaryLeaf>([
+          ['d', { node: link }],
+          ['old', { node: old }],
+          ['real', dir('real')],
+        ]),
+      ),
+    ),
+  );
+  const asked: string[] = [];
+  const wanted: unknown[] = [];
+  const below = { kind: 'layers', layers: [ABSENT] } as const;
+
+  beforeEach(() => {
+    const { store, lease } = rig.pieces.snapshots;
+    store.layers.create({ id: ABSENT, parents: [], diffId: DIFF, type: 'source.image', description: 'base' }, lease);
+    asked.length = wanted.length = 0;
+  });
+
+  function runner(given: PackingPlan) {
+    const summaries = {
+      find: async (_task: unknown, chain: Digest) => {
+        asked.push(chain);
+        return chain === DIFF ? SUMMARY : undefined;
+      },
+      wanted: (chain: Digest, layers: readonly string[]) => void wanted.push([chain, layers]),
+    };
+    return fileRunner({ ...rig.pieces, summaries }, given);
+  }
+
+  const names = (layers: readonly string[]): readonly unknown[] =>
+    rig.entries(layers).map((line) => (JSON.parse(line) as unknown[])[0]);
+
+  test('is written by this process, and fetches nothing', async () => {
+    rig.write('f', 'text');
+    const vertex = vertexOf(ontoBase, [imageOp, localOp]);
+    const [result] = await runner({ ...plan(vertex), withoutFiles: new Set([vertex.digest]) }).run(
+      rig.task,
+      vertex,
+      ontoBase,
+      [below, rig.local()],
+    );
+    if (result?.kind !== 'layers') throw new Error('no layers');
+    expect(result.layers.slice(0, -1)).toEqual([ABSENT]);
+    // The base has a link there.
+    expect(names(result.layers)).toEqual(['real/', 'real/f']);
+    expect([rig.asked, asked, wanted]).toEqual([[], [DIFF], [[DIFF, [ABSENT]]]]);
+  });
+
+  test('tells of the base where a summary of it may be of use', async () => {
+    rig.write('f', 'text');
+    const vertex = vertexOf(ontoBase, [imageOp, localOp]);
+    await runner(plan(vertex)).run(rig.task, vertex, ontoBase, [below, rig.local()]);
+    expect(wanted).toEqual([]);
+  });
+
+  test('stands on what was copied before in the same build, and leaves out what is the same', async () => {
+    rig.write('f', 'text');
+    const first = vertexOf(ontoBase, [imageOp, localOp]);
+    const last = { ...first, digest: sha256('last') };
+    const given = { ...plan(last), withoutFiles: new Set([first.digest, last.digest]) };
+    const ops = runner(given);
+    const [one] = await ops.run(rig.task, first, ontoBase, [below, rig.local()]);
+    rig.write('g', 'more');
+    const [two] = await ops.run(rig.task, last, ontoBase, [one!, rig.local()]);
+    if (two?.kind !== 'layers') throw new Error('no layers');
+    expect(two.layers).toHaveLength(3);
+    expect(names(two.layers)).toEqual(['real/', 'real/g']);
+    expect([rig.asked, asked]).toEqual([[], [DIFF]]);
+  });
+
+  test('is written by the worker where files of another stage are copied', async () => {
+    rig.answers = { packFileOp: packed };
+    const vertex = vertexOf(ontoBase, [imageOp, imageOp]);
+    await runner(plan(vertex)).run(rig.task, vertex, ontoBase, [below, { kind: 'layers', layers: [BASE] }]);
+    expect(rig.calls).toMatchObject([
+      { method: 'packFileOp', params: { inputs: [{ kind: 'known', above: [] }, { kind: 'layers' }] } },
+    ]);
+  });
+
+  test('has the layers of the base where content decides, or who reads its files', async () => {
+    rig.write('f', 'same');
+    const over = op({ ...copy('/f', '/old'), input: 0, secondaryInput: 1, output: 0 });
+    const read = op({ ...copy('/old', '/new'), input: 0, secondaryInput: 0, output: 0 });
+    const group = { user: { kind: 'byName', name: 'app', input: 0 } } as const;
+    const owned = op({ ...copy('/f', '/new', { owner: group } as never), input: 0, secondaryInput: 1, output: 0 });
+    for (const [file, questions] of [
+      [over, 1],
+      [read, 0],
+      [owned, 0],
+    ] as const) {
+      asked.length = 0;
+      const vertex = vertexOf(file, [imageOp, localOp]);
+      const run = runner(plan(vertex)).run(rig.task, vertex, file, [below, rig.local()]);
+      // Nobody has them here.
+      await expect(run).rejects.toThrow(/no blob of it|not in the store/);
+      expect(asked).toHaveLength(questions);
+    }
+    expect(rig.blobs).toEqual([]);
+  });
 });
 
 describe('before the key is known', () => {
