@@ -334,7 +334,7 @@ describe('a copy onto a base that is known without its files', () => {
     const over = op({ ...copy('/f', '/old'), input: 0, secondaryInput: 1, output: 0 });
     const read = op({ ...copy('/old', '/new'), input: 0, secondaryInput: 0, output: 0 });
     const group = { user: { kind: 'byName', name: 'app', input: 0 } } as const;
-    const owned = op({ ...copy('/f', '/new', { owner: group } as never), input: 0, secondaryInput: 1, output: 0 });
+    const owned = op({ ...copy('/f', '/new', { owner: group }), input: 0, secondaryInput: 1, output: 0 });
     for (const [file, questions] of [
       [over, 1],
       [read, 0],
