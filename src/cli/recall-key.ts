@@ -33,24 +33,25 @@ const DECISIVE: readonly (keyof BuildOptions)[] = [
   'locked',
   'lockFile',
   'offline',
-];
-
-/** Options that decide how it is done and what is said about it. */
-const INDIFFERENT: readonly string[] = [
+  // No part of a result. They are looked at by builds only, and one that cannot be used must not pass.
   'jobs',
-  'pidsLimit',
+  'maxSize',
   'memory',
   'memorySwap',
   'cpus',
   'resource',
+  'pidsLimit',
   'timeout',
   'stepTimeout',
+];
+
+/** Options that decide how it is done and what is said about it. */
+const INDIFFERENT: readonly string[] = [
   'onFailure',
   'isolation',
   'progress',
   'rawOutput',
   'quiet',
-  'maxSize',
   'iidfile',
   'metadataFile',
   'call',

@@ -4,6 +4,7 @@ import type { PrunePolicy, StoreLimits } from '../store/index.ts';
 import { errnoOf, messageOf, parseDuration, parseSize, suggest, TsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
 import { parsePruneFilters } from './prune-filters.ts';
+import { named } from './resource-options.ts';
 import { homeDirectory } from './store-root.ts';
 
 /** Where the user's settings are: `$TSBUILD_CONFIG`, else `$XDG_CONFIG_HOME/tsbuild/config.toml`, else `~/.config/tsbuild/config.toml`. */
@@ -21,7 +22,8 @@ export function configPath({ env }: CliContext): string {
  */
 export async function storeLimits(context: CliContext, maxSize: string | undefined): Promise<StoreLimits> {
   const configured = await readLimits(context);
-  return maxSize === undefined ? configured : { ...configured, maxBytes: parseSize(maxSize) };
+  const maxBytes = named('--max-size', maxSize, parseSize);
+  return maxBytes === undefined ? configured : { ...configured, maxBytes };
 }
 
 async function readLimits(context: CliContext): Promise<StoreLimits> {

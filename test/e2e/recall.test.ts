@@ -313,4 +313,32 @@ describeAsUser('a build that is remembered', (who) => {
     mkdirSync(bench.path('place/image.tar'), { recursive: true });
     expect(await compare()).toContain('it is a directory');
   });
+
+  test('lets no option pass that a build would refuse', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM scratch\nCOPY . /app\n', { one: 'one\n' });
+    const args = ['build', '--progress=plain', '-t', 'options'];
+    for (let round = 0; round < 3; round++) await bench.ok([...args, context]);
+    expect(await isRecalled(bench, () => bench.ok([...args, context]))).toBe(true);
+    for (const wrong of [
+      '--memory=1k',
+      '--memory-swap=x',
+      '--cpus=abc',
+      '--jobs=0',
+      '--max-size=x',
+      '--pids-limit=1e3',
+      '--timeout=10',
+      '--step-timeout=x',
+      '--shm-size=-1',
+      '--ulimit=frob=1',
+      '--network=lan',
+      '--add-host=x',
+      '--isolation=frob',
+      '--progress=x',
+      '--on-failure=x',
+    ]) /* oxfmt-ignore */ {
+      const { code, err } = await bench.tsbuild([...args, wrong, context]);
+      expect([code, err], wrong).toEqual([2, expect.stringContaining(wrong.split('=')[0] ?? '')]);
+    }
+  });
 });
