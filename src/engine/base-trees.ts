@@ -106,7 +106,7 @@ export class BaseTrees implements BaseSummaries {
     for (const cache of this.#caches()) {
       const found = cache instanceof SharedCache ? await cache.treeSummary(chain) : undefined;
       if (found === undefined) continue;
-      this.#keep(chain, found);
+      // Kept for this build alone: another one may not name that cache, or not trust who signed it.
       if (task.vertex !== undefined)
         statusOf(task, task.vertex, this.#session.now)(
           `summary of the base from ${cache.id}`,

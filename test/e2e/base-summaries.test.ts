@@ -72,7 +72,8 @@ COPY --chmod=755 src/main src/run ./src/
     writeFileSync(join(context, 'src/main'), 'changed');
 
     registries.watched.requests.length = 0;
-    const second = await build(context, newStore(), `--cache-from=${cache('app')}`, '--push', '-t', name('app:b'));
+    const two = newStore();
+    const second = await build(context, two, `--cache-from=${cache('app')}`, '--push', '-t', name('app:b'));
     expect(ofBase()).toEqual([]);
     expect(stepsOf(second)).toEqual({
       ran: ['COPY --chmod=755 src/main src/run ./src/', 'COPY src ./link/'],
@@ -85,6 +86,12 @@ COPY --chmod=755 src/main src/run ./src/
     expect(withBase.err).not.toMatch(NOT_NEEDED);
     expect(stepsOf(withBase)).toEqual(stepsOf(second));
     expect([digestOf(second), digestOf(second)]).toEqual([digestOf(withBase), expect.stringMatching(/^sha256:/)]);
+
+    // Who does not name the cache takes no summary of it, though a build on this store did.
+    writeFileSync(join(context, 'src/main'), 'changed again');
+    const unnamed = await build(context, two, '--push', '-t', name('app:d'));
+    expect(unnamed.err).not.toMatch(NOT_NEEDED);
+    expect(ofBase()).not.toEqual([]);
   });
 
   test('from another stage, to a directory as a cache, moves none either', async () => {
