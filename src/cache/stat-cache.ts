@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import type { Store } from '../store/index.ts';
 import { isOldEnough, sameStat, type StatIdentity } from '../tree/index.ts';
-import { type Digest, hexOf, sha256 } from '../util/index.ts';
+import { type Digest, hexOf, randomHex, sha256 } from '../util/index.ts';
 import { COLUMNS, decodeStatTable, type StatColumns, type StatTable, writeStatTable } from './stat-file.ts';
 
 /** Entries of files that this build did not look at are kept up to so many, for other Dockerfiles of the same context. */
@@ -80,7 +80,7 @@ export class StatCache {
   /** Writes the file if something was added. Failing to is not an error: the files are hashed again next time. */
   save(): void {
     if (!this.#hasAdded) return;
-    const temporary = `${this.#file}.${crypto.randomUUID()}`;
+    const temporary = `${this.#file}.${randomHex(16)}`;
     try {
       const fd = fs.openSync(temporary, 'wx', 0o600);
       try {

@@ -1,6 +1,9 @@
-import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { errnoOf, fromErrno, hexOf, isTsbuildError, sha256, TsbuildError } from '../../util/index.ts';
+
+/** Loaded at the first use, which takes 6 ms: few builds have keys. */
+const crypto = (): typeof import('node:crypto') => process.getBuiltinModule('node:crypto');
 
 /** A private key that records are signed with; it also tells what it has signed. */
 export interface SigningKey extends VerifyKey {
@@ -21,12 +24,12 @@ const HINT =
  * @throws TsbuildError `TSB_USAGE`
  */
 export function readSigningKey(path: string): SigningKey {
-  const key = read(path, 'sign', createPrivateKey);
-  const pub = createPublicKey(key);
+  const key = read(path, 'sign', crypto().createPrivateKey);
+  const pub = crypto().createPublicKey(key);
   return {
     id: keyId(pub),
-    sign: (bytes) => sign(null, bytes, key),
-    verify: (bytes, signature) => verify(null, bytes, pub, signature),
+    sign: (bytes) => crypto().sign(null, bytes, key),
+    verify: (bytes, signature) => crypto().verify(null, bytes, pub, signature),
   };
 }
 
@@ -38,9 +41,9 @@ export function readVerifyKey(path: string): VerifyKey {
   const key = read(path, 'verify', (pem) => {
     if (pem.includes('PRIVATE KEY'))
       throw new TsbuildError('TSB_USAGE', 'it is a private key, the public one is enough');
-    return createPublicKey(pem);
+    return crypto().createPublicKey(pem);
   });
-  return { id: keyId(key), verify: (bytes, signature) => verify(null, bytes, key, signature) };
+  return { id: keyId(key), verify: (bytes, signature) => crypto().verify(null, bytes, key, signature) };
 }
 
 function read(path: string, purpose: 'sign' | 'verify', parse: (pem: string) => KeyObject): KeyObject {

@@ -22,7 +22,8 @@ const INDEX_CONFIG = 'application/vnd.tsbuild.cache.index.v1+json';
 const CONTENT = 'dev.tsbuild.cache.content';
 
 const EMPTY = Buffer.from('{}');
-const EMPTY_DIGEST: Digest = sha256(EMPTY);
+/** In full, so that a build which hashes nothing need not load node:crypto for it. */
+const EMPTY_DIGEST: Digest = 'sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a';
 
 /**
  * A repository of a registry. A record is a small image manifest under a tag that follows from its scope and name: it lists the layers, so
