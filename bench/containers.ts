@@ -3,8 +3,8 @@
  *
  *   node bench/containers.ts [ROUNDS]
  *
- * `run --rm` of a static program on the machine's network, `exec`, `stop` of a container that ignores SIGTERM, and what goes through networks and
- * published ports (throughput.ts). Both take turns, and the medians are shown. podman needs XDG_RUNTIME_DIR; without podman there is no column
+ * `run --rm` of a static program on the machine's network, `exec`, `stop` of a container that ignores SIGTERM, what goes through networks and
+ * published ports (throughput.ts), and fifty containers at once (at-once.ts). Both take turns, and the medians are shown. podman needs XDG_RUNTIME_DIR; without podman there is no column
  * of it, nor is there for networks, which it has others of.
  */
 import { spawnSync } from 'node:child_process';
@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { baseImageTar } from '../test/support/base-image.ts';
+import { showAtOnce } from './at-once.ts';
 import { has } from './measure.ts';
 import { showThroughput } from './throughput.ts';
 
@@ -120,6 +121,7 @@ try {
     console.log(`${name.padEnd(28)} ${median(times).toFixed(0).padStart(6)} ms`);
   }
   await showThroughput({ work, env, ours, rounds: Math.min(rounds, 5), median });
+  await showAtOnce({ work, env, ours });
 } finally {
   for (const program of everyone)
     spawnSync(program[0] ?? '', [...program.slice(1), 'rm', '-f', 'service', 'back', 'one', 'serves'], {
