@@ -3,9 +3,9 @@ import type { BaseSummaries } from '../ops/index.ts';
 import type { RepositoryWriters } from '../registry/index.ts';
 import { readSigningKey, sendTreeSummary, SharedCache, type StepCacheExport } from '../remote-cache/index.ts';
 import { decodeSummary } from '../tree/index.ts';
-import { type Digest, messageOf, messageWithHint, SharedWork, TsbuildError } from '../util/index.ts';
+import { type Digest, SharedWork } from '../util/index.ts';
 import type { UsedCache } from './cache-import.ts';
-import { withInternalVertex } from './internal-vertex.ts';
+import { exportToEach } from './export-to-each.ts';
 import type { Session } from './session.ts';
 import { openPlace } from './step-caches.ts';
 
@@ -68,36 +68,15 @@ export class BaseTrees implements BaseSummaries {
   async send(task: Task, exports: readonly StepCacheExport[], writers: RepositoryWriters): Promise<void> {
     // Nobody else waits: a build that is done before a summary is leaves it to the next one.
     if (exports.length > 0) await Promise.all(this.#making.values());
-    let failure: TsbuildError | undefined;
-    for (const spec of exports) {
+    await exportToEach(this.#session, task, exports, (spec) => {
       const place = openPlace(this.#session, spec.place, spec.scope, writers);
       const fresh = [...this.#wanted].filter((chain) => this.#isToSend(chain, place.id, place.scope));
-      if (fresh.length === 0) continue;
-      try {
-        await withInternalVertex(
-          task,
-          this.#session.now,
-          `exporting trees of base images to ${place.id}`,
-          (_, status, inner) => this.#sendTo(inner, spec, place, fresh, status),
-        );
-      } catch (error) {
-        task.signal.throwIfAborted();
-        const what = `Cannot export trees of base images to ${place.id}: `;
-        if (!spec.ignoreError) failure ??= new TsbuildError('TSB_EXPORT', what + messageOf(error), { cause: error });
-        else
-          task.events({
-            type: 'diagnostic',
-            diagnostic: {
-              code: 'CacheExport',
-              severity: 'warning',
-              message: what + messageWithHint(error),
-              ranges: [],
-            },
-            at: this.#session.now(),
-          });
-      }
-    }
-    if (failure !== undefined) throw failure;
+      if (fresh.length === 0) return undefined;
+      return {
+        what: `trees of base images to ${place.id}`,
+        run: (status, inner) => this.#sendTo(inner, spec, place, fresh, status),
+      };
+    });
   }
 
   async #find(task: Task, chain: Digest): Promise<Uint8Array | undefined> {

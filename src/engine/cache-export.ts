@@ -21,10 +21,10 @@ import {
 } from '../image/index.ts';
 import { objectStoreId } from '../object-store/index.ts';
 import type { KnownEdge } from '../solver/index.ts';
-import { type Digest, messageOf, messageWithHint, sha256, TsbuildError } from '../util/index.ts';
+import { type Digest, sha256, TsbuildError } from '../util/index.ts';
 import { type ReportStatus, type Task, together } from '../events/index.ts';
 import type { CacheRace } from './cache-race.ts';
-import { withInternalVertex } from './internal-vertex.ts';
+import { exportToEach } from './export-to-each.ts';
 import type { OpResult } from '../ops/index.ts';
 import type { Session } from './session.ts';
 import type { StepExports } from './step-export.ts';
@@ -58,30 +58,17 @@ export async function exportCaches(
   known: readonly KnownEdge<OpResult>[],
   { race, steps }: { readonly race: CacheRace; readonly steps: StepExports },
 ): Promise<void> {
-  let failure: TsbuildError | undefined;
-  for (const spec of exports) {
+  await exportToEach(session, task, exports, (spec) => {
     const { type, name } = whereTo(spec);
-    const vertex = `exporting cache to ${type === 'local' ? 'client directory' : type}`;
-    try {
-      await withInternalVertex(task, session.now, vertex, (_, status, inner) =>
+    return {
+      what: `cache to ${name}`,
+      vertex: `exporting cache to ${type === 'local' ? 'client directory' : type}`,
+      run: (status, inner) =>
         spec.type === 'steps'
           ? steps.finish(spec, inner, known, status)
           : exportCache(session, inner, spec, known, { status, race }),
-      );
-    } catch (error) {
-      task.signal.throwIfAborted();
-      const what = `Cannot export cache to ${name}: `;
-      const message = what + messageWithHint(error);
-      if (!spec.ignoreError) failure ??= asFailure(what + messageOf(error), error);
-      else
-        task.events({
-          type: 'diagnostic',
-          diagnostic: { code: 'CacheExport', severity: 'warning', message, ranges: [] },
-          at: session.now(),
-        });
-    }
-  }
-  if (failure !== undefined) throw failure;
+    };
+  });
 }
 
 /** The place that a cache goes to, as messages name it. */
@@ -95,11 +82,6 @@ function whereTo(spec: OwnCacheExport | StepCacheExport): { readonly type: strin
     case 'objects':
       return { type: place.store.kind, name: objectStoreId(place.store) };
   }
-}
-
-function asFailure(message: string, cause: unknown): TsbuildError {
-  const hint = cause instanceof TsbuildError ? cause.hint : undefined;
-  return new TsbuildError('TSB_EXPORT', message, { cause, ...(hint === undefined ? {} : { hint }) });
 }
 
 /** Makes one cache and puts it where it was asked for. */

@@ -1,7 +1,6 @@
 import type { Task } from '../events/index.ts';
 import { readPolicy, type StepCacheExport } from '../remote-cache/index.ts';
-import { messageOf, messageWithHint, TsbuildError } from '../util/index.ts';
-import { withInternalVertex } from './internal-vertex.ts';
+import { exportToEach } from './export-to-each.ts';
 import { exportMounts, mountDestination } from './mount-exports.ts';
 import { MountRestores, type MountSource } from './mount-restores.ts';
 import type { BuildRequest } from './request.ts';
@@ -39,33 +38,13 @@ export async function sendUsedMounts(
   restores: MountRestores,
 ): Promise<void> {
   if (restores.used.size === 0) return;
-  let failure: TsbuildError | undefined;
-  for (const spec of exports) {
+  await exportToEach(session, task, exports, (spec) => {
     const destination = mountDestination(session, spec, restores);
-    if (destination === undefined) continue;
-    const { id } = destination.target.place;
-    try {
-      await withInternalVertex(task, session.now, `exporting cache mounts to ${id}`, (_, status, inner) =>
-        exportMounts(session, inner, destination, restores.used, status),
-      );
-    } catch (error) {
-      task.signal.throwIfAborted();
-      if (!spec.ignoreError)
-        failure ??= new TsbuildError('TSB_EXPORT', `Cannot export cache mounts to ${id}: ${messageOf(error)}`, {
-          cause: error,
-        });
-      else
-        task.events({
-          type: 'diagnostic',
-          diagnostic: {
-            code: 'CacheExport',
-            severity: 'warning',
-            message: `Cannot export cache mounts to ${id}: ${messageWithHint(error)}`,
-            ranges: [],
-          },
-          at: session.now(),
-        });
-    }
-  }
-  if (failure !== undefined) throw failure;
+    return (
+      destination && {
+        what: `cache mounts to ${destination.target.place.id}`,
+        run: (status, inner) => exportMounts(session, inner, destination, restores.used, status),
+      }
+    );
+  });
 }
