@@ -5,12 +5,12 @@ import { pipeline } from 'node:stream/promises';
 import pLimit from 'p-limit';
 import type { Task } from '../../events/index.ts';
 import { verifiedStream } from '../../image/index.ts';
-import { type Digest, hexOf, TsbuildError } from '../../util/index.ts';
-import { isSignedBy, openEnvelope } from '../steps/envelope.ts';
+import { type Digest, hexOf } from '../../util/index.ts';
 import type { VerifyKey } from '../steps/keys.ts';
 import type { StepPlace } from '../steps/place.ts';
 import type { Policy } from '../steps/policy.ts';
 import { MOUNT_RECORD_TYPE } from '../steps/record.ts';
+import { openTrusted } from '../steps/trusted.ts';
 import { decodeMountRecord, type MountBlob, type MountName, mountRecordName, type MountRecord } from './record.ts';
 
 /** Blobs that are fetched at a time. */
@@ -33,11 +33,9 @@ export async function findMount(
   const bytes = await place.record(task, name);
   if (bytes === undefined) return undefined;
   const what = `record ${name} of cache ${place.id} (${place.scope})`;
-  const envelope = openEnvelope(bytes, what, [MOUNT_RECORD_TYPE]);
   const keys = 'keys' in trust ? trust.keys : trust.keysFor(place.scope);
-  if (keys !== 'any' && !isSignedBy(envelope, keys))
-    throw new TsbuildError('TSB_IMAGE', `Cannot use ${what}: none of the trusted keys has signed it`);
-  return decodeMountRecord(envelope.payload, { scope: place.scope, name }, what);
+  const payload = openTrusted(bytes, what, keys, [MOUNT_RECORD_TYPE]);
+  return decodeMountRecord(payload, { scope: place.scope, name }, what);
 }
 
 /**

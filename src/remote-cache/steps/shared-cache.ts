@@ -4,13 +4,13 @@ import type { Repository } from '../../image/index.ts';
 import type { CacheRecord, KeyLink, NamedCache, NamedInput, NamedNode } from '../../solver/index.ts';
 import { type Digest, isTsbuildError, messageOf, messageWithHint, TsbuildError } from '../../util/index.ts';
 import type { CachedLayer } from '../remote-config.ts';
-import { isSignedBy, openEnvelope } from './envelope.ts';
 import { findTreeSummary } from '../trees/find.ts';
 import { stepNames } from './names.ts';
 import type { StepPlace } from './place.ts';
 import type { Policy } from './policy.ts';
 import { decodeRecord, type StepRecord } from './record.ts';
 import { decodeIndex, type IndexEntry } from './scope-index.ts';
+import { openTrusted } from './trusted.ts';
 
 /** Records that are asked for at a time. */
 const LOOKUPS = 32;
@@ -204,11 +204,8 @@ export class SharedCache<R> implements NamedCache<R> {
     const { place, policy } = this.#options;
     const what = `record ${name} of cache ${this.id}`;
     try {
-      const envelope = openEnvelope(bytes, what);
-      const keys = policy.keysFor(place.scope);
-      if (keys !== 'any' && !isSignedBy(envelope, keys))
-        throw new TsbuildError('TSB_IMAGE', `Cannot use ${what}: ${whyUntrusted(envelope.signatures, keys.length)}`);
-      return decodeRecord(envelope.payload, { scope: place.scope, name }, what);
+      const payload = openTrusted(bytes, what, policy.keysFor(place.scope));
+      return decodeRecord(payload, { scope: place.scope, name }, what);
     } catch (error) {
       // What the index has of it is not the last word.
       if (isLast) this.#warn(name, error);
@@ -258,10 +255,4 @@ export class SharedCache<R> implements NamedCache<R> {
 /** Whether an error is about what was read and not about reaching it. */
 function isReachable(error: unknown): boolean {
   return !isTsbuildError(error) || error.code === 'TSB_IMAGE' || error.code === 'TSB_DIGEST';
-}
-
-function whyUntrusted(signatures: readonly unknown[], keys: number): string {
-  if (keys === 0) return 'the policy trusts nobody with its scope';
-  if (signatures.length === 0) return 'it is not signed';
-  return 'none of the trusted keys has signed it';
 }

@@ -1,10 +1,10 @@
 import type { Task } from '../../events/index.ts';
 import { decodeSummary } from '../../tree/index.ts';
 import { type Digest, messageOf, TsbuildError } from '../../util/index.ts';
-import { isSignedBy, openEnvelope } from '../steps/envelope.ts';
 import type { StepPlace } from '../steps/place.ts';
 import type { Policy } from '../steps/policy.ts';
 import { TREE_RECORD_TYPE } from '../steps/record.ts';
+import { openTrusted } from '../steps/trusted.ts';
 import { decodeTreeRecord, treeRecordName } from './record.ts';
 
 /**
@@ -21,11 +21,8 @@ export async function findTreeSummary(
   const bytes = await place.record(task, name);
   if (bytes === undefined) return undefined;
   const what = `record ${name} of cache ${place.id} (${place.scope})`;
-  const envelope = openEnvelope(bytes, what, [TREE_RECORD_TYPE]);
-  const keys = policy.keysFor(place.scope);
-  if (keys !== 'any' && !isSignedBy(envelope, keys))
-    throw new TsbuildError('TSB_IMAGE', `Cannot use ${what}: none of the trusted keys has signed it`);
-  const { summary } = decodeTreeRecord(envelope.payload, { scope: place.scope, chain }, what);
+  const payload = openTrusted(bytes, what, policy.keysFor(place.scope), [TREE_RECORD_TYPE]);
+  const { summary } = decodeTreeRecord(payload, { scope: place.scope, chain }, what);
   try {
     decodeSummary(summary);
   } catch (error) {
