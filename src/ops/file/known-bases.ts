@@ -72,10 +72,10 @@ export class KnownBases {
   async #find(task: Task, layers: readonly string[]): Promise<Uint8Array | undefined> {
     const found = this.#split(layers);
     const bytes = found && (await this.#pieces.summaries?.find(task, found.chain));
-    if (!found || !bytes) return undefined;
+    if (!found || !bytes || found.above.length === 0) return bytes;
     let tree: SummaryTree | undefined = decodeSummary(bytes);
     for (const id of found.above) tree &&= await this.#withLayer(task, tree, id);
-    return found.above.length === 0 ? bytes : tree && encodeSummary(tree);
+    return tree && encodeSummary(tree);
   }
 
   /** The layers of the base image, and those above; undefined without such an image. */
