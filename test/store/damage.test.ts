@@ -85,14 +85,19 @@ function fill(root: string): void {
   }
 }
 
+/** A store, the bytes of its index, and what it tells. */
+async function filled(): Promise<{ readonly root: string; readonly whole: Buffer; readonly right: Told }> {
+  const root = tempRoot();
+  fill(root);
+  const path = join(root, 'index.sqlite');
+  checkpoint(path);
+  const whole = fs.readFileSync(path);
+  return { root, whole, right: await told(root) };
+}
+
 describe('a damaged index', () => {
   test('of which any byte was changed tells what is right or nothing, and the store goes on', async () => {
-    const root = tempRoot();
-    fill(root);
-    const path = join(root, 'index.sqlite');
-    checkpoint(path);
-    const whole = fs.readFileSync(path);
-    const right = await told(root);
+    const { root, whole, right } = await filled();
     expect(right.results.map((result) => result?.length)).toEqual([1, 2, 3, 4]);
     await fc.assert(
       fc.asyncProperty(fc.nat({ max: whole.length - 1 }), fc.integer({ min: 1, max: 255 }), async (at, change) => {
@@ -107,12 +112,7 @@ describe('a damaged index', () => {
 
   // An index of a table is a copy of some columns: one that is damaged leads to a row that is sound, and another than was asked for.
   test('of which any name of a node became that of another', async () => {
-    const root = tempRoot();
-    fill(root);
-    const path = join(root, 'index.sqlite');
-    checkpoint(path);
-    const whole = fs.readFileSync(path);
-    const right = await told(root);
+    const { root, whole, right } = await filled();
     let changes = 0;
     for (const name of NAMES)
       for (const other of NAMES.filter((one) => one !== name))
@@ -132,11 +132,8 @@ describe('a damaged index', () => {
   test.each(['layers', 'records', 'facts', 'links', 'stacks'])(
     'whose schema of %s was changed is given up',
     async (table) => {
-      const root = tempRoot();
-      fill(root);
-      const path = join(root, 'index.sqlite');
-      checkpoint(path);
-      const text = fs.readFileSync(path).toString('latin1');
+      const { root, whole } = await filled();
+      const text = whole.toString('latin1');
       const at = text.indexOf(`CREATE TABLE ${table} (`) + `CREATE TABLE ${table} (\n  `.length;
       const damaged = Buffer.from(text, 'latin1');
       damaged[at] = (damaged[at] ?? 0) ^ 1;
