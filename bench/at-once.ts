@@ -1,29 +1,14 @@
 /** Fifty containers with health checks and published ports in one network, all started at once: how long until all are healthy, and what they take. */
 import { spawn, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { memoryOf, processes } from './memory.ts';
 import type { ThroughputBench } from './throughput.ts';
 
 const COUNT = 50;
 const MOST_MS = 60_000;
 
-/** What containers consist of: supervisors and networks, what connects these, and the programs. */
+/** What containers consist of: supervisors and networks, what connects these, and the programs. What they share is counted once (PSS). */
 const OWN = /tsbuild-helper|pasta|slirp4netns|^sleep 1000/;
-
-/** Memory of theirs in MB, what they share counted once among them (PSS). @param before those that were there already, of others */
-function memory(before: ReadonlySet<string>): number {
-  const kB = readdirSync('/proc')
-    .filter((pid) => /^\d+$/.test(pid) && !before.has(pid))
-    .reduce((sum, pid) => {
-      try {
-        if (!OWN.test(readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' '))) return sum;
-        return sum + Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
-      } catch {
-        return sum;
-      }
-    }, 0);
-  return kB / 1024;
-}
 
 /** Prints the row. */
 export async function showAtOnce({ work, env, ours }: Pick<ThroughputBench, 'work' | 'env' | 'ours'>): Promise<void> {
@@ -32,7 +17,7 @@ export async function showAtOnce({ work, env, ours }: Pick<ThroughputBench, 'wor
   const say = (...args: readonly string[]): string =>
     spawnSync(program, [...first, ...args], { env, cwd: work, encoding: 'utf8' }).stdout.trim();
   const health = ['--health-cmd', 'true', '--health-interval', '1s', '--health-start-interval', '1s'];
-  const before = new Set(readdirSync('/proc'));
+  const before = new Set(processes());
   say('network', 'create', 'at-once');
   const begun = performance.now();
   const codes = await Promise.all(
@@ -57,7 +42,7 @@ export async function showAtOnce({ work, env, ours }: Pick<ThroughputBench, 'wor
   const all = performance.now() - begun;
   console.log(
     `${COUNT} containers at once: ${codes.filter((code) => code === 0).length} started in ${(started / 1000).toFixed(1)} s, ` +
-      `${healthy} healthy after ${(all / 1000).toFixed(1)} s, ${memory(before).toFixed(0)} MB in all`,
+      `${healthy} healthy after ${(all / 1000).toFixed(1)} s, ${(memoryOf(OWN, 'Pss', before) / 1024).toFixed(0)} MB in all`,
   );
   say('rm', '-f', ...names);
   say('network', 'rm', 'at-once');

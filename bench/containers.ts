@@ -8,12 +8,13 @@
  * of it, nor is there for networks, which it has others of.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { baseImageTar } from '../test/support/base-image.ts';
 import { showAtOnce } from './at-once.ts';
+import { memoryOf, processes } from './memory.ts';
 import { has } from './measure.ts';
 import { showThroughput } from './throughput.ts';
 
@@ -52,25 +53,6 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-/** Processes of all users. */
-function processes(): readonly string[] {
-  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid));
-}
-
-/** Resident memory of a container's supervising processes, in kB. @param before those that were there already, of others */
-function supervisorMemory(name: RegExp, before: ReadonlySet<string>): number {
-  return processes()
-    .filter((pid) => !before.has(pid))
-    .reduce((sum, pid) => {
-      try {
-        if (!name.test(readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' '))) return sum;
-        return sum + Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
-      } catch {
-        return sum;
-      }
-    }, 0);
-}
-
 const everyone = has('podman') ? [ours, theirs] : [ours];
 const service = ['base:1', 'sh', '-c', "trap '' TERM; while :; do sleep 0.1; done"];
 const rows: readonly (readonly [
@@ -96,7 +78,7 @@ try {
   const before = new Set(processes());
   for (const program of everyone) run([...program, 'run', '-d', '--network', 'host', '--name', 'service', ...service]);
   console.log(
-    `memory of the supervising processes: tsbuild ${supervisorMemory(/tsbuild-helper.* contain $/, before)} kB, podman ${supervisorMemory(/^\S*conmon /, before)} kB`,
+    `memory of the supervising processes: tsbuild ${memoryOf(/tsbuild-helper.* contain $/, 'VmRSS', before)} kB, podman ${memoryOf(/^\S*conmon /, 'VmRSS', before)} kB`,
   );
   for (const [name, command, after] of rows) {
     const times = everyone.map((): number[] => []);
