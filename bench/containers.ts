@@ -105,11 +105,10 @@ try {
   await showThroughput({ work, env, ours, rounds: Math.min(rounds, 5), median });
   await showAtOnce({ work, env, ours });
 } finally {
-  for (const program of everyone)
-    spawnSync(program[0] ?? '', [...program.slice(1), 'rm', '-f', 'service', 'back', 'one', 'serves'], {
-      env,
-      cwd: work,
-    });
+  // One by one: podman removes none when one is not there.
+  for (const [program = '', ...first] of everyone)
+    for (const name of ['service', 'back', 'one', 'serves'])
+      spawnSync(program, [...first, 'rm', '-f', name], { env, cwd: work });
   if (everyone.includes(theirs)) spawnSync('podman', ['unshare', 'rm', '-rf', join(work, 'podman')], { env });
   spawnSync(ours[0] ?? '', ['prune', '-a', '-f', '--images'], { env });
   rmSync(work, { recursive: true, force: true });
