@@ -170,6 +170,28 @@ describe('the plan of the house', () => {
     expect(cyclesOf(graph)).toEqual([]);
   });
 
+  test('the folders of a room depend on each other in one direction only', () => {
+    const graph = new Map<string, string[]>();
+    for (const file of files) {
+      const folder = dirname(file);
+      const found = graph.get(folder) ?? [];
+      graph.set(folder, found);
+      for (const { specifier } of importsOf(file)) {
+        const target = dirname(join(folder, specifier));
+        // What stands above a folder is its door (index.ts, program.ts), and what all beside it use.
+        const within = `${target}/`.startsWith(`${folder}/`) || folder.startsWith(`${target}/`);
+        if (specifier.startsWith('.') && !within) found.push(target);
+      }
+    }
+    expect(cyclesOf(graph)).toEqual([]);
+  });
+
+  test('a folder can be read at a glance: at most fifty files', () => {
+    const sizes = new Map<string, number>();
+    for (const file of files) sizes.set(dirname(file), (sizes.get(dirname(file)) ?? 0) + 1);
+    expect([...sizes].filter(([, count]) => count > 50)).toEqual([]);
+  });
+
   test('files do one thing: half of them in 100 lines, nine tenths in 250, none above 450', () => {
     const lengths = files.map((file) => linesOf(file).length).sort((a, b) => a - b);
     const share = (part: number): number => lengths[Math.floor(lengths.length * part)] ?? 0;

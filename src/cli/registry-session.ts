@@ -2,7 +2,7 @@ import type { SessionOptions } from '../engine/index.ts';
 import { parseReference } from '../image/index.ts';
 import { isTsbuildError } from '../util/index.ts';
 import type { CliContext } from './context.ts';
-import { type RegistryFlags, registryOptions } from './registry-flags.ts';
+import { type RegistryFlags, registryOptions } from './options/registry-flags.ts';
 import { sessionOptions } from './session-options.ts';
 
 /**

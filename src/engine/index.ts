@@ -2,11 +2,11 @@
  * Composition: a request becomes a graph (frontend), results (solver with the runners of src/ops), and outputs (exporter).
  * `Session` is what one command shares: the store, the worker, the registry client.
  */
-export { type BuildOutcome, runBuild } from './build.ts';
-export type { BuildPlan } from './build-plan.ts';
-export { checkRequest } from './check.ts';
-export { type CopiedImage, copyImage, type CopyRequest } from './copy-image.ts';
-export { isStoredImage } from './copy-source.ts';
+export { type BuildOutcome, runBuild } from './building/build.ts';
+export type { BuildPlan } from './building/build-plan.ts';
+export { checkRequest } from './compile/check.ts';
+export { type CopiedImage, copyImage, type CopyRequest } from './images/copy-image.ts';
+export { isStoredImage } from './images/copy-source.ts';
 export {
   createContainer,
   networkMaker,
@@ -14,26 +14,26 @@ export {
   type ReadyContainer,
   readyContainer,
   startContainer,
-} from './containers.ts';
-export { containerChanges, exportContainer } from './container-changes.ts';
-export { commitContainer } from './container-commit.ts';
-export { openContainer } from './container-files.ts';
-export { compileRequest } from './compile.ts';
-export { storedExplanation } from './explain.ts';
-export { explainRefusals, type LockOutcome, openLock } from './lock-file.ts';
+} from './containers/containers.ts';
+export { containerChanges, exportContainer } from './containers/container-changes.ts';
+export { commitContainer } from './containers/container-commit.ts';
+export { openContainer } from './containers/container-files.ts';
+export { compileRequest } from './compile/compile.ts';
+export { storedExplanation } from './account/explain.ts';
+export { explainRefusals, type LockOutcome, openLock } from './building/lock-file.ts';
 export { BuildFailure, locateFailure } from './failure.ts';
-export type { ExportedBuild, OutputRequest } from './outputs.ts';
-export { pullImage, type PulledImage, type PullPolicy } from './pull.ts';
-export { type PushedImage, pushStored } from './push-stored.ts';
-export { type NamedBuild, RecordedBuild } from './recorded-build.ts';
+export type { ExportedBuild, OutputRequest } from './building/outputs.ts';
+export { pullImage, type PulledImage, type PullPolicy } from './images/pull.ts';
+export { type PushedImage, pushStored } from './images/push-stored.ts';
+export { type NamedBuild, RecordedBuild } from './building/recorded-build.ts';
 export { type BuildRequest, emptyRequest, type ForeignDefinition } from './request.ts';
 export { isRemoteContext, namedDockerfile } from './request-sources.ts';
-export { type LocatedImage, locateImage } from './locate-image.ts';
-export { openImage, type OpenImage } from './open-image.ts';
-export { openStepShell } from './step-shell.ts';
-export { exportStoredMount, importMount } from './stored-mounts.ts';
+export { type LocatedImage, locateImage } from './images/locate-image.ts';
+export { openImage, type OpenImage } from './images/open-image.ts';
+export { openStepShell } from './building/step-shell.ts';
+export { exportStoredMount, importMount } from './mounts/stored-mounts.ts';
 export type { StepVisitor } from '../ops/index.ts';
-export { pruneSharedCache } from './prune-cache.ts';
+export { pruneSharedCache } from './caches/prune-cache.ts';
 export { treeRemover } from './tree-remover.ts';
 export { openSession, Session, type SessionOptions } from './session.ts';
-export { verifyImage, type VerifyRequest } from './verify.ts';
+export { verifyImage, type VerifyRequest } from './building/verify.ts';

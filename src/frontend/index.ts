@@ -28,7 +28,7 @@ export type { CompileOptions, ContextSpec } from './convert/options.ts';
 export { NETWORK_KEY, TIMEOUT_KEY } from './convert/step-settings.ts';
 export { type Entitlement, Usage, type UsedCredential } from './convert/usage.ts';
 export { detectSyntax } from './dockerfile/parser/directives.ts';
-export type { Dockerfile } from './dockerfile/instructions/types.ts';
+export type { Dockerfile } from './dockerfile/types.ts';
 export { type Fix, type FixedDockerfile, fixDockerfile, formatDiff } from './fix/index.ts';
 export { IgnoreMatcher } from './ignore/ignore-file.ts';
 export { type CheckResult, checkStatus, formatCheck, formatCheckJson } from './lint/call/check.ts';

@@ -37,7 +37,7 @@ export { type Author, decodeRecord, encodeRecord, type StepRecord } from './step
 export { type CachePruneRule, forgetIndexes, type Pruned, pruneObjects } from './steps/prune.ts';
 export { pruneRegistry } from './steps/prune-registry.ts';
 export { isCacheManifest, RegistryPlace } from './steps/registry-place.ts';
-export { SharedCache } from './steps/shared-cache.ts';
+export { SharedCache } from './shared-cache.ts';
 export { type ExportReport, StepExporter, type StepLayers } from './steps/step-exporter.ts';
 export { encodeTreeRecord, treeRecordName } from './trees/record.ts';
 export { sendTreeSummary } from './trees/send.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { BuildSource } from '../../src/api/index.ts';
 import { requestOf } from '../../src/api/request.ts';
-import { type GraphOptions, parseBuildRequest } from '../../src/cli/build-request.ts';
+import { type GraphOptions, parseBuildRequest } from '../../src/cli/options/build-request.ts';
 import { chooseOutputs, type OutputSpec } from '../../src/exporter/index.ts';
 import { fakeContext } from '../fakes/cli-context.ts';
 

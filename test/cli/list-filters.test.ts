@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { parseEventFilters } from '../../src/cli/event-filters.ts';
-import { parseContainerFilters, namesStates } from '../../src/cli/container-filters.ts';
-import { parseNetworkFilters } from '../../src/cli/network-filters.ts';
+import { parseEventFilters } from '../../src/cli/options/event-filters.ts';
+import { parseContainerFilters, namesStates } from '../../src/cli/containers/container-filters.ts';
+import { parseNetworkFilters } from '../../src/cli/options/network-filters.ts';
 import type { Container, ContainerEvent, ContainerState, Network } from '../../src/containers/index.ts';
 
 describe('filters of events', () => {

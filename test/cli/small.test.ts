@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import type { BuildOptions } from '../../src/cli/commands/build-display.ts';
-import { recallKey } from '../../src/cli/recall-key.ts';
+import type { BuildOptions } from '../../src/cli/building/build-display.ts';
+import { recallKey } from '../../src/cli/building/recall-key.ts';
 import { reportError } from '../../src/cli/report.ts';
 import { storeRoot } from '../../src/cli/store-root.ts';
-import { formatAge, formatTable } from '../../src/cli/table.ts';
+import { formatAge, formatTable } from '../../src/cli/lists/table.ts';
 import { TsbuildError } from '../../src/util/index.ts';
 import { fakeContext } from '../fakes/cli-context.ts';
 

@@ -2,9 +2,9 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { containerRow, networkNames } from '../../src/cli/container-rows.ts';
-import { summarizeContainer } from '../../src/cli/container-summary.ts';
-import { summarizeNetwork, summarizeSettings } from '../../src/cli/network-summary.ts';
+import { containerRow, networkNames } from '../../src/cli/containers/container-rows.ts';
+import { summarizeContainer } from '../../src/cli/containers/container-summary.ts';
+import { summarizeNetwork, summarizeSettings } from '../../src/cli/containers/network-summary.ts';
 import { type Container, type ContainerState, type Network, Networks } from '../../src/containers/index.ts';
 import { Store } from '../../src/store/index.ts';
 

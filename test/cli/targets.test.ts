@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { checkTargets } from '../../src/cli/check-targets.ts';
-import type { BuildOptions } from '../../src/cli/commands/build-display.ts';
-import { lastBuild, noteBuild } from '../../src/cli/last-build.ts';
-import { parseReportTargets } from '../../src/cli/report-targets.ts';
+import { checkTargets } from '../../src/cli/building/check-targets.ts';
+import type { BuildOptions } from '../../src/cli/building/build-display.ts';
+import { lastBuild, noteBuild } from '../../src/cli/building/last-build.ts';
+import { parseReportTargets } from '../../src/cli/building/report-targets.ts';
 import type { Store } from '../../src/store/index.ts';
 import { fakeContext } from '../fakes/cli-context.ts';
 import { TempDir } from '../tree/support.ts';

@@ -1,9 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { dockerfileOptions } from '../../src/engine/dockerfile-options.ts';
-import { type FrontendBuild, FrontendHost } from '../../src/engine/frontend-host.ts';
-import { frontendOptions } from '../../src/engine/frontend-options.ts';
-import { wantedFrontend } from '../../src/engine/wanted-frontend.ts';
+import { dockerfileOptions } from '../../src/engine/compile/dockerfile-options.ts';
+import { type FrontendBuild, FrontendHost } from '../../src/engine/compile/frontend-host.ts';
+import { frontendOptions } from '../../src/engine/compile/frontend-options.ts';
+import { wantedFrontend } from '../../src/engine/compile/wanted-frontend.ts';
 import { type CompileOptions, kindOfFrontend } from '../../src/frontend/index.ts';
 import { hostPlatform } from '../../src/image/index.ts';
 

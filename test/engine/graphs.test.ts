@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { CompiledGraphs, PlatformGraph } from '../../src/engine/compiled.ts';
-import { ImageTimes } from '../../src/engine/image-times.ts';
-import { withVisitedSteps } from '../../src/engine/visited-steps.ts';
+import { ImageTimes } from '../../src/engine/compile/image-times.ts';
+import { withVisitedSteps } from '../../src/engine/building/visited-steps.ts';
 import type { Bridge } from '../../src/frontend/index.ts';
 import type { LlbVertex } from '../../src/llb/index.ts';
 import { type Digest, sha256 } from '../../src/util/index.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Expectation } from '../../src/engine/expectation.ts';
+import { Expectation } from '../../src/engine/building/expectation.ts';
 import { BuildFailure, locateFailure } from '../../src/engine/failure.ts';
 import { withInternalVertex } from '../../src/engine/internal-vertex.ts';
 import type { BuildRequest } from '../../src/engine/request.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { CompiledGraphs } from '../../src/engine/compiled.ts';
-import { retireCacheMounts } from '../../src/engine/fresh-mounts.ts';
+import { retireCacheMounts } from '../../src/engine/mounts/fresh-mounts.ts';
 import { offlineRegistry } from '../../src/engine/offline-registry.ts';
 import { parseReference } from '../../src/image/index.ts';
 import { image, loadGraph, marshal, type State } from '../../src/llb/index.ts';

@@ -197,9 +197,9 @@ const WRITERS = 'api,cli,engine,explain,exporter,inspect,pins,progress,registry,
 /** Files of those that make files beside NewFile, and why none of the user's is ever half there. */
 const ownWays: Readonly<Record<string, string>> = {
   'cli/commands/run.ts': 'the file of an id, which must not be there before',
-  'engine/compile-frontend.ts': 'in the store',
-  'engine/compile.ts': 'in the store',
-  'engine/verify.ts': 'in a store for the one command',
+  'engine/building/verify.ts': 'in a store for the one command',
+  'engine/compile/compile-frontend.ts': 'in the store',
+  'engine/compile/compile.ts': 'in the store',
   'rootfs/tar.ts': 'in the store',
 };
 

@@ -1,10 +1,10 @@
 import { Connection } from '../../containers/index.ts';
 import { TsbuildError } from '../../util/index.ts';
-import { codeOf } from '../container-end.ts';
+import { codeOf } from '../containers/container-end.ts';
 import type { CliContext } from '../context.ts';
-import { converse, outputOf, sendWindow } from '../converse.ts';
-import { parseDetachKeys } from '../detach-keys.ts';
-import { withContainers } from '../each-container.ts';
+import { converse, outputOf, sendWindow } from '../containers/converse.ts';
+import { parseDetachKeys } from '../options/detach-keys.ts';
+import { withContainers } from '../containers/each-container.ts';
 
 /** Options of `attach`. */
 export interface AttachOptions {

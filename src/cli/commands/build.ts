@@ -1,12 +1,12 @@
 import { Recall } from '../../recall/index.ts';
 import { Store } from '../../store/index.ts';
 import type { CliContext } from '../context.ts';
-import { recallKey } from '../recall-key.ts';
+import { recallKey } from '../building/recall-key.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { storeRoot } from '../store-root.ts';
-import { type BuildOptions, harmlessContext } from './build-display.ts';
+import { type BuildOptions, harmlessContext } from '../building/build-display.ts';
 import type { BuildMemory } from './full-build.ts';
-import { showAgain } from './show-again.ts';
+import { showAgain } from '../building/show-again.ts';
 
 /** `tsbuild build`. @param paths the context; several, and patterns, only with `--check` */
 export async function buildCommand(
@@ -34,7 +34,7 @@ export async function buildCommand(
       },
     );
   if (call !== 'build') {
-    const { callCommand } = await import('./call.ts');
+    const { callCommand } = await import('../building/call.ts');
     return callCommand(harmless, path, options, call);
   }
   const context = await reportingContext(harmless, caller, path, options);
@@ -56,7 +56,7 @@ async function reportingContext(
   options: BuildOptions,
 ): Promise<CliContext> {
   if (raw.env['GITHUB_ACTIONS'] !== 'true') return context;
-  const { githubContext } = await import('../github.ts');
+  const { githubContext } = await import('../building/github.ts');
   return githubContext(context, raw, path, options);
 }
 

@@ -3,7 +3,7 @@ import { type CacheMount, prune, Store } from '../../store/index.ts';
 import { formatBytes, suggest, TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
-import { formatAge, formatTable } from '../table.ts';
+import { formatAge, formatTable } from '../lists/table.ts';
 import { othersOf, sayWaiting } from '../waiting.ts';
 
 /** As people know a mount: without the namespace of its id, which is empty but for its slash. */

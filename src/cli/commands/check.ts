@@ -13,12 +13,12 @@ import {
   formatCheckTotal,
 } from '../../frontend/index.ts';
 import { isTsbuildError, TsbuildError } from '../../util/index.ts';
-import { parseBuildRequest } from '../build-request.ts';
-import { type CheckTarget, checkTargets } from '../check-targets.ts';
+import { parseBuildRequest } from '../options/build-request.ts';
+import { type CheckTarget, checkTargets } from '../building/check-targets.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { reachOptions, sessionOptions } from '../session-options.ts';
-import type { BuildOptions } from './build-display.ts';
-import type { FixedCheck } from './check-fix.ts';
+import type { BuildOptions } from '../building/build-display.ts';
+import type { FixedCheck } from '../building/check-fix.ts';
 
 /** `tsbuild build --check [--fix]` and `--call=check[,format=json]`: what is wrong with one Dockerfile or many. */
 export async function checkCommand(
@@ -118,6 +118,6 @@ async function checkOne(
   const { file: _, ...others } = options;
   const request = await parseBuildRequest(context, path, file === undefined ? others : { ...others, file });
   if (!options.fix) return { result: (await checkRequest(session, task, request, true)).result, shown: '' };
-  const { checkAndFix } = await import('./check-fix.ts');
+  const { checkAndFix } = await import('../building/check-fix.ts');
   return checkAndFix({ session, task, unsafe: options.unsafeFixes ?? false }, request, label);
 }

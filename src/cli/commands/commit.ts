@@ -1,8 +1,8 @@
 import { commitContainer } from '../../engine/index.ts';
 import { parseNames } from '../../exporter/index.ts';
-import { parseEpoch } from '../build-request.ts';
+import { parseEpoch } from '../options/build-request.ts';
 import { type CliContext, print } from '../context.ts';
-import { withContainers } from '../each-container.ts';
+import { withContainers } from '../containers/each-container.ts';
 
 /** Options of `commit`. */
 export interface CommitOptions {

@@ -3,9 +3,9 @@ import { hostPlatform, parsePlatform } from '../../image/index.ts';
 import { type ManifestFormat, parsePlace, type Place, type Selection } from '../../transfer/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, lateStdout, print } from '../context.ts';
-import { type RegistryFlags, registryOptions } from '../registry-flags.ts';
+import { type RegistryFlags, registryOptions } from '../options/registry-flags.ts';
 import { sessionOptions } from '../session-options.ts';
-import { startProgress, writeResult } from './build-display.ts';
+import { startProgress, writeResult } from '../building/build-display.ts';
 
 /** Options of one side, by the names that `--src-…` and `--dest-…` have. */
 interface SideFlags {

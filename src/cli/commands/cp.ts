@@ -4,7 +4,7 @@ import { openContainer } from '../../engine/index.ts';
 import { formatBytes, sanitizeLine, TsbuildError } from '../../util/index.ts';
 import type { CopyPlace } from '../../worker/index.ts';
 import type { CliContext } from '../context.ts';
-import { withContainers } from '../each-container.ts';
+import { withContainers } from '../containers/each-container.ts';
 
 /** Options of `cp`. */
 export interface CpOptions {

@@ -1,10 +1,10 @@
 import { Store } from '../../store/index.ts';
 import { statIfThere, TsbuildError } from '../../util/index.ts';
-import { parseBuildRequest } from '../build-request.ts';
+import { parseBuildRequest } from '../options/build-request.ts';
 import type { CliContext } from '../context.ts';
-import { lastBuild } from '../last-build.ts';
+import { lastBuild } from '../building/last-build.ts';
 import { storeRoot } from '../store-root.ts';
-import { type BuildOptions, harmlessContext } from './build-display.ts';
+import { type BuildOptions, harmlessContext } from '../building/build-display.ts';
 import { buildRequested } from './full-build.ts';
 import { runCommand } from './run.ts';
 

@@ -1,6 +1,6 @@
 import { containerChanges } from '../../engine/index.ts';
 import { type CliContext, printForeign } from '../context.ts';
-import { withContainers } from '../each-container.ts';
+import { withContainers } from '../containers/each-container.ts';
 import { compileTemplate, toJson } from '../go-template/index.ts';
 
 /** `tsbuild diff` */

@@ -1,7 +1,7 @@
 import { Networks } from '../../containers/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import type { CliContext } from '../context.ts';
-import { eachContainer, withContainers } from '../each-container.ts';
+import { eachContainer, withContainers } from '../containers/each-container.ts';
 import { removeNetworks } from './network.ts';
 import { remove } from './rm.ts';
 import { stop } from './stop.ts';

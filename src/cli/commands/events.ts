@@ -1,11 +1,11 @@
 import { type ContainerEvent, EventReader } from '../../containers/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, printForeign } from '../context.ts';
-import { parseTime } from '../container-logs.ts';
-import { withContainers } from '../each-container.ts';
-import { type EventFilter, parseEventFilters } from '../event-filters.ts';
+import { parseTime } from '../containers/container-logs.ts';
+import { withContainers } from '../containers/each-container.ts';
+import { type EventFilter, parseEventFilters } from '../options/event-filters.ts';
 import { compileTemplate } from '../go-template/index.ts';
-import { changed } from '../wait-healthy.ts';
+import { changed } from '../containers/wait-healthy.ts';
 
 /** Options of `events`. */
 export interface EventsOptions {

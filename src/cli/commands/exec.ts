@@ -4,11 +4,11 @@ import { environmentOf } from '../../runtime/index.ts';
 import { encodeFields } from '../../sandbox/index.ts';
 import { trustedLayout } from '../../store/index.ts';
 import { isTsbuildError, TsbuildError } from '../../util/index.ts';
-import { codeOf } from '../container-end.ts';
+import { codeOf } from '../containers/container-end.ts';
 import type { CliContext } from '../context.ts';
-import { converse, outputOf, sendWindow } from '../converse.ts';
-import { parseDetachKeys } from '../detach-keys.ts';
-import { readEnvFile } from '../env-file.ts';
+import { converse, outputOf, sendWindow } from '../containers/converse.ts';
+import { parseDetachKeys } from '../options/detach-keys.ts';
+import { readEnvFile } from '../options/env-file.ts';
 import { reportError } from '../report.ts';
 import { storeRoot } from '../store-root.ts';
 
@@ -74,7 +74,7 @@ export async function execCommand(
 }
 
 async function notRunning(context: CliContext, container: Container): Promise<TsbuildError> {
-  const { withContainers } = await import('../each-container.ts');
+  const { withContainers } = await import('../containers/each-container.ts');
   // Puts right what a killed supervisor has left.
   await withContainers(context, async ({ containers }) => containers.state(container));
   return new TsbuildError('TSB_STEP', `Container ${container.name} is not running`, {

@@ -5,7 +5,7 @@ import { Store } from '../../store/index.ts';
 import { sanitizeLine, TsbuildError } from '../../util/index.ts';
 import { type CliContext, print } from '../context.ts';
 import { storeRoot } from '../store-root.ts';
-import { formatAge } from '../table.ts';
+import { formatAge } from '../lists/table.ts';
 
 interface ExplainOptions {
   readonly context?: string;

@@ -4,7 +4,7 @@ import { exportContainer } from '../../engine/index.ts';
 import { openOutput } from '../../files/index.ts';
 import { fromErrno, TsbuildError } from '../../util/index.ts';
 import type { CliContext } from '../context.ts';
-import { withContainers } from '../each-container.ts';
+import { withContainers } from '../containers/each-container.ts';
 
 const STANDARD_OUTPUT = 1;
 

@@ -8,17 +8,23 @@ import type { Store } from '../../store/index.ts';
 import type { Progress } from '../../progress/index.ts';
 import type { BuildEvent } from '../../events/index.ts';
 import { firstError, sanitizeLine } from '../../util/index.ts';
-import { parseBuildRequest } from '../build-request.ts';
+import { parseBuildRequest } from '../options/build-request.ts';
 import { type CliContext, interruptible } from '../context.ts';
-import { parseOutputs } from '../outputs.ts';
-import { noteBuild } from '../last-build.ts';
-import { isolationOptions } from '../isolation-option.ts';
+import { parseOutputs } from '../building/outputs.ts';
+import { noteBuild } from '../building/last-build.ts';
+import { isolationOptions } from '../options/isolation-option.ts';
 import { reachOptions, sessionOptions } from '../session-options.ts';
-import { storeLimits } from '../store-limits.ts';
-import { stepVisitor } from '../step-visits.ts';
-import { type BuildOptions, reportFailure, reportResult, reportWarnings, startProgress } from './build-display.ts';
-import { BuildRecording } from './build-recording.ts';
-import { parseReportTargets } from '../report-targets.ts';
+import { storeLimits } from '../options/store-limits.ts';
+import { stepVisitor } from '../building/step-visits.ts';
+import {
+  type BuildOptions,
+  reportFailure,
+  reportResult,
+  reportWarnings,
+  startProgress,
+} from '../building/build-display.ts';
+import { BuildRecording } from '../building/build-recording.ts';
+import { parseReportTargets } from '../building/report-targets.ts';
 
 /** The open store, with what will remember the build there. */
 export interface BuildMemory {

@@ -4,10 +4,10 @@ import { hostPlatform, parsePlatform } from '../../image/index.ts';
 import type { Task } from '../../events/index.ts';
 import { formatBytes, hexOf } from '../../util/index.ts';
 import { type CliContext, interruptible, printForeign } from '../context.ts';
-import { formatList } from '../format-list.ts';
-import type { RegistryFlags } from '../registry-flags.ts';
+import { formatList } from '../lists/format-list.ts';
+import type { RegistryFlags } from '../options/registry-flags.ts';
 import { registrySession } from '../registry-session.ts';
-import { formatAge } from '../table.ts';
+import { formatAge } from '../lists/table.ts';
 
 /** Options of `tsbuild history`. */
 export interface HistoryOptions extends RegistryFlags {

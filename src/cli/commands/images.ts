@@ -15,12 +15,12 @@ import {
 import { formatBytes, fromErrno, hexOf } from '../../util/index.ts';
 import { hostPlatform, parseReference } from '../../image/index.ts';
 import type { Task } from '../../events/index.ts';
-import { parseEpoch } from '../build-request.ts';
+import { parseEpoch } from '../options/build-request.ts';
 import { type CliContext, interruptible, print, printForeign } from '../context.ts';
-import { formatList } from '../format-list.ts';
-import { parseImageFilters } from '../image-filters.ts';
+import { formatList } from '../lists/format-list.ts';
+import { parseImageFilters } from '../options/image-filters.ts';
 import { sessionOptions } from '../session-options.ts';
-import { formatAge } from '../table.ts';
+import { formatAge } from '../lists/table.ts';
 
 const quietTask = (signal: AbortSignal): Task => ({ signal, events: () => undefined });
 

@@ -4,13 +4,13 @@ import { hostPlatform, parsePlatform } from '../../image/index.ts';
 import type { Task } from '../../events/index.ts';
 import { formatBytes, sanitizeLine, TsbuildError } from '../../util/index.ts';
 import { type Container, Containers } from '../../containers/index.ts';
-import { summarizeContainer } from '../container-summary.ts';
-import { summarizeSettings } from '../network-summary.ts';
+import { summarizeContainer } from '../containers/container-summary.ts';
+import { summarizeSettings } from '../containers/network-summary.ts';
 import { type CliContext, interruptible, printForeign } from '../context.ts';
 import { compileTemplate, toJson } from '../go-template/index.ts';
-import type { RegistryFlags } from '../registry-flags.ts';
+import type { RegistryFlags } from '../options/registry-flags.ts';
 import { registrySession } from '../registry-session.ts';
-import { formatTable } from '../table.ts';
+import { formatTable } from '../lists/table.ts';
 
 /** Options of `tsbuild inspect`. */
 export interface InspectOptions extends RegistryFlags {

@@ -9,7 +9,7 @@ import {
 import { formatDefinition, type LlbFormat } from '../../llb/index.ts';
 import { formatFailure } from '../../progress/index.ts';
 import { exitCodeOf, isTsbuildError, type SourceFile, TsbuildError } from '../../util/index.ts';
-import { type GraphOptions, parseBuildRequest } from '../build-request.ts';
+import { type GraphOptions, parseBuildRequest } from '../options/build-request.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { reachOptions, sessionOptions } from '../session-options.ts';
 

@@ -16,7 +16,7 @@ import type { Task } from '../../events/index.ts';
 import { isTsbuildError, sanitizeLine, TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { ask, isInteractive, readSecret } from '../prompt.ts';
-import { type RegistryFlags, registryOptions } from '../registry-flags.ts';
+import { type RegistryFlags, registryOptions } from '../options/registry-flags.ts';
 import { credentialsOf, sessionOptions } from '../session-options.ts';
 
 /** Options of `tsbuild login`. */

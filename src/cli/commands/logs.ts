@@ -4,9 +4,9 @@ import type { StepLog } from '../../store/index.ts';
 import { formatBytes, sanitize, suggest, TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { Containers } from '../../containers/index.ts';
-import { type ContainerLogOptions, containerLogs } from '../container-logs.ts';
+import { type ContainerLogOptions, containerLogs } from '../containers/container-logs.ts';
 import { sessionOptions } from '../session-options.ts';
-import { formatAge, formatTable } from '../table.ts';
+import { formatAge, formatTable } from '../lists/table.ts';
 
 /** Options of `logs`. */
 export interface LogsOptions extends ContainerLogOptions {

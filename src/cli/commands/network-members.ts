@@ -12,8 +12,8 @@ import {
 import { networkMaker } from '../../engine/index.ts';
 import { isTsbuildError, TsbuildError } from '../../util/index.ts';
 import type { CliContext } from '../context.ts';
-import { withContainers } from '../each-container.ts';
-import { checkAddresses, checkAttachment } from '../network-request.ts';
+import { withContainers } from '../containers/each-container.ts';
+import { checkAddresses, checkAttachment } from '../options/network-request.ts';
 
 /** Options of `network connect`. */
 export interface NetworkConnectOptions {

@@ -3,12 +3,12 @@ import { networkMaker } from '../../engine/index.ts';
 import { contains, formatSubnet, parseAddress, parseSubnet } from '../../network/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, print, printForeign } from '../context.ts';
-import { withContainers, type Work } from '../each-container.ts';
-import { formatList } from '../format-list.ts';
+import { withContainers, type Work } from '../containers/each-container.ts';
+import { formatList } from '../lists/format-list.ts';
 import { compileTemplate, toJson } from '../go-template/index.ts';
-import { parseNetworkFilters } from '../network-filters.ts';
-import { summarizeNetwork } from '../network-summary.ts';
-import { parsePairs } from '../options.ts';
+import { parseNetworkFilters } from '../options/network-filters.ts';
+import { summarizeNetwork } from '../containers/network-summary.ts';
+import { parsePairs } from '../options/options.ts';
 import { reportError } from '../report.ts';
 
 /** Options of `network create`. */

@@ -2,8 +2,8 @@ import { isLive, readPorts } from '../../containers/index.ts';
 import { portName } from '../../network/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, printForeign } from '../context.ts';
-import { hostAddress } from '../container-network.ts';
-import { withContainers } from '../each-container.ts';
+import { hostAddress } from '../options/container-network.ts';
+import { withContainers } from '../containers/each-container.ts';
 
 /** `tsbuild port`: where the ports of a container are published, or one of them (`80`, `53/udp`). */
 export async function portCommand(context: CliContext, name: string, wanted: string | undefined): Promise<number> {

@@ -3,7 +3,7 @@ import type { Task } from '../../events/index.ts';
 import { parseCacheTo } from '../../remote-cache/index.ts';
 import { formatBytes, parseDuration, parseSize, TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
-import { parsePruneFilters } from '../prune-filters.ts';
+import { parsePruneFilters } from '../options/prune-filters.ts';
 import { sessionOptions } from '../session-options.ts';
 
 interface PruneCacheOptions {

@@ -2,10 +2,10 @@ import { treeRemover } from '../../engine/index.ts';
 import { isLimited, keepWithin, prune, type PruneReport, Store, type UsageRecord } from '../../store/index.ts';
 import { formatBytes, parseDuration, parseSize, TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
-import { parsePruneFilters } from '../prune-filters.ts';
+import { parsePruneFilters } from '../options/prune-filters.ts';
 import { sessionOptions } from '../session-options.ts';
-import { configPath, storeLimits } from '../store-limits.ts';
-import { usageTable } from '../usage-table.ts';
+import { configPath, storeLimits } from '../options/store-limits.ts';
+import { usageTable } from '../lists/usage-table.ts';
 import { othersOf, sayWaiting } from '../waiting.ts';
 
 interface PruneOptions {

@@ -1,11 +1,11 @@
 import { type Containers, isLive, mendNetworks } from '../../containers/index.ts';
 import { networkMaker, type Session } from '../../engine/index.ts';
 import { isTsbuildError, TsbuildError } from '../../util/index.ts';
-import { namesStates, parseContainerFilters } from '../container-filters.ts';
-import { containerRow } from '../container-rows.ts';
+import { namesStates, parseContainerFilters } from '../containers/container-filters.ts';
+import { containerRow } from '../containers/container-rows.ts';
 import { type CliContext, printForeign } from '../context.ts';
-import { withContainers } from '../each-container.ts';
-import { formatList } from '../format-list.ts';
+import { withContainers } from '../containers/each-container.ts';
+import { formatList } from '../lists/format-list.ts';
 
 /** Options of `ps`. */
 export interface PsOptions {

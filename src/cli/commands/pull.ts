@@ -10,10 +10,10 @@ import {
 } from '../../registry/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
-import type { RegistryFlags } from '../registry-flags.ts';
+import type { RegistryFlags } from '../options/registry-flags.ts';
 import { registrySession } from '../registry-session.ts';
 import { sessionOptions } from '../session-options.ts';
-import { startProgress } from './build-display.ts';
+import { startProgress } from '../building/build-display.ts';
 
 /** Options of `pull` as commander gives them. */
 export interface PullOptions extends RegistryFlags {

@@ -8,9 +8,9 @@ import {
 } from '../../image/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
-import { type RegistryFlags, registryOptions } from '../registry-flags.ts';
+import { type RegistryFlags, registryOptions } from '../options/registry-flags.ts';
 import { sessionOptions } from '../session-options.ts';
-import { startProgress, writeResult } from './build-display.ts';
+import { startProgress, writeResult } from '../building/build-display.ts';
 
 /** Options of `push` as commander gives them. */
 export interface PushOptions extends RegistryFlags {

@@ -1,5 +1,5 @@
 import type { CliContext } from '../context.ts';
-import { withContainers } from '../each-container.ts';
+import { withContainers } from '../containers/each-container.ts';
 
 /** `tsbuild rename` */
 export async function renameCommand(context: CliContext, name: string, to: string): Promise<number> {

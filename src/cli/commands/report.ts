@@ -5,10 +5,10 @@ import type { Store } from '../../store/index.ts';
 import { formatBytes, sanitizeLine, TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
-import { formatAge, formatTable } from '../table.ts';
-import type { ReportTarget } from '../report-targets.ts';
-import { render } from './write-reports.ts';
-import { writeResult } from './build-display.ts';
+import { formatAge, formatTable } from '../lists/table.ts';
+import type { ReportTarget } from '../building/report-targets.ts';
+import { render } from '../building/write-reports.ts';
+import { writeResult } from '../building/build-display.ts';
 
 /** Options of `tsbuild report`. */
 export interface ReportOptions {

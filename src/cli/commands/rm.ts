@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs';
 import { type Container, isSupervised, stopContainer } from '../../containers/index.ts';
 import { treeRemover } from '../../engine/index.ts';
 import { isTsbuildError, TsbuildError } from '../../util/index.ts';
-import { removeAnonymous } from '../anonymous-volumes.ts';
+import { removeAnonymous } from '../containers/anonymous-volumes.ts';
 import type { CliContext } from '../context.ts';
-import { eachContainer, withContainers, type Work } from '../each-container.ts';
+import { eachContainer, withContainers, type Work } from '../containers/each-container.ts';
 import { sessionOptions } from '../session-options.ts';
 
 /** Options of `rm`. */

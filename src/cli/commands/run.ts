@@ -14,22 +14,28 @@ import type { Task } from '../../events/index.ts';
 import { hostPlatform, parsePlatform, type Platform } from '../../image/index.ts';
 import { endOf, runContainer } from '../../runtime/index.ts';
 import { fromErrno, randomHostId, TsbuildError } from '../../util/index.ts';
-import { networkReports, parseNetwork, publishedPorts, sharesNetworks, warnOfPorts } from '../container-network.ts';
-import type { LifeOptions, ProcessOptions } from '../container-options.ts';
-import { parseLife, parseProcess } from '../container-request.ts';
-import { codeOf } from '../container-end.ts';
+import {
+  networkReports,
+  parseNetwork,
+  publishedPorts,
+  sharesNetworks,
+  warnOfPorts,
+} from '../options/container-network.ts';
+import type { LifeOptions, ProcessOptions } from '../options/container-options.ts';
+import { parseLife, parseProcess } from '../options/container-request.ts';
+import { codeOf } from '../containers/container-end.ts';
 import { print, type CliContext } from '../context.ts';
-import { parseDetachKeys } from '../detach-keys.ts';
-import { converse, outputOf, sendWindow } from '../converse.ts';
-import { isolationOptions } from '../isolation-option.ts';
-import { anonymousVolumes } from '../anonymous-volumes.ts';
-import { imageVolumes, parseMounts } from '../mount-options.ts';
-import { findNetworks } from '../network-request.ts';
-import { lateProgress } from '../late-progress.ts';
-import type { pullFirst } from '../pull-first.ts';
+import { parseDetachKeys } from '../options/detach-keys.ts';
+import { converse, outputOf, sendWindow } from '../containers/converse.ts';
+import { isolationOptions } from '../options/isolation-option.ts';
+import { anonymousVolumes } from '../containers/anonymous-volumes.ts';
+import { imageVolumes, parseMounts } from '../options/mount-options.ts';
+import { findNetworks } from '../options/network-request.ts';
+import { lateProgress } from '../building/late-progress.ts';
+import type { pullFirst } from '../containers/pull-first.ts';
 import { reportError } from '../report.ts';
 import { sessionOptions } from '../session-options.ts';
-import { warnWithoutMounts } from '../without-mounts.ts';
+import { warnWithoutMounts } from '../containers/without-mounts.ts';
 
 /** Options of `run` as commander gives them. */
 export interface RunOptions extends ProcessOptions, LifeOptions {
@@ -109,7 +115,7 @@ function openRunSession(context: CliContext, signal: AbortSignal, options: LifeO
 
 /** `--pull=always`, which few say: what it takes is loaded for them alone. */
 async function pulled(...wanted: Parameters<typeof pullFirst>): Promise<void> {
-  const { pullFirst: pull } = await import('../pull-first.ts');
+  const { pullFirst: pull } = await import('../containers/pull-first.ts');
   await pull(...wanted);
 }
 
@@ -257,7 +263,7 @@ async function runDetached(
     await reportError(context, error);
     return exitCode;
   }
-  if (healthy) await (await import('../wait-healthy.ts')).waitHealthy(context, ready.container, waitTimeout);
+  if (healthy) await (await import('../containers/wait-healthy.ts')).waitHealthy(context, ready.container, waitTimeout);
   await print(context, `${ready.container.id}\n`);
   return 0;
 }

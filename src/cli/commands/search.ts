@@ -9,9 +9,9 @@ import {
 import type { Task } from '../../events/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, printForeign } from '../context.ts';
-import { formatList } from '../format-list.ts';
-import { parseLists } from '../options.ts';
-import type { RegistryFlags } from '../registry-flags.ts';
+import { formatList } from '../lists/format-list.ts';
+import { parseLists } from '../options/options.ts';
+import type { RegistryFlags } from '../options/registry-flags.ts';
 import { registrySession } from '../registry-session.ts';
 
 /** Options of `tsbuild search`. */

@@ -6,14 +6,14 @@ import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig, parsePlatform } f
 import { MAX_DEFINITION_BYTES, readDefinition } from '../../llb/index.ts';
 import { parseCacheFrom, parseCacheTo } from '../../remote-cache/index.ts';
 import { collect, fromErrno, TsbuildError } from '../../util/index.ts';
-import { parseAllow } from '../allow.ts';
-import { parseEpoch, parseJobs, parseTimeouts } from '../build-request.ts';
+import { parseAllow } from '../options/allow.ts';
+import { parseEpoch, parseJobs, parseTimeouts } from '../options/build-request.ts';
 import type { CliContext } from '../context.ts';
-import { parsePairs } from '../options.ts';
-import { parsePidsLimit, parseResources } from '../resource-options.ts';
-import { parseSecrets } from '../secrets.ts';
-import { parseSsh } from '../ssh.ts';
-import { type BuildOptions, harmlessContext } from './build-display.ts';
+import { parsePairs } from '../options/options.ts';
+import { parsePidsLimit, parseResources } from '../options/resource-options.ts';
+import { parseSecrets } from '../options/secrets.ts';
+import { parseSsh } from '../options/ssh.ts';
+import { type BuildOptions, harmlessContext } from '../building/build-display.ts';
 import { buildRequested } from './full-build.ts';
 
 /** Options of `solve` as commander gives them. */

@@ -2,11 +2,11 @@ import { Connection, type Container, readState, isLive, isSupervised } from '../
 import { readyContainer, startContainer } from '../../engine/index.ts';
 import { endOf } from '../../runtime/index.ts';
 import { TsbuildError } from '../../util/index.ts';
-import { codeOf } from '../container-end.ts';
+import { codeOf } from '../containers/container-end.ts';
 import type { CliContext } from '../context.ts';
-import { converse, outputOf, sendWindow } from '../converse.ts';
-import { parseDetachKeys } from '../detach-keys.ts';
-import { eachContainer, withContainers, type Work } from '../each-container.ts';
+import { converse, outputOf, sendWindow } from '../containers/converse.ts';
+import { parseDetachKeys } from '../options/detach-keys.ts';
+import { eachContainer, withContainers, type Work } from '../containers/each-container.ts';
 
 /** Options of `start`. */
 export interface StartOptions {

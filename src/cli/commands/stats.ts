@@ -4,8 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Container, type ContainerProcess, isLive, processesOf } from '../../containers/index.ts';
 import { formatBytes } from '../../util/index.ts';
 import { type CliContext, printForeign } from '../context.ts';
-import { withContainers, type Work } from '../each-container.ts';
-import { formatList } from '../format-list.ts';
+import { withContainers, type Work } from '../containers/each-container.ts';
+import { formatList } from '../lists/format-list.ts';
 
 /** Options of `stats`. */
 export interface StatsOptions {

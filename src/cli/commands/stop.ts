@@ -1,8 +1,8 @@
 import { type Container, isLive, parseSignal, request, stopContainer } from '../../containers/index.ts';
 import { TsbuildError } from '../../util/index.ts';
-import { parseSeconds } from '../container-request.ts';
+import { parseSeconds } from '../options/container-request.ts';
 import type { CliContext } from '../context.ts';
-import { eachContainer, nameEach, withContainers, type Work } from '../each-container.ts';
+import { eachContainer, nameEach, withContainers, type Work } from '../containers/each-container.ts';
 import { start } from './start.ts';
 
 /** Options of `stop` and `restart`. */

@@ -4,7 +4,7 @@ import { formatBytes } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
 import { sayWaiting } from '../waiting.ts';
-import { usageTable } from '../usage-table.ts';
+import { usageTable } from '../lists/usage-table.ts';
 
 interface FormatOptions {
   readonly format: 'table' | 'json';

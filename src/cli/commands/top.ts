@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { isLive, processesOf } from '../../containers/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, printForeign } from '../context.ts';
-import { withContainers } from '../each-container.ts';
-import { formatTable } from '../table.ts';
+import { withContainers } from '../containers/each-container.ts';
+import { formatTable } from '../lists/table.ts';
 
 /** `tsbuild top`: the processes of a container, with the numbers that the machine has for them. */
 export async function topCommand(context: CliContext, name: string, options: readonly string[]): Promise<number> {

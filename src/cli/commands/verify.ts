@@ -2,11 +2,11 @@ import { BuildFailure, openSession, verifyImage } from '../../engine/index.ts';
 import { parsePlatform } from '../../image/index.ts';
 import { firstError, TsbuildError } from '../../util/index.ts';
 import { formatComparison } from '../../verify/index.ts';
-import { annotationAttribute } from '../annotation.ts';
-import { parseBuildRequest } from '../build-request.ts';
+import { annotationAttribute } from '../options/annotation.ts';
+import { parseBuildRequest } from '../options/build-request.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { reachOptions, sessionOptions } from '../session-options.ts';
-import { type BuildOptions, harmlessContext, reportFailure, startProgress } from './build-display.ts';
+import { type BuildOptions, harmlessContext, reportFailure, startProgress } from '../building/build-display.ts';
 
 /** `tsbuild verify`: 0 when the image is the same built again, 1 when it is not, or cannot be built. */
 export async function verifyCommand(

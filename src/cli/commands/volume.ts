@@ -2,10 +2,10 @@ import { usersOf, type Volume, Volumes } from '../../containers/index.ts';
 import { treeRemover } from '../../engine/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, print, printForeign } from '../context.ts';
-import { withContainers, type Work } from '../each-container.ts';
-import { formatList } from '../format-list.ts';
+import { withContainers, type Work } from '../containers/each-container.ts';
+import { formatList } from '../lists/format-list.ts';
 import { compileTemplate, toJson } from '../go-template/index.ts';
-import { parsePairs } from '../options.ts';
+import { parsePairs } from '../options/options.ts';
 import { reportError } from '../report.ts';
 import { sessionOptions } from '../session-options.ts';
 

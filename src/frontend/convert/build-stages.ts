@@ -2,7 +2,7 @@ import { parsePlatform, type Platform } from '../../image/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { didYouMean } from '../dockerfile/suggestion.ts';
 import { type Expansion, expandWord } from '../dockerfile/shell/lex.ts';
-import type { Stage } from '../dockerfile/instructions/types.ts';
+import type { Stage } from '../dockerfile/types.ts';
 import { dockerfileError, placed } from '../dockerfile/failure.ts';
 import { goQuote } from '../dockerfile/text.ts';
 import { lintFrom } from '../lint/variable-rules.ts';

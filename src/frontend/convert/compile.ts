@@ -3,7 +3,7 @@ import { type Definition, type Graph, loadGraphs, type SourceInfo, type State } 
 import { parseReference, type ImageConfig, normalizePlatform, type Platform } from '../../image/index.ts';
 import { type SourceFile, TsbuildError } from '../../util/index.ts';
 import type { Bridge } from '../bridge.ts';
-import type { Dockerfile } from '../dockerfile/instructions/types.ts';
+import type { Dockerfile } from '../dockerfile/types.ts';
 import { parseDockerfile } from '../dockerfile/instructions/stages.ts';
 import { dockerfileError } from '../dockerfile/failure.ts';
 import { type Finding, Linter, locateFindings } from '../lint/linter.ts';

@@ -1,5 +1,5 @@
 import type { SourceRange } from '../../util/index.ts';
-import type { Command, EscapeToken } from '../dockerfile/instructions/types.ts';
+import type { Command, EscapeToken } from '../dockerfile/types.ts';
 import { expandWord } from '../dockerfile/shell/lex.ts';
 import { dockerfileError, placed } from '../dockerfile/failure.ts';
 import type { Lowering } from './lowering.ts';

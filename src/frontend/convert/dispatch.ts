@@ -1,4 +1,4 @@
-import type { Command } from '../dockerfile/instructions/types.ts';
+import type { Command } from '../dockerfile/types.ts';
 import { expandCommand, expandContents } from '../dockerfile/instructions/expand.ts';
 import { expandWord } from '../dockerfile/shell/lex.ts';
 import type { StageLinter } from '../lint/stage-rules.ts';

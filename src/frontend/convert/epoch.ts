@@ -1,7 +1,7 @@
 import { type EnvList, git, http, loadGraph, marshal, type State } from '../../llb/index.ts';
 import type { Platform } from '../../image/index.ts';
 import type { Bridge } from '../bridge.ts';
-import type { AddCommand, Dockerfile, Stage } from '../dockerfile/instructions/types.ts';
+import type { AddCommand, Dockerfile, Stage } from '../dockerfile/types.ts';
 import { expandWord } from '../dockerfile/shell/lex.ts';
 import { dockerfileError, placed } from '../dockerfile/failure.ts';
 import { urlFilename, sourceKind } from './commands/copy-sources.ts';

@@ -3,7 +3,7 @@ import type { PatternMatcher } from '../../patterns/index.ts';
 import type { Platform } from '../../image/index.ts';
 import type { SourceRange } from '../../util/index.ts';
 import type { Bridge } from '../bridge.ts';
-import type { Dockerfile } from '../dockerfile/instructions/types.ts';
+import type { Dockerfile } from '../dockerfile/types.ts';
 import type { Linter } from '../lint/linter.ts';
 import type { NamedContexts } from './named-context.ts';
 import type { CompileOptions } from './options.ts';

@@ -1,5 +1,5 @@
 import type { EnvList } from '../../llb/index.ts';
-import type { ArgCommand, EscapeToken } from '../dockerfile/instructions/types.ts';
+import type { ArgCommand, EscapeToken } from '../dockerfile/types.ts';
 import { expandWord } from '../dockerfile/shell/lex.ts';
 import { placed } from '../dockerfile/failure.ts';
 import type { ArgInfo } from './outline.ts';

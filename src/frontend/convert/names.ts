@@ -1,7 +1,7 @@
 import type { EnvList } from '../../llb/index.ts';
 import type { Platform } from '../../image/index.ts';
 import { type Environment, expandWord, type LexOptions } from '../dockerfile/shell/lex.ts';
-import type { EscapeToken } from '../dockerfile/instructions/types.ts';
+import type { EscapeToken } from '../dockerfile/types.ts';
 import { crossTarget, formatPlatformFull } from './platform.ts';
 import type { TextRoom } from './text-room.ts';
 import type { StageState } from './stage-state.ts';

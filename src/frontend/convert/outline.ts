@@ -1,5 +1,5 @@
 import type { SourceFile, SourceRange } from '../../util/index.ts';
-import type { ArgDefinition } from '../dockerfile/instructions/types.ts';
+import type { ArgDefinition } from '../dockerfile/types.ts';
 import type { Outline, OutlineArg, OutlineSecret } from '../lint/call/outline.ts';
 
 /** An ARG as it was declared and what it came to. */

@@ -1,7 +1,7 @@
 import { scratch, type State } from '../../llb/index.ts';
 import type { ImageConfig, Platform } from '../../image/index.ts';
 import type { SourceRange } from '../../util/index.ts';
-import type { ArgDefinition, Command, Stage } from '../dockerfile/instructions/types.ts';
+import type { ArgDefinition, Command, Stage } from '../dockerfile/types.ts';
 import { dockerfileError } from '../dockerfile/failure.ts';
 import { copyConfig, emptyImage } from './image-config.ts';
 import type { NamedContext } from './named-context.ts';

@@ -1,4 +1,4 @@
-import type { Command } from '../dockerfile/instructions/types.ts';
+import type { Command } from '../dockerfile/types.ts';
 import { lintUndefinedVariables } from '../lint/variable-rules.ts';
 import type { Lowering } from './lowering.ts';
 import type { StageState } from './stage-state.ts';

@@ -39,7 +39,7 @@ export type {
   UserCommand,
   VolumeCommand,
   WorkdirCommand,
-} from './instructions/types.ts';
+} from './types.ts';
 export { expandCommand, expandContents, type WordExpander } from './instructions/expand.ts';
 export { parseDockerfile, parseTrigger } from './instructions/stages.ts';
 export { detectSyntax, type DirectiveName, parseDirective } from './parser/directives.ts';

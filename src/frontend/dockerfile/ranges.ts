@@ -1,6 +1,6 @@
 import type { SourceFile, SourceRange } from '../../util/index.ts';
 import type { ModifiableInstruction } from 'dockerfile-ast';
-import type { EscapeToken } from './instructions/types.ts';
+import type { EscapeToken } from './types.ts';
 
 /** Longer instructions keep whole-line ranges: an error message does not need more. */
 const MAX_CHARACTERS = 64 * 1024;

@@ -1,6 +1,6 @@
 import { isTsbuildError } from '../../util/index.ts';
 import { parseDockerfile } from '../dockerfile/instructions/stages.ts';
-import type { Dockerfile } from '../dockerfile/instructions/types.ts';
+import type { Dockerfile } from '../dockerfile/types.ts';
 import type { Linter } from '../lint/linter.ts';
 import { rules } from '../lint/rules.ts';
 import { applyEdits, composeEdits, type Edit, type Fix } from './edits.ts';

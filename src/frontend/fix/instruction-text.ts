@@ -1,6 +1,6 @@
 import type { SourceFile } from '../../util/index.ts';
 import type { Instruction, PropertyInstruction } from 'dockerfile-ast';
-import type { DockerfileNode, EscapeToken } from '../dockerfile/instructions/types.ts';
+import type { DockerfileNode, EscapeToken } from '../dockerfile/types.ts';
 import { trimNewline, trimStart } from '../dockerfile/text.ts';
 
 /** One physical line of an instruction, heredoc bodies aside. */

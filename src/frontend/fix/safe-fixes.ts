@@ -1,5 +1,5 @@
 import { parseDockerfile } from '../dockerfile/instructions/stages.ts';
-import type { Command, Dockerfile, Stage } from '../dockerfile/instructions/types.ts';
+import type { Command, Dockerfile, Stage } from '../dockerfile/types.ts';
 import { instructionNames } from '../dockerfile/parser/line-parsers.ts';
 import { trimStart } from '../dockerfile/text.ts';
 import { isTsbuildError } from '../../util/index.ts';

@@ -1,5 +1,5 @@
 import { isTsbuildError } from '../../util/index.ts';
-import type { Command, Dockerfile, EscapeToken, KeyValue, Stage } from '../dockerfile/instructions/types.ts';
+import type { Command, Dockerfile, EscapeToken, KeyValue, Stage } from '../dockerfile/types.ts';
 import { expandWord } from '../dockerfile/shell/lex.ts';
 
 /** What a command is beyond how it is written. */

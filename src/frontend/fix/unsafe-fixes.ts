@@ -1,4 +1,4 @@
-import type { EscapeToken } from '../dockerfile/instructions/types.ts';
+import type { EscapeToken } from '../dockerfile/types.ts';
 import type { Edit } from './edits.ts';
 import type { Place } from './safe-fixes.ts';
 import { rules } from '../lint/rules.ts';

@@ -1,12 +1,5 @@
 import type { SourceFile } from '../../util/index.ts';
-import type {
-  AddCommand,
-  ArgCommand,
-  Command,
-  CopyCommand,
-  RunCommand,
-  Stage,
-} from '../dockerfile/instructions/types.ts';
+import type { AddCommand, ArgCommand, Command, CopyCommand, RunCommand, Stage } from '../dockerfile/types.ts';
 import type { Linter } from './linter.ts';
 import { rules } from './rules.ts';
 

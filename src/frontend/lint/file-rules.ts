@@ -1,5 +1,5 @@
 import type { SourceRange } from '../../util/index.ts';
-import type { Command, Dockerfile, Stage } from '../dockerfile/instructions/types.ts';
+import type { Command, Dockerfile, Stage } from '../dockerfile/types.ts';
 import { adviseOnDirection, adviseStages } from './advice-rules.ts';
 import type { Linter } from './linter.ts';
 import { rules } from './rules.ts';

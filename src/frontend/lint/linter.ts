@@ -1,5 +1,5 @@
 import { type Diagnostic, type SourceRange, TsbuildError } from '../../util/index.ts';
-import type { Dockerfile } from '../dockerfile/instructions/types.ts';
+import type { Dockerfile } from '../dockerfile/types.ts';
 import { locateTokens } from '../dockerfile/ranges.ts';
 import { defaultLintConfig, type LintConfig, parseLintConfig, withComments } from './config.ts';
 import type { Rule } from './rules.ts';

@@ -1,5 +1,5 @@
 import type { SourceRange } from '../../util/index.ts';
-import type { Command, CommandBase } from '../dockerfile/instructions/types.ts';
+import type { Command, CommandBase } from '../dockerfile/types.ts';
 import type { Linter } from './linter.ts';
 import { rules } from './rules.ts';
 

@@ -1,7 +1,7 @@
 import { cleanPath, type PatternMatcher } from '../../patterns/index.ts';
 import { formatPlatform, parsePlatform, type Platform } from '../../image/index.ts';
 import type { SourceRange } from '../../util/index.ts';
-import type { Dockerfile, Stage } from '../dockerfile/instructions/types.ts';
+import type { Dockerfile, Stage } from '../dockerfile/types.ts';
 import { type Expansion, expandWord } from '../dockerfile/shell/lex.ts';
 import { suggestWord } from '../dockerfile/suggestion.ts';
 import type { Linter } from './linter.ts';

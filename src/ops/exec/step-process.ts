@@ -8,7 +8,7 @@ import type { PrepareUpperParams, StepProgress } from '../../worker/index.ts';
 import type { ExecPieces } from './exec-pieces.ts';
 import { ranTooLong } from './step-deadline.ts';
 import { HeldStep } from './step-limits.ts';
-import { StepOutput } from './step-output.ts';
+import { StepOutput } from '../step-output.ts';
 
 /**
  * Runs the step; what it prints becomes events.

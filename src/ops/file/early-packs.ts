@@ -16,7 +16,7 @@ import { CONTEXT_LABEL } from '../content-key.ts';
 import type { OpVertex } from '../kind-runner.ts';
 import type { PackingPlan } from '../packing-plan.ts';
 import type { OpPieces } from '../pieces.ts';
-import { imageOf, isImageSource } from '../source/image-source.ts';
+import { imageOf, isImageSource } from '../image-source.ts';
 import { type OpResult, snapshot } from '../result.ts';
 import type { KnownBases } from './known-bases.ts';
 import { packWithoutFiles } from './pack-op.ts';

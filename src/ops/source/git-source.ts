@@ -8,7 +8,7 @@ import type { Task } from '../../events/index.ts';
 import type { SourcePieces } from './source-pieces.ts';
 import { fillDirectory } from '../file/fill-directory.ts';
 import type { OpResult } from '../result.ts';
-import { StepOutput } from '../exec/step-output.ts';
+import { StepOutput } from '../step-output.ts';
 
 /** Identity of a checkout: the commit and what of it is wanted. The address counts only where it becomes part of the files. */
 export async function gitMap(

@@ -6,7 +6,7 @@ import type { KindRunner, OpVertex } from '../kind-runner.ts';
 import { type OpResult, snapshot } from '../result.ts';
 import { gitMap, runGitSource } from './git-source.ts';
 import { httpMap, runHttp } from './http-source.ts';
-import { imageOf, platformOf } from './image-source.ts';
+import { imageOf, platformOf } from '../image-source.ts';
 import type { SourcePieces } from './source-pieces.ts';
 
 /** Sources: images, local directories, downloads and git repositories, told apart by the scheme of their identifiers. */

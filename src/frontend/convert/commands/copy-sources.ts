@@ -1,7 +1,7 @@
 import { basePath, type CopyOptions, git, http, joinPath, type PendingAction, type State } from '../../../llb/index.ts';
 import { hasWildcards } from '../../../patterns/index.ts';
 import { isDigest, redactUrls, TsbuildError } from '../../../util/index.ts';
-import type { AddCommand, CopyCommand } from '../../dockerfile/instructions/types.ts';
+import type { AddCommand, CopyCommand } from '../../dockerfile/types.ts';
 import { dockerfileError } from '../../dockerfile/failure.ts';
 import { goQuote } from '../../dockerfile/text.ts';
 import { lintCopySource } from '../../lint/variable-rules.ts';

@@ -1,7 +1,7 @@
 import { type CopyOptions, merge, parseOwner, type PendingAction, scratch, type State } from '../../../llb/index.ts';
 import type { Platform } from '../../../image/index.ts';
 import { redactUrls } from '../../../util/index.ts';
-import type { AddCommand, CopyCommand } from '../../dockerfile/instructions/types.ts';
+import type { AddCommand, CopyCommand } from '../../dockerfile/types.ts';
 import { dockerfileError } from '../../dockerfile/failure.ts';
 import { goQuote } from '../../dockerfile/text.ts';
 import { rootedPath } from '../context-paths.ts';

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { ExposeCommand } from '../../dockerfile/instructions/types.ts';
+import type { ExposeCommand } from '../../dockerfile/types.ts';
 import { expandWords } from '../../dockerfile/shell/lex.ts';
 import { dockerfileError } from '../../dockerfile/failure.ts';
 import { goQuote } from '../../dockerfile/text.ts';

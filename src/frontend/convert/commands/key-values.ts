@@ -1,10 +1,4 @@
-import type {
-  ArgCommand,
-  ArgDefinition,
-  EnvCommand,
-  KeyValue,
-  LabelCommand,
-} from '../../dockerfile/instructions/types.ts';
+import type { ArgCommand, ArgDefinition, EnvCommand, KeyValue, LabelCommand } from '../../dockerfile/types.ts';
 import { expandWord } from '../../dockerfile/shell/lex.ts';
 import { addHistory, setConfigEnv } from '../image-config.ts';
 import type { Lowering } from '../lowering.ts';

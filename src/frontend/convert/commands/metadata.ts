@@ -4,7 +4,7 @@ import type {
   StopsignalCommand,
   UserCommand,
   VolumeCommand,
-} from '../../dockerfile/instructions/types.ts';
+} from '../../dockerfile/types.ts';
 import { dockerfileError } from '../../dockerfile/failure.ts';
 import { goList } from '../go-format.ts';
 import { addHistory } from '../image-config.ts';

@@ -1,10 +1,5 @@
 import type { HealthcheckConfig, ImageConfig } from '../../../image/index.ts';
-import type {
-  CmdCommand,
-  EntrypointCommand,
-  HealthcheckCommand,
-  ShellCommand,
-} from '../../dockerfile/instructions/types.ts';
+import type { CmdCommand, EntrypointCommand, HealthcheckCommand, ShellCommand } from '../../dockerfile/types.ts';
 import { goDuration, goList, goQuotedList } from '../go-format.ts';
 import { addHistory } from '../image-config.ts';
 import type { Lowering } from '../lowering.ts';

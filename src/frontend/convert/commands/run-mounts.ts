@@ -8,7 +8,7 @@ import {
   type State,
 } from '../../../llb/index.ts';
 import { cleanPath } from '../../../patterns/index.ts';
-import type { Mount, RunCommand } from '../../dockerfile/instructions/types.ts';
+import type { Mount, RunCommand } from '../../dockerfile/types.ts';
 import { dockerfileError } from '../../dockerfile/failure.ts';
 import { goQuote } from '../../dockerfile/text.ts';
 import { rootedPath } from '../context-paths.ts';

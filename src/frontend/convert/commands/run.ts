@@ -8,7 +8,7 @@ import {
   scratch,
 } from '../../../llb/index.ts';
 import { chompHeredoc, parseHeredocWord } from '../../dockerfile/parser/heredoc.ts';
-import type { RunCommand } from '../../dockerfile/instructions/types.ts';
+import type { RunCommand } from '../../dockerfile/types.ts';
 import { dockerfileError } from '../../dockerfile/failure.ts';
 import { addHistory } from '../image-config.ts';
 import type { Lowering } from '../lowering.ts';

@@ -1,5 +1,5 @@
 import { parseOwner } from '../../../llb/index.ts';
-import type { WorkdirCommand } from '../../dockerfile/instructions/types.ts';
+import type { WorkdirCommand } from '../../dockerfile/types.ts';
 import { addHistory } from '../image-config.ts';
 import type { Lowering } from '../lowering.ts';
 import { displayName, stepName } from '../names.ts';

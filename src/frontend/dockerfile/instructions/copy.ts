@@ -1,7 +1,7 @@
 import { dockerfileError } from '../failure.ts';
 import { asHeredocWord, chompHeredoc } from '../parser/heredoc.ts';
 import type { Request } from './request.ts';
-import type { AddCommand, CopyCommand, SourceContent, SourcesAndDest } from './types.ts';
+import type { AddCommand, CopyCommand, SourceContent, SourcesAndDest } from '../types.ts';
 
 /** COPY: at least one source and a destination. */
 export function parseCopy(request: Request): CopyCommand {

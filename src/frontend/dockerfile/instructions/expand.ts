@@ -1,6 +1,6 @@
 import { placed } from '../failure.ts';
 import { parseMount, type WordExpander } from './mount.ts';
-import type { Command, KeyValue, SourceContent, SourcesAndDest } from './types.ts';
+import type { Command, KeyValue, SourceContent, SourcesAndDest } from '../types.ts';
 
 export type { WordExpander };
 

@@ -1,7 +1,7 @@
 import { dockerfileError } from '../failure.ts';
 import { goQuote } from '../text.ts';
 import { commandWords, type Request } from './request.ts';
-import type { HealthcheckCommand } from './types.ts';
+import type { HealthcheckCommand } from '../types.ts';
 import { parseGoDuration, parseInt32 } from './values.ts';
 
 const MILLISECOND = 1e6;

@@ -1,7 +1,7 @@
 import { dockerfileError } from '../failure.ts';
 import { didYouMean } from '../suggestion.ts';
 import { goQuote } from '../text.ts';
-import type { Mount, MountType, SharingMode } from './types.ts';
+import type { Mount, MountType, SharingMode } from '../types.ts';
 import { csvFields, parseBool, parseBytes, parseUint32 } from './values.ts';
 
 /** Expands the variables of one word. */

@@ -7,7 +7,7 @@ import { parseAdd, parseCopy } from './copy.ts';
 import { parseHealthcheck } from './healthcheck.ts';
 import { commandWords, docComment, type Request, requestOf } from './request.ts';
 import { commandLine, parseRun } from './run.ts';
-import type { ArgCommand, Command, DockerfileNode, KeyValue, OnbuildCommand, ShellCommand, Stage } from './types.ts';
+import type { ArgCommand, Command, DockerfileNode, KeyValue, OnbuildCommand, ShellCommand, Stage } from '../types.ts';
 
 /**
  * Types one instruction: a FROM becomes an empty stage, all others a command.

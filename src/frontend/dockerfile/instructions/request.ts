@@ -1,5 +1,5 @@
 import type { SourceRange } from '../../../util/index.ts';
-import type { CommandBase, DockerfileNode, Heredoc } from './types.ts';
+import type { CommandBase, DockerfileNode, Heredoc } from '../types.ts';
 import { trimSpace } from '../text.ts';
 import { Flags } from './flags.ts';
 

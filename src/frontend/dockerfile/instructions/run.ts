@@ -3,7 +3,7 @@ import { didYouMean } from '../suggestion.ts';
 import { goQuote } from '../text.ts';
 import { parseMount } from './mount.ts';
 import { commandWords, type Request } from './request.ts';
-import type { CommandLine, Device, NetworkMode, RunCommand, SecurityMode } from './types.ts';
+import type { CommandLine, Device, NetworkMode, RunCommand, SecurityMode } from '../types.ts';
 import { csvFields, parseBool } from './values.ts';
 
 /** RUN with its mounts, devices, network and security. */

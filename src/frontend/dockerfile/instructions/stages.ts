@@ -2,7 +2,7 @@ import { type SourceFile, type SourceRange, TsbuildError } from '../../../util/i
 import { dockerfileError, lineRanges, parseError } from '../failure.ts';
 import { type ParsedLines, parseLines } from '../parser/parse.ts';
 import { parseInstruction } from './parse-instruction.ts';
-import type { ArgCommand, Command, Dockerfile, DockerfileNode, Stage } from './types.ts';
+import type { ArgCommand, Command, Dockerfile, DockerfileNode, Stage } from '../types.ts';
 import { parseDirective } from '../parser/directives.ts';
 
 /**

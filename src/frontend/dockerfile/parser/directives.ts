@@ -1,6 +1,6 @@
 import type { SourceFile } from '../../../util/index.ts';
 import { dockerfileError, lineRanges } from '../failure.ts';
-import type { Directive, EscapeToken } from '../instructions/types.ts';
+import type { Directive, EscapeToken } from '../types.ts';
 import { trimStart } from '../text.ts';
 
 /** Parser directives that BuildKit has: `# syntax=`, `# escape=`, `# check=`. */

@@ -1,4 +1,4 @@
-import type { DockerfileNode, Heredoc } from '../instructions/types.ts';
+import type { DockerfileNode, Heredoc } from '../types.ts';
 import { expandWords, type LexOptions } from '../shell/lex.ts';
 import { TsbuildError } from '../../../util/index.ts';
 

@@ -1,5 +1,5 @@
 import { dockerfileError } from '../failure.ts';
-import type { DockerfileNode, EscapeToken } from '../instructions/types.ts';
+import type { DockerfileNode, EscapeToken } from '../types.ts';
 import { goQuote, isSpace, splitOnce, trimStart } from '../text.ts';
 import { splitCommand } from './split-command.ts';
 

@@ -1,13 +1,6 @@
 import { type SourceFile, TsbuildError } from '../../../util/index.ts';
 import { dockerfileError, lineRanges, parseError } from '../failure.ts';
-import type {
-  Directive,
-  Directives,
-  DockerfileNode,
-  EscapeToken,
-  Heredoc,
-  ParseWarning,
-} from '../instructions/types.ts';
+import type { Directive, Directives, DockerfileNode, EscapeToken, Heredoc, ParseWarning } from '../types.ts';
 import { trimNewline, trimSpace, trimStart } from '../text.ts';
 import { type DirectiveName, DirectiveScanner, escapeToken } from './directives.ts';
 import { type HeredocHead, heredocsOfLine, takesHeredocs } from './heredoc.ts';

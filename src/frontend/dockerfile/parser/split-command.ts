@@ -1,4 +1,4 @@
-import type { EscapeToken } from '../instructions/types.ts';
+import type { EscapeToken } from '../types.ts';
 import { splitOnce, trimSpace } from '../text.ts';
 
 /** A line cut into its parts. */

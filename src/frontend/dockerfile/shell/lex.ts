@@ -1,5 +1,5 @@
 import { TsbuildError } from '../../../util/index.ts';
-import type { EscapeToken } from '../instructions/types.ts';
+import type { EscapeToken } from '../types.ts';
 import { goQuote, isSpace } from '../text.ts';
 import {
   compilePattern,

@@ -1,5 +1,5 @@
 import type { SourceFile, SourceRange } from '../../../util/index.ts';
-import type { Dockerfile } from '../../dockerfile/instructions/types.ts';
+import type { Dockerfile } from '../../dockerfile/types.ts';
 import { json, jsonLocation, jsonSource, table } from './format.ts';
 
 /** A stage that can be built: what `--call=targets` shows. */

@@ -1,0 +1,94 @@
+import {
+  type Container,
+  type Containers,
+  isLive,
+  type LogEntry,
+  LogReader,
+  selectEntries,
+} from '../../containers/index.ts';
+import { parseDuration, sanitize, TsbuildError } from '../../util/index.ts';
+import type { CliContext } from '../context.ts';
+import { changed } from './wait-healthy.ts';
+
+/** Options of `logs` that are for containers. */
+export interface ContainerLogOptions {
+  readonly follow?: boolean;
+  readonly tail?: string;
+  readonly timestamps?: boolean;
+  readonly since?: string;
+  readonly until?: string;
+}
+
+/** ms; what the notice of the kernel may have missed is seen by then. */
+const LOOK = 500;
+
+/** Prints a container's log: what it wrote to standard error goes there. */
+export async function containerLogs(
+  context: CliContext,
+  {
+    container,
+    containers,
+    signal,
+  }: { readonly container: Container; readonly containers: Containers; readonly signal: AbortSignal },
+  options: ContainerLogOptions,
+): Promise<number> {
+  const now = context.now();
+  const range = {
+    ...(options.since === undefined ? {} : { since: parseTime('--since', options.since, now) }),
+    ...(options.until === undefined ? {} : { until: parseTime('--until', options.until, now) }),
+  };
+  const tail = parseTail(options.tail);
+  using reader = new LogReader(container.directory);
+  await show(context, selectEntries(reader.read(), { ...range, ...(tail === undefined ? {} : { tail }) }), options);
+  if (!options.follow) return 0;
+  for (;;) {
+    // Asked before what is there is read: after the end nothing comes any more.
+    const live = isLive(await containers.state(container));
+    await show(context, selectEntries(reader.read(), range), options);
+    if (!live || signal.aborted || (range.until !== undefined && new Date(context.now()).toISOString() > range.until))
+      return 0;
+    const aborted = new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    await Promise.race([changed(container.directory, LOOK), aborted]);
+  }
+}
+
+async function show(
+  context: CliContext,
+  entries: readonly LogEntry[],
+  { timestamps }: ContainerLogOptions,
+): Promise<void> {
+  for (const { time, stream, data } of entries) {
+    const to = stream === 1 ? context.stdout : context.stderr;
+    const text = to.isTTY === true ? Buffer.from(sanitize(data.toString('utf8'), { colors: true })) : data;
+    const line = timestamps ? Buffer.concat([Buffer.from(`${time} `), text]) : text;
+    if (!to.write(line)) await new Promise<void>((resolve) => to.write('', () => resolve()));
+  }
+}
+
+function parseTail(text: string | undefined): number | undefined {
+  if (text === undefined || text === 'all' || text === '-1') return undefined;
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new TsbuildError('TSB_USAGE', `Cannot use --tail ${JSON.stringify(text)}: expected a number of lines, or all`);
+}
+
+/** A time of `--since` or `--until`, in the form of the log. @throws TsbuildError `TSB_USAGE` */
+export function parseTime(flag: string, text: string, now: number): string {
+  const seconds = /^(\d{9,11})(?:\.(\d{1,9}))?$/.exec(text);
+  // Digits behind those of a Date are kept: lines of one program are microseconds apart.
+  if (seconds !== null)
+    return new Date(Number(seconds[1]) * 1000).toISOString().replace('.000Z', `.${(seconds[2] ?? '').padEnd(9, '0')}Z`);
+  if (/^\d{4}-\d\d-\d\d/.test(text)) {
+    const time = Date.parse(text);
+    const fraction = /\.(\d{1,9})/.exec(text)?.[1] ?? '';
+    if (Number.isFinite(time)) return new Date(time).toISOString().replace(/\.\d{3}Z$/, `.${fraction.padEnd(9, '0')}Z`);
+  }
+  try {
+    return new Date(now - parseDuration(text)).toISOString().replace('Z', '000000Z');
+  } catch {
+    throw new TsbuildError('TSB_USAGE', `Cannot use ${flag} ${JSON.stringify(text)}`, {
+      hint: 'for example 2026-01-31T12:00:00Z, 1769860800 or 10m',
+    });
+  }
+}

@@ -1,0 +1,98 @@
+import { attachmentsOf, type Container, type ContainerState, isLive, readPorts } from '../../containers/index.ts';
+import { portName } from '../../network/index.ts';
+import { hostAddress } from '../options/container-network.ts';
+import { formatAge } from '../lists/table.ts';
+
+/** What `ps` shows of a container, under the names that docker's templates have. */
+export interface ContainerRow extends Readonly<Record<string, unknown>> {
+  readonly ID: string;
+  readonly Image: string;
+  readonly Command: string;
+  readonly CreatedAt: string;
+  readonly RunningFor: string;
+  readonly State: string;
+  readonly Status: string;
+  readonly Ports: string;
+  readonly Names: string;
+  readonly Labels: string;
+  readonly Mounts: string;
+  readonly Networks: string;
+}
+
+/** A container as a line of `ps`. @param now ms since the epoch */
+export function containerRow(
+  container: Container,
+  state: ContainerState,
+  { now, full }: { readonly now: number; readonly full: boolean },
+): ContainerRow {
+  const { id, name, record } = container;
+  const { step } = record;
+  const command = step.args.join(' ');
+  const mounts = (step.mounts ?? []).flatMap((mount) => (mount.type === 'bind' ? [mount.source] : []));
+  return {
+    ID: full ? id : id.slice(0, 12),
+    Image: record.image.name,
+    Command: JSON.stringify(full || command.length <= 20 ? command : `${command.slice(0, 19)}…`),
+    CreatedAt: record.created,
+    RunningFor: formatAge(now - Date.parse(record.created)),
+    State: state.status,
+    Status: statusText(state, now),
+    Ports: isLive(state)
+      ? readPorts(container)
+          .map((port) => `${hostAddress(port)}->${portName(port)}`)
+          .join(', ')
+      : '',
+    Names: name,
+    Labels: Object.entries(record.labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(','),
+    Mounts: mounts.join(','),
+    Networks: networkNames(container).join(','),
+  };
+}
+
+/** Names of the networks that a container is in, or what else its network is. */
+export function networkNames(container: Container): readonly string[] {
+  const { networks, networkOf, step } = container.record;
+  if (networkOf !== undefined) return [`container:${networkOf.slice(0, 12)}`];
+  return networks === undefined ? [step.network] : attachmentsOf(container).map(({ network }) => network);
+}
+
+/** "Up 3 minutes (healthy)" and the like, as docker has them. */
+export function statusText(state: ContainerState, now: number): string {
+  const since = (time: string): string => spanText(now - Date.parse(time));
+  switch (state.status) {
+    case 'created':
+      return 'Created';
+    case 'running': {
+      const health = state.health === 'starting' ? 'health: starting' : state.health;
+      return `Up ${since(state.started)}${health === undefined ? '' : ` (${health})`}`;
+    }
+    case 'paused':
+      return `Up ${since(state.started)} (Paused)`;
+    case 'restarting':
+      return `Restarting (${state.exitCode}) ${since(state.finished)} ago`;
+    case 'exited':
+      return `Exited (${state.exitCode}) ${state.finished === '' ? '' : `${since(state.finished)} ago`}`.trimEnd();
+    default:
+      return state.status satisfies never;
+  }
+}
+
+/** A span of time in words: docker's units.HumanDuration. @param ms milliseconds */
+export function spanText(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.round(seconds / 3600);
+  if (seconds < 1) return 'Less than a second';
+  if (seconds === 1) return '1 second';
+  if (seconds < 60) return `${seconds} seconds`;
+  if (minutes === 1) return 'About a minute';
+  if (minutes < 60) return `${minutes} minutes`;
+  if (hours === 1) return 'About an hour';
+  if (hours < 48) return `${hours} hours`;
+  if (hours < 24 * 7 * 2) return `${Math.floor(hours / 24)} days`;
+  if (hours < 24 * 30 * 2) return `${Math.floor(hours / 24 / 7)} weeks`;
+  if (hours < 24 * 365 * 2) return `${Math.floor(hours / 24 / 30)} months`;
+  return `${Math.floor(hours / 24 / 365)} years`;
+}

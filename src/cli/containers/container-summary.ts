@@ -1,0 +1,110 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Container, ContainerState } from '../../containers/index.ts';
+import { networkNames } from './container-rows.ts';
+import { failureText } from '../failure-text.ts';
+
+const NO_TIME = '0001-01-01T00:00:00Z';
+
+/** Nanoseconds, as docker has durations in documents. */
+const nano = (ms: number): number => ms * 1_000_000;
+
+/** What `docker inspect` says of a container, as far as it is true of one here. */
+export function summarizeContainer(container: Container, state: ContainerState): Readonly<Record<string, unknown>> {
+  const { id, name, directory, record } = container;
+  const { step, image, restart, health } = record;
+  const [path = '', ...args] = step.args;
+  const binds = (step.mounts ?? []).flatMap((mount) => (mount.type === 'bind' ? [mount] : []));
+  const running = state.status === 'running' || state.status === 'paused' || state.status === 'restarting';
+  return {
+    Id: id,
+    Created: record.created,
+    Path: path,
+    Args: args,
+    State: {
+      Status: state.status,
+      Running: running,
+      Paused: state.status === 'paused',
+      Restarting: state.status === 'restarting',
+      OOMKilled: state.oomKilled ?? false,
+      Dead: false,
+      Pid: state.pid,
+      ExitCode: state.exitCode,
+      Error: state.lost ? 'its supervisor was killed, and the container with it' : failureText(state),
+      StartedAt: state.started || NO_TIME,
+      FinishedAt: state.finished || NO_TIME,
+      ...(health === undefined ? {} : { Health: readHealth(directory, state) }),
+    },
+    Image: image.id,
+    Name: `/${name}`,
+    RestartCount: state.restarts,
+    Driver: 'overlay',
+    Platform: record.imageConfig.os,
+    LogPath: join(directory, 'log'),
+    HostnamePath: '',
+    HostConfig: {
+      AutoRemove: record.autoRemove,
+      Binds: binds.map(
+        ({ source, target, volume, readonly: isReadonly }) => `${volume ?? source}:${target}${isReadonly ? ':ro' : ''}`,
+      ),
+      LogConfig: { Type: 'k8s-file', Config: {} },
+      NetworkMode: networkNames(container)[0] ?? step.network,
+      RestartPolicy: { Name: restart.name, MaximumRetryCount: restart.most },
+      Init: step.init ?? false,
+      Privileged: step.security === 'insecure',
+      CapAdd: step.capAdd ?? [],
+      CapDrop: step.capDrop ?? [],
+      GroupAdd: (step.groups ?? []).map(String),
+      ReadonlyRootfs: step.readonlyRoot ?? false,
+      PidsLimit: step.processLimit ?? 0,
+      ShmSize: step.shmSize ?? 64 * 2 ** 20,
+      ExtraHosts: (step.extraHosts ?? []).map(({ host, ip }) => `${host}:${ip}`),
+      SecurityOpt: step.noNewPrivileges ? ['no-new-privileges'] : [],
+      Ulimits: (step.ulimits ?? []).map(({ name: limit, soft, hard }) => ({ Name: limit, Soft: soft, Hard: hard })),
+    },
+    Mounts: binds.map(({ source, target, volume, readonly: isReadonly }) => ({
+      Type: volume === undefined ? 'bind' : 'volume',
+      ...(volume === undefined ? {} : { Name: volume, Driver: 'local' }),
+      Source: source,
+      Destination: target,
+      Mode: isReadonly ? 'ro' : '',
+      RW: !isReadonly,
+      Propagation: 'rprivate',
+    })),
+    Config: {
+      Hostname: step.hostname,
+      User: step.user,
+      Tty: step.tty ?? false,
+      OpenStdin: step.stdin ?? false,
+      Env: step.env,
+      Cmd: step.args,
+      Image: image.name,
+      WorkingDir: step.cwd,
+      Entrypoint: record.imageConfig.config.Entrypoint ?? null,
+      Labels: record.labels,
+      StopSignal: record.stopSignal,
+      StopTimeout: record.stopTimeout,
+      ...(health === undefined
+        ? {}
+        : {
+            Healthcheck: {
+              Test: ['CMD', ...health.test],
+              Interval: nano(health.interval),
+              Timeout: nano(health.timeout),
+              StartPeriod: nano(health.startPeriod),
+              StartInterval: nano(health.startInterval),
+              Retries: health.retries,
+            },
+          }),
+    },
+  };
+}
+
+/** What the checks have said. */
+function readHealth(directory: string, { health = 'starting' }: ContainerState): unknown {
+  try {
+    return { ...(JSON.parse(readFileSync(join(directory, 'health.json'), 'utf8')) as object), Status: health };
+  } catch {
+    return { Status: health, FailingStreak: 0, Log: [] };
+  }
+}

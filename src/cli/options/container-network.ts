@@ -1,0 +1,107 @@
+import { exposedPorts, type NoUserNetwork, parsePublish, portName, type PublishedPort } from '../../network/index.ts';
+import type { RunContainerOptions } from '../../runtime/index.ts';
+import { TsbuildError } from '../../util/index.ts';
+import type { CliContext } from '../context.ts';
+import { type NetworkChoice, parseNetworkChoice, type SharedNetworkOptions } from './network-request.ts';
+
+/** Options of `run` about networks, as commander gives them. */
+export interface NetworkOptions extends SharedNetworkOptions {
+  readonly publish?: readonly string[];
+  readonly publishAll?: boolean;
+  readonly expose?: readonly string[];
+}
+
+/** A network that was asked for. */
+export interface NetworkRequest {
+  readonly mode: 'host' | 'none' | 'isolated';
+  readonly ports: readonly PublishedPort[];
+  /** Hardware address in a network of the container's own alone. */
+  readonly mac?: string;
+}
+
+/**
+ * Understands what was typed, before an image is looked for. Published ports belong to a network of its own, so that they decide where
+ * nothing else is said.
+ * @throws TsbuildError `TSB_USAGE`
+ */
+export function parseNetwork(options: NetworkOptions): NetworkRequest {
+  const ports = (options.publish ?? []).flatMap(parsePublish);
+  checkTwice(ports);
+  const publishes = ports.length > 0 || options.publishAll === true;
+  const choice = parseNetworkChoice(options);
+  if (choice.kind === 'container' && publishes)
+    throw new TsbuildError('TSB_USAGE', 'Cannot publish ports of a network that belongs to another container', {
+      hint: `publish them where that is made: tsbuild run -p … --name ${choice.name}`,
+    });
+  const mac = choice.kind === 'private' ? choice.mac : undefined;
+  return { mode: modeOf(choice, publishes), ports, ...(mac === undefined ? {} : { mac }) };
+}
+
+/** The ports of a container. @param exposed what its image says that it listens at */
+export function publishedPorts(
+  options: NetworkOptions,
+  exposed: Readonly<Record<string, unknown>> | undefined,
+): readonly PublishedPort[] {
+  return [
+    ...parseNetwork(options).ports,
+    ...(options.publishAll ? exposedPorts({ ...exposed, ...parseExpose(options.expose ?? []) }) : []),
+  ];
+}
+
+/** `--expose 80`, `--expose 53/udp` and `--expose 8000-8010`, as images have them. @throws TsbuildError `TSB_USAGE` */
+function parseExpose(texts: readonly string[]): Readonly<Record<string, unknown>> {
+  const wrong = texts.find((text) => !/^\d{1,5}(?:-\d{1,5})?(?:\/(?:tcp|udp))?$/.test(text));
+  if (wrong !== undefined)
+    throw new TsbuildError('TSB_USAGE', `Cannot use --expose ${JSON.stringify(wrong)}`, {
+      hint: 'for example 80, 53/udp or 8000-8010',
+    });
+  return Object.fromEntries(texts.map((text) => [text.includes('/') ? text : `${text}/tcp`, {}]));
+}
+
+/** Where a port of the machine is, as `docker port` prints it. */
+export function hostAddress({ hostIp = '0.0.0.0', hostPort }: PublishedPort): string {
+  return `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:${hostPort}`;
+}
+
+/** Says what there is to say of a container's network. */
+export function networkReports(context: CliContext): Required<Pick<RunContainerOptions, 'onPort' | 'onLeadsNowhere'>> {
+  const { stderr } = context;
+  return {
+    onPort: (port, hostPort) => {
+      // The others are known to who typed them.
+      if (port.hostPort === 0)
+        stderr.write(`${portName(port)} is published at ${hostAddress({ ...port, hostPort })}\n`);
+    },
+    onLeadsNowhere: ({ reason, fix }: NoUserNetwork) =>
+      stderr.write(`warning: the container's network leads nowhere outside: ${reason} (fix: ${fix})\n`),
+  };
+}
+
+/** Docker passes over ports that belong to no network of the container's own. */
+export function warnOfPorts(context: CliContext, options: NetworkOptions): void {
+  const { mode, ports } = parseNetwork(options);
+  if (mode !== 'isolated' && (ports.length > 0 || options.publishAll))
+    context.stderr.write(`warning: no port is published: the container's network is ${mode}\n`);
+}
+
+function modeOf({ kind }: NetworkChoice, publishes: boolean): NetworkRequest['mode'] {
+  if (kind === undefined) return publishes ? 'isolated' : 'host';
+  return kind === 'host' || kind === 'none' ? kind : 'isolated';
+}
+
+/** Whether the container is in networks that others are in: it has a supervisor then, by which it is found. */
+export function sharesNetworks(options: NetworkOptions): boolean {
+  const { kind } = parseNetworkChoice(options);
+  return kind === 'shared' || kind === 'container';
+}
+
+/** The kernel would say the same of the second, without a word about the first. */
+function checkTwice(ports: readonly PublishedPort[]): void {
+  const seen = new Set<string>();
+  for (const { protocol, hostIp = '*', hostPort } of ports) {
+    const key = `${hostIp}:${hostPort}/${protocol}`;
+    if (hostPort !== 0 && seen.has(key))
+      throw new TsbuildError('TSB_USAGE', `Cannot publish port ${hostPort}/${protocol} twice`);
+    seen.add(key);
+  }
+}

@@ -1,0 +1,240 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type ContainerRecord, type HealthCheck, type RestartPolicy, parseSignal } from '../../containers/index.ts';
+import type { NewContainer } from '../../engine/index.ts';
+import type { ImageConfig } from '../../image/index.ts';
+import { currentUser, type MountSpec, parseCapability, resolvConfOfHost } from '../../sandbox/index.ts';
+import { fromErrno, parseDuration, parseSize, TsbuildError } from '../../util/index.ts';
+import { parseNetwork } from './container-network.ts';
+import type { LifeOptions, ProcessOptions } from './container-options.ts';
+import type { CliContext } from '../context.ts';
+import { readEnvFile } from './env-file.ts';
+import { parseHosts } from './hosts.ts';
+import { parsePairs } from './options.ts';
+import { named, parsePidsLimit, parseResources, parseUlimit } from './resource-options.ts';
+
+/** Docker's, in seconds. */
+const STOP_TIMEOUT = 10;
+const LOG_BYTES = 64 * 2 ** 20;
+const LOG_FILES = 2;
+
+/**
+ * What the options say of the process in a container.
+ * @throws TsbuildError `TSB_USAGE`
+ */
+export async function parseProcess(
+  context: CliContext,
+  command: readonly string[],
+  options: ProcessOptions,
+  mounts: readonly MountSpec[],
+): Promise<NewContainer['process']> {
+  const files = (options.envFile ?? []).flatMap((file) => readEnvFile(context, file));
+  const env = [...files, ...(options.env ?? [])];
+  const shmSize = named('--shm-size', options.shmSize, parseSize);
+  return {
+    callerEnv: context.env,
+    hostname: options.hostname ?? '',
+    network: parseNetwork(options).mode,
+    ...(command.length === 0 ? {} : { command }),
+    ...(options.entrypoint === undefined ? {} : { entrypoint: options.entrypoint }),
+    ...(env.length === 0 ? {} : { env }),
+    mounts,
+    ...(options.workdir === undefined ? {} : { workdir: options.workdir }),
+    ...(options.user === undefined ? {} : { user: options.user }),
+    ...parseResources(options),
+    ...(options.pidsLimit === undefined ? {} : { processLimit: parsePidsLimit(options.pidsLimit) }),
+    ...(options.ulimit === undefined ? {} : { ulimits: options.ulimit.map(parseUlimit) }),
+    ...(shmSize === undefined ? {} : { shmSize }),
+    ...(parseSecurity(options.securityOpt ?? []) ? { noNewPrivileges: true } : {}),
+    ...(options.capAdd === undefined ? {} : { capAdd: options.capAdd.map(parseCapability) }),
+    ...(options.capDrop === undefined ? {} : { capDrop: options.capDrop.map(parseCapability) }),
+    ...(options.privileged ? { privileged: true } : {}),
+    ...parseUserns(options.userns),
+    ...(options.groupAdd === undefined ? {} : { groups: options.groupAdd.map(parseGroup) }),
+    ...(await parseDns(options)),
+    ...(options.readOnly ? { readonly: true } : {}),
+    ...(options.interactive ? { interactive: true } : {}),
+    ...(options.tty ? { tty: true } : {}),
+    ...(options.init ? { init: true } : {}),
+    ...(options.addHost === undefined ? {} : { extraHosts: await parseHosts(options.addHost) }),
+  };
+}
+
+/** `--userns`. Every container has a user namespace; which ids it has is what can be chosen. */
+function parseUserns(text: string | undefined): Pick<NewContainer['process'], 'keepIds'> {
+  if (text === undefined) return {};
+  if (text !== 'keep-id')
+    throw new TsbuildError('TSB_USAGE', `Cannot use --userns ${JSON.stringify(text)}`, {
+      hint: 'keep-id is possible; without it you are root of the container, in a user namespace of its own',
+    });
+  const { uid, gid } = currentUser();
+  if (uid === 0)
+    throw new TsbuildError(
+      'TSB_USAGE',
+      'Cannot use --userns=keep-id as root: the ids of the container are none of yours',
+    );
+  return { keepIds: { uid, gid } };
+}
+
+function parseGroup(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new TsbuildError('TSB_USAGE', `Cannot use --group-add ${JSON.stringify(text)}: expected the id of a group`);
+}
+
+/** `--dns` and its like, as a file. */
+async function parseDns(options: ProcessOptions): Promise<{ readonly resolvConf?: string }> {
+  const { dns = [], dnsSearch = [], dnsOption = [] } = options;
+  if (dns.length + dnsSearch.length + dnsOption.length === 0) return {};
+  const { isIP } = await import('node:net');
+  const wrong = dns.find((address) => isIP(address) === 0);
+  if (wrong !== undefined)
+    throw new TsbuildError('TSB_USAGE', `Cannot use --dns ${JSON.stringify(wrong)}: expected an address`);
+  const odd = [...dnsSearch, ...dnsOption].find((word) => !/^[\w.:-]+$/.test(word));
+  if (odd !== undefined)
+    throw new TsbuildError('TSB_USAGE', `Cannot write ${JSON.stringify(odd)} into /etc/resolv.conf`);
+  const servers =
+    dns.length > 0
+      ? dns
+      : (resolvConfOfHost()?.match(/^nameserver\s+\S+/gm) ?? []).map((line) => line.split(/\s+/)[1] ?? '');
+  return {
+    resolvConf: [
+      ...servers.map((address) => `nameserver ${address}`),
+      ...(dnsSearch.length > 0 ? [`search ${dnsSearch.join(' ')}`] : []),
+      ...(dnsOption.length > 0 ? [`options ${dnsOption.join(' ')}`] : []),
+      '',
+    ].join('\n'),
+  };
+}
+
+/** @returns whether privileges must not grow */
+function parseSecurity(values: readonly string[]): boolean {
+  let strict = false;
+  for (const text of values) {
+    const match = /^no-new-privileges(?:[=:](true|false))?$/.exec(text);
+    if (match === null)
+      throw new TsbuildError('TSB_USAGE', `Cannot use --security-opt ${JSON.stringify(text)}: it is not supported`, {
+        hint: "no-new-privileges is; every container has tsbuild's seccomp filter and docker's default capabilities",
+      });
+    strict = match[1] !== 'false';
+  }
+  return strict;
+}
+
+/**
+ * What the options say of a container's life; the image is asked for what they leave open.
+ * @throws TsbuildError `TSB_USAGE`
+ */
+export function parseLife(
+  context: CliContext,
+  options: LifeOptions,
+  detached: boolean,
+): (image: ImageConfig) => ReturnType<NewContainer['life']> {
+  const restart = parseRestart(options.restart ?? 'no');
+  if (options.rm && restart.name !== 'no')
+    throw new TsbuildError('TSB_USAGE', 'Cannot use --rm with --restart: it would be removed when it ends');
+  const log = parseLog(options.logOpt ?? []);
+  const files = (options.labelFile ?? []).flatMap((file) => readLabelFile(context, file));
+  const given = Object.fromEntries(parsePairs('--label', [...files, ...(options.label ?? [])], () => ''));
+  if (options.stopSignal !== undefined) parseSignal(options.stopSignal);
+  const stopTimeout = parseSeconds('--stop-timeout', options.stopTimeout ?? String(STOP_TIMEOUT));
+  const health = parseHealth(options);
+  const scope = options.scope ?? context.env['TSBUILD_SCOPE'];
+  return ({ config }): Omit<ContainerRecord, 'format' | 'id' | 'created' | 'image' | 'imageConfig' | 'step'> => {
+    const check = health(config);
+    return {
+      autoRemove: options.rm ?? false,
+      detached,
+      restart,
+      stopSignal: options.stopSignal ?? (config.StopSignal || 'SIGTERM'),
+      stopTimeout,
+      labels: { ...config.Labels, ...given },
+      log,
+      ...(check === undefined ? {} : { health: check }),
+      ...(scope === undefined || scope === '' ? {} : { scope }),
+    };
+  };
+}
+
+function parseRestart(text: string): RestartPolicy {
+  const [name = '', most, ...rest] = text.split(':');
+  const known = ['no', 'on-failure', 'always', 'unless-stopped'] as const;
+  const policy = known.find((each) => each === name);
+  if (
+    policy === undefined ||
+    rest.length > 0 ||
+    (most !== undefined && (policy !== 'on-failure' || !/^\d{1,6}$/.test(most)))
+  )
+    throw new TsbuildError('TSB_USAGE', `Cannot use --restart ${JSON.stringify(text)}`, {
+      hint: 'the policies are no, on-failure[:N], always and unless-stopped',
+    });
+  return { name: policy, most: Number(most ?? 0) };
+}
+
+function parseLog(values: readonly string[]): ContainerRecord['log'] {
+  const pairs = parsePairs('--log-opt', values);
+  const files = pairs.get('max-file') ?? String(LOG_FILES);
+  for (const name of pairs.keys())
+    if (name !== 'max-size' && name !== 'max-file')
+      throw new TsbuildError('TSB_USAGE', `Cannot use --log-opt ${name}: there are max-size and max-file`);
+  if (!/^[1-9]\d?$/.test(files))
+    throw new TsbuildError('TSB_USAGE', `Cannot use --log-opt max-file=${files}: expected a number from 1 to 99`);
+  const size = pairs.get('max-size');
+  return { maxBytes: size === undefined ? LOG_BYTES : size === '-1' ? 0 : parseSize(size), maxFiles: Number(files) };
+}
+
+/** Whole seconds, -1 for any number of them. @throws TsbuildError `TSB_USAGE` */
+export function parseSeconds(flag: string, text: string): number {
+  if (/^(?:-1|\d{1,8})$/.test(text)) return Number(text);
+  throw new TsbuildError('TSB_USAGE', `Cannot use ${flag} ${JSON.stringify(text)}: expected a number of seconds`);
+}
+
+const DEFAULTS = { interval: 30_000, timeout: 30_000, startPeriod: 0, startInterval: 5000, retries: 3 } as const;
+
+function parseHealth(options: LifeOptions): (config: ImageConfig['config']) => HealthCheck | undefined {
+  const { healthCmd, healthcheck = true } = options;
+  const time = (text: string | undefined): number | undefined =>
+    text === undefined ? undefined : positive(parseDuration(text));
+  const given = {
+    interval: time(options.healthInterval),
+    timeout: time(options.healthTimeout),
+    startPeriod: time(options.healthStartPeriod),
+    startInterval: time(options.healthStartInterval),
+  };
+  const retries = options.healthRetries;
+  if (retries !== undefined && !/^\d{1,6}$/.test(retries))
+    throw new TsbuildError('TSB_USAGE', `Cannot use --health-retries ${JSON.stringify(retries)}: expected a number`);
+  if (!healthcheck && (healthCmd !== undefined || Object.values(given).some((one) => one !== undefined)))
+    throw new TsbuildError('TSB_USAGE', 'Cannot use --no-healthcheck with other options of the health check');
+  return ({ Healthcheck, Shell }) => {
+    const own = Healthcheck?.Test ?? [];
+    const test = healthCmd === undefined ? own : ['CMD-SHELL', healthCmd];
+    if (!healthcheck || test[0] === undefined || test[0] === 'NONE') return undefined;
+    const words = test[0] === 'CMD-SHELL' ? [...(Shell ?? ['/bin/sh', '-c']), test.slice(1).join(' ')] : test.slice(1);
+    if (words.length === 0) return undefined;
+    // Images have nanoseconds; 0 is for the default.
+    const image = (value: number | undefined): number | undefined =>
+      value === undefined || value === 0 ? undefined : positive(Math.round(value / 1e6));
+    return {
+      test: words,
+      interval: given.interval ?? image(Healthcheck?.Interval) ?? DEFAULTS.interval,
+      timeout: given.timeout ?? image(Healthcheck?.Timeout) ?? DEFAULTS.timeout,
+      startPeriod: given.startPeriod ?? image(Healthcheck?.StartPeriod) ?? DEFAULTS.startPeriod,
+      startInterval: given.startInterval ?? image(Healthcheck?.StartInterval) ?? DEFAULTS.startInterval,
+      retries: Number(retries ?? 0) || Healthcheck?.Retries || DEFAULTS.retries,
+    };
+  };
+}
+
+/** At least a millisecond: what is shorter would be done all the time. */
+function positive(ms: number): number {
+  return Math.max(1, ms);
+}
+
+function readLabelFile(context: CliContext, file: string): readonly string[] {
+  try {
+    const lines = readFileSync(resolve(context.cwd, file), 'utf8').split(/\r?\n/);
+    return lines.map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
+  } catch (error) {
+    throw fromErrno(error, `Cannot read label file ${JSON.stringify(file)}`, 'TSB_USAGE');
+  }
+}

@@ -1,0 +1,242 @@
+import {
+  checkFrontendName,
+  compileContext,
+  kindOfFrontend,
+  loadMainContext,
+  MAX_DOCKERFILE_BYTES,
+} from '../../frontend/index.ts';
+import {
+  type FrontendResult,
+  type FrontendWarning,
+  type GatewayHost,
+  type GatewaySource,
+  type ImageConfigAnswer,
+  type ImageConfigRequest,
+  metadataOf,
+  type NestedRequest,
+  type SolvedTree,
+  type SourceAnswer,
+} from '../../gateway/index.ts';
+import { hostPlatform, parseImageConfig, type Platform } from '../../image/index.ts';
+import type { Definition } from '../../llb/index.ts';
+import { isTsbuildError, redactUrls, sanitizeLine, sha256, type SourceFile, TsbuildError } from '../../util/index.ts';
+import type { Task } from '../../events/index.ts';
+import { type BridgeNames, createBridge, layoutReference } from './bridge.ts';
+import { dockerfileOptions } from './dockerfile-options.ts';
+import { checkEntitlements } from './entitlements.ts';
+import { BuildFailure } from '../failure.ts';
+import { runFrontend } from './frontend-process.ts';
+import { withImageHint } from '../images/image-hint.ts';
+import type { ImageTimes } from './image-times.ts';
+import { withInternalVertex } from '../internal-vertex.ts';
+import type { BuildRequest } from '../request.ts';
+import type { Session } from '../session.ts';
+import { meantBy } from '../images/short-names.ts';
+import type { RequestSolver } from './solve.ts';
+import { GraphTree } from './solved-tree.ts';
+
+/** Frontends that call one another. */
+const MAX_DEPTH = 5;
+
+/** What the frontends of one build share. */
+export interface FrontendBuild {
+  readonly session: Session;
+  readonly task: Task;
+  readonly request: BuildRequest;
+  /** Local directories and layouts: there are no others for a frontend. */
+  readonly names: BridgeNames;
+  readonly solver: RequestSolver;
+  readonly imageTimes: ImageTimes;
+}
+
+/** What a frontend image can reach: the build's own directories, images, sources, and the solver that everything goes through. */
+export class FrontendHost implements GatewayHost {
+  readonly platforms: readonly Platform[] = [hostPlatform()];
+  readonly inputs: ReadonlyMap<string, Definition>;
+  readonly #build: FrontendBuild;
+  readonly #depth: number;
+
+  constructor(build: FrontendBuild, inputs: ReadonlyMap<string, Definition>, depth = 1) {
+    this.inputs = inputs;
+    this.#build = build;
+    this.#depth = depth;
+  }
+
+  load(definition: Definition): SolvedTree {
+    const { session, task, solver } = this.#build;
+    return new GraphTree(session, task, solver, definition);
+  }
+
+  async frontend({ name, options, inputs }: NestedRequest, signal: AbortSignal): Promise<FrontendResult> {
+    const source = options.get('source') ?? '';
+    if (name === 'dockerfile.v0') return this.#dockerfile(options, inputs, signal);
+    if (name !== 'gateway.v0')
+      throw new TsbuildError(
+        'TSB_USAGE',
+        `Cannot solve with frontend ${JSON.stringify(name.slice(0, 100))}: there is no such one`,
+        {
+          hint: 'there are dockerfile.v0 and gateway.v0',
+        },
+      );
+    if (kindOfFrontend({ source, cmdline: source }) === 'built-in') return this.#dockerfile(options, inputs, signal);
+    checkFrontendName(source);
+    if (this.#depth >= MAX_DEPTH)
+      throw new TsbuildError(
+        'TSB_USAGE',
+        `Cannot run frontend ${JSON.stringify(source)}: ${MAX_DEPTH} frontends call each other already`,
+      );
+    const host = new FrontendHost(this.#build, inputs, this.#depth + 1);
+    return runFrontend(this.#build.session, this.#taskOf(signal), this.#build.request, { source, options, host });
+  }
+
+  /** The frontend that is built in, with the options and inputs that another one gives it. */
+  async #dockerfile(
+    given: ReadonlyMap<string, string>,
+    inputs: ReadonlyMap<string, Definition>,
+    signal: AbortSignal,
+  ): Promise<FrontendResult> {
+    const { session, request, names, solver, imageTimes } = this.#build;
+    const task = this.#taskOf(signal);
+    const bridge = imageTimes.watch({
+      ...createBridge(session, task, names, solver),
+      input: async (name) => {
+        const definition = inputs.get(name);
+        const config = inputConfig(given, name);
+        return definition && { definition, ...(config === undefined ? {} : { config }) };
+      },
+    });
+    let options = dockerfileOptions(given);
+    const dockerfile = inputs.get(given.get('dockerfilekey') || 'dockerfile');
+    const filename = options.filename ?? 'Dockerfile';
+    if (dockerfile !== undefined) {
+      const data = await this.load(dockerfile).read(filename, undefined, signal);
+      if (data === undefined || data.length > MAX_DOCKERFILE_BYTES)
+        throw new TsbuildError(
+          'TSB_NOT_FOUND',
+          `failed to read dockerfile: open ${filename}: no such file or directory`,
+        );
+      options = { ...options, dockerfile: { name: filename, text: Buffer.from(data).toString('utf8') } };
+    }
+    const context = inputs.get(given.get('contextkey') || 'context');
+    if (context !== undefined)
+      options = { ...options, context: { kind: 'definition', definition: context }, dockerfileLocal: 'dockerfile' };
+    const main = await loadMainContext(bridge, options);
+    try {
+      const { platforms, multiPlatform, usage, diagnostics, lintError } = await compileContext(bridge, options, main);
+      for (const diagnostic of diagnostics) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
+      if (lintError) throw lintError;
+      checkEntitlements(request.entitlements, usage);
+      const [first] = platforms;
+      return {
+        refs:
+          !multiPlatform && first !== undefined
+            ? { kind: 'one', definition: first.definition }
+            : { kind: 'map', definitions: new Map(platforms.map(({ id, definition }) => [id, definition])) },
+        metadata: metadataOf({ images: platforms, multiPlatform }),
+      };
+    } catch (error) {
+      throw withLinesOf(options.dockerfile, error);
+    }
+  }
+
+  async resolveImage(request: ImageConfigRequest, signal: AbortSignal): Promise<ImageConfigAnswer> {
+    const { session, names, imageTimes } = this.#build;
+    const { platform, mode, ociLayout, name } = request;
+    return withInternalVertex(this.#taskOf(signal), session.now, name, async (_vertex, _status, task) => {
+      const reference =
+        ociLayout === undefined
+          ? await meantBy(session, request.reference)
+          : (layoutReference(names, { ociLayout, reference: request.reference }) ?? '');
+      const image = await session.images.resolve(task, reference, platform, { mode }).catch((error: unknown) => {
+        throw withImageHint(error, session.store, reference);
+      });
+      imageTimes.note(image.digest, image.config);
+      // Of a layout, the caller knows no path.
+      return {
+        reference: ociLayout === undefined ? image.ref : request.reference,
+        digest: image.digest,
+        config: image.configBytes,
+      };
+    });
+  }
+
+  async resolveSource({ identifier, attrs, name }: GatewaySource, signal: AbortSignal): Promise<SourceAnswer> {
+    const { session, solver } = this.#build;
+    return withInternalVertex(this.#taskOf(signal), session.now, redactUrls(name), async (_vertex, _status, task) => {
+      const now = await solver.sourceNow(task, sha256(`tsbuild.source:${identifier}`), {
+        kind: 'source',
+        identifier,
+        attrs,
+      });
+      if (now.kind === 'git') {
+        const { sha, commit, ref } = now.commit;
+        return {
+          kind: 'git',
+          checksum: sha,
+          ref: ref ?? '',
+          commit: commit === undefined || commit === sha ? '' : commit,
+        };
+      }
+      const { content, filename } = now;
+      return {
+        kind: 'http',
+        checksum: content.digest,
+        filename,
+        ...(content.lastModified === undefined ? {} : { lastModified: content.lastModified }),
+      };
+    });
+  }
+
+  conceal(message: string): string {
+    const { session, names } = this.#build;
+    const places = [...names.locals, ...names.layouts, ['store', session.store.root]] as const;
+    // Of two directories one may be within the other.
+    const byLength = places.toSorted(([, one], [, other]) => other.length - one.length);
+    return byLength.reduce((text, [name, path]) => (path === '/' ? text : text.replaceAll(path, `<${name}>`)), message);
+  }
+
+  warn({ message, ranges }: FrontendWarning): void {
+    const { session, task } = this.#build;
+    const text = sanitizeLine(message, 1000);
+    // Warnings of Dockerfiles begin with the name of their rule, and end with the line that is shown anyway.
+    const [, code = 'Frontend', rest = text] = /^([A-Z][A-Za-z]{2,60}): (.*)$/.exec(text) ?? [];
+    task.events({
+      type: 'diagnostic',
+      diagnostic: {
+        code,
+        severity: 'warning',
+        message: ranges.length > 0 ? rest.replace(/ \(line \d+\)$/, '') : rest,
+        ranges,
+      },
+      at: session.now(),
+    });
+  }
+
+  #taskOf(signal: AbortSignal): Task {
+    const { task } = this.#build;
+    return { ...task, signal: AbortSignal.any([task.signal, signal]) };
+  }
+}
+
+/** What is wrong with a Dockerfile that a frontend has made, with its lines: nobody else has that text. */
+function withLinesOf(file: SourceFile | undefined, error: unknown): unknown {
+  if (file === undefined || !isTsbuildError(error) || error.ranges.length === 0) return error;
+  return new BuildFailure(error, file, error.ranges);
+}
+
+/** The config that comes with an input: `input-metadata:NAME` has metadata as Go writes it, bytes in base64. */
+function inputConfig(
+  options: ReadonlyMap<string, string>,
+  name: string,
+): ReturnType<typeof parseImageConfig> | undefined {
+  const text = options.get(`input-metadata:${name}`);
+  if (text === undefined) return undefined;
+  try {
+    const metadata = JSON.parse(text) as Readonly<Record<string, unknown>>;
+    const config = metadata['containerimage.config'];
+    if (typeof config !== 'string') return undefined;
+    return parseImageConfig(Buffer.from(config, 'base64'), `config of input ${JSON.stringify(name)}`);
+  } catch (cause) {
+    throw new TsbuildError('TSB_DOCKERFILE', `Cannot read the metadata of input ${JSON.stringify(name)}`, { cause });
+  }
+}
