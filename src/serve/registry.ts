@@ -184,10 +184,21 @@ export class RegistryHandlers {
       response.writeHead(201, blobHeaders(name, digestOf(mount))).end();
       return;
     }
-    const whole = query.get('digest');
+    if (query.has('digest')) return this.#takeWhole({ request, response, query }, name);
     const id = this.#uploads.begin(name);
-    if (whole !== null) return this.#finish({ request, response, query }, name, id);
     response.writeHead(202, uploadHeaders(name, id, 0)).end();
+  }
+
+  /** A blob in the request that asks for its upload: where that fails nobody knows of the upload, so it goes. */
+  async #takeWhole(asked: Asked, name: string): Promise<void> {
+    digestOf(asked.query.get('digest') ?? '');
+    const id = this.#uploads.begin(name);
+    try {
+      await this.#finish(asked, name, id);
+    } catch (error) {
+      this.#uploads.forget(id);
+      throw error;
+    }
   }
 
   /** Whether a blob of another repository could be taken over. */

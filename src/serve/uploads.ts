@@ -62,9 +62,8 @@ export class Uploads implements Disposable {
     chunks: AsyncIterable<Uint8Array>,
     start: number | undefined,
   ): Promise<number> {
-    const upload = this.#find(repository, id);
+    const upload = this.#findIdle(repository, id);
     const { writer } = upload;
-    if (upload.busy) throw new Fault(409, 'BLOB_UPLOAD_INVALID', 'another request is sending this upload');
     if (start !== undefined && start !== writer.size)
       throw new Fault(416, 'RANGE_INVALID', `the upload stands at ${writer.size}`, { range: rangeOf(writer.size) });
     upload.busy = true;
@@ -76,7 +75,7 @@ export class Uploads implements Disposable {
       return writer.size;
     } catch (error) {
       // The writer is gone with the disk's space.
-      if (isTsbuildError(error)) this.#uploads.delete(id);
+      if (isTsbuildError(error)) this.forget(id);
       throw error;
     } finally {
       upload.busy = false;
@@ -88,26 +87,39 @@ export class Uploads implements Disposable {
    * @throws Fault when its bytes have another digest; the upload is over then
    */
   finish(repository: string, id: string, digest: Digest): void {
-    const upload = this.#find(repository, id);
-    if (upload.busy) throw new Fault(409, 'BLOB_UPLOAD_INVALID', 'another request is sending this upload');
+    const { writer } = this.#findIdle(repository, id);
     this.#uploads.delete(id);
-    this.hold(repository, digest);
+    // Kept from being deleted before it is there, but shown only to those who had its bytes: a digest may be that of a layer of some build.
+    const pending = this.#keep(repository, digest);
     try {
-      upload.writer.commit({ digest });
+      writer.commit({ digest });
     } catch (error) {
       if (!isTsbuildError(error, 'TSB_DIGEST')) throw error;
       throw new Fault(400, 'DIGEST_INVALID', 'what was sent has another digest');
     }
+    pending.digests.add(digest);
   }
 
+  /** @throws Fault when somebody is writing to it */
   cancel(repository: string, id: string): void {
-    const { writer } = this.#find(repository, id);
+    this.#findIdle(repository, id);
+    this.forget(id);
+  }
+
+  /** Gives up an upload that nobody can go on with; one that is over already is no fault. */
+  forget(id: string): void {
+    const upload = this.#uploads.get(id);
     this.#uploads.delete(id);
-    writer.abort();
+    upload?.writer.abort();
   }
 
   /** Lets a repository have a blob until a manifest names it. */
   hold(repository: string, digest: Digest): void {
+    this.#keep(repository, digest).digests.add(digest);
+  }
+
+  /** Keeps a blob from being deleted, be it there or not yet. */
+  #keep(repository: string, digest: Digest): Pending {
     const pending = this.#pending.get(repository) ?? {
       lease: this.#store.leases.create(),
       digests: new Set<Digest>(),
@@ -116,7 +128,7 @@ export class Uploads implements Disposable {
     pending.touchedAt = this.#store.now();
     this.#pending.set(repository, pending);
     pending.lease.hold({ blobs: [digest] });
-    pending.digests.add(digest);
+    return pending;
   }
 
   /** Whether a blob waits for its manifest. */
@@ -137,15 +149,20 @@ export class Uploads implements Disposable {
     return upload;
   }
 
+  /** An upload that nobody writes to at the moment. @throws Fault */
+  #findIdle(repository: string, id: string): Upload {
+    const upload = this.#find(repository, id);
+    if (upload.busy) throw new Fault(409, 'BLOB_UPLOAD_INVALID', 'another request is sending this upload');
+    return upload;
+  }
+
   #sweep(): void {
     const since = this.#store.now() - IDLE_MS;
-    for (const [id, { writer, busy, touchedAt }] of this.#uploads)
-      if (!busy && touchedAt < since) {
-        writer.abort();
-        this.#uploads.delete(id);
-      }
+    for (const [id, { busy, touchedAt }] of this.#uploads) if (!busy && touchedAt < since) this.forget(id);
+    // One layer may take longer than that, and those before it are needed when it is there.
+    const sending = new Set([...this.#uploads.values()].map(({ repository }) => repository));
     for (const [repository, { lease, touchedAt }] of this.#pending)
-      if (touchedAt < since) {
+      if (touchedAt < since && !sending.has(repository)) {
         lease.release();
         this.#pending.delete(repository);
       }

@@ -10,6 +10,7 @@ import { openAccess, startServer } from '../../src/serve/index.ts';
 import type { RegistryServer } from '../../src/serve/server.ts';
 import { Store } from '../../src/store/index.ts';
 import { sha256 } from '../../src/util/index.ts';
+import { filesBelow } from '../store/support.ts';
 import { blobOf, type TestBlob } from '../support/image.ts';
 
 let root: string;
@@ -286,6 +287,40 @@ describe('push', () => {
     expect((await ask('GET', again.headers.get('location') ?? '')).status).toBe(404);
     expect(store.blobs.has(sha256('other'))).toBe(false);
     expect([...store.blobs.list()]).toEqual([]);
+  });
+
+  test('the digest of a layer of some build does not give that layer, whatever is sent under it', async () => {
+    const secret = blobOf('a layer of some build');
+    store.blobs.put(secret.bytes);
+    const begun = await ask('POST', '/v2/web/blobs/uploads/');
+    const location = begun.headers.get('location') ?? '';
+    expect((await ask('PUT', `${location}?digest=${secret.digest}`, { body: 'a guess' })).status).toBe(400);
+    expect((await ask('GET', `/v2/web/blobs/${secret.digest}`)).status).toBe(404);
+    expect((await ask('POST', `/v2/app/blobs/uploads/?mount=${secret.digest}&from=web`)).status).toBe(202);
+    const index = blobOf({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [] });
+    const named = manifestOf({
+      layers: [{ mediaType: mediaTypes.ociLayer, digest: secret.digest, size: secret.size }],
+    });
+    expect((await putManifest('web', 'index', index, mediaTypes.ociIndex)).status).toBe(201);
+    await pushBlob('web', config);
+    expect(await errorOf(await putManifest('web', '1', named))).toBe('MANIFEST_BLOB_UNKNOWN');
+  });
+
+  test('what fails in the request that began it leaves no upload that nobody knows of', async () => {
+    const files = (): string[] =>
+      filesBelow(store.layout.root).filter((path) => !/\/(sessions\/|index\.sqlite)/.test(path));
+    const before = files();
+    const asks: readonly (readonly [string, Ask, number])[] = [
+      ['sha256:x', { body: 'layer' }, 400],
+      [sha256('other'), { body: 'layer' }, 400],
+      [layer.digest, { headers: { 'content-range': '7-8' }, body: 'x' }, 416],
+      [layer.digest, { headers: { 'content-range': 'nowhere' }, body: 'x' }, 416],
+    ];
+    for (const [digest, sent, status] of asks)
+      expect((await ask('POST', `/v2/web/blobs/uploads/?digest=${digest}`, sent)).status).toBe(status);
+    expect(files()).toEqual(before);
+    await ask('POST', '/v2/web/blobs/uploads/');
+    expect(files(), 'one that is known of is a file').toHaveLength(before.length + 1);
   });
 
   test('an upload belongs to its repository', async () => {
