@@ -1,7 +1,14 @@
 import { lookup as lookUp } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { addressKind, type HttpAnswer, HttpClient, type HttpClientOptions, isPassing } from '../registry/index.ts';
+import {
+  addressKind,
+  type HttpAnswer,
+  HttpClient,
+  type HttpClientOptions,
+  isPassing,
+  plainAddress,
+} from '../registry/index.ts';
 import type { Task } from '../events/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { ProxyRequest } from './proxy-request.ts';
@@ -81,7 +88,8 @@ function isOutOfReach(host: string): boolean {
 }
 
 function isOwn(address: string): boolean {
-  return Object.values(networkInterfaces()).some((all) => all?.some((one) => one.address === address));
+  const plain = plainAddress(address);
+  return Object.values(networkInterfaces()).some((all) => all?.some((one) => plainAddress(one.address) === plain));
 }
 
 /**

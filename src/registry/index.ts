@@ -46,7 +46,7 @@ export {
   userRegistryOptions,
   type UserRegistryOptions,
 } from './user-registry.ts';
-export { type AddressKind, addressKind } from './private-address.ts';
+export { type AddressKind, addressKind, plainAddress } from './private-address.ts';
 export { proxiesOf } from './proxies.ts';
 export { proxyVariables } from './proxy-variables.ts';
 export { resolveAlias } from './short-names.ts';

@@ -15,10 +15,26 @@ export function addressKind(hostname: string): AddressKind {
     case 4:
       return kindOfIPv4(host.split('.').map(Number));
     case 6:
-      return kindOfIPv6(host.toLowerCase());
+      return kindOfIPv6(oneSpelling(host));
     default:
       return 'name';
   }
+}
+
+/**
+ * An address in the one spelling that it is compared in: an IPv4 address that is written as an IPv6 one (`::ffff:127.0.0.1`, RFC 4291 2.5.5.2)
+ * is that, since connecting to either is the same.
+ */
+export function plainAddress(address: string): string {
+  const mapped = isIP(address) === 6 ? ipv4Within(oneSpelling(address)) : undefined;
+  return mapped?.join('.') ?? (isIP(address) === 6 ? oneSpelling(address) : address);
+}
+
+/** An IPv6 address as URLs have it, without brackets: resolvers give `::ffff:7f00:1` with its end in decimal numbers. */
+function oneSpelling(address: string): string {
+  const url = `http://[${address}]/`;
+  // With a zone it can be in no URL.
+  return (URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : address).toLowerCase();
 }
 
 /** Metadata services that are not link-local: EC2's over IPv6, Alibaba's, in the order of bytes. */
@@ -39,14 +55,17 @@ function kindOfIPv4(address: readonly number[]): AddressKind {
 function kindOfIPv6(host: string): AddressKind {
   if (host === '::1') return 'loopback';
   if (host === '::' || METADATA_IPV6.includes(host)) return 'forbidden';
-  const mapped = /^::(?:ffff:)?([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host);
-  if (mapped) {
-    const high = Number.parseInt(mapped[1] ?? '0', 16);
-    const low = Number.parseInt(mapped[2] ?? '0', 16);
-    return kindOfIPv4([high >> 8, high & 255, low >> 8, low & 255]);
-  }
+  const mapped = ipv4Within(host);
+  if (mapped) return kindOfIPv4(mapped);
   const first = Number.parseInt(host.split(':')[0] || '0', 16);
   if ((first & 0xffc0) === 0xfe80 || (first & 0xff00) === 0xff00) return 'forbidden';
   if ((first & 0xfe00) === 0xfc00) return 'private';
   return 'public';
+}
+
+/** The IPv4 address that an IPv6 address stands for. */
+function ipv4Within(host: string): readonly number[] | undefined {
+  const [, ...halves] = /^::(?:ffff:)?([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host) ?? [];
+  if (halves.length === 0) return undefined;
+  return halves.map((half) => Number.parseInt(half, 16)).flatMap((half) => [half >> 8, half & 255]);
 }
