@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { readContent, TarReader } from '../layer/index.ts';
 import type { ByteString } from '../tree/index.ts';
@@ -11,6 +11,7 @@ const MAX_FILES = 50;
 const MAX_BYTES = 256 * 1024 ** 2;
 /** Bytes that are shown. */
 const SHOWN = 24;
+const ZEROS = Buffer.alloc(65_536);
 
 /** A layer's blob by its path. */
 interface Blobs {
@@ -40,8 +41,8 @@ export async function fileDifferences(
       const comparer = new Comparer(join(dir, wanted.get(path) ?? ''));
       return {
         take: (chunk, offset) => comparer.take(chunk, offset),
-        end: () => {
-          const difference = comparer.end();
+        end: (size) => {
+          const difference = comparer.end(size);
           if (difference) found.set(path, difference);
         },
       };
@@ -54,7 +55,8 @@ export async function fileDifferences(
 
 interface FileTaker {
   take(chunk: Buffer, offset: number): void;
-  end(): void;
+  /** @param size of the file: it may end with a hole */
+  end(size: number): void;
 }
 
 /** Gives the content of some files of a layer to whoever takes them. */
@@ -72,8 +74,8 @@ async function readFiles(
       taker = entry.type === 'file' && wanted.has(path) ? open(path) : undefined;
     },
     data: (chunk, offset) => taker?.take(chunk, offset),
-    end() {
-      taker?.end();
+    end({ size }) {
+      taker?.end(size);
       taker = undefined;
     },
   });
@@ -95,7 +97,8 @@ class Keeper implements FileTaker {
       done += writeSync(this.#fd, chunk, done, chunk.length - done, offset + done);
   }
 
-  end(): void {
+  end(size: number): void {
+    ftruncateSync(this.#fd, Math.min(size, MAX_BYTES));
     closeSync(this.#fd);
   }
 }
@@ -111,7 +114,33 @@ class Comparer implements FileTaker {
   }
 
   take(chunk: Buffer, offset: number): void {
-    this.#size = offset + chunk.length;
+    this.#skipTo(offset);
+    this.#compare(chunk);
+  }
+
+  end(size: number): ContentDifference | undefined {
+    try {
+      this.#skipTo(size);
+      if (this.#found || this.#size > MAX_BYTES) return this.#found;
+      // The rebuilt one ended first.
+      const rest = Buffer.alloc(SHOWN);
+      const count = readSync(this.#fd, rest, 0, SHOWN, this.#size);
+      return count === 0 ? undefined : { offset: this.#size, image: escaped(rest.subarray(0, count)), rebuilt: '' };
+    } finally {
+      closeSync(this.#fd);
+    }
+  }
+
+  /** A hole is compared as the zeros that it is read as. */
+  #skipTo(offset: number): void {
+    while (this.#size < offset && !this.#found && this.#size <= MAX_BYTES)
+      this.#compare(ZEROS.subarray(0, offset - this.#size));
+    this.#size = offset;
+  }
+
+  #compare(chunk: Buffer): void {
+    const offset = this.#size;
+    this.#size += chunk.length;
     if (this.#found || this.#size > MAX_BYTES) return;
     const other = Buffer.alloc(chunk.length);
     const count = readSync(this.#fd, other, 0, other.length, offset);
@@ -122,18 +151,6 @@ class Comparer implements FileTaker {
       image: escaped(other.subarray(at, Math.min(count, at + SHOWN))),
       rebuilt: escaped(chunk.subarray(at, at + SHOWN)),
     };
-  }
-
-  end(): ContentDifference | undefined {
-    try {
-      if (this.#found || this.#size > MAX_BYTES) return this.#found;
-      // The rebuilt one ended first.
-      const rest = Buffer.alloc(SHOWN);
-      const count = readSync(this.#fd, rest, 0, SHOWN, this.#size);
-      return count === 0 ? undefined : { offset: this.#size, image: escaped(rest.subarray(0, count)), rebuilt: '' };
-    } finally {
-      closeSync(this.#fd);
-    }
   }
 }
 

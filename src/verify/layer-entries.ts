@@ -1,11 +1,12 @@
 import { readContent, type TarEntry, type TarHandler, TarReader } from '../layer/index.ts';
 import type { ByteString } from '../tree/index.ts';
-import { type Digest, Hasher } from '../util/index.ts';
+import type { Digest } from '../util/index.ts';
+import { FileHasher, MAX_ZEROS } from './file-hasher.ts';
 
 /** An entry of a layer with what its content is known by. */
 export interface SeenEntry {
   readonly entry: TarEntry;
-  /** Of a file's content, holes left out; undefined for all else. */
+  /** Of a file's content with its holes (see `FileHasher`); undefined for all else. */
   readonly content?: Digest;
 }
 
@@ -26,17 +27,18 @@ export async function readLayerEntries(
   signal: AbortSignal,
 ): Promise<LayerEntries> {
   const entries = new Map<ByteString, SeenEntry>();
-  let hasher: Hasher | undefined;
+  const zeros = { left: MAX_ZEROS };
+  let hasher: FileHasher | undefined;
   const handler: TarHandler = {
     entry(entry) {
-      hasher = entry.type === 'file' ? new Hasher() : undefined;
+      hasher = entry.type === 'file' ? new FileHasher(zeros) : undefined;
     },
-    data: (chunk) => hasher?.update(chunk),
+    data: (chunk, offset) => hasher?.take(chunk, offset),
     end(entry) {
       const path = cleanPath(entry.path);
       // The last one of a name wins when it is unpacked.
       entries.delete(path);
-      entries.set(path, { entry, ...(hasher === undefined ? {} : { content: hasher.digest() }) });
+      entries.set(path, { entry, ...(hasher === undefined ? {} : { content: hasher.end(entry.size) }) });
       hasher = undefined;
     },
   };

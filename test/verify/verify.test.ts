@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -89,6 +90,58 @@ describe('two layers', () => {
       { path: '/dir/file', what: 'absent' },
       { path: '/new', what: 'added' },
     ]);
+  });
+
+  describe('with sparse files', () => {
+    const zeros = Buffer.alloc(200_000);
+    const data = Buffer.alloc(4096, 'x');
+
+    /** A file as GNU tar writes it, with what is zero in it left out or not. */
+    function archiveOf(content: Buffer, sparse: boolean): Buffer {
+      const from = mkdtempSync(join(dir, 'sparse-'));
+      writeFileSync(join(from, 'whole'), content);
+      // The program leaves out of files what the file system does not have either.
+      execFileSync('cp', [`--sparse=${sparse ? 'always' : 'never'}`, 'whole', 'f'], { cwd: from });
+      const form = ['--format=posix', '--mtime=@0', '--owner=0', '--group=0', '--pax-option=delete=?time'];
+      return execFileSync('tar', [...form, ...(sparse ? ['--sparse'] : []), '-C', from, '-c', 'f']);
+    }
+
+    test.each([
+      ['between', Buffer.concat([data, zeros, data])],
+      ['before', Buffer.concat([zeros, data])],
+      ['behind', Buffer.concat([data, zeros])],
+      ['all', zeros],
+    ])('holes %s are the zeros that they are read as', async (_, content) => {
+      const [with_, without] = [archiveOf(content, true), archiveOf(content, false)];
+      expect(with_.length).toBeLessThan(without.length);
+      expect(await compare(with_, without)).toMatchObject([{ kind: 'layer', what: 'order' }]);
+    });
+
+    test.each([
+      ['moved', Buffer.concat([zeros, data, zeros]), Buffer.concat([zeros, zeros, data]), zeros.length],
+      ['filled', Buffer.concat([data, zeros, data]), Buffer.concat([data, data, zeros]), data.length],
+      ['emptied', Buffer.concat([data, data, zeros]), Buffer.concat([data, zeros, data]), data.length],
+      ['at the end', Buffer.concat([data, zeros]), Buffer.concat([data, zeros.subarray(1), Buffer.from('y')]), 204_095],
+    ])('data that was %s differs from where it did', async (_, ours, theirs, offset) => {
+      for (const sparse of [true, false])
+        expect(await compare(archiveOf(ours, true), archiveOf(theirs, sparse))).toMatchObject([
+          { path: '/f', what: 'changed', fields: [], content: { offset } },
+        ]);
+    });
+
+    test('that claim to be enormous cost nothing, and still differ', async () => {
+      const huge = (at: number): Buffer => {
+        const from = mkdtempSync(join(dir, 'huge-'));
+        execFileSync('sh', ['-c', `truncate -s 4T f && printf x | dd of=f bs=1 seek=${at} conv=notrunc status=none`], {
+          cwd: from,
+        });
+        return execFileSync('tar', ['-C', from, '--format=posix', '--mtime=@0', '--sparse', '-c', 'f']);
+      };
+      const [ours, theirs] = [huge(2 ** 40), huge(2 ** 41)];
+      expect(await compare(ours, theirs)).toMatchObject([
+        { path: '/f', what: 'changed', fields: [{ field: 'content' }] },
+      ]);
+    });
   });
 
   test('differ exactly where a file was changed', async () => {
