@@ -96,6 +96,26 @@ describeAsEveryone('a program that somebody planted', (who) => {
     expect(codes.slice(0, 3)).toEqual([0, 0, 0]);
   });
 
+  test('variables for a container say nothing to Node, which has an option of the same name', async () => {
+    const path = plant('evil-file');
+    use.bench.write('.', { 'vars.env': `ONE=1\nNODE_OPTIONS=--require=${path}/preload.cjs\n` });
+    for (const option of [['--env-file', 'vars.env'], ['--env-file=vars.env']]) {
+      const { out } = await use.bench.ok([
+        'run',
+        '--rm',
+        ...option,
+        'base:1',
+        'sh',
+        '-c',
+        'echo $ONE; echo $NODE_OPTIONS',
+      ]);
+      expect(out).toBe(`1\n--require=${path}/preload.cjs\n`);
+    }
+    expect(ran()).toBe('');
+    const missing = await use.bench.tsbuild(['run', '--rm', '--env-file', 'none.env', 'base:1', 'true']);
+    expect([missing.code, missing.err]).toEqual([125, 'error: Cannot read env file "none.env": it does not exist\n']);
+  });
+
   test('not even for what is not installed', async () => {
     const program = install('partial', [helper, 'node_modules/koffi', 'node_modules/@koromix', 'node_modules/undici']);
     const env = surroundings();
