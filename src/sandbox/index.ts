@@ -3,6 +3,7 @@
  * understood (`concludeStep`); how namespace A is made (`planNamespace`, `enterArguments`); what the machine allows (`probe`).
  */
 export { BOUND_PROC, boundProcText } from './bound-proc.ts';
+export { type OwnIsolation, ownIsolation, requireRung } from './asked-rung.ts';
 export { type DoctorLine, type DoctorReport, formatDoctor, probe, type ProbeOptions, type Rung } from './doctor.ts';
 export { type Isolation, parseIsolation } from './isolation-name.ts';
 export { chooseIsolation, hasOneId, isolationNotice, refuseSteps } from './isolation.ts';

@@ -7,6 +7,7 @@ import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { identities } from '../support/identity.ts';
 import { randomSteps } from '../support/random-steps.ts';
 import { isRealRoot } from '../support/real-root.ts';
+import { isRecalled } from '../support/recalled.ts';
 import { readOciArchive } from '../support/tree.ts';
 import { until } from '../support/until.ts';
 
@@ -138,6 +139,28 @@ describeAsEveryone('the same image on every rung', (who) => {
     await bench.ok(['build', '--isolation=copy', '--no-cache', context]);
   });
 
+  test('one that is not to be had is refused also where all steps are in the cache, or remembered', async () => {
+    const { bench } = use;
+    const context = bench.context('FROM base:1\nRUN echo one > /one\n');
+    const args = ['build', '-q', '-t', 'asked:1', context];
+    for (let round = 0; round < 3; round++) await bench.ok(args);
+    expect(await isRecalled(bench, () => bench.ok(args))).toBe(true);
+    const [isolation, why] =
+      who.uid === 0 ? ['single-id', /with one id as root/] : ['chroot', /by chroot: only root can/];
+    for (const [more, env] of [
+      [[`--isolation=${isolation}`], {}],
+      [[], { TSBUILD_ISOLATION: isolation }],
+      // Not from memory.
+      [[`--isolation=${isolation}`, '--build-context=unused=.'], {}],
+    ] as const) {
+      const refused = await bench.tsbuild([...args, ...more], { env });
+      expect(refused, more.join(' ')).toMatchObject({ code: 1, err: expect.stringMatching(why) as string });
+    }
+    const wrong = await bench.tsbuild(args, { env: { TSBUILD_ISOLATION: 'all' } });
+    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('TSBUILD_ISOLATION="all"') as string });
+    expect(await isRecalled(bench, () => bench.ok([...args, '--isolation=copy']))).toBe(true);
+  });
+
   test('no step at all', async () => {
     const { bench } = use;
     const context = bench.context('FROM base:1 AS copied\nCOPY Dockerfile /\nFROM copied\nRUN true\n');
@@ -199,7 +222,19 @@ describe.runIf(isRealRoot)('in a container', () => {
     expect(ran, ran.err).toMatchObject({ code: 0, out: 'sh\ntsbuild / overlay rw,relatime 0 0\n' });
     const mounting = await container.tsbuild(['run', '-v', '/etc:/m', 'base:1', 'true']);
     expect(mounting).toMatchObject({ code: 125, err: expect.stringMatching(/without mounts \(rung 5\)/) as string });
-    expect((await container.tsbuild(['build', '--isolation=userns', '--no-cache', context])).code).toBe(1);
+    const stepping = bench.context('FROM base:1\nRUN true\n');
+    for (let round = 0; round < 3; round++)
+      expect(await container.tsbuild(['build', '-q', '-t', 'a', stepping])).toMatchObject({ code: 0 });
+    // What is in the cache or remembered needs no namespace: it says nothing of one that is not to be had.
+    for (const more of [[], ['--build-context=unused=.'], ['--no-cache']]) {
+      const refused = await container.tsbuild(['build', '-q', '-t', 'a', '--isolation=userns', ...more, stepping]);
+      expect(refused, more.join(' ')).toMatchObject({
+        code: 1,
+        err: expect.stringMatching(
+          /Cannot build with the isolation "userns" here: [^]*\nhint: "tsbuild doctor"/,
+        ) as string,
+      });
+    }
     expect((await container.tsbuild(['prune', '--all', '--images'])).code).toBe(0);
   });
 

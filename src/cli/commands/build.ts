@@ -41,11 +41,27 @@ export async function buildCommand(
   using memory = openMemory(context, path, options);
   {
     using remembered = memory?.recall.find();
-    if (memory && remembered) return await showAgain(context, options, memory.store, remembered);
+    if (memory && remembered) {
+      await requireAskedRung(context, options);
+      return await showAgain(context, options, memory.store, remembered);
+    }
   }
   // Most of the program, which a build that is remembered does without.
   const { fullBuild } = await import('./full-build.ts');
   return await fullBuild(context, path, options, memory);
+}
+
+/** What is remembered shows nothing of a rung that this machine lacks. @throws TsbuildError `TSB_USAGE`, `TSB_SANDBOX` */
+async function requireAskedRung(context: CliContext, { isolation }: BuildOptions): Promise<void> {
+  const asked = isolation ?? context.env['TSBUILD_ISOLATION'];
+  if (!asked || asked === 'auto') return;
+  const { parseIsolation, requireRung } = await import('../../sandbox/index.ts');
+  const helper = context.env['TSBUILD_HELPER'];
+  await requireRung({
+    isolation: parseIsolation(asked),
+    root: storeRoot(context),
+    ...(helper ? { helper } : {}),
+  });
 }
 
 /** Under GitHub Actions what the build has to say goes further than its log. */

@@ -25,6 +25,7 @@ import { type OpenRecording, openRecording } from './recorded-network.ts';
 import { StepMounts } from '../mounts/mount-names.ts';
 import { keepStoreWithin } from '../store-space.ts';
 import { locateRefusal, StepDevices } from '../../ops/index.ts';
+import { requireRung } from '../../sandbox/index.ts';
 import { withVisitedSteps } from './visited-steps.ts';
 import { StepExports } from '../caches/step-export.ts';
 import { StepLogs } from './step-logs.ts';
@@ -97,6 +98,9 @@ export async function runBuild(
   const trees = new BaseTrees(session, importTask, () => used);
   const restores = openMountRestores(session, importTask, request);
   let isOut = false;
+  const rung = requireRung(session.options);
+  // Whoever waits for it is told.
+  rung.catch(() => undefined);
   const freeing = freeLeftovers(session, task);
   try {
     await keepStoreWithin(session, task);
@@ -129,6 +133,7 @@ export async function runBuild(
     const plan = planPacking(compiled, output, isNews);
     const isInline = wantsInlineCache(request);
     solver = result.solver;
+    await rung;
     used = await imports;
     restores?.expect(new StepMounts(compiled));
     result.solver.travel = restores;
