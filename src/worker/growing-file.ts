@@ -27,7 +27,8 @@ export async function* readGrowing(
       const buffer = buffers[index % BUFFERS] as Buffer;
       const count = readSync(fd, buffer, 0, Math.min(CHUNK, size - position), position);
       if (count === 0) {
-        await sleep(LOOK, undefined, { signal });
+        // What it is woken with says only that it was; why, the signal does.
+        await sleep(LOOK, undefined, { signal }).catch(() => signal.throwIfAborted());
         continue;
       }
       position += count;
