@@ -6,7 +6,7 @@ import { download } from './download.ts';
 import { keyOfName, nameOfKey, type KeyPrefixes } from './key-prefixes.ts';
 import { checkObjectName } from './name.ts';
 import { partsOf } from './parts.ts';
-import { type BucketAddress, bucketId, bucketUrl } from './s3-address.ts';
+import { type BucketAddress, bucketId, bucketUrl, encodeKey } from './s3-address.ts';
 import { s3Hint } from './s3-errors.ts';
 import { listBucket } from './s3-list.ts';
 import { MultipartUpload } from './s3-multipart.ts';
@@ -122,7 +122,7 @@ export class S3Store implements ObjectStore, AsyncDisposable {
       throw new TsbuildError('TSB_REGISTRY', `${doing}: objects of more than 5 GiB cannot be made young again`);
     const key = this.#key(name);
     // A copy onto itself, which is only allowed when something about it changes: its metadata are said to.
-    const headers = { 'x-amz-copy-source': `/${bucket}/${key}`, 'x-amz-metadata-directive': 'REPLACE' };
+    const headers = { 'x-amz-copy-source': `/${bucket}/${encodeKey(key)}`, 'x-amz-metadata-directive': 'REPLACE' };
     await this.#exchange(task, doing, { method: 'PUT', key, headers });
   }
 

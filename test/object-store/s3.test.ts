@@ -345,6 +345,18 @@ test('only what is old is touched, without its bytes', async () => {
   expect((await bytesOf(store, 'blobs/a'))?.toString()).toBe('x');
 });
 
+test('what is touched is named by its key, whatever characters that has', async () => {
+  const prefix = 'team a/łąka 100%/';
+  const store = storeOf({ prefix, touchRefreshMs: 0 });
+  await put(store, 'blobs/a', 'x');
+  await store.touch(testTask(), 'blobs/a');
+  expect(server.requests.at(-1)).toMatchObject({ method: 'PUT', status: 200 });
+  expect(server.requests.at(-1)?.headers['x-amz-copy-source']).toBe(
+    '/cache-bucket/team%20a/%C5%82%C4%85ka%20100%25/blobs/a',
+  );
+  expect((await bytesOf(store, 'blobs/a'))?.toString()).toBe('x');
+});
+
 test('a proxy of the environment is used, but not for this machine', async () => {
   await using proxy = await WebServer.start((_, response) => response.writeHead(502).end());
   await put(storeOf({}, { proxy: { http: proxy.url } }), 'a', 'x');
