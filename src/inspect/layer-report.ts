@@ -4,6 +4,7 @@ import type { Task } from '../events/index.ts';
 import { throwIfCanceled } from '../registry/index.ts';
 import { toText } from '../tree/index.ts';
 import { Hasher, TsbuildError } from '../util/index.ts';
+import { bySize, DirectorySizes, type SizedPath } from './directory-sizes.ts';
 import { historyOf, instructionOf, type LayeredImage } from './history.ts';
 import { LayerTree, type Loss, partsOf } from './layer-tree.ts';
 
@@ -11,12 +12,6 @@ import { LayerTree, type Loss, partsOf } from './layer-tree.ts';
 const TOP = 10;
 /** The same of all layers together. */
 const TOP_OF_ALL = 40;
-
-/** A path with its bytes. */
-export interface SizedPath {
-  readonly path: string;
-  readonly size: number;
-}
 
 /** What one layer adds to an image. */
 export interface LayerReport {
@@ -66,7 +61,7 @@ interface Counts {
   deleted: number;
   wasted: number;
   readonly sizes: Map<string, number>;
-  readonly below: Map<string, number>;
+  readonly below: DirectorySizes;
 }
 
 /**
@@ -86,7 +81,7 @@ export async function reportLayers(task: Task, provider: ContentProvider, image:
       deleted: 0,
       wasted: 0,
       sizes: new Map(),
-      below: new Map(),
+      below: new DirectorySizes(),
     };
     all.push(counts);
     const lose = (losses: readonly Loss[]): number => {
@@ -103,18 +98,20 @@ export async function reportLayers(task: Task, provider: ContentProvider, image:
     await readLayer(task, provider, descriptor, (entry) => addEntry(tree, counts, layer, entry, lose));
   }
   const steps = historyOf(image).filter(({ layer }) => layer !== undefined);
+  const below = new DirectorySizes();
+  for (const counts of all) below.addAll(counts.below);
   const contentSize = all.reduce((sum, counts) => sum + counts.contentSize, 0);
   const lost = all.reduce((sum, counts) => sum + counts.wasted, 0);
   return {
     layers: image.manifest.layers.map((descriptor, index) => {
-      const { sizes, below, ...counts } = all[index] as Counts;
+      const { sizes, below: ownBelow, ...counts } = all[index] as Counts;
       return {
         digest: descriptor.digest,
         instruction: instructionOf(steps[index]?.entry ?? {}),
         size: descriptor.size,
         ...counts,
         largestFiles: largest(sizes),
-        largestDirectories: largest(withoutParents(below)),
+        largestDirectories: ownBelow.largest(TOP),
       };
     }),
     contentSize,
@@ -125,7 +122,7 @@ export async function reportLayers(task: Task, provider: ContentProvider, image:
       .map(([path, { size, layers }]) => ({ path, size, layers: [...layers].sort((a, b) => a - b) }))
       .sort(bySize)
       .slice(0, 50),
-    largestDirectories: largest(withoutParents(addUp(all.map(({ below }) => below))), TOP_OF_ALL),
+    largestDirectories: below.largest(TOP_OF_ALL),
   };
 }
 
@@ -184,34 +181,13 @@ function addEntry(
     counts.overwritten += lose(tree.put(parts.join('/'), entry.size, layer));
     if (entry.size === 0) return;
     counts.sizes.set(`/${parts.join('/')}`, entry.size);
-    for (let length = parts.length - 1; length > 0; length--) {
-      const path = `/${parts.slice(0, length).join('/')}`;
-      counts.below.set(path, (counts.below.get(path) ?? 0) + entry.size);
-    }
+    counts.below.add(parts.slice(0, -1), entry.size);
   }
 }
 
-const bySize = (a: SizedPath, b: SizedPath): number => b.size - a.size || (a.path < b.path ? -1 : 1);
-
-function largest(sizes: ReadonlyMap<string, number>, count = TOP): readonly SizedPath[] {
+function largest(sizes: ReadonlyMap<string, number>): readonly SizedPath[] {
   return [...sizes]
     .map(([path, size]) => ({ path, size }))
     .sort(bySize)
-    .slice(0, count);
-}
-
-function addUp(all: readonly ReadonlyMap<string, number>[]): ReadonlyMap<string, number> {
-  const sums = new Map<string, number>();
-  for (const sizes of all) for (const [path, size] of sizes) sums.set(path, (sums.get(path) ?? 0) + size);
-  return sums;
-}
-
-/** Without directories whose content is nearly all in one below them: `/usr/lib/x` says more than `/usr` and `/usr/lib` of the same size. */
-function withoutParents(below: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
-  const parents = new Set<string>();
-  for (const [path, size] of below) {
-    const parent = path.slice(0, path.lastIndexOf('/'));
-    if (parent !== '' && size >= 0.9 * (below.get(parent) ?? 0)) parents.add(parent);
-  }
-  return new Map([...below].filter(([path]) => !parents.has(path)));
+    .slice(0, TOP);
 }

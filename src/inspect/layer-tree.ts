@@ -1,7 +1,11 @@
-import { TsbuildError } from '../util/index.ts';
+import { sanitizeLine, TsbuildError } from '../util/index.ts';
 
 /** Files and directories of one image; more are an attack. */
 const MAX_NODES = 5_000_000;
+/** Bytes of their paths; more are an attack, too. */
+const MAX_PATHS = 512 * 1024 ** 2;
+/** Directories below each other, as when layers are unpacked. */
+const MAX_DEPTH = 1000;
 
 /** A path of the image as it is after the layers so far. */
 export interface TreeNode {
@@ -28,14 +32,22 @@ export interface Loss {
 export class LayerTree {
   readonly root: TreeNode = { size: 0, layer: 0, children: new Map() };
   #count = 0;
+  #paths = 0;
 
   /**
    * Puts something at a path.
    * @param size undefined for a directory
    * @returns what it covers: nothing, the file, or all files of the directory that was there
+   * @throws TsbuildError `TSB_IMAGE` when paths are longer, or more, than any image's
    */
   put(path: string, size: number | undefined, layer: number): readonly Loss[] {
     const parts = partsOf(path);
+    this.#paths += path.length;
+    if (this.#paths > MAX_PATHS) throw refusal(`their paths have more than ${MAX_PATHS} bytes`);
+    if (parts.length > MAX_DEPTH) {
+      const shown = JSON.stringify(sanitizeLine(path, 300));
+      throw refusal(`${shown} is more than ${MAX_DEPTH} directories deep`);
+    }
     const name = parts.pop();
     if (name === undefined) return [];
     const lost: Loss[] = [];
@@ -97,10 +109,13 @@ export class LayerTree {
   }
 
   #set(parent: TreeNode, name: string, node: TreeNode): void {
-    if (++this.#count > MAX_NODES)
-      throw new TsbuildError('TSB_IMAGE', `Cannot look into the layers: they have more than ${MAX_NODES} files`);
+    if (++this.#count > MAX_NODES) throw refusal(`they have more than ${MAX_NODES} files`);
     parent.children?.set(name, node);
   }
+}
+
+function refusal(why: string): TsbuildError {
+  return new TsbuildError('TSB_IMAGE', `Cannot look into the layers: ${why}`);
 }
 
 /** The parts of an archive's path. */

@@ -1,6 +1,7 @@
 import { array, assert, asyncProperty, constantFrom, nat, oneof, record } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type LayersReport, reportLayers, selectImage } from '../../src/inspect/index.ts';
+import { LayerTree } from '../../src/inspect/layer-tree.ts';
 import { mediaTypes } from '../../src/image/index.ts';
 import { type TarMember, testImage } from '../support/image.ts';
 import { memoryContent } from '../support/memory-content.ts';
@@ -132,6 +133,31 @@ describe('what layers add', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  test('a path that is deeper than can be unpacked is refused at once', async () => {
+    await expect(report([[file(`${'d/'.repeat(200_000)}f`, 1)]])).rejects.toThrow(
+      /^Cannot look into the layers: "d\/d\/.{1,400}" is more than 1000 directories deep$/,
+    );
+  });
+
+  test('paths that are longer together than any image has end it', () => {
+    const tree = new LayerTree();
+    const name = 'n'.repeat(2 ** 20);
+    for (let layer = 0; layer < 512; layer++) tree.put(name, 1, layer);
+    expect(() => tree.put('f', 1, 512)).toThrow(
+      'Cannot look into the layers: their paths have more than 536870912 bytes',
+    );
+  });
+
+  test('directories as deep as can be unpacked are counted', async () => {
+    const path = 'd/'.repeat(999);
+    const { largestDirectories, layers } = await report([
+      Array.from({ length: 50 }, (_, at) => file(`${at}/${path.slice(2)}f`, 7)),
+    ]);
+    expect(layers[0]?.largestDirectories).toHaveLength(10);
+    expect(largestDirectories).toHaveLength(40);
+    expect(largestDirectories[0]).toEqual({ path: `/0/${path.slice(2, -1)}`, size: 7 });
   });
 
   test('a layer with other content is refused', async () => {

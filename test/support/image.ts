@@ -6,8 +6,8 @@ import { mediaTypes } from '../../src/image/index.ts';
 export interface TarMember {
   readonly name: string;
   readonly content?: string | Uint8Array;
-  /** `0` file, `1` hard link, `2` symlink, `5` directory. Default: file. */
-  readonly type?: '0' | '1' | '2' | '5' | '6';
+  /** `0` file, `1` hard link, `2` symlink, `5` directory, `L` the name of the next member. Default: file. */
+  readonly type?: '0' | '1' | '2' | '5' | '6' | 'L';
   readonly link?: string;
   readonly mode?: number;
   /** Owner and group. Default: 0. */
@@ -15,11 +15,16 @@ export interface TarMember {
   readonly gid?: number;
 }
 
-/** A ustar file, written independently of src/layer so that its reader is tested against something else. */
+/** A ustar file with GNU's long names, written independently of src/layer so that its reader is tested against something else. */
 export function tar(members: readonly TarMember[]): Buffer {
   const blocks: Buffer[] = [];
   const octal = (number: number): string => `${number.toString(8).padStart(7, '0')}\0`;
-  for (const member of members) {
+  const withLongNames = members.flatMap((member): readonly TarMember[] =>
+    Buffer.byteLength(member.name) <= 100
+      ? [member]
+      : [{ name: '././@LongLink', type: 'L', content: `${member.name}\0` }, member],
+  );
+  for (const member of withLongNames) {
     const { name, content = '', type = '0', link = '', mode = type === '5' ? 0o755 : 0o644, uid = 0, gid = 0 } = member;
     const body = Buffer.from(content);
     const header = Buffer.alloc(512);
