@@ -11,10 +11,7 @@ import { toWire } from './wire-error.ts';
 /** Jobs at a time; more would only compete for the disk and for the CPUs that steps want. */
 const THREADS = 2;
 
-/**
- * Jobs that the main thread takes at a time, of those that may run there. Beside a step it takes none where a thread is there that has nothing to
- * do: a job that computes, or waits for the disk, would keep it from hearing that the step has ended.
- */
+/** Jobs that the main thread takes at a time, of those that may run there. */
 const OWN_JOBS = 2;
 
 /** Bytes of output under way to the main process, above which a step has to wait. */
@@ -40,15 +37,13 @@ export function serve(config: WorkerConfig): void {
   const layerUnpacks = (): Promise<LayerUnpacks> =>
     (unpacks ??= import('./layer-unpacks.ts').then(({ LayerUnpacks: Unpacks }) => new Unpacks(config)));
   let ownJobs = 0;
-  let steps = 0;
 
   const start = async (id: number, name: string, params: unknown, call: Call): Promise<unknown> => {
     const method = (methods as Readonly<Record<string, AnyMethod>>)[name];
     if (!method) throw new TsbuildError('TSB_INTERNAL', `The worker has no method "${name}"`);
     const progress = (data: unknown): void => outbox.keep({ type: 'progress', id, data });
     const either = method.place === 'either';
-    const elsewhere = ownJobs >= OWN_JOBS || (steps > 0 && threads.hasIdle);
-    if (method.place === 'thread' || (either && elsewhere))
+    if (method.place === 'thread' || (either && ownJobs >= OWN_JOBS))
       return threads.run(name, params, call.controller.signal, progress);
     const context: HandlerContext = {
       config,
@@ -65,15 +60,12 @@ export function serve(config: WorkerConfig): void {
         return new Promise((resolve) => call.waiting.add(resolve));
       },
     };
-    const isStep = name === 'runStep';
     if (either) ownJobs++;
-    if (isStep) steps++;
     try {
       const handler = (await method.load()) as (params: unknown, context: HandlerContext) => unknown;
       return await handler(params, context);
     } finally {
       if (either) ownJobs--;
-      if (isStep) steps--;
     }
   };
 

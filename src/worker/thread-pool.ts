@@ -42,11 +42,6 @@ export class ThreadPool {
     this.#config = config;
   }
 
-  /** Whether a thread is there that does nothing. */
-  get hasIdle(): boolean {
-    return this.#idle.length > 0;
-  }
-
   /** Runs a method in a thread. The promise is rejected once the thread has let go of the job. */
   run(method: string, params: unknown, signal: AbortSignal, progress: (data: unknown) => void): Promise<unknown> {
     const flag = signalFlag();

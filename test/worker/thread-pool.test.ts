@@ -40,15 +40,3 @@ test('a thread that dies fails its job only', async () => {
   await expect(died).rejects.toThrow(/ended unexpectedly/);
   expect(await next).toBe(2);
 });
-
-test('a thread is idle once it has answered, until it gets the next job', async () => {
-  const pool = new ThreadPool(1, config);
-  expect(pool.hasIdle).toBe(false);
-  const first = pool.run('echo', 1, never, () => undefined);
-  expect(pool.hasIdle).toBe(false);
-  await first;
-  expect(pool.hasIdle).toBe(true);
-  const second = pool.run('echo', 2, never, () => undefined);
-  expect(pool.hasIdle).toBe(false);
-  expect(await second).toBe(2);
-});
