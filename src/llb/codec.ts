@@ -4,7 +4,8 @@ import { malformed, WireReader, wireTypes, WireWriter } from './wire.ts';
 /** An object of ops.ts seen through its schema. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-const MAX_DEPTH = 32;
+/** How deep messages may be nested; ops of Dockerfiles have some five levels. */
+export const MAX_DEPTH = 32;
 
 /** The part of `value` that holds the oneof's members, or undefined when none is set. */
 export function oneofValue(schema: MessageSchema, value: Fields): Fields | undefined {

@@ -111,7 +111,8 @@ class Loader {
       }
       if (open.has(digest)) throw malformed(`op ${digest} depends on itself`);
       open.add(digest);
-      stack.push(...missing.map((input) => input.digest).reverse());
+      // One by one: an op may have more inputs than a call has arguments.
+      for (const input of missing.reverse()) stack.push(input.digest);
     }
   }
 

@@ -7,6 +7,7 @@ import {
   type Fields,
   isChosen,
   isDefault,
+  MAX_DEPTH,
   oneofValue,
   setOneof,
 } from './codec.ts';
@@ -57,7 +58,8 @@ function itemToJson(field: FieldSchema, value: unknown): Json {
  * Reads a message from protojson's form.
  * @throws TsbuildError `TSB_LLB` naming the place that is wrong.
  */
-export function messageFromJson(schema: MessageSchema, json: unknown, path: string = schema.name): Fields {
+export function messageFromJson(schema: MessageSchema, json: unknown, path: string = schema.name, depth = 0): Fields {
+  if (depth > MAX_DEPTH) throw bad(schema.name, 'is nested too deeply');
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw bad(path, 'is not an object');
   const value = emptyMessage(schema);
   let oneofSeen: FieldSchema | undefined;
@@ -69,26 +71,26 @@ export function messageFromJson(schema: MessageSchema, json: unknown, path: stri
     if (field.oneof) {
       if (oneofSeen) throw bad(path, `has both "${oneofSeen.json}" and "${key}"`);
       oneofSeen = field;
-      setOneof(schema, value, field, itemFromJson(field, item, where));
+      setOneof(schema, value, field, itemFromJson(field, item, where, depth));
     } else if (field.map) {
       if (typeof item !== 'object' || Array.isArray(item)) throw bad(where, 'is not an object');
       const entries = Object.entries(item as object);
-      value[field.name] = new Map(entries.map(([k, v]) => [k, itemFromJson(field, v, `${where}.${k}`)]));
+      value[field.name] = new Map(entries.map(([k, v]) => [k, itemFromJson(field, v, `${where}.${k}`, depth)]));
     } else if (field.repeated) {
       if (!Array.isArray(item)) throw bad(where, 'is not a list');
-      value[field.name] = item.map((v, index) => itemFromJson(field, v, `${where}[${index}]`));
-    } else value[field.name] = itemFromJson(field, item, where);
+      value[field.name] = item.map((v, index) => itemFromJson(field, v, `${where}[${index}]`, depth));
+    } else value[field.name] = itemFromJson(field, item, where, depth);
   }
   return value;
 }
 
-function itemFromJson(field: FieldSchema, json: unknown, where: string): unknown {
+function itemFromJson(field: FieldSchema, json: unknown, where: string, depth: number): unknown {
   const { type } = field;
-  if (type.kind === 'message') return messageFromJson(type.message(), json, where);
+  if (type.kind === 'message') return messageFromJson(type.message(), json, where, depth + 1);
   if (type.kind === 'enum') {
-    const index = typeof json === 'number' ? json : type.enum.json.indexOf(String(json));
+    const index = typeof json === 'number' ? json : typeof json === 'string' ? type.enum.json.indexOf(json) : -1;
     const value = type.enum.values[index];
-    if (value === undefined) throw bad(where, `has the unknown value ${JSON.stringify(json)}`);
+    if (value === undefined) throw bad(where, `has the unknown value ${shown(json)}`);
     return value;
   }
   switch (type.scalar) {
@@ -114,6 +116,16 @@ function itemFromJson(field: FieldSchema, json: unknown, where: string): unknown
   }
 }
 
+/** A value for a message. What is nested is not looked into: it may be deeper than the call stack. */
+function shown(json: unknown): string {
+  if (typeof json === 'object') return Array.isArray(json) ? '[…]' : '{…}';
+  return JSON.stringify(json).slice(0, MAX_SHOWN);
+}
+
+/** Characters of keys and values that a message shows. */
+const MAX_SHOWN = 200;
+
 function bad(where: string, problem: string): TsbuildError {
-  return new TsbuildError('TSB_LLB', `Cannot read LLB: ${where} ${problem}`);
+  const place = where.length > MAX_SHOWN ? `${where.slice(0, MAX_SHOWN)}…` : where;
+  return new TsbuildError('TSB_LLB', `Cannot read LLB: ${place} ${problem}`);
 }

@@ -11,7 +11,7 @@ export function defaultName(op: Op, inputNames: readonly string[]): string {
     case 'file':
       return body.actions.map(actionName).join(', ');
     case 'merge':
-      return cut(`merge (${inputNames.join(', ')})`);
+      return cut(`merge (${joined(inputNames)})`);
     case 'diff': {
       const side = (index: number | undefined): string =>
         index === undefined || index < 0 ? 'scratch' : `(${inputNames[index] ?? ''})`;
@@ -28,9 +28,18 @@ export function defaultName(op: Op, inputNames: readonly string[]): string {
   }
 }
 
+const MAX_LENGTH = 1000;
+
 /** Names made of names would double in length with every level. */
 function cut(name: string): string {
-  return name.length > 1000 ? `${name.slice(0, 999)}…` : name;
+  return name.length > MAX_LENGTH ? `${name.slice(0, MAX_LENGTH - 1)}…` : name;
+}
+
+/** As many as will be shown: those of all inputs may be longer together than any string can be. */
+function joined(names: readonly string[]): string {
+  let text = names[0] ?? '';
+  for (let index = 1; index < names.length && text.length <= MAX_LENGTH; index++) text += `, ${names[index]}`;
+  return text;
 }
 
 function actionName(action: FileAction): string {

@@ -88,15 +88,19 @@ function listedLine(line: unknown): Listed {
 /** What Go's structs call the oneof of a message, which protojson spreads into the message. */
 const ONEOFS = ['Op', 'Action', 'User'];
 
+/** Deeper than any message is, with the objects that Go puts around oneofs. */
+const MAX_GO_DEPTH = 100;
+
 /** An op as encoding/json writes BuildKit's structs, in protojson's form. */
-function fromGo(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(fromGo);
+function fromGo(value: unknown, depth = 0): unknown {
+  if (depth > MAX_GO_DEPTH) throw unreadable('an op is nested too deeply');
+  if (Array.isArray(value)) return value.map((item) => fromGo(item, depth + 1));
   if (!isObject(value)) return value;
   const entries = Object.entries(value).flatMap(([key, item]): (readonly [string, unknown])[] => {
-    if (!ONEOFS.includes(key) || !isObject(item)) return [[key, fromGo(item)]];
+    if (!ONEOFS.includes(key) || !isObject(item)) return [[key, fromGo(item, depth + 1)]];
     // Go leaves the id 0 out.
     if (key === 'User') return [item['byName'] ? ['byName', item['byName']] : ['byID', item['byId'] ?? 0]];
-    return Object.entries(item).map(([name, member]) => [name, fromGo(member)] as const);
+    return Object.entries(item).map(([name, member]) => [name, fromGo(member, depth + 1)] as const);
   });
   return Object.fromEntries(entries);
 }

@@ -10,3 +10,12 @@ export function refusal(run: () => unknown): string {
   }
   return 'accepted';
 }
+
+/** A number below 2^53 as protobuf writes it. */
+export function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  for (let rest = value; ; rest = Math.floor(rest / 128)) {
+    if (rest < 0x80) return Buffer.from([...bytes, rest]);
+    bytes.push((rest % 128) | 0x80);
+  }
+}

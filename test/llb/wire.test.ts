@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { WireWriter } from '../../src/llb/wire.ts';
+import { varint } from './support.ts';
 
 /** A tree of messages: text, or what is nested. */
 type Tree = readonly (string | Tree)[];
@@ -12,14 +13,6 @@ function expected(tree: Tree): Buffer {
     return Buffer.concat([varint(1 * 8 + 2), varint(bytes.length), bytes]);
   });
   return Buffer.concat(parts);
-}
-
-function varint(value: number): Buffer {
-  const bytes: number[] = [];
-  for (let rest = value; ; rest >>>= 7) {
-    if (rest < 0x80) return Buffer.from([...bytes, rest]);
-    bytes.push((rest & 0x7f) | 0x80);
-  }
 }
 
 function write(writer: WireWriter, tree: Tree): WireWriter {
