@@ -56,19 +56,22 @@ export function platformVector(wanted: Platform): Platform[] {
       architecture,
       variant: `v${from - index}`,
     }));
-  const version = Number(/^v(\d+)/.exec(variant ?? '')?.[1] ?? 0);
+  const itself = { os, architecture, ...(variant === undefined ? {} : { variant }) };
+  // Dockerfiles name variants, too: what no machine has, such as v4294967295, has none below it.
+  const version = Number(/^v(\d{1,2})$/.exec(variant ?? '')?.[1] ?? 0);
   switch (architecture) {
     case 'amd64':
-      return [...below('amd64', version, 2), { os, architecture }, { os, architecture: '386' }];
-    case 'arm':
-      return below('arm', version, 5);
-    case 'arm64':
       return [
-        ...(variant === undefined ? [] : [{ os, architecture, variant }]),
+        ...(variant === undefined ? [] : [itself]),
+        ...below('amd64', version - 1, 2),
         { os, architecture },
-        ...below('arm', 8, 5),
+        { os, architecture: '386' },
       ];
+    case 'arm':
+      return [itself, ...below('arm', version - 1, 5)];
+    case 'arm64':
+      return [...(variant === undefined ? [] : [itself]), { os, architecture }, ...below('arm', 8, 5)];
     default:
-      return [{ os, architecture, ...(variant === undefined ? {} : { variant }) }];
+      return [itself];
   }
 }
