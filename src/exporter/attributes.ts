@@ -34,6 +34,9 @@ export function parseAttributes(fields: readonly string[], fail: Fail): Map<stri
   return attributes;
 }
 
+/** Of the year 9999: the times of images have four digits for a year (RFC 3339). */
+const LAST_SECOND = 253_402_300_799;
+
 /** Typed access to the attributes of one option. */
 export class Attributes {
   readonly fail: Fail;
@@ -66,8 +69,9 @@ export class Attributes {
   epoch(key: string): number | undefined {
     const value = this.#attributes.get(key);
     if (value === undefined || value === '') return undefined;
-    if (!/^\d{1,12}$/.test(value)) throw this.fail(`"${key}" is ${JSON.stringify(value)}, expected seconds since 1970`);
-    return Number(value);
+    const seconds = /^\d{1,12}$/.test(value) ? Number(value) : Infinity;
+    if (seconds <= LAST_SECOND) return seconds;
+    throw this.fail(`"${key}" is ${JSON.stringify(value)}, expected seconds since 1970, to the end of 9999`);
   }
 
   destination(cwd: string): Destination | undefined {

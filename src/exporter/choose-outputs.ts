@@ -1,3 +1,4 @@
+import { parseCsvLine } from './csv.ts';
 import { parseNames } from './names.ts';
 import { type OutputSpec, parseOutput } from './output.ts';
 
@@ -14,8 +15,10 @@ export interface OutputChoice {
   readonly attributes?: readonly string[];
 }
 
-/** Outputs of images to the local store or to registries. */
-const IS_IMAGE = /^type=(?:image|registry)\b/;
+/** Types of images that go to the local store or to registries. */
+const STORED = ['image', 'registry'];
+/** Types of what is no image. */
+const FILES = ['local', 'tar', 'cacheonly'];
 
 /**
  * The outputs of a build. `push` is for those of type image, and makes one of type registry where there is none; `load` and names keep
@@ -31,15 +34,19 @@ export function chooseOutputs({
   attributes = [],
 }: OutputChoice): readonly OutputSpec[] {
   const typed = outputs.map((text) => {
-    if (!IS_IMAGE.test(text)) return text;
-    const asked = [...(push ? ['push=true'] : []), ...(load ? ['store=true'] : [])];
-    return [text, ...asked.filter((attribute) => !hasAttribute(text, attribute))].join(',');
+    const keys = keysOf(text);
+    if (!STORED.includes(keys.get('type') ?? '')) return text;
+    return [
+      text,
+      ...(push && !keys.has('push') ? ['push=true'] : []),
+      ...(load && !keys.has('store') ? ['store=true'] : []),
+    ].join(',');
   });
-  if (push && !typed.some((text) => IS_IMAGE.test(text)))
+  if (push && !typed.some((text) => STORED.includes(keysOf(text).get('type') ?? '')))
     typed.push(load ? 'type=registry,store=true' : 'type=registry');
   const parse = (text: string): OutputSpec => {
-    const isImage = text.startsWith('type=') && !/^type=(local|tar|cacheonly)\b/.test(text);
-    const all = isImage ? [text, ...attributes].join(',') : text;
+    const type = keysOf(text).get('type');
+    const all = type === undefined || FILES.includes(type) ? text : [text, ...attributes].join(',');
     // Names are read by the output, which knows what may be one.
     return parseOutput(all, { cwd, names: tags });
   };
@@ -51,7 +58,12 @@ export function chooseOutputs({
   return specs;
 }
 
-function hasAttribute(text: string, attribute: string): boolean {
-  const [key = ''] = attribute.split('=');
-  return new RegExp(`(?:^|,)"?${key}=`).test(text);
+/** The attributes of an output, which may come in any order. What is wrong with them is told by `parseOutput`. */
+function keysOf(text: string): ReadonlyMap<string, string> {
+  return new Map(
+    parseCsvLine(text).map((field) => {
+      const [key = '', ...value] = field.split('=');
+      return [key.trim().toLowerCase(), value.join('=')];
+    }),
+  );
 }
