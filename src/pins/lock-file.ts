@@ -90,7 +90,7 @@ function parsePin(value: unknown): Pin | undefined {
       if (!(commit === undefined || isObjectName(commit))) return undefined;
       return { type, ref, pin, ...(name === undefined ? {} : { name }), ...(commit === undefined ? {} : { commit }) };
     case 'http':
-      if (!isDigest(pin) || !isCount(size) || !(modified === undefined || isCount(modified))) return undefined;
+      if (!isDigest(pin) || !isCount(size) || !(modified === undefined || isTime(modified))) return undefined;
       if (!(disposition === undefined || typeof disposition === 'string')) return undefined;
       return {
         type,
@@ -111,6 +111,11 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** Seconds since the epoch, of a year that dates have four digits for: it becomes the time of a file. */
+function isTime(value: unknown): value is number {
+  return isCount(value) && value <= 253_402_300_799;
 }
 
 function isObjectName(value: unknown): value is string {

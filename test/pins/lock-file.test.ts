@@ -77,6 +77,11 @@ describe('a lock file', () => {
     ['no version', '{"sources":[]}', 'its version is missing'],
     ['another version', '{"version":3,"sources":[]}', 'its version is 3'],
     ['no sources', '{"version":1}', 'not a list'],
+    [
+      'a file of a time after all years',
+      lock([{ type: 'http', ref: 'https://a/b', pin: DIGEST, size: 1, modified: 253_402_300_800 }]),
+      'entry 1',
+    ],
     ['another type', lock([{ ...image, type: 'file' }]), 'entry 1'],
     ['a short digest', lock([image, { ...image, ref: 'b', pin: 'sha256:00' }]), 'entry 2'],
     ['a digest of an image for a commit', lock([{ type: 'git', ref: 'a', pin: DIGEST }]), 'entry 1'],
