@@ -133,7 +133,8 @@ function layersOfImage({ manifest, config }: ImageDocuments): readonly (CachedLa
  * ends in one of those.
  */
 function baseOf(records: readonly RemoteRecord[], count: number): number {
-  return Math.min(count, ...records.flatMap(({ results }) => results.map(topOf)));
+  // Not as arguments of one call: an image may have more of them than that takes.
+  return records.flatMap(({ results }) => results.map(topOf)).reduce((least, top) => Math.min(least, top), count);
 }
 
 /** The place of a result's top layer. */

@@ -1,5 +1,5 @@
 import { type Fail, parseAttributes, parseCsvLine } from '../exporter/index.ts';
-import { suggest, TsbuildError } from '../util/index.ts';
+import { messageOf, suggest, TsbuildError } from '../util/index.ts';
 import { CacheAttributes, type CacheSurroundings } from './option-types/attributes.ts';
 import { buildkit } from './option-types/buildkit.ts';
 import { inline } from './option-types/inline.ts';
@@ -57,7 +57,7 @@ function parse<T>(
       hint === undefined ? {} : { hint },
     );
   if (text === '') throw fail('it is empty');
-  const fields = parseCsvLine(text);
+  const fields = fieldsOf(flag, text);
   // Plain references, as buildx takes them.
   if (fields.every((field) => !field.includes('=')))
     return fields.flatMap(
@@ -72,6 +72,17 @@ function parse<T>(
   if (form === undefined) throw unknownType(type, formOf, fail);
   refuseUnknown(type, form, attributes, fail);
   return form.parse(new CacheAttributes(attributes, fail, surroundings));
+}
+
+/** @throws TsbuildError `TSB_USAGE` that shows nothing from the first quote on: where quotes do not pair, nobody knows what is a secret */
+function fieldsOf(flag: Flag, text: string): readonly string[] {
+  try {
+    return parseCsvLine(text);
+  } catch (error) {
+    const shown = JSON.stringify(`${withoutSecrets(text.slice(0, text.indexOf('"')))}…`);
+    const [why] = messageOf(error).split(': ').slice(-1);
+    throw new TsbuildError('TSB_USAGE', `Cannot use ${flag} ${shown}: ${why}`);
+  }
 }
 
 /** The error of a type that there is not for this flag. */

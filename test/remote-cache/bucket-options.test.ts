@@ -219,6 +219,8 @@ describe('what messages show of an option', () => {
       '"account_key=SECRET,SECRET"',
       'session_token= SECRET SECRET',
       'account_url=https://a.test?SECRET&x=SECRET',
+      ' account_url = https://a.test?SECRET',
+      '"account_url=https://a.test?x=1,SECRET&y=""SECRET""&sig=SECRET"',
     );
     fc.assert(
       fc.property(fc.array(fc.oneof(plain, secret)), (fields) => !withoutSecrets(fields.join(',')).includes('SECRET')),

@@ -127,6 +127,14 @@ describe('a cache within an image', () => {
     ]);
   });
 
+  test('may have very many results', () => {
+    const layers = Array.from({ length: 100_000 }, () => ({ layer: 1 }));
+    const records = ['a', 'b', 'c'].map((name) => ({ digest: sha256(name), layers }));
+    const decoded = decodeInlineCache(image(base64(records)), 'config');
+    expect(decoded?.records.flatMap(({ results }) => results)).toHaveLength(300_000);
+    expect(decoded?.layers.map(({ layer }) => layer?.fromImage)).toEqual([true, false, false]);
+  });
+
   test('is absent from most images, and from one without a step', () => {
     for (const none of [undefined, null]) expect(decodeInlineCache(image(none), 'config')).toBeUndefined();
     expect(encodeInlineCache({ layers: [], records: [] }, DIGESTS)).toBeUndefined();

@@ -164,6 +164,18 @@ describe('--cache-to', () => {
   });
 });
 
+describe('quotes that do not pair', () => {
+  test.each([
+    ['type=s3,"secret_access_key=hush', 'Cannot use --cache-to "type=s3,…": a quote is not closed'],
+    ['type=s3,"a"b,secret_access_key=hush', 'Cannot use --cache-to "type=s3,…": text after a closing quote'],
+    ['"secret_access_key=hush"" ,token=hush', 'Cannot use --cache-to "…": a quote is not closed'],
+    ['token=hush,"a=b', 'Cannot use --cache-to "token=***,…": a quote is not closed'],
+    ['"token=hu: sh', 'Cannot use --cache-to "…": a quote is not closed'],
+  ])('%s shows no secret', (text, message) => {
+    expect(() => parseCacheTo('/', [text])).toThrow(expect.objectContaining({ code: 'TSB_USAGE', message }));
+  });
+});
+
 function expectUsage(parse: () => unknown, message: RegExp, hint: RegExp | undefined): void {
   let thrown: unknown;
   try {

@@ -8,5 +8,6 @@ export function withoutSecrets(option: string): string {
   return option
     .replaceAll(QUOTED, '"$1=***"')
     .replaceAll(PLAIN, '$1$2$3=***')
-    .replaceAll(/(account_url=[^,"?]*)\?[^,"]*/gi, '$1?***');
+    .replaceAll(/"(\s*account_url\s*=[^"?]*)\?(?:[^"]|"")*"?/gi, '"$1?***"')
+    .replaceAll(/(account_url\s*=[^,"?]*)\?[^,"]*/gi, '$1?***');
 }

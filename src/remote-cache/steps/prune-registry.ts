@@ -6,7 +6,7 @@ import { type Digest, isDigest, isTsbuildError, parseStrictJson } from '../../ut
 import { openEnvelope } from './envelope.ts';
 import { recordTag } from './names.ts';
 import type { CachePruneRule, Pruned } from './prune.ts';
-import { MOUNT_RECORD_TYPE, RECORD_TYPE } from './record.ts';
+import { RECORD_TYPES } from './record.ts';
 import { recordContent, RegistryPlace } from './registry-place.ts';
 import { decodeIndex, encodeIndex } from './scope-index.ts';
 
@@ -94,7 +94,7 @@ async function look(task: Task, { registry, reference }: RegistryCache, tag: str
     const { bytes, descriptor } = await registry.manifest(task, { host, path, tag });
     const what = `record ${tag}`;
     const guard = guardFor(what);
-    const envelope = openEnvelope(recordContent(bytes, what), what, [RECORD_TYPE, MOUNT_RECORD_TYPE]);
+    const envelope = openEnvelope(recordContent(bytes, what), what, RECORD_TYPES);
     const document = guard.object(parseStrictJson(envelope.payload, { what, maxBytes: MAX_MANIFEST_BYTES }), '');
     const scope = guard.string(document['scope'], 'scope');
     const name = guard.string(document['name'], 'name');

@@ -43,7 +43,8 @@ export async function pruneObjects(
   for await (const object of objects.list(task, '')) all.set(object.name, object);
   let bytes = [...all.values()].reduce((sum, { size }) => sum + size, 0);
   if (bytes <= maxBytes && before === -Infinity) return { deleted: [], bytes };
-  const youngest = Math.max(0, ...[...all.values()].map(({ modifiedAt }) => modifiedAt)) - GRACE_MS;
+  // Not as arguments of one call, of which there may be some hundred thousand at most.
+  const youngest = [...all.values()].reduce((latest, { modifiedAt }) => Math.max(latest, modifiedAt), 0) - GRACE_MS;
   const records = [...all.values()].filter(({ name }) => name.startsWith('records/'));
   const layersOf = new Map<string, readonly string[]>();
   for (const { name } of records) layersOf.set(name, await layersNamedBy(task, objects, name));

@@ -9,6 +9,8 @@ export const RECORD_TYPE = 'application/vnd.tsbuild.step.v1+json';
 export const MOUNT_RECORD_TYPE = 'application/vnd.tsbuild.mount.v1+json';
 /** The same of the record of a base image's tree. */
 export const TREE_RECORD_TYPE = 'application/vnd.tsbuild.tree.v1+json';
+/** All of them: whoever looks after a place goes through records of every kind. */
+export const RECORD_TYPES: readonly string[] = [RECORD_TYPE, MOUNT_RECORD_TYPE, TREE_RECORD_TYPE];
 
 /** Largest record, in bytes: a result of some 500 layers. */
 export const MAX_RECORD_BYTES: number = 512 * 1024;

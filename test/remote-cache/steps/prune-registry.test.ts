@@ -2,6 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseReference } from '../../../src/image/index.ts';
 import { createRegistry, listTags, ManifestRemover, type Registry } from '../../../src/registry/index.ts';
 import { pruneRegistry, RegistryPlace } from '../../../src/remote-cache/index.ts';
+import { treeRecordName } from '../../../src/remote-cache/trees/record.ts';
+import { sendTreeSummary } from '../../../src/remote-cache/trees/send.ts';
+import { sha256 } from '../../../src/util/index.ts';
 import { recordTag } from '../../../src/remote-cache/steps/names.ts';
 import type { SolverVertex } from '../../../src/solver/index.ts';
 import { type TestOp, vtx } from '../../solver/rig.ts';
@@ -79,6 +82,25 @@ describe('a cache in a registry', () => {
     const index = await client.manifest(testTask(), parseReference(`${server.host}/sized:cache`));
     await client.pushManifest(testTask(), fake, index.descriptor.mediaType, index.bytes);
     expect(await prune('sized', { before: NOW })).toMatchObject({ deleted: [] });
+  });
+
+  test('loses summaries of base images, too', async () => {
+    const chains = { old: sha256('old'), young: sha256('young') };
+    const send = (name: keyof typeof chains, age: number): Promise<boolean> => {
+      const target = { place: open('trees'), author: {}, now: () => NOW - age };
+      return sendTreeSummary(testTask(), target, { chain: chains[name], summary: Buffer.from(name) }, false);
+    };
+    expect([await send('old', 50 * HOUR), await send('young', HOUR)]).toEqual([true, true]);
+    const found = (): Promise<readonly boolean[]> =>
+      Promise.all(
+        Object.values(chains).map(
+          async (chain) => (await open('trees').record(testTask(), treeRecordName(chain))) !== undefined,
+        ),
+      );
+    expect(await found()).toEqual([true, true]);
+    expect((await prune('trees', { before: NOW - 48 * HOUR })).deleted).toHaveLength(1);
+    expect(await found()).toEqual([false, true]);
+    expect((await prune('trees', { maxBytes: 0 })).bytes).toBe(0);
   });
 
   test('that deletes nothing says so', async () => {

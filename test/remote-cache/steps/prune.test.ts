@@ -63,3 +63,12 @@ test('an exporter with a size takes records out of the index that are gone', asy
   expect(executed).toContain('a');
   expect((await new Machine().build(step('b', 300), { from: [place()] })).executed).toEqual([]);
 });
+
+test('a store of very many objects is made smaller as any other', async () => {
+  const store = new MemoryObjects();
+  const bytes = Buffer.alloc(1);
+  for (let at = 0; at < 200_000; at++) store.objects.set(`blobs/sha256/${at}`, { bytes, modifiedAt: at });
+  store.objects.set('blobs/sha256/newest', { bytes, modifiedAt: HOUR });
+  const pruned = await pruneObjects(testTask(), store, { maxBytes: 199_999 });
+  expect(pruned).toEqual({ deleted: ['blobs/sha256/0', 'blobs/sha256/1'], bytes: 199_999 });
+});
