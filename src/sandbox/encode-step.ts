@@ -172,7 +172,8 @@ function addMount(fields: Fields, mount: MountSpec): void {
 }
 
 function encodeLimit(ulimit: Ulimit): string {
-  const resource = RESOURCES[ulimit.name.toLowerCase()];
+  const name = ulimit.name.toLowerCase();
+  const resource = Object.hasOwn(RESOURCES, name) ? RESOURCES[name] : undefined;
   if (resource === undefined)
     throw new TsbuildError('TSB_USAGE', `Cannot set limit "${ulimit.name}": there is no such limit`, {
       hint: `the limits are: ${Object.keys(RESOURCES).join(', ')}`,
