@@ -11,12 +11,7 @@ const COUNT = 10;
 /** More with `npm run torture -- --containers N`. */
 const ROUNDS = Math.ceil(Number(process.env['TORTURE_CONTAINERS'] ?? 30) / COUNT);
 
-async function untilGone(pids: readonly number[]): Promise<void> {
-  for (let tries = 0; pids.some(isAlive); tries++) {
-    if (tries > 600) throw new Error(`Still there after 30 s: ${pids.filter(isAlive).join(' ')}`);
-    await sleep(50);
-  }
-}
+const untilGone = (pids: readonly number[]): Promise<void> => expect.poll(() => pids.filter(isAlive)).toEqual([]);
 
 describeAsUser('containers whose processes are killed', (who) => {
   const use = useBench(who);

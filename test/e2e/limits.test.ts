@@ -1,9 +1,9 @@
 import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, test, type TestContext } from 'vitest';
 import type { ReportFacts } from '../../src/report/index.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { until } from '../support/until.ts';
 
 /** Holds so many megabytes at once. */
 const take = (megabytes: number): string => `dd if=/dev/zero of=/dev/null bs=${megabytes}M count=1`;
@@ -39,10 +39,7 @@ describeAsEveryone('limits', (who) => {
 
   /** Any command takes the groups of the dead away; the kernel may not be through with their processes yet. */
   const untilGone = async (): Promise<void> => {
-    const deadline = Date.now() + 20_000;
-    do await use.bench.ok(['images']);
-    while (groups().length > 0 && Date.now() < deadline && (await sleep(50, true)));
-    expect(groups()).toEqual([]);
+    await expect.poll(async () => [await use.bench.ok(['images']), groups()][1]).toEqual([]);
   };
 
   test('a step that takes more memory than it may fails, and it is said why (REL-23)', async () => {
@@ -206,8 +203,7 @@ describeAsEveryone('limits', (who) => {
       expect(err).toMatch(/SIGKILL: out of memory: the machine, or the container around tsbuild, had no more$/m);
       expect(err).toMatch(/^hint: give it more memory, or run fewer steps at a time with --jobs$/m);
     } finally {
-      const deadline = Date.now() + 20_000;
-      while (readFileSync(`${group}/cgroup.procs`, 'utf8') !== '' && Date.now() < deadline) await sleep(50);
+      await until('the group is empty', () => readFileSync(`${group}/cgroup.procs`, 'utf8') === '');
       rmdirSync(group);
     }
   });
@@ -245,21 +241,19 @@ describeAsEveryone('limits', (who) => {
     const taken = groups().filter((path) => path.startsWith('/sys/'));
     expect(taken).not.toEqual([]);
     for (const group of taken) {
-      const deadline = Date.now() + 20_000;
       // Of version 2, a group with controllers for others has no processes; tsbuild's own are beside it then.
       const [beside = dirname(group)] = globSync(group.replace(/\.[^/]*$/, '*.own'));
       // Again: a process that begins meanwhile is in the group of who began it.
-      for (let gone = false; !gone && Date.now() < deadline;) {
+      await until('the group is taken away', () => {
         try {
           for (const pid of readFileSync(`${group}/cgroup.procs`, 'utf8').split('\n').filter(Boolean))
             writeFileSync(join(beside, 'cgroup.procs'), pid);
           rmdirSync(group);
-          gone = true;
+          return true;
         } catch {
-          await sleep(20);
+          return false;
         }
-      }
-      expect(existsSync(group)).toBe(false);
+      });
     }
     for (const cache of globSync(`${bench.store}/mounts/*/fs`)) writeFileSync(join(cache, 'go'), '');
     const { code, err } = await running.ended;

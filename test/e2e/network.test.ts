@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect } from 'vitest';
 import { Bench, type Outcome } from '../support/bench.ts';
 import { identities } from '../support/identity.ts';
@@ -122,9 +121,7 @@ describe('the network of RUN', () => {
         expect(processesIn(running).some(({ command }) => command.startsWith('/usr/bin/pasta'))).toBe(true);
         running.child.kill(signal);
         await running.ended;
-        const left = (): unknown => processesIn(running).filter(({ command }) => command !== '');
-        for (let tries = 0; tries < 100 && (left() as readonly unknown[]).length > 0; tries++) await sleep(20);
-        expect(left()).toEqual([]);
+        await expect.poll(() => processesIn(running).filter(({ command }) => command !== '')).toEqual([]);
         expect(await bench.leftovers()).toEqual([]);
       }
     }),

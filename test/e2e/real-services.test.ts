@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Bench, ContextFile } from '../support/bench.ts';
 import { debianPrograms } from '../support/debian-program.ts';
@@ -100,7 +99,8 @@ CMD ["nginx"]
       expect((await bench.ok(['ps', '-a', '--format', '{{.Names}} {{.Status}}'])).out).toMatch(/^web Exited \(0\) /);
       await expect(fetch(url)).rejects.toThrow();
       await bench.ok(['start', 'web']);
-      await until(async () => (await fetch(`http://127.0.0.1:${await portOf(bench, 'web', 80)}/`)).text(), 'changed\n');
+      const page = async () => (await fetch(`http://127.0.0.1:${await portOf(bench, 'web', 80)}/`)).text();
+      await expect.poll(() => page().catch(String)).toBe('changed\n');
       await bench.ok(['rm', '-f', 'web']);
     });
   });
@@ -255,14 +255,5 @@ function read(path: string): string {
   } catch {
     // It ended meanwhile.
     return '';
-  }
-}
-
-async function until(look: () => Promise<string>, wanted: string): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    const seen = await look().catch(String);
-    if (seen === wanted) return;
-    if (tries > 300) throw new Error(`Not within its time: ${seen}`);
-    await sleep(50);
   }
 }

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { alignSteps } from '../../src/explain/align.ts';
 import { step } from './steps.ts';
+import { processorTime } from '../support/processor-time.ts';
 
 /** Which step each of the later ones is paired with, by name. */
 function pairs(before: readonly string[], now: readonly string[]): readonly (string | undefined)[] {
@@ -67,10 +68,10 @@ describe('which step is which', () => {
     );
   });
 
-  test('thousands of steps take no time', () => {
+  test('thousands of steps take no time', async () => {
     const many = Array.from({ length: 5000 }, (_, at) => step({ name: `[${at + 1}/5000] RUN ${at}` }));
-    const begun = performance.now();
-    expect(alignSteps(many, many).every((partner, at) => partner === at)).toBe(true);
-    expect(performance.now() - begun).toBeLessThan(2000);
+    let aligned: ReturnType<typeof alignSteps> = [];
+    expect(await processorTime(() => (aligned = alignSteps(many, many)))).toBeLessThan(2000);
+    expect(aligned.every((partner, at) => partner === at)).toBe(true);
   });
 });

@@ -14,6 +14,7 @@ import { gatewayLimits } from '../../src/gateway/limits.ts';
 import { socketPair } from '../../src/gateway/socket-pair.ts';
 import { encodeStatusMessage } from '../../src/gateway/status.ts';
 import { hostOf } from './support.ts';
+import { until } from '../support/until.ts';
 
 const echo: UnaryHandler = async (request) => request;
 
@@ -28,15 +29,6 @@ async function serverOf(
   const handlers = new Map([['/s/echo', echo]]);
   const limits = { maxMessageBytes: 1000, maxBufferedBytes: 5000, maxCalls: 10 };
   return { server: new GrpcServer(ours, { handlers, ...limits, ...options }), client: theirs };
-}
-
-/** Looks again and again, for ten seconds at most. */
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 2000; tries++) {
-    if (await isSo()) return;
-    await sleep(5);
-  }
-  expect.unreachable();
 }
 
 /** One call with bytes of the caller's choice. */
@@ -108,12 +100,15 @@ describe('calls of a client that does as it likes', () => {
     await new Promise<void>((resolve) => hold.write(Buffer.alloc(3900), () => resolve()));
     // Bytes of the first call arrive at some time.
     const second = { grpc: '', message: '' };
-    await until(async () => Object.assign(second, await raw(session, encodeFrame(Buffer.alloc(3000)))).grpc === '8');
+    await until(
+      'a call too many is refused',
+      async () => Object.assign(second, await raw(session, encodeFrame(Buffer.alloc(3000)))).grpc === '8',
+    );
     expect(second.message).toContain('5000');
     // A request without an end is no work.
     expect(server.idleMs).toBeGreaterThanOrEqual(0);
     hold.close(constants.NGHTTP2_CANCEL);
-    await until(async () => (await raw(session, encodeFrame(Buffer.alloc(3000)))).grpc === '0');
+    await until('there is room again', async () => (await raw(session, encodeFrame(Buffer.alloc(3000)))).grpc === '0');
     session.destroy();
     await server.ended;
   });

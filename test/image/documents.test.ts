@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { parseImageConfig, parseIndex, parseManifest, mediaTypes } from '../../src/image/index.ts';
 import { parseStrictJson, sha256 } from '../../src/util/index.ts';
 import { testImage } from '../support/image.ts';
+import { processorTime } from '../support/processor-time.ts';
 
 const encode = (value: unknown): Uint8Array => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value));
 const layer = { mediaType: mediaTypes.ociLayerGzip, digest: sha256('l'), size: 1 };
@@ -118,16 +119,15 @@ describe('strict JSON', () => {
     );
   });
 
-  test('is linear on hostile text', () => {
-    const start = performance.now();
+  test('is linear on hostile text', async () => {
     for (const text of [
       `"${'\\"'.repeat(1_000_000)}`,
       '"'.repeat(1_000_001),
       '{"a":'.repeat(60),
       `{${'"a" '.repeat(500_000)}`,
     ]) {
-      expect(() => parseStrictJson(Buffer.from(text), { what: 'x' })).toThrow();
+      const refuse = (): void => expect(() => parseStrictJson(Buffer.from(text), { what: 'x' })).toThrow();
+      expect(await processorTime(refuse)).toBeLessThan(2500);
     }
-    expect(performance.now() - start).toBeLessThan(10_000);
   });
 });

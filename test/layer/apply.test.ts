@@ -33,6 +33,7 @@ import { MemorySink } from './support/memory-sink.ts';
 import { readTar } from './support/read-tar.ts';
 import { archive, dir, entry, file, hardlink, header, pax, symlink } from './support/tar-vectors.ts';
 import { describeTree, fingerprint } from './support/trees.ts';
+import { processorTime } from '../support/processor-time.ts';
 
 let base: string;
 let work: string;
@@ -707,12 +708,7 @@ describe('errors leave nothing behind', () => {
         ]).flat(),
       );
     const [lower] = await apply(archive(dir('x')));
-    const timed = async (count: number): Promise<number> => {
-      const start = process.cpuUsage();
-      await apply2(many(count), [lower ?? '']);
-      const used = process.cpuUsage(start);
-      return used.user + used.system;
-    };
+    const timed = (count: number): Promise<number> => processorTime(() => apply2(many(count), [lower ?? '']));
     await timed(500);
     // Eight times as many: 8 when it grows with their number, 64 with its square. Collections of garbage and a busy machine lie between.
     const least = async (count: number): Promise<number> =>

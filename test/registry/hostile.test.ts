@@ -16,6 +16,7 @@ import { type Digest, sha256 } from '../../src/util/index.ts';
 import { blobOf, testImage } from '../support/image.ts';
 import { type Reply, type ScriptedRegistry, startScriptedRegistry } from '../support/registry-script.ts';
 import { testTask } from '../support/task.ts';
+import { processorTime } from '../support/processor-time.ts';
 
 const image = testImage();
 const OCI = { 'content-type': mediaTypes.ociManifest };
@@ -568,17 +569,15 @@ describe('tokens (REG-09, 13)', () => {
     expect(validateRealm(realm, new URL(registry)).href).toBe(realm);
   });
 
-  test('malformed challenges are read in linear time', () => {
-    const start = performance.now();
+  test('malformed challenges are read in linear time', async () => {
     for (const header of [
       `Bearer ${'a="b",'.repeat(100_000)}`,
       `Bearer realm="${'\\'.repeat(100_000)}`,
       ','.repeat(100_000),
       '"'.repeat(100_000),
     ]) {
-      parseChallenges(header);
+      expect(await processorTime(() => parseChallenges(header))).toBeLessThan(1250);
     }
-    expect(performance.now() - start).toBeLessThan(5000);
     expect(parseChallenges('Basic realm="a, b", Bearer realm="https://x/\\"y",service=z')).toEqual([
       { scheme: 'basic', parameters: new Map([['realm', 'a, b']]) },
       {

@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { currentUser, findHelper, LoneRemover, readPlanInputs, requirePlan } from '../../src/sandbox/index.ts';
 
@@ -39,8 +38,7 @@ function fileOf(name: string): string {
 }
 
 async function noneIsLeft(): Promise<void> {
-  for (let tries = 0; helpers() > 0 && tries < 500; tries++) await sleep(20);
-  expect(helpers()).toBe(0);
+  await expect.poll(helpers).toBe(0);
 }
 
 test('each call is told when its own trees are gone, however many there are', async () => {

@@ -12,12 +12,12 @@ import {
 import { connect } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GitSource } from '../../src/source/index.ts';
 import { freePort } from '../support/free-port.ts';
 import { Repositories } from '../support/git-server.ts';
 import { testTask } from '../support/task.ts';
+import { until } from '../support/until.ts';
 
 /** An SSH server of this user on this machine, who gets in with one key that an agent has. */
 class SshServer implements AsyncDisposable {
@@ -43,7 +43,7 @@ class SshServer implements AsyncDisposable {
     if (userInfo().uid === 0) mkdirSync('/run/sshd', { recursive: true });
     this.#processes.push(spawn('/usr/sbin/sshd', ['-D', '-f', join(this.dir, 'config')], { stdio: 'ignore' }));
     this.#processes.push(spawn('ssh-agent', ['-D', '-a', this.agent], { stdio: 'ignore' }));
-    for (let tries = 0; tries < 600 && !(existsSync(this.agent) && (await this.#answers())); tries++) await sleep(50);
+    await until('sshd and ssh-agent answer', async () => existsSync(this.agent) && (await this.#answers()));
     chmodSync(join(this.dir, 'user'), 0o600);
     spawnSync('ssh-add', [join(this.dir, 'user')], { env: { ...process.env, SSH_AUTH_SOCK: this.agent } });
     return this;

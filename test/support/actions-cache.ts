@@ -15,6 +15,8 @@ export interface ActionsCache extends AsyncDisposable {
   readonly requests: string[];
   /** Answers a request itself, instead of the service. @returns whether it did */
   interfere: (name: string, request: IncomingMessage, response: ServerResponse) => boolean;
+  /** What a request waits for before it is looked at. */
+  hold: (name: string) => Promise<void> | undefined;
   /** Entries that may still be created, before 429. */
   creations: number;
 }
@@ -53,6 +55,7 @@ export async function startActionsCache(): Promise<ActionsCache> {
     const name = at.pathname.startsWith('/blobs/') ? `${request.method} blob` : method;
     response.on('finish', () => cache.requests.push(`${name} ${response.statusCode}`));
     if (cache.interfere(name, request, response)) return;
+    await cache.hold(name);
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
@@ -197,6 +200,7 @@ export async function startActionsCache(): Promise<ActionsCache> {
     entries: [],
     requests: [],
     interfere: () => false,
+    hold: () => undefined,
     creations: 200,
     token(branch) {
       const token = `job-token-${branch}-${randomBytes(8).toString('hex')}`;

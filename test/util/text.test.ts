@@ -12,6 +12,7 @@ import {
   sanitizeLine,
   suggest,
 } from '../../src/util/index.ts';
+import { processorTime } from '../support/processor-time.ts';
 
 const usage = (work: () => unknown): string => {
   try {
@@ -135,11 +136,12 @@ describe('credentials in what is shown', () => {
     );
   });
 
-  test('takes time in proportion to texts that are made to make it slow', () => {
-    const begun = performance.now();
-    for (const part of ['://', '://a', 'a:', '@', 'http:', "'"]) redactUrls(part.repeat(200_000));
-    redactUrls(`https://${'a'.repeat(1_000_000)}`);
-    expect(performance.now() - begun).toBeLessThan(10_000);
+  test('takes time in proportion to texts that are made to make it slow', async () => {
+    const used = await processorTime(() => {
+      for (const part of ['://', '://a', 'a:', '@', 'http:', "'"]) redactUrls(part.repeat(200_000));
+      redactUrls(`https://${'a'.repeat(1_000_000)}`);
+    });
+    expect(used).toBeLessThan(10_000);
   });
 });
 

@@ -1,7 +1,6 @@
 import { closeSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { WriteBehind } from '../../src/util/index.ts';
 
@@ -31,8 +30,7 @@ test('holds a descriptor of its own while it writes, and none in the end', async
   }
   behind[Symbol.dispose]();
   closeSync(fd);
-  for (let tries = 0; openOn(path) > 0 && tries < 500; tries++) await setTimeout(10);
-  expect(openOn(path)).toBe(0);
+  await expect.poll(() => openOn(path)).toBe(0);
 });
 
 test('a file that cannot be opened is no failure', () => {

@@ -1,10 +1,10 @@
 import { mkdirSync, chownSync, readdirSync, readFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
 import type { Bench, Outcome, Running } from '../../support/bench.ts';
 import { expectFailure } from '../../support/sound.ts';
 import { readOciArchive } from '../../support/tree.ts';
+import { until } from '../../support/until.ts';
 import { isLong, seed } from './options.ts';
 
 /**
@@ -141,8 +141,9 @@ export class Rig {
   async expectNothingLeft(): Promise<void> {
     expectNone('processes', await this.bench.leftovers());
     expectNone('mounts', this.bench.mounts());
-    for (let tries = 0; tries < 200 && this.#temporary().length > 0; tries++) await sleep(25);
-    expectNone('temporary files', this.#temporary());
+    await until('no temporary file is left', () => this.#temporary().length === 0).catch(() =>
+      expectNone('temporary files', this.#temporary()),
+    );
   }
 
   #temporary(): readonly string[] {
