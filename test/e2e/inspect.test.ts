@@ -22,7 +22,7 @@ describeAsUser('inspect, history, tag', (who) => {
     id = (await bench.ok(['build', '-q', '-t', 'app:1', bench.context(DOCKERFILE)])).out.trim();
     await bench.ok(['save', 'app:1', '-o', 'app.tar']);
     const copy = ['skopeo', 'copy', '-q', '--insecure-policy', '--dest-tls-verify=false'];
-    await bench.tool([...copy, 'oci-archive:app.tar', `docker://${name}`], { env: { XDG_RUNTIME_DIR: bench.dir } });
+    await bench.tool([...copy, 'oci-archive:app.tar', `docker://${name}`]);
   });
   afterAll(async () => {
     await registry[Symbol.asyncDispose]();
@@ -32,7 +32,7 @@ describeAsUser('inspect, history, tag', (who) => {
   const inspect = async (...args: string[]): Promise<string> => (await use.bench.ok(['inspect', ...args])).out;
 
   const skopeo = (...args: string[]): Promise<string> =>
-    use.bench.tool(['skopeo', 'inspect', '--tls-verify=false', ...args], { env: { XDG_RUNTIME_DIR: use.bench.dir } });
+    use.bench.tool(['skopeo', 'inspect', '--tls-verify=false', ...args]);
 
   test('names, ids, archives and registries say the same', async () => {
     const [image] = JSON.parse(await inspect('app:1')) as Record<string, unknown>[];

@@ -26,8 +26,7 @@ describeAsUser('several platforms', (who) => {
     registry = await startRegistry();
   });
   afterAll(async () => registry[Symbol.asyncDispose]());
-  const skopeo = (...args: string[]) =>
-    use.bench.tool(['skopeo', ...args], { env: { XDG_RUNTIME_DIR: use.bench.dir } });
+  const skopeo = (...args: string[]) => use.bench.tool(['skopeo', ...args]);
   const platformsOf = ({ manifests }: Index): string[] =>
     manifests.map(({ platform: { os, architecture, variant } }) =>
       [os, architecture, variant].filter(Boolean).join('/'),

@@ -22,9 +22,7 @@ describeAsUser('pushing', (who) => {
 
   /** A name in a repository that nothing was pushed to. */
   const newName = (): string => `${held.watched.host}/team/app${count++}`;
-  // The runtime directory of whoever runs the tests is not the bench's.
-  const skopeo = (...args: string[]) =>
-    use.bench.tool(['skopeo', ...args], { env: { XDG_RUNTIME_DIR: use.bench.dir } });
+  const skopeo = (...args: string[]) => use.bench.tool(['skopeo', ...args]);
   const inspect = async (name: string): Promise<Record<string, unknown>> =>
     JSON.parse(await skopeo('inspect', '--tls-verify=false', `docker://${name}`)) as Record<string, unknown>;
   const inspectRaw = async (name: string): Promise<Record<string, unknown>> =>

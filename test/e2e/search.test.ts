@@ -23,9 +23,7 @@ describeAsUser('search', (who) => {
       creds[1] ?? '',
     ];
     for (const name of ['team/app:1', 'team/app:2', 'other:1'])
-      await bench.tool([...copy, 'oci-archive:a.tar', `docker://${host}/${name}`], {
-        env: { XDG_RUNTIME_DIR: bench.dir },
-      });
+      await bench.tool([...copy, 'oci-archive:a.tar', `docker://${host}/${name}`]);
   });
   afterAll(() => registry[Symbol.asyncDispose]());
 

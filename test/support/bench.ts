@@ -187,9 +187,13 @@ export class Bench implements AsyncDisposable {
     return outcome;
   }
 
-  /** Runs another program, which must succeed, and gives its standard output. */
+  /**
+   * Runs another program, which must succeed, and gives its standard output. Its runtime directory is the bench's: what is there for all, root's
+   * podman and buildah make so that others cannot enter it, and their skopeo gives up.
+   */
   async tool(command: readonly string[], options: RunOptions = {}): Promise<string> {
-    const outcome = await this.start(command, options).ended;
+    const env = { XDG_RUNTIME_DIR: this.dir, ...options.env };
+    const outcome = await this.start(command, { ...options, env }).ended;
     if (outcome.code !== 0)
       throw new Error(`${command.join(' ')} ended with ${outcome.code}:\n${outcome.err}${outcome.out}`);
     return outcome.out;
