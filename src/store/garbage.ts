@@ -8,6 +8,9 @@ import type { RemoveTrees } from './types.ts';
 
 /** ms; for temporary files that no session owns. Younger ones, and ones from the future, are left alone. */
 const STRAY_AGE = 24 * 3600 * 1000;
+/** ms; more than what a trial of the machine may take (`tryStep` of src/sandbox), which has its directory in the store and no session. */
+const TRIAL_AGE = 60_000;
+const TRIAL_NAME = /^doctor-\w{6}$/;
 
 /** What a collection came to. */
 export interface GarbageReport {
@@ -47,6 +50,7 @@ export async function collectUnderLock(store: Store, removeTrees: RemoveTrees): 
   const removed = removedFiles + removeStrayFiles(store);
   sweepLockFiles(store);
   if (!unknownAlive) discardUnowned(store);
+  discardTrials(store);
   const trees = await emptyGarbage(store, removeTrees);
   return {
     removed: removed + trees,
@@ -81,6 +85,14 @@ function removeStrayFiles(store: Store): number {
     removed++;
   }
   return removed;
+}
+
+/** Puts aside what killed trials of the machine have left. */
+function discardTrials(store: Store): void {
+  for (const name of fs.readdirSync(store.root).filter((one) => TRIAL_NAME.test(one))) {
+    const stat = fs.lstatSync(join(store.root, name), { throwIfNoEntry: false });
+    if (stat && store.now() - stat.mtimeMs >= TRIAL_AGE) discard(store.layout, join(store.root, name));
+  }
 }
 
 /** Lock files go when they are released; what is left belongs to killed processes. */

@@ -331,6 +331,18 @@ describe('prune', () => {
     expect(fs.existsSync(`${opened.root}/index.sqlite`)).toBe(true);
   });
 
+  test('what a killed trial of the machine has left goes after a minute, and that of a running one does not', async () => {
+    using opened = openStore(undefined, { now: Date.now() });
+    for (const name of ['doctor-aB3xyZ', 'doctor-mine'])
+      fs.mkdirSync(`${opened.root}/${name}/lower`, { recursive: true });
+    const left = (): string[] => fs.readdirSync(opened.root).filter((name) => name.startsWith('doctor-'));
+    await collectGarbage(opened.store, removeTrees);
+    expect(left()).toHaveLength(2);
+    opened.advance(61_000);
+    expect(await collectGarbage(opened.store, removeTrees)).toEqual({ removed: 1 });
+    expect(left()).toEqual(['doctor-mine']);
+  });
+
   test('a failing removal of trees loses nothing: the next one does it', async () => {
     using opened = openStore();
     const { store } = opened;
