@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { baseImageTar } from '../test/support/base-image.ts';
 import { showAtOnce } from './at-once.ts';
 import { memoryOf, processes } from './memory.ts';
-import { has } from './measure.ts';
+import { has, medianOf } from './measure.ts';
 import { showThroughput } from './throughput.ts';
 
 const rounds = Number(process.argv[2] ?? 15);
@@ -46,11 +46,6 @@ function run(command: readonly string[], input?: Uint8Array): number {
   const ms = performance.now() - begun;
   if (status !== 0) throw new Error(`${command.join(' ')} ended with ${status}: ${stderr}`);
   return ms;
-}
-
-/** The middle one. */
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 const everyone = has('podman') ? [ours, theirs] : [ours];
@@ -88,7 +83,7 @@ try {
         if (after !== undefined)
           run([...program, ...(program === ours ? after.filter((word) => word !== '-t' && word !== '0') : after)]);
       }
-    const [own = 0, other] = times.map((list) => median(list));
+    const [own = 0, other] = times.map((list) => medianOf(list));
     console.log(
       `${name.padEnd(28)} ${own.toFixed(0).padStart(6)} ms${other === undefined ? '' : `  podman ${other.toFixed(0).padStart(6)} ms  ${(own / other).toFixed(2)}`}`,
     );
@@ -100,9 +95,9 @@ try {
     const times = Array.from({ length: rounds }, () =>
       run([...ours, 'run', '--rm', ...network, 'base:1', '/bin/true']),
     );
-    console.log(`${name.padEnd(28)} ${median(times).toFixed(0).padStart(6)} ms`);
+    console.log(`${name.padEnd(28)} ${medianOf(times).toFixed(0).padStart(6)} ms`);
   }
-  await showThroughput({ work, env, ours, rounds: Math.min(rounds, 5), median });
+  await showThroughput({ work, env, ours, rounds: Math.min(rounds, 5), median: medianOf });
   await showAtOnce({ work, env, ours });
 } finally {
   // One by one: podman removes none when one is not there.

@@ -45,6 +45,11 @@ export function measure(
   return { wall, peak: timed ? Number(readFileSync(report, 'utf8').trim().split('\n').at(-1)) : 0 };
 }
 
+/** The middle one. */
+export function medianOf(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
 /** The median time, with the largest peak. */
 export function median(values: readonly Measure[]): Measure {
   const sorted = values.map(({ wall }) => wall).sort((a, b) => a - b);

@@ -11,6 +11,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { medianOf } from './measure.ts';
 
 const PACKAGES =
   'curl git openssh-client dbus man-db postgresql python3 ca-certificates vim-tiny less rsync iputils-ping cron sudo';
@@ -47,11 +48,6 @@ function build(rung: string, round: number): { readonly seconds: number; readonl
   return { seconds, files: files.join('\n') };
 }
 
-/** The middle one. */
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
 try {
   mkdirSync(context);
   writeFileSync(join(context, 'Dockerfile'), DOCKERFILE);
@@ -71,7 +67,7 @@ try {
       throw new Error(`The images differ: compare ${tmpdir()}/bench-one-id-*.txt`);
     }
   }
-  const [all = Number.NaN, one = Number.NaN] = rungs.map((rung) => median(took[rung] ?? []));
+  const [all = Number.NaN, one = Number.NaN] = rungs.map((rung) => medianOf(took[rung] ?? []));
   console.log(`all ids ${all.toFixed(1)} s, one id ${one.toFixed(1)} s: ${(one / all).toFixed(2)} times`);
 } finally {
   for (const rung of ['userns', 'single-id'])

@@ -26,7 +26,9 @@ export const projectRoot: string = fileURLToPath(new URL('../..', import.meta.ur
 
 let program: string | undefined;
 let remove = (): void => undefined;
-afterAll(() => remove());
+// Programs that are no tests are told of their end by Node alone.
+if (process.env['VITEST'] === undefined) process.once('exit', () => remove());
+else afterAll(() => remove());
 
 /**
  * The built command, in a place where every user can read it: a checkout may lie in a home directory that only its owner enters.
