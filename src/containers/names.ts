@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { TsbuildError } from '../util/index.ts';
 
 const QUALITIES = (
@@ -16,6 +15,8 @@ const THINGS = (
 
 /** A name for a container that was given none. */
 export function generateName(): string {
+  // Loaded here alone: most containers are given no name, or have one, and node:crypto takes some 5 ms.
+  const { randomInt } = process.getBuiltinModule('node:crypto');
   const pick = (words: readonly string[]): string => words[randomInt(words.length)] ?? '';
   return `${pick(QUALITIES)}_${pick(THINGS)}`;
 }

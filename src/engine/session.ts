@@ -25,6 +25,7 @@ import {
   readPlanInputs,
   type TreeUsage,
 } from '../sandbox/index.ts';
+import { fileBatch } from '../sys/index.ts';
 import { ObjectStores } from './object-stores.ts';
 import { offlineRegistry } from './offline-registry.ts';
 import { seccompDirectory, workerEntry } from './paths.ts';
@@ -84,6 +85,8 @@ export class Session implements AsyncDisposable {
   #saidSharedNetwork = false;
 
   constructor(options: SessionOptions) {
+    // The store hashes: with these calls it does so without node:crypto, which takes some 5 ms to load.
+    fileBatch();
     this.options = options;
     this.now = options.now;
     this.witness = new Witness(options.now());

@@ -1,9 +1,11 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { Transform } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 import { type ArchiveCompression, isTsbuildError, messageOf, TsbuildError } from '../util/index.ts';
 import { ZstdFrameScanner } from './zstd-frames.ts';
+
+/** Loaded at the first use: it takes some 1 ms, and to run a container that is unpacked nothing is decompressed. */
+const zlib = (): typeof import('node:zlib') => process.getBuiltinModule('node:zlib');
 
 /** Bounds for what comes out of a compressed stream (security rule 8). */
 export interface DecompressLimits {
@@ -84,12 +86,12 @@ function decode(
     case 'none':
       return asBuffers(input);
     case 'gzip':
-      return throughStream(input, createGunzip(options), meter);
+      return throughStream(input, zlib().createGunzip(options), meter);
     case 'zstd':
       // containerd and buildah make windows of 8 MiB at most; 27 is zstd's own limit without --long.
       return throughStream(
         wholeFrames(input),
-        createZstdDecompress({ ...options, params: { [constants.ZSTD_d_windowLogMax]: 27 } }),
+        zlib().createZstdDecompress({ ...options, params: { [zlib().constants.ZSTD_d_windowLogMax]: 27 } }),
         meter,
       );
     case 'bzip2':

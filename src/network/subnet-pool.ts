@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { TsbuildError } from '../util/index.ts';
+import { randomHex, TsbuildError } from '../util/index.ts';
 import { type Address, contains, formatSubnet, overlaps, parseSubnet, sizeOf, type Subnet } from './address.ts';
 
 /** Where networks without a subnet of their own get one from: those of podman, which leaves docker's alone. */
@@ -27,7 +26,7 @@ export function freeSubnet(used: readonly Subnet[]): Subnet {
 }
 
 /** A subnet of one's own, as RFC 4193 has them: 40 random bits keep it apart from those of others. */
-export function localSubnet(random: Uint8Array = randomBytes(5)): Subnet {
+export function localSubnet(random: Uint8Array = Buffer.from(randomHex(5), 'hex')): Subnet {
   const value = random.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0xfdn);
   return { family: 6, value: value << 80n, prefix: 64 };
 }
