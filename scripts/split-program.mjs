@@ -1,31 +1,61 @@
-// Builds the command line as two bundles: what every start needs, and the rest, which a build that is remembered does without.
+// Builds the command line as bundles, so that a start reads no more than it is likely to need: what is in a bundle costs time even unused.
 import { relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 
-/** Modules that are imported when they are needed and still belong to the first bundle: a build that is remembered needs them. */
-const FIRST = ['src/cli/program.ts', 'src/cli/commands/build.ts', 'src/exporter/write-image.ts'];
+/**
+ * In this order; a module is in the first bundle that needs it.
+ * - entry: what is run.
+ * - whole: modules that are imported when they are needed and still belong to the bundle, with all that they import at once.
+ */
+const BUNDLES = [
+  // What every start needs, and a build that is remembered.
+  {
+    name: 'cli',
+    entry: 'src/cli/main.ts',
+    whole: ['src/cli/program.ts', 'src/cli/commands/build.ts', 'src/exporter/write-image.ts'],
+  },
+  // What starts something in a container and waits for it.
+  { name: 'run', whole: ['run', 'exec', 'start'].map((name) => `src/cli/commands/${name}.ts`) },
+  // All else.
+  { name: 'rest' },
+];
 
 /**
- * Each module is in one of the two: `instanceof` would not know a class that exists twice. So the first bundle has a table of its modules,
- * from which the other takes those that it shares; and the other has one of what the first asks for.
+ * Each module is in one bundle only: `instanceof` would not know a class that exists twice. So each bundle has a table of its modules, from
+ * which others take what they share with it or import dynamically.
  * @param options of esbuild, for a program
- * @returns the results of both builds
+ * @returns the results of all builds
  */
-export async function buildCli({ plugins, ...options }) {
+export async function buildCli(options) {
+  const results = [];
+  // By module: the bundle that has it, and the names of what it exports.
+  const placed = new Map();
   const asked = new Set();
-  let modules = [];
+  for (const bundle of BUNDLES) {
+    const { result, modules } = await buildOne(bundle, options, placed, asked);
+    const names = await exportsOf(options, modules);
+    for (const module of modules) placed.set(module, { bundle: bundle.name, exported: names.get(module) ?? [] });
+    results.push(result);
+  }
+  return results;
+}
+
+/** @param asked gets the modules that are imported dynamically and have no bundle yet */
+async function buildOne({ name, entry, whole }, { plugins, ...options }, placed, asked) {
+  let modules = whole ?? [...asked];
+  const isLast = name === BUNDLES.at(-1).name;
   for (;;) {
-    const first = await build({
+    const result = await build({
       ...options,
-      stdin: { contents: firstEntry(modules), resolveDir: '.', sourcefile: 'first.js' },
-      outfile: 'dist/cli.cjs',
-      external: [...options.external, './rest.cjs'],
-      plugins: [elsewhere(asked), ...plugins],
+      stdin: { contents: entryOf(modules, entry), resolveDir: '.', sourcefile: `${name}.js` },
+      outfile: `dist/${name}.cjs`,
+      external: [...options.external, ...BUNDLES.map((other) => `./${other.name}.cjs`)],
+      plugins: [...(isLast ? [] : [elsewhere(modules, placed, asked)]), fromOthers(placed), ...plugins],
     });
-    const found = Object.keys(first.metafile.inputs).filter((path) => /^(src|node_modules)\//.test(path));
-    // What the table names is no longer shaken from the bundle, and may itself need more.
-    const added = found.filter((path) => isIn(first, path) && !modules.includes(path));
-    if (added.length === 0) return [first, await buildRest({ plugins, ...options }, modules, [...asked])];
+    const found = Object.keys(result.metafile.inputs).filter((path) => /^(src|node_modules)\//.test(path));
+    const added = found.filter((path) => !placed.has(path) && !modules.includes(path) && isIn(result, path));
+    // What the table names is no longer shaken from the bundle, and may itself need more. The last has to share nothing.
+    if (isLast || added.length === 0) return { result, modules };
     modules = [...modules, ...added];
   }
 }
@@ -35,63 +65,51 @@ function isIn({ metafile }, path) {
 }
 
 /** The table has getters: a module is evaluated when something is first taken from it. */
-function firstEntry(modules) {
+function entryOf(modules, entry) {
   const getters = modules.map((path) => `get '${path}'() { return require('./${path}'); },`);
-  return `exports.modules = { ${getters.join('\n')} };\nrequire('./src/cli/main.ts');`;
+  return `exports.modules = { ${getters.join('\n')} };\n${entry === undefined ? '' : `require('./${entry}');`}`;
 }
 
-/** What the first bundle imports dynamically is in the other one. */
-function elsewhere(asked) {
+/** What is imported dynamically is in another bundle: an earlier one, one of those that name it, or the last. */
+function elsewhere(whole, placed, asked) {
   return {
     name: 'elsewhere',
     setup(bundle) {
       bundle.onResolve({ filter: /^[.a-z]/ }, async ({ path, kind, resolveDir, importer, pluginData }) => {
-        if (kind !== 'dynamic-import' || pluginData === 'elsewhere') return undefined;
+        if (kind !== 'dynamic-import' || pluginData === 'elsewhere' || path.startsWith('node:')) return undefined;
         const found = await bundle.resolve(path, { kind, resolveDir, importer, pluginData: 'elsewhere' });
         if (found.external) return undefined;
         const name = relative('.', found.path);
-        return FIRST.includes(name) ? undefined : { path: name, namespace: 'rest' };
+        return whole.includes(name) || placed.has(name) ? undefined : { path: name, namespace: 'elsewhere' };
       });
-      bundle.onLoad({ filter: /./, namespace: 'rest' }, ({ path }) => {
-        asked.add(path);
-        return { contents: `module.exports = require('./rest.cjs').modules['${path}'];` };
+      bundle.onLoad({ filter: /./, namespace: 'elsewhere' }, ({ path }) => {
+        const named = BUNDLES.find((other) => other.whole?.includes(path));
+        if (named === undefined) asked.add(path);
+        return { contents: `module.exports = ${moduleOf(named ?? BUNDLES.at(-1), path)};` };
       });
-      bundle.onResolve({ filter: /^\.\/rest\.cjs$/ }, ({ path }) => ({ path, external: true }));
     },
   };
 }
 
-async function buildRest({ plugins, ...options }, modules, asked) {
-  const names = await exportsOf(options, modules);
-  return build({
-    ...options,
-    stdin: { contents: restEntry(asked), resolveDir: '.', sourcefile: 'rest.js' },
-    outfile: 'dist/rest.cjs',
-    plugins: [fromFirst(names), ...plugins],
-  });
-}
-
-function restEntry(asked) {
-  const getters = asked.map((path) => `get '${path}'() { return require('./${path}'); },`);
-  return `exports.modules = { ${getters.join('\n')} };`;
-}
-
-/** A shared module as the other bundle sees it: constants, so that using them costs nothing. */
-function fromFirst(names) {
+/** A module of an earlier bundle as others see it: constants, so that using them costs nothing. */
+function fromOthers(placed) {
   return {
-    name: 'from-first',
+    name: 'from-others',
     setup(bundle) {
-      bundle.onLoad({ filter: /[\\/](src|node_modules)[\\/]/ }, ({ path }) => {
-        const name = relative('.', path);
-        const exported = names.get(name);
-        if (!exported) return undefined;
-        const module = `require('./cli.cjs').modules['${name}']`;
-        if (exported.length === 0) return { contents: `module.exports = ${module};` };
-        return { contents: `const from = ${module};\n${exported.map(exportOf).join('\n')}` };
+      bundle.onLoad({ filter: /[\\/](src|node_modules)[\\/]/, namespace: 'file' }, ({ path }) => {
+        const module = relative('.', path);
+        const place = placed.get(module);
+        if (place === undefined) return undefined;
+        const from = moduleOf({ name: place.bundle }, module);
+        if (place.exported.length === 0) return { contents: `module.exports = ${from};` };
+        return { contents: `const from = ${from};\n${place.exported.map(exportOf).join('\n')}` };
       });
-      bundle.onResolve({ filter: /^\.\/cli\.cjs$/ }, ({ path }) => ({ path, external: true }));
     },
   };
+}
+
+function moduleOf({ name }, path) {
+  return `require('./${name}.cjs').modules['${path}']`;
 }
 
 function exportOf(name) {
@@ -102,6 +120,7 @@ function exportOf(name) {
 async function exportsOf(options, modules) {
   const { metafile } = await build({
     ...options,
+    plugins: [],
     bundle: false,
     write: false,
     logLevel: 'error',

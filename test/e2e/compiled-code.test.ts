@@ -81,7 +81,7 @@ describe('compiled code of the programs', () => {
     expect((await bench.start([program, 'images']).ended).out).toBe(old.out);
     expect(readFileSync(kept(folder, 'images')).equals(before)).toBe(true);
     // One for each bundle that the command loads.
-    expect(readdirSync(folder).map((name) => name.split('-')[0])).toEqual(['cli', 'rest']);
+    expect(readdirSync(folder).map((name) => name.split('-')[0])).toEqual(['cli', 'rest', 'run']);
   });
 
   test('runs only when nobody else can have written it', async () => {

@@ -58,7 +58,7 @@ describeAsEveryone('a build from the cache', (who) => {
     const general = await build([...archive, '--build-context', 'unused=.']);
     expect(general).toEqual({
       builtin: [...START, 'net', 'path/posix', 'sqlite', 'zlib'].sort(),
-      bundles: ['cli.cjs', 'rest.cjs'],
+      bundles: ['cli.cjs', 'rest.cjs', 'run.cjs'],
     });
   });
 });
@@ -73,11 +73,11 @@ describeAsEveryone('what runs in containers', (who) => {
     await bench.ok(['run', '-d', '--name', 'service', ...network, 'base:1', 'sleep', '1000']);
     expect(await loaded(bench, ['exec', 'service', 'true'])).toEqual({
       builtin: [...SHOWN, 'net'].filter((name) => name !== 'timers/promises').sort(),
-      bundles: ['cli.cjs', 'rest.cjs'],
+      bundles: ['cli.cjs', 'run.cjs'],
     });
     expect(await loaded(bench, ['run', '--rm', ...network, 'base:1', 'true'])).toEqual({
       builtin: [...SHOWN, 'child_process', 'dgram', 'net', 'sqlite'].sort(),
-      bundles: ['cli.cjs', 'rest.cjs'],
+      bundles: ['cli.cjs', 'run.cjs'],
     });
     await bench.ok(['rm', '-f', 'service']);
   });

@@ -27,6 +27,7 @@ const contents = [
   'dist/packages/yaml.cjs',
   'dist/report.html',
   'dist/rest.cjs',
+  'dist/run.cjs',
   'dist/worker.cjs',
   'native/seccomp/arm64.bpf',
   'native/seccomp/syscalls.tsv',

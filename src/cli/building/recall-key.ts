@@ -111,10 +111,10 @@ function usesRepository(env: CliContext['env'], options: BuildOptions): boolean 
   return options.reproducible === true || options.contextPerms === 'auto' || Boolean(env['TSBUILD_REPRODUCIBLE']);
 }
 
-/** Another program may make another image of the same. Of its two bundles, most of what makes images is in the other one. */
+/** Another program may make another image of the same. Most of what makes images is in its other bundles. */
 function programStamp(): readonly (string | number)[] {
   const own = fileURLToPath(import.meta.url);
-  const stats = [own, join(dirname(own), 'rest.cjs')].map(stat);
+  const stats = [own, ...['run', 'rest'].map((name) => join(dirname(own), `${name}.cjs`))].map(stat);
   return [version, ...stats.flatMap((one) => (one ? [one.mtimeMs, one.size] : []))];
 }
 
