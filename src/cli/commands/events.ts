@@ -43,10 +43,7 @@ export async function eventsCommand(context: CliContext, options: EventsOptions)
       first = false;
       const over = options.stream === false || (until !== undefined && present > until);
       if (over || signal.aborted) return 0;
-      const aborted = new Promise<void>((resolve) => {
-        signal.addEventListener('abort', () => resolve(), { once: true });
-      });
-      await Promise.race([changed(containers.root, LOOK), aborted]);
+      await changed(containers.root, LOOK, signal);
     }
   });
 }

@@ -47,10 +47,7 @@ export async function containerLogs(
     await show(context, selectEntries(reader.read(), range), options);
     if (!live || signal.aborted || (range.until !== undefined && new Date(context.now()).toISOString() > range.until))
       return 0;
-    const aborted = new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve(), { once: true });
-    });
-    await Promise.race([changed(container.directory, LOOK), aborted]);
+    await changed(container.directory, LOOK, signal);
   }
 }
 

@@ -34,16 +34,21 @@ export async function waitHealthy({ now }: CliContext, container: Container, lim
   }
 }
 
-/** Resolves when something in a directory has changed, or after a time. */
-export function changed(directory: string, ms: number): Promise<void> {
+/**
+ * Resolves when something in a directory has changed, after a time, or when the signal is aborted, at which it leaves nothing: whoever follows
+ * a log does this for days.
+ */
+export function changed(directory: string, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       clearTimeout(timer);
       watcher?.close();
+      signal?.removeEventListener('abort', done);
       resolve();
     };
-    const timer = setTimeout(done, Math.max(1, ms));
+    const timer = setTimeout(done, signal?.aborted === true ? 0 : Math.max(1, ms));
     let watcher: ReturnType<typeof watch> | undefined;
+    signal?.addEventListener('abort', done);
     try {
       watcher = watch(directory, done);
       watcher.on('error', done);
