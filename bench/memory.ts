@@ -1,8 +1,8 @@
 /** Memory of processes that a bench started, by what /proc says of them. */
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Where a kind of memory is told: of one process alone, or with its part of what it shares. */
-const FILES = { VmRSS: 'status', Pss: 'smaps_rollup' } as const;
+/** Where a kind of memory is told: the most that one process had alone, or what it has with its part of what it shares. */
+const FILES = { VmHWM: 'status', Pss: 'smaps_rollup' } as const;
 
 /** Processes of all users. */
 export function processes(): readonly string[] {
