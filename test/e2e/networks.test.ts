@@ -334,6 +334,32 @@ describeAsEveryone('networks', (who) => {
     expectFailure(await bench.tsbuild(['network', 'rm', 'bridge']), { code: 1, says: ['bridge', 'default'] });
   });
 
+  test('the default one is that of all with published ports which others may ask for', async () => {
+    const { bench } = use;
+    const publish = ['-p', '127.0.0.1::6379'];
+    await bench.ok(['run', '-d', '--name', 'first', ...publish, ...REDIS]);
+    await bench.ok(['create', '--name', 'second', ...publish, ...REDIS]);
+    await bench.ok(['start', 'second']);
+    await bench.ok(['run', '-d', '--name', 'apart', '--network', 'private', ...publish, ...REDIS]);
+    const inspect = async (name: string): Promise<string> =>
+      (await bench.ok(['inspect', '-f', '{{.HostConfig.NetworkMode}} {{.NetworkSettings.IPAddress}}', name])).out;
+    const members = await membersOf(bench, 'bridge');
+    expect(Object.keys(members).toSorted()).toEqual(['first', 'second']);
+    // What is asked of docker for the address of a container, with which another one reaches it.
+    const [mode, address = ''] = (await inspect('second')).trim().split(' ');
+    expect([mode, `${address}/24`]).toEqual(['bridge', members['second']]);
+    expect((await inspect('apart')).trim()).not.toContain('bridge');
+    for (const host of [address, 'second'])
+      await until('redis answers', async () => {
+        const { out } = await bench.tsbuild(['exec', 'first', 'redis-cli', '-h', host, 'ping']);
+        return out === 'PONG\n';
+      });
+    // One in the foreground that nobody else knows of is alone.
+    const alone = await bench.ok(['run', '--rm', ...publish, 'base:1', 'cat', '/etc/resolv.conf']);
+    expect(alone.out).not.toContain('127.0.0.11');
+    await bench.ok(['rm', '-f', 'first', 'second', 'apart']);
+  });
+
   test('wrong words are told, and leave nothing', async () => {
     const { bench } = use;
     // What a killed command would have left.

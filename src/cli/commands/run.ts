@@ -20,6 +20,7 @@ import {
   publishedPorts,
   sharesNetworks,
   warnOfPorts,
+  withDefaultNetwork,
 } from '../options/container-network.ts';
 import type { LifeOptions, ProcessOptions } from '../options/container-options.ts';
 import { parseLife, parseProcess } from '../options/container-request.ts';
@@ -183,7 +184,7 @@ async function make(
   const mounts = [...(await parseMounts(session, context.cwd, options))];
   await using volumes = anonymousVolumes(context, session, mounts);
   const process = await parseProcess(context, command, options, mounts);
-  const { host, ...networks } = await findNetworks(session, options);
+  const { host, ...networks } = await findNetworks(session, withDefaultNetwork(options));
   const ready = await createContainer(session, task, image, {
     platform: platformOf(options),
     cwd: context.cwd,

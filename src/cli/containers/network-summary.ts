@@ -2,6 +2,7 @@ import {
   attachmentsOf,
   BridgeLink,
   type Container,
+  DEFAULT_NETWORK,
   type Network,
   type NetworkMember,
   Networks,
@@ -62,18 +63,48 @@ export async function summarizeSettings(
       ...(ports.get(portName(port)) ?? []),
       { HostIp: port.hostIp ?? '0.0.0.0', HostPort: String(port.hostPort) },
     ]);
+  const networks = await summarizeMembership(store, container);
+  // Docker's older fields are those of the default network; the others tell their own.
+  const { IPAddress, IPPrefixLen, Gateway, GlobalIPv6Address, GlobalIPv6PrefixLen, IPv6Gateway, MacAddress } =
+    networks.get(DEFAULT_NETWORK) ?? NOWHERE;
   return {
     Ports: ports,
-    // Of those in networks, each network says it.
-    MacAddress: container.record.mac ?? '',
-    Networks: await summarizeMembership(store, container),
+    IPAddress,
+    IPPrefixLen,
+    Gateway,
+    GlobalIPv6Address,
+    GlobalIPv6PrefixLen,
+    IPv6Gateway,
+    MacAddress: container.record.mac ?? MacAddress,
+    Networks: networks,
   };
 }
 
+/** Addresses of a container in a network. */
+interface Place {
+  readonly MacAddress: string;
+  readonly IPAddress: string;
+  readonly IPPrefixLen: number;
+  readonly Gateway: string;
+  readonly GlobalIPv6Address: string;
+  readonly GlobalIPv6PrefixLen: number;
+  readonly IPv6Gateway: string;
+}
+
+const NOWHERE: Place = {
+  MacAddress: '',
+  IPAddress: '',
+  IPPrefixLen: 0,
+  Gateway: '',
+  GlobalIPv6Address: '',
+  GlobalIPv6PrefixLen: 0,
+  IPv6Gateway: '',
+};
+
 /** `NetworkSettings.Networks` of `docker inspect`: where a container is, and with which addresses while it runs. */
-async function summarizeMembership(store: Store, container: Container): Promise<ReadonlyMap<string, unknown>> {
+async function summarizeMembership(store: Store, container: Container): Promise<ReadonlyMap<string, Place>> {
   const networks = new Networks(store);
-  const facts: [string, unknown][] = [];
+  const facts: [string, Place & Readonly<Record<string, unknown>>][] = [];
   for (const attachment of attachmentsOf(container)) {
     const network = networks.lookUp(attachment.network);
     if (network === undefined) continue;

@@ -1,3 +1,4 @@
+import { DEFAULT_NETWORK } from '../../containers/index.ts';
 import { exposedPorts, type NoUserNetwork, parsePublish, portName, type PublishedPort } from '../../network/index.ts';
 import type { RunContainerOptions } from '../../runtime/index.ts';
 import { TsbuildError } from '../../util/index.ts';
@@ -93,6 +94,17 @@ function modeOf({ kind }: NetworkChoice, publishes: boolean): NetworkRequest['mo
 export function sharesNetworks(options: NetworkOptions): boolean {
   const { kind } = parseNetworkChoice(options);
   return kind === 'shared' || kind === 'container';
+}
+
+/**
+ * What a container joins that others may ask for: with published ports and no `--network` it is in the default network, as with docker. One way
+ * outside serves all of these: pasta takes 29 MB for each network.
+ */
+export function withDefaultNetwork<T extends NetworkOptions>(options: T): T {
+  const isPublished = (options.publish ?? []).length > 0 || options.publishAll === true;
+  return isPublished && parseNetworkChoice(options).kind === undefined
+    ? { ...options, network: [DEFAULT_NETWORK] }
+    : options;
 }
 
 /** The kernel would say the same of the second, without a word about the first. */

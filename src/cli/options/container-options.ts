@@ -89,7 +89,7 @@ export function processOptions(command: Command): Command {
     .addOption(new Option('--disable-content-trust').hideHelp())
     .option(
       '--network <network>',
-      'a network of "tsbuild network create", host, none, private or container:NAME (default: private with published ports, else host)',
+      'a network of "tsbuild network create", host, none, private or container:NAME (default: bridge with published ports, else host)',
       collect,
     )
     .addOption(new Option('--net <network>').argParser(collect).hideHelp())
