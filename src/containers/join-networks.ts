@@ -144,7 +144,10 @@ export function ownerOf(containers: Containers, container: Pick<Container, 'id' 
         'TSB_NOT_FOUND',
         `Cannot use the network of container ${next.slice(0, 12)}: it is not there any more`,
         {
-          hint: `make ${container.name} anew, with another --network`,
+          hint:
+            container.name === ''
+              ? 'name another --network'
+              : `make ${container.name} anew, with another --network: "tsbuild rm ${container.name}" takes this one away`,
         },
       );
     if (seen.has(other.id))

@@ -35,7 +35,7 @@ export interface CopyDestination extends Disposable {
   readonly name: ByteString | undefined;
 }
 
-/** @throws TsbuildError `TSB_USAGE` when there is nothing at the place */
+/** @throws TsbuildError `TSB_NOT_FOUND` when there is nothing at the place, `TSB_USAGE` when it cannot be copied */
 export function findSource(container: FsTree, place: NamedPlace, follow: boolean): CopySource {
   const followLast = follow || place.directory || place.contents;
   const found = place.kind === 'host' ? findOnHost(place, followLast) : findInContainer(container, place, followLast);
@@ -56,7 +56,9 @@ function findInContainer(
   const { node, name, parent } = located;
   if (node === undefined || node.type === 'socket') {
     located.release();
-    throw refuse(place, node ? 'it is a socket' : 'there is no such file in the container');
+    throw node
+      ? refuse(place, 'it is a socket')
+      : refuse(place, 'there is no such file in the container', 'TSB_NOT_FOUND');
   }
   return { tree, dir: parent, name, node, [Symbol.dispose]: () => located.release() };
 }
@@ -70,12 +72,12 @@ function findOnHost(place: NamedPlace, followLast: boolean): Omit<CopySource, 'i
     const node = name === '' ? tree.stat(tree.root) : tree.lookup(tree.root, name);
     if (node === undefined) {
       tree[Symbol.dispose]();
-      throw refuse(place, 'there is no such file');
+      throw refuse(place, 'there is no such file', 'TSB_NOT_FOUND');
     }
     return { tree, dir: tree.root, name, node, [Symbol.dispose]: () => tree[Symbol.dispose]() };
   } catch (error) {
     throw errnoOf(error) === 'ENOENT'
-      ? refuse(place, 'there is no such file')
+      ? refuse(place, 'there is no such file', 'TSB_NOT_FOUND')
       : fromErrno(error, copying(place), 'TSB_USAGE');
   }
 }
@@ -148,8 +150,8 @@ function hostDestination(place: NamedPlace): Found {
 
 const copying = ({ typed }: NamedPlace): string => `Cannot copy ${JSON.stringify(typed)}`;
 
-function refuse(place: NamedPlace, why: string): TsbuildError {
-  return new TsbuildError('TSB_USAGE', `${copying(place)}: ${why}`);
+function refuse(place: NamedPlace, why: string, code: 'TSB_USAGE' | 'TSB_NOT_FOUND' = 'TSB_USAGE'): TsbuildError {
+  return new TsbuildError(code, `${copying(place)}: ${why}`);
 }
 
 function refuseTo({ typed }: NamedPlace, why: string): TsbuildError {

@@ -52,6 +52,13 @@ describe('a command line that cannot be meant ends with 2, or 125 for run, and s
     ['pull --policy sometimes x', /argument 'sometimes' is invalid/],
     ['run --network colour=red x', /there is no "colour"\nhint: .*host, none, private/],
     ['run -p http:80 x', /"http" is no port/],
+    // Told in the foreground, too, where nothing would come of them.
+    ['run --stop-timeout x x', /--stop-timeout "x"/],
+    ['run --stop-signal SIGFOO x', /SIGFOO/],
+    ['run --health-retries -1 x', /--health-retries "-1"/],
+    ['run --log-opt max-size=0 x', /max-size=0: expected a size, or -1/],
+    ['run --log-opt size=1m x', /--log-opt size: there are max-size and max-file/],
+    ['run --restart sometimes x', /--restart "sometimes"/],
     ['copy --multi-arch some a b', /argument 'some' is invalid/],
     ['build --isolation hyperv .', /argument 'hyperv' is invalid/],
     ['build --progress fancy .', /argument 'fancy' is invalid/],

@@ -138,7 +138,7 @@ CMD ["sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done"]
       await bench.ok(['cp', `${name}:/planted-${name}`, local('planted')]);
       expect(existsSync(`/planted-${name}`)).toBe(false);
       expectFailure(await bench.tsbuild(['cp', `${name}:/srv/up${bench.dir}/local-${name}/word`, '-']), {
-        code: 2,
+        code: 1,
         says: ['no such file in the container'],
       });
       const hostile = tar([
@@ -164,7 +164,7 @@ CMD ["sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done"]
     const file = join(here, 'file');
     for (const [args, code, says] of [
       [['nobody:/etc', '.'], 1, 'No such container: nobody'],
-      [['made:/nothing', '.'], 2, 'no such file in the container'],
+      [['made:/nothing', '.'], 1, 'no such file in the container'],
       [['made:/etc/passwd/', '.'], 2, 'not a directory'],
       [['made:/etc/passwd', './no/such'], 2, 'directory is not there'],
       [['made:/etc/passwd', './new/'], 2, 'no such directory'],
@@ -172,7 +172,7 @@ CMD ["sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done"]
       [[file, 'made:/no/such'], 2, 'directory is not there'],
       [[file, 'made:/etc/passwd/x'], 2, 'not a directory'],
       [[`${here}/dir`, 'made:/etc/passwd'], 2, 'a file is there'],
-      [['./absent', 'made:/'], 2, 'no such file'],
+      [['./absent', 'made:/'], 1, 'no such file'],
       [['./a', './b'], 2, 'neither'],
       [['made:/a', 'ended:/b'], 2, 'container to container'],
       [['made:', '.'], 2, 'missing'],

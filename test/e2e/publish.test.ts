@@ -101,6 +101,13 @@ describeAsEveryone('published ports', (who) => {
     const { port } = taken.address() as AddressInfo;
     const run = (...args: readonly string[]) => bench.tsbuild(['run', ...args, 'base:1', 'echo', 'ran']);
     const inUse = await run('-p', `127.0.0.1:${port}:80`);
+    // Nothing is half-made: what was to be in the background can be typed again.
+    const words = ['-d', '--name', 'taken', '--cidfile', 'id', '-v', '/data', '-p', `127.0.0.1:${port}:80`];
+    for (const _twice of [1, 2]) {
+      const { code, err } = await run(...words);
+      expect([code, err]).toEqual([125, inUse.err]);
+    }
+    expect((await bench.ok(['ps', '-aq'])).out + (await bench.ok(['volume', 'ls', '-q'])).out).toBe('');
     taken.close();
     expect(inUse.out + inUse.err).toMatch(
       new RegExp(`Cannot publish a port: cannot listen at port ${port} of 127.0.0.1 \\(EADDRINUSE\\)\\nhint: .*-p 0:`),

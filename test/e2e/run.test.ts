@@ -44,6 +44,20 @@ CMD ["default"]
     expectFailure(await bench.tsbuild(['run', '-v', 'x:relative', 'app']), { code: 125, says: ['x:relative'] });
   });
 
+  test('an image for another platform than the one that was asked for is refused; the machine’s own is taken', async () => {
+    const { bench } = use;
+    const other = process.arch === 'arm64' ? 'linux/amd64' : 'linux/arm64';
+    const own = process.arch === 'arm64' ? 'linux/arm64' : 'linux/amd64';
+    expect((await bench.ok(['run', '--rm', '--platform', own, 'base:1', 'echo', 'ran'])).out).toBe('ran\n');
+    for (const platform of [other, 'windows/amd64'])
+      for (const words of [['run', '--rm'], ['run', '-d', '--name', 'foreign'], ['create']])
+        expectFailure(await bench.tsbuild([...words, '--platform', platform, 'base:1', 'echo', 'ran']), {
+          code: 125,
+          says: [`"base:1" for ${platform}`, `the image is for ${own}`],
+        });
+    expect((await bench.ok(['ps', '-aq'])).out).toBe('');
+  });
+
   test('entrypoint and command', async () => {
     const { bench } = use;
     const out = async (...args: string[]): Promise<string> => (await bench.ok(['run', ...args])).out;

@@ -71,12 +71,16 @@ function find(logs: readonly StepLog[], wanted: string): StepLog {
     wanted,
     logs.map(({ step }) => step),
   );
-  throw new TsbuildError('TSB_NOT_FOUND', `Cannot show the log of ${JSON.stringify(wanted)}: none was kept`, {
-    hint:
-      near === undefined
-        ? '"tsbuild logs" lists the logs that there are: those of the last steps that failed'
-        : `did you mean ${JSON.stringify(near)}?`,
-  });
+  throw new TsbuildError(
+    'TSB_NOT_FOUND',
+    `Cannot show the log of ${JSON.stringify(wanted)}: no container has that name, and no step that failed`,
+    {
+      hint:
+        near === undefined
+          ? '"tsbuild ps -a" lists containers, "tsbuild logs" the logs of the last steps that failed'
+          : `did you mean ${JSON.stringify(near)}?`,
+    },
+  );
 }
 
 /** As the step printed it, but for a terminal, which it must not control. */

@@ -11,7 +11,14 @@ import {
   startContainer,
 } from '../../engine/index.ts';
 import type { Task } from '../../events/index.ts';
-import { hostPlatform, parsePlatform, type Platform } from '../../image/index.ts';
+import {
+  formatPlatform,
+  hostPlatform,
+  type ImageConfig,
+  parsePlatform,
+  type Platform,
+  runsOn,
+} from '../../image/index.ts';
 import { endOf, runContainer } from '../../runtime/index.ts';
 import { fromErrno, randomHostId, TsbuildError } from '../../util/index.ts';
 import {
@@ -62,6 +69,7 @@ export async function runCommand(
   // Before an image is looked for.
   parseDetachKeys(options.detachKeys);
   parseNetwork(options);
+  parseLife(context, options, options.detach ?? false);
   warnOfPorts(context, options);
   const controller = new AbortController();
   await using session = openRunSession(context, controller.signal, options);
@@ -72,6 +80,7 @@ export async function runCommand(
     if (options.pull === 'always') await pulled(session, task, image, platform);
     if (!isKept(options) && !sharesNetworks(options)) {
       await using opened = await openImage(session, task, image, platform, context.cwd);
+      requirePlatform(image, options, opened.runtime.config);
       await progress.close();
       return await runOnce(context, session, opened, command, options);
     }
@@ -122,6 +131,16 @@ async function pulled(...wanted: Parameters<typeof pullFirst>): Promise<void> {
 
 function platformOf({ platform }: ProcessOptions): Platform {
   return platform === undefined ? hostPlatform() : parsePlatform(platform);
+}
+
+/** Images of one platform are found for all of them. @throws TsbuildError `TSB_USAGE` where another one was asked for */
+function requirePlatform(image: string, { platform }: ProcessOptions, config: ImageConfig): void {
+  if (platform === undefined || runsOn(config, parsePlatform(platform))) return;
+  throw new TsbuildError(
+    'TSB_USAGE',
+    `Cannot run ${JSON.stringify(image)} for ${platform}: the image is for ${formatPlatform(config)}`,
+    { hint: 'leave --platform out, or bring one for it: tsbuild pull --platform, tsbuild build --platform' },
+  );
 }
 
 /**
@@ -189,6 +208,7 @@ async function make(
     platform: platformOf(options),
     cwd: context.cwd,
     imageMounts: async (config) => {
+      requirePlatform(image, options, config);
       const own = await imageVolumes(session, config, mounts);
       // These go, too, when the container does not come to be.
       mounts.push(...own);
@@ -231,22 +251,24 @@ function takeIdFile(context: CliContext, name: string | undefined): Disposable &
   };
 }
 
-/** Starts a container. One that was made with --rm and gets no supervisor, which would remove it, is removed here. */
+/**
+ * Starts a container that was just made. One that gets no supervisor, since a port or an address is in use or a network cannot be had, is removed: the
+ * same command can be typed again.
+ */
 async function startOrRemove(
   context: CliContext,
   session: Session,
   ready: ReadyContainer,
+  { cidfile }: RunOptions,
   waitForClient = false,
 ): Promise<StartedSupervisor | undefined> {
   try {
     return await startContainer(session, ready, { waitForClient, ...networkReports(context) });
   } catch (error) {
-    const { container } = ready;
-    if (container.record.autoRemove) {
-      const { remove } = await import('./rm.ts');
-      const work = { session, containers: new Containers(session.store), signal: new AbortController().signal };
-      await remove(context, work, container, { volumes: true });
-    }
+    const { remove } = await import('./rm.ts');
+    const work = { session, containers: new Containers(session.store), signal: new AbortController().signal };
+    await remove(context, work, ready.container, { volumes: true });
+    if (cidfile !== undefined) rmSync(resolve(context.cwd, cidfile), { force: true });
     throw error;
   }
 }
@@ -255,9 +277,10 @@ async function runDetached(
   context: CliContext,
   session: Session,
   ready: ReadyContainer,
-  { waitHealthy: healthy, waitTimeout }: RunOptions,
+  options: RunOptions,
 ): Promise<number> {
-  const supervisor = await startOrRemove(context, session, ready);
+  const { waitHealthy: healthy, waitTimeout } = options;
+  const supervisor = await startOrRemove(context, session, ready, options);
   const failed = await supervisor?.started;
   if (failed !== undefined) {
     const { exitCode, error } = endOf(failed);
@@ -279,7 +302,7 @@ async function runAttached(
   const detachKeys = parseDetachKeys(options.detachKeys);
   const { container } = ready;
   const { tty = false, stdin = false } = container.record.step;
-  const supervisor = await startOrRemove(context, session, ready, true);
+  const supervisor = await startOrRemove(context, session, ready, options, true);
   const write = outputOf(context);
   const connection = await Connection.open(container.directory, {
     onOutput: (stream, data) => connection && write(stream, data, connection),

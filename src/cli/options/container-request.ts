@@ -33,7 +33,7 @@ export async function parseProcess(
   const shmSize = named('--shm-size', options.shmSize, parseSize);
   return {
     callerEnv: context.env,
-    hostname: options.hostname ?? '',
+    hostname: parseHostname(options.hostname),
     network: parseNetwork(options).mode,
     ...(command.length === 0 ? {} : { command }),
     ...(options.entrypoint === undefined ? {} : { entrypoint: options.entrypoint }),
@@ -44,7 +44,8 @@ export async function parseProcess(
     ...parseResources(options),
     ...(options.pidsLimit === undefined ? {} : { processLimit: parsePidsLimit(options.pidsLimit) }),
     ...(options.ulimit === undefined ? {} : { ulimits: options.ulimit.map(parseUlimit) }),
-    ...(shmSize === undefined ? {} : { shmSize }),
+    // As with docker, 0 is for the default.
+    ...(shmSize === undefined || shmSize === 0 ? {} : { shmSize }),
     ...(parseSecurity(options.securityOpt ?? []) ? { noNewPrivileges: true } : {}),
     ...(options.capAdd === undefined ? {} : { capAdd: options.capAdd.map(parseCapability) }),
     ...(options.capDrop === undefined ? {} : { capDrop: options.capDrop.map(parseCapability) }),
@@ -58,6 +59,16 @@ export async function parseProcess(
     ...(options.init ? { init: true } : {}),
     ...(options.addHost === undefined ? {} : { extraHosts: await parseHosts(options.addHost) }),
   };
+}
+
+/** @returns an empty text for one that is made up */
+function parseHostname(text = ''): string {
+  // uname(2): __NEW_UTS_LEN.
+  if (Buffer.byteLength(text) > 64 || /[\s/]/.test(text))
+    throw new TsbuildError('TSB_USAGE', `Cannot use --hostname ${JSON.stringify(text)}`, {
+      hint: 'a host name has at most 64 letters, digits, "-" and "."',
+    });
+  return text;
 }
 
 /** `--userns`. Every container has a user namespace; which ids it has is what can be chosen. */
@@ -179,7 +190,10 @@ function parseLog(values: readonly string[]): ContainerRecord['log'] {
   if (!/^[1-9]\d?$/.test(files))
     throw new TsbuildError('TSB_USAGE', `Cannot use --log-opt max-file=${files}: expected a number from 1 to 99`);
   const size = pairs.get('max-size');
-  return { maxBytes: size === undefined ? LOG_BYTES : size === '-1' ? 0 : parseSize(size), maxFiles: Number(files) };
+  const maxBytes = size === undefined ? LOG_BYTES : size === '-1' ? undefined : parseSize(size);
+  if (maxBytes === 0)
+    throw new TsbuildError('TSB_USAGE', `Cannot use --log-opt max-size=${size}: expected a size, or -1 for no limit`);
+  return { maxBytes: maxBytes ?? 0, maxFiles: Number(files) };
 }
 
 /** Whole seconds, -1 for any number of them. @throws TsbuildError `TSB_USAGE` */
