@@ -22,7 +22,8 @@ function index(from: unknown, ...keys: readonly unknown[]): unknown {
     if (value instanceof Map) value = (value as ReadonlyMap<unknown, unknown>).get(key) ?? '';
     else if (Array.isArray(value) || typeof value === 'string' || value === null) {
       const at = whole(key, 'the index');
-      const items = value ?? [];
+      // Strings of Go are bytes.
+      const items = typeof value === 'string' ? [...Buffer.from(value)] : (value ?? []);
       if (at < 0 || at >= items.length) throw new Error(`index ${at} is out of range: there are ${items.length}`);
       value = (items as readonly unknown[])[at];
     } else throw new Error(`${display(value)} has no index`);
@@ -39,11 +40,12 @@ function length(value: unknown): number {
 }
 
 function slice(value: unknown, from: unknown = 0, to?: unknown): unknown {
-  const items = typeof value === 'string' ? value : list(value);
+  const items = typeof value === 'string' ? Buffer.from(value) : list(value);
   const [start, end] = [whole(from, 'the start'), to === undefined ? items.length : whole(to, 'the end')];
   if (start < 0 || end > items.length || start > end)
     throw new Error(`${start}:${end} is out of range: there are ${items.length}`);
-  return items.slice(start, end);
+  const part = items.slice(start, end);
+  return Buffer.isBuffer(part) ? part.toString() : part;
 }
 
 /** Go wants both of a comparison to be of one kind. */

@@ -180,11 +180,18 @@ function tmpfs(
   };
 }
 
-/** `--device /dev/x[:/dev/y[:rwm]]` */
+/**
+ * `--device /dev/x[:/dev/y][:rwm]`. What may be done with it is up to its owner and mode, as with podman of an ordinary user, but what is no
+ * word for that is a mistake.
+ */
 function deviceOf(text: string): MountSpec {
-  const [source = '', target = source] = text.split(':');
+  const [source = '', ...words] = text.split(':');
   const bad = (why: string): TsbuildError =>
     new TsbuildError('TSB_USAGE', `Cannot use --device ${JSON.stringify(text)}: ${why}`);
+  const isMode = (word: string | undefined): boolean => word !== undefined && /^[rwm]{1,3}$/.test(word);
+  const target = words[0] === undefined || isMode(words[0]) ? source : words[0];
+  const rest = words.slice(isMode(words[0]) ? 0 : 1);
+  if (rest.length > 1 || (rest.length === 1 && !isMode(rest[0]))) throw bad('expected /dev/x[:/dev/y][:rwm]');
   if (!existsSync(source)) throw bad(`"${source}" does not exist`);
   return { type: 'device', source, target: checkTarget(target, bad) };
 }

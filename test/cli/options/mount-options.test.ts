@@ -72,6 +72,9 @@ describe('what is mounted in a container', () => {
       { type: 'device', source: '/dev/null', target: '/dev/null' },
       { type: 'device', source: '/dev/zero', target: '/dev/nought' },
     ]);
+    // As docker has it: what may be done with a device may stand where its other name would.
+    for (const text of ['/dev/null:rwm', '/dev/null:r', '/dev/null:mw'])
+      expect(await mounts({ device: [text] })).toEqual([{ type: 'device', source: '/dev/null', target: '/dev/null' }]);
   });
 
   test('--read-only leaves places to write to, but where something is mounted', async () => {
@@ -99,6 +102,10 @@ describe('what is mounted in a container', () => {
     [{ tmpfs: ['/t:uid=1'] }, /there is no option "uid"/],
     [{ device: ['/dev/none-such'] }, /"\/dev\/none-such" does not exist/],
     [{ device: ['/dev/null:null'] }, /the target is not an absolute path/],
+    [{ device: ['/dev/null:/dev/x:rx'] }, /expected \/dev\/x\[:\/dev\/y\]\[:rwm\]/],
+    [{ device: ['/dev/null:/dev/x:r:w'] }, /expected \/dev\/x/],
+    [{ device: ['/dev/null:r:/dev/x'] }, /expected \/dev\/x/],
+    [{ device: ['/dev/null:'] }, /the target is not an absolute path/],
     [{ volume: ['db:/x'], tmpfs: ['/x/'] }, /Cannot mount two things at "\/x"/],
     [{ mount: ['type=tmpfs,target=/a/../x', 'type=tmpfs,target=/x'] }, /two things at "\/x"/],
   ])('%j is refused', async (options, why) => {
