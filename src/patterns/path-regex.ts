@@ -1,13 +1,5 @@
-import {
-  type Assertion,
-  type CharSet,
-  codeOf,
-  complement,
-  type Item,
-  MAX_CODE_POINT,
-  parseRegex,
-  WORD,
-} from './regex-parser.ts';
+import { type Assertion, type Item, parseRegex } from './regex-parser.ts';
+import { type CharSet, codeOf, complement, contains, MAX_CODE_POINT, WORD } from './regex-reader.ts';
 
 /**
  * Regular expressions on paths, matched without backtracking: hostile patterns such as `*a*a*a*a*b` take time linear in the
@@ -49,11 +41,6 @@ export function compileRegex(source: string): PathTest {
   const regex = new RegExp(toSource(items), needsUnicode(items) ? 'u' : '');
   const fast = withParents((path) => regex.test(path));
   return (path, orParent) => (path.length > MAX_BUILTIN_PATH ? slow : fast)(path, orParent);
-}
-
-function contains(set: CharSet, code: number): boolean {
-  for (const [low, high] of set) if (code >= low && code <= high) return true;
-  return false;
 }
 
 function countStars(items: readonly Item[]): number {

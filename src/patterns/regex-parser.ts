@@ -1,7 +1,5 @@
 import { BadPatternError } from './file-match.ts';
-
-/** A set of characters as sorted pairs of first and last code point. */
-export type CharSet = readonly (readonly [number, number])[];
+import { type CharSet, codeOf, NOT_NEWLINE, RegexReader, single } from './regex-reader.ts';
 
 /** Places without a character of their own: `^`, `$`, `\b`, `\B`. */
 export type Assertion = 'start' | 'end' | 'word' | 'notWord';
@@ -14,271 +12,66 @@ export type Item =
   /** `(set* separator)?` */
   | { readonly kind: 'optional'; readonly items: readonly Item[] };
 
-/** The last character of Unicode. */
-export const MAX_CODE_POINT = 0x10ffff;
-/** What `\w` matches. */
-export const WORD: CharSet = [[0x30, 0x39], [0x41, 0x5a], [0x5f, 0x5f], [0x61, 0x7a]]; // oxfmt-ignore
-const DIGIT: CharSet = [[0x30, 0x39]];
-const SPACE: CharSet = [[0x09, 0x0a], [0x0c, 0x0d], [0x20, 0x20]]; // oxfmt-ignore
-const NOT_NEWLINE: CharSet = complement([[0x0a, 0x0a]]);
-
 /**
  * Reads the part of Go's regular expressions that comes out of path patterns.
  * @throws BadPatternError for what Go's regexp package refuses, and for Unicode classes (`\pL`)
  */
 export function parseRegex(source: string): readonly Item[] {
-  return new RegexParser(Array.from(source)).parse();
+  const reader = new RegexReader(source);
+  const items = sequence(reader);
+  if (reader.peek() !== undefined) throw new BadPatternError();
+  return items;
 }
 
-class RegexParser {
-  readonly #chars: readonly string[];
-  #index = 0;
+function sequence(reader: RegexReader): Item[] {
+  const items: Item[] = [];
+  while (reader.peek() !== undefined && reader.peek() !== ')') readItem(reader, reader.next(), items);
+  return items;
+}
 
-  constructor(chars: readonly string[]) {
-    this.#chars = chars;
-  }
-
-  parse(): Item[] {
-    const items = this.#sequence();
-    if (this.#index < this.#chars.length) throw new BadPatternError();
-    return items;
-  }
-
-  #sequence(): Item[] {
-    const items: Item[] = [];
-    for (let char = this.#chars[this.#index]; char !== undefined && char !== ')'; char = this.#chars[this.#index]) {
-      this.#index++;
-      this.#item(char, items);
+function readItem(reader: RegexReader, char: string, items: Item[]): void {
+  switch (char) {
+    case '^':
+      items.push({ kind: 'assert', assert: 'start' });
+      return;
+    case '$':
+      items.push({ kind: 'assert', assert: 'end' });
+      return;
+    case '(': {
+      const inner = sequence(reader);
+      // The only group that a pattern makes is optional.
+      if (!reader.accept(')?')) throw new BadPatternError();
+      items.push({ kind: 'optional', items: inner });
+      return;
     }
-    return items;
-  }
-
-  #item(char: string, items: Item[]): void {
-    switch (char) {
-      case '^':
-        items.push({ kind: 'assert', assert: 'start' });
-        return;
-      case '$':
-        items.push({ kind: 'assert', assert: 'end' });
-        return;
-      case '(': {
-        const inner = this.#sequence();
-        // The only group that a pattern makes is optional.
-        if (this.#chars[this.#index] !== ')' || this.#chars[this.#index + 1] !== '?') throw new BadPatternError();
-        this.#index += 2;
-        items.push({ kind: 'optional', items: inner });
-        return;
-      }
-      case '*': {
-        const last = items.pop();
-        if (last?.kind !== 'set') throw new BadPatternError();
-        items.push({ kind: 'star', set: last.set });
-        return;
-      }
-      case '.':
-        items.push({ kind: 'set', set: NOT_NEWLINE });
-        return;
-      case '[':
-        items.push({ kind: 'set', set: this.#set() });
-        return;
-      case '\\':
-        this.#escape(items);
-        return;
-      default:
-        items.push(literal(codeOf(char)));
+    case '*': {
+      const last = items.pop();
+      if (last?.kind !== 'set') throw new BadPatternError();
+      items.push({ kind: 'star', set: last.set });
+      return;
     }
-  }
-
-  /** An escape outside a set. */
-  #escape(items: Item[]): void {
-    const char = this.#next();
-    switch (char) {
-      case 'A':
-        items.push({ kind: 'assert', assert: 'start' });
-        return;
-      case 'z':
-        items.push({ kind: 'assert', assert: 'end' });
-        return;
-      case 'b':
-        items.push({ kind: 'assert', assert: 'word' });
-        return;
-      case 'B':
-        items.push({ kind: 'assert', assert: 'notWord' });
-        return;
-      case 'C':
-        throw new BadPatternError();
-      case 'Q':
-        this.#quoted(items);
-        return;
-      case 'E':
-        return;
-      default:
-        items.push({ kind: 'set', set: this.#classEscape(char) ?? single(this.#charEscape(char)) });
-    }
-  }
-
-  /** Everything up to `\E` is literal. */
-  #quoted(items: Item[]): void {
-    while (this.#index < this.#chars.length) {
-      const char = this.#next();
-      if (char === '\\' && this.#chars[this.#index] === 'E') {
-        this.#index++;
-        return;
-      }
-      items.push(literal(codeOf(char)));
-    }
-  }
-
-  #classEscape(char: string): CharSet | undefined {
-    switch (char) {
-      case 'd':
-        return DIGIT;
-      case 'D':
-        return complement(DIGIT);
-      case 's':
-        return SPACE;
-      case 'S':
-        return complement(SPACE);
-      case 'w':
-        return WORD;
-      case 'W':
-        return complement(WORD);
-      default:
-        return undefined;
-    }
-  }
-
-  /** The character that a backslash and `char` stand for. Unicode classes (`\pL`) are not supported. */
-  #charEscape(char: string): number {
-    const simple = { a: 0x07, f: 0x0c, n: 0x0a, r: 0x0d, t: 0x09, v: 0x0b }[char];
-    if (simple !== undefined) return simple;
-    if (char === 'x') return this.#hex();
-    if (/^[0-7]$/.test(char)) return this.#octal(char);
-    if (codeOf(char) >= 0x80 || /^[0-9A-Za-z]$/.test(char)) throw new BadPatternError();
-    return codeOf(char);
-  }
-
-  #hex(): number {
-    let digits = '';
-    if (this.#chars[this.#index] === '{') {
-      this.#index++;
-      for (let char = this.#next(); char !== '}'; char = this.#next()) digits += char;
-    } else {
-      digits = this.#next() + this.#next();
-    }
-    const code = Number.parseInt(digits, 16);
-    if (!/^[0-9A-Fa-f]+$/.test(digits) || code > MAX_CODE_POINT) throw new BadPatternError();
-    return code;
-  }
-
-  /** `\0` and up to three digits; a single digit but 0 would be a back reference, which Go does not have. */
-  #octal(first: string): number {
-    let digits = first;
-    while (digits.length < 3 && /^[0-7]$/.test(this.#chars[this.#index] ?? '')) digits += this.#next();
-    if (first !== '0' && digits.length === 1) throw new BadPatternError();
-    return Number.parseInt(digits, 8);
-  }
-
-  #set(): CharSet {
-    const negated = this.#chars[this.#index] === '^';
-    if (negated) this.#index++;
-    const ranges: (readonly [number, number])[] = [];
-    for (let isFirst = true; isFirst || this.#chars[this.#index] !== ']'; isFirst = false) {
-      const named = this.#namedClass();
-      if (named) {
-        ranges.push(...named);
-        continue;
-      }
-      const low = this.#setChar();
-      if (typeof low !== 'number') {
-        ranges.push(...low);
-        continue;
-      }
-      let high = low;
-      if (
-        this.#chars[this.#index] === '-' &&
-        this.#index + 1 < this.#chars.length &&
-        this.#chars[this.#index + 1] !== ']'
-      ) {
-        this.#index++;
-        const upper = this.#setChar();
-        if (typeof upper !== 'number' || upper < low) throw new BadPatternError();
-        high = upper;
-      }
-      ranges.push([low, high]);
-    }
-    this.#index++;
-    return negated ? complement(ranges) : ranges;
-  }
-
-  #setChar(): number | CharSet {
-    const char = this.#next();
-    if (char !== '\\') return codeOf(char);
-    const escaped = this.#next();
-    return this.#classEscape(escaped) ?? this.#charEscape(escaped);
-  }
-
-  /** `[:alpha:]` within a set. */
-  #namedClass(): CharSet | undefined {
-    if (this.#chars[this.#index] !== '[' || this.#chars[this.#index + 1] !== ':') return undefined;
-    const rest = this.#chars.slice(this.#index, this.#index + 12).join('');
-    const match = /^\[:(\^?)([a-z]+):\]/.exec(rest);
-    if (!match) {
-      if (this.#chars.join('').includes(':]', this.#index + 2)) throw new BadPatternError();
-      return undefined;
-    }
-    const set = POSIX_CLASSES.get(match[2] ?? '');
-    if (!set) throw new BadPatternError();
-    this.#index += match[0].length;
-    return match[1] === '^' ? complement(set) : set;
-  }
-
-  #next(): string {
-    const char = this.#chars[this.#index];
-    if (char === undefined) throw new BadPatternError();
-    this.#index++;
-    return char;
+    case '.':
+      items.push({ kind: 'set', set: NOT_NEWLINE });
+      return;
+    case '[':
+      items.push({ kind: 'set', set: reader.set() });
+      return;
+    case '\\':
+      readEscape(reader, items);
+      return;
+    default:
+      items.push({ kind: 'set', set: single(codeOf(char)) });
   }
 }
 
-const POSIX_CLASSES: ReadonlyMap<string, CharSet> = new Map<string, CharSet>([
-  ['alnum', [[0x30, 0x39], [0x41, 0x5a], [0x61, 0x7a]]],
-  ['alpha', [[0x41, 0x5a], [0x61, 0x7a]]],
-  ['ascii', [[0x00, 0x7f]]],
-  ['blank', [[0x09, 0x09], [0x20, 0x20]]],
-  ['cntrl', [[0x00, 0x1f], [0x7f, 0x7f]]],
-  ['digit', DIGIT],
-  ['graph', [[0x21, 0x7e]]],
-  ['lower', [[0x61, 0x7a]]],
-  ['print', [[0x20, 0x7e]]],
-  ['punct', [[0x21, 0x2f], [0x3a, 0x40], [0x5b, 0x60], [0x7b, 0x7e]]],
-  ['space', [[0x09, 0x0d], [0x20, 0x20]]],
-  ['upper', [[0x41, 0x5a]]],
-  ['word', WORD],
-  ['xdigit', [[0x30, 0x39], [0x41, 0x46], [0x61, 0x66]]],
-]); // oxfmt-ignore
+const ESCAPES: Readonly<Record<string, Assertion>> = { A: 'start', z: 'end', b: 'word', B: 'notWord' };
 
-/** The code point of one character. */
-export function codeOf(char: string): number {
-  return char.codePointAt(0) ?? 0;
-}
-
-function single(code: number): CharSet {
-  return [[code, code]];
-}
-
-function literal(code: number): Item {
-  return { kind: 'set', set: single(code) };
-}
-
-/** All characters that are not in the set. */
-export function complement(set: CharSet): CharSet {
-  const out: [number, number][] = [];
-  let next = 0;
-  for (const [low, high] of [...set].sort((a, b) => a[0] - b[0])) {
-    if (low > next) out.push([next, low - 1]);
-    next = Math.max(next, high + 1);
-  }
-  if (next <= MAX_CODE_POINT) out.push([next, MAX_CODE_POINT]);
-  return out;
+/** An escape outside a set. */
+function readEscape(reader: RegexReader, items: Item[]): void {
+  const char = reader.next();
+  const assert = ESCAPES[char];
+  if (assert !== undefined) items.push({ kind: 'assert', assert });
+  else if (char === 'C') throw new BadPatternError();
+  else if (char === 'Q') items.push(...reader.quoted().map((code): Item => ({ kind: 'set', set: single(code) })));
+  else if (char !== 'E') items.push({ kind: 'set', set: reader.classEscape(char) ?? single(reader.charEscape(char)) });
 }
