@@ -21,6 +21,7 @@ const floors: readonly (readonly string[])[] = [
   ['layer'],
   ['tree'],
   ['store', 'gateway'],
+  ['source-policy'],
   ['llb', 'pins'],
   ['files'],
   ['sys', 'image', 'events', 'patterns', 'limits'],

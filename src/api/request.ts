@@ -5,6 +5,7 @@ import { type BuildRequest, emptyRequest, isRemoteContext, namedDockerfile } fro
 import { parsePlatform } from '../image/index.ts';
 import { parseCacheFrom, parseCacheTo } from '../remote-cache/index.ts';
 import type { SecretSource } from '../secrets/index.ts';
+import { policyFiles, readSourcePolicies } from '../source-policy/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { resourcesOf } from './resources.ts';
 import type { BuildSource, Secret } from './source.ts';
@@ -14,7 +15,7 @@ const MAX_LIMIT_MS = 2 ** 31 - 1;
 
 /**
  * What is built, as the engine has it: the same that the command line makes of such options. Paths are from the working directory.
- * @throws TsbuildError `TSB_USAGE`, `TSB_NOT_FOUND`
+ * @throws TsbuildError `TSB_USAGE`, `TSB_NOT_FOUND`, `TSB_POLICY`
  */
 export function requestOf(source: BuildSource): BuildRequest {
   const { noCache = false, target, network, shmSize } = source;
@@ -51,6 +52,7 @@ export function requestOf(source: BuildSource): BuildRequest {
     ...((source.reproducible ?? isReproducible()) ? { reproducible: true } : {}),
     ...(sourceDateEpoch === undefined ? {} : { sourceDateEpoch: whole('sourceDateEpoch', sourceDateEpoch) }),
     ...(lock === undefined ? {} : { lock }),
+    sourcePolicies: readSourcePolicies(policyFiles(process.cwd(), process.env, source.sourcePolicies)),
     cacheFrom: parseCacheFrom(process.cwd(), source.cacheFrom ?? [], process.env),
     cacheTo: parseCacheTo(process.cwd(), source.cacheTo ?? [], process.env),
     ...(source.timeout === undefined ? {} : { timeoutMs: whole('timeout', source.timeout, 1, MAX_LIMIT_MS) }),

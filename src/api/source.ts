@@ -53,6 +53,8 @@ export interface BuildSource extends Resources {
     /** Look things up again and write it: all, or these. */
     readonly update?: true | readonly string[];
   };
+  /** Files with rules about sources, besides that of `$EXPERIMENTAL_BUILDKIT_SOURCE_POLICY`. */
+  readonly sourcePolicies?: readonly string[];
   /** As `--cache-from` takes them. */
   readonly cacheFrom?: readonly string[];
   /** As `--cache-to` takes them. */

@@ -1,5 +1,6 @@
 import type { SecretSource } from '../secrets/index.ts';
 import type { PinPolicy } from '../pins/index.ts';
+import type { SourcePolicy } from '../source-policy/index.ts';
 import type { ResourceLimits } from '../limits/index.ts';
 import type { ImageConfig, Platform } from '../image/index.ts';
 import type { Definition } from '../llb/index.ts';
@@ -94,6 +95,8 @@ export interface BuildRequest {
     readonly named: boolean;
     readonly policy: PinPolicy;
   };
+  /** What sources may be used, and which others in their place: all of them hold. */
+  readonly sourcePolicies: readonly SourcePolicy[];
   /** An event tells for each step why it ran or did not. */
   readonly explain?: boolean;
   /** Warnings about what BuildKit does silently are errors. */
@@ -117,6 +120,7 @@ export const emptyRequest: Omit<BuildRequest, 'contextDir'> = {
   ssh: new Map(),
   cacheFrom: [],
   cacheTo: [],
+  sourcePolicies: [],
   jobs: 4,
   strict: false,
 };

@@ -1,5 +1,5 @@
 import type { Definition, ResolveMode } from '../llb/index.ts';
-import type { Digest } from '../util/index.ts';
+import { type Digest, TsbuildError } from '../util/index.ts';
 import type { ImageConfig, Platform } from '../image/index.ts';
 
 /**
@@ -41,6 +41,18 @@ export interface ResolvedImage {
   readonly config: ImageConfig;
   /** The reference that was used instead, when a rule sent it elsewhere. */
   readonly reference?: string;
+}
+
+/** A rule has made something else of an image, which a named context can be as well. */
+export class ConvertedImage extends TsbuildError {
+  /** The identifier of the source: `local://NAME`, `https://…`. */
+  readonly identifier: string;
+
+  /** @param error for who needs an image */
+  constructor(error: TsbuildError, identifier: string) {
+    super(error.code, error.message, error.hint === undefined ? {} : { hint: error.hint });
+    this.identifier = identifier;
+  }
 }
 
 /** A Dockerfile, an ignore file, or one of a remote context. */

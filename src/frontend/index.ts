@@ -2,14 +2,15 @@
  * The Dockerfile frontend: text -> stages of typed instructions -> LLB and an image config. It reaches the world through
  * `Bridge` only.
  */
-export type {
-  Bridge,
-  BridgeInput,
-  FileOrigin,
-  FileRequest,
-  ImageRequest,
-  ResolvedImage,
-  SourceTimeRequest,
+export {
+  type Bridge,
+  type BridgeInput,
+  ConvertedImage,
+  type FileOrigin,
+  type FileRequest,
+  type ImageRequest,
+  type ResolvedImage,
+  type SourceTimeRequest,
 } from './bridge.ts';
 export {
   type Compilation,

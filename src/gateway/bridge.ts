@@ -8,6 +8,7 @@ import type { GatewayLimits } from './limits.ts';
 import { healthResponseSchema, methods } from './messages.ts';
 import { References } from './references.ts';
 import { frontendFailure } from './returned-error.ts';
+import { decodePolicies } from './policies.ts';
 import { resolveImage, resolveSource } from './sources.ts';
 import { CallError, statusCodes, statusOfError } from './status.ts';
 import type * as pb from './types.ts';
@@ -129,7 +130,6 @@ export class LlbBridge {
 
   async #solve(request: pb.SolveRequest, signal: AbortSignal): Promise<object> {
     this.#references.count();
-    if (request.sourcePolicies.length > 0) throw unsupported('source policies');
     if (request.final) throw unsupported('a result that is returned by Solve: the frontend is older than 2018');
     if (request.definition.length > 0 && request.frontend !== '')
       throw new CallError(statusCodes.invalidArgument, 'cannot solve with both Definition and Frontend specified');
@@ -147,21 +147,25 @@ export class LlbBridge {
     };
   }
 
-  #solveDefinition({ definition }: pb.SolveRequest): {
+  #solveDefinition({ definition, sourcePolicies }: pb.SolveRequest): {
     readonly refs: pb.PbRefs;
     readonly metadata: FrontendResult['metadata'];
   } {
     const decoded = definition.length === 0 ? undefined : decodeDefinition(definition);
-    return { refs: { kind: 'ref', ...this.#references.add(decoded, definition) }, metadata: new Map() };
+    return {
+      refs: { kind: 'ref', ...this.#references.add(decoded, definition, decodePolicies(sourcePolicies)) },
+      metadata: new Map(),
+    };
   }
 
   async #solveNested(
-    { frontend, frontendOpt, frontendInputs }: pb.SolveRequest,
+    { frontend, frontendOpt, frontendInputs, sourcePolicies }: pb.SolveRequest,
     signal: AbortSignal,
   ): Promise<{ readonly refs: pb.PbRefs; readonly metadata: FrontendResult['metadata'] }> {
     const inputs = new Map([...frontendInputs].map(([name, bytes]) => [name, decodeDefinition(bytes)]));
-    const result = await this.#host.frontend({ name: frontend, options: frontendOpt, inputs }, signal);
-    return { refs: this.#references.addResult(result, encodeDefinition), metadata: result.metadata };
+    const policies = decodePolicies(sourcePolicies);
+    const result = await this.#host.frontend({ name: frontend, options: frontendOpt, inputs, policies }, signal);
+    return { refs: this.#references.addResult(result, encodeDefinition, policies), metadata: result.metadata };
   }
 
   async #evaluate(refs: pb.PbRefs, signal: AbortSignal): Promise<void> {

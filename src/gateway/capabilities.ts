@@ -25,5 +25,5 @@ export const LLB_CAPABILITIES: readonly string[] = [
   'exec.mount.cache.content', 'exec.mount.selector', 'exec.mount.tmpfs', 'exec.mount.tmpfs.size', 'exec.mount.secret', 'exec.mount.ssh',
   'exec.secretenv', 'exec.validexitcode', 'file.base', 'file.rm.wildcard', 'file.copy.includeexcludepatterns', 'file.copy.requiredpaths',
   'file.rm.nofollowsymlink', 'file.copy.alwaysreplaceexistingdestpaths', 'file.copy.modestring', 'file.symlink.create', 'constraints',
-  'platform', 'meta.ignorecache', 'meta.description', 'meta.exportcache', 'mergeop', 'diffop',
+  'platform', 'meta.ignorecache', 'meta.description', 'meta.exportcache', 'mergeop', 'diffop', 'source.policy',
 ]; // oxfmt-ignore

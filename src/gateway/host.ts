@@ -1,4 +1,5 @@
-import type { Definition, ResolveMode } from '../llb/index.ts';
+import type { Definition, ResolveMode, SourceOp } from '../llb/index.ts';
+import type { SourcePolicy } from '../source-policy/index.ts';
 import type { Platform } from '../image/index.ts';
 import type { SourceRange } from '../util/index.ts';
 
@@ -14,19 +15,28 @@ export interface GatewayHost {
   readonly inputs: ReadonlyMap<string, Definition>;
   /**
    * Checks a definition; nothing of it runs before something is asked of the tree.
-   * @throws TsbuildError `TSB_LLB`
+   * @param policies hold for its sources, besides those of the build
+   * @throws TsbuildError `TSB_LLB`, `TSB_POLICY`
    */
-  load(definition: Definition): SolvedTree;
+  load(definition: Definition, policies: readonly SourcePolicy[]): LoadedDefinition;
   /** Lets a frontend solve that is called by name: `dockerfile.v0`, or `gateway.v0` with the option `source`. */
   frontend(request: NestedRequest, signal: AbortSignal): Promise<FrontendResult>;
   /** Digest and config of an image. */
   resolveImage(request: ImageConfigRequest, signal: AbortSignal): Promise<ImageConfigAnswer>;
+  /** A source as the policies of the build and of the call want it. @throws TsbuildError `TSB_POLICY` */
+  policed(source: Pick<GatewaySource, 'identifier' | 'attrs'>, policies: readonly SourcePolicy[]): SourceOp;
   /** What a git or web source stands for now. */
   resolveSource(source: GatewaySource, signal: AbortSignal): Promise<SourceAnswer>;
   /** What a frontend may be told of a message: without paths of this machine. */
   conceal(message: string): string;
   /** Something that the user should know. */
   warn(warning: FrontendWarning): void;
+}
+
+/** A definition with its sources as the policies want them, and what it comes to. */
+export interface LoadedDefinition {
+  readonly definition: Definition;
+  readonly tree: SolvedTree;
 }
 
 /** What a definition comes to, made when it is first asked for. */
@@ -64,6 +74,8 @@ export interface NestedRequest {
   readonly name: string;
   readonly options: ReadonlyMap<string, string>;
   readonly inputs: ReadonlyMap<string, Definition>;
+  /** Hold for what it asks for, besides those of the build. */
+  readonly policies: readonly SourcePolicy[];
 }
 
 /** What a frontend came to: definitions, whose results are the trees of the images. */
@@ -88,6 +100,8 @@ export interface ImageConfigRequest {
   readonly ociLayout?: string;
   /** For progress. */
   readonly name: string;
+  /** Hold besides those of the build. */
+  readonly policies: readonly SourcePolicy[];
 }
 
 /** What is known of an image. */

@@ -12,6 +12,7 @@ export type {
   GatewaySource,
   ImageConfigAnswer,
   ImageConfigRequest,
+  LoadedDefinition,
   NestedRequest,
   SolvedTree,
   SourceAnswer,

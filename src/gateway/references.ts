@@ -1,21 +1,16 @@
 import { randomHex } from '../util/index.ts';
 import type { Definition } from '../llb/index.ts';
-import type { FrontendResult, GatewayHost, ResultRefs, SolvedTree } from './host.ts';
+import type { SourcePolicy } from '../source-policy/index.ts';
+import type { FrontendResult, GatewayHost, LoadedDefinition, ResultRefs, SolvedTree } from './host.ts';
 import type { GatewayLimits } from './limits.ts';
 import { CallError, statusCodes } from './status.ts';
 import type { PbRef, PbRefs } from './types.ts';
-
-/** What a frontend was given a reference to. */
-interface Referenced {
-  readonly definition: Definition;
-  readonly tree: SolvedTree;
-}
 
 /** What a frontend has had solved, by the ids that it knows it by. */
 export class References {
   readonly #host: GatewayHost;
   readonly #limits: GatewayLimits;
-  readonly #known = new Map<string, Referenced>();
+  readonly #known = new Map<string, LoadedDefinition>();
   #solves = 0;
   #bytes = 0;
 
@@ -33,8 +28,12 @@ export class References {
       );
   }
 
-  /** A reference to what a definition makes; scratch has an empty id. @throws what loading the definition gives, or CallError */
-  add(definition: Definition | undefined, encoded: Uint8Array): PbRef {
+  /**
+   * A reference to what a definition makes; scratch has an empty id.
+   * @param encoded the definition, which the frontend may build on: as it is without policies
+   * @throws what loading the definition gives, or CallError
+   */
+  add(definition: Definition | undefined, encoded: Uint8Array, policies: readonly SourcePolicy[]): PbRef {
     if (definition === undefined || definition.def.length === 0) return { id: '', def: new Uint8Array() };
     this.#bytes += encoded.length;
     if (this.#bytes > this.#limits.maxDefinitionBytes)
@@ -42,9 +41,9 @@ export class References {
         statusCodes.resourceExhausted,
         `the definitions of a frontend may have ${this.#limits.maxDefinitionBytes} bytes together`,
       );
-    const tree = this.#host.load(definition);
+    const loaded = this.#host.load(definition, policies);
     const id = randomHex(12);
-    this.#known.set(id, { definition, tree });
+    this.#known.set(id, loaded);
     return { id, def: encoded };
   }
 
@@ -75,9 +74,13 @@ export class References {
   }
 
   /** References to what another frontend made, in the form that the caller reads. */
-  addResult({ refs }: Pick<FrontendResult, 'refs'>, encode: (definition: Definition) => Uint8Array): PbRefs {
+  addResult(
+    { refs }: Pick<FrontendResult, 'refs'>,
+    encode: (definition: Definition) => Uint8Array,
+    policies: readonly SourcePolicy[],
+  ): PbRefs {
     const one = (definition: Definition | undefined): PbRef =>
-      this.add(definition, definition === undefined ? new Uint8Array() : encode(definition));
+      this.add(definition, definition === undefined ? new Uint8Array() : encode(definition), policies);
     if (refs.kind === 'one') return { kind: 'ref', ...one(refs.definition) };
     return { kind: 'refs', refs: new Map([...refs.definitions].map(([key, definition]) => [key, one(definition)])) };
   }
@@ -86,7 +89,7 @@ export class References {
     return id === '' ? undefined : this.#find(id).definition;
   }
 
-  #find(id: string): Referenced {
+  #find(id: string): LoadedDefinition {
     const known = this.#known.get(id);
     if (known !== undefined) return known;
     const text = id === '' ? 'the reference is empty: scratch has no files' : `no such ref: ${id.slice(0, 100)}`;

@@ -1,6 +1,7 @@
 import { hostPlatform, normalizePlatform, type Platform } from '../image/index.ts';
 import type { ResolveMode } from '../llb/index.ts';
 import type { GatewayHost, ImageConfigAnswer } from './host.ts';
+import { decodePolicies } from './policies.ts';
 import { CallError, statusCodes } from './status.ts';
 import type { PbPlatform, ResolveImageRequest, ResolveSourceRequest } from './types.ts';
 
@@ -13,7 +14,6 @@ export async function resolveImage(
   request: ResolveImageRequest,
   signal: AbortSignal,
 ): Promise<object> {
-  if (request.sourcePolicies.length > 0) throw noPolicies();
   const { reference, digest, config } = await host.resolveImage(
     {
       reference: request.ref,
@@ -21,6 +21,7 @@ export async function resolveImage(
       mode: toMode(request.resolveMode),
       ...(request.resolverType === 1 ? { ociLayout: request.storeId } : {}),
       name: request.logName || `resolve image config for ${IMAGE}${request.ref}`,
+      policies: decodePolicies(request.sourcePolicies),
     },
     signal,
   );
@@ -33,9 +34,8 @@ export async function resolveSource(
   request: ResolveSourceRequest,
   signal: AbortSignal,
 ): Promise<object> {
-  const { source, image, http } = request;
-  if (source === undefined) throw new CallError(statusCodes.invalidArgument, 'source is required');
-  if (request.sourcePolicies.length > 0) throw noPolicies();
+  const { image, http } = request;
+  if (request.source === undefined) throw new CallError(statusCodes.invalidArgument, 'source is required');
   if (
     image?.attestationChain ||
     (image?.resolveAttestations.length ?? 0) > 0 ||
@@ -45,6 +45,8 @@ export async function resolveSource(
       statusCodes.unimplemented,
       'tsbuild does not look into attestations or parts of files for a frontend',
     );
+  const policies = decodePolicies(request.sourcePolicies);
+  const source = host.policed(request.source, policies);
   const { identifier, attrs } = source;
   const name = request.logName || `resolve ${identifier}`;
   if (identifier.startsWith(IMAGE) || identifier.startsWith(LAYOUT)) {
@@ -56,10 +58,11 @@ export async function resolveSource(
         mode: toMode(request.resolveMode),
         ...(isLayout ? { ociLayout: attrs.get('oci.store') ?? '' } : {}),
         name: request.logName || `resolve image config for ${identifier}`,
+        policies,
       },
       signal,
     );
-    return imageAnswer(request, found, isLayout ? LAYOUT : IMAGE);
+    return imageAnswer(request, attrs, found, isLayout ? LAYOUT : IMAGE);
   }
   if (!/^(?:git|https?):\/\//.test(identifier)) return { source };
   const found = await host.resolveSource({ identifier, attrs, name }, signal);
@@ -78,10 +81,10 @@ export async function resolveSource(
 
 function imageAnswer(
   request: ResolveSourceRequest,
+  attrs: ReadonlyMap<string, string>,
   { reference, digest, config }: ImageConfigAnswer,
   scheme: string,
 ): object {
-  const attrs = request.source?.attrs ?? new Map<string, string>();
   return {
     source: { identifier: `${scheme}${reference}`, attrs },
     image: { digest, config: request.image?.noConfig ? new Uint8Array() : config },
@@ -100,8 +103,4 @@ function toMode(text: string): ResolveMode {
   if (text === '' || text === 'default') return 'default';
   if (text === 'pull' || text === 'local') return text;
   throw new CallError(statusCodes.invalidArgument, `invalid resolvemode: ${text.slice(0, 100)}`);
-}
-
-function noPolicies(): CallError {
-  return new CallError(statusCodes.unimplemented, 'tsbuild does not support source policies');
 }

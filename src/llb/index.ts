@@ -57,7 +57,18 @@ export {
   opToJson,
 } from './definition.ts';
 export { decodeMessage, encodeMessage, type Fields } from './codec.ts';
-export { bool, bytes, int32, int64, message, type MessageSchema, nanoseconds, string, uint32 } from './schema.ts';
+export {
+  bool,
+  bytes,
+  enumeration,
+  int32,
+  int64,
+  message,
+  type MessageSchema,
+  nanoseconds,
+  string,
+  uint32,
+} from './schema.ts';
 export { EnvList } from './env.ts';
 export type { ExecNode, MountOptions, SecretMount, SshMount } from './exec-node.ts';
 export {
@@ -72,6 +83,7 @@ export { stateOf } from './definition-node.ts';
 export { formatDefinition, type LlbFormat } from './format.ts';
 export { basePath, joinPath } from './go-path.ts';
 export { readDefinition } from './read-definition.ts';
+export { definitionOfSource, rewriteSources } from './rewrite.ts';
 export { type Graph, type LlbEdge, type LlbVertex, loadGraph, loadGraphs } from './graph.ts';
 export type { Json } from './json.ts';
 export { marshal, type MarshalOptions } from './marshal.ts';

@@ -26,6 +26,7 @@ export type ErrorCode =
   | 'TSB_EXPORT' // the result could not be written
   | 'TSB_LINT' // a lint rule was violated and errors are on
   | 'TSB_LOCK' // a lock file does not name what the build needs, or it cannot be had as it says
+  | 'TSB_POLICY' // a source policy denies a source, or cannot be applied to it
   | 'TSB_TIMEOUT' // a build or a step took longer than it may
   | 'TSB_CANCELED' // interrupted
   | 'TSB_INTERNAL'; // a fault of tsbuild itself

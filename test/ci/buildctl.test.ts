@@ -34,8 +34,8 @@ const mapped: readonly (readonly [string, readonly string[]])[] = [
   ['--export-cache type=registry,ref=r/c,mode=max', ['--cache-to=type=registry,ref=r/c,mode=max']],
   ['--import-cache type=registry,ref=r/c', ['--cache-from=type=registry,ref=r/c']],
   [
-    '--secret id=a,src=f --ssh default --allow network.host',
-    ['--secret=id=a,src=f', '--ssh=default', '--allow=network.host'],
+    '--secret id=a,src=f --ssh default --allow network.host --source-policy-file p',
+    ['--secret=id=a,src=f', '--ssh=default', '--allow=network.host', '--source-policy=p'],
   ],
   [
     '--progress=plain --metadata-file m.json --build-arg A=1',
@@ -75,7 +75,6 @@ describe('command lines of buildctl that are refused', () => {
     [`${BASE} --exporter-opt name=x`, /--exporter-opt is not supported/],
     [`${BASE} --export-cache-opt x=y`, /--export-cache-opt is not supported/],
     [`${BASE} --oci-layout a=b`, /--oci-layout is not supported/],
-    [`${BASE} --source-policy-file f`, /--source-policy-file is not supported/],
     [`${BASE} --registry-auth-tlscontext host=h`, /is not supported/],
     [`${BASE} --opt cgroup-parent=x`, /--opt cgroup-parent is not supported/],
     [`${BASE} --opt context:x=local:y`, /no --local y/],

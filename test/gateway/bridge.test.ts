@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { FRONTEND_CAPABILITIES } from '../../src/gateway/capabilities.ts';
 import type { NestedRequest } from '../../src/gateway/host.ts';
+import { decodeDefinition } from '../../src/llb/index.ts';
+import type { SourcePolicy } from '../../src/source-policy/index.ts';
 import { TsbuildError } from '../../src/util/index.ts';
 import type { Message } from '../support/gateway-client.ts';
 import { AMD64, definitionBytes, hostOf, serve } from './support.ts';
@@ -144,6 +146,74 @@ describe('a frontend that talks gRPC', () => {
     expect(await source('local://context')).toMatchObject({ Source: { identifier: 'local://context' }, Image: null });
   });
 
+  test('has policies of its own, for what it solves and resolves', async () => {
+    const rules = [
+      { action: 'DENY', selector: { identifier: '*', match_type: 'EXACT' } },
+      {
+        action: 'CONVERT',
+        selector: {
+          identifier: 'a.*',
+          match_type: 'REGEX',
+          constraints: [{ key: 'k', value: 'v', condition: 'MATCHES' }],
+        },
+        updates: { identifier: 'b', attrs: { k: 'w' } },
+      },
+    ];
+    const SourcePolicies = [{ version: 1, rules }];
+    const policy: SourcePolicy = {
+      name: 'of the frontend',
+      rules: [
+        { action: 'DENY', selector: { identifier: '*', matchType: 'EXACT', constraints: [] } },
+        {
+          action: 'CONVERT',
+          selector: {
+            identifier: 'a.*',
+            matchType: 'REGEX',
+            constraints: [{ key: 'k', value: 'v', condition: 'MATCHES' }],
+          },
+          updates: { identifier: 'b', attrs: new Map([['k', 'w']]) },
+        },
+      ],
+    };
+    const seen: (readonly SourcePolicy[])[] = [];
+    const converted = decodeDefinition(definitionBytes('converted'));
+    const host = hostOf({});
+    const result = { refs: { kind: 'one', definition: converted }, metadata: new Map() } as const;
+    await using served = await serve({
+      ...host,
+      load: (definition, policies) => {
+        seen.push(policies);
+        return { ...host.load(definition, policies), definition: converted };
+      },
+      frontend: async ({ policies }) => {
+        seen.push(policies);
+        return result;
+      },
+      resolveImage: async ({ policies, reference }) => {
+        seen.push(policies);
+        return { reference, digest: 'd', config: Buffer.from('{}') };
+      },
+      policed: (_source, policies) => {
+        seen.push(policies);
+        return { kind: 'source', identifier: 'docker-image://b', attrs: new Map([['k', 'w']]) };
+      },
+    });
+    const { call } = served.client;
+    const definition = definitionBytes('given');
+    const { ref } = (await call('Solve', { ...SOLVE, Definition: definition, SourcePolicies }))['result'];
+    // It goes on building on what it sent; what it returns is what the policies made of it.
+    expect(ref.def).toEqual(Buffer.from(definition));
+    await call('Solve', { ...SOLVE, Frontend: 'dockerfile.v0', SourcePolicies });
+    await call('ResolveImageConfig', { Ref: 'a', SourcePolicies });
+    expect(await call('ResolveSourceMeta', { Source: { identifier: 'git://a' }, SourcePolicies })).toMatchObject({
+      Source: { identifier: 'docker-image://b', attrs: { k: 'w' } },
+      Image: { Digest: 'd' },
+    });
+    expect(seen).toEqual(Array.from({ length: 6 }, () => [policy]));
+    await call('Return', { result: { ref: { id: ref.id } } });
+    expect(served.bridge.returned).toMatchObject({ result: { refs: { kind: 'one', definition: converted } } });
+  });
+
   test('gets the inputs of the build, and warns', async () => {
     const host = hostOf({}, { inputs: new Map([['context', { def: [Buffer.from('x')], metadata: new Map() }]]) });
     await using served = await serve(host);
@@ -163,7 +233,11 @@ describe('a frontend that asks for too much, or for what there is not', () => {
     };
     expect(await status('NewContainer')).toMatch(/^12 .*gateway\.exec/);
     expect(await status('Unheard')).toMatch(/^12 unknown method/);
-    expect(await status('Solve', { ...SOLVE, SourcePolicies: [Buffer.of(1)] })).toMatch(/^12 .*source policies/);
+    const nothing = { ...SOLVE, Definition: definitionBytes(), SourcePolicies: [{ rules: [{}] }] };
+    expect(await status('Solve', nothing)).toMatch(/^2 .*rule 1 has no selector/);
+    expect(await status('ResolveImageConfig', { Ref: 'a', SourcePolicies: [{ version: 3 }] })).toMatch(
+      /^2 .*its version is 3/,
+    );
     expect(await status('Solve', { ...SOLVE, Final: true })).toMatch(/^12 /);
     expect(await status('Solve', { ...SOLVE, Future: 'x' })).toMatch(/^3 .*unknown field 99/);
     expect(await status('Solve', { ...SOLVE, Definition: definitionBytes(), Frontend: 'f' })).toMatch(

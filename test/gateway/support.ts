@@ -47,10 +47,11 @@ export function hostOf(
     inputs: new Map(),
     load: (definition) => {
       log.push(`loaded ${loadGraph(definition).vertices.length}`);
-      return treeOf(files, log);
+      return { definition, tree: treeOf(files, log) };
     },
     frontend: async () => nothing(),
     resolveImage: async () => nothing(),
+    policed: ({ identifier, attrs }) => ({ kind: 'source', identifier, attrs }),
     resolveSource: async () => nothing(),
     conceal: (message) => message.replaceAll('/home/me', '<context>'),
     warn: ({ message }) => void log.push(`warning ${message}`),

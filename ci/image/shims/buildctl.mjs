@@ -53,6 +53,7 @@ const SAME = {
   '--metadata-file': '--metadata-file',
   '--progress': '--progress',
   '--secret': '--secret',
+  '--source-policy-file': '--source-policy',
   '--ssh': '--ssh',
 };
 
@@ -62,7 +63,6 @@ const REFUSED = {
   '--export-cache-opt': 'write --export-cache type=TYPE,KEY=VALUE',
   '--oci-layout': 'write --build-context NAME=oci-layout://DIRECTORY for "tsbuild build"',
   '--registry-auth-tlscontext': 'certificates of registries belong into ~/.config/containers/certs.d/HOST',
-  '--source-policy-file': 'tsbuild.lock says what names stand for: "tsbuild build --update-lock"',
 };
 
 const IGNORED = new Set(['--debug-json-cache-metrics', '--ref-file', '--trace']);

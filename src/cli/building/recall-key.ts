@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { policyFiles } from '../../source-policy/index.ts';
 import { worktreeStamp } from '../../source/index.ts';
 import { version } from '../../util/index.ts';
 import type { BuildOptions } from './build-display.ts';
@@ -33,6 +34,7 @@ const DECISIVE: readonly (keyof BuildOptions)[] = [
   'locked',
   'lockFile',
   'offline',
+  'sourcePolicy',
   // No part of a result. They are looked at by builds only, and one that cannot be used must not pass.
   'jobs',
   'maxSize',
@@ -84,6 +86,7 @@ export function recallKey(context: CliContext, path: string, options: BuildOptio
     env['SOURCE_DATE_EPOCH'] ?? null,
     env['TSBUILD_REPRODUCIBLE'] ?? null,
     aliasStamp(env),
+    policyFiles(cwd, env, options.sourcePolicy).map((file) => statusOf(file)),
     usesRepository(env, options) ? (worktreeStamp(resolve(cwd, path)) ?? null) : null,
     (options.buildArg ?? []).filter((text) => !text.includes('=')).map((name) => env[name] ?? null),
   ]);

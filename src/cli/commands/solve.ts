@@ -5,6 +5,7 @@ import { type BuildRequest, emptyRequest, type ForeignDefinition } from '../../e
 import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig, parsePlatform } from '../../image/index.ts';
 import { MAX_DEFINITION_BYTES, readDefinition } from '../../llb/index.ts';
 import { parseCacheFrom, parseCacheTo } from '../../remote-cache/index.ts';
+import { policyFiles, readSourcePolicies } from '../../source-policy/index.ts';
 import { collect, fromErrno, TsbuildError } from '../../util/index.ts';
 import { parseAllow } from '../options/allow.ts';
 import { parseEpoch, parseJobs, parseTimeouts } from '../options/build-request.ts';
@@ -24,6 +25,7 @@ export interface SolveOptions extends Omit<BuildOptions, 'platform'> {
   readonly platform?: string;
   readonly importCache?: readonly string[];
   readonly exportCache?: readonly string[];
+  readonly sourcePolicyFile?: readonly string[];
 }
 
 /** `tsbuild solve`. @param file the definition; `-` is standard input */
@@ -55,6 +57,9 @@ async function parseSolveRequest(context: CliContext, file: string, options: Sol
     cacheTo: parseCacheTo(cwd, [...(options.cacheTo ?? []), ...(options.exportCache ?? [])], env),
     ...parseTimeouts(options),
     jobs: parseJobs(options.jobs),
+    sourcePolicies: readSourcePolicies(
+      policyFiles(cwd, env, [...(options.sourcePolicy ?? []), ...(options.sourcePolicyFile ?? [])]),
+    ),
   };
   const places = {
     locals: await parseDirectories(context, '--local', options.local ?? []),

@@ -33,6 +33,12 @@ export function addSolve(program: Command, context: CliContext, done: (code: num
       '--offline',
       'ask no registry, web server or git repository: build from the store (steps keep their network)',
     )
+    .option(
+      '--source-policy <file>',
+      'rules on which sources may be used, and which others in their place (default: $EXPERIMENTAL_BUILDKIT_SOURCE_POLICY)',
+      collect,
+    )
+    .option('--source-policy-file <file>', 'same as --source-policy, as buildctl calls it', collect)
     .option('--pids-limit <number>', 'processes that a step may have at a time (default: 2048; -1: no limit)')
     .option(
       '--allow <entitlement>',

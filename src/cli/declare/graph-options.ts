@@ -56,6 +56,11 @@ export function graphOptions(command: Command): Command {
     )
     .option('--locked', 'use images, web addresses and git references only as tsbuild.lock has them')
     .option('--lock-file <path>', 'the lock file (default: tsbuild.lock in the context, used where it exists)')
+    .option(
+      '--source-policy <file>',
+      'rules on which images, git repositories and web addresses may be used, and which others in their place (default: $EXPERIMENTAL_BUILDKIT_SOURCE_POLICY)',
+      collect,
+    )
     .option('--offline', 'ask no registry, web server or git repository: build from the store (RUN keeps its network)')
     .option('--strict', 'treat warnings about what BuildKit does silently as errors');
 }

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { BuildRequest } from '../../engine/index.ts';
 import { parsePlatform } from '../../image/index.ts';
+import { policyFiles, readSourcePolicies } from '../../source-policy/index.ts';
 import { parseDuration, parseSize, TsbuildError } from '../../util/index.ts';
 import { parseAllow } from './allow.ts';
 import { parseCacheFrom, parseCacheTo } from '../../remote-cache/index.ts';
@@ -40,6 +41,7 @@ export interface GraphOptions extends LockOptions, ResourceOptions {
   readonly sourceDateEpoch?: string;
   readonly cacheFrom?: readonly string[];
   readonly cacheTo?: readonly string[];
+  readonly sourcePolicy?: readonly string[];
   readonly strict?: boolean;
   readonly jobs?: string;
   readonly timeout?: string;
@@ -94,6 +96,7 @@ export async function parseBuildRequest(
     cacheTo: parseCacheTo(cwd, options.cacheTo ?? [], env),
     ...parseTimeouts(options),
     jobs: parseJobs(options.jobs),
+    sourcePolicies: readSourcePolicies(policyFiles(cwd, env, options.sourcePolicy)),
     strict: options.strict ?? false,
   };
 }

@@ -1,11 +1,20 @@
-import type { Bridge, FileRequest, ImageRequest, ResolvedImage } from '../../frontend/index.ts';
-import type { Definition } from '../../llb/index.ts';
+import {
+  type Bridge,
+  ConvertedImage,
+  type FileRequest,
+  type ImageRequest,
+  type ResolvedImage,
+} from '../../frontend/index.ts';
+import { type Definition, definitionOfSource, type SourceOp } from '../../llb/index.ts';
+import type { SourcePolicies } from '../../source-policy/index.ts';
 import { ContextTree } from '../../tree/index.ts';
 import type { Task } from '../../events/index.ts';
 import { TsbuildError } from '../../util/index.ts';
+import { checkImageDigest, IMAGE_SCHEME, imageSource } from '../images/image-checksum.ts';
 import { withImageHint } from '../images/image-hint.ts';
 import { withInternalVertex } from '../internal-vertex.ts';
 import { readLocalFile } from './local-files.ts';
+import { notAnImage, policed } from './policed.ts';
 import type { Session } from '../session.ts';
 import { meantBy } from '../images/short-names.ts';
 
@@ -30,18 +39,32 @@ export interface PartSolver {
   sourceTime(task: Task, definition: Definition): Promise<number | undefined>;
 }
 
-/** The frontend's only way to the world: registries and stores for image configs, directories for files. */
-export function createBridge(session: Session, task: Task, names: BridgeNames, solver: PartSolver): Bridge {
+/**
+ * The frontend's only way to the world: registries and stores for image configs, directories for files.
+ * @param policies hold for everything that it asks for
+ */
+export function createBridge(
+  session: Session,
+  task: Task,
+  names: BridgeNames,
+  solver: PartSolver,
+  policies: SourcePolicies,
+): Bridge {
   return {
     resolveImage: (request) =>
       withInternalVertex(task, session.now, request.name, (_vertex, _status, inner) =>
-        resolveImage(session, inner, names, request),
+        resolveImage(session, inner, names, request, policies),
       ),
     readFile: (request) =>
       withInternalVertex(task, session.now, request.name, async (_vertex, status) => {
         const { from, path, limit } = request;
-        if (from.kind === 'definition') return solver.readFile(task, from.definition, path, limit);
-        const data = readFile(session, names, from.name, request);
+        const source = from.kind === 'local' ? policies.apply(localSource(from.name)) : undefined;
+        // A directory may have become something else.
+        if (source === undefined || !source.identifier.startsWith(LOCAL_SCHEME)) {
+          const definition = from.kind === 'definition' ? from.definition : source && definitionOfSource(source);
+          return definition && solver.readFile(task, policed(definition, policies), path, limit);
+        }
+        const data = readFile(session, names, source.identifier.slice(LOCAL_SCHEME.length), request);
         if (data)
           status(
             `transferring ${request.path === '.dockerignore' ? 'context' : 'dockerfile'}`,
@@ -52,7 +75,9 @@ export function createBridge(session: Session, task: Task, names: BridgeNames, s
         return data;
       }),
     sourceTime: (request) =>
-      withInternalVertex(task, session.now, request.name, () => solver.sourceTime(task, request.definition)),
+      withInternalVertex(task, session.now, request.name, () =>
+        solver.sourceTime(task, policed(request.definition, policies)),
+      ),
   };
 }
 
@@ -62,16 +87,44 @@ async function resolveImage(
   task: Task,
   names: BridgeNames,
   request: ImageRequest,
+  policies: SourcePolicies,
 ): Promise<ResolvedImage> {
   const { written } = request;
-  const named = written === undefined ? request.reference : await meantBy(session, written);
-  const reference = layoutReference(names, request) ?? named;
+  const meant = written === undefined ? request.reference : await meantBy(session, written);
+  const { reference: named, attrs } = policedImage(policies, { ...request, reference: meant });
+  const reference = layoutReference(names, { ...request, reference: named }) ?? named;
   const image = await session.images
     .resolve(task, reference, request.platform, { mode: request.mode })
     .catch((error: unknown) => {
       throw withImageHint(error, session.store, reference);
     });
+  checkImageDigest(attrs, image);
   return { digest: image.digest, config: image.config, ...(named === request.reference ? {} : { reference: named }) };
+}
+
+const LOCAL_SCHEME = 'local://';
+
+function localSource(name: string): SourceOp {
+  return { kind: 'source', identifier: `${LOCAL_SCHEME}${name}`, attrs: new Map() };
+}
+
+/**
+ * The image to use where a frontend names one.
+ * @throws TsbuildError `TSB_POLICY`; `ConvertedImage` when it is to be no image of that kind
+ */
+export function policedImage(
+  policies: SourcePolicies,
+  { reference, ociLayout }: { readonly reference: string; readonly ociLayout?: string },
+): { readonly reference: string; readonly attrs: ReadonlyMap<string, string> } {
+  const scheme = ociLayout === undefined ? IMAGE_SCHEME : 'oci-layout://';
+  const asked: SourceOp = {
+    ...imageSource(reference),
+    identifier: `${scheme}${reference}`,
+    attrs: new Map(ociLayout === undefined ? [] : [['oci.store', ociLayout]]),
+  };
+  const { identifier, attrs } = policies.apply(asked);
+  if (!identifier.startsWith(scheme)) throw new ConvertedImage(notAnImage(asked, { ...asked, identifier }), identifier);
+  return { reference: identifier.slice(scheme.length), attrs };
 }
 
 /** `oci-layout://DIR@digest` for an image of a layout that the request names. */

@@ -4,6 +4,7 @@ import { createBridge } from './bridge.ts';
 import { collectNames, compileOptions, withDockerfile } from './compile.ts';
 import type { BuildRequest } from '../request.ts';
 import type { Session } from '../session.ts';
+import { SourcePolicies } from '../../source-policy/index.ts';
 import { BuildSecrets } from '../../secrets/index.ts';
 import { RequestSolver } from './solve.ts';
 import { SshAgents } from '../../ops/index.ts';
@@ -22,7 +23,9 @@ export async function checkRequest(
   const ssh = await SshAgents.open(request.ssh, session.remote);
   const { names, namedContexts } = await collectNames(session, task, request);
   const credentials = { secrets: new BuildSecrets(request.secrets), ssh };
-  const bridge = createBridge(session, task, names, new RequestSolver(session, task, request, names, credentials));
-  const options = compileOptions(await withDockerfile(session, task, request), namedContexts);
+  const policies = new SourcePolicies(request.sourcePolicies);
+  const solver = new RequestSolver(session, task, request, names, credentials);
+  const bridge = createBridge(session, task, names, solver, policies);
+  const options = compileOptions(await withDockerfile(session, task, request, policies), namedContexts);
   return checkDockerfile(bridge, { ...options, allStages });
 }

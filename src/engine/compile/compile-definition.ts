@@ -4,11 +4,13 @@ import { type Definition, type Graph, loadGraph, type OpMetadata } from '../../l
 import type { Task } from '../../events/index.ts';
 import { SshAgents } from '../../ops/index.ts';
 import { BuildSecrets } from '../../secrets/index.ts';
+import { SourcePolicies } from '../../source-policy/index.ts';
 import { type Digest, sha256, TsbuildError } from '../../util/index.ts';
 import type { CompiledRequest, Surroundings } from './compile.ts';
 import type { CompiledGraphs } from '../compiled.ts';
 import { checkSupported, sourceOf, usageOf } from './foreign-graph.ts';
 import { ImageTimes } from './image-times.ts';
+import { policed } from './policed.ts';
 import type { BuildRequest, ForeignDefinition } from '../request.ts';
 import type { Session } from '../session.ts';
 import { RequestSolver } from './solve.ts';
@@ -39,9 +41,11 @@ export async function openDefinition(
 /**
  * Makes of a graph that another program made what a Dockerfile compiles to. Everything in it is checked before anything runs: its form,
  * what it refers to, and what it asks of the machine.
- * @throws TsbuildError `TSB_LLB` for what is malformed or not supported
+ * @throws TsbuildError `TSB_LLB` for what is malformed or not supported; `TSB_POLICY`
  */
-export function compileDefinition(request: BuildRequest, { definition, config }: ForeignDefinition): CompiledGraphs {
+export function compileDefinition(request: BuildRequest, foreign: ForeignDefinition): CompiledGraphs {
+  const { config } = foreign;
+  const definition = policed(foreign.definition, new SourcePolicies(request.sourcePolicies));
   const graph = loadGraph(request.noCache ? withoutCache(definition) : definition);
   for (const vertex of graph.vertices) checkSupported(vertex);
   const platform = platformOf(request, graph, config);

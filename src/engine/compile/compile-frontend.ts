@@ -10,7 +10,7 @@ import type { CompiledGraphs } from '../compiled.ts';
 import { type FrontendBuild, FrontendHost } from './frontend-host.ts';
 import { frontendOptions } from './frontend-options.ts';
 import { runFrontend } from './frontend-process.ts';
-import type { BuildRequest } from '../request.ts';
+import { policed } from './policed.ts';
 import type { Session } from '../session.ts';
 
 /**
@@ -25,9 +25,10 @@ export async function compileByFrontend(
 ): Promise<CompiledGraphs> {
   const inputs = inputsOf(options, context);
   const host = new FrontendHost(build, inputs);
-  const run = { source: wanted.source, options: frontendOptions(options, wanted), host };
+  const { policies } = build;
+  const run = { source: wanted.source, options: frontendOptions(options, wanted), host, policies };
   const result = await runFrontend(build.session, build.task, build.request, run);
-  return compiledOf(build.request, result, context.dockerfile);
+  return compiledOf(build, result, context.dockerfile);
 }
 
 /**
@@ -63,9 +64,15 @@ function inputsOf(
   return new Map([['context', definition], ...(dockerfile === undefined ? [['dockerfile', definition] as const] : [])]);
 }
 
-function compiledOf(request: BuildRequest, result: FrontendResult, file: SourceFile): CompiledGraphs {
+function compiledOf(
+  { request, policies }: Pick<FrontendBuild, 'request' | 'policies'>,
+  result: FrontendResult,
+  file: SourceFile,
+): CompiledGraphs {
   const { images, multiPlatform } = imagesOf(result);
-  const definitions = images.map(({ definition }): Definition => definition ?? { def: [], metadata: new Map() });
+  const definitions = images.map(({ definition }): Definition =>
+    policed(definition ?? { def: [], metadata: new Map() }, policies),
+  );
   const graphs = loadGraphs(definitions);
   for (const { vertices } of graphs) for (const vertex of vertices) checkSupported(vertex);
   const named = definitions.find(({ source }) => source?.infos.some(({ data }) => data.length > 0));

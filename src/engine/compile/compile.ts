@@ -7,15 +7,17 @@ import {
   MAX_DOCKERFILE_BYTES,
 } from '../../frontend/index.ts';
 import { storeError } from '../../store/index.ts';
-import { redactUrls, type SourceFile, TsbuildError } from '../../util/index.ts';
+import { isDigest, redactUrls, type SourceFile, TsbuildError } from '../../util/index.ts';
 import { hostPlatform } from '../../image/index.ts';
 import type { Task } from '../../events/index.ts';
 import { type BridgeNames, createBridge } from './bridge.ts';
+import { SourcePolicies } from '../../source-policy/index.ts';
 import type { CompiledGraphs } from '../compiled.ts';
 import { ImageTimes } from './image-times.ts';
 import { linuxResources } from './step-limits.ts';
 import { withInternalVertex } from '../internal-vertex.ts';
 import { wantedFrontend } from './wanted-frontend.ts';
+import { policedGraphs } from './policed.ts';
 import { SshAgents } from '../../ops/index.ts';
 import type { BuildRequest } from '../request.ts';
 import { BuildSecrets } from '../../secrets/index.ts';
@@ -46,7 +48,7 @@ export interface Surroundings {
 /**
  * Compiles the request's Dockerfile to a graph for each platform, or has the frontend image do it that it names.
  * @param onSource told the Dockerfile's text as soon as it is read, for error excerpts
- * @throws TsbuildError `TSB_DOCKERFILE`, `TSB_CONTEXT`, what reading SSH keys and what resolving base images gives
+ * @throws TsbuildError `TSB_DOCKERFILE`, `TSB_CONTEXT`, `TSB_POLICY`, what reading SSH keys and what resolving base images gives
  */
 export async function compileRequest(
   session: Session,
@@ -54,13 +56,14 @@ export async function compileRequest(
   request: BuildRequest,
   surroundings: Surroundings,
 ): Promise<CompiledRequest> {
+  const policies = new SourcePolicies(request.sourcePolicies);
   const ssh = await SshAgents.open(request.ssh, session.remote);
   const { names, namedContexts } = await collectNames(session, task, request);
   const { secrets = new BuildSecrets(request.secrets), imports, onSource } = surroundings;
   const solver = new RequestSolver(session, task, request, names, { secrets, ssh }, imports);
   const imageTimes = new ImageTimes();
-  const bridge = imageTimes.watch(createBridge(session, task, names, solver));
-  const options = compileOptions(await withDockerfile(session, task, request), namedContexts);
+  const bridge = imageTimes.watch(createBridge(session, task, names, solver, policies));
+  const options = compileOptions(await withDockerfile(session, task, request, policies), namedContexts);
   const context = await loadMainContext(bridge, options);
   onSource(context.dockerfile);
   const wanted = wantedFrontend(request, context.dockerfile);
@@ -69,13 +72,14 @@ export async function compileRequest(
     const { compileByFrontend, namesForFrontend } = await import('./compile-frontend.ts');
     const known = namesForFrontend(session, names, options);
     const solver = new RequestSolver(session, task, request, known, { secrets, ssh }, imports, true);
-    const build = { session, task, request, names: known, solver, imageTimes };
+    const build = { session, task, request, names: known, solver, imageTimes, policies };
     const compiled = await compileByFrontend(build, wanted, options, context);
     // It may have made another file of the one that was read.
     onSource(compiled.dockerfile.file);
     return { compiled, solver, imageTimes };
   }
-  return { compiled: await compileContext(bridge, options, context), solver, imageTimes };
+  const compiled = policedGraphs(await compileContext(bridge, options, context), policies);
+  return { compiled, solver, imageTimes };
 }
 
 /** The frontend's options for a request. */
@@ -126,15 +130,26 @@ function dockerfileOptions(
 }
 
 /** The request with a Dockerfile from the web replaced by its text. */
-export async function withDockerfile(session: Session, task: Task, request: BuildRequest): Promise<BuildRequest> {
+export async function withDockerfile(
+  session: Session,
+  task: Task,
+  request: BuildRequest,
+  policies: SourcePolicies,
+): Promise<BuildRequest> {
   if (!request.dockerfile || !('url' in request.dockerfile)) return request;
-  const { url } = request.dockerfile;
+  const asked = { kind: 'source', identifier: request.dockerfile.url, attrs: new Map<string, string>() } as const;
+  const { identifier: url, attrs } = policies.apply(asked);
+  const checksum = attrs.get('http.checksum');
+  if (!/^https?:\/\//.test(url) || (checksum !== undefined && !isDigest(checksum)) || attrs.size > (checksum ? 1 : 0))
+    throw new TsbuildError('TSB_POLICY', `Cannot read the Dockerfile as the source policy has it: ${redactUrls(url)}`, {
+      hint: 'a Dockerfile from the web can become another web address, and get "http.checksum"',
+    });
   return withInternalVertex(
     task,
     session.now,
     `[internal] load remote build definition from ${redactUrls(url)}`,
     async (vertex) => {
-      const { path, size } = await (await session.remote.http()).file(task, vertex, { url, headers: {} }, undefined);
+      const { path, size } = await (await session.remote.http()).file(task, vertex, { url, headers: {} }, checksum);
       if (size > MAX_DOCKERFILE_BYTES)
         throw new TsbuildError(
           'TSB_DOCKERFILE',
@@ -171,7 +186,9 @@ export async function collectNames(
         : (await session.images.resolve(task, value, request.platforms[0] ?? hostPlatform())).digest;
       namedContexts.set(name, `oci-layout://${id}@${digest}`);
     } else if (value.startsWith('/')) {
-      const id = `named-${locals.size}`;
+      // The names that docker gives them, by which a source policy knows them.
+      let id = ['context', 'dockerfile'].includes(name) ? `_${name}` : name;
+      while (locals.has(id)) id = `_${id}`;
       locals.set(id, value);
       namedContexts.set(name, `local:${id}`);
     } else namedContexts.set(name, value);

@@ -1,17 +1,34 @@
 import { Usage } from '../../frontend/index.ts';
-import type { Definition, Graph, LlbVertex } from '../../llb/index.ts';
+import type { Definition, Graph, LlbVertex, SourceOp } from '../../llb/index.ts';
 import { type SourceFile, TsbuildError } from '../../util/index.ts';
 
 /** Kinds of ops that a graph may have and that are never run: a frontend in a graph, and BuildKit's ties between ops. */
 const NEVER_RUN: readonly string[] = ['build', 'passthrough'];
 
-/** @throws TsbuildError `TSB_LLB` for an op that is never run */
-export function checkSupported({ op, name, ranges }: LlbVertex): void {
+/**
+ * Attributes of sources that ask for less or for more care than there is here: signatures that must be right, some layers only, files
+ * without their content. Passed over, they would give something else, or something that nobody has verified.
+ */
+const UNSUPPORTED_ATTRIBUTES = /^(?:git\.sig|http\.sig)\.|^(?:image|oci)\.layerlimit$|^local\.metadatatransfer/;
+
+/** @throws TsbuildError `TSB_LLB` for an op that is never run, and for a source that asks for what is not done */
+export function checkSupported(vertex: LlbVertex): void {
+  const { op, name, ranges } = vertex;
   const { body } = op;
+  if (body?.kind === 'source') checkSource(body, vertex);
   if (body !== undefined && NEVER_RUN.includes(body.kind))
     throw new TsbuildError('TSB_LLB', `Cannot solve "${name}": ops of kind "${body.kind}" are not supported`, {
       ranges,
       hint: 'solve the graph that the frontend makes: of a Dockerfile it is what "tsbuild llb" writes',
+    });
+}
+
+/** @throws TsbuildError `TSB_LLB` for a source with an attribute that is not supported */
+export function checkSource({ attrs }: SourceOp, { name, ranges }: Pick<LlbVertex, 'name' | 'ranges'>): void {
+  const attribute = [...attrs].find(([key, value]) => value !== '' && UNSUPPORTED_ATTRIBUTES.test(key))?.[0];
+  if (attribute !== undefined)
+    throw new TsbuildError('TSB_LLB', `Cannot use source "${name}": its attribute "${attribute}" is not supported`, {
+      ranges,
     });
 }
 

@@ -12,23 +12,26 @@ import {
   type GatewaySource,
   type ImageConfigAnswer,
   type ImageConfigRequest,
+  type LoadedDefinition,
   metadataOf,
   type NestedRequest,
-  type SolvedTree,
   type SourceAnswer,
 } from '../../gateway/index.ts';
 import { hostPlatform, parseImageConfig, type Platform } from '../../image/index.ts';
-import type { Definition } from '../../llb/index.ts';
+import type { Definition, SourceOp } from '../../llb/index.ts';
+import { SourcePolicies, type SourcePolicy } from '../../source-policy/index.ts';
 import { isTsbuildError, redactUrls, sanitizeLine, sha256, type SourceFile, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
-import { type BridgeNames, createBridge, layoutReference } from './bridge.ts';
+import { type BridgeNames, createBridge, layoutReference, policedImage } from './bridge.ts';
 import { dockerfileOptions } from './dockerfile-options.ts';
 import { checkEntitlements } from './entitlements.ts';
 import { BuildFailure } from '../failure.ts';
 import { runFrontend } from './frontend-process.ts';
+import { checkImageDigest } from '../images/image-checksum.ts';
 import { withImageHint } from '../images/image-hint.ts';
 import type { ImageTimes } from './image-times.ts';
 import { withInternalVertex } from '../internal-vertex.ts';
+import { policed } from './policed.ts';
 import type { BuildRequest } from '../request.ts';
 import type { Session } from '../session.ts';
 import { meantBy } from '../images/short-names.ts';
@@ -47,6 +50,7 @@ export interface FrontendBuild {
   readonly names: BridgeNames;
   readonly solver: RequestSolver;
   readonly imageTimes: ImageTimes;
+  readonly policies: SourcePolicies;
 }
 
 /** What a frontend image can reach: the build's own directories, images, sources, and the solver that everything goes through. */
@@ -62,14 +66,17 @@ export class FrontendHost implements GatewayHost {
     this.#depth = depth;
   }
 
-  load(definition: Definition): SolvedTree {
-    const { session, task, solver } = this.#build;
-    return new GraphTree(session, task, solver, definition);
+  load(given: Definition, more: readonly SourcePolicy[]): LoadedDefinition {
+    const { session, task, solver, policies } = this.#build;
+    const definition = policed(given, policies.followedBy(more));
+    return { definition, tree: new GraphTree(session, task, solver, definition) };
   }
 
-  async frontend({ name, options, inputs }: NestedRequest, signal: AbortSignal): Promise<FrontendResult> {
+  async frontend(request: NestedRequest, signal: AbortSignal): Promise<FrontendResult> {
+    const { name, options, inputs } = request;
+    const policies = this.#build.policies.followedBy(request.policies);
     const source = options.get('source') ?? '';
-    if (name === 'dockerfile.v0') return this.#dockerfile(options, inputs, signal);
+    if (name === 'dockerfile.v0') return this.#dockerfile(options, inputs, policies, signal);
     if (name !== 'gateway.v0')
       throw new TsbuildError(
         'TSB_USAGE',
@@ -78,27 +85,30 @@ export class FrontendHost implements GatewayHost {
           hint: 'there are dockerfile.v0 and gateway.v0',
         },
       );
-    if (kindOfFrontend({ source, cmdline: source }) === 'built-in') return this.#dockerfile(options, inputs, signal);
+    if (kindOfFrontend({ source, cmdline: source }) === 'built-in')
+      return this.#dockerfile(options, inputs, policies, signal);
     checkFrontendName(source);
     if (this.#depth >= MAX_DEPTH)
       throw new TsbuildError(
         'TSB_USAGE',
         `Cannot run frontend ${JSON.stringify(source)}: ${MAX_DEPTH} frontends call each other already`,
       );
-    const host = new FrontendHost(this.#build, inputs, this.#depth + 1);
-    return runFrontend(this.#build.session, this.#taskOf(signal), this.#build.request, { source, options, host });
+    const host = new FrontendHost({ ...this.#build, policies }, inputs, this.#depth + 1);
+    const run = { source, options, host, policies };
+    return runFrontend(this.#build.session, this.#taskOf(signal), this.#build.request, run);
   }
 
   /** The frontend that is built in, with the options and inputs that another one gives it. */
   async #dockerfile(
     given: ReadonlyMap<string, string>,
     inputs: ReadonlyMap<string, Definition>,
+    policies: SourcePolicies,
     signal: AbortSignal,
   ): Promise<FrontendResult> {
     const { session, request, names, solver, imageTimes } = this.#build;
     const task = this.#taskOf(signal);
     const bridge = imageTimes.watch({
-      ...createBridge(session, task, names, solver),
+      ...createBridge(session, task, names, solver, policies),
       input: async (name) => {
         const definition = inputs.get(name);
         const config = inputConfig(given, name);
@@ -109,7 +119,7 @@ export class FrontendHost implements GatewayHost {
     const dockerfile = inputs.get(given.get('dockerfilekey') || 'dockerfile');
     const filename = options.filename ?? 'Dockerfile';
     if (dockerfile !== undefined) {
-      const data = await this.load(dockerfile).read(filename, undefined, signal);
+      const data = await this.load(dockerfile, []).tree.read(filename, undefined, signal);
       if (data === undefined || data.length > MAX_DOCKERFILE_BYTES)
         throw new TsbuildError(
           'TSB_NOT_FOUND',
@@ -140,24 +150,34 @@ export class FrontendHost implements GatewayHost {
   }
 
   async resolveImage(request: ImageConfigRequest, signal: AbortSignal): Promise<ImageConfigAnswer> {
-    const { session, names, imageTimes } = this.#build;
+    const { session, names, imageTimes, policies } = this.#build;
     const { platform, mode, ociLayout, name } = request;
+    // Those of the call are asked first, as in BuildKit.
+    const all = new SourcePolicies(request.policies).followedBy(policies.given);
     return withInternalVertex(this.#taskOf(signal), session.now, name, async (_vertex, _status, task) => {
+      const meant = ociLayout === undefined ? await meantBy(session, request.reference) : request.reference;
+      const used = policedImage(all, { ...(ociLayout === undefined ? {} : { ociLayout }), reference: meant });
       const reference =
         ociLayout === undefined
-          ? await meantBy(session, request.reference)
-          : (layoutReference(names, { ociLayout, reference: request.reference }) ?? '');
+          ? used.reference
+          : (layoutReference(names, { ociLayout, reference: used.reference }) ?? '');
       const image = await session.images.resolve(task, reference, platform, { mode }).catch((error: unknown) => {
         throw withImageHint(error, session.store, reference);
       });
+      checkImageDigest(used.attrs, image);
       imageTimes.note(image.digest, image.config);
       // Of a layout, the caller knows no path.
       return {
-        reference: ociLayout === undefined ? image.ref : request.reference,
+        reference: ociLayout === undefined ? image.ref : used.reference,
         digest: image.digest,
         config: image.configBytes,
       };
     });
+  }
+
+  policed({ identifier, attrs }: Pick<GatewaySource, 'identifier' | 'attrs'>, more: readonly SourcePolicy[]): SourceOp {
+    const policies = new SourcePolicies(more).followedBy(this.#build.policies.given);
+    return policies.apply({ kind: 'source', identifier, attrs });
   }
 
   async resolveSource({ identifier, attrs, name }: GatewaySource, signal: AbortSignal): Promise<SourceAnswer> {

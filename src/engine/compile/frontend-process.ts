@@ -12,11 +12,14 @@ import {
 import { formatReference, hostPlatform, type ImageConfig, parseReference, withDefaultTag } from '../../image/index.ts';
 import { encodeDefinition, image as imageState, marshal } from '../../llb/index.ts';
 import { type ContainerEnd, runContainer } from '../../runtime/index.ts';
+import type { SourcePolicies } from '../../source-policy/index.ts';
 import { formatDuration, sanitizeLine, sha256, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
+import { checkImageDigest, IMAGE_SCHEME, imageSource } from '../images/image-checksum.ts';
 import { withImageHint } from '../images/image-hint.ts';
 import { withInternalVertex } from '../internal-vertex.ts';
 import { containerOf, type UnpackedImage } from '../images/open-image.ts';
+import { notAnImage } from './policed.ts';
 import type { BuildRequest } from '../request.ts';
 import type { Session } from '../session.ts';
 
@@ -34,6 +37,8 @@ export interface FrontendRun {
   readonly source: string;
   readonly options: ReadonlyMap<string, string>;
   readonly host: GatewayHost;
+  /** Hold for the image itself, too. */
+  readonly policies: SourcePolicies;
 }
 
 /**
@@ -50,7 +55,7 @@ export async function runFrontend(
 ): Promise<FrontendResult> {
   // What a program makes of its files need not be the same the next time.
   session.witness.refuse();
-  const unpacked = await openFrontend(session, task, run.source);
+  const unpacked = await openFrontend(session, task, run);
   const { config } = unpacked.image;
   checkInputs(run, config);
   return withInternalVertex(
@@ -101,9 +106,16 @@ export async function runFrontend(
 }
 
 /** Finds and unpacks the image, for this machine's platform. */
-async function openFrontend(session: Session, task: Task, source: string): Promise<UnpackedImage> {
-  const reference = formatReference(withDefaultTag(parseReference(source)));
-  const name = `docker-image://${reference}`;
+async function openFrontend(
+  session: Session,
+  task: Task,
+  { source, policies }: Pick<FrontendRun, 'source' | 'policies'>,
+): Promise<UnpackedImage> {
+  const asked = imageSource(formatReference(withDefaultTag(parseReference(source))));
+  const used = policies.apply(asked);
+  const { identifier: name, attrs } = used;
+  if (!name.startsWith(IMAGE_SCHEME)) throw notAnImage(asked, used);
+  const reference = name.slice(IMAGE_SCHEME.length);
   const image = await withInternalVertex(
     task,
     session.now,
@@ -113,6 +125,7 @@ async function openFrontend(session: Session, task: Task, source: string): Promi
         throw withImageHint(error, session.store, reference);
       }),
   );
+  checkImageDigest(attrs, image);
   const ids = session.layers.adopt(image, { vertex: sha256(`tsbuild.frontend:${image.digest}`), name });
   return { image, ids, layers: await session.layers.directories(task, ids) };
 }

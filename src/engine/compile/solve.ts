@@ -41,6 +41,7 @@ import {
 import type { CompiledGraphs, PlatformGraph } from '../compiled.ts';
 import { followPaths } from './follow-paths.ts';
 import { hostIgnore } from './host-ignore.ts';
+import { checkImageDigest } from '../images/image-checksum.ts';
 import { withImageHint } from '../images/image-hint.ts';
 import { Notes } from '../notes.ts';
 import type { BuildRequest } from '../request.ts';
@@ -353,7 +354,7 @@ function parsePatterns(json: string): readonly string[] {
 function imageResolver(session: Session, names: BridgeNames, request: BuildRequest): Origins['image'] {
   const known = new SharedWork<string, ImageLayers>({ keep: true });
   return (task, identifier, platform, attrs, shown) =>
-    known.run(`${platform} ${identifier}`, task.signal, () =>
+    known.run(`${platform} ${identifier} ${attrs.get('image.checksum') ?? ''}`, task.signal, () =>
       findImage(session, task, names, { identifier, platform, attrs, shown }, request.pull),
     );
 }
@@ -385,6 +386,7 @@ async function findImage(
     .catch((error: unknown) => {
       throw withImageHint(error, session.store, reference);
     });
+  checkImageDigest(attrs, image);
   const layers = session.layers.adopt(image, shown);
   return { manifestDigest: image.manifestDigest, chainId: layers.at(-1) ?? 'scratch', layers };
 }

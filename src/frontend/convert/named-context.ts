@@ -10,7 +10,7 @@ import {
 } from '../../image/index.ts';
 import { http, image, LateOutput, local, ociLayout, scratch, State, stateOf } from '../../llb/index.ts';
 import { redactUrls, TsbuildError } from '../../util/index.ts';
-import type { Bridge } from '../bridge.ts';
+import { type Bridge, ConvertedImage } from '../bridge.ts';
 import { dockerfileError } from '../dockerfile/failure.ts';
 import { parseIgnoreFile } from '../ignore/ignore-file.ts';
 import { gitContext } from './git-context.ts';
@@ -78,7 +78,11 @@ export class NamedContexts {
     const kind = value.startsWith('git@') ? 'git' : value.slice(0, colon);
     switch (kind) {
       case 'docker-image':
-        return this.#loadImage(key, body, request.platform);
+        return this.#loadImage(key, body, request.platform).catch((error: unknown) => {
+          if (error instanceof ConvertedImage && !error.identifier.startsWith('docker-image://'))
+            return this.#load(name, key, contextOf(error.identifier), request);
+          throw error;
+        });
       case 'oci-layout':
         return this.#loadLayout(name, key, body, request.platform);
       case 'git':
@@ -174,6 +178,11 @@ function withConfig(state: State, config: ImageConfig): LoadedContext {
   const copy = copyConfig(config);
   delete copy.created;
   return { state: platform === undefined ? started : started.platform(platform), image: copy };
+}
+
+/** The source of a graph as the value of a context. */
+function contextOf(identifier: string): string {
+  return identifier.replace(/^(local|docker-image|oci-layout):\/\//, '$1:');
 }
 
 /** `alpine` for everything that means `docker.io/library/alpine:latest`; undefined when it cannot be a name. */

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { collectNames, compileOptions, withDockerfile } from '../../../src/engine/compile/compile.ts';
 import { type BuildRequest, emptyRequest } from '../../../src/engine/request.ts';
 import type { Session } from '../../../src/engine/session.ts';
+import { SourcePolicies } from '../../../src/source-policy/index.ts';
 import { testTask } from '../../support/task.ts';
 
 let dir = '';
@@ -109,15 +110,15 @@ describe('names that stand for places of the machine', () => {
       from,
     );
     expect([...namedContexts]).toEqual([
-      ['files', 'local:named-0'],
+      ['files', 'local:files'],
       ['alpine', 'docker-image://alpine:3'],
       ['one', `oci-layout://layout-0@${DIGEST}`],
       ['two', `oci-layout://layout-1@${DIGEST}`],
-      ['more', 'local:named-1'],
+      ['more', 'local:more'],
     ]);
     expect([...names.locals]).toEqual([
-      ['named-0', '/data'],
-      ['named-1', '/data'],
+      ['files', '/data'],
+      ['more', '/data'],
     ]);
     expect([...names.layouts]).toEqual([
       ['layout-0', '/layouts/one'],
@@ -179,7 +180,7 @@ describe('a Dockerfile from the web', () => {
     const path = join(dir, 'downloaded');
     fs.writeFileSync(path, 'FROM scratch\n');
     const task = testTask();
-    const made = await withDockerfile(session({ file: { path, size: 13 } }), task, wanted);
+    const made = await withDockerfile(session({ file: { path, size: 13 } }), task, wanted, new SourcePolicies());
     expect(made.dockerfile).toEqual({ name: 'Dockerfile', text: 'FROM scratch\n' });
     const said = JSON.stringify(task.seen);
     expect(said).toContain('load remote build definition from https://');
@@ -188,7 +189,9 @@ describe('a Dockerfile from the web', () => {
 
   test('that is too large is not read', async () => {
     const huge = session({ file: { path: join(dir, 'none'), size: 2 ** 40 } });
-    const error: unknown = await withDockerfile(huge, testTask(), wanted).catch((caught: unknown) => caught);
+    const error: unknown = await withDockerfile(huge, testTask(), wanted, new SourcePolicies()).catch(
+      (caught: unknown) => caught,
+    );
     expect(error).toMatchObject({ code: 'TSB_DOCKERFILE' });
     expect(String(error)).toMatch(/it has 1099511627776 bytes/);
     expect(String(error)).not.toContain('secret');
@@ -196,6 +199,6 @@ describe('a Dockerfile from the web', () => {
 
   test('others are left as they are', async () => {
     const local = request({ dockerfile: { dir: '/x', name: 'D' } });
-    expect(await withDockerfile(session(), testTask(), local)).toBe(local);
+    expect(await withDockerfile(session(), testTask(), local, new SourcePolicies())).toBe(local);
   });
 });

@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { type FrontendBuild, FrontendHost } from '../../../src/engine/compile/frontend-host.ts';
 import type { GatewaySource, ImageConfigRequest, NestedRequest } from '../../../src/gateway/index.ts';
 import { hostPlatform } from '../../../src/image/index.ts';
+import { type Definition, definitionOfSource } from '../../../src/llb/index.ts';
+import { SourcePolicies, type SourcePolicy } from '../../../src/source-policy/index.ts';
 import { sha256, TsbuildError } from '../../../src/util/index.ts';
 import { testTask } from '../../support/task.ts';
 
@@ -13,11 +15,16 @@ function build({ resolve, sourceNow }: { readonly resolve?: unknown; readonly so
   const noted: unknown[] = [];
   const parts = {
     task,
-    session: { now: () => 5, images: { resolve }, store: { root: '/store', images: { list: () => [] } } },
+    session: {
+      now: () => 5,
+      images: { resolve },
+      store: { root: '/store', images: { list: () => [], get: () => ({}) } },
+    },
     names: { locals: new Map(), layouts: new Map([['base', '/layouts/base']]) },
     solver: { sourceNow },
     imageTimes: { note: (...args: unknown[]) => void noted.push(args) },
     request: {},
+    policies: new SourcePolicies(),
   } as unknown as FrontendBuild;
   const states = (): readonly string[] =>
     task.seen.flatMap((event) => (event.type === 'vertex' ? [`${event.name}: ${event.state}`] : []));
@@ -27,6 +34,61 @@ const nested = (name: string, options: Readonly<Record<string, string>> = {}): N
   name,
   options: new Map(Object.entries(options)),
   inputs: new Map(),
+  policies: [],
+});
+
+describe('policies of a build and of a call', () => {
+  const policy = (name: string, action: 'DENY' | 'CONVERT', from: string, to = ''): SourcePolicy => ({
+    name,
+    rules: [
+      {
+        action,
+        selector: { identifier: from, matchType: 'WILDCARD', constraints: [] },
+        ...(to === '' ? {} : { updates: { identifier: to, attrs: new Map() } }),
+      },
+    ],
+  });
+  const hostWith = (policies: readonly SourcePolicy[], resolve?: unknown): FrontendHost =>
+    new FrontendHost({ ...build({ resolve }).parts, policies: new SourcePolicies(policies) }, new Map());
+  const page = (url: string): Definition => definitionOfSource({ kind: 'source', identifier: url, attrs: new Map() });
+
+  test('hold for what it solves: it returns what they made of it', () => {
+    const host = hostWith([policy('build', 'CONVERT', 'https://a/*', 'https://b/$1')]);
+    const more = [policy('call', 'CONVERT', 'https://b/*', 'https://c/$1')];
+    expect(host.load(page('https://a/x'), []).definition).toEqual(page('https://b/x'));
+    expect(host.load(page('https://a/x'), more).definition).toEqual(page('https://c/x'));
+    const untouched = page('https://d/x');
+    expect(host.load(untouched, more).definition).toBe(untouched);
+    expect(() => host.load(page('https://a/x'), [policy('call', 'DENY', 'https://b/*')])).toThrow(
+      'source "https://b/x" denied by policy',
+    );
+  });
+
+  test('hold for images that it asks about', async () => {
+    const asked: string[] = [];
+    const resolve = async (_task: unknown, ref: string) => {
+      asked.push(ref);
+      return { ref, digest: sha256('x'), config: {}, configBytes: Buffer.from('{}') };
+    };
+    const host = hostWith([policy('build', 'CONVERT', '*/a:*', 'docker-image://registry.test/b:$2')], resolve);
+    const request = (policies: readonly SourcePolicy[]): ImageConfigRequest => ({
+      reference: 'registry.test/a:1',
+      platform: hostPlatform(),
+      mode: 'default',
+      name: 'n',
+      policies,
+    });
+    expect(await host.resolveImage(request([]), NEVER)).toMatchObject({ reference: 'registry.test/b:1' });
+    await expect(host.resolveImage(request([policy('call', 'DENY', '*/b:*')]), NEVER)).rejects.toMatchObject({
+      code: 'TSB_POLICY',
+      hint: expect.stringContaining('it was converted from "docker-image://registry.test/a:1"') as string,
+    });
+    const local = [policy('call', 'CONVERT', '*/b:*', 'local://context')];
+    await expect(host.resolveImage(request(local), NEVER)).rejects.toMatchObject({
+      message: 'ref mutated by policy to non-image: docker-image://registry.test/a:1 -> local://context',
+    });
+    expect(asked).toEqual(['registry.test/b:1']);
+  });
 });
 
 describe('a frontend that asks for another', () => {
