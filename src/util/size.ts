@@ -20,7 +20,7 @@ const FACTORS: Readonly<Record<string, number>> = { '': 1, b: 1, k: 2 ** 10, m: 
  * @throws TsbuildError `TSB_USAGE`
  */
 export function parseSize(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([bkmgt]?)i?b?$/i.exec(text.trim());
+  const match = /^(\d+(?:\.\d+)?)\s*(?:([kmgt])i?)?b?$/i.exec(text.trim());
   const factor = match ? FACTORS[(match[2] ?? '').toLowerCase()] : undefined;
   const bytes = Math.floor(Number(match?.[1]) * (factor ?? Number.NaN));
   if (Number.isSafeInteger(bytes)) return bytes;
@@ -55,8 +55,8 @@ export function parseDuration(text: string): number {
   const whole = text.trim();
   let total = 0;
   let matched = 0;
-  for (const match of whole.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/g)) {
-    if (match.index !== matched) break;
+  // One behind the other: looked for anywhere, many digits without a unit would take time with their square.
+  for (const match of whole.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/gy)) {
     matched += match[0].length;
     total += Number(match[1]) * (SECONDS[match[2] ?? ''] ?? 0) * 1000;
   }

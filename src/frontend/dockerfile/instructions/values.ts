@@ -33,8 +33,9 @@ const UNITS = ['b', 'k', 'm', 'g', 't', 'p'];
 
 /** A size in bytes with binary units (`128m`, `1.5 GiB`); undefined for anything else. */
 export function parseBytes(text: string): number | undefined {
-  const match = /^([0-9]*\.?[0-9]*(?:e[+-]?[0-9]+)?) ?(b|[kmgtp](?:i?b)?)?$/i.exec(text);
-  if (!match || !/^(?:[0-9]|\.[0-9])/.test(match[1] ?? '')) return undefined;
+  // Each digit has one place where it can belong, so that many of them take no longer than they are.
+  const match = /^((?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?) ?(b|[kmgtp](?:i?b)?)?$/i.exec(text);
+  if (!match) return undefined;
   const power = UNITS.indexOf((match[2] ?? 'b').charAt(0).toLowerCase());
   const bytes = Math.floor(Number(match[1]) * 1024 ** power);
   return Number.isSafeInteger(bytes) ? bytes : undefined;
