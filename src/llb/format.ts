@@ -123,9 +123,10 @@ function mermaidShape(op: Op): readonly [string, string] {
   }
 }
 
-/** Labels come from Dockerfiles; mermaid reads quotes and angle brackets as its own. */
+/** Labels come from Dockerfiles; mermaid reads quotes, angle brackets and `#NAME;` as its own. */
 function mermaidText(text: string): string {
   return text
+    .replaceAll('#', '#35;')
     .replaceAll('&', '#amp;')
     .replaceAll('"', '#quot;')
     .replaceAll('<', '#lt;')

@@ -33,6 +33,12 @@ test('dot quotes what it shows', () => {
   expect(text('dot')).toContain('[label="copy"]');
 });
 
+test('mermaid shows what looks like one of its names for a sign as it is', () => {
+  const state = image('docker.io/library/a:1', { name: 'RUN echo "#lt;" & #1' });
+  const chart = Buffer.from(formatDefinition(marshal(state, { platform }), 'mermaid')).toString();
+  expect(chart).toContain('(["RUN echo #quot;#35;lt;#quot; #amp; #35;1"])');
+});
+
 test('mermaid escapes what it shows', () => {
   const chart = text('mermaid').split('\n');
   expect(chart[0]).toBe('flowchart TD');
