@@ -23,6 +23,10 @@ import { medianOf } from './measure.ts';
 const PACKAGES = 'cron dbus less man-db openssh-client rsync';
 /** What examples/web and the image for CI install. */
 const MORE_PACKAGES = 'python3 ca-certificates git libcap2-bin uidmap';
+/** What of a built checkout ci/image/Dockerfile copies. */
+const IMAGE_FILES = [
+  'LICENSE', 'package.json', 'bin', 'ci', 'dist', 'native/seccomp', 'node_modules/koffi', 'node_modules/@koromix', `node_modules/node-linux-${process.arch}`,
+]; // oxfmt-ignore
 const INSTALL = `FROM debian:12-slim
 ENV DEBIAN_FRONTEND=noninteractive
 RUN apt-get update && apt-get install -y --no-install-recommends ${PACKAGES}
@@ -108,7 +112,10 @@ function dockerPlace(bench: Bench): Place {
 async function imagePlace(bench: Bench, base: string): Promise<Place> {
   const long = { timeoutMs: 600_000 };
   await bench.ok(['import', base, '-t', 'debian:12-slim'], long);
-  await bench.ok(['build', '-q', '-f', join(projectRoot, 'ci/image/Dockerfile'), '-t', 'tsbuild', projectRoot], long);
+  // A copy: a checkout that is worked in, or whose files get further names, changes while it is read.
+  const checkout = bench.write('checkout', {});
+  await bench.tool(['cp', '-a', '--parents', ...IMAGE_FILES, checkout], { cwd: projectRoot });
+  await bench.ok(['build', '-q', '-f', join(checkout, 'ci/image/Dockerfile'), '-t', 'tsbuild', checkout], long);
   const words = ['run', '--rm', '--privileged', '--network=none', '-v', `${bench.path('in')}:/in:ro`, 'tsbuild'];
   const dir = '/home/build/.local/share/place';
   const enter = `mkdir -p ${dir} && cd ${dir} && exec "$@"`;
