@@ -1,7 +1,7 @@
 import { TsbuildError } from '../util/index.ts';
 
 const NO_CONTAINERS =
-  'containers have create, run, start, stop, restart, kill, pause, rename, rm, wait, ps, port, logs, exec, attach, cp, diff, commit, export, events, top, stats and inspect';
+  'containers have create, run, start, stop, restart, kill, pause, rename, rm, wait, ps, port, logs, exec, attach, cp, diff, commit, export, events, top, stats, inspect and prune (container prune)';
 const NO_DAEMON = 'there is no daemon, and there are no builders to choose from: "tsbuild build" builds right here';
 const NO_TREE = 'what each layer adds: "tsbuild inspect --layers NAME"; the steps: "tsbuild history NAME"';
 const MOUNT = 'write the files of an image to a directory: tsbuild build -o type=local,dest=DIR';
@@ -50,6 +50,7 @@ const FORMS: readonly (readonly [from: string, to: readonly string[]])[] = [
     name === 'inspect' ? ['inspect', '--type', 'container'] : [name],
   ]),
   ...['ls', 'list'].map((name): [string, string[]] => [`container ${name}`, ['ps']]),
+  ['container prune', ['container-prune']],
   ['buildx b', ['build']],
   ['bud', ['build']],
   ['buildx imagetools inspect', ['inspect', '--remote']],

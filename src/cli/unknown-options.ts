@@ -2,7 +2,7 @@ import { CommanderError } from 'commander';
 import { TsbuildError } from '../util/index.ts';
 
 const LIMITS =
-  'the limits are --memory, --memory-swap, --cpus, --pids-limit, --ulimit and --shm-size, of build also --resource cpu-shares=NUMBER,cpuset-cpus=LIST; others can be those of tsbuild itself: systemd-run --user --scope -p IOWeight=50';
+  'the limits are --memory, --memory-swap, --cpus, --pids-limit, --ulimit and --shm-size, of run also --cpu-shares, --cpu-quota and --cpuset-cpus, of build --resource cpu-shares=NUMBER,cpuset-cpus=LIST; others can be those of tsbuild itself: systemd-run --user --scope -p IOWeight=50';
 const SANDBOX =
   "every step has a sandbox of its own with docker's default capabilities; --allow security.insecure, --allow device=NAME and --network are what can be changed";
 const REGISTRY =
@@ -98,7 +98,7 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
     [
       NO_PODS,
       words(
-        '--replace --attach -a --pod* --log-driver --conmon* --systemd --sdnotify --annotation --rmi --use-api-socket --preserve* --requires --timeout --tz --health-on* --health-log* --health-max*',
+        '--replace --attach -a --pod* --conmon* --systemd --sdnotify --annotation --rmi --use-api-socket --preserve* --requires --timeout --tz --health-on* --health-log* --health-max*',
       ),
     ],
     [VOLUMES, words('--volume-driver --image-volume --rootfs --storage-opt --read-only-tmpfs --secret --chrootdirs')],

@@ -57,8 +57,8 @@ describe.each([
 
 test('what people type most is there', () => {
   const usual =
-    'add-host cap-add cap-drop cidfile cpus detach detach-keys device dns entrypoint env env-file expose group-add health-cmd hostname init ' +
-    'interactive label memory mount name network no-healthcheck pids-limit platform privileged publish publish-all pull quiet read-only restart ' +
+    'add-host cap-add cap-drop cidfile cpu-quota cpu-shares cpus cpuset-cpus detach detach-keys device dns entrypoint env env-file expose group-add health-cmd hostname init ' +
+    'interactive label log-driver memory mount name network no-healthcheck pids-limit platform privileged publish publish-all pull quiet read-only restart ' +
     'rm security-opt shm-size stop-signal stop-timeout tmpfs tty ulimit user userns volume volumes-from workdir';
   expect(usual.split(' ').filter((flag) => !ours.has(flag))).toEqual([]);
 });

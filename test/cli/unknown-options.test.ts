@@ -15,7 +15,7 @@ describe('options that other programs have say what to do instead', () => {
     ['run --pod=a x', 'pods'],
     ['run --link db x', '-p [IP:]HOST:CONTAINER'],
     ['run --memory-reservation=1g x', '--memory'],
-    ['run --cpu-shares=2 x', '--cpus'],
+    ['run --cpu-rt-period=2 x', '--cpus'],
     ['run --blkio-weight 500 x', 'IOWeight'],
     ['run --volume-driver x y', '-v HOST:CONTAINER'],
     ['run --sysctl a=b x', 'sandbox'],

@@ -430,6 +430,25 @@ STOPSIGNAL TERM
     await bench.ok(['rm', '-f', 'lost']);
   });
 
+  test('those that do not run are removed together', async () => {
+    const { bench } = use;
+    const made = async (...args: string[]): Promise<string> => (await bench.ok([...args])).out.trim();
+    const runs = await made('run', '-d', '--name', 'runs', 'base:1', 'sleep', '1000');
+    const kept = await made('create', '--name', 'kept', '--label', 'keep', 'base:1', 'true');
+    const ended = await made('run', '-d', '--name', 'ended', '--label', 'old=1', 'base:1', 'true');
+    await bench.ok(['wait', 'ended']);
+    const refused = await bench.tsbuild(['container', 'prune']);
+    expect([refused.code, refused.err]).toEqual([
+      2,
+      expect.stringMatching(/all containers that do not run[^]*--force/),
+    ]);
+    expect((await bench.ok(['container', 'prune', '-f', '--filter', 'until=1h'])).out).toBe('');
+    expect((await bench.ok(['container', 'prune', '-f', '--filter', 'label=old=1'])).out).toBe(`${ended}\n`);
+    expect((await bench.ok(['container', 'prune', '-f'])).out).toBe(`${kept}\n`);
+    expect((await bench.ok(['ps', '-aq', '--no-trunc'])).out).toBe(`${runs}\n`);
+    await bench.ok(['rm', '-f', 'runs']);
+  });
+
   test('holds its image and layers', async () => {
     const { bench } = use;
     const store = await bench.otherStore();

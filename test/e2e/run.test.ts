@@ -84,7 +84,7 @@ CMD ["default"]
         '/work',
         '-u',
         'bob',
-        '--hostname',
+        '-h',
         'named',
         '--add-host',
         'x.test=192.0.2.1',

@@ -1,10 +1,13 @@
 import { constants } from 'node:os';
 import { existsSync } from 'node:fs';
-import { type Container, isSupervised, stopContainer } from '../../containers/index.ts';
+import { type Container, isLive, isSupervised, stopContainer } from '../../containers/index.ts';
 import { treeRemover } from '../../engine/index.ts';
 import { isTsbuildError, TsbuildError } from '../../util/index.ts';
 import { removeAnonymous } from '../containers/anonymous-volumes.ts';
+import { parseContainerFilters } from '../containers/container-filters.ts';
+import { parseTime } from '../containers/container-logs.ts';
 import type { CliContext } from '../context.ts';
+import { ask, isInteractive } from '../prompt.ts';
 import { eachContainer, withContainers, type Work } from '../containers/each-container.ts';
 import { sessionOptions } from '../session-options.ts';
 
@@ -24,6 +27,48 @@ export async function rmCommand(context: CliContext, names: readonly string[], o
       return name;
     });
   });
+}
+
+/** Options of `container prune`. */
+export interface PruneContainersOptions {
+  readonly force?: boolean;
+  readonly filter?: readonly string[];
+}
+
+/** `tsbuild container prune`: removes the containers that do not run, and prints their ids. */
+export async function pruneContainersCommand(
+  context: CliContext,
+  { force = false, filter = [] }: PruneContainersOptions,
+): Promise<number> {
+  const until = filter
+    .filter((text) => text.startsWith('until='))
+    .map((text) => parseTime('--filter', text.slice('until='.length), context.now()));
+  const others = filter.filter((text) => !text.startsWith('until='));
+  return withContainers(context, async (work) => {
+    const { containers } = work;
+    const test = parseContainerFilters(others, (name) => containers.find(name));
+    const wanted: string[] = [];
+    for (const container of containers.list()) {
+      const state = await containers.state(container);
+      const isOld = until.every((time) => container.record.created < time);
+      if (!isLive(state) && isOld && test(container, state)) wanted.push(container.id);
+    }
+    if (!force && !(await isWanted(context, wanted.length))) return 0;
+    return eachContainer(context, work, wanted, async (container, id) => {
+      await remove(context, work, container, {});
+      return id;
+    });
+  });
+}
+
+/** What containers have written is gone with them. @throws TsbuildError `TSB_USAGE` where nobody can be asked */
+async function isWanted(context: CliContext, count: number): Promise<boolean> {
+  if (!isInteractive(context))
+    throw new TsbuildError('TSB_USAGE', 'This removes all containers that do not run, and there is nobody to ask', {
+      hint: 'add --force to do it; "tsbuild ps -a" says which there are',
+    });
+  const answer = await ask(context, `Remove ${count} containers that do not run? [y/N] `, { secret: false });
+  return /^y(?:es)?$/i.test(answer.trim());
 }
 
 function isThere({ containers }: Work, name: string): boolean {

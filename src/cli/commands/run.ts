@@ -31,6 +31,7 @@ import {
 } from '../options/container-network.ts';
 import type { LifeOptions, ProcessOptions } from '../options/container-options.ts';
 import { parseLife, parseProcess } from '../options/container-request.ts';
+import { parseResources } from '../options/resource-options.ts';
 import { codeOf } from '../containers/container-end.ts';
 import { print, type CliContext } from '../context.ts';
 import { parseDetachKeys } from '../options/detach-keys.ts';
@@ -70,6 +71,7 @@ export async function runCommand(
   parseDetachKeys(options.detachKeys);
   parseNetwork(options);
   parseLife(context, options, options.detach ?? false);
+  parseResources(options);
   warnOfPorts(context, options);
   const controller = new AbortController();
   await using session = openRunSession(context, controller.signal, options);
@@ -99,11 +101,11 @@ export async function createCommand(
   context: CliContext,
   image: string,
   command: readonly string[],
-  options: ProcessOptions & LifeOptions,
+  options: ProcessOptions & LifeOptions & Pick<RunOptions, 'quiet'>,
 ): Promise<number> {
   const controller = new AbortController();
   await using session = openRunSession(context, controller.signal, options);
-  const progress = lateProgress(context, `preparing ${image}`);
+  const progress = lateProgress(context, `preparing ${image}`, options.quiet);
   try {
     const task = { signal: controller.signal, events: progress.events };
     if (options.pull === 'always') await pulled(session, task, image, platformOf(options));

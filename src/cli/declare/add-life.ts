@@ -18,6 +18,7 @@ const OWN_COMMANDS = [
   'rename',
   'down',
   'port',
+  'container-prune',
 ] as const;
 
 /** Commands on containers that are there. */
@@ -40,6 +41,16 @@ export function addLife(program: Command, context: CliContext, done: Done): void
     .action(async (names: string[], options) => {
       const { rmCommand } = await import('../commands/rm.ts');
       done(await rmCommand(context, names, options));
+    });
+  program
+    // Docker's "container prune", which is what people type.
+    .command('container-prune', { hidden: true })
+    .description('remove all containers that do not run')
+    .option('-f, --force', 'do not ask')
+    .option('--filter <filter>', 'label=NAME[=VALUE], until=TIME', collect)
+    .action(async (options) => {
+      const { pruneContainersCommand } = await import('../commands/rm.ts');
+      done(await pruneContainersCommand(context, options));
     });
   program
     .command('wait')

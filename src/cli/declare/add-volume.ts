@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { CliContext } from '../context.ts';
 import { collect } from '../options/options.ts';
 
@@ -10,6 +10,7 @@ export function addVolume(program: Command, context: CliContext, done: (code: nu
     .description('make a volume; one that is there stays')
     .argument('[name]', 'default: one is made up')
     .option('--label <NAME[=VALUE]>', 'label of the volume', collect)
+    .addOption(new Option('-d, --driver <driver>', 'local is the only one').choices(['local']))
     .action(async (name: string | undefined, options) => {
       const { volumeCreateCommand } = await import('../commands/volume.ts');
       done(await volumeCreateCommand(context, name, options));

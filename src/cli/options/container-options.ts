@@ -4,7 +4,7 @@ import type { NetworkOptions } from './container-network.ts';
 import { isolationOption } from './isolation-option.ts';
 import type { MountOptions } from './mount-options.ts';
 import { collect } from './options.ts';
-import { type ResourceOptions, resourceOptions } from './resource-options.ts';
+import { cpuOptions, type ResourceOptions, resourceOptions } from './resource-options.ts';
 
 /** What runs in a container: options of `run` and `create`. */
 export interface ProcessOptions extends ResourceOptions, MountOptions, NetworkOptions {
@@ -59,7 +59,7 @@ export interface LifeOptions {
 
 /** Adds what says what runs in a container. */
 export function processOptions(command: Command): Command {
-  return resourceOptions(command, 'the container')
+  return cpuOptions(resourceOptions(command, 'the container'))
     .option(
       '-e, --env <NAME[=VALUE]>',
       'environment variable; without a value it is taken from the environment',
@@ -79,7 +79,7 @@ export function processOptions(command: Command): Command {
     .option('-u, --user <name|uid[:group|gid]>', 'user to run as')
     .option('--entrypoint <program>', "program to run instead of the image's entrypoint")
     .option('--read-only', 'mount the root file system read-only; /run, /tmp and /var/tmp are in memory')
-    .option('--hostname <name>', 'host name of the container')
+    .option('-h, --hostname <name>', 'host name of the container')
     .option('-i, --interactive', 'pass standard input to the container')
     .option('-t, --tty', 'give the container a terminal')
     .option('--init', 'a small init process as PID 1, which passes signals on and reaps')
@@ -141,6 +141,13 @@ export function lifeOptions(command: Command): Command {
     .option('--health-start-period <duration>', 'time from the start in which failures do not count (default: 0s)')
     .option('--health-start-interval <duration>', 'time between two checks until it is over (default: 5s)')
     .option('--no-healthcheck', "leave out the image's HEALTHCHECK")
+    .addOption(
+      new Option('--log-driver <driver>', 'each of them is the same log: a file of the store').choices([
+        'k8s-file',
+        'json-file',
+        'local',
+      ]),
+    )
     .option('--log-opt <NAME=VALUE>', 'max-size=SIZE (default: 64m), max-file=N (default: 2)', collect)
     .option(
       '--scope <id>',

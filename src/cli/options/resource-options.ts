@@ -11,6 +11,11 @@ export interface ResourceOptions {
   readonly memorySwap?: string;
   readonly cpus?: string;
   readonly resource?: readonly string[];
+  readonly cpuShares?: string;
+  readonly cpuPeriod?: string;
+  readonly cpuQuota?: string;
+  readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
 }
 
 /** Adds the limits of RUN steps, or of a container. @param whose as its help has it: `a RUN step` */
@@ -19,6 +24,16 @@ export function resourceOptions(command: Command, whose: string): Command {
     .option('-m, --memory <size>', `memory that ${whose} may have, e.g. 2g (default: no limit)`)
     .option('--memory-swap <size>', `memory and swap together, -1 for any amount (default: twice --memory)`)
     .option('--cpus <number>', `CPUs that ${whose} may keep busy, e.g. 1.5 (default: all)`);
+}
+
+/** Adds what docker has for containers beside these. */
+export function cpuOptions(command: Command): Command {
+  return command
+    .option('-c, --cpu-shares <number>', 'its part of CPUs that are asked for by several, 1024 by default')
+    .option('--cpu-period <microseconds>', 'length of the time that --cpu-quota is about (default: 100000)')
+    .option('--cpu-quota <microseconds>', 'CPU time in each --cpu-period, as --cpus says it more simply')
+    .option('--cpuset-cpus <list>', 'CPUs that it may run on, e.g. 0-2')
+    .option('--cpuset-mems <list>', 'memory nodes that it may use');
 }
 
 /** BuildKit's form of the same, of commands that build. */
@@ -38,10 +53,24 @@ export function parseResources(options: ResourceOptions): { readonly resources?:
     ...(memory ? { memory } : {}),
     ...(quota ? { cpuQuota: quota } : {}),
     ...parsePairs(options.resource ?? [], memory),
+    ...parseCpuOptions(options, quota),
   };
   const swap = named('--memory-swap', options.memorySwap, (text) => parseMemorySwap(text, all.memory));
   const resources = { ...all, ...(swap ? { memorySwap: swap } : {}) };
   return Object.keys(resources).length === 0 ? {} : { resources };
+}
+
+/** @param cpus what `--cpus` says already */
+function parseCpuOptions(options: ResourceOptions, cpus: number | undefined): ResourceLimits {
+  const { cpuShares, cpuPeriod, cpuQuota, cpusetCpus, cpusetMems } = options;
+  if (cpus !== undefined && (cpuPeriod !== undefined || cpuQuota !== undefined))
+    throw new TsbuildError('TSB_USAGE', 'Cannot use --cpus with --cpu-period or --cpu-quota: they say the same');
+  const given = { 'cpu-shares': cpuShares, 'cpu-period': cpuPeriod, 'cpu-quota': cpuQuota };
+  const all = Object.entries({ ...given, 'cpuset-cpus': cpusetCpus, 'cpuset-mems': cpusetMems });
+  return Object.assign(
+    {},
+    ...all.map(([name, value]) => named(`--${name}`, value, (text) => RESOURCES[name]?.(text, undefined))),
+  ) as ResourceLimits;
 }
 
 /** `--ulimit name=soft[:hard]`, in docker's spelling. @throws TsbuildError `TSB_USAGE` */
