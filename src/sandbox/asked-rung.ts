@@ -26,7 +26,7 @@ export function ownIsolation({ isolation = 'auto', root, helper }: OwnIsolation)
 }
 
 /**
- * Tries the rung that was asked for by a step that does nothing, some 15 ms; with `auto` and `none` there is nothing to try. Steps that are in
+ * Tries the rung that was asked for by a step that does nothing; with `auto` and `none` there is nothing to try. Steps that are in
  * the cache and Dockerfiles without any would not tell: what a command line may ask for must not depend on what was built before.
  * @throws TsbuildError `TSB_SANDBOX` where this machine lacks it
  */

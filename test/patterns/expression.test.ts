@@ -6,7 +6,7 @@ const find = (source: string, text: string, template = '${0}'): string | undefin
   new GoExpression(source).match(text)?.expand(template);
 
 describe('regular expressions as Go has them', () => {
-  // What Go's regexp package (1.24) finds, by FindStringSubmatch and ReplaceAllString.
+  // As Go documents its regexp package: FindStringSubmatch and ReplaceAllString.
   test.each([
     ['a|ab', 'ab', 'a'],
     ['(a|ab)(c|bcd)(d*)', 'abcd', 'abcd'],
