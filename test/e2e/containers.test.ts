@@ -239,6 +239,20 @@ STOPSIGNAL TERM
     await bench.ok(['rm', 'long']);
   });
 
+  test('logs end when nobody reads them any more', async () => {
+    const { bench } = use;
+    const say = 'seq 300000; while :; do echo on; sleep 0.05; done';
+    await bench.ok(['run', '-d', '--name', 'talks', 'base:1', 'sh', '-c', say]);
+    await until('it has said much', async () => (await bench.ok(['logs', '--tail', '1', 'talks'])).out === 'on\n');
+    for (const options of [[], ['-f']]) {
+      const logs = bench.command(['logs', ...options, 'talks']).join(' ');
+      const script = `{ timeout 20 ${logs}; echo "code $?" >&2; } | head -n 1`;
+      const { out, err } = await bench.start(['sh', '-c', script]).ended;
+      expect([out, err]).toEqual(['1\n', 'code 0\n']);
+    }
+    await bench.ok(['rm', '-f', 'talks']);
+  });
+
   test('starts again what fails, as often as it was told', async () => {
     const { bench } = use;
     await bench.ok([

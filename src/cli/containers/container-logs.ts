@@ -6,7 +6,7 @@ import {
   LogReader,
   selectEntries,
 } from '../../containers/index.ts';
-import { parseDuration, sanitize, TsbuildError } from '../../util/index.ts';
+import { errnoOf, fromErrno, parseDuration, sanitize, TsbuildError } from '../../util/index.ts';
 import type { CliContext } from '../context.ts';
 import { changed } from './wait-healthy.ts';
 
@@ -39,29 +39,57 @@ export async function containerLogs(
   };
   const tail = parseTail(options.tail);
   using reader = new LogReader(container.directory);
-  await show(context, selectEntries(reader.read(), { ...range, ...(tail === undefined ? {} : { tail }) }), options);
-  if (!options.follow) return 0;
+  const first = selectEntries(reader.read(), { ...range, ...(tail === undefined ? {} : { tail }) });
+  if (!(await show(context, first, options)) || !options.follow) return 0;
   for (;;) {
     // Asked before what is there is read: after the end nothing comes any more.
     const live = isLive(await containers.state(container));
-    await show(context, selectEntries(reader.read(), range), options);
+    if (!(await show(context, selectEntries(reader.read(), range), options))) return 0;
     if (!live || signal.aborted || (range.until !== undefined && new Date(context.now()).toISOString() > range.until))
       return 0;
     await changed(container.directory, LOOK, signal);
   }
 }
 
+/** Bytes that are written at once: a log may have millions of lines. */
+const PIECE = 64 * 1024;
+
+/** @returns false when whoever reads has gone away, such as head(1) */
 async function show(
   context: CliContext,
   entries: readonly LogEntry[],
   { timestamps }: ContainerLogOptions,
-): Promise<void> {
+): Promise<boolean> {
+  let piece: Uint8Array[] = [];
+  let bytes = 0;
+  let last: LogEntry['stream'] | undefined;
+  const flush = async (): Promise<boolean> => {
+    const text = Buffer.concat(piece);
+    piece = [];
+    bytes = 0;
+    return text.length === 0 || handOver(last === 1 ? context.stdout : context.stderr, text);
+  };
   for (const { time, stream, data } of entries) {
-    const to = stream === 1 ? context.stdout : context.stderr;
-    const text = to.isTTY === true ? Buffer.from(sanitize(data.toString('utf8'), { colors: true })) : data;
-    const line = timestamps ? Buffer.concat([Buffer.from(`${time} `), text]) : text;
-    if (!to.write(line)) await new Promise<void>((resolve) => to.write('', () => resolve()));
+    if ((stream !== last || bytes > PIECE) && !(await flush())) return false;
+    last = stream;
+    const isTerminal = (stream === 1 ? context.stdout : context.stderr).isTTY === true;
+    const text = isTerminal ? Buffer.from(sanitize(data.toString('utf8'), { colors: true })) : data;
+    if (timestamps) piece.push(Buffer.from(`${time} `));
+    piece.push(text);
+    bytes += text.length;
   }
+  return flush();
+}
+
+/** @returns false when nobody reads it any more. @throws TsbuildError `TSB_NO_SPACE`, `TSB_EXPORT` when it cannot be written */
+async function handOver(to: CliContext['stdout' | 'stderr'], text: Uint8Array): Promise<boolean> {
+  return new Promise<boolean>((resolve, reject) => {
+    to.write(text, (error) => {
+      if (!error) resolve(true);
+      else if (['EPIPE', 'ERR_STREAM_DESTROYED'].includes(errnoOf(error) ?? '')) resolve(false);
+      else reject(fromErrno(error, 'Cannot write the log', 'TSB_EXPORT'));
+    });
+  });
 }
 
 function parseTail(text: string | undefined): number | undefined {
