@@ -4,7 +4,7 @@
  *   2026-11-29T17:40:00.123456789Z stdout F what was printed
  *
  * P instead of F: the line goes on in the next entry of its stream. Bytes stay as they are, whatever encoding they have. The program never
- * waits for a full disk: what cannot be written is left out.
+ * waits for a full disk: what cannot be written is left out, and so is what would take the last of it.
  */
 #include "contain.h"
 
@@ -13,7 +13,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+/* Bytes of a disk that a log leaves: a program that never stops printing would take what commands need to stop and remove it. */
+enum { LEFT = 4 << 20 };
 
 static void open_file(struct log *log) {
   struct stat info;
@@ -42,11 +46,16 @@ static void rotate(struct log *log) {
   open_file(log);
 }
 
+static bool has_room(int dir, size_t length) {
+  struct statvfs disk;
+  return fstatvfs(dir, &disk) < 0 || (unsigned long long)disk.f_bavail * disk.f_frsize >= LEFT + length;
+}
+
 static void flush(struct log *log) {
   size_t length = queue_length(&log->out);
   if (length == 0) return;
   if (log->limit > 0 && log->size > 0 && log->size + length > log->limit) rotate(log);
-  ssize_t written = log->file < 0 ? -1 : write(log->file, log->out.data + log->out.start, length);
+  ssize_t written = log->file < 0 || !has_room(log->dir, length) ? -1 : write(log->file, log->out.data + log->out.start, length);
   if (written == (ssize_t)length) log->size += length;
   /* Half a line would make nonsense of the next one. */
   else if (log->file >= 0 && written > 0 && ftruncate(log->file, (off_t)log->size) < 0) close(log->file), log->file = -1;

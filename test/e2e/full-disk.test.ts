@@ -67,6 +67,29 @@ describe.runIf(canMount)('a full disk under the store', () => {
       expect(again).toMatchObject({ code: 0 });
     });
 
+    test('of a container that never stops printing is read, and it is stopped and removed', async () => {
+      const { bench } = use;
+      const context = bench.context('FROM scratch\nADD base.tar /\n', { 'base.tar': baseImageTar() });
+      const print = 'echo first; while :; do seq 20000; done';
+      const filled = `until [ $(df --output=avail -k ${bench.path('disk')} | tail -1) -lt 5000 ]; do sleep 0.1; done`;
+      const [, started, , logs, stopped, listed, removed, left] = await onDisk(bench, 'size=40m', [
+        ['build', '-q', '-t', 'printer', context],
+        ['run', '-d', '--name', 'prints', 'printer', 'sh', '-c', print],
+        ['sh', '-c', filled],
+        ['sh', '-c', `${bench.command(['logs', 'prints']).join(' ')} | head -1`],
+        ['stop', '-t', '0', 'prints'],
+        ['ps', '-a', '--format', '{{.Names}} {{.State}}'],
+        ['rm', 'prints'],
+        ['ps', '-aq'],
+      ]);
+      expect(started).toMatchObject({ code: 0 });
+      expect(logs).toMatchObject({ code: 0, text: 'first\n' });
+      expect(stopped).toMatchObject({ code: 0, text: 'prints\n' });
+      expect(listed).toMatchObject({ code: 0, text: 'prints exited\n' });
+      expect(removed).toMatchObject({ code: 0, text: 'prints\n' });
+      expect(left).toMatchObject({ code: 0, text: '' });
+    });
+
     test('prune works where not one byte and not one file is left (REL-06)', async () => {
       const { bench } = use;
       const context = bench.context(STEP, { 'base.tar': baseImageTar() });

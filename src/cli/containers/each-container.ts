@@ -14,7 +14,7 @@ export interface Work {
 /** Opens the store for a command on containers. */
 export async function withContainers<T>(context: CliContext, body: (work: Work) => Promise<T>): Promise<T> {
   using interrupt = interruptible();
-  await using session = openSession(sessionOptions(context, interrupt.signal));
+  await using session = openSession({ ...sessionOptions(context, interrupt.signal), makeRoom: true });
   return await body({ session, containers: new Containers(session.store), signal: interrupt.signal });
 }
 
