@@ -4,7 +4,7 @@ import { isTsbuildError } from '../util/index.ts';
 import { encodeStep } from './encode-step.ts';
 import { LoneRemover } from './lone-remover.ts';
 import { runAlone } from './run-alone.ts';
-import type { Emulator, NamespacePlan, StepSpec } from './types.ts';
+import type { Emulator, ExitStatus, NamespacePlan, StepSpec } from './types.ts';
 
 /** How long a trial step may take. */
 const TRIAL_MS = 10_000;
@@ -71,10 +71,7 @@ export async function tryStep(
     // A program that has no handler for what it does wrong does it for ever, as PID 1.
     const timer = setTimeout(() => step.child.kill('SIGKILL'), TRIAL_MS);
     const status = await step.ended.finally(() => clearTimeout(timer));
-    // The helper's answer to being called without arguments.
-    return status.kind === 'exited' && status.code === (tried === undefined ? 2 : 0)
-      ? undefined
-      : new Error(`unexpected end: ${JSON.stringify(status)}`);
+    return isExpected(status, tried !== undefined) ? undefined : new Error(`unexpected end: ${JSON.stringify(status)}`);
   } catch (error) {
     return error;
   } finally {
@@ -82,6 +79,14 @@ export async function tryStep(
     if (plan.copies) await new LoneRemover({ helperPath, plan }).remove([tree]).catch(() => undefined);
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+function isExpected(status: ExitStatus, isOther: boolean): boolean {
+  if (isOther) return status.kind === 'exited' && status.code === 0;
+  // A helper that is linked dynamically, which TSBUILD_HELPER may name, has no loader in there: it has come as far as being executed.
+  if (status.kind === 'not-executed') return status.errno === 'ENOENT';
+  // The helper's answer to being called without arguments.
+  return status.kind === 'exited' && status.code === 2;
 }
 
 /** Whether a trial failed at a stage of the helper. */
