@@ -106,7 +106,7 @@ describe('whose network a container uses', () => {
       expect.objectContaining({
         code: 'TSB_NOT_FOUND',
         message: 'Cannot use the network of container ffffffffffff: it is not there any more',
-        hint: 'make name-a anew, with another --network',
+        hint: 'make name-a anew, with another --network: "tsbuild rm name-a" takes this one away',
       }),
     );
   });
