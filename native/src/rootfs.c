@@ -141,8 +141,7 @@ static int mount_stack(int staging, const char *name, const int *lowers, size_t 
     link_fd(dir, "w", work);
     length += (size_t)snprintf(data + length, sizeof data - length, ",upperdir=u,workdir=w,volatile");
   }
-  /* With an index, as some kernels are built to make one, a layer could not be read while the overlay that wrote it is still being taken apart. */
-  snprintf(data + length, sizeof data - length, ",userxattr,index=off");
+  snprintf(data + length, sizeof data - length, ",userxattr");
   close(make_directory(dir, "root"));
   if (fchdir(dir) < 0) fail("cannot enter the staging directory");
   if (mount("overlay", "root", "overlay", 0, data) < 0) fail("cannot mount the layers");

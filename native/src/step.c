@@ -270,9 +270,7 @@ int run_step(struct step_spec *spec, int connection) {
   if (spec->hold) status_line("held %d", number_in_proc(pidfd < 0 ? sys_pidfd_open(child) : pidfd));
   if (spec->nest) prepare_user_namespace(spec, &plumbing, pidfd);
   else if (spec->cgroups.count > 0) (void)!send(plumbing.sync[0], "", 1, MSG_NOSIGNAL);
-  /* A process that ends takes its mounts apart before its parent hears of it, which takes the kernel 2 ms: this process does it later. */
-  bool hold = spec->cgroups.count > 0 || (connection >= 0 && spec->tree == NULL);
-  int mounts = hold ? hold_mounts(proc_number(-1, pidfd < 0 ? sys_pidfd_open(child) : pidfd)) : -1;
+  int mounts = spec->cgroups.count == 0 ? -1 : hold_mounts(number_in_proc(pidfd < 0 ? sys_pidfd_open(child) : pidfd));
   close(plumbing.sync[1]);
   if (plumbing.in[0] >= 0) close(plumbing.in[0]);
   if (plumbing.status[1] >= 0) close(plumbing.status[1]);
@@ -287,20 +285,19 @@ int run_step(struct step_spec *spec, int connection) {
   int status = supervise_step(child, signals, pumps, count, terminal, &usage);
   if (supervisor_pid > 0) end_supervisor(supervisor_pid);
   stage = "cleanup";
-  /* Whoever looks into a step that failed mounts its directories again, and does so at once. */
-  bool may_wait = connection >= 0 && status == 0;
-  if (spec->cgroups.count > 0 && mounts >= 0 && status != 0) report_shared_memory(spec);
-  if (mounts >= 0 && !may_wait) close(mounts);
+  if (mounts >= 0 && status != 0) report_shared_memory(spec);
+  if (mounts >= 0) close(mounts);
   if (spec->tree == NULL) remove_stubs(upper, plumbing.stubs);
   else if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) finish_trees(spec, plumbing.stubs);
   stage = "cleanup";
+  /* Whoever looks into a step that failed mounts its directories again, and does so at once. */
+  bool may_wait = connection >= 0 && status == 0;
   if (!may_wait && !spec->discard) clean_work(spec);
   report_usage(&usage);
   report_end(status);
   if (spec->discard && spec->tree == NULL) discard(spec);
   if (connection < 0) return exit_code_of(status);
   tell_end(connection, exit_code_of(status));
-  if (mounts >= 0 && may_wait) close(mounts);
   if (may_wait) clean_work(spec);
   return 0;
 }
