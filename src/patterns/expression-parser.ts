@@ -1,8 +1,6 @@
 import { BadPatternError } from './file-match.ts';
+import { type Place, placeEscape } from './regex-place.ts';
 import { type CharSet, codeOf, complement, NOT_NEWLINE, RegexReader, single } from './regex-reader.ts';
-
-/** A place without a character of its own, of the text or of one of its lines. */
-export type Place = 'start' | 'end' | 'lineStart' | 'lineEnd' | 'word' | 'notWord';
 
 /** A regular expression as a tree. */
 export type Expression =
@@ -176,7 +174,7 @@ class ExpressionParser {
 
   #escape(parts: Expression[]): void {
     const char = this.#reader.next();
-    const place = ({ A: 'start', z: 'end', b: 'word', B: 'notWord' } as const)[char];
+    const place = placeEscape(char);
     if (place !== undefined) parts.push({ kind: 'place', place });
     else if (char === 'Q') parts.push(...this.#reader.quoted().map((code) => this.#literal(code)));
     else {

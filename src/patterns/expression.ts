@@ -1,6 +1,7 @@
-import { type Expression, parseExpression, type Place } from './expression-parser.ts';
+import { type Expression, parseExpression } from './expression-parser.ts';
 import { BadPatternError } from './file-match.ts';
-import { type CharSet, codeOf, contains, WORD } from './regex-reader.ts';
+import { isPlace, type Place } from './regex-place.ts';
+import { type CharSet, codeOf, contains } from './regex-reader.ts';
 
 /** Instructions. `split` goes on at both places, and what comes of the first counts before the other. */
 type Instruction =
@@ -220,22 +221,4 @@ function assemble(root: Expression): readonly Instruction[] {
   emit({ kind: 'group', part: root, index: 0 });
   add({ op: 'match' });
   return program;
-}
-
-/** Whether a place without a character is there. */
-function isPlace(place: Place, codes: readonly number[], position: number): boolean {
-  switch (place) {
-    case 'start':
-      return position === 0;
-    case 'end':
-      return position === codes.length;
-    case 'lineStart':
-      return position === 0 || codes[position - 1] === 0x0a;
-    case 'lineEnd':
-      return position === codes.length || codes[position] === 0x0a;
-    default: {
-      const isWord = (at: number): boolean => at >= 0 && at < codes.length && contains(WORD, codes[at] ?? 0);
-      return (isWord(position - 1) !== isWord(position)) === (place === 'word');
-    }
-  }
 }

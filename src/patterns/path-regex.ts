@@ -1,5 +1,6 @@
-import { type Assertion, type Item, parseRegex } from './regex-parser.ts';
-import { type CharSet, codeOf, complement, contains, MAX_CODE_POINT, WORD } from './regex-reader.ts';
+import { type Item, parseRegex } from './regex-parser.ts';
+import { isPlace, type TextPlace } from './regex-place.ts';
+import { type CharSet, codeOf, complement, contains, MAX_CODE_POINT } from './regex-reader.ts';
 
 /**
  * Regular expressions on paths, matched without backtracking: hostile patterns such as `*a*a*a*a*b` take time linear in the
@@ -57,12 +58,12 @@ function toSource(items: readonly Item[]): string {
   return items.map(itemSource).join('');
 }
 
-const ASSERTIONS: Readonly<Record<Assertion, string>> = { start: '^', end: '$', word: '\\b', notWord: '\\B' };
+const PLACES: Readonly<Record<TextPlace, string>> = { start: '^', end: '$', word: '\\b', notWord: '\\B' };
 
 function itemSource(item: Item): string {
   switch (item.kind) {
-    case 'assert':
-      return ASSERTIONS[item.assert];
+    case 'place':
+      return PLACES[item.place];
     case 'optional':
       return `(?:${toSource(item.items)})?`;
     case 'star':
@@ -97,7 +98,7 @@ function charSource(code: number): string {
 function needsUnicode(items: readonly Item[]): boolean {
   return items.some((item) => {
     if (item.kind === 'optional') return needsUnicode(item.items);
-    if (item.kind === 'assert') return false;
+    if (item.kind === 'place') return false;
     const isPlain = item.set.every(([low, high]) => low <= 0xffff && (high <= 0xffff || high === MAX_CODE_POINT));
     return !isPlain || (item.kind === 'set' && !isSingle(item.set));
   });
@@ -106,7 +107,7 @@ function needsUnicode(items: readonly Item[]): boolean {
 /** Instructions of the simulated machine. `jump` goes to two places at once. */
 type Op =
   | { readonly op: 'set'; readonly set: CharSet }
-  | { readonly op: 'assert'; readonly assert: Assertion }
+  | { readonly op: 'place'; readonly place: TextPlace }
   | { readonly op: 'jump'; readonly first: number; readonly second: number };
 
 function assemble(items: readonly Item[]): readonly Op[] {
@@ -115,7 +116,7 @@ function assemble(items: readonly Item[]): readonly Op[] {
     for (const item of list) {
       const at = program.length;
       if (item.kind === 'set') program.push({ op: 'set', set: item.set });
-      else if (item.kind === 'assert') program.push({ op: 'assert', assert: item.assert });
+      else if (item.kind === 'place') program.push({ op: 'place', place: item.place });
       else if (item.kind === 'star') {
         program.push({ op: 'jump', first: at + 1, second: at + 3 }, { op: 'set', set: item.set });
         program.push({ op: 'jump', first: at, second: at });
@@ -145,8 +146,8 @@ function simulate(program: readonly Op[], path: string, orParent: boolean): bool
       const op = program[at];
       if (op === undefined || op.op === 'set') into.push(at);
       else if (op.op === 'jump') pending.push(op.second, op.first);
-      else if (holds(op.assert, chars, position)) pending.push(at + 1);
-      else if (orParent && op.assert === 'end' && chars[position] === SLASH && at + 1 === program.length) {
+      else if (isPlace(op.place, chars, position)) pending.push(at + 1);
+      else if (orParent && op.place === 'end' && chars[position] === SLASH && at + 1 === program.length) {
         // The path of a directory ends here.
         pending.push(at + 1);
       }
@@ -163,13 +164,4 @@ function simulate(program: readonly Op[], path: string, orParent: boolean): bool
     current = next;
   }
   return current.includes(program.length);
-}
-
-/** Whether a place without a character is there. */
-function holds(assert: Assertion, chars: readonly number[], position: number): boolean {
-  if (assert === 'start') return position === 0;
-  if (assert === 'end') return position === chars.length;
-  const before = position > 0 && contains(WORD, chars[position - 1] ?? 0);
-  const after = position < chars.length && contains(WORD, chars[position] ?? 0);
-  return (before !== after) === (assert === 'word');
 }

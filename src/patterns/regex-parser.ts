@@ -1,13 +1,11 @@
 import { BadPatternError } from './file-match.ts';
+import { placeEscape, type TextPlace } from './regex-place.ts';
 import { type CharSet, codeOf, NOT_NEWLINE, RegexReader, single } from './regex-reader.ts';
-
-/** Places without a character of their own: `^`, `$`, `\b`, `\B`. */
-export type Assertion = 'start' | 'end' | 'word' | 'notWord';
 
 /** A piece of a regular expression. */
 export type Item =
   | { readonly kind: 'set'; readonly set: CharSet }
-  | { readonly kind: 'assert'; readonly assert: Assertion }
+  | { readonly kind: 'place'; readonly place: TextPlace }
   | { readonly kind: 'star'; readonly set: CharSet }
   /** `(set* separator)?` */
   | { readonly kind: 'optional'; readonly items: readonly Item[] };
@@ -32,10 +30,10 @@ function sequence(reader: RegexReader): Item[] {
 function readItem(reader: RegexReader, char: string, items: Item[]): void {
   switch (char) {
     case '^':
-      items.push({ kind: 'assert', assert: 'start' });
+      items.push({ kind: 'place', place: 'start' });
       return;
     case '$':
-      items.push({ kind: 'assert', assert: 'end' });
+      items.push({ kind: 'place', place: 'end' });
       return;
     case '(': {
       const inner = sequence(reader);
@@ -64,13 +62,11 @@ function readItem(reader: RegexReader, char: string, items: Item[]): void {
   }
 }
 
-const ESCAPES: Readonly<Record<string, Assertion>> = { A: 'start', z: 'end', b: 'word', B: 'notWord' };
-
 /** An escape outside a set. */
 function readEscape(reader: RegexReader, items: Item[]): void {
   const char = reader.next();
-  const assert = ESCAPES[char];
-  if (assert !== undefined) items.push({ kind: 'assert', assert });
+  const place = placeEscape(char);
+  if (place !== undefined) items.push({ kind: 'place', place });
   else if (char === 'C') throw new BadPatternError();
   else if (char === 'Q') items.push(...reader.quoted().map((code): Item => ({ kind: 'set', set: single(code) })));
   else if (char !== 'E') items.push({ kind: 'set', set: reader.classEscape(char) ?? single(reader.charEscape(char)) });
