@@ -69,6 +69,16 @@ export function isTsbuildError(error: unknown, code?: ErrorCode): error is Tsbui
   return error instanceof TsbuildError && (code === undefined || error.code === code);
 }
 
+/** The same failure, with the place in a source file that it has not got yet; others, and what has one, as they are. */
+export function atPlace(error: unknown, ranges: readonly SourceRange[]): unknown {
+  if (!isTsbuildError(error) || error.ranges.length > 0 || ranges.length === 0) return error;
+  return new TsbuildError(error.code, error.message, {
+    ranges,
+    cause: error,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  });
+}
+
 /** The process exit code for an error: 2 wrong usage, 130 interrupted, 124 out of time (that of timeout(1)), 1 everything else. */
 export function exitCodeOf(thrown: unknown): number {
   const error = firstError(thrown);

@@ -6,6 +6,7 @@ export { type ArchiveCompression, COMPRESSION_MAGICS, SNIFF_BYTES, sniffCompress
 export { type LightCrypto, useLightCrypto } from './light-crypto.ts';
 export { type Digest, Hasher, hexOf, isDigest, parseDigest, randomHex, randomHostId, sha256 } from './digest.ts';
 export {
+  atPlace,
   type ErrorCode,
   type ErrorOptions,
   errnoOf,

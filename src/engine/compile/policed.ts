@@ -7,7 +7,7 @@ import {
   type SourceOp,
 } from '../../llb/index.ts';
 import type { SourcePolicies } from '../../source-policy/index.ts';
-import { isTsbuildError, redactUrls, type SourceRange, TsbuildError } from '../../util/index.ts';
+import { atPlace, redactUrls, type SourceRange, TsbuildError } from '../../util/index.ts';
 import type { CompiledGraphs } from '../compiled.ts';
 import { checkSource } from './foreign-graph.ts';
 
@@ -23,13 +23,7 @@ export function policed(definition: Definition, policies: SourcePolicies): Defin
       if (changed !== source) checkSource(changed, vertex);
       return changed;
     } catch (error) {
-      if (!isTsbuildError(error) || error.ranges.length > 0) throw error;
-      const ranges = placeOf(vertex, definition);
-      throw new TsbuildError(error.code, error.message, {
-        ranges,
-        cause: error,
-        ...(error.hint === undefined ? {} : { hint: error.hint }),
-      });
+      throw atPlace(error, placeOf(vertex, definition));
     }
   });
 }

@@ -1,4 +1,4 @@
-import { type SourceRange, TsbuildError } from '../../util/index.ts';
+import { atPlace, type SourceRange, TsbuildError } from '../../util/index.ts';
 
 /** Words from the Dockerfile are part of messages, and may be very long. */
 const MAX_MESSAGE = 4096;
@@ -19,12 +19,7 @@ export function placed<T>(ranges: readonly SourceRange[], action: () => T): T {
   try {
     return action();
   } catch (error) {
-    if (!(error instanceof TsbuildError) || error.ranges.length > 0 || ranges.length === 0) throw error;
-    throw new TsbuildError(error.code, error.message, {
-      ranges,
-      cause: error,
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
-    });
+    throw atPlace(error, ranges);
   }
 }
 
