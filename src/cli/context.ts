@@ -70,17 +70,33 @@ export function lateStdout(context: CliContext): StdoutStream {
 }
 
 /**
+ * Writes all of `text` to a stream, and waits until it is handed over.
+ * @returns false when its reader has gone away, such as head(1)
+ * @throws TsbuildError `TSB_NO_SPACE`, `TSB_EXPORT` when it cannot be written
+ */
+export async function handOver(
+  stream: Pick<Writable, 'write'>,
+  text: string | Uint8Array,
+  doing: string,
+): Promise<boolean> {
+  return new Promise<boolean>((resolve, reject) => {
+    stream.write(text, (error) => {
+      if (!error) resolve(true);
+      else if (READER_GONE.has(errnoOf(error) ?? '')) resolve(false);
+      else reject(fromErrno(error, doing, 'TSB_EXPORT'));
+    });
+  });
+}
+
+/** The first write that nobody reads, and those after it. */
+const READER_GONE: ReadonlySet<string> = new Set(['EPIPE', 'ERR_STREAM_DESTROYED']);
+
+/**
  * Writes all of `text` to stdout; resolves when it is handed over, also when the reader has gone away.
  * @throws TsbuildError `TSB_NO_SPACE`, `TSB_EXPORT` when it cannot be written
  */
 export async function print(context: CliContext, text: string | Uint8Array): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    context.stdout.write(text, (error) => {
-      if (error && errnoOf(error) !== 'EPIPE')
-        reject(fromErrno(error, 'Cannot write to standard output', 'TSB_EXPORT'));
-      else resolve();
-    });
-  });
+  await handOver(context.stdout, text, 'Cannot write to standard output');
 }
 
 /**

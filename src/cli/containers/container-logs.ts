@@ -6,8 +6,8 @@ import {
   LogReader,
   selectEntries,
 } from '../../containers/index.ts';
-import { errnoOf, fromErrno, parseDuration, sanitize, TsbuildError } from '../../util/index.ts';
-import type { CliContext } from '../context.ts';
+import { parseDuration, sanitize, TsbuildError } from '../../util/index.ts';
+import { type CliContext, handOver } from '../context.ts';
 import { changed } from './wait-healthy.ts';
 
 /** Options of `logs` that are for containers. */
@@ -67,7 +67,7 @@ async function show(
     const text = Buffer.concat(piece);
     piece = [];
     bytes = 0;
-    return text.length === 0 || handOver(last === 1 ? context.stdout : context.stderr, text);
+    return text.length === 0 || handOver(last === 1 ? context.stdout : context.stderr, text, 'Cannot write the log');
   };
   for (const { time, stream, data } of entries) {
     if ((stream !== last || bytes > PIECE) && !(await flush())) return false;
@@ -79,17 +79,6 @@ async function show(
     bytes += text.length;
   }
   return flush();
-}
-
-/** @returns false when nobody reads it any more. @throws TsbuildError `TSB_NO_SPACE`, `TSB_EXPORT` when it cannot be written */
-async function handOver(to: CliContext['stdout' | 'stderr'], text: Uint8Array): Promise<boolean> {
-  return new Promise<boolean>((resolve, reject) => {
-    to.write(text, (error) => {
-      if (!error) resolve(true);
-      else if (['EPIPE', 'ERR_STREAM_DESTROYED'].includes(errnoOf(error) ?? '')) resolve(false);
-      else reject(fromErrno(error, 'Cannot write the log', 'TSB_EXPORT'));
-    });
-  });
 }
 
 function parseTail(text: string | undefined): number | undefined {
