@@ -26,13 +26,10 @@ interface Policy {
 
 /** What the policies of a build say of sources (BuildKit's sourcepolicy engine). */
 export class SourcePolicies {
-  /** What they were made of. */
-  readonly given: readonly SourcePolicy[];
-  readonly #policies: readonly Policy[];
+  #policies: readonly Policy[];
 
   /** @throws TsbuildError `TSB_POLICY` for a pattern that is malformed */
   constructor(policies: readonly SourcePolicy[] = []) {
-    this.given = policies;
     this.#policies = policies.map(compiled);
   }
 
@@ -40,9 +37,25 @@ export class SourcePolicies {
     return this.#policies.length === 0;
   }
 
+  /** What they were made of. */
+  get given(): readonly SourcePolicy[] {
+    return this.#policies.map(({ policy }) => policy);
+  }
+
   /** These, and after them others. @throws TsbuildError `TSB_POLICY` for a pattern that is malformed */
   followedBy(others: readonly SourcePolicy[]): SourcePolicies {
-    return others.length === 0 ? this : new SourcePolicies([...this.given, ...others]);
+    return others.length === 0 ? this : this.#with((own) => [...own, ...others.map(compiled)]);
+  }
+
+  /** Others, and after them these. @throws TsbuildError `TSB_POLICY` for a pattern that is malformed */
+  precededBy(others: readonly SourcePolicy[]): SourcePolicies {
+    return others.length === 0 ? this : this.#with((own) => [...others.map(compiled), ...own]);
+  }
+
+  #with(change: (own: readonly Policy[]) => readonly Policy[]): SourcePolicies {
+    const made = new SourcePolicies();
+    made.#policies = change(this.#policies);
+    return made;
   }
 
   /**

@@ -10,7 +10,7 @@ import type { SourcePolicies } from '../../source-policy/index.ts';
 import { ContextTree } from '../../tree/index.ts';
 import type { Task } from '../../events/index.ts';
 import { TsbuildError } from '../../util/index.ts';
-import { checkImageDigest, IMAGE_SCHEME, imageSource } from '../images/image-checksum.ts';
+import { checkImageDigest, IMAGE_SCHEME } from '../images/image-checksum.ts';
 import { withImageHint } from '../images/image-hint.ts';
 import { withInternalVertex } from '../internal-vertex.ts';
 import { readLocalFile } from './local-files.ts';
@@ -118,7 +118,7 @@ export function policedImage(
 ): { readonly reference: string; readonly attrs: ReadonlyMap<string, string> } {
   const scheme = ociLayout === undefined ? IMAGE_SCHEME : 'oci-layout://';
   const asked: SourceOp = {
-    ...imageSource(reference),
+    kind: 'source',
     identifier: `${scheme}${reference}`,
     attrs: new Map(ociLayout === undefined ? [] : [['oci.store', ociLayout]]),
   };

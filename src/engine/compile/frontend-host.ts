@@ -19,7 +19,7 @@ import {
 } from '../../gateway/index.ts';
 import { hostPlatform, parseImageConfig, type Platform } from '../../image/index.ts';
 import type { Definition, SourceOp } from '../../llb/index.ts';
-import { SourcePolicies, type SourcePolicy } from '../../source-policy/index.ts';
+import type { SourcePolicies, SourcePolicy } from '../../source-policy/index.ts';
 import { isTsbuildError, redactUrls, sanitizeLine, sha256, type SourceFile, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import { type BridgeNames, createBridge, layoutReference, policedImage } from './bridge.ts';
@@ -153,7 +153,7 @@ export class FrontendHost implements GatewayHost {
     const { session, names, imageTimes, policies } = this.#build;
     const { platform, mode, ociLayout, name } = request;
     // Those of the call are asked first, as in BuildKit.
-    const all = new SourcePolicies(request.policies).followedBy(policies.given);
+    const all = policies.precededBy(request.policies);
     return withInternalVertex(this.#taskOf(signal), session.now, name, async (_vertex, _status, task) => {
       const meant = ociLayout === undefined ? await meantBy(session, request.reference) : request.reference;
       const used = policedImage(all, { ...(ociLayout === undefined ? {} : { ociLayout }), reference: meant });
@@ -176,8 +176,7 @@ export class FrontendHost implements GatewayHost {
   }
 
   policed({ identifier, attrs }: Pick<GatewaySource, 'identifier' | 'attrs'>, more: readonly SourcePolicy[]): SourceOp {
-    const policies = new SourcePolicies(more).followedBy(this.#build.policies.given);
-    return policies.apply({ kind: 'source', identifier, attrs });
+    return this.#build.policies.precededBy(more).apply({ kind: 'source', identifier, attrs });
   }
 
   async resolveSource({ identifier, attrs, name }: GatewaySource, signal: AbortSignal): Promise<SourceAnswer> {

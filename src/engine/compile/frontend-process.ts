@@ -15,11 +15,11 @@ import { type ContainerEnd, runContainer } from '../../runtime/index.ts';
 import type { SourcePolicies } from '../../source-policy/index.ts';
 import { formatDuration, sanitizeLine, sha256, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
-import { checkImageDigest, IMAGE_SCHEME, imageSource } from '../images/image-checksum.ts';
+import { checkImageDigest, IMAGE_SCHEME } from '../images/image-checksum.ts';
 import { withImageHint } from '../images/image-hint.ts';
 import { withInternalVertex } from '../internal-vertex.ts';
 import { containerOf, type UnpackedImage } from '../images/open-image.ts';
-import { notAnImage } from './policed.ts';
+import { policedImage } from './bridge.ts';
 import type { BuildRequest } from '../request.ts';
 import type { Session } from '../session.ts';
 
@@ -111,11 +111,9 @@ async function openFrontend(
   task: Task,
   { source, policies }: Pick<FrontendRun, 'source' | 'policies'>,
 ): Promise<UnpackedImage> {
-  const asked = imageSource(formatReference(withDefaultTag(parseReference(source))));
-  const used = policies.apply(asked);
-  const { identifier: name, attrs } = used;
-  if (!name.startsWith(IMAGE_SCHEME)) throw notAnImage(asked, used);
-  const reference = name.slice(IMAGE_SCHEME.length);
+  const named = formatReference(withDefaultTag(parseReference(source)));
+  const { reference, attrs } = policedImage(policies, { reference: named });
+  const name = `${IMAGE_SCHEME}${reference}`;
   const image = await withInternalVertex(
     task,
     session.now,

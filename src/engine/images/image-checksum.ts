@@ -1,15 +1,9 @@
 import type { ResolvedImage } from '../../source/index.ts';
-import type { SourceOp } from '../../llb/index.ts';
 import { redactUrls, sanitizeLine, TsbuildError } from '../../util/index.ts';
 
 /** What the identifiers of images begin with. */
 export const IMAGE_SCHEME = 'docker-image://';
 const CHECKSUM = 'image.checksum';
-
-/** The source op of an image, as a policy is asked about it. */
-export function imageSource(reference: string): SourceOp {
-  return { kind: 'source', identifier: `${IMAGE_SCHEME}${reference}`, attrs: new Map() };
-}
 
 /**
  * Holds an image against the attribute that says what its digest must be, that of the index if it has one.

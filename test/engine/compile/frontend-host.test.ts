@@ -147,14 +147,14 @@ describe('a warning of a frontend', () => {
 });
 
 describe('an image that a frontend asks about', () => {
-  const request = {
-    reference: 'x',
+  const asked: ImageConfigRequest = {
+    reference: `base@${sha256('manifest')}`,
     ociLayout: 'base',
     name: 'look at base',
     platform: hostPlatform(),
     mode: 'default',
+    policies: [],
   };
-  const asked = { ...request, reference: `base@${sha256('manifest')}` } as unknown as ImageConfigRequest;
 
   test('of a layout is named as it was asked for: no path of this machine is told', async () => {
     const image = {
