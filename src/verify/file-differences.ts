@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { readContent, TarReader } from '../layer/index.ts';
 import type { ByteString } from '../tree/index.ts';
 import type { ContentDifference } from './difference.ts';
+import { ZEROS } from './file-hasher.ts';
 import { cleanPath } from './layer-entries.ts';
 
 /** Of so many files the bytes are looked at; of the others it is said that they differ. */
@@ -11,7 +12,6 @@ const MAX_FILES = 50;
 const MAX_BYTES = 256 * 1024 ** 2;
 /** Bytes that are shown. */
 const SHOWN = 24;
-const ZEROS = Buffer.alloc(65_536);
 
 /** A layer's blob by its path. */
 interface Blobs {

@@ -2,7 +2,8 @@ import { type Digest, Hasher } from '../util/index.ts';
 
 /** Zeros of one layer's holes that are hashed, in bytes: a sparse file of a few blocks can claim to be terabytes large. */
 export const MAX_ZEROS: number = 1024 ** 3;
-const ZEROS = Buffer.alloc(65_536);
+/** What a hole is read as, piece by piece. */
+export const ZEROS: Buffer = Buffer.alloc(65_536);
 
 /**
  * The digest of a file whose content comes piece by piece, with its holes: the same whether zeros stand in the archive or are left out of

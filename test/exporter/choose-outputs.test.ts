@@ -10,7 +10,7 @@ interface Asked {
 }
 
 const choose = ({ outputs, tags = [], push = false, load = false, attributes = [] }: Asked): readonly OutputSpec[] =>
-  chooseOutputs({ cwd: '/work', outputs, tags, push, load, attributes });
+  chooseOutputs({ cwd: '/dir', outputs, tags, push, load, attributes });
 
 const annotationsOf = (spec: OutputSpec | undefined): unknown =>
   spec !== undefined && 'annotations' in spec ? spec.annotations?.all.manifest : undefined;
@@ -40,7 +40,7 @@ describe('what an output is', () => {
     'what is for all images is for the archive %j as well',
     (text) => {
       const [spec] = choose({ outputs: [text], attributes: ['annotation.a=b', 'rewrite-timestamp=true'] });
-      expect(spec).toMatchObject({ dest: '/work/x', rewriteTimestamp: true });
+      expect(spec).toMatchObject({ dest: '/dir/x', rewriteTimestamp: true });
       expect(annotationsOf(spec)).toEqual({ a: 'b' });
     },
   );
