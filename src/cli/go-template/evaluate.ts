@@ -21,6 +21,9 @@ export function compileTemplate(template: string): Template {
   };
 }
 
+/** `range` counts no further. */
+const MAX_RANGE = 100_000;
+
 /** What a list of nodes ended with. */
 type End = 'break' | 'continue' | undefined;
 
@@ -75,7 +78,7 @@ class Evaluation {
 
   #range(node: Extract<Node, { kind: 'range' | 'if' | 'with' }>, dot: unknown): End {
     const { value, assigns } = node.pipeline;
-    const entries = this.#entries(this.#value(value, dot), value);
+    const entries = this.#entries(this.#value(value, dot), value, assigns?.names.length ?? 0);
     if (entries.length === 0) return this.run(node.otherwise, dot);
     const outer = this.#variables;
     for (const [key, item] of entries) {
@@ -97,12 +100,13 @@ class Evaluation {
     return undefined;
   }
 
-  #entries(value: unknown, expression: Expression): readonly (readonly [unknown, unknown])[] {
+  /** @param names how many variables an entry goes to */
+  #entries(value: unknown, expression: Expression, names: number): readonly (readonly [unknown, unknown])[] {
     if (value === null || value === undefined) return [];
     if (Array.isArray(value)) return value.map((item, at): [number, unknown] => [at, item]);
     if (value instanceof Map) return [...(value as ReadonlyMap<string, unknown>)].sort(([a], [b]) => (a < b ? -1 : 1));
-    if (typeof value === 'number')
-      return Array.from({ length: Math.min(value, 100_000) }, (_, at) => [at, at] as const);
+    if (typeof value === 'number' && Number.isInteger(value) && value <= MAX_RANGE && names < 2)
+      return Array.from({ length: Math.max(0, value) }, (_, at) => [at, at] as const);
     throw this.#fail(expression, `range cannot go over ${display(value)}`);
   }
 
@@ -164,6 +168,11 @@ class Evaluation {
         `there is no function "${name}"${near === undefined ? '' : `, did you mean "${near}"?`}`,
       );
     }
+    const [least, most] = called.takes;
+    if (args.length < least || args.length > most) {
+      const wanted = most === Infinity ? `at least ${least}` : least === most ? least : `${least} to ${most}`;
+      throw templateError(this.#template, at, `"${name}" has ${args.length} arguments, and takes ${wanted}`);
+    }
     // These two stop at the first value that decides.
     if (name === 'and' || name === 'or') {
       let value: unknown;
@@ -174,10 +183,8 @@ class Evaluation {
       return value;
     }
     const values = args.map((arg) => this.#value(arg, dot));
-    if (values.length === 0 && !name.startsWith('print'))
-      throw templateError(this.#template, at, `"${name}" has no arguments`);
     try {
-      return called(...values);
+      return called.call(...values);
     } catch (error) {
       if (isTsbuildError(error)) throw error;
       throw templateError(this.#template, at, `"${name}": ${messageOf(error)}`);

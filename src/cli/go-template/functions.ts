@@ -1,9 +1,22 @@
-import { display, isTrue, toJson } from './values.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { printf } from './printf.ts';
+import { display, isStruct, isTrue, toJson } from './values.ts';
 
-/** A function of templates. What it throws is told with its place. */
-export type TemplateFunction = (...args: readonly unknown[]) => unknown;
+/** A function of templates. */
+export interface TemplateFunction {
+  /** How many arguments it takes, at least and at most. */
+  readonly takes: readonly [number, number];
+  /** What it throws is told with its place. */
+  readonly call: (...args: readonly unknown[]) => unknown;
+}
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : display(value));
+
+/** An argument that Go wants to be a string. */
+function word(value: unknown): string {
+  if (typeof value === 'string') return value;
+  throw new Error(`${display(value)} is no string`);
+}
 
 function whole(value: unknown, what: string): number {
   if (typeof value === 'number' && Number.isInteger(value)) return value;
@@ -19,7 +32,7 @@ function list(value: unknown): readonly unknown[] {
 function index(from: unknown, ...keys: readonly unknown[]): unknown {
   let value = from;
   for (const key of keys) {
-    if (value instanceof Map) value = (value as ReadonlyMap<unknown, unknown>).get(key) ?? '';
+    if (value instanceof Map) value = (value as ReadonlyMap<string, unknown>).get(word(key)) ?? '';
     else if (Array.isArray(value) || typeof value === 'string' || value === null) {
       const at = whole(key, 'the index');
       // Strings of Go are bytes.
@@ -39,13 +52,25 @@ function length(value: unknown): number {
   throw new Error(`${display(value)} has no length`);
 }
 
-function slice(value: unknown, from: unknown = 0, to?: unknown): unknown {
+function slice(value: unknown, ...places: readonly unknown[]): unknown {
   const items = typeof value === 'string' ? Buffer.from(value) : list(value);
-  const [start, end] = [whole(from, 'the start'), to === undefined ? items.length : whole(to, 'the end')];
-  if (start < 0 || end > items.length || start > end)
+  if (places.length > 2 && typeof value === 'string') throw new Error('a string has no capacity');
+  const [start, end] = [whole(places[0] ?? 0, 'the start'), whole(places[1] ?? items.length, 'the end')];
+  const capacity = whole(places[2] ?? items.length, 'the capacity');
+  if (start < 0 || start > end || end > capacity || capacity > items.length)
     throw new Error(`${start}:${end} is out of range: there are ${items.length}`);
   const part = items.slice(start, end);
   return Buffer.isBuffer(part) ? part.toString() : part;
+}
+
+/** Go's `==`: of values of one kind, none of which is a list or a map. What is not there is like nothing that is. */
+function same(a: unknown, b: unknown): boolean {
+  const isAbsent = (value: unknown): boolean => value === undefined || value === null;
+  if (isAbsent(a) || isAbsent(b)) return isAbsent(a) && isAbsent(b);
+  if (typeof a !== typeof b || isStruct(a) !== isStruct(b))
+    throw new Error(`${display(a)} and ${display(b)} cannot be compared`);
+  if (typeof a === 'object' && !isStruct(a)) throw new Error(`${display(a)} cannot be compared`);
+  return isDeepStrictEqual(a, b);
 }
 
 /** Go wants both of a comparison to be of one kind. */
@@ -55,91 +80,89 @@ function order(a: unknown, b: unknown): number {
   return a === b ? 0 : a < (b as typeof a) ? -1 : 1;
 }
 
-/** The verbs that formats of images need: %s %v %d %q %t %x %f %%, with width and precision. */
-function printf(format: unknown, ...args: readonly unknown[]): string {
-  let next = 0;
-  const printed = text(format).replace(
-    /%(-?)(0?)(\d{0,4})(?:\.(\d{1,3}))?([a-zA-Z%])/g,
-    (_, ...parts: readonly string[]) => {
-      const [minus, zero, width = '', precision, verb = ''] = parts;
-      if (verb === '%') return '%';
-      if (next >= args.length) return `%!${verb}(MISSING)`;
-      const shown = formatOne(verb, args[next++], precision === undefined ? undefined : Number(precision));
-      if (minus) return shown.padEnd(Number(width));
-      if (!zero || typeof args[next - 1] !== 'number') return shown.padStart(Number(width));
-      // Zeros stand behind the sign.
-      const sign = shown.startsWith('-') ? '-' : '';
-      return sign + shown.slice(sign.length).padStart(Number(width) - sign.length, '0');
-    },
-  );
-  return printed;
-}
+/** What is printed of an argument: that there is none is told as Go does for functions. */
+const shown = (value: unknown): string => (value === undefined ? '<nil>' : text(value));
 
-function formatOne(verb: string, value: unknown, precision: number | undefined): string {
-  switch (verb) {
-    case 's':
-    case 'v':
-      return precision === undefined ? text(value) : text(value).slice(0, precision);
-    case 'd':
-      return String(whole(value, '%d'));
-    case 'f':
-      return Number(value).toFixed(precision ?? 6);
-    case 't':
-      return String(isTrue(value));
-    case 'q':
-      return JSON.stringify(text(value));
-    case 'x':
-      return typeof value === 'number' ? value.toString(16) : Buffer.from(text(value)).toString('hex');
-    default:
-      throw new Error(`printf has no %${verb}`);
-  }
-}
+/** Go's `url.QueryEscape`. */
+const queryEscape = (value: string): string =>
+  encodeURIComponent(value.toWellFormed())
+    .replaceAll('%20', '+')
+    .replaceAll(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 
 /** Go's `fmt.Sprint`: a space between two that are no strings. */
 function print(...args: readonly unknown[]): string {
   return args
     .map((value, at) => {
       const spaced = at > 0 && typeof value !== 'string' && typeof args[at - 1] !== 'string';
-      return (spaced ? ' ' : '') + text(value);
+      return (spaced ? ' ' : '') + shown(value);
     })
     .join('');
 }
 
-const HTML: Readonly<Record<string, string>> = { '<': '&lt;', '>': '&gt;', '&': '&amp;', '"': '&#34;', "'": '&#39;' };
+const HTML: Readonly<Record<string, string>> = {
+  '<': '&lt;',
+  '>': '&gt;',
+  '&': '&amp;',
+  '"': '&#34;',
+  "'": '&#39;',
+  '\0': '\ufffd',
+};
 
-/** The functions of Go's text/template and those that docker and podman add. */
+/** What `js` writes with a backslash, besides controls. */
+const SCRIPT = /[\\'"]|[<>&=]|\p{C}/gu;
+
+const escapeScript = (char: string): string =>
+  '\\\'"'.includes(char) ? `\\${char}` : `\\u${char.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
+
+/** Every character on its own, as Go has it: one that would become two stays. */
+const cased = (value: unknown, change: (char: string) => string): string =>
+  Array.from(word(value), (char) => (change(char).length === char.length ? change(char) : char)).join('');
+
+/** Letters at the beginning of words. Of ASCII, all but letters, digits and `_` are between words. */
+const TITLE = /(?<![\p{L}\p{N}_]|[^\p{ASCII}\p{White_Space}])\p{L}/gu;
+
+function pad(value: unknown, before: unknown, after: unknown): string {
+  const [left, right] = [whole(before, 'the width'), whole(after, 'the width')];
+  if (Math.min(left, right) < 0) throw new Error('a width is negative');
+  return word(value) === '' ? '' : ' '.repeat(left) + word(value) + ' '.repeat(right);
+}
+
+/** Bytes, as `slice` has them. */
+function truncate(value: unknown, size: unknown): unknown {
+  const bytes = Buffer.byteLength(word(value));
+  return slice(value, 0, Math.min(bytes, whole(size, 'the length')));
+}
+
+const ANY = Infinity;
+
+/** The functions of Go's text/template, but for `call`, and those that docker and podman add. */
 export const functions: ReadonlyMap<string, TemplateFunction> = new Map<string, TemplateFunction>([
-  ['and', (...args) => args.find((value) => !isTrue(value)) ?? args.at(-1)],
-  ['or', (...args) => args.find(isTrue) ?? args.at(-1)],
-  ['not', (value) => !isTrue(value)],
-  ['len', length],
-  ['index', index],
-  ['slice', slice],
-  ['print', print],
-  ['println', (...args) => `${args.map(text).join(' ')}\n`],
-  ['printf', printf],
-  ['eq', (first, ...others) => others.some((other) => other === first)],
-  ['ne', (a, b) => a !== b],
-  ['lt', (a, b) => order(a, b) < 0],
-  ['le', (a, b) => order(a, b) <= 0],
-  ['gt', (a, b) => order(a, b) > 0],
-  ['ge', (a, b) => order(a, b) >= 0],
-  ['urlquery', (...args) => encodeURIComponent(print(...args)).replaceAll('%20', '+')],
-  ['html', (...args) => print(...args).replaceAll(/[<>&"']/g, (char) => HTML[char] ?? char)],
-  ['json', (value) => toJson(value)],
-  ['jsonPretty', (value) => toJson(value, 2)],
-  ['join', (items, between = '') => list(items).map(text).join(text(between))],
-  ['split', (value, at) => text(value).split(text(at))],
-  ['lower', (value) => text(value).toLowerCase()],
-  ['upper', (value) => text(value).toUpperCase()],
-  ['title', (value) => text(value).replace(/(?<![\p{L}\p{N}'_])\p{L}/gu, (letter) => letter.toUpperCase())],
-  ['trim', (value) => text(value).trim()],
-  [
-    'pad',
-    (value, before, after) =>
-      text(value) === ''
-        ? ''
-        : ' '.repeat(whole(before, 'the width')) + text(value) + ' '.repeat(whole(after, 'the width')),
-  ],
-  ['truncate', (value, size) => text(value).slice(0, whole(size, 'the length'))],
+  ['and', { takes: [1, ANY], call: (...args) => args.find((value) => !isTrue(value)) ?? args.at(-1) }],
+  ['or', { takes: [1, ANY], call: (...args) => args.find(isTrue) ?? args.at(-1) }],
+  ['not', { takes: [1, 1], call: (value) => !isTrue(value) }],
+  ['len', { takes: [1, 1], call: length }],
+  ['index', { takes: [1, ANY], call: index }],
+  ['slice', { takes: [1, 4], call: slice }],
+  ['print', { takes: [0, ANY], call: print }],
+  ['println', { takes: [0, ANY], call: (...args) => `${args.map(shown).join(' ')}\n` }],
+  ['printf', { takes: [1, ANY], call: printf }],
+  ['eq', { takes: [2, ANY], call: (first, ...others) => others.some((other) => same(first, other)) }],
+  ['ne', { takes: [2, 2], call: (a, b) => !same(a, b) }],
+  ['lt', { takes: [2, 2], call: (a, b) => order(a, b) < 0 }],
+  ['le', { takes: [2, 2], call: (a, b) => order(a, b) <= 0 }],
+  ['gt', { takes: [2, 2], call: (a, b) => order(a, b) > 0 }],
+  ['ge', { takes: [2, 2], call: (a, b) => order(a, b) >= 0 }],
+  ['urlquery', { takes: [0, ANY], call: (...args) => queryEscape(print(...args)) }],
+  ['html', { takes: [0, ANY], call: (...args) => print(...args).replaceAll(/[<>&"'\0]/g, (char) => HTML[char]!) }],
+  ['js', { takes: [0, ANY], call: (...args) => print(...args).replaceAll(SCRIPT, escapeScript) }],
+  ['json', { takes: [1, 1], call: (value) => toJson(value) }],
+  ['jsonPretty', { takes: [1, 1], call: (value) => toJson(value, 2) }],
+  ['join', { takes: [2, 2], call: (items, between) => list(items).map(text).join(word(between)) }],
+  ['split', { takes: [2, 2], call: (value, at) => word(value).split(word(at)) }],
+  ['lower', { takes: [1, 1], call: (value) => cased(value, (char) => char.toLowerCase()) }],
+  ['upper', { takes: [1, 1], call: (value) => cased(value, (char) => char.toUpperCase()) }],
+  ['title', { takes: [1, 1], call: (value) => word(value).replace(TITLE, (letter) => letter.toUpperCase()) }],
+  ['trim', { takes: [1, 1], call: (value) => word(value).trim() }],
+  ['pad', { takes: [3, 3], call: pad }],
+  ['truncate', { takes: [2, 2], call: truncate }],
 ]);

@@ -37,7 +37,7 @@ export function templateError(template: string, at: number, why: string): Tsbuil
 const PIECES: readonly (readonly [Token['kind'], RegExp])[] = [
   ['space', /[ \t\r\n]/y],
   ['field', /\.[\p{L}_][\p{L}\p{N}_]*/uy],
-  ['number', /[+-]?(?:0x[0-9a-f]+|\d+(?:\.\d*)?(?:e[+-]?\d+)?|\.\d+)/iy],
+  ['number', /[+-]?(?:\d|\.\d)(?:(?<!0x[\da-f_]*)e[+-]|[.\p{L}\p{N}_])*/iuy],
   ['dot', /\./y],
   ['variable', /\$[\p{L}\p{N}_]*/uy],
   ['word', /[\p{L}_][\p{L}\p{N}_]*/uy],
@@ -106,32 +106,70 @@ function pieceAt(template: string, at: number): { readonly token: Token; readonl
     if (text === undefined) continue;
     const end = at + text.length;
     if (kind === 'field' || kind === 'variable') return { token: { kind, text: text.slice(1), at }, end };
+    if (kind === 'number') return { token: { kind, text: plainNumber(template, at, text), at }, end };
     if (kind !== 'string') return { token: { kind, text, at }, end };
-    const value = unquote(template, at, text);
     // A character is a number.
-    if (text.startsWith("'")) return { token: { kind: 'number', text: String(value.codePointAt(0) ?? 0), at }, end };
-    return { token: { kind, text: value, at }, end };
+    if (text.startsWith("'")) return { token: { kind: 'number', text: character(template, at, text), at }, end };
+    const value = text.startsWith('`') ? text.slice(1, -1) : unquote(template, at, text);
+    return { token: { kind: 'string', text: value, at }, end };
   }
   return undefined;
 }
 
-/** The value of an interpreted string, a raw one or a character. */
+const ESCAPE = /\\(x[\da-fA-F]{2}|u[\da-fA-F]{4}|U[\da-fA-F]{8}|[0-3][0-7]{2}|.)/g;
+const ESCAPES: Readonly<Record<string, string>> = {
+  n: '\n',
+  t: '\t',
+  r: '\r',
+  a: '\u0007',
+  b: '\b',
+  f: '\f',
+  v: '\v',
+  '\\': '\\',
+};
+
+/** What stands in quotes, as bytes: these are what `\xc3\xa4` and `\303\244` name. */
 function unquote(template: string, at: number, text: string): string {
-  if (text.startsWith('`')) return text.slice(1, -1);
-  const escapes: Readonly<Record<string, string>> = {
-    n: '\n',
-    t: '\t',
-    r: '\r',
-    a: '\u0007',
-    b: '\b',
-    f: '\f',
-    v: '\v',
-  };
-  return text.slice(1, -1).replace(/\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[0-7]{3}|.)/gi, (_, code: string) => {
-    if (/^[xuU].+/.test(code)) return String.fromCodePoint(Math.min(0x10ffff, parseInt(code.slice(1), 16)));
-    if (/^[0-7]{3}$/.test(code)) return String.fromCodePoint(parseInt(code, 8));
-    const known = escapes[code] ?? ('\\"\''.includes(code) ? code : undefined);
-    if (known === undefined) throw templateError(template, at, `"\\${code}" is no escape`);
-    return known;
-  });
+  const parts: Buffer[] = [];
+  let from = 1;
+  for (const match of text.slice(0, -1).matchAll(ESCAPE)) {
+    parts.push(Buffer.from(text.slice(from, match.index)), escaped(template, at, match[1] ?? '', text.slice(0, 1)));
+    from = match.index + match[0].length;
+  }
+  return Buffer.concat([...parts, Buffer.from(text.slice(from, -1))]).toString();
+}
+
+/** @param quote the quote that may be escaped */
+function escaped(template: string, at: number, code: string, quote: string): Buffer {
+  if (/^x.|^\d{3}$/.test(code))
+    return Buffer.from([code.startsWith('x') ? parseInt(code.slice(1), 16) : parseInt(code, 8)]);
+  const point = /^[uU]./.test(code) ? parseInt(code.slice(1), 16) : undefined;
+  const known = point === undefined ? (code === quote ? quote : ESCAPES[code]) : codePoint(point);
+  if (known === undefined) throw templateError(template, at, `"\\${code}" is no escape`);
+  return Buffer.from(known);
+}
+
+/** Halves of a pair are no characters. */
+const codePoint = (point: number): string | undefined =>
+  point > 0x10_ffff || (point >= 0xd800 && point < 0xe000) ? undefined : String.fromCodePoint(point);
+
+/** The number of the one character that stands in quotes. */
+function character(template: string, at: number, text: string): string {
+  const byte = /^'\\(x[\da-fA-F]{2}|[0-3][0-7]{2})'$/.exec(text)?.[1];
+  if (byte !== undefined) return String(byte.startsWith('x') ? parseInt(byte.slice(1), 16) : parseInt(byte, 8));
+  const [char, ...others] = unquote(template, at, text);
+  if (char === undefined || others.length > 0) throw templateError(template, at, `${text} is more than a character`);
+  return String(char.codePointAt(0));
+}
+
+/** A number as Go writes it, in a form that JavaScript reads. */
+function plainNumber(template: string, at: number, text: string): string {
+  const [, sign = '', digits = ''] = /^([+-]?)(.*)$/s.exec(text) ?? [];
+  const plain = digits.replaceAll(/(?<=[\da-fA-F])_(?=[\da-fA-F])/g, '');
+  const isWhole = /^(?:0x[\da-f]+|0o[0-7]+|0b[01]+|0[0-7]+|0|[1-9]\d*)$/i.test(plain);
+  const value = Number(isWhole && /^0\d/.test(plain) ? `0o${plain.slice(1)}` : plain);
+  if ((!isWhole && !/^(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(plain)) || (!isWhole && /^0?\d+$/.test(plain)))
+    throw templateError(template, at, `${text} is no number`);
+  if (isWhole && !Number.isSafeInteger(value)) throw templateError(template, at, `${text} is too large`);
+  return String(sign === '-' ? -value : value);
 }

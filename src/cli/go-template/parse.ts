@@ -82,7 +82,7 @@ class Parser {
   #block(kind: 'if' | 'with' | 'range', word: Token): Node {
     if (++this.#depth > MAX_DEPTH) throw this.#fail(word, `more than ${MAX_DEPTH} blocks within each other`);
     if (kind === 'range') this.#ranges++;
-    const pipeline = this.#pipeline();
+    const pipeline = this.#pipeline(kind === 'range' ? 2 : 1);
     this.#close();
     const { nodes: body, end } = this.#list();
     if (kind === 'range') this.#ranges--;
@@ -108,8 +108,9 @@ class Parser {
     return nodes;
   }
 
-  #pipeline(): Pipeline {
-    const assigns = this.#assignment();
+  /** @param names how many variables its value can go to */
+  #pipeline(names = 1): Pipeline {
+    const assigns = this.#assignment(names);
     let value = this.#command(undefined);
     for (this.#space(); this.#isSign('|'); this.#space()) {
       this.#take();
@@ -119,7 +120,7 @@ class Parser {
   }
 
   /** `$a :=`, `$a =`, `$a, $b :=`, when that is what stands here. */
-  #assignment(): Assignment | undefined {
+  #assignment(most: number): Assignment | undefined {
     const start = this.#next;
     const names: string[] = [];
     for (;;) {
@@ -130,8 +131,8 @@ class Parser {
       this.#space();
       const sign = this.#take();
       if (sign?.kind !== 'sign') break;
-      if (sign.text === ':=' || sign.text === '=') return { names: names.slice(0, 2), declares: sign.text === ':=' };
-      if (sign.text !== ',' || names.length === 2) break;
+      if (sign.text === ':=' || sign.text === '=') return { names, declares: sign.text === ':=' };
+      if (sign.text !== ',' || names.length === most) break;
     }
     this.#next = start;
     return undefined;
@@ -144,18 +145,33 @@ class Parser {
     const args: Expression[] = [];
     const isCall = first?.kind === 'word' && !['true', 'false', 'nil'].includes(first.text);
     if (isCall) this.#take();
-    for (this.#space(); !this.#isEnd(); this.#space()) args.push(this.#operand());
+    while (this.#hasNext(isCall || args.length > 0)) args.push(this.#operand());
     if (piped !== undefined) args.push(piped);
     if (isCall) return { kind: 'call', name: first.text, args, at: first.at };
     const [only] = args;
     if (only === undefined) throw this.#fail(first, 'an expression is missing');
     if (args.length > 1) throw this.#fail(first, 'only a function can have arguments');
+    if (piped === undefined && first?.kind === 'word' && first.text === 'nil')
+      throw this.#fail(first, 'nil alone is no expression');
     return only;
+  }
+
+  /** Whether an operand follows. @param isApart whether there has to be space before it */
+  #hasNext(isApart: boolean): boolean {
+    const before = this.#next;
+    this.#space();
+    if (this.#isEnd()) return false;
+    if (isApart && this.#next === before)
+      throw this.#fail(this.#peek(), `a space is missing before ${JSON.stringify(this.#peek()?.text ?? '')}`);
+    return true;
   }
 
   #operand(): Expression {
     const token = this.#take();
     let value = this.#plain(token);
+    const hasFields = value.kind !== 'dot' && value.kind !== 'literal';
+    if (!hasFields && this.#peek()?.kind === 'field')
+      throw this.#fail(token, `${JSON.stringify(token?.text)} has no fields`);
     for (let next = this.#peek(); next?.kind === 'field'; next = this.#peek()) {
       this.#take();
       value = { kind: 'field', of: value, name: next.text, at: next.at };
@@ -176,7 +192,7 @@ class Parser {
       case 'number':
         return { kind: 'literal', value: Number(token.text) };
       case 'word':
-        if (token.text === 'nil') return { kind: 'literal', value: null };
+        if (token.text === 'nil') return { kind: 'literal', value: undefined };
         if (token.text === 'true' || token.text === 'false') return { kind: 'literal', value: token.text === 'true' };
         return { kind: 'call', name: token.text, args: [], at: token.at };
       case 'sign':

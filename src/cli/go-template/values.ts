@@ -37,5 +37,9 @@ export function toJson(value: unknown, indent?: number): string {
     item instanceof Map
       ? Object.fromEntries([...(item as ReadonlyMap<string, unknown>)].sort(([a], [b]) => (a < b ? -1 : 1)))
       : item;
-  return JSON.stringify(value ?? null, plain, indent);
+  // What ends a line in JavaScript is escaped.
+  return JSON.stringify(value ?? null, plain, indent).replaceAll(
+    /[\u2028\u2029]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16)}`,
+  );
 }
