@@ -45,6 +45,8 @@ export interface AuthFile {
   /** How messages name it. */
   readonly name: string;
   readonly credentials: ReadonlyMap<string, Credential>;
+  /** What it has entries for, also those that say nothing but that a helper has the credentials. */
+  readonly entries: ReadonlySet<string>;
   /** Names of helper programs by registry. */
   readonly credHelpers: ReadonlyMap<string, string>;
   /** The helper for all other registries. */
@@ -87,22 +89,25 @@ export function parseAuthDocument(bytes: Uint8Array, what: string): Json {
 }
 
 /**
- * What an auth file says. Entries that say nothing (a helper keeps them) are left out.
+ * What an auth file says. Entries that say nothing (a helper keeps them) have no credentials.
  * @throws TsbuildError `TSB_IMAGE` when it is not JSON of that form
  */
 export function parseAuthFile(bytes: Uint8Array, what: string): AuthFile {
   const guard = guardFor(what);
   const document = parseAuthDocument(bytes, what);
   const credentials = new Map<string, Credential>();
+  const entries = new Set<string>();
   for (const [name, value] of Object.entries(guard.object(document['auths'] ?? {}, 'auths'))) {
     const credential = credentialOf(guard.object(value, 'auths'));
     const key = normalizeAuthKey(name);
+    entries.add(key);
     if (credential !== undefined && !credentials.has(key)) credentials.set(key, credential);
   }
   const credHelpers = Object.entries(guard.strings(document['credHelpers'], 'credHelpers') ?? {});
   return {
     name: what,
     credentials,
+    entries,
     credHelpers: new Map(credHelpers.map(([name, helper]) => [normalizeAuthKey(name), helper])),
     credsStore: guard.optionalString(document['credsStore'], 'credsStore') || undefined,
   };

@@ -2,7 +2,7 @@
  * The client of the OCI distribution API (pull and push), with the configuration of registries.conf and the credentials of
  * auth files.
  */
-export { authFilePaths } from './auth-file.ts';
+export { authFileName, authFilePaths } from './auth-file.ts';
 export { certificateDirs } from './certificates.ts';
 export { createRegistry } from './client.ts';
 export { registryContent } from './content.ts';

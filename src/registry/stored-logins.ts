@@ -65,7 +65,7 @@ function read(path: string): AuthFile | undefined {
 }
 
 function hasEntry(file: AuthFile | undefined, key: string): boolean {
-  return file !== undefined && (file.credentials.has(key) || Boolean(file.credHelpers.get(key)));
+  return file !== undefined && (file.entries.has(key) || Boolean(file.credHelpers.get(key)));
 }
 
 /** Helpers know registries only, as with docker and podman. */

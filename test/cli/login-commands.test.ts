@@ -189,6 +189,35 @@ describe('login without a person', () => {
     expect(fs.statSync(own).mode & 0o777).toBe(0o600);
     expect(fs.existsSync(config())).toBe(false);
   });
+
+  test('of a part of a registry is told of the helper that goes before it, and of auth files that do not count', async () => {
+    server.on('/v2/', guarded);
+    const bin = join(home, 'bin');
+    fs.mkdirSync(bin);
+    fs.writeFileSync(join(bin, 'docker-credential-one'), `#!/bin/sh\necho '{"Username":"other","Secret":"pw"}'\n`, {
+      mode: 0o755,
+    });
+    write({ credHelpers: { [server.host]: 'one' } });
+    const args = ['login', '-u', 'me', '--password-stdin', `${server.host}/team`];
+    const env = { PATH: `${bin}:/usr/bin:/bin` };
+    const one = await run(args, { stdin: secret, env });
+    expect(one.code, one.err).toBe(0);
+    expect(one.err).toContain(
+      `warning: credential helper "one" has other credentials for ${server.host}/team, which go before what is stored\n`,
+    );
+    write({});
+    fs.mkdirSync(join(home, '.config/containers'), { recursive: true });
+    fs.writeFileSync(join(home, '.config/containers/registries.conf'), 'credential-helpers = ["none-such"]\n');
+    const two = await run(args, { stdin: secret, env });
+    expect(two.code, two.err).toBe(0);
+    expect(two.err).toContain(
+      `warning: ${config()} does not count: "credential-helpers" of registries.conf is without "containers-auth.json"\n`,
+    );
+    fs.rmSync(join(home, '.config'), { recursive: true });
+    write({});
+    const three = await run(args, { stdin: secret, env });
+    expect(three.err).not.toMatch(/go before|does not count/);
+  });
 });
 
 describe('logout', () => {

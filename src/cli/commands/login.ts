@@ -1,4 +1,5 @@
 import {
+  authFileName,
   checkLogin,
   CredentialFinder,
   type CredentialPlaces,
@@ -74,6 +75,7 @@ export async function loginCommand(
       `Auth files, in the order in which they count:\n${places.files.map((file) => `  ${file}\n`).join('')}`,
     );
   warnOf(context, place, target, warn);
+  if (place.helper === undefined) await warnOfOthers(task, place, target, places, warn);
   return 0;
 }
 
@@ -168,6 +170,23 @@ function warnOf(
     warn(`the variable DOCKER_AUTH_CONFIG is set: what it has for ${key} goes before what is stored`);
   if (helper === undefined && !files.includes(file))
     warn(`${file} is read only where --authfile or REGISTRY_AUTH_FILE names it`);
+}
+
+/** Helpers know registries only, so that those of one may go before what is stored for a part of it. */
+async function warnOfOthers(
+  task: Task,
+  { file }: LoginPlace,
+  { host, path, key }: LoginTarget,
+  places: CredentialPlaces,
+  warn: (message: string) => void,
+): Promise<void> {
+  const { inline: _told, ...stored } = places;
+  // What is not installed was told of when the registry was asked, or is when it is.
+  const found = await new CredentialFinder(stored, () => undefined).find(task, host, path);
+  if (found === undefined)
+    warn(`${file} does not count: "credential-helpers" of registries.conf is without "containers-auth.json"`);
+  else if (found.where !== authFileName(file))
+    warn(`${found.where} has other credentials for ${key}, which go before what is stored`);
 }
 
 /** Options of `tsbuild logout`. */
