@@ -237,7 +237,7 @@ function addImages(program: Command, context: CliContext, done: Done): void {
     .option('-q, --quiet', 'print only image ids')
     .option(
       '-f, --filter <filter>',
-      'reference=PATTERN, label=NAME[=VALUE], before=IMAGE, since=IMAGE, until=DURATION',
+      'reference=PATTERN, label=NAME[=VALUE], before=IMAGE, since=IMAGE, until=TIME',
       collect,
     )
     .option('--digests', 'show digests of manifests')

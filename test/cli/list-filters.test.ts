@@ -60,8 +60,8 @@ describe('filters of events', () => {
     expect(() => takes([text])).toThrow(
       expect.objectContaining({
         code: 'TSB_USAGE',
-        message: `Cannot filter events by ${JSON.stringify(text)}`,
-        hint: 'expected NAME=VALUE; the names are event, container, image, label, type',
+        message: expect.stringMatching(/^Cannot use --filter "/) as unknown,
+        hint: expect.stringMatching(/^expected NAME=VALUE; the names are event, |did you mean "event"\?/) as unknown,
       }),
     );
   });
@@ -176,7 +176,10 @@ describe('filters of networks', () => {
 
   test.each(['x=1', 'dangling=maybe', 'constructor=x', 'name', ''])('%j is none', (text) => {
     expect(() => takes([text])).toThrow(
-      expect.objectContaining({ message: `Cannot use --filter ${JSON.stringify(text)}` }),
+      expect.objectContaining({
+        code: 'TSB_USAGE',
+        message: expect.stringContaining(`Cannot use --filter ${JSON.stringify(text)}: `) as unknown,
+      }),
     );
   });
 

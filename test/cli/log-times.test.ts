@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
-import { parseTime } from '../../src/cli/containers/container-logs.ts';
+import { parseTime } from '../../src/cli/options/time-option.ts';
 import { changed, waitHealthy } from '../../src/cli/containers/wait-healthy.ts';
 import type { Container } from '../../src/containers/index.ts';
 import { fakeContext } from '../fakes/cli-context.ts';

@@ -180,7 +180,7 @@ describe('network ls', () => {
     for (const filter of ['color=red', 'dangling=perhaps', 'name']) {
       const { code, err } = await run(['ls', '--filter', filter]);
       expect(code).not.toBe(0);
-      expect(err).toContain(`error: Cannot use --filter ${JSON.stringify(filter)}\nhint: there are name=`);
+      expect(err).toContain(`error: Cannot use --filter ${JSON.stringify(filter)}: `);
     }
   });
 });

@@ -119,18 +119,25 @@ describe('volume ls', () => {
     [['dangling=true'], ['data-two', 'logs']],
     [['dangling=1', 'name=data'], ['data-two']],
     [['dangling=false'], ['data-one']],
+    [['driver=local', 'name=one'], ['data-one']],
+    [['driver=nfs'], []],
     [['name=nothing'], []],
   ])('--filter %j leaves %j', async (filters, expected) => {
     expect(await lines('ls', '-q', ...filters.flatMap((filter) => ['--filter', filter]))).toEqual(expected);
   });
 
   test('a filter that there is not is refused with those that there are', async () => {
-    for (const filter of ['driver=local', 'dangling=perhaps', 'dangling', 'x']) {
+    for (const [filter, why] of [
+      ['until=1h', 'there is no filter "until"'],
+      ['dangling=perhaps', 'expected true or false'],
+      ['dangling', 'expected NAME=VALUE'],
+      ['x', 'expected NAME=VALUE'],
+    ] as const) {
       const { code, out, err } = await run('ls', '--filter', filter);
       expect(code).not.toBe(0);
       expect(out).toBe('');
       expect(err).toBe(
-        `error: Cannot use --filter ${JSON.stringify(filter)}\nhint: there are name=, label=NAME[=VALUE] and dangling=true\n`,
+        `error: Cannot use --filter ${JSON.stringify(filter)}: ${why}\nhint: there are name=, label=NAME[=VALUE], driver= and dangling=true\n`,
       );
     }
   });

@@ -1,10 +1,10 @@
 import { type ContainerEvent, EventReader } from '../../containers/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, printForeign } from '../context.ts';
-import { parseTime } from '../containers/container-logs.ts';
+import { parseTime } from '../options/time-option.ts';
 import { withContainers } from '../containers/each-container.ts';
 import { type EventFilter, parseEventFilters } from '../options/event-filters.ts';
-import { compileTemplate } from '../go-template/index.ts';
+import { compileTemplate, toJson } from '../go-template/index.ts';
 import { changed } from '../containers/wait-healthy.ts';
 
 /** Options of `events`. */
@@ -64,25 +64,31 @@ function isWanted(
 /** One event as docker prints it, as JSON, or by a template. */
 function formatter(format: string | undefined): (event: ContainerEvent) => string {
   if (format === undefined || format === '') return asText;
-  if (format === 'json' || format === '{{json .}}') return (event) => JSON.stringify(asDocker(event));
+  if (/^(?:json|\{\{\s*json\s+\.\s*\}\})$/.test(format)) return asJson;
   const template = compileTemplate(format);
-  return (event) => template({ ...asDocker(event), ID: event.id, Status: event.action, From: event.image });
+  return (event) => template(fieldsOf(event));
 }
 
-function attributesOf({ image, labels, name, attributes }: ContainerEvent): Readonly<Record<string, string>> {
-  return { ...labels, ...attributes, image, name };
+function attributesOf({ image, labels, name, attributes }: ContainerEvent): ReadonlyMap<string, string> {
+  return new Map(Object.entries({ ...labels, ...attributes, image, name }));
 }
 
 function asText(event: ContainerEvent): string {
-  const attributes = Object.entries(attributesOf(event)).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const attributes = [...attributesOf(event)].toSorted(([a], [b]) => (a < b ? -1 : 1));
   return `${event.time} container ${event.action} ${event.id} (${attributes.map(([key, value]) => `${key}=${value}`).join(', ')})`;
 }
 
+/** Seconds since the epoch, and nanoseconds as digits: they are more than a number holds. */
+function timesOf({ time }: ContainerEvent): { readonly seconds: number; readonly nano: string } {
+  const seconds = Math.floor(Date.parse(time) / 1000);
+  const fraction = /\.(\d{1,9})/.exec(time)?.[1] ?? '';
+  return { seconds, nano: `${seconds}${fraction.padEnd(9, '0')}` };
+}
+
 /** The document of docker's API. */
-function asDocker(event: ContainerEvent): Readonly<Record<string, unknown>> {
-  const seconds = Math.floor(Date.parse(event.time) / 1000);
-  const fraction = /\.(\d{1,9})/.exec(event.time)?.[1] ?? '';
-  return {
+function asJson(event: ContainerEvent): string {
+  const { seconds, nano } = timesOf(event);
+  const document = {
     status: event.action,
     id: event.id,
     from: event.image,
@@ -91,6 +97,26 @@ function asDocker(event: ContainerEvent): Readonly<Record<string, unknown>> {
     Actor: { ID: event.id, Attributes: attributesOf(event) },
     scope: 'local',
     time: seconds,
-    timeNano: Number(`${seconds}${fraction.padEnd(9, '0')}`),
+  };
+  return `${toJson(document).slice(0, -1)},"timeNano":${nano}}`;
+}
+
+/** What templates have: docker's fields, and those of podman that it calls otherwise. */
+function fieldsOf(event: ContainerEvent): Readonly<Record<string, unknown>> {
+  const { seconds, nano } = timesOf(event);
+  const attributes = attributesOf(event);
+  return {
+    Status: event.action,
+    ID: event.id,
+    From: event.image,
+    Type: 'container',
+    Action: event.action,
+    Actor: { ID: event.id, Attributes: attributes },
+    Scope: 'local',
+    Time: seconds,
+    TimeNano: nano,
+    Name: event.name,
+    Image: event.image,
+    Attributes: attributes,
   };
 }

@@ -7,7 +7,7 @@ import { type CliContext, interruptible, printForeign } from '../context.ts';
 import { formatList } from '../lists/format-list.ts';
 import type { RegistryFlags } from '../options/registry-flags.ts';
 import { registrySession } from '../registry-session.ts';
-import { formatAge } from '../lists/table.ts';
+import { formatAge, shorten } from '../lists/table.ts';
 
 /** Options of `tsbuild history`. */
 export interface HistoryOptions extends RegistryFlags {
@@ -32,7 +32,7 @@ export async function historyCommand(context: CliContext, name: string, options:
   const id = image.manifest.config.digest;
   const isWhole = options.trunc === false;
   const rows = steps.map(({ entry, layer }, index) => {
-    const by = isWhole ? (entry.created_by ?? '') : shorten(instructionOf(entry));
+    const by = isWhole ? (entry.created_by ?? '') : shorten(instructionOf(entry), 45);
     const time = entry.created === undefined ? Number.NaN : Date.parse(entry.created);
     const age = Number.isNaN(time) ? 'N/A' : formatAge(context.now() - time);
     const human = options.human ?? true;
@@ -71,8 +71,4 @@ export async function historyCommand(context: CliContext, name: string, options:
       }),
     );
   return 0;
-}
-
-function shorten(text: string): string {
-  return text.length > 45 ? `${text.slice(0, 44)}…` : text;
 }

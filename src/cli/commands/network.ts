@@ -5,6 +5,7 @@ import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, print, printForeign } from '../context.ts';
 import { withContainers, type Work } from '../containers/each-container.ts';
 import { formatList } from '../lists/format-list.ts';
+import { labelFields } from '../lists/label-fields.ts';
 import { compileTemplate, toJson } from '../go-template/index.ts';
 import { parseNetworkFilters } from '../options/network-filters.ts';
 import { summarizeNetwork } from '../containers/network-summary.ts';
@@ -116,9 +117,7 @@ export async function networkLsCommand(context: CliContext, options: NetworkLsOp
         IPv6: String(record.subnets.some(({ subnet }) => subnet.includes(':'))),
         Internal: String(record.internal),
         CreatedAt: record.created,
-        Labels: Object.entries(record.labels)
-          .map(([key, value]) => `${key}=${value}`)
-          .join(','),
+        ...labelFields(record.labels),
       }));
     const text = options.quiet
       ? rows.map(({ ID }) => `${ID}\n`).join('')

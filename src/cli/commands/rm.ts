@@ -5,7 +5,7 @@ import { treeRemover } from '../../engine/index.ts';
 import { isTsbuildError, TsbuildError } from '../../util/index.ts';
 import { removeAnonymous } from '../containers/anonymous-volumes.ts';
 import { parseContainerFilters } from '../containers/container-filters.ts';
-import { parseTime } from '../containers/container-logs.ts';
+import { parseTime } from '../options/time-option.ts';
 import type { CliContext } from '../context.ts';
 import { ask, isInteractive } from '../prompt.ts';
 import { eachContainer, withContainers, type Work } from '../containers/each-container.ts';

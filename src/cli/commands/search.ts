@@ -10,6 +10,7 @@ import type { Task } from '../../events/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, printForeign } from '../context.ts';
 import { formatList } from '../lists/format-list.ts';
+import { shorten } from '../lists/table.ts';
 import { parseLists } from '../options/options.ts';
 import type { RegistryFlags } from '../options/registry-flags.ts';
 import { registrySession } from '../registry-session.ts';
@@ -59,7 +60,7 @@ export async function searchCommand(context: CliContext, term: string, options: 
   const rows = shown.map((result) => ({
     Index: result.name.split('/')[0] ?? '',
     Name: result.name,
-    Description: options.trunc === false ? result.description : shorten(result.description),
+    Description: options.trunc === false ? result.description : shorten(result.description, 45),
     StarCount: String(result.stars),
     Stars: result.stars,
     IsOfficial: result.official ? '[OK]' : '',
@@ -130,8 +131,4 @@ function parseFilters(filters: readonly string[]): (result: SearchResult) => boo
     });
   });
   return (result) => tests.every((accepts) => accepts(result));
-}
-
-function shorten(text: string): string {
-  return text.length > 45 ? `${text.slice(0, 44)}…` : text;
 }

@@ -4,7 +4,9 @@ import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, print, printForeign } from '../context.ts';
 import { withContainers, type Work } from '../containers/each-container.ts';
 import { formatList } from '../lists/format-list.ts';
+import { labelFields } from '../lists/label-fields.ts';
 import { compileTemplate, toJson } from '../go-template/index.ts';
+import { booleanFilter, labelFilter, type ListFilter, parseListFilters } from '../options/list-filters.ts';
 import { parsePairs } from '../options/options.ts';
 import { reportError } from '../report.ts';
 import { sessionOptions } from '../session-options.ts';
@@ -35,19 +37,17 @@ export interface VolumeLsOptions {
 export async function volumeLsCommand(context: CliContext, options: VolumeLsOptions): Promise<number> {
   return withContainers(context, async ({ session, containers }) => {
     const all = containers.list();
-    const tests = (options.filter ?? []).map((text) => parseFilter(text, (volume) => usersOf(volume, all).length > 0));
+    const isWanted = parseVolumeFilters(options.filter ?? [], (volume) => usersOf(volume, all).length > 0);
     const rows = new Volumes(session.store)
       .list()
-      .filter((volume) => tests.every((test) => test(volume)))
+      .filter((volume) => isWanted(volume))
       .map(({ name, directory, created, labels }) => ({
         Driver: 'local',
         Name: name,
         Mountpoint: directory,
         CreatedAt: created,
         Scope: 'local',
-        Labels: Object.entries(labels)
-          .map(([key, value]) => `${key}=${value}`)
-          .join(','),
+        ...labelFields(labels),
       }));
     const text = options.quiet
       ? rows.map(({ Name }) => `${Name}\n`).join('')
@@ -64,20 +64,26 @@ export async function volumeLsCommand(context: CliContext, options: VolumeLsOpti
   });
 }
 
-function parseFilter(text: string, isUsed: (volume: Volume) => boolean): (volume: Volume) => boolean {
-  const [name, value = ''] = text.split(/=(.*)/s);
-  if (name === 'name') return (volume) => volume.name.includes(value);
-  if (name === 'dangling' && /^(?:true|false|0|1)$/.test(value)) {
-    const wanted = value === 'true' || value === '1';
-    return (volume) => isUsed(volume) !== wanted;
-  }
-  if (name === 'label') {
-    const [key = '', wanted] = value.split(/=(.*)/s);
-    return ({ labels }) => (wanted === undefined ? Object.hasOwn(labels, key) : labels[key] === wanted);
-  }
-  throw new TsbuildError('TSB_USAGE', `Cannot use --filter ${JSON.stringify(text)}`, {
-    hint: 'there are name=, label=NAME[=VALUE] and dangling=true',
-  });
+function parseVolumeFilters(
+  texts: readonly string[],
+  isUsed: (volume: Volume) => boolean,
+): ListFilter<readonly [volume: Volume]> {
+  return parseListFilters<readonly [volume: Volume]>(
+    texts,
+    {
+      name: (value) => (volume) => volume.name.includes(value),
+      driver: (value) => () => value === 'local',
+      label: (value) => {
+        const takes = labelFilter(value);
+        return ({ labels }) => takes(labels);
+      },
+      dangling: (value, bad) => {
+        const wanted = booleanFilter(value, bad);
+        return (volume) => isUsed(volume) !== wanted;
+      },
+    },
+    'there are name=, label=NAME[=VALUE], driver= and dangling=true',
+  );
 }
 
 /** `tsbuild volume inspect` */
@@ -94,10 +100,10 @@ export async function volumeInspectCommand(
       return {
         CreatedAt: volume.created,
         Driver: 'local',
-        Labels: volume.labels,
+        Labels: new Map(Object.entries(volume.labels)),
         Mountpoint: volume.directory,
         Name: volume.name,
-        Options: {},
+        Options: new Map(),
         Scope: 'local',
         ...(volume.anonymous ? { Anonymous: true } : {}),
       };
@@ -153,11 +159,11 @@ export async function volumePruneCommand(context: CliContext, options: VolumePru
     });
   return withContainers(context, async (work) => {
     const all = work.containers.list();
-    const tests = (options.filter ?? []).map((text) => parseFilter(text, () => false));
+    const isWanted = parseVolumeFilters(options.filter ?? [], () => false);
     const unused = new Volumes(work.session.store)
       .list()
       .filter((volume) => options.all || volume.anonymous)
-      .filter((volume) => usersOf(volume, all).length === 0 && tests.every((test) => test(volume)));
+      .filter((volume) => usersOf(volume, all).length === 0 && isWanted(volume));
     for (const volume of unused) await removeVolume(context, work, volume);
     await print(context, unused.map(({ name }) => `${name}\n`).join(''));
     return 0;

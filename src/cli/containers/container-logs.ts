@@ -6,8 +6,9 @@ import {
   LogReader,
   selectEntries,
 } from '../../containers/index.ts';
-import { parseDuration, sanitize, TsbuildError } from '../../util/index.ts';
+import { sanitize, TsbuildError } from '../../util/index.ts';
 import { type CliContext, handOver } from '../context.ts';
+import { parseTime } from '../options/time-option.ts';
 import { changed } from './wait-healthy.ts';
 
 /** Options of `logs` that are for containers. */
@@ -85,24 +86,4 @@ function parseTail(text: string | undefined): number | undefined {
   if (text === undefined || text === 'all' || text === '-1') return undefined;
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new TsbuildError('TSB_USAGE', `Cannot use --tail ${JSON.stringify(text)}: expected a number of lines, or all`);
-}
-
-/** A time of `--since` or `--until`, in the form of the log. @throws TsbuildError `TSB_USAGE` */
-export function parseTime(flag: string, text: string, now: number): string {
-  const seconds = /^(\d{9,11})(?:\.(\d{1,9}))?$/.exec(text);
-  // Digits behind those of a Date are kept: lines of one program are microseconds apart.
-  if (seconds !== null)
-    return new Date(Number(seconds[1]) * 1000).toISOString().replace('.000Z', `.${(seconds[2] ?? '').padEnd(9, '0')}Z`);
-  if (/^\d{4}-\d\d-\d\d/.test(text)) {
-    const time = Date.parse(text);
-    const fraction = /\.(\d{1,9})/.exec(text)?.[1] ?? '';
-    if (Number.isFinite(time)) return new Date(time).toISOString().replace(/\.\d{3}Z$/, `.${fraction.padEnd(9, '0')}Z`);
-  }
-  try {
-    return new Date(now - parseDuration(text)).toISOString().replace('Z', '000000Z');
-  } catch {
-    throw new TsbuildError('TSB_USAGE', `Cannot use ${flag} ${JSON.stringify(text)}`, {
-      hint: 'for example 2026-01-31T12:00:00Z, 1769860800 or 10m',
-    });
-  }
 }

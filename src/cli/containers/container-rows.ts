@@ -1,7 +1,8 @@
 import { attachmentsOf, type Container, type ContainerState, isLive, readPorts } from '../../containers/index.ts';
 import { portName } from '../../network/index.ts';
 import { hostAddress } from '../options/container-network.ts';
-import { formatAge } from '../lists/table.ts';
+import { labelFields, type RowLabels } from '../lists/label-fields.ts';
+import { formatAge, shorten } from '../lists/table.ts';
 
 /** What `ps` shows of a container, under the names that docker's templates have. */
 export interface ContainerRow extends Readonly<Record<string, unknown>> {
@@ -15,6 +16,7 @@ export interface ContainerRow extends Readonly<Record<string, unknown>> {
   readonly Ports: string;
   readonly Names: string;
   readonly Labels: string;
+  readonly Label: RowLabels['Label'];
   readonly Mounts: string;
   readonly Networks: string;
 }
@@ -28,11 +30,11 @@ export function containerRow(
   const { id, name, record } = container;
   const { step } = record;
   const command = step.args.join(' ');
-  const mounts = (step.mounts ?? []).flatMap((mount) => (mount.type === 'bind' ? [mount.source] : []));
+  const mounts = (step.mounts ?? []).flatMap((mount) => (mount.type === 'bind' ? [mount.volume ?? mount.source] : []));
   return {
     ID: full ? id : id.slice(0, 12),
     Image: record.image.name,
-    Command: JSON.stringify(full || command.length <= 20 ? command : `${command.slice(0, 19)}…`),
+    Command: JSON.stringify(full ? command : shorten(command, 20)),
     CreatedAt: record.created,
     RunningFor: formatAge(now - Date.parse(record.created)),
     State: state.status,
@@ -43,9 +45,7 @@ export function containerRow(
           .join(', ')
       : '',
     Names: name,
-    Labels: Object.entries(record.labels)
-      .map(([key, value]) => `${key}=${value}`)
-      .join(','),
+    ...labelFields(record.labels),
     Mounts: mounts.join(','),
     Networks: networkNames(container).join(','),
   };

@@ -47,7 +47,7 @@ export function summarizeContainer(container: Container, state: ContainerState):
       Binds: binds.map(
         ({ source, target, volume, readonly: isReadonly }) => `${volume ?? source}:${target}${isReadonly ? ':ro' : ''}`,
       ),
-      LogConfig: { Type: 'k8s-file', Config: {} },
+      LogConfig: { Type: 'k8s-file', Config: new Map() },
       NetworkMode: networkNames(container)[0] ?? step.network,
       RestartPolicy: { Name: restart.name, MaximumRetryCount: restart.most },
       Init: step.init ?? false,
@@ -81,7 +81,7 @@ export function summarizeContainer(container: Container, state: ContainerState):
       Image: image.name,
       WorkingDir: step.cwd,
       Entrypoint: record.imageConfig.config.Entrypoint ?? null,
-      Labels: record.labels,
+      Labels: new Map(Object.entries(record.labels)),
       StopSignal: record.stopSignal,
       StopTimeout: record.stopTimeout,
       ...(health === undefined

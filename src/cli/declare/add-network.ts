@@ -15,7 +15,11 @@ export function addNetwork(program: Command, context: CliContext, done: Done): v
     .option('-q, --quiet', 'print only ids')
     .option('--no-trunc', 'do not shorten ids')
     .option('--format <format>', 'table, json, a Go template, or table and a template')
-    .option('-f, --filter <filter>', 'name=, id=, label=NAME[=VALUE], driver=, type=, scope=, dangling=true', collect)
+    .option(
+      '-f, --filter <filter>',
+      'name=, id=, label=NAME[=VALUE], driver=, type=, scope=, until=TIME, dangling=true',
+      collect,
+    )
     .action(async (options) => {
       const { networkLsCommand } = await import('../commands/network.ts');
       done(await networkLsCommand(context, options));
@@ -44,7 +48,7 @@ export function addNetwork(program: Command, context: CliContext, done: Done): v
     .command('prune')
     .description('remove all networks that no container is in')
     .option('-f, --force', 'is not needed: nothing is asked')
-    .option('--filter <filter>', 'label=NAME[=VALUE], until=DURATION', collect)
+    .option('--filter <filter>', 'label=NAME[=VALUE], until=TIME', collect)
     .action(async (options) => {
       const { networkPruneCommand } = await import('../commands/network.ts');
       done(await networkPruneCommand(context, options));

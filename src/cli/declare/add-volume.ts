@@ -21,7 +21,7 @@ export function addVolume(program: Command, context: CliContext, done: (code: nu
     .description('list the volumes')
     .option('-q, --quiet', 'print only names')
     .option('--format <format>', 'table, json, a Go template, or table and a template')
-    .option('-f, --filter <filter>', 'name=, label=NAME[=VALUE], dangling=true', collect)
+    .option('-f, --filter <filter>', 'name=, label=NAME[=VALUE], driver=, dangling=true', collect)
     .action(async (options) => {
       const { volumeLsCommand } = await import('../commands/volume.ts');
       done(await volumeLsCommand(context, options));

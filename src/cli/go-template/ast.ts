@@ -3,7 +3,14 @@ export type Expression =
   | { readonly kind: 'literal'; readonly value: unknown }
   | { readonly kind: 'dot' }
   | { readonly kind: 'variable'; readonly name: string }
-  | { readonly kind: 'field'; readonly of: Expression; readonly name: string; readonly at: number }
+  | {
+      readonly kind: 'field';
+      readonly of: Expression;
+      readonly name: string;
+      readonly at: number;
+      /** What a field that is a function is called with. */
+      readonly args?: readonly Expression[];
+    }
   | { readonly kind: 'call'; readonly name: string; readonly args: readonly Expression[]; readonly at: number };
 
 /** `$x := pipeline`, or `$x = pipeline`; two names for `range`. */

@@ -136,7 +136,7 @@ class Evaluation {
         return known.value;
       }
       case 'field':
-        return this.#field(this.#value(expression.of, dot), expression);
+        return this.#method(this.#field(this.#value(expression.of, dot), expression), expression, dot);
       case 'call':
         return this.#call(expression, dot);
       default:
@@ -156,6 +156,16 @@ class Evaluation {
     }
     if (of === undefined || of === null) return undefined;
     throw templateError(this.#template, at, `${display(of).slice(0, 80)} has no field ".${name}"`);
+  }
+
+  /** What a field comes to: one that is a function, such as `.Label`, is called. */
+  #method(value: unknown, { name, args, at }: Extract<Expression, { kind: 'field' }>, dot: unknown): unknown {
+    if (typeof value !== 'function') {
+      if (args !== undefined) throw templateError(this.#template, at, `".${name}" is no function, and has arguments`);
+      return value;
+    }
+    const called = value as (...values: readonly unknown[]) => unknown;
+    return this.#run(`.${name}`, at, () => called(...(args ?? []).map((arg) => this.#value(arg, dot))));
   }
 
   #call({ name, args, at }: Extract<Expression, { kind: 'call' }>, dot: unknown): unknown {
@@ -183,8 +193,13 @@ class Evaluation {
       return value;
     }
     const values = args.map((arg) => this.#value(arg, dot));
+    return this.#run(name, at, () => called.call(...values));
+  }
+
+  /** @throws what is thrown, with its place */
+  #run(name: string, at: number, work: () => unknown): unknown {
     try {
-      return called.call(...values);
+      return work();
     } catch (error) {
       if (isTsbuildError(error)) throw error;
       throw templateError(this.#template, at, `"${name}": ${messageOf(error)}`);

@@ -150,6 +150,7 @@ class Parser {
     if (isCall) return { kind: 'call', name: first.text, args, at: first.at };
     const [only] = args;
     if (only === undefined) throw this.#fail(first, 'an expression is missing');
+    if (only.kind === 'field' && args.length > 1) return { ...only, args: args.slice(1) };
     if (args.length > 1) throw this.#fail(first, 'only a function can have arguments');
     if (piped === undefined && first?.kind === 'word' && first.text === 'nil')
       throw this.#fail(first, 'nil alone is no expression');

@@ -1,6 +1,6 @@
 /**
  * Values of templates: strings, numbers, booleans, lists, and two kinds of objects, as in Go. A plain object is a struct, whose fields are
- * known: another name is a mistake. A `Map` is a map, in which a name is there or not.
+ * known: another name is a mistake; those that are functions are methods. A `Map` is a map, in which a name is there or not.
  */
 export type Struct = Readonly<Record<string, unknown>>;
 
@@ -26,7 +26,10 @@ export function display(value: unknown): string {
     const entries = [...(value as ReadonlyMap<string, unknown>)].sort(([a], [b]) => (a < b ? -1 : 1));
     return `map[${entries.map(([key, item]) => `${key}:${display(item)}`).join(' ')}]`;
   }
-  if (isStruct(value)) return `{${Object.values(value).map(display).join(' ')}}`;
+  if (isStruct(value)) {
+    const fields = Object.values(value).filter((field) => typeof field !== 'function');
+    return `{${fields.map(display).join(' ')}}`;
+  }
   // eslint-disable-next-line typescript/no-base-to-string -- only primitives are left
   return String(value);
 }

@@ -1,4 +1,5 @@
 import { compileTemplate } from '../go-template/index.ts';
+import { labelHeader } from './label-fields.ts';
 import { formatTable } from './table.ts';
 
 /** A list that can be shown in several ways. */
@@ -34,13 +35,24 @@ export function formatList<Row extends Readonly<Record<string, unknown>>>(
   const lines = rows.map((row) => template(row));
   if (table === undefined) return lines.map((line) => `${line}\n`).join('');
   const names = { ...Object.fromEntries(columns.map(([header, field]) => [field, header])), ...headers };
-  const first = rows[0] ?? {};
+  // Of no rows nobody knows the fields: all that the template names are taken for some.
+  const first: Readonly<Record<string, unknown>> = rows[0] ?? fieldsIn(text);
   // A field that has no header of its own is its own.
   const head = template(
-    Object.fromEntries(Object.keys({ ...names, ...first }).map((field) => [field, names[field] ?? upper(field)])),
+    Object.fromEntries(
+      Object.keys({ ...names, ...first }).map((field) => [
+        field,
+        names[field] ?? (typeof first[field] === 'function' ? labelHeader : upper(field)),
+      ]),
+    ),
   );
   const [header = [], ...others] = [head, ...lines].map((line) => line.split('\t'));
   return formatTable(header, others);
+}
+
+function fieldsIn(template: string): Readonly<Record<string, unknown>> {
+  const fields = [...template.matchAll(/\.(\w+)/g)].map(([, field = '']) => field);
+  return Object.fromEntries(fields.map((field) => [field, field === 'Label' ? labelHeader : field]));
 }
 
 /** `CreatedAt` is headed CREATED AT. */

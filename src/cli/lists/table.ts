@@ -9,7 +9,7 @@ const LEAST_WIDTH = 20;
  */
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[], width?: number): string {
   const lines = [header, ...rows.map((row) => row.map((cell) => sanitizeLine(cell, Infinity)))];
-  const widths = header.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+  const widths = header.map((_, column) => lines.reduce((most, line) => Math.max(most, line[column]?.length ?? 0), 0));
   const taken = widths.slice(0, -1).reduce((sum, one) => sum + one + 2, 0);
   const room = width === undefined ? Infinity : Math.max(LEAST_WIDTH, width - taken);
   const last = header.length - 1;
@@ -17,15 +17,16 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
     .map(
       (line) =>
         `${line
-          .map((cell, column) => (column === last ? fit(cell, room) : cell.padEnd(widths[column] ?? 0)))
+          .map((cell, column) => (column === last ? shorten(cell, room) : cell.padEnd(widths[column] ?? 0)))
           .join('  ')
           .trimEnd()}\n`,
     )
     .join('');
 }
 
-function fit(cell: string, room: number): string {
-  return cell.length <= room ? cell : `${cell.slice(0, room - 1)}\u2026`;
+/** A text of at most so many characters, none of which is cut in two. @param room units of UTF-16 */
+export function shorten(text: string, room: number): string {
+  return text.length <= room ? text : `${text.slice(0, room - 1).replace(/[\ud800-\udbff]$/, '')}\u2026`;
 }
 
 /** "3 hours ago" and the like. Milliseconds. */

@@ -3,7 +3,7 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseTime } from '../../../src/cli/containers/container-logs.ts';
+import { parseTime } from '../../../src/cli/options/time-option.ts';
 import { changed, waitHealthy } from '../../../src/cli/containers/wait-healthy.ts';
 import type { Container } from '../../../src/containers/index.ts';
 import { fakeContext } from '../../fakes/cli-context.ts';
