@@ -1,7 +1,8 @@
 /** Milliseconds as people say them: `340 ms`, `4.21 s`, `2 m 05 s`, `1 h 02 m`. */
 export function duration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(ms < 9995 ? 2 : 1)} s`;
+  // Where a number would be rounded up to the next unit, that is it.
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  if (ms < 59_950) return `${(ms / 1000).toFixed(ms < 9995 ? 2 : 1)} s`;
   const seconds = Math.round(ms / 1000);
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
   if (hours > 0) return `${hours} h ${two(minutes)} m`;
@@ -27,7 +28,7 @@ export function bytes(count: number): string {
 export function percent(part: number): string {
   const value = part * 100;
   if (value > 0 && value < 0.05) return '<0.1 %';
-  return `${value > 0 && value < 10 ? value.toFixed(1) : Math.round(value)} %`;
+  return `${value > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)} %`;
 }
 
 /** Seconds into the build, as a log has them. */

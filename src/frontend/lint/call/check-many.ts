@@ -1,21 +1,27 @@
 import { sanitizeLine } from '../../../util/index.ts';
-import { type CheckResult, checkStatus, formatCheck, jsonFinding, jsonFailure } from './check.ts';
+import {
+  type CheckResult,
+  checkStatus,
+  countedWarnings,
+  formatCheckDetails,
+  jsonFailure,
+  jsonFinding,
+  warningsOf,
+} from './check.ts';
 import { json, jsonSource } from './format.ts';
 
 /** The report on one of several files: a heading with its name and the number of warnings, then what there is to say. */
 export function formatCheckOfMany(result: CheckResult): string {
-  const [first = '', ...rest] = formatCheck(result).split('\n');
   const name = sanitizeLine(result.file.name, 4096);
-  // Without warnings an error stands alone, and the heading does as well.
-  const said = /^Check complete, (.*)$/.exec(first)?.[1];
-  if (said === undefined) return `== ${name}: cannot be built\n\n${[first, ...rest].join('\n')}\n`;
-  const body = rest.join('\n').replace(/^\n/, '');
-  return `== ${name}: ${said}\n${body === '' ? '' : `\n${body}\n`}`;
+  const said = result.error && warningsOf(result) === 0 ? [] : [countedWarnings(result)];
+  const verdict = [...(result.error ? ['cannot be built'] : []), ...said].join(', ');
+  const details = formatCheckDetails(result).replace(/^\n/, '');
+  return `== ${name}: ${verdict}\n${details === '' ? '' : `\n${details}\n`}`;
 }
 
 /** The last line of a report on several files. */
 export function formatCheckTotal(results: readonly CheckResult[]): string {
-  const warnings = results.map(({ findings }) => findings.filter(({ advice }) => !advice).length);
+  const warnings = results.map(warningsOf);
   const total = warnings.reduce((sum, count) => sum + count, 0);
   const touched = warnings.filter((count) => count > 0).length;
   const failed = results.filter(({ error }) => error !== undefined).length;

@@ -23,21 +23,32 @@ export function checkStatus({ findings, error }: CheckResult): 0 | 1 {
 
 /** The report for people: the number of warnings, each warning with its place, then advice, then the error if any. */
 export function formatCheck(result: CheckResult): string {
-  const { file, error } = result;
-  const findings = sorted(result.findings);
-  const warnings = findings.filter((finding) => !finding.advice);
-  const parts = warnings.length > 0 ? [`Check complete, ${count(warnings.length)}\n`] : [];
-  if (warnings.length === 0 && !error) parts.push('Check complete, no warnings found.\n');
-  for (const warning of warnings) parts.push(formatFinding(file, warning, 'WARNING'));
-  for (const advice of findings) if (advice.advice) parts.push(formatFinding(file, advice, 'ADVICE'));
+  const head = result.error && warningsOf(result) === 0 ? '' : `Check complete, ${countedWarnings(result)}\n`;
+  return head + formatCheckDetails(result);
+}
+
+/** What is behind the number of warnings in a report. */
+export function formatCheckDetails({ file, findings, error }: CheckResult): string {
+  const all = sorted(findings);
+  const parts: string[] = [];
+  for (const warning of all) if (!warning.advice) parts.push(formatFinding(file, warning, 'WARNING'));
+  for (const advice of all) if (advice.advice) parts.push(formatFinding(file, advice, 'ADVICE'));
   if (error) {
-    if (findings.length > 0) parts.push('\n');
+    if (all.length > 0) parts.push('\n');
     parts.push(`${sanitize(error.message)}\n`, formatSourceExcerpt(file, error.ranges));
   }
   return parts.join('');
 }
 
-function count(warnings: number): string {
+/** How many findings are warnings. */
+export function warningsOf({ findings }: CheckResult): number {
+  return findings.filter(({ advice }) => !advice).length;
+}
+
+/** The number of warnings in BuildKit's words. */
+export function countedWarnings(result: CheckResult): string {
+  const warnings = warningsOf(result);
+  if (warnings === 0) return 'no warnings found.';
   return warnings === 1 ? '1 warning has been found!' : `${warnings} warnings have been found!`;
 }
 
