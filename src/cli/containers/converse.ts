@@ -27,15 +27,19 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2
 /** Docker's client gives up at the third: PID 1 ignores signals that it has no handler for. */
 const LAST_INTERRUPT = 3;
 
-/** Writes what comes, and holds up who sends it while nobody reads. For `Connection.open`. */
+/** Writes what comes, and holds up who sends it while nobody reads. For `Connection.open`, and one connection. */
 export function outputOf(context: CliContext): (stream: 1 | 2, data: Buffer, connection: Connection) => void {
+  // A piece of the socket has many writes: what is waited for once is not waited for by each of them.
+  const full = new Set<CliContext['stdout']>();
   return (stream, data, { socket }) => {
     const to = stream === 1 ? context.stdout : context.stderr;
-    if (to.write(data)) return;
-    socket.pause();
+    if (to.write(data) || full.has(to)) return;
+    full.add(to);
+    if (full.size === 1) socket.pause();
     const goOn = (): void => {
       to.off('drain', goOn).off('close', goOn);
-      socket.resume();
+      full.delete(to);
+      if (full.size === 0) socket.resume();
     };
     // A reader that has gone away drains nothing.
     to.on('drain', goOn).on('close', goOn);
@@ -79,17 +83,20 @@ function forwardSignals({ stderr }: CliContext, connection: Connection): () => v
   };
 }
 
-/** Sends the size of the terminal now and whenever it changes. */
-export function sendWindow({ stdout, stderr }: CliContext, connection: Connection): void {
-  const terminal = stdout.isTTY ? stdout : stderr;
-  const { rows = 0, columns = 0 } = terminal as { rows?: number; columns?: number };
+/** Where the terminal is: what is printed may go into a file. */
+const terminalOf = ({ stdout, stderr }: CliContext): CliContext['stdout'] => (stdout.isTTY ? stdout : stderr);
+
+/** Sends the size of the terminal. */
+export function sendWindow(context: CliContext, connection: Connection): void {
+  const { rows = 0, columns = 0 } = terminalOf(context) as { rows?: number; columns?: number };
   if (rows > 0 && columns > 0) connection.send('w', `${rows} ${columns}`);
 }
 
 function followWindow(context: CliContext, connection: Connection): () => void {
   const send = (): void => sendWindow(context, connection);
-  context.stdout.on('resize', send);
-  return () => void context.stdout.off('resize', send);
+  const terminal = terminalOf(context);
+  terminal.on('resize', send);
+  return () => void terminal.off('resize', send);
 }
 
 function passInput(
@@ -100,6 +107,8 @@ function passInput(
 ): () => void {
   const restore = tty && stdin.isTTY ? makeTerminalRaw(findHelper(env['TSBUILD_HELPER'] || undefined)) : undefined;
   const watch = tty && detachKeys !== undefined ? new DetachWatch(detachKeys) : undefined;
+  const { socket } = connection;
+  const goOn = (): void => void stdin.resume();
   const take = (piece: Buffer): void => {
     const data = watch === undefined ? piece : watch.take(piece);
     if (data === undefined) {
@@ -108,7 +117,7 @@ function passInput(
     }
     if (data.length === 0 || connection.send('i', data)) return;
     stdin.pause();
-    connection.socket.once('drain', () => stdin.resume());
+    socket.once('drain', goOn);
   };
   const end = (): void => void connection.send('c');
   stdin.on('data', take);
@@ -116,6 +125,7 @@ function passInput(
   return () => {
     stdin.off('data', take);
     stdin.off('end', end);
+    socket.off('drain', goOn);
     stdin.pause();
     restore?.();
   };
