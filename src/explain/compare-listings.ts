@@ -55,7 +55,7 @@ export function compareListings(load: LoadListing, before: string, after: string
       continue;
     }
     looks += old.size + now.size;
-    stack.push(...compareDirectories(next.path, old, now).toReversed());
+    for (const one of compareDirectories(next.path, old, now).toReversed()) stack.push(one);
   }
   return { first, total };
 }

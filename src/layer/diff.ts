@@ -293,7 +293,7 @@ function readUpper(dir: UpperDir): {
   }
   if (dir.hides) {
     const known = new Set([...items, ...whiteouts]);
-    whiteouts.push(...listMerged(dir.lowers).filter((name) => !known.has(name)));
+    for (const name of listMerged(dir.lowers)) if (!known.has(name)) whiteouts.push(name);
   }
   whiteouts.sort();
   if (dir.opaque) whiteouts.unshift(OPAQUE_MARKER);

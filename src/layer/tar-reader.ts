@@ -212,7 +212,7 @@ export class TarReader {
     if (this.#metaFlag === 'x') {
       const records = parsePax(this.#metaData);
       if (typeof records === 'string') this.#fail(`in the entry after it, ${records}`);
-      this.#meta.pax.push(...records);
+      for (const record of records) this.#meta.pax.push(record);
     } else if (this.#metaFlag === 'g') {
       const records = parsePax(this.#metaData);
       if (typeof records === 'string') this.#fail(`in a global header, ${records}`);

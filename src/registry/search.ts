@@ -79,7 +79,7 @@ export async function listTags(
   };
   const tags: string[] = [];
   for await (const page of pages(task, caller, call, 'tags')) {
-    tags.push(...page);
+    for (const tag of page) tags.push(tag);
     if (tags.length >= options.limit) break;
   }
   return tags.slice(0, options.limit);

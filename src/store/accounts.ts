@@ -160,7 +160,7 @@ export class AccountTable {
     for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
       if (named.has(id)) continue;
       named.add(id);
-      waiting.push(...idsOf(children.get(id)?.['children']));
+      for (const child of idsOf(children.get(id)?.['children'])) waiting.push(child);
     }
     const remove = this.#db.prepare('DELETE FROM listings WHERE id = ?');
     for (const row of this.#db.prepare('SELECT id FROM listings').all())

@@ -51,7 +51,7 @@ export function imageBlobs(store: BlobDir, root: Descriptor): ImageBlobs {
         need([node.manifest.config, ...node.manifest.layers]);
         break;
       case 'index':
-        if (node.present === 0) missing.push(...(absent.get(digest) ?? []));
+        if (node.present === 0) for (const one of absent.get(digest) ?? []) missing.push(one);
         break;
       case 'absent':
       case 'malformed': {

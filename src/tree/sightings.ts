@@ -55,7 +55,7 @@ export function* sightings(
       else if (child?.nodes) open.push(child);
       else yield { kind: node.type === 'directory' ? 'place' : 'whole', path: childPath, stat: node.stat };
     }
-    if (isListed) open.push(...dir.dropped);
+    if (isListed) for (const one of dir.dropped) open.push(one);
   }
 }
 

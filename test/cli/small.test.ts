@@ -39,6 +39,9 @@ describe('tables', () => {
     );
     expect(formatTable(['NAME', 'ABOUT'], rows, 10)).toContain('a-name-of-its-own  what it is and what\u2026\n');
     expect(formatTable(['NAME', 'ABOUT'], rows)).toContain('at length\n');
+    // As many as a store may have records.
+    const many = Array.from({ length: 150_000 }, () => ['a', 'b']);
+    expect(formatTable(['NAME', 'ABOUT'], many).length).toBe('NAME  ABOUT\n'.length + 150_000 * 'a     b\n'.length);
   });
 
   test('what images say of themselves cannot add lines or control the terminal', () => {

@@ -61,6 +61,15 @@ describe('what is different between two trees', () => {
     expect(first.map(differenceText)).toEqual(['one of 2 files beneath src/ changed']);
   });
 
+  test('very many names in one directory', () => {
+    const names = Array.from({ length: 150_000 }, (_, at) => [`f${at}`, 'f'] as const).flat();
+    const lists = new Map<string, ListedDirectory>([
+      ['before', { text: '[]', children: [], files: 0 } as unknown as ListedDirectory],
+      ['after', { text: JSON.stringify(names), children: [], files: 150_000 } as unknown as ListedDirectory],
+    ]);
+    expect(compareListings((id) => lists.get(id), 'before', 'after', 1).total).toBe(150_000);
+  });
+
   test('very deep trees', () => {
     const path = `${'d/'.repeat(1000)}f`;
     expect(new Lists().compare({ [path]: file('1') }, { [path]: file('2') }).names).toEqual([path]);

@@ -138,6 +138,7 @@ describe('TAR-20, TAR-21: PAX records', () => {
     ['no key', records('5 =a\n'), 'a PAX record has no valid key'],
     ['not UTF-8', archive(pax({ path: Buffer.from([0xff, 0x61]) }), file('f')), ['ÿa 0']],
     ['linkpath only', archive(pax({ linkpath: 'x' }), file('f')), ['f 0']],
+    ['as many as there is room for', records(record('a', 'b').toString().repeat(150_000)), ['f 0']],
     ['hdrcharset', archive(pax({ hdrcharset: 'BINARY', path: Buffer.from([0xff]) }), file('f')), ['ÿ 0']],
     ['negative size', archive(pax({ size: '-1' }), file('f')), 'the PAX size is malformed or too large'],
     [

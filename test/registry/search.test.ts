@@ -104,6 +104,9 @@ describe('searching a registry', () => {
     server.on('/v2/a/app/tags/list', { body: '{"name":"a/app","tags":["1","2","latest"]}' });
     const tags = (name: string) => listTags(testTask(), parseReference(`${server.host}/${name}`), options);
     expect(await tags('a/app')).toEqual(['1', '2', 'latest']);
+    // One page may have as many as an answer may be long; a caller takes no more than it wants.
+    server.on('/v2/a/many/tags/list', { body: JSON.stringify({ tags: Array.from({ length: 200_000 }, () => '1') }) });
+    expect(await tags('a/many')).toHaveLength(options.limit);
     await expect(tags('none')).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
   });
 });

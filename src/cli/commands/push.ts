@@ -25,12 +25,12 @@ export interface PushOptions extends RegistryFlags {
   readonly progress: string;
 }
 
-const COMPRESSIONS: Readonly<Record<string, Compression>> = {
-  gzip: 'gzip',
-  zstd: 'zstd',
-  none: 'none',
-  uncompressed: 'none',
-};
+const COMPRESSIONS: ReadonlyMap<string, Compression> = new Map([
+  ['gzip', 'gzip'],
+  ['zstd', 'zstd'],
+  ['none', 'none'],
+  ['uncompressed', 'none'],
+]);
 
 /** `tsbuild push` */
 export async function pushCommand(
@@ -97,7 +97,7 @@ function hostOf(name: string): Reference | undefined {
 function parseForm(options: PushOptions): { readonly kind: Compression; readonly level?: number } | undefined {
   const text = options.compression ?? options.compressionFormat;
   if (text === undefined && options.compressionLevel === undefined) return undefined;
-  const kind = COMPRESSIONS[text ?? 'gzip'];
+  const kind = COMPRESSIONS.get(text ?? 'gzip');
   if (kind === undefined)
     throw new TsbuildError(
       'TSB_USAGE',

@@ -1,6 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { constants } from 'node:os';
-import { PassThrough, type Readable, Writable } from 'node:stream';
+import { PassThrough, Writable } from 'node:stream';
 import { afterEach, describe, expect, test } from 'vitest';
 import { converse, type ConverseOptions, outputOf, sendWindow } from '../../../src/cli/containers/converse.ts';
 import type { Connection, ConnectionEnd } from '../../../src/containers/index.ts';
@@ -38,7 +37,7 @@ const plain: ConverseOptions = { tty: false, input: false, signals: false, detac
 /** Standard output or error that takes nothing until it is drained. */
 class Slow extends Writable {
   readonly taken: string[] = [];
-  #go: (() => void)[] = [];
+  readonly #go: (() => void)[] = [];
 
   constructor() {
     super({ highWaterMark: 1 });
@@ -157,8 +156,8 @@ describe('a conversation', () => {
   test('listens to signals before the container can start', async () => {
     const other = new OtherEnd();
     const attached = Promise.withResolvers<void>();
-    const connection = { ...other.connection, attach: () => attached.promise } as unknown as Connection;
-    const conversation = converse(fakeContext(), connection, { ...plain, signals: true, attach: true });
+    Object.assign(other.connection, { attach: () => attached.promise });
+    const conversation = converse(fakeContext(), other.connection, { ...plain, signals: true, attach: true });
     expect(ours('SIGINT')).toHaveLength(1);
     attached.resolve();
     other.end(0);
@@ -193,7 +192,7 @@ describe('a conversation', () => {
 
   const typed = (): { readonly context: CliContext; readonly stdin: PassThrough } => {
     const stdin = new PassThrough();
-    return { context: { ...fakeContext(), stdin: stdin as Readable as CliContext['stdin'] }, stdin };
+    return { context: { ...fakeContext(), stdin }, stdin };
   };
 
   test('waits with input while the container takes none, and goes on with it', async () => {
