@@ -9,6 +9,7 @@ const LAZY = {
   'node:child_process': ['spawn', 'spawnSync'],
   'node:fs/promises': ['link', 'mkdir', 'open', 'readdir', 'readFile', 'rename', 'stat', 'unlink'],
   'node:net': ['BlockList', 'createConnection', 'createServer', 'isIP', 'isIPv6'],
+  'node:tty': ['isatty'],
   'node:tls': ['TLSSocket', 'createSecureContext', 'getCACertificates'],
 };
 
@@ -39,7 +40,7 @@ export const directImports = {
       return exports;
     };
     // Take 1 to 2 ms, which what starts no process and asks no registry need not wait for: commander, and what finds its result in the cache.
-    build.onResolve({ filter: /^node:(child_process|fs\/promises|net|tls)$/ }, ({ path }) => ({
+    build.onResolve({ filter: /^node:(child_process|fs\/promises|net|tls|tty)$/ }, ({ path }) => ({
       path,
       namespace: 'lazy',
     }));

@@ -1,7 +1,7 @@
 /*
  * States and contents of many files at once, for Node: what a build asks of a context, where a call for each file takes several times as
- * long as the kernel does; and the few calls that a build from the cache ends with, for which Node or we would load modules that take
- * longer than all else then: naming and locking a file, random bytes, SHA-256. An add-on by Node-API, whose functions and libc's come from the program that loads it: one file for glibc and
+ * long as the kernel does; and the few calls for which Node or we would load modules that take longer than all else: what a build from the
+ * cache ends with (naming and locking a file, random bytes, SHA-256), and starting the helper of a container. An add-on by Node-API, whose functions and libc's come from the program that loads it: one file for glibc and
  * musl. It decides nothing: what it cannot do in the plainest way it leaves to its caller, who looks again and finds out why.
  */
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Of node_api.h, whose binary interface is stable. */
@@ -222,6 +223,99 @@ static napi_value hash_final(napi_env env, napi_callback_info info) {
   return number(env, SHA256_Final(digest.data, state.data) == 1 ? 0 : EIO);
 }
 
+enum {
+  MOST_WORDS = 256,
+  KERNEL_SIGNALS = 64,
+  /* Above all numbers that a program is given. */
+  ABOVE = 16,
+};
+
+/* rt_sigaction(2) and rt_sigprocmask(2) themselves: libraries lay out their own forms in their own ways. */
+struct kernel_action {
+  void *handler;
+  unsigned long flags;
+  void *restorer;
+  uint64_t mask;
+};
+
+/* Between vfork and execve, in memory that is the caller's: signals as a new program expects them, and `fds` as 0 and so on. Gives errno. */
+static int become(char *words[], int fds[], int count) {
+  static char *nothing[] = {NULL};
+  const struct kernel_action as_ever = {0};
+  const uint64_t none = 0;
+  for (int signal = 1; signal <= KERNEL_SIGNALS; signal++) syscall(SYS_rt_sigaction, signal, &as_ever, NULL, sizeof none);
+  /* Of its own: signals of the terminal are not for it. */
+  setsid();
+  for (int at = 0; at < count; at++)
+    if ((fds[at] = fcntl(fds[at], F_DUPFD_CLOEXEC, ABOVE)) < 0) return errno;
+  for (int at = 0; at < count; at++)
+    if (dup2(fds[at], at) < 0) return errno;
+  syscall(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &none, NULL, sizeof none);
+  execve(words[0], words, nothing);
+  return errno;
+}
+
+/*
+ * start(words, streams, started): executes the first word, a path, with all of them as arguments, without an environment and in a session of
+ * its own. Words are ended by NUL each; `streams` are its standard streams. It reads at 3 and writes at 4. `started` is told its process, and
+ * the other ends of these two. By vfork: what fork copies of Node takes some ms, and as long again page by page while the copy is there.
+ * Gives 0 or the errno.
+ */
+static napi_value start_program(napi_env env, napi_callback_info info) {
+  napi_value argv[3];
+  struct span words, streams, started;
+  if (!arguments(env, info, 3, argv) || !array_of(env, argv[0], NAPI_UINT8_ARRAY, &words) ||
+      !array_of(env, argv[1], NAPI_INT32_ARRAY, &streams) || streams.length != 3 || !array_of(env, argv[2], NAPI_INT32_ARRAY, &started) ||
+      started.length != 3 || words.length == 0 || ((char *)words.data)[words.length - 1] != 0)
+    return refuse(env);
+  char *list[MOST_WORDS + 1];
+  size_t count = 0;
+  for (char *word = words.data, *end = word + words.length; word < end; word += strlen(word) + 1) {
+    if (count == MOST_WORDS) return number(env, E2BIG);
+    list[count++] = word;
+  }
+  list[count] = NULL;
+  int to[2], from[2];
+  if (pipe2(to, O_CLOEXEC) < 0) return number(env, errno);
+  if (pipe2(from, O_CLOEXEC) < 0) {
+    int failed = errno;
+    close(to[0]), close(to[1]);
+    return number(env, failed);
+  }
+  const int32_t *given = streams.data;
+  int fds[] = {given[0], given[1], given[2], to[0], from[1]};
+  /* A handler of Node's must not run in the child, which has Node's memory. */
+  const uint64_t all = ~(uint64_t)0;
+  uint64_t before;
+  syscall(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &all, &before, sizeof all);
+  volatile int failed = 0;
+  pid_t child = vfork();
+  if (child == 0) {
+    failed = become(list, fds, sizeof fds / sizeof *fds);
+    _exit(127);
+  }
+  if (child < 0) failed = errno;
+  syscall(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &before, NULL, sizeof before);
+  close(to[0]), close(from[1]);
+  if (failed != 0) {
+    if (child > 0) waitpid(child, NULL, 0);
+    close(to[1]), close(from[0]);
+    return number(env, failed);
+  }
+  int32_t *result = started.data;
+  result[0] = child, result[1] = to[1], result[2] = from[0];
+  return number(env, 0);
+}
+
+/* ended(process): how it ended, as wait(2) has it; -1 while it runs. Afterwards the number may be another's. */
+static napi_value end_of_program(napi_env env, napi_callback_info info) {
+  napi_value argv[1];
+  int32_t process;
+  if (!arguments(env, info, 1, argv) || napi_get_value_int32(env, argv[0], &process) != 0 || process <= 0) return refuse(env);
+  int status = 0;
+  return number(env, waitpid(process, &status, WNOHANG) == 0 ? -1 : status);
+}
+
 __attribute__((visibility("default"))) int32_t node_api_module_get_api_version_v1(void);
 int32_t node_api_module_get_api_version_v1(void) { return 8; }
 
@@ -233,6 +327,7 @@ napi_value napi_register_module_v1(napi_env env, napi_value exports) {
   } functions[] = {
       {"look", look_all},      {"read", read_all},          {"name", name_file},        {"lock", lock_file},
       {"random", fill_random}, {"hashInit", hash_init},     {"hashUpdate", hash_update}, {"hashFinal", hash_final},
+      {"start", start_program}, {"ended", end_of_program},
   };
   bool hashes = SHA256_Init != NULL && SHA256_Update != NULL && SHA256_Final != NULL;
   for (size_t at = 0; at < sizeof functions / sizeof *functions; at++) {

@@ -1,8 +1,8 @@
 import { randomHex, TsbuildError } from '../util/index.ts';
-import { type Address, contains, formatSubnet, overlaps, parseSubnet, sizeOf, type Subnet } from './address.ts';
+import { type Address, contains, formatSubnet, overlaps, sizeOf, type Subnet } from './address.ts';
 
-/** Where networks without a subnet of their own get one from: those of podman, which leaves docker's alone. */
-const POOL = { first: parseSubnet('10.89.0.0/24').value, last: parseSubnet('10.255.255.0/24').value };
+/** Where networks without a subnet of their own get one from: those of podman, 10.89.0.0 to 10.255.255.0, which leaves docker's alone. */
+const POOL = { first: (10n << 24n) | (89n << 16n), last: (10n << 24n) | (255n << 16n) | (255n << 8n) };
 const PREFIX = 24;
 
 /**

@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process';
 import { chownSync, existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { isatty } from 'node:tty';
@@ -6,6 +5,7 @@ import {
   encodeStep,
   type ExitStatus,
   type ExtraHost,
+  type LoneHelper,
   type LoneStep,
   type MountSpec,
   type NamespacePlan,
@@ -288,7 +288,7 @@ function makeScratch({ plan, scratchDir, helperPath }: RunContainerOptions): Scr
   };
 }
 
-function passOn({ stdout, stderr }: ChildProcess, take: (stream: 1 | 2, data: Uint8Array) => void): void {
+function passOn({ stdout, stderr }: LoneHelper, take: (stream: 1 | 2, data: Uint8Array) => void): void {
   stdout?.on('data', (data: Uint8Array) => take(1, data));
   stderr?.on('data', (data: Uint8Array) => take(2, data));
 }
@@ -324,7 +324,7 @@ async function attended(
  */
 class SignalForwarder implements Disposable {
   killed = false;
-  #child: ChildProcess | undefined;
+  #child: LoneHelper | undefined;
   #interrupts = 0;
   readonly #forward = (name: NodeJS.Signals): void => {
     if ((name === 'SIGINT' || name === 'SIGTERM') && ++this.#interrupts >= LAST_INTERRUPT) this.kill();
@@ -336,7 +336,7 @@ class SignalForwarder implements Disposable {
     if (attends) for (const name of FORWARDED) process.on(name, this.#forward);
   }
 
-  attach(child: ChildProcess): void {
+  attach(child: LoneHelper): void {
     this.#child = child;
   }
 

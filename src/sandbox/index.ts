@@ -29,6 +29,7 @@ export { hostsFile } from './network-files.ts';
 export { readLines, runStep, type RunStepOptions } from './run-step.ts';
 export { LoneRemover, type RemoverOptions } from './lone-remover.ts';
 export { measureTrees, runTreeTool, type TreeUsage } from './tree-usage.ts';
+export { type LoneHelper } from './lone-helper.ts';
 export { type LoneStep, runAlone, type RunAloneOptions } from './run-alone.ts';
 export { giveSockets } from './give-sockets.ts';
 export { concludeStep, readStatusLine, type StepReport } from './step-status.ts';

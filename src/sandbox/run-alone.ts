@@ -1,9 +1,6 @@
-import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process';
-import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import type { StepUsage } from '../events/index.ts';
 import { enterArguments } from './enter.ts';
-import { readLines } from './run-step.ts';
+import { type HelperStreams, type LoneHelper, startHelper } from './lone-helper.ts';
 import { concludeStep, readStatusLine, type StepReport } from './step-status.ts';
 import type { ExitStatus, NamespacePlan } from './types.ts';
 
@@ -13,12 +10,7 @@ export interface RunAloneOptions {
   readonly plan: NamespacePlan;
   /** Output of `encodeStep`. */
   readonly encoded: Uint8Array;
-  /** Standard input, output and error of the helper, which passes bytes on. */
-  readonly stdio: readonly [
-    'inherit' | 'ignore' | Socket,
-    'inherit' | 'ignore' | 'pipe' | Socket,
-    'inherit' | 'ignore' | 'pipe',
-  ];
+  readonly stdio: HelperStreams;
   /** See `StepReport`. */
   readonly onBoundProc?: () => void;
   readonly onReady?: (held: number) => void;
@@ -34,7 +26,7 @@ export interface RunAloneOptions {
 
 /** A step that runs in a namespace A of its own, without a worker. */
 export interface LoneStep {
-  readonly child: ChildProcess;
+  readonly child: LoneHelper;
   /** @throws TsbuildError `TSB_SANDBOX` or `TSB_STEP` when the step could not be set up */
   readonly ended: Promise<ExitStatus>;
 }
@@ -48,13 +40,7 @@ export function runAlone(options: RunAloneOptions): LoneStep {
   // What runs beside it is the parent then, and ties it to itself.
   const step = [helperPath, 'step', ...(plan.how === 'none' || beside ? [] : ['--parent', '1'])];
   const entered = enterArguments({ plan, parentPid: process.pid }, beside ? [helperPath, ...beside(step)] : step);
-  const stdio: StdioOptions = [...options.stdio, 'pipe', 'pipe'];
-  // A session of its own: the terminal's signals reach this process only, which passes them on once.
-  const child = spawn(helperPath, before ? before([helperPath, ...entered]) : entered, {
-    env: {},
-    stdio,
-    detached: true,
-  });
+  const helper = startHelper(helperPath, before ? before([helperPath, ...entered]) : entered, options.stdio);
   const report: StepReport = {
     ...(onBoundProc ? { onBoundProc } : {}),
     ...(onPort ? { onPort } : {}),
@@ -62,28 +48,27 @@ export function runAlone(options: RunAloneOptions): LoneStep {
   };
   let said = '';
   // As bytes: whoever has the streams wants them so.
-  child.stderr?.on('data', (data: Buffer) => {
+  helper.stderr?.on('data', (data: Buffer) => {
     said = (said + data.toString('utf8')).slice(-4000);
   });
-  const spec = child.stdio[3] as Duplex;
-  spec.on('error', () => undefined);
-  spec.end(options.encoded);
-  const told = child.stdio[4] as Duplex;
-  readLines(told, (line) => readStatusLine(report, line));
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => resolve(code));
+  const told = helper.told((line) => readStatusLine(report, line));
+  helper.give(options.encoded);
+  const code = async (): Promise<number | null> => {
+    const ended = helper.ended();
     // Who has said how it ended, and let go of the descriptor, has done all. Only namespaces are left, which the kernel takes apart without
     // anybody's waiting: with a network that leads outside that takes some 30 ms.
-    if (plan.how !== 'none' && !options.stdio.includes('pipe'))
-      told.once('close', () => {
-        if (report.status === undefined) return;
-        child.unref();
-        resolve(0);
-      });
-  }).then((code) => {
+    if (plan.how !== 'none' && !options.stdio.includes('pipe')) {
+      await Promise.race([told, ended]);
+      if (report.status !== undefined) {
+        helper.leave();
+        return 0;
+      }
+    }
+    return ended;
+  };
+  const ended = code().then((exitCode) => {
     if (report.usage) options.onUsage?.(report.usage, report.filesInMemory);
-    return concludeStep(report, code, said);
+    return concludeStep(report, exitCode, said);
   });
-  return { child, ended };
+  return { child: helper, ended };
 }

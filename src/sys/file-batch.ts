@@ -23,6 +23,16 @@ export interface FileBatch {
   name(fd: number, path: Uint8Array): number;
   /** flock(2), `LOCK_EX | LOCK_NB`. @returns 0, or the errno */
   lock(fd: number): number;
+  /**
+   * Executes a program in a session of its own, without an environment.
+   * @param words its path, and its arguments from that on, each ended by NUL
+   * @param streams descriptors for its standard streams
+   * @param started told its process, what it reads at 3 and what it writes at 4
+   * @returns 0, or the errno
+   */
+  start(words: Uint8Array, streams: Int32Array, started: Int32Array): number;
+  /** How a program that was started so ended, as wait(2) has it; -1 while it runs. Afterwards its number may be another's. */
+  ended(process: number): number;
 }
 
 let loaded: FileBatch | null | undefined;

@@ -53,6 +53,7 @@ export { tryFlock } from './flock.ts';
 export { type MountOptions, mountOverlay, type OverlayOptions, umount } from './mount.ts';
 export { type BytePath, checkBindings, fdPath, sysAvailable, type SysError } from './native.ts';
 export { OWNER_LIMIT, recordOwners } from './owners.ts';
+export { type StartedProgram, startProgram } from './start-program.ts';
 export { syncfs } from './syncfs.ts';
 export { canNameFiles, nameFile } from './unnamed.ts';
 export {

@@ -66,15 +66,14 @@ export function hostAddress({ hostIp = '0.0.0.0', hostPort }: PublishedPort): st
 
 /** Says what there is to say of a container's network. */
 export function networkReports(context: CliContext): Required<Pick<RunContainerOptions, 'onPort' | 'onLeadsNowhere'>> {
-  const { stderr } = context;
   return {
     onPort: (port, hostPort) => {
       // The others are known to who typed them.
       if (port.hostPort === 0)
-        stderr.write(`${portName(port)} is published at ${hostAddress({ ...port, hostPort })}\n`);
+        context.stderr.write(`${portName(port)} is published at ${hostAddress({ ...port, hostPort })}\n`);
     },
     onLeadsNowhere: ({ reason, fix }: NoUserNetwork) =>
-      stderr.write(`warning: the container's network leads nowhere outside: ${reason} (fix: ${fix})\n`),
+      context.stderr.write(`warning: the container's network leads nowhere outside: ${reason} (fix: ${fix})\n`),
   };
 }
 
