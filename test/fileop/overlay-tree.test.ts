@@ -19,21 +19,22 @@ function makeBase(path: string): void {
 }
 
 interface Operation {
-  readonly kind: 'mkdir' | 'file' | 'truncate' | 'symlink' | 'fifo' | 'link' | 'chmod' | 'remove';
+  readonly kind: 'mkdir' | 'file' | 'truncate' | 'symlink' | 'fifo' | 'link' | 'chmod' | 'remove' | 'renew';
   readonly path: readonly string[];
   readonly other: readonly string[];
   readonly mode: number;
 }
 
-const paths = fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 1, maxLength: 3 });
+// So few that they meet: what was made is removed, and what was removed is made again.
+const paths = fc.constantFrom('a', 'b', 'c', 'd', 'a/b', 'a/c', 'a/d', 'b/b', 'b/d', 'd/a', 'a/b/a', 'a/b/c');
 const operations = fc.array(
   fc.record<Operation>({
-    kind: fc.constantFrom('mkdir', 'file', 'truncate', 'symlink', 'fifo', 'link', 'chmod', 'remove', 'remove'),
-    path: paths,
-    other: paths,
+    kind: fc.constantFrom('mkdir', 'file', 'truncate', 'symlink', 'fifo', 'link', 'chmod', 'remove', 'renew'),
+    path: paths.map((path) => path.split('/')),
+    other: paths.map((path) => path.split('/')),
     mode: fc.constantFrom(0o600, 0o711, 0o755, 0o4750),
   }),
-  { maxLength: 14 },
+  { minLength: 5, maxLength: 25, size: 'max' },
 );
 
 /** The directory that a path is in, without following links; undefined where there is none. */
@@ -54,6 +55,9 @@ function apply<D>(tree: WritableTree<D>, { kind, path, other, mode }: Operation)
   const node = tree.lookup(dir, name);
   if (kind === 'remove') {
     if (node !== undefined) tree.remove(dir, name);
+  } else if (kind === 'renew') {
+    if (node !== undefined) tree.remove(dir, name);
+    tree.mkdir(dir, name, attributes(mode));
   } else if (kind === 'chmod') {
     if (node !== undefined && node.type !== 'symlink') tree.setAttributes(dir, name, { mode });
   } else if (kind === 'truncate') {
@@ -148,6 +152,7 @@ function layered(base: Picture, entries: readonly OverlayEntry[]): Picture {
     if (type === 'whiteout' || path === '') continue;
     const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')));
     if (parent !== '') expect(result.get(parent)?.type, `the directory of "${path}"`).toBe('directory');
+    if (type !== 'directory') dropBelow(path);
     if (type === 'hardlink') {
       const first = result.get(linkname);
       if (first === undefined) throw new Error(`"${path}" is a link to "${linkname}", which comes later or never`);
@@ -155,7 +160,6 @@ function layered(base: Picture, entries: readonly OverlayEntry[]): Picture {
       links.set(linkname, [...(links.get(linkname) ?? [linkname]), path]);
       continue;
     }
-    if (type !== 'directory') dropBelow(path);
     result.set(path, seen({ type, mode: has.mode, linkname }, type === 'file' ? digestOf(content) : ''));
   }
   for (const names of links.values()) setNames(result, names);
