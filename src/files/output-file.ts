@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, realpathSync, type Stats, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoOf, WriteBehind } from '../util/index.ts';
+import { errnoOf, TsbuildError, WriteBehind } from '../util/index.ts';
 import { freeLeftovers } from './leftovers.ts';
 import { NewFile } from './new-file.ts';
 
@@ -16,17 +16,19 @@ export interface OutputFile extends Disposable {
 /**
  * Opens a path that the user named for a result. A regular file is replaced when all of the new one is there, so that a failure leaves
  * the old one; its permissions stay, and a link to it stays one. Pipes, `/dev/null` and the like are written to directly.
- * @throws the system's error; `EISDIR` for a directory
+ * @throws the system's error; `EISDIR` for a directory; TsbuildError `TSB_NOT_FOUND` where there is no directory for it
  */
 export function openOutput(path: string): OutputFile {
   const present = statIfThere(path);
   if (present?.isFile() === false) return openSpecial(path);
   const target = present === undefined ? path : realpathSync(path);
   freeLeftovers(dirname(target));
-  const file = NewFile.create(target, {
-    create: 0o666,
-    ...(present === undefined ? {} : { mode: present.mode & 0o777 }),
-  });
+  const file = inDirectory(target, () =>
+    NewFile.create(target, {
+      create: 0o666,
+      ...(present === undefined ? {} : { mode: present.mode & 0o777 }),
+    }),
+  );
   const behind = new WriteBehind(file.fd);
   return {
     fd: file.fd,
@@ -47,6 +49,24 @@ export function writeOutput(path: string, text: string): void {
   using file = openOutput(path);
   file.write(Buffer.from(text));
   file.commit();
+}
+
+/** A file that is not there yet is no news; its directory is. */
+function inDirectory<T>(path: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    const directory = JSON.stringify(dirname(path));
+    throw new TsbuildError(
+      'TSB_NOT_FOUND',
+      `Cannot write ${JSON.stringify(path)}: the directory ${directory} does not exist`,
+      {
+        hint: `make it first: mkdir -p ${directory}`,
+        cause: error,
+      },
+    );
+  }
 }
 
 /** For what cannot be replaced. */

@@ -186,15 +186,16 @@ describe('network ls', () => {
 });
 
 describe('network inspect', () => {
-  test('fills in a template, and names what is not there without telling the rest', async () => {
+  test('fills in a template, and names what is not there beside the rest', async () => {
     await ok('create', 'ci', '--subnet', '198.51.100.0/24');
     expect(await ok('inspect', 'ci', '--format', '{{.Name}} {{(index .IPAM.Config 0).Subnet}}')).toBe(
       'ci 198.51.100.0/24\n',
     );
     expect(await ok('inspect', 'ci', '--format=json')).toBe(await ok('inspect', 'ci'));
-    const { code, out, err } = await run(['inspect', 'ci', 'other']);
-    expect(code).not.toBe(0);
-    expect(out).toBe('');
+    const { code, out, err } = await run(['inspect', 'other', 'ci']);
+    expect(code).toBe(1);
+    expect(JSON.parse(out)).toMatchObject([{ Name: 'ci' }]);
+    expect(await run(['inspect', 'other'])).toMatchObject({ code: 1, out: '' });
     expect(err).toContain('error: No such network: other\nhint: make it ("tsbuild network create other")');
   });
 });

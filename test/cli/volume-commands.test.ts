@@ -162,11 +162,12 @@ describe('volume inspect', () => {
     ]);
   });
 
-  test('one that is not there is an error with what was perhaps meant, and nothing is printed of the others', async () => {
+  test('one that is not there is an error with what was perhaps meant, and the others are printed', async () => {
     await ok('create', 'database');
-    const { code, out, err } = await run('inspect', 'database', 'databse');
-    expect(code).not.toBe(0);
-    expect(out).toBe('');
+    await ok('create', 'other');
+    const { code, out, err } = await run('inspect', 'database', 'databse', 'other');
+    expect(code).toBe(1);
+    expect((JSON.parse(out) as { Name: string }[]).map(({ Name }) => Name)).toEqual(['database', 'other']);
     expect(err).toBe('error: No such volume: databse\nhint: did you mean "database"?\n');
   });
 

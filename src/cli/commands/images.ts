@@ -13,7 +13,7 @@ import {
   untagImage,
 } from '../../exporter/index.ts';
 import { formatBytes, fromErrno, hexOf } from '../../util/index.ts';
-import { hostPlatform, parseReference } from '../../image/index.ts';
+import { familiarReference, hostPlatform, parseReference } from '../../image/index.ts';
 import type { Task } from '../../events/index.ts';
 import { parseEpoch } from '../options/build-request.ts';
 import { type CliContext, interruptible, print, printForeign } from '../context.ts';
@@ -54,15 +54,17 @@ export async function imagesCommand(
 function imagesText(images: readonly ImageListEntry[], { format, digests, trunc }: ImagesOptions, now: number): string {
   const rows = images.map((image) => {
     const id = image.id ?? image.digest;
-    const { tag = '' } = parseReference(image.name);
+    const { host, path, tag } = parseReference(image.name);
+    const made = image.created === undefined ? Number.NaN : Date.parse(image.created);
     return {
       Image: image.familiar,
-      Repository: image.familiar.slice(0, image.familiar.length - tag.length - 1),
-      Tag: tag,
+      Repository: familiarReference({ host, path }),
+      // One that was asked for by its digest has none.
+      Tag: tag ?? '<none>',
       ID: trunc === false ? id : hexOf(id).slice(0, 12),
       Digest: image.digest,
       Platform: image.platforms.join(','),
-      CreatedSince: image.created === undefined ? '' : formatAge(now - Date.parse(image.created)),
+      CreatedSince: Number.isNaN(made) ? '' : formatAge(now - made),
       CreatedAt: image.created ?? '',
       Size: formatBytes(image.size),
     };

@@ -8,6 +8,7 @@ import { summarizeContainer } from '../containers/container-summary.ts';
 import { summarizeSettings } from '../containers/network-summary.ts';
 import { type CliContext, interruptible, printForeign } from '../context.ts';
 import { compileTemplate, toJson } from '../go-template/index.ts';
+import { eachName } from '../each-name.ts';
 import type { RegistryFlags } from '../options/registry-flags.ts';
 import { registrySession } from '../registry-session.ts';
 import { formatTable } from '../lists/table.ts';
@@ -38,7 +39,7 @@ export async function inspectCommand(
   await using session = openSession(registrySession(context, interrupt.signal, options, names[0]));
   const summaries: unknown[] = [];
   const containers = new Containers(session.store);
-  for (const name of names) {
+  const code = await eachName(context, names, async (name) => {
     const container = findContainer(containers, name, options);
     if (container !== undefined) {
       const summary = {
@@ -47,13 +48,13 @@ export async function inspectCommand(
       };
       if (template) await printForeign(context, `${template(summary)}\n`);
       else summaries.push(summary);
-      continue;
+      return;
     }
     using found = await locateImage(session, task, name, { cwd: context.cwd, remote: options.remote ?? false });
     const { provider, root, what } = found;
     if (options.raw && !options.config) {
       await printForeign(context, await readRoot(provider, root, what));
-      continue;
+      return;
     }
     const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
     const selected = await selectImage(provider, root, { platform, asked: options.platform !== undefined, what });
@@ -71,9 +72,9 @@ export async function inspectCommand(
       if (template) await printForeign(context, `${template(summary)}\n`);
       else summaries.push(summary);
     }
-  }
+  });
   if (summaries.length > 0) await printForeign(context, `${toJson(summaries, 4)}\n`);
-  return 0;
+  return code;
 }
 
 /** A container of that name comes first, as with docker; options that only images have, or `--type`, say what is meant. */

@@ -4,6 +4,7 @@ import { contains, formatSubnet, parseAddress, parseSubnet } from '../../network
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, print, printForeign } from '../context.ts';
 import { withContainers, type Work } from '../containers/each-container.ts';
+import { eachName } from '../each-name.ts';
 import { formatList } from '../lists/format-list.ts';
 import { labelFields } from '../lists/label-fields.ts';
 import { compileTemplate, toJson } from '../go-template/index.ts';
@@ -146,7 +147,9 @@ export async function networkInspectCommand(
   const template = format === undefined || format === 'json' ? undefined : compileTemplate(format);
   return withContainers(context, async (work) => {
     const networks = new Networks(work.session.store);
-    const wanted = names.map((name) => networks.find(name));
+    const wanted: Network[] = [];
+    const code = await eachName(context, names, async (name) => void wanted.push(networks.find(name)));
+    if (wanted.length === 0) return code;
     await mendNetworks(await networkMaker(work.session));
     const facts: Readonly<Record<string, unknown>>[] = [];
     for (const network of wanted) {
@@ -155,7 +158,7 @@ export async function networkInspectCommand(
     }
     if (template) for (const each of facts) await printForeign(context, `${template(each)}\n`);
     else await printForeign(context, `${toJson(facts, 4)}\n`);
-    return 0;
+    return code;
   });
 }
 

@@ -3,6 +3,7 @@ import { treeRemover } from '../../engine/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, print, printForeign } from '../context.ts';
 import { withContainers, type Work } from '../containers/each-container.ts';
+import { eachName } from '../each-name.ts';
 import { formatList } from '../lists/format-list.ts';
 import { labelFields } from '../lists/label-fields.ts';
 import { compileTemplate, toJson } from '../go-template/index.ts';
@@ -95,9 +96,10 @@ export async function volumeInspectCommand(
   const template = options.format === undefined ? undefined : compileTemplate(options.format);
   return withContainers(context, async ({ session }) => {
     const volumes = new Volumes(session.store);
-    const facts = names.map((name) => {
+    const facts: Readonly<Record<string, unknown>>[] = [];
+    const code = await eachName(context, names, async (name) => {
       const volume = volumes.find(name);
-      return {
+      facts.push({
         CreatedAt: volume.created,
         Driver: 'local',
         Labels: new Map(Object.entries(volume.labels)),
@@ -106,11 +108,11 @@ export async function volumeInspectCommand(
         Options: new Map(),
         Scope: 'local',
         ...(volume.anonymous ? { Anonymous: true } : {}),
-      };
+      });
     });
     if (template) for (const each of facts) await printForeign(context, `${template(each)}\n`);
-    else await printForeign(context, `${toJson(facts, 4)}\n`);
-    return 0;
+    else if (facts.length > 0) await printForeign(context, `${toJson(facts, 4)}\n`);
+    return code;
   });
 }
 
