@@ -119,7 +119,9 @@ int run_bare_step(struct step_spec *spec, int connection) {
   undo();
   /* Who was killed leaves nothing that anybody wants. */
   if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) finish_trees(spec, stubs);
+  status_kept = connection >= 0;
   report_end(status);
+  status_kept = false;
   if (connection < 0) return exit_code_of(status);
   tell_end(connection, exit_code_of(status));
   return 0;

@@ -17,6 +17,8 @@
 extern int status_fd;
 /* Status lines go there as frames of their own (frame.c). */
 extern bool status_framed;
+/* Such frames are kept, and go with the next one that is written. */
+extern bool status_kept;
 /* The step that the process is at, for error lines. */
 extern const char *stage;
 /* Called by fail before the process ends, unless NULL. */
@@ -38,6 +40,8 @@ enum { FRAME_HEADER = 5 };
  * so that a reader who is slow holds up the step. False when there is no reader any more.
  */
 bool write_frame(int socket, enum frame_kind kind, const void *data, size_t length);
+/* The same, but with the next frame, in one piece: each write wakes the reader up, which costs it more than to read what is there. */
+bool keep_frame(int socket, enum frame_kind kind, const void *data, size_t length);
 
 /* ---- sys.c: calls and memory ---- */
 

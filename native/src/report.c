@@ -8,6 +8,7 @@
 
 int status_fd = -1;
 bool status_framed = false;
+bool status_kept = false;
 const char *stage = "start";
 
 /* One write per line, so that lines of two processes never mix. */
@@ -16,7 +17,7 @@ static void emit(int fd, char *line, size_t length) {
     if (line[at] == '\n' || line[at] == '\r') line[at] = ' ';
   if (fd == status_fd && status_framed) {
     /* Nobody there to read it: nobody there to tell either. */
-    (void)write_frame(fd, FRAME_STATUS, line, length);
+    (void)(status_kept ? keep_frame : write_frame)(fd, FRAME_STATUS, line, length);
     return;
   }
   ssize_t written = write(fd, line, length);

@@ -293,8 +293,11 @@ int run_step(struct step_spec *spec, int connection) {
   /* Whoever looks into a step that failed mounts its directories again, and does so at once. */
   bool may_wait = connection >= 0 && status == 0;
   if (!may_wait && !spec->discard) clean_work(spec);
+  /* With the end, unless something may fail before that. */
+  status_kept = connection >= 0 && !spec->discard;
   report_usage(&usage);
   report_end(status);
+  status_kept = false;
   if (spec->discard && spec->tree == NULL) discard(spec);
   if (connection < 0) return exit_code_of(status);
   tell_end(connection, exit_code_of(status));

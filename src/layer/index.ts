@@ -18,7 +18,7 @@ export { type EncodedLayer, LayerEncoder } from './layer-encoder.ts';
 export { type ArchiveSource, readContent } from './read-content.ts';
 export { type ContentSource, type EntrySink, type LayerEntry, writeEntries } from './layer-entry.ts';
 export { recompressLayer, type RecompressOptions } from './recompress.ts';
-export type { LayerCompression, LayerSink } from './sink.ts';
+export type { CommittedBlob, LayerCompression, LayerSink } from './sink.ts';
 export { emptyDir } from './remove-tree.ts';
 export { type TarHandler, TarReader } from './tar-reader.ts';
 export { type TarEntryInput, type TarTarget, TarWriter } from './tar-writer.ts';

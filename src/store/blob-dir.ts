@@ -131,12 +131,27 @@ export class BlobDir {
   /** Stores bytes that are in memory. What is there already, and right, is not written again. */
   put(bytes: Uint8Array | string): BlobInfo {
     const data = typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
-    const digest = sha256(data);
-    if (this.has(digest, data.length) && (data.length > CHUNK ? this.verify(digest) : this.#equals(digest, data)))
-      return { digest, size: data.length };
+    const there = this.#there(data);
+    if (there) return there;
     using writer = this.ingest();
     writer.write(data);
     return writer.commit();
+  }
+
+  /** The same beside other work: see `BlobWriter.commitBeside`. */
+  async putBeside(data: Uint8Array): Promise<BlobInfo> {
+    const there = this.#there(data);
+    if (there) return there;
+    using writer = this.ingest();
+    writer.write(data);
+    return await writer.commitBeside();
+  }
+
+  /** The blob with these bytes, if it is there and right. */
+  #there(data: Uint8Array): BlobInfo | undefined {
+    const digest = sha256(data);
+    const isRight = (): boolean => (data.length > CHUNK ? this.verify(digest) : this.#equals(digest, data));
+    return this.has(digest, data.length) && isRight() ? { digest, size: data.length } : undefined;
   }
 
   /** Whether the blob has these bytes. */

@@ -117,7 +117,12 @@ interface Pending {
   failure?: { readonly error: unknown };
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
+  /** Bytes of output that the worker was not told of. */
+  taken: number;
 }
+
+/** Bytes of output that are told of in one message: far below what makes a step wait (`OUTPUT_WINDOW` of server.ts). */
+const ACK_FROM = 1 << 16;
 
 class Client implements WorkerClient {
   readonly plan: NamespacePlan;
@@ -185,7 +190,7 @@ class Client implements WorkerClient {
     const cancel = (): void => this.#outbox.post({ type: 'cancel', id });
     signal?.addEventListener('abort', cancel);
     const done = new Promise<unknown>((resolve, reject) => {
-      this.#pending.set(id, { options, resolve, reject });
+      this.#pending.set(id, { options, resolve, reject, taken: 0 });
       this.#outbox.post({ type: 'call', id, method, params });
     });
     return done.finally(() => signal?.removeEventListener('abort', cancel)) as Promise<ResultOf<M>>;
@@ -232,8 +237,12 @@ class Client implements WorkerClient {
     } catch (error) {
       this.#fail(id, error, pending);
     } finally {
-      // Nothing waits for room in what is over.
-      if (this.#pending.has(id)) this.#outbox.keep({ type: 'ack', id, bytes: data.length });
+      pending.taken += data.length;
+      // Nothing waits for room in what is over, nor in what has printed little.
+      if (pending.taken >= ACK_FROM && this.#pending.has(id)) {
+        this.#outbox.keep({ type: 'ack', id, bytes: pending.taken });
+        pending.taken = 0;
+      }
     }
   }
 

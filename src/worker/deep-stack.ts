@@ -7,13 +7,16 @@ import type { WorkerConfig } from './protocol.ts';
 
 /** How a stack is divided. `most` is what one overlay takes. */
 export interface StackLimits {
-  /** Directories of one overlay: the kernel's OVL_MAX_STACK. */
+  /** Directories of one overlay. */
   readonly most: number;
   /** Layers that are merged in the middle of a stack at a time. */
   readonly middle: number;
 }
 
-const LIMITS: StackLimits = { most: 500, middle: 400 };
+/** Directories of one overlay: the kernel's OVL_MAX_STACK. */
+export const MOST_LAYERS = 500;
+
+const LIMITS: StackLimits = { most: MOST_LAYERS, middle: 400 };
 
 const DEEP_HINT =
   'put several commands into one RUN, or begin anew with one layer: FROM scratch and COPY --from=<stage> / /';

@@ -11,7 +11,7 @@ import {
 import { AT_FDCWD, fchownat } from '../sys/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
-import { layerSink } from './layer-jobs.ts';
+import { layerSink } from './layer-sink.ts';
 import type { FileOpCall, FileOpOutcome, PackedFileOp, PackFileOpCall } from './layer-methods.ts';
 import { prepareUpper } from './prepare-upper.ts';
 import { mountStack } from './stack-mounts.ts';

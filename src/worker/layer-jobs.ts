@@ -1,11 +1,11 @@
 import { closeSync, openSync } from 'node:fs';
-import { diffLayer as diff, type LayerSink, recompressLayer as recompress, Stubs } from '../layer/index.ts';
-import { BlobDir } from '../store/index.ts';
+import { diffLayer as diff, recompressLayer as recompress, Stubs } from '../layer/index.ts';
 import { syncfs } from '../sys/index.ts';
 import { checksumAndList, LayersTree, toByteString, type TreeListing } from '../tree/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 import type { ChecksumParams, DiffLayerParams, PackedBlob, RecompressLayerParams } from './layer-methods.ts';
+import { layerSink } from './layer-sink.ts';
 
 /** Makes the blob of a layer's directory. What is no change against the layers below is left out. */
 export async function diffLayer(params: DiffLayerParams, context: HandlerContext): Promise<PackedBlob> {
@@ -35,22 +35,6 @@ export async function recompressLayer(params: RecompressLayerParams, context: Ha
     signal: context.signal,
   });
   return { diffId, digest, size };
-}
-
-/** The store's blobs, written to under the main process's session. */
-function blobDir(context: HandlerContext): BlobDir {
-  const { session } = context.config;
-  return new BlobDir(context.config.storeRoot, session === undefined ? undefined : () => session);
-}
-
-/** A new blob of the store for a layer. The disk is waited for beside other work of this thread, such as steps. */
-export function layerSink(context: HandlerContext): LayerSink {
-  const writer = blobDir(context).ingest();
-  return {
-    write: (chunk) => writer.write(chunk),
-    commit: () => writer.commitBeside(),
-    abort: () => writer.abort(),
-  };
 }
 
 /** Content key of paths in a stack. Files are read where they lie, without mounting the stack. */

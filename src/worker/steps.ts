@@ -11,7 +11,7 @@ import {
   StepServers,
 } from '../sandbox/index.ts';
 import { shownLayers } from '../tree/index.ts';
-import { shallowStack } from './deep-stack.ts';
+import { MOST_LAYERS, shallowStack } from './deep-stack.ts';
 import type { HandlerContext } from './handler-context.ts';
 import { withNetwork } from './step-network.ts';
 import { prepareUpper } from './prepare-upper.ts';
@@ -85,11 +85,14 @@ function runWith(spec: StepSpec, context: HandlerContext, more: Pick<EncodeOptio
 
 /** The step with no more layers anywhere than one overlay takes. */
 function withShallowStacks(spec: StepSpec, config: WorkerConfig): StepSpec {
+  // Which layers of a stack show, the helper looks up again.
+  const shallow = (dirs: readonly string[]): readonly string[] =>
+    dirs.length <= MOST_LAYERS ? dirs : shallowStack(config, dirs);
   return {
     ...spec,
-    lowers: shallowStack(config, spec.lowers),
+    lowers: shallow(spec.lowers),
     mounts: (spec.mounts ?? []).map((mount) =>
-      mount.type === 'layers' ? { ...mount, lowers: shallowStack(config, mount.lowers) } : mount,
+      mount.type === 'layers' ? { ...mount, lowers: shallow(mount.lowers) } : mount,
     ),
   };
 }

@@ -79,12 +79,17 @@ describe('writing blobs', () => {
     }
   });
 
-  test('what is there already is not written again', () => {
+  test('what is there already is not written again, beside other work neither; what is damaged is', async () => {
     const dir = emptyDir();
-    const { digest } = dir.put('content');
+    const { digest } = await dir.putBeside(Buffer.from('content'));
     const { ino } = fs.statSync(dir.path(digest));
     dir.put('content');
+    await dir.putBeside(Buffer.from('content'));
     expect(fs.statSync(dir.path(digest)).ino).toBe(ino);
+    fs.chmodSync(dir.path(digest), 0o600);
+    fs.writeFileSync(dir.path(digest), 'CONTENT');
+    await dir.putBeside(Buffer.from('content'));
+    expect(dir.verify(digest)).toBe(true);
   });
 
   test('another process writes without the index, into the session of this one', async () => {

@@ -27,9 +27,12 @@ process.on('message', (mail) => mail.forEach((message) => {
       if (message.params === 'ends') send({ type: 'result', id, value: 'done' });
       return;
     case 'output':
-      send({ type: 'output', id, stream: 1, data: Buffer.from('abc') });
-      send({ type: 'output', id, stream: 2, data: Buffer.from('de') });
+      send({ type: 'output', id, stream: 1, data: Buffer.alloc(100_000) });
+      send({ type: 'output', id, stream: 2, data: Buffer.alloc(70_000) });
       if (message.params !== 'stays') send({ type: 'result', id, value: 'done' });
+      return;
+    case 'little':
+      for (const bytes of message.params) send({ type: 'output', id, stream: 1, data: Buffer.alloc(bytes) });
       return;
     case 'wait': after[id] = () => send(canceled); return;
     case 'late':
@@ -100,10 +103,26 @@ describe('the client of a worker', () => {
     running.catch(() => undefined);
     await second.promise;
     await new Promise(setImmediate);
-    expect(await worker.call('told')).toEqual(['output', 'ack2', 'told']);
+    expect(await worker.call('told')).toEqual(['output', 'ack70000', 'told']);
     taken.resolve();
     await new Promise(setImmediate);
-    expect(await worker.call('told')).toEqual(['output', 'ack2', 'told', 'ack3', 'told']);
+    expect(await worker.call('told')).toEqual(['output', 'ack70000', 'told', 'ack100000', 'told']);
+  });
+
+  test('tells of room once for many small pieces of output, and not at all for few', async () => {
+    await using worker = await start();
+    const pieces = [1000, 40_000, 40_000, 1000];
+    const last = Promise.withResolvers<void>();
+    let count = 0;
+    const running = worker.call('little', pieces, {
+      onOutput: () => {
+        if (++count === pieces.length) last.resolve();
+      },
+    });
+    running.catch(() => undefined);
+    await last.promise;
+    await new Promise(setImmediate);
+    expect(await worker.call('told')).toEqual(['little', 'ack81000', 'told']);
   });
 
   test('tells nothing of room where nothing waits for it any more', async () => {
