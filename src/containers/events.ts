@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { dirname, join } from 'node:path';
+import { RotatedLines } from './rotated-lines.ts';
 import type { Container } from './types.ts';
 
 /** In `containers/`: what happened to containers, a line of JSON each; the older half has `.1` behind its name. */
@@ -59,76 +60,25 @@ export function writeEvent(
   }
 }
 
-const NEWLINE = 10;
-
 /** Reads events: those that are there, and what is added. */
 export class EventReader implements Disposable {
-  readonly #path: string;
-  #fd: number | undefined;
-  #inode = 0;
-  #rest: Buffer = Buffer.alloc(0);
-  #begun = false;
+  readonly #lines: RotatedLines;
 
   constructor(containers: string) {
-    this.#path = eventFile(containers);
+    const path = eventFile(containers);
+    this.#lines = new RotatedLines(() => [path, `${path}.1`]);
   }
 
   /** What was written since the last call; the first call begins with the oldest. */
   *read(): Generator<ContainerEvent> {
-    if (!this.#begun) {
-      this.#begun = true;
-      this.#open(`${this.#path}.1`);
-      yield* this.#readOn();
-      this.#close();
+    for (const line of this.#lines.read()) {
+      const event = parseEvent(line.toString('utf8'));
+      if (event !== undefined) yield event;
     }
-    if (this.#fd === undefined) this.#open(this.#path);
-    yield* this.#readOn();
-    // Another file has the name now; what was added to this one before that has been read.
-    while (this.#fd !== undefined && this.#wasRotated()) {
-      yield* this.#readOn();
-      this.#close();
-      this.#open(this.#path);
-      yield* this.#readOn();
-    }
-  }
-
-  #open(path: string): void {
-    try {
-      this.#fd = fs.openSync(path, 'r');
-      this.#inode = fs.fstatSync(this.#fd).ino;
-    } catch {
-      this.#fd = undefined;
-    }
-  }
-
-  #wasRotated(): boolean {
-    const now = fs.statSync(this.#path, { throwIfNoEntry: false });
-    return now !== undefined && now.ino !== this.#inode;
-  }
-
-  *#readOn(): Generator<ContainerEvent> {
-    const piece = Buffer.alloc(65_536);
-    while (this.#fd !== undefined) {
-      const got = fs.readSync(this.#fd, piece, 0, piece.length, null);
-      if (got === 0) return;
-      let data = Buffer.concat([this.#rest, piece.subarray(0, got)]);
-      for (let end = data.indexOf(NEWLINE); end >= 0; end = data.indexOf(NEWLINE)) {
-        const event = parseEvent(data.subarray(0, end).toString('utf8'));
-        if (event !== undefined) yield event;
-        data = data.subarray(end + 1);
-      }
-      this.#rest = data;
-    }
-  }
-
-  #close(): void {
-    if (this.#fd !== undefined) fs.closeSync(this.#fd);
-    this.#fd = undefined;
-    this.#rest = Buffer.alloc(0);
   }
 
   [Symbol.dispose](): void {
-    this.#close();
+    this.#lines[Symbol.dispose]();
   }
 }
 

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
+import { RotatedLines } from './rotated-lines.ts';
 
 /** One line that a container printed. */
 export interface LogEntry {
@@ -17,92 +18,41 @@ const NEWLINE = 10;
  * in the next entry (native/src/contain-log.c).
  */
 export class LogReader implements Disposable {
-  readonly #directory: string;
-  #fd: number | undefined;
-  #inode = 0;
-  #position = 0;
-  #rest: Buffer = Buffer.alloc(0);
+  readonly #lines: RotatedLines;
 
   constructor(directory: string) {
-    this.#directory = directory;
+    this.#lines = new RotatedLines(() => logPaths(directory));
   }
 
   /** What has been written since the last call; the first call begins with the oldest file. */
   *read(): Generator<LogEntry> {
-    if (this.#fd === undefined) {
-      for (const name of olderLogs(this.#directory)) yield* this.#readFile(join(this.#directory, name));
-      this.#open();
-    }
-    yield* this.#readOn();
-    // Another file has its name now: what was added to this one before that has been read.
-    if (this.#wasRotated()) {
-      yield* this.#readOn();
-      this.#close();
-      this.#open();
-      yield* this.#readOn();
-    }
-  }
-
-  *#readFile(path: string): Generator<LogEntry> {
-    let content: Buffer;
-    try {
-      content = fs.readFileSync(path);
-    } catch {
-      return;
-    }
-    yield* this.#parse(content);
-  }
-
-  #open(): void {
-    try {
-      this.#fd = fs.openSync(join(this.#directory, 'log'), 'r');
-      this.#inode = fs.fstatSync(this.#fd).ino;
-      this.#position = 0;
-    } catch {
-      this.#fd = undefined;
-    }
-  }
-
-  #close(): void {
-    if (this.#fd !== undefined) fs.closeSync(this.#fd);
-    this.#fd = undefined;
-  }
-
-  #wasRotated(): boolean {
-    if (this.#fd === undefined) return false;
-    const now = fs.statSync(join(this.#directory, 'log'), { throwIfNoEntry: false });
-    return now !== undefined && now.ino !== this.#inode;
-  }
-
-  *#readOn(): Generator<LogEntry> {
-    const piece = Buffer.alloc(65_536);
-    while (this.#fd !== undefined) {
-      const got = fs.readSync(this.#fd, piece, 0, piece.length, this.#position);
-      if (got === 0) return;
-      this.#position += got;
-      yield* this.#parse(piece.subarray(0, got));
-    }
-  }
-
-  *#parse(piece: Buffer): Generator<LogEntry> {
-    let data = this.#rest.length === 0 ? Buffer.from(piece) : Buffer.concat([this.#rest, piece]);
-    for (let end = data.indexOf(NEWLINE); end >= 0; end = data.indexOf(NEWLINE)) {
-      const entry = parseEntry(data.subarray(0, end + 1));
+    for (const line of this.#lines.read()) {
+      const entry = parseEntry(line);
       if (entry !== undefined) yield entry;
-      data = data.subarray(end + 1);
     }
-    this.#rest = data;
   }
 
   [Symbol.dispose](): void {
-    this.#close();
+    this.#lines[Symbol.dispose]();
   }
 }
 
-/** The log's earlier files, the oldest first. */
-function olderLogs(directory: string): readonly string[] {
-  const numbers = fs.readdirSync(directory).flatMap((name) => /^log\.(\d+)$/.exec(name)?.[1] ?? []);
-  return numbers.toSorted((a, b) => Number(b) - Number(a)).map((number) => `log.${number}`);
+/** The files of a log, the newest first, with the name that the oldest one may be getting right now. */
+function logPaths(directory: string): readonly string[] {
+  let numbers: readonly number[];
+  try {
+    numbers = fs
+      .readdirSync(directory)
+      .flatMap((name) => /^log\.(\d{1,6})$/.exec(name)?.[1] ?? [])
+      .map(Number);
+  } catch {
+    // The container is gone.
+    return [];
+  }
+  const last = numbers.toSorted((a, b) => a - b);
+  return ['log', ...last.map((number) => `log.${number}`), `log.${(last.at(-1) ?? 0) + 1}`].map((name) =>
+    join(directory, name),
+  );
 }
 
 /** @returns undefined for a line that is none of the log's */
