@@ -93,10 +93,9 @@ export class StepExporter<R> {
   /** An edge has its result: it goes up beside the build. What goes wrong is told in the end. */
   offer(edge: KnownEdge<R>): void {
     if (edge.source || edge.result === undefined || this.#offered.has(edge)) return;
-    const exported = this.#pace.run(() => this.#export(this.#options.task, edge));
     this.#offered.set(
       edge,
-      exported.catch((error: unknown) => this.#fail(error)),
+      this.#pace.run(() => this.#failing(this.#export(this.#options.task, edge))),
     );
   }
 
@@ -117,9 +116,7 @@ export class StepExporter<R> {
     // What has no result may be known in several ways, of which all but the first only lead on.
     const rest = known
       .filter((edge) => !edge.source && !this.#offered.has(edge))
-      .map((edge) =>
-        this.#pace.now(() => this.#writeRecords(task, edge, undefined)).catch((error: unknown) => this.#fail(error)),
-      );
+      .map((edge) => this.#pace.now(() => this.#failing(this.#writeRecords(task, edge, undefined))));
     await Promise.all([...this.#offered.values(), ...rest]);
     task.signal.throwIfAborted();
     if (this.#failure !== undefined && this.#isRefused) throw this.#failure;
@@ -149,6 +146,11 @@ export class StepExporter<R> {
   #report(): ExportReport {
     const bytesSent = [...this.#sent.values()].reduce((sum, size) => sum + size, 0);
     return { written: this.#written, kept: this.#kept, layersSent: this.#sent.size, bytesSent };
+  }
+
+  /** A piece of work whose failure is known before the next one begins: a place that refuses is asked no more. */
+  #failing(work: Promise<void>): Promise<void> {
+    return work.catch((error: unknown) => this.#fail(error));
   }
 
   #fail(error: unknown): void {
