@@ -16,6 +16,7 @@ export interface Reference extends Repository {
 const DOMAIN_LABEL = '(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])';
 const HOST = new RegExp(`^(?:${DOMAIN_LABEL}(?:\\.${DOMAIN_LABEL})*|\\[[a-fA-F0-9:]+\\])(?::([0-9]+))?$`);
 const PATH_COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
+const IMAGE_ID = /^[0-9a-f]{64}$/;
 const TAG = /^\w[\w.-]{0,127}$/;
 const DEFAULT_HOST = 'docker.io';
 const OFFICIAL_PREFIX = 'library/';
@@ -33,7 +34,7 @@ export function parseReference(text: string): Reference {
     );
   if (text === '') throw fail('it is empty');
   if (text.length > 1024) throw fail('it is too long');
-  if (/^[0-9a-f]{64}$/.test(text)) throw fail('it cannot be 64 hex digits, which is an image id');
+  if (IMAGE_ID.test(text)) throw fail('it cannot be 64 hex digits, which is an image id');
 
   const { name, tag, digest } = splitReference(text);
   if (digest !== undefined && !isDigest(digest)) {
@@ -77,14 +78,20 @@ function splitReference(text: string): { name: string; tag?: string; digest?: st
 
 function splitHost(name: string): { host: string; path: string } {
   const slash = name.indexOf('/');
-  const first = slash === -1 ? '' : name.slice(0, slash);
-  // An upper-case first component can only be a host, since paths are lower case.
-  const isDomain = slash !== -1 && (/[.:]/.test(first) || first === 'localhost' || first !== first.toLowerCase());
-  let host = isDomain ? first : DEFAULT_HOST;
-  let path = isDomain ? name.slice(slash + 1) : name;
+  const hasHost = isDomain(name);
+  let host = hasHost ? name.slice(0, slash) : DEFAULT_HOST;
+  let path = hasHost ? name.slice(slash + 1) : name;
   if (host === 'index.docker.io') host = DEFAULT_HOST;
   if (host === DEFAULT_HOST && !path.includes('/')) path = OFFICIAL_PREFIX + path;
   return { host, path };
+}
+
+/** Whether a name begins with a host. */
+function isDomain(name: string): boolean {
+  const slash = name.indexOf('/');
+  const first = slash === -1 ? '' : name.slice(0, slash);
+  // An upper-case first component can only be a host, since paths are lower case.
+  return slash !== -1 && (/[.:]/.test(first) || first === 'localhost' || first !== first.toLowerCase());
 }
 
 /** Full spelling: `docker.io/library/debian:12@sha256:…`. This is the form in the image store and in LLB identifiers. */
@@ -100,7 +107,8 @@ export function familiarReference(reference: Reference): string {
 function familiarName({ host, path }: Repository): string {
   if (host !== DEFAULT_HOST) return `${host}/${path}`;
   const short = path.startsWith(OFFICIAL_PREFIX) ? path.slice(OFFICIAL_PREFIX.length) : path;
-  // Keep the prefix where the rest would be read as something else.
+  // Keep the prefix where the rest would be read as something else: a host, an image id.
+  if (short.includes('/') ? isDomain(path) : IMAGE_ID.test(short)) return `${host}/${path}`;
   return short.includes('/') ? path : short;
 }
 

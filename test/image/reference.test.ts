@@ -79,4 +79,30 @@ describe('image references', () => {
       }),
     );
   });
+
+  test('the short spelling reads as the same image, also where a part looks like a host or an id (property)', () => {
+    const part = fc.oneof(
+      fc.stringMatching(/^[a-z0-9]{1,4}((\.|_|__|-{1,2})[a-z0-9]{1,3}){0,2}$/),
+      fc.constantFrom('library', 'localhost', 'docker.io', 'ab'.repeat(32)),
+    );
+    const reference = fc.record(
+      {
+        host: fc.constantFrom('docker.io', 'docker.io', 'localhost', 'h:5000', 'a.b', '[::1]:5', 'HOST'),
+        path: fc.array(part, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/')),
+        tag: fc.stringMatching(/^\w[\w.-]{0,8}$/),
+        digest: fc.constant(DIGEST as `sha256:${string}`),
+      },
+      { requiredKeys: ['host', 'path'] },
+    );
+    fc.assert(
+      fc.property(reference, (given) => {
+        // As it is when it was read: the Docker Hub has no repository without a namespace.
+        const long = formatReference(parseReference(formatReference(given)));
+        const short = familiarReference(parseReference(long));
+        expect(formatReference(parseReference(short)), short).toBe(long);
+        expect(short.length).toBeLessThanOrEqual(long.length);
+      }),
+      { numRuns: 300 },
+    );
+  });
 });
