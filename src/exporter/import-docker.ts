@@ -149,12 +149,13 @@ export async function importFromDocker(
     wanted === undefined
       ? `Cannot choose an image of ${archive.what}: it has ${images.length}`
       : `Cannot find ${JSON.stringify(wanted)} in ${archive.what}`,
-    {
-      hint: `it has ${images
-        .flatMap(({ names }) => names)
-        .slice(0, 10)
-        .map((name) => JSON.stringify(sanitizeLine(name, 200)))
-        .join(', ')}`,
-    },
+    { hint: hintOf(images.flatMap(({ names }) => names)) },
   );
+}
+
+function hintOf(names: readonly string[]): string {
+  if (names.length === 0)
+    return 'none of them has a name, by which one could be chosen: "tsbuild load" takes all of them';
+  const shown = names.slice(0, 10).map((name) => JSON.stringify(sanitizeLine(name, 200)));
+  return `it has ${shown.join(', ')}${names.length > shown.length ? ` and ${names.length - shown.length} more` : ''}`;
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   existsSync,
   lstatSync,
@@ -11,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type GitLimits, type GitRequest, GitSource, isRefName, parseGitUrl } from '../../src/source/index.ts';
 import { chooseRef } from '../../src/source/git.ts';
@@ -114,6 +116,30 @@ describe('names (GIT-02)', () => {
     'x'.repeat(2000),
   ])('%j is none', (name) => {
     expect(isRefName(name)).toBe(false);
+  });
+
+  test('are those of git, but for what could be an option (property)', () => {
+    const piece = fc.constantFrom(
+      ...'ab/.-@{}~^:?*[\\ '.split(''),
+      'lock',
+      '..',
+      '//',
+      '@{',
+      '/.',
+      'refs/heads/',
+      'ü',
+      '\u007f',
+      '\t',
+    );
+    const text = fc.array(piece, { minLength: 1, maxLength: 6 }).map((parts) => parts.join(''));
+    fc.assert(
+      fc.property(text, (name) => {
+        const { status } = spawnSync('git', ['check-ref-format', '--allow-onelevel', name]);
+        const isOption = name.split('/').some((part) => part.startsWith('-'));
+        expect(isRefName(name), JSON.stringify(name)).toBe(status === 0 && !isOption);
+      }),
+      { numRuns: 30 },
+    );
   });
 
   const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((digit) => digit.repeat(40));
