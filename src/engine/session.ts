@@ -41,6 +41,8 @@ export interface SessionOptions extends UserRegistryOptions {
   readonly storeLimits?: StoreLimits;
   /** The command frees space, and must be able to on a full disk. */
   readonly makeRoom?: boolean;
+  /** The process ends with the command, which should not take long: see `StoreOptions`. */
+  readonly leavesIndex?: boolean;
   /** Nothing is asked of other machines: what the store and the lock file have must do. RUN steps keep their network. */
   readonly offline?: boolean;
   /** Path of the native helper, where it is not beside the program. */
@@ -97,6 +99,7 @@ export class Session implements AsyncDisposable {
         now: options.now,
         onWarning: (warning) => options.onWarning(warning.message),
         ...(options.makeRoom ? { makeRoom: true } : {}),
+        ...(options.leavesIndex ? { leavesIndex: true } : {}),
       });
     const { isolation = 'auto' } = options;
     this.store.layers.useForm(once(() => (hasOneId(isolation, readPlanInputs(currentUser())) ? 'recorded' : 'mapped')));

@@ -13,6 +13,9 @@ const BUSY_TIMEOUT = 10_000;
 /** SQLITE_BUSY_SNAPSHOT and SQLITE_BUSY_RECOVERY come back without waiting: tried again so many times, 5 ms apart. */
 const BUSY_RETRIES = 200;
 
+/** Bytes of a log that the next process reads through in less than 1 ms. */
+const SMALL_LOG = 512 * 1024;
+
 /** 256 KiB of SQLite's pages: less is not worth writing the file anew. */
 const MIN_FREE_PAGES = 64;
 
@@ -153,6 +156,12 @@ export class Database {
     this.#statements.clear();
     this.#db?.close();
     this.#db = undefined;
+  }
+
+  /** Closes it unless its log is small: then the end of this process does, see `StoreOptions.leavesIndex`. */
+  leave(): void {
+    const log = fs.statSync(`${this.path}-wal`, { throwIfNoEntry: false });
+    if (log === undefined || log.size > SMALL_LOG) this.close();
   }
 
   get #handle(): DatabaseSync {

@@ -38,7 +38,7 @@ export function tryKernelLock(path: string, create = true): KernelLock | 'busy' 
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw storeError(error, `Cannot lock ${JSON.stringify(path)}`, path);
       if (!create) return 'missing';
-      openSqlite(path, 0).close();
+      makeEmpty(path);
       continue;
     }
     try {
@@ -53,6 +53,15 @@ export function tryKernelLock(path: string, create = true): KernelLock | 'busy' 
       fs.closeSync(anchor);
     }
     if (!create && !fs.existsSync(path)) return 'missing';
+  }
+}
+
+/** Makes the file that SQLite then locks; it need not open it twice for that. Nobody holds a lock on what is new. */
+function makeEmpty(path: string): void {
+  try {
+    fs.closeSync(fs.openSync(path, 'wx', 0o644));
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw storeError(error, `Cannot lock ${JSON.stringify(path)}`, path);
   }
 }
 

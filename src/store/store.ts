@@ -54,6 +54,7 @@ export class Store {
   readonly #db: Database;
   readonly #beforeClose: (() => void)[] = [];
   readonly #warn: (warning: StoreWarning) => void;
+  readonly #leavesIndex: boolean;
   #closed = false;
 
   /**
@@ -67,6 +68,7 @@ export class Store {
   private constructor(root: string, options: StoreOptions) {
     this.root = root;
     this.now = options.now;
+    this.#leavesIndex = options.leavesIndex ?? false;
     this.layout = storeLayout(root);
     if (options.makeRoom) makeRoom(this.layout);
     const header = openLayout(this.layout);
@@ -149,8 +151,9 @@ export class Store {
     if (this.#closed) return;
     this.#closed = true;
     keepReserve(this.layout);
+    const closeIndex = (): void => (this.#leavesIndex ? this.#db.leave() : this.#db.close());
     // What fails here costs at most some times of last use; the next collection clears the rest away.
-    for (const step of [() => this.flush(), () => this.sessions.close(), () => this.#db.close()]) {
+    for (const step of [() => this.flush(), () => this.sessions.close(), closeIndex]) {
       try {
         step();
       } catch (error) {

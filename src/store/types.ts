@@ -32,6 +32,11 @@ export interface StoreOptions {
   readonly onWarning?: (warning: StoreWarning) => void;
   /** For commands that free space: on a full disk the store's reserve is given up, so that they can work. */
   readonly makeRoom?: boolean;
+  /**
+   * The process ends after this, and leaves the index as one that is killed does, as long as its log is small: whoever is last to close it
+   * waits for the disk four times over, for what is in the log when it ends, and for a new log when it begins.
+   */
+  readonly leavesIndex?: boolean;
 }
 
 /** Bytes of a blob that are in place. */
