@@ -5,6 +5,8 @@ import {
   encodeStep,
   type ExitStatus,
   type ExtraHost,
+  type HelperAhead,
+  type HelperStreams,
   type LoneHelper,
   type LoneStep,
   type MountSpec,
@@ -106,6 +108,8 @@ export interface RunContainerOptions {
   readonly emulation: Emulation;
   /** Ends the container at once. */
   readonly signal?: AbortSignal;
+  /** Its helper, started with {@link containerStreams}. For a container whose network nothing is started for. */
+  readonly ahead?: HelperAhead;
 }
 
 /** Directories of one container. */
@@ -151,15 +155,13 @@ export async function runContainer(options: RunContainerOptions): Promise<Contai
       { plan, seccompPath, formatsDir: scratch.formatsDir, tree: { dir: scratch.treeDir, apply: spec.lowers } },
     );
     let filesInMemory: number | undefined;
-    const { conversation, onOutput } = options;
-    const output = onOutput ? 'pipe' : 'inherit';
+    const { conversation, onOutput, ahead } = options;
     const step = runAlone({
       helperPath,
       plan,
       encoded,
-      stdio: conversation
-        ? [conversation, conversation, output]
-        : [options.interactive ? 'inherit' : 'ignore', output, output],
+      stdio: containerStreams(options),
+      ...(ahead ? { ahead } : {}),
       ...(onBoundProc ? { onBoundProc } : {}),
       onUsage: (_usage, files) => (filesInMemory = files),
       ...network?.options,
@@ -175,6 +177,16 @@ export async function runContainer(options: RunContainerOptions): Promise<Contai
     const known = isTsbuildError(error) ? error : fromErrno(error, 'Cannot run the container', 'TSB_SANDBOX');
     return { exitCode: 125, error: known };
   }
+}
+
+/** What a container in the foreground reads and writes. */
+export function containerStreams({
+  conversation,
+  onOutput,
+  interactive,
+}: Pick<RunContainerOptions, 'conversation' | 'onOutput' | 'interactive'>): HelperStreams {
+  const output = onOutput ? 'pipe' : 'inherit';
+  return conversation ? [conversation, conversation, output] : [interactive ? 'inherit' : 'ignore', output, output];
 }
 
 /**

@@ -22,7 +22,18 @@ export interface RunAloneOptions {
   readonly before?: (command: readonly string[]) => readonly string[];
   /** Told which port of the machine a published one got, by its place among them. */
   readonly onPort?: (index: number, port: number) => void;
+  /** The helper, where one was started with the same streams and plan, and nothing beside it or before. */
+  readonly ahead?: HelperAhead;
 }
+
+/** A helper that makes its namespaces before it is known what will run there. Dispose it: one that got no step ends. */
+export interface HelperAhead extends Disposable {
+  /** Gives it away, once. */
+  take(): LoneHelper;
+}
+
+/** What decides how a helper is started. */
+type StartOptions = Pick<RunAloneOptions, 'helperPath' | 'plan' | 'stdio' | 'beside' | 'before'>;
 
 /** A step that runs in a namespace A of its own, without a worker. */
 export interface LoneStep {
@@ -36,11 +47,8 @@ export interface LoneStep {
  * reach the step; killing it kills everything.
  */
 export function runAlone(options: RunAloneOptions): LoneStep {
-  const { helperPath, plan, beside, before, onBoundProc, onPort, onReady } = options;
-  // What runs beside it is the parent then, and ties it to itself.
-  const step = [helperPath, 'step', ...(plan.how === 'none' || beside ? [] : ['--parent', '1'])];
-  const entered = enterArguments({ plan, parentPid: process.pid }, beside ? [helperPath, ...beside(step)] : step);
-  const helper = startHelper(helperPath, before ? before([helperPath, ...entered]) : entered, options.stdio);
+  const { plan, onBoundProc, onPort, onReady } = options;
+  const helper = options.ahead?.take() ?? startFor(options);
   const report: StepReport = {
     ...(onBoundProc ? { onBoundProc } : {}),
     ...(onPort ? { onPort } : {}),
@@ -71,4 +79,26 @@ export function runAlone(options: RunAloneOptions): LoneStep {
     return concludeStep(report, exitCode, said);
   });
   return { child: helper, ended };
+}
+
+/** Starts a helper for `runAlone`, a few ms before that is called. @throws when it cannot be started */
+export function startAhead(options: Omit<StartOptions, 'beside' | 'before'>): HelperAhead {
+  const helper = startFor(options);
+  let isTaken = false;
+  return {
+    take() {
+      isTaken = true;
+      return helper;
+    },
+    [Symbol.dispose]() {
+      if (!isTaken) helper.kill('SIGKILL');
+    },
+  };
+}
+
+function startFor({ helperPath, plan, stdio, beside, before }: StartOptions): LoneHelper {
+  // What runs beside it is the parent then, and ties it to itself.
+  const step = [helperPath, 'step', ...(plan.how === 'none' || beside ? [] : ['--parent', '1'])];
+  const entered = enterArguments({ plan, parentPid: process.pid }, beside ? [helperPath, ...beside(step)] : step);
+  return startHelper(helperPath, before ? before([helperPath, ...entered]) : entered, stdio);
 }

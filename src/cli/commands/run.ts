@@ -19,7 +19,8 @@ import {
   type Platform,
   runsOn,
 } from '../../image/index.ts';
-import { endOf, runContainer } from '../../runtime/index.ts';
+import { containerStreams, endOf, runContainer } from '../../runtime/index.ts';
+import { findHelper, type HelperAhead, startAhead } from '../../sandbox/index.ts';
 import { fromErrno, randomHostId, TsbuildError } from '../../util/index.ts';
 import {
   networkReports,
@@ -81,10 +82,11 @@ export async function runCommand(
     const platform = platformOf(options);
     if (options.pull === 'always') await pulled(session, task, image, platform);
     if (!isKept(options) && !sharesNetworks(options)) {
+      using ahead = await startHelper(session, options);
       await using opened = await openImage(session, task, image, platform, context.cwd);
       requirePlatform(image, options, opened.runtime.config);
       await progress.close();
-      return await runOnce(context, session, opened, command, options);
+      return await runOnce(context, session, opened, command, options, ahead);
     }
     const ready = await make(context, session, task, image, command, asShared(options));
     await progress.close();
@@ -122,6 +124,7 @@ function openRunSession(context: CliContext, signal: AbortSignal, options: LifeO
     ...sessionOptions(context, signal),
     ...isolationOptions(options),
     ...(options.pull === 'never' ? { neverPull: true } : {}),
+    leavesIndex: true,
   });
 }
 
@@ -163,13 +166,32 @@ function asShared(options: RunOptions): RunOptions {
   return !isKept(options) && sharesNetworks(options) ? { ...options, rm: true } : options;
 }
 
-/** A container in the foreground that nobody else knows of. */
+/** Starts the helper of a container: it makes namespaces, for some 3 ms, while the image is looked for. */
+async function startHelper(session: Session, options: RunOptions): Promise<HelperAhead | undefined> {
+  if (parseNetwork(options).mode === 'isolated') return undefined;
+  const plan = await session.plan();
+  if (plan.steps === false) return undefined;
+  const { interactive = false } = options;
+  try {
+    return startAhead({
+      helperPath: findHelper(session.options.helper),
+      plan,
+      stdio: containerStreams({ interactive }),
+    });
+  } catch {
+    // It is said of the container, for which it is tried again.
+    return undefined;
+  }
+}
+
+/** A container in the foreground that nobody else knows of. @param ahead its helper, if it has been started */
 async function runOnce(
   context: CliContext,
   session: Session,
   opened: OpenImage,
   command: readonly string[],
   options: RunOptions,
+  ahead: HelperAhead | undefined,
 ): Promise<number> {
   const mounts = [...(await parseMounts(session, context.cwd, options))];
   await using _volumes = anonymousVolumes(context, session, mounts);
@@ -187,6 +209,7 @@ async function runOnce(
     ...networkReports(context),
     hostname: process.hostname || randomHostId(6),
     cwd: context.cwd,
+    ...(ahead === undefined ? {} : { ahead }),
   });
   if (end.error) await reportError(context, end.error);
   return end.exitCode;
