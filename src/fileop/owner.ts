@@ -17,7 +17,8 @@ const MAX_BYTES = 10 << 20;
 
 /**
  * Owner that an action asks for: names are looked up in /etc/passwd and /etc/group of the input that the name refers to.
- * A user without a group gets its primary group, a number its own; a name that is not found becomes 0, with a warning, as BuildKit has it.
+ * A user without a group gets its primary group, a number its own; a name that is not found becomes 0, with a warning, as BuildKit has it;
+ * where there is no image to look into, it is refused, as by BuildKit.
  * A number that is no id and no name either must not become root's.
  * @throws TsbuildError `TSB_DOCKERFILE`
  * @param treeOf the tree of an input, undefined where it has none
@@ -57,11 +58,17 @@ function refuseNumber(name: string): void {
 const noId = (text: string): TsbuildError =>
   new TsbuildError('TSB_DOCKERFILE', `Cannot use owner "${text}": it is not an id from 0 to ${MAX_ID}`);
 
+const noNames = (name: string): TsbuildError =>
+  new TsbuildError('TSB_DOCKERFILE', `Cannot look up owner "${name}": what is built on scratch has no /etc/passwd`, {
+    hint: 'name the owner by its ids, such as 1000:1000',
+  });
+
 function find(
   option: Extract<UserOption, { kind: 'byName' }>,
   path: string,
   treeOf: (input: number) => ReadableTree<unknown> | undefined,
 ): readonly string[] | undefined {
+  if (option.input < 0) throw noNames(option.name);
   const tree = treeOf(option.input);
   const text = tree ? readSmall(tree, path) : undefined;
   for (const line of text?.split('\n') ?? []) {

@@ -1,4 +1,4 @@
-import type { DiffOp, MergeOp } from '../llb/index.ts';
+import type { DiffOp, MergeOp, PassthroughOp } from '../llb/index.ts';
 import { canonicalDigest, TsbuildError } from '../util/index.ts';
 import type { KindRunner } from './kind-runner.ts';
 import { type LayersResult, type OpResult, scratch, snapshot } from './result.ts';
@@ -21,6 +21,15 @@ export const mergeRunner: KindRunner<MergeOp> = {
   run: (_task, _vertex, op, inputs) => [
     snapshot(op.inputs.flatMap(({ input }) => (input < 0 ? [] : layersOf(inputs[input])))),
   ],
+};
+
+/** Some of its inputs as they are, once all of them are there: BuildKit's way to have a step wait for others (`State.Requires` in Go). */
+export const passthroughRunner: KindRunner<PassthroughOp> = {
+  cacheMap: (_task, { inputs }, op) => ({
+    digest: canonicalDigest('tsbuild.passthrough.v1', [op.id, ...op.outputs.map(String)]),
+    deps: inputs.map(() => ({})),
+  }),
+  run: (_task, _vertex, op, inputs) => op.outputs.map((input) => inputs[input] ?? scratch),
 };
 
 /** What `upper` has on top of `lower`, where `upper` was built on `lower`: its own layers. */

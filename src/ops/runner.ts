@@ -5,7 +5,7 @@ import { execRunner } from './exec/exec-runner.ts';
 import { networkPreparer } from './exec/prepare-network.ts';
 import { fileRunner } from './file/file-runner.ts';
 import type { KindRunner, OpVertex } from './kind-runner.ts';
-import { diffRunner, mergeRunner } from './merge-op.ts';
+import { diffRunner, mergeRunner, passthroughRunner } from './merge-op.ts';
 import type { PackingPlan } from './packing-plan.ts';
 import type { OpPieces } from './pieces.ts';
 import type { OpResult } from './result.ts';
@@ -26,6 +26,7 @@ export function createRunner(pieces: OpPieces, plan?: PackingPlan): OpRunner<Op,
     file: fileRunner(pieces, plan),
     merge: mergeRunner,
     diff: diffRunner,
+    passthrough: passthroughRunner,
   };
   const runnerOf = (vertex: OpVertex): { readonly body: Body; readonly runner: KindRunner<Body> } => {
     const { body } = vertex.op;

@@ -168,6 +168,14 @@ describe('owners by name', () => {
     expect(warnings).toEqual(expected);
   });
 
+  test('are refused where there is nothing that has names, as by BuildKit', async () => {
+    using scratch = new Scratch();
+    const owner: ChownOptions = { user: { kind: 'byName', name: 'bob', input: -1 } };
+    await expect(runOnMount(scratch, chain([mkfile('/f', 'x', owner)], 1), [layers(scratch.tree({}))])).rejects.toThrow(
+      'Cannot look up owner "bob": what is built on scratch has no /etc/passwd',
+    );
+  });
+
   test.each(['4294967296', '2147483648', '-2147483649', '+99999999999999999999'])(
     'that are numbers but no ids are refused: %s (PRC-07)',
     async (number) => {

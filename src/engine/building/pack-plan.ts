@@ -95,6 +95,8 @@ function basesOf({ op: { body } }: LlbVertex): readonly number[] {
       return body.actions.map(({ input }) => input);
     case 'merge':
       return body.inputs.map(({ input }) => input);
+    case 'passthrough':
+      return body.outputs;
     default:
       return [];
   }

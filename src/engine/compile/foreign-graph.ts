@@ -2,22 +2,19 @@ import { Usage } from '../../frontend/index.ts';
 import type { Definition, Graph, LlbVertex, SourceOp } from '../../llb/index.ts';
 import { type SourceFile, TsbuildError } from '../../util/index.ts';
 
-/** Kinds of ops that a graph may have and that are never run: a frontend in a graph, and BuildKit's ties between ops. */
-const NEVER_RUN: readonly string[] = ['build', 'passthrough'];
-
 /**
- * Attributes of sources that ask for less or for more care than there is here: signatures that must be right, some layers only, files
- * without their content. Passed over, they would give something else, or something that nobody has verified.
+ * Attributes of sources that ask for less or for more care than there is here: signatures that must be right, files without their content.
+ * Passed over, they would give something else, or something that nobody has verified.
  */
-const UNSUPPORTED_ATTRIBUTES = /^(?:git\.sig|http\.sig)\.|^(?:image|oci)\.layerlimit$|^local\.metadatatransfer/;
+const UNSUPPORTED_ATTRIBUTES = /^(?:git\.sig|http\.sig)\.|^local\.metadatatransfer/;
 
-/** @throws TsbuildError `TSB_LLB` for an op that is never run, and for a source that asks for what is not done */
+/** @throws TsbuildError `TSB_LLB` for a frontend in a graph, which is never run, and for a source that asks for what is not done */
 export function checkSupported(vertex: LlbVertex): void {
   const { op, name, ranges } = vertex;
   const { body } = op;
   if (body?.kind === 'source') checkSource(body, vertex);
-  if (body !== undefined && NEVER_RUN.includes(body.kind))
-    throw new TsbuildError('TSB_LLB', `Cannot solve "${name}": ops of kind "${body.kind}" are not supported`, {
+  if (body?.kind === 'build')
+    throw new TsbuildError('TSB_LLB', `Cannot solve "${name}": a frontend within a graph is not run`, {
       ranges,
       hint: 'solve the graph that the frontend makes: of a Dockerfile it is what "tsbuild llb" writes',
     });
