@@ -1,5 +1,6 @@
 import { isDigest, sanitizeLine, TsbuildError } from '../util/index.ts';
 import { type Pin, pinName } from './pin.ts';
+import { isRefName } from './ref-name.ts';
 import { answerForLock, answerName, parseAnswer, type RecordedAnswer, sortedAnswers } from './recorded-answer.ts';
 
 /** Of the format. Others are refused: what they pin would be guessed at. A file without recorded answers is one of the first version. */
@@ -122,9 +123,9 @@ function isObjectName(value: unknown): value is string {
   return typeof value === 'string' && /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(value);
 }
 
-/** Of a git reference. It becomes an argument of git, which would take a dash for an option. */
+/** Of a git reference, any that git itself may have given it. It becomes an argument of git, which would take a dash for an option. */
 function isFullName(value: unknown): value is string {
-  return typeof value === 'string' && /^refs\/[\w./+@-]+$/.test(value) && !/\.\.|@\{/.test(value);
+  return typeof value === 'string' && value.startsWith('refs/') && isRefName(value);
 }
 
 function shown(value: unknown): string {

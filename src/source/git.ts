@@ -4,7 +4,8 @@ import type { Task } from '../events/index.ts';
 import { gitEnvironment } from './git-access.ts';
 import { GitFailure, type GitRun, runGit } from './git-command.ts';
 import type { GitCommit, GitLimits, GitRequest, GitSourceOptions, GitTree } from './git-types.ts';
-import { type GitUrl, isCommitHash, isRefName, parseGitUrl } from './git-url.ts';
+import { type GitUrl, isCommitHash, parseGitUrl } from './git-url.ts';
+import { isRefName } from '../pins/index.ts';
 
 const DEFAULT_LIMITS: GitLimits = {
   maxBytes: 64 * 1024 ** 3,

@@ -368,11 +368,14 @@ function shown(resource: HttpResource): string {
   return JSON.stringify(redactUrls(resource.url));
 }
 
+/** The end of the last year that dates have four digits for, in ms: lock files and the documents of images know no later one. */
+const END_OF_DATES = 253_402_300_800_000;
+
 /** A date header in seconds since the epoch. */
 function parseDate(header: string | undefined): number | undefined {
   if (header === undefined || !/^[A-Z][a-z]+,? /.test(header)) return undefined;
   const time = Date.parse(header);
-  return Number.isNaN(time) || time < 0 ? undefined : Math.floor(time / 1000);
+  return Number.isNaN(time) || time < 0 || time >= END_OF_DATES ? undefined : Math.floor(time / 1000);
 }
 
 /** Weak and strong tags name the same file here: it is hashed in any case. */

@@ -2,7 +2,7 @@
 export { commitTimeOf } from './commit-time.ts';
 export { GitSource } from './git.ts';
 export type { GitAccess, GitCommit, GitLimits, GitRequest, GitSourceOptions, GitTree } from './git-types.ts';
-export { isRefName, parseGitUrl } from './git-url.ts';
+export { parseGitUrl } from './git-url.ts';
 export { HttpSource } from './http.ts';
 export { downloadName } from './http-name.ts';
 export { newestEntry } from './newest-entry.ts';

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatLock, parseLock, type Pin } from '../../src/pins/index.ts';
+import { formatLock, isRefName, parseLock, type Pin } from '../../src/pins/index.ts';
 
 const DIGEST = `sha256:${'a'.repeat(64)}` as const;
 const COMMIT = '1'.repeat(40);
@@ -18,7 +18,11 @@ const pin: fc.Arbitrary<Pin> = fc.oneof(
       type: fc.constant('git' as const),
       ref,
       pin: hex(40),
-      name: fc.constantFrom('refs/heads/main', 'refs/tags/v1.0'),
+      // Whatever git lets a branch be called.
+      name: fc
+        .oneof(fc.constantFrom('main', 'v1.0', 'fix#12', 'größe', 'a=b,c', 'x(1)!', '100%', "it's"), fc.string())
+        .map((name) => `refs/heads/${name}`)
+        .filter(isRefName),
       commit: hex(40),
     },
     { requiredKeys: ['type', 'ref', 'pin'] },

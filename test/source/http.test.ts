@@ -206,6 +206,19 @@ describe('what was had before', () => {
     }
   });
 
+  test('has no date that is none, or that lock files and archives cannot have', async () => {
+    const dates = ['Thu, 01 Jan 1970 00:00:00 GMT', 'Fri, 31 Dec 9999 23:59:59 GMT', 'Sat, 01 Jan 10000 00:00:00 GMT', 'Mon, 01 Jan 1900 00:00:00 GMT', 'yesterday', '1']; // oxfmt-ignore
+    const server = await serve((request, response) => {
+      response.setHeader('last-modified', dates[Number((request.url ?? '').slice(1))] ?? '').end('x');
+    });
+    const times: unknown[] = [];
+    for (const [index] of dates.entries()) {
+      const content = await open().source.content(testTask(), vertex, at(`${server.url}/${index}`));
+      times.push(content.lastModified);
+    }
+    expect(times).toEqual([0, 253_402_300_799, undefined, undefined, undefined, undefined]);
+  });
+
   test('is asked for by date only when the date is old enough to tell', async () => {
     const server = await serve((request, response) => {
       response.setHeader(
