@@ -28,6 +28,7 @@ export interface NetworkRequest {
 export function parseNetwork(options: NetworkOptions): NetworkRequest {
   const ports = (options.publish ?? []).flatMap(parsePublish);
   checkTwice(ports);
+  parseExpose(options.expose);
   const publishes = ports.length > 0 || options.publishAll === true;
   const choice = parseNetworkChoice(options);
   if (choice.kind === 'container' && publishes)
@@ -38,25 +39,31 @@ export function parseNetwork(options: NetworkOptions): NetworkRequest {
   return { mode: modeOf(choice, publishes), ports, ...(mac === undefined ? {} : { mac }) };
 }
 
-/** The ports of a container. @param exposed what its image says that it listens at */
+/**
+ * The ports of a container. As with docker, `-P` publishes what `-p` does not, and each once.
+ * @param exposed what its image says that it listens at
+ */
 export function publishedPorts(
   options: NetworkOptions,
   exposed: Readonly<Record<string, unknown>> | undefined,
 ): readonly PublishedPort[] {
-  return [
-    ...parseNetwork(options).ports,
-    ...(options.publishAll ? exposedPorts({ ...exposed, ...parseExpose(options.expose ?? []) }) : []),
-  ];
+  const { ports } = parseNetwork(options);
+  if (!options.publishAll) return ports;
+  const named = new Set(ports.map(portName));
+  const others = exposedPorts(exposed).concat(parseExpose(options.expose));
+  const once = new Map(others.map((port) => [portName(port), port]));
+  return [...ports, ...[...once].flatMap(([name, port]) => (named.has(name) ? [] : [port]))];
 }
 
 /** `--expose 80`, `--expose 53/udp` and `--expose 8000-8010`, as images have them. @throws TsbuildError `TSB_USAGE` */
-function parseExpose(texts: readonly string[]): Readonly<Record<string, unknown>> {
-  const wrong = texts.find((text) => !/^\d{1,5}(?:-\d{1,5})?(?:\/(?:tcp|udp))?$/.test(text));
-  if (wrong !== undefined)
-    throw new TsbuildError('TSB_USAGE', `Cannot use --expose ${JSON.stringify(wrong)}`, {
+function parseExpose(texts: readonly string[] = []): readonly PublishedPort[] {
+  return texts.flatMap((text) => {
+    const ports = exposedPorts({ [text.toLowerCase()]: {} });
+    if (ports.length > 0) return ports;
+    throw new TsbuildError('TSB_USAGE', `Cannot use --expose ${JSON.stringify(text)}`, {
       hint: 'for example 80, 53/udp or 8000-8010',
     });
-  return Object.fromEntries(texts.map((text) => [text.includes('/') ? text : `${text}/tcp`, {}]));
+  });
 }
 
 /** Where a port of the machine is, as `docker port` prints it. */
