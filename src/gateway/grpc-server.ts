@@ -7,6 +7,7 @@ import {
 } from 'node:http2';
 import type { Socket } from 'node:net';
 import { type ByteBudget, encodeFrame, FrameReader } from './grpc-frame.ts';
+import { OpenStream, type StreamHandler } from './grpc-stream.ts';
 import { CallError, encodeStatusMessage, statusCodes, statusOfError } from './status.ts';
 
 /** Answers one unary call. `signal` fires when the caller does not want the answer any more. */
@@ -16,6 +17,8 @@ export type UnaryHandler = (request: Uint8Array, signal: AbortSignal) => Promise
 export interface GrpcServerOptions {
   /** By path, `/package.Service/Method`. */
   readonly handlers: ReadonlyMap<string, UnaryHandler>;
+  /** Calls with messages both ways, by path. */
+  readonly streams?: ReadonlyMap<string, StreamHandler>;
   /** Larger messages are refused. Bytes. */
   readonly maxMessageBytes: number;
   /** The same for all messages that are under way at a time. */
@@ -30,7 +33,7 @@ const MAX_HEADER_BYTES = 64 * 1024;
 const MAX_SESSION_MEGABYTES = 64;
 
 /**
- * The server's side of gRPC (unary calls, uncompressed) on one connection that exists already, such as the pipes of a process. HTTP/2 is
+ * The server's side of gRPC (unary calls and such with messages both ways, uncompressed) on one connection that exists already, such as the pipes of a process. HTTP/2 is
  * Node's; what gRPC adds to it is a frame around each message and a status behind it (grpc.io, "gRPC over HTTP/2").
  */
 export class GrpcServer implements Disposable {
@@ -80,6 +83,12 @@ export class GrpcServer implements Disposable {
       if (!stream.destroyed) stream.respond({ ':status': 415 }, { endStream: true });
       return;
     }
+    const converse = this.#options.streams?.get(path);
+    if (converse !== undefined) {
+      const { maxMessageBytes } = this.#options;
+      void new OpenStream(stream, maxMessageBytes, this.#budget, () => this.#work()).serve(converse);
+      return;
+    }
     const handler = this.#options.handlers.get(path);
     if (handler === undefined) {
       stream.resume();
@@ -115,17 +124,25 @@ export class GrpcServer implements Disposable {
   ): Promise<void> {
     const request = reader.finish();
     let response: Uint8Array;
-    this.#underWay++;
-    try {
+    {
+      using _work = this.#work();
       response = await handler(request, signal);
-    } finally {
-      this.#underWay--;
-      this.#lastEnd = performance.now();
     }
     if (stream.destroyed || stream.closed) return;
     stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
     stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
     stream.end(encodeFrame(response));
+  }
+
+  /** Counts something that the caller waits for, until its end. */
+  #work(): Disposable {
+    this.#underWay++;
+    return {
+      [Symbol.dispose]: () => {
+        this.#underWay--;
+        this.#lastEnd = performance.now();
+      },
+    };
   }
 
   /** Ends the connection at once. */

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { encodeFrame, FrameReader } from '../../src/gateway/grpc-frame.ts';
+import { encodeFrame, FrameReader, MessageReader } from '../../src/gateway/grpc-frame.ts';
 import { GrpcServer, type GrpcServerOptions, type UnaryHandler } from '../../src/gateway/grpc-server.ts';
 import { LlbBridge } from '../../src/gateway/bridge.ts';
 import { gatewayLimits } from '../../src/gateway/limits.ts';
@@ -203,6 +203,52 @@ test('a message comes out as it went in, however it is cut', () => {
       expect(budget.used).toBe(0);
     }),
   );
+});
+
+test('messages of a stream are the same however they are cut into pieces', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 6 }),
+      fc.array(fc.nat(330), { maxLength: 12 }),
+      (messages, cuts) => {
+        const bytes = Buffer.concat(messages.map((message) => encodeFrame(message)));
+        const budget = { used: 0, max: 1000 };
+        const read: Uint8Array[] = [];
+        {
+          using reader = new MessageReader(50, budget);
+          let last = 0;
+          for (const cut of [...cuts.filter((at) => at <= bytes.length).toSorted((a, b) => a - b), bytes.length]) {
+            read.push(...reader.take(bytes.subarray(last, cut)));
+            last = cut;
+          }
+          reader.finish();
+        }
+        expect(read.map((message) => [...message])).toEqual(messages.map((message) => [...message]));
+        expect(budget.used).toBe(0);
+      },
+    ),
+  );
+});
+
+test('a stream gives back what it held of a message that it refuses, or that is cut off', () => {
+  for (const [bytes, problem] of [
+    [encodeFrame(Buffer.alloc(51)), /larger than 50/],
+    [Buffer.from([1, 0, 0, 0, 0]), /compressed/],
+    [Buffer.from([0, 255, 255, 255, 255]), /larger than 50/],
+    [Buffer.alloc(200), /under way/],
+  ] as const) {
+    const budget = { used: 0, max: 150 };
+    expect(() => {
+      using reader = new MessageReader(50, budget);
+      expect([...reader.take(bytes)]).toEqual([]);
+    }).toThrow(problem);
+    expect(budget.used).toBe(0);
+  }
+  const budget = { used: 0, max: 150 };
+  using reader = new MessageReader(50, budget);
+  expect([...reader.take(encodeFrame(Buffer.alloc(9)).subarray(0, 12))]).toEqual([]);
+  expect(() => reader.finish()).toThrow(/cut off/);
+  expect(budget.used).toBe(12);
 });
 
 test('a status message is printable ASCII, and reads back', () => {
