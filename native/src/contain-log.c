@@ -29,7 +29,8 @@ void log_open(struct log *log, int dir, unsigned long long limit, unsigned files
   log->dir = dir;
   log->limit = limit;
   log->files = files;
-  open_file(log);
+  log->file = -1;
+  if (files > 0) open_file(log);
 }
 
 /* log becomes log.1, log.1 becomes log.2, and the last one goes. */
@@ -74,6 +75,7 @@ static void put_line(struct log *log, int stream, const char *now, bool whole) {
 
 void log_take(struct log *log, int stream, const char *data, size_t length) {
   char now[TIME_TEXT];
+  if (log->files == 0) return;
   time_text(now);
   while (length > 0) {
     size_t *used = &log->line[stream].used, room = LOG_LINE - *used;

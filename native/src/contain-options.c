@@ -55,7 +55,8 @@ void read_options(struct options *options, int fd) {
     if (strlen(value) != length) fail_with(0, "a NUL byte in \"%.40s\"", key);
     take(options, key, value);
   }
-  if (options->directory == NULL || options->garbage == NULL || options->names == NULL || (options->events != NULL && options->event_facts == NULL)) fail_with(0, "the description is incomplete");
+  bool removable = options->garbage != NULL && options->names != NULL;
+  if (options->directory == NULL || (options->remove && !removable) || (options->events != NULL && options->event_facts == NULL)) fail_with(0, "the description is incomplete");
   parse_description(&options->spec, data + at, total - at);
   /* There may be secrets in it. */
   explicit_bzero(data, total);

@@ -61,6 +61,7 @@ struct log {
     size_t used;
   } line[2];
 };
+/* `files`: 0 for no log at all. */
 void log_open(struct log *log, int dir, unsigned long long limit, unsigned files);
 /* `stream`: 0 for standard output, 1 for standard error. */
 void log_take(struct log *log, int stream, const char *data, size_t length);

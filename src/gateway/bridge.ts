@@ -1,11 +1,14 @@
 import { decodeDefinition, decodeMessage, encodeDefinition, encodeMessage, type Fields } from '../llb/index.ts';
 import { isTsbuildError, type TsbuildError } from '../util/index.ts';
-import { FRONTEND_CAPABILITIES, LLB_CAPABILITIES } from './capabilities.ts';
+import { CONTAINER_CAPABILITIES, FRONTEND_CAPABILITIES, LLB_CAPABILITIES } from './capabilities.ts';
+import { Containers } from './containers.ts';
 import { listDirectory, readFile, statFile } from './files.ts';
 import type { UnaryHandler } from './grpc-server.ts';
+import type { StreamHandler } from './grpc-stream.ts';
 import type { FrontendResult, GatewayHost } from './host.ts';
 import type { GatewayLimits } from './limits.ts';
 import { healthResponseSchema, methods } from './messages.ts';
+import { Processes } from './processes.ts';
 import { References } from './references.ts';
 import { frontendFailure } from './returned-error.ts';
 import { decodePolicies } from './policies.ts';
@@ -27,13 +30,16 @@ export type Returned =
  * BuildKit's LLBBridge service for one frontend: everything that it may call, and nothing else. What comes in is checked here; what it
  * comes to is the host's.
  */
-export class LlbBridge {
+export class LlbBridge implements AsyncDisposable {
   /** By path, for the server. */
   readonly handlers: ReadonlyMap<string, UnaryHandler>;
+  /** The same for calls with messages both ways. */
+  readonly streams: ReadonlyMap<string, StreamHandler>;
   readonly #host: GatewayHost;
   readonly #references: References;
+  readonly #containers: Containers;
   readonly #limits: GatewayLimits;
-  readonly #told: { readonly message: string; readonly error: TsbuildError }[] = [];
+  readonly #failures: { readonly message: string; readonly error: TsbuildError }[] = [];
   #warnings = 0;
   #returned: Returned | undefined;
 
@@ -42,6 +48,7 @@ export class LlbBridge {
     this.#limits = limits;
     this.#references = new References(host, limits);
     const references = this.#references;
+    const containers = (this.#containers = new Containers(host, references, limits));
     this.handlers = new Map<string, UnaryHandler>([
       this.#unary('Ping', async () => this.#pong()),
       this.#unary('Solve', (request, signal) => this.#solve(request, signal)),
@@ -65,8 +72,37 @@ export class LlbBridge {
         this.#return(request);
         return {};
       }),
-      ...CONTAINERS.map((name): [string, UnaryHandler] => [`${SERVICE}/${name}`, refuseContainers]),
+      this.#unary('NewContainer', async (request, signal) => {
+        await containers.create(request, signal);
+        return {};
+      }),
+      this.#unary('ReleaseContainer', async ({ containerId }) => {
+        await containers.release(containerId);
+        return {};
+      }),
+      this.#unary('ReadFileContainer', async (request, signal) =>
+        readFile(await containers.files(request), request, signal),
+      ),
+      this.#unary('ReadDirContainer', async (request, signal) =>
+        listDirectory(await containers.files(request), request, signal),
+      ),
+      this.#unary('StatFileContainer', async (request, signal) =>
+        statFile(await containers.files(request), request, signal),
+      ),
       ['/grpc.health.v1.Health/Check', async () => encodeMessage(healthResponseSchema, { status: 1 })],
+    ]);
+    const processes = new Processes(containers, host, limits);
+    this.streams = new Map([
+      [
+        `${SERVICE}/ExecProcess`,
+        async (call) => {
+          try {
+            await processes.converse(call);
+          } catch (error) {
+            throw this.#told(error);
+          }
+        },
+      ],
     ]);
   }
 
@@ -91,26 +127,40 @@ export class LlbBridge {
           throw new CallError(statusCodes.resourceExhausted, `the answer to ${name} has ${encoded.length} bytes`);
         return encoded;
       } catch (error) {
-        const { status, message } = statusOfError(error);
-        const told = this.#host.conceal(message);
-        this.#remember(told, error);
-        throw new CallError(status, told, error);
+        throw this.#told(error);
       }
     };
     return [`${SERVICE}/${name}`, handler];
   }
 
+  /** What a call is answered with that failed. */
+  #told(error: unknown): CallError {
+    const { status, message } = statusOfError(error);
+    const told = this.#host.conceal(message);
+    this.#remember(told, error);
+    return new CallError(status, told, error);
+  }
+
   /** So that a frontend that passes an error on need not say what was wrong as well as we can. */
   #remember(message: string, error: unknown): void {
     if (!isTsbuildError(error)) return;
-    if (this.#told.length >= MAX_TOLD) this.#told.shift();
-    this.#told.push({ message, error });
+    if (this.#failures.length >= MAX_TOLD) this.#failures.shift();
+    this.#failures.push({ message, error });
+  }
+
+  /** Ends the containers that the frontend has left. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#containers[Symbol.asyncDispose]();
   }
 
   #pong(): object {
     const enabled = (ids: readonly string[]): readonly object[] => ids.map((id) => ({ id, enabled: true }));
     return {
-      frontendApiCaps: enabled(FRONTEND_CAPABILITIES),
+      frontendApiCaps: enabled(
+        this.#host.container === undefined
+          ? FRONTEND_CAPABILITIES
+          : [...FRONTEND_CAPABILITIES, ...CONTAINER_CAPABILITIES],
+      ),
       llbCaps: enabled(LLB_CAPABILITIES),
       workers: [
         {
@@ -178,7 +228,7 @@ export class LlbBridge {
     if ((result === undefined) === (error === undefined))
       throw new CallError(statusCodes.invalidArgument, 'gateway return must be either result or err');
     if (error !== undefined) {
-      this.#returned = { kind: 'error', error: frontendFailure(error, this.#told) };
+      this.#returned = { kind: 'error', error: frontendFailure(error, this.#failures) };
       return;
     }
     if (result === undefined) return;
@@ -200,16 +250,3 @@ function inOldForm(refs: pb.PbRefs): pb.PbRefs {
 function unsupported(what: string): CallError {
   return new CallError(statusCodes.unimplemented, `tsbuild does not support ${what}`);
 }
-
-const CONTAINERS = [
-  'NewContainer',
-  'ReleaseContainer',
-  'ExecProcess',
-  'ReadFileContainer',
-  'ReadDirContainer',
-  'StatFileContainer',
-];
-
-/** Containers that a frontend starts itself. No capability says that there are any. */
-const refuseContainers: UnaryHandler = () =>
-  Promise.reject(unsupported('containers of frontends (gateway.exec): put what they would run into the graph'));

@@ -1,11 +1,16 @@
 /**
- * What frontends are told that they can ask for, by the names of BuildKit's frontend/gateway/pb/caps.go. Containers that a frontend starts
- * itself (`gateway.exec`) are not among them, nor what looks into attestations.
+ * What frontends are told that they can ask for, by the names of BuildKit's frontend/gateway/pb/caps.go. What looks into attestations is
+ * not among them.
  */
 export const FRONTEND_CAPABILITIES: readonly string[] = [
   'solve.base', 'resolveimage', 'resolveimage.resolvemode', 'readfile', 'return', 'returnmap', 'readdir', 'statfile', 'importcaches',
   'proto.refarray', 'reference.output', 'frontend.inputs', 'gateway.solve.metadata', 'frontend.caps', 'gateway.solve.evaluate',
   'gateway.evaluate', 'gateway.warnings', 'source.metaresolver',
+]; // oxfmt-ignore
+
+/** The same of containers that a frontend starts itself, where this machine can have them. */
+export const CONTAINER_CAPABILITIES: readonly string[] = [
+  'gateway.exec', 'gateway.exec.extrahosts', 'gateway.exec.secretenv', 'gateway.exec.signals', 'gateway.exec.filesystem',
 ]; // oxfmt-ignore
 
 /**

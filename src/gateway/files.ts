@@ -1,5 +1,5 @@
 import { PatternMatcher } from '../patterns/index.ts';
-import type { SolvedTree } from './host.ts';
+import type { FileTree } from './file-tree.ts';
 import { toPbStat } from './stat.ts';
 import { CallError, statusCodes } from './status.ts';
 import type { ReadDirRequest, ReadFileRequest, StatFileRequest } from './types.ts';
@@ -9,7 +9,7 @@ const MAX_FILE_BYTES = 16 * 1024 * 1024;
 
 /** `ReadFile`. @throws CallError when there is none */
 export async function readFile(
-  tree: SolvedTree,
+  tree: FileTree,
   { path, range }: ReadFileRequest,
   signal: AbortSignal,
 ): Promise<{ readonly data: Uint8Array }> {
@@ -26,7 +26,7 @@ export async function readFile(
 
 /** `ReadDir`: one level, with what a pattern leaves. @throws CallError when it is no directory */
 export async function listDirectory(
-  tree: SolvedTree,
+  tree: FileTree,
   { path, includePattern }: ReadDirRequest,
   signal: AbortSignal,
 ): Promise<object> {
@@ -37,7 +37,7 @@ export async function listDirectory(
 }
 
 /** `StatFile`. @throws CallError when nothing is there */
-export async function statFile(tree: SolvedTree, { path }: StatFileRequest, signal: AbortSignal): Promise<object> {
+export async function statFile(tree: FileTree, { path }: StatFileRequest, signal: AbortSignal): Promise<object> {
   const found = await tree.stat(path, signal);
   if (found === undefined) throw missing('lstat', path);
   return { stat: toPbStat(found) };

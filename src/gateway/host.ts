@@ -2,6 +2,8 @@ import type { Definition, ResolveMode, SourceOp } from '../llb/index.ts';
 import type { SourcePolicy } from '../source-policy/index.ts';
 import type { Platform } from '../image/index.ts';
 import type { SourceRange } from '../util/index.ts';
+import type { ContainerRequest, GatewayContainer } from './container.ts';
+import type { FileTree } from './file-tree.ts';
 
 /**
  * All that a frontend image can see of the world: what its calls come to. The composition root implements it over registries, the
@@ -27,6 +29,8 @@ export interface GatewayHost {
   policed(source: Pick<GatewaySource, 'identifier' | 'attrs'>, policies: readonly SourcePolicy[]): SourceOp;
   /** What a git or web source stands for now. */
   resolveSource(source: GatewaySource, signal: AbortSignal): Promise<SourceAnswer>;
+  /** Makes containers; undefined where this machine cannot have them. */
+  readonly container?: ((request: ContainerRequest, signal: AbortSignal) => Promise<GatewayContainer>) | undefined;
   /** What a frontend may be told of a message: without paths of this machine. */
   conceal(message: string): string;
   /** Something that the user should know. */
@@ -40,33 +44,8 @@ export interface LoadedDefinition {
 }
 
 /** What a definition comes to, made when it is first asked for. */
-export interface SolvedTree {
+export interface SolvedTree extends FileTree {
   evaluate(signal: AbortSignal): Promise<void>;
-  /** What is at a path, with symbolic links resolved within the tree; undefined when nothing is. */
-  stat(path: string, signal: AbortSignal): Promise<TreeStat | undefined>;
-  /** The names in a directory; undefined when it is none. */
-  list(path: string, signal: AbortSignal): Promise<readonly TreeStat[] | undefined>;
-  /**
-   * A regular file, at most its first `limit` bytes; undefined when there is none.
-   * @throws TsbuildError when it is something else, or too large without a limit
-   */
-  read(path: string, limit: number | undefined, signal: AbortSignal): Promise<Uint8Array | undefined>;
-}
-
-/** A file of a tree. */
-export interface TreeStat {
-  /** Its last name. */
-  readonly name: string;
-  readonly type: 'file' | 'directory' | 'symlink' | 'other';
-  /** Permission bits with setuid, setgid and sticky. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  /** Nanoseconds since the epoch. */
-  readonly mtimeNs: bigint;
-  /** Target of a symbolic link. */
-  readonly link?: string;
 }
 
 /** A frontend that solves for another one. */

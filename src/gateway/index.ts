@@ -3,6 +3,15 @@
  * gRPC on the pipes of their process. It reaches the world through `GatewayHost` only.
  */
 export { LlbBridge, type Returned } from './bridge.ts';
+export type {
+  ContainerProcess,
+  ContainerRequest,
+  GatewayContainer,
+  OnOutput,
+  ProcessEnd,
+  ProcessRequest,
+} from './container.ts';
+export type { FileTree, TreeStat } from './file-tree.ts';
 export { frontendEnvironment, METADATA_FILE } from './environment.ts';
 export { GrpcServer } from './grpc-server.ts';
 export type {
@@ -16,7 +25,6 @@ export type {
   NestedRequest,
   SolvedTree,
   SourceAnswer,
-  TreeStat,
 } from './host.ts';
 export { gatewayLimits } from './limits.ts';
 export { type SocketPair, socketPair } from './socket-pair.ts';

@@ -10,6 +10,16 @@ export interface GatewayLimits {
   readonly maxSolves: number;
   /** What their definitions may have together. Bytes. */
   readonly maxDefinitionBytes: number;
+  /** Containers that it may have at a time. */
+  readonly maxContainers: number;
+  /** Mounts of a container. */
+  readonly maxMounts: number;
+  /** Programs that run in its containers at a time. */
+  readonly maxProcesses: number;
+  /** The same in all. */
+  readonly maxStarts: number;
+  /** Of the command and environment of a program. Bytes: the kernel takes no more. */
+  readonly maxCommandBytes: number;
   /** Warnings that are shown. */
   readonly maxWarnings: number;
   /** Without a call under way for so long, it is taken for stuck. Milliseconds. */
@@ -25,6 +35,11 @@ export const gatewayLimits: GatewayLimits = {
   maxCalls: 100,
   maxSolves: 10_000,
   maxDefinitionBytes: 256 * 1024 * 1024,
+  maxContainers: 20,
+  maxMounts: 200,
+  maxProcesses: 100,
+  maxStarts: 10_000,
+  maxCommandBytes: 2 * 1024 * 1024,
   maxWarnings: 100,
   idleMs: 10 * 60_000,
   exitMs: 10_000,

@@ -1,4 +1,6 @@
 import { bool, bytes, int32, int64, message, type MessageSchema, nanoseconds, string, uint32 } from '../llb/index.ts';
+import { newContainerSchema, releaseContainerSchema } from './container-messages.ts';
+import { platformSchema, statusSchema } from './shared-messages.ts';
 import type { Requests } from './types.ts';
 
 /**
@@ -9,17 +11,6 @@ import type { Requests } from './types.ts';
 const many = { repeated: true } as const;
 const map = { map: true } as const;
 const oneof = { oneof: true } as const;
-
-const platformSchema: MessageSchema = {
-  name: 'Platform',
-  fields: [
-    string(1, 'architecture'),
-    string(2, 'os'),
-    string(3, 'variant'),
-    string(4, 'osVersion'),
-    string(5, 'osFeatures', many),
-  ],
-};
 
 const refSchema: MessageSchema = { name: 'Ref', fields: [string(1, 'id'), bytes(2, 'def')] };
 
@@ -34,17 +25,6 @@ const resultSchema: MessageSchema = {
     message(4, 'refs', () => ({ name: 'RefMap', fields: [message(1, 'refs', () => refSchema, map)] }), oneof),
     bytes(10, 'metadata', map),
     message(12, 'attestations', () => ({ name: 'Attestations', lenient: true, fields: [bytes(1, 'all', many)] }), map),
-  ],
-};
-
-/** `google.rpc.Status`. */
-const statusSchema: MessageSchema = {
-  name: 'Status',
-  lenient: true,
-  fields: [
-    int32(1, 'code'),
-    string(2, 'message'),
-    message(3, 'details', () => ({ name: 'Any', fields: [string(1, 'typeUrl'), bytes(2, 'value')] }), many),
   ],
 };
 
@@ -252,4 +232,9 @@ export const methods: {
   Inputs: { request: emptySchema, response: inputsResponseSchema },
   Warn: { request: warnRequestSchema, response: emptySchema },
   Return: { request: returnSchema, response: emptySchema },
+  NewContainer: { request: newContainerSchema, response: emptySchema },
+  ReleaseContainer: { request: releaseContainerSchema, response: emptySchema },
+  ReadFileContainer: { request: readFileRequestSchema, response: readFileResponseSchema },
+  ReadDirContainer: { request: readDirRequestSchema, response: readDirResponseSchema },
+  StatFileContainer: { request: statFileRequestSchema, response: statFileResponseSchema },
 };

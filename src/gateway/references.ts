@@ -52,22 +52,27 @@ export class References {
     return this.#find(id).tree;
   }
 
+  /** What a reference is made by. @throws CallError when there is none */
+  definition(id: string): Definition {
+    return this.#find(id).definition;
+  }
+
   /** What a frontend returns: the definitions of its references. @throws CallError for those that it was never given */
   resolve(refs: PbRefs | undefined): ResultRefs {
     switch (refs?.kind) {
       case undefined:
         return { kind: 'one', definition: undefined };
       case 'ref':
-        return { kind: 'one', definition: this.#definition(refs.id) };
+        return { kind: 'one', definition: this.#unlessScratch(refs.id) };
       case 'refDeprecated':
-        return { kind: 'one', definition: this.#definition(refs.refDeprecated) };
+        return { kind: 'one', definition: this.#unlessScratch(refs.refDeprecated) };
       case 'refs':
         return {
           kind: 'map',
-          definitions: new Map([...refs.refs].map(([key, { id }]) => [key, this.#definition(id)])),
+          definitions: new Map([...refs.refs].map(([key, { id }]) => [key, this.#unlessScratch(id)])),
         };
       case 'refsDeprecated':
-        return { kind: 'map', definitions: new Map([...refs.refs].map(([key, id]) => [key, this.#definition(id)])) };
+        return { kind: 'map', definitions: new Map([...refs.refs].map(([key, id]) => [key, this.#unlessScratch(id)])) };
       default:
         return refs satisfies never;
     }
@@ -85,8 +90,8 @@ export class References {
     return { kind: 'refs', refs: new Map([...refs.definitions].map(([key, definition]) => [key, one(definition)])) };
   }
 
-  #definition(id: string): Definition | undefined {
-    return id === '' ? undefined : this.#find(id).definition;
+  #unlessScratch(id: string): Definition | undefined {
+    return id === '' ? undefined : this.definition(id);
   }
 
   #find(id: string): LoadedDefinition {

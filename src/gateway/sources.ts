@@ -92,7 +92,7 @@ function imageAnswer(
 }
 
 /** The platform of a request; without one, this machine's, as a worker of BuildKit takes its own. */
-function toPlatform(platform: PbPlatform | undefined): Platform {
+export function toPlatform(platform: PbPlatform | undefined): Platform {
   if (!platform?.os || !platform.architecture) return hostPlatform();
   const { os, architecture, variant, osVersion } = platform;
   return normalizePlatform({ os, architecture, ...(variant ? { variant } : {}), ...(osVersion ? { osVersion } : {}) });

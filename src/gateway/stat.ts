@@ -1,4 +1,4 @@
-import type { TreeStat } from './host.ts';
+import type { TreeStat } from './file-tree.ts';
 
 /** Bits of Go's `os.FileMode`, which is what messages have. */
 const GO_MODE = {

@@ -1,3 +1,5 @@
+import type { ExecMeta, HostIp, Mount, NetworkMode, SecretEnv, SecurityMode } from '../llb/index.ts';
+
 /** What the tables of messages.ts describe, as objects. */
 
 /** A platform in a message; empty strings are absent. */
@@ -34,9 +36,16 @@ export interface PbAny {
   readonly value: Uint8Array;
 }
 
+/** `google.rpc.Status`. */
+export interface PbStatus {
+  readonly code: number;
+  readonly message: string;
+  readonly details: readonly PbAny[];
+}
+
 export interface ReturnRequest {
   readonly result?: PbResult;
-  readonly error?: { readonly code: number; readonly message: string; readonly details: readonly PbAny[] };
+  readonly error?: PbStatus;
 }
 
 export interface SolveRequest {
@@ -56,17 +65,21 @@ export interface ReadFileRequest {
   readonly ref: string;
   readonly path: string;
   readonly range?: { readonly offset: number; readonly length: number };
+  /** Of a container. */
+  readonly mountIndex: number;
 }
 
 export interface ReadDirRequest {
   readonly ref: string;
   readonly path: string;
   readonly includePattern: string;
+  readonly mountIndex: number;
 }
 
 export interface StatFileRequest {
   readonly ref: string;
   readonly path: string;
+  readonly mountIndex: number;
 }
 
 export interface ResolveImageRequest {
@@ -101,6 +114,43 @@ export interface WarnRequest {
   readonly ranges: readonly { readonly start?: { readonly line: number }; readonly end?: { readonly line: number } }[];
 }
 
+/** A container; of its mounts, `resultId` names what is mounted, and their inputs and outputs mean nothing. */
+export interface NewContainerRequest {
+  readonly containerId: string;
+  readonly mounts: readonly Mount[];
+  readonly network: NetworkMode;
+  readonly platform?: PbPlatform;
+  readonly extraHosts: readonly HostIp[];
+  readonly hostname: string;
+}
+
+/** One message of `ExecProcess`, either way. */
+export interface ExecMessage {
+  readonly processId: string;
+  readonly input?: ExecInput;
+}
+
+/** What it says. */
+export type ExecInput =
+  | ({ readonly kind: 'init' } & InitMessage)
+  | { readonly kind: 'file'; readonly fd: number; readonly eof: boolean; readonly data: Uint8Array }
+  | { readonly kind: 'resize'; readonly rows: number; readonly columns: number }
+  | { readonly kind: 'started' }
+  | { readonly kind: 'exit'; readonly code: number; readonly error?: PbStatus }
+  | { readonly kind: 'done' }
+  | { readonly kind: 'signal'; readonly name: string };
+
+/** A program to start in a container. */
+export interface InitMessage {
+  readonly containerId: string;
+  readonly meta?: ExecMeta;
+  /** Descriptors that the caller wants: 0 to write to, the others to read from. */
+  readonly fds: readonly number[];
+  readonly tty: boolean;
+  readonly security: SecurityMode;
+  readonly secretEnv: readonly SecretEnv[];
+}
+
 /** What each method of the service is asked with. */
 export interface Requests {
   readonly Ping: object;
@@ -114,4 +164,9 @@ export interface Requests {
   readonly Inputs: object;
   readonly Warn: WarnRequest;
   readonly Return: ReturnRequest;
+  readonly NewContainer: NewContainerRequest;
+  readonly ReleaseContainer: { readonly containerId: string };
+  readonly ReadFileContainer: ReadFileRequest;
+  readonly ReadDirContainer: ReadDirRequest;
+  readonly StatFileContainer: StatFileRequest;
 }

@@ -104,4 +104,5 @@ export {
   type ResolveMode,
 } from './sources.ts';
 export { merge, type RunOptions, scratch, State, type StateMeta } from './state.ts';
-export { carriesOutput } from './validate.ts';
+export { hostIpSchema, metaSchema, mountSchema, networkMode, secretEnvSchema, securityMode } from './messages.ts';
+export { carriesOutput, validateContainer } from './validate.ts';

@@ -17,12 +17,14 @@ const many = { repeated: true } as const;
 const map = { map: true } as const;
 const oneof = { oneof: true } as const;
 
-const networkMode: EnumSchema = {
+/** `pb.NetMode`. */
+export const networkMode: EnumSchema = {
   name: 'NetMode',
   values: ['sandbox', 'host', 'none'],
   json: ['UNSET', 'HOST', 'NONE'],
 };
-const securityMode: EnumSchema = {
+/** `pb.SecurityMode`. */
+export const securityMode: EnumSchema = {
   name: 'SecurityMode',
   values: ['sandbox', 'insecure'],
   json: ['SANDBOX', 'INSECURE'],
@@ -88,7 +90,8 @@ const execSchema: MessageSchema = {
   ],
 };
 
-const metaSchema: MessageSchema = {
+/** `pb.Meta`. */
+export const metaSchema: MessageSchema = {
   name: 'Meta',
   fields: [
     string(1, 'args', many),
@@ -105,7 +108,8 @@ const metaSchema: MessageSchema = {
   ],
 };
 
-const hostIpSchema: MessageSchema = {
+/** `pb.HostIP`. */
+export const hostIpSchema: MessageSchema = {
   name: 'HostIP',
   fields: [string(1, 'host', { json: 'Host' }), string(2, 'ip', { json: 'IP' })],
 };
@@ -115,7 +119,8 @@ const ulimitSchema: MessageSchema = {
   fields: [string(1, 'name', { json: 'Name' }), int64(2, 'soft', { json: 'Soft' }), int64(3, 'hard', { json: 'Hard' })],
 };
 
-const secretEnvSchema: MessageSchema = {
+/** `pb.SecretEnv`. */
+export const secretEnvSchema: MessageSchema = {
   name: 'SecretEnv',
   fields: [string(1, 'id', { json: 'ID' }), string(2, 'name'), bool(3, 'optional')],
 };
@@ -133,7 +138,8 @@ const proxyEnvSchema: MessageSchema = {
   ],
 };
 
-const mountSchema: MessageSchema = {
+/** `pb.Mount`. */
+export const mountSchema: MessageSchema = {
   name: 'Mount',
   fields: [
     int64(1, 'input'),

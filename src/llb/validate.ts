@@ -48,6 +48,20 @@ export function validateOp(op: Op, digest: Digest): void {
   }
 }
 
+/**
+ * Checks an exec op that is no part of a graph: a container of a frontend, or a program in it.
+ * @param inputs how many inputs it has
+ * @throws TsbuildError `TSB_LLB`
+ */
+export function validateContainer(exec: ExecOp, inputs: number): void {
+  const fail = (problem: string): never => {
+    throw malformed(`the container ${problem}`);
+  };
+  validateExec(exec, inputs, fail, (index, count, what) => {
+    if (index < -1 || index >= count) fail(`has ${what} ${index}, of ${count}`);
+  });
+}
+
 /** How many outputs the op has. */
 export function outputCount(op: Op): number {
   const { body } = op;

@@ -7,6 +7,7 @@ export type { Credentials, ImageLayers, OpPieces, Origins } from './pieces.ts';
 export type { MountTravel } from './exec/mount-travel.ts';
 export type { RecordedSteps } from './exec/recorded-steps.ts';
 export type { StepVisitor, VisitedStep } from './exec/step-visitor.ts';
+export { type PreparedContainer, prepareContainer } from './exec/prepared-container.ts';
 export { type LocalResult, type OpResult, snapshot } from './result.ts';
 export type { SourceNote, StepNotes } from './step-notes.ts';
 export type { BaseSummaries } from './file/base-summaries.ts';

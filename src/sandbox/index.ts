@@ -10,6 +10,7 @@ export { chooseIsolation, hasOneId, isolationNotice, refuseSteps } from './isola
 export { parseCapability } from './capabilities.ts';
 export { currentUser } from './current-user.ts';
 export { encodeFields, type EncodeOptions, encodeStep, ULIMITS } from './encode-step.ts';
+export { encodeProcess, type ProcessSpec } from './encode-process.ts';
 export { enterArguments, type EnterOptions } from './enter.ts';
 export { findHelper, findSeccompFilter } from './helper-path.ts';
 export { Emulation, foreignFailure } from './emulation/index.ts';
@@ -32,6 +33,7 @@ export { measureTrees, runTreeTool, type TreeUsage } from './tree-usage.ts';
 export { type LoneHelper } from './lone-helper.ts';
 export { type HelperAhead, type LoneStep, runAlone, type RunAloneOptions, startAhead } from './run-alone.ts';
 export type { HelperStreams } from './lone-helper.ts';
+export { supervise, type SuperviseOptions } from './supervise.ts';
 export { giveSockets } from './give-sockets.ts';
 export { concludeStep, readStatusLine, type StepReport } from './step-status.ts';
 export { makeTerminalRaw } from './raw-terminal.ts';

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { writeWhiteoutMask } from '../layer/index.ts';
+import type { StepSpec } from '../sandbox/index.ts';
 import { mountOverlay } from '../sys/index.ts';
 import { shownLayers } from '../tree/index.ts';
 import { errnoOf, fromErrno, sha256, hexOf, TsbuildError } from '../util/index.ts';
@@ -14,7 +15,7 @@ export interface StackLimits {
 }
 
 /** Directories of one overlay: the kernel's OVL_MAX_STACK. */
-export const MOST_LAYERS = 500;
+const MOST_LAYERS = 500;
 
 const LIMITS: StackLimits = { most: MOST_LAYERS, middle: 400 };
 
@@ -89,4 +90,18 @@ export function linkLayers(own: string, layers: readonly string[]): string[] {
     symlinkSync(layer, link);
     return link;
   });
+}
+
+/** The step with no more layers anywhere than one overlay takes. */
+export function withShallowStacks(spec: StepSpec, config: WorkerConfig): StepSpec {
+  // Which layers of a stack show, the helper looks up again.
+  const shallow = (dirs: readonly string[]): readonly string[] =>
+    dirs.length <= MOST_LAYERS ? dirs : shallowStack(config, dirs);
+  return {
+    ...spec,
+    lowers: shallow(spec.lowers),
+    mounts: (spec.mounts ?? []).map((mount) =>
+      mount.type === 'layers' ? { ...mount, lowers: shallow(mount.lowers) } : mount,
+    ),
+  };
 }

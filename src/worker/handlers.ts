@@ -22,6 +22,7 @@ export interface Method<M extends MethodName> {
 export const methods: { readonly [M in MethodName]: Method<M> } = {
   prepareUpper: { place: 'main', load: async () => (await import('./prepare-upper.ts')).prepareUpper },
   runStep: { place: 'main', load: async () => (await import('./steps.ts')).runStepHere },
+  supervise: { place: 'main', load: async () => (await import('./contained.ts')).superviseHere },
   prepareNetwork: { place: 'main', load: async () => (await import('./step-network.ts')).prepareNetwork },
   removeTrees: { place: 'main', load: async () => (await import('./helper-tools.ts')).removeTrees },
   usage: { place: 'main', load: async () => (await import('./helper-tools.ts')).usage },

@@ -15,6 +15,8 @@ export interface WorkerMethods extends LayerMethods, MountMethods, ContainerMeth
   prepareUpper(params: PrepareUpperParams): void;
   /** Runs one step to its end. Output comes as events; what it used comes once as progress, a `StepProgress`. */
   runStep(params: RunStepParams): ExitStatus;
+  /** Stays with a container until that has ended. That clients can connect, and that its first program runs, is progress: a word. */
+  supervise(params: SuperviseParams): void;
   /** Begins to make the network that isolated steps share, and returns at once. */
   prepareNetwork(params: undefined): void;
   /** Deletes trees whose files may belong to sub-ids, however deep and whatever their modes. */
@@ -41,6 +43,11 @@ export interface PrepareUpperParams {
 export interface RunStepParams extends StepSpec {
   /** What `prepareUpper` makes, in the same call: each costs a step some time. */
   readonly uppers?: readonly PrepareUpperParams[];
+}
+
+/** A container whose programs are started through a socket in `directory`, as an empty one. */
+export interface SuperviseParams extends RunStepParams {
+  readonly directory: string;
 }
 
 /** What a step used, told before its end. */

@@ -1,5 +1,5 @@
 import { BuildNetwork, isJoinable, type JoinableNetwork, proxiedNetwork } from '../network/index.ts';
-import { type ExitStatus, resolvConfOfHost, type StepSpec } from '../sandbox/index.ts';
+import { resolvConfOfHost, type StepSpec } from '../sandbox/index.ts';
 import { messageOf, TsbuildError } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 
@@ -16,15 +16,15 @@ export function prepareNetwork(_params: undefined, context: HandlerContext): voi
 }
 
 /**
- * Runs a step in the network that it asks for: where there can be no isolated one, in the machine's, which the main process is told of.
+ * Runs a step, or a container, in the network that it asks for: where there can be no isolated one, in the machine's, which the main process is told of.
  * @throws TsbuildError `TSB_SANDBOX` when the network ends before the step does: nothing that the step waits for could come any more; and
  * where there can be no network of the step's own that has a proxy only
  */
-export async function withNetwork(
+export async function withNetwork<T>(
   spec: StepSpec,
   context: HandlerContext,
-  run: (spec: StepSpec, signal: AbortSignal) => Promise<ExitStatus>,
-): Promise<ExitStatus> {
+  run: (spec: StepSpec, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const { signal } = context;
   if (spec.network === 'proxied') return withProxy(spec, context, run);
   if (spec.network !== 'isolated') return run(spec, signal);
@@ -41,11 +41,11 @@ export async function withNetwork(
 }
 
 /** Never with a part of the machine's network: a step would come to what nobody has written down. */
-async function withProxy(
+async function withProxy<T>(
   spec: StepSpec,
   { config: { plan, helperPath, privateDir }, signal }: HandlerContext,
-  run: (spec: StepSpec, signal: AbortSignal) => Promise<ExitStatus>,
-): Promise<ExitStatus> {
+  run: (spec: StepSpec, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   if (spec.proxy === undefined) throw new TsbuildError('TSB_INTERNAL', 'A step in a network with a proxy has none');
   if (plan.how === 'none')
     throw new TsbuildError('TSB_SANDBOX', 'Cannot record the network of a step here: there are no network namespaces', {
@@ -62,11 +62,11 @@ async function withProxy(
 }
 
 /** @throws TsbuildError `TSB_SANDBOX` when the network was lost */
-async function whileConnected(
+async function whileConnected<T>(
   { lost }: JoinableNetwork,
   signal: AbortSignal,
-  run: (until: AbortSignal) => Promise<ExitStatus>,
-): Promise<ExitStatus> {
+  run: (until: AbortSignal) => Promise<T>,
+): Promise<T> {
   try {
     return await run(AbortSignal.any([signal, lost]));
   } catch (error) {

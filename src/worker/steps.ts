@@ -11,11 +11,11 @@ import {
   StepServers,
 } from '../sandbox/index.ts';
 import { shownLayers } from '../tree/index.ts';
-import { MOST_LAYERS, shallowStack } from './deep-stack.ts';
+import { withShallowStacks } from './deep-stack.ts';
 import type { HandlerContext } from './handler-context.ts';
 import { withNetwork } from './step-network.ts';
 import { prepareUpper } from './prepare-upper.ts';
-import type { RunStepParams, StepProgress, WorkerConfig } from './protocol.ts';
+import type { RunStepParams, StepProgress } from './protocol.ts';
 import { Trees } from './trees.ts';
 
 /** This process's helpers. */
@@ -81,18 +81,4 @@ function runWith(spec: StepSpec, context: HandlerContext, more: Pick<EncodeOptio
       ...(context.boundProc ? { onBoundProc: context.boundProc } : {}),
     }),
   );
-}
-
-/** The step with no more layers anywhere than one overlay takes. */
-function withShallowStacks(spec: StepSpec, config: WorkerConfig): StepSpec {
-  // Which layers of a stack show, the helper looks up again.
-  const shallow = (dirs: readonly string[]): readonly string[] =>
-    dirs.length <= MOST_LAYERS ? dirs : shallowStack(config, dirs);
-  return {
-    ...spec,
-    lowers: shallow(spec.lowers),
-    mounts: (spec.mounts ?? []).map((mount) =>
-      mount.type === 'layers' ? { ...mount, lowers: shallow(mount.lowers) } : mount,
-    ),
-  };
 }

@@ -161,7 +161,6 @@ describeAsUser('frontend images', (who) => {
       ['without a word', { behave: 'silent' }, /it ended without a result/],
       ['by noise', { behave: 'noise' }, /does not speak gRPC/],
       ['after their result', { copy: ['file'], behave: 'dirty' }, /it ended with exit code 7/],
-      ['for a container', { behave: 'container' }, /gateway\.exec/],
       ['at a step', { base: 'base:1', run: ['echo out; exit 5'] }, /did not complete successfully: exit code: 5/],
       ['at an image', { base: '127.0.0.1:1/none:1' }, /Cannot resolve "127\.0\.0\.1:1\/none:1"/],
     ] as const)('%s are told of', async (_how, recipe, said) => {

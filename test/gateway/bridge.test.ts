@@ -231,7 +231,6 @@ describe('a frontend that asks for too much, or for what there is not', () => {
       const { code, details } = await served.status(method, request);
       return `${code} ${details}`;
     };
-    expect(await status('NewContainer')).toMatch(/^12 .*gateway\.exec/);
     expect(await status('Unheard')).toMatch(/^12 unknown method/);
     const nothing = { ...SOLVE, Definition: definitionBytes(), SourcePolicies: [{ rules: [{}] }] };
     expect(await status('Solve', nothing)).toMatch(/^2 .*rule 1 has no selector/);

@@ -3,7 +3,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { GatewayHost, SolvedTree, TreeStat } from '../../src/gateway/host.ts';
+import type { TreeStat } from '../../src/gateway/file-tree.ts';
+import type { GatewayHost, SolvedTree } from '../../src/gateway/host.ts';
 import { LlbBridge } from '../../src/gateway/bridge.ts';
 import { GrpcServer } from '../../src/gateway/grpc-server.ts';
 import { type GatewayLimits, gatewayLimits } from '../../src/gateway/limits.ts';
@@ -83,7 +84,7 @@ export async function serve(host: GatewayHost, limits: Partial<GatewayLimits> = 
   const bridge = new LlbBridge(host, all);
   const begun = Promise.withResolvers<GrpcServer>();
   const listener = createServer((socket) =>
-    begun.resolve(new GrpcServer(socket, { ...all, handlers: bridge.handlers })),
+    begun.resolve(new GrpcServer(socket, { ...all, handlers: bridge.handlers, streams: bridge.streams })),
   );
   const path = join(dir, 'socket');
   await new Promise<void>((resolve) => listener.listen(path, resolve));
@@ -99,6 +100,7 @@ export async function serve(host: GatewayHost, limits: Partial<GatewayLimits> = 
       ),
     async [Symbol.asyncDispose]() {
       client[Symbol.dispose]();
+      await bridge[Symbol.asyncDispose]();
       listener.close();
       rmSync(dir, { recursive: true, force: true });
     },

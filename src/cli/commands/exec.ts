@@ -1,7 +1,7 @@
 import { isatty } from 'node:tty';
 import { Connection, type Container, ContainerLookup } from '../../containers/index.ts';
 import { environmentOf } from '../../runtime/index.ts';
-import { encodeFields } from '../../sandbox/index.ts';
+import { encodeProcess } from '../../sandbox/index.ts';
 import { trustedLayout } from '../../store/index.ts';
 import { isTsbuildError, TsbuildError } from '../../util/index.ts';
 import { codeOf } from '../containers/container-end.ts';
@@ -101,13 +101,13 @@ function describe(
   const cwd = options.workdir ?? step.cwd;
   if (!cwd.startsWith('/'))
     throw new TsbuildError('TSB_USAGE', `Cannot use working directory "${cwd}": it is not an absolute path`);
-  const fields = encodeFields([
-    ...command.map((word) => ['arg', word] as const),
-    ...env.map((variable) => ['env', variable] as const),
-    ['cwd', cwd],
-    ['user', options.user ?? step.user],
-    ['tty', options.tty ?? false],
-    ['stdin', options.interactive ?? false],
-  ]);
+  const fields = encodeProcess({
+    args: command,
+    env,
+    cwd,
+    user: options.user ?? step.user,
+    tty: options.tty ?? false,
+    stdin: options.interactive ?? false,
+  });
   return Buffer.concat([Buffer.from(options.detach ? 'd' : 'a'), fields]);
 }

@@ -7,6 +7,7 @@ import type { SourceFile } from '../../util/index.ts';
 import type { BridgeNames } from './bridge.ts';
 import { checkSupported, sourceOf, usageOf } from './foreign-graph.ts';
 import type { CompiledGraphs } from '../compiled.ts';
+export { canContain } from './frontend-container.ts';
 import { type FrontendBuild, FrontendHost } from './frontend-host.ts';
 import { frontendOptions } from './frontend-options.ts';
 import { runFrontend } from './frontend-process.ts';

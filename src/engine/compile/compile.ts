@@ -69,10 +69,11 @@ export async function compileRequest(
   const wanted = wantedFrontend(request, context.dockerfile);
   if (wanted !== undefined) {
     // Few builds have any of it.
-    const { compileByFrontend, namesForFrontend } = await import('./compile-frontend.ts');
+    const { canContain, compileByFrontend, namesForFrontend } = await import('./compile-frontend.ts');
     const known = namesForFrontend(session, names, options);
     const solver = new RequestSolver(session, task, request, known, { secrets, ssh }, imports, true);
-    const build = { session, task, request, names: known, solver, imageTimes, policies };
+    const containers = canContain(await session.plan());
+    const build = { session, task, request, names: known, solver, imageTimes, policies, containers };
     const compiled = await compileByFrontend(build, wanted, options, context);
     // It may have made another file of the one that was read.
     onSource(compiled.dockerfile.file);

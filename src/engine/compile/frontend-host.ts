@@ -26,6 +26,7 @@ import { type BridgeNames, createBridge, layoutReference, policedImage } from '.
 import { dockerfileOptions } from './dockerfile-options.ts';
 import { checkEntitlements } from './entitlements.ts';
 import { BuildFailure } from '../failure.ts';
+import { createFrontendContainer } from './frontend-container.ts';
 import { runFrontend } from './frontend-process.ts';
 import { checkImageDigest } from '../images/image-checksum.ts';
 import { withImageHint } from '../images/image-hint.ts';
@@ -51,18 +52,22 @@ export interface FrontendBuild {
   readonly solver: RequestSolver;
   readonly imageTimes: ImageTimes;
   readonly policies: SourcePolicies;
+  /** Whether this machine can have containers of frontends. */
+  readonly containers: boolean;
 }
 
 /** What a frontend image can reach: the build's own directories, images, sources, and the solver that everything goes through. */
 export class FrontendHost implements GatewayHost {
   readonly platforms: readonly Platform[] = [hostPlatform()];
   readonly inputs: ReadonlyMap<string, Definition>;
+  readonly container: GatewayHost['container'];
   readonly #build: FrontendBuild;
   readonly #depth: number;
 
   constructor(build: FrontendBuild, inputs: ReadonlyMap<string, Definition>, depth = 1) {
     this.inputs = inputs;
     this.#build = build;
+    if (build.containers) this.container = (request, signal) => createFrontendContainer(build, request, signal);
     this.#depth = depth;
   }
 

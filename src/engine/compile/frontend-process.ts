@@ -64,7 +64,7 @@ export async function runFrontend(
     `[internal] run frontend ${run.source}`,
     async (vertex, _status, inner) => {
       await using container = await containerOf(session, unpacked);
-      const bridge = new LlbBridge(run.host, gatewayLimits);
+      await using bridge = new LlbBridge(run.host, gatewayLimits);
       using talk = new Conversation(inner, bridge, run.source, request.stepTimeoutMs ?? gatewayLimits.idleMs);
       const directory = session.remote.temporary();
       const { ours, theirs } = await socketPair(directory);
@@ -177,7 +177,8 @@ class Conversation implements Disposable {
   /** Listens to what its process will say. */
   begin(connection: Socket): void {
     this.#connection = connection;
-    this.#server = new GrpcServer(connection, { ...gatewayLimits, handlers: this.#bridge.handlers });
+    const { handlers, streams } = this.#bridge;
+    this.#server = new GrpcServer(connection, { ...gatewayLimits, handlers, streams });
     void this.#server.ended.then((error) => {
       if (error !== undefined && this.#bridge.returned === undefined)
         this.#end('TSB_STEP', `it does not speak gRPC on its standard output: ${error.message}`, NO_FRONTEND);

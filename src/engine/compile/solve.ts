@@ -35,6 +35,8 @@ import {
   type OpResult,
   type Origins,
   type PackingPlan,
+  type PreparedContainer,
+  prepareContainer,
   type RecordedSteps,
   StepDevices,
 } from '../../ops/index.ts';
@@ -205,6 +207,20 @@ export class RequestSolver {
     const [result] = await (await this.#open()).solve(task, [edge]);
     if (result === undefined) throw new TsbuildError('TSB_INTERNAL', 'An edge was solved, and has no result');
     return result;
+  }
+
+  /**
+   * A sandbox as steps of this request have it, on results that were solved.
+   * @param held gets what is to be given back at its end
+   * @throws TsbuildError as a step would, before it runs
+   */
+  async container(
+    task: Task,
+    held: AsyncDisposableStack,
+    container: Parameters<typeof prepareContainer>[3],
+    inputs: readonly OpResult[],
+  ): Promise<PreparedContainer> {
+    return prepareContainer(this.#pieces, task, held, container, inputs);
   }
 
   /** What a git or web source stands for now. @throws TsbuildError */

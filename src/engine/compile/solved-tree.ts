@@ -1,4 +1,4 @@
-import type { SolvedTree, TreeStat } from '../../gateway/index.ts';
+import type { FileTree, SolvedTree, TreeStat } from '../../gateway/index.ts';
 import { loadGraph, type Definition, type LlbEdge } from '../../llb/index.ts';
 import type { OpResult } from '../../ops/index.ts';
 import { type ContextTree, resolvePath, toByteString, toText, type TreeNode } from '../../tree/index.ts';
@@ -8,11 +8,7 @@ import { copyLocalBases } from './local-bases.ts';
 import { readLocalFile } from './local-files.ts';
 import type { Session } from '../session.ts';
 import type { RequestSolver } from './solve.ts';
-
-/** A file that a frontend reads whole. Bytes: what a message can hold. */
-const MAX_FILE_BYTES = 16 * 1024 * 1024;
-/** Names in a directory that a frontend lists. */
-const MAX_NAMES = 100_000;
+import { MAX_NAMES, nameOf, StackTree } from './stack-tree.ts';
 
 /** What a definition of a frontend comes to: solved when it is first looked into, and then what it was. */
 export class GraphTree implements SolvedTree {
@@ -36,63 +32,41 @@ export class GraphTree implements SolvedTree {
   }
 
   async evaluate(signal: AbortSignal): Promise<void> {
-    await this.#result(signal);
+    await this.result(signal);
   }
 
   async stat(path: string, signal: AbortSignal): Promise<TreeStat | undefined> {
-    const result = await this.#result(signal);
+    const result = await this.result(signal);
     if (result.kind === 'local') return statLocal(result.tree, path);
-    const worker = await this.#session.worker();
-    const found = await worker.call(
-      'statPath',
-      { layers: await this.#directories(result.layers, signal), path },
-      { signal },
-    );
-    return found && { name: nameOf(path), ...found };
+    return (await this.#stack(result.layers, signal)).stat(path, signal);
   }
 
   async list(path: string, signal: AbortSignal): Promise<readonly TreeStat[] | undefined> {
-    const result = await this.#result(signal);
+    const result = await this.result(signal);
     if (result.kind === 'local') return listLocal(result.tree, path);
-    const worker = await this.#session.worker();
-    const layers = await this.#directories(result.layers, signal);
-    return worker.call('readDirectory', { layers, path, maxNames: MAX_NAMES }, { signal });
+    return (await this.#stack(result.layers, signal)).list(path, signal);
   }
 
   async read(path: string, limit: number | undefined, signal: AbortSignal): Promise<Uint8Array | undefined> {
-    const result = await this.#result(signal);
+    const result = await this.result(signal);
     if (result.kind === 'local') return readLocalFile(result.tree, path, limit);
-    const worker = await this.#session.worker();
-    return worker.call(
-      'readFile',
-      {
-        layers: await this.#directories(result.layers, signal),
-        path,
-        maxBytes: MAX_FILE_BYTES,
-        ...(limit === undefined ? {} : { limit }),
-      },
-      { signal },
-    );
+    return (await this.#stack(result.layers, signal)).read(path, limit, signal);
   }
 
-  /** The solver remembers what it has solved. */
-  #result(signal: AbortSignal): Promise<OpResult> {
+  /** What it came to. The solver remembers what it has solved. */
+  result(signal: AbortSignal): Promise<OpResult> {
     const edge = this.#edge;
     if (edge === undefined) return Promise.resolve({ kind: 'layers', layers: [] });
     return this.#solver.result(this.#taskOf(signal), edge);
   }
 
-  #directories(layers: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
-    return this.#session.layers.directories(this.#taskOf(signal), layers);
+  async #stack(layers: readonly string[], signal: AbortSignal): Promise<FileTree> {
+    return new StackTree(this.#session, await this.#session.layers.directories(this.#taskOf(signal), layers));
   }
 
   #taskOf(signal: AbortSignal): Task {
     return { ...this.#task, signal: AbortSignal.any([this.#task.signal, signal]) };
   }
-}
-
-function nameOf(path: string): string {
-  return path.split('/').findLast((part) => part !== '' && part !== '.') ?? '/';
 }
 
 function statLocal(tree: ContextTree, path: string): TreeStat | undefined {

@@ -16,6 +16,7 @@ import {
   decodeDefinition,
 } from '../../../src/llb/index.ts';
 import { gatewayClient, type Message } from '../../support/gateway-client.ts';
+import { type Containing, contain } from './containing.ts';
 
 const SOCKET = '/tmp/gateway.sock';
 const AMD64 = { os: 'linux', architecture: 'amd64' } as const;
@@ -37,7 +38,9 @@ interface Recipe {
   readonly dockerfile?: string;
   readonly tell?: boolean;
   readonly attest?: boolean;
-  readonly behave?: 'exit' | 'silent' | 'noise' | 'hang' | 'linger' | 'container' | 'complain' | 'solves' | 'dirty';
+  /** A container to run programs in. */
+  readonly contain?: Containing;
+  readonly behave?: 'exit' | 'silent' | 'noise' | 'hang' | 'linger' | 'complain' | 'solves' | 'dirty';
 }
 
 const options = new Map(
@@ -137,11 +140,6 @@ async function main(): Promise<void> {
     case 'hang':
       await new Promise(() => setInterval(() => undefined, 1000));
       break;
-    case 'container':
-      await call('NewContainer').catch((error: Error) =>
-        call('Return', { error: { code: 12, message: error.message } }),
-      );
-      return;
     case 'complain': {
       const source = {
         info: { filename: options.get('filename') },
@@ -167,6 +165,12 @@ async function main(): Promise<void> {
       names: [...options.keys()].toSorted(),
       first: readFileSync('/proc/1/cmdline', 'utf8').split('\0')[0],
     };
+    await call('Return', { error: { code: 2, message: JSON.stringify(seen) } });
+    return;
+  }
+  if (what.contain !== undefined) {
+    const base = what.base === undefined ? '' : (await build({ base: what.base, copy: what.copy ?? [] }, 'amd64')).id;
+    const seen = await contain(client, what.contain, base).catch((error: Error) => ({ failed: error.message }));
     await call('Return', { error: { code: 2, message: JSON.stringify(seen) } });
     return;
   }
