@@ -116,7 +116,7 @@ static void mount_proc(struct step_spec *spec, int root, struct masks *masks) {
   if (proc < 0 && errno == EPERM && spec->proc != PROC_OWN) proc = surrounding_proc();
   if (proc < 0 || sys_move_mount(proc, target) < 0) fail("cannot mount /proc");
   close(target);
-  if (!spec->insecure) {
+  if (!spec->unmasked) {
     for (size_t at = 0; at < sizeof readonly_in_proc / sizeof *readonly_in_proc; at++) make_readonly(proc, readonly_in_proc[at]);
     for (size_t at = 0; at < sizeof masked_in_proc / sizeof *masked_in_proc; at++) mask(masks, proc, masked_in_proc[at]);
   }
@@ -218,7 +218,7 @@ static void mount_sys(struct step_spec *spec, int root, struct masks *masks) {
   if (sys_move_mount(sys, target) < 0) fail("cannot mount /sys");
   close(target);
   mount_cgroup(spec, sys, cgroup2, masks);
-  for (size_t at = 0; !spec->insecure && at < sizeof masked_in_sys / sizeof *masked_in_sys; at++) mask(masks, sys, masked_in_sys[at]);
+  for (size_t at = 0; !spec->unmasked && at < sizeof masked_in_sys / sizeof *masked_in_sys; at++) mask(masks, sys, masked_in_sys[at]);
   close(sys);
 }
 

@@ -116,6 +116,8 @@ static void take_field(struct step_spec *spec, const char *key, char *value) {
   else if (strcmp(key, "network") == 0) spec->network = value;
   else if (strcmp(key, "private-network") == 0) spec->private_network = is_true(value);
   else if (strcmp(key, "insecure") == 0) spec->insecure = is_true(value);
+  else if (strcmp(key, "unfiltered") == 0) spec->unfiltered = is_true(value);
+  else if (strcmp(key, "unmasked") == 0) spec->unmasked = is_true(value);
   else if (strcmp(key, "no-new-privileges") == 0) spec->no_new_privileges = is_true(value);
   else if (strcmp(key, "tty") == 0) spec->tty = is_true(value);
   else if (strcmp(key, "stdin") == 0) spec->stdin_open = is_true(value);
@@ -201,7 +203,8 @@ void parse_description(struct step_spec *spec, char *data, size_t total) {
   if (spec->upper == NULL || spec->work == NULL || spec->args.count == 0 || spec->cwd == NULL || spec->user == NULL ||
       spec->hostname == NULL || spec->shm_size == NULL || spec->id_count == 0)
     fail_with(0, "the description is incomplete");
-  if (spec->filter.count == 0 && !spec->insecure) fail_with(0, "a step without a seccomp filter must be insecure");
+  if (spec->insecure) spec->unfiltered = spec->unmasked = true;
+  if (spec->filter.count == 0 && !spec->unfiltered) fail_with(0, "a step without a seccomp filter must be said to have none");
   for (size_t index = 0; index < spec->mount_count; index++)
     if (spec->mounts[index].target == NULL) fail_with(0, "a mount without a target");
   if (spec->tree != NULL && spec->tree_state == NULL) fail_with(0, "a tree without a state");

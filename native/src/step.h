@@ -55,6 +55,7 @@ struct step_spec {
   struct list cgroups; /* directories of the groups that the step is put into */
   const char *upper, *work, *cwd, *user, *hostname, *shm_size;
   const char *network; /* a file that a network namespace is bound to; NULL: this process's own, or a new one */
+  bool unfiltered, unmasked; /* no filter of system calls; nothing of /proc and /sys hidden: both are so where insecure is */
   bool prepare_upper, readonly_root, private_network, insecure, no_new_privileges, tty, stdin_open, init, nest;
   const char *keep_uid, *keep_gid; /* who starts it has these ids in it, and root has the ones that he would have had; NULL for not */
   bool discard; /* upper and work go with the step, whatever it has left there */

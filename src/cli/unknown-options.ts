@@ -25,7 +25,7 @@ const VOLUMES = 'a directory or file comes with -v HOST:CONTAINER[:ro]';
 const NETWORK =
   'containers of one network (--network NAME) find each other by name and --network-alias; ports come with -p [IP:]HOST:CONTAINER or -P';
 const BOX =
-  'every container has a sandbox of its own: --cap-add, --cap-drop, --device, --security-opt no-new-privileges and --privileged are what can be changed';
+  'every container has a sandbox of its own: --cap-add, --cap-drop, --device, --security-opt and --privileged are what can be changed';
 const AS_IS =
   'layers are copied as they are; to compress them anew: tsbuild pull NAME, then tsbuild push --compression zstd NAME DESTINATION';
 const NO_ENGINE = 'there are docker://NAME, oci:DIR, oci-archive:FILE, docker-archive:FILE and store:NAME';

@@ -80,6 +80,9 @@ export interface RunContainerOptions {
   /** Bytes of /dev/shm. */
   readonly shmSize?: number;
   readonly noNewPrivileges?: boolean;
+  /** No filter of system calls; nothing of /proc and /sys hidden. See `StepSpec`. */
+  readonly unfiltered?: boolean;
+  readonly unmasked?: boolean;
   /** See `StepSpec`. */
   readonly capAdd?: readonly string[];
   readonly capDrop?: readonly string[];
@@ -226,6 +229,8 @@ export function containerSpec(
     stdin: options.interactive ?? options.conversation !== undefined,
     init: options.init ?? false,
     noNewPrivileges: options.noNewPrivileges ?? false,
+    ...(options.unfiltered ? { unfiltered: true } : {}),
+    ...(options.unmasked ? { unmasked: true } : {}),
     capAdd: options.capAdd ?? [],
     capDrop: options.capDrop ?? [],
     groups: options.groups ?? [],

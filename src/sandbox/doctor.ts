@@ -125,6 +125,21 @@ async function trySingle(
   return end(4, true, problem === undefined ? plan : copying);
 }
 
+/** Ids of the first user namespace; every other one has fewer. */
+const ALL_IDS = 2 ** 32 - 1;
+
+/** Why a bare step does not run. */
+function bareProblem(plan: NamespacePlan, refused: unknown): DoctorLine {
+  const problem = (text: string): DoctorLine => ({ name: 'chroot', state: 'problem', text });
+  if (!hasCapability('MKNOD'))
+    return { ...problem('this container may not make devices'), fix: 'start it with --cap-add MKNOD' };
+  // In a user namespace the capability to make devices is worth nothing (mknod(2)).
+  const ids = plan.uids.reduce((sum, { count }) => sum + count, 0);
+  if (failedAt(refused, 'dev') && ids < ALL_IDS)
+    return problem('root of this container is nobody on the machine, and may make no devices');
+  return problemLine('chroot', refused);
+}
+
 /** Root whom the kernel gives no namespaces. */
 async function tryBare(
   trial: Trial & ProbeOptions,
@@ -134,16 +149,7 @@ async function tryBare(
   const plan = planBare(readPlanInputs(trial.user));
   const refused = await tryStep({ ...trial, plan });
   if (refused !== undefined) {
-    lines.push(
-      hasCapability('MKNOD')
-        ? problemLine('chroot', refused)
-        : {
-            name: 'chroot',
-            state: 'problem',
-            text: 'this container may not make devices',
-            fix: 'start it with --cap-add MKNOD',
-          },
-    );
+    lines.push(bareProblem(plan, refused));
     return end(6, false);
   }
   if (isConfinedRoot(trial.user.uid)) {

@@ -53,7 +53,8 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   fields.add('private-network', spec.network === 'none').add('insecure', insecure);
   if (spec.network === 'isolated' || spec.network === 'proxied') fields.add('network', networkPathOf(spec));
   fields.add('capabilities', insecure ? ALL_CAPABILITIES : capabilityMask(spec.capAdd ?? [], spec.capDrop ?? []));
-  if (!insecure) fields.add('seccomp', options.seccompPath);
+  if (!insecure && spec.unfiltered !== true) fields.add('seccomp', options.seccompPath);
+  fields.add('unfiltered', spec.unfiltered ?? false).add('unmasked', spec.unmasked ?? false);
   fields.add('no-new-privileges', spec.noNewPrivileges ?? false);
   fields
     .add('tty', spec.tty ?? false)

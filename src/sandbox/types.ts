@@ -154,6 +154,10 @@ export interface StepSpec {
   readonly proxy?: { readonly port: number; readonly socket: string };
   readonly security: SecurityMode;
   readonly noNewPrivileges?: boolean;
+  /** No filter of system calls. `insecure` has none either. */
+  readonly unfiltered?: boolean;
+  /** Nothing of /proc and /sys is hidden or read-only by itself, so that namespaces within can have a /proc of their own. As `insecure`. */
+  readonly unmasked?: boolean;
   /** Capabilities beside docker's default ones, and those of them that are taken away (`parseCapability`). Not for `insecure`. */
   readonly capAdd?: readonly string[];
   readonly capDrop?: readonly string[];

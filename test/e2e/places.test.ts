@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest';
 import { baseImageTar } from '../support/base-image.ts';
 import { Bench, type Outcome } from '../support/bench.ts';
 import { type Identity, ordinaryUser } from '../support/identity.ts';
-import { type Place, podmanPlace, unitPlace } from '../support/places.ts';
+import { type Place, podmanPlace, tsbuildPlace, unitPlace } from '../support/places.ts';
 import { testAsRoot } from '../support/real-root.ts';
 
 const STEPS = `FROM base:1
@@ -90,6 +90,24 @@ describe('the places that builds run in', () => {
         /(?:problem|warning) +ids: \/etc\/subuid gives user "1000680000" no subordinate ids/,
       );
       works(tried, await elsewhere(bench), 4);
+    }),
+  );
+
+  testAsRoot('a container of tsbuild run, as it comes and as doctor there says to start it', { timeout: 120_000 }, () =>
+    everywhere(async (bench) => {
+      const same = await elsewhere(bench);
+      const { doctor, canRun, digest } = await tryOut(bench, tsbuildPlace(bench, []));
+      expect([canRun, digest], doctor).toEqual([false, 'failed']);
+      expect(doctor).toMatch(/^RUN steps do not work here \(rung 6: /m);
+      // As root of a user namespace it has the capability to make devices, and may make none.
+      expect(doctor).toMatch(
+        /^problem +chroot: root of this container is nobody on the machine, and may make no devices$/m,
+      );
+      const [, line = ''] = /in a container: start it with (--.*)$/m.exec(doctor) ?? [];
+      const there = await tryOut(bench, tsbuildPlace(bench, line.split(' ')));
+      works(there, same, 3);
+      const status = await tsbuildPlace(bench, line.split(' ')).run(['grep', 'CapEff', '/proc/self/status']);
+      expect(status.out).toContain('00000000a80425fb');
     }),
   );
 

@@ -149,6 +149,12 @@ describeAsEveryone('volumes and mounts', (who) => {
       ).out,
     ).toBe('CapEff:\t0000000000000000\nNoNewPrivs:\t1\n');
     expect((await bench.ok(run('grep -E "Seccomp:" /proc/self/status', '--privileged'))).out).toBe('Seccomp:\t0\n');
+    // Each option lifts one thing: the filter, or what hides parts of /proc. Capabilities stay docker's.
+    const held = 'grep -E "Seccomp:|CapEff" /proc/self/status; grep -q " /proc/sys " /proc/self/mountinfo; echo $?';
+    const heldWith = async (...options: readonly string[]) => (await bench.ok(run(held, ...options))).out;
+    const caps = 'CapEff:\t00000000a80425fb\n';
+    expect(await heldWith('--security-opt', 'seccomp=unconfined')).toBe(`${caps}Seccomp:\t0\n0\n`);
+    expect(await heldWith('--security-opt', 'systempaths=unconfined')).toBe(`${caps}Seccomp:\t2\n1\n`);
   });
 
   test('wrong words are told, and leave no volume', async () => {

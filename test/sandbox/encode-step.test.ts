@@ -116,6 +116,15 @@ describe('a step as the helper reads it', () => {
     ]);
   });
 
+  test("may have no filter, or nothing hidden, and docker's capabilities all the same", () => {
+    const words = ['unfiltered', 'unmasked', 'seccomp', 'capabilities'];
+    const said = (more: Partial<StepSpec>) => words.map((word) => of(encoded(more), word));
+    const usual = [String(0xa8_04_25_fbn)];
+    expect(said({})).toEqual([['0'], ['0'], ['/filter'], usual]);
+    expect(said({ unfiltered: true })).toEqual([['1'], ['0'], [], usual]);
+    expect(said({ unmasked: true })).toEqual([['0'], ['1'], ['/filter'], usual]);
+  });
+
   test('is in no network that nobody made for it', () => {
     expect(of(encoded({ network: 'none' }), 'private-network')).toEqual(['1']);
     expect(of(encoded({ network: 'host' }), 'private-network')).toEqual(['0']);

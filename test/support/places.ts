@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, realpathSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Bench, Outcome, RunOptions } from './bench.ts';
 
 /** Somewhere that tsbuild is started in, and where its store and files are there. */
@@ -26,6 +27,28 @@ export function podmanPlace(bench: Bench, user: string): Place {
       const what = ['run', '--rm', '--network=none', `--user=${user}`, '--rootfs', '/:O', 'sh', '-c', script, 'sh'];
       const all = ['podman', ...storage, ...engine, ...what, ...command];
       return bench.start(all, { ...options, env: { CONTAINERS_CONF: conf }, asSelf: true }).ended;
+    },
+  };
+}
+
+/**
+ * A container of `tsbuild run` as it comes, of the base image: its programs are the machine's, which it gets to read, as it does the bench's files.
+ * @param options of `run`, beside these
+ */
+export function tsbuildPlace(bench: Bench, options: readonly string[]): Place {
+  const [program = ''] = bench.command([]);
+  const root = dirname(dirname(program));
+  const node = dirname(process.execPath);
+  const read = ['/usr', '/lib', '/lib64', node, root, realpathSync(join(root, 'node_modules')), bench.dir];
+  const volumes = read.filter((path) => existsSync(path)).flatMap((path) => ['-v', `${path}:${path}:ro`]);
+  const dir = '/var/place';
+  const path = `PATH=${node}:/usr/sbin:/usr/bin:/sbin:/bin`;
+  return {
+    dir,
+    run: (command, more = {}) => {
+      const script = `mkdir -p ${dir} && cd ${dir} && exec "$@"`;
+      const words = ['run', '--rm', '--network=none', '-e', path, ...options, ...volumes];
+      return bench.tsbuild([...words, 'base:1', 'sh', '-c', script, 'sh', ...command], more);
     },
   };
 }

@@ -59,7 +59,11 @@ export function summarizeContainer(container: Container, state: ContainerState):
       PidsLimit: step.processLimit ?? 0,
       ShmSize: step.shmSize ?? 64 * 2 ** 20,
       ExtraHosts: (step.extraHosts ?? []).map(({ host, ip }) => `${host}:${ip}`),
-      SecurityOpt: step.noNewPrivileges ? ['no-new-privileges'] : [],
+      SecurityOpt: [
+        ...(step.noNewPrivileges ? ['no-new-privileges'] : []),
+        ...(step.unfiltered ? ['seccomp=unconfined'] : []),
+        ...(step.unmasked ? ['systempaths=unconfined'] : []),
+      ],
       Ulimits: (step.ulimits ?? []).map(({ name: limit, soft, hard }) => ({ Name: limit, Soft: soft, Hard: hard })),
     },
     Mounts: binds.map(({ source, target, volume, readonly: isReadonly }) => ({

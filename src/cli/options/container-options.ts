@@ -102,7 +102,11 @@ export function processOptions(command: Command): Command {
     .option('--pids-limit <number>', 'processes that the container may have at a time (default: 2048; -1: no limit)')
     .option('--ulimit <NAME=SOFT[:HARD]>', 'resource limit', collect)
     .option('--shm-size <size>', 'size of /dev/shm (default: 64m)')
-    .option('--security-opt <option>', 'no-new-privileges', collect)
+    .option(
+      '--security-opt <option>',
+      'no-new-privileges; seccomp=unconfined (no filter of system calls); systempaths=unconfined (nothing of /proc hidden)',
+      collect,
+    )
     .option('--cap-add <name>', 'a capability beside the default ones, or ALL', collect)
     .option('--cap-drop <name>', 'a capability that it is not to have, or ALL', collect)
     .option('--privileged', 'all capabilities and no filter of system calls; never more than you may do yourself')

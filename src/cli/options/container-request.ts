@@ -46,7 +46,7 @@ export async function parseProcess(
     ...(options.ulimit === undefined ? {} : { ulimits: options.ulimit.map(parseUlimit) }),
     // As with docker, 0 is for the default.
     ...(shmSize === undefined || shmSize === 0 ? {} : { shmSize }),
-    ...(parseSecurity(options.securityOpt ?? []) ? { noNewPrivileges: true } : {}),
+    ...parseSecurity(options.securityOpt ?? []),
     ...(options.capAdd === undefined ? {} : { capAdd: options.capAdd.map(parseCapability) }),
     ...(options.capDrop === undefined ? {} : { capDrop: options.capDrop.map(parseCapability) }),
     ...(options.privileged ? { privileged: true } : {}),
@@ -117,18 +117,30 @@ async function parseDns(options: ProcessOptions): Promise<{ readonly resolvConf?
   };
 }
 
-/** @returns whether privileges must not grow */
-function parseSecurity(values: readonly string[]): boolean {
-  let strict = false;
-  for (const text of values) {
-    const match = /^no-new-privileges(?:[=:](true|false))?$/.exec(text);
-    if (match === null)
-      throw new TsbuildError('TSB_USAGE', `Cannot use --security-opt ${JSON.stringify(text)}: it is not supported`, {
-        hint: "no-new-privileges is; every container has tsbuild's seccomp filter and docker's default capabilities",
-      });
-    strict = match[1] !== 'false';
-  }
-  return strict;
+/** What security options change; those of AppArmor and SELinux name what no container here has, so that being without is what there is. */
+const SECURITY: Readonly<Record<string, Pick<NewContainer['process'], 'noNewPrivileges' | 'unfiltered' | 'unmasked'>>> =
+  {
+    'no-new-privileges': { noNewPrivileges: true },
+    'no-new-privileges=true': { noNewPrivileges: true },
+    'no-new-privileges=false': { noNewPrivileges: false },
+    'seccomp=unconfined': { unfiltered: true },
+    'systempaths=unconfined': { unmasked: true },
+    'unmask=all': { unmasked: true },
+    'apparmor=unconfined': {},
+    'label=disable': {},
+  };
+
+/** `--security-opt` of docker and podman. @throws TsbuildError `TSB_USAGE` */
+function parseSecurity(values: readonly string[]): (typeof SECURITY)[string] {
+  const found = values.map((text) => {
+    const word = text.replace(':', '=').replace(/^unmask=ALL$/, 'unmask=all');
+    if (Object.hasOwn(SECURITY, word)) return SECURITY[word];
+    throw new TsbuildError('TSB_USAGE', `Cannot use --security-opt ${JSON.stringify(text)}: it is not supported`, {
+      hint: 'no-new-privileges is, seccomp=unconfined (no filter of system calls) and systempaths=unconfined (nothing of /proc hidden)',
+    });
+  });
+  const { noNewPrivileges, ...others } = Object.assign({}, ...found) as (typeof SECURITY)[string];
+  return { ...others, ...(noNewPrivileges ? { noNewPrivileges } : {}) };
 }
 
 /**

@@ -242,8 +242,22 @@ describe('the process of a container', () => {
     );
   });
 
+  test('what is to be less confined says so as for docker or podman; of AppArmor and SELinux there is nothing to lift', async () => {
+    expect(await process({ securityOpt: ['seccomp=unconfined'] })).toMatchObject({ unfiltered: true });
+    for (const text of ['systempaths=unconfined', 'unmask=ALL'])
+      expect(await process({ securityOpt: [text] })).toMatchObject({ unmasked: true });
+    const both = await process({ securityOpt: ['seccomp:unconfined', 'no-new-privileges', 'unmask=all'] });
+    expect(both).toMatchObject({ noNewPrivileges: true, unfiltered: true, unmasked: true });
+    expect(await process({ securityOpt: ['apparmor=unconfined', 'label=disable'] })).toEqual(await process({}));
+  });
+
   test.each<[ProcessOptions, string, string?]>([
-    [{ securityOpt: ['seccomp=unconfined'] }, 'Cannot use --security-opt "seccomp=unconfined"', 'seccomp filter'],
+    [
+      { securityOpt: ['seccomp=/profile.json'] },
+      'Cannot use --security-opt "seccomp=/profile.json"',
+      'seccomp=unconfined',
+    ],
+    [{ securityOpt: ['constructor'] }, 'Cannot use --security-opt "constructor"'],
     [{ userns: 'host' }, 'Cannot use --userns "host"', 'keep-id is possible'],
     [{ groupAdd: ['audio'] }, 'Cannot use --group-add "audio": expected the id of a group'],
     [{ dns: ['resolver.test'] }, 'Cannot use --dns "resolver.test": expected an address'],
