@@ -57,7 +57,7 @@ const FORMS: readonly (readonly [from: string, to: readonly string[]])[] = [
   ['manifest inspect', ['inspect', '--remote', '--raw']],
   ['image history', ['history']],
   ['image import', ['import']],
-  ['image inspect', ['inspect']],
+  ['image inspect', ['inspect', '--type', 'image']],
   ['image tag', ['tag']],
   ['image untag', ['untag']],
   ['image list', ['images']],

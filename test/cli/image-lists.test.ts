@@ -160,7 +160,7 @@ describe('inspect', () => {
       'app:1',
       'odd:1',
     ]);
-    expect(err).toMatch(/Cannot inspect "none:1"[^]*Cannot inspect "none:2"/);
+    expect(err).toMatch(/No such object: none:1[^]*No such object: none:2/);
     const formatted = await run('inspect', '-f', '{{.Id}}', 'none:1', 'app:1');
     expect(formatted).toMatchObject({ code: 1, out: `${app.config.digest}\n` });
   });

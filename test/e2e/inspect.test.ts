@@ -174,10 +174,35 @@ describeAsUser('inspect, history, tag', (who) => {
     });
   });
 
+  test('networks and volumes are found by their names, after containers and images, and --type says which are meant', async () => {
+    const { bench } = use;
+    for (const name of ['both', 'app']) await bench.ok(['volume', 'create', name]);
+    await bench.ok(['network', 'create', 'both']);
+    const kind = async (...words: string[]): Promise<readonly string[]> => {
+      const { out } = await bench.ok(['inspect', ...words]);
+      return (JSON.parse(out) as Readonly<Record<string, unknown>>[]).map(
+        ({ IPAM, Mountpoint, Name }) => `${IPAM ? 'network' : Mountpoint ? 'volume' : 'other'} ${String(Name)}`,
+      );
+    };
+    expect(await kind('both')).toEqual(['network both']);
+    expect(await kind('--type', 'volume', 'both', 'app')).toEqual(['volume both', 'volume app']);
+    expect(await kind('app')).toEqual(['volume app']);
+    const [volume] = JSON.parse((await bench.ok(['inspect', 'app'])).out) as unknown[];
+    expect([volume]).toEqual(JSON.parse((await bench.ok(['volume', 'inspect', 'app'])).out));
+    expectFailure(await bench.tsbuild(['inspect', '--type', 'network', 'app']), { says: ['No such network: app'] });
+    expectFailure(await bench.tsbuild(['inspect', '--config', 'app']), { says: ['no such image'] });
+    await bench.ok(['network', 'rm', 'both']);
+  });
+
   test('what only a registry has is asked of it when that is said', async () => {
     expectFailure(await use.bench.tsbuild(['inspect', name]), {
-      says: ['no such image in the local image store', '--remote'],
+      says: [`No such object: ${name}`, 'no container, image, network or volume', '--remote'],
     });
+    for (const words of [
+      ['inspect', '--type', 'image', name],
+      ['image', 'inspect', name],
+    ])
+      expectFailure(await use.bench.tsbuild(words), { says: ['no such image in the local image store', '--remote'] });
     expectFailure(await use.bench.tsbuild(['inspect', '--remote', `${registry.host}/none`]), { says: ['not found'] });
     expectFailure(await use.bench.tsbuild(['inspect', '-f', '{{.Idd}}', 'app:1']), {
       code: 2,

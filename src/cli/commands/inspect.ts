@@ -1,11 +1,12 @@
-import { locateImage, openSession } from '../../engine/index.ts';
+import { type LocatedImage, locateImage, openSession, type Session } from '../../engine/index.ts';
 import { type LayersReport, readRoot, reportLayers, selectImage, summarize } from '../../inspect/index.ts';
 import { hostPlatform, parsePlatform } from '../../image/index.ts';
 import type { Task } from '../../events/index.ts';
-import { formatBytes, sanitizeLine, TsbuildError } from '../../util/index.ts';
-import { type Container, Containers } from '../../containers/index.ts';
+import { formatBytes, isTsbuildError, sanitizeLine, TsbuildError } from '../../util/index.ts';
+import { type Container, Containers, Networks, Volumes } from '../../containers/index.ts';
 import { summarizeContainer } from '../containers/container-summary.ts';
-import { summarizeSettings } from '../containers/network-summary.ts';
+import { describeNetworks, summarizeSettings } from '../containers/network-summary.ts';
+import { summarizeVolume } from '../containers/volume-summary.ts';
 import { type CliContext, interruptible, printForeign } from '../context.ts';
 import { compileTemplate, toJson } from '../go-template/index.ts';
 import { eachName } from '../each-name.ts';
@@ -21,7 +22,7 @@ export interface InspectOptions extends RegistryFlags {
   readonly layers?: boolean;
   readonly platform?: string;
   readonly remote?: boolean;
-  readonly type?: 'container' | 'image';
+  readonly type?: 'container' | 'image' | 'network' | 'volume';
 }
 
 /** `tsbuild inspect` */
@@ -39,18 +40,21 @@ export async function inspectCommand(
   await using session = openSession(registrySession(context, interrupt.signal, options, names[0]));
   const summaries: unknown[] = [];
   const containers = new Containers(session.store);
+  const take = async (summary: Readonly<Record<string, unknown>>): Promise<void> => {
+    if (template) await printForeign(context, `${template(summary)}\n`);
+    else summaries.push(summary);
+  };
+  const { type } = options;
   const code = await eachName(context, names, async (name) => {
     const container = findContainer(containers, name, options);
-    if (container !== undefined) {
-      const summary = {
+    if (container !== undefined)
+      return take({
         ...summarizeContainer(container, await containers.state(container)),
         NetworkSettings: await summarizeSettings(session.store, container),
-      };
-      if (template) await printForeign(context, `${template(summary)}\n`);
-      else summaries.push(summary);
-      return;
-    }
-    using found = await locateImage(session, task, name, { cwd: context.cwd, remote: options.remote ?? false });
+      });
+    if (type === 'network' || type === 'volume') return take(await summarizeOther(session, name, type));
+    using found = await findImage(session, task, name, context.cwd, options);
+    if (found === undefined) return await take(await summarizeOther(session, name));
     const { provider, root, what } = found;
     if (options.raw && !options.config) {
       await printForeign(context, await readRoot(provider, root, what));
@@ -67,22 +71,58 @@ export async function inspectCommand(
       const report = await reportLayers(task, provider, selected.image);
       if (template) await printForeign(context, `${template({ ...report })}\n`);
       else await printForeign(context, options.format === 'json' ? `${toJson(report, 2)}\n` : layersText(report));
-    } else {
-      const summary = summarize(selected, root, found);
-      if (template) await printForeign(context, `${template(summary)}\n`);
-      else summaries.push(summary);
-    }
+    } else await take({ ...summarize(selected, root, found) });
   });
   if (summaries.length > 0) await printForeign(context, `${toJson(summaries, 4)}\n`);
   return code;
 }
 
+/** @returns undefined where there is none, and the name may be that of something else @throws TsbuildError */
+async function findImage(
+  session: Session,
+  task: Task,
+  name: string,
+  cwd: string,
+  options: InspectOptions,
+): Promise<LocatedImage | undefined> {
+  const { remote = false } = options;
+  try {
+    return await locateImage(session, task, name, { cwd, remote });
+  } catch (error) {
+    if (meansImage(options) || !isTsbuildError(error, 'TSB_NOT_FOUND')) throw error;
+    return undefined;
+  }
+}
+
+/** A network or volume, in docker's order. @throws TsbuildError `TSB_NOT_FOUND` */
+async function summarizeOther(
+  session: Session,
+  name: string,
+  type?: 'network' | 'volume',
+): Promise<Readonly<Record<string, unknown>>> {
+  const networks = new Networks(session.store);
+  const network = type === 'network' ? networks.find(name) : type === undefined ? networks.lookUp(name) : undefined;
+  if (network !== undefined) {
+    const [summary = {}] = await describeNetworks(session, [network]);
+    return summary;
+  }
+  const volumes = new Volumes(session.store);
+  const volume = type === 'volume' ? volumes.find(name) : volumes.lookUp(name);
+  if (volume !== undefined) return summarizeVolume(volume);
+  throw new TsbuildError('TSB_NOT_FOUND', `No such object: ${name}`, {
+    hint: 'no container, image, network or volume is called that; an image that only a registry has: add --remote',
+  });
+}
+
 /** A container of that name comes first, as with docker; options that only images have, or `--type`, say what is meant. */
 function findContainer(containers: Containers, name: string, options: InspectOptions): Container | undefined {
-  const { type, raw, config, layers, platform, remote } = options;
-  if (type === 'container') return containers.find(name);
-  if (type === 'image' || raw || config || layers || remote || platform !== undefined) return undefined;
-  return containers.lookUp(name);
+  if (options.type === 'container') return containers.find(name);
+  return options.type !== undefined || meansImage(options) ? undefined : containers.lookUp(name);
+}
+
+/** Whether it is said that images are meant, or asked for what only they have. */
+function meansImage({ type, raw, config, layers, platform, remote }: InspectOptions): boolean {
+  return type === 'image' || Boolean(raw || config || layers || remote) || platform !== undefined;
 }
 
 function requireSense(names: readonly string[], { raw, config, layers, format }: InspectOptions): void {

@@ -1,5 +1,4 @@
-import { BridgeLink, isIn, mendNetworks, type Network, Networks, type NewNetwork } from '../../containers/index.ts';
-import { networkMaker } from '../../engine/index.ts';
+import { isIn, type Network, Networks, type NewNetwork } from '../../containers/index.ts';
 import { contains, formatSubnet, parseAddress, parseSubnet } from '../../network/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, print, printForeign } from '../context.ts';
@@ -9,7 +8,7 @@ import { formatList } from '../lists/format-list.ts';
 import { labelFields } from '../lists/label-fields.ts';
 import { compileTemplate, toJson } from '../go-template/index.ts';
 import { parseNetworkFilters } from '../options/network-filters.ts';
-import { summarizeNetwork } from '../containers/network-summary.ts';
+import { describeNetworks } from '../containers/network-summary.ts';
 import { parsePairs } from '../options/options.ts';
 import { reportError } from '../report.ts';
 
@@ -150,12 +149,7 @@ export async function networkInspectCommand(
     const wanted: Network[] = [];
     const code = await eachName(context, names, async (name) => void wanted.push(networks.find(name)));
     if (wanted.length === 0) return code;
-    await mendNetworks(await networkMaker(work.session));
-    const facts: Readonly<Record<string, unknown>>[] = [];
-    for (const network of wanted) {
-      using link = await BridgeLink.open(network);
-      facts.push(summarizeNetwork(network, link?.members ?? []));
-    }
+    const facts = await describeNetworks(work.session, wanted);
     if (template) for (const each of facts) await printForeign(context, `${template(each)}\n`);
     else await printForeign(context, `${toJson(facts, 4)}\n`);
     return code;

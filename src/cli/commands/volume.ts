@@ -3,6 +3,7 @@ import { treeRemover } from '../../engine/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, print, printForeign } from '../context.ts';
 import { withContainers, type Work } from '../containers/each-container.ts';
+import { summarizeVolume } from '../containers/volume-summary.ts';
 import { eachName } from '../each-name.ts';
 import { formatList } from '../lists/format-list.ts';
 import { labelFields } from '../lists/label-fields.ts';
@@ -98,17 +99,7 @@ export async function volumeInspectCommand(
     const volumes = new Volumes(session.store);
     const facts: Readonly<Record<string, unknown>>[] = [];
     const code = await eachName(context, names, async (name) => {
-      const volume = volumes.find(name);
-      facts.push({
-        CreatedAt: volume.created,
-        Driver: 'local',
-        Labels: new Map(Object.entries(volume.labels)),
-        Mountpoint: volume.directory,
-        Name: volume.name,
-        Options: new Map(),
-        Scope: 'local',
-        ...(volume.anonymous ? { Anonymous: true } : {}),
-      });
+      facts.push(summarizeVolume(volumes.find(name)));
     });
     if (template) for (const each of facts) await printForeign(context, `${template(each)}\n`);
     else if (facts.length > 0) await printForeign(context, `${toJson(facts, 4)}\n`);

@@ -3,13 +3,29 @@ import {
   BridgeLink,
   type Container,
   DEFAULT_NETWORK,
+  mendNetworks,
   type Network,
   type NetworkMember,
   Networks,
   readPorts,
 } from '../../containers/index.ts';
+import { networkMaker, type Session } from '../../engine/index.ts';
 import { portName } from '../../network/index.ts';
 import type { Store } from '../../store/index.ts';
+
+/** What networks are, and who is in them now. Those whose process has died get a new one first. */
+export async function describeNetworks(
+  session: Session,
+  networks: readonly Network[],
+): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  await mendNetworks(await networkMaker(session));
+  const facts: Readonly<Record<string, unknown>>[] = [];
+  for (const network of networks) {
+    using link = await BridgeLink.open(network);
+    facts.push(summarizeNetwork(network, link?.members ?? []));
+  }
+  return facts;
+}
 
 /** What `docker network inspect` says of a network, as far as it is true of one here. */
 export function summarizeNetwork(

@@ -63,8 +63,8 @@ export function addInspect(program: Command, context: CliContext, done: Done): v
     'a name or id of the local store, a path to an archive or layout, or with docker:// or --remote a name that a registry has';
   const inspect = program
     .command('inspect')
-    .description('describe containers and images: what docker, podman and skopeo say of them')
-    .argument('<container|image...>', `a container, or ${image}`)
+    .description('describe containers, images, networks and volumes: what docker, podman and skopeo say of them')
+    .argument('<name...>', `a container, network or volume, or ${image}`)
     .option('-f, --format <format>', 'json, or a Go template, for example {{.Id}} or {{json .Config}}')
     .option(
       '--layers',
@@ -74,7 +74,7 @@ export function addInspect(program: Command, context: CliContext, done: Done): v
     .option('--config', 'print the config of the image (--raw: as it is)')
     .option('--platform <os/arch>', 'which platform of the image (default: this machine)')
     .option('--remote', 'ask the registry, and not the local store; nothing is pulled')
-    .addOption(new Option('--type <type>', 'what the names mean: container or image').choices(['container', 'image']))
+    .addOption(new Option('--type <type>', 'what the names mean').choices(['container', 'image', 'network', 'volume']))
     .addOption(new Option('-s, --size').hideHelp());
   addRegistryFlags(inspect).action(async (names: string[], options) => {
     const { inspectCommand } = await import('../commands/inspect.ts');
