@@ -94,13 +94,13 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-/** Two catalogs in one; of an object that both have, the one that was written last. */
+/** Two catalogs in one; of an object that both have, the one that was written last, with the later time of use. */
 export function mergeCatalogs(one: Catalog, other: Catalog): Catalog {
   const objects = new Map(one.objects);
   for (const [name, object] of other.objects) {
     const known = objects.get(name);
-    if (known === undefined || known.writtenAt <= object.writtenAt)
-      objects.set(name, { ...object, usedAt: Math.max(object.usedAt, known?.usedAt ?? 0) });
+    const later = known === undefined || known.writtenAt <= object.writtenAt ? object : known;
+    objects.set(name, { ...later, usedAt: Math.max(object.usedAt, known?.usedAt ?? 0) });
   }
   return { objects, holes: [...new Set([...one.holes, ...other.holes])].toSorted((a, b) => a - b) };
 }

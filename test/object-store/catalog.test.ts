@@ -94,15 +94,17 @@ describe('what is no catalog', () => {
   });
 });
 
-test('of two catalogs nothing is lost, and of one name the later stays', () => {
+test('of two catalogs nothing is lost, and of one name the later stays with when either saw it used', () => {
   fc.assert(
     fc.property(catalog, catalog, (one, other) => {
       const both = mergeCatalogs(one, other);
       expect([...both.objects.keys()].toSorted()).toEqual(
         [...new Set([...one.objects.keys(), ...other.objects.keys()])].toSorted(),
       );
-      for (const [key, { writtenAt }] of both.objects)
-        expect(writtenAt).toBe(Math.max(one.objects.get(key)?.writtenAt ?? 0, other.objects.get(key)?.writtenAt ?? 0));
+      // When it was used last, whoever of the two knew that: else it would be taken for old, and go first.
+      for (const [key, object] of both.objects)
+        for (const time of ['writtenAt', 'usedAt'] as const)
+          expect(object[time]).toBe(Math.max(one.objects.get(key)?.[time] ?? 0, other.objects.get(key)?.[time] ?? 0));
     }),
   );
 });
