@@ -124,7 +124,7 @@ export class PackedStore implements ObjectStore, AsyncDisposable {
     const all = new Map<string, Pending>([...objects, ...this.#pending]);
     for (const [name, object] of all)
       if (object !== null && name.startsWith(prefix))
-        yield { name, size: object.size, modifiedAt: object.writtenAt * 1000 };
+        yield { name, size: object.size, modifiedAt: object.usedAt * 1000 };
   }
 
   async touch(task: Task, name: string): Promise<void> {

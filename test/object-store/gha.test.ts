@@ -175,6 +175,24 @@ async function packed(name: string, content: string): Promise<Buffer> {
   });
 }
 
+test('what is touched is as young as its last touch where it is listed, also for another job', async () => {
+  let now = 1_700_000_000_000;
+  const at = (): PackedStore => job(DEFAULT_BRANCH, { now: () => now });
+  const one = at();
+  await put(one, 'records/a', 'x');
+  await put(one, 'records/b', 'y');
+  await one.flush(testTask());
+  now += 48 * 3_600_000;
+  const two = at();
+  await two.touch(testTask(), 'records/b');
+  await two.flush(testTask());
+  for (const store of [two, at()]) {
+    const ages = new Map<string, number>();
+    for await (const { name, modifiedAt } of store.list(testTask(), 'records/')) ages.set(name, now - modifiedAt);
+    expect(Object.fromEntries(ages)).toEqual({ 'records/a': 48 * 3_600_000, 'records/b': 0 });
+  }
+});
+
 describe('what the service deletes, damages or makes up', () => {
   test('a layer that is gone is not there, once the catalog is old', async () => {
     let now = Date.now();
