@@ -68,8 +68,10 @@ export function worktreeStamp(dir: string): readonly string[] | undefined {
       toText(prefix),
       head,
       commit,
-      // A reference without a file of its own stands there.
-      commit === '' ? stampOf(`${shared}/packed-refs`) : '',
+      // A reference without a file of its own stands in one of these; in tables (reftable), HEAD does as well, of each working tree.
+      ...(commit === ''
+        ? [`${shared}/packed-refs`, `${shared}/reftable/tables.list`, `${gitDir}/reftable/tables.list`].map(stampOf)
+        : []),
       stampOf(`${gitDir}/index`),
     ];
   } catch {

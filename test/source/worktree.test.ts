@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as fc from 'fast-check';
@@ -204,6 +213,21 @@ describe.skipIf(!hasGit)('the time of a commit', () => {
       code: 'TSB_CONTEXT',
       hint: expect.stringContaining('--source-date-epoch') as string,
     });
+  });
+
+  test('what a memory of builds stands on changes with tables of references, as newer repositories have them', () => {
+    const dir = newDirectory();
+    // HEAD says that nothing is where older programs look (git-init(1), --ref-format=reftable).
+    write(dir, {
+      '.git/HEAD': 'ref: refs/heads/.invalid\n',
+      '.git/index': '',
+      '.git/reftable/tables.list': 'one.ref\n',
+    });
+    const before = worktreeStamp(dir);
+    expect(worktreeStamp(dir)).toEqual(before);
+    write(dir, { '.git/reftable/new': 'one.ref\ntwo.ref\n' });
+    renameSync(join(dir, '.git/reftable/new'), join(dir, '.git/reftable/tables.list'));
+    expect(worktreeStamp(dir)).not.toEqual(before);
   });
 
   test('what a memory of builds stands on changes with each commit and each file that is added', () => {
