@@ -36,27 +36,30 @@ export function parseLayoutIndex(bytes: Uint8Array, what: string): ImageIndex {
 
 /**
  * The image that a tag or digest names in a layout. A digest may be that of any manifest or index among the blobs.
- * Without either: the only image there is, or the one tagged `latest`.
+ * Without either: the only image there is, or the one tagged `latest`. A normalised name of an image goes before a tag.
  * @returns the descriptor without annotations, which are about the name and not the image
  * @throws TsbuildError `TSB_NOT_FOUND`
  */
 export function findInLayout(
   layout: LayoutReader,
-  wanted: { readonly tag?: string; readonly digest?: Digest },
+  wanted: { readonly tag?: string; readonly name?: string; readonly digest?: Digest },
 ): Descriptor {
   const { manifests } = layout.index;
   if (wanted.digest !== undefined) return describe(layout, wanted.digest);
   const tag = wanted.tag ?? 'latest';
+  const nameOf = ({ annotations = {} }: Descriptor): string | undefined => annotations[IMAGE_NAME_ANNOTATION];
+  const tagOf = ({ annotations = {} }: Descriptor): string | undefined => annotations[REF_NAME_ANNOTATION];
   const found =
-    manifests.find(({ annotations = {} }) => {
-      const name = annotations[IMAGE_NAME_ANNOTATION];
-      return annotations[REF_NAME_ANNOTATION] === tag || name === tag || name?.endsWith(`:${tag}`) === true;
-    }) ?? (wanted.tag === undefined && distinct(manifests).length === 1 ? manifests[0] : undefined);
+    manifests.find((one) => wanted.name !== undefined && [nameOf(one), tagOf(one)].includes(wanted.name)) ??
+    manifests.find((one) => tagOf(one) === tag || nameOf(one) === tag || nameOf(one)?.endsWith(`:${tag}`) === true) ??
+    (wanted.tag === undefined && distinct(manifests).length === 1 ? manifests[0] : undefined);
   if (found !== undefined) {
     const { annotations: _, ...descriptor } = found;
     return descriptor;
   }
-  const names = manifests.flatMap(({ annotations = {} }) => annotations[REF_NAME_ANNOTATION] ?? []);
+  const names = manifests.flatMap(
+    (one) => (wanted.name === undefined ? tagOf(one) : (nameOf(one) ?? tagOf(one))) ?? [],
+  );
   const shown = names.slice(0, 10).map((name) => JSON.stringify(sanitizeLine(name, 128)));
   throw new TsbuildError(
     'TSB_NOT_FOUND',

@@ -147,7 +147,7 @@ function fromLayout(
 ): CopySource {
   const { name, digest } = place;
   const root = findInLayout(layout, {
-    ...(name === undefined ? {} : { tag: name.includes('/') ? normalizeReference(name) : name }),
+    ...(name === undefined ? {} : { tag: name, ...wholeName(name, place) }),
     ...(digest === undefined ? {} : { digest }),
   });
   return {
@@ -158,6 +158,17 @@ function fromLayout(
       filterReferrers(layout.index.manifests, (one) => layout.read(one), subject, undefined).manifests,
     [Symbol.dispose]: release,
   };
+}
+
+/** What a name in a layout stands for when it is no tag of it: names of docker's archives are names of images. */
+function wholeName(text: string, place: Place): { readonly name?: string } {
+  const isName = /[/:]/.test(text) || (place.kind === 'archive' && place.form === 'docker');
+  try {
+    return isName ? { name: normalizeReference(text) } : {};
+  } catch (error) {
+    if (isTsbuildError(error, 'TSB_USAGE') || isTsbuildError(error, 'TSB_DIGEST')) return {};
+    throw error;
+  }
 }
 
 /** The images of docker archives have no manifest: one is made, in the store, and layers are compressed if they are not. */
