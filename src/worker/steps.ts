@@ -12,6 +12,7 @@ import {
 } from '../sandbox/index.ts';
 import { shownLayers } from '../tree/index.ts';
 import { withShallowStacks } from './deep-stack.ts';
+import { dropCopiedUp } from './drop-copied-up.ts';
 import type { HandlerContext } from './handler-context.ts';
 import { withNetwork } from './step-network.ts';
 import { prepareUpper } from './prepare-upper.ts';
@@ -31,12 +32,21 @@ export async function runStepHere({ uppers, ...spec }: RunStepParams, context: H
   refuseSteps(plan, spec.args.join(' '));
   for (const upper of uppers ?? []) prepareUpper(upper, context);
   giveSockets(spec.mounts ?? [], plan);
-  if (!plan.copies) return runWith(withShallowStacks(spec, context.config), context, {});
+  if (!plan.copies) return runOverlaid(spec, context);
   if (plan.how !== 'none') return runInTree(withoutCopies(spec), context);
   // Steps that see each other's files and processes must not do so by chance.
   const turn = last.then(() => runInTree(spec, context));
   last = turn.catch(() => undefined);
   return turn;
+}
+
+/** Runs a step in an overlay, whose upper directory is left as its layer is. */
+async function runOverlaid(spec: StepSpec, context: HandlerContext): Promise<ExitStatus> {
+  const status = await runWith(withShallowStacks(spec, context.config), context, {});
+  // The network has its files in /etc.
+  const targets = ['/etc/hosts', ...(spec.mounts ?? []).map(({ target }) => target)];
+  if (status.kind === 'exited') dropCopiedUp(spec.upper, spec.lowers, targets, context.config.plan.idShift);
+  return status;
 }
 
 /** The step with stacks of one layer, as a build context is, bound as they are where they are only read. */

@@ -35,16 +35,6 @@ const OURS: Readonly<Record<string, string | Answer>> = {
   'copy-required-missing': '"/a/q": not found',
   'copy-wildcard-none': '"/a/q*" not found',
   'diff-unrelated': 'Cannot compute a diff between snapshots of which one was not built on the other',
-  // The parent of a mount point, unchanged: a step's directory has it where its layer has not been packed.
-  'example-4': {
-    files: {
-      '/etc': 'directory 755 0:0 ""',
-      '/go': 'directory 755 0:0 ""',
-      '/go/merged': 'file 644 0:0 ""',
-      '/one': 'file 644 0:0 "z"',
-      '/two': 'file 644 0:0 "z"',
-    },
-  },
   'git-no-ref': 'repository does not contain ref none',
   // BuildKit says that it cannot get the commit's time, and not why.
   'git-options': {

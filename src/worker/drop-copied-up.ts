@@ -1,0 +1,80 @@
+import {
+  AT_FDCWD,
+  AT_REMOVEDIR,
+  close,
+  O_DIRECTORY,
+  O_RDONLY,
+  openat,
+  statat,
+  statatIfExists,
+  unlinkat,
+  utimensat,
+} from '../sys/index.ts';
+import {
+  type ByteString,
+  closeMerged,
+  fileAt,
+  findMerged,
+  isDir,
+  isOpaque,
+  isUnchanged,
+  listDir,
+  type MergedDir,
+  openDirAt,
+  openMerged,
+  openMergedRoot,
+  splitPath,
+  toByteString,
+  toFsPath,
+} from '../tree/index.ts';
+
+/**
+ * Takes out of a step's layer what the kernel copied there when a mount point was made: the directories that it was made in, where they are empty
+ * and as they are below. A packed layer has no entry for them; without this its directory would have one, which shows where the layer is laid
+ * on other trees than the one that it was made on (merges of diffs).
+ * @param upper the step's own, which was empty before
+ * @param lowers bottom first
+ * @param targets of mounts, absolute
+ */
+export function dropCopiedUp(
+  upper: string,
+  lowers: readonly string[],
+  targets: readonly string[],
+  idShift: number,
+): void {
+  const fd = openat(AT_FDCWD, upper, O_RDONLY | O_DIRECTORY);
+  let below: MergedDir = [];
+  try {
+    below = openMergedRoot(lowers);
+    for (const target of targets) drop(fd, below, splitPath(toByteString(target)).slice(0, -1), idShift);
+  } finally {
+    closeMerged(below);
+    close(fd);
+  }
+}
+
+/** The innermost first: a directory may be empty when what was in it is gone. */
+function drop(dir: number, below: MergedDir, names: readonly ByteString[], idShift: number): void {
+  const [name, ...more] = names;
+  if (name === undefined) return;
+  const path = toFsPath(name);
+  const own = statatIfExists(dir, path);
+  const seen = own && isDir(own) ? findMerged(below, name) : undefined;
+  if (seen === undefined || !isDir(seen.stat)) return;
+  const child = openDirAt(dir, name);
+  let under: MergedDir = [];
+  try {
+    under = openMerged(below, name);
+    drop(child, under, more, idShift);
+    if (isOpaque(child) || listDir(child).length > 0) return;
+  } finally {
+    closeMerged(under);
+    close(child);
+  }
+  const ours = fileAt({ dirfd: dir, stat: statat(dir, path) }, name, idShift);
+  if (!isUnchanged(ours, fileAt(seen, name, idShift))) return;
+  const { mtimeSec, mtimeNsec } = statat(dir, '');
+  unlinkat(dir, path, AT_REMOVEDIR);
+  const time = { sec: mtimeSec, nsec: mtimeNsec };
+  utimensat(dir, null, time, time);
+}

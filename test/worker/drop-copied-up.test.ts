@@ -1,0 +1,43 @@
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { dropCopiedUp } from '../../src/worker/drop-copied-up.ts';
+
+describe('what was copied up for mount points', () => {
+  let dir = '';
+  const make = (...names: readonly string[]): void => {
+    for (const name of names) mkdirSync(join(dir, name), { recursive: true });
+    for (const name of [...names, 'upper/etc', 'lower/etc', 'upper', 'lower']) utimesSync(join(dir, name), 1e9, 1e9);
+  };
+  const isThere = (name: string): boolean => existsSync(join(dir, 'upper', name));
+  const dropFor = (...targets: readonly string[]): void =>
+    dropCopiedUp(join(dir, 'upper'), [join(dir, 'lower')], targets, 0);
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'tsbuild-drop-'));
+    make('lower/etc', 'lower/a/b', 'upper/etc');
+  });
+  afterEach(() => rmSync(dir, { recursive: true }));
+
+  test('goes when it is empty and as below, and the time of what it was in stays', () => {
+    make('lower/a', 'upper/a/b', 'upper/a');
+    dropFor('/etc/hosts', '/a/b/file', '/none/x', '/top');
+    expect([isThere('etc'), isThere('a'), isThere('')]).toEqual([false, false, true]);
+    expect(statSync(join(dir, 'upper')).mtimeMs).toBe(1e12);
+  });
+
+  test('stays where the step has changed it, or made it', () => {
+    make('upper/new');
+    chmodSync(join(dir, 'upper/etc'), 0o700);
+    dropFor('/etc/hosts', '/new/file');
+    expect([isThere('etc'), isThere('new')]).toEqual([true, true]);
+  });
+
+  test('stays with what is in it', () => {
+    writeFileSync(join(dir, 'upper/etc/f'), '');
+    make('upper/a/b');
+    writeFileSync(join(dir, 'upper/a/f'), '');
+    dropFor('/etc/hosts', '/a/b/file');
+    expect([isThere('etc/f'), isThere('a/f')]).toEqual([true, true]);
+  });
+});
