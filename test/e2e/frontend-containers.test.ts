@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { beforeAll, expect, test } from 'vitest';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { buildFrontendImage } from '../support/frontend-image.ts';
@@ -99,6 +100,12 @@ describeAsEveryone('containers of frontends', (who) => {
           stdin: 'go\n',
         }),
         sh(`echo ready; ${FOREVER}`, { until: 'ready', signal: 'KILL' }),
+        // More than the supervisor takes in one piece.
+        sh('echo slow; md5sum | cut -c1-32; head -c 300000 /dev/zero | wc -c', {
+          until: 'slow',
+          stdin: 'input ',
+          times: 1_000_000,
+        }),
         // To the first one, by another.
         sh('kill -TERM 1'),
       ],
@@ -106,6 +113,8 @@ describeAsEveryone('containers of frontends', (who) => {
     expect(programs[1]?.out).toMatch(/^\/dev\/\S*\r\nxterm\r\nbegun\r\n(?:go\r\n)?30 90\r\n/);
     expect(programs[1]?.exit).toMatchObject({ Code: 4 });
     expect(programs[2]?.exit).toMatchObject({ Code: 137 });
+    const digest = createHash('md5').update('input '.repeat(1_000_000)).digest('hex');
+    expect(programs[3]).toMatchObject({ out: `slow\n${digest}\n300000\n`, exit: { Code: 0 } });
     expect(programs[0]).toMatchObject({ out: 'ready\ncaught\n', exit: { Code: 3 } });
   });
 

@@ -23,6 +23,8 @@ export interface Program {
   readonly until?: string;
   readonly window?: readonly [number, number];
   readonly stdin?: string;
+  /** How often that is written, in one message. */
+  readonly times?: number;
   readonly signal?: string;
   /** The next one does not wait for its end. */
   readonly goesOn?: boolean;
@@ -71,7 +73,7 @@ async function start(stream: ExecStream, id: string, program: Program): Promise<
   }
   if (window !== undefined) stream.send({ ProcessID: id, Resize: { Rows: window[0], Cols: window[1] } });
   if (stdin !== undefined) {
-    stream.send({ ProcessID: id, File: { Fd: 0, Data: Buffer.from(stdin) } });
+    stream.send({ ProcessID: id, File: { Fd: 0, Data: Buffer.from(stdin.repeat(program.times ?? 1)) } });
     stream.send({ ProcessID: id, File: { Fd: 0, EOF: true } });
   }
   if (signal !== undefined) stream.send({ ProcessID: id, Signal: { Name: signal } });
