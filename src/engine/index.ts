@@ -4,6 +4,7 @@
  */
 export { type BuildOutcome, runBuild } from './building/build.ts';
 export type { BuildPlan } from './building/build-plan.ts';
+export { callFrontend } from './compile/call-frontend.ts';
 export { checkRequest } from './compile/check.ts';
 export { type CopiedImage, copyImage, type CopyRequest } from './images/copy-image.ts';
 export { isStoredImage } from './images/copy-source.ts';

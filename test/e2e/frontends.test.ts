@@ -93,6 +93,31 @@ describeAsUser('frontend images', (who) => {
     expect(step).toMatch(/>>> RUN exit 9\n[\s\S]*exit code: 9/);
   });
 
+  test('are asked about their files by --call, and print what they say', async () => {
+    const dir = context({ copy: ['file'] }, { file: 'x' });
+    const ask = (call: string) =>
+      use.bench.tsbuild(['build', '--allow', 'frontend', `--call=${call}`, '--target=t', dir]);
+    // What a terminal would take for more than text is shown as text.
+    expect(await ask('outline')).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^asked for frontend\.outline[^\u001b]*\n$/) as string,
+    });
+    expect(JSON.parse((await ask('targets,format=json')).out)).toEqual({
+      question: 'frontend.targets',
+      caps: 'moby.buildkit.frontend.subrequests',
+      target: 't',
+      files: 2,
+    });
+    expect((await ask('subrequests.describe')).out).toMatch(/frontend\.subrequests\.describe/);
+    expect(JSON.parse((await ask('other')).out)).toMatchObject({ question: 'frontend.other' });
+    expect((await ask('strict')).code).toBe(3);
+    const unheard = await ask('unheard');
+    expect(unheard.code).toBe(1);
+    expect(unheard.err).toMatch(
+      /--call=unheard: frontend "test\/frontend:1" has no result\.json[\s\S]*hint: .*describe/,
+    );
+  });
+
   test('make images for several platforms', async () => {
     const recipe = { copy: ['file'], platforms: ['linux/amd64', 'linux/arm64'] };
     const { code, err } = await build(recipe, ['-t', 'several:1']);

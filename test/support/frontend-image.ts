@@ -55,7 +55,7 @@ const DOCKERFILE = `FROM scratch
 ADD root.tar /
 ENV OF_THE_IMAGE=1 NODE_OPTIONS=--max-old-space-size=200
 USER nobody
-LABEL moby.buildkit.frontend.caps="moby.buildkit.frontend.inputs" moby.buildkit.frontend.network.none="true"
+LABEL moby.buildkit.frontend.caps="moby.buildkit.frontend.inputs,moby.buildkit.frontend.subrequests" moby.buildkit.frontend.network.none="true"
 ENTRYPOINT ["/bin/node", "/frontend.cjs"]
 CMD ["not", "used"]
 `;

@@ -1,4 +1,4 @@
-import { checkRequest, openSession } from '../../engine/index.ts';
+import { callFrontend, checkRequest, openSession } from '../../engine/index.ts';
 import {
   formatOutline,
   formatOutlineJson,
@@ -8,7 +8,7 @@ import {
   formatTargetsJson,
   listTargets,
 } from '../../frontend/index.ts';
-import { TsbuildError } from '../../util/index.ts';
+import { sanitize, TsbuildError } from '../../util/index.ts';
 import { type GraphOptions, parseBuildRequest } from '../options/build-request.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { reachOptions, sessionOptions } from '../session-options.ts';
@@ -22,14 +22,20 @@ export async function callCommand(
 ): Promise<number> {
   const [method = '', ...rest] = call.split(',');
   const json = rest.includes('format=json');
-  if (method === 'subrequests.describe') {
-    await print(context, json ? formatSubrequestsJson() : formatSubrequests());
-    return 0;
-  }
   const request = await parseBuildRequest(context, path, options);
   using interrupt = interruptible();
   await using session = openSession({ ...sessionOptions(context, interrupt.signal), ...reachOptions(options) });
   const task = { signal: interrupt.signal, events: () => undefined };
+  const answer = await callFrontend(session, task, request, method, json);
+  if (answer !== undefined) {
+    // It is anybody's program, and this may be a terminal.
+    await print(context, `${sanitize(answer.text).trimEnd()}\n`);
+    return answer.status;
+  }
+  if (method === 'subrequests.describe') {
+    await print(context, json ? formatSubrequestsJson() : formatSubrequests());
+    return 0;
+  }
   const checked = await checkRequest(session, task, request, false);
   switch (method) {
     case 'outline': {

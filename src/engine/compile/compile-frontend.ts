@@ -24,12 +24,44 @@ export async function compileByFrontend(
   options: CompileOptions,
   context: MainContext,
 ): Promise<CompiledGraphs> {
-  const inputs = inputsOf(options, context);
-  const host = new FrontendHost(build, inputs);
-  const { policies } = build;
-  const run = { source: wanted.source, options: frontendOptions(options, wanted), host, policies };
-  const result = await runFrontend(build.session, build.task, build.request, run);
+  const result = await runFor(build, wanted, options, context, []);
   return compiledOf(build, result, context.dockerfile);
+}
+
+/** The label of images that answer questions (BuildKit's frontend/subrequests). */
+const SUBREQUESTS_CAPABILITY = 'moby.buildkit.frontend.subrequests';
+
+/**
+ * Asks a frontend image a question about its file, in place of having it make graphs.
+ * @param id `frontend.outline` and its like; which there are is the frontend's business
+ * @returns what it says: `result.txt`, `result.json`, `result.statuscode` and others
+ * @throws TsbuildError what the frontend failed of
+ */
+export async function askFrontend(
+  build: FrontendBuild,
+  wanted: SyntaxRequest,
+  options: CompileOptions,
+  context: MainContext,
+  id: string,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const question = [
+    ['requestid', id],
+    ['frontend.caps', SUBREQUESTS_CAPABILITY],
+  ] as const;
+  return (await runFor(build, wanted, options, context, question)).metadata;
+}
+
+async function runFor(
+  build: FrontendBuild,
+  wanted: SyntaxRequest,
+  options: CompileOptions,
+  context: MainContext,
+  more: readonly (readonly [string, string])[],
+): Promise<FrontendResult> {
+  const host = new FrontendHost(build, inputsOf(options, context));
+  const given = new Map([...frontendOptions(options, wanted), ...more]);
+  const run = { source: wanted.source, options: given, host, policies: build.policies };
+  return runFrontend(build.session, build.task, build.request, run);
 }
 
 /**

@@ -3,7 +3,10 @@ import {
   type CompileOptions,
   compileContext,
   type ContextSpec,
+  type Bridge,
   loadMainContext,
+  type MainContext,
+  type SyntaxRequest,
   MAX_DOCKERFILE_BYTES,
 } from '../../frontend/index.ts';
 import { storeError } from '../../store/index.ts';
@@ -13,6 +16,7 @@ import type { Task } from '../../events/index.ts';
 import { type BridgeNames, createBridge } from './bridge.ts';
 import { SourcePolicies } from '../../source-policy/index.ts';
 import type { CompiledGraphs } from '../compiled.ts';
+import type { FrontendBuild } from './frontend-host.ts';
 import { ImageTimes } from './image-times.ts';
 import { linuxResources } from './step-limits.ts';
 import { withInternalVertex } from '../internal-vertex.ts';
@@ -56,6 +60,42 @@ export async function compileRequest(
   request: BuildRequest,
   surroundings: Surroundings,
 ): Promise<CompiledRequest> {
+  const opened = await openRequest(session, task, request, surroundings);
+  const { bridge, options, context, policies, solver, imageTimes } = opened;
+  if (opened.foreign !== undefined) {
+    const { wanted, build } = opened.foreign;
+    const { compileByFrontend } = await import('./compile-frontend.ts');
+    const compiled = await compileByFrontend(build, wanted, options, context);
+    // It may have made another file of the one that was read.
+    surroundings.onSource(compiled.dockerfile.file);
+    return { compiled, solver: build.solver, imageTimes };
+  }
+  const compiled = policedGraphs(await compileContext(bridge, options, context), policies);
+  return { compiled, solver, imageTimes };
+}
+
+/** A request whose file was read. */
+interface OpenedRequest {
+  readonly bridge: Bridge;
+  readonly options: CompileOptions;
+  readonly context: MainContext;
+  readonly policies: SourcePolicies;
+  readonly solver: RequestSolver;
+  readonly imageTimes: ImageTimes;
+  /** The frontend image that the file is for. */
+  readonly foreign: { readonly wanted: SyntaxRequest; readonly build: FrontendBuild } | undefined;
+}
+
+/**
+ * Reads a request's file, and finds out who is to read it further.
+ * @throws TsbuildError see `compileRequest`
+ */
+export async function openRequest(
+  session: Session,
+  task: Task,
+  request: BuildRequest,
+  surroundings: Surroundings,
+): Promise<OpenedRequest> {
   const policies = new SourcePolicies(request.sourcePolicies);
   const ssh = await SshAgents.open(request.ssh, session.remote);
   const { names, namedContexts } = await collectNames(session, task, request);
@@ -66,21 +106,23 @@ export async function compileRequest(
   const options = compileOptions(await withDockerfile(session, task, request, policies), namedContexts);
   const context = await loadMainContext(bridge, options);
   onSource(context.dockerfile);
+  const opened = { bridge, options, context, policies, solver, imageTimes };
   const wanted = wantedFrontend(request, context.dockerfile);
-  if (wanted !== undefined) {
-    // Few builds have any of it.
-    const { canContain, compileByFrontend, namesForFrontend } = await import('./compile-frontend.ts');
-    const known = namesForFrontend(session, names, options);
-    const solver = new RequestSolver(session, task, request, known, { secrets, ssh }, imports, true);
-    const containers = canContain(await session.plan());
-    const build = { session, task, request, names: known, solver, imageTimes, policies, containers };
-    const compiled = await compileByFrontend(build, wanted, options, context);
-    // It may have made another file of the one that was read.
-    onSource(compiled.dockerfile.file);
-    return { compiled, solver, imageTimes };
-  }
-  const compiled = policedGraphs(await compileContext(bridge, options, context), policies);
-  return { compiled, solver, imageTimes };
+  if (wanted === undefined) return { ...opened, foreign: undefined };
+  // Few builds have any of it.
+  const { canContain, namesForFrontend } = await import('./compile-frontend.ts');
+  const known = namesForFrontend(session, names, options);
+  const build: FrontendBuild = {
+    session,
+    task,
+    request,
+    names: known,
+    solver: new RequestSolver(session, task, request, known, { secrets, ssh }, imports, true),
+    imageTimes,
+    policies,
+    containers: canContain(await session.plan()),
+  };
+  return { ...opened, foreign: { wanted, build } };
 }
 
 /** The frontend's options for a request. */

@@ -121,6 +121,18 @@ async function main(): Promise<void> {
     return { id: await refOf(state), config: { ...config, config: own } };
   };
 
+  const question = options.get('requestid');
+  if (question !== undefined) {
+    const names = [
+      ...(await call('ReadDir', { Ref: await refOf(local('context')), DirPath: '/' }))['entries'],
+    ] as Message[];
+    const answer = { question, caps: options.get('frontend.caps'), target: options.get('target'), files: names.length };
+    const metadata: Record<string, Uint8Array> = { 'result.json': Buffer.from(JSON.stringify(answer)) };
+    if (question === 'frontend.strict') metadata['result.statuscode'] = Buffer.from('3');
+    if (question !== 'frontend.other') metadata['result.txt'] = Buffer.from(`asked for ${question}\u001b[31m\n`);
+    await call('Return', { result: { ref: { id: '' }, metadata: question === 'frontend.unheard' ? {} : metadata } });
+    return;
+  }
   const what = await recipe().catch(async (error: Error) => {
     await call('Return', { error: { code: 3, message: `cannot read the recipe: ${error.message}` } });
     throw error;
