@@ -108,5 +108,7 @@ struct reply fake_stat(const struct call *call);
 const char *go_to(int dir, uint64_t address, int flags);
 /* The same for a descriptor. */
 const char *go_to_descriptor(int fd);
+/* What is at such a path. */
+int stat_there(const char *path, struct stat *info);
 
 #endif

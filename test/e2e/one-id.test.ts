@@ -70,6 +70,20 @@ RUN echo more >> /given && touch -h /a/moved && rm /a/e && mkdir /a/e || true
     await expectSound(use.bench);
   });
 
+  test('files are looked up as the one who asks sees them, and told anew when their owner has changed', async () => {
+    const tree = await treeOf(
+      use.bench,
+      `FROM base:1
+RUN for id in 5 0 6; do for again in 1 2; do stat -c %u /etc/passwd; done; chown $id /etc/passwd; done > /told; stat -c %u /etc/passwd >> /told
+RUN mkdir -p /jail/bin /jail/etc && cp /bin/busybox /jail/bin && cp /etc/group /jail/etc/f && chown 8:9 /jail/etc/f && ln -s /etc/f /jail/l && echo > /etc/f && chown 1:2 /etc/f
+RUN busybox chroot /jail /bin/busybox stat -L -c %u:%g /l /../../etc/f bin/../l > /inside; cd /jail && stat -L -c %u:%g /jail/l l ../etc/f > /outside; stat -c %u /nowhere /etc/f/g || echo none >> /outside
+`,
+    );
+    expect(tree['/told']?.content).toBe('0\n0\n5\n5\n0\n0\n6\n');
+    expect(tree['/inside']?.content).toBe('8:9\n8:9\n8:9\n');
+    expect(tree['/outside']?.content).toBe('1:2\n1:2\n1:2\nnone\n');
+  });
+
   test('a step is told that it became whom it asked to be, by the rules', async () => {
     const tree = await treeOf(
       use.bench,
