@@ -32,14 +32,15 @@ export function addUnsupported(command: Command): Command {
   }
   for (const flags of WITHOUT_EFFECT) command.addOption(new Option(flags).hideHelp());
   for (const name of ['provenance', 'sbom']) {
-    command.addOption(
-      new Option(`--${name} [mode]`).hideHelp().argParser((mode: string) => {
-        if (/^(false|0|f)$/i.test(mode)) return mode;
-        throw new TsbuildError('TSB_USAGE', `Cannot use --${name}=${mode}: attestations are not supported`, {
-          hint: `leave it out, or write --${name}=false`,
-        });
-      }),
-    );
+    command.addOption(new Option(`--${name} [mode]`).hideHelp());
+    // Without a mode they ask for attestations, too.
+    command.on(`option:${name}`, (mode: string | null) => {
+      if (mode !== null && /^(false|0|f)$/i.test(mode)) return;
+      const typed = mode === null ? `--${name}` : `--${name}=${mode}`;
+      throw new TsbuildError('TSB_USAGE', `Cannot use ${typed}: attestations are not supported`, {
+        hint: `leave it out, or write --${name}=false`,
+      });
+    });
   }
   return command;
 }

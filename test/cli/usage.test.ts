@@ -44,6 +44,10 @@ describe('a command line that cannot be meant ends with 2, or 125 for run, and s
     ['iamges a b', /Unknown command "iamges"[^]*did you mean "tsbuild images"/],
     // Options that there are not, and values that they do not take.
     ['images --nope', /unknown option '--nope'/],
+    // What asks for attestations is told that there are none, with a mode and without.
+    ['build context --sbom', /Cannot use --sbom: attestations are not supported\nhint: .*--sbom=false/],
+    ['build context --provenance', /Cannot use --provenance: attestations/],
+    ['build context --provenance=mode=max', /Cannot use --provenance=mode=max: attestations/],
     ['build --tagg x .', /unknown option '--tagg'[^]*--tag/],
     ['doctor --format yaml', /argument 'yaml' is invalid[^]*text, json/],
     ['du --format yaml', /argument 'yaml' is invalid/],
