@@ -19,10 +19,9 @@ export class BuildFailure extends TsbuildError {
   /** @param mask for everything that is said */
   constructor(error: TsbuildError, file: SourceFile | undefined, ranges: readonly SourceRange[], mask?: Mask) {
     const show = (text: string): string => mask?.text(text) ?? text;
-    const message = show(error.message);
-    super(error.code, message, {
-      // Causes say it again, in words that nobody has masked.
-      ...(message === error.message ? { cause: error } : {}),
+    super(error.code, show(error.message), {
+      // Causes have words of their own, which nobody has masked: they stay where there is nothing to hide in any of them.
+      ...(hidesNothing(error, show) ? { cause: error } : {}),
       ranges,
       ...(error.hint === undefined ? {} : { hint: show(error.hint) }),
     });
@@ -30,6 +29,12 @@ export class BuildFailure extends TsbuildError {
     this.excerpt = file === undefined ? '' : show(formatSourceExcerpt(file, ranges));
     this.solving = error instanceof SolveError || error.code === 'TSB_DOCKERFILE';
   }
+}
+
+function hidesNothing(error: unknown, show: (text: string) => string): boolean {
+  for (let at = error; at instanceof Error; at = at.cause)
+    if ([at.message, at.stack ?? ''].some((text) => show(text) !== text)) return false;
+  return true;
 }
 
 /**
