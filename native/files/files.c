@@ -4,6 +4,7 @@
  * cache ends with (naming and locking a file, random bytes, SHA-256), and starting the helper of a container. An add-on by Node-API, whose functions and libc's come from the program that loads it: one file for glibc and
  * musl. It decides nothing: what it cannot do in the plainest way it leaves to its caller, who looks again and finds out why.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>

@@ -74,6 +74,13 @@ describe('a program that is started by the add-on', () => {
     );
   });
 
+  test('is not started with more words than it can be given', () => {
+    const words = Array.from({ length: 257 }, () => 'word');
+    expect(() => startProgram(['/bin/true', ...words], ['ignore', 1, 2])).toThrow(
+      expect.objectContaining({ code: 'E2BIG' }),
+    );
+  });
+
   test('leaves the terminal and streams of who started it to that', () => {
     const script = `import('${projectRoot}/src/sys/index.ts').then(async ({ startProgram }) => {
       const program = startProgram(['/bin/sh', '-c', 'read line; echo "got $line"; echo wrong >&2'], [0, 1, 2]);
