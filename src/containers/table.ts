@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import type { LeaseNames, Lock, RemoveTrees, Store } from '../store/index.ts';
-import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
+import { errnoOf, fromErrno, makeDirectory, TsbuildError } from '../util/index.ts';
 import { writeEvent } from './events.ts';
 import { ContainerLookup } from './lookup.ts';
 import { checkName, generateName } from './names.ts';
@@ -37,7 +37,7 @@ export class Containers extends ContainerLookup {
       // Root's containers walk to it with ids of their own.
       fs.chmodSync(making, idShift > 0 ? 0o711 : 0o700);
       for (const part of ['fs', 'work']) {
-        fs.mkdirSync(join(making, part), { mode: 0o755 });
+        makeDirectory(join(making, part), 0o755);
         if (idShift > 0) fs.chownSync(join(making, part), idShift, idShift);
       }
       fs.mkdirSync(join(making, 'formats'), { mode: 0o700 });

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import type { RemoveTrees, Store } from '../store/index.ts';
-import { errnoOf, fromErrno, randomHex, suggest, TsbuildError } from '../util/index.ts';
+import { errnoOf, fromErrno, makeDirectory, randomHex, suggest, TsbuildError } from '../util/index.ts';
 import type { Container } from './types.ts';
 
 /** In the directory of a volume without a name, where more than the container that it was made for has had it. */
@@ -85,7 +85,7 @@ export class Volumes {
     const making = join(this.root, `.new-${randomHex(8)}`);
     try {
       fs.mkdirSync(making, { recursive: true, mode: 0o700 });
-      fs.mkdirSync(join(making, 'data'), { mode: 0o755 });
+      makeDirectory(join(making, 'data'), 0o755);
       const created = new Date(this.#store.now()).toISOString();
       fs.writeFileSync(join(making, 'volume.json'), `${JSON.stringify({ created, labels, anonymous })}\n`, {
         mode: 0o600,

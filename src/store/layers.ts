@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import type { Compression } from '../image/index.ts';
-import { type Digest, errnoOf, TsbuildError } from '../util/index.ts';
+import { type Digest, errnoOf, makeDirectory, TsbuildError } from '../util/index.ts';
 import type { BlobDir } from './blob-dir.ts';
 import { storeWriteError } from './write-error.ts';
 import type { Database, Row, Statement } from './database.ts';
@@ -150,10 +150,9 @@ export class LayerTable {
     if (this.get(id)?.fs) throw new TsbuildError('TSB_INTERNAL', `Cannot fill layer "${id}": it is complete`);
     try {
       makeAnew(this.#layout, paths.dir);
-      fs.mkdirSync(paths.fs, { mode: 0o755 });
+      makeDirectory(paths.fs, 0o755);
       fs.mkdirSync(paths.work, { mode: 0o700 });
       fs.chmodSync(paths.dir, 0o755);
-      fs.chmodSync(paths.fs, 0o755);
     } catch (error) {
       throw storeWriteError(error, paths.dir);
     }

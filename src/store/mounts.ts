@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { errnoOf, hexOf, sha256 } from '../util/index.ts';
+import { errnoOf, hexOf, makeDirectory, sha256 } from '../util/index.ts';
 import { storeWriteError } from './write-error.ts';
 import type { Database, Row } from './database.ts';
 import { discard } from './layers.ts';
@@ -47,7 +47,7 @@ export class MountTable {
         fs.mkdirSync(dir, { recursive: true, mode: 0o755 });
         fs.chmodSync(dir, 0o755);
         fs.writeFileSync(join(dir, 'id'), id);
-        fs.mkdirSync(path, { mode: 0o755 });
+        makeDirectory(path, 0o755);
       } catch (error) {
         throw storeWriteError(error, path);
       }
@@ -72,8 +72,7 @@ export class MountTable {
     lease.hold({ mounts: [name] });
     const dir = join(this.#layout.mounts, name);
     try {
-      fs.mkdirSync(dir, { mode: 0o755 });
-      fs.chmodSync(dir, 0o755);
+      makeDirectory(dir, 0o755);
     } catch (error) {
       throw storeWriteError(error, dir);
     }

@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoOf } from './errors.ts';
 
@@ -23,4 +23,14 @@ export function makeDirectories(path: string, mode = 0o777): void {
     // Somebody else may have been faster.
     if (errnoOf(error) !== 'EEXIST' || !statSync(path).isDirectory()) throw error;
   }
+}
+
+/**
+ * Makes a directory with exactly these permissions, whatever the umask: what steps and containers see belongs to them, and not to whoever
+ * types the command.
+ * @throws the system error
+ */
+export function makeDirectory(path: string, mode: number): void {
+  mkdirSync(path, { mode });
+  chmodSync(path, mode);
 }

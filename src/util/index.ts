@@ -1,7 +1,7 @@
 export { leafKey } from './cache-key.ts';
 export { type Canonical, canonicalDigest } from './canonical.ts';
 export { collect } from './collect.ts';
-export { makeDirectories } from './directories.ts';
+export { makeDirectories, makeDirectory } from './directories.ts';
 export { type ArchiveCompression, COMPRESSION_MAGICS, SNIFF_BYTES, sniffCompression } from './compression-magic.ts';
 export { type LightCrypto, useLightCrypto } from './light-crypto.ts';
 export { type Digest, Hasher, hexOf, isDigest, parseDigest, randomHex, randomHostId, sha256 } from './digest.ts';

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { AT_FDCWD, fchownat } from '../sys/index.ts';
-import { TsbuildError } from '../util/index.ts';
+import { makeDirectory, TsbuildError } from '../util/index.ts';
 import type { WorkerConfig } from './protocol.ts';
 import type { MountedStack, Upper } from './mounted-stack.ts';
 import { newTreeDirectory } from './trees.ts';
@@ -15,7 +15,7 @@ export function copiedStack(config: WorkerConfig, layers: readonly string[], upp
   const own = newTreeDirectory(config.treesDir);
   const [path, state] = [`${own}/root`, `${own}/state`];
   const { idShift } = config.plan;
-  mkdirSync(path, { mode: 0o755 });
+  makeDirectory(path, 0o755);
   fchownat(AT_FDCWD, path, idShift, idShift);
   runHelper(config, ['assemble', path, state], layers.map((layer) => `${layer}\0`).join(''));
   return {

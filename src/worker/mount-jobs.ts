@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { decodeTree, type PackedTree, packTree, unpackTree } from '../chunks/index.ts';
 import { AT_FDCWD, fchownat } from '../sys/index.ts';
+import { makeDirectory } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 import type { PackMountParams, UnpackMountParams } from './mount-methods.ts';
 
@@ -21,7 +22,7 @@ export async function unpackMount(
   const { idShift, idCount } = context.config.plan;
   const { signal } = context;
   const decoded = decodeTree(readFileSync(tree.path), tree.what, limits);
-  mkdirSync(dir, { mode: 0o755 });
+  makeDirectory(dir, 0o755);
   fchownat(AT_FDCWD, dir, idShift, idShift);
   const places = { packs: new Map(packs), dir, memory, work };
   return unpackTree({ ...places, tree: decoded, idShift, idCount, now, signal, what: tree.what });
