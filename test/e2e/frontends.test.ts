@@ -180,6 +180,19 @@ describeAsUser('frontend images', (who) => {
     expect(err).not.toContain('hidden-value');
   });
 
+  test('get no network that nobody records, where those of the build are recorded', async () => {
+    const mounts = [{ dest: '/', resultID: 'base' }];
+    for (const mode of ['record', 'locked'])
+      for (const recipe of [
+        { base: 'base:1', copy: ['file'], run: ['echo unrecorded'], contain: { mounts, programs: [] } },
+        { base: 'base:1', copy: ['file'], contain: { mounts, programs: [] } },
+      ]) {
+        const err = await failed(recipe, [`--network=${mode}`]);
+        expect(err).toMatch(/(?:its network would not be|those of this build are) recorded/);
+        expect(err).not.toContain(' unrecorded\n');
+      }
+  });
+
   describe('that fail', () => {
     test.each([
       ['with an exit code', { behave: 'exit' }, /it ended with exit code 3 \(it said: the recipe is too hard\)/],

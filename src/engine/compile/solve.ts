@@ -202,8 +202,20 @@ export class RequestSolver {
     );
   }
 
-  /** What an edge of any graph comes to. */
+  /**
+   * What an edge of any graph comes to, before the final graph is known.
+   * @throws TsbuildError `TSB_STEP` for a step with a network where those are recorded: of this one, nobody would write anything down
+   */
   async result(task: Task, edge: SolverEdge<Op>): Promise<OpResult> {
+    const { recordNetwork } = this.#request;
+    if (recordNetwork !== undefined && hasNetwork(edge.vertex))
+      throw new TsbuildError(
+        'TSB_STEP',
+        'Cannot run a step before the graph is known: its network would not be recorded, as that of others of this build is',
+        {
+          hint: `let the frontend ask for no results of steps with a network, or build without --network=${recordNetwork}`,
+        },
+      );
     const [result] = await (await this.#open()).solve(task, [edge]);
     if (result === undefined) throw new TsbuildError('TSB_INTERNAL', 'An edge was solved, and has no result');
     return result;
@@ -243,6 +255,20 @@ export class RequestSolver {
     if (source.identifier.startsWith('git://')) return gitTime(this.#pieces, task, source);
     return httpTime(this.#pieces, task, vertex, source);
   }
+}
+
+/** Whether a step that a vertex stands on, or is, has a network. */
+function hasNetwork(vertex: SolverEdge<Op>['vertex']): boolean {
+  const seen = new Set<SolverEdge<Op>['vertex']>();
+  const waiting = [vertex];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (seen.has(next)) continue;
+    seen.add(next);
+    const { body } = next.op;
+    if (body?.kind === 'exec' && body.network !== 'none') return true;
+    waiting.push(...next.inputs.map((input) => input.vertex));
+  }
+  return false;
 }
 
 /** What ops need of this build, by the names under which runners ask for it. */

@@ -181,7 +181,10 @@ async function main(): Promise<void> {
     return;
   }
   if (what.contain !== undefined) {
-    const base = what.base === undefined ? '' : (await build({ base: what.base, copy: what.copy ?? [] }, 'amd64')).id;
+    const base =
+      what.base === undefined
+        ? ''
+        : (await build({ base: what.base, copy: what.copy ?? [], run: what.run ?? [] }, 'amd64')).id;
     const seen = await contain(client, what.contain, base).catch((error: Error) => ({ failed: error.message }));
     await call('Return', { error: { code: 2, message: JSON.stringify(seen) } });
     return;
