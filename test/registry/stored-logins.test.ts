@@ -256,6 +256,6 @@ test('whoever logs in is who logged in, and after a logout nobody (property)', a
       await removeAllLogins(testTask(), places);
       expect(await get(places, earlier)).toBeUndefined();
     }),
-    { numRuns: 4 },
+    { numRuns: 2 },
   );
 });
