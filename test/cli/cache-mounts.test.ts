@@ -1,9 +1,8 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { runCli } from '../../src/cli/program.ts';
 import { Store } from '../../src/store/index.ts';
-import { fakeContext } from '../fakes/cli-context.ts';
+import { commandIn } from '../fakes/command.ts';
 import { TempDir } from '../tree/support.ts';
 
 const NOW = Date.UTC(2026, 0, 1, 12);
@@ -23,16 +22,7 @@ function fill(...ids: readonly string[]): void {
   }
 }
 
-async function run(...words: readonly string[]) {
-  const context = fakeContext({
-    cwd: dir.path,
-    uid: process.getuid?.() ?? 0,
-    env: { TSBUILD_ROOT: join(dir.path, 'store'), HOME: dir.path },
-    now: () => NOW,
-  });
-  const code = await runCli(['cache', 'mounts', ...words], context);
-  return { code, out: context.out(), err: context.err() };
-}
+const { run } = commandIn(() => dir.path, { now: () => NOW }, ['cache', 'mounts']);
 const ids = async (): Promise<readonly string[]> =>
   (JSON.parse((await run('ls', '--format=json')).out) as { id: string }[]).map(({ id }) => id).toSorted();
 

@@ -1,10 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runCli } from '../../src/cli/program.ts';
 import { type ContainerRecord, Containers, Volumes } from '../../src/containers/index.ts';
 import { Store } from '../../src/store/index.ts';
-import { fakeContext } from '../fakes/cli-context.ts';
+import { commandIn } from '../fakes/command.ts';
 import { TempDir } from '../tree/support.ts';
 
 // Containers that were made and never started are files of the store: nothing of this needs a namespace.
@@ -40,21 +39,7 @@ beforeAll(() => {
 afterAll(() => dir[Symbol.dispose]());
 
 const storePath = (): string => join(dir.path, 'store');
-async function run(...words: readonly string[]) {
-  const context = fakeContext({
-    cwd: dir.path,
-    uid: process.getuid?.() ?? 0,
-    env: { TSBUILD_ROOT: storePath(), HOME: dir.path },
-    now: () => NOW,
-  });
-  const code = await runCli(words, context);
-  return { code, out: context.out(), err: context.err() };
-}
-async function ok(...words: readonly string[]): Promise<string> {
-  const { code, out, err } = await run(...words);
-  expect(code, err).toBe(0);
-  return out;
-}
+const { run, ok } = commandIn(() => dir.path, { now: () => NOW });
 
 describe('ps', () => {
   const ps = (...words: string[]): Promise<string> => ok('ps', '-a', ...words);

@@ -1,9 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runCli } from '../../src/cli/program.ts';
 import { mediaTypes } from '../../src/image/index.ts';
-import { fakeContext } from '../fakes/cli-context.ts';
+import { commandIn } from '../fakes/command.ts';
 import { blobOf, imageArchive, tar, testImage } from '../support/image.ts';
 import { TempDir } from '../tree/support.ts';
 
@@ -44,20 +43,7 @@ beforeAll(async () => {
 });
 afterAll(() => dir[Symbol.dispose]());
 
-async function run(...words: readonly string[]) {
-  const context = fakeContext({
-    cwd: dir.path,
-    env: { TSBUILD_ROOT: join(dir.path, 'store'), HOME: dir.path },
-    now: () => 1_700_000_000_000,
-  });
-  const code = await runCli(words, context);
-  return { code, out: context.out(), err: context.err() };
-}
-async function ok(...words: readonly string[]): Promise<string> {
-  const { code, out, err } = await run(...words);
-  expect(code, err).toBe(0);
-  return out;
-}
+const { run, ok } = commandIn(() => dir.path);
 const copy = (...words: readonly string[]) => run('copy', '-q', ...words);
 /** Names and digests in a layout. */
 const names = (layout: string): Readonly<Record<string, string>> => {

@@ -1,10 +1,9 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runCli } from '../../src/cli/program.ts';
 import { mediaTypes } from '../../src/image/index.ts';
 import { Store } from '../../src/store/index.ts';
-import { fakeContext } from '../fakes/cli-context.ts';
+import { commandIn } from '../fakes/command.ts';
 import { blobOf, tar, testImage, type TestImageOptions } from '../support/image.ts';
 import { TempDir } from '../tree/support.ts';
 
@@ -48,20 +47,7 @@ beforeAll(async () => {
 });
 afterAll(() => dir[Symbol.dispose]());
 
-async function run(...words: readonly string[]) {
-  const context = fakeContext({
-    cwd: dir.path,
-    env: { TSBUILD_ROOT: join(dir.path, 'store'), HOME: dir.path },
-    now: () => NOW,
-  });
-  const code = await runCli(words, context);
-  return { code, out: context.out(), err: context.err() };
-}
-async function ok(...words: readonly string[]): Promise<string> {
-  const { code, out, err } = await run(...words);
-  expect(code, err).toBe(0);
-  return out;
-}
+const { run, ok } = commandIn(() => dir.path, { now: () => NOW });
 const id = (): string => app.config.digest.slice('sha256:'.length, 'sha256:'.length + 12);
 
 describe('images', () => {

@@ -2,10 +2,9 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { runCli } from '../../src/cli/program.ts';
 import { type ContainerRecord, Containers, Volumes } from '../../src/containers/index.ts';
 import { Store } from '../../src/store/index.ts';
-import { fakeContext } from '../fakes/cli-context.ts';
+import { commandIn } from '../fakes/command.ts';
 
 // Volumes are directories of the store: nothing of this needs a namespace.
 let root = '';
@@ -15,21 +14,7 @@ beforeEach(() => {
 afterEach(() => fs.rmSync(root, { recursive: true, force: true }));
 
 const storePath = (): string => join(root, 'store');
-async function run(...words: string[]) {
-  const context = fakeContext({
-    cwd: root,
-    uid: process.getuid?.() ?? 0,
-    env: { TSBUILD_ROOT: storePath(), HOME: root },
-    now: () => Date.UTC(2026, 0, 1),
-  });
-  const code = await runCli(['volume', ...words], context);
-  return { code, out: context.out(), err: context.err() };
-}
-async function ok(...words: string[]): Promise<string> {
-  const { code, out, err } = await run(...words);
-  expect(code, err).toBe(0);
-  return out;
-}
+const { run, ok } = commandIn(() => root, { now: () => Date.UTC(2026, 0, 1) }, ['volume']);
 const lines = async (...words: string[]): Promise<readonly string[]> =>
   (await ok(...words)).split('\n').filter(Boolean);
 
