@@ -52,7 +52,7 @@ describe('commands of docker, podman and buildah that are here under another nam
     ['image list', 'images'],
     ['image rm a b', 'rmi a b'],
     ['image import x.tar', 'import x.tar'],
-    ['image inspect -f {{.Id}} x', 'inspect -f {{.Id}} x'],
+    ['image inspect -f {{.Id}} x', 'inspect --type image -f {{.Id}} x'],
     ['image history x', 'history x'],
     ['image tag a b', 'tag a b'],
     ['image untag a', 'untag a'],
