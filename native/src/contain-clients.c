@@ -115,6 +115,20 @@ static void exec_in(struct supervisor *self, struct client *client, const struct
   client->closing = true;
 }
 
+/* Counts at the next end: one that waits to be started again is. */
+static void change_restart(struct supervisor *self, struct client *client, const char *text) {
+  char word[16];
+  unsigned most;
+  enum restart policy;
+  if (sscanf(text, "%15s %u", word, &most) != 2 || !parse_restart(word, &policy)) {
+    refuse(client, "unknown restart policy");
+    return;
+  }
+  self->options.restarting.policy = policy;
+  self->options.restarting.most = most;
+  reply(client);
+}
+
 static void take_request(struct supervisor *self, struct client *client, const struct frame *frame) {
   char *text = frame_text(frame);
   int number = 0;
@@ -152,6 +166,7 @@ static void take_request(struct supervisor *self, struct client *client, const s
     if (self->container >= 0 && proc_number(-1, self->container) == atoi(text)) reply(client);
     else refuse(client, "that process is not the container's");
     break;
+  case REQUEST_RESTART: change_restart(self, client, text); break;
   case REQUEST_WINDOW: take_window(self, text); break;
   default: refuse(client, "unknown request"); break;
   }

@@ -12,10 +12,9 @@ static void add(struct list *list, char *item) {
 }
 
 static enum restart restart_of(const char *text) {
-  if (strcmp(text, "no") == 0) return RESTART_NO;
-  if (strcmp(text, "on-failure") == 0) return RESTART_ON_FAILURE;
-  if (strcmp(text, "always") == 0) return RESTART_ALWAYS;
-  fail_with(0, "unknown restart policy \"%.40s\"", text);
+  enum restart policy;
+  if (!parse_restart(text, &policy)) fail_with(0, "unknown restart policy \"%.40s\"", text);
+  return policy;
 }
 
 static long long milliseconds(const char *text) { return (long long)parse_number(text, 1ull << 50); }

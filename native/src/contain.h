@@ -22,6 +22,7 @@ enum request {
   REQUEST_CLOSE_INPUT = 'c',
   REQUEST_WINDOW = 'w',
   REQUEST_IS = 'N',
+  REQUEST_RESTART = 'R',
 };
 
 /* ---- contain-queue.c: bytes that wait to be read as frames, or to be written ---- */
@@ -157,6 +158,9 @@ struct restarting {
 };
 /* Milliseconds until the next start after an end, -1 for none. `ran`: how long it ran, in ms. */
 long long restart_after(struct restarting *restarting, int exit_code, long long ran);
+
+/* False for a policy that there is not. */
+bool parse_restart(const char *text, enum restart *policy);
 
 /* ---- contain-options.c ---- */
 

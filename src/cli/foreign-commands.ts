@@ -1,7 +1,7 @@
 import { TsbuildError } from '../util/index.ts';
 
 const NO_CONTAINERS =
-  'containers have create, run, start, stop, restart, kill, pause, rename, rm, wait, ps, port, logs, exec, attach, cp, diff, commit, export, events, top, stats, inspect and prune (container prune)';
+  'containers have create, run, start, stop, restart, kill, pause, rename, update, rm, wait, ps, port, logs, exec, attach, cp, diff, commit, export, events, top, stats, inspect and prune (container prune)';
 const NO_DAEMON = 'there is no daemon, and there are no builders to choose from: "tsbuild build" builds right here';
 const NO_TREE = 'what each layer adds: "tsbuild inspect --layers NAME"; the steps: "tsbuild history NAME"';
 const MOUNT = 'write the files of an image to a directory: tsbuild build -o type=local,dest=DIR';
@@ -13,8 +13,9 @@ const ABSENT: Readonly<Record<string, readonly string[]>> = {
   [NO_TREE]: ['tree'],
   [MOUNT]: ['mount', 'umount', 'unmount'],
   [STEPS]: ['add', 'from', 'config'],
-  [NO_CONTAINERS]:
-    'checkpoint cleanup clone container containers exists init initialize port restore runlabel update'.split(' '),
+  [NO_CONTAINERS]: 'checkpoint cleanup clone container containers exists init initialize port restore runlabel'.split(
+    ' ',
+  ),
   [NO_DAEMON]: ['context', 'machine', 'node', 'daemon'],
   '"tsbuild doctor" says what this machine allows': ['info'],
   'what works is: image ls, rm, build, history, import, inspect, load, prune, pull, push, save, tag, untag': ['image'],
@@ -35,7 +36,7 @@ const HINTS: ReadonlyMap<string, string> = new Map(
 
 /** What `container NAME` is here. */
 const OF_CONTAINERS =
-  'attach commit cp create diff exec export inspect kill logs pause port ps rename restart rm run start stats stop top unpause wait'.split(
+  'attach commit cp create diff exec export inspect kill logs pause port ps rename restart rm run start stats stop top unpause update wait'.split(
     ' ',
   );
 

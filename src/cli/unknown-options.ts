@@ -2,7 +2,7 @@ import { CommanderError } from 'commander';
 import { TsbuildError } from '../util/index.ts';
 
 const LIMITS =
-  'the limits are --memory, --memory-swap, --cpus, --pids-limit, --ulimit and --shm-size, of run also --cpu-shares, --cpu-quota and --cpuset-cpus, of build --resource cpu-shares=NUMBER,cpuset-cpus=LIST; others can be those of tsbuild itself: systemd-run --user --scope -p IOWeight=50';
+  'the limits are --memory, --memory-swap, --cpus, --pids-limit, --ulimit and --shm-size, of run and update also --cpu-shares, --cpu-quota and --cpuset-cpus, of build --resource cpu-shares=NUMBER,cpuset-cpus=LIST; others can be those of tsbuild itself: systemd-run --user --scope -p IOWeight=50';
 const SANDBOX =
   "every step has a sandbox of its own with docker's default capabilities; --allow security.insecure, --allow device=NAME and --network are what can be changed";
 const REGISTRY =
@@ -111,6 +111,8 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
     ],
     [MANIFEST, words('--os --arch --variant')],
   ],
+  // Those that are of all.
+  update: [],
   push: [
     ['the form is decided when an image is built: -o type=image,oci-mediatypes=false', words('--format -f')],
     ['an index goes as a whole, and --platform takes one of its images', words('--all --multi-arch')],

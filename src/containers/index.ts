@@ -21,6 +21,7 @@ export { readPorts } from './port-file.ts';
 export { isLive, isSupervised, readState } from './state.ts';
 export { type StartedSupervisor, startSupervisor, stepToHold, type SupervisorOptions } from './supervisor.ts';
 export { Containers } from './table.ts';
+export { type ContainerUpdate, updateRunning } from './update.ts';
 export { isVolumeName, usersOf, type Volume, Volumes } from './volumes.ts';
 export type {
   Container,

@@ -21,6 +21,7 @@ import { TsbuildError } from '../util/index.ts';
 import type { JoinedNetworks } from './join-networks.ts';
 import { eventFacts, eventFile } from './events.ts';
 import { PortFile } from './port-file.ts';
+import { restartWord, writeGroups } from './update.ts';
 import type { Container } from './types.ts';
 
 /** What a container is started with. */
@@ -156,14 +157,15 @@ function stepOf(
   network: LoneNetwork | undefined,
 ): StepSpec {
   const { step, resources = {} } = container.record;
-  const { cgroups, ulimits } = limiter.keep({ ...resources, processes: step.processLimit ?? 0 }, supervisor);
+  const { groups, ulimits } = limiter.keep({ ...resources, processes: step.processLimit ?? 0 }, supervisor);
+  writeGroups(container, groups);
   const resolvConf =
     joined?.network.resolvConf ??
     step.resolvConf ??
     (network ? network.resolvConf : step.network === 'host' ? resolvConfOfHost() : undefined);
   return {
     ...step,
-    cgroups,
+    cgroups: groups.map((group) => group.directory),
     ulimits: withStandIns(ulimits, step.ulimits ?? []),
     lowers: layers,
     upper: join(container.directory, 'fs'),
@@ -214,7 +216,7 @@ function encodeSupervisor(options: SupervisorOptions, supervisor: number, networ
     ['wait-for-client', options.waitForClient ?? false],
     ['log-limit', record.log.maxBytes],
     ['log-files', record.log.maxFiles],
-    ['restart', restart.name === 'unless-stopped' ? 'always' : restart.name],
+    ['restart', restartWord(restart)],
     ['restart-most', restart.most],
   ];
   // Those without a name, which nobody can ask for when it is gone.

@@ -68,6 +68,17 @@ export class Containers extends ContainerLookup {
     writeEvent({ ...container, name }, 'rename', this.#store.now(), { oldName: container.name });
   }
 
+  /** Makes a container another one from its next start on. The caller has its lock. @throws TsbuildError `TSB_STORE` */
+  rewrite({ directory, name }: Container, record: ContainerRecord): void {
+    const temporary = join(directory, 'config.json.tmp');
+    try {
+      fs.writeFileSync(temporary, `${JSON.stringify(record)}\n`, { mode: 0o600 });
+      fs.renameSync(temporary, join(directory, 'config.json'));
+    } catch (error) {
+      throw fromErrno(error, `Cannot update container ${name}`, 'TSB_STORE');
+    }
+  }
+
   /** For what must not happen to a container twice at a time. */
   lock(container: Container, signal?: AbortSignal): Promise<Lock> {
     return this.#store.lock(`container-${container.id}`, signal === undefined ? {} : { signal });

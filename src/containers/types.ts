@@ -26,7 +26,7 @@ export interface HealthCheck {
   readonly retries: number;
 }
 
-/** `config.json`: what a container is. Written once, when it is made. */
+/** `config.json`: what a container is. Written when it is made, and anew by `update`. */
 export interface ContainerRecord {
   readonly format: 1;
   /** 64 hex digits. */

@@ -3,7 +3,7 @@ import { errnoOf, fromErrno } from '../util/index.ts';
 import type { KernelFiles } from './kernel-files.ts';
 import type { Place } from './places.ts';
 import { settingsFor } from './settings.ts';
-import type { ResourceLimits } from './types.ts';
+import type { HeldGroup, ResourceLimits } from './types.ts';
 
 /** ms between attempts to remove a group whose last process is still on its way out. */
 const PATIENCE: readonly number[] = [1, 5, 20, 100, 500];
@@ -19,6 +19,8 @@ export interface GroupCounts {
 /** The group of one step: one directory in each tree that limits it. */
 export class StepGroup {
   readonly directories: readonly string[];
+  /** The same, with what each limits. */
+  readonly held: readonly HeldGroup[];
   readonly #files: KernelFiles;
   /** Where memory is counted. */
   readonly #memory: { readonly version: 1 | 2; readonly directory: string } | undefined;
@@ -47,6 +49,7 @@ export class StepGroup {
       throw fromErrno(error, 'Cannot limit the step', 'TSB_SANDBOX');
     }
     this.directories = made;
+    this.held = places.map(({ version, controllers }, at) => ({ version, controllers, directory: made[at] ?? '' }));
   }
 
   /** What was counted, once the step has ended. */

@@ -9,4 +9,5 @@ export { type LimitedStep, Limiter, type LimiterOptions, unlimited, withStandIns
 export { type LimitsReport, lookAtLimits } from './look.ts';
 export { machineOutOfMemory, type OutOfMemory, outOfMemory, processOutOfMemory } from './out-of-memory.ts';
 export { formatCpus, formatMemory, parseCpus, parseMemory, parseMemorySwap } from './parse.ts';
-export { CPU_PERIOD, type Controller, type ResourceLimits } from './types.ts';
+export { CPU_PERIOD, type Controller, type HeldGroup, type ResourceLimits } from './types.ts';
+export { changeGroups } from './change-groups.ts';

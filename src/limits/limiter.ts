@@ -9,7 +9,7 @@ import { ownerName } from './owners.ts';
 import { findPlaces, type Place, type Places } from './places.ts';
 import { handDown } from './prepare.ts';
 import { controllersFor } from './settings.ts';
-import type { Controller, ResourceLimits } from './types.ts';
+import type { Controller, HeldGroup, ResourceLimits } from './types.ts';
 
 /** What limits are held with. */
 export interface LimiterOptions {
@@ -97,13 +97,16 @@ export class Limiter implements AsyncDisposable {
    * @param owner number of the process that they are for
    * @throws TsbuildError `TSB_SANDBOX` when the kernel refuses what it should allow
    */
-  keep(limits: ResourceLimits, owner: number): Pick<LimitedStep, 'cgroups' | 'ulimits'> {
+  keep(
+    limits: ResourceLimits,
+    owner: number,
+  ): Pick<LimitedStep, 'ulimits'> & { readonly groups: readonly HeldGroup[] } {
     const { places, ulimits } = this.#look(limits);
-    if (places.length === 0) return { cgroups: [], ulimits };
+    if (places.length === 0) return { groups: [], ulimits };
     const name = ownerName(this.#files, owner);
     this.#ledgerOf(name).open(places.map(({ directory }) => directory));
-    const { directories } = new StepGroup(this.#files, places, `${name}.${this.#token}-${++this.#count}`, limits);
-    return { cgroups: directories, ulimits };
+    const { held } = new StepGroup(this.#files, places, `${name}.${this.#token}-${++this.#count}`, limits);
+    return { groups: held, ulimits };
   }
 
   /** Takes away what is left of groups. */

@@ -41,7 +41,7 @@ export function settingsFor(
         return value ? [{ file: `cpuset.${kind}`, value }] : [];
       });
     case 'pids':
-      return [{ file: 'pids.max', value: String(limits.processes ?? 'max') }];
+      return [{ file: 'pids.max', value: String(limits.processes || 'max') }];
   }
 }
 

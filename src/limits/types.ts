@@ -22,5 +22,12 @@ export interface ResourceLimits {
 /** The parts of the kernel that limits are for, by their names in cgroups. */
 export type Controller = 'memory' | 'cpu' | 'cpuset' | 'pids';
 
+/** A group that holds limits of something that runs. */
+export interface HeldGroup {
+  readonly version: 1 | 2;
+  readonly directory: string;
+  readonly controllers: readonly Controller[];
+}
+
 /** Microseconds in which a quota is counted, docker's and the kernel's. */
 export const CPU_PERIOD = 100_000;

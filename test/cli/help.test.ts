@@ -23,6 +23,7 @@ const COMMANDS = [
   ['pause'],
   ['unpause'],
   ['rename'],
+  ['update'],
   ['port'],
   ['cp'],
   ['diff'],

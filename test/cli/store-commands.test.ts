@@ -235,7 +235,7 @@ describe('a build that needs no namespace', () => {
 
 test.each([
   'build .', 'llb .', 'run x:1', 'create x:1', 'start x', 'stop x', 'restart x', 'kill x', 'rm x', 'wait x', 'pause x', 'unpause x',
-  'rename x y', 'port x', 'exec x true', 'attach x', 'cp x:/a b', 'diff x', 'commit x y', 'export x', 'events --until 1s', 'top x', 'stats --no-stream',
+  'rename x y', 'update x --restart no', 'port x', 'exec x true', 'attach x', 'cp x:/a b', 'diff x', 'commit x y', 'export x', 'events --until 1s', 'top x', 'stats --no-stream',
   'ps', 'logs x', 'volume ls', 'volume rm x', 'network ls', 'network inspect x', 'down --scope x', 'images', 'tag x:1 y', 'untag x:1', 'rmi x:1',
   'import image.tar -t y', 'save x:1 -o y.tar', 'inspect x:1', 'history x:1', 'push x:1', 'copy store:x:1 oci:y', 'explain', 'report', 'du',
   'prune --force', 'store check', 'cache mounts ls', 'debug', 'serve --addr 127.0.0.1:0',

@@ -20,6 +20,8 @@ describe('options that other programs have say what to do instead', () => {
     ['run --volume-driver x y', '-v HOST:CONTAINER'],
     ['run --sysctl a=b x', 'sandbox'],
     ['run --gpus all x', 'sandbox'],
+    ['update --blkio-weight 500 x', 'IOWeight'],
+    ['update --memory-reservation 1g x', '--memory'],
     ['build --dns 1.1.1.1 .', '--add-host'],
     ['build --policy x .', '--check'],
     ['build --cpu-quota=1 .', '--resource'],

@@ -116,7 +116,6 @@ describe('commands that are not here', () => {
     ['buildx imagetools create -t x y', /tsbuild copy SOURCE NAME/],
     ['image scp x y', /oci-archive:FILE/],
     ['container checkpoint x', /containers have/],
-    ['update x', /containers have/],
     ['tree x', /tsbuild inspect --layers/],
     ['image', /image ls/],
     ['image frobnicate', /image ls/],

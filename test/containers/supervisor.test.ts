@@ -59,7 +59,7 @@ const start = (script: string, of: Container = container(), more: Partial<Superv
     names: join(root, 'names'),
     first: true,
     volumes: [],
-    limiter: { keep: () => ({ cgroups: [], ulimits: [] }) } as unknown as Limiter,
+    limiter: { keep: () => ({ groups: [], ulimits: [] }) } as unknown as Limiter,
     ...more,
   });
 /** What the supervisor was told, in the bytes that the helper reads. */
@@ -181,7 +181,7 @@ describe('what a supervisor is told', () => {
     const limiter = {
       keep: (...args: unknown[]) => {
         asked.push(args);
-        return { cgroups: ['/sys/fs/cgroup/its-own'], ulimits: [] };
+        return { groups: [{ version: 2, directory: '/sys/fs/cgroup/its-own', controllers: ['memory'] }], ulimits: [] };
       },
     } as unknown as Limiter;
     const of = container({ resources: { memory: 1 << 20 } }, { processLimit: 77 });

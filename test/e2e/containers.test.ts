@@ -276,6 +276,38 @@ STOPSIGNAL TERM
     await bench.ok(['rm', 'tries', 'always']);
   });
 
+  test('has another restart policy by update, whether it runs or not', async () => {
+    const { bench } = use;
+    const once = ['sh', '-c', 'until [ -e /tmp/go ]; do sleep 0.05; done; rm /tmp/go; echo over; exit 4'];
+    await bench.ok(['run', '-d', '--name', 'policy', 'base:1', ...once]);
+    expect((await bench.ok(['update', '--restart', 'on-failure:1', 'policy'])).out).toBe('policy\n');
+    await bench.ok(['exec', 'policy', 'touch', '/tmp/go']);
+    await until('it runs again', async () => {
+      const { RestartCount, State } = await inspect(bench, 'policy');
+      return RestartCount === 1 && State.Status === 'running';
+    });
+    await bench.ok(['container', 'update', '--restart=no', 'policy']);
+    await bench.ok(['exec', 'policy', 'touch', '/tmp/go']);
+    expect((await bench.ok(['wait', 'policy'])).out).toBe('4\n');
+    expect((await inspect(bench, 'policy')).State.Status).toBe('exited');
+    await bench.ok(['update', '--restart=always', 'policy']);
+    await bench.ok(['start', 'policy']);
+    await bench.ok(['exec', 'policy', 'touch', '/tmp/go']);
+    await until('it runs again', async () => (await inspect(bench, 'policy')).RestartCount > 0);
+    await bench.ok(['rm', '-f', 'policy']);
+    await bench.ok(['create', '--rm', '--name', 'goes', 'service']);
+    for (const [args, code, ...says] of [
+      [['update', 'goes'], 2, '--memory'],
+      [['update', '--restart=always', 'goes'], 1, 'goes', '--rm'],
+      [['update', '--restart=maybe', 'goes'], 2, 'unless-stopped'],
+      [['update', '--memory-swap=64m', 'goes'], 1, '--memory-swap'],
+      [['update', '--memory=1k', 'goes'], 2, '6m'],
+      [['update', '--cpus=1', 'nobody'], 1, 'nobody'],
+    ] as const)
+      expectFailure(await bench.tsbuild(args), { code, says });
+    await bench.ok(['rm', 'goes']);
+  });
+
   test('says whether it is healthy, and waits for that', async () => {
     const { bench } = use;
     const check = ['--health-interval', '50ms', '--health-retries', '2'];

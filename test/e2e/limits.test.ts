@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { beforeAll, expect, test, type TestContext } from 'vitest';
 import type { ReportFacts } from '../../src/report/index.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { expectFailure } from '../support/sound.ts';
 import { until } from '../support/until.ts';
 
 /** Holds so many megabytes at once. */
@@ -179,6 +180,48 @@ describeAsEveryone('limits', (who) => {
     await bench.ok(['restart', '-t0', 'kept']);
     expect((await big()).code).toBe(137);
     await bench.ok(['rm', '-f', 'kept']);
+    await untilGone();
+  });
+
+  test('update changes the limits of a container that runs, and what one that does not is started with', async () => {
+    const { bench } = use;
+    await bench.ok([
+      'run',
+      '-d',
+      '--name=changed',
+      ...(byGroups() ? ['-m64m', '--cpus=1'] : []),
+      'base:1',
+      'sleep',
+      '9999',
+    ]);
+    const big = (): Promise<{ readonly code: number }> =>
+      bench.tsbuild(['exec', 'changed', 'sh', '-c', `exec ${take(100)}`]);
+    const shown = async (): Promise<unknown> =>
+      JSON.parse((await bench.ok(['inspect', '-f', '{{json .HostConfig}}', 'changed'])).out);
+    if (byGroups()) {
+      expect((await big()).code).toBe(137);
+      expect((await bench.ok(['update', '--memory=300m', '--cpus', '0.5', 'changed'])).out).toBe('changed\n');
+      expect((await big()).code).toBe(0);
+      expect(await shown()).toMatchObject({ Memory: 300 * 2 ** 20, MemorySwap: 600 * 2 ** 20, NanoCpus: 5e8 });
+      await bench.ok(['update', '--memory=32m', 'changed']);
+      expect((await big()).code).toBe(137);
+    }
+    // In no group for sets of CPUs.
+    expectFailure(await bench.tsbuild(['update', '--cpuset-cpus=0', '--restart=always', 'changed']), {
+      code: 1,
+      says: ['changed', 'group', 'tsbuild stop changed'],
+    });
+    await bench.ok(['stop', '-t0', 'changed']);
+    await bench.ok(['update', '--memory=400m', '--pids-limit=50', '--cpu-quota=30000', 'changed']);
+    expect(await shown()).toMatchObject({
+      Memory: 400 * 2 ** 20,
+      PidsLimit: 50,
+      CpuQuota: 30_000,
+      RestartPolicy: { Name: 'no' },
+    });
+    await bench.ok(['start', 'changed']);
+    if (byGroups()) expect((await big()).code).toBe(0);
+    await bench.ok(['rm', '-f', 'changed']);
     await untilGone();
   });
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Container, ContainerState } from '../../containers/index.ts';
+import { CPU_PERIOD, type ResourceLimits } from '../../limits/index.ts';
 import { networkNames } from './container-rows.ts';
 import { failureText } from '../failure-text.ts';
 
@@ -57,6 +58,7 @@ export function summarizeContainer(container: Container, state: ContainerState):
       GroupAdd: (step.groups ?? []).map(String),
       ReadonlyRootfs: step.readonlyRoot ?? false,
       PidsLimit: step.processLimit ?? 0,
+      ...summarizeLimits(record.resources),
       ShmSize: step.shmSize ?? 64 * 2 ** 20,
       ExtraHosts: (step.extraHosts ?? []).map(({ host, ip }) => `${host}:${ip}`),
       SecurityOpt: [
@@ -111,4 +113,20 @@ function readHealth(directory: string, { health = 'starting' }: ContainerState):
   } catch {
     return { Status: health, FailingStreak: 0, Log: [] };
   }
+}
+
+/** In docker's numbers: 0 where nothing was said. What `--cpus` is, is also told as a quota, as podman does. */
+function summarizeLimits(limits: ResourceLimits = {}): Readonly<Record<string, number | string>> {
+  const { memory = 0, memorySwap = 2 * memory, cpuQuota = 0, cpuShares = 0, cpusetCpus = '', cpusetMems = '' } = limits;
+  const cpuPeriod = limits.cpuPeriod ?? (cpuQuota === 0 ? 0 : CPU_PERIOD);
+  return {
+    Memory: memory,
+    MemorySwap: memorySwap,
+    NanoCpus: cpuQuota === 0 ? 0 : Math.round((cpuQuota / cpuPeriod) * 1e9),
+    CpuShares: cpuShares,
+    CpuPeriod: cpuPeriod,
+    CpuQuota: cpuQuota,
+    CpusetCpus: cpusetCpus,
+    CpusetMems: cpusetMems,
+  };
 }

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import type { CliContext } from '../context.ts';
 import { addInside, DETACH_KEYS, INSIDE_COMMANDS } from './add-inside.ts';
 import { collect } from '../options/options.ts';
+import { addUpdate } from './add-update.ts';
 
 type Done = (code: number) => void;
 
@@ -16,6 +17,7 @@ const OWN_COMMANDS = [
   'pause',
   'unpause',
   'rename',
+  'update',
   'down',
   'port',
   'container-prune',
@@ -32,6 +34,7 @@ export function addLife(program: Command, context: CliContext, done: Done): void
   addStart(program, context, done);
   addStop(program, context, done);
   addInside(program, context, done);
+  addUpdate(program, context, done);
   program
     .command('rm')
     .description('remove containers, with all that they have written')

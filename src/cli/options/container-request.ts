@@ -178,7 +178,8 @@ export function parseLife(
   };
 }
 
-function parseRestart(text: string): RestartPolicy {
+/** `--restart`. @throws TsbuildError `TSB_USAGE` */
+export function parseRestart(text: string): RestartPolicy {
   const [name = '', most, ...rest] = text.split(':');
   const known = ['no', 'on-failure', 'always', 'unless-stopped'] as const;
   const policy = known.find((each) => each === name);

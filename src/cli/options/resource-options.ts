@@ -45,11 +45,15 @@ export function buildkitResourceOption(command: Command): Command {
   );
 }
 
-/** @throws TsbuildError `TSB_USAGE` with the option */
-export function parseResources(options: ResourceOptions): { readonly resources?: ResourceLimits } {
+/** @param has limits that there are already @throws TsbuildError `TSB_USAGE` with the option */
+export function parseResources(
+  options: ResourceOptions,
+  has: ResourceLimits = {},
+): { readonly resources?: ResourceLimits } {
   const memory = named('--memory', options.memory, parseMemory);
   const quota = named('--cpus', options.cpus, (text) => parseCpus(text, cpus().length));
   const all: ResourceLimits = {
+    ...has,
     ...(memory ? { memory } : {}),
     ...(quota ? { cpuQuota: quota } : {}),
     ...parsePairs(options.resource ?? [], memory),
