@@ -10,7 +10,9 @@ import { checkDestination, checkStdout, type StdoutStream } from './sink.ts';
 export function checkOutput(spec: OutputSpec | ImageFile, stdout: StdoutStream, platforms: number): void {
   if ('dest' in spec) {
     if (spec.dest === STDOUT) checkStdout(stdout, spec.type);
-    checkDestination(spec.dest, spec.type === 'local' || ('tar' in spec && !spec.tar) ? 'directory' : 'file');
+    const mayBeLayout = 'tar' in spec;
+    const kind = spec.type === 'local' || (mayBeLayout && !spec.tar) ? 'directory' : 'file';
+    checkDestination(spec.dest, kind, mayBeLayout);
   }
   if (spec.type === 'docker' && platforms > 1) {
     throw new TsbuildError(

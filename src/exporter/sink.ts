@@ -40,13 +40,14 @@ export function checkStdout(stdout: StdoutStream, exporter: string): void {
 
 /**
  * Looks before a build whether a destination can be a file or directory, without touching it.
+ * @param mayBeLayout what is to be a file can also be written as a directory, where that is asked for
  * @throws TsbuildError `TSB_USAGE`, `TSB_NOT_FOUND`
  */
-export function checkDestination(dest: Destination, kind: 'file' | 'directory'): void {
+export function checkDestination(dest: Destination, kind: 'file' | 'directory', mayBeLayout = false): void {
   if (dest === STDOUT) return;
   const doing = `Cannot write ${JSON.stringify(dest)}`;
   const present = statOf(dest);
-  if (kind === 'file' && present?.isDirectory() === true) throw isDirectory(doing);
+  if (kind === 'file' && present?.isDirectory() === true) throw isDirectory(doing, mayBeLayout);
   if (kind === 'directory' && present?.isDirectory() === false) {
     throw new TsbuildError('TSB_USAGE', `${doing}: it is not a directory`);
   }
@@ -56,8 +57,10 @@ export function checkDestination(dest: Destination, kind: 'file' | 'directory'):
   }
 }
 
-function isDirectory(doing: string): TsbuildError {
-  return new TsbuildError('TSB_USAGE', `${doing}: it is a directory`, { hint: 'name a file, or add tar=false' });
+function isDirectory(doing: string, mayBeLayout = false): TsbuildError {
+  return new TsbuildError('TSB_USAGE', `${doing}: it is a directory`, {
+    hint: mayBeLayout ? 'name a file, or add tar=false' : 'name a file',
+  });
 }
 
 function stdoutSink(stdout: StdoutStream, exporter: string): ByteSink {

@@ -209,6 +209,6 @@ describe('what is written to a file', () => {
 
   test('in what is no directory, and over one, says so', async () => {
     expect((await run('save', 'app:1', '-o', 'app.tar/x')).err).toContain('a parent is not a directory');
-    expect((await run('save', 'app:1', '-o', '.')).err).toContain('it is a directory');
+    expect((await run('save', 'app:1', '-o', '.')).err).toMatch(/it is a directory\nhint: name a file$/m);
   });
 });

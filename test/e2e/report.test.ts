@@ -125,7 +125,8 @@ describeAsUser('reports', (who) => {
     const list = await bench.ok(['report', '--list', '--format=json'], { store });
     const listed = JSON.parse(list.out) as { id: string; title: string }[];
     expect(listed.map(({ title }) => title)).toEqual(['round:2', 'round:1']);
-    const older = await bench.ok(['report', listed[1]?.id.slice(0, -5) ?? '', '--format=json'], { store });
+    expect((await bench.ok(['report', '--list'], { store })).out).toContain(`\n${listed[0]?.id} `);
+    const older = await bench.ok(['report', listed[1]?.id ?? '', '--format=json'], { store });
     const facts = JSON.parse(older.out) as ReportFacts;
     expect(facts.build.title).toBe('round:1');
     expect(facts.steps.find(({ log }) => log)?.log).toMatchObject({

@@ -194,6 +194,12 @@ describe('before the build', () => {
     expect(() => checkOutput(parseOutput(text, here), { write: () => true }, 1)).toThrow(message);
   });
 
+  test('tar=false is the way out where there is that', () => {
+    const check = (text: string) => () => checkOutput(parseOutput(text, here), { write: () => true }, 1);
+    expect(check('type=oci,dest=.')).toThrow(expect.objectContaining({ hint: 'name a file, or add tar=false' }));
+    expect(check('type=tar,dest=.')).toThrow(expect.objectContaining({ hint: 'name a file' }));
+  });
+
   test('docker archives hold one platform', () => {
     expect(() => checkOutput(parseOutput('type=docker,dest=x', here), { write: () => true }, 2)).toThrow(
       'docker exporter does not currently support exporting manifest lists',

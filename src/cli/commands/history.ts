@@ -24,7 +24,8 @@ export async function historyCommand(context: CliContext, name: string, options:
   using interrupt = interruptible();
   const task: Task = { signal: interrupt.signal, events: () => undefined };
   await using session = openSession(registrySession(context, interrupt.signal, options, name));
-  using found = await locateImage(session, task, name, { cwd: context.cwd, remote: options.remote ?? false });
+  const { remote = false } = options;
+  using found = await locateImage(session, task, name, { cwd: context.cwd, remote, verb: 'show the history of' });
   const { provider, root, what } = found;
   const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
   const { image } = await selectImage(provider, root, { platform, asked: options.platform !== undefined, what });

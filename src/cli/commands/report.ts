@@ -71,7 +71,7 @@ async function list(context: CliContext, store: Store, format: ReportOptions['fo
   const all = keptBuilds(store);
   if (format === 'json') {
     const builds = all.map(({ stored: { id }, record: { about, result, startedAt, ms } }) => ({
-      id,
+      id: shownId(id),
       title: about.title,
       result,
       startedAt,
@@ -82,7 +82,7 @@ async function list(context: CliContext, store: Store, format: ReportOptions['fo
   }
   const { isTTY, columns } = context.stdout;
   const rows = all.map(({ stored, record }) => [
-    stored.id.replace(/\.json$/, ''),
+    shownId(stored.id),
     formatAge(context.now() - record.startedAt),
     record.result,
     `${(record.ms / 1000).toFixed(1)}s`,
@@ -91,4 +91,9 @@ async function list(context: CliContext, store: Store, format: ReportOptions['fo
   ]);
   const head = ['ID', 'STARTED', 'RESULT', 'TOOK', 'SIZE', 'BUILD'];
   await print(context, formatTable(head, rows, isTTY ? columns : undefined));
+}
+
+/** Without what its file ends in. */
+function shownId(id: string): string {
+  return id.replace(/\.json$/, '');
 }

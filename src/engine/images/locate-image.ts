@@ -38,7 +38,7 @@ export async function locateImage(
   session: Session,
   task: Task,
   name: string,
-  options: { readonly cwd: string; readonly remote: boolean },
+  options: { readonly cwd: string; readonly remote: boolean; readonly verb?: string },
 ): Promise<LocatedImage> {
   const address = /^docker:\/\/(.+)$/.exec(name)?.[1];
   if (address !== undefined || options.remote) return fromRegistry(session, task, address ?? name);
@@ -57,7 +57,7 @@ export async function locateImage(
   }
   throw new TsbuildError(
     'TSB_NOT_FOUND',
-    `Cannot inspect ${JSON.stringify(name)}: no such image in the local image store`,
+    `Cannot ${options.verb ?? 'inspect'} ${JSON.stringify(name)}: no such image in the local image store`,
     {
       hint: `to ask its registry, add --remote; "tsbuild images" lists what is here`,
     },
