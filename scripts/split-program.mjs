@@ -15,7 +15,7 @@ const BUNDLES = [
     whole: ['src/cli/program.ts', 'src/cli/commands/build.ts', 'src/exporter/write-image.ts'],
   },
   // What starts something in a container and waits for it.
-  { name: 'run', whole: ['run', 'exec', 'start'].map((name) => `src/cli/commands/${name}.ts`) },
+  { name: 'run', whole: ['run', 'run-kept', 'create', 'exec', 'start'].map((name) => `src/cli/commands/${name}.ts`) },
   // All else.
   { name: 'rest' },
 ];

@@ -2,7 +2,7 @@
 export { askMember, attachmentsOf, joinText, writeAttachments } from './attachments.ts';
 export { BridgeLink } from './bridge.ts';
 export { Connection, type ConnectionEnd, type Listener } from './connection.ts';
-export { parseSignal, request, stopContainer } from './control.ts';
+export { request, stopContainer } from './control.ts';
 export {
   type JoinedNetworks,
   joinNetworks,
@@ -11,13 +11,14 @@ export {
   openNetworks,
   ownerOf,
 } from './join-networks.ts';
-export { DEFAULT_NETWORK, isIn, Networks, type NewNetwork } from './networks.ts';
-export type { Attachment, Network, NetworkMember } from './network-types.ts';
+export { isIn, Networks, type NewNetwork } from './networks.ts';
+export { type Attachment, DEFAULT_NETWORK, type Network, type NetworkMember } from './network-types.ts';
 export { type ContainerEvent, EventReader } from './events.ts';
 export { LogReader, type LogEntry, selectEntries } from './log-reader.ts';
 export { type ContainerProcess, processesOf } from './processes.ts';
 export { ContainerLookup } from './lookup.ts';
 export { readPorts } from './port-file.ts';
+export { parseSignal } from './signals.ts';
 export { isLive, isSupervised, readState } from './state.ts';
 export { type StartedSupervisor, startSupervisor, stepToHold, type SupervisorOptions } from './supervisor.ts';
 export { Containers } from './table.ts';

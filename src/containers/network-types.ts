@@ -1,3 +1,6 @@
+/** The network of containers that name none but want one: docker calls it so. It is made when it is first used. */
+export const DEFAULT_NETWORK = 'bridge';
+
 /** `network.json`: what a network is. Written once, when it is made. */
 export interface NetworkRecord {
   readonly format: 1;

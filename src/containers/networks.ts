@@ -16,11 +16,9 @@ import {
 import type { Store } from '../store/index.ts';
 import { errnoOf, fromErrno, randomHex, suggest, TsbuildError } from '../util/index.ts';
 import { attachmentsOf } from './attachments.ts';
-import type { Network, NetworkRecord } from './network-types.ts';
+import { DEFAULT_NETWORK, type Network, type NetworkRecord } from './network-types.ts';
 import type { Container } from './types.ts';
 
-/** The network of containers that name none but want one: docker calls it so. It is made when it is first used. */
-export const DEFAULT_NETWORK = 'bridge';
 /** What stands for no network of this kind. */
 const RESERVED: ReadonlySet<string> = new Set(['host', 'none', 'private', 'container', 'default', DEFAULT_NETWORK]);
 

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { checkAddresses, findNetworks } from '../../src/cli/options/network-request.ts';
+import { checkAddresses, findNetworks } from '../../src/cli/options/find-networks.ts';
 import { type ContainerRecord, Containers, type Network, Networks } from '../../src/containers/index.ts';
 import type { Session } from '../../src/engine/index.ts';
 import { parseSubnet } from '../../src/network/index.ts';

@@ -13,7 +13,8 @@ import { networkMaker } from '../../engine/index.ts';
 import { isTsbuildError, TsbuildError } from '../../util/index.ts';
 import type { CliContext } from '../context.ts';
 import { withContainers } from '../containers/each-container.ts';
-import { checkAddresses, checkAttachment } from '../options/network-request.ts';
+import { checkAddresses } from '../options/find-networks.ts';
+import { checkAttachment } from '../options/network-request.ts';
 
 /** Options of `network connect`. */
 export interface NetworkConnectOptions {

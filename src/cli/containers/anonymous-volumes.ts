@@ -1,4 +1,4 @@
-import { type Container, Containers, Volumes } from '../../containers/index.ts';
+import { type Container, Volumes } from '../../containers/index.ts';
 import { type Session, treeRemover } from '../../engine/index.ts';
 import type { MountSpec } from '../../sandbox/index.ts';
 import type { CliContext } from '../context.ts';
@@ -34,6 +34,7 @@ export async function removeAnonymous(
     .flatMap((name) => volumes.lookUp(name) ?? [])
     .filter(({ anonymous: made, shared }) => made && !shared);
   if (anonymous.length === 0) return;
+  const { Containers } = await import('../../containers/index.ts');
   const others = new Containers(session.store).list().filter(({ id }) => id !== gone?.id);
   const remover = treeRemover({ ...sessionOptions(context, session.options.signal), ...session.options });
   for (const volume of anonymous) await volumes.remove(volume, others, remover);

@@ -36,7 +36,7 @@ export function addRun(program: Command, context: CliContext, done: (code: numbe
     .helpOption('--help', 'show help')
     .option('-q, --quiet', 'do not show how the image is prepared');
   lifeOptions(processOptions(create)).action(async (image: string, command: string[], options) => {
-    const { createCommand } = await import('../commands/run.ts');
+    const { createCommand } = await import('../commands/create.ts');
     done(await createCommand(context, image, command, options));
   });
 }

@@ -6,7 +6,6 @@ import type { ImageConfig } from '../../image/index.ts';
 import { parseVolume } from '../../runtime/index.ts';
 import type { MountSpec } from '../../sandbox/index.ts';
 import { parseSize, TsbuildError } from '../../util/index.ts';
-import { volumesFrom } from './volumes-from.ts';
 
 /** Options that say what is mounted in a container. */
 export interface MountOptions {
@@ -42,9 +41,13 @@ export async function parseMounts(session: Session, cwd: string, options: MountO
   const taken = mounts.map(({ target }) => resolve(target));
   const twice = taken.find((target, at) => taken.indexOf(target) < at);
   if (twice !== undefined) throw new TsbuildError('TSB_USAGE', `Cannot mount two things at ${JSON.stringify(twice)}`);
-  for (const mount of volumesFrom(session, options.volumesFrom ?? [], mounts)) {
-    mounts.push(mount);
-    taken.push(resolve(mount.target));
+  if (options.volumesFrom !== undefined) {
+    // Other containers are looked for by few.
+    const { volumesFrom } = await import('./volumes-from.ts');
+    for (const mount of volumesFrom(session, options.volumesFrom, mounts)) {
+      mounts.push(mount);
+      taken.push(resolve(mount.target));
+    }
   }
   // Programs of a root that cannot be written to want a place all the same: as podman has it.
   if (options.readOnly)

@@ -1,0 +1,158 @@
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { Connection, Containers, type StartedSupervisor } from '../../containers/index.ts';
+import { createContainer, type ReadyContainer, type Session, startContainer } from '../../engine/index.ts';
+import type { Task } from '../../events/index.ts';
+import { endOf } from '../../runtime/index.ts';
+import { fromErrno, TsbuildError } from '../../util/index.ts';
+import { anonymousVolumes } from '../containers/anonymous-volumes.ts';
+import { codeOf } from '../containers/container-end.ts';
+import { converse, outputOf, sendWindow } from '../containers/converse.ts';
+import { platformOf, requirePlatform, type RunOptions } from '../containers/run-session.ts';
+import { type CliContext, print } from '../context.ts';
+import { networkReports, publishedPorts, withDefaultNetwork } from '../options/container-network.ts';
+import { parseLife, parseProcess } from '../options/container-request.ts';
+import { parseDetachKeys } from '../options/detach-keys.ts';
+import { findNetworks } from '../options/find-networks.ts';
+import { imageVolumes, parseMounts } from '../options/mount-options.ts';
+import { reportError } from '../report.ts';
+
+/** Runs a container that others may ask for: it was made with `makeContainer`, and has a supervisor. */
+export function runKept(
+  context: CliContext,
+  session: Session,
+  ready: ReadyContainer,
+  options: RunOptions,
+): Promise<number> {
+  return options.detach ? runDetached(context, session, ready, options) : runAttached(context, session, ready, options);
+}
+
+/** Makes a container of an image, and starts nothing. @throws TsbuildError */
+export async function makeContainer(
+  context: CliContext,
+  session: Session,
+  task: Task,
+  image: string,
+  command: readonly string[],
+  options: RunOptions,
+): Promise<ReadyContainer> {
+  const life = parseLife(context, options, options.detach ?? false);
+  using idFile = takeIdFile(context, options.cidfile);
+  const mounts = [...(await parseMounts(session, context.cwd, options))];
+  await using volumes = anonymousVolumes(context, session, mounts);
+  const process = await parseProcess(context, command, options, mounts);
+  const { host, ...networks } = await findNetworks(session, withDefaultNetwork(options));
+  const ready = await createContainer(session, task, image, {
+    platform: platformOf(options),
+    cwd: context.cwd,
+    imageMounts: async (config) => {
+      requirePlatform(image, options, config);
+      const own = await imageVolumes(session, config, mounts);
+      // These go, too, when the container does not come to be.
+      mounts.push(...own);
+      return own;
+    },
+    process: { ...process, ...(host ? { network: 'host' } : {}), ...(options.detach ? { detached: true } : {}) },
+    life: (config) => {
+      const ports = publishedPorts(options, config.config.ExposedPorts);
+      return { ...life(config), ...networks, ...(ports.length === 0 ? {} : { ports }) };
+    },
+    ...(options.name === undefined ? {} : { name: options.name }),
+  });
+  idFile.write(ready.container.id);
+  volumes.keep();
+  return ready;
+}
+
+/** `--cidfile`: taken before anything is made, so that two commands cannot both have it. */
+function takeIdFile(context: CliContext, name: string | undefined): Disposable & { write(id: string): void } {
+  if (name === undefined) return { write: () => undefined, [Symbol.dispose]: () => undefined };
+  const path = resolve(context.cwd, name);
+  let fd: number;
+  try {
+    fd = openSync(path, 'wx', 0o666);
+  } catch (error) {
+    throw fromErrno(error, `Cannot make --cidfile ${JSON.stringify(name)}`, 'TSB_USAGE', {
+      hints: { EEXIST: 'remove it, or the container that it names' },
+    });
+  }
+  let written = false;
+  return {
+    write: (id) => {
+      writeSync(fd, id);
+      written = true;
+    },
+    [Symbol.dispose]: () => {
+      closeSync(fd);
+      if (!written) rmSync(path, { force: true });
+    },
+  };
+}
+
+/**
+ * Starts a container that was just made. One that gets no supervisor, since a port or an address is in use or a network cannot be had, is removed: the
+ * same command can be typed again.
+ */
+async function startOrRemove(
+  context: CliContext,
+  session: Session,
+  ready: ReadyContainer,
+  { cidfile }: RunOptions,
+  waitForClient = false,
+): Promise<StartedSupervisor | undefined> {
+  try {
+    return await startContainer(session, ready, { waitForClient, ...networkReports(context) });
+  } catch (error) {
+    const { remove } = await import('./rm.ts');
+    const work = { session, containers: new Containers(session.store), signal: new AbortController().signal };
+    await remove(context, work, ready.container, { volumes: true });
+    if (cidfile !== undefined) rmSync(resolve(context.cwd, cidfile), { force: true });
+    throw error;
+  }
+}
+
+async function runDetached(
+  context: CliContext,
+  session: Session,
+  ready: ReadyContainer,
+  options: RunOptions,
+): Promise<number> {
+  const { waitHealthy: healthy, waitTimeout } = options;
+  const supervisor = await startOrRemove(context, session, ready, options);
+  const failed = await supervisor?.started;
+  if (failed !== undefined) {
+    const { exitCode, error } = endOf(failed);
+    await reportError(context, error);
+    return exitCode;
+  }
+  if (healthy) await (await import('../containers/wait-healthy.ts')).waitHealthy(context, ready.container, waitTimeout);
+  await print(context, `${ready.container.id}\n`);
+  return 0;
+}
+
+/** A container that others may ask for, in the foreground. */
+async function runAttached(
+  context: CliContext,
+  session: Session,
+  ready: ReadyContainer,
+  options: RunOptions,
+): Promise<number> {
+  const detachKeys = parseDetachKeys(options.detachKeys);
+  const { container } = ready;
+  const { tty = false, stdin = false } = container.record.step;
+  const supervisor = await startOrRemove(context, session, ready, options, true);
+  const write = outputOf(context);
+  const connection = await Connection.open(container.directory, {
+    onOutput: (stream, data) => connection && write(stream, data, connection),
+  });
+  if (connection === undefined) {
+    await supervisor?.started;
+    throw new TsbuildError('TSB_SANDBOX', `Cannot attach to container ${container.name}: its supervisor has gone`);
+  }
+  using _connection = connection;
+  if (tty) sendWindow(context, connection);
+  const how = { attach: true, tty, input: stdin, signals: options.sigProxy !== false, detachKeys };
+  const outcome = await converse(context, connection, how);
+  if (outcome.detached) return 0;
+  return await codeOf(context, outcome.end);
+}
