@@ -5,7 +5,7 @@ import { exitCodeOf, sanitize, suggest, TsbuildError, version } from '../util/in
 import { addCache } from './declare/add-cache.ts';
 import { addFiles, FILE_COMMANDS } from './declare/add-files.ts';
 import { addLife, LIFE_COMMANDS, addLogs } from './declare/add-life.ts';
-import { addRun } from './declare/add-run.ts';
+import { addCreate, addRun } from './declare/add-run.ts';
 import { addNetwork } from './declare/add-network.ts';
 import { addVolume } from './declare/add-volume.ts';
 import { addCopy, addPull } from './declare/add-copy.ts';
@@ -95,7 +95,8 @@ const groups: readonly (readonly [readonly string[], (program: Command, context:
   [['llb'], addLlb],
   [['solve'], addSolve],
   [['debug', 'shell'], addDebug],
-  [['run', 'create'], addRun],
+  [['run'], addRun],
+  [['create'], addCreate],
   [LIFE_COMMANDS, addLife],
   [FILE_COMMANDS, addFiles],
   [['volume'], addVolume],

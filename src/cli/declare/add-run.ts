@@ -6,7 +6,7 @@ import type { CliContext } from '../context.ts';
 const IMAGE = 'a name or id of the local store, a path to an archive or layout, or a name that a registry has';
 const COMMAND = "what to run instead of the image's command";
 
-/** `tsbuild run` and `create`. Options end at the image: what follows is the container's. */
+/** `tsbuild run`. Options end at the image: what follows is the container's. */
 export function addRun(program: Command, context: CliContext, done: (code: number) => void): void {
   const run = program
     .command('run')
@@ -27,6 +27,10 @@ export function addRun(program: Command, context: CliContext, done: (code: numbe
     const { runCommand } = await import('../commands/run.ts');
     done(await runCommand(context, image, command, options));
   });
+}
+
+/** `tsbuild create`: as many options again, which the other need not wait for. */
+export function addCreate(program: Command, context: CliContext, done: (code: number) => void): void {
   const create = program
     .command('create')
     .description('make a container of an image, and start nothing')
