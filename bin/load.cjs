@@ -42,8 +42,9 @@ function read(file, source, bundle) {
   }
 }
 
-/** Commands that end with the code of a program, whatever they did themselves. */
+/** Commands that end with the code of a program, whatever they did themselves; from OWN_CODES on, codes are mostly their own. */
 const PASSES_CODE = /^(run|exec|start)$/;
+const OWN_CODES = 125;
 
 /** Writes what this run compiled, in one piece. That it cannot is no matter: an installation may be read-only. */
 function write(file, source, code, bundle) {
@@ -85,7 +86,8 @@ function load(file, name) {
   if ((cachedData === undefined || script.cachedDataRejected) && process.geteuid() === bundle.uid)
     process.once('exit', (code) => {
       // One that failed may have ended before it came to what all others need.
-      if (code === 0 || PASSES_CODE.test(name)) write(kept, source, script.createCachedData(), bundle);
+      if (code === 0 || (PASSES_CODE.test(name) && code < OWN_CODES))
+        write(kept, source, script.createCachedData(), bundle);
     });
   const plain = createRequire(file);
   const required = (id) => (id.startsWith('./') ? load(path.resolve(path.dirname(file), id), name) : plain(id));

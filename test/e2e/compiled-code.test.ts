@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import { baseImageTar } from '../support/base-image.ts';
 import { Bench } from '../support/bench.ts';
 import { identities, ordinaryUser } from '../support/identity.ts';
 import { placeProgram, projectRoot } from '../support/program.ts';
@@ -182,8 +183,19 @@ describe('compiled code of the programs', () => {
     expect(kept(folder, 'build')).toBe('');
     expect(await run('buildx', 'build', '-q', context)).toBe(0);
     expect(kept(folder, 'build')).not.toBe('');
-    // What a program in a container ended with is no failure of the command.
-    expect(await run('run', 'missing')).not.toBe(0);
+  });
+
+  test('of run is what a container needed, whatever its program ended with, and not what an error needed', async () => {
+    const { bench, program, folder } = install();
+    const run = async (...words: readonly string[]): Promise<number> =>
+      (await bench.start([program, ...words]).ended).code;
+    expect(await run('run', '--pull=never', 'none:1')).toBe(125);
+    expect(kept(folder, 'run')).toBe('');
+    writeFileSync(bench.path('base.tar'), baseImageTar());
+    expect(await run('import', bench.path('base.tar'), '-t', 'base:1')).toBe(0);
+    expect(await run('run', '--rm', 'base:1', 'none')).toBe(127);
+    expect(kept(folder, 'run')).toBe('');
+    expect(await run('run', '--rm', 'base:1', 'false')).toBe(1);
     expect(kept(folder, 'run')).not.toBe('');
   });
 
