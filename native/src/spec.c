@@ -139,6 +139,7 @@ static void take_field(struct step_spec *spec, const char *key, char *value) {
   else if (strcmp(key, "e.rule") == 0) spec->emulator.rule = value;
   else if (strcmp(key, "group") == 0) add_group(spec, value);
   else if (strcmp(key, "cgroup") == 0) append(&spec->cgroups, value);
+  else if (strcmp(key, "sysctl") == 0) append(&spec->sysctls, value);
   else if (strcmp(key, "limit") == 0) add_limit(spec, value);
   else if (strcmp(key, "mount") == 0) add_mount(spec, value);
   else fail_with(0, "unknown key \"%.40s\"", key);

@@ -99,7 +99,11 @@ static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) fail("cannot make mounts private");
   /* Filters of containers forbid it to all who lack CAP_SYS_ADMIN outside (podman's does): the name then stays the container's. */
   if (sethostname(spec->hostname, strlen(spec->hostname)) < 0 && errno != EPERM) fail("cannot set the hostname \"%.64s\"", spec->hostname);
-  if (spec->private_network) bring_loopback_up();
+  if (spec->private_network) {
+    bring_loopback_up();
+    set_sysctls(spec, true);
+  }
+  set_sysctls(spec, false);
   if (spec->shift == 0) open_sources(spec);
   struct built_root built = build_root(spec, plumbing->stubs);
   int terminal = -1;
@@ -159,6 +163,7 @@ static void join_network(struct step_spec *spec) {
   int network = open(spec->network, O_RDONLY | O_CLOEXEC);
   if (network < 0 || setns(network, CLONE_NEWNET) < 0) fail("cannot enter the network of the build");
   close(network);
+  set_sysctls(spec, true);
   spec->shared_sys = make_sys(spec);
 }
 

@@ -52,6 +52,7 @@ struct emulator {
 
 struct step_spec {
   struct list lowers, args, env;
+  struct list sysctls; /* `net/core/somaxconn=1024`, of the step's own namespaces */
   struct list cgroups; /* directories of the groups that the step is put into */
   const char *upper, *work, *cwd, *user, *hostname, *shm_size;
   const char *network; /* a file that a network namespace is bound to; NULL: this process's own, or a new one */
@@ -196,6 +197,9 @@ void skip_syncs(void);
 int landlock_version(void);
 /* Denies connections to abstract unix sockets and signals to processes outside, where the kernel can (since 6.12) and a bare step may. */
 void restrict_scope(bool bare);
+
+/* sysctl.c: those of networks, or all others. In the namespaces that they are of. */
+void set_sysctls(const struct step_spec *spec, bool of_network);
 
 /* cgroup.c */
 

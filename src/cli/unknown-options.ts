@@ -106,7 +106,7 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
     [
       BOX,
       words(
-        '--ipc --uts --pid --pidfile --runtime* --hooks-dir --device-cgroup-rule --gpus --isolation --init-path --init-ctr --sysctl --shm-size-systemd --umask --uidmap --gidmap --sub* --seccomp* --passwd* --unsetenv* --domainname --hostuser --personality --rdt-class --env-host --env-merge',
+        '--ipc --uts --pid --pidfile --runtime* --hooks-dir --device-cgroup-rule --gpus --isolation --init-path --init-ctr --shm-size-systemd --umask --uidmap --gidmap --sub* --seccomp* --passwd* --unsetenv* --domainname --hostuser --personality --rdt-class --env-host --env-merge',
       ),
     ],
     [MANIFEST, words('--os --arch --variant')],

@@ -179,7 +179,7 @@ function stepOf(
 
 /** The root of a container as its program would find it, and nothing that is executed in it. @param first it has never run */
 export function stepToHold({ record, directory }: Container, layers: readonly string[], first: boolean): StepSpec {
-  const { emulator: _emulator, ...step } = record.step;
+  const { emulator: _emulator, sysctls: _sysctls, ...step } = record.step;
   return {
     ...step,
     network: 'none',

@@ -77,6 +77,8 @@ export interface RunContainerOptions {
   /** What it may use of the machine, and what holds that; without the one the other means nothing. */
   readonly resources?: ResourceLimits;
   readonly limiter?: Limiter;
+  /** See `StepSpec`. */
+  readonly sysctls?: Readonly<Record<string, string>>;
   /** Bytes of /dev/shm. */
   readonly shmSize?: number;
   readonly noNewPrivileges?: boolean;
@@ -209,6 +211,7 @@ export function containerSpec(
   if (!workdir.startsWith('/'))
     throw new TsbuildError('TSB_USAGE', `Cannot use working directory "${workdir}": it is not an absolute path`);
   const network = options.network ?? 'host';
+  if (network === 'host') requireOwnNetwork(options.sysctls);
   const resolvConf = options.resolvConf ?? (network === 'host' ? resolvConfOfHost() : undefined);
   const { keepIds } = options;
   const request = { ...options, config, tty };
@@ -241,7 +244,17 @@ export function containerSpec(
     ...(resolvConf === undefined ? {} : { resolvConf }),
     ...(emulator === undefined ? {} : { emulator }),
     ...(options.shmSize === undefined ? {} : { shmSize: options.shmSize }),
+    ...(options.sysctls === undefined ? {} : { sysctls: options.sysctls }),
   };
+}
+
+/** @throws TsbuildError `TSB_USAGE` for what would change the machine's own network */
+function requireOwnNetwork(sysctls: Readonly<Record<string, string>> = {}): void {
+  const name = Object.keys(sysctls).find((each) => each.startsWith('net.'));
+  if (name === undefined) return;
+  throw new TsbuildError('TSB_USAGE', `Cannot use --sysctl ${name}: it is not allowed in the network of the machine`, {
+    hint: 'give the container a network of its own: --network private, bridge or none',
+  });
 }
 
 /** What a network of the container's own takes. */

@@ -81,6 +81,12 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   // Before the others: who sets nproc by name means it.
   // Without a namespace it would count all that the user runs on the machine.
   fields.add('process-limit', bare ? 0 : (spec.processLimit ?? 0));
+  const sysctls = Object.entries(spec.sysctls ?? {});
+  if (bare && sysctls.length > 0)
+    throw new TsbuildError('TSB_SANDBOX', `Cannot set ${sysctls[0]?.[0]}: this machine allows no namespaces`, {
+      hint: 'leave --sysctl out; "tsbuild doctor" says what would lift the limit',
+    });
+  for (const [name, value] of sysctls) fields.add('sysctl', `${name.replaceAll('.', '/')}=${value}`);
   for (const group of spec.cgroups ?? []) fields.add('cgroup', group);
   for (const ulimit of spec.ulimits ?? []) fields.add('limit', encodeLimit(ulimit));
   const mounts = orderMounts([...networkMounts(spec), ...(spec.mounts ?? [])]);

@@ -82,6 +82,8 @@ function usageOf(line: string): StepUsage {
 const USERS_STAGES = new Set(['user', 'cwd', 'mounts', 'limits', 'sources']);
 
 const HINTS: Readonly<Record<string, string>> = {
+  sysctl:
+    'name and value are those of --sysctl; in a container around tsbuild /proc/sys can be read-only, and some need a kernel of 5.19 or newer',
   'id-map': 'tsbuild doctor says what this machine allows',
   limits: 'a step can have no more than tsbuild itself has: "ulimit -Ha" shows that',
   namespaces: 'tsbuild doctor says what this machine allows',

@@ -171,6 +171,8 @@ export interface StepSpec {
   readonly processLimit?: number;
   /** Directories of groups of control that the step's processes are put into; somebody else makes them (src/limits). */
   readonly cgroups?: readonly string[];
+  /** Parameters of the kernel that belong to the step's own namespaces: `net.core.somaxconn` and their values. Those of networks not with `host`. */
+  readonly sysctls?: Readonly<Record<string, string>>;
   /** Bytes of /dev/shm, default 64 MiB. */
   readonly shmSize?: number;
   /** Gives the process a terminal of its own. */

@@ -18,7 +18,6 @@ describe('options that other programs have say what to do instead', () => {
     ['run --cpu-rt-period=2 x', '--cpus'],
     ['run --blkio-weight 500 x', 'IOWeight'],
     ['run --volume-driver x y', '-v HOST:CONTAINER'],
-    ['run --sysctl a=b x', 'sandbox'],
     ['run --gpus all x', 'sandbox'],
     ['update --blkio-weight 500 x', 'IOWeight'],
     ['update --memory-reservation 1g x', '--memory'],

@@ -18,6 +18,7 @@ import { parseLife, parseProcess } from '../options/container-request.ts';
 import { parseDetachKeys } from '../options/detach-keys.ts';
 import { imageVolumes, parseMounts } from '../options/mount-options.ts';
 import { parseResources } from '../options/resource-options.ts';
+import { parseSysctls } from '../options/sysctl-option.ts';
 import { reportError } from '../report.ts';
 
 /** `tsbuild run`: gives the container's exit code; 125 when it could not be started. */
@@ -36,6 +37,7 @@ export async function runCommand(
   parseNetwork(options);
   parseLife(context, options, options.detach ?? false);
   parseResources(options);
+  parseSysctls(options.sysctl ?? []);
   warnOfPorts(context, options);
   const controller = new AbortController();
   await using session = openRunSession(context, controller.signal, options);

@@ -66,6 +66,7 @@ export function summarizeContainer(container: Container, state: ContainerState):
         ...(step.unfiltered ? ['seccomp=unconfined'] : []),
         ...(step.unmasked ? ['systempaths=unconfined'] : []),
       ],
+      Sysctls: new Map(Object.entries(step.sysctls ?? {})),
       Ulimits: (step.ulimits ?? []).map(({ name: limit, soft, hard }) => ({ Name: limit, Soft: soft, Hard: hard })),
     },
     Mounts: binds.map(({ source, target, volume, readonly: isReadonly }) => ({

@@ -3,6 +3,7 @@ import { exposedPorts, type NoUserNetwork, parsePublish, portName, type Publishe
 import type { RunContainerOptions } from '../../runtime/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import type { CliContext } from '../context.ts';
+import { changesNetwork } from './sysctl-option.ts';
 import { type NetworkChoice, parseNetworkChoice, type SharedNetworkOptions } from './network-request.ts';
 
 /** Options of `run` about networks, as commander gives them. */
@@ -10,6 +11,7 @@ export interface NetworkOptions extends SharedNetworkOptions {
   readonly publish?: readonly string[];
   readonly publishAll?: boolean;
   readonly expose?: readonly string[];
+  readonly sysctl?: readonly string[];
 }
 
 /** A network that was asked for. */
@@ -21,8 +23,8 @@ export interface NetworkRequest {
 }
 
 /**
- * Understands what was typed, before an image is looked for. Published ports belong to a network of its own, so that they decide where
- * nothing else is said.
+ * Understands what was typed, before an image is looked for. Published ports and parameters of networks belong to a network of its own, so that
+ * they decide where nothing else is said.
  * @throws TsbuildError `TSB_USAGE`
  */
 export function parseNetwork(options: NetworkOptions): NetworkRequest {
@@ -30,13 +32,14 @@ export function parseNetwork(options: NetworkOptions): NetworkRequest {
   checkTwice(ports);
   parseExpose(options.expose);
   const publishes = ports.length > 0 || options.publishAll === true;
+  const wantsOwn = publishes || changesNetwork(options.sysctl);
   const choice = parseNetworkChoice(options);
   if (choice.kind === 'container' && publishes)
     throw new TsbuildError('TSB_USAGE', 'Cannot publish ports of a network that belongs to another container', {
       hint: `publish them where that is made: tsbuild run -p … --name ${choice.name}`,
     });
   const mac = choice.kind === 'private' ? choice.mac : undefined;
-  return { mode: modeOf(choice, publishes), ports, ...(mac === undefined ? {} : { mac }) };
+  return { mode: modeOf(choice, wantsOwn), ports, ...(mac === undefined ? {} : { mac }) };
 }
 
 /**
@@ -91,8 +94,8 @@ export function warnOfPorts(context: CliContext, options: NetworkOptions): void 
     context.stderr.write(`warning: no port is published: the container's network is ${mode}\n`);
 }
 
-function modeOf({ kind }: NetworkChoice, publishes: boolean): NetworkRequest['mode'] {
-  if (kind === undefined) return publishes ? 'isolated' : 'host';
+function modeOf({ kind }: NetworkChoice, wantsOwn: boolean): NetworkRequest['mode'] {
+  if (kind === undefined) return wantsOwn ? 'isolated' : 'host';
   return kind === 'host' || kind === 'none' ? kind : 'isolated';
 }
 
@@ -103,12 +106,13 @@ export function sharesNetworks(options: NetworkOptions): boolean {
 }
 
 /**
- * What a container joins that others may ask for: with published ports and no `--network` it is in the default network, as with docker. One way
+ * What a container joins that others may ask for: with published ports or parameters of networks, and no `--network` it is in the default network, as with docker. One way
  * outside serves all of these: pasta takes 29 MB for each network.
  */
 export function withDefaultNetwork<T extends NetworkOptions>(options: T): T {
-  const isPublished = (options.publish ?? []).length > 0 || options.publishAll === true;
-  return isPublished && parseNetworkChoice(options).kind === undefined
+  const { publish = [], publishAll, sysctl } = options;
+  const wantsOwn = publish.length > 0 || publishAll === true || changesNetwork(sysctl);
+  return wantsOwn && parseNetworkChoice(options).kind === undefined
     ? { ...options, network: [DEFAULT_NETWORK] }
     : options;
 }

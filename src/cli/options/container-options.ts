@@ -101,6 +101,7 @@ export function processOptions(command: Command): Command {
     .option('--add-host <NAME=IP>', 'line for /etc/hosts', collect)
     .option('--pids-limit <number>', 'processes that the container may have at a time (default: 2048; -1: no limit)')
     .option('--ulimit <NAME=SOFT[:HARD]>', 'resource limit', collect)
+    .option('--sysctl <NAME=VALUE>', 'parameter of the kernel in its own namespaces: net.core.somaxconn=1024', collect)
     .option('--shm-size <size>', 'size of /dev/shm (default: 64m)')
     .option(
       '--security-opt <option>',

@@ -11,6 +11,7 @@ import type { CliContext } from '../context.ts';
 import { readEnvFile } from './env-file.ts';
 import { parseHosts } from './hosts.ts';
 import { parsePairs } from './options.ts';
+import { parseSysctls } from './sysctl-option.ts';
 import { named, parsePidsLimit, parseResources, parseUlimit } from './resource-options.ts';
 
 /** Docker's, in seconds. */
@@ -46,6 +47,7 @@ export async function parseProcess(
     ...(options.ulimit === undefined ? {} : { ulimits: options.ulimit.map(parseUlimit) }),
     // As with docker, 0 is for the default.
     ...(shmSize === undefined || shmSize === 0 ? {} : { shmSize }),
+    ...(options.sysctl === undefined ? {} : { sysctls: parseSysctls(options.sysctl) }),
     ...parseSecurity(options.securityOpt ?? []),
     ...(options.capAdd === undefined ? {} : { capAdd: options.capAdd.map(parseCapability) }),
     ...(options.capDrop === undefined ? {} : { capDrop: options.capDrop.map(parseCapability) }),
