@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { LAST_INPUT = 10000 /* ms that a client has which says nothing more and does not go */ };
+
 struct session {
   int connection; /* -1 when the client is gone */
   struct queue from_client, to_program;
@@ -167,6 +169,18 @@ static void take_terminal(struct session *session) {
   session->sync = -1;
 }
 
+/*
+ * What the client still sends must not meet a closed connection: Node gives up a socket that it cannot write to, with what has come there and
+ * was not read, such as the program's last words and its end.
+ */
+static void wait_for_client(const struct session *session) {
+  char ignored[4096];
+  if (session->connection < 0) return;
+  shutdown(session->connection, SHUT_WR);
+  struct pollfd wait = {session->connection, POLLIN, 0};
+  while (poll(&wait, 1, LAST_INPUT) > 0 && read(session->connection, ignored, sizeof ignored) > 0) continue;
+}
+
 _Noreturn void serve_exec(struct step_spec *spec, int container, int connection, struct queue *in, const struct frame *request, int parent) {
   static struct session session;
   status_fd = connection;
@@ -230,5 +244,6 @@ _Noreturn void serve_exec(struct step_spec *spec, int container, int connection,
   while (session.err >= 0 && pass_output(&session, &session.err, FRAME_ERRORS)) continue;
   char text[12];
   tell(&session, FRAME_END, text, (size_t)snprintf(text, sizeof text, "%d", exit_code_of(wait_status)));
+  wait_for_client(&session);
   _exit(0);
 }

@@ -373,6 +373,13 @@ STOPSIGNAL TERM
     );
     expect(end).toMatchObject({ code: 5, out: '/tmp\n12\nin\n', err: 'err\n' });
     const big = await bench.ok(['exec', '-i', 'host', 'cat'], { stdin: 'y'.repeat(1_000_000) });
+    // One that ends before it has read all.
+    for (let round = 0; round < 5; round++) {
+      const first = await bench.tsbuild(['exec', '-i', 'host', 'sh', '-c', 'head -c 1; exit 3'], {
+        stdin: 'y'.repeat(1_000_000),
+      });
+      expect([first.code, first.out]).toEqual([3, 'y']);
+    }
     expect(big.out.length).toBe(1_000_000);
     expect(
       (await bench.ok(['exec', '-u', 'bob', '-w', '/', 'host', 'sh', '-c', 'id -un; pwd; echo $HOME'])).out,

@@ -196,7 +196,7 @@ const WRITERS = 'api,cli,engine,explain,exporter,inspect,pins,progress,registry,
 
 /** Files of those that make files beside NewFile, and why none of the user's is ever half there. */
 const ownWays: Readonly<Record<string, string>> = {
-  'cli/commands/run.ts': 'the file of an id, which must not be there before',
+  'cli/commands/run-kept.ts': 'the file of an id, which must not be there before',
   'engine/building/verify.ts': 'in a store for the one command',
   'engine/compile/compile-frontend.ts': 'in the store',
   'engine/compile/compile.ts': 'in the store',
