@@ -136,7 +136,7 @@ describeAsEveryone('containers of frontends', (who) => {
           'ls /bins/sh; touch /bins/x 2>/dev/null || echo kept; cat /cache/*; echo more >> /cache/f; echo s > /scratch/f; ' +
             'echo m > /mem/f; cat /secret; ls /absent 2>/dev/null; hostname; grep elsewhere /etc/hosts; ls /sys/class/net; ' +
             `echo end; ${FOREVER}`,
-          { until: 'end', goesOn: true },
+          { until: '\nend\n', goesOn: true },
         ),
       ],
       read: [
