@@ -55,12 +55,12 @@ func fileCases() {
 		File(llb.Mkdir("/d/e", 0o755, llb.WithParents(true)).Mkfile("/d/e/f", 0o644, nil).Symlink("d", "/l")).
 		File(llb.Rm("/l/e")))
 	add("chain", llb.Scratch().File(
-		llb.Mkdir("/work", 0o755).
-			Mkfile("/work/a", 0o644, []byte("a")).
-			Mkfile("/work/b", 0o600, []byte("b"), llb.WithUIDGID(10, 20)).
-			Symlink("b", "/work/c").
-			Rm("/work/a").
-			Mkdir("/work/a", 0o2775)))
+		llb.Mkdir("/made", 0o755).
+			Mkfile("/made/a", 0o644, []byte("a")).
+			Mkfile("/made/b", 0o600, []byte("b"), llb.WithUIDGID(10, 20)).
+			Symlink("b", "/made/c").
+			Rm("/made/a").
+			Mkdir("/made/a", 0o2775)))
 	add("owner-by-name", base().
 		File(llb.Mkfile("/of-alice", 0o644, nil, llb.WithUser("alice"))).
 		File(llb.Mkfile("/of-both", 0o644, nil, llb.WithUser("alice:staff"))).
@@ -149,7 +149,7 @@ func copyCases() {
 	add("copy-over-link", llb.Scratch().
 		File(llb.Mkdir("/real", 0o755).Symlink("real", "/a")).
 		File(llb.Copy(src(), "/a", "/a", &llb.CopyInfo{CopyDirContentsOnly: true})))
-	add("copy-relative", llb.Scratch().Dir("/work/here").File(llb.Copy(src().Dir("/a"), "x", "y", &llb.CopyInfo{CreateDestPath: true})))
+	add("copy-relative", llb.Scratch().Dir("/made/here").File(llb.Copy(src().Dir("/a"), "x", "y", &llb.CopyInfo{CreateDestPath: true})))
 	add("copy-several", into(src(), "/a", "/a").File(llb.Copy(src(), "/b", "/b").Copy(base(), "/etc/passwd", "/b/passwd").Rm("/a/y")))
 	add("copy-self", base().File(llb.Copy(base(), "/etc", "/etc2").Copy(base(), "/bin/busybox", "/etc2/busybox")))
 	add("copy-hard-links", llb.Scratch().File(llb.Copy(base().Run(sh("mkdir /d; echo 1 > /d/a; ln /d/a /d/b")).Root(), "/d", "/d")))
