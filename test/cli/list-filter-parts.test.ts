@@ -72,7 +72,8 @@ describe('filters of a list', () => {
 
   test('of labels know a label without a value, an empty one, and none', () => {
     const labels = { a: '1', empty: '', 'x=y': 'z' };
-    const takes = (value: string): boolean => labelFilter(value)(labels);
+    const label = labelFilter<readonly []>(() => labels);
+    const takes = (value: string): boolean => label(value, (why) => new TsbuildError('TSB_USAGE', why))();
     expect(['a', 'a=1', 'empty', 'empty='].map(takes)).toEqual([true, true, true, true]);
     expect(['a=', 'a=2', 'b', 'empty=x', 'toString', ''].map(takes)).toEqual([
       false,

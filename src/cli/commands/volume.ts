@@ -75,10 +75,7 @@ function parseVolumeFilters(
     {
       name: (value) => (volume) => volume.name.includes(value),
       driver: (value) => () => value === 'local',
-      label: (value) => {
-        const takes = labelFilter(value);
-        return ({ labels }) => takes(labels);
-      },
+      label: labelFilter(({ labels }) => labels),
       dangling: (value, bad) => {
         const wanted = booleanFilter(value, bad);
         return (volume) => isUsed(volume) !== wanted;

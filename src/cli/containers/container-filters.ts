@@ -38,10 +38,7 @@ const KINDS: Readonly<Record<string, FilterKind<Args>>> = {
     ({ id }) =>
       id.startsWith(value),
   name: (value) => (container) => matches(value, container.name),
-  label: (value) => {
-    const takes = labelFilter(value);
-    return ({ record }) => takes(record.labels);
-  },
+  label: labelFilter(({ record }) => record.labels),
   status: (value, bad) => {
     if (!STATES.has(value)) throw bad(`there is no status ${JSON.stringify(value)}`);
     return (_container, { status }) => status === value;

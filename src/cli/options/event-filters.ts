@@ -21,10 +21,7 @@ const KINDS: Readonly<Record<string, FilterKind<Args>>> = {
     (value) =>
     ({ image }) =>
       image === value || image.replace(/(?::[^:/@]*)?(?:@.*)?$/, '') === value,
-  label: (value) => {
-    const takes = labelFilter(value);
-    return ({ labels }) => takes(labels);
-  },
+  label: labelFilter(({ labels }) => labels),
   type: (value) => () => value === 'container',
 };
 

@@ -19,10 +19,7 @@ export function parseImageFilters(filters: readonly string[], all: readonly Imag
     filters,
     {
       reference: (value) => (image) => matchesReference(value, image),
-      label: (value) => {
-        const takes = labelFilter(value);
-        return ({ labels = {} }) => takes(labels);
-      },
+      label: labelFilter(({ labels = {} }) => labels),
       before: (value) => {
         const time = made(find(value, all));
         return (image) => made(image) < time;

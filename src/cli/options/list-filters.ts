@@ -38,10 +38,17 @@ export function parseListFilters<Args extends readonly unknown[]>(
   return (...args) => [...groups.values()].every((some) => some.some((takes) => takes(...args)));
 }
 
-/** Labels of what `label=NAME` or `label=NAME=VALUE` takes. */
-export function labelFilter(value: string): ListFilter<readonly [labels: Readonly<Record<string, string>>]> {
-  const [name = '', wanted] = value.split(/=(.*)/s);
-  return (labels) => Object.hasOwn(labels, name) && (wanted === undefined || labels[name] === wanted);
+/** `label=NAME` and `label=NAME=VALUE`. @param of gives the labels of what is listed */
+export function labelFilter<Args extends readonly unknown[]>(
+  of: (...args: Args) => Readonly<Record<string, string>>,
+): FilterKind<Args> {
+  return (value) => {
+    const [name = '', wanted] = value.split(/=(.*)/s);
+    return (...args) => {
+      const labels = of(...args);
+      return Object.hasOwn(labels, name) && (wanted === undefined || labels[name] === wanted);
+    };
+  };
 }
 
 /** The value of a filter that is yes or no. */

@@ -28,10 +28,7 @@ export function parseNetworkFilters(values: readonly string[], now: number, isUs
         const before = Date.parse(parseTime('--filter until', value, now));
         return ({ record }) => Date.parse(record.created) < before;
       },
-      label: (value) => {
-        const takes = labelFilter(value);
-        return ({ record }) => takes(record.labels);
-      },
+      label: labelFilter(({ record }) => record.labels),
       dangling: (value, bad) => {
         const wanted = booleanFilter(value, bad);
         return (network) => isUsed(network) !== wanted;
