@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs';
-import { encodeStep, giveSockets, refuseSteps, supervise } from '../sandbox/index.ts';
+import { giveSockets, refuseSteps, supervise } from '../sandbox/index.ts';
 import { withShallowStacks } from './deep-stack.ts';
+import { encodeHere } from './encode-here.ts';
 import type { HandlerContext } from './handler-context.ts';
 import { prepareUpper } from './prepare-upper.ts';
 import type { SuperviseParams } from './protocol.ts';
@@ -11,18 +11,15 @@ export async function superviseHere(
   { uppers, directory, ...spec }: SuperviseParams,
   context: HandlerContext,
 ): Promise<void> {
-  const { plan, helperPath, seccompDir, privateDir } = context.config;
+  const { plan, helperPath } = context.config;
   refuseSteps(plan, spec.args.join(' '));
   for (const upper of uppers ?? []) prepareUpper(upper, context);
   giveSockets(spec.mounts ?? [], plan);
-  const seccompPath = `${seccompDir}/${process.arch}.bpf`;
-  const formatsDir = `${privateDir}/formats`;
-  if (spec.emulator !== undefined) mkdirSync(formatsDir, { recursive: true });
   await withNetwork(withShallowStacks(spec, context.config), context, (networked, signal) =>
     supervise({
       helperPath,
       directory,
-      encoded: encodeStep(networked, { plan, seccompPath, formatsDir }),
+      encoded: encodeHere(networked, context.config),
       signal,
       onTold: context.progress,
       ...(context.boundProc ? { onBoundProc: context.boundProc } : {}),

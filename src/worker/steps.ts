@@ -1,6 +1,4 @@
-import { mkdirSync } from 'node:fs';
 import {
-  encodeStep,
   type EncodeOptions,
   type ExitStatus,
   giveSockets,
@@ -13,6 +11,7 @@ import {
 import { shownLayers } from '../tree/index.ts';
 import { withShallowStacks } from './deep-stack.ts';
 import { dropCopiedUp } from './drop-copied-up.ts';
+import { encodeHere } from './encode-here.ts';
 import type { HandlerContext } from './handler-context.ts';
 import { withNetwork } from './step-network.ts';
 import { prepareUpper } from './prepare-upper.ts';
@@ -76,14 +75,11 @@ async function runInTree(spec: StepSpec, context: HandlerContext): Promise<ExitS
 }
 
 function runWith(spec: StepSpec, context: HandlerContext, more: Pick<EncodeOptions, 'tree'>): Promise<ExitStatus> {
-  const { plan, helperPath, seccompDir } = context.config;
-  const seccompPath = `${seccompDir}/${process.arch}.bpf`;
-  const formatsDir = `${context.config.privateDir}/formats`;
-  if (spec.emulator !== undefined) mkdirSync(formatsDir, { recursive: true });
+  const { helperPath } = context.config;
   return withNetwork(spec, context, (networked, signal) =>
     runStep({
       servers: (servers ??= new StepServers(helperPath)),
-      encoded: encodeStep(networked, { plan, seccompPath, formatsDir, ...more }),
+      encoded: encodeHere(networked, context.config, more),
       signal,
       onOutput: context.output,
       onUsage: (usage, filesInMemory) =>
