@@ -45,8 +45,12 @@ export function dropCopiedUp(
   const fd = openat(AT_FDCWD, upper, O_RDONLY | O_DIRECTORY);
   let below: MergedDir = [];
   try {
+    const parents = targets.map((target) => splitPath(toByteString(target)).slice(0, -1));
+    const made = parents.filter(([name]) => name !== undefined && statatIfExists(fd, toFsPath(name)) !== undefined);
+    // There may be hundreds of layers, and most steps have none of it.
+    if (made.length === 0) return;
     below = openMergedRoot(lowers);
-    for (const target of targets) drop(fd, below, splitPath(toByteString(target)).slice(0, -1), idShift);
+    for (const names of made) drop(fd, below, names, idShift);
   } finally {
     closeMerged(below);
     close(fd);
