@@ -1,18 +1,19 @@
 import { constants } from 'node:os';
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 import { isTsbuildError, messageOf, TsbuildError } from '../util/index.ts';
-import { koffiPath, loadKoffi, type NativeFunction } from './koffi.ts';
+import { type Koffi, koffiPath, loadKoffi, type NativeFunction } from './koffi.ts';
 
 /** A path or name: a string is UTF-8, bytes are taken as they are. */
 export type BytePath = string | Uint8Array;
 
 /** The loaded library: prototypes are made at first use. */
 interface Native {
-  readonly errno: () => number;
   readonly func: (name: string, result: string, parameters: readonly string[]) => NativeFunction;
 }
 
 let loaded: Native | undefined;
+/** What the last call that failed here left in the C library's variable. */
+let errno = 0;
 
 /**
  * The C library of this process, through koffi. Loaded at the first call of any function here, since it costs
@@ -24,7 +25,7 @@ function native(): Native {
   try {
     const koffi = loadKoffi();
     const libc = koffi.load(null);
-    loaded = { errno: () => koffi.errno(), func: (...args) => libc.func(...args) };
+    loaded = { func: (name, ...rest) => noting(libc.func(name, ...rest), koffi) };
     return loaded;
   } catch (error) {
     throw new TsbuildError('TSB_SANDBOX', `Cannot load the system call bindings: ${messageOf(error)}`, {
@@ -34,6 +35,18 @@ function native(): Native {
       cause: error,
     });
   }
+}
+
+/**
+ * The function, which keeps errno in the same breath: at the start of any function of ours V8 may run its own work (a collection, a
+ * function that it has compiled), whose system calls set errno, too.
+ */
+function noting(call: NativeFunction, koffi: Koffi): NativeFunction {
+  return (...args) => {
+    const result = call(...args);
+    if (result < 0) errno = koffi.errno();
+    return result;
+  };
 }
 
 /** Fails where {@link native} would because nothing is installed or somebody else could have changed it; loads nothing. */
@@ -99,7 +112,7 @@ export interface SysError extends Error {
 
 /** The errno of the call that just failed. */
 export function lastErrno(): number {
-  return native().errno();
+  return errno;
 }
 
 /** The error for a call that failed with `errno` (positive). */

@@ -1,3 +1,4 @@
+import { readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { type BytePath, check, cPath, lastErrno, libc, sysError } from './native.ts';
 
@@ -57,6 +58,15 @@ function read(call: () => number, syscall: string, target: XattrTarget): Buffer 
     const errno = lastErrno();
     if (errno === ERANGE && buffer.length < LIMIT) buffer = Buffer.alloc(LIMIT);
     else if (errno === ENODATA || errno === EOPNOTSUPP) return undefined;
-    else throw sysError(syscall, errno, typeof target === 'number' ? undefined : target);
+    else throw sysError(syscall, errno, typeof target === 'number' ? nameOfFd(target) : target);
+  }
+}
+
+/** Where the file of a descriptor is, for messages. */
+function nameOfFd(fd: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return undefined;
   }
 }
