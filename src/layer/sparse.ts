@@ -19,7 +19,8 @@ export function readOldGnuRegions(block: Buffer, start: number, count: number, i
     if (into.length >= MAX_REGIONS) return 'the sparse map has too many regions';
     into.push({ offset, length });
   }
-  return block[start + count * 24] === 1;
+  // Any byte but NUL, as for GNU tar and Go: who reads it otherwise sees content where they see a map.
+  return block[start + count * 24] !== 0;
 }
 
 /** What PAX records say about a sparse file. */

@@ -1,6 +1,7 @@
 /**
  * A numeric field of a tar header: octal digits between spaces and NULs, or base-256 (first bit set, two's
- * complement). Undefined when it is neither, or beyond 2^53 (never rounded).
+ * complement). What stands behind a NUL that ends it is nobody's. Undefined when it is neither, or beyond 2^53 (never
+ * rounded).
  */
 export function parseNumber(block: Buffer, start: number, length: number): number | undefined {
   const first = block[start] ?? 0;
@@ -10,7 +11,7 @@ export function parseNumber(block: Buffer, start: number, length: number): numbe
   while (at < end && isBlank(block[at])) at++;
   while (end > at && isBlank(block[end - 1])) end--;
   let value = 0;
-  for (; at < end; at++) {
+  for (; at < end && block[at] !== 0; at++) {
     const digit = (block[at] ?? 0) - 0x30;
     if (digit < 0 || digit > 7) return undefined;
     value = value * 8 + digit;

@@ -37,9 +37,9 @@ const TYPES: Readonly<Record<string, EntryType>> = {
 
 type State = 'header' | 'meta' | 'sparse-header' | 'sparse-map' | 'data' | 'skip' | 'end';
 
-/** What extended headers said about the entry that follows. */
+/** What extended headers said about the entry that follows; of two of a kind the last counts, alone. */
 interface Meta {
-  pax: PaxRecord[];
+  pax: readonly PaxRecord[];
   longName: ByteString | undefined;
   longLink: ByteString | undefined;
   count: number;
@@ -48,8 +48,9 @@ interface Meta {
 /**
  * Reads a tar archive that is pushed in chunks of any size: v7, ustar, PAX, GNU and star headers, GNU sparse files
  * in all four formats. Content is passed on without copying. What readers disagree about follows Go's archive/tar, as
- * containerd uses it: global headers are ignored, PAX sizes are only for the next file (CVE-2025-62518), links and
- * directories have no content, a lone zero block is an error, and what follows the end marker is ignored.
+ * containerd uses it: global headers are ignored and end what was said of the next file, of two extended headers the last
+ * counts alone, PAX sizes are only for the next file (CVE-2025-62518), links and directories have no content, a lone zero
+ * block is an error, and what follows the end marker is ignored.
  * An archive may lack the end marker.
  */
 export class TarReader {
@@ -58,7 +59,7 @@ export class TarReader {
   #carried = 0;
   #state: State = 'header';
   #sawZeroBlock = false;
-  #meta: Meta = { pax: [], longName: undefined, longLink: undefined, count: 0 };
+  #meta: Meta = noMeta();
   #globalCount = 0;
   #metaFlag = '';
   #metaData: Buffer = Buffer.alloc(0);
@@ -212,26 +213,29 @@ export class TarReader {
     if (this.#metaFlag === 'x') {
       const records = parsePax(this.#metaData);
       if (typeof records === 'string') this.#fail(`in the entry after it, ${records}`);
-      for (const record of records) this.#meta.pax.push(record);
+      this.#meta.pax = records;
     } else if (this.#metaFlag === 'g') {
       const records = parsePax(this.#metaData);
       if (typeof records === 'string') this.#fail(`in a global header, ${records}`);
       // Global headers are ignored, but not without end.
-      this.#meta.count--;
+      this.#meta = noMeta();
       if (++this.#globalCount > MAX_GLOBAL_HEADERS) this.#fail('the archive has too many global headers');
     } else {
       const end = this.#metaData.indexOf(0);
-      const name = this.#metaData.toString('latin1', 0, end === -1 ? this.#metaData.length : end);
+      const name = this.#metaData.toString('latin1', 0, end === -1 ? this.#metaData.length : end) || undefined;
       if (this.#metaFlag === 'L') this.#meta.longName = name;
       else this.#meta.longLink = name;
     }
     this.#metaData = Buffer.alloc(0);
   }
 
-  #startEntry(header: RawHeader, block: Buffer): void {
-    const named = this.#meta.longName ?? lastRecord(this.#meta.pax, 'path') ?? header.name;
+  #startEntry(raw: RawHeader, block: Buffer): void {
+    const named = this.#meta.longName ?? lastRecord(this.#meta.pax, 'path') ?? raw.name;
     this.#lastName = named;
-    if (header.flag === 'S' && header.gnu) {
+    // Archives from before ustar mark directories by a slash.
+    const header = raw.flag === '\0' && named.endsWith('/') ? { ...raw, flag: '5' } : raw;
+    if (header.flag === 'S') {
+      if (!header.gnu) this.#fail('it is a sparse file in a header that has no map');
       const regions: SparseRegion[] = [];
       const realSize = parseNumberAt(block, 483);
       if (realSize === undefined) this.#fail('the sparse file has no valid size');
@@ -295,7 +299,7 @@ export class TarReader {
       if (fault !== undefined) this.#fail(fault);
     }
     const entry = this.#makeEntry(header, realSize ?? stored, regions);
-    this.#meta = { pax: [], longName: undefined, longLink: undefined, count: 0 };
+    this.#meta = noMeta();
     this.#entry = entry;
     this.#lastName = entry.path;
     this.#regions = regions?.filter((region) => region.length > 0) ?? [];
@@ -319,7 +323,7 @@ export class TarReader {
 
   #makeEntry(header: RawHeader, size: number, sparse?: readonly SparseRegion[]): TarEntry {
     const { pax } = this.#meta;
-    let type = TYPES[header.flag];
+    const type = TYPES[header.flag];
     if (type === undefined) this.#fail(`its type ${JSON.stringify(header.flag)} is unknown`);
     let path = header.name;
     let linkPath = header.linkName;
@@ -340,12 +344,10 @@ export class TarReader {
       else if (key === 'gid') gid = text === '' ? header.gid : this.#decimal(key, text);
       else if (key === 'mtime' && text !== '')
         mtime = parsePaxTime(text) ?? this.#fail('the PAX mtime is malformed or too large');
-      else if (key === 'GNU.sparse.name' && sparse) sparseName = text;
+      else if (key === 'GNU.sparse.name' && sparse && header.flag !== 'S') sparseName = text || undefined;
     }
-    path = this.#meta.longName ?? sparseName ?? path;
+    path = sparseName ?? this.#meta.longName ?? path;
     linkPath = this.#meta.longLink ?? linkPath;
-    // Archives from before ustar mark directories by a slash.
-    if (header.flag === '\0' && path.endsWith('/')) type = 'directory';
     if (!validId(uid) || !validId(gid)) this.#fail(`its owner ${uid}:${gid} is out of range`);
     return {
       path,
@@ -366,6 +368,10 @@ export class TarReader {
   #decimal(key: string, text: string): number {
     return parseDecimal(text) ?? this.#fail(`the PAX ${key} is malformed or too large`);
   }
+}
+
+function noMeta(): Meta {
+  return { pax: [], longName: undefined, longLink: undefined, count: 0 };
 }
 
 function lastRecord(records: readonly PaxRecord[], key: string): ByteString | undefined {

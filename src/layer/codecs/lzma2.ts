@@ -89,6 +89,7 @@ export class Lzma2Decoder {
       this.#start = this.#end;
       this.#position = 0;
       this.#needDictionary = false;
+      this.#needProperties = true;
     } else if (this.#needDictionary) throw new LzmaFault('the first chunk has no dictionary reset');
     if (this.#end + size <= this.#window.length) return;
     const keep = Math.min(this.#end - this.#start, this.#dictionarySize);

@@ -77,7 +77,8 @@ async function* readBlock(
   result: { unpadded: number; uncompressed: number },
 ): AsyncGenerator<Buffer> {
   const header = Buffer.concat([Buffer.from([headerSize / 4 - 1]), await take(source, headerSize - 1)]);
-  const decoder = new Lzma2Decoder(readBlockHeader(header));
+  const stated = readBlockHeader(header);
+  const decoder = new Lzma2Decoder(stated.dictionarySize);
   const checker = newCheck(check);
   let packed = 0;
   for (;;) {
@@ -103,17 +104,27 @@ async function* readBlock(
     // The window is written again with the next chunk, while the consumer may still hold this one.
     yield Buffer.from(output);
   }
+  if (packed !== (stated.packed ?? packed) || result.uncompressed !== (stated.unpacked ?? result.uncompressed))
+    fail('a block has another size than its header says');
   const padding = (4 - (packed % 4)) % 4;
   if ((await take(source, padding)).some((byte) => byte !== 0)) fail('the padding of a block is damaged');
-  const stated = await take(source, CHECK_SIZES[check] as number);
-  if (checker && !checker.digest().equals(stated)) fail('the checksum of a block is wrong');
-  result.unpadded = headerSize + packed + stated.length;
+  const sum = await take(source, CHECK_SIZES[check] as number);
+  if (checker && !checker.digest().equals(sum)) fail('the checksum of a block is wrong');
+  result.unpadded = headerSize + packed + sum.length;
 }
 
-/** Checks a block header; returns the size of the dictionary. */
-function readBlockHeader(header: Buffer): number {
-  const end = header.length - 4;
-  if (crc32(header.subarray(0, end)) !== header.readUInt32LE(end)) fail('a block header is damaged');
+/** What the header of a block says; sizes only where it has them. */
+interface BlockHeader {
+  readonly dictionarySize: number;
+  readonly packed: number | undefined;
+  readonly unpacked: number | undefined;
+}
+
+/** Checks a block header. Whatever xz refuses is refused: else one file would be two, depending on who reads it. */
+function readBlockHeader(block: Buffer): BlockHeader {
+  const end = block.length - 4;
+  const header = block.subarray(0, end);
+  if (crc32(header) !== block.readUInt32LE(end)) fail('a block header is damaged');
   const flags = header[1] as number;
   let at = 2;
   const number = (): number => {
@@ -122,15 +133,16 @@ function readBlockHeader(header: Buffer): number {
     return value;
   };
   if (flags & 0x3c) fail('a block header has unknown flags');
-  if (flags & 0x40) number();
-  if (flags & 0x80) number();
+  const packed = flags & 0x40 ? number() : undefined;
+  const unpacked = flags & 0x80 ? number() : undefined;
   const filter = number();
   if ((flags & 3) !== 0 || filter !== 0x21 || number() !== 1) fail('it uses xz filters other than LZMA2');
-  const bits = header[at] as number;
+  const bits = header[at++] ?? fail('a block header is cut off');
+  if (header.subarray(at).some((byte) => byte !== 0)) fail('the padding of a block header is damaged');
   if (bits > 40) fail('the dictionary size is wrong');
-  const size = bits === 40 ? 0xffffffff : (2 | (bits & 1)) * 2 ** ((bits >> 1) + 11);
-  if (size > MAX_DICTIONARY) fail(`its dictionary of ${size} bytes is too large`);
-  return size;
+  const dictionarySize = bits === 40 ? 0xffffffff : (2 | (bits & 1)) * 2 ** ((bits >> 1) + 11);
+  if (dictionarySize > MAX_DICTIONARY) fail(`its dictionary of ${dictionarySize} bytes is too large`);
+  return { dictionarySize, packed, unpacked };
 }
 
 function readVarint(buffer: Buffer, start: number): readonly [value: number, next: number] {
@@ -138,6 +150,8 @@ function readVarint(buffer: Buffer, start: number): readonly [value: number, nex
   for (let index = 0; index < 8; index++) {
     const byte = buffer[start + index] ?? fail('a number is cut off');
     value += (byte & 0x7f) * 2 ** (7 * index);
+    // There is one way to write a number.
+    if (byte === 0 && index > 0) fail('a number is longer than it needs to be');
     if (byte < 0x80) return [value, start + index + 1];
   }
   return fail('a number is too large');
@@ -160,7 +174,10 @@ async function readIndex(
   if ((await number()) !== sizes.length) fail(wrong);
   for (const size of sizes)
     if ((await number()) !== size.unpadded || (await number()) !== size.uncompressed) fail(wrong);
-  while (bytes.length % 4 !== 0) bytes.push((await take(source, 1))[0] as number);
+  while (bytes.length % 4 !== 0) {
+    if ((await take(source, 1))[0] !== 0) fail(wrong);
+    bytes.push(0);
+  }
   const index = Buffer.from(bytes);
   if ((await take(source, 4)).readUInt32LE(0) !== crc32(index)) fail(wrong);
   const footer = await take(source, 12);
