@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, fromErrno, suggest, TsbuildError } from '../util/index.ts';
+import { type Damaged, isObject, readRecord } from './record-file.ts';
 import type { Container, ContainerRecord } from './types.ts';
 
 /** In `containers/`: a link for each name, to the id. Making one is how a name is taken. */
@@ -20,7 +21,7 @@ export class ContainerLookup {
     return join(this.root, BY_NAME);
   }
 
-  /** All of them, the newest first. */
+  /** All of them, the newest first. What is damaged is left out: it must not keep anybody from the others. */
   list(): readonly Container[] {
     let names: readonly string[];
     try {
@@ -31,13 +32,16 @@ export class ContainerLookup {
     }
     return names
       .filter(isId)
-      .flatMap((id) => this.#read(id) ?? [])
+      .flatMap((id) => {
+        const found = this.#look(id);
+        return found === undefined || found === 'damaged' ? [] : [found];
+      })
       .sort((a, b) => (a.record.created < b.record.created ? 1 : -1));
   }
 
   /**
    * The container of that name or id, or whose id begins so.
-   * @throws TsbuildError `TSB_NOT_FOUND`, and `TSB_USAGE` when several ids begin so
+   * @throws TsbuildError `TSB_NOT_FOUND`, `TSB_USAGE` when several ids begin so, `TSB_STORE` when it is damaged
    */
   find(name: string): Container {
     const found = this.lookUp(name);
@@ -51,16 +55,35 @@ export class ContainerLookup {
     });
   }
 
-  /** The same, undefined where there is none. @throws TsbuildError `TSB_USAGE` */
+  /** The same, undefined where there is none. @throws TsbuildError `TSB_USAGE`, `TSB_STORE` */
   lookUp(name: string): Container | undefined {
+    const id = this.#idMeant(name);
+    if (id === undefined) return undefined;
+    const found = this.#look(id);
+    if (found !== 'damaged') return found;
+    throw new TsbuildError(
+      'TSB_STORE',
+      `Cannot use container ${id.slice(0, 12)}: what it is (config.json) is damaged, or of another version of tsbuild`,
+      { hint: `"tsbuild rm --force ${name}" removes it, with all that it has written` },
+    );
+  }
+
+  /** Id of the container of that name or id, where nobody can tell any more what it is. */
+  lookUpDamaged(name: string): string | undefined {
+    const id = this.#idMeant(name);
+    return id !== undefined && this.#look(id) === 'damaged' ? id : undefined;
+  }
+
+  /** @throws TsbuildError `TSB_USAGE` */
+  #idMeant(name: string): string | undefined {
     const byName = /^[\w.-]+$/.test(name) ? this.#idOf(name) : undefined;
-    if (byName !== undefined) return this.#read(byName);
+    if (byName !== undefined) return byName;
     if (!/^[0-9a-f]{1,64}$/.test(name)) return undefined;
-    if (isId(name)) return this.#read(name);
+    if (isId(name)) return name;
     const ids = this.#ids().filter((id) => id.startsWith(name));
     if (ids.length > 1)
       throw new TsbuildError('TSB_USAGE', `Cannot tell which container is meant: ${ids.length} ids begin with ${name}`);
-    return ids[0] === undefined ? undefined : this.#read(ids[0]);
+    return ids[0];
   }
 
   #ids(): readonly string[] {
@@ -82,18 +105,23 @@ export class ContainerLookup {
     return id !== undefined && isId(id) && fs.existsSync(join(this.root, id)) ? id : undefined;
   }
 
-  #read(id: string): Container | undefined {
+  #look(id: string): Container | Damaged | undefined {
     const directory = join(this.root, id);
     try {
-      const record = JSON.parse(fs.readFileSync(join(directory, 'config.json'), 'utf8')) as ContainerRecord;
+      const record = readRecord<ContainerRecord>(join(directory, 'config.json'), isWhole);
+      if (record === undefined || record === 'damaged') return record;
       const name = fs.readFileSync(join(directory, 'name'), 'utf8').trim();
-      return { id, name, directory, record };
+      return { id, name: name || id.slice(0, 12), directory, record };
     } catch (error) {
       // It is being removed.
       if (errnoOf(error) === 'ENOENT') return undefined;
       throw fromErrno(error, `Cannot read container ${id.slice(0, 12)}`, 'TSB_STORE');
     }
   }
+}
+
+function isWhole({ format, created, image, step, labels }: Partial<ContainerRecord>): boolean {
+  return format === 1 && typeof created === 'string' && [image, step, labels].every(isObject);
 }
 
 function isId(name: string): boolean {

@@ -17,6 +17,7 @@ import type { Store } from '../store/index.ts';
 import { errnoOf, fromErrno, randomHex, suggest, TsbuildError } from '../util/index.ts';
 import { attachmentsOf } from './attachments.ts';
 import { DEFAULT_NETWORK, type Network, type NetworkRecord } from './network-types.ts';
+import { type Damaged, isObject, readRecord } from './record-file.ts';
 import type { Container } from './types.ts';
 
 /** What stands for no network of this kind. */
@@ -49,14 +50,17 @@ export class Networks {
     return this.#store.layout.networks;
   }
 
-  /** All of them, by name. */
+  /** All of them, by name; but for what is damaged. */
   list(): readonly Network[] {
     if (!fs.existsSync(this.root)) return [];
     return fs
       .readdirSync(this.root)
       .filter((name) => !name.startsWith('.'))
       .toSorted()
-      .flatMap((name) => this.#read(name) ?? []);
+      .flatMap((name) => {
+        const found = this.#look(name);
+        return found === undefined || found === 'damaged' ? [] : [found];
+      });
   }
 
   /** Those that can be removed: all but the default one. */
@@ -64,9 +68,16 @@ export class Networks {
     return this.list().filter(({ name }) => name !== DEFAULT_NETWORK);
   }
 
-  /** The network of that name or id, or whose id begins so. @throws TsbuildError `TSB_USAGE` when several ids begin so */
+  /**
+   * The network of that name or id, or whose id begins so.
+   * @throws TsbuildError `TSB_USAGE` when several ids begin so, `TSB_STORE` when it is damaged
+   */
   lookUp(name: string): Network | undefined {
-    const found = isNetworkName(name) ? this.#read(name) : undefined;
+    const found = isNetworkName(name) ? this.#look(name) : undefined;
+    if (found === 'damaged')
+      throw new TsbuildError('TSB_STORE', `Cannot use network ${name}: what it is (network.json) is damaged`, {
+        hint: `"tsbuild network create ${name}" makes it anew`,
+      });
     if (found !== undefined || !/^[0-9a-f]{2,64}$/.test(name)) return found;
     const matching = this.list().filter(({ record }) => record.id.startsWith(name));
     if (matching.length > 1)
@@ -95,7 +106,8 @@ export class Networks {
 
   /** The network that everybody has. */
   async findDefault(): Promise<Network> {
-    return this.lookUp(DEFAULT_NETWORK) ?? (await this.#make(DEFAULT_NETWORK, {}));
+    const there = this.#look(DEFAULT_NETWORK);
+    return there === undefined || there === 'damaged' ? this.#make(DEFAULT_NETWORK, {}) : there;
   }
 
   /**
@@ -128,11 +140,15 @@ export class Networks {
       );
     if (network.name === DEFAULT_NETWORK)
       throw new TsbuildError('TSB_USAGE', `Cannot remove network ${network.name}: it is the default one`);
+    this.#setAside(network.name);
+  }
+
+  #setAside(name: string): void {
     const aside = join(this.root, `.gone-${randomHex(8)}`);
     try {
-      fs.renameSync(network.directory, aside);
+      fs.renameSync(join(this.root, name), aside);
     } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw fromErrno(error, `Cannot remove network ${network.name}`, 'TSB_STORE');
+      if (errnoOf(error) !== 'ENOENT') throw fromErrno(error, `Cannot remove network ${name}`, 'TSB_STORE');
     }
     fs.rmSync(aside, { recursive: true, force: true });
   }
@@ -145,8 +161,9 @@ export class Networks {
   async #make(name: string, wanted: NewNetwork): Promise<Network> {
     await using _lock = await this.lock();
     this.#sweep();
-    const there = this.#read(name);
-    if (there !== undefined) {
+    const there = this.#look(name);
+    if (there === 'damaged') this.#setAside(name);
+    else if (there !== undefined) {
       if (name === DEFAULT_NETWORK) return there;
       throw new TsbuildError('TSB_USAGE', `Cannot make network ${name}: there is one of that name`, {
         hint: `use it, or remove it: tsbuild network rm ${name}`,
@@ -206,16 +223,19 @@ export class Networks {
     });
   }
 
-  #read(name: string): Network | undefined {
+  #look(name: string): Network | Damaged | undefined {
     const directory = join(this.root, name);
     try {
-      const text = fs.readFileSync(join(directory, 'network.json'), 'utf8');
-      return { name, directory, record: JSON.parse(text) as NetworkRecord };
+      const record = readRecord<NetworkRecord>(join(directory, 'network.json'), isWhole);
+      return record === undefined || record === 'damaged' ? record : { name, directory, record };
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
       throw fromErrno(error, `Cannot read network ${JSON.stringify(name)}`, 'TSB_STORE');
     }
   }
+}
+
+function isWhole({ format, id, subnets, labels }: Partial<NetworkRecord>): boolean {
+  return format === 1 && typeof id === 'string' && Array.isArray(subnets) && isObject(labels);
 }
 
 /** Whether a container is in a network, or will be when it is started. */

@@ -99,17 +99,32 @@ export class Containers extends ContainerLookup {
 
   /** Removes a container that has no supervisor. The caller has its lock. */
   async remove(container: Container, removeTrees: RemoveTrees): Promise<void> {
-    const aside = join(this.#store.layout.garbage, container.id);
-    try {
-      fs.mkdirSync(this.#store.layout.garbage, { recursive: true, mode: 0o700 });
-      fs.renameSync(container.directory, aside);
-    } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw fromErrno(error, `Cannot remove container ${container.name}`, 'TSB_STORE');
-    }
+    const aside = this.#setAside(container.id, container.name);
     this.#dropName(container.name, container.id);
     this.#store.containers.release(container.id);
     writeEvent(container, 'destroy', this.#store.now());
     await removeTrees([aside]);
+  }
+
+  /** Removes what nobody can tell any more what it is: see `lookUpDamaged`. */
+  async removeDamaged(id: string, removeTrees: RemoveTrees): Promise<void> {
+    await using _lock = await this.#store.lock(`container-${id}`);
+    const aside = this.#setAside(id, id.slice(0, 12));
+    for (const name of fs.readdirSync(this.names)) this.#dropName(name, id);
+    this.#store.containers.release(id);
+    await removeTrees([aside]);
+  }
+
+  /** Puts a container's directory where nobody looks for one. @returns where it is then */
+  #setAside(id: string, called: string): string {
+    const aside = join(this.#store.layout.garbage, id);
+    try {
+      fs.mkdirSync(this.#store.layout.garbage, { recursive: true, mode: 0o700 });
+      fs.renameSync(join(this.root, id), aside);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw fromErrno(error, `Cannot remove container ${called}`, 'TSB_STORE');
+    }
+    return aside;
   }
 
   /**

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import type { RemoveTrees, Store } from '../store/index.ts';
 import { errnoOf, fromErrno, makeDirectory, randomHex, suggest, TsbuildError } from '../util/index.ts';
+import { isObject, readRecord } from './record-file.ts';
 import type { Container } from './types.ts';
 
 /** In the directory of a volume without a name, where more than the container that it was made for has had it. */
@@ -19,6 +20,18 @@ export interface Volume {
   readonly anonymous: boolean;
   /** Another container has had it, too: it goes with neither. */
   readonly shared: boolean;
+}
+
+/** `volume.json` */
+type WrittenVolume = Pick<Volume, 'created' | 'labels' | 'anonymous'>;
+
+function isWhole({ created, labels, anonymous }: Partial<WrittenVolume>): boolean {
+  return typeof created === 'string' && isObject(labels) && typeof anonymous === 'boolean';
+}
+
+/** Nothing takes it away by itself. @param directory of the volume */
+function unknownVolume(directory: string): WrittenVolume {
+  return { created: fs.statSync(directory).birthtime.toISOString(), labels: {}, anonymous: false };
 }
 
 /** The volumes of a store: `volumes/<name>/`, with `volume.json` and, under `data`, what is in it. */
@@ -43,14 +56,17 @@ export class Volumes {
       .flatMap((name) => this.lookUp(name) ?? []);
   }
 
+  /** Where what is known of a volume is damaged, it is one without labels: what is in it is what counts. @throws TsbuildError `TSB_STORE` */
   lookUp(name: string): Volume | undefined {
     if (!isVolumeName(name)) return undefined;
+    const own = join(this.root, name);
+    const directory = this.#dataOf(name);
     try {
-      const text = fs.readFileSync(join(this.root, name, 'volume.json'), 'utf8');
-      const written = JSON.parse(text) as Pick<Volume, 'created' | 'labels' | 'anonymous'>;
-      return { ...written, name, directory: this.#dataOf(name), shared: fs.existsSync(join(this.root, name, SHARED)) };
+      const written = readRecord<WrittenVolume>(join(own, 'volume.json'), isWhole);
+      if (written === undefined) return undefined;
+      const known = written === 'damaged' ? unknownVolume(own) : written;
+      return { ...known, name, directory, shared: fs.existsSync(join(own, SHARED)) };
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return undefined;
       throw fromErrno(error, `Cannot read volume ${JSON.stringify(name)}`, 'TSB_STORE');
     }
   }

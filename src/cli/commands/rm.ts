@@ -6,7 +6,7 @@ import { isTsbuildError, TsbuildError } from '../../util/index.ts';
 import { removeAnonymous } from '../containers/anonymous-volumes.ts';
 import { parseContainerFilters } from '../containers/container-filters.ts';
 import { parseTime } from '../options/time-option.ts';
-import type { CliContext } from '../context.ts';
+import { type CliContext, print } from '../context.ts';
 import { ask, isInteractive } from '../prompt.ts';
 import { eachContainer, withContainers, type Work } from '../containers/each-container.ts';
 import { sessionOptions } from '../session-options.ts';
@@ -19,9 +19,11 @@ export interface RmOptions {
 
 /** `tsbuild rm` */
 export async function rmCommand(context: CliContext, names: readonly string[], options: RmOptions): Promise<number> {
-  return withContainers(context, (work) => {
+  return withContainers(context, async (work) => {
+    const damaged = options.force ? await removeDamaged(context, work, names) : [];
+    const others = names.filter((name) => !damaged.includes(name));
     // With --force, what is not there is as it should be.
-    const wanted = options.force ? names.filter((name) => isThere(work, name)) : names;
+    const wanted = options.force ? others.filter((name) => isThere(work, name)) : others;
     return eachContainer(context, work, wanted, async (container, name) => {
       await remove(context, work, container, options);
       return name;
@@ -78,6 +80,20 @@ function isThere({ containers }: Work, name: string): boolean {
     if (isTsbuildError(error)) return true;
     throw error;
   }
+}
+
+/** Removes what nobody can tell any more what it is. @returns the names of those */
+async function removeDamaged(context: CliContext, work: Work, names: readonly string[]): Promise<readonly string[]> {
+  const { session, containers, signal } = work;
+  const removed: string[] = [];
+  for (const name of names) {
+    const id = containers.lookUpDamaged(name);
+    if (id === undefined) continue;
+    await containers.removeDamaged(id, treeRemover({ ...sessionOptions(context, signal), ...session.options }));
+    await print(context, `${name}\n`);
+    removed.push(name);
+  }
+  return removed;
 }
 
 /** Removes a container with all that it has written. With `force` it is killed first where it runs. */
