@@ -64,29 +64,64 @@ function parseEntry(line: Buffer): LogEntry | undefined {
   return { time: match[1] ?? '', stream: match[2] === 'stdout' ? 1 : 2, data: Buffer.from(data) };
 }
 
-/** The entries that `--since`, `--until` and `--tail` leave. Times in RFC 3339. */
+/**
+ * The entries that `--since`, `--until` and `--tail` leave. Times in RFC 3339; of lines, which may be of many entries, whole ones are left: those
+ * that ended last.
+ */
 export function selectEntries(
   entries: Iterable<LogEntry>,
   { since, until, tail }: { readonly since?: string; readonly until?: string; readonly tail?: number },
 ): readonly LogEntry[] {
   const kept: LogEntry[] = [];
+  const last = tail === undefined ? undefined : new LastLines(tail);
   for (const entry of entries) {
     if (since !== undefined && entry.time < since) continue;
     if (until !== undefined && entry.time > until) continue;
-    kept.push(entry);
-    // Only the last ones are wanted: what is before them need not be remembered. A line may be of several entries.
-    if (tail !== undefined && kept.length > 4 * tail + 1024) kept.splice(0, kept.length - 2 * tail - 512);
+    if (last === undefined) kept.push(entry);
+    else last.add(entry);
   }
-  return tail === undefined ? kept : lastLines(kept, tail);
+  return last?.entries() ?? kept;
 }
 
-function lastLines(entries: readonly LogEntry[], count: number): readonly LogEntry[] {
-  let lines = 0;
-  for (let at = entries.length - 1; at >= 0; at--) {
-    const entry = entries[at];
-    // A part of a line belongs to the whole one behind it.
-    const ends = entry?.data.at(-1) === NEWLINE || at === entries.length - 1;
-    if (ends && ++lines > count) return entries.slice(at + 1);
+/** An entry, and which one it was. */
+interface Counted {
+  readonly at: number;
+  readonly entry: LogEntry;
+}
+
+/** The last lines of a log, and nothing of those before them. Both streams may be in the midst of a line at a time. */
+class LastLines {
+  readonly #most: number;
+  #ended: (readonly Counted[])[] = [];
+  readonly #open = new Map<LogEntry['stream'], Counted[]>();
+  #count = 0;
+
+  constructor(most: number) {
+    this.#most = most;
   }
-  return entries;
+
+  add(entry: LogEntry): void {
+    const line = this.#open.get(entry.stream) ?? [];
+    line.push({ at: this.#count++, entry });
+    if (entry.data.at(-1) !== NEWLINE) {
+      this.#open.set(entry.stream, line);
+      return;
+    }
+    this.#open.delete(entry.stream);
+    this.#ended.push(line);
+    // Not each time: taking the first one off a long list takes as long as the list is.
+    if (this.#ended.length > 2 * this.#most + 16) this.#ended = this.#lastOf(this.#ended);
+  }
+
+  entries(): readonly LogEntry[] {
+    const unfinished = [...this.#open.values()].toSorted((a, b) => (a.at(-1)?.at ?? 0) - (b.at(-1)?.at ?? 0));
+    return this.#lastOf([...this.#ended, ...unfinished])
+      .flat()
+      .toSorted((a, b) => a.at - b.at)
+      .map(({ entry }) => entry);
+  }
+
+  #lastOf<T>(lines: readonly T[]): T[] {
+    return this.#most === 0 ? [] : lines.slice(-this.#most);
+  }
 }
