@@ -18,7 +18,7 @@ export { LogReader, type LogEntry, selectEntries } from './log-reader.ts';
 export { type ContainerProcess, processesOf } from './processes.ts';
 export { ContainerLookup } from './lookup.ts';
 export { readPorts } from './port-file.ts';
-export { parseSignal } from './signals.ts';
+export { parseSignal, stopSignalOf } from './signals.ts';
 export { isLive, isSupervised, readState } from './state.ts';
 export { type StartedSupervisor, startSupervisor, stepToHold, type SupervisorOptions } from './supervisor.ts';
 export { Containers } from './table.ts';

@@ -1,5 +1,4 @@
-import { constants } from 'node:os';
-import type { ExitStatus } from '../sandbox/index.ts';
+import { type ExitStatus, signalNumber } from '../sandbox/index.ts';
 import { TsbuildError } from '../util/index.ts';
 
 /** How a container ended. `exitCode` follows docker run: the program's own, 128 + signal, 125, 126 or 127. */
@@ -15,7 +14,7 @@ export function endOf(status: ExitStatus, foreign?: TsbuildError): ContainerEnd 
     case 'exited':
       return { exitCode: status.code };
     case 'signaled':
-      return { exitCode: 128 + (constants.signals[status.signal as NodeJS.Signals] ?? 0) };
+      return { exitCode: 128 + (signalNumber(status.signal) ?? 0) };
     case 'not-executed': {
       if (foreign !== undefined) return { exitCode: 126, error: foreign };
       const missing = status.errno === 'ENOENT';

@@ -36,6 +36,7 @@ export { supervise, type SuperviseOptions } from './supervise.ts';
 export { giveSockets } from './give-sockets.ts';
 export { concludeStep, readStatusLine, type StepReport } from './step-status.ts';
 export { makeTerminalRaw } from './raw-terminal.ts';
+export { signalNumber } from './signals.ts';
 export { StepServers } from './step-servers.ts';
 export { parseSubIds, type SubIdRange } from './subids.ts';
 export type {

@@ -1,8 +1,8 @@
-import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import type { StepUsage } from '../events/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { ULIMITS } from './encode-step.ts';
+import { signalName } from './signals.ts';
 import type { ExitStatus } from './types.ts';
 
 /** What the helper has said on its status descriptor. */
@@ -25,10 +25,6 @@ export interface StepReport {
   /** Told which port of the machine a published one got, by its place among them. */
   readonly onPort?: (index: number, port: number) => void;
 }
-
-const SIGNALS: ReadonlyMap<number, string> = new Map(
-  Object.entries(constants.signals).map(([name, number]) => [number, name]),
-);
 
 /** Takes one line of the status descriptor into `report`. The first end that was reported counts. */
 export function readStatusLine(report: StepReport, line: string): void {
@@ -54,7 +50,7 @@ export function readStatusLine(report: StepReport, line: string): void {
       report.status ??= { kind: 'exited', code: value };
       break;
     case 'signal':
-      report.status ??= { kind: 'signaled', signal: SIGNALS.get(value) ?? `SIG${value}` };
+      report.status ??= { kind: 'signaled', signal: signalName(value) };
       break;
     case 'usage':
       report.usage = usageOf(line);

@@ -1,4 +1,4 @@
-import { type Container, isLive, parseSignal, request, stopContainer } from '../../containers/index.ts';
+import { type Container, isLive, parseSignal, request, stopContainer, stopSignalOf } from '../../containers/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { parseSeconds } from '../options/container-request.ts';
 import type { CliContext } from '../context.ts';
@@ -24,7 +24,7 @@ export async function stopCommand(
 export async function stop(work: Work, container: Container, options: StopOptions = {}): Promise<void> {
   const { record } = container;
   await stopContainer(container, {
-    number: parseSignal(options.signal ?? record.stopSignal),
+    number: options.signal === undefined ? stopSignalOf(record) : parseSignal(options.signal),
     seconds: options.time === undefined ? record.stopTimeout : parseSeconds('--time', options.time),
     signal: work.signal,
   });
