@@ -43,7 +43,7 @@ export {
 } from './output.ts';
 export { LayoutDirectory, writeLayout } from './layout-directory.ts';
 export { blobPath, dockerArchiveManifest, type LayoutFile, layoutIndex, OCI_LAYOUT_FILE } from './layout.ts';
-export { removeImages } from './remove-images.ts';
+export { type RemovedImages, removeImages } from './remove-images.ts';
 export { saveImages, type SaveOptions } from './save.ts';
 export { openSink, type StdoutStream } from './sink.ts';
 export { type KnownRepositories, type PushContext, pushImage, pushing } from './push-image.ts';

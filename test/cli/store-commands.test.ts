@@ -60,6 +60,19 @@ describe('images of the store', () => {
     expect(await names()).toEqual([]);
   });
 
+  test('that are there are removed, whatever else was named; the exit code tells, as docker’s does', async () => {
+    await imported('app:1');
+    await ok('tag', 'app:1', 'app:2');
+    const { code, out, err } = await run(['rmi', 'app:1', 'none:1', 'app:2', 'none:2']);
+    expect(code).toBe(1);
+    expect(out).toBe('Untagged: docker.io/library/app:1\nUntagged: docker.io/library/app:2\n');
+    expect(err.match(/^error: .*$/gm)).toEqual([
+      'error: Cannot remove "none:1": no such image in the local image store',
+      'error: Cannot remove "none:2": no such image in the local image store',
+    ]);
+    expect(await names()).toEqual([]);
+  });
+
   test('come from standard input as from a file, and have one id wherever they come from', async () => {
     const id = await imported('file:1');
     const { code } = await run(['import', '-', '-t', 'piped:1'], { stdin: readFileSync(join(dir.path, 'image.tar')) });

@@ -354,11 +354,8 @@ describe('the local image store', () => {
     expect(saved?.RepoTags).toEqual(['app:1', 'r.example/x:latest']);
     skopeo('inspect', `docker-archive:${at('saved.tar')}`);
 
-    expect(removeImages(store, ['app:1'])).toEqual(['docker.io/library/app:1']);
-    expect(() => removeImages(store, ['r.example/x:lates'])).toThrow(
-      expect.objectContaining({ hint: 'did you mean "r.example/x:latest"?' }),
-    );
-    expect(removeImages(store, [image.root.digest.slice(7, 19)])).toHaveLength(4);
+    expect(removeImages(store, ['app:1']).removed).toEqual(['docker.io/library/app:1']);
+    expect(removeImages(store, [image.root.digest.slice(7, 19)]).removed).toHaveLength(4);
     expect(store.images.list()).toEqual([]);
   });
 

@@ -13,7 +13,7 @@ import {
   untagImage,
 } from '../../src/exporter/index.ts';
 import { type Descriptor, mediaTypes, parseManifest } from '../../src/image/index.ts';
-import type { Store } from '../../src/store/index.ts';
+import { Store } from '../../src/store/index.ts';
 import { isTsbuildError, sha256 } from '../../src/util/index.ts';
 import { openStore } from '../store/support.ts';
 import { type TestImage, testImage } from '../support/image.ts';
@@ -173,18 +173,49 @@ describe('images of the store', () => {
     });
   });
 
-  test('lose names, and go with the last one; none goes when one is not there', () => {
+  test('lose names, and go with the last one; one that is not there keeps no other', () => {
     withStore((store) => {
       expect(untagImage(store, 'app:1', ['app:2'])).toEqual(['docker.io/library/app:2']);
-      const missing = refused(() => removeImages(store, ['app:1', 'ohter']));
-      expect(missing).toMatchObject({
-        code: 'TSB_NOT_FOUND',
-        message: 'Cannot remove "ohter": no such image in the local image store',
-      });
-      expect(names(store)).toHaveLength(2);
-      expect(refused(() => removeImages(store, ['app:9'])).hint).toBe('did you mean "app:1"?');
-      expect(removeImages(store, ['app:1', app.config.digest])).toEqual(['docker.io/library/app:1']);
+      const { removed, refused: missing } = removeImages(store, ['ohter', 'app:1', app.config.digest]);
+      expect(removed).toEqual(['docker.io/library/app:1']);
+      expect(missing).toMatchObject([
+        { code: 'TSB_NOT_FOUND', message: 'Cannot remove "ohter": no such image in the local image store' },
+      ]);
       expect(names(store)).toEqual(['ghcr.io/team/other:latest']);
+      // It was the last one of its image.
+      expect(removeImages(store, [app.config.digest])).toMatchObject({ removed: [], refused: [{ code: 'TSB_NOT_FOUND' }] });
+    });
+  });
+
+  test('a name that is near one is suggested', () => {
+    withStore((store) => {
+      expect(removeImages(store, ['app:9']).refused.map(({ hint }) => hint)).toEqual(['did you mean "app:1"?']);
+    });
+  });
+
+  test('one name that is none keeps all', () => {
+    withStore((store) => {
+      const before = names(store);
+      expect(refused(() => removeImages(store, ['app:1', 'UPPER'])).code).toBe('TSB_USAGE');
+      expect(names(store)).toEqual(before);
+    });
+  });
+
+  test('an image that another command uses keeps its last name, unless that is forced; others go', () => {
+    withStore((store) => {
+      const other = Store.open(store.root, { now: () => 1 });
+      const lease = other.leases.create();
+      lease.hold({ blobs: [app.manifest.digest] });
+      const both = removeImages(store, ['app:1', 'app:2', 'ghcr.io/team/other']);
+      expect(both.removed).toEqual(['ghcr.io/team/other:latest']);
+      expect(both.refused.map(({ message }) => message)).toEqual([
+        expect.stringMatching(/^Cannot remove "app:1": .* uses it$/),
+        expect.stringMatching(/^Cannot remove "app:2": .* uses it$/),
+      ]);
+      expect(removeImages(store, ['app:1'])).toEqual({ removed: ['docker.io/library/app:1'], refused: [] });
+      expect(removeImages(store, ['app:2'], { force: true }).removed).toEqual(['docker.io/library/app:2']);
+      other.close();
+      expect(names(store)).toEqual([]);
     });
   });
 });

@@ -21,6 +21,7 @@ import { formatList } from '../lists/format-list.ts';
 import { parseImageFilters } from '../options/image-filters.ts';
 import { sessionOptions } from '../session-options.ts';
 import { formatAge } from '../lists/table.ts';
+import { reportError } from '../report.ts';
 
 const quietTask = (signal: AbortSignal): Task => ({ signal, events: () => undefined });
 
@@ -92,9 +93,10 @@ export async function rmiCommand(
 ): Promise<number> {
   using interrupt = interruptible();
   await using session = openSession({ ...sessionOptions(context, interrupt.signal), makeRoom: true });
-  const removed = removeImages(session.store, names, options);
+  const { removed, refused } = removeImages(session.store, names, options);
   await print(context, removed.map((name) => `Untagged: ${name}\n`).join(''));
-  return 0;
+  for (const error of refused) await reportError(context, error);
+  return refused.length === 0 ? 0 : 1;
 }
 
 /** `tsbuild tag` */
