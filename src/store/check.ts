@@ -37,6 +37,7 @@ export async function check(store: Store, options: CheckOptions = {}): Promise<C
       store.database().rebuild(),
     );
   }
+  store.containers.enterMissing();
   checkRows(store, report, options.repair === true);
   const blobs = await checkBlobs(store, options, report);
   await checkDirectories(store, options, report);

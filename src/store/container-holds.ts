@@ -8,6 +8,11 @@ import { containerSession, type Sessions } from './sessions.ts';
 /** In a container's directory: what it needs of the store, so that a new index can be told. */
 const HOLDS = 'holds.json';
 
+interface Holds {
+  readonly layers: readonly string[];
+  readonly blobs: readonly string[];
+}
+
 /**
  * What containers need of the store: the layers that they stand on, and the documents of their images. Held as by a lease, as long as the
  * container's directory is there.
@@ -57,12 +62,18 @@ export class ContainerHolds {
     return this.#read(id)?.layers ?? [];
   }
 
-  #read(id: string): { readonly layers: readonly string[]; readonly blobs: readonly string[] } | undefined {
+  /**
+   * Enters what was never entered: whoever makes a container may be killed when it has its name, and before it holds anything. To be called
+   * before what nobody holds is removed.
+   */
+  enterMissing(): void {
+    const known = new Set(this.#sessions.entered());
+    for (const id of this.#list()) if (!known.has(containerSession(id))) this.enter(id);
+  }
+
+  #read(id: string): Holds | undefined {
     try {
-      return JSON.parse(fs.readFileSync(join(this.#layout.containers, id, HOLDS), 'utf8')) as {
-        layers: readonly string[];
-        blobs: readonly string[];
-      };
+      return parseHolds(fs.readFileSync(join(this.#layout.containers, id, HOLDS), 'utf8'));
     } catch {
       // It is being removed, or a disk that was full left nothing of it: nothing is known that it needs.
       return undefined;
@@ -70,7 +81,22 @@ export class ContainerHolds {
   }
 
   #enterAgain(): void {
-    if (!fs.existsSync(this.#layout.containers)) return;
-    for (const name of fs.readdirSync(this.#layout.containers)) if (/^[0-9a-f]{64}$/.test(name)) this.enter(name);
+    for (const id of this.#list()) this.enter(id);
   }
+
+  #list(): readonly string[] {
+    const { containers } = this.#layout;
+    if (!fs.existsSync(containers)) return [];
+    return fs.readdirSync(containers).filter((name) => /^[0-9a-f]{64}$/.test(name));
+  }
+}
+
+/** Undefined for what is not what `prepare` writes. */
+function parseHolds(text: string): Holds | undefined {
+  const { layers, blobs } = (JSON.parse(text) ?? {}) as Partial<Record<keyof Holds, unknown>>;
+  return isTexts(layers) && isTexts(blobs) ? { layers, blobs } : undefined;
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
 }

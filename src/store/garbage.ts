@@ -46,6 +46,7 @@ export async function collectLeftovers(store: Store, removeTrees: RemoveTrees): 
  * Never touches what a running build holds. Cheap when there is nothing to do. For a caller that holds the lock `gc`.
  */
 export async function collectUnderLock(store: Store, removeTrees: RemoveTrees): Promise<GarbageReport> {
+  store.containers.enterMissing();
   const { unknownAlive, removedFiles } = store.sessions.sweep();
   const removed = removedFiles + removeStrayFiles(store);
   sweepLockFiles(store);

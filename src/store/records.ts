@@ -178,6 +178,8 @@ export class RecordTable {
       this.#db
         .prepare('INSERT OR REPLACE INTO records (id, node, stack, created_at, used_at, sum) VALUES (?, ?, ?, ?, ?, ?)')
         .run(id, node, stack, createdAt, createdAt, sum);
+      // Those of a record that was there under this id.
+      this.#db.prepare('DELETE FROM record_blobs WHERE record = ?').run(id);
       const insert = this.#db.prepare('INSERT OR IGNORE INTO record_blobs (record, digest) VALUES (?, ?)');
       for (const blob of blobs) insert.run(id, blob);
       this.advance();
@@ -250,11 +252,12 @@ export class RecordTable {
     this.#db.prepare('DELETE FROM records WHERE id IN (SELECT record FROM record_blobs WHERE digest = ?)').run(digest);
   }
 
-  /** Removes records that name a layer that is gone, and all that only they needed but for links. @returns how many records */
+  /** For a transaction. Removes records that name a layer that is gone, and all that only they needed but for links. @returns how many records */
   removeDangling(): number {
     const removed = this.#db.prepare(`${WHOLE} DELETE FROM records WHERE stack NOT IN whole`).run();
     this.#db.exec('DELETE FROM record_blobs WHERE record NOT IN (SELECT id FROM records)');
     this.#stacks.removeUnused();
+    if (removed > 0) this.advance();
     return removed;
   }
 

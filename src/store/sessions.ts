@@ -65,14 +65,15 @@ export class Sessions {
       .run(this.#own.id, Math.floor(this.#now()));
   }
 
+  /** All that the index knows, dead ones too. */
+  entered(): readonly string[] {
+    const rows = this.#db.prepare('SELECT id FROM sessions').all();
+    return rows.map(({ id }) => String(id));
+  }
+
   /** Forgets dead sessions: their leases go, their temporary files are deleted. */
   sweep(): SweepResult {
-    const known = new Set(
-      this.#db
-        .prepare('SELECT id FROM sessions')
-        .all()
-        .map((row) => String(row['id'])),
-    );
+    const known = new Set(this.entered());
     const alive = new Set(fs.readdirSync(this.#layout.sessions).filter((id) => this.isAlive(id)));
     for (const id of known) if (!alive.has(id) && !this.isAlive(id)) this.#forget(id);
     let removedFiles = 0;
@@ -107,8 +108,7 @@ export class Sessions {
 
   /** Whether a process died and nobody has cleared away after it yet. */
   hasDead(): boolean {
-    const known = this.#db.prepare('SELECT id FROM sessions').all();
-    const found = [...known.map(({ id }) => String(id)), ...fs.readdirSync(this.#layout.ingest)];
+    const found = [...this.entered(), ...fs.readdirSync(this.#layout.ingest)];
     return found.some((id) => !this.isAlive(id));
   }
 
