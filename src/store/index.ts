@@ -19,6 +19,7 @@ export type { Lease, LeaseKind, Leases } from './leases.ts';
 export type { LogBuffer } from './log-buffer.ts';
 export type { LogTable, StepLog } from './logs.ts';
 export type { ReportTable, StoredReport } from './reports.ts';
+export { copyOfMount, idOfMount, isPlainMount, mountId } from './mount-id.ts';
 export type { MountTable } from './mounts.ts';
 export { type MeasureTrees, overhead } from './overhead.ts';
 export { isLimited, keepWithin, type PrunePolicy, type StoreLimits } from './limits.ts';

@@ -6,6 +6,7 @@ import type { Database, Row } from './database.ts';
 import { discard } from './layers.ts';
 import { randomId, type StoreLayout } from './layout.ts';
 import type { Lease } from './leases.ts';
+import { idOfMount, isRetired, mountId, retiredMount } from './mount-id.ts';
 import type { CacheMount } from './types.ts';
 
 /** Beside the files of a mount: what is remembered of them, and what it is known by on other machines. */
@@ -123,14 +124,14 @@ export class MountTable {
   }
 
   /**
-   * Takes all cache mounts of a description out of use: the next `ensure` of their ids makes new ones. A build that is using
+   * Takes all cache mounts of a description, which is an id as Dockerfiles have it, out of use: the next `ensure` of their ids makes new ones. A build that is using
    * one keeps its directory, which is deleted when something is pruned.
    */
   retire(description: string): void {
     this.#db.transaction(() => {
       const rows = this.#db
         .prepare('SELECT id FROM mounts WHERE description = ? OR id = ?')
-        .all(description, description);
+        .all(description, mountId(description));
       for (const row of rows) this.#retire(String(row['id']));
     });
   }
@@ -144,7 +145,7 @@ export class MountTable {
       discard(this.#layout, dir);
       return;
     }
-    const retired = `${id}#retired-${randomId()}`;
+    const retired = retiredMount(id, randomId());
     fs.writeFileSync(join(dir, 'id'), retired);
     fs.renameSync(dir, this.#dir(retired));
     this.#db.prepare('UPDATE mounts SET id = ?, description = ? WHERE id = ?').run(retired, '', id);
@@ -190,7 +191,7 @@ export class MountTable {
         if (hexOf(sha256(id)) !== name) continue;
         this.#db
           .prepare('INSERT OR IGNORE INTO mounts (id, description, created_at, used_at) VALUES (?, ?, ?, ?)')
-          .run(id, '', now, now);
+          .run(id, isRetired(id) ? '' : idOfMount(id), now, now);
       } catch {
         // Not a cache mount: garbage collection takes it.
       }

@@ -308,6 +308,29 @@ describe('cache mounts', () => {
     expect(new Set(await directories('private', 3)).size).toBe(3);
   });
 
+  test('private: a copy is no mount of another id, whatever that is called', async () => {
+    using kit = await openKit();
+    const seen = new Map<string, string>();
+    const bothBegan = Promise.withResolvers<undefined>();
+    kit.worker.on.runStep = async ({ mounts = [] }: StepSpec) => {
+      for (const mount of mounts) if (mount.type === 'bind') seen.set(mount.target, mount.source);
+      if (seen.size >= 2) bothBegan.resolve(undefined);
+      // The first copy is in use as long as the second step has not begun.
+      await bothBegan.promise;
+      return { kind: 'exited', code: 0 };
+    };
+    const step = (id: string, dest: string, sharing: 'private' | 'shared') =>
+      kit.runner.exec(
+        testTask(),
+        vertexOf(execOf({ mounts: [mountOf(), cache({ cache: { id, sharing }, dest })] })),
+        [],
+      );
+    await Promise.all([step('x', '/one', 'private'), step('x', '/two', 'private')]);
+    for (const number of [1, 2]) await step(`x#${number}`, `/named${number}`, 'shared');
+    await step('x##1', '/named3', 'shared');
+    expect(new Set(seen.values()).size).toBe(5);
+  });
+
   test.each(['shared', 'locked', 'private'] as const)(
     '%s: twice in one step, it is the same directory',
     async (sharing) => {

@@ -132,7 +132,7 @@ describe('what is remembered of a cache mount', () => {
     const { store, root } = opened;
     {
       using lease = store.leases.create();
-      for (const id of ['/npm', 'project/pip']) store.mounts.ensure(id, lease, 'description');
+      for (const id of ['/npm', 'project/pip']) store.mounts.ensure(id, lease, id);
     }
     const other = join(root, 'mounts', 'f'.repeat(64));
     fs.mkdirSync(other);
@@ -142,8 +142,8 @@ describe('what is remembered of a cache mount', () => {
     for (const name of fs.readdirSync(root)) if (name.startsWith('index')) fs.rmSync(join(root, name));
     using again = openStore(root, { bootId: realBootId, now: 5 });
     expect(again.store.mounts.list()).toEqual([
-      { id: '/npm', description: '', bytes: 0, inodes: 0, createdAt: 5, usedAt: 5 },
-      { id: 'project/pip', description: '', bytes: 0, inodes: 0, createdAt: 5, usedAt: 5 },
+      { id: '/npm', description: '/npm', bytes: 0, inodes: 0, createdAt: 5, usedAt: 5 },
+      { id: 'project/pip', description: 'project/pip', bytes: 0, inodes: 0, createdAt: 5, usedAt: 5 },
     ]);
   });
 });

@@ -1,5 +1,5 @@
 import { treeRemover } from '../../engine/index.ts';
-import { type CacheMount, prune, Store } from '../../store/index.ts';
+import { type CacheMount, idOfMount, prune, Store } from '../../store/index.ts';
 import { formatBytes, suggest, TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { sessionOptions } from '../session-options.ts';
@@ -16,7 +16,7 @@ export function shownId(id: string): string {
  * @throws TsbuildError `TSB_NOT_FOUND` for an id that there is none of
  */
 export function mountsOf(all: readonly CacheMount[], ids: readonly string[]): readonly CacheMount[] {
-  const baseOf = ({ id }: CacheMount): string => id.replace(/#[^#]*$/, '');
+  const baseOf = ({ id }: CacheMount): string => idOfMount(id);
   const found = new Set<CacheMount>();
   for (const wanted of ids) {
     const matches = all.filter((mount) => [mount.id, baseOf(mount)].some((id) => id === wanted || id === `/${wanted}`));

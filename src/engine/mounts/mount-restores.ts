@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { statusOf, type Task } from '../../events/index.ts';
 import type { Mount } from '../../llb/index.ts';
 import type { MountTravel } from '../../ops/index.ts';
+import { mountId } from '../../store/index.ts';
 import {
   fetchMountBlobs,
   findMount,
@@ -112,14 +113,14 @@ export class MountRestores implements MountTravel {
     replaces: boolean,
   ): Promise<'restored' | 'occupied' | 'in-use' | 'absent'> {
     const { store, lease } = this.#session;
-    const { id } = name;
+    const id = mountId(name.id);
     if (!replaces && store.mounts.hasFiles(id)) return 'occupied';
     const dir = await this.#bring(name).dir;
     if (dir === undefined) return 'absent';
     await using _lock = await store.lock(`prepare-mount-${id}`, { signal: task.signal });
     if (lease.isShared('mount', id)) return 'in-use';
-    if (replaces) store.mounts.retire(id);
-    if (!store.mounts.adopt(id, dir, lease, id)) return 'occupied';
+    if (replaces) store.mounts.retire(name.id);
+    if (!store.mounts.adopt(id, dir, lease, name.id)) return 'occupied';
     this.#coming.delete(mountRecordName(name));
     return 'restored';
   }

@@ -1,5 +1,6 @@
 import type { Task } from '../../events/index.ts';
 import { type MountName, readPolicy, type StepCacheExport, type StepCacheImport } from '../../remote-cache/index.ts';
+import { idOfMount, isPlainMount } from '../../store/index.ts';
 import { isTsbuildError, TsbuildError } from '../../util/index.ts';
 import { describeSent, exportMount, mountDestination } from './mount-exports.ts';
 import { MountRestores, type MountSource } from './mount-restores.ts';
@@ -30,7 +31,7 @@ export async function exportStoredMount(
 function nameElsewhere({ store }: Session, id: string): MountName | undefined {
   const text = store.mounts.elsewhere(id);
   if (text !== undefined) return JSON.parse(text) as MountName;
-  return id.includes('#') ? undefined : { id };
+  return isPlainMount(id) ? { id: idOfMount(id) } : undefined;
 }
 
 /** What came of bringing a mount. */

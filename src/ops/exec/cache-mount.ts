@@ -1,6 +1,6 @@
 import type { CacheOptions, Mount } from '../../llb/index.ts';
 import type { MountSpec } from '../../sandbox/index.ts';
-import type { Store } from '../../store/index.ts';
+import { copyOfMount, mountId, type Store } from '../../store/index.ts';
 import { type Digest, hexOf, isTsbuildError, sha256, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { Snapshots } from '../pieces.ts';
@@ -93,7 +93,7 @@ export class CacheMounts {
 /** Mounts that start with other files are other mounts, so that one for uid 1000 is not the one for root. */
 function nameOf({ cache }: Mount, base: readonly string[]): string {
   if (!cache) throw new TsbuildError('TSB_LLB', 'Cannot mount a cache without an id');
-  return base.length === 0 ? cache.id : `${cache.id}#${hexOf(sha256(base.join(' '))).slice(0, 16)}`;
+  return mountId(cache.id, base.length === 0 ? undefined : hexOf(sha256(base.join(' '))).slice(0, 16));
 }
 
 /** The id of a directory that this step may use now. It waits for `locked`; for `private` it takes the first that is free. */
@@ -110,7 +110,7 @@ async function claimOne(
     return id;
   }
   for (let copy = 0; copy < MAX_PRIVATE; copy++) {
-    const name = copy === 0 ? id : `${id}#${copy}`;
+    const name = copy === 0 ? id : copyOfMount(id, copy);
     try {
       held.use(await store.lock(`mount-${name}`, { signal: task.signal, timeoutMs: 0 }));
       return name;
