@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { Store } from '../store/index.ts';
 import { RotatedLines } from './rotated-lines.ts';
 import type { Container } from './types.ts';
 
@@ -35,14 +36,14 @@ export function eventFacts({ record }: Pick<Container, 'record'>): string {
 
 /** Appends an event; what cannot be written is not: whatever it tells of has happened. */
 export function writeEvent(
+  store: Pick<Store, 'now' | 'locks'>,
   container: Container,
   action: string,
-  now: number,
   attributes?: Readonly<Record<string, string>>,
 ): void {
   const { id, name, record, directory } = container;
   const event: ContainerEvent = {
-    time: new Date(now).toISOString().replace('Z', '000000Z'),
+    time: new Date(store.now()).toISOString().replace('Z', '000000Z'),
     action,
     id,
     name,
@@ -54,9 +55,22 @@ export function writeEvent(
   try {
     // One write, so that lines of several processes never mix.
     fs.appendFileSync(path, `${JSON.stringify(event)}\n`, { mode: 0o600 });
-    if (fs.statSync(path).size > LIMIT) fs.renameSync(path, `${path}.1`);
+    rotate(store, path);
   } catch {
     // A full disk, for instance.
+  }
+}
+
+/** Begins a new file when one is full. Only one process does so at a time: a second one would put what was just begun in place of the older half. */
+function rotate({ locks }: Pick<Store, 'locks'>, path: string): void {
+  const isFull = (): boolean => (fs.statSync(path, { throwIfNoEntry: false })?.size ?? 0) > LIMIT;
+  if (!isFull()) return;
+  const lock = locks.tryAcquire('container-events');
+  if (lock === undefined) return;
+  try {
+    if (isFull()) fs.renameSync(path, `${path}.1`);
+  } finally {
+    lock.release();
   }
 }
 
@@ -82,10 +96,13 @@ export class EventReader implements Disposable {
   }
 }
 
-/** @returns undefined for a line that a power cut has left */
+/** What every line begins with, and what none has within: quotes of texts have a backslash before them. */
+const BEGINNING = '{"time":"';
+
+/** @returns undefined for a line that a power cut or a full disk has left; the event after such a one has no line of its own */
 function parseEvent(line: string): ContainerEvent | undefined {
   try {
-    const event = JSON.parse(line) as Partial<ContainerEvent>;
+    const event = JSON.parse(line.slice(Math.max(0, line.lastIndexOf(BEGINNING)))) as Partial<ContainerEvent>;
     return typeof event.time === 'string' && typeof event.action === 'string' ? (event as ContainerEvent) : undefined;
   } catch {
     return undefined;

@@ -48,7 +48,7 @@ export class Containers extends ContainerLookup {
       fs.renameSync(making, directory);
       this.#store.containers.enter(id);
       const made = { id, name: given, directory, record };
-      writeEvent(made, 'create', this.#store.now());
+      writeEvent(this.#store, made, 'create');
       return made;
     } catch (error) {
       fs.rmSync(making, { recursive: true, force: true });
@@ -65,7 +65,7 @@ export class Containers extends ContainerLookup {
     fs.writeFileSync(temporary, `${name}\n`, { mode: 0o600 });
     fs.renameSync(temporary, join(container.directory, 'name'));
     this.#dropName(container.name, container.id);
-    writeEvent({ ...container, name }, 'rename', this.#store.now(), { oldName: container.name });
+    writeEvent(this.#store, { ...container, name }, 'rename', { oldName: container.name });
   }
 
   /** Makes a container another one from its next start on. The caller has its lock. @throws TsbuildError `TSB_STORE` */
@@ -93,7 +93,7 @@ export class Containers extends ContainerLookup {
     const again = readState(container.directory);
     if (!isLive(again) || (await isSupervised(container))) return again;
     if (!fs.existsSync(container.directory)) return again;
-    writeEvent(container, 'die', this.#store.now(), { exitCode: '137' });
+    writeEvent(this.#store, container, 'die', { exitCode: '137' });
     return writeLost(container.directory, again, new Date(this.#store.now()));
   }
 
@@ -102,7 +102,7 @@ export class Containers extends ContainerLookup {
     const aside = this.#setAside(container.id, container.name);
     this.#dropName(container.name, container.id);
     this.#store.containers.release(container.id);
-    writeEvent(container, 'destroy', this.#store.now());
+    writeEvent(this.#store, container, 'destroy');
     await removeTrees([aside]);
   }
 

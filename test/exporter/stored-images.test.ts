@@ -183,7 +183,10 @@ describe('images of the store', () => {
       ]);
       expect(names(store)).toEqual(['ghcr.io/team/other:latest']);
       // It was the last one of its image.
-      expect(removeImages(store, [app.config.digest])).toMatchObject({ removed: [], refused: [{ code: 'TSB_NOT_FOUND' }] });
+      expect(removeImages(store, [app.config.digest])).toMatchObject({
+        removed: [],
+        refused: [{ code: 'TSB_NOT_FOUND' }],
+      });
     });
   });
 

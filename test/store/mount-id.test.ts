@@ -54,17 +54,20 @@ describe('names of cache mounts in the store', () => {
 });
 
 describe('emptying the mounts of an id', () => {
-  test.each(['as the index knows them', 'after a new index'])('takes those of the id, all of them, and no others: %s', (when) => {
-    using opened = openStore(tempRoot());
-    const { store } = opened;
-    const lease = store.leases.create();
-    const names = ['x', 'x#1', 'x#', 'y'].map((id) => [mountId(id), id] as const);
-    const all = [...names, [mountId('x', 'base'), 'x'], [copyOfMount(mountId('x'), 1), 'x']] as const;
-    for (const [name, id] of all) fs.writeFileSync(join(store.mounts.ensure(name, lease, id).path, 'file'), '');
-    lease.release();
-    if (when === 'after a new index') store.database().rebuild();
-    store.mounts.retire('x');
-    const kept = all.filter(([name]) => store.mounts.hasFiles(name)).map(([, id]) => id);
-    expect(kept).toEqual(['x#1', 'x#', 'y']);
-  });
+  test.each(['as the index knows them', 'after a new index'])(
+    'takes those of the id, all of them, and no others: %s',
+    (when) => {
+      using opened = openStore(tempRoot());
+      const { store } = opened;
+      const lease = store.leases.create();
+      const names = ['x', 'x#1', 'x#', 'y'].map((id) => [mountId(id), id] as const);
+      const all = [...names, [mountId('x', 'base'), 'x'], [copyOfMount(mountId('x'), 1), 'x']] as const;
+      for (const [name, id] of all) fs.writeFileSync(join(store.mounts.ensure(name, lease, id).path, 'file'), '');
+      lease.release();
+      if (when === 'after a new index') store.database().rebuild();
+      store.mounts.retire('x');
+      const kept = all.filter(([name]) => store.mounts.hasFiles(name)).map(([, id]) => id);
+      expect(kept).toEqual(['x#1', 'x#', 'y']);
+    },
+  );
 });

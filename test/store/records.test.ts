@@ -96,7 +96,9 @@ describe('records', () => {
     using opened = openStore();
     const { records } = opened.store;
     const blob = sha256('blob');
-    const [old, young] = ['old', 'young'].map((id, at) => addRecord(opened, id, { node: 'n', createdAt: at, blobs: [blob] }));
+    const [old, young] = ['old', 'young'].map((id, at) =>
+      addRecord(opened, id, { node: 'n', createdAt: at, blobs: [blob] }),
+    );
     expect(records.at('n').map(({ id }) => id)).toEqual(['young', 'old']);
     expect(records.at('m')).toEqual([]);
     expect(records.get('old')).toEqual({ id: 'old', node: 'n', layers: [old], blobs: [blob], createdAt: 0 });
@@ -111,7 +113,10 @@ describe('records', () => {
     fc.assert(
       fc.property(
         fc.subarray(layers, { minLength: 0 }),
-        fc.array(fc.string({ maxLength: 3 }).map((text) => sha256(text)), { maxLength: 6 }),
+        fc.array(
+          fc.string({ maxLength: 3 }).map((text) => sha256(text)),
+          { maxLength: 6 },
+        ),
         (some, blobs) => {
           store.records.add({ id: 'r', node: 'n', layers: some, blobs, createdAt: 5 });
           expect(store.records.get('r')).toEqual({
