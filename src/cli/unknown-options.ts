@@ -98,7 +98,7 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
     [
       NO_PODS,
       words(
-        '--replace --attach -a --pod* --conmon* --systemd --sdnotify --annotation --rmi --use-api-socket --preserve* --requires --timeout --tz --health-on* --health-log* --health-max*',
+        '--replace --pod* --conmon* --systemd --sdnotify --annotation --rmi --use-api-socket --preserve* --requires --timeout --tz --health-on* --health-log* --health-max*',
       ),
     ],
     [VOLUMES, words('--volume-driver --image-volume --rootfs --storage-opt --read-only-tmpfs --secret --chrootdirs')],
@@ -106,7 +106,7 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
     [
       BOX,
       words(
-        '--ipc --uts --pid --pidfile --runtime* --hooks-dir --device-cgroup-rule --gpus --isolation --init-path --init-ctr --shm-size-systemd --umask --uidmap --gidmap --sub* --seccomp* --passwd* --unsetenv* --domainname --hostuser --personality --rdt-class --env-host --env-merge',
+        '--ipc --uts --pid --pidfile --runtime* --hooks-dir --device-cgroup-rule --isolation --init-path --init-ctr --shm-size-systemd --umask --uidmap --gidmap --sub* --seccomp* --passwd* --unsetenv* --domainname --hostuser --personality --rdt-class --env-host --env-merge',
       ),
     ],
     [MANIFEST, words('--os --arch --variant')],

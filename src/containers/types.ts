@@ -48,6 +48,8 @@ export interface ContainerRecord {
   readonly autoRemove: boolean;
   /** `-d`: nobody was attached when it was made. */
   readonly detached: boolean;
+  /** Streams that somebody was at when it was made. Absent: standard output and errors, unless it is detached. */
+  readonly attach?: readonly ('stdin' | 'stdout' | 'stderr')[];
   readonly restart: RestartPolicy;
   readonly stopSignal: string;
   /** Seconds between that signal and SIGKILL; -1: it is waited for. */

@@ -18,7 +18,9 @@ export {
 } from './containers/containers.ts';
 export { containerChanges, exportContainer } from './containers/container-changes.ts';
 export { commitContainer } from './containers/container-commit.ts';
+export { withNamedDevices } from './containers/container-devices.ts';
 export { openContainer } from './containers/container-files.ts';
+export { type ContainerSize, measureContainers } from './containers/container-sizes.ts';
 export { compileRequest } from './compile/compile.ts';
 export { storedExplanation } from './account/explain.ts';
 export { explainRefusals, type LockOutcome, openLock } from './building/lock-file.ts';

@@ -1,6 +1,7 @@
 /** One runner per kind of op: exec/, file/, source/, merge and diff. What an op reads and makes are `OpResult`s. */
 export { lockShown } from './lock-shown.ts';
 export { type DeviceGrants, StepDevices, locateRefusal, noDevices } from './exec/devices.ts';
+export { withDevices } from './exec/exec-devices.ts';
 export { SshAgents } from './exec/ssh-agents.ts';
 export type { PackingPlan } from './packing-plan.ts';
 export type { Credentials, ImageLayers, OpPieces, Origins } from './pieces.ts';

@@ -54,6 +54,8 @@ export interface RunContainerOptions {
   readonly readonly?: boolean;
   /** `-i`: passes standard input on. */
   readonly interactive?: boolean;
+  /** Of this process's own streams, those that the container prints to; what goes to another is lost. Default: both. */
+  readonly attach?: readonly string[];
   /** `-t`: gives the container a terminal. */
   readonly tty?: boolean;
   /** Nobody is at this terminal: whether there is one does not matter. */
@@ -189,9 +191,13 @@ export function containerStreams({
   conversation,
   onOutput,
   interactive,
-}: Pick<RunContainerOptions, 'conversation' | 'onOutput' | 'interactive'>): HelperStreams {
-  const output = onOutput ? 'pipe' : 'inherit';
-  return conversation ? [conversation, conversation, output] : [interactive ? 'inherit' : 'ignore', output, output];
+  attach,
+}: Pick<RunContainerOptions, 'conversation' | 'onOutput' | 'interactive' | 'attach'>): HelperStreams {
+  const output = (name: 'stdout' | 'stderr'): 'pipe' | 'inherit' | 'ignore' =>
+    attach !== undefined && !attach.includes(name) ? 'ignore' : onOutput ? 'pipe' : 'inherit';
+  return conversation
+    ? [conversation, conversation, output('stderr')]
+    : [interactive ? 'inherit' : 'ignore', output('stdout'), output('stderr')];
 }
 
 /**

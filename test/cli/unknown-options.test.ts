@@ -18,7 +18,7 @@ describe('options that other programs have say what to do instead', () => {
     ['run --cpu-rt-period=2 x', '--cpus'],
     ['run --blkio-weight 500 x', 'IOWeight'],
     ['run --volume-driver x y', '-v HOST:CONTAINER'],
-    ['run --gpus all x', 'sandbox'],
+    ['run --device-cgroup-rule x y', 'sandbox'],
     ['update --blkio-weight 500 x', 'IOWeight'],
     ['update --memory-reservation 1g x', '--memory'],
     ['build --dns 1.1.1.1 .', '--add-host'],

@@ -17,7 +17,11 @@ export async function createCommand(
   try {
     const task = { signal: controller.signal, events: progress.events };
     if (options.pull === 'always') await pulled(session, task, image, platformOf(options));
-    const { container } = await makeContainer(context, session, task, image, command, { ...options, detach: true });
+    const { container } = await makeContainer(context, session, task, image, command, {
+      ...options,
+      attach: options.attach ?? ['stdout', 'stderr'],
+      detach: true,
+    });
     await print(context, `${container.id}\n`);
     return 0;
   } finally {

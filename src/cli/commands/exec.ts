@@ -21,6 +21,7 @@ export interface ExecOptions {
   readonly envFile?: readonly string[];
   readonly user?: string;
   readonly workdir?: string;
+  readonly privileged?: boolean;
   readonly detachKeys?: string;
 }
 
@@ -108,6 +109,7 @@ function describe(
     user: options.user ?? step.user,
     tty: options.tty ?? false,
     stdin: options.interactive ?? false,
+    ...(options.privileged ? { security: { mode: 'insecure', seccompPath: '' } } : {}),
   });
   return Buffer.concat([Buffer.from(options.detach ? 'd' : 'a'), fields]);
 }

@@ -1,4 +1,4 @@
-import { type LocatedImage, locateImage, openSession, type Session } from '../../engine/index.ts';
+import { type LocatedImage, locateImage, measureContainers, openSession, type Session } from '../../engine/index.ts';
 import { type LayersReport, readRoot, reportLayers, selectImage, summarize } from '../../inspect/index.ts';
 import { hostPlatform, parsePlatform } from '../../image/index.ts';
 import type { Task } from '../../events/index.ts';
@@ -22,6 +22,8 @@ export interface InspectOptions extends RegistryFlags {
   readonly layers?: boolean;
   readonly platform?: string;
   readonly remote?: boolean;
+  /** Of containers. */
+  readonly size?: boolean;
   readonly type?: 'container' | 'image' | 'network' | 'volume';
 }
 
@@ -47,11 +49,14 @@ export async function inspectCommand(
   const { type } = options;
   const code = await eachName(context, names, async (name) => {
     const container = findContainer(containers, name, options);
-    if (container !== undefined)
+    if (container !== undefined) {
+      const [size] = options.size ? await measureContainers(session, [container], interrupt.signal) : [];
       return take({
         ...summarizeContainer(container, await containers.state(container)),
+        ...(size === undefined ? {} : { SizeRw: size.rw, SizeRootFs: size.rootFs }),
         NetworkSettings: await summarizeSettings(session.store, container),
       });
+    }
     if (type === 'network' || type === 'volume') return take(await summarizeOther(session, name, type));
     using found = await findImage(session, task, name, context.cwd, options);
     if (found === undefined) return await take(await summarizeOther(session, name));

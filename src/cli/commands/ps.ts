@@ -1,5 +1,5 @@
 import { type Containers, isLive, mendNetworks } from '../../containers/index.ts';
-import { networkMaker, type Session } from '../../engine/index.ts';
+import { measureContainers, networkMaker, type Session } from '../../engine/index.ts';
 import { isTsbuildError, TsbuildError } from '../../util/index.ts';
 import { namesStates, parseContainerFilters } from '../containers/container-filters.ts';
 import { containerRow } from '../containers/container-rows.ts';
@@ -16,6 +16,7 @@ export interface PsOptions {
   readonly last?: string;
   readonly latest?: boolean;
   readonly trunc?: boolean;
+  readonly size?: boolean;
 }
 
 /** `tsbuild ps` */
@@ -24,7 +25,7 @@ export async function psCommand(context: CliContext, options: PsOptions): Promis
   const last = latest ? 1 : options.last === undefined ? undefined : Number(options.last);
   if (last !== undefined && !Number.isSafeInteger(last))
     throw new TsbuildError('TSB_USAGE', `Cannot use --last ${JSON.stringify(options.last)}: expected a number`);
-  return withContainers(context, async ({ session, containers }) => {
+  return withContainers(context, async ({ session, containers, signal }) => {
     await mend(session, containers);
     const test = parseContainerFilters(filter, (name) => containers.find(name));
     const known = await Promise.all(
@@ -34,8 +35,16 @@ export async function psCommand(context: CliContext, options: PsOptions): Promis
     const shown = known
       .filter(({ container, state }) => (everything || isLive(state)) && test(container, state))
       .slice(0, last ?? Infinity);
-    const rows = shown.map(({ container, state }) =>
-      containerRow(container, state, { now: context.now(), full: !trunc }),
+    const sized = wantsSizes(options);
+    const sizes = sized
+      ? await measureContainers(
+          session,
+          shown.map(({ container }) => container),
+          signal,
+        )
+      : [];
+    const rows = shown.map(({ container, state }, at) =>
+      containerRow(container, state, { now: context.now(), full: !trunc, size: sizes[at] }),
     );
     if (options.quiet) {
       await printForeign(context, rows.map(({ ID }) => `${ID}\n`).join(''));
@@ -50,6 +59,7 @@ export async function psCommand(context: CliContext, options: PsOptions): Promis
         ['STATUS', 'Status'],
         ['PORTS', 'Ports'],
         ['NAMES', 'Names'],
+        ...(options.size ? ([['SIZE', 'Size']] as const) : []),
       ],
       headers: { CreatedAt: 'CREATED AT' },
       rows,
@@ -58,6 +68,11 @@ export async function psCommand(context: CliContext, options: PsOptions): Promis
     await printForeign(context, text);
     return 0;
   });
+}
+
+/** Whether somebody looks at the sizes, which take a walk through all files: as with docker, a template that names them asks for them. */
+function wantsSizes({ size = false, quiet = false, format = '' }: PsOptions): boolean {
+  return !quiet && (size || /\.Size\b/.test(format));
 }
 
 /** Starts what was killed of networks. Where that cannot be, the list is as true as before. */

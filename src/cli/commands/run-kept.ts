@@ -8,9 +8,10 @@ import { fromErrno, TsbuildError } from '../../util/index.ts';
 import { anonymousVolumes } from '../containers/anonymous-volumes.ts';
 import { codeOf } from '../containers/container-end.ts';
 import { converse, outputOf, sendWindow } from '../containers/converse.ts';
-import { platformOf, requirePlatform, type RunOptions } from '../containers/run-session.ts';
+import { platformOf, requirePlatform, type RunOptions, withDevices } from '../containers/run-session.ts';
 import { type CliContext, print } from '../context.ts';
 import { networkReports, publishedPorts, withDefaultNetwork } from '../options/container-network.ts';
+import { parseAttach } from '../options/attach-option.ts';
 import { parseLife, parseProcess } from '../options/container-request.ts';
 import { parseDetachKeys } from '../options/detach-keys.ts';
 import { findNetworks } from '../options/find-networks.ts';
@@ -40,7 +41,7 @@ export async function makeContainer(
   using idFile = takeIdFile(context, options.cidfile);
   const mounts = [...(await parseMounts(session, context.cwd, options))];
   await using volumes = anonymousVolumes(context, session, mounts);
-  const process = await parseProcess(context, command, options, mounts);
+  const process = await withDevices(session, await parseProcess(context, command, options, mounts), options);
   const { host, ...networks } = await findNetworks(session, withDefaultNetwork(options));
   const ready = await createContainer(session, task, image, {
     platform: platformOf(options),
@@ -141,7 +142,7 @@ async function runAttached(
   const { container } = ready;
   const { tty = false, stdin = false } = container.record.step;
   const supervisor = await startOrRemove(context, session, ready, options, true);
-  const write = outputOf(context);
+  const write = outputOf(context, parseAttach(options));
   const connection = await Connection.open(container.directory, {
     onOutput: (stream, data) => connection && write(stream, data, connection),
   });

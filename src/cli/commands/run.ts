@@ -4,7 +4,14 @@ import { findHelper, type HelperAhead, startAhead } from '../../sandbox/index.ts
 import { randomHostId, TsbuildError } from '../../util/index.ts';
 import { lateProgress } from '../building/late-progress.ts';
 import { anonymousVolumes } from '../containers/anonymous-volumes.ts';
-import { openRunSession, platformOf, pulled, requirePlatform, type RunOptions } from '../containers/run-session.ts';
+import {
+  openRunSession,
+  platformOf,
+  pulled,
+  requirePlatform,
+  type RunOptions,
+  withDevices,
+} from '../containers/run-session.ts';
 import { warnWithoutMounts } from '../containers/without-mounts.ts';
 import type { CliContext } from '../context.ts';
 import {
@@ -14,6 +21,7 @@ import {
   sharesNetworks,
   warnOfPorts,
 } from '../options/container-network.ts';
+import { parseAttach } from '../options/attach-option.ts';
 import { parseLife, parseProcess } from '../options/container-request.ts';
 import { parseDetachKeys } from '../options/detach-keys.ts';
 import { imageVolumes, parseMounts } from '../options/mount-options.ts';
@@ -34,6 +42,7 @@ export async function runCommand(
     });
   // Before an image is looked for.
   parseDetachKeys(options.detachKeys);
+  parseAttach(options);
   parseNetwork(options);
   parseLife(context, options, options.detach ?? false);
   parseResources(options);
@@ -87,11 +96,12 @@ async function startHelper(session: Session, options: RunOptions): Promise<Helpe
   const plan = await session.plan();
   if (plan.steps === false) return undefined;
   const { interactive = false } = options;
+  const attach = parseAttach(options);
   try {
     return startAhead({
       helperPath: findHelper(session.options.helper),
       plan,
-      stdio: containerStreams({ interactive }),
+      stdio: containerStreams({ interactive, attach }),
     });
   } catch {
     // It is said of the container, for which it is tried again.
@@ -112,11 +122,12 @@ async function runOnce(
   await using _volumes = anonymousVolumes(context, session, mounts);
   mounts.push(...(await imageVolumes(session, opened.runtime.config, mounts)));
   warnWithoutMounts(context, await session.plan(), options, opened.runtime.config);
-  const process = await parseProcess(context, command, options, mounts);
+  const process = await withDevices(session, await parseProcess(context, command, options, mounts), options);
   const { mac } = parseNetwork(options);
   const end = await runContainer({
     ...opened.runtime,
     ...process,
+    attach: parseAttach(options),
     ...(options.sigProxy === false ? { attendsSignals: false } : {}),
     limiter: session.limiter,
     ports: publishedPorts(options, opened.runtime.config.config.ExposedPorts),

@@ -1,5 +1,7 @@
 import { attachmentsOf, type Container, type ContainerState, isLive, readPorts } from '../../containers/index.ts';
+import type { ContainerSize } from '../../engine/index.ts';
 import { portName } from '../../network/index.ts';
+import { formatBytes } from '../../util/index.ts';
 import { hostAddress } from '../options/container-network.ts';
 import { labelFields, type RowLabels } from '../lists/label-fields.ts';
 import { formatAge, shorten } from '../lists/table.ts';
@@ -19,13 +21,15 @@ export interface ContainerRow extends Readonly<Record<string, unknown>> {
   readonly Label: RowLabels['Label'];
   readonly Mounts: string;
   readonly Networks: string;
+  /** Docker's `0B` where nobody has asked for it. */
+  readonly Size: string;
 }
 
 /** A container as a line of `ps`. @param now ms since the epoch */
 export function containerRow(
   container: Container,
   state: ContainerState,
-  { now, full }: { readonly now: number; readonly full: boolean },
+  { now, full, size }: { readonly now: number; readonly full: boolean; readonly size?: ContainerSize | undefined },
 ): ContainerRow {
   const { id, name, record } = container;
   const { step } = record;
@@ -48,6 +52,7 @@ export function containerRow(
     ...labelFields(record.labels),
     Mounts: mounts.join(','),
     Networks: networkNames(container).join(','),
+    Size: size === undefined ? '0B' : `${formatBytes(size.rw)} (virtual ${formatBytes(size.rootFs)})`,
   };
 }
 

@@ -16,6 +16,7 @@ export function summarizeContainer(container: Container, state: ContainerState):
   const { step, image, restart, health } = record;
   const [path = '', ...args] = step.args;
   const binds = (step.mounts ?? []).flatMap((mount) => (mount.type === 'bind' ? [mount] : []));
+  const attached = record.attach ?? (record.detached ? [] : [...(step.stdin ? ['stdin'] : []), 'stdout', 'stderr']);
   const running = state.status === 'running' || state.status === 'paused' || state.status === 'restarting';
   return {
     Id: id,
@@ -81,6 +82,9 @@ export function summarizeContainer(container: Container, state: ContainerState):
     Config: {
       Hostname: step.hostname,
       User: step.user,
+      AttachStdin: attached.includes('stdin'),
+      AttachStdout: attached.includes('stdout'),
+      AttachStderr: attached.includes('stderr'),
       Tty: step.tty ?? false,
       OpenStdin: step.stdin ?? false,
       Env: step.env,

@@ -27,11 +27,18 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2
 /** Docker's client gives up at the third: PID 1 ignores signals that it has no handler for. */
 const LAST_INTERRUPT = 3;
 
-/** Writes what comes, and holds up who sends it while nobody reads. For `Connection.open`, and one connection. */
-export function outputOf(context: CliContext): (stream: 1 | 2, data: Buffer, connection: Connection) => void {
+/**
+ * Writes what comes, and holds up who sends it while nobody reads. For `Connection.open`, and one connection.
+ * @param attached the streams that somebody is at; others are in the log
+ */
+export function outputOf(
+  context: CliContext,
+  attached: readonly string[] = ['stdout', 'stderr'],
+): (stream: 1 | 2, data: Buffer, connection: Connection) => void {
   // A piece of the socket has many writes: what is waited for once is not waited for by each of them.
   const full = new Set<CliContext['stdout']>();
   return (stream, data, { socket }) => {
+    if (!attached.includes(stream === 1 ? 'stdout' : 'stderr')) return;
     const to = stream === 1 ? context.stdout : context.stderr;
     if (to.write(data) || full.has(to)) return;
     full.add(to);

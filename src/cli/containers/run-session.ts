@@ -1,4 +1,4 @@
-import { openSession, type Session } from '../../engine/index.ts';
+import { type NewContainer, openSession, type Session } from '../../engine/index.ts';
 import {
   formatPlatform,
   hostPlatform,
@@ -10,6 +10,7 @@ import {
 import { TsbuildError } from '../../util/index.ts';
 import type { CliContext } from '../context.ts';
 import type { LifeOptions, ProcessOptions } from '../options/container-options.ts';
+import { hasNamedDevices } from '../options/mount-options.ts';
 import { isolationOptions } from '../options/isolation-option.ts';
 import { sessionOptions } from '../session-options.ts';
 import type { pullFirst } from './pull-first.ts';
@@ -57,4 +58,15 @@ export function requirePlatform(image: string, { platform }: ProcessOptions, con
     `Cannot run ${JSON.stringify(image)} for ${platform}: the image is for ${formatPlatform(config)}`,
     { hint: 'leave --platform out, or bring one for it: tsbuild pull --platform, tsbuild build --platform' },
   );
+}
+
+/** Devices that are known by their names, which few ask for: what finds them is loaded for these alone. */
+export async function withDevices(
+  session: Session,
+  process: NewContainer['process'],
+  options: ProcessOptions,
+): Promise<NewContainer['process']> {
+  if (!hasNamedDevices(options)) return process;
+  const { withDeviceOptions } = await import('../options/named-devices.ts');
+  return withDeviceOptions(session, process, options);
 }

@@ -24,6 +24,7 @@ export function addInside(program: Command, context: CliContext, done: (code: nu
     .option('--env-file <path>', 'file with environment variables', collect)
     .option('-u, --user <name|uid[:group|gid]>', 'user to run as (default: that of the container)')
     .option('-w, --workdir <path>', 'working directory (default: that of the container)')
+    .option('--privileged', 'all capabilities and no filter of system calls; never more than you may do yourself')
     .option('--detach-keys <keys>', DETACH_KEYS)
     .action(async (name: string, command: string[], options) => {
       const { execCommand } = await import('../commands/exec.ts');

@@ -113,6 +113,7 @@ function addPs(program: Command, context: CliContext, done: Done): void {
     .option('-n, --last <number>', 'only the newest, whatever they do')
     .option('-l, --latest', 'only the newest one, whatever it does')
     .option('--no-trunc', 'do not shorten ids and commands')
+    .option('-s, --size', 'what each has written, and that with its image')
     .option('--format <format>', 'table, json, a Go template, or table and a template')
     .option(
       '-f, --filter <filter>',

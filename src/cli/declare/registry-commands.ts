@@ -75,7 +75,7 @@ export function addInspect(program: Command, context: CliContext, done: Done): v
     .option('--platform <os/arch>', 'which platform of the image (default: this machine)')
     .option('--remote', 'ask the registry, and not the local store; nothing is pulled')
     .addOption(new Option('--type <type>', 'what the names mean').choices(['container', 'image', 'network', 'volume']))
-    .addOption(new Option('-s, --size').hideHelp());
+    .option('-s, --size', 'of containers: what each has written, and that with its image');
   addRegistryFlags(inspect).action(async (names: string[], options) => {
     const { inspectCommand } = await import('../commands/inspect.ts');
     done(await inspectCommand(context, names, options));

@@ -4,6 +4,7 @@ import type { NetworkOptions } from './container-network.ts';
 import { isolationOption } from './isolation-option.ts';
 import type { MountOptions } from './mount-options.ts';
 import { collect } from './options.ts';
+import { TsbuildError } from '../../util/index.ts';
 import { cpuOptions, type ResourceOptions, resourceOptions } from './resource-options.ts';
 
 /** What runs in a container: options of `run` and `create`. */
@@ -54,7 +55,18 @@ export interface LifeOptions {
   /** `--no-healthcheck` */
   readonly healthcheck?: boolean;
   readonly logOpt?: readonly string[];
+  readonly attach?: readonly string[];
+  readonly interactive?: boolean;
   readonly scope?: string;
+}
+
+/** Docker's other word would show control groups of the machine. @throws TsbuildError `TSB_USAGE` */
+function parseCgroupns(text: string): string {
+  if (text === 'private') return text;
+  const why = text === 'host' ? 'no container sees the control groups of the machine' : 'invalid CGROUP mode';
+  throw new TsbuildError('TSB_USAGE', `Cannot use --cgroupns ${JSON.stringify(text)}: ${why}`, {
+    hint: 'leave it out: every container has a private one',
+  });
 }
 
 /** Adds what says what runs in a container. */
@@ -74,7 +86,13 @@ export function processOptions(command: Command): Command {
     .option('--mount <fields>', 'type=bind|volume|tmpfs,source=…,target=…[,readonly]', collect)
     .option('--tmpfs <CONTAINER[:options]>', 'a directory in memory: size=…, mode=…', collect)
     .option('--volumes-from <CONTAINER[:ro]>', 'the volumes and directories that another container has', collect)
-    .option('--device <HOST[:CONTAINER]>', 'a device of the machine', collect)
+    .option(
+      '--device <HOST[:CONTAINER]>',
+      'a device of the machine, or VENDOR/CLASS=NAME: one that a specification names (CDI)',
+      collect,
+    )
+    .option('--gpus <gpus>', 'all, a number of them, or device=ID: devices of nvidia.com/gpu (CDI)')
+    .option('--cgroupns <mode>', 'private: what every container has', parseCgroupns)
     .option('-w, --workdir <path>', 'working directory')
     .option('-u, --user <name|uid[:group|gid]>', 'user to run as')
     .option('--entrypoint <program>', "program to run instead of the image's entrypoint")
@@ -84,6 +102,7 @@ export function processOptions(command: Command): Command {
     .option('-t, --tty', 'give the container a terminal')
     .option('--init', 'a small init process as PID 1, which passes signals on and reaps')
     .option('-p, --publish <[[IP:]HOST:]CONTAINER[/udp]>', 'pass connections to a port of the machine on', collect)
+    .option('-a, --attach <stream>', 'be at this of its streams only: stdin, stdout or stderr', collect)
     .option('-P, --publish-all', 'publish what the image exposes, at ports that are free')
     .option('--expose <PORT[/udp]>', 'a port for -P, beside those of the image', collect)
     .addOption(new Option('--disable-content-trust').hideHelp())

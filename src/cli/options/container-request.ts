@@ -6,6 +6,7 @@ import type { ImageConfig } from '../../image/index.ts';
 import { currentUser, type MountSpec, parseCapability, resolvConfOfHost } from '../../sandbox/index.ts';
 import { fromErrno, parseDuration, parseSize, TsbuildError } from '../../util/index.ts';
 import { parseNetwork } from './container-network.ts';
+import { parseAttach } from './attach-option.ts';
 import type { LifeOptions, ProcessOptions } from './container-options.ts';
 import type { CliContext } from '../context.ts';
 import { readEnvFile } from './env-file.ts';
@@ -163,6 +164,8 @@ export function parseLife(
   if (options.stopSignal !== undefined) parseSignal(options.stopSignal);
   const stopTimeout = parseSeconds('--stop-timeout', options.stopTimeout ?? String(STOP_TIMEOUT));
   const health = parseHealth(options);
+  const { attach, interactive = false } = options;
+  const attached = attach === undefined ? undefined : parseAttach({ attach, interactive });
   const scope = options.scope ?? context.env['TSBUILD_SCOPE'];
   return ({ config }): Omit<ContainerRecord, 'format' | 'id' | 'created' | 'image' | 'imageConfig' | 'step'> => {
     const check = health(config);
@@ -174,6 +177,7 @@ export function parseLife(
       stopTimeout,
       labels: { ...config.Labels, ...given },
       log,
+      ...(attached === undefined ? {} : { attach: attached }),
       ...(check === undefined ? {} : { health: check }),
       ...(scope === undefined || scope === '' ? {} : { scope }),
     };

@@ -14,6 +14,7 @@ export interface MountOptions {
   readonly tmpfs?: readonly string[];
   readonly volumesFrom?: readonly string[];
   readonly device?: readonly string[];
+  readonly gpus?: string;
   readonly readOnly?: boolean;
 }
 
@@ -37,7 +38,7 @@ export async function parseMounts(session: Session, cwd: string, options: MountO
   for (const text of options.volume ?? []) mounts.push(await volumeOf(text, cwd, makeVolume));
   for (const text of options.mount ?? []) mounts.push(await mountOf(text, cwd, makeVolume));
   for (const text of options.tmpfs ?? []) mounts.push(tmpfsOf(text));
-  for (const text of options.device ?? []) mounts.push(deviceOf(text));
+  for (const text of options.device ?? []) if (!namesDevice(text)) mounts.push(deviceOf(text));
   const taken = mounts.map(({ target }) => resolve(target));
   const twice = taken.find((target, at) => taken.indexOf(target) < at);
   if (twice !== undefined) throw new TsbuildError('TSB_USAGE', `Cannot mount two things at ${JSON.stringify(twice)}`);
@@ -181,6 +182,16 @@ function tmpfs(
     ...(size === undefined ? {} : { size: parseSize(size) }),
     ...(mode === undefined ? {} : { mode: Number.parseInt(mode, 8) }),
   };
+}
+
+/** Whether `--device` has the name of a device (`vendor/class=name`), and not its path. */
+export function namesDevice(text: string): boolean {
+  return /^[\w.-]+\/[\w.-]+=/.test(text);
+}
+
+/** Whether there are devices that are known by their names, which few have: what finds them is loaded for these. */
+export function hasNamedDevices({ device = [], gpus }: Pick<MountOptions, 'device' | 'gpus'>): boolean {
+  return gpus !== undefined || device.some(namesDevice);
 }
 
 /**

@@ -39,6 +39,7 @@ export interface NewContainer {
     ContainerRecord,
     | 'autoRemove'
     | 'detached'
+    | 'attach'
     | 'restart'
     | 'stopSignal'
     | 'stopTimeout'

@@ -10,13 +10,19 @@ import type { StepDevice } from './devices.ts';
  * A step with devices: their variables, nodes, mounts and groups, those of a specification once and before those of its devices.
  * Variables and mounts replace what the step has under the same name.
  * @param warn told of an optional device that the step has to do without
+ * @param to what the step is, for messages
  * @throws TsbuildError `TSB_STEP` for a required device that cannot be given
  */
-export function withDevices(spec: StepSpec, devices: readonly StepDevice[], warn: (message: string) => void): StepSpec {
+export function withDevices<Spec extends Pick<StepSpec, 'env' | 'mounts' | 'groups'>>(
+  spec: Spec,
+  devices: readonly StepDevice[],
+  warn: (message: string) => void,
+  to: 'step' | 'container' = 'step',
+): Spec {
   // A set, since devices of one specification share its common edits.
   const edits = new Set<ContainerEdits>();
   for (const { device, optional } of devices) {
-    const problem = findProblem(device);
+    const problem = findProblem(device, to);
     if (problem === undefined) edits.add(device.common).add(device.edits);
     else if (optional) warn(`${problem.message}; it is optional and left out`);
     else throw problem;
@@ -35,7 +41,7 @@ export function withDevices(spec: StepSpec, devices: readonly StepDevice[], warn
 /** The names of devices without those that `withDevices` leaves out. */
 export function namesOfGiven(devices: readonly StepDevice[]): readonly string[] {
   return devices
-    .filter(({ device, optional }) => !optional || findProblem(device) === undefined)
+    .filter(({ device, optional }) => !optional || findProblem(device, 'step') === undefined)
     .map(({ device }) => device.name);
 }
 
@@ -58,8 +64,8 @@ function mountsOf(edit: ContainerEdits): readonly MountSpec[] {
 }
 
 /** Why a step cannot have a device. */
-function findProblem({ name, common, edits }: RegisteredDevice): TsbuildError | undefined {
-  const what = `Cannot give device ${JSON.stringify(name)} to the step`;
+function findProblem({ name, common, edits }: RegisteredDevice, to: 'step' | 'container'): TsbuildError | undefined {
+  const what = `Cannot give device ${JSON.stringify(name)} to the ${to}`;
   const [unsupported] = [...common.unsupported, ...edits.unsupported];
   if (unsupported !== undefined)
     return new TsbuildError(
@@ -67,7 +73,7 @@ function findProblem({ name, common, edits }: RegisteredDevice): TsbuildError | 
       `${what}: its specification wants more than a sandbox can be given: ${unsupported}`,
       {
         hint: unsupported.startsWith('hook ')
-          ? 'programs of the machine are not run for steps: make a specification without hooks (nvidia-ctk cdi generate --disable-hook=all), and do in the step what they do, e.g. ldconfig'
+          ? `programs of the machine are not run for ${to}s: make a specification without hooks (nvidia-ctk cdi generate --disable-hook=all), and do in the ${to} what they do, e.g. ldconfig`
           : 'make a specification without it',
       },
     );

@@ -1,0 +1,110 @@
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import type { Bench } from '../support/bench.ts';
+import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { expectFailure } from '../support/sound.ts';
+
+/** A machine whose vendor has installed a specification of two devices that zeros come from. */
+function install(bench: Bench): NodeJS.ProcessEnv {
+  const library = join(bench.write('driver', { 'lib.so': 'library' }), 'lib.so');
+  const zeros = {
+    cdiVersion: '0.6.0',
+    kind: 'nvidia.com/gpu',
+    containerEdits: { mounts: [{ hostPath: library, containerPath: '/usr/lib/lib.so', options: ['ro'] }] },
+    devices: ['0', '1', 'all'].map((name) => ({
+      name,
+      containerEdits: {
+        env: [`GPU_${name}=yes`, 'TYPED=device'],
+        deviceNodes: [{ path: `/dev/gpu${name}`, hostPath: '/dev/zero', type: 'c', major: 1, minor: 5 }],
+      },
+    })),
+  };
+  return { TSBUILD_CDI_SPEC_DIRS: bench.write('cdi', { 'nvidia.json': JSON.stringify(zeros) }) };
+}
+
+describeAsEveryone('flags of docker’s containers', (who) => {
+  const use = useBench(who);
+  afterAll(async () => {
+    const { out } = await use.bench.ok(['ps', '-aq']);
+    if (out !== '') await use.bench.ok(['rm', '-f', ...out.trim().split('\n')]);
+    expect(await use.bench.leftovers()).toEqual([]);
+  });
+
+  test('--gpus and --device with a name: what the specification says, also after a restart', async () => {
+    const { bench } = use;
+    const env = install(bench);
+    const seen =
+      'echo $GPU_0 $GPU_1 $GPU_all $TYPED; ls /dev | grep gpu; cat /usr/lib/lib.so; head -c 2 /dev/gpu* | wc -c';
+    const { out } = await bench.ok(['run', '-q', '--gpus', 'all', '-e', 'TYPED=user', 'base:1', 'sh', '-c', seen], {
+      env,
+    });
+    expect(out).toBe('yes device\ngpuall\nlibrary2\n');
+    await bench.ok(['create', '--name', 'gpus', '--device', 'nvidia.com/gpu=1', 'base:1', 'sh', '-c', seen], { env });
+    for (let run = 0; run < 2; run++)
+      expect((await bench.ok(['start', '-a', 'gpus'])).out).toBe('yes device\ngpu1\nlibrary2\n');
+    expectFailure(await bench.tsbuild(['run', '--gpus', '"device=0,7"', 'base:1', 'true'], { env }), {
+      code: 125,
+      says: ['nvidia.com/gpu=7', 'is not registered', 'nvidia-ctk cdi generate'],
+    });
+    await bench.ok(['rm', 'gpus']);
+  });
+
+  test('run -a: only the named streams, and the log has all', async () => {
+    const { bench } = use;
+    const both = ['base:1', 'sh', '-c', 'echo out; echo err >&2; cat; exit 4'];
+    const run = (...options: string[]) => bench.tsbuild(['run', '-q', ...options, ...both], { stdin: 'typed\n' });
+    expect(await run('-a', 'stdout')).toMatchObject({ code: 4, out: 'out\n', err: '' });
+    expect(await run('-a', 'STDERR')).toMatchObject({ code: 4, out: '', err: 'err\n' });
+    expect(await run('-i', '-a', 'stdout')).toMatchObject({ code: 4, out: 'out\ntyped\n', err: '' });
+    expect(await run('-a', 'stdin')).toMatchObject({ code: 4, out: '', err: '' });
+    expect(await run('--name', 'heard', '-a', 'stderr')).toMatchObject({ code: 4, out: '', err: 'err\n' });
+    expect(await bench.ok(['logs', 'heard'])).toMatchObject({ out: 'out\n', err: 'err\n' });
+    const attached = '{{.Config.AttachStdin}} {{.Config.AttachStdout}} {{.Config.AttachStderr}}';
+    expect((await bench.ok(['inspect', '-f', attached, 'heard'])).out).toBe('false false true\n');
+    expectFailure(await run('-d', '-a', 'stdout'), {
+      code: 125,
+      says: ['conflicting options: cannot specify both --attach and --detach'],
+    });
+    await bench.ok(['rm', 'heard']);
+  });
+
+  test('ps -s and inspect -s: what a container has written, and that with its image', async () => {
+    const { bench } = use;
+    const megabyte = 'head -c 1000000 /dev/urandom > /big; mkdir /mine; chmod 700 /mine; chown alice /mine';
+    await bench.ok(['run', '-q', '--name', 'little', 'base:1', 'true']);
+    await bench.ok(['run', '-q', '--name', 'large', 'base:1', 'sh', '-c', megabyte]);
+    const { out } = await bench.ok(['inspect', '-s', 'little', 'large']);
+    const [little, large] = JSON.parse(out) as readonly { readonly SizeRw: number; readonly SizeRootFs: number }[];
+    // Bytes on disk: of what is there and of directories above it.
+    expect(large!.SizeRw - little!.SizeRw).toBeGreaterThanOrEqual(1_000_000);
+    expect(large!.SizeRw - little!.SizeRw).toBeLessThan(1_100_000);
+    // The image is one that both have.
+    expect(large!.SizeRootFs - large!.SizeRw).toBe(little!.SizeRootFs - little!.SizeRw);
+    expect(little!.SizeRootFs - little!.SizeRw).toBeGreaterThan(500_000);
+    const { out: table } = await bench.ok(['ps', '-as']);
+    expect(table).toMatch(/ SIZE\n/);
+    expect(table).toMatch(/ large +1\.0\dMB \(virtual \d+\.\d\dMB\)\n/);
+    // A template that names the size asks for it.
+    expect((await bench.ok(['ps', '-a', '--format', '{{.Names}} {{.Size}}'])).out).toContain('large 1.0');
+    expect((await bench.ok(['ps', '-a'])).out).not.toContain('SIZE');
+    expect((await bench.ok(['inspect', 'large'])).out).not.toContain('SizeRw');
+    await bench.ok(['rm', 'little', 'large']);
+  });
+
+  test('exec --privileged: all capabilities of the container’s own namespace, and no filter', async () => {
+    const { bench } = use;
+    await bench.ok(['run', '-d', '--name', 'plain', 'base:1', 'sleep', '1000']);
+    const mount = ['sh', '-c', 'mount -t tmpfs none /mnt && echo mounted; grep -c . /proc/self/status >/dev/null'];
+    const status = ['grep', '-E', '^(CapEff|Seccomp):', '/proc/self/status'];
+    await bench.ok(['exec', 'plain', 'mkdir', '/mnt']);
+    expect((await bench.ok(['exec', 'plain', ...mount])).out).toBe('');
+    expect((await bench.ok(['exec', '--privileged', 'plain', ...mount])).out).toBe('mounted\n');
+    const lines = async (...options: string[]) => (await bench.ok(['exec', ...options, 'plain', ...status])).out;
+    // Docker's default capabilities (moby: oci/caps/defaults.go).
+    expect(await lines()).toBe('CapEff:\t00000000a80425fb\nSeccomp:\t2\n');
+    expect(await lines('--privileged')).toMatch(/^CapEff:\t0+1ffffffffff\nSeccomp:\t0\n$/);
+    // The next one is as the container is.
+    expect(await lines()).toContain('a80425fb');
+    await bench.ok(['rm', '-f', 'plain']);
+  });
+});
