@@ -5,6 +5,8 @@ export interface Challenge {
 }
 
 const TOKEN = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/y;
+/** What a scheme may have instead of parameters, such as the ticket of Negotiate: up to the next comma or the end. */
+const TOKEN68 = /[A-Za-z0-9._~+/-]+=*[ \t]*(?=,|$)/y;
 const MAX_LENGTH = 8192;
 const MAX_PARAMETERS = 64;
 
@@ -31,6 +33,8 @@ export function parseChallenges(header: string): Challenge[] {
     skip(' \t');
     if (text[at] !== '=') {
       challenges.push({ scheme: name.toLowerCase(), parameters: new Map() });
+      TOKEN68.lastIndex = at;
+      at += TOKEN68.exec(text)?.[0].length ?? 0;
       continue;
     }
     at++;

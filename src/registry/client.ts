@@ -65,7 +65,9 @@ class RegistryClient implements Registry {
       const mediaType = contentType(answer);
       const complete =
         isDigest(digest) &&
+        // Some say that an answer without a body has no bytes.
         Number.isSafeInteger(size) &&
+        size > 0 &&
         mediaType !== undefined &&
         ACCEPT.split(', ').includes(mediaType);
       // Registries without these headers, or without HEAD, are asked for the document itself.

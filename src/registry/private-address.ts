@@ -9,7 +9,8 @@ export type AddressKind = 'name' | 'public' | 'private' | 'loopback' | 'forbidde
  * @param hostname as `URL.hostname` gives it, i.e. with exotic IPv4 spellings already normalised and IPv6 in brackets
  */
 export function addressKind(hostname: string): AddressKind {
-  const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
+  // The dot at the end of a name that is complete changes nothing about it.
+  const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname.replace(/\.$/, '').toLowerCase();
   if (host === 'localhost' || host.endsWith('.localhost')) return 'loopback';
   switch (isIP(host)) {
     case 4:
@@ -55,7 +56,7 @@ function kindOfIPv4(address: readonly number[]): AddressKind {
 function kindOfIPv6(host: string): AddressKind {
   if (host === '::1') return 'loopback';
   if (host === '::' || METADATA_IPV6.includes(host)) return 'forbidden';
-  const mapped = ipv4Within(host);
+  const mapped = ipv4Within(host) ?? ipv4Behind(host);
   if (mapped) return kindOfIPv4(mapped);
   const first = Number.parseInt(host.split(':')[0] || '0', 16);
   if ((first & 0xffc0) === 0xfe80 || (first & 0xff00) === 0xff00) return 'forbidden';
@@ -65,7 +66,16 @@ function kindOfIPv6(host: string): AddressKind {
 
 /** The IPv4 address that an IPv6 address stands for. */
 function ipv4Within(host: string): readonly number[] | undefined {
-  const [, ...halves] = /^::(?:ffff:)?([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host) ?? [];
+  return endOf(/^::(?:ffff:)?([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host));
+}
+
+/** The one that a translator of the network leads to (NAT64, RFC 6052 2.1): networks of IPv6 alone have their metadata service there, too. */
+function ipv4Behind(host: string): readonly number[] | undefined {
+  return endOf(/^64:ff9b::([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host));
+}
+
+function endOf(match: readonly string[] | null): readonly number[] | undefined {
+  const [, ...halves] = match ?? [];
   if (halves.length === 0) return undefined;
   return halves.map((half) => Number.parseInt(half, 16)).flatMap((half) => [half >> 8, half & 255]);
 }

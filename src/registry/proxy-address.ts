@@ -7,12 +7,13 @@ import type { RegistryOptions } from './types.ts';
 const ways = new WeakMap<object, string>();
 
 /**
- * The proxy that a request goes by way of; undefined for one that goes straight. As in Go and curl, `host:port` is an HTTP proxy.
+ * The proxy that a request goes by way of; undefined for one that goes straight. As in Go and curl, `host:port` is an HTTP proxy, and HTTPS
+ * has one of its own or none.
  * @throws TsbuildError `TSB_NETWORK` when the variable names nothing that can be used
  */
 export function proxyFor(url: URL, proxy: RegistryOptions['proxy']): URL | undefined {
   if (proxy === undefined || isLoopbackHost(url.host) || isWithoutProxy(url, proxy.no)) return undefined;
-  const named = url.protocol === 'https:' ? proxy.https || proxy.http : proxy.http;
+  const named = url.protocol === 'https:' ? proxy.https : proxy.http;
   if (named === undefined || named === '') return undefined;
   const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(named) ? named : `http://${named}`;
   const address = URL.canParse(text) ? new URL(text) : undefined;

@@ -11,6 +11,7 @@ import type { Task } from '../events/index.ts';
 import type { Call, Caller } from './caller.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { HttpAnswer } from './http.ts';
+import { nextLink } from './link.ts';
 
 /** Pages of a list; more than this is nobody's list of signatures. */
 const MAX_PAGES = 20;
@@ -65,7 +66,9 @@ async function byApi(
       const bytes = await answer.small(MAX_MANIFEST_BYTES);
       return { index: readIndex(bytes, answer, call.doing), next: nextPage(answer, call.doing) };
     });
-    if (index === undefined) return page === 1 ? undefined : found;
+    if (index === undefined && page === 1) return undefined;
+    // Half of a list is none: a signature may be in the other half.
+    if (index === undefined) throw new TsbuildError('TSB_REGISTRY', `${call.doing}: page ${page} of the list is none`);
     found.push(...index.manifests);
     if (next === undefined) return found;
     if (page === MAX_PAGES)
@@ -80,12 +83,10 @@ function readIndex(bytes: Uint8Array, answer: HttpAnswer, doing: string): ImageI
   return type === mediaTypes.ociIndex ? parseIndex(bytes, type, `the answer (${doing})`) : undefined;
 }
 
-/** The next page by `Link: <…>; rel="next"`, which must be one of the same server. */
+/** The next page, which must be one of the same server. */
 function nextPage(answer: HttpAnswer, doing: string): URL | undefined {
-  const link = /^\s*<([^<>]{1,2000})>\s*;\s*rel="?next"?/.exec(answer.header('link') ?? '')?.[1];
-  if (link === undefined) return undefined;
-  const url = URL.canParse(link, answer.url.href) ? new URL(link, answer.url.href) : undefined;
-  if (url === undefined || url.origin !== answer.url.origin)
+  const url = nextLink(answer.header('link'), answer.url);
+  if (url !== undefined && url.origin !== answer.url.origin)
     throw new TsbuildError('TSB_REGISTRY', `${doing}: its next page is on another server`);
   return url;
 }

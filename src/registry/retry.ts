@@ -112,6 +112,22 @@ export function parseRetryAfter(header: string | undefined, now: () => number): 
   if (header === undefined) return undefined;
   const text = header.trim();
   if (/^\d+$/.test(text)) return Number(text) * 1000;
-  const date = /^[A-Z][a-z]{2}, /.test(text) ? Date.parse(text) : Number.NaN;
+  const date = parseHttpDate(text, now);
   return Number.isNaN(date) ? undefined : Math.max(0, date - now());
+}
+
+const RFC_850 = /^[A-Z][a-z]+day, (\d{2})-([A-Z][a-z]{2})-(\d{2}) (\d{2}:\d{2}:\d{2}) GMT$/;
+const ASCTIME = /^[A-Z][a-z]{2} ([A-Z][a-z]{2}) ([ \d]\d) (\d{2}:\d{2}:\d{2}) (\d{4})$/;
+
+/** Milliseconds since the epoch, or NaN. There are three forms of a date, all of which clients must take (RFC 9110, 5.6.7). */
+function parseHttpDate(text: string, now: () => number): number {
+  const [, month, day, time, year] = ASCTIME.exec(text) ?? [];
+  // It names no zone, and means GMT.
+  if (year !== undefined) return Date.parse(`${day} ${month} ${year} ${time} GMT`);
+  const [, day850, month850, digits, time850] = RFC_850.exec(text) ?? [];
+  if (digits === undefined) return /^[A-Z][a-z]{2}, /.test(text) ? Date.parse(text) : Number.NaN;
+  const thisYear = new Date(now()).getUTCFullYear();
+  const year850 = Math.floor(thisYear / 100) * 100 + Number(digits);
+  // One that seems to be more than 50 years ahead is of the last century.
+  return Date.parse(`${day850} ${month850} ${year850 > thisYear + 50 ? year850 - 100 : year850} ${time850} GMT`);
 }

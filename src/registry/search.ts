@@ -4,6 +4,7 @@ import { parseStrictJson, sanitizeLine, TsbuildError } from '../util/index.ts';
 import { type Call, Caller } from './caller.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { HttpAnswer } from './http.ts';
+import { nextLink } from './link.ts';
 import { emptyRegistriesConfig, endpointsFor } from './registries-conf.ts';
 import type { RegistryOptions } from './types.ts';
 
@@ -91,18 +92,20 @@ function endpointOf(host: string, path: string, { config = emptyRegistriesConfig
   return { host, path, insecure: origin?.insecure ?? false, mirror: false };
 }
 
-/** The names of all pages. Of a link to the next one only where it begins counts: a registry does not get to send us elsewhere. */
+/**
+ * The names of all pages. Of a link to the next one only the query counts, whatever the registry calls its place in the list (`last`, Quay's
+ * `next_page`): it does not get to send us elsewhere.
+ */
 async function* pages(task: Task, caller: Caller, call: Call, key: string): AsyncGenerator<readonly string[]> {
-  let last: string | undefined;
+  let query = `?n=${PAGE}`;
   for (let page = 0; page < MAX_PAGES; page++) {
-    const query = new URLSearchParams({ n: String(PAGE), ...(last === undefined ? {} : { last }) }).toString();
-    const answer = await caller.call(task, { ...call, path: `${String(call.path)}?${query}` });
+    const answer = await caller.call(task, { ...call, path: `${String(call.path)}${query}` });
     if (answer.status !== 200) throw await refusal(task, caller, call, answer, key);
     const names = parseNames(await answer.small(MAX_PAGE_BYTES), key, call.doing);
     yield names;
-    const next = nextPage(answer) ?? undefined;
-    if (next === undefined || next === last) return;
-    last = next;
+    const next = nextLink(answer.header('link'), answer.url)?.search ?? '';
+    if (next === '' || next === query) return;
+    query = next;
   }
 }
 
@@ -117,13 +120,6 @@ async function refusal(task: Task, caller: Caller, call: Call, answer: HttpAnswe
       cause: error,
     },
   );
-}
-
-/** `Link: </v2/_catalog?last=x&n=1000>; rel="next"`. */
-function nextPage(answer: HttpAnswer): string | undefined {
-  const target = /<([^<>]{1,4096})>\s*;[^,]*rel="?next"?/.exec(answer.header('link') ?? '')?.[1];
-  if (target === undefined || !URL.canParse(target, answer.url.href)) return undefined;
-  return new URL(target, answer.url.href).searchParams.get('last') ?? undefined;
 }
 
 function parseNames(bytes: Uint8Array, key: string, doing: string): readonly string[] {

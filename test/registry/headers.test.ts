@@ -34,6 +34,23 @@ describe('what a registry asks for (RFC 9110, 11.6.1)', () => {
         ['bearer', { realm: 'y' }],
       ],
     ],
+    // Some schemes have one word in base64 instead of parameters, and what comes behind it is read all the same.
+    [
+      'Negotiate YIIB/w+g==, Bearer realm="y"',
+      [
+        ['negotiate', {}],
+        ['bearer', { realm: 'y' }],
+      ],
+    ],
+    [
+      'Bearer realm="y",NTLM TlRMTVNTUAAC , Basic realm="x"',
+      [
+        ['bearer', { realm: 'y' }],
+        ['ntlm', {}],
+        ['basic', { realm: 'x' }],
+      ],
+    ],
+    ['Negotiate abc=', [['negotiate', {}]]],
     // Of a name that comes twice the first counts; names are in any case.
     ['Bearer REALM="a",realm="b"', [['bearer', { realm: 'a' }]]],
     // What cannot be read ends it, and keeps what was before.

@@ -93,6 +93,10 @@ describe('wrong bytes (REG-01, 02, 17)', () => {
       { headers: { ...OCI, 'docker-content-digest': 'sha256:../../x' }, body: image.manifest.bytes },
     ],
     ['405', { status: 405 }],
+    [
+      'a length of nothing',
+      { headers: { ...OCI, 'docker-content-digest': image.manifest.digest, 'content-length': '0' } },
+    ],
   ])('HEAD with %s: the document itself is asked for', async (_, head) => {
     server.on('HEAD /v2/x/manifests/1', head);
     server.on('GET /v2/x/manifests/1', { headers: OCI, body: image.manifest.bytes });
@@ -339,6 +343,14 @@ describe('slow and broken connections (REG-21, 22, 24)', () => {
     ['5', 5000],
     ['Thu, 01 Jan 1970 00:00:10 GMT', 9000],
     ['Wed, 31 Dec 1969 00:00:00 GMT', 0],
+    // The two forms of old of RFC 9110, 5.6.7, which clients have to take, too.
+    ['Thursday, 01-Jan-70 00:00:10 GMT', 9000],
+    ['Thu Jan  1 00:00:10 1970', 9000],
+    ['Sunday, 06-Nov-94 08:49:37 GMT', 784_111_777_000 - 1000],
+    ['Sun Nov  6 08:49:37 1994', 784_111_777_000 - 1000],
+    ['Thursday, 01-Jan-21 00:00:10 GMT', 0],
+    ['Thu Jan 41 00:00:10 1970', undefined],
+    ['Thursday, 01-Foo-70 00:00:10 GMT', undefined],
     ['-1', undefined],
     ['soon', undefined],
   ])('Retry-After %j', (header, expected) => {
@@ -522,6 +534,8 @@ describe('tokens (REG-09, 13)', () => {
     ['https://u:p@auth.example/', 'https://r.example'],
     ['https://127.0.0.1/', 'https://r.example'],
     ['https://localhost/', 'https://r.example'],
+    ['https://localhost./', 'https://r.example'],
+    ['https://a.localhost./', 'https://r.example'],
     ['https://169.254.169.254/latest', 'https://r.example'],
     ['https://2852039166/', 'https://r.example'],
     ['https://0.0.0.0/', 'https://r.example'],

@@ -58,6 +58,23 @@ describe('searching a registry', () => {
     expect(await names('')).toHaveLength(5);
   });
 
+  test('whatever a registry calls its place in the list, as Quay does, all pages are read, and from nowhere else', async () => {
+    server.on('/v2/a/app/tags/list', (request, response) => {
+      const at = new URL(request.url ?? '', 'http://x').searchParams.get('next_page');
+      const link = at === 'gB=' ? {} : { link: `<http://elsewhere.example/other?n=2&next_page=${at === null ? 'gA%3D' : 'gB%3D'}>; rel="next"` }; // prettier-ignore
+      response
+        .writeHead(200, link)
+        .end(JSON.stringify({ tags: at === null ? ['1', '2'] : at === 'gA=' ? ['3'] : ['4'] }));
+    });
+    const reference = parseReference(`${server.host}/a/app`);
+    expect(await listTags(testTask(), reference, options)).toEqual(['1', '2', '3', '4']);
+    expect(server.requests.map(({ url }) => url)).toEqual([
+      '/v2/a/app/tags/list?n=1000',
+      '/v2/a/app/tags/list?n=2&next_page=gA%3D',
+      '/v2/a/app/tags/list?n=2&next_page=gB%3D',
+    ]);
+  });
+
   test('a catalog without an end is given up', async () => {
     server.on('/v1/search', { status: 404 });
     server.on('/v2/_catalog', {
