@@ -117,6 +117,11 @@ export class ArchiveFile implements Disposable {
     return this.#find(name)?.size;
   }
 
+  /** Where a file lies in the archive without compression, and how many bytes it has. @throws TsbuildError `TSB_NOT_FOUND` */
+  place(name: string): Readonly<Member> {
+    return this.#member(name);
+  }
+
   /** @throws TsbuildError `TSB_NOT_FOUND`, `TSB_IMAGE` when it is too large */
   read(name: string, maxBytes: number): Buffer {
     const { offset, size } = this.#member(name);

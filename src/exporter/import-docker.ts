@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { decompress, LayerEncoder } from '../layer/index.ts';
 import {
+  type Compression,
   type Descriptor,
   guardFor,
   MAX_CONFIG_BYTES,
@@ -59,6 +60,8 @@ export async function importDocker(
 ): Promise<ImportedImage[]> {
   if (images.length === 0) throw new TsbuildError('TSB_IMAGE', `Cannot import ${archive.what}: it has no images`);
   const imported: ImportedImage[] = [];
+  // Images that are saved together mostly have the same base: by where it is in the archive and what it should be.
+  const stored = new Map<string, Descriptor>();
   for (const image of images) {
     const configBytes = archive.read(image.config, MAX_CONFIG_BYTES);
     const config = parseImageConfig(configBytes, `config ${JSON.stringify(image.config)} of ${archive.what}`);
@@ -71,7 +74,11 @@ export async function importDocker(
     }
     const layers: Descriptor[] = [];
     for (const [index, name] of image.layers.entries()) {
-      layers.push(await importLayer(task, archive, name, diffIds[index] ?? sha256(''), options));
+      const diffId = diffIds[index] ?? sha256('');
+      const key = `${archive.place(name).offset} ${diffId}`;
+      const layer = stored.get(key) ?? (await importLayer(task, archive, name, diffId, options));
+      stored.set(key, layer);
+      layers.push(layer);
     }
     imported.push({
       names: image.names.flatMap((name) => validName(name) ?? []),
@@ -79,6 +86,17 @@ export async function importDocker(
     });
   }
   return publish(imported, archive.what, options);
+}
+
+/** @throws TsbuildError `TSB_ARCHIVE` for what layers are not compressed with */
+function sniffedLayer(archive: ArchiveFile, name: string): Compression {
+  const [head = Buffer.alloc(0)] = archive.stream(name);
+  const compression = sniffCompression(head.subarray(0, SNIFF_BYTES));
+  if (compression !== 'bzip2' && compression !== 'xz') return compression;
+  throw new TsbuildError(
+    'TSB_ARCHIVE',
+    `Cannot import layer ${JSON.stringify(name)} of ${archive.what}: ${compression} is not supported`,
+  );
 }
 
 /** Stores a layer of a docker archive, which may be compressed, after comparing it with its diff id. */
@@ -89,20 +107,17 @@ async function importLayer(
   diffId: Digest,
   { store, lease, compress }: ImportOptions,
 ): Promise<Descriptor> {
-  const [head = Buffer.alloc(0)] = archive.stream(name);
-  const compression = sniffCompression(head.subarray(0, SNIFF_BYTES));
-  if (compression === 'bzip2' || compression === 'xz') {
-    throw new TsbuildError(
-      'TSB_ARCHIVE',
-      `Cannot import layer ${JSON.stringify(name)} of ${archive.what}: ${compression} is not supported`,
-    );
-  }
+  const compression = sniffedLayer(archive, name);
   const hasher = new Hasher();
-  using writer = store.blobs.ingest();
-  const encoder = compress && compression === 'none' ? new LayerEncoder(writer, { kind: 'gzip' }) : undefined;
+  // What it is stored as is known before it is read only of one that stays as it is. One that was damaged in the store heals.
+  const asIs = compression === 'none' && !compress ? archive.place(name).size : undefined;
+  if (asIs !== undefined) lease.hold({ blobs: [diffId] });
+  const isThere = asIs !== undefined && store.blobs.has(diffId, asIs) && store.blobs.verify(diffId);
+  using writer = isThere ? undefined : store.blobs.ingest();
+  const encoder = writer && compress && compression === 'none' ? new LayerEncoder(writer, { kind: 'gzip' }) : undefined;
   const raw = function* (): Generator<Uint8Array> {
     for (const chunk of archive.stream(name)) {
-      if (encoder === undefined) writer.write(chunk);
+      if (encoder === undefined) writer?.write(chunk);
       // The decompressor may look at it later.
       yield Buffer.from(chunk);
     }
@@ -121,6 +136,7 @@ async function importLayer(
       `Cannot import layer ${JSON.stringify(name)} of ${archive.what}: its content has digest ${found}, the config says ${diffId}`,
     );
   }
+  if (writer === undefined) return { mediaType: ociLayerTypes.none, digest: diffId, size: asIs ?? 0 };
   const { digest, size } = encoder === undefined ? writer.commit() : await encoder.finish();
   lease.hold({ blobs: [digest] });
   return { mediaType: ociLayerTypes[encoder === undefined ? compression : 'gzip'], digest, size };

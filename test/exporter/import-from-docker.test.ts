@@ -149,6 +149,26 @@ describe('an image of a docker archive', () => {
     }
   });
 
+  test('whose layer is in the store already is not written there again, and heals it where it was damaged', async () => {
+    const members = archiveOf([{ layers: ['one', 'two'] }]);
+    const { image } = await take(members);
+    const path = (at: number): string => opened.store.blobs.path(image.platforms[0]!.layers[at]!.digest);
+    const inodes = (): number[] => [0, 1].map((at) => fs.lstatSync(path(at)).ino);
+    const before = inodes();
+    fs.chmodSync(path(1), 0o600);
+    const right = fs.readFileSync(path(1));
+    fs.writeFileSync(path(1), Buffer.alloc(right.length));
+    await take(members);
+    expect(inodes()[0]).toBe(before[0]);
+    expect(fs.readFileSync(path(1)).equals(right)).toBe(true);
+  });
+
+  test('whose layer is not in the archive is refused, also where the store has it', async () => {
+    await take(archiveOf([{ layers: ['one'] }]));
+    const members = archiveOf([{ layers: ['one'] }]).filter(({ name }) => name !== 'one/layer.tar');
+    await expect(take(members)).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
+  });
+
   test('whose layers are compressed keeps these very bytes', async () => {
     const { image } = await take(
       archiveOf([{ layers: ['one'] }], (layer) => gzipSync(layer)),

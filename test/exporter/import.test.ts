@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   type ArchiveSource,
   importArchive,
@@ -273,6 +273,33 @@ describe('docker archives', () => {
       ]),
     );
     expect(readStoredImage(store.blobs, 'app', imported[0]!.descriptor).platforms[0]?.layers).toHaveLength(2);
+  });
+
+  test.each([false, true])('a layer of several images is stored once (compressed: %s)', async (compress) => {
+    const images = [1, 2, 3].map((number) =>
+      blobOf({
+        architecture: 'amd64',
+        os: 'linux',
+        config: { Labels: { number: String(number) } },
+        rootfs: { type: 'layers', diff_ids: [sha256(layerTars[0]), sha256(layerTars[1])] },
+      }),
+    );
+    const layers = ['l1/layer.tar', 'l2/layer.tar'];
+    const manifest = images.map((_, at) => ({ Config: `${at}.json`, RepoTags: [`app:${at}`], Layers: layers }));
+    const ingested = vi.spyOn(store.blobs, 'ingest');
+    const imported = await load(
+      tar([
+        ...dockerMembers().slice(2),
+        ...images.map(({ bytes }, at) => ({ name: `${at}.json`, content: bytes })),
+        { name: 'manifest.json', content: JSON.stringify(manifest) },
+      ]),
+      { compress },
+    );
+    // Three configs, three manifests, and two layers.
+    expect(ingested).toHaveBeenCalledTimes(3 + 3 + 2);
+    const stored = imported.map(({ descriptor }) => readStoredImage(store.blobs, 'app', descriptor).platforms[0]);
+    expect(new Set(stored.map((one) => JSON.stringify(one?.layers))).size).toBe(1);
+    expect(stored.map((one) => one?.imageConfig?.config.Labels?.['number'])).toEqual(['1', '2', '3']);
   });
 
   test('compressed layers are kept as they are', async () => {
