@@ -29,7 +29,7 @@ export interface KernelFiles {
 
 /** This machine. */
 export const kernelFiles: KernelFiles = {
-  read: (path) => attempt(() => readFileSync(path, 'latin1')),
+  read: (path) => attempt(() => readFileSync(path, 'utf8')),
   link: (path) => attempt(() => readlinkSync(path)),
   groups: (path) =>
     attempt(() =>

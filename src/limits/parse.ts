@@ -33,13 +33,13 @@ export function parseMemorySwap(text: string, memory: number | undefined): numbe
 }
 
 /**
- * A number of CPUs, with decimals.
+ * A number of CPUs, with decimals, as docker takes it: `1.5`, `.5`.
  * @param most of the machine, where more than it has is a mistake
  * @returns microseconds of CPU time in each {@link CPU_PERIOD}; 0 for no limit
  * @throws TsbuildError `TSB_USAGE`
  */
 export function parseCpus(text: string, most = 8192): number {
-  const cpus = /^\d{1,6}(\.\d{1,9})?$/.test(text) ? Number(text) : Number.NaN;
+  const cpus = /^(?:\d{1,6}(?:\.\d{0,9})?|\.\d{1,9})$/.test(text) ? Number(text) : Number.NaN;
   if (cpus === 0) return 0;
   if (cpus >= LEAST_CPUS && cpus <= most) return Math.round(cpus * CPU_PERIOD);
   const why = Number.isNaN(cpus)

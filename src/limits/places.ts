@@ -116,10 +116,11 @@ function isRoot(files: KernelFiles, directory: string): boolean {
   return files.read(`${directory}/cgroup.type`) === undefined;
 }
 
+/** What sets one; but for `pids.max`, which systemd gives to every unit and steps have of their own. */
+const LIMITS = ['memory.max', 'memory.high', 'memory.swap.max', 'cpu.max', 'cpuset.cpus', 'cpuset.mems', 'io.max'];
+
 function isLimited(files: KernelFiles, directory: string): boolean {
-  return ['memory.max', 'memory.high', 'cpu.max'].some(
-    (file) => !/^(max\b.*)?$/s.test(files.read(`${directory}/${file}`)?.trim() ?? ''),
-  );
+  return LIMITS.some((file) => !/^(max\b.*)?$/s.test(files.read(`${directory}/${file}`)?.trim() ?? ''));
 }
 
 /** Whether a process is this one or descends from it. */

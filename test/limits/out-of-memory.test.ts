@@ -57,6 +57,8 @@ test('the files of this machine: what is not there is nothing, and is not made',
   expect([kernelFiles.link(at('link')), kernelFiles.link(at('file'))]).toEqual(['file', undefined]);
   expect([kernelFiles.groups(folder), kernelFiles.groups(at('none'))]).toEqual([['group'], []]);
   expect([kernelFiles.isWritable(at('file')), kernelFiles.isWritable(at('none'))]).toEqual([true, false]);
+  writeFileSync(at('name'), '/sys/fs/cgroup/größe');
+  expect(kernelFiles.read(at('name'))).toBe('/sys/fs/cgroup/größe');
   kernelFiles.write(at('file'), 'more');
   expect(kernelFiles.read(at('file'))).toBe('more');
   expect(() => kernelFiles.write(at('none'), 'x')).toThrow(expect.objectContaining({ code: 'ENOENT' }));

@@ -24,10 +24,15 @@ describe('amounts', () => {
     ['1.5', 150_000],
     ['0', 0],
     ['0.123456789', 12_346],
+    // As Docker's own documentation has it: docker run --cpus=".5".
+    ['.5', 50_000],
+    ['1.', 100_000],
+    ['.0', 0],
   ])('CPUs %s', (text, quota) => expect(parseCpus(text, 2)).toBe(quota));
 
-  test.each(['', '2.01', '0.001', '-1', '1e1', '1,5', 'x', '1.2345678901', '9'.repeat(9)])('no CPUs: %j', (text) =>
-    expect(() => parseCpus(text, 2)).toThrow(/^Cannot use .* CPUs: /),
+  test.each(['', '.', '..5', '1..', '2.01', '0.001', '-1', '1e1', '1,5', 'x', '1.2345678901', '9'.repeat(9)])(
+    'no CPUs: %j',
+    (text) => expect(() => parseCpus(text, 2)).toThrow(/^Cannot use .* CPUs: /),
   );
 
   test('swap contains the memory', () => {
