@@ -57,8 +57,7 @@ export class JobSummary {
     const own = all.filter(({ name }) => !/^\[(internal|auth)\]|^exporting |^pushing |^keeping /.test(name));
     const cached = own.filter(({ state }) => state === 'cached').length;
     const lines = [`### ${failure === undefined ? '' : 'Failed: '}${cell(title)}`, ''];
-    if (failure !== undefined)
-      lines.push('```', ...failure.split('\n').map((line) => sanitizeLine(line, 400)), '```', '');
+    if (failure !== undefined) lines.push(...fenced(failure), '');
     lines.push(
       `${own.length} steps, ${cached} from the cache, ${seconds(this.#endedAt - (this.#startedAt ?? this.#endedAt))}`,
       '',
@@ -104,6 +103,14 @@ const STATES: Readonly<Record<VertexState, string>> = {
 
 function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
+}
+
+/** A block of code. What is in it, such as the command of a step, has no fence of its own that is as long: that would end it. */
+function fenced(text: string): readonly string[] {
+  const lines = text.split('\n').map((line) => sanitizeLine(line, 400));
+  const longest = Math.max(2, ...lines.flatMap((line) => /^ *(`+)/.exec(line)?.[1]?.length ?? 0));
+  const fence = '`'.repeat(longest + 1);
+  return [fence, ...lines, fence];
 }
 
 /** Text that ends no cell and makes no markup. */

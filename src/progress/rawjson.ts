@@ -108,7 +108,7 @@ export class RawJsonRenderer implements Renderer {
 
   #say(status: object): void {
     const json = JSON.stringify(status).replaceAll(
-      /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+      /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
       (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
     );
     this.#writer.write(`${json}\n`);

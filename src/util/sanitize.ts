@@ -5,10 +5,10 @@
  */
 export function sanitize(text: string, options: { readonly colors?: boolean } = {}): string {
   // eslint-disable-next-line no-control-regex
-  if (!/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/.test(text)) return text;
+  if (!/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/.test(text)) return text;
   return text.replace(
     // eslint-disable-next-line no-control-regex
-    /\u001b\[[0-9;:]*m|[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    /\u001b\[[0-9;:]*m|[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
     (found) => {
       if (found.length > 1) return options.colors ? found : `^[${found.slice(1)}`;
       const code = found.charCodeAt(0);

@@ -139,6 +139,35 @@ describe('the summary of a job', () => {
     expect(text).not.toContain('\u001b');
   });
 
+  test('a failure is told in a block of code that nothing in it ends (CommonMark, 4.5)', () => {
+    const piece = fc.constantFrom(
+      '`',
+      '``',
+      '```',
+      '````',
+      '~~~',
+      ' ',
+      '\n',
+      'text',
+      '<img src=x>',
+      '```\n',
+      '\n```',
+      '   ',
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+        const failure = pieces.join('');
+        const [, , open = '', ...lines] = new JobSummary().format('x', [], failure).split('\n');
+        expect(open).toMatch(/^`{3,}$/);
+        const closes = (line: string): boolean => {
+          const [, run = ''] = /^ {0,3}(`+) *$/.exec(line) ?? [];
+          return run.length >= open.length;
+        };
+        expect(lines.findIndex(closes)).toBe(failure.split('\n').length);
+      }),
+    ); // oxfmt-ignore
+  });
+
   test('of very many steps lists the slowest', () => {
     const summary = new JobSummary();
     for (let at = 0; at < 300; at++) {
