@@ -67,8 +67,8 @@ export const MAX_CONFIG_BYTES: number = 8 * 1024 * 1024;
 export function parseImageConfig(bytes: Uint8Array, what: string): ImageConfig {
   const guard = guardFor(what);
   const document = guard.object(parseStrictJson(bytes, { what, maxBytes: MAX_CONFIG_BYTES }), '');
-  const rootfs = document['rootfs'] === undefined ? {} : guard.object(document['rootfs'], 'rootfs');
-  if (rootfs['type'] !== undefined && rootfs['type'] !== 'layers') throw guard.fail('rootfs.type', 'is not "layers"');
+  const rootfs = guard.object(document['rootfs'] ?? {}, 'rootfs');
+  if (isGiven(rootfs['type']) && rootfs['type'] !== 'layers') throw guard.fail('rootfs.type', 'is not "layers"');
   const config: ImageConfig = {
     ...document,
     architecture: guard.string(document['architecture'], 'architecture'),
@@ -87,6 +87,11 @@ export function parseImageConfig(bytes: Uint8Array, what: string): ImageConfig {
   return config;
 }
 
+/** Go writes null for what is absent. */
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
 function diffIds(guard: Guard, value: unknown): Digest[] {
   return guard.list(value ?? [], 'rootfs.diff_ids').map((item, index) => {
     if (!isDigest(item)) throw guard.fail(`rootfs.diff_ids[${index}]`, 'is not a sha256 digest');
@@ -103,10 +108,10 @@ function containerConfig(guard: Guard, value: unknown): ImageConfig['config'] {
   for (const [at, variable] of (guard.stringList(found['Env'], 'config.Env') ?? []).entries())
     if (variable.includes('\0')) throw guard.fail(`config.Env[${at}]`, 'has a NUL character');
   for (const key of ['ExposedPorts', 'Volumes']) {
-    if (found[key] !== undefined && found[key] !== null) guard.object(found[key], `config.${key}`);
+    if (isGiven(found[key])) guard.object(found[key], `config.${key}`);
   }
   guard.strings(found['Labels'], 'config.Labels');
-  if (found['ArgsEscaped'] !== undefined && typeof found['ArgsEscaped'] !== 'boolean') {
+  if (isGiven(found['ArgsEscaped']) && typeof found['ArgsEscaped'] !== 'boolean') {
     throw guard.fail('config.ArgsEscaped', 'is not true or false');
   }
   healthcheck(guard, found['Healthcheck']);
@@ -119,7 +124,7 @@ function healthcheck(guard: Guard, value: unknown): void {
   guard.stringList(found['Test'], 'config.Healthcheck.Test');
   for (const key of ['Interval', 'Timeout', 'StartPeriod', 'StartInterval', 'Retries']) {
     const number = found[key];
-    if (number !== undefined && number !== null && !Number.isInteger(number)) {
+    if (isGiven(number) && !Number.isInteger(number)) {
       throw guard.fail(`config.Healthcheck.${key}`, 'is not a whole number');
     }
   }
@@ -129,7 +134,6 @@ function history(guard: Guard, value: unknown, path: string): HistoryEntry {
   const found: Json = guard.object(value, path);
   for (const key of ['created', 'author', 'created_by', 'comment']) guard.optionalString(found[key], `${path}.${key}`);
   const empty = found['empty_layer'];
-  if (empty !== undefined && empty !== null && typeof empty !== 'boolean')
-    throw guard.fail(`${path}.empty_layer`, 'is not true or false');
+  if (isGiven(empty) && typeof empty !== 'boolean') throw guard.fail(`${path}.empty_layer`, 'is not true or false');
   return Object.fromEntries(Object.entries(found).filter(([, item]) => item !== null)) as HistoryEntry;
 }

@@ -26,7 +26,7 @@ export function historyOf({ config, manifest }: LayeredImage): readonly HistoryS
 export function instructionOf({ created_by: text = '' }: HistoryEntry): string {
   return text
     .replace(/^\/bin\/sh -c #\(nop\)\s+/, '')
-    .replace(/^(?:RUN )?(?:\|\d+ .*? )?\/bin\/sh -c /, 'RUN ')
+    .replace(/^(?:RUN )?(?:\|\d+ [^]*? )?\/bin\/sh -c /, 'RUN ')
     .replace(/ # buildkit$/, '')
     .replaceAll(/\s+/g, ' ')
     .trim();

@@ -214,6 +214,7 @@ describe('the history of an image', () => {
     ['/bin/sh -c echo x', 'RUN echo x'],
     ['RUN /bin/sh -c echo x # buildkit', 'RUN echo x'],
     ['RUN |2 A=1 B=two words /bin/sh -c echo $A # buildkit', 'RUN echo $A'],
+    ['RUN |1 TEXT=two\nlines /bin/sh -c echo $TEXT # buildkit', 'RUN echo $TEXT'],
     ['COPY a /b # buildkit', 'COPY a /b'],
     ['RUN /bin/sh -c one &&\n    two', 'RUN one && two'],
     ['  anything   else ', 'anything else'],
