@@ -10,7 +10,7 @@ export interface ByteRange {
  * @returns undefined for the whole; `none` when nothing of it is asked for that there is
  */
 export function parseRange(header: string | undefined, size: number): ByteRange | 'none' | undefined {
-  const [, from = '', to = ''] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? '') ?? [];
+  const [, from = '', to = ''] = /^bytes=(\d{0,15})-(\d{0,15})$/i.exec(header ?? '') ?? [];
   if (from === '' && to === '') return undefined;
   if (from === '')
     return Number(to) === 0 || size === 0 ? 'none' : { start: Math.max(0, size - Number(to)), end: size };

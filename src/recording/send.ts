@@ -67,6 +67,7 @@ function isUnchanged(
 ): boolean {
   if (range !== undefined) return false;
   const { etag, 'last-modified': modified } = headers;
+  if (ifNoneMatch?.trim() === '*') return true;
   if (ifNoneMatch !== undefined)
     return (
       etag !== undefined && ifNoneMatch.split(',').some((tag) => withoutWeakness(tag.trim()) === withoutWeakness(etag))

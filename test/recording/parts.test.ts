@@ -87,6 +87,8 @@ test('a part of a body is a part of it', () => {
     }),
   );
   expect(parseRange('bytes=0-0', 10)).toEqual({ start: 0, end: 1 });
+  // Units have no case (RFC 9110, 14.1).
+  expect(parseRange('Bytes=1-2', 10)).toEqual({ start: 1, end: 3 });
   expect(parseRange('bytes=5-', 10)).toEqual({ start: 5, end: 10 });
   expect(parseRange('bytes=-20', 10)).toEqual({ start: 0, end: 10 });
   expect(parseRange('bytes=-0', 10)).toBe('none');

@@ -225,6 +225,7 @@ describe('a recorded body is sent as a server with this very file would (RFC 911
     [{ 'if-none-match': '"1"' }, 304, '', null],
     [{ 'if-none-match': 'W/"1"' }, 304, '', null],
     [{ 'if-none-match': '"0", "1"' }, 304, '', null],
+    [{ 'if-none-match': '*' }, 304, '', null],
     [{ 'if-none-match': '"2"' }, 200, body, null],
     [{ 'if-modified-since': 'Wed, 21 Oct 2026 07:28:00 GMT' }, 304, '', null],
     [{ 'if-modified-since': 'Wed, 21 Oct 2026 07:27:59 GMT' }, 200, body, null],

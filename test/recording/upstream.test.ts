@@ -112,6 +112,13 @@ describe('the kind of an address', () => {
     ['ff02::1', 'forbidden'],
     ['FD00:EC2::254', 'forbidden'],
     ['fd00:ec2:0:0:0:0:0:254', 'forbidden'],
+    ['localhost', 'loopback'],
+    ['localhost.', 'loopback'],
+    ['LOCALHOST', 'loopback'],
+    ['a.b.localhost.', 'loopback'],
+    ['notlocalhost', 'name'],
+    ['localhost.test', 'name'],
+    ['localhost..', 'name'],
   ];
   test.each(kinds)('of %s is %s', (address, kind) => {
     expect(addressKind(address)).toBe(kind);
