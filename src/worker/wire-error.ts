@@ -12,9 +12,12 @@ const LIMITS: Readonly<Record<string, string>> = {
 /** An error as plain data. */
 export function toWire(error: unknown): WireError {
   if (!(error instanceof TsbuildError)) {
-    const exhausted = /\bE(?:AGAIN|MFILE|NFILE|NOMEM)\b/.exec(`${errnoOf(error) ?? ''} ${messageOf(error)}`)?.[0];
-    if (/^(ENOSPC|EDQUOT)$/.test(errnoOf(error) ?? ''))
-      return toWire(fromErrno(error, 'Cannot write in the store', 'TSB_STORE'));
+    const errno = errnoOf(error) ?? '';
+    // What a system call failed of is its errno; that of a thread which could not start is in the message alone, and others quote paths there.
+    const exhausted = /\bE(?:AGAIN|MFILE|NFILE|NOMEM)\b/.exec(
+      /^E[A-Z0-9]+$/.test(errno) ? errno : messageOf(error),
+    )?.[0];
+    if (/^(ENOSPC|EDQUOT)$/.test(errno)) return toWire(fromErrno(error, 'Cannot write in the store', 'TSB_STORE'));
     if (exhausted !== undefined) {
       return {
         code: 'TSB_SANDBOX',

@@ -19,6 +19,28 @@ describe('errors on their way from the worker', () => {
     expect(sent.hint).toContain('ulimit');
   });
 
+  test('names of files do not make it another error', () => {
+    for (const name of ['EMFILE', 'a EAGAIN b', 'ENOMEM/x', 'ENOSPC']) {
+      const error = Object.assign(new Error(`ENOENT: no such file or directory, open '/context/${name}'`), { code: 'ENOENT' });
+      expect(toWire(error)).toMatchObject({ code: 'TSB_INTERNAL', message: `The worker failed: ${error.message}` });
+    }
+  }); // oxfmt-ignore
+
+  test('a full disk is told as such', () => {
+    for (const code of ['ENOSPC', 'EDQUOT'])
+      expect(toWire(Object.assign(new Error(`${code}: write`), { code }))).toMatchObject({
+        code: 'TSB_NO_SPACE',
+        hint: expect.stringContaining('tsbuild prune') as string,
+      });
+  });
+
+  test('what is no error is told, too', () => {
+    expect(toWire('just text')).toEqual({ code: 'TSB_INTERNAL', message: 'The worker failed: just text' });
+    expect(toWire(undefined)).toMatchObject({ code: 'TSB_INTERNAL', message: 'The worker failed: undefined' });
+    expect(toWire({ code: 'EMFILE' }).code).toBe('TSB_SANDBOX');
+    expect(fromWire({ code: 'TSB_STEP', message: 'm' })).toMatchObject({ code: 'TSB_STEP', hint: undefined });
+  });
+
   test('anything else is a fault of tsbuild, with the place', () => {
     const sent = fromWire(toWire(new TypeError('x is not a function')));
     expect(sent).toMatchObject({ code: 'TSB_INTERNAL', message: 'The worker failed: x is not a function' });
