@@ -2,7 +2,7 @@ import { type BuildOutcome, RecordedBuild, runBuild } from '../engine/index.ts';
 import type { BuildEvent } from '../events/index.ts';
 import { chooseOutputs, insecureHosts } from '../exporter/index.ts';
 import { requestOf } from './request.ts';
-import { type CommonOptions, sessionFor, taskFor } from './session.ts';
+import { type CommonOptions, openCall } from './session.ts';
 import type { BuildSource } from './source.ts';
 
 /** Options of `build`. */
@@ -26,13 +26,14 @@ export async function build(options: BuildOptions): Promise<BuildOutcome> {
   const request = requestOf(options);
   const { outputs = [], tags = [], push = false, load = false } = options;
   const specs = chooseOutputs({ cwd: process.cwd(), outputs, tags, push, load });
-  await using session = sessionFor(options, {
+  await using call = openCall(options, {
     insecureHosts: insecureHosts(specs),
     ...(options.offline ? { offline: true } : {}),
   });
   const cwd = process.cwd();
   const recorded = new RecordedBuild({ cwd, context, tag: tags[0], target }, { now: Date.now });
-  const { signal, events } = taskFor(options);
+  const { session } = call;
+  const { signal, events } = call.task;
   const watched = (event: BuildEvent): void => {
     recorded.event(event);
     events(event);

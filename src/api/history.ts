@@ -3,7 +3,7 @@ import { storedExplanation } from '../engine/index.ts';
 import { explanationFacts, type ExplanationFacts } from '../explain/index.ts';
 import { keptBuilds, renderPage, type ReportFacts, reportOf } from '../report/index.ts';
 import { TsbuildError } from '../util/index.ts';
-import { type CommonOptions, sessionFor, taskFor } from './session.ts';
+import { type CommonOptions, openCall } from './session.ts';
 
 /** Options of `explain`. */
 export interface ExplainOptions extends Pick<CommonOptions, 'root' | 'onWarning'> {
@@ -19,8 +19,8 @@ export interface ExplainOptions extends Pick<CommonOptions, 'root' | 'onWarning'
  */
 export async function explain(options: ExplainOptions = {}): Promise<ExplanationFacts> {
   const { context, target } = options;
-  await using session = sessionFor(options);
-  const found = storedExplanation(session.store, ({ lineage }) => {
+  await using call = openCall(options);
+  const found = storedExplanation(call.session.store, ({ lineage }) => {
     const isContext = context === undefined || [context, resolve(context)].includes(lineage.context);
     return isContext && (target === undefined || lineage.target === target);
   });
@@ -42,10 +42,10 @@ export interface ReportOptions extends Pick<CommonOptions, 'root' | 'signal' | '
  */
 export async function report(options: ReportOptions = {}): Promise<ReportFacts> {
   const { build } = options;
-  await using session = sessionFor(options);
-  const { store } = session;
+  await using call = openCall(options);
+  const { store } = call.session;
   const found = keptBuilds(store).find(({ stored }) => build === undefined || stored.id.startsWith(build));
-  if (found !== undefined) return await reportOf(store, taskFor(options), found.record);
+  if (found !== undefined) return await reportOf(store, call.task, found.record);
   const what = build === undefined ? 'the last build' : JSON.stringify(build);
   throw new TsbuildError('TSB_NOT_FOUND', `Cannot report on ${what}: no such build is remembered`, {
     hint: 'builds are remembered in the store that they were made in, until "tsbuild prune"',

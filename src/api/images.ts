@@ -13,7 +13,7 @@ import { selectImage } from '../inspect/index.ts';
 import { type Digest, TsbuildError } from '../util/index.ts';
 import type { Comparison } from '../verify/index.ts';
 import { requestOf } from './request.ts';
-import { type CommonOptions, sessionFor, taskFor } from './session.ts';
+import { type CommonOptions, openCall } from './session.ts';
 import type { BuildSource } from './source.ts';
 
 /** Options of `push`. */
@@ -37,8 +37,8 @@ export async function push(
   options: PushOptions = {},
 ): Promise<readonly { readonly name: string; readonly digest: Digest }[]> {
   const { to, allTags, platform } = options;
-  await using session = sessionFor(options);
-  const pushed = await pushStored(session, taskFor(options), {
+  await using call = openCall(options);
+  const pushed = await pushStored(call.session, call.task, {
     name,
     ...(to === undefined ? {} : { dest: parseReference(to) }),
     ...(allTags ? { allTags } : {}),
@@ -70,8 +70,8 @@ export async function pull(
   if (platform !== undefined && allPlatforms)
     throw new TsbuildError('TSB_USAGE', 'Cannot pull one platform and all platforms');
   const one = { what: 'part', platform: platform === undefined ? hostPlatform() : parsePlatform(platform) } as const;
-  await using session = sessionFor(options);
-  const { reference, digest, isNew } = await pullImage(session, taskFor(options), parseReference(name), {
+  await using call = openCall(options);
+  const { reference, digest, isNew } = await pullImage(call.session, call.task, parseReference(name), {
     selection: allPlatforms ? { what: 'all' } : { ...one, ...(platform === undefined ? {} : { strict: true }) },
     policy,
   });
@@ -102,8 +102,8 @@ export interface InspectedImage {
  */
 export async function inspect(name: string, options: InspectOptions = {}): Promise<InspectedImage> {
   const { platform, remote = false } = options;
-  await using session = sessionFor(options);
-  using found = await locateImage(session, taskFor(options), name, { cwd: process.cwd(), remote });
+  await using call = openCall(options);
+  using found = await locateImage(call.session, call.task, name, { cwd: process.cwd(), remote });
   const { image } = await selectImage(found.provider, found.root, {
     platform: platform === undefined ? hostPlatform() : parsePlatform(platform),
     asked: platform !== undefined,
@@ -128,8 +128,8 @@ export interface VerifyOptions extends Omit<BuildSource, 'platforms'>, CommonOpt
  */
 export async function verify(image: string, options: VerifyOptions): Promise<Comparison> {
   const { platform, annotations = {} } = options;
-  await using session = sessionFor(options, options.offline ? { offline: true } : {});
-  return await verifyImage(session, taskFor(options), {
+  await using call = openCall(options, options.offline ? { offline: true } : {});
+  return await verifyImage(call.session, call.task, {
     image,
     cwd: process.cwd(),
     ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),

@@ -3,7 +3,7 @@ import { hostPlatform, parsePlatform } from '../image/index.ts';
 import { runContainer } from '../runtime/index.ts';
 import { randomHostId } from '../util/index.ts';
 import { type Resources, resourcesOf } from './resources.ts';
-import { type CommonOptions, sessionFor, taskFor } from './session.ts';
+import { type CommonOptions, openCall } from './session.ts';
 
 /** Options of `run`. */
 export interface RunOptions extends CommonOptions, Resources {
@@ -33,11 +33,12 @@ export interface RunOptions extends CommonOptions, Resources {
  * @throws TsbuildError when it could not be started, or was ended by `signal`
  */
 export async function run(image: string, options: RunOptions = {}): Promise<{ readonly exitCode: number }> {
-  const { command = [], env = {}, volumes, platform, onOutput, signal } = options;
-  await using session = sessionFor(options);
+  const { command = [], env = {}, volumes, platform, onOutput } = options;
+  await using call = openCall(options);
+  const { session, task } = call;
   await using opened = await openImage(
     session,
-    taskFor(options),
+    task,
     image,
     platform === undefined ? hostPlatform() : parsePlatform(platform),
     process.cwd(),
@@ -59,7 +60,7 @@ export async function run(image: string, options: RunOptions = {}): Promise<{ re
     ...(options.user === undefined ? {} : { user: options.user }),
     ...(options.readOnly ? { readonly: true } : {}),
     ...(onOutput === undefined ? {} : { onOutput }),
-    ...(signal === undefined ? {} : { signal }),
+    signal: task.signal,
   });
   if (error) throw error;
   return { exitCode };

@@ -4,6 +4,7 @@ import { openSession, type Session, type SessionOptions } from '../engine/index.
 import { type Isolation, parseIsolation } from '../sandbox/index.ts';
 import { credentialPlaces, proxyVariables } from '../registry/index.ts';
 import type { BuildEvent, Task } from '../events/index.ts';
+import { isTsbuildError, TsbuildError } from '../util/index.ts';
 
 /** What every function of the library takes. */
 export interface CommonOptions {
@@ -32,9 +33,49 @@ export interface RegistryAccess {
   readonly registriesConf?: string;
 }
 
-/** A session for one call. Dispose it. */
-export function sessionFor(options: CommonOptions, more: Partial<SessionOptions> = {}): Session {
-  const { registry = {}, signal = new AbortController().signal, onWarning = () => undefined } = options;
+/** One call of a function of the library: what it works with, and what it is told by and tells. Dispose it. */
+export interface Call extends AsyncDisposable {
+  readonly session: Session;
+  readonly task: Task;
+}
+
+/** Begins a call. @throws TsbuildError `TSB_STORE`, `TSB_PERMISSION`, `TSB_USAGE` */
+export function openCall(options: CommonOptions, more: Partial<SessionOptions> = {}): Call {
+  const { onEvent = () => undefined } = options;
+  const stop = stopOf(options);
+  try {
+    const session = sessionFor(options, stop.signal, more);
+    return {
+      session,
+      task: { signal: stop.signal, events: onEvent },
+      async [Symbol.asyncDispose]() {
+        stop[Symbol.dispose]();
+        await session[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    stop[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The caller's signal with the reason that calls reject with: by itself it has whatever the caller gave, or a `DOMException`. */
+function stopOf({ signal }: CommonOptions): { readonly signal: AbortSignal } & Disposable {
+  const controller = new AbortController();
+  const cancel = (): void => {
+    const reason: unknown = signal?.reason;
+    controller.abort(
+      isTsbuildError(reason, 'TSB_CANCELED') ? reason : new TsbuildError('TSB_CANCELED', 'Canceled', { cause: reason }),
+    );
+  };
+  if (signal?.aborted) cancel();
+  signal?.addEventListener('abort', cancel, { once: true });
+  // The caller's may live much longer than the call.
+  return { signal: controller.signal, [Symbol.dispose]: () => signal?.removeEventListener('abort', cancel) };
+}
+
+function sessionFor(options: CommonOptions, signal: AbortSignal, more: Partial<SessionOptions>): Session {
+  const { registry = {}, onWarning = () => undefined } = options;
   const { credentials, authFile, insecure, registriesConf } = registry;
   const home = process.env['HOME'] || homedir();
   const places = credentialPlaces(
@@ -70,11 +111,6 @@ function isolationOf({ isolation }: CommonOptions): Pick<SessionOptions, 'isolat
   const { TSBUILD_ISOLATION } = process.env;
   if (isolation !== undefined) return { isolation };
   return TSBUILD_ISOLATION ? { isolation: parseIsolation(TSBUILD_ISOLATION) } : {};
-}
-
-/** What a call is told by and tells. */
-export function taskFor({ signal = new AbortController().signal, onEvent = () => undefined }: CommonOptions): Task {
-  return { signal, events: onEvent };
 }
 
 function storeRoot(root: string | undefined, home: string): string {

@@ -1,5 +1,5 @@
 import type { Platform } from '../image/index.ts';
-import type { Store } from '../store/index.ts';
+import { holdImage, type Store } from '../store/index.ts';
 import type { Task } from '../events/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { type Progress, writeArchive } from './archive.ts';
@@ -30,6 +30,7 @@ export interface SaveOptions {
  */
 export async function saveImages(task: Task, options: SaveOptions): Promise<void> {
   const { store, format, dest, platform } = options;
+  using lease = store.leases.create();
   const images = options.names.map((text): NamedImage => {
     const names = [storedName(store, text) ?? namesOfId(store, text)].flat();
     const [name] = names;
@@ -43,12 +44,13 @@ export async function saveImages(task: Task, options: SaveOptions): Promise<void
         },
       );
     }
+    holdImage(store, lease, stored.descriptor);
     const image = readStoredImage(store.blobs, name, stored.descriptor);
     return { image: platform === undefined ? image : selectPlatform(image, platform, name), names };
   });
   if (images.length === 0) throw new TsbuildError('TSB_USAGE', 'Cannot save: no image is named');
   const merged = mergeNames(images);
-  if (format === 'oci-dir') return writeLayoutDirectory(task, store.blobs, merged, dest);
+  if (format === 'oci-dir') return await writeLayoutDirectory(task, store.blobs, merged, dest);
   await using sink = openSink(dest, options.stdout, format);
   const progress = options.onProgress === undefined ? {} : { onProgress: options.onProgress };
   await writeArchive(task, store.blobs, merged, { docker: format === 'docker', ...progress }, sink);

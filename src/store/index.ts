@@ -12,6 +12,7 @@ export type { Fact, FactTable } from './facts.ts';
 export { collectLeftovers, type GarbageReport, hasLeftovers } from './garbage.ts';
 export { formatHolder, type Holder, otherUsers } from './holders.ts';
 export type { ImageBlobs } from './image-graph.ts';
+export { holdImage } from './image-hold.ts';
 export type { ImageTable } from './images.ts';
 export type { LayerTable } from './layers.ts';
 export { type StoreLayout, trustedLayout } from './layout.ts';

@@ -24,7 +24,7 @@ import {
   withDefaultTag,
 } from '../../image/index.ts';
 import { type Registry, registryContent } from '../../registry/index.ts';
-import { blobContent } from '../../store/index.ts';
+import { blobContent, holdImage } from '../../store/index.ts';
 import type { Task } from '../../events/index.ts';
 import { isTsbuildError, randomHex, suggest, TsbuildError } from '../../util/index.ts';
 import type { Place, ReferrerSource } from '../../transfer/index.ts';
@@ -111,7 +111,7 @@ function fromStore(session: Session, text: string, release: () => void = nothing
       { hint: near === undefined ? 'list images with "tsbuild images"' : `did you mean ${JSON.stringify(near)}?` },
     );
   }
-  lease.hold({ blobs: [root.digest] });
+  holdImage(store, lease, root);
   const content = blobContent(store.blobs);
   return {
     root,

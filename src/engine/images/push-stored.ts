@@ -25,6 +25,7 @@ import {
 } from '../../image/index.ts';
 import { RepositoryWriter } from '../../registry/index.ts';
 import type { PackForm } from '../../snapshots/index.ts';
+import { holdImage } from '../../store/index.ts';
 import { type Digest, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import { withInternalVertex } from '../internal-vertex.ts';
@@ -60,9 +61,10 @@ export async function pushStored(session: Session, task: Task, request: PushRequ
     const familiar = familiarReference(target);
     const image = await withInternalVertex(task, session.now, `pushing ${familiar}`, async (_vertex, status, inner) => {
       const { store, origins } = session;
-      session.lease.hold({ blobs: [root.digest] });
+      holdImage(store, session.lease, root);
       const stored = wanted(readStored(session, name, root), request, name);
       const image = request.form === undefined ? stored : await recompress(session, inner, name, stored, request.form);
+      if (target.digest !== undefined && target.digest !== image.root.digest) throw digestChosen(target);
       await pushImage(inner, [formatReference(target)], image, {
         stream: (layer) => streamBlob(store.blobs, layer),
         writer: (repository) =>
@@ -92,7 +94,7 @@ function imagesOf(session: Session, request: PushRequest): readonly Found[] {
   const { name, dest } = request;
   if (request.allTags) {
     const wantedName = parseReference(name);
-    if (wantedName.tag !== undefined || wantedName.digest !== undefined || dest?.tag !== undefined)
+    if ([wantedName, dest].some((one) => one?.tag !== undefined || one?.digest !== undefined))
       throw new TsbuildError(
         'TSB_USAGE',
         "Cannot push all tags of a name that has one: tag can't be used with --all-tags/-a",
@@ -127,6 +129,14 @@ function destOf({ name, dest }: PushRequest): Reference {
       hint: `name the place: tsbuild push ${name} REGISTRY/NAME:TAG`,
     });
   return withDefaultTag(parseReference(name));
+}
+
+function digestChosen(target: Reference): TsbuildError {
+  return new TsbuildError(
+    'TSB_USAGE',
+    `Cannot push to ${JSON.stringify(familiarReference(target))}: a digest cannot be chosen, it follows from what is pushed`,
+    { hint: 'write a tag, or nothing' },
+  );
 }
 
 function describe({ store }: Session, digest: Digest): Descriptor {
