@@ -306,25 +306,26 @@ export class Session implements AsyncDisposable {
     return readDevices(this.options.deviceSpecDirs ?? defaultSpecDirs, this.options.onWarning);
   }
 
+  /** Each part is given back whatever becomes of the others. */
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      this.#flushCache();
-      await this.#layers?.measured();
-      if (this.#worker)
-        await this.#worker.then(
-          (worker) => worker[Symbol.asyncDispose](),
-          () => undefined,
-        );
-      await this.#limiter?.[Symbol.asyncDispose]();
-      // By renaming: deleting copies of images takes seconds, and whoever builds next does it beside the build.
-      if (this.#treesDir !== undefined) this.store.layers.putAside(this.#treesDir);
-      await (await this.#registry)?.[Symbol.asyncDispose]();
-      await this.#remote?.[Symbol.asyncDispose]();
-      await this.#objects?.[Symbol.asyncDispose]();
-    } finally {
-      // Ends the lease too, and never fails.
-      this.store.close();
-    }
+    // What is deferred last is done first.
+    await using parts = new AsyncDisposableStack();
+    // Ends the lease too, and never fails.
+    parts.defer(() => this.store.close());
+    parts.defer(() => this.#objects?.[Symbol.asyncDispose]());
+    parts.defer(() => this.#remote?.[Symbol.asyncDispose]());
+    parts.defer(() => ended(this.#registry));
+    parts.defer(() => this.#putTreesAside());
+    parts.defer(() => this.#limiter?.[Symbol.asyncDispose]());
+    parts.defer(() => ended(this.#worker));
+    parts.defer(() => this.#layers?.measured());
+    parts.defer(() => this.#flushCache());
+  }
+
+  /** By renaming: deleting copies of images takes seconds, and whoever builds next does it beside the build. */
+  #putTreesAside(): void {
+    if (this.#treesDir !== undefined) this.store.layers.putAside(this.#treesDir);
+    this.#treesDir = undefined;
   }
 
   /** A build that is done, or failed for a reason of its own, does not fail for what it could not write down. */
@@ -335,6 +336,12 @@ export class Session implements AsyncDisposable {
       this.options.onWarning(`Cannot remember what was built: ${messageOf(error)}`);
     }
   }
+}
+
+/** Ends what was started, if it was. That it could not be was told to who wanted it, and who may have gone on without. */
+async function ended(started: Promise<AsyncDisposable> | undefined): Promise<void> {
+  const part = await started?.catch(() => undefined);
+  await part?.[Symbol.asyncDispose]();
 }
 
 /** The same answer each time, found at the first. */
