@@ -27,6 +27,8 @@ export class AwsKeys {
   readonly #sources: AwsKeySources;
   readonly #surroundings: Surroundings;
   #found: Promise<AwsKey> | undefined;
+  /** What was found with `last`. */
+  #settled: Promise<AwsKey> | undefined;
   #last: AwsKey | undefined;
 
   constructor(sources: AwsKeySources, surroundings: Surroundings) {
@@ -42,11 +44,14 @@ export class AwsKeys {
   /** @throws TsbuildError `TSB_USAGE` when there is none; what a service that gives keys out answers */
   async get(task: Task): Promise<AwsKey> {
     const ends = this.#last?.expiresAt;
-    if (ends !== undefined && ends - this.#surroundings.now() < RENEW_BEFORE_MS) this.#found = undefined;
+    const isEnding = ends !== undefined && ends - this.#surroundings.now() < RENEW_BEFORE_MS;
+    if (isEnding && this.#found === this.#settled) this.#found = undefined;
     // Whoever asks meanwhile waits for the same answer; a failure is not kept.
     const finding = (this.#found ??= findKey(task, this.#sources, this.#surroundings));
     try {
-      return (this.#last = await finding);
+      this.#last = await finding;
+      this.#settled = finding;
+      return this.#last;
     } catch (error) {
       if (this.#found === finding) this.#found = undefined;
       throw error;

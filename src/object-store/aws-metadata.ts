@@ -30,7 +30,7 @@ export async function webIdentityCredentials(
   const token = (await tokenOf(file)).trim();
   const doing = `Cannot get a key for role ${JSON.stringify(role)}`;
   const china = region.startsWith('cn-') ? '.cn' : '';
-  const url = new URL(env['AWS_ENDPOINT_URL_STS'] || `https://sts.${region}.amazonaws.com${china}/`);
+  const url = addressOf(doing, env, 'AWS_ENDPOINT_URL_STS', `https://sts.${region}.amazonaws.com${china}/`);
   const form = new URLSearchParams({
     Action: 'AssumeRoleWithWebIdentity',
     Version: '2011-06-15',
@@ -84,8 +84,8 @@ export async function instanceCredentials(
   surroundings: Surroundings,
 ): Promise<AwsKey | undefined> {
   if (env['AWS_EC2_METADATA_DISABLED']?.toLowerCase() === 'true') return undefined;
-  const host = env['AWS_EC2_METADATA_SERVICE_ENDPOINT'] || INSTANCE_HOST;
   const doing = 'Cannot get a key from the metadata service of the machine';
+  const host = addressOf(doing, env, 'AWS_EC2_METADATA_SERVICE_ENDPOINT', INSTANCE_HOST);
   const limits = { ...surroundings.limits, ...INSTANCE_LIMITS };
   await using service = new Service({ ...direct(surroundings), limits }, { secrets: () => [], hint: () => undefined });
   const ask = (method: 'GET' | 'PUT', path: string, headers: ServiceRequest['headers']): Promise<string> =>
@@ -101,6 +101,14 @@ export async function instanceCredentials(
     if (!isTsbuildError(error) || error.code === 'TSB_CANCELED') throw error;
     return undefined;
   }
+}
+
+/** Where a service is, by a variable or else as usual. @throws TsbuildError `TSB_USAGE` */
+function addressOf(doing: string, env: Env, variable: string, usual: string): URL {
+  const text = env[variable] || usual;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol === 'https:' || url?.protocol === 'http:') return url;
+  throw new TsbuildError('TSB_USAGE', `${doing}: ${variable} is no http or https URL`);
 }
 
 /** Services of the machine itself are not behind a proxy. */

@@ -36,13 +36,10 @@ export async function* listBucket(
     const { xml } = await exchange({ method: 'GET', key: '', query });
     const encoded = textOf(xml, 'EncodingType') === 'url';
     for (const object of elements(xml, 'Contents')) {
-      const [key, size, at] = ['Key', 'Size', 'LastModified'].map((name) => textOf(object, name) ?? '');
-      const listed = {
-        key: encoded ? decoded(key ?? '') : (key ?? ''),
-        size: Number(size),
-        modifiedAt: Date.parse(at ?? ''),
-      };
-      if (Number.isSafeInteger(listed.size) && !Number.isNaN(listed.modifiedAt)) yield listed;
+      const [key = '', size = '', at = ''] = ['Key', 'Size', 'LastModified'].map((name) => textOf(object, name));
+      const listed = { key: encoded ? decoded(key) : key, size: Number(size), modifiedAt: Date.parse(at) };
+      const isWhole = key !== '' && /^\d+$/.test(size) && Number.isSafeInteger(listed.size);
+      if (isWhole && !Number.isNaN(listed.modifiedAt)) yield listed;
     }
     const next = textOf(xml, 'NextContinuationToken');
     if (textOf(xml, 'IsTruncated') !== 'true' || next === undefined || next === '') return;

@@ -116,8 +116,32 @@ describe('a role by the token of a job', () => {
     await keys.get(testTask());
     expect(forms.length).toBe(1);
     now += 6 * 60_000;
-    await keys.get(testTask());
+    // All requests of a build find the key to be ending at the same time.
+    const renewed = await Promise.all(Array.from({ length: 8 }, () => keys.get(testTask())));
+    expect(new Set(renewed).size).toBe(1);
+    expect(renewed[0]).not.toBe(first);
     expect(forms.length).toBe(2);
+  });
+
+  test('that cannot be had again is asked for again, and whoever waits meanwhile is told', async () => {
+    let isDown = false;
+    await using sts = await WebServer.start((_, response) =>
+      isDown ? response.writeHead(403).end() : response.end(answerOf(new Date(now + 3_600_000).toISOString())),
+    );
+    const keys = keysOf({
+      AWS_ROLE_ARN: 'arn:x',
+      AWS_WEB_IDENTITY_TOKEN_FILE: write('token', 'the.job.token'),
+      AWS_ENDPOINT_URL_STS: sts.url,
+    });
+    const first = await keys.get(testTask());
+    now += 56 * 60_000;
+    isDown = true;
+    const outcomes = await Promise.allSettled([keys.get(testTask()), keys.get(testTask())]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(sts.seen.length).toBe(2);
+    isDown = false;
+    expect(await keys.get(testTask())).toMatchObject({ accessKeyId: first.accessKeyId });
+    expect(sts.seen.length).toBe(3);
   });
 
   test('that is not given says where the token came from, and not the token', async () => {
@@ -136,6 +160,19 @@ describe('a role by the token of a job', () => {
         hint: expect.stringContaining(file),
       }),
     );
+  });
+});
+
+test.each([
+  ['AWS_ENDPOINT_URL_STS', 'no url', { AWS_ROLE_ARN: 'arn:x' }],
+  ['AWS_ENDPOINT_URL_STS', 'file:///etc/passwd', { AWS_ROLE_ARN: 'arn:x' }],
+  ['AWS_EC2_METADATA_SERVICE_ENDPOINT', '169.254.169.254', { AWS_EC2_METADATA_DISABLED: '' }],
+  ['AWS_EC2_METADATA_SERVICE_ENDPOINT', 'localhost:1', { AWS_EC2_METADATA_DISABLED: '' }],
+])('%s=%s is an error that names it', async (variable, value, env) => {
+  const file = write('token', 'the.job.token');
+  await expect(keyOf({ ...env, AWS_WEB_IDENTITY_TOKEN_FILE: file, [variable]: value })).rejects.toMatchObject({
+    code: 'TSB_USAGE',
+    message: expect.stringContaining(`${variable} is no http or https URL`) as string,
   });
 });
 
