@@ -17,6 +17,10 @@ if (first === '--version' || (first === '-v' && process.argv.length === 3)) {
   process.exit(0);
 }
 var help = process.argv.indexOf('--help') > 1 || process.argv.indexOf('-h') > 1;
+// Whether a word makes a container one that others may ask for: what such a one takes is little of what the others take, and the other way round.
+function isSupervised(word) {
+  return /^(-[itqP]*d[itqP]*|--(detach|name|cidfile|restart|scope)(=.*)?)$/.test(word);
+}
 // What is compiled is kept by this name, and is what the first run of that name needed: no small command may come in the way of builds.
 var isBuild = !/^[a-z][a-z-]*$/.test(first) || first === 'build' || first === 'bud' || process.argv[3] === 'build';
 var command = help
@@ -30,7 +34,9 @@ var command = help
     : /^(run|create|exec|start|stop|ps|logs|push|pull|copy|login|inspect|llb|images|rmi|import|save|du|prune|store|verify|solve|doctor|help)$/.test(
           first,
         )
-      ? first
+      ? first === 'run' && process.argv.some(isSupervised)
+        ? 'supervised'
+        : first
       : 'other';
 if (parts[0] < 24) {
   // node:sqlite announces itself as experimental before Node 24.

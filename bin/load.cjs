@@ -43,7 +43,7 @@ function read(file, source, bundle) {
 }
 
 /** Commands that end with the code of a program, whatever they did themselves; from OWN_CODES on, codes are mostly their own. */
-const PASSES_CODE = /^(run|exec|start)$/;
+const PASSES_CODE = /^(run|supervised|exec|start)$/;
 const OWN_CODES = 125;
 
 /** Writes what this run compiled, in one piece. That it cannot is no matter: an installation may be read-only. */
@@ -89,8 +89,11 @@ function load(file, name) {
       if (code === 0 || (PASSES_CODE.test(name) && code < OWN_CODES))
         write(kept, source, script.createCachedData(), bundle);
     });
-  const plain = createRequire(file);
-  const required = (id) => (id.startsWith('./') ? load(path.resolve(path.dirname(file), id), name) : plain(id));
+  // Modules of Node, of which there are a hundred, without asking for each who else might want to have a say in what it is.
+  const required = (id) =>
+    id.startsWith('./')
+      ? load(path.resolve(path.dirname(file), id), name)
+      : (process.getBuiltinModule(id) ?? createRequire(file)(id));
   const module = { exports: {} };
   loaded.set(file, module);
   script.runInThisContext().call(module.exports, module.exports, required, module, file, path.dirname(file));

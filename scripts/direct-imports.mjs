@@ -4,6 +4,9 @@ import { dirname, relative, resolve } from 'node:path';
 const STATIC = /^import \{([^}]*)\} from '([^']+\/index\.ts)';/gm;
 const DYNAMIC = /const \{([^}]*)\} = await import\('([^']+\/index\.ts)'\)/g;
 
+/** `import fs from 'node:fs'`: esbuild would copy all of such a module, property by property, for each file that says so. */
+const WHOLE_BUILTIN = /^import (\w+) from '(node:(?:fs|path|process))';$/gm;
+
 /** What is used of modules that are loaded at the first call. */
 const LAZY = {
   'node:child_process': ['spawn', 'spawnSync'],
@@ -45,10 +48,14 @@ export const directImports = {
       namespace: 'lazy',
     }));
     build.onLoad({ filter: /./, namespace: 'lazy' }, ({ path }) => ({ contents: lazy(path, LAZY[path] ?? []) }));
+    build.onLoad({ filter: /[\\/]commander[\\/]lib[\\/].*\.js$/ }, async ({ path }) => ({
+      contents: leanOption(path, askNode(await readFile(path, 'utf8'))),
+    }));
     build.onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, async ({ path }) => {
       let text = await readFile(path, 'utf8');
       // A door itself stays as it is: dynamic imports and the library enter by it.
       if (path.endsWith('/index.ts')) return { contents: text, loader: 'ts' };
+      text = askNode(text);
       let contents = '';
       let done = 0;
       for (const match of text.matchAll(STATIC)) {
@@ -66,6 +73,19 @@ export const directImports = {
     });
   },
 };
+
+function askNode(text) {
+  return text.replace(WHOLE_BUILTIN, "const $1 = globalThis.process.getBuiltinModule('$2');");
+}
+
+/** Options are declared in ASCII, and what all of Unicode has for names takes V8 half a ms to compile, at each start. */
+function leanOption(path, text) {
+  const names = String.raw`/\p{ID_Continue}\.\.\.[>\]]$/u`;
+  if (!path.endsWith('/option.js')) return text;
+  if (!text.includes(names))
+    throw new Error(`${path} looks for names in another way than ${import.meta.filename} knows`);
+  return text.replace(names, () => String.raw`/\w\.\.\.[>\]]$/`);
+}
 
 /** The same for `const { name } = await import(…)`, which a statement for each of several files cannot replace. */
 async function rewriteDynamic(statement, names, target, from, door) {

@@ -59,8 +59,9 @@ export function runAlone(options: RunAloneOptions): LoneStep {
   helper.stderr?.on('data', (data: Buffer) => {
     said = (said + data.toString('utf8')).slice(-4000);
   });
-  const told = helper.told((line) => readStatusLine(report, line));
+  // It begins while this process makes the threads that listen to it.
   helper.give(options.encoded);
+  const told = helper.told((line) => readStatusLine(report, line));
   const code = async (): Promise<number | null> => {
     const ended = helper.ended();
     // Who has said how it ended, and let go of the descriptor, has done all. Only namespaces are left, which the kernel takes apart without

@@ -185,7 +185,7 @@ describe('compiled code of the programs', () => {
     expect(kept(folder, 'build')).not.toBe('');
   });
 
-  test('of run is what a container needed, whatever its program ended with, and not what an error needed', async () => {
+  test('of run is what a container needed, whatever its program ended with, and not what an error or one in the background needed', async () => {
     const { bench, program, folder } = install();
     const run = async (...words: readonly string[]): Promise<number> =>
       (await bench.start([program, ...words]).ended).code;
@@ -193,6 +193,10 @@ describe('compiled code of the programs', () => {
     expect(kept(folder, 'run')).toBe('');
     writeFileSync(bench.path('base.tar'), baseImageTar());
     expect(await run('import', bench.path('base.tar'), '-t', 'base:1')).toBe(0);
+    expect(await run('run', '-d', '--network', 'host', '--name', 'one', 'base:1', 'true')).toBe(0);
+    expect(await run('rm', '-f', 'one')).toBe(0);
+    expect(kept(folder, 'supervised')).not.toBe('');
+    expect(kept(folder, 'run')).toBe('');
     expect(await run('run', '--rm', 'base:1', 'none')).toBe(127);
     expect(kept(folder, 'run')).toBe('');
     expect(await run('run', '--rm', 'base:1', 'false')).toBe(1);

@@ -201,4 +201,9 @@ describe('the programs', () => {
       expect(outside, bundle).toEqual([]);
     }
   });
+
+  test('copy no module of Node for each file that names it', () => {
+    for (const bundle of ['cli', 'run', 'rest', 'worker'])
+      expect(readFileSync(join(projectRoot, `dist/${bundle}.cjs`), 'utf8')).not.toMatch(/\w\(require\("node:fs"\)/);
+  });
 });
