@@ -82,14 +82,6 @@ void remove_tree(const char *path) {
 
 /* ---- usage ---- */
 
-/* Paths come NUL-terminated on standard input. */
-static char *next_path(char **rest, const char *end) {
-  if (*rest >= end) return NULL;
-  char *path = *rest;
-  *rest += strlen(path) + 1;
-  return path;
-}
-
 struct inode {
   dev_t device;
   ino_t number;
@@ -181,26 +173,39 @@ static void measure(struct usage *usage, int dir, int depth, uint64_t path) {
   closedir(stream);
 }
 
-int command_usage(int argc, char **argv) {
-  (void)argv;
-  if (argc != 0) fail_with(0, "usage takes its paths on standard input");
-  size_t length;
-  char *rest = read_fd(STDIN_FILENO, 64 << 20, &length);
-  const char *end = rest + length;
-  for (char *path; (path = next_path(&rest, end)) != NULL;) {
-    struct usage usage = {0};
-    struct stat info;
-    stage = path;
-    int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    uint64_t root = 0xcbf29ce484222325ull, number = 0;
-    if (dir >= 0 && fstat(dir, &info) == 0) {
-      number = info.st_ino;
-      add(&usage, &info, root);
-      measure(&usage, dir, 0, root);
-    }
-    printf("%llu %llu %llx.%016llx.%016llx\n", usage.bytes, usage.inodes, (unsigned long long)number,
-           (unsigned long long)usage.status, (unsigned long long)usage.looks);
-    free(usage.seen.slots);
+static void measure_path(const char *path) {
+  struct usage usage = {0};
+  struct stat info;
+  stage = path;
+  int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  uint64_t root = 0xcbf29ce484222325ull, number = 0;
+  if (dir >= 0 && fstat(dir, &info) == 0) {
+    number = info.st_ino;
+    add(&usage, &info, root);
+    measure(&usage, dir, 0, root);
   }
-  return fflush(stdout) == 0 ? 0 : 1;
+  printf("%llu %llu %llx.%016llx.%016llx\n", usage.bytes, usage.inodes, (unsigned long long)number,
+         (unsigned long long)usage.status, (unsigned long long)usage.looks);
+  free(usage.seen.slots);
+  stage = "usage";
+}
+
+/* Paths come on standard input, each ended by a NUL, while more come: who has more to measure later need not start this program again. */
+int command_usage(int argc, char **argv) {
+  static char paths[65536];
+  size_t length = 0;
+  (void)argv;
+  stage = "usage";
+  if (argc != 0) fail_with(0, "usage takes its paths on standard input");
+  for (ssize_t got; (got = read(STDIN_FILENO, paths + length, sizeof paths - length)) != 0;) {
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail("cannot read");
+    const char *path = paths, *end = paths + length + got;
+    for (const char *stop; (stop = memchr(path, 0, (size_t)(end - path))) != NULL; path = stop + 1) measure_path(path);
+    length = (size_t)(end - path);
+    if (length == sizeof paths) fail_with(ENAMETOOLONG, "%.400s", path);
+    memmove(paths, path, length);
+    if (fflush(stdout) != 0) fail("cannot write");
+  }
+  return 0;
 }

@@ -34,7 +34,6 @@ import {
   type MergedDir,
   openDirAt,
   openMerged,
-  openMergedRoot,
   toFsPath,
 } from '../tree/index.ts';
 import { fromErrno, TsbuildError } from '../util/index.ts';
@@ -42,6 +41,7 @@ import { quote } from './byte-string.ts';
 import type { Stubs } from './stubs.ts';
 import type { EntryType } from './entry.ts';
 import type { EncodedLayer } from './layer-encoder.ts';
+import { LowerRoots } from './lower-roots.ts';
 import type { LayerCompression, LayerSink } from './sink.ts';
 import { LayerWriter } from './write-layer.ts';
 import { readLayerXattrs } from './xattrs.ts';
@@ -99,16 +99,14 @@ interface UpperDir {
  */
 export async function diffLayer(options: DiffOptions): Promise<EncodedLayer> {
   const upper = openat(AT_FDCWD, options.upper, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  let lowers: MergedDir = [];
   const archive = new LayerWriter(options.sink, options);
   try {
-    lowers = openMergedRoot(options.lowers);
-    await new DiffWalk(archive, options).walk(upperDir(upper, lowers, '', false, options.windows === true));
+    using lowers = new LowerRoots(options.lowers);
+    await new DiffWalk(archive, options).walk(rootDir(upper, lowers, options));
   } catch (error) {
     archive.abort();
     throw error;
   } finally {
-    closeMerged(lowers);
     close(upper);
   }
   return archive.finish();
@@ -298,6 +296,21 @@ function readUpper(dir: UpperDir): {
   whiteouts.sort();
   if (dir.opaque) whiteouts.unshift(OPAQUE_MARKER);
   return { whiteouts, items: items.sort() };
+}
+
+/** The layers below are opened when one of them is looked into: for most steps that change nothing, none of hundreds is. */
+function rootDir(fd: number, roots: LowerRoots, { lowers, windows = false }: DiffOptions): UpperDir {
+  const hidesOwn = lowers.length > 0 && isOpaque(fd);
+  const opaque = hidesOwn && !windows;
+  return {
+    fd,
+    get lowers() {
+      return opaque ? [] : roots.all();
+    },
+    opaque,
+    hides: hidesOwn && windows,
+    prefix: '',
+  };
 }
 
 /** @param hides whether everything below is hidden already, with names of its own */

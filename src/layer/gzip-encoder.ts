@@ -1,4 +1,4 @@
-import { constants, crc32, deflateRaw } from 'node:zlib';
+import { constants, crc32, deflateRaw, deflateRawSync } from 'node:zlib';
 import { isIncompressible, storedBlocks } from './incompressible.ts';
 import { BLOCK_BYTES, type BlockEncoder, type LayerSink } from './sink.ts';
 
@@ -19,6 +19,9 @@ const HEADER = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
  */
 const MIN_OUTPUT = 64 * 1024;
 const MAX_OUTPUT = BLOCK_BYTES + 8192;
+
+/** Bytes that are compressed at once: a trip to the pool takes longer, and the streams that it goes through. */
+const SMALL = 16 * 1024;
 
 interface Job {
   readonly block: Buffer;
@@ -108,8 +111,6 @@ export class GzipEncoder implements BlockEncoder {
     while (this.#running < this.#parallel) {
       const job = this.#waiting.shift();
       if (!job) return;
-      this.#running++;
-      job.room = this.#outputSize;
       const flush = job.last ? constants.Z_FINISH : constants.Z_SYNC_FLUSH;
       const options = {
         level: this.#level,
@@ -118,10 +119,17 @@ export class GzipEncoder implements BlockEncoder {
         // Flushed with the input, and not by a second call that has none: one trip to the pool, and one piece of output.
         flush,
         finishFlush: flush,
-        chunkSize: job.room,
         ...(job.dictionary ? { dictionary: job.dictionary } : {}),
       };
-      deflateRaw(job.block, options, (error, output) => {
+      if (job.block.length <= SMALL) {
+        job.output = deflateRawSync(job.block, options);
+        this.#release(job.block);
+        this.#flush();
+        continue;
+      }
+      this.#running++;
+      job.room = this.#outputSize;
+      deflateRaw(job.block, { ...options, chunkSize: job.room }, (error, output) => {
         this.#running--;
         this.#release(job.block);
         if (error) {

@@ -5,6 +5,9 @@ import { BLOCK_BYTES, type BlockEncoder, type LayerCompression, type LayerSink }
 import { PlainEncoder, ZSTD_LEVEL, ZstdEncoder } from './stream-encoder.ts';
 import type { TarTarget } from './tar-writer.ts';
 
+/** A block that no layer is being written to: most layers need one, for a moment, and fresh memory costs about 1 ms for 1 MiB. */
+let idle: Buffer | undefined;
+
 /** A finished layer blob. */
 export interface EncodedLayer {
   /** Of the uncompressed bytes. */
@@ -92,6 +95,8 @@ export class LayerEncoder implements TarTarget {
       const last = this.#block.subarray(0, this.#used);
       this.#account(last);
       await this.#encoder.finish(last);
+      // Nobody reads it any more. One that was given up may still be compressed.
+      idle = this.#block;
       const { digest, size } = await this.#sink.commit();
       return { diffId: this.#plain ? digest : this.#hasher.digest(), digest, size, uncompressedSize: this.#size };
     } catch (error) {
@@ -120,6 +125,8 @@ export class LayerEncoder implements TarTarget {
   }
 
   #take(): Buffer {
-    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    const block = this.#spare.pop() ?? idle ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    if (block === idle) idle = undefined;
+    return block;
   }
 }

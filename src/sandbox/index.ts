@@ -27,9 +27,10 @@ export {
   requirePlan,
 } from './namespace-plan.ts';
 export { hostsFile } from './network-files.ts';
+export { removeTrees } from './remove-trees.ts';
 export { readLines, runStep, type RunStepOptions } from './run-step.ts';
 export { LoneRemover, type RemoverOptions } from './lone-remover.ts';
-export { measureTrees, runTreeTool, type TreeUsage } from './tree-usage.ts';
+export { measureTrees, TreeMeasurer, type TreeUsage } from './tree-usage.ts';
 export { type HelperAhead, type LoneStep, runAlone, type RunAloneOptions, startAhead } from './run-alone.ts';
 export type { HelperStreams, LoneHelper } from './lone-helper.ts';
 export { supervise, type SuperviseOptions } from './supervise.ts';

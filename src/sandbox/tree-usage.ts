@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { TsbuildError } from '../util/index.ts';
 import { enterArguments } from './enter.ts';
 import type { NamespacePlan } from './types.ts';
@@ -18,57 +18,123 @@ export interface MeasureOptions {
   readonly helperPath: string;
   /** For a namespace A of its own: some 5 ms, where a worker takes 100 ms of a processor. Undefined for who is in one. */
   readonly plan?: NamespacePlan;
-  readonly signal: AbortSignal;
 }
 
-/** Measures trees whose files may belong to sub-ids. @throws TsbuildError `TSB_STORE`, `TSB_SANDBOX`, `TSB_CANCELED` */
+/** Measures trees whose files may belong to sub-ids, once. @throws as `TreeMeasurer.measure` */
 export async function measureTrees(
-  { helperPath, plan, signal }: MeasureOptions,
+  { signal, ...options }: MeasureOptions & { readonly signal: AbortSignal },
   paths: readonly string[],
 ): Promise<readonly TreeUsage[]> {
-  if (paths.length === 0) return [];
-  const args = plan ? enterArguments({ plan, parentPid: process.pid }, [helperPath, 'usage']) : ['usage'];
-  // A line for each path, in their order: bytes, inodes, stamp.
-  const lines = (await runTreeTool(helperPath, args, paths, signal, 'measure')).trimEnd().split('\n');
-  return paths.map((path, index) => {
-    const [bytes = '0', inodes = '0', stamp = ''] = (lines[index] ?? '').split(' ');
-    return { path, bytes: Number(bytes), inodes: Number(inodes), stamp };
-  });
+  using measurer = new TreeMeasurer(options);
+  return await measurer.measure(paths, signal);
 }
 
 /**
- * Runs a tool of the helper that takes paths, and ends when it is through with them.
- * @param doing for messages
- * @returns what it has printed
+ * Measures trees by one helper that stays, since starting it takes the worker, whose memory is large, 3 ms of a processor: short steps would
+ * spend a twentieth of their time on it.
  */
-export async function runTreeTool(
-  helperPath: string,
-  args: readonly string[],
-  paths: readonly string[],
-  signal: AbortSignal,
-  doing: 'delete' | 'measure',
-): Promise<string> {
-  const child = spawn(helperPath, args, { env: {}, stdio: ['pipe', 'pipe', 'pipe'] });
-  const stop = (): unknown => child.kill('SIGKILL');
-  signal.addEventListener('abort', stop);
-  try {
-    const output: Buffer[] = [];
-    const errors: Buffer[] = [];
-    child.stdout.on('data', (data: Buffer) => output.push(data));
-    child.stderr.on('data', (data: Buffer) => errors.push(data));
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(paths.map((path) => `${path}\0`).join(''));
-    const code = await new Promise<number | null>((resolve, reject) => {
-      child.once('error', (cause) =>
-        reject(new TsbuildError('TSB_SANDBOX', `Cannot start the sandbox helper: ${cause.message}`, { cause })),
-      );
-      child.once('close', resolve);
-    });
-    if (signal.aborted) throw new TsbuildError('TSB_CANCELED', 'Canceled', { cause: signal.reason });
-    if (code === 0) return Buffer.concat(output).toString('latin1');
-    const said = Buffer.concat(errors).toString('utf8').trim();
-    throw new TsbuildError('TSB_STORE', `Cannot ${doing} directories: ${said || `exit code ${code}`}`);
-  } finally {
-    signal.removeEventListener('abort', stop);
+export class TreeMeasurer implements Disposable {
+  readonly #options: MeasureOptions;
+  #run: HelperRun | undefined;
+
+  constructor(options: MeasureOptions) {
+    this.#options = options;
   }
+
+  /**
+   * @param signal ends the waiting; what is being measured for others goes on
+   * @throws TsbuildError `TSB_STORE`, `TSB_SANDBOX`, `TSB_CANCELED`
+   */
+  async measure(paths: readonly string[], signal: AbortSignal): Promise<readonly TreeUsage[]> {
+    if (paths.length === 0) return [];
+    if (signal.aborted) throw canceled(signal);
+    if (this.#run === undefined || this.#run.ended) this.#run = new HelperRun(this.#options);
+    const { promise, reject } = Promise.withResolvers<never>();
+    const abort = (): void => reject(canceled(signal));
+    signal.addEventListener('abort', abort);
+    try {
+      return await Promise.race([this.#run.measure(paths), promise]);
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  /** Ends the helper. */
+  [Symbol.dispose](): void {
+    this.#run?.end();
+    this.#run = undefined;
+  }
+}
+
+/** Somebody who waits for the lines of some trees, which come in the order in which they were asked for. */
+interface Request {
+  readonly paths: readonly string[];
+  readonly usages: TreeUsage[];
+  readonly resolve: (usages: readonly TreeUsage[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** One helper, until it ends. */
+class HelperRun {
+  ended = false;
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #requests: Request[] = [];
+  #rest = '';
+  #said = '';
+
+  constructor({ helperPath, plan }: MeasureOptions) {
+    const args = plan ? enterArguments({ plan, parentPid: process.pid }, [helperPath, 'usage']) : ['usage'];
+    this.#child = spawn(helperPath, args, { env: {}, stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#child.stdin.on('error', () => undefined);
+    this.#child.stdout.setEncoding('latin1').on('data', (text: string) => this.#take(text));
+    this.#child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.#said = (this.#said + text).slice(-4000);
+    });
+    this.#child.once('error', (cause) =>
+      this.#fail(new TsbuildError('TSB_SANDBOX', `Cannot start the sandbox helper: ${cause.message}`, { cause })),
+    );
+    this.#child.once('close', (code) =>
+      this.#fail(
+        new TsbuildError('TSB_STORE', `Cannot measure directories: ${this.#said.trim() || `exit code ${code}`}`),
+      ),
+    );
+  }
+
+  measure(paths: readonly string[]): Promise<readonly TreeUsage[]> {
+    return new Promise((resolve, reject) => {
+      this.#requests.push({ paths, usages: [], resolve, reject });
+      this.#child.stdin.write(paths.map((path) => `${path}\0`).join(''));
+    });
+  }
+
+  end(): void {
+    this.ended = true;
+    if (this.#requests.length > 0) this.#child.kill('SIGKILL');
+    else this.#child.stdin.end();
+  }
+
+  /** A line for each path: bytes, inodes, stamp. */
+  #take(text: string): void {
+    const lines = (this.#rest + text).split('\n');
+    this.#rest = lines.pop() ?? '';
+    for (const line of lines) {
+      const [request] = this.#requests;
+      if (request === undefined) return;
+      const [bytes = '0', inodes = '0', stamp = ''] = line.split(' ');
+      const path = request.paths[request.usages.length] ?? '';
+      request.usages.push({ path, bytes: Number(bytes), inodes: Number(inodes), stamp });
+      if (request.usages.length < request.paths.length) continue;
+      this.#requests.shift();
+      request.resolve(request.usages);
+    }
+  }
+
+  #fail(error: TsbuildError): void {
+    this.ended = true;
+    for (const request of this.#requests.splice(0)) request.reject(error);
+  }
+}
+
+function canceled(signal: AbortSignal): TsbuildError {
+  return new TsbuildError('TSB_CANCELED', 'Canceled', { cause: signal.reason });
 }

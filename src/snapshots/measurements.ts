@@ -2,7 +2,7 @@ import type { Store } from '../store/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 
 /**
- * ms that a directory may wait for others. Each call starts a helper, which takes 2 to 3 ms of a processor: with this, steps of a few
+ * ms that a directory may wait for others. Each call goes through three processes, and its answer into the index: with this, steps of a few
  * ms share one, and what a build that is killed right then had made meanwhile is made again in as short a time.
  */
 const BATCH = 150;

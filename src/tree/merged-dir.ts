@@ -78,9 +78,9 @@ export function isDir(stat: FileStat): boolean {
   return (stat.mode & S_IFMT) === S_IFDIR;
 }
 
-/** Whether an open directory hides what lower layers have in it. */
-export function isOpaque(fd: number): boolean {
-  return getXattr(fd, OPAQUE)?.toString() === 'y';
+/** Whether a directory, open or by its path, hides what lower layers have in it. */
+export function isOpaque(directory: number | string): boolean {
+  return getXattr(directory, OPAQUE)?.toString() === 'y';
 }
 
 /** Names in an open directory, as byte strings, unsorted. */
@@ -115,7 +115,7 @@ export function openMergedRoot(dirs: readonly string[]): MergedDir {
  * the kernel merges the roots of all its layers, whatever they say; the helper leaves the others out, too.
  */
 export function shownLayers(dirs: readonly string[]): readonly string[] {
-  const top = dirs.findLastIndex((dir) => getXattr(dir, OPAQUE)?.toString() === 'y');
+  const top = dirs.findLastIndex(isOpaque);
   return top > 0 ? dirs.slice(top) : dirs;
 }
 

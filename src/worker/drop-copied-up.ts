@@ -47,14 +47,21 @@ export function dropCopiedUp(
   try {
     const parents = targets.map((target) => splitPath(toByteString(target)).slice(0, -1));
     const made = parents.filter(([name]) => name !== undefined && statatIfExists(fd, toFsPath(name)) !== undefined);
-    // There may be hundreds of layers, and most steps have none of it.
     if (made.length === 0) return;
-    below = openMergedRoot(lowers);
+    below = openMergedRoot(withAny(lowers, new Set(made.flatMap(([name]) => name ?? []))));
     for (const names of made) drop(fd, below, names, idShift);
   } finally {
     closeMerged(below);
     close(fd);
   }
+}
+
+/** The stack without the layers on top that have none of these names in their root: there may be hundreds, and what is asked for in the lowest. */
+function withAny(lowers: readonly string[], names: ReadonlySet<ByteString>): readonly string[] {
+  const isThere = (dir: string, name: ByteString): boolean =>
+    statatIfExists(AT_FDCWD, toFsPath(`${toByteString(dir)}/${name}`)) !== undefined;
+  const has = (dir: string): boolean => isOpaque(dir) || [...names].some((name) => isThere(dir, name));
+  return lowers.slice(0, lowers.findLastIndex(has) + 1);
 }
 
 /** The innermost first: a directory may be empty when what was in it is gone. */

@@ -1,12 +1,15 @@
-import { measureTrees, runTreeTool, type TreeUsage } from '../sandbox/index.ts';
+import { removeTrees as remove, TreeMeasurer, type TreeUsage } from '../sandbox/index.ts';
 import type { HandlerContext } from './handler-context.ts';
 
+/** This process's helper that measures. */
+let measurer: TreeMeasurer | undefined;
+
 /** Deletes trees with the helper, which does it by descriptors, by several processes, and does not block this one. */
-export async function removeTrees(
+export function removeTrees(
   { paths }: { readonly paths: readonly string[] },
   { config, signal }: HandlerContext,
 ): Promise<void> {
-  if (paths.length > 0) await runTreeTool(config.helperPath, ['remove'], paths, signal, 'delete');
+  return remove(config.helperPath, paths, signal);
 }
 
 /** Measures trees with the helper. */
@@ -14,5 +17,5 @@ export function usage(
   { paths }: { readonly paths: readonly string[] },
   { config, signal }: HandlerContext,
 ): Promise<readonly TreeUsage[]> {
-  return measureTrees({ helperPath: config.helperPath, signal }, paths);
+  return (measurer ??= new TreeMeasurer({ helperPath: config.helperPath })).measure(paths, signal);
 }

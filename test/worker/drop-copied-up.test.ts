@@ -33,6 +33,28 @@ describe('what was copied up for mount points', () => {
     expect([isThere('etc'), isThere('new')]).toEqual([true, true]);
   });
 
+  test('is compared with the topmost layer that shows it, whatever lies on that', () => {
+    make('upper/a/b', 'upper/a', 'lower/a', 'changed/a/b', 'changed/a', 'empty');
+    chmodSync(join(dir, 'changed/a'), 0o700);
+    const drop = (...lowers: readonly string[]): void =>
+      dropCopiedUp(
+        join(dir, 'upper'),
+        lowers.map((name) => join(dir, name)),
+        ['/a/b/file'],
+        0,
+      );
+    drop('lower', 'changed', 'empty');
+    expect([isThere('a'), isThere('a/b')]).toEqual([true, false]);
+    make('upper/a/b', 'upper/a');
+    drop('changed', 'lower', 'empty');
+    expect(isThere('a')).toBe(false);
+    // A file hides what lies below.
+    make('upper/a/b', 'upper/a');
+    writeFileSync(join(dir, 'empty/a'), '');
+    drop('lower', 'empty');
+    expect(isThere('a/b')).toBe(true);
+  });
+
   test('stays with what is in it', () => {
     writeFileSync(join(dir, 'upper/etc/f'), '');
     make('upper/a/b');
