@@ -1,15 +1,15 @@
-import { rmdirSync } from 'node:fs';
 import type { CachedLayer } from '../remote-cache/index.ts';
 import { type Repository, type Compression, compressionOf, type Descriptor } from '../image/index.ts';
 import { layerIdsOf, type ResolvedImage } from '../source/index.ts';
-import { chainIds, DamageError, isDamageError, type Lease, type Store } from '../store/index.ts';
-import { type Digest, errnoOf, SharedWork, TsbuildError } from '../util/index.ts';
+import { chainIds, DamageError, isDamageError, type Layer, type Lease, type Store } from '../store/index.ts';
+import { type Digest, SharedWork, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import { type CacheOrigin, CachedLayers } from './imported.ts';
 import type { LayerFetcher, OnGrowing } from './incoming.ts';
 import { changedDirectory, DirectoryCheck, type MeasureTrees } from './directory-check.ts';
 import { Measurements } from './measurements.ts';
+import { removeEmpty } from './remove-empty.ts';
 import { RewrittenLayers } from './rewritten.ts';
 import { anyBlob, compressionOfForm, layerType, findPacked, type PackedLayer, type PackForm } from './packed-layer.ts';
 import { PullDisplay, type Shown } from './pull-display.ts';
@@ -226,8 +226,11 @@ export class LayerService {
     // With other times, or for another system, it is another layer: that blob is not one of this one's.
     const same = clamp === undefined && (fromImage || form.windows === this.isWindows([id]));
     if (same) {
-      if (this.#fetcherOf(id) !== undefined && !this.#packed(id, form.kind, anyForm)) await this.#ensureBlob(task, id);
-      const ready = this.#packed(id, form.kind, anyForm);
+      let ready = this.#packed(layer, form.kind, anyForm);
+      if (!ready && this.#fetcherOf(id) !== undefined) {
+        await this.#ensureBlob(task, id);
+        ready = this.#packed(this.#layer(id), form.kind, anyForm);
+      }
       if (ready) return ready;
     }
     const { createdAt, description } = layer;
@@ -242,8 +245,9 @@ export class LayerService {
       ? ['', []]
       : [(await this.directories(task, [id])).join(''), await this.directories(task, layer.parents)];
     // Nobody else knows a layer that was just made here.
-    await using _lock = this.made.has(id) ? undefined : await this.#store.lock(`pack-${id}`, { signal: task.signal });
-    const again = same ? this.#packed(id, form.kind, false) : undefined;
+    const isNew = this.made.has(id);
+    await using _lock = isNew ? undefined : await this.#store.lock(`pack-${id}`, { signal: task.signal });
+    const again = same && !isNew ? this.#packed(this.#layer(id), form.kind, false) : undefined;
     if (again) return again;
     const worker = await this.#worker();
     const { signal } = task;
@@ -270,8 +274,8 @@ export class LayerService {
     return { diffId: packed.diffId, descriptor, createdAt, description, fromImage };
   }
 
-  #packed(id: string, kind: Compression, anyForm: boolean): PackedLayer | undefined {
-    const packed = findPacked(this.#store, this.#layer(id), kind, anyForm);
+  #packed(layer: Layer, kind: Compression, anyForm: boolean): PackedLayer | undefined {
+    const packed = findPacked(this.#store, layer, kind, anyForm);
     if (packed) this.#lease.hold({ blobs: [packed.descriptor.digest] });
     return packed;
   }
@@ -435,15 +439,5 @@ export class LayerService {
         hint: 'run the build again',
       });
     return layer;
-  }
-}
-
-/** Deletes a directory with nothing in it. @returns false when it has something */
-function removeEmpty(dir: string): boolean {
-  try {
-    rmdirSync(dir);
-    return true;
-  } catch (error) {
-    return errnoOf(error) === 'ENOENT';
   }
 }

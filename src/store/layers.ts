@@ -39,6 +39,7 @@ export class LayerTable {
   #form: (() => DirectoryForm) | undefined;
   readonly #select: Statement;
   readonly #selectBlobs: Statement;
+  readonly #update: Statement;
 
   constructor(
     layout: StoreLayout,
@@ -56,6 +57,10 @@ export class LayerTable {
     this.#sessions = options.sessions;
     this.#select = db.prepare('SELECT * FROM layers WHERE id = ?');
     this.#selectBlobs = db.prepare(`SELECT * FROM layer_blobs WHERE layer = ? ${BLOB_ORDER}`);
+    this.#update = db.prepare(
+      `UPDATE layers SET parents = ?, diff_id = ?, fs = ?, synced = ?, boot_id = ?, stamp = ?, bytes = ?, inodes = ?, sum = ?
+       WHERE id = ?`,
+    );
   }
 
   /**
@@ -99,8 +104,10 @@ export class LayerTable {
     const id = layer.id ?? randomId();
     if (!isLayerId(id))
       throw new TsbuildError('TSB_INTERNAL', `Cannot make layer ${JSON.stringify(id)}: not a layer id`);
-    lease.hold({ layers: [id] });
-    this.#insert(id, layer);
+    this.#db.transaction(() => {
+      lease.hold({ layers: [id] });
+      this.#insert(id, layer);
+    });
     return id;
   }
 
@@ -129,7 +136,10 @@ export class LayerTable {
 
   /** Corrects what a layer stands on, for one that was made before that was known. */
   setParents(id: string, parents: readonly string[]): void {
-    this.#db.transaction(() => this.#change(id, { parents: this.#stacks.intern(parents) }));
+    this.#db.transaction(() => {
+      const row = this.#row(id);
+      if (row) this.#change(row, { parents: this.#stacks.intern(parents) });
+    });
   }
 
   /** Where its directory is or would be. Ids become paths here, so anything but an id is refused. */
@@ -147,7 +157,9 @@ export class LayerTable {
    */
   prepareDirectory(id: string): LayerPaths {
     const paths = this.paths(id);
-    if (this.get(id)?.fs) throw new TsbuildError('TSB_INTERNAL', `Cannot fill layer "${id}": it is complete`);
+    const row = this.#row(id);
+    if (row && this.#hasDirectory(row))
+      throw new TsbuildError('TSB_INTERNAL', `Cannot fill layer "${id}": it is complete`);
     try {
       makeAnew(this.#layout, paths.dir);
       makeDirectory(paths.fs, 0o755);
@@ -163,16 +175,10 @@ export class LayerTable {
   setFs(id: string, usage: DirectoryUsage): void {
     const { bytes, inodes, stamp = unmeasured(this.#sessions.own()), synced = false } = usage;
     this.#db.transaction(() => {
-      if (
-        !this.#change(id, {
-          fs: FORMS[this.#form?.() ?? 'mapped'],
-          synced: synced ? 1 : 0,
-          boot_id: this.#bootId,
-          stamp,
-        })
-      )
-        throw new TsbuildError('TSB_STORE', `Cannot finish layer "${id}": it is not in the store any more`);
-      this.#db.prepare('UPDATE layers SET bytes = ?, inodes = ? WHERE id = ?').run(bytes, inodes, id);
+      const row = this.#row(id);
+      if (!row) throw new TsbuildError('TSB_STORE', `Cannot finish layer "${id}": it is not in the store any more`);
+      const form = FORMS[this.#form?.() ?? 'mapped'];
+      this.#change(row, { fs: form, synced: synced ? 1 : 0, boot_id: this.#bootId, stamp, bytes, inodes });
     });
   }
 
@@ -180,8 +186,8 @@ export class LayerTable {
   setStamps(found: readonly (readonly [id: string, usage: Required<Omit<DirectoryUsage, 'synced'>>])[]): void {
     this.#db.transaction(() => {
       for (const [id, { bytes, inodes, stamp }] of found) {
-        if (this.#row(id)?.['fs'] === 0 || !this.#change(id, { stamp })) continue;
-        this.#db.prepare('UPDATE layers SET bytes = ?, inodes = ? WHERE id = ?').run(bytes, inodes, id);
+        const row = this.#row(id);
+        if (row && row['fs'] !== 0) this.#change(row, { stamp, bytes, inodes });
       }
     });
   }
@@ -189,7 +195,10 @@ export class LayerTable {
   /** The directories of these layers are on disk now (syncfs). */
   markSynced(ids: Iterable<string>): void {
     this.#db.transaction(() => {
-      for (const id of ids) if (this.#row(id)?.['boot_id'] === this.#bootId) this.#change(id, { synced: 1 });
+      for (const id of ids) {
+        const row = this.#row(id);
+        if (row?.['boot_id'] === this.#bootId) this.#change(row, { synced: 1 });
+      }
     });
   }
 
@@ -209,16 +218,17 @@ export class LayerTable {
   addBlob(id: string, blob: LayerBlob & { readonly diffId: Digest }): void {
     const { descriptor, compression, diffId } = blob;
     this.#db.transaction(() => {
-      const known = this.get(id);
-      if (!known)
+      const row = this.#row(id);
+      if (!row)
         throw new TsbuildError('TSB_STORE', `Cannot add a blob to layer "${id}": it is not in the store any more`);
-      if (known.diffId !== undefined && known.diffId !== diffId) {
+      const known = row['diff_id'];
+      if (known !== null && known !== diffId) {
         throw new TsbuildError(
           'TSB_DIGEST',
-          `Cannot add blob "${descriptor.digest}" to layer "${id}": its content "${diffId}" is not the layer's "${known.diffId}"`,
+          `Cannot add blob "${descriptor.digest}" to layer "${id}": its content "${diffId}" is not the layer's "${String(known)}"`,
         );
       }
-      this.#change(id, { diff_id: diffId });
+      if (known === null) this.#change(row, { diff_id: diffId });
       const { digest, mediaType, size } = descriptor;
       this.#db
         .prepare(
@@ -251,8 +261,8 @@ export class LayerTable {
   /** Forgets the directory, e.g. after it was found damaged, and puts it aside for garbage collection. */
   dropFs(id: string): void {
     this.#db.transaction(() => {
-      this.#change(id, { fs: 0, synced: 0, stamp: null });
-      this.#db.prepare('UPDATE layers SET bytes = 0, inodes = 0 WHERE id = ?').run(id);
+      const row = this.#row(id);
+      if (row) this.#change(row, { fs: 0, synced: 0, stamp: null, bytes: 0, inodes: 0 });
       discard(this.#layout, this.paths(id).dir);
     });
   }
@@ -318,26 +328,13 @@ export class LayerTable {
     return false;
   }
 
-  /** @returns whether the row is there */
-  #change(id: string, change: Readonly<Record<string, string | number | null>>): boolean {
-    const row = this.#row(id);
-    if (!row) return false;
+  /** Writes a row anew that was read in the same transaction. */
+  #change(row: Row, change: Readonly<Record<string, string | number | null>>): void {
     const changed = { ...row, ...change };
-    this.#db
-      .prepare(
-        'UPDATE layers SET parents = ?, diff_id = ?, fs = ?, synced = ?, boot_id = ?, stamp = ?, sum = ? WHERE id = ?',
-      )
-      .run(
-        changed['parents'] ?? null,
-        changed['diff_id'] ?? null,
-        changed['fs'] ?? null,
-        changed['synced'] ?? null,
-        changed['boot_id'] ?? null,
-        changed['stamp'] ?? null,
-        layerSum(changed),
-        id,
-      );
-    return true;
+    const { id, parents, diff_id, fs: directory, synced, boot_id, stamp, bytes, inodes } = changed;
+    this.#update.run(
+      ...[parents, diff_id, directory, synced, boot_id, stamp, bytes, inodes, layerSum(changed), id].map(plain),
+    );
   }
 
   #soundBlobs(id: string, rows: readonly Row[]): readonly Row[] {
@@ -350,13 +347,15 @@ export class LayerTable {
     });
   }
 
-  #isOwnForm(row: Row): boolean {
+  /** Whether there is a complete directory that this process can use. */
+  #hasDirectory(row: Row): boolean {
+    if (row['fs'] === 0 || this.staleness(row) !== undefined) return false;
     return this.#form === undefined || row['fs'] === FORMS[this.#form()];
   }
 
   #layer(row: Row, blobs: readonly Row[] = this.#selectBlobs.all(String(row['id']))): Layer {
     const id = String(row['id']);
-    const fsUsable = row['fs'] !== 0 && this.#isOwnForm(row) && this.staleness(row) === undefined;
+    const fsUsable = this.#hasDirectory(row);
     const stamp = fsUsable ? String(row['stamp']) : '';
     const stacks = this.#stacks;
     const beneath = String(row['parents']);

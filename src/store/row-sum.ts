@@ -41,6 +41,6 @@ function addWords(start: number, bytes: Uint8Array): number {
 }
 
 /** A column of a row as it came from SQLite, which gives other types only where the byte that says the type was changed. */
-export function plain(value: SQLOutputValue | undefined): Field {
+export function plain(value: SQLOutputValue | undefined): string | number | null {
   return typeof value === 'string' || typeof value === 'number' ? value : null;
 }
