@@ -19,8 +19,12 @@ static int open_directory(const char *path) {
   return fd;
 }
 
-static void open_directories(const struct list *paths, int *fds) {
-  for (size_t at = 0; at < paths->count; at++) fds[at] = open_directory(paths->items[at]);
+/* To be read, not only named: of such descriptors alone attributes can be had, other than by walking to each through /proc. */
+static void open_layers(const struct list *paths, int *fds) {
+  for (size_t at = 0; at < paths->count; at++) {
+    fds[at] = openat(AT_FDCWD, paths->items[at], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fds[at] < 0) fail("cannot open directory \"%s\"", paths->items[at]);
+  }
 }
 
 static int open_source(const struct mount_spec *mount) {
@@ -36,7 +40,7 @@ static int open_source(const struct mount_spec *mount) {
 
 void open_sources(struct step_spec *spec) {
   stage = "sources";
-  open_directories(&spec->lowers, spec->lower_fds);
+  open_layers(&spec->lowers, spec->lower_fds);
   *spec->upper_fd = open_directory(spec->upper);
   *spec->work_fd = open_directory(spec->work);
   if (spec->tree != NULL) *spec->tree_fd = open_directory(spec->tree);
@@ -48,7 +52,7 @@ void open_sources(struct step_spec *spec) {
       *mount->source_fd = open_directory(mount->tree);
       continue;
     }
-    open_directories(&mount->lowers, mount->lower_fds);
+    open_layers(&mount->lowers, mount->lower_fds);
     if (mount->upper != NULL) *mount->upper_fd = open_directory(mount->upper);
     if (mount->work != NULL) *mount->work_fd = open_directory(mount->work);
   }
@@ -59,12 +63,6 @@ static int make_directory(int parent, const char *name) {
   int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) fail("cannot open staging directory \"%s\"", name);
   return fd;
-}
-
-static void link_fd(int dir, const char *name, int fd) {
-  char target[40];
-  snprintf(target, sizeof target, "/proc/self/fd/%d", fd);
-  if (symlinkat(target, dir, name) < 0) fail("cannot make staging link \"%s\"", name);
 }
 
 /* A private tmpfs, attached where nobody needs to look any more: on overlay's work directory. It goes with the old root. */
@@ -103,16 +101,15 @@ static void make_scratch_upper(int dir, int *upper, int *work, int top) {
 /* How many layers lie below one whose root hides them. The kernel merges the roots of all layers, and does not look for the mark there. */
 static size_t hidden_below(const int *lowers, size_t count) {
   for (size_t at = count; at-- > 1;) {
-    char path[40], value[2];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", lowers[at]);
-    if (getxattr(path, "user.overlay.opaque", value, sizeof value) == 1 && value[0] == 'y') return at;
+    char value[2];
+    if (fgetxattr(lowers[at], "user.overlay.opaque", value, sizeof value) == 1 && value[0] == 'y') return at;
   }
   return 0;
 }
 
 /*
- * Mounts a stack of directories. Layers are named by links of one to three digits in a directory of their own, so that 500 of
- * them fit the one page that mount(2) takes, and no path of the store shows in /proc/mounts.
+ * Mounts a stack of directories. Layers are named by the numbers of their descriptors in /proc/self/fd, so that 500 of them fit the one page
+ * that mount(2) takes, and no path of the store shows in /proc/mounts.
  */
 static int mount_stack(int staging, const char *name, const int *lowers, size_t count, int upper, int work, bool writable) {
   stage = "layers";
@@ -121,32 +118,28 @@ static int mount_stack(int staging, const char *name, const int *lowers, size_t 
   count -= hidden;
   if (count > MAX_LOWERS) fail_with(0, "an overlay takes %d layers, these are %zu", MAX_LOWERS, count);
   stage = "overlay";
-  int dir = make_directory(staging, name);
-  char data[4096], number[24];
+  int dir = make_directory(staging, name), place = make_directory(dir, "root");
+  char data[8192], target[12];
   size_t length = (size_t)snprintf(data, sizeof data, "lowerdir=");
   if (writable && upper < 0) make_scratch_upper(dir, &upper, &work, count == 0 ? -1 : lowers[count - 1]);
-  for (size_t at = count; at-- > 0;) {
-    snprintf(number, sizeof number, "%zu", at);
-    link_fd(dir, number, lowers[at]);
-    length += (size_t)snprintf(data + length, sizeof data - length, "%s%s", number, at == 0 ? "" : ":");
-  }
+  for (size_t at = count; at-- > 0;) length += (size_t)snprintf(data + length, sizeof data - length, "%d%s", lowers[at], at == 0 ? "" : ":");
   /* Overlay wants a lower directory in any case, and two without an upper one. */
-  static const char *const empty[] = {"empty", "void"};
+  static const char *const names[] = {"empty", "void"};
+  int empty[] = {-1, -1};
   for (size_t at = count; at < (upper < 0 ? 2u : 1u); at++) {
-    close(make_directory(dir, empty[at]));
-    length += (size_t)snprintf(data + length, sizeof data - length, "%s%s", at == 0 ? "" : ":", empty[at]);
+    empty[at] = make_directory(dir, names[at]);
+    length += (size_t)snprintf(data + length, sizeof data - length, "%s%d", at == 0 ? "" : ":", empty[at]);
   }
-  if (upper >= 0) {
-    link_fd(dir, "u", upper);
-    link_fd(dir, "w", work);
-    length += (size_t)snprintf(data + length, sizeof data - length, ",upperdir=u,workdir=w,volatile");
-  }
+  if (upper >= 0) length += (size_t)snprintf(data + length, sizeof data - length, ",upperdir=%d,workdir=%d,volatile", upper, work);
   snprintf(data + length, sizeof data - length, ",userxattr");
-  close(make_directory(dir, "root"));
-  if (fchdir(dir) < 0) fail("cannot enter the staging directory");
-  if (mount("overlay", "root", "overlay", 0, data) < 0) fail("cannot mount the layers");
+  snprintf(target, sizeof target, "%d", place);
+  if (chdir("/proc/self/fd") < 0) fail("cannot enter /proc/self/fd");
+  if (mount("overlay", target, "overlay", 0, data) < 0) fail("cannot mount the layers");
   int root = openat(dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root < 0) fail("cannot open the mounted layers");
+  for (size_t at = 0; at < 2; at++)
+    if (empty[at] >= 0) close(empty[at]);
+  close(place);
   close(dir);
   return root;
 }

@@ -173,6 +173,18 @@ void make_pipe(int fds[2], int outer, unsigned shift) {
   if (shift > 0 && fchown(fds[0], shift, shift) < 0) fail("cannot give a pipe away");
 }
 
+/*
+ * Makes the table of descriptors as large as the layers will want it. Growing one that is shared, as it is with the child by then, waits each
+ * time until all processors have let go of the old one.
+ */
+static void make_room(const struct step_spec *spec) {
+  size_t wanted = spec->lowers.count;
+  for (size_t at = 0; at < spec->mount_count; at++) wanted += 3 + spec->mounts[at].lowers.count;
+  /* Where the limit is lower, the layers' own descriptors say so. */
+  int last = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, (int)wanted + 64);
+  if (last >= 0) close(last);
+}
+
 /* Where a stream of the step goes: as frames to the connection, or as it is to the descriptor that the caller gave for it. */
 static void pump_out(struct pump *pump, int from, int connection, enum frame_kind kind, int otherwise) {
   pump->from = from;
@@ -261,6 +273,7 @@ int run_step(struct step_spec *spec, int connection) {
   if (spec->private_network) flags |= CLONE_NEWNET;
   if (spec->shift > 0) flags |= CLONE_FILES;
   if (spec->shift > 0) spec->nest = true;
+  if (spec->shift > 0) make_room(spec);
   stage = "namespaces";
   pid_t child = sys_fork_into(flags | (spec->nest ? CLONE_NEWUSER : 0), spec->nest ? &pidfd : NULL);
   if (child < 0 && spec->nest && spec->shift == 0 && spec->keep_uid == NULL && (errno == ENOSPC || errno == EUSERS || errno == EPERM)) {
