@@ -126,27 +126,42 @@ function importOf(words: readonly string[]): readonly string[] {
   const others: string[] = [];
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? '';
-    if (word === '-i' || word === '--input') file = words[++at] ?? '-';
+    // The value of a short option may stand right behind it, and other letters before it.
+    const short = /^-q*i=?(.*)$/s.exec(word)?.[1];
+    if (word === '--input' || short === '') {
+      const next = words[++at];
+      if (next === undefined)
+        throw new TsbuildError('TSB_USAGE', `Cannot use ${word}: the file is missing`, { hint: `write ${word} FILE` });
+      file = next;
+    } else if (short !== undefined) file = short;
     else if (word.startsWith('--input=')) file = word.slice('--input='.length);
-    else if (word !== '-q' && word !== '--quiet') others.push(word);
+    else if (!/^-q+$|^--quiet(?:=|$)/.test(word)) others.push(word);
   }
   return ['import', file, ...others];
 }
 
 /** `docker image prune` and `docker system prune`. @param all what `-a` is here */
 function pruneOf(words: readonly string[], all: readonly string[]): readonly string[] {
-  const isForced = words.some((word) => word === '--force' || /^-[af]*f[af]*$/.test(word));
+  const switches = words.flatMap(switchesOf);
   // Docker asks before it does this. Images that were imported cannot be fetched again.
-  if (!isForced && words.some((word) => word === '--all' || word === '-a'))
+  if (switches.includes('--all') && !switches.includes('--force'))
     throw new TsbuildError('TSB_USAGE', 'This removes the images of the local store, and there is no question first', {
       hint: 'add --force to do it; "tsbuild prune --images --dry-run" says what would go',
     });
   return [
     'prune',
-    ...words.flatMap((word) => {
-      if (word === '-a' || word === '--all') return all;
-      if (word === '-af' || word === '-fa') return [...all, '--force'];
+    ...switches.flatMap((word) => {
+      if (word === '--all') return all;
       return word === '--volumes' ? [] : [word];
     }),
   ];
+}
+
+/** A word of `image prune` by the long names of its switches, however they were written: `-af`, `--all=true`. */
+function switchesOf(word: string): readonly string[] {
+  if (/^-[af]+$/.test(word)) return Array.from(word.slice(1), (letter) => (letter === 'a' ? '--all' : '--force'));
+  const [, long, short, value = ''] = /^(?:(--(?:all|force|volumes))|-([af]))(?:=(.*))?$/.exec(word) ?? [];
+  const name = long ?? (short === undefined ? undefined : short === 'a' ? '--all' : '--force');
+  if (name === undefined) return [word];
+  return /^(?:|1|t|true)$/i.test(value) ? [name] : /^(?:0|f|false)$/i.test(value) ? [] : [word];
 }

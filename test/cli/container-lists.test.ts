@@ -102,6 +102,7 @@ describe('ps', () => {
       Labels: 'tier=back',
       Mounts: 'data,/host/dir',
       Networks: 'host',
+      Size: '0B',
     });
     expect(await ps('-q', '--no-trunc', '-f', 'name=db')).toBe(`${'6462'.padEnd(64, '0')}\n`);
   });

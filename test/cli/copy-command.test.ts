@@ -148,3 +148,23 @@ describe('a place that cannot be', () => {
     expect(err).not.toMatch(/\bE[A-Z]{4,}:/);
   });
 });
+
+describe('who somebody is', () => {
+  // As with skopeo: half of a login, and two of them, are mistakes, and nobody is asked as somebody else.
+  test.each([
+    ['--src-password=x', 'Cannot copy with --src-password without --src-username'],
+    ['--src-username=x', 'Cannot copy with --src-username without --src-password'],
+    ['--dest-password=x', 'Cannot copy with --dest-password without --dest-username'],
+    ['--src-creds=a:b --src-no-creds', 'Cannot copy with --src-creds and --src-no-creds: they exclude each other'],
+    [
+      '--dest-creds=a:b --dest-username=x',
+      'Cannot copy with --dest-creds and --dest-username: they exclude each other',
+    ],
+    ['--dest-no-creds --dest-username=x --dest-password=y', 'Cannot copy with --dest-no-creds and --dest-username'],
+    ['--src-creds=a', 'Cannot use --creds: expected USER:PASSWORD'],
+  ])('%s is refused before a registry is asked', async (words, why) => {
+    const { code, out, err } = await copy(...words.split(' '), 'docker://127.0.0.1:1/a', 'docker://127.0.0.1:1/b');
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toContain(why);
+  });
+});

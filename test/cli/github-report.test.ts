@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { BuildOptions } from '../../src/cli/building/build-display.ts';
 import { githubContext, GithubReport } from '../../src/cli/building/github.ts';
@@ -64,6 +64,34 @@ describe('what a build tells GitHub Actions', () => {
     new GithubReport(context, path, options(more)).done([{ ...warning, ranges: [range] } as never]);
     if (file === undefined) expect(context.err()).not.toContain('file=');
     else expect(context.err()).toContain(`file=${file},line=3`);
+  });
+
+  describe('the file as the build finds it', () => {
+    const top = join(dir, 'repo');
+    const touch = (path: string): void => {
+      fs.mkdirSync(dirname(join(top, path)), { recursive: true });
+      fs.writeFileSync(join(top, path), 'FROM scratch\n');
+    };
+    for (const path of ['app/ctx/only/Dockerfile', 'app/both/Dockerfile', 'app/ctx/both/Dockerfile', '..hidden/Dockerfile', 'lower/dockerfile'])
+      touch(path); // oxfmt-ignore
+
+    test.each<[string, string, string | undefined, string | undefined]>([
+      ['in the context, where -f is only there', 'ctx', 'only/Dockerfile', 'app/ctx/only/Dockerfile'],
+      ['from the working directory, where -f is there, too', 'ctx', 'both/Dockerfile', 'app/both/Dockerfile'],
+      ['in lower case', '../lower', undefined, 'lower/dockerfile'],
+      ['in lower case where -f spells it otherwise', '.', '../lower/Dockerfile', 'lower/dockerfile'],
+      ['in a directory that begins with two dots', '../..hidden', undefined, '..hidden/Dockerfile'],
+      ['in another repository, where -f is about that', 'https://git.test/x.git', 'both/Dockerfile', undefined],
+      ['in a repository that is named without a scheme', 'github.com/a/b', undefined, undefined],
+      ['on the web', '.', 'https://web.test/Dockerfile', undefined],
+      ['on this machine beside another repository', 'https://git.test/x.git', join(top, 'app/both/Dockerfile'), 'app/both/Dockerfile'],
+    ])('%s', (_where, path, file, place) => {
+      const context = fakeContext({ cwd: join(top, 'app'), env: { GITHUB_WORKSPACE: top } });
+      const report = new GithubReport(context, path, options(file === undefined ? {} : { file }));
+      report.done([{ ...warning, ranges: [range] } as never]);
+      if (place === undefined) expect(context.err()).not.toContain('file=');
+      else expect(context.err()).toContain(`file=${place},line=3`);
+    }); // oxfmt-ignore
   });
 
   test('what is about no line has no place', () => {

@@ -63,7 +63,7 @@ describe('images', () => {
 
   test('are as old as they say, and not of now when they say nonsense', async () => {
     expect(await ok('images', 'app:1', '--format', '{{.CreatedSince}}|{{.CreatedAt}}')).toBe(
-      '1 day ago|2024-01-01T00:00:00Z\n',
+      '24 hours ago|2024-01-01T00:00:00Z\n',
     );
     expect(await ok('images', 'odd', '--format', '{{.CreatedSince}}|{{.Size}}')).toMatch(/^\|\d/);
   });
@@ -104,7 +104,7 @@ describe('history', () => {
       ['<missing>', app.layers[0]?.size, app.layers[0]?.digest],
     ]);
     expect(await ok('history', '--format', '{{.ID}} {{.CreatedSince}} {{.Comment}}', 'app:1')).toBe(
-      `${id()} N/A \n<missing> 30 seconds ago \n<missing> 1 year ago base\n`,
+      `${id()} N/A \n<missing> 30 seconds ago \n<missing> 12 months ago base\n`,
     );
     expect(await ok('history', '-q', '--no-trunc', 'app:1')).toBe(`${app.config.digest}\n<missing>\n<missing>\n`);
   });
@@ -174,6 +174,10 @@ describe('inspect', () => {
     ],
   ])('%s', async (format, text) => {
     expect(await ok('inspect', '-f', format, 'app:1')).toBe(`${text()}\n`);
+  });
+
+  test.each(['json', ''])('-f %j is the whole document, as with docker', async (format) => {
+    expect(JSON.parse(await ok('inspect', '-f', format, 'app:1'))).toEqual(JSON.parse(await ok('inspect', 'app:1')));
   });
 
   test('takes an id, a short one and a digest for the image', async () => {

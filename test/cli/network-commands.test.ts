@@ -95,6 +95,10 @@ describe('network create', () => {
   test.each<readonly [args: readonly string[], message: RegExp]>([
     [['--driver', 'overlay'], /Cannot use --driver "overlay": bridge is the only one\nhint: .*--network host/],
     [['--gateway', 'here', '--subnet', '198.51.100.0/24'], /Cannot use --gateway "here": expected an address/],
+    [
+      ['--subnet', '198.51.100.0/24', '--gateway', '198.51.100.1', '--gateway', '198.51.100.2'],
+      /Cannot use several --gateway of IPv4: a network has one/,
+    ],
     [['--gateway', '198.51.100.1'], /Cannot use --gateway without a --subnet of IPv4 that it is in/],
     [
       ['--gateway', '2001:db8::1', '--subnet', '198.51.100.0/24'],
@@ -191,7 +195,8 @@ describe('network inspect', () => {
     expect(await ok('inspect', 'ci', '--format', '{{.Name}} {{(index .IPAM.Config 0).Subnet}}')).toBe(
       'ci 198.51.100.0/24\n',
     );
-    expect(await ok('inspect', 'ci', '--format=json')).toBe(await ok('inspect', 'ci'));
+    for (const format of ['json', ''])
+      expect(await ok('inspect', 'ci', `--format=${format}`)).toBe(await ok('inspect', 'ci'));
     const { code, out, err } = await run(['inspect', 'other', 'ci']);
     expect(code).toBe(1);
     expect(JSON.parse(out)).toMatchObject([{ Name: 'ci' }]);

@@ -1,6 +1,5 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { annotationAttribute } from '../../src/cli/options/annotation.ts';
 import { formatList } from '../../src/cli/lists/format-list.ts';
 import { filesOfGlob, isGlob, requireMatch } from '../../src/cli/options/globs.ts';
 import { parseHosts } from '../../src/cli/options/hosts.ts';
@@ -8,7 +7,7 @@ import { parseImageFilters } from '../../src/cli/options/image-filters.ts';
 import { parseLockOptions } from '../../src/cli/options/lock-options.ts';
 import { collect, parseLists, parsePairs } from '../../src/cli/options/options.ts';
 import { parseSecrets } from '../../src/cli/options/secrets.ts';
-import { type ImageListEntry, parseCsvLine } from '../../src/exporter/index.ts';
+import type { ImageListEntry } from '../../src/exporter/index.ts';
 import { isTsbuildError, sha256 } from '../../src/util/index.ts';
 import { fakeContext } from '../fakes/cli-context.ts';
 import { TempDir } from '../tree/support.ts';
@@ -88,31 +87,6 @@ describe('--add-host', () => {
         expect(said).toMatch(/^no mistake$|expected NAME=IP/);
       }),
     );
-  });
-});
-
-describe('--annotation', () => {
-  test.each([
-    ['a.b=c', 'annotation.a.b=c'],
-    ['index:a=b', 'annotation-index.a=b'],
-    ['manifest[linux/arm64]:a=b', 'annotation-manifest[linux/arm64].a=b'],
-    ['manifest-descriptor:a=b=c', 'annotation-manifest-descriptor.a=b=c'],
-    ['a=x,y', '"annotation.a=x,y"'],
-    ['a=say "hi"', '"annotation.a=say ""hi"""'],
-  ])('%s is the attribute %s', (text, attribute) => {
-    expect(annotationAttribute(text)).toBe(attribute);
-  });
-
-  test('is read as what it was, whatever its value is', () => {
-    fc.assert(
-      fc.property(fc.stringMatching(/^[a-z][a-z.]{0,8}$/), fc.string(), (key, value) => {
-        expect(parseCsvLine(annotationAttribute(`${key}=${value}`))).toEqual([`annotation.${key}=${value}`]);
-      }),
-    );
-  });
-
-  test.each(['', 'a', '=b'])('%j is none', async (text) => {
-    expect(await usage(() => annotationAttribute(text))).toMatch(/expected \[TYPE:\]NAME=VALUE/);
   });
 });
 

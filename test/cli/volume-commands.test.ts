@@ -156,6 +156,11 @@ describe('volume inspect', () => {
     expect(err).toBe('error: No such volume: databse\nhint: did you mean "database"?\n');
   });
 
+  test.each(['json', ''])('--format %j is the whole document, as with docker', async (format) => {
+    await ok('create', 'b');
+    expect(JSON.parse(await ok('inspect', 'b', '--format', format))).toEqual(JSON.parse(await ok('inspect', 'b')));
+  });
+
   test('a template that cannot be read is told before the store is opened', async () => {
     const { code, err } = await run('inspect', 'x', '--format', '{{.Name');
     expect(code).not.toBe(0);

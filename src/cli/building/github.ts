@@ -1,5 +1,5 @@
-import { appendFileSync } from 'node:fs';
-import { basename, isAbsolute, join, relative, resolve } from 'node:path';
+import { appendFileSync, existsSync } from 'node:fs';
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import type { BuildEvent } from '../../events/index.ts';
 import { GithubGroups, githubAnnotation, JobSummary } from '../../progress/index.ts';
 import { type Diagnostic, messageOf, type SourceRange, type TsbuildError } from '../../util/index.ts';
@@ -96,8 +96,20 @@ export function githubContext(context: CliContext, raw: CliContext, path: string
 
 /** The Dockerfile from the top of the repository, where it lies in that. */
 function dockerfileIn({ env, cwd }: CliContext, path: string, { file }: BuildOptions): string | undefined {
-  if (path === '-' || file === '-' || /^[a-z]+:\/\/|^git@/.test(file ?? path)) return undefined;
-  const top = env['GITHUB_WORKSPACE'] || cwd;
-  const found = relative(top, file === undefined ? join(resolve(cwd, path), 'Dockerfile') : resolve(cwd, file));
-  return found.startsWith('..') || isAbsolute(found) ? undefined : found;
+  const isRemote = (text: string): boolean =>
+    /^[a-z]+:\/\/|^git@|^github\.com\//.test(text) && !existsSync(resolve(cwd, text));
+  // In a context that is elsewhere a relative name is one within that.
+  const isAway = isRemote(path) && (file === undefined || !isAbsolute(file));
+  if (path === '-' || file === '-' || isAway || (file !== undefined && isRemote(file))) return undefined;
+  const found = relative(env['GITHUB_WORKSPACE'] || cwd, placeOf(cwd, path, file));
+  return /^\.\.(?:\/|$)/.test(found) || isAbsolute(found) ? undefined : found;
+}
+
+/** Where the build finds it: from the working directory, or in the context, where it is only there. */
+function placeOf(cwd: string, path: string, file: string | undefined): string {
+  const inContext = resolve(cwd, path, file ?? 'Dockerfile');
+  const found =
+    file === undefined || (!existsSync(resolve(cwd, file)) && existsSync(inContext)) ? inContext : resolve(cwd, file);
+  const lower = join(dirname(found), 'dockerfile');
+  return basename(found) === 'Dockerfile' && !existsSync(found) && existsSync(lower) ? lower : found;
 }

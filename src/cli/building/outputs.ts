@@ -1,5 +1,5 @@
 import { chooseOutputs, type OutputSpec } from '../../exporter/index.ts';
-import { annotationAttribute } from '../options/annotation.ts';
+import { annotationAttributes } from '../options/annotation.ts';
 import type { BuildOptions } from './build-display.ts';
 import type { CliContext } from '../context.ts';
 
@@ -15,7 +15,7 @@ export function parseOutputs(context: CliContext, options: BuildOptions): readon
     push: options.push ?? false,
     load: options.load ?? false,
     attributes: [
-      ...(options.annotation ?? []).map(annotationAttribute),
+      ...(options.annotation ?? []).flatMap(annotationAttributes),
       ...(options.rewriteTimestamp ? ['rewrite-timestamp=true'] : []),
     ],
   });

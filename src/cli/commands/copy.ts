@@ -118,7 +118,7 @@ function sourceFlags(options: SideFlags): Side {
     certDir: srcCertDir,
     tlsVerify: srcTlsVerify,
     noCreds: srcNoCreds,
-    creds: srcCreds ?? joined(srcUsername, srcPassword),
+    creds: credsOf('src', { creds: srcCreds, noCreds: srcNoCreds, username: srcUsername, password: srcPassword }),
   };
 }
 
@@ -129,12 +129,33 @@ function destFlags(options: SideFlags): Side {
     certDir: destCertDir,
     tlsVerify: destTlsVerify,
     noCreds: destNoCreds,
-    creds: destCreds ?? joined(destUsername, destPassword),
+    creds: credsOf('dest', { creds: destCreds, noCreds: destNoCreds, username: destUsername, password: destPassword }),
   };
 }
 
-function joined(name: string | undefined, password = ''): string | undefined {
-  return name === undefined ? undefined : `${name}:${password}`;
+/** Who somebody is on one side. */
+interface SideCredentials {
+  readonly creds: string | undefined;
+  readonly noCreds: boolean | undefined;
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+}
+
+/** @throws TsbuildError `TSB_USAGE` for a half, and for what excludes another: nobody must be asked as somebody else */
+function credsOf(side: 'src' | 'dest', { creds, noCreds, username, password }: SideCredentials): string | undefined {
+  const given = [
+    creds !== undefined && `--${side}-creds`,
+    noCreds && `--${side}-no-creds`,
+    username !== undefined && `--${side}-username`,
+  ].filter((flag) => typeof flag === 'string');
+  if (given.length > 1)
+    throw new TsbuildError('TSB_USAGE', `Cannot copy with ${given.join(' and ')}: they exclude each other`, {
+      hint: 'leave out all but one',
+    });
+  const [missing, there] = username === undefined ? ['username', 'password'] : ['password', 'username'];
+  if ((username === undefined) !== (password === undefined))
+    throw new TsbuildError('TSB_USAGE', `Cannot copy with --${side}-${there} without --${side}-${missing}`);
+  return username === undefined ? creds : `${username}:${password}`;
 }
 
 /** Without what is undefined, so that it hides nothing that is beneath. */

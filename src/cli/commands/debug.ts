@@ -17,6 +17,10 @@ export async function debugCommand(
   step: string | undefined,
   { progress }: { readonly progress: string },
 ): Promise<number> {
+  if (step === '')
+    throw new TsbuildError('TSB_USAGE', 'Cannot look into step "": every step has that in its name', {
+      hint: 'name a part of the instruction, or nothing: then the step that fails is meant',
+    });
   const known = await knownBuild(caller);
   // What is exported or pushed was asked for once, not now.
   const {

@@ -1,7 +1,8 @@
 import { containerChanges } from '../../engine/index.ts';
 import { type CliContext, printForeign } from '../context.ts';
 import { withContainers } from '../containers/each-container.ts';
-import { compileTemplate, toJson } from '../go-template/index.ts';
+import { inspectTemplate } from '../lists/inspect-format.ts';
+import { toJson } from '../go-template/index.ts';
 
 /** `tsbuild diff` */
 export async function diffCommand(
@@ -9,7 +10,7 @@ export async function diffCommand(
   name: string,
   { format = 'table' }: { readonly format?: string },
 ): Promise<number> {
-  const template = format === 'table' || format === 'json' ? undefined : compileTemplate(format);
+  const template = format === 'table' ? undefined : inspectTemplate(format);
   return withContainers(context, async ({ session, containers, signal }) => {
     const task = { signal, events: () => undefined };
     const changes = await containerChanges(session, task, containers.find(name));

@@ -65,7 +65,7 @@ function findBuild({ cwd }: CliContext, store: Store, { context, target }: Expla
 function onlyStep(explanation: Explanation, wanted: string): Explanation {
   const isNumber = /^\d+$/.test(wanted);
   const steps = explanation.steps.filter(({ name, place = '', kind }) =>
-    kind === 'local' ? false : isNumber ? place.endsWith(`:${wanted}`) : name.includes(wanted),
+    kind === 'local' || wanted === '' ? false : isNumber ? place.endsWith(`:${wanted}`) : name.includes(wanted),
   );
   if (steps.length > 0) return { ...explanation, steps };
   throw new TsbuildError('TSB_NOT_FOUND', `Cannot explain step ${JSON.stringify(wanted)}: the build had none like it`, {

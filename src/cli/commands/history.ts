@@ -7,7 +7,8 @@ import { type CliContext, interruptible, printForeign } from '../context.ts';
 import { formatList } from '../lists/format-list.ts';
 import type { RegistryFlags } from '../options/registry-flags.ts';
 import { registrySession } from '../registry-session.ts';
-import { formatAge, shorten } from '../lists/table.ts';
+import { spanAgo } from '../lists/span-text.ts';
+import { shorten } from '../lists/table.ts';
 
 /** Options of `tsbuild history`. */
 export interface HistoryOptions extends RegistryFlags {
@@ -35,7 +36,7 @@ export async function historyCommand(context: CliContext, name: string, options:
   const rows = steps.map(({ entry, layer }, index) => {
     const by = isWhole ? (entry.created_by ?? '') : shorten(instructionOf(entry), 45);
     const time = entry.created === undefined ? Number.NaN : Date.parse(entry.created);
-    const age = Number.isNaN(time) ? 'N/A' : formatAge(context.now() - time);
+    const age = Number.isNaN(time) ? 'N/A' : spanAgo(context.now() - time);
     const human = options.human ?? true;
     return {
       // Steps before the last one have no image of their own.

@@ -20,7 +20,7 @@ import { type CliContext, interruptible, print, printForeign } from '../context.
 import { formatList } from '../lists/format-list.ts';
 import { parseImageFilters } from '../options/image-filters.ts';
 import { sessionOptions } from '../session-options.ts';
-import { formatAge } from '../lists/table.ts';
+import { spanAgo } from '../lists/span-text.ts';
 import { reportError } from '../report.ts';
 
 const quietTask = (signal: AbortSignal): Task => ({ signal, events: () => undefined });
@@ -65,7 +65,7 @@ function imagesText(images: readonly ImageListEntry[], { format, digests, trunc 
       ID: trunc === false ? id : hexOf(id).slice(0, 12),
       Digest: image.digest,
       Platform: image.platforms.join(','),
-      CreatedSince: Number.isNaN(made) ? '' : formatAge(now - made),
+      CreatedSince: Number.isNaN(made) ? '' : spanAgo(now - made),
       CreatedAt: image.created ?? '',
       Size: formatBytes(image.size),
     };

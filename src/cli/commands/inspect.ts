@@ -8,7 +8,8 @@ import { summarizeContainer } from '../containers/container-summary.ts';
 import { describeNetworks, summarizeSettings } from '../containers/network-summary.ts';
 import { summarizeVolume } from '../containers/volume-summary.ts';
 import { type CliContext, interruptible, printForeign } from '../context.ts';
-import { compileTemplate, toJson } from '../go-template/index.ts';
+import { inspectTemplate } from '../lists/inspect-format.ts';
+import { toJson } from '../go-template/index.ts';
 import { eachName } from '../each-name.ts';
 import type { RegistryFlags } from '../options/registry-flags.ts';
 import { registrySession } from '../registry-session.ts';
@@ -35,8 +36,7 @@ export async function inspectCommand(
 ): Promise<number> {
   requireSense(names, options);
   // A format that is wrong is told before a registry is asked.
-  const template =
-    options.format === undefined || options.format === 'json' ? undefined : compileTemplate(options.format);
+  const template = inspectTemplate(options.format);
   using interrupt = interruptible();
   const task: Task = { signal: interrupt.signal, events: () => undefined };
   await using session = openSession(registrySession(context, interrupt.signal, options, names[0]));

@@ -64,8 +64,11 @@ async function list(context: CliContext, logs: readonly StepLog[], format: 'tabl
 }
 
 function find(logs: readonly StepLog[], wanted: string): StepLog {
+  // Nothing is a part of every name; a script whose variable is empty means none of them.
   const found =
-    logs.find(({ id }) => id === wanted || id.startsWith(wanted)) ?? logs.find(({ step }) => step.includes(wanted));
+    wanted === ''
+      ? undefined
+      : (logs.find(({ id }) => id.startsWith(wanted)) ?? logs.find(({ step }) => step.includes(wanted)));
   if (found !== undefined) return found;
   const near = suggest(
     wanted,

@@ -6,7 +6,8 @@ import { withContainers, type Work } from '../containers/each-container.ts';
 import { eachName } from '../each-name.ts';
 import { formatList } from '../lists/format-list.ts';
 import { labelFields } from '../lists/label-fields.ts';
-import { compileTemplate, toJson } from '../go-template/index.ts';
+import { inspectTemplate } from '../lists/inspect-format.ts';
+import { toJson } from '../go-template/index.ts';
 import { parseNetworkFilters } from '../options/network-filters.ts';
 import { describeNetworks } from '../containers/network-summary.ts';
 import { parsePairs } from '../options/options.ts';
@@ -57,6 +58,9 @@ function parseNetwork(context: CliContext, options: NetworkCreateOptions): NewNe
       throw new TsbuildError('TSB_USAGE', `Cannot use --gateway ${JSON.stringify(text)}: expected an address`);
     return address;
   });
+  const twice = gateways.find((gateway, at) => gateways.findIndex(({ family }) => family === gateway.family) < at);
+  if (twice !== undefined)
+    throw new TsbuildError('TSB_USAGE', `Cannot use several --gateway of IPv${twice.family}: a network has one`);
   const ranges = (options.ipRange ?? []).map(parseSubnet);
   const subnets = (options.subnet ?? []).map(parseSubnet).map((subnet) => {
     const gateway = gateways.find(({ family }) => family === subnet.family);
@@ -142,8 +146,7 @@ export async function networkInspectCommand(
   names: readonly string[],
   options: { readonly format?: string },
 ): Promise<number> {
-  const { format } = options;
-  const template = format === undefined || format === 'json' ? undefined : compileTemplate(format);
+  const template = inspectTemplate(options.format);
   return withContainers(context, async (work) => {
     const networks = new Networks(work.session.store);
     const wanted: Network[] = [];

@@ -2,6 +2,7 @@ import { treeRemover } from '../../engine/index.ts';
 import { isLimited, keepWithin, prune, type PruneReport, Store, type UsageRecord } from '../../store/index.ts';
 import { formatBytes, parseDuration, parseSize, TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
+import { named } from '../options/named.ts';
 import { parsePruneFilters } from '../options/prune-filters.ts';
 import { sessionOptions } from '../session-options.ts';
 import { configPath, storeLimits } from '../options/store-limits.ts';
@@ -36,11 +37,11 @@ export async function pruneCommand(context: CliContext, options: PruneOptions): 
     ...(options.dryRun ? {} : { makeRoom: true }),
   });
   const { filter, untilMs: until } = parsePruneFilters(options.filter ?? []);
-  const keep = options.keepDuration === undefined ? until : parseDuration(options.keepDuration);
+  const keep = named('--keep-duration', options.keepDuration, parseDuration) ?? until;
   const sizes = {
-    ...(options.keepStorage === undefined ? {} : { keepStorageBytes: parseSize(options.keepStorage) }),
-    ...(options.maxSize === undefined ? {} : { maxBytes: parseSize(options.maxSize) }),
-    ...(options.minFree === undefined ? {} : { minFreeBytes: parseSize(options.minFree) }),
+    ...sizeOf('keepStorageBytes', '--keep-storage', options.keepStorage),
+    ...sizeOf('maxBytes', '--max-size', options.maxSize),
+    ...sizeOf('minFreeBytes', '--min-free', options.minFree),
   };
   const isBounded = Object.keys(sizes).length > 0;
   const untilMs = keep ?? (options.all || isBounded ? undefined : KEEP_SINCE);
@@ -80,6 +81,15 @@ export async function pruneCommand(context: CliContext, options: PruneOptions): 
   else if (!options.dryRun) await print(context, `Freed:  ${formatBytes(report.freedBytes)}\n`);
   sayWhatStays(context, store, report);
   return 0;
+}
+
+function sizeOf<Name extends string>(
+  name: Name,
+  flag: string,
+  text: string | undefined,
+): Readonly<Partial<Record<Name, number>>> {
+  const bytes = named(flag, text, parseSize);
+  return (bytes === undefined ? {} : { [name]: bytes }) as Partial<Record<Name, number>>;
 }
 
 /** What was not removed because of running builds, and which they are. */

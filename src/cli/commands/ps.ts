@@ -22,9 +22,7 @@ export interface PsOptions {
 /** `tsbuild ps` */
 export async function psCommand(context: CliContext, options: PsOptions): Promise<number> {
   const { filter = [], latest, trunc = true } = options;
-  const last = latest ? 1 : options.last === undefined ? undefined : Number(options.last);
-  if (last !== undefined && !Number.isSafeInteger(last))
-    throw new TsbuildError('TSB_USAGE', `Cannot use --last ${JSON.stringify(options.last)}: expected a number`);
+  const last = latest ? 1 : parseLast(options.last);
   return withContainers(context, async ({ session, containers, signal }) => {
     await mend(session, containers);
     const test = parseContainerFilters(filter, (name) => containers.find(name));
@@ -73,6 +71,14 @@ export async function psCommand(context: CliContext, options: PsOptions): Promis
 /** Whether somebody looks at the sizes, which take a walk through all files: as with docker, a template that names them asks for them. */
 function wantsSizes({ size = false, quiet = false, format = '' }: PsOptions): boolean {
   return !quiet && (size || /\.Size\b/.test(format));
+}
+
+/** As with docker, 0 and less are no number: all that run are listed then. @throws TsbuildError `TSB_USAGE` */
+function parseLast(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^-?\d{1,9}$/.test(text))
+    throw new TsbuildError('TSB_USAGE', `Cannot use --last ${JSON.stringify(text)}: expected a number`);
+  return Number(text) > 0 ? Number(text) : undefined;
 }
 
 /** Starts what was killed of networks. Where that cannot be, the list is as true as before. */

@@ -56,7 +56,8 @@ function targetOf({ stdout }: CliContext, { format, output }: ReportOptions): Re
 
 function find(store: Store, wanted: string | undefined): KeptBuild {
   const all = keptBuilds(store);
-  const found = all.find(({ stored }) => wanted === undefined || stored.id.startsWith(wanted));
+  // Not what an empty variable of a script makes of it.
+  const found = all.find(({ stored }) => wanted === undefined || (wanted !== '' && stored.id.startsWith(wanted)));
   if (found !== undefined) return found;
   const what = wanted === undefined ? 'the last build' : JSON.stringify(wanted);
   throw new TsbuildError('TSB_NOT_FOUND', `Cannot report on ${what}: no such build is remembered`, {

@@ -27,7 +27,9 @@ export interface SearchOptions extends RegistryFlags {
 const HUB = 'docker.io';
 
 /** `tsbuild search` */
-export async function searchCommand(context: CliContext, term: string, options: SearchOptions): Promise<number> {
+export async function searchCommand(context: CliContext, typed: string, options: SearchOptions): Promise<number> {
+  // As podman and skopeo write it.
+  const term = typed.replace(/^docker:\/\//, '');
   using interrupt = interruptible();
   const task: Task = { signal: interrupt.signal, events: () => undefined };
   const limit = parseLimit(options.limit ?? (options.listTags ? '1000' : '25'));
@@ -93,7 +95,7 @@ export async function searchCommand(context: CliContext, term: string, options: 
 
 /** What podman and docker take before the first slash for a registry. */
 function splitTerm(term: string): { readonly host: string | undefined; readonly rest: string } {
-  const [first = '', ...others] = term.replace(/^docker:\/\//, '').split('/');
+  const [first = '', ...others] = term.split('/');
   const isRegistry = others.length > 0 && /[.:]|^localhost$/.test(first) && isHost(first);
   const rest = isRegistry ? others.join('/') : term;
   if (rest.includes('\0') || rest.length > 255 || (rest === '' && !isRegistry))
@@ -122,7 +124,7 @@ function parseLimit(text: string): number {
 /** `stars=N`, `is-official[=true]`, `is-automated[=true]`. */
 function parseFilters(filters: readonly string[]): (result: SearchResult) => boolean {
   const tests = filters.map((filter): ((result: SearchResult) => boolean) => {
-    const [key = '', value = 'true'] = filter.split('=');
+    const [key = '', value = 'true'] = filter.split(/=(.*)/s);
     if (key === 'stars' && /^\d{1,9}$/.test(value)) return ({ stars }) => stars >= Number(value);
     if (key === 'is-official' && /^(true|false)$/.test(value)) return ({ official }) => String(official) === value;
     if (key === 'is-automated' && /^(true|false)$/.test(value)) return ({ automated }) => String(automated) === value;

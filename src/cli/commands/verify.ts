@@ -2,7 +2,7 @@ import { BuildFailure, openSession, verifyImage } from '../../engine/index.ts';
 import { parsePlatform } from '../../image/index.ts';
 import { firstError, TsbuildError } from '../../util/index.ts';
 import { formatComparison } from '../../verify/index.ts';
-import { annotationAttribute } from '../options/annotation.ts';
+import { annotationAttributes } from '../options/annotation.ts';
 import { parseBuildRequest } from '../options/build-request.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { reachOptions, sessionOptions } from '../session-options.ts';
@@ -32,7 +32,7 @@ export async function verifyCommand(
       cwd: context.cwd,
       ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),
       build,
-      attributes: (options.annotation ?? []).map(annotationAttribute),
+      attributes: (options.annotation ?? []).flatMap(annotationAttributes),
       stdout: context.stdout,
     });
     await progress.close();

@@ -7,7 +7,8 @@ import { summarizeVolume } from '../containers/volume-summary.ts';
 import { eachName } from '../each-name.ts';
 import { formatList } from '../lists/format-list.ts';
 import { labelFields } from '../lists/label-fields.ts';
-import { compileTemplate, toJson } from '../go-template/index.ts';
+import { inspectTemplate } from '../lists/inspect-format.ts';
+import { toJson } from '../go-template/index.ts';
 import { booleanFilter, labelFilter, type ListFilter, parseListFilters } from '../options/list-filters.ts';
 import { parsePairs } from '../options/options.ts';
 import { reportError } from '../report.ts';
@@ -91,7 +92,7 @@ export async function volumeInspectCommand(
   names: readonly string[],
   options: { readonly format?: string },
 ): Promise<number> {
-  const template = options.format === undefined ? undefined : compileTemplate(options.format);
+  const template = inspectTemplate(options.format);
   return withContainers(context, async ({ session }) => {
     const volumes = new Volumes(session.store);
     const facts: Readonly<Record<string, unknown>>[] = [];

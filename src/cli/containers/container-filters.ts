@@ -53,12 +53,14 @@ const KINDS: Readonly<Record<string, FilterKind<Args>>> = {
     return (_container, { health = 'none' }) => health === value;
   },
   ancestor: (value) => {
-    const digits = value.replace('sha256:', '');
+    // Fewer digits are more likely a name, such as "db": of images that are not there nobody knows.
+    const [, whole, bare] = /^(?:sha256:([0-9a-f]{1,64})|([0-9a-f]{4,64}))$/.exec(value) ?? [];
+    const digits = whole ?? bare;
     return ({ record: { image } }) =>
       image.name === value ||
       image.name === `${value}:latest` ||
       `${image.name}:latest` === value ||
-      (digits !== '' && image.id.replace('sha256:', '').startsWith(digits));
+      (digits !== undefined && image.id.replace('sha256:', '').startsWith(digits));
   },
   scope:
     (value) =>

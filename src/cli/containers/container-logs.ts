@@ -1,3 +1,4 @@
+import { StringDecoder } from 'node:string_decoder';
 import {
   type Container,
   type Containers,
@@ -40,25 +41,50 @@ export async function containerLogs(
   };
   const tail = parseTail(options.tail);
   using reader = new LogReader(container.directory);
+  const lines = new OpenLines();
   const first = selectEntries(reader.read(), { ...range, ...(tail === undefined ? {} : { tail }) });
-  if (!(await show(context, first, options)) || !options.follow) return 0;
+  if (!(await show(context, first, lines, options)) || !options.follow) return 0;
   for (;;) {
     // Asked before what is there is read: after the end nothing comes any more.
     const live = isLive(await containers.state(container));
-    if (!(await show(context, selectEntries(reader.read(), range), options))) return 0;
+    if (!(await show(context, selectEntries(reader.read(), range), lines, options))) return 0;
     if (!live || signal.aborted || (range.until !== undefined && new Date(context.now()).toISOString() > range.until))
       return 0;
     await changed(container.directory, LOOK, signal);
   }
 }
 
+const NEWLINE = 10;
+/** Bytes of a part of a line (LOG_LINE in native/src/contain.h). */
+const PART = 16 * 1024;
+
 /** Bytes that are written at once: a log may have millions of lines. */
 const PIECE = 64 * 1024;
+
+/** Where the lines of both streams stand. Long ones come in parts, of which none begins a line and none may tear a character. */
+class OpenLines {
+  readonly #open = new Set<LogEntry['stream']>();
+  readonly #decoders = { 1: new StringDecoder('utf8'), 2: new StringDecoder('utf8') };
+
+  /** Takes the next part. @returns whether it begins a line */
+  begins({ stream, data }: LogEntry): boolean {
+    const begins = !this.#open.has(stream);
+    // What is shorter and has no end is the last line of a program that ended: another one may follow.
+    if (data.at(-1) === NEWLINE || data.length < PART) this.#open.delete(stream);
+    else this.#open.add(stream);
+    return begins;
+  }
+
+  text({ stream, data }: LogEntry): string {
+    return this.#decoders[stream].write(data);
+  }
+}
 
 /** @returns false when whoever reads has gone away, such as head(1) */
 async function show(
   context: CliContext,
   entries: readonly LogEntry[],
+  lines: OpenLines,
   { timestamps }: ContainerLogOptions,
 ): Promise<boolean> {
   let piece: Uint8Array[] = [];
@@ -70,12 +96,14 @@ async function show(
     bytes = 0;
     return text.length === 0 || handOver(last === 1 ? context.stdout : context.stderr, text, 'Cannot write the log');
   };
-  for (const { time, stream, data } of entries) {
+  for (const entry of entries) {
+    const { time, stream, data } = entry;
     if ((stream !== last || bytes > PIECE) && !(await flush())) return false;
     last = stream;
     const isTerminal = (stream === 1 ? context.stdout : context.stderr).isTTY === true;
-    const text = isTerminal ? Buffer.from(sanitize(data.toString('utf8'), { colors: true })) : data;
-    if (timestamps) piece.push(Buffer.from(`${time} `));
+    const text = isTerminal ? Buffer.from(sanitize(lines.text(entry), { colors: true })) : data;
+    const begins = lines.begins(entry);
+    if (timestamps && begins) piece.push(Buffer.from(`${time} `));
     piece.push(text);
     bytes += text.length;
   }

@@ -4,7 +4,8 @@ import { portName } from '../../network/index.ts';
 import { formatBytes } from '../../util/index.ts';
 import { hostAddress } from '../options/container-network.ts';
 import { labelFields, type RowLabels } from '../lists/label-fields.ts';
-import { formatAge, shorten } from '../lists/table.ts';
+import { spanAgo, spanText } from '../lists/span-text.ts';
+import { shorten } from '../lists/table.ts';
 
 /** What `ps` shows of a container, under the names that docker's templates have. */
 export interface ContainerRow extends Readonly<Record<string, unknown>> {
@@ -40,7 +41,7 @@ export function containerRow(
     Image: record.image.name,
     Command: JSON.stringify(full ? command : shorten(command, 20)),
     CreatedAt: record.created,
-    RunningFor: formatAge(now - Date.parse(record.created)),
+    RunningFor: spanAgo(now - Date.parse(record.created)),
     State: state.status,
     Status: statusText(state, now),
     Ports: isLive(state)
@@ -82,22 +83,4 @@ export function statusText(state: ContainerState, now: number): string {
     default:
       return state.status satisfies never;
   }
-}
-
-/** A span of time in words: docker's units.HumanDuration. @param ms milliseconds */
-export function spanText(ms: number): string {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  const minutes = Math.floor(seconds / 60);
-  const hours = Math.round(seconds / 3600);
-  if (seconds < 1) return 'Less than a second';
-  if (seconds === 1) return '1 second';
-  if (seconds < 60) return `${seconds} seconds`;
-  if (minutes === 1) return 'About a minute';
-  if (minutes < 60) return `${minutes} minutes`;
-  if (hours === 1) return 'About an hour';
-  if (hours < 48) return `${hours} hours`;
-  if (hours < 24 * 7 * 2) return `${Math.floor(hours / 24)} days`;
-  if (hours < 24 * 30 * 2) return `${Math.floor(hours / 24 / 7)} weeks`;
-  if (hours < 24 * 365 * 2) return `${Math.floor(hours / 24 / 30)} months`;
-  return `${Math.floor(hours / 24 / 365)} years`;
 }

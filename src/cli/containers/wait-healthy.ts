@@ -2,6 +2,7 @@ import { watch } from 'node:fs';
 import { type Container, isLive, readState } from '../../containers/index.ts';
 import { parseDuration, TsbuildError } from '../../util/index.ts';
 import type { CliContext } from '../context.ts';
+import { named } from '../options/named.ts';
 
 /** ms; what the notice of the kernel may have missed is seen by then. */
 const LOOK = 250;
@@ -14,7 +15,8 @@ const LOOK = 250;
 export async function waitHealthy({ now }: CliContext, container: Container, limit: string | undefined): Promise<void> {
   const { directory, name, record } = container;
   if (record.health === undefined) return;
-  const end = limit === undefined ? Number.POSITIVE_INFINITY : now() + parseDuration(limit);
+  const most = named('--wait-timeout', limit, parseDuration);
+  const end = most === undefined ? Number.POSITIVE_INFINITY : now() + most;
   for (;;) {
     const state = readState(directory);
     if (state.health === 'healthy') return;

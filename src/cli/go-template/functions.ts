@@ -99,6 +99,9 @@ function print(...args: readonly unknown[]): string {
     .join('');
 }
 
+/** What is escaped: of nothing Go's templates know no value there. */
+const joined = (args: readonly unknown[]): string => print(...args.map((value) => value ?? display(value)));
+
 const HTML: Readonly<Record<string, string>> = {
   '<': '&lt;',
   '>': '&gt;',
@@ -109,7 +112,7 @@ const HTML: Readonly<Record<string, string>> = {
 };
 
 /** What `js` writes with a backslash, besides controls. */
-const SCRIPT = /[\\'"]|[<>&=]|\p{C}/gu;
+const SCRIPT = /[\\'"]|[<>&=]|[\0-\x1f]|[^\0-\x7f\p{L}\p{M}\p{N}\p{P}\p{S}]/gu;
 
 const escapeScript = (char: string): string =>
   '\\\'"'.includes(char) ? `\\${char}` : `\\u${char.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
@@ -152,16 +155,25 @@ export const functions: ReadonlyMap<string, TemplateFunction> = new Map<string, 
   ['le', { takes: [2, 2], call: (a, b) => order(a, b) <= 0 }],
   ['gt', { takes: [2, 2], call: (a, b) => order(a, b) > 0 }],
   ['ge', { takes: [2, 2], call: (a, b) => order(a, b) >= 0 }],
-  ['urlquery', { takes: [0, ANY], call: (...args) => queryEscape(print(...args)) }],
-  ['html', { takes: [0, ANY], call: (...args) => print(...args).replaceAll(/[<>&"'\0]/g, (char) => HTML[char]!) }],
-  ['js', { takes: [0, ANY], call: (...args) => print(...args).replaceAll(SCRIPT, escapeScript) }],
+  ['urlquery', { takes: [0, ANY], call: (...args) => queryEscape(joined(args)) }],
+  ['html', { takes: [0, ANY], call: (...args) => joined(args).replaceAll(/[<>&"'\0]/g, (char) => HTML[char]!) }],
+  ['js', { takes: [0, ANY], call: (...args) => joined(args).replaceAll(SCRIPT, escapeScript) }],
   ['json', { takes: [1, 1], call: (value) => toJson(value) }],
   ['jsonPretty', { takes: [1, 1], call: (value) => toJson(value, 2) }],
   ['join', { takes: [2, 2], call: (items, between) => list(items).map(text).join(word(between)) }],
-  ['split', { takes: [2, 2], call: (value, at) => word(value).split(word(at)) }],
+  [
+    'split',
+    { takes: [2, 2], call: (value, at) => (at === '' ? Array.from(word(value)) : word(value).split(word(at))) },
+  ],
   ['lower', { takes: [1, 1], call: (value) => cased(value, (char) => char.toLowerCase()) }],
   ['upper', { takes: [1, 1], call: (value) => cased(value, (char) => char.toUpperCase()) }],
-  ['title', { takes: [1, 1], call: (value) => word(value).replace(TITLE, (letter) => letter.toUpperCase()) }],
+  [
+    'title',
+    {
+      takes: [1, 1],
+      call: (value) => word(value).replace(TITLE, (letter) => cased(letter, (char) => char.toUpperCase())),
+    },
+  ],
   ['trim', { takes: [1, 1], call: (value) => word(value).trim() }],
   ['pad', { takes: [3, 3], call: pad }],
   ['truncate', { takes: [2, 2], call: truncate }],

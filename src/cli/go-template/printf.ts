@@ -1,3 +1,4 @@
+import { quote, quoteChar } from './quote.ts';
 import { display, isStruct } from './values.ts';
 
 /** `%[1]-08.3f`: flags, which argument, width and precision, which may be arguments (`*`), and the verb. */
@@ -43,16 +44,30 @@ function starred(value: unknown): number {
 const TYPES: Readonly<Record<string, string>> = { string: 'string', boolean: 'bool', number: 'int' };
 const withType = (value: unknown): string => `${TYPES[typeof value] ?? 'interface {}'}=${display(value)}`;
 
-/** A value with its width. A verb goes to each element of a list. */
+/** A value with its width. A verb goes to each element of a list, a map and a struct, as in Go. */
 function print(directive: Directive, value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map((item) => print(directive, item)).join(' ')}]`;
-  const shown = formatOne(directive, value);
-  const missing = directive.width - Array.from(shown).length;
+  const each = (item: unknown): string => print(directive, item);
+  if (Array.isArray(value)) return `[${value.map(each).join(' ')}]`;
+  if (value instanceof Map) {
+    const entries = [...(value as ReadonlyMap<string, unknown>)].sort(([a], [b]) => (a < b ? -1 : 1));
+    return `map[${entries.map(([key, item]) => `${each(key)}:${each(item)}`).join(' ')}]`;
+  }
+  if (isStruct(value)) {
+    // With +, fields have their names.
+    const named = directive.verb === 'v' && directive.flags.includes('+');
+    const fields = Object.entries(value).filter(([, item]) => typeof item !== 'function');
+    return `{${fields.map(([name, item]) => `${named ? `${name}:` : ''}${each(item)}`).join(' ')}}`;
+  }
+  return padded(directive, value, formatOne(directive, value));
+}
+
+function padded({ width, flags }: Directive, value: unknown, shown: string): string {
+  const missing = width - Array.from(shown).length;
   if (missing <= 0) return shown;
-  if (directive.flags.includes('-')) return shown + ' '.repeat(missing);
-  if (!directive.flags.includes('0') || typeof value !== 'number') return ' '.repeat(missing) + shown;
-  // Zeros stand behind the sign.
-  const sign = /^[-+ ]/.test(shown) ? 1 : 0;
+  if (flags.includes('-')) return shown + ' '.repeat(missing);
+  if (!flags.includes('0')) return ' '.repeat(missing) + shown;
+  // Zeros stand behind the sign of a number.
+  const sign = typeof value === 'number' && /^[-+ ]/.test(shown) ? 1 : 0;
   return shown.slice(0, sign) + '0'.repeat(missing) + shown.slice(sign);
 }
 
@@ -62,9 +77,10 @@ function formatOne(directive: Directive, value: unknown): string {
   if (verb === 't' && typeof value === 'boolean') return String(value);
   if ('dobcU'.includes(verb) || (isNumber && 'xX'.includes(verb))) return whole(directive, value);
   if (isNumber && 'eEfFgG'.includes(verb)) return signed(flags, value, decimal(directive, Math.abs(value)));
-  if ('sv'.includes(verb) && !flags.includes('#')) return cut(directive, textOf(directive, value));
-  if (verb === 'q' && !/[+#]/.test(flags)) return JSON.stringify(cut(directive, textOf(directive, value)));
-  if ('xX'.includes(verb) && !flags.includes('#')) return hex(directive, cut(directive, textOf(directive, value)));
+  if ('sv'.includes(verb) && !flags.includes('#')) return textOf(directive, value);
+  if (verb === 'q' && !/[+#]/.test(flags))
+    return isNumber && Number.isInteger(value) ? quoteChar(value) : quote(cut(directive, shownText(value)));
+  if ('xX'.includes(verb) && !flags.includes('#')) return hex(directive, cut(directive, shownText(value)));
   throw new Error(`printf has no %${/[+#]/.exec(flags)?.[0] ?? ''}${verb} for ${display(value)}`);
 }
 
@@ -98,11 +114,25 @@ function decimal({ verb, precision }: Directive, value: number): string {
   const exponent = (shown: string): string => shown.replace(/e([-+])(\d)$/, 'e$10$2');
   const shown =
     small === 'f'
-      ? value.toFixed(precision ?? 6)
+      ? fixed(value, precision ?? 6)
       : small === 'e'
         ? exponent(value.toExponential(precision ?? 6))
         : exponent(shortest(value, precision));
   return verb === small ? shown : shown.toUpperCase();
+}
+
+/** Digits behind the point, as many as JavaScript writes. */
+const EXACT = 100;
+
+/** Rounded to the nearest, and to the even of two that are as near, as in Go. @param value not negative */
+function fixed(value: number, digits: number): string {
+  const rounded = value.toFixed(digits);
+  if (value >= 1e21) return BigInt(value).toString() + (digits === 0 ? '' : `.${'0'.repeat(digits)}`);
+  // More than a number with a tie can have.
+  const [before = '', fraction = ''] = value.toFixed(EXACT).split('.');
+  const kept = digits === 0 ? before : `${before}.${fraction.slice(0, digits)}`;
+  const isTie = /^50*$/.test(fraction.slice(digits));
+  return isTie && '02468'.includes(kept.at(-1) ?? '') ? kept : rounded;
 }
 
 /** `%g`: as few digits as tell the number, with an exponent where it is large or small. */
@@ -118,14 +148,17 @@ function cut({ precision }: Directive, shown: string): string {
   return precision === undefined ? shown : Array.from(shown).slice(0, precision).join('');
 }
 
-function textOf({ flags, verb }: Directive, value: unknown): string {
-  if (value === undefined) return '<nil>';
-  if (typeof value === 'number' && verb === 'v') return signed(flags, value, display(Math.abs(value)));
-  if (!flags.includes('+') || !isStruct(value)) return display(value);
-  // With +, fields have their names.
-  return `{${Object.entries(value)
-    .map(([name, item]) => `${name}:${textOf({ flags, verb, width: 0, precision: undefined }, item)}`)
-    .join(' ')}}`;
+const shownText = (value: unknown): string => (value === undefined ? '<nil>' : display(value));
+
+/** `%s` and `%v`. With +, `%v` has names of fields, and no more. */
+function textOf(directive: Directive, value: unknown): string {
+  if (typeof value === 'string') return cut(directive, value);
+  if (typeof value !== 'number' || directive.verb !== 'v') return shownText(value);
+  const flags = directive.flags.replaceAll('+', '');
+  if (directive.precision === undefined) return signed(flags, value, display(Math.abs(value)));
+  return Number.isInteger(value)
+    ? whole({ ...directive, flags, verb: 'd' }, value)
+    : signed(flags, value, decimal({ ...directive, verb: 'g' }, Math.abs(value)));
 }
 
 function hex({ flags, verb }: Directive, shown: string): string {

@@ -23,14 +23,17 @@ export function formatList<Row extends Readonly<Record<string, unknown>>>(
   format: string | undefined,
   { columns, headers = {}, rows, json }: ShownList<Row>,
 ): string {
-  if (format === undefined || format === '' || format === 'table')
+  if (format === undefined || /^(?:table\s*)?$/.test(format))
     return formatTable(
       columns.map(([header]) => header),
       rows.map((row) => columns.map(([, field]) => String(row[field]))),
     );
   if (format === 'json') return `${JSON.stringify(json, undefined, 2)}\n`;
-  const table = /^table\s+([\s\S]+)$/.exec(format)?.[1];
-  const text = (table ?? format).replaceAll(String.raw`\t`, '\t').replaceAll(String.raw`\n`, '\n');
+  const table = /^table(?=\s|\{\{)\s*([\s\S]+)$/.exec(format)?.[1];
+  const text = (table ?? format)
+    .replaceAll(/^ +| +$/g, '')
+    .replaceAll(String.raw`\t`, '\t')
+    .replaceAll(String.raw`\n`, '\n');
   const template = compileTemplate(text);
   const lines = rows.map((row) => template(row));
   if (table === undefined) return lines.map((line) => `${line}\n`).join('');

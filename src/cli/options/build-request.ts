@@ -10,8 +10,9 @@ import type { CliContext } from '../context.ts';
 import { parseContextArgument } from './context-argument.ts';
 import { parseHosts } from './hosts.ts';
 import { type LockOptions, parseLockOptions } from './lock-options.ts';
+import { named } from './named.ts';
 import { parseLists, parsePairs } from './options.ts';
-import { named, parsePidsLimit, parseResources, parseUlimit, type ResourceOptions } from './resource-options.ts';
+import { parsePidsLimit, parseResources, parseUlimit, type ResourceOptions } from './resource-options.ts';
 import { parseSecrets } from './secrets.ts';
 import { parseSsh } from './ssh.ts';
 

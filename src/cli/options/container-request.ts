@@ -13,7 +13,8 @@ import { readEnvFile } from './env-file.ts';
 import { parseHosts } from './hosts.ts';
 import { parsePairs } from './options.ts';
 import { parseSysctls } from './sysctl-option.ts';
-import { named, parsePidsLimit, parseResources, parseUlimit } from './resource-options.ts';
+import { named } from './named.ts';
+import { parsePidsLimit, parseResources, parseUlimit } from './resource-options.ts';
 
 /** Docker's, in seconds. */
 const STOP_TIMEOUT = 10;

@@ -23,7 +23,7 @@ export function parseListFilters<Args extends readonly unknown[]>(
   for (const text of texts) {
     const bad = (why: string, more = hint): TsbuildError =>
       new TsbuildError('TSB_USAGE', `Cannot use --filter ${JSON.stringify(text)}: ${why}`, { hint: more });
-    const [, key, not, value = ''] = /^([a-z-]+)(!?)=(.*)$/s.exec(text) ?? [];
+    const [, key, not, value = ''] = /^([^=!]+)(!?)=(.*)$/s.exec(text) ?? [];
     if (key === undefined) throw bad('expected NAME=VALUE');
     const kind = Object.hasOwn(kinds, key) ? kinds[key] : undefined;
     if (kind === undefined) {

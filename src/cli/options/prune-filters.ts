@@ -1,5 +1,6 @@
 import type { UsageRecord } from '../../store/index.ts';
 import { parseDuration, suggest, TsbuildError } from '../../util/index.ts';
+import { named } from './named.ts';
 
 /** What `--filter` values come to. */
 export interface PruneFilter {
@@ -36,7 +37,7 @@ export function parsePruneFilters(values: readonly string[], flag = '--filter'):
     if (match === null) throw fail('it is not FIELD=VALUE');
     const [, name = '', operator = '', wanted = ''] = match;
     if (['until', 'unused-for'].includes(name) && operator.startsWith('=')) {
-      untilMs = parseDuration(wanted);
+      untilMs = named(`${flag} ${name}=`, wanted, parseDuration);
       continue;
     }
     const field = Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined;

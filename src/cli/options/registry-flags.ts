@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import type { SessionOptions } from '../../engine/index.ts';
 import { parseDuration, TsbuildError } from '../../util/index.ts';
 import type { CliContext } from '../context.ts';
+import { named } from './named.ts';
 import { tlsVerifyOption } from './options.ts';
 import { credentialsOf } from '../session-options.ts';
 
@@ -69,7 +70,7 @@ function parseRetries(text: string): number {
 
 /** @returns ms */
 function parseDelay(text: string): number {
-  return /^\d+$/.test(text) ? Number(text) * 1000 : parseDuration(text);
+  return /^\d{1,6}$/.test(text) ? Number(text) * 1000 : (named('--retry-delay', text, parseDuration) ?? 0);
 }
 
 /** `USER:PASSWORD`. The error does not quote it. */

@@ -2,7 +2,8 @@ import { cpus } from 'node:os';
 import type { Command } from 'commander';
 import { parseCpus, parseMemory, parseMemorySwap, type ResourceLimits } from '../../limits/index.ts';
 import { type Ulimit, ULIMITS } from '../../sandbox/index.ts';
-import { isTsbuildError, suggest, TsbuildError } from '../../util/index.ts';
+import { suggest, TsbuildError } from '../../util/index.ts';
+import { named } from './named.ts';
 import { collect } from './options.ts';
 
 /** Options as commander gives them. */
@@ -147,23 +148,6 @@ function parsePairs(values: readonly string[], memory: number | undefined): Reso
     limits = { ...limits, ...named(`--resource ${name}=`, value, (text) => parse(text, limits.memory ?? memory)) };
   }
   return limits;
-}
-
-/**
- * What cannot be parsed is told with the option that it was given to.
- * @returns undefined where there is nothing to parse
- * @throws TsbuildError `TSB_USAGE`
- */
-export function named<T>(flag: string, text: string | undefined, parse: (text: string) => T): T | undefined {
-  if (text === undefined) return undefined;
-  try {
-    return parse(text);
-  } catch (error) {
-    if (!isTsbuildError(error)) throw error;
-    const why = error.message.slice(error.message.indexOf(': ') + 2);
-    const shown = flag.endsWith('=') ? flag + text : `${flag} ${JSON.stringify(text)}`;
-    throw new TsbuildError('TSB_USAGE', `Cannot use ${shown}: ${why}`);
-  }
 }
 
 /**

@@ -4,7 +4,7 @@ import type { PrunePolicy, StoreLimits } from '../../store/index.ts';
 import { errnoOf, messageOf, parseDuration, parseSize, suggest, TsbuildError } from '../../util/index.ts';
 import type { CliContext } from '../context.ts';
 import { parsePruneFilters } from './prune-filters.ts';
-import { named } from './resource-options.ts';
+import { named } from './named.ts';
 import { homeDirectory } from '../store-root.ts';
 
 /** Where the user's settings are: `$TSBUILD_CONFIG`, else `$XDG_CONFIG_HOME/tsbuild/config.toml`, else `~/.config/tsbuild/config.toml`. */

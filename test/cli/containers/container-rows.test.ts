@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseContainerFilters } from '../../../src/cli/containers/container-filters.ts';
-import { spanText, statusText } from '../../../src/cli/containers/container-rows.ts';
+import { statusText } from '../../../src/cli/containers/container-rows.ts';
+import { spanText } from '../../../src/cli/lists/span-text.ts';
 import type { Container, ContainerState } from '../../../src/containers/index.ts';
 
 const NOW = Date.parse('2026-01-01T12:00:00Z');

@@ -3,7 +3,6 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseTime } from '../../../src/cli/options/time-option.ts';
 import { changed, waitHealthy } from '../../../src/cli/containers/wait-healthy.ts';
 import type { Container } from '../../../src/containers/index.ts';
 import { fakeContext } from '../../fakes/cli-context.ts';
@@ -85,29 +84,4 @@ describe('waiting until a container is healthy', () => {
     );
     await expect(waitHealthy(context, container({}), 'soon')).rejects.toThrow(/soon/);
   });
-});
-
-describe('times of logs', () => {
-  const NOW = Date.UTC(2026, 0, 31, 12);
-  test.each([
-    ['2026-01-31T10:00:00Z', '2026-01-31T10:00:00.000000000Z'],
-    ['2026-01-31T10:00:00.123456789Z', '2026-01-31T10:00:00.123456789Z'],
-    ['2026-01-31T10:00:00.5+02:00', '2026-01-31T08:00:00.500000000Z'],
-    ['1769860800', '2026-01-31T12:00:00.000000000Z'],
-    ['1769860800.25', '2026-01-31T12:00:00.250000000Z'],
-    ['10m', '2026-01-31T11:50:00.000000000Z'],
-    ['1h30m', '2026-01-31T10:30:00.000000000Z'],
-    ['0s', '2026-01-31T12:00:00.000000000Z'],
-  ])('%s is %s', (text, time) => {
-    expect(parseTime('--since', text, NOW)).toBe(time);
-  });
-
-  test.each(['', 'soon', '2026-13-01', '2026-01-31T99:00:00Z', '12345', '-5m', '1769860800.x'])(
-    '%j is none',
-    (text) => {
-      expect(() => parseTime('--until', text, NOW)).toThrow(
-        expect.objectContaining({ code: 'TSB_USAGE', message: `Cannot use --until ${JSON.stringify(text)}` }),
-      );
-    },
-  );
 });
