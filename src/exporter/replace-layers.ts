@@ -9,6 +9,10 @@ const REFERENCE_DIGEST = 'vnd.docker.reference.digest';
 
 type Json = Record<string, unknown>;
 
+/** Annotations of a layer by which readers find files in its very bytes: zstd:chunked, eStargz, and others that are mounted as they are. */
+const ABOUT_BYTES =
+  /^(?:io\.github\.containers\.zstd-chunked\.|io\.containers\.estargz\.|containerd\.io\/snapshot\/(?:stargz|nydus|overlaybd)|com\.amazon\.soci\.)/;
+
 /**
  * An image with other blobs for its layers: the same contents compressed in another way, so that configs stay. Manifests and indexes are
  * written anew; what is in them besides is kept.
@@ -60,7 +64,11 @@ function layersOf(document: Json, replaced: ReadonlyMap<Digest, Descriptor>, isD
     const blob = replaced.get(layer.digest);
     if (blob === undefined) return layer;
     const { digest, size, mediaType } = blob;
-    return { ...layer, mediaType: isDocker ? dockerType(mediaType) : mediaType, digest, size };
+    // Where else the old bytes are, or they themselves, and what is said of where in them a file is: none of it holds for the new ones.
+    const { data: _data, urls: _urls, annotations = {}, ...kept } = layer;
+    const notes = Object.entries(annotations as Json).filter(([key]) => !ABOUT_BYTES.test(key));
+    const type = isDocker ? dockerType(mediaType) : mediaType;
+    return { ...kept, mediaType: type, digest, size, ...(notes.length === 0 ? {} : { annotations: Object.fromEntries(notes) }) }; // prettier-ignore
   });
 }
 
@@ -74,8 +82,11 @@ function renameEntry(entry: Json, renamed: ReadonlyMap<Digest, Descriptor>): Jso
   const own = renamed.get(entry['digest'] as Digest);
   const annotations = entry['annotations'] as Record<string, string> | undefined;
   const about = renamed.get(annotations?.[REFERENCE_DIGEST] as Digest);
+  const { data, ...rest } = entry;
   return {
-    ...entry,
+    ...rest,
+    // The old document itself.
+    ...(own === undefined && data !== undefined ? { data } : {}),
     ...(own === undefined ? {} : { digest: own.digest, size: own.size }),
     ...(about === undefined ? {} : { annotations: { ...annotations, [REFERENCE_DIGEST]: about.digest } }),
   };
