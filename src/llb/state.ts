@@ -80,7 +80,12 @@ export class State {
 
   /** With one more variable for the steps to come. */
   addEnv(key: string, value: string): State {
-    return this.with({ env: this.meta.env.set(key, value) });
+    return this.addEnvs([[key, value]]);
+  }
+
+  /** With several more variables, one after the other. */
+  addEnvs(entries: Iterable<readonly [string, string]>): State {
+    return this.with({ env: this.meta.env.setAll(entries) });
   }
 
   /** A relative directory is taken from the present one. */

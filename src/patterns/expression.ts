@@ -1,5 +1,6 @@
 import { type Expression, parseExpression } from './expression-parser.ts';
 import { BadPatternError } from './file-match.ts';
+import { TsbuildError } from '../util/index.ts';
 import { isPlace, type Place } from './regex-place.ts';
 import { type CharSet, codeOf, contains } from './regex-reader.ts';
 
@@ -23,6 +24,9 @@ interface Thread {
 /** Larger ones are refused: a repetition of a repetition is written in a few characters. */
 const MAX_INSTRUCTIONS = 10_000;
 
+/** Steps that one call may take: to replace all matches takes as long for each of them as to find one. */
+const MAX_STEPS = 50_000_000;
+
 /** What an expression matched in a text, for templates. */
 export interface ExpressionMatch {
   /** A template with `$1`, `${1}` and `${name}` replaced, as Go's `Expand` does it; `$$` is a dollar. */
@@ -36,6 +40,7 @@ export interface ExpressionMatch {
 export class GoExpression {
   readonly #program: readonly Instruction[];
   readonly #names: readonly string[];
+  #steps = 0;
 
   /** @throws BadPatternError for what Go refuses, for Unicode classes, and for what has more than 10,000 instructions */
   constructor(source: string) {
@@ -44,15 +49,20 @@ export class GoExpression {
     this.#names = names;
   }
 
-  /** The first match; undefined when there is none. */
+  /** The first match; undefined when there is none. @throws TsbuildError `TSB_POLICY` where that takes too long */
   match(text: string): ExpressionMatch | undefined {
+    this.#steps = 0;
     const chars = Array.from(text);
     const slots = this.#find(chars.map(codeOf), 0);
     return slots && { expand: (template) => this.#expand(template, chars, slots) };
   }
 
-  /** The text with each match replaced by what the template makes of it (Go's `ReplaceAllString`). */
+  /**
+   * The text with each match replaced by what the template makes of it (Go's `ReplaceAllString`).
+   * @throws TsbuildError `TSB_POLICY` where that takes too long
+   */
   replaceAll(text: string, template: string): string {
+    this.#steps = 0;
     const chars = Array.from(text);
     const codes = chars.map(codeOf);
     let out = '';
@@ -119,6 +129,9 @@ export class GoExpression {
       if (found === undefined) follow(threads, { at: 0, slots: empty }, position);
       if (threads.length === 0 && found !== undefined) break;
       const next: Thread[] = [];
+      this.#steps += threads.length + 1;
+      if (this.#steps > MAX_STEPS)
+        throw new TsbuildError('TSB_POLICY', 'Cannot apply a regular expression: it takes too many steps on this text');
       for (const { at, slots } of threads) {
         const instruction = program[at];
         if (instruction?.op === 'match') {

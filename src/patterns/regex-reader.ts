@@ -15,10 +15,13 @@ export const NOT_NEWLINE: CharSet = complement([[0x0a, 0x0a]]);
 /** Reads the characters of a regular expression in Go's syntax: what stands for one character, or for one out of a set. */
 export class RegexReader {
   readonly #chars: readonly string[];
+  /** Where the last `:]` is, or -1. */
+  readonly #lastClassEnd: number;
   #index = 0;
 
   constructor(source: string) {
     this.#chars = Array.from(source);
+    this.#lastClassEnd = this.#chars.findLastIndex((char, at) => char === ':' && this.#chars[at + 1] === ']');
   }
 
   /** The next character, which is not read by that; undefined at the end. @param ahead further on */
@@ -146,7 +149,7 @@ export class RegexReader {
     const rest = this.#chars.slice(this.#index, this.#index + 12).join('');
     const match = /^\[:(\^?)([a-z]+):\]/.exec(rest);
     if (!match) {
-      if (this.#chars.join('').includes(':]', this.#index + 2)) throw new BadPatternError();
+      if (this.#lastClassEnd >= this.#index + 2) throw new BadPatternError();
       return undefined;
     }
     const set = POSIX_CLASSES.get(match[2] ?? '');

@@ -48,7 +48,7 @@ export function copyConfig(image: ImageConfig): ImageConfig {
   const config: ContainerConfig = {};
   for (const key of CONFIG_KEYS) {
     const value: unknown = image.config[key];
-    if (value !== undefined && value !== null) config[key as string] = structuredClone(value);
+    if (value !== undefined && value !== null) config[key as string] = copied(value);
   }
   const out: ImageConfig = {
     architecture: image.architecture,
@@ -60,9 +60,16 @@ export function copyConfig(image: ImageConfig): ImageConfig {
   };
   for (const key of IMAGE_KEYS) {
     const value: unknown = image[key];
-    if (value !== undefined && value !== null && value !== '') out[key as string] = structuredClone(value);
+    if (value !== undefined && value !== null && value !== '') out[key as string] = copied(value);
   }
   return out;
+}
+
+/** A copy down to the texts, which all copies share: a stage may be the base of thousands. */
+function copied(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copied);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, copied(item)]));
 }
 
 /** The platform that an image config names; undefined when it names none. */
@@ -85,9 +92,26 @@ export function splitEnv(entry: string): readonly [string, string] {
 /** Sets a variable in a config's environment where it stands already, else at the end. */
 export function setConfigEnv(config: ContainerConfig, key: string, value: string): void {
   const env = (config.Env ??= []);
-  const index = env.findIndex((entry) => splitEnv(entry)[0] === key);
-  if (index < 0) env.push(`${key}=${value}`);
+  const places = placesOf(env);
+  const index = places.get(key);
+  if (index === undefined) places.set(key, env.push(`${key}=${value}`) - 1);
   else env[index] = `${key}=${value}`;
+}
+
+/** Where the variables of each list stand: looking for one would take as long as there are others. */
+const PLACES = new WeakMap<readonly string[], Map<string, number>>();
+
+function placesOf(env: readonly string[]): Map<string, number> {
+  let places = PLACES.get(env);
+  if (places === undefined) {
+    places = new Map();
+    for (const [index, entry] of env.entries()) {
+      const [key] = splitEnv(entry);
+      if (!places.has(key)) places.set(key, index);
+    }
+    PLACES.set(env, places);
+  }
+  return places;
 }
 
 /** Adds what an instruction did to the image's history. */

@@ -47,6 +47,7 @@ export async function lowerTarget(lowering: Lowering, context: MainContext): Pro
 
 /** Lowers the instructions of a stage in their order. */
 function lowerStage(lowering: Lowering, state: StageState): void {
+  if (state.base !== undefined) lowering.room.takeShared(state.base.inheritable);
   state.inherit();
   state.dispatched = true;
   state.platform ??= lowering.platform;
@@ -56,7 +57,7 @@ function lowerStage(lowering: Lowering, state: StageState): void {
   if (path !== undefined && !(config.Env ?? []).some((entry) => splitEnv(entry)[0] === 'PATH')) {
     config.Env = [...(config.Env ?? []), path];
   }
-  for (const entry of config.Env ?? []) state.state = state.state.addEnv(...splitEnv(entry));
+  state.state = state.state.addEnvs((config.Env ?? []).map(splitEnv));
   const { hostname, network = 'sandbox' } = lowering.options;
   if (hostname) state.state = state.state.with({ hostname });
   placed(state.stage.ranges, () => {
@@ -115,7 +116,7 @@ export function scanTargets(lowering: Lowering, lowered: LoweredTarget): Readonl
 
 function wantsScan(lowering: Lowering, state: StageState, key: string): boolean {
   let value = lowering.globalArgs.get(key);
-  for (const arg of state.buildArgs) if (arg.key === key && arg.value !== undefined) value = arg.value;
+  value = state.buildArgs.get(key)?.value ?? value;
   if (value === undefined) return false;
   return goBool(value) ?? value.split(',').includes(state.name);
 }

@@ -168,12 +168,8 @@ export class NamedContexts {
 
 /** The state with the environment, working directory and platform of the image, and the config for the stage to start from. */
 function withConfig(state: State, config: ImageConfig): LoadedContext {
-  let started = state;
-  for (const entry of config.config.Env ?? []) {
-    const [name, value] = splitEnv(entry);
-    if (name !== '') started = started.addEnv(name, value);
-  }
-  started = started.dir(config.config.WorkingDir ?? '');
+  const env = (config.config.Env ?? []).map(splitEnv).filter(([name]) => name !== '');
+  const started = state.addEnvs(env).dir(config.config.WorkingDir ?? '');
   const platform = platformOf(config);
   const copy = copyConfig(config);
   delete copy.created;

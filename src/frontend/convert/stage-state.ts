@@ -35,8 +35,8 @@ export class StageState {
 
   commands: StageCommand[] = [];
   readonly deps: Map<StageState, Command> = new Map();
-  /** Arguments declared so far, for the history of RUN. */
-  buildArgs: ArgDefinition[] = [];
+  /** Arguments declared so far with the last value of each, for the history of RUN. */
+  buildArgs: Map<string, ArgDefinition> = new Map();
   /** Paths that the stage reads from the build context. */
   readonly contextPaths: Set<string> = new Set();
   /** Paths that others read from this stage; a stage built on another shares its set. */
@@ -68,6 +68,13 @@ export class StageState {
     this.image.config = {};
   }
 
+  /** How many texts a stage that is built on this one takes over: each is held once more. */
+  get inheritable(): { readonly listed: number; readonly named: number } {
+    const { Env = [], Labels = {}, ExposedPorts = {}, Volumes = {} } = this.image.config;
+    const names = [Labels, ExposedPorts, Volumes].reduce((count, each) => count + Object.keys(each ?? {}).length, 0);
+    return { listed: this.image.history.length, named: names + (Env?.length ?? 0) + this.buildArgs.size };
+  }
+
   /** Takes over what the stage it is built on has become. */
   inherit(): void {
     const { base } = this;
@@ -79,7 +86,7 @@ export class StageState {
     this.baseImage = base.baseImage;
     this.paths = base.paths;
     this.hasWorkdir = base.hasWorkdir;
-    this.buildArgs = [...base.buildArgs];
+    this.buildArgs = new Map(base.buildArgs);
   }
 }
 

@@ -11,7 +11,6 @@ export function reportUnmatched(
   unmatched: ReadonlySet<string>,
 ): void {
   if (unmatched.size === 0) return;
-  const declared = new Set(state.buildArgs.map((arg) => arg.key));
-  const known = state.state.meta.env.keys();
-  lintUndefinedVariables(lowering.linter.scoped(command.comments), command.ranges, unmatched, declared, known);
+  const linter = lowering.linter.scoped(command.comments);
+  lintUndefinedVariables(linter, command.ranges, unmatched, state.buildArgs, state.state.meta.env);
 }

@@ -12,7 +12,7 @@ interface AstRange {
 
 /**
  * Narrows the ranges of one instruction to the columns of `token`: its keyword, a flag, an argument, or the name of a variable
- * that it uses. Only for error messages and lint; loads dockerfile-ast when first called and never fails.
+ * that it uses; `$NAME` is a variable and nothing else of that name. Only for error messages and lint; loads dockerfile-ast when first called and never fails.
  * @param ranges the instruction's lines
  * @returns one range for each place of the token, or `ranges` when there is none
  */
@@ -24,12 +24,11 @@ export async function locateTokens(
 ): Promise<readonly SourceRange[]> {
   const first = ranges[0]?.startLine ?? 0;
   const last = ranges.at(-1)?.endLine ?? 0;
-  const text = file.text
-    .replace(/^\uFEFF/, '')
-    .split('\n')
+  const text = linesOf(file)
     .slice(Math.max(0, first - 1), last)
     .join('\n');
-  if (first < 1 || token === '' || !text.includes(token) || text.length > MAX_CHARACTERS) return ranges;
+  if (first < 1 || token === '' || !text.includes(token.replace(/^\$/, '')) || text.length > MAX_CHARACTERS)
+    return ranges;
   try {
     const found = await tokensOf(escape === '`' ? `# escape=\`\n${text}` : text, token);
     const offset = escape === '`' ? first - 1 : first;
@@ -47,6 +46,14 @@ export async function locateTokens(
   }
 }
 
+/** The lines of the file that was asked for last: a file may have as many findings as lines. */
+let cut: { readonly file: SourceFile; readonly lines: readonly string[] } | undefined;
+
+function linesOf(file: SourceFile): readonly string[] {
+  if (cut?.file !== file) cut = { file, lines: file.text.replace(/^\uFEFF/, '').split('\n') };
+  return cut.lines;
+}
+
 async function tokensOf(text: string, token: string): Promise<AstRange[]> {
   const { DockerfileParser } = await import('./ast.ts');
   const found: AstRange[] = [];
@@ -56,8 +63,9 @@ async function tokensOf(text: string, token: string): Promise<AstRange[]> {
       found.push(instruction.getInstructionRange());
     }
     for (const variable of instruction.getVariables()) {
-      if (variable.getName() === token) found.push(variable.getNameRange());
+      if (variable.getName() === token.replace(/^\$/, '')) found.push(variable.getNameRange());
     }
+    if (token.startsWith('$')) continue;
     const flags = 'getFlags' in instruction ? (instruction as ModifiableInstruction).getFlags() : [];
     for (const word of [...flags, ...instruction.getArguments()]) {
       const { start, end } = word.getRange();

@@ -22,18 +22,20 @@ export function suggestWord(
   const wanted = ignoreCase ? word.toLowerCase() : word;
   let best: string | undefined;
   let bestDistance = MAX_DISTANCE + 0.5;
-  for (const option of [...options].sort(compareBytes)) {
+  for (const option of options) {
     const candidate = ignoreCase ? option.toLowerCase() : option;
     if (candidate === wanted) return undefined;
-    if (Math.abs(candidate.length - wanted.length) > MAX_DISTANCE) continue;
+    let distance = editDistance(wanted, candidate, MAX_DISTANCE);
+    if (distance > MAX_DISTANCE) continue;
     // Swapped letters are the likelier slip.
-    const distance = editDistance(wanted, candidate) - (sameLetters(wanted, candidate) ? 0.5 : 0);
-    if (distance < bestDistance) {
+    if (sameLetters(wanted, candidate)) distance -= 0.5;
+    if (distance < bestDistance || (distance === bestDistance && compareBytes(candidate, best ?? '') < 0)) {
       bestDistance = distance;
-      best = ignoreCase ? withCaseOf(candidate, word) : candidate;
+      best = candidate;
     }
   }
-  return best === '' ? undefined : best;
+  if (best === undefined || best === '') return undefined;
+  return ignoreCase ? withCaseOf(best, word) : best;
 }
 
 /** The message with ` (did you mean x?)` appended when one of `options` is near `word`. */

@@ -3,9 +3,12 @@ import type { AddCommand, ArgCommand, Command, CopyCommand, RunCommand, Stage } 
 import type { Linter } from './linter.ts';
 import { rules } from './rules.ts';
 
-/** Installs of dependencies from a manifest that is part of the sources. */
+/**
+ * Installs of dependencies from a manifest that is part of the sources. What may stand between has an end: commands are long where somebody
+ * means it, and each word of one may be a start.
+ */
 const INSTALLS =
-  /\b(?:npm (?:ci|install|i)|yarn install|pnpm (?:install|i)|bun install|pip3? install (?:[^&|;]* )?-r|poetry install|uv sync|pipenv install|bundle install|composer install|go mod download|cargo fetch|dotnet restore|mix deps\.get|mvn [^&|;]*dependency:|gradle [^&|;]*dependencies)\b/;
+  /\b(?:npm (?:ci|install|i)|yarn install|pnpm (?:install|i)|bun install|pip3? install (?:[^&|;]{0,200} )?-r|poetry install|uv sync|pipenv install|bundle install|composer install|go mod download|cargo fetch|dotnet restore|mix deps\.get|mvn [^&|;]{0,200}dependency:|gradle [^&|;]{0,200}dependencies)\b/;
 /** Arguments that hold another value for every build. */
 const VOLATILE =
   /^(?:(?:BUILD|CREATED|COMMIT)_?(?:DATE|TIME|TIMESTAMP|NUMBER|ID|SHA|HASH)|TIMESTAMP|(?:GIT|VCS|CI|SOURCE)_?(?:\w+_)?(?:SHA|REF|COMMIT|HASH|REVISION)|REVISION|COMMIT|CACHE_?BUST(?:ER)?)$/i;
@@ -13,9 +16,9 @@ const VOLATILE =
 const SECRET_FILES =
   /(?:^|\/)(?:\.env(?:\.(?!example$|sample$|template$|dist$)[\w.-]+)?|id_(?:rsa|dsa|ecdsa|ed25519)|\.npmrc|\.yarnrc|\.pypirc|\.netrc|\.git-credentials|\.pgpass|\.htpasswd|kubeconfig|credentials\.json|service-account\.json|\.aws\/credentials|\.docker\/config\.json|\.ssh|[^/]+\.(?:pem|key|p12|pfx|jks|keystore))$/;
 const DIRECTION = /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
-const APT_UPDATE = /\b(apt|apt-get)\b(?: -\S+)* update\b/;
+const APT_UPDATE = /\b(apt|apt-get)\b(?: -\S+){0,20} update\b/;
 const APT_INSTALL =
-  /\b(?:apt|apt-get|aptitude)\b(?: -\S+)* (?:install|upgrade|dist-upgrade|full-upgrade|build-dep|satisfy|download|source)\b/;
+  /\b(?:apt|apt-get|aptitude)\b(?: -\S+){0,20} (?:install|upgrade|dist-upgrade|full-upgrade|build-dep|satisfy|download|source)\b/;
 
 /** Reports the rules of our own: what makes builds slow or leaks secrets, with the reason and what to do. */
 export function adviseStages(linter: Linter, stages: readonly Stage[]): void {

@@ -2,6 +2,7 @@ import { type Diagnostic, type SourceRange, TsbuildError } from '../../util/inde
 import type { Dockerfile } from '../dockerfile/types.ts';
 import { locateTokens } from '../dockerfile/ranges.ts';
 import { defaultLintConfig, type LintConfig, parseLintConfig, withComments } from './config.ts';
+import { suggestWord } from '../dockerfile/suggestion.ts';
 import type { Rule } from './rules.ts';
 
 /** One violation of a rule. */
@@ -14,18 +15,28 @@ export interface Finding extends Diagnostic {
   readonly token?: string;
 }
 
+/** What the linters of all instructions have in common. */
+interface Shared {
+  readonly findings: Map<string, Finding>;
+  /** Words that were compared for suggestions. */
+  comparisons: number;
+}
+
+/** A Dockerfile may use a hundred thousand names that are not there, and set as many others. */
+const MAX_COMPARISONS = 500_000;
+
 /**
  * Collects findings. `scoped` gives a linter for one instruction that collects into the same list.
  * What is found twice, as in a build for several platforms, is kept once.
  */
 export class Linter {
   readonly #config: LintConfig;
-  readonly #findings: Map<string, Finding>;
+  readonly #shared: Shared;
 
   /** @param config default: all rules but experimental ones */
-  constructor(config: LintConfig = defaultLintConfig, findings: Map<string, Finding> = new Map()) {
+  constructor(config: LintConfig = defaultLintConfig, shared: Shared = { findings: new Map(), comparisons: 0 }) {
     this.#config = config;
-    this.#findings = findings;
+    this.#shared = shared;
   }
 
   /**
@@ -50,7 +61,7 @@ export class Linter {
   /** The linter for an instruction with these comment lines above it, which may hold a `check=skip=…`. */
   scoped(comments: readonly string[]): Linter {
     const config = comments.length === 0 ? this.#config : withComments(this.#config, comments);
-    return config === this.#config ? this : new Linter(config, this.#findings);
+    return config === this.#config ? this : new Linter(config, this.#shared);
   }
 
   /** Whether a rule is on. */
@@ -69,8 +80,8 @@ export class Linter {
     if (!this.isOn(rule)) return;
     const message = rule.message(...args);
     const key = `${rule.name}\0${message}\0${ranges[0]?.startLine ?? 0}`;
-    if (this.#findings.has(key)) return;
-    this.#findings.set(key, {
+    if (this.#shared.findings.has(key)) return;
+    this.#shared.findings.set(key, {
       code: rule.name,
       severity: 'warning',
       message,
@@ -83,9 +94,23 @@ export class Linter {
     });
   }
 
+  /** The word nearest to one, if any is near; none after more comparisons than any file needs that a person wrote. */
+  suggest(word: string, known: { keys(): Iterable<string> }): string {
+    const shared = this.#shared;
+    const counted = function* (): Iterable<string> {
+      for (const key of known.keys()) {
+        if (++shared.comparisons > MAX_COMPARISONS) return;
+        yield key;
+      }
+    };
+    return shared.comparisons > MAX_COMPARISONS ? '' : (suggestWord(word, counted()) ?? '');
+  }
+
   /** All findings, in the order of their lines. */
   get findings(): readonly Finding[] {
-    return [...this.#findings.values()].sort((a, b) => (a.ranges[0]?.startLine ?? 0) - (b.ranges[0]?.startLine ?? 0));
+    return [...this.#shared.findings.values()].sort(
+      (a, b) => (a.ranges[0]?.startLine ?? 0) - (b.ranges[0]?.startLine ?? 0),
+    );
   }
 
   /** The error that `error=true` asks for, or undefined. */

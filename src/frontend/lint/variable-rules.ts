@@ -3,7 +3,6 @@ import { formatPlatform, parsePlatform, type Platform } from '../../image/index.
 import type { SourceRange } from '../../util/index.ts';
 import type { Dockerfile, Stage } from '../dockerfile/types.ts';
 import { type Expansion, expandWord } from '../dockerfile/shell/lex.ts';
-import { suggestWord } from '../dockerfile/suggestion.ts';
 import type { Linter } from './linter.ts';
 import { rules } from './rules.ts';
 
@@ -21,12 +20,12 @@ export function lintUndefinedVariables(
   linter: Linter,
   ranges: readonly SourceRange[],
   unmatched: Iterable<string>,
-  declared: ReadonlySet<string>,
-  known: Iterable<string>,
+  declared: { has(name: string): boolean },
+  known: { keys(): Iterable<string> },
 ): void {
   for (const name of unmatched) {
     if (declared.has(name) || NO_ENVIRONMENT.has(name)) continue;
-    linter.report(rules.UndefinedVar, ranges, [name, suggestWord(name, known) ?? ''], name);
+    linter.report(rules.UndefinedVar, ranges, [name, linter.suggest(name, known)], `$${name}`);
   }
 }
 
@@ -53,7 +52,7 @@ export function lintFrom(
   const known = new Set([...declared, ...globalArgs.keys()]);
   const undeclared = [...baseName.unmatched, ...(platform?.unmatched ?? [])].filter((name) => !known.has(name));
   for (const name of undeclared) {
-    scoped.report(rules.UndefinedArgInFrom, stage.ranges, [name, suggestWord(name, known) ?? ''], name);
+    scoped.report(rules.UndefinedArgInFrom, stage.ranges, [name, scoped.suggest(name, known)], `$${name}`);
   }
   if (!platform) return;
   if (isTargetPlatform(platform, globalArgs)) {

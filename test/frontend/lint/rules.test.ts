@@ -189,7 +189,13 @@ describe('rules that lowering decides', () => {
   test('undefined variables, with a guess', () => {
     expect(
       messages((linter) =>
-        lintUndefinedVariables(linter, ranges, ['foo', 'DECLARED', 'PAHT'], new Set(['DECLARED']), ['PATH', 'HOME']),
+        lintUndefinedVariables(
+          linter,
+          ranges,
+          ['foo', 'DECLARED', 'PAHT'],
+          new Set(['DECLARED']),
+          new Set(['PATH', 'HOME']),
+        ),
       ),
     ).toEqual([`Usage of undefined variable '$foo'`, `Usage of undefined variable '$PAHT' (did you mean $PATH?)`]);
   });

@@ -10,10 +10,8 @@ const NOT_ENVIRONMENT = new Set(['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SC
 
 /** ENV, for the steps to come and for the container. */
 export function lowerEnv(lowering: Lowering, state: StageState, command: EnvCommand): void {
-  for (const pair of command.env) {
-    state.state = state.state.addEnv(pair.key, pair.value);
-    setConfigEnv(state.image.config, pair.key, pair.value);
-  }
+  state.state = state.state.addEnvs(command.env.map(({ key, value }) => [key, value] as const));
+  for (const { key, value } of command.env) setConfigEnv(state.image.config, key, value);
   addHistory(state.image, `ENV ${joinPairs(command.env)}`, lowering);
 }
 
@@ -41,7 +39,8 @@ export function lowerArg(lowering: Lowering, state: StageState, command: ArgComm
     const definition = { ...arg, value };
     if (!inherited) state.outline.args.set(arg.key, { definition, value, ranges: command.ranges, deps: new Set() });
     state.outline.usedArgs.add(arg.key);
-    state.buildArgs.push(definition);
+    const earlier = state.buildArgs.get(arg.key)?.value;
+    state.buildArgs.set(arg.key, { ...definition, value: value ?? earlier });
     shown.push(value === undefined ? arg.key : `${arg.key}=${value}`);
   }
   addHistory(state.image, `ARG ${shown.join(' ')}`, lowering);

@@ -126,10 +126,9 @@ function maskSecrets(command: RunCommand, env: EnvList): EnvList {
 
 /** `|2 a=1 b=` for the history: the arguments in scope, in the order of their declaration. */
 function argsOf(state: StageState, env: EnvList): readonly string[] {
-  const values = new Map<string, string>();
-  for (const arg of state.buildArgs) values.set(arg.key, env.get(arg.key) ?? arg.value ?? '');
-  if (values.size === 0) return [];
-  return [`|${values.size}`, ...[...values].map(([key, value]) => `${key}=${value}`)];
+  const args = [...state.buildArgs.values()];
+  if (args.length === 0) return [];
+  return [`|${args.length}`, ...args.map(({ key, value }) => `${key}=${env.get(key) ?? value ?? ''}`)];
 }
 
 /** The network of the flag, else of the comment above; undefined for that of all steps. */
