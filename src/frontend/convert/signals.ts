@@ -13,9 +13,10 @@ const NAMES: ReadonlySet<string> = new Set(
  * @throws TsbuildError `TSB_DOCKERFILE`
  */
 export function checkSignal(signal: string): void {
-  if (/^[+-]?\d+$/.test(signal) && Number(signal) !== 0) return;
+  if (/^[+-]?\d{1,19}$/.test(signal) && BigInt.asIntN(64, BigInt(signal)) === BigInt(signal) && Number(signal) !== 0)
+    return;
   const name = signal.toUpperCase().replace(/^SIG/, '');
-  const realtime = /^(?:RTMIN\+(\d+)|RTMAX-(\d+))$/.exec(name);
+  const realtime = /^(?:RTMIN\+([1-9]\d?)|RTMAX-([1-9]\d?))$/.exec(name);
   const offset = Number(realtime?.[1] ?? realtime?.[2] ?? 0);
   if (offset >= 1 && offset <= (name.startsWith('RTMIN') ? 15 : 14)) return;
   if (!NAMES.has(name)) throw dockerfileError(`invalid signal: ${signal}`);

@@ -91,11 +91,14 @@ export function httpAction(request: CopyRequest, url: string): PendingAction {
   };
 }
 
+const SHA256_DIGITS = 64;
+
 function checkDigest(checksum: string): void {
   if (isDigest(checksum)) return;
-  const algorithm = /^([a-z0-9]+(?:[+._-][a-z0-9]+)*):[a-zA-Z0-9=_-]+$/.exec(checksum)?.[1];
+  const [, algorithm, hex = ''] = /^([a-z0-9]+(?:[+._-][a-z0-9]+)*):([a-zA-Z0-9=_-]+)$/.exec(checksum) ?? [];
   if (algorithm === undefined) throw dockerfileError('invalid checksum digest format');
-  if (algorithm === 'sha256') throw dockerfileError('invalid checksum digest length');
+  if (algorithm === 'sha256')
+    throw dockerfileError(`invalid checksum digest ${hex.length === SHA256_DIGITS ? 'format' : 'length'}`);
   throw new TsbuildError('TSB_DOCKERFILE', 'unsupported digest algorithm', { hint: 'give the sha256 of the file' });
 }
 

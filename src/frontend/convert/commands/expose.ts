@@ -16,7 +16,7 @@ const MAX_PORTS = 3 * 65_536;
 export function lowerExpose(lowering: Lowering, state: StageState, command: ExposeCommand): void {
   const { env } = state.state.meta;
   const words = command.ports.flatMap((port) => expandWords(port, env, { escape: lowering.dockerfile.escape }));
-  const exposed = (state.image.config.ExposedPorts ??= {});
+  const exposed = state.image.config.ExposedPorts ?? {};
   const ports: string[] = [];
   for (const word of words) {
     for (const port of parsePorts(lowering, word, command)) {
@@ -26,6 +26,8 @@ export function lowerExpose(lowering: Lowering, state: StageState, command: Expo
     // A range of a few characters stands for 65,536 ports.
     if (ports.length > MAX_PORTS) throw dockerfileError(`EXPOSE has more than ${MAX_PORTS} ports`);
   }
+  // A variable may be empty, and then there is nothing to expose.
+  if (ports.length > 0) state.image.config.ExposedPorts = exposed;
   addHistory(state.image, `EXPOSE ${goList(ports)}`, lowering);
 }
 

@@ -16,10 +16,11 @@ export function applyWorkdir(state: StageState, path: string): string {
   return workdir;
 }
 
-/** Changes the user of later steps and of the image. */
+/** Changes the user of later steps and of the image; an empty one is the one that there is without any. */
 export function applyUser(state: StageState, user: string): void {
   state.state = state.state.user(user);
-  state.image.config.User = user;
+  if (user === '') delete state.image.config.User;
+  else state.image.config.User = user;
 }
 
 /** WORKDIR makes the directory when it is missing, owned by USER. */

@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest';
+import { outcome, variables } from './support.ts';
+
+describe('ENV and ARG', () => {
+  test.each<[string, unknown]>([
+    ['ENV', 'ENV requires at least one argument'],
+    ['ENV a', 'ENV must have two arguments'],
+    ['ENV a b', ['a=b']],
+    ['ENV a=b', ['a=b']],
+    ['ENV a=b c', "Syntax error - can't find = in \"c\". Must be of the form: name=value"],
+    ['ENV a=b c=d', ['a=b', 'c=d']],
+    ['ENV a b=c', ['a=b=c']],
+    ['ENV =b', 'ENV names can not be blank'],
+    ['ENV a=', ['a=']],
+    ['ENV "a b"=c', ['a b=c']],
+    ['ENV a="b c"', ['a=b c']],
+    ["ENV a='b $c'", ['a=b $c']],
+    ['ENV a=b\\ c', ['a=b c']],
+    ['ENV a="b\\"c"', ['a=b"c']],
+    ['ENV a=b\nENV a=c b=$a', ['a=c', 'b=b']],
+    ['ENV a=1\nENV a=2 b=$a', ['a=2', 'b=1']],
+    ['ENV a   b   c', ['a=b   c']],
+    ['ENV a "b c"', ['a=b c']],
+    ['ENV a $X', ['a=']],
+    ['ENV $X=a', ['=a']],
+    ['ENV a=$X$Y', ['a=']],
+    ['ENV a="', 'failed to process "\\"": unexpected end of statement while looking for matching double-quote'],
+    ["ENV a='", "failed to process \"'\": unexpected end of statement while looking for matching single-quote"],
+    ['ENV a=b=c', ['a=b=c']],
+    ['ENV --x a=b', 'unknown flag: --x'],
+    ['ENV a=b#c', ['a=b#c']],
+    ['ENV a=b # c', "Syntax error - can't find = in \"#\". Must be of the form: name=value"],
+    ['ARG', 'ARG requires at least one argument'],
+    ['ARG a', []],
+    ['ARG a=b', []],
+    ['ARG a=b c', []],
+    ['ARG a b=c', []],
+    ['ARG =b', 'ARG names can not be blank'],
+    ['ARG a="b c"', []],
+    ['ARG a=b\nENV c=$a', ['c=b']],
+    ['ARG a=${b:-c}', []],
+    ['ARG a=$a', []],
+    ['ARG "a"=b', []],
+    ['ARG a-b=c', []],
+    ['ARG a=b a=c\nENV x=$a', ['x=c']],
+    ['ARG --x a', []],
+    ['ARG ""', []],
+    ['ARG a="b" #c', []],
+    ['ENV a=1\nARG a=2\nENV b=$a', ['a=1', 'b=2']],
+    ['ARG a=1\nENV a=2\nARG a=3\nENV b=$a', ['a=2', 'b=3']],
+    ['ARG a=1\nARG a\nENV b=$a', ['b=1']],
+    ['ENV PATH=x', ['PATH=x']],
+    ['ENV PATH=$PATH:x', ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:x']],
+    ['ENV path=y', ['path=y']],
+    ['ENV ä=ö', ['ä=ö']],
+    ['ENV a=\t', ['a=']],
+    ['ENV a b\\ c', ['a=b c']],
+    ['ENV a="b\nc"', 'unknown instruction: c" (did you mean cmd?)'],
+    ['ENV a=\\', ['a=']],
+    ['ENV a=b\\', ['a=b']],
+    ['ENV a=`b`', ['a=`b`']],
+    ['ENV __proto__=x', ['__proto__=x']],
+    ['ARG __proto__=x\nENV a=$__proto__', ['a=x']],
+    ['ENV constructor=a\nENV b=$constructor c=$toString', ['constructor=a', 'b=a', 'c=']],
+  ])('%j', async (instruction, expected) => {
+    expect(await outcome(instruction, variables)).toEqual(expected);
+  }); // oxfmt-ignore
+});
+
+describe('LABEL', () => {
+  test.each<[string, unknown]>([
+    ['LABEL a', 'LABEL must have two arguments'],
+    ['LABEL a b', { a: 'b' }],
+    ['LABEL a=b a=c', { a: 'c' }],
+    ['LABEL "a.b"="c d"', { 'a.b': 'c d' }],
+    ['LABEL a="b\\\nc"', { a: 'bc' }],
+    ['LABEL a=b \\\n  c=d', { a: 'b', c: 'd' }],
+    ['LABEL $X=b', { '': 'b' }],
+    ['LABEL a=$X', { a: '' }],
+    ['LABEL =b', 'LABEL names can not be blank'],
+    ['LABEL ""=b', { '': 'b' }],
+    ['LABEL a=b c', "Syntax error - can't find = in \"c\". Must be of the form: name=value"],
+    ['LABEL a', 'LABEL must have two arguments'],
+    ['LABEL __proto__=x constructor=y', { ['__proto__']: 'x', constructor: 'y' }],
+  ])('%j', async (instruction, expected) => {
+    expect(await outcome(instruction, ({ config }) => config.Labels)).toEqual(expected);
+  }); // oxfmt-ignore
+});

@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest';
+import { mistakeOf } from './support.ts';
+
+describe('flags of RUN that are refused', () => {
+  test.each<[string, unknown]>([
+    ['RUN --mount=type=bind,target=/$a x', 'invalid mount target "/"'],
+    ['RUN --network=foo x', 'invalid network mode "foo"'],
+    ['RUN --network= x', 'invalid network mode ""'],
+    ['RUN --network x', 'missing a value on flag: --network'],
+    ['RUN --mount x', 'missing a value on flag: --mount'],
+    ['RUN --mount= x', 'failed to parse csv mounts: EOF'],
+    ['RUN --mount=type=foo x', 'unsupported mount type "foo"'],
+    ['RUN --mount=type=bind x', 'invalid mount target "/"'],
+    ['RUN --mount=type=bind,target=/ x', 'invalid mount target "/"'],
+    ['RUN --mount=type=bind,target=. x', 'invalid mount target "/"'],
+    ['RUN --mount=type=cache x', 'invalid mount target "/"'],
+    ['RUN --mount=type=cache,target=/a,sharing=foo x', 'unsupported sharing value "foo"'],
+    ['RUN --mount=type=cache,target=/a,mode=0999 x', 'invalid value 0999 for mode'],
+    ['RUN --mount=type=cache,target=/a,mode=777,uid=-1 x', 'invalid value -1 for uid'],
+    ['RUN --mount=type=cache,target=/a,uid=4294967296 x', 'invalid value 4294967296 for uid'],
+    ['RUN --mount=type=tmpfs,target=/a,size=x x', 'invalid value for size: x'],
+    ['RUN --mount=type=tmpfs,target=/a,size=-1 x', 'invalid value for size: -1'],
+    ['RUN --mount=type=tmpfs,target=/a,size= x', 'invalid value for size:'],
+    ['RUN --mount=size=1,type=tmpfs,target=/a x', "unexpected key 'size' for mount type 'bind'"],
+    ['RUN --mount=type=secret x', 'invalid secret mount. one of source, target required'],
+    ['RUN --mount=type=secret,env=A x', 'invalid secret mount. one of source, target required'],
+    ['RUN --mount=required,type=secret,id=a x', "unexpected key 'required' for mount type 'bind'"],
+    ['RUN --mount=type=secret,id=a,source=b x', "both source and id can't be set"],
+    ['RUN --mount=type=ssh,required=x x', 'invalid value for required: x'],
+    ['RUN --mount=type=bind,target=/a,mode=1 x', 'mode not allowed for "bind" type mounts'],
+    ['RUN --mount=type=bind,target=/a,ro=x x', 'invalid value for ro: x'],
+    ['RUN --mount=type=bind,target=/a,foo=x x', "unexpected key 'foo' in 'foo=x' (did you mean from?)"],
+    ['RUN --mount=type=bind,target=/a,foo x', "invalid field 'foo' must be a key=value pair"],
+    ['RUN --mount=type=bind,tagret=/a x', "unexpected key 'tagret' in 'tagret=/a' (did you mean target?)"],
+    ['RUN --mount=type=bind,"target=/a,b" x', "invalid field 'b' must be a key=value pair"],
+    ['RUN --mount=type=bind,,target=/a x', "invalid field '' must be a key=value pair"],
+    ['RUN --mount=type=bind,target=/a, x', "invalid field '' must be a key=value pair"],
+    ['RUN --mount=type=tmpfs x', 'invalid mount target "/"'],
+    ['RUN --mount=type=tmpfs,target= x', 'invalid mount target "/"'],
+    ['RUN --mount=type=cache,target=/a,sharing=shared,type=bind x', 'invalid cache sharing set for bind mount'],
+    ['RUN --mount=type=,target=/a x', 'unsupported mount type ""'],
+    ['RUN --netwrok=none x', 'unknown flag: --netwrok (did you mean network?)'],
+    ['RUN --network=none --network=none x', 'duplicate flag specified: --network'],
+    ['RUN --x', 'unknown flag: --x'],
+    ['RUN ["x"] <<EOF', 'unterminated heredoc'],
+    ['RUN <<EOF', 'unterminated heredoc'],
+  ])('%j', async (instruction, expected) => {
+    expect(await mistakeOf(`FROM scratch\n${instruction}\n`)).toBe(expected);
+  }); // oxfmt-ignore
+});
