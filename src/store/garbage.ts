@@ -8,9 +8,17 @@ import type { RemoveTrees } from './types.ts';
 
 /** ms; for temporary files that no session owns. Younger ones, and ones from the future, are left alone. */
 const STRAY_AGE = 24 * 3600 * 1000;
-/** ms; more than what a trial of the machine may take (`tryStep` of src/sandbox), which has its directory in the store and no session. */
-const TRIAL_AGE = 60_000;
-const TRIAL_NAME = /^doctor-\w{6}$/;
+/**
+ * ms; more than what may take whoever has a directory in the store and no session: a trial of the machine (`tryStep` of src/sandbox), and who makes
+ * a container or a volume.
+ */
+const MAKING_AGE = 60_000;
+/** Names of such directories. */
+const MAKING = {
+  root: /^doctor-\w{6}$/,
+  containers: /^new-[0-9a-f]{64}$/,
+  volumes: /^\.new-[0-9a-f]{16}$/,
+} as const;
 
 /** What a collection came to. */
 export interface GarbageReport {
@@ -51,7 +59,7 @@ export async function collectUnderLock(store: Store, removeTrees: RemoveTrees): 
   const removed = removedFiles + removeStrayFiles(store);
   sweepLockFiles(store);
   if (!unknownAlive) discardUnowned(store);
-  discardTrials(store);
+  discardUnfinished(store);
   const trees = await emptyGarbage(store, removeTrees);
   return {
     removed: removed + trees,
@@ -73,10 +81,16 @@ function removeStrayFiles(store: Store): number {
   const current = basename(store.database().path);
   const isStray = (name: string): boolean =>
     /^index-[0-9a-f]{32}\.tmp$/.test(name) || (/^index(-\d+)?\.sqlite/.test(name) && !name.startsWith(current));
-  const candidates = [store.layout.ingest, store.root].flatMap((dir) =>
-    fs
-      .readdirSync(dir, { withFileTypes: true })
-      .filter((entry) => entry.isFile() && (dir !== store.root || isStray(entry.name)))
+  const { ingest, reports } = store.layout;
+  const places = [
+    [ingest, () => true],
+    [store.root, isStray],
+    // Those that are written have a dot before their names.
+    [reports, (name: string) => name.startsWith('.')],
+  ] as const;
+  const candidates = places.flatMap(([dir, isOne]) =>
+    (fs.existsSync(dir) ? fs.readdirSync(dir, { withFileTypes: true }) : [])
+      .filter((entry) => entry.isFile() && isOne(entry.name))
       .map((entry) => join(dir, entry.name)),
   );
   for (const path of candidates) {
@@ -88,11 +102,15 @@ function removeStrayFiles(store: Store): number {
   return removed;
 }
 
-/** Puts aside what killed trials of the machine have left. */
-function discardTrials(store: Store): void {
-  for (const name of fs.readdirSync(store.root).filter((one) => TRIAL_NAME.test(one))) {
-    const stat = fs.lstatSync(join(store.root, name), { throwIfNoEntry: false });
-    if (stat && store.now() - stat.mtimeMs >= TRIAL_AGE) discard(store.layout, join(store.root, name));
+/** Puts aside what killed commands were at, which they alone knew of. */
+function discardUnfinished(store: Store): void {
+  for (const place of ['root', 'containers', 'volumes'] as const) {
+    const dir = store.layout[place];
+    if (!fs.existsSync(dir)) continue;
+    for (const name of fs.readdirSync(dir).filter((one) => MAKING[place].test(one))) {
+      const stat = fs.lstatSync(join(dir, name), { throwIfNoEntry: false });
+      if (stat && store.now() - stat.mtimeMs >= MAKING_AGE) discard(store.layout, join(dir, name));
+    }
   }
 }
 

@@ -42,7 +42,7 @@ export function tryKernelLock(path: string, create = true): KernelLock | 'busy' 
       continue;
     }
     try {
-      const db = lockOnce(path);
+      const db = fs.fstatSync(anchor).isFile() ? lockOnce(path) : foreign(path);
       if (db === 'busy') return 'busy';
       if (db !== 'damaged') {
         // Whoever held it before removed the file on release: then ours is a lock on a nameless file.
@@ -75,10 +75,14 @@ function lockOnce(path: string): DatabaseSync | 'busy' | 'damaged' {
     db.close();
     if (primaryCode(error) === SQLITE_BUSY) return 'busy';
     if (!isDamage(error)) throw storeError(error, `Cannot lock ${JSON.stringify(path)}`, path);
-    // Garbage in the file: nobody can hold a lock through it.
-    fs.rmSync(path, { force: true, recursive: true });
-    return 'damaged';
+    return foreign(path);
   }
+}
+
+/** Takes away what is no file of a lock, or has garbage in it: nobody can hold a lock through it. */
+function foreign(path: string): 'damaged' {
+  fs.rmSync(path, { force: true, recursive: true });
+  return 'damaged';
 }
 
 function held(path: string, db: DatabaseSync): KernelLock {

@@ -198,7 +198,8 @@ export function writeFileDurably(path: string, content: string, temporaryDir: st
   try {
     const fd = fs.openSync(temporary, 'wx', 0o600);
     try {
-      fs.writeSync(fd, content);
+      // Not `writeSync`, which may write a part only.
+      fs.writeFileSync(fd, content);
       fs.fsyncSync(fd);
     } finally {
       fs.closeSync(fd);

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { basename, join } from 'node:path';
-import { type Digest, hexOf, sanitizeLine } from '../util/index.ts';
+import { type Digest, errnoOf, hexOf, sanitizeLine } from '../util/index.ts';
 import { LogBuffer } from './log-buffer.ts';
 import { randomId, type StoreLayout } from './layout.ts';
 
@@ -15,7 +15,7 @@ const FIRST_LINE = 4096;
 
 /** The output of a step that failed. */
 export interface StepLog {
-  /** Name of its file: `<time>-<vertex>.log`. */
+  /** Name of its file: `<time>-<vertex>.log`, with a number behind it where there was one. */
   readonly id: string;
   readonly path: string;
   /** Of the step, as the progress shows it. */
@@ -56,20 +56,23 @@ export class LogTable {
     const { logs } = this.#layout;
     // `2026-11-29T11:20:09.123Z` as `20261129T112009.123`, which sorts by time.
     const time = new Date(this.#now()).toISOString().replaceAll(/[-:]|Z$/g, '');
-    const path = join(logs, `${time}-${hexOf(vertex).slice(0, 12)}.log`);
+    const name = `${time}-${hexOf(vertex).slice(0, 12)}`;
+    let path: string | undefined;
     try {
       fs.mkdirSync(logs, { recursive: true, mode: 0o700 });
-      const fd = fs.openSync(path, 'wx', 0o600);
+      const made = openNew(logs, name);
+      const { fd } = made;
+      ({ path } = made);
       try {
         const cut = output.lost === 0 ? '' : `[the first ${output.lost} bytes are left out]\n`;
-        fs.writeSync(fd, `${sanitizeLine(step, 2000)}\n${cut}`);
+        fs.writeFileSync(fd, `${sanitizeLine(step, 2000)}\n${cut}`);
         if (!output.copyTo(fd)) throw new Error('it was not kept');
       } finally {
         fs.closeSync(fd);
       }
     } catch {
       // The failure is told with its last lines in any case.
-      fs.rmSync(path, { force: true });
+      if (path !== undefined) fs.rmSync(path, { force: true });
       return undefined;
     }
     for (const old of this.#names().slice(KEEP)) this.remove(old);
@@ -100,6 +103,18 @@ export class LogTable {
         .reverse();
     } catch {
       return [];
+    }
+  }
+}
+
+/** A file of that name, or with a number behind it: the same step may fail in two builds at once. */
+function openNew(dir: string, name: string): { readonly path: string; readonly fd: number } {
+  for (let number = 1; ; number++) {
+    const path = join(dir, `${name}${number === 1 ? '' : `-${number}`}.log`);
+    try {
+      return { path, fd: fs.openSync(path, 'wx', 0o600) };
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST' || number > KEEP) throw error;
     }
   }
 }

@@ -12,24 +12,31 @@ const ROOM = { bytes: 32 << 20, inodes: 1024 };
 const FULL = { bytes: 1 << 20, inodes: 32 };
 
 /**
- * Keeps some space back, so that a store on a full disk can still be opened to free some. Made once; never fails, for a store does
- * without, too.
+ * Keeps some space back, so that a store on a full disk can still be opened to free some. Made once, and completed where whoever made it was
+ * killed; never fails, for a store does without, too.
  */
 export function keepReserve({ reserve, root }: StoreLayout): void {
-  if (fs.existsSync(reserve) || exhausted(root, ROOM)) return;
+  if (isWhole(reserve) || exhausted(root, ROOM)) return;
   try {
-    fs.mkdirSync(reserve, { mode: 0o700 });
-  } catch {
-    // Another process makes it at this moment, and it is that one's to complete or to remove.
-    return;
-  }
-  try {
+    fs.mkdirSync(reserve, { recursive: true, mode: 0o700 });
     const zeros = Buffer.alloc(FILE_BYTES);
-    for (let number = 0; number < FILES; number++)
-      fs.writeFileSync(join(reserve, String(number)), zeros, { mode: 0o600 });
+    for (let number = 0; number < FILES; number++) {
+      const path = join(reserve, String(number));
+      // Another process may be making it at this moment.
+      if (fs.statSync(path, { throwIfNoEntry: false })?.size !== FILE_BYTES)
+        fs.writeFileSync(path, zeros, { mode: 0o600 });
+    }
   } catch {
-    // Half of it is as good as none, and would never be completed.
+    // Half of it is as good as none.
     giveUp(reserve);
+  }
+}
+
+function isWhole(reserve: string): boolean {
+  try {
+    return fs.readdirSync(reserve).length >= FILES;
+  } catch {
+    return false;
   }
 }
 

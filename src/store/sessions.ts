@@ -15,6 +15,9 @@ export interface SweepResult {
   readonly removedFiles: number;
 }
 
+/** What a session of a process is called. */
+const SESSION = /^[0-9a-f]{32}$/;
+
 /** What a session of a container is called: it lives as long as the container's directory, whether a process runs in it or not. */
 const CONTAINER = 'container-';
 
@@ -99,8 +102,8 @@ export class Sessions {
   /** A session's file exists before anything else of it and goes last; nobody else holds its lock for long. */
   isAlive(id: string): boolean {
     if (id === this.#own?.id) return true;
-    if (id === '') return false;
     if (id.startsWith(CONTAINER)) return fs.existsSync(join(this.#layout.containers, id.slice(CONTAINER.length)));
+    if (!SESSION.test(id)) return false;
     const lock = tryKernelLock(join(this.#layout.sessions, id), false);
     if (typeof lock === 'object') lock.release();
     return lock === 'busy';

@@ -84,6 +84,22 @@ describe('logs of failed steps', () => {
     expect(opened.store.logs.list()).toMatchObject([{ step: 'RUN one two', path }]);
   });
 
+  test('of one step that fails in two builds at once are both kept', () => {
+    using one = openStore();
+    using two = openStore(one.root);
+    const paths = [
+      keep(one, 'RUN same', 'first\n'),
+      keep(two, 'RUN same', 'second\n'),
+      keep(one, 'RUN same', 'third\n'),
+    ];
+    expect(paths.map((path) => path && readFileSync(path, 'utf8'))).toEqual([
+      'RUN same\nfirst\n',
+      'RUN same\nsecond\n',
+      'RUN same\nthird\n',
+    ]);
+    expect(one.store.logs.list()).toHaveLength(3);
+  });
+
   test('say what is left out of the beginning', () => {
     using opened = openStore();
     using output = opened.store.logs.begin();
