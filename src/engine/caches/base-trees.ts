@@ -151,11 +151,12 @@ export class BaseTrees implements BaseSummaries {
     const { now, store } = this.#session;
     const target = { place, author, now, ...(keyFile === undefined ? {} : { key: readSigningKey(keyFile) }) };
     const damaged = this.#damaged([place.id, place.scope]);
+    const sent: Digest[] = [];
     for (const chain of chains) {
       const summary = this.#known(chain);
       if (summary === undefined) continue;
       const isSent = await sendTreeSummary(task, target, { chain, summary }, damaged.has(chain));
-      store.facts.putNewest(SENT, [place.id, place.scope, chain].join(' '), true, MAX_SENT);
+      sent.push(chain);
       status(
         `summary of ${chain.slice(0, 19)}`,
         isSent ? summary.length : 0,
@@ -164,5 +165,7 @@ export class BaseTrees implements BaseSummaries {
       );
     }
     await place.flush?.(task);
+    // Before that, the place may have kept it to itself.
+    for (const chain of sent) store.facts.putNewest(SENT, [place.id, place.scope, chain].join(' '), true, MAX_SENT);
   }
 }
