@@ -13,14 +13,16 @@ import type { BuildSource, Secret } from './source.ts';
 /** Longer than timers can wait: 24 days. */
 const MAX_LIMIT_MS = 2 ** 31 - 1;
 
+/** The command line takes eleven digits: the year 5138. */
+const MAX_EPOCH = 99_999_999_999;
+
 /**
  * What is built, as the engine has it: the same that the command line makes of such options. Paths are from the working directory.
  * @throws TsbuildError `TSB_USAGE`, `TSB_NOT_FOUND`, `TSB_POLICY`
  */
 export function requestOf(source: BuildSource): BuildRequest {
   const { noCache = false, target, network, shmSize } = source;
-  const { SOURCE_DATE_EPOCH: epoch = '' } = process.env;
-  const sourceDateEpoch = source.sourceDateEpoch ?? (epoch === '' ? undefined : Number(epoch));
+  const sourceDateEpoch = source.sourceDateEpoch ?? epochOfEnvironment();
   const places = placesOf(source);
   const lock = lockOf(source, places.contextDir);
   return {
@@ -50,7 +52,9 @@ export function requestOf(source: BuildSource): BuildRequest {
     })),
     entitlements: new Set([...(source.allow ?? []), ...(network === 'host' ? ['network.host'] : [])]),
     ...((source.reproducible ?? isReproducible()) ? { reproducible: true } : {}),
-    ...(sourceDateEpoch === undefined ? {} : { sourceDateEpoch: whole('sourceDateEpoch', sourceDateEpoch) }),
+    ...(sourceDateEpoch === undefined
+      ? {}
+      : { sourceDateEpoch: whole('sourceDateEpoch', sourceDateEpoch, 0, MAX_EPOCH) }),
     ...(lock === undefined ? {} : { lock }),
     sourcePolicies: readSourcePolicies(policyFiles(process.cwd(), process.env, source.sourcePolicies)),
     cacheFrom: parseCacheFrom(process.cwd(), source.cacheFrom ?? [], process.env),
@@ -122,6 +126,15 @@ function placeOf(value: string): string {
   const layout = /^oci-layout:\/\/(.*)$/.exec(value)?.[1];
   if (layout !== undefined) return `oci-layout://${resolve(layout)}`;
   return /^[a-z][a-z0-9+.-]*:\/\/|^git@/.test(value) ? value : resolve(value);
+}
+
+function epochOfEnvironment(): number | undefined {
+  const { SOURCE_DATE_EPOCH: text = '' } = process.env;
+  if (text === '') return undefined;
+  if (/^\d{1,11}$/.test(text)) return Number(text);
+  throw new TsbuildError('TSB_USAGE', `invalid SOURCE_DATE_EPOCH: ${text}`, {
+    hint: 'it is a time in seconds since 1970, for example $(git log -1 --format=%ct)',
+  });
 }
 
 function isReproducible(): boolean {

@@ -1,11 +1,13 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { BuildSource } from '../../src/api/index.ts';
 import { requestOf } from '../../src/api/request.ts';
 import { type GraphOptions, parseBuildRequest } from '../../src/cli/options/build-request.ts';
 import { chooseOutputs, type OutputSpec } from '../../src/exporter/index.ts';
+import { isTsbuildError } from '../../src/util/index.ts';
 import { fakeContext } from '../fakes/cli-context.ts';
 
 let cwd = '';
@@ -132,6 +134,78 @@ describe('the library builds what the command line builds', () => {
     expect(requestIn({ context, ...source }, env)).toEqual(request);
   });
 
+  /** What both make of something: a request, or that it cannot be used. */
+  async function bothOf(
+    source: Partial<BuildSource>,
+    options: GraphOptions,
+    env: Readonly<Record<string, string>> = {},
+  ) {
+    const settled = async (make: () => unknown): Promise<unknown> => {
+      try {
+        const made = (await make()) as Readonly<Record<string, unknown>>;
+        return Object.fromEntries(Object.entries(made).filter(([name]) => name !== 'processLimit'));
+      } catch (error) {
+        if (isTsbuildError(error)) return error.code;
+        throw error;
+      }
+    };
+    return [
+      await settled(() => requestIn({ context: 'ctx', ...source }, env)),
+      await settled(() => parseBuildRequest(fakeContext({ cwd, env }), 'ctx', options)),
+    ];
+  }
+
+  test('times of the environment, however they are written', async () => {
+    const texts = fc.oneof(
+      fc.string({ unit: fc.constantFrom(...'0123456789 xe.-+_'.split('')), maxLength: 13 }),
+      fc.constantFrom('0x10', '1e3', ' 7', '7 ', '-1', '+5', '0b1', '99999999999', '100000000000', 'Infinity', '007'),
+    );
+    await fc.assert(
+      fc.asyncProperty(texts, async (text) => {
+        const [made, typed] = await bothOf({}, {}, { SOURCE_DATE_EPOCH: text });
+        expect(made).toEqual(typed);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('contexts, hosts and labels, whatever is in them', async () => {
+    const text = fc.string({ unit: fc.constantFrom(...'abAB019:/.-_@[]#?% '.split('')), minLength: 1, maxLength: 12 });
+    const places = fc.oneof(
+      text,
+      fc
+        .tuple(fc.constantFrom('docker-image://', 'oci-layout://', 'https://', 'git@', './', '../', '/'), text)
+        .map((one) => one.join('')),
+    );
+    await fc.assert(
+      fc.asyncProperty(places, text, async (place, value) => {
+        const name = 'name';
+        const [made, typed] = await bothOf(
+          { buildContexts: { [name]: place }, labels: { [name]: value }, buildArgs: { [name]: value } },
+          { buildContext: [`${name}=${place}`], label: [`${name}=${value}`], buildArg: [`${name}=${value}`] },
+        );
+        expect(made).toEqual(typed);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('addresses of hosts', async () => {
+    const addresses = fc.oneof(
+      fc.ipV4(),
+      fc.ipV6(),
+      fc.ipV6().map((ip) => `[${ip}]`),
+      fc.constantFrom('host-gateway', '127.1', '1.2.3.4 ', '[1.2.3.4', 'fe80::1%lo', 'example.com', ''),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom('db', 'a.b', 'a b', 'a:b', 'ä'), addresses, async (host, ip) => {
+        const [made, typed] = await bothOf({ extraHosts: { [host]: ip } }, { addHost: [`${host}=${ip}`] });
+        expect(made).toEqual(typed);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   test('an address is a directory where there is one of that name', () => {
     mkdirSync(join(cwd, 'github.com/x/y'), { recursive: true });
     expect(requestIn({ context: 'github.com/x/y' })).toMatchObject({ contextDir: join(cwd, 'github.com/x/y') });
@@ -148,6 +222,7 @@ describe('what no build can use is refused', () => {
     ['what is no number', { jobs: Number.NaN }, '"jobs" NaN'],
     ['a negative size', { shmSize: -1 }, '"shmSize" -1'],
     ['half a second', { sourceDateEpoch: 1.5 }, '"sourceDateEpoch" 1.5'],
+    ['a time that no date has', { sourceDateEpoch: 1e15 }, '"sourceDateEpoch" 1000000000000000'],
     ['a limit below none', { ulimits: [{ name: 'core', soft: -2, hard: 1 }] }, '"ulimits" -2'],
     ['a line more for /etc/hosts', { extraHosts: { 'a\n1.2.3.4 b': '10.0.0.1' } }, '"extraHosts"'],
     ['a host without an address', { extraHosts: { a: 'example.com' } }, '"extraHosts"'],
@@ -174,7 +249,7 @@ describe('what no build can use is refused', () => {
 
   test('an environment that says neither yes nor no', () => {
     expect(() => requestIn({ context: 'ctx' }, { TSBUILD_REPRODUCIBLE: 'maybe' })).toThrow('expected 1 or 0');
-    expect(() => requestIn({ context: 'ctx' }, { SOURCE_DATE_EPOCH: 'now' })).toThrow('"sourceDateEpoch" NaN');
+    expect(() => requestIn({ context: 'ctx' }, { SOURCE_DATE_EPOCH: 'now' })).toThrow('invalid SOURCE_DATE_EPOCH: now');
   });
 });
 
