@@ -81,6 +81,7 @@ export class Session implements AsyncDisposable {
   #objects: ObjectStores | undefined;
   #devices: Promise<DeviceCatalog> | undefined;
   #plan: Promise<NamespacePlan> | undefined;
+  readonly #planInputs = once(() => readPlanInputs(currentUser()));
   #treesDir: string | undefined;
   #limiter: Limiter | undefined;
   #saidBoundProc = false;
@@ -102,7 +103,7 @@ export class Session implements AsyncDisposable {
         ...(options.leavesIndex ? { leavesIndex: true } : {}),
       });
     const { isolation = 'auto' } = options;
-    this.store.layers.useForm(once(() => (hasOneId(isolation, readPlanInputs(currentUser())) ? 'recorded' : 'mapped')));
+    this.store.layers.useForm(once(() => (hasOneId(isolation, this.#planInputs()) ? 'recorded' : 'mapped')));
     sweepDeadGroups(kernelFiles, ledgerOf(this.store.root));
   }
 
@@ -134,7 +135,7 @@ export class Session implements AsyncDisposable {
 
   async #choosePlan(): Promise<NamespacePlan> {
     const { noticeOf, ownPlan } = await import('./own-plan.ts');
-    const plan = await ownPlan(this.options);
+    const plan = await ownPlan({ ...this.options, inputs: this.#planInputs() });
     const notice = noticeOf(plan);
     if (notice !== undefined) this.options.onWarning(notice);
     return plan;

@@ -123,7 +123,8 @@ export interface RunContainerOptions {
 interface Scratch extends AsyncDisposable {
   readonly upper: string;
   readonly work: string;
-  readonly formatsDir: string;
+  /** Where it has an emulator. */
+  readonly formatsDir?: string;
   /** Where the image is copied to, where it cannot be mounted. */
   readonly treeDir: string;
 }
@@ -142,7 +143,7 @@ export async function runContainer(options: RunContainerOptions): Promise<Contai
   try {
     const spec = containerSpec(options);
     using signals = new SignalForwarder(options.attendsSignals ?? true);
-    await using scratch = makeScratch(options);
+    await using scratch = makeScratch(options, spec);
     const { plan, helperPath, seccompPath, onBoundProc } = options;
     refuseSteps(plan, spec.args.join(' '));
     const limits = { ...options.resources, processes: spec.processLimit ?? 0 };
@@ -159,7 +160,12 @@ export async function runContainer(options: RunContainerOptions): Promise<Contai
         discard: true,
         ...network?.spec,
       },
-      { plan, seccompPath, formatsDir: scratch.formatsDir, tree: { dir: scratch.treeDir, apply: spec.lowers } },
+      {
+        plan,
+        seccompPath,
+        ...(scratch.formatsDir === undefined ? {} : { formatsDir: scratch.formatsDir }),
+        tree: { dir: scratch.treeDir, apply: spec.lowers },
+      },
     );
     let filesInMemory: number | undefined;
     const { conversation, onOutput, ahead } = options;
@@ -301,7 +307,7 @@ function requireNamespaces({ how }: NamespacePlan): void {
   );
 }
 
-function makeScratch({ plan, scratchDir, helperPath }: RunContainerOptions): Scratch {
+function makeScratch({ plan, scratchDir, helperPath }: RunContainerOptions, { emulator }: Partial<StepSpec>): Scratch {
   const paths = { upper: `${scratchDir}/fs`, work: `${scratchDir}/work`, treeDir: `${scratchDir}/tree` };
   const used = plan.copies ? Object.values(paths) : [paths.upper, paths.work];
   for (const path of used) {
@@ -309,15 +315,15 @@ function makeScratch({ plan, scratchDir, helperPath }: RunContainerOptions): Scr
     if (plan.idShift > 0) chownSync(path, plan.idShift, plan.idShift);
   }
   // A mount point within the container's namespace alone, where the mount goes with it.
-  const formatsDir = `${scratchDir}/formats`;
-  mkdirSync(formatsDir, { recursive: true });
+  const formatsDir = emulator === undefined ? undefined : `${scratchDir}/formats`;
+  if (formatsDir !== undefined) mkdirSync(formatsDir, { recursive: true });
   return {
     ...paths,
-    formatsDir,
+    ...(formatsDir === undefined ? {} : { formatsDir }),
     async [Symbol.asyncDispose]() {
       // Mostly the step has done so.
       await new LoneRemover({ helperPath, plan }).remove(used.filter((path) => existsSync(path)));
-      rmdirSync(formatsDir);
+      if (formatsDir !== undefined) rmdirSync(formatsDir);
       // What a network of its own was bound to.
       rmSync(`${scratchDir}/network`, { force: true });
     },

@@ -3,6 +3,7 @@ import { currentUser } from './current-user.ts';
 import { findHelper, findSeccompFilter } from './helper-path.ts';
 import type { Isolation } from './isolation-name.ts';
 import { chooseIsolation, type IsolationOptions } from './isolation.ts';
+import { type PlanInputs, readPlanInputs } from './namespace-plan.ts';
 import { tryStep } from './trial-step.ts';
 
 /** What of a command's options its isolation depends on. */
@@ -12,13 +13,15 @@ export interface OwnIsolation {
   readonly root: string;
   /** What the user chose as helper. */
   readonly helper?: string;
+  /** What a plan is made from, where that has been read. */
+  readonly inputs?: PlanInputs;
 }
 
 /** The same with what this process is and has. */
-export function ownIsolation({ isolation = 'auto', root, helper }: OwnIsolation): IsolationOptions {
+export function ownIsolation({ isolation = 'auto', root, helper, inputs }: OwnIsolation): IsolationOptions {
   return {
     isolation,
-    user: currentUser(),
+    inputs: inputs ?? readPlanInputs(currentUser()),
     helperPath: findHelper(helper),
     seccompPath: findSeccompFilter(),
     storeRoot: root,

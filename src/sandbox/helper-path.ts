@@ -2,6 +2,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkOwned, ownPackage, packageRoot, TsbuildError } from '../util/index.ts';
 
+/** Helpers that were found, by what was given. Who could change one later could have done so before. */
+const found = new Map<string | undefined, string>();
+
 /**
  * Where the sandbox helper is: a given path, else this package's own build, else the optional package for this architecture, which must
  * lie in the same installation. Never anything that Node's search path leads to: the helper runs with the caller's rights.
@@ -9,6 +12,12 @@ import { checkOwned, ownPackage, packageRoot, TsbuildError } from '../util/index
  * @throws TsbuildError `TSB_SANDBOX` when there is none, or when others than root, the caller and tsbuild's owner could change it.
  */
 export function findHelper(given?: string): string {
+  const known = found.get(given) ?? lookForHelper(given);
+  found.set(given, known);
+  return known;
+}
+
+function lookForHelper(given: string | undefined): string {
   const platform = `linux-${process.arch}`;
   for (const candidate of given === undefined
     ? [fromBuild(platform), fromPackage(`tsbuildkit-${platform}`)]

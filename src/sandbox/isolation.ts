@@ -9,7 +9,6 @@ import {
   planNamespace,
   planSingle,
   planWithoutSteps,
-  readPlanInputs,
   requirePlan,
   UNSHIFTED,
   unshiftedRoot,
@@ -20,7 +19,7 @@ import type { NamespacePlan } from './types.ts';
 /** What a choice is made from. */
 export interface IsolationOptions {
   readonly isolation: Isolation;
-  readonly user: { readonly uid: number; readonly gid: number; readonly name: string };
+  readonly inputs: PlanInputs;
   readonly helperPath: string;
   readonly seccompPath: string;
   /** An existing directory on the file system of the store. */
@@ -33,8 +32,7 @@ export interface IsolationOptions {
  * @throws TsbuildError `TSB_SANDBOX` where the machine does not allow what is asked for
  */
 export async function chooseIsolation(options: IsolationOptions): Promise<NamespacePlan> {
-  const { isolation, user, helperPath } = options;
-  const inputs = readPlanInputs(user);
+  const { isolation, inputs, helperPath } = options;
   if (isolation === 'chroot') return planBare(inputs);
   if (hasOneId(isolation, inputs)) {
     if (isolation !== 'single-id' && namespaceRefusal(helperPath) !== 0) return planWithoutSteps(inputs);
@@ -44,7 +42,7 @@ export async function chooseIsolation(options: IsolationOptions): Promise<Namesp
   }
   const mayBeBare = isolation === 'auto' || isolation === 'none';
   const plan =
-    mayBeBare && isConfinedRoot(user.uid) && namespaceRefusal(helperPath) !== 0
+    mayBeBare && isConfinedRoot(inputs.uid) && namespaceRefusal(helperPath) !== 0
       ? planBare(inputs)
       : requirePlan(inputs);
   if (isolation === 'none')

@@ -3,8 +3,14 @@ import { dirname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TsbuildError } from './errors.ts';
 
+let foundRoot: string | undefined;
+
 /** Root of tsbuild's own package: sources lie two folders below it, bundles in dist/. */
 export function packageRoot(): string {
+  return (foundRoot ??= findRoot());
+}
+
+function findRoot(): string {
   let directory = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(directory, 'package.json')) && directory !== '/') directory = dirname(directory);
   return directory;
