@@ -263,10 +263,11 @@ function addImages(program: Command, context: CliContext, done: Done): void {
       'bring an image into the local store: an OCI archive or layout, a docker archive, or the tar of a root file system',
     )
     .argument('<file|directory>', '"-" reads standard input')
-    .option('-t, --tag <name[:tag]>', 'name for the image', collect)
-    .action(async (path: string, options) => {
+    .argument('[name[:tag]]', 'name for the image')
+    .option('-t, --tag <name[:tag]>', 'a further name', collect)
+    .action(async (path: string, name: string | undefined, options) => {
       const { importCommand } = await import('./commands/images.ts');
-      done(await importCommand(context, path, options));
+      done(await importCommand(context, path, name, options));
     });
   program
     .command('save')

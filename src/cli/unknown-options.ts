@@ -128,6 +128,34 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
     [NO_POLICY, words('--policy --src-registry-token --dest-registry-token')],
     [SIGN, words('--sign* --encrypt* --encryption* --decryption-key')],
   ],
+  volume: [
+    [
+      'a volume is a directory of the store; one of this machine comes with -v /DIR:/PATH, one in memory with --tmpfs /PATH',
+      words(
+        '--opt -o --gid --uid --availability --group --limit-bytes --required-bytes --scope --sharing --topology* --type',
+      ),
+    ],
+    ['the name is the argument: tsbuild volume create NAME', words('--name')],
+  ],
+  network: [
+    [
+      'a network has a subnet, a gateway and a range; an address of a container is chosen with run --ip',
+      words('--aux-address --config-only --config-from --ipam* --ingress --route --interface-name --disable-dns --dns'),
+    ],
+  ],
+  images: [['"tsbuild inspect --layers NAME" says what each layer adds', words('--tree --history --sort')]],
+  rmi: [['names go, and "tsbuild prune" removes what nothing needs any more', words('--no-prune --all -a --platform')]],
+  import: [
+    [
+      'build on what was imported: FROM NAME, and CMD, ENV or LABEL behind it',
+      words('--change -c --message -m --platform --os --arch --variant'),
+    ],
+  ],
+  ps: [
+    ['"tsbuild ps --format json" is data for whoever sorts', words('--sort')],
+    [NO_PODS, words('--pod* -p --ns --namespace --external --sync --watch -w')],
+  ],
+  rm: [[NETWORK, words('--link -l')]],
   pull: [
     ['write --platform OS/ARCH', words('--os --arch --variant')],
     [SIGN, words('--decryption-key --signature-policy')],

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
+import { commandIn } from '../fakes/command.ts';
 import { programPath } from '../support/program.ts';
 
 const tsbuild = (line: string): { code: number | null; out: string; err: string } => {
@@ -52,5 +53,40 @@ describe('options that other programs have say what to do instead', () => {
     expect(code).toBe(125);
     expect(err).toContain("unknown option '--workdri'");
     expect(err).toContain('--workdir');
+  });
+});
+
+describe('options of the commands on volumes, networks, images and containers', () => {
+  const { run } = commandIn(() => '/nonexistent');
+  test.each([
+    ['volume create -o type=none v', '-o', '-v /DIR:/PATH'],
+    ['volume create --opt=o=bind v', '--opt', '--tmpfs /PATH'],
+    ['volume create --name v', '--name', 'tsbuild volume create NAME'],
+    ['network create --aux-address a=10.0.0.1 n', '--aux-address', 'run --ip'],
+    ['network create --ipam-driver=x n', '--ipam-driver', 'a subnet, a gateway and a range'],
+    ['images --tree', '--tree', 'tsbuild inspect --layers'],
+    ['rmi --no-prune x', '--no-prune', 'tsbuild prune'],
+    ['import -c CMD f', '-c', 'FROM NAME'],
+    ['import --message=hello f', '--message', 'FROM NAME'],
+    ['ps --sort created', '--sort', '--format json'],
+    ['ps --pod', '--pod', 'there are no pods'],
+    ['rm -l web', '-l', 'containers of one network'],
+    ['pull --arch arm64 x', '--arch', '--platform OS/ARCH'],
+    ['copy --override-arch=arm64 a b', '--override-arch', '--platform OS/ARCH'],
+    ['copy --dest-compress a b', '--dest-compress', 'tsbuild push --compression'],
+    ['push --retry-hook x y', '--retry-hook', 'registries.conf'],
+  ])('%s', async (line, option, hint) => {
+    const { code, out, err } = await run(...line.split(' '));
+    expect([code, out]).toEqual([2, '']);
+    expect(err).toMatch(/^error: [^\n]*\nhint: [^\n]*\n$/);
+    expect(err).toContain(`error: Cannot use ${option}: it is not supported\n`);
+    expect(err).toContain(hint);
+  });
+
+  test('what nobody has is unknown, and nothing that it looks like reaches the terminal as it is', async () => {
+    const { code, err } = await run('images', '--\u001b[2Jtree');
+    expect(code).toBe(2);
+    expect(err).toContain('unknown option');
+    expect(err).not.toContain('\u001b');
   });
 });

@@ -120,13 +120,14 @@ export async function untagCommand(context: CliContext, source: string, names: r
 export async function importCommand(
   context: CliContext,
   path: string,
+  name: string | undefined,
   options: { readonly tag?: readonly string[] },
 ): Promise<number> {
   using interrupt = interruptible();
   await using session = openSession(sessionOptions(context, interrupt.signal));
   const task = quietTask(interrupt.signal);
   const absolute = resolve(context.cwd, path);
-  const names = parseNames(options.tag ?? []);
+  const names = parseNames([...(name === undefined ? [] : [name]), ...(options.tag ?? [])]);
   const epoch = context.env['SOURCE_DATE_EPOCH'];
   const common = {
     store: session.store,

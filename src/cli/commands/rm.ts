@@ -44,7 +44,7 @@ export async function pruneContainersCommand(
 ): Promise<number> {
   const until = filter
     .filter((text) => text.startsWith('until='))
-    .map((text) => parseTime('--filter', text.slice('until='.length), context.now()));
+    .map((text) => parseTime('--filter until', text.slice('until='.length), context.now()));
   const others = filter.filter((text) => !text.startsWith('until='));
   return withContainers(context, async (work) => {
     const { containers } = work;

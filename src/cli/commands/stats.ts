@@ -11,6 +11,8 @@ import { formatList } from '../lists/format-list.ts';
 export interface StatsOptions {
   readonly all?: boolean;
   readonly stream: boolean;
+  /** `--no-trunc` */
+  readonly trunc?: boolean;
   readonly format?: string;
 }
 
@@ -37,6 +39,7 @@ export async function statsCommand(
         rowOf(
           sample,
           before.find(({ container }) => container.id === sample.container.id),
+          options.trunc ?? true,
         ),
       );
       const text = formatList(options.format, {
@@ -83,14 +86,18 @@ async function look({ containers }: Work, names: readonly string[], all: boolean
   return samples;
 }
 
-function rowOf({ container, at, processes }: Sample, before: Sample | undefined): Readonly<Record<string, string>> {
+function rowOf(
+  { container, at, processes }: Sample,
+  before: Sample | undefined,
+  trunc: boolean,
+): Readonly<Record<string, string>> {
   const sum = (field: 'cpu' | 'memory' | 'read' | 'written' | 'threads', of = processes): number =>
     of.reduce((total, process) => total + process[field], 0);
   const span = before === undefined ? 0 : at - before.at;
   const cpu = before === undefined || span <= 0 ? 0 : Math.max(0, sum('cpu') - sum('cpu', before.processes)) / span;
   const memory = sum('memory');
   return {
-    Container: container.id.slice(0, 12),
+    Container: trunc ? container.id.slice(0, 12) : container.id,
     ID: container.id,
     Name: container.name,
     CPUPerc: `${(cpu * 100).toFixed(2)}%`,

@@ -48,6 +48,7 @@ export function addInside(program: Command, context: CliContext, done: (code: nu
     .argument('[container...]', 'names or ids (default: all that run)')
     .option('-a, --all', 'also those that do not run')
     .option('--no-stream', 'look once')
+    .option('--no-trunc', 'do not shorten ids')
     .option('--format <format>', 'table, json, a Go template, or table and a template')
     .action(async (names: string[], options) => {
       const { statsCommand } = await import('../commands/stats.ts');
