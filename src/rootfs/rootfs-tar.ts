@@ -1,3 +1,4 @@
+import { closeSync } from 'node:fs';
 import { type TarEntryInput, TarWriter } from '../layer/index.ts';
 import { type ByteString, joinPath, type ReadableTree, toByteString, toText, type TreeNode } from '../tree/index.ts';
 import { TsbuildError } from '../util/index.ts';
@@ -139,8 +140,15 @@ export class RootfsTar {
       return;
     }
     const fd = tree.open(dir, name, node);
-    this.#tar.header(entry);
-    const copied = this.#output.copy(fd, node.size);
+    let copied: number;
+    try {
+      this.#tar.header(entry);
+      copied = this.#output.copy(fd, node.size);
+    } catch (error) {
+      // What was read of it is nobody's any more; the worker goes on, and has only so many descriptors.
+      closeSync(fd);
+      throw error;
+    }
     tree.close(fd, dir, name, node);
     if (copied !== node.size) {
       throw new TsbuildError('TSB_CHANGED', `Cannot export "/${toText(path)}": it became shorter while it was read`);
