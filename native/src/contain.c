@@ -240,7 +240,13 @@ void stop_container(struct supervisor *self, int number, long long timeout) {
 void pause_container(struct supervisor *self, bool pause) {
   int number = pause ? SIGSTOP : SIGCONT;
   signal_pidfd(self->container, number);
-  signal_all(self->container, number);
+  if (shares_processes(&self->options.spec)) {
+    struct members members = members_of(&self->options.spec, proc_number(-1, self->container));
+    signal_members(&members, number);
+    close_members(&members);
+  } else {
+    signal_all(self->container, number);
+  }
   if (self->paused != pause) event(self, pause ? "pause" : "unpause", NULL, NULL);
   self->paused = pause;
   self->state.status = pause ? "paused" : "running";
@@ -292,9 +298,12 @@ static void lock_directory(struct supervisor *self) {
 
 /* So that all processes of the container are in one Landlock domain and can signal each other, those of exec too. */
 static void enter_scope(struct supervisor *self) {
-  if (self->options.spec.insecure) return;
-  restrict_scope(false);
-  self->options.spec.scoped = true;
+  struct step_spec *spec = &self->options.spec;
+  if (spec->insecure) return;
+  spec->scoped = true;
+  /* Who shares the processes of others is to signal and, with the capability, trace them; abstract sockets of his own network are his. */
+  bool shares = shares_processes(spec);
+  if (!shares || (spec->network == NULL && !spec->private_network)) restrict_scope(false, !shares);
 }
 
 /* Takes the directory away at once, so that nobody finds the container from here on; deleting it may take a while. */
@@ -323,6 +332,7 @@ static void take_leave(struct supervisor *self) {
   unlinkat(self->dir, "socket", 0);
   close(self->listener);
   self->listener = -1;
+  bool own = unmount_shared(self->options.directory);
   char *aside = self->options.remove ? put_aside(&self->options) : NULL;
   if (aside != NULL) event(self, "destroy", NULL, NULL);
   send_end(self, self->state.exit_code);
@@ -331,7 +341,8 @@ static void take_leave(struct supervisor *self) {
   for (long long now; now = clock_ms(), clients_busy(self) || (self->execs > 0 && now < end); serve(self, now < end ? end : now + LAST_LOOK))
     if (now >= end && faccessat(self->dir, "wanted", F_OK, 0) == 0) break;
   if (aside == NULL) return;
-  remove_tree(aside);
+  /* With what is another container's in it, it is left for a later command, which sees nothing of that. */
+  if (own) remove_tree(aside);
   for (size_t at = 0; at < self->options.volumes.count; at++) remove_volume(self->options.volumes.items[at]);
 }
 

@@ -97,12 +97,12 @@ static void make_readonly(int dir, const char *name) {
  * The /proc that is here already, with all that hides parts of it. Processes outside can be seen there, but not entered: a step has a
  * user namespace of its own, and none of what follows /proc/PID/root, cwd, fd, mem or environ is allowed across its border.
  */
-static int surrounding_proc(void) {
+static int surrounding_proc(bool tell) {
   int old = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
   int copy = old < 0 ? -1 : sys_open_tree(old, true);
   if (copy >= 0 && sys_mount_setattr(copy, true, MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_) < 0) fail("cannot restrict /proc");
   if (old >= 0) close(old);
-  if (copy >= 0) status_line("proc bound");
+  if (copy >= 0 && tell) status_line("proc bound");
   return copy;
 }
 
@@ -111,9 +111,9 @@ static void mount_proc(struct step_spec *spec, int root, struct masks *masks) {
   static const char *const no_options[] = {NULL};
   int target = system_directory(root, "/proc");
   errno = EPERM;
-  int proc = spec->proc == PROC_AROUND ? -1 : new_mount("proc", MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_, no_options);
+  int proc = spec->proc == PROC_AROUND || spec->host_processes ? -1 : new_mount("proc", MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_, no_options);
   /* Where a container hides parts of its /proc, the kernel lets nobody inside mount one that would show them (mount_too_revealing). */
-  if (proc < 0 && errno == EPERM && spec->proc != PROC_OWN) proc = surrounding_proc();
+  if (proc < 0 && errno == EPERM && (spec->proc != PROC_OWN || spec->host_processes)) proc = surrounding_proc(!spec->host_processes);
   if (proc < 0 || sys_move_mount(proc, target) < 0) fail("cannot mount /proc");
   close(target);
   if (!spec->unmasked) {
@@ -169,8 +169,11 @@ static void mount_dev(struct step_spec *spec, int root) {
   for (size_t at = 0; at < sizeof links / sizeof *links; at++)
     if (symlinkat(links[at].target, dev, links[at].name) < 0) fail("cannot make /dev/%s", links[at].name);
   mount_in_dev(dev, "pts", "devpts", 0, pts, false);
-  mount_in_dev(dev, "shm", "tmpfs", MOUNT_NODEV_, shm, false);
-  mount_in_dev(dev, "mqueue", "mqueue", MOUNT_NODEV_, none, true);
+  bool shares_ipc = spec->host_ipc || spec->ipc_namespace != NULL;
+  /* Those that are shared are mounted there as others are. */
+  if (shares_ipc && (mkdirat(dev, "shm", 0755) < 0 || mkdirat(dev, "mqueue", 0755) < 0)) fail("cannot make directories in /dev");
+  if (!shares_ipc && !spec->no_ipc) mount_in_dev(dev, "shm", "tmpfs", MOUNT_NODEV_, shm, false);
+  if (!shares_ipc) mount_in_dev(dev, "mqueue", "mqueue", MOUNT_NODEV_, none, true);
   close(dev);
 }
 

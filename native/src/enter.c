@@ -1,6 +1,7 @@
 /*
  * enter: namespace A. Three processes: this one (outside, writes the id maps), PID 1 of a new pid namespace (its death is the
- * death of everything inside, whatever a step does to escape its own parent's death), and the command.
+ * death of everything inside, whatever a step does to escape its own parent's death), and the command. With `--shares-processes` there is no such
+ * namespace, for from within it nobody could enter that of another container: whoever starts processes there ends them (share.c).
  */
 #include "beside.h"
 #include "helper.h"
@@ -35,6 +36,7 @@ struct entry {
   const char *tmpfs;
   pid_t parent;
   bool few_groups; /* there is one id only, which the kernel maps for anybody who gives up setgroups */
+  bool shares_processes; /* no pid namespace: the command is to start processes in those of others */
   bool detached; /* lives on when its parent ends */
   int beside;    /* a user namespace that others have made; -1: one of its own */
   char **command;
@@ -63,6 +65,7 @@ static void parse(struct entry *entry, int argc, char **argv) {
     else if (strcmp(argv[at], "--tmpfs") == 0) entry->tmpfs = argv[at + 1];
     else if (strcmp(argv[at], "--deny-setgroups") == 0) entry->few_groups = parse_number(argv[at + 1], 1) == 1;
     else if (strcmp(argv[at], "--detached") == 0) entry->detached = parse_number(argv[at + 1], 1) == 1;
+    else if (strcmp(argv[at], "--shares-processes") == 0) entry->shares_processes = parse_number(argv[at + 1], 1) == 1;
     else if (strcmp(argv[at], "--beside") == 0) entry->beside = entry->beside >= 0 ? entry->beside : namespace_beside(argv[at + 1]);
     else if (strcmp(argv[at], "--parent") == 0) entry->parent = (pid_t)parse_number(argv[at + 1], 1 << 30);
     else fail_with(0, "unknown option \"%s\"", argv[at]);
@@ -169,7 +172,10 @@ static _Noreturn void run_inside(const struct entry *entry, int go, int outer) {
     fail("cannot mount a tmpfs on \"%s\"", entry->tmpfs);
   pid_t command = start_command(entry->command);
   sys_close_range(3, ~0u, 0);
-  _exit(exit_code_of(supervise(command, catch_signals())));
+  int status = supervise(command, catch_signals());
+  /* Of a supervisor that was killed there are processes left. Beside others there may be theirs, too. */
+  if (entry->shares_processes && entry->beside < 0) end_all_below();
+  _exit(exit_code_of(status));
 }
 
 int command_enter(int argc, char **argv) {
@@ -183,7 +189,7 @@ int command_enter(int argc, char **argv) {
   if (self < 0 || pipe2(go, O_CLOEXEC) < 0) fail("cannot make descriptors");
   stage = "namespace";
   if (entry.beside >= 0 && setns(entry.beside, CLONE_NEWUSER) < 0) fail("cannot enter the namespace of the network");
-  pid_t child = sys_fork_into((entry.beside >= 0 ? 0 : CLONE_NEWUSER) | CLONE_NEWNS | CLONE_NEWPID, NULL);
+  pid_t child = sys_fork_into((entry.beside >= 0 ? 0 : CLONE_NEWUSER) | CLONE_NEWNS | (entry.shares_processes ? 0 : CLONE_NEWPID), NULL);
   if (child < 0) fail("cannot make a user namespace");
   if (child == 0) {
     close(go[1]);

@@ -98,6 +98,8 @@ void release_signals(void);
 pid_t start_command(char *const *command);
 /* Waits for `child`, passing on every signal from the descriptor and reaping orphans. Gives the child's wait status. */
 int supervise(pid_t child, int signals);
+/* Ends all others in this process's user namespace and below it, which nobody else is in (share.c). */
+void end_all_below(void);
 /* Removes everything in a directory (tree.c). */
 void remove_contents(int dir);
 /* Removes what is at a path, if anything is. */
@@ -118,6 +120,8 @@ int command_remove(int argc, char **argv);
 int command_here(int argc, char **argv);
 /* Runs a command in the user namespace of another process (join.c). */
 int command_join(int argc, char **argv);
+/* Makes namespaces of another container files of this mount namespace (share.c). */
+int command_share(int argc, char **argv);
 /* Prints the errno with which the kernel refuses a user namespace, 0 where it does not (probe.c). */
 int command_namespaces(int argc, char **argv);
 /* Prints whether somebody can answer for owners and users in a namespace of one id (probe.c). */

@@ -28,6 +28,7 @@ int main(int argc, char **argv) {
       {"landlock", command_landlock},
       {"here", command_here},
       {"join", command_join},
+      {"share", command_share},
       {"namespaces", command_namespaces},
       {"listening", command_listening},
       {"assemble", command_assemble},

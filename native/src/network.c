@@ -135,7 +135,7 @@ enum { MOST_PORTS = 1024, STATUS_FD = 4 /* with --member: of who started it */ }
 struct network_options {
   const char *at;
   unsigned root;
-  pid_t parent;
+  pid_t parent; /* 0: any */
   struct outside outside;
   struct published ports[MOST_PORTS];
   size_t port_count;
@@ -197,7 +197,7 @@ static void parse(struct network_options *options, int argc, char **argv) {
   }
   if (at + 1 < argc) options->command = argv + at + 1;
   else if (at < argc) fail_with(0, "unknown option \"%s\"", argv[at]);
-  if (options->at == NULL || options->parent == 0) fail_with(0, "incomplete arguments");
+  if (options->at == NULL || options->parent < 0) fail_with(0, "incomplete arguments");
 }
 
 /* Has what comes in at published ports passed on into the network, by a process that has no rights there or anywhere. */
@@ -273,11 +273,11 @@ static _Noreturn void share_network(const struct network_options *options) {
 }
 
 int command_network(int argc, char **argv) {
-  static struct network_options options;
+  static struct network_options options = {.parent = -1};
   stage = "network";
   parse(&options, argc, argv);
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) fail("cannot ask for a signal at the parent's death");
-  if (getppid() != options.parent) return EXIT_SETUP;
+  if (options.parent > 0 && getppid() != options.parent) return EXIT_SETUP;
   if (options.of > 0) share_network(&options);
   /* Of what goes to the background, this process is told the end. */
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) fail("cannot adopt processes");

@@ -137,7 +137,7 @@ static void drop_privileges(const struct step_spec *spec, const struct identity 
   leave_keyring();
   drop_bounding_set(spec->capabilities);
   /* While CAP_SYS_ADMIN is there, as for the filter. Who asked for --security=insecure asked for the machine. */
-  if (!spec->insecure && !spec->scoped) restrict_scope(spec->bare);
+  if (!spec->insecure && !spec->scoped) restrict_scope(spec->bare, !shares_processes(spec));
   if (spec->fakes) fake_users(spec);
   if (setgroups(identity->group_count, identity->groups) < 0) fail("cannot set the supplementary groups");
   if (spec->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) fail("cannot set no_new_privs");

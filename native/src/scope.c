@@ -27,12 +27,12 @@ int landlock_version(void) {
   return version < 0 ? 0 : (int)version;
 }
 
-void restrict_scope(bool bare) {
+void restrict_scope(bool bare, bool signals) {
   if (landlock_version() < VERSION_WITH_SCOPES) return;
   /* No rights to files or ports are handled: those are what namespaces, mounts and the filter decide. */
   struct {
     uint64_t handled_access_fs, handled_access_net, scoped;
-  } attributes = {0, 0, SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL};
+  } attributes = {0, 0, SCOPE_ABSTRACT_UNIX_SOCKET | (signals ? SCOPE_SIGNAL : 0)};
   int ruleset = (int)syscall(NR_landlock_create_ruleset, &attributes, sizeof attributes, 0);
   /* The kernel said that it can: going on without would be a weaker sandbox than doctor promised. */
   if (ruleset < 0) fail("cannot make a Landlock ruleset");

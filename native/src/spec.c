@@ -116,6 +116,13 @@ static void take_field(struct step_spec *spec, const char *key, char *value) {
   else if (strcmp(key, "network") == 0) spec->network = value;
   else if (strcmp(key, "private-network") == 0) spec->private_network = is_true(value);
   else if (strcmp(key, "insecure") == 0) spec->insecure = is_true(value);
+  else if (strcmp(key, "host-processes") == 0) spec->host_processes = is_true(value);
+  else if (strcmp(key, "pid-namespace") == 0) spec->pid_namespace = value;
+  else if (strcmp(key, "user-namespace") == 0) spec->user_namespace = value;
+  else if (strcmp(key, "ipc-namespace") == 0) spec->ipc_namespace = value;
+  else if (strcmp(key, "host-ipc") == 0) spec->host_ipc = is_true(value);
+  else if (strcmp(key, "no-ipc") == 0) spec->no_ipc = is_true(value);
+  else if (strcmp(key, "host-uts") == 0) spec->host_uts = is_true(value);
   else if (strcmp(key, "unfiltered") == 0) spec->unfiltered = is_true(value);
   else if (strcmp(key, "unmasked") == 0) spec->unmasked = is_true(value);
   else if (strcmp(key, "no-new-privileges") == 0) spec->no_new_privileges = is_true(value);
@@ -208,6 +215,7 @@ void parse_description(struct step_spec *spec, char *data, size_t total) {
   if (spec->filter.count == 0 && !spec->unfiltered) fail_with(0, "a step without a seccomp filter must be said to have none");
   for (size_t index = 0; index < spec->mount_count; index++)
     if (spec->mounts[index].target == NULL) fail_with(0, "a mount without a target");
+  if ((spec->pid_namespace == NULL) != (spec->user_namespace == NULL)) fail_with(0, "a pid namespace without its user namespace");
   if (spec->tree != NULL && spec->tree_state == NULL) fail_with(0, "a tree without a state");
   if (spec->bare && (spec->tree == NULL || spec->aside == NULL)) fail_with(0, "a step without namespaces must have a tree");
   for (size_t index = 0; index < spec->mount_count; index++)

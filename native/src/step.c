@@ -85,20 +85,25 @@ static _Noreturn void hold_root(void) {
   _exit(0);
 }
 
-static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *plumbing) {
+static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *plumbing, int later) {
   stage = "namespaces";
   if (status_framed) {
     status_fd = plumbing->status[1];
     status_framed = false;
   }
   die_with_parent(plumbing->outer);
+  if (spec->pid_namespace != NULL) {
+    enter_shared_user(spec, later, plumbing->sync[1]);
+    die_with_parent(plumbing->outer);
+    stage = "namespaces";
+  }
   if (spec->nest || spec->cgroups.count > 0) wait_for_start(plumbing);
   if (spec->nest) enter_user_namespace(spec, plumbing);
   hide_cgroups(spec);
   umask(0);
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) fail("cannot make mounts private");
   /* Filters of containers forbid it to all who lack CAP_SYS_ADMIN outside (podman's does): the name then stays the container's. */
-  if (sethostname(spec->hostname, strlen(spec->hostname)) < 0 && errno != EPERM) fail("cannot set the hostname \"%.64s\"", spec->hostname);
+  if (!spec->host_uts && sethostname(spec->hostname, strlen(spec->hostname)) < 0 && errno != EPERM) fail("cannot set the hostname \"%.64s\"", spec->hostname);
   if (spec->private_network) {
     bring_loopback_up();
     set_sysctls(spec, true);
@@ -139,14 +144,16 @@ int number_in_proc(int pidfd) {
 static void prepare_user_namespace(struct step_spec *spec, const struct plumbing *plumbing, int pidfd) {
   stage = "id-map";
   int number = number_in_proc(pidfd);
-  map_step_ids(number, spec);
+  char byte;
+  /* It has those of the other container, once it is there. */
+  if (spec->pid_namespace == NULL) map_step_ids(number, spec);
+  else if (!wait_for_shared_user(plumbing->sync[0], pidfd)) return;
   if (spec->shift == 0) {
     /* Nobody there: the child is gone. */
     (void)!send(plumbing->sync[0], "", 1, MSG_NOSIGNAL);
     return;
   }
   int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-  char byte;
   if (own < 0 || setns(pidfd, CLONE_NEWNS) < 0) fail("cannot enter the step's mount namespace");
   open_sources(spec);
   stage = "namespaces";
@@ -267,28 +274,41 @@ int run_step(struct step_spec *spec, int connection) {
   /* Before the formats, which may be mounted upon the directory of the file. */
   if (spec->network != NULL) join_network(spec);
   if (spec->emulator.name != NULL) offer_emulator(&spec->emulator);
-  int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+  share_namespaces(spec);
+  stage = "start";
+  int flags = CLONE_NEWNS, later = 0;
+  if (!shares_processes(spec)) flags |= CLONE_NEWPID;
+  if (!spec->host_ipc && spec->ipc_namespace == NULL) flags |= CLONE_NEWIPC;
+  if (!spec->host_uts) flags |= CLONE_NEWUTS;
   /* A step that is to be moved makes the namespace there. */
   if (spec->cgroups.count == 0) flags |= CLONE_NEWCGROUP;
   if (spec->private_network) flags |= CLONE_NEWNET;
+  if (spec->pid_namespace != NULL) {
+    spec->nest = true;
+    later = flags;
+    flags = 0;
+  }
   if (spec->shift > 0) flags |= CLONE_FILES;
   if (spec->shift > 0) spec->nest = true;
   if (spec->shift > 0) make_room(spec);
   stage = "namespaces";
-  pid_t child = sys_fork_into(flags | (spec->nest ? CLONE_NEWUSER : 0), spec->nest ? &pidfd : NULL);
-  if (child < 0 && spec->nest && spec->shift == 0 && spec->keep_uid == NULL && (errno == ENOSPC || errno == EUSERS || errno == EPERM)) {
+  pid_t child = sys_fork_into(flags | (spec->nest && spec->pid_namespace == NULL ? CLONE_NEWUSER : 0), spec->nest ? &pidfd : NULL);
+  if (child < 0 && spec->pid_namespace != NULL && errno == ENOMEM) fail_with(0, "the container whose processes it shares has ended");
+  if (child < 0 && spec->nest && spec->pid_namespace == NULL && spec->shift == 0 && spec->keep_uid == NULL && (errno == ENOSPC || errno == EUSERS || errno == EPERM)) {
     /* No more of them, or no right to one: namespace A does. */
     spec->nest = false;
     child = sys_fork_into(flags, NULL);
   }
   if (child < 0) fail("cannot make the step's namespaces");
-  if (child == 0) run_inside(spec, &plumbing);
+  if (child == 0) run_inside(spec, &plumbing, later);
   status_line("pid %d", child);
   join_cgroups(spec, child);
   if (spec->hold) status_line("held %d", number_in_proc(pidfd < 0 ? sys_pidfd_open(child) : pidfd));
   if (spec->nest) prepare_user_namespace(spec, &plumbing, pidfd);
   else if (spec->cgroups.count > 0) (void)!send(plumbing.sync[0], "", 1, MSG_NOSIGNAL);
   int mounts = spec->cgroups.count == 0 ? -1 : hold_mounts(number_in_proc(pidfd < 0 ? sys_pidfd_open(child) : pidfd));
+  struct members members = {-1, -1};
+  if (shares_processes(spec)) members = members_of(spec, proc_number(-1, pidfd < 0 ? sys_pidfd_open(child) : pidfd));
   close(plumbing.sync[1]);
   if (plumbing.in[0] >= 0) close(plumbing.in[0]);
   if (plumbing.status[1] >= 0) close(plumbing.status[1]);
@@ -303,6 +323,9 @@ int run_step(struct step_spec *spec, int connection) {
   int status = supervise_step(child, signals, pumps, count, terminal, &usage);
   if (supervisor_pid > 0) end_supervisor(supervisor_pid);
   stage = "cleanup";
+  /* Elsewhere their namespace has ended with the first. */
+  signal_members(&members, SIGKILL);
+  close_members(&members);
   if (mounts >= 0 && status != 0) report_shared_memory(spec);
   if (mounts >= 0) close(mounts);
   if (spec->tree == NULL) remove_stubs(upper, plumbing.stubs);

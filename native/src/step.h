@@ -60,6 +60,10 @@ struct step_spec {
   bool prepare_upper, readonly_root, private_network, insecure, no_new_privileges, tty, stdin_open, init, nest;
   const char *keep_uid, *keep_gid; /* who starts it has these ids in it, and root has the ones that he would have had; NULL for not */
   bool discard; /* upper and work go with the step, whatever it has left there */
+  bool host_processes, host_ipc, no_ipc, host_uts; /* the machine's; no_ipc: without a place for shared memory */
+  /* Files that namespaces of another container are bound to (share.c); NULL: namespaces of its own. */
+  const char *pid_namespace, *user_namespace, *ipc_namespace;
+  int user_fd; /* with pid_namespace: the one to enter, -1 for that of this process */
   bool hold;   /* nothing is executed: the root stays as long as its first process is left alone */
   bool fakes; /* there is one id only: owners and users are fakes.c's */
   int fakes_socket; /* where the listener goes; -1: nowhere */
@@ -191,12 +195,34 @@ bool writes_layers_only(const struct step_spec *spec);
 /* Answers requests to wait for the disk with success, where this process may. */
 void skip_syncs(void);
 
+/* share.c: namespaces that are not the step's own. */
+
+/* Whether it has no pid namespace of its own. */
+bool shares_processes(const struct step_spec *spec);
+/* Enters those that the step's first process is to be made in. What this process starts from here on is among the processes that are shared. */
+void share_namespaces(struct step_spec *spec);
+/* Takes away what `share` has mounted in a container's directory. False when it is still there. */
+bool unmount_shared(const char *directory);
+/* In the step: its other namespaces belong to the user namespace of those whose processes it shares. */
+void enter_shared_user(const struct step_spec *spec, int flags, int sync);
+/* Outside, until it has. False when it has ended instead. */
+bool wait_for_shared_user(int sync, int pidfd);
+/* How the processes of such a step are known: descriptors of namespaces. */
+struct members {
+  int mounts, user;
+};
+/* `number`: of its first process in /proc. */
+struct members members_of(const struct step_spec *spec, int number);
+void close_members(struct members *members);
+/* A signal to all of them. SIGKILL: until there are none. */
+void signal_members(const struct members *members, int signal);
+
 /* scope.c: what Landlock keeps the step from reaching. */
 
 /* Version of Landlock that the kernel offers; 0 where there is none. */
 int landlock_version(void);
-/* Denies connections to abstract unix sockets and signals to processes outside, where the kernel can (since 6.12) and a bare step may. */
-void restrict_scope(bool bare);
+/* Denies connections to abstract unix sockets and, with `signals`, signals to processes outside, where the kernel can (since 6.12) and a bare step may. */
+void restrict_scope(bool bare, bool signals);
 
 /* sysctl.c: those of networks, or all others. In the namespaces that they are of. */
 void set_sysctls(const struct step_spec *spec, bool of_network);

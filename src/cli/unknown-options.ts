@@ -24,6 +24,8 @@ const NO_PODS =
 const VOLUMES = 'a directory or file comes with -v HOST:CONTAINER[:ro]';
 const NETWORK =
   'containers of one network (--network NAME) find each other by name and --network-alias; ports come with -p [IP:]HOST:CONTAINER or -P';
+const LINK =
+  "links are legacy, as docker itself says: containers of one --network NAME find each other by name, and by the other one's --network-alias ALIAS";
 const BOX =
   'every container has a sandbox of its own: --cap-add, --cap-drop, --device, --security-opt and --privileged are what can be changed';
 const AS_IS =
@@ -102,11 +104,12 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
       ),
     ],
     [VOLUMES, words('--volume-driver --image-volume --rootfs --storage-opt --read-only-tmpfs --secret --chrootdirs')],
+    [LINK, words('--link')],
     [NETWORK, words('--link*')],
     [
       BOX,
       words(
-        '--ipc --uts --pid --pidfile --runtime* --hooks-dir --device-cgroup-rule --isolation --init-path --init-ctr --shm-size-systemd --umask --uidmap --gidmap --sub* --seccomp* --passwd* --unsetenv* --domainname --hostuser --personality --rdt-class --env-host --env-merge',
+        '--pidfile --runtime* --hooks-dir --device-cgroup-rule --isolation --init-path --init-ctr --shm-size-systemd --umask --uidmap --gidmap --sub* --seccomp* --passwd* --unsetenv* --domainname --hostuser --personality --rdt-class --env-host --env-merge',
       ),
     ],
     [MANIFEST, words('--os --arch --variant')],

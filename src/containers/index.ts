@@ -3,6 +3,7 @@ export { askMember, attachmentsOf, joinText, writeAttachments } from './attachme
 export { BridgeLink } from './bridge.ts';
 export { Connection, type ConnectionEnd, type Listener } from './connection.ts';
 export { request, stopContainer } from './control.ts';
+export { joinNamespaces, sharesProcesses } from './join-namespaces.ts';
 export {
   type JoinedNetworks,
   joinNetworks,

@@ -15,6 +15,7 @@ import { attachmentsOf, joinText } from './attachments.ts';
 import { BridgeLink, startBridge } from './bridge.ts';
 import type { Network } from './network-types.ts';
 import { Networks } from './networks.ts';
+import { sharesProcesses } from './join-namespaces.ts';
 import { isLive } from './state.ts';
 import { Containers } from './table.ts';
 import type { Container } from './types.ts';
@@ -69,6 +70,7 @@ export async function joinNetworks(
     network: memberNetwork({
       plan: maker.plan,
       directory: container.directory,
+      sharesProcesses: sharesProcesses(record),
       hostname: step.hostname,
       joins: found.map(({ network, attachment }) => joinText(container, network, attachment)),
       ports: record.ports ?? [],
@@ -124,7 +126,7 @@ async function networkOfAnother(maker: NetworkMaker, container: Container, id: s
   const machine = step.resolvConf ?? resolvConfOfHost();
   return {
     network: networkOfProcess(
-      container.directory,
+      { directory: container.directory, sharesProcesses: sharesProcesses(container.record) },
       state.pid,
       networks === undefined || machine === undefined ? machine : memberResolvConf(machine),
     ),

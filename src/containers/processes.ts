@@ -22,22 +22,23 @@ export interface ContainerProcess {
 }
 
 /**
- * All processes of a container: those in the pid namespace of its first one.
+ * All processes of a container: those in the pid namespace of its first one, or in its mount namespace where it shares the other.
  * @param first pid of that
  */
-export function processesOf(first: number): readonly ContainerProcess[] {
-  const namespace = namespaceOf(first);
+export function processesOf(first: number, shared: boolean): readonly ContainerProcess[] {
+  const kind = shared ? 'mnt' : 'pid';
+  const namespace = namespaceOf(first, kind);
   if (namespace === undefined) return [];
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((pid) => namespaceOf(pid) === namespace)
+    .filter((pid) => namespaceOf(pid, kind) === namespace)
     .flatMap((pid) => readProcess(pid) ?? []);
 }
 
-function namespaceOf(pid: number): string | undefined {
+function namespaceOf(pid: number, kind: 'pid' | 'mnt'): string | undefined {
   try {
-    return readlinkSync(`/proc/${pid}/ns/pid`);
+    return readlinkSync(`/proc/${pid}/ns/${kind}`);
   } catch {
     return undefined;
   }

@@ -18,6 +18,7 @@ import {
 } from '../sandbox/index.ts';
 import { type Limiter, withStandIns } from '../limits/index.ts';
 import { TsbuildError } from '../util/index.ts';
+import { type JoinedNamespaces, sharesProcesses } from './join-namespaces.ts';
 import type { JoinedNetworks } from './join-networks.ts';
 import { eventFacts, eventFile } from './events.ts';
 import { PortFile } from './port-file.ts';
@@ -51,6 +52,8 @@ export interface SupervisorOptions {
   readonly onLeadsNowhere?: (why: NoUserNetwork) => void;
   /** The networks that it shares with others, made ready. */
   readonly joined?: JoinedNetworks;
+  /** Namespaces of other containers, made ready. */
+  readonly shared?: JoinedNamespaces;
 }
 
 /** A supervisor that was started. */
@@ -76,10 +79,21 @@ export function startSupervisor(options: SupervisorOptions): StartedSupervisor {
   const ownLog = fs.openSync(join(container.directory, OWN_LOG), 'w', 0o600);
   const { joined } = options;
   const network = joined?.network ?? ownNetwork(options);
-  const contain = [helperPath, 'contain'];
+  const { shared } = options;
+  const supervise = [helperPath, 'contain'];
+  const contain = shared ? [helperPath, ...shared.arguments(supervise)] : supervise;
   const command = network ? [helperPath, ...network.arguments(contain)] : contain;
-  const beside = joined?.beside ?? [];
-  const entered = enterArguments({ plan, parentPid: process.pid, detached: true, beside }, command);
+  const beside = [...(joined?.beside ?? []), ...(shared?.beside ?? [])];
+  const entered = enterArguments(
+    {
+      plan,
+      parentPid: process.pid,
+      detached: true,
+      beside,
+      sharesProcesses: sharesProcesses(container.record),
+    },
+    command,
+  );
   const child = spawn(helperPath, network?.publish?.([helperPath, ...entered]) ?? entered, {
     env: {},
     cwd: '/',
@@ -152,7 +166,7 @@ function readOwnLog(directory: string): string {
 
 /** The step, with what only this start knows. @param supervisor its number */
 function stepOf(
-  { container, layers, first, limiter, joined }: SupervisorOptions,
+  { container, layers, first, limiter, joined, shared }: SupervisorOptions,
   supervisor: number,
   network: LoneNetwork | undefined,
 ): StepSpec {
@@ -174,12 +188,14 @@ function stepOf(
     ...(resolvConf === undefined ? {} : { resolvConf }),
     ...(network === undefined ? {} : { networkPath: network.path }),
     ...(joined === undefined ? {} : { hosts: joined.hosts }),
+    ...shared?.step,
   };
 }
 
 /** The root of a container as its program would find it, and nothing that is executed in it. @param first it has never run */
 export function stepToHold({ record, directory }: Container, layers: readonly string[], first: boolean): StepSpec {
-  const { emulator: _emulator, sysctls: _sysctls, ...step } = record.step;
+  // Nor of namespaces of others, which it has only while it runs.
+  const { emulator: _emulator, sysctls: _sysctls, processes: _processes, ipc: _ipc, uts: _uts, ...step } = record.step;
   return {
     ...step,
     network: 'none',

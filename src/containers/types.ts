@@ -65,6 +65,9 @@ export interface ContainerRecord {
   readonly networks?: readonly Attachment[];
   /** `--network container:NAME`: id of the container whose network it uses. */
   readonly networkOf?: string;
+  /** `--pid container:NAME`, `--ipc container:NAME`: ids of the containers whose namespaces it shares. */
+  readonly processesOf?: string;
+  readonly ipcOf?: string;
   /** `--scope`: what it goes with. */
   readonly scope?: string;
 }

@@ -13,6 +13,8 @@ export interface MemberNetworkOptions {
   readonly hostname: string;
   /** Texts with which it joins (native/src/member.c). */
   readonly joins: readonly string[];
+  /** The container has no pid namespace around it. */
+  readonly sharesProcesses?: boolean;
   readonly ports: readonly PublishedPort[];
   /** Content of /etc/resolv.conf that was asked for; its servers are asked for other names. */
   readonly resolvConf?: string | undefined;
@@ -29,7 +31,7 @@ export function memberNetwork(options: MemberNetworkOptions): LoneNetwork {
     arguments: (command) => [
       'network',
       '--parent',
-      '1',
+      parentOf(options),
       '--at',
       path,
       '--root',
@@ -49,13 +51,32 @@ export function memberNetwork(options: MemberNetworkOptions): LoneNetwork {
   };
 }
 
+/** Who starts it: PID 1 of namespace A, if that has one. */
+function parentOf({ sharesProcesses }: Pick<MemberNetworkOptions, 'sharesProcesses'>): string {
+  return sharesProcesses ? '0' : '1';
+}
+
 /** The network of another container, by the number of one of its processes. */
-export function networkOfProcess(directory: string, pid: number, resolvConf: string | undefined): LoneNetwork {
+export function networkOfProcess(
+  { directory, sharesProcesses = false }: Pick<MemberNetworkOptions, 'directory' | 'sharesProcesses'>,
+  pid: number,
+  resolvConf: string | undefined,
+): LoneNetwork {
   const path = `${directory}/network`;
   return {
     path,
     resolvConf,
-    arguments: (command) => ['network', '--parent', '1', '--at', path, '--of', String(pid), '--', ...command],
+    arguments: (command) => [
+      'network',
+      '--parent',
+      parentOf({ sharesProcesses }),
+      '--at',
+      path,
+      '--of',
+      String(pid),
+      '--',
+      ...command,
+    ],
     publish: undefined,
     leadsNowhere: undefined,
   };

@@ -94,6 +94,10 @@ export interface RunContainerOptions {
   readonly privileged?: boolean;
   /** `--userns=keep-id`, see `StepSpec`. */
   readonly keepIds?: { readonly uid: number; readonly gid: number };
+  /** See `StepSpec`. */
+  readonly processes?: 'host';
+  readonly ipc?: 'host' | 'none' | 'shareable';
+  readonly uts?: 'host';
   /** Ids of further groups. */
   readonly groups?: readonly number[];
   /** Content of /etc/resolv.conf instead of the machine's. */
@@ -255,6 +259,9 @@ export function containerSpec(
     processLimit: options.processLimit ?? DEFAULT_PROCESS_LIMIT,
     ...(resolvConf === undefined ? {} : { resolvConf }),
     ...(emulator === undefined ? {} : { emulator }),
+    ...(options.processes === undefined ? {} : { processes: options.processes }),
+    ...(options.ipc === undefined ? {} : { ipc: options.ipc }),
+    ...(options.uts === undefined ? {} : { uts: options.uts }),
     ...(options.shmSize === undefined ? {} : { shmSize: options.shmSize }),
     ...(options.sysctls === undefined ? {} : { sysctls: options.sysctls }),
   };

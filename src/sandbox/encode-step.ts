@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { TsbuildError } from '../util/index.ts';
 import { ALL_CAPABILITIES, capabilityMask } from './capabilities.ts';
 import { hostsFile } from './network-files.ts';
@@ -61,6 +62,7 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
     .add('stdin', spec.stdin ?? false)
     .add('init', spec.init ?? false)
     .add('hold', spec.hold ?? false);
+  addShared(fields, spec);
   fields.add('shm-size', spec.shmSize ?? 64 * 2 ** 20);
   if (spec.keepIds !== undefined && options.plan.owners !== undefined)
     throw new TsbuildError(
@@ -89,12 +91,34 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   for (const [name, value] of sysctls) fields.add('sysctl', `${name.replaceAll('.', '/')}=${value}`);
   for (const group of spec.cgroups ?? []) fields.add('cgroup', group);
   for (const ulimit of spec.ulimits ?? []) fields.add('limit', encodeLimit(ulimit));
-  const mounts = orderMounts([...networkMounts(spec), ...(spec.mounts ?? [])]);
+  const mounts = orderMounts([...networkMounts(spec), ...memoryMounts(spec), ...(spec.mounts ?? [])]);
   for (const [index, mount] of mounts.entries()) {
     addMount(fields, mount);
     if (tree !== undefined && mount.type === 'layers') fields.add('m.tree', `${tree.dir}/mount-${index}`);
   }
   return fields.end();
+}
+
+/** Namespaces that are not the step's own. */
+function addShared(fields: Fields, { processes, ipc, uts }: StepSpec): void {
+  if (processes === 'host') fields.add('host-processes', true);
+  else if (processes !== undefined)
+    fields.add('pid-namespace', `${processes.directory}/pid`).add('user-namespace', `${processes.directory}/user`);
+  if (ipc === 'host') fields.add('host-ipc', true);
+  else if (ipc === 'none') fields.add('no-ipc', true);
+  else if (typeof ipc === 'object') fields.add('ipc-namespace', `${ipc.directory}/ipc`);
+  if (uts === 'host') fields.add('host-uts', true);
+}
+
+/** Memory that is shared with others has names in file systems, which have to be the same ones. */
+function memoryMounts({ ipc }: StepSpec): readonly MountSpec[] {
+  const directory = ipc === 'host' ? '/dev' : typeof ipc === 'object' ? ipc.directory : undefined;
+  if (directory === undefined) return [];
+  return ['shm', 'mqueue'].flatMap((name): readonly MountSpec[] => {
+    const source = `${directory}/${name}`;
+    // Of the machine's, a container around it may lack one.
+    return ipc === 'host' && !existsSync(source) ? [] : [{ type: 'bind', source, target: `/dev/${name}` }];
+  });
 }
 
 function requireTree({ tree }: EncodeOptions): StepTree {

@@ -9,6 +9,8 @@ export interface EnterOptions {
   readonly parentPid: number;
   /** The namespace lives on when that process ends. */
   readonly detached?: boolean;
+  /** It gets no pid namespace, so that the command can start processes in those of others. */
+  readonly sharesProcesses?: boolean;
   /** Directories with a socket of a process whose user namespace is taken instead of a new one: the first that listens. */
   readonly beside?: readonly string[];
 }
@@ -24,6 +26,7 @@ export function enterArguments(options: EnterOptions, command: readonly string[]
     '--parent',
     String(options.parentPid),
     ...(options.detached ? ['--detached', '1'] : []),
+    ...(options.sharesProcesses ? ['--shares-processes', '1'] : []),
     ...(options.beside ?? []).flatMap((directory) => ['--beside', directory]),
     ...ranges('--uid', plan.uids),
     ...ranges('--gid', plan.gids),

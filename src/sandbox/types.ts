@@ -181,6 +181,13 @@ export interface StepSpec {
   readonly stdin?: boolean;
   /** Executes the step's programs, which are another processor's. */
   readonly emulator?: Emulator;
+  /**
+   * Namespaces that are not the step's own: the machine's, or those of another container, which are found in a directory of namespace A
+   * (native/src/share.c). Who shares the processes of another container is in its user namespace, too. `none` has no /dev/shm.
+   */
+  readonly processes?: 'host' | { readonly directory: string };
+  readonly ipc?: 'host' | 'none' | 'shareable' | { readonly directory: string };
+  readonly uts?: 'host';
   /** A helper process stays PID 1, reaps orphans and passes signals on, as `docker run --init`. */
   readonly init?: boolean;
   /**

@@ -78,7 +78,7 @@ describe('networks of a container', () => {
 
 describe('processes of a container', () => {
   test('are those of its pid namespace, with what they are', () => {
-    const own = processesOf(process.pid).find(({ pid }) => pid === process.pid);
+    const own = processesOf(process.pid, false).find(({ pid }) => pid === process.pid);
     expect(own).toMatchObject({ parent: process.ppid, uid: process.getuid?.() ?? -1 });
     expect(own?.command).toMatch(/node|vitest/);
     expect(own?.memory).toBeGreaterThan(10_000_000);
@@ -94,7 +94,7 @@ describe('processes of a container', () => {
     const child = spawn(path, ['600'], { argv0: 'sleep' });
     await once(child, 'spawn');
     try {
-      const found = processesOf(process.pid).find(({ pid }) => pid === child.pid);
+      const found = processesOf(process.pid, false).find(({ pid }) => pid === child.pid);
       expect(found).toMatchObject({ parent: process.pid, command: 'sleep 600', threads: 1 });
     } finally {
       child.kill('SIGKILL');
@@ -102,6 +102,6 @@ describe('processes of a container', () => {
   });
 
   test('are none of one that has ended', () => {
-    expect(processesOf(2 ** 22 + 1)).toEqual([]);
+    expect(processesOf(2 ** 22 + 1, false)).toEqual([]);
   });
 });

@@ -88,8 +88,11 @@ describe('what the helper is told', () => {
   });
 
   test('of the network of another container: one of its processes', () => {
-    const network = networkOfProcess('/c', 1234, 'nameserver 192.0.2.1\n');
+    const network = networkOfProcess({ directory: '/c' }, 1234, 'nameserver 192.0.2.1\n');
     expect(network.arguments(['x']).join(' ')).toBe('network --parent 1 --at /c/network --of 1234 -- x');
+    // Without a pid namespace around it nobody is number 1.
+    const among = networkOfProcess({ directory: '/c', sharesProcesses: true }, 1234, undefined);
+    expect(among.arguments(['x']).join(' ')).toBe('network --parent 0 --at /c/network --of 1234 -- x');
     expect(network).toMatchObject({ publish: undefined, resolvConf: 'nameserver 192.0.2.1\n' });
   });
 

@@ -15,6 +15,7 @@ import { parseAttach } from '../options/attach-option.ts';
 import { parseLife, parseProcess } from '../options/container-request.ts';
 import { parseDetachKeys } from '../options/detach-keys.ts';
 import { findNetworks } from '../options/find-networks.ts';
+import { findShares } from '../options/find-shares.ts';
 import { imageVolumes, parseMounts } from '../options/mount-options.ts';
 import { reportError } from '../report.ts';
 
@@ -43,6 +44,7 @@ export async function makeContainer(
   await using volumes = anonymousVolumes(context, session, mounts);
   const process = await withDevices(session, await parseProcess(context, command, options, mounts), options);
   const { host, ...networks } = await findNetworks(session, withDefaultNetwork(options));
+  const shares = findShares(session, options);
   const ready = await createContainer(session, task, image, {
     platform: platformOf(options),
     cwd: context.cwd,
@@ -53,10 +55,15 @@ export async function makeContainer(
       mounts.push(...own);
       return own;
     },
-    process: { ...process, ...(host ? { network: 'host' } : {}), ...(options.detach ? { detached: true } : {}) },
+    process: {
+      ...process,
+      ...shares.process,
+      ...(host ? { network: 'host' } : {}),
+      ...(options.detach ? { detached: true } : {}),
+    },
     life: (config) => {
       const ports = publishedPorts(options, config.config.ExposedPorts);
-      return { ...life(config), ...networks, ...(ports.length === 0 ? {} : { ports }) };
+      return { ...life(config), ...networks, ...shares.record, ...(ports.length === 0 ? {} : { ports }) };
     },
     ...(options.name === undefined ? {} : { name: options.name }),
   });

@@ -25,6 +25,7 @@ import { parseAttach } from '../options/attach-option.ts';
 import { parseLife, parseProcess } from '../options/container-request.ts';
 import { parseDetachKeys } from '../options/detach-keys.ts';
 import { imageVolumes, parseMounts } from '../options/mount-options.ts';
+import { parseShares } from '../options/share-options.ts';
 import { parseResources } from '../options/resource-options.ts';
 import { parseSysctls } from '../options/sysctl-option.ts';
 import { reportError } from '../report.ts';
@@ -43,6 +44,7 @@ export async function runCommand(
   // Before an image is looked for.
   parseDetachKeys(options.detachKeys);
   parseAttach(options);
+  parseShares(options);
   parseNetwork(options);
   parseLife(context, options, options.detach ?? false);
   parseResources(options);
@@ -55,7 +57,7 @@ export async function runCommand(
   try {
     const platform = platformOf(options);
     if (options.pull === 'always') await pulled(session, task, image, platform);
-    if (!isKept(options) && !sharesNetworks(options)) {
+    if (!isKept(options) && !(await isShared(session, options))) {
       using ahead = await startHelper(session, options);
       await using opened = await openImage(session, task, image, platform, context.cwd);
       requirePlatform(image, options, opened.runtime.config);
@@ -64,7 +66,14 @@ export async function runCommand(
     }
     // What a supervisor needs is loaded for those who get one.
     const { makeContainer, runKept } = await import('./run-kept.ts');
-    const ready = await makeContainer(context, session, task, image, command, asShared(options));
+    const ready = await makeContainer(
+      context,
+      session,
+      task,
+      image,
+      command,
+      isKept(options) ? options : { ...options, rm: true },
+    );
     await progress.close();
     return await runKept(context, session, ready, options);
   } finally {
@@ -85,9 +94,15 @@ function isKept(options: RunOptions): boolean {
   );
 }
 
-/** In a network it is found by others, which takes a supervisor. Without a name it goes with its end all the same. */
-function asShared(options: RunOptions): RunOptions {
-  return !isKept(options) && sharesNetworks(options) ? { ...options, rm: true } : options;
+/**
+ * In a network it is found by others, and among processes of others it is to end as a whole: both take a supervisor. Without a name it goes
+ * with its end all the same.
+ */
+async function isShared(session: Session, options: RunOptions): Promise<boolean> {
+  const { processes, processesOf, ipcOf } = parseShares(options);
+  if (sharesNetworks(options) || processesOf !== undefined || ipcOf !== undefined) return true;
+  // Without namespaces it is among the processes of the machine in any case.
+  return processes !== undefined && (await session.plan()).how !== 'none';
 }
 
 /** Starts the helper of a container: it makes namespaces, for some 3 ms, while the image is looked for. */

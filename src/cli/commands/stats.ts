@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Container, type ContainerProcess, isLive, processesOf } from '../../containers/index.ts';
+import { type Container, type ContainerProcess, isLive, processesOf, sharesProcesses } from '../../containers/index.ts';
 import { formatBytes } from '../../util/index.ts';
 import { type CliContext, printForeign } from '../context.ts';
 import { withContainers, type Work } from '../containers/each-container.ts';
@@ -80,7 +80,7 @@ async function look({ containers }: Work, names: readonly string[], all: boolean
     samples.push({
       container,
       at: Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000,
-      processes: state.pid === 0 ? [] : processesOf(state.pid),
+      processes: state.pid === 0 ? [] : processesOf(state.pid, sharesProcesses(container.record)),
     });
   }
   return samples;

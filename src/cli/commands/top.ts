@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { isLive, processesOf } from '../../containers/index.ts';
+import { isLive, processesOf, sharesProcesses } from '../../containers/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import { type CliContext, printForeign } from '../context.ts';
 import { withContainers } from '../containers/each-container.ts';
@@ -17,7 +17,7 @@ export async function topCommand(context: CliContext, name: string, options: rea
     if (!isLive(state) || state.pid === 0)
       throw new TsbuildError('TSB_STEP', `Container ${container.name} is not running`);
     const uptime = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000;
-    const rows = processesOf(state.pid).map((process) => [
+    const rows = processesOf(state.pid, sharesProcesses(container.record)).map((process) => [
       String(process.uid),
       String(process.pid),
       String(process.parent),

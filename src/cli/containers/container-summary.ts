@@ -51,6 +51,20 @@ export function summarizeContainer(container: Container, state: ContainerState):
       ),
       LogConfig: { Type: 'k8s-file', Config: new Map() },
       NetworkMode: networkNames(container)[0] ?? step.network,
+      PidMode:
+        record.processesOf === undefined
+          ? step.processes === 'host'
+            ? 'host'
+            : ''
+          : `container:${record.processesOf}`,
+      IpcMode:
+        record.ipcOf === undefined
+          ? typeof step.ipc === 'string'
+            ? step.ipc
+            : 'private'
+          : `container:${record.ipcOf}`,
+      UTSMode: step.uts ?? '',
+      CgroupnsMode: 'private',
       RestartPolicy: { Name: restart.name, MaximumRetryCount: restart.most },
       Init: step.init ?? false,
       Privileged: step.security === 'insecure',

@@ -5,16 +5,16 @@ import { isolationOption } from './isolation-option.ts';
 import type { MountOptions } from './mount-options.ts';
 import { collect } from './options.ts';
 import { TsbuildError } from '../../util/index.ts';
+import type { ShareOptions } from './share-options.ts';
 import { cpuOptions, type ResourceOptions, resourceOptions } from './resource-options.ts';
 
 /** What runs in a container: options of `run` and `create`. */
-export interface ProcessOptions extends ResourceOptions, MountOptions, NetworkOptions {
+export interface ProcessOptions extends ResourceOptions, MountOptions, NetworkOptions, ShareOptions {
   readonly env?: readonly string[];
   readonly envFile?: readonly string[];
   readonly workdir?: string;
   readonly user?: string;
   readonly entrypoint?: string;
-  readonly hostname?: string;
   readonly interactive?: boolean;
   readonly tty?: boolean;
   readonly init?: boolean;
@@ -92,6 +92,9 @@ export function processOptions(command: Command): Command {
       collect,
     )
     .option('--gpus <gpus>', 'all, a number of them, or device=ID: devices of nvidia.com/gpu (CDI)')
+    .option('--pid <mode>', "container:NAME, to share that container's processes, or host: the machine's")
+    .option('--ipc <mode>', 'private (default), shareable, none, host, or container:NAME: shared memory and queues')
+    .option('--uts <mode>', 'host: the host name of the machine')
     .option('--cgroupns <mode>', 'private: what every container has', parseCgroupns)
     .option('-w, --workdir <path>', 'working directory')
     .option('-u, --user <name|uid[:group|gid]>', 'user to run as')

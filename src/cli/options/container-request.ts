@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { type ContainerRecord, type HealthCheck, type RestartPolicy, parseSignal } from '../../containers/index.ts';
 import type { NewContainer } from '../../engine/index.ts';
@@ -13,6 +14,7 @@ import { readEnvFile } from './env-file.ts';
 import { parseHosts } from './hosts.ts';
 import { parsePairs } from './options.ts';
 import { parseSysctls } from './sysctl-option.ts';
+import { parseShares } from './share-options.ts';
 import { named } from './named.ts';
 import { parsePidsLimit, parseResources, parseUlimit } from './resource-options.ts';
 
@@ -33,10 +35,11 @@ export async function parseProcess(
 ): Promise<NewContainer['process']> {
   const files = (options.envFile ?? []).flatMap((file) => readEnvFile(context, file));
   const env = [...files, ...(options.env ?? [])];
+  const shares = parseShares(options);
   const shmSize = named('--shm-size', options.shmSize, parseSize);
   return {
     callerEnv: context.env,
-    hostname: parseHostname(options.hostname),
+    hostname: shares.uts === 'host' ? hostname() : parseHostname(options.hostname),
     network: parseNetwork(options).mode,
     ...(command.length === 0 ? {} : { command }),
     ...(options.entrypoint === undefined ? {} : { entrypoint: options.entrypoint }),
@@ -55,6 +58,9 @@ export async function parseProcess(
     ...(options.capDrop === undefined ? {} : { capDrop: options.capDrop.map(parseCapability) }),
     ...(options.privileged ? { privileged: true } : {}),
     ...parseUserns(options.userns),
+    ...(shares.processes === undefined ? {} : { processes: shares.processes }),
+    ...(shares.ipc === undefined ? {} : { ipc: shares.ipc }),
+    ...(shares.uts === undefined ? {} : { uts: shares.uts }),
     ...(options.groupAdd === undefined ? {} : { groups: options.groupAdd.map(parseGroup) }),
     ...(await parseDns(options)),
     ...(options.readOnly ? { readonly: true } : {}),

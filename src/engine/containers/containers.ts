@@ -4,6 +4,7 @@ import {
   type ContainerRecord,
   Containers,
   isSupervised,
+  joinNamespaces,
   joinNetworks,
   type NetworkMaker,
   readState,
@@ -50,6 +51,8 @@ export interface NewContainer {
     | 'ports'
     | 'networks'
     | 'networkOf'
+    | 'processesOf'
+    | 'ipcOf'
   >;
 }
 
@@ -127,6 +130,7 @@ export async function startContainer(
   await using _lock = await containers.lock(container, session.options.signal);
   if (await isSupervised(container)) return undefined;
   const maker = await networkMaker(session);
+  const shared = await joinNamespaces(containers, container);
   using joined = await joinNetworks(maker, container, options.onLeadsNowhere);
   const supervisor = startSupervisor({
     container,
@@ -135,6 +139,7 @@ export async function startContainer(
     seccompPath: findSeccompFilter(),
     plan: maker.plan,
     ...(joined === undefined ? {} : { joined }),
+    ...(shared === undefined ? {} : { shared }),
     garbage: session.store.layout.garbage,
     names: containers.names,
     first: readState(container.directory).started === '',
