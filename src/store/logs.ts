@@ -91,7 +91,7 @@ export class LogTable {
 
   /** @param id as `list` gives it */
   remove(id: string): void {
-    fs.rmSync(join(this.#layout.logs, basename(id)), { force: true });
+    fs.rmSync(join(this.#layout.logs, basename(id)), { force: true, recursive: true });
   }
 
   #names(): readonly string[] {

@@ -43,11 +43,11 @@ export class ReportTable {
       fs.mkdirSync(reports, { recursive: true, mode: 0o700 });
       fs.writeFileSync(temporary, text, { flag: 'wx', mode: 0o600 });
       fs.renameSync(temporary, join(reports, id));
+      for (const old of this.#names().slice(KEEP)) this.remove(old);
     } catch {
-      fs.rmSync(temporary, { force: true });
+      remove(temporary);
       return undefined;
     }
-    for (const old of this.#names().slice(KEEP)) this.remove(old);
     return id;
   }
 
@@ -74,7 +74,7 @@ export class ReportTable {
 
   /** @param id as `list` gives it */
   remove(id: string): void {
-    fs.rmSync(join(this.#layout.reports, basename(id)), { force: true });
+    remove(join(this.#layout.reports, basename(id)));
   }
 
   #names(): readonly string[] {
@@ -87,5 +87,14 @@ export class ReportTable {
     } catch {
       return [];
     }
+  }
+}
+
+/** What cannot be removed stays: a build does not fail for it. */
+function remove(path: string): void {
+  try {
+    fs.rmSync(path, { force: true, recursive: true });
+  } catch {
+    // Something else stands in the place of the directory, or it may not be written to.
   }
 }

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import {
   closeSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -118,6 +119,17 @@ describe('logs of failed steps', () => {
     }
     const steps = opened.store.logs.list().map(({ step }) => step);
     expect(steps).toEqual(Array.from({ length: 20 }, (_, at) => `RUN ${24 - at}`));
+  });
+
+  test('go whatever stands in their place', () => {
+    using opened = openStore();
+    for (let at = 0; at < 20; at++)
+      mkdirSync(join(opened.root, 'logs', `2000010${at % 10}T00000${at > 9 ? 1 : 0}.000-x.log`, 'x'), {
+        recursive: true,
+      });
+    const path = keep(opened, 'RUN false') ?? '';
+    expect(readFileSync(path, 'utf8')).toBe('RUN false\noutput\n');
+    expect(readdirSync(join(opened.root, 'logs'))).toHaveLength(20);
   });
 
   test('are counted by du, and freed by prune', async () => {

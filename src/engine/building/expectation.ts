@@ -14,11 +14,12 @@ export class Expectation {
   #known: boolean | undefined;
 
   constructor(session: Session, request: BuildRequest) {
-    const { contextDir, dockerfile, target, platforms, noCache, definition } = request;
+    const { contextDir, context, dockerfile, target, platforms, noCache, definition } = request;
+    const place = contextDir ?? (context?.kind === 'remote' ? context.url : undefined);
     this.#facts = session.store.facts;
     this.#noCache = noCache;
     const graph = definition?.definition.def.map((bytes) => sha256(bytes));
-    this.#key = sha256(JSON.stringify([contextDir, dockerfile, target, platforms, ...(graph ?? [])]));
+    this.#key = sha256(JSON.stringify([place, dockerfile, target, platforms, ...(graph ?? [])]));
   }
 
   get isNews(): boolean {
