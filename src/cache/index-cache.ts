@@ -1,6 +1,6 @@
 import type { CacheRecord, CacheSource, KeyLink } from '../solver/types.ts';
 import type { Lease, Store } from '../store/index.ts';
-import { type Digest, messageOf, TsbuildError } from '../util/index.ts';
+import { type Digest, messageOf, randomHex, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 
 /** A result as it is stored: `layers` (bottom first) and `blobs` are what it needs. The record goes when one of them goes. */
@@ -94,7 +94,7 @@ export class IndexCache<R> implements Required<Omit<CacheSource<R>, 'leafLinks'>
   save(node: string, result: R): CacheRecord | undefined {
     const encoded = this.#options.codec.encode(result);
     if (!encoded) return undefined;
-    const record: CacheRecord = { id: crypto.randomUUID(), createdAt: Math.floor(this.#store.now()) };
+    const record: CacheRecord = { id: randomHex(16), createdAt: Math.floor(this.#store.now()) };
     return this.#try('save a result', undefined, () => {
       const { layers, blobs = [] } = encoded;
       this.#store.records.together(() => {

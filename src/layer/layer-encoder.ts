@@ -8,6 +8,9 @@ import type { TarTarget } from './tar-writer.ts';
 /** A block that no layer is being written to: most layers need one, for a moment, and fresh memory costs about 1 ms for 1 MiB. */
 let idle: Buffer | undefined;
 
+/** How many processors there are. Node reads files of /proc and /sys each time. */
+let processors: number | undefined;
+
 /** A finished layer blob. */
 export interface EncodedLayer {
   /** Of the uncompressed bytes. */
@@ -34,7 +37,11 @@ export class LayerEncoder implements TarTarget {
   #used = 0;
   #size = 0;
 
-  constructor(sink: LayerSink, compression: LayerCompression, parallel: number = availableParallelism()) {
+  constructor(
+    sink: LayerSink,
+    compression: LayerCompression,
+    parallel: number = (processors ??= availableParallelism()),
+  ) {
     this.#sink = sink;
     this.#plain = compression.kind === 'none';
     const release = (block: Buffer): void => {

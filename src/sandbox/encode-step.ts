@@ -213,26 +213,44 @@ function encodeLimit(ulimit: Ulimit): string {
   return `${resource}:${value(ulimit.soft)}:${value(ulimit.hard)}`;
 }
 
+/** Written in one piece: a step of many layers has hundreds of fields, and a buffer for each took a tenth of the time of all that comes before it starts. */
 class Fields {
-  readonly #parts: Uint8Array[] = [];
+  #buffer = Buffer.allocUnsafeSlow(8192);
+  #used = 0;
 
   add(key: string, value: string | number | bigint | boolean | Uint8Array): this {
     if (typeof value === 'string' && value.includes('\0'))
       throw new TsbuildError('TSB_SANDBOX', `Cannot start the step: its ${key} contains a NUL byte`);
-    this.#put(Buffer.from(key));
-    if (value instanceof Uint8Array) this.#put(value);
-    else this.#put(Buffer.from(typeof value === 'boolean' ? (value ? '1' : '0') : String(value)));
+    this.#text(key);
+    if (value instanceof Uint8Array) this.#bytes(value);
+    else this.#text(typeof value === 'boolean' ? (value ? '1' : '0') : String(value));
     return this;
   }
 
   end(): Buffer {
-    this.#put(Buffer.from('end'));
-    return Buffer.concat(this.#parts);
+    this.#text('end');
+    return this.#buffer.subarray(0, this.#used);
   }
 
-  #put(bytes: Uint8Array): void {
-    const length = Buffer.alloc(4);
-    length.writeUInt32LE(bytes.length);
-    this.#parts.push(length, bytes);
+  #text(text: string): void {
+    // No more bytes in UTF-8 for each of its units.
+    this.#reserve(4 + text.length * 3);
+    const length = this.#buffer.write(text, this.#used + 4);
+    this.#buffer.writeUInt32LE(length, this.#used);
+    this.#used += 4 + length;
+  }
+
+  #bytes(bytes: Uint8Array): void {
+    this.#reserve(4 + bytes.length);
+    this.#buffer.writeUInt32LE(bytes.length, this.#used);
+    this.#buffer.set(bytes, this.#used + 4);
+    this.#used += 4 + bytes.length;
+  }
+
+  #reserve(length: number): void {
+    if (this.#used + length <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafeSlow(2 * (this.#used + length));
+    larger.set(this.#buffer.subarray(0, this.#used));
+    this.#buffer = larger;
   }
 }

@@ -1,5 +1,5 @@
 import { SolveError } from './errors.ts';
-import { Scope, unneeded } from './scope.ts';
+import { Scope, UNNEEDED } from './scope.ts';
 
 interface Run<T> {
   readonly scope: Scope;
@@ -77,7 +77,7 @@ export class Flight<T> {
       throw error;
     } finally {
       // Whatever the work still waits for goes on only if others want it.
-      scope.abort(unneeded());
+      scope.abort(UNNEEDED);
     }
   }
 

@@ -54,13 +54,11 @@ export class Scope {
     return Object.assign(scope, {
       [Symbol.dispose]: () => {
         off();
-        scope.abort(unneeded());
+        scope.abort(UNNEEDED);
       },
     });
   }
 }
 
-/** Reason for stopping work that nobody waits for any more. It never reaches a caller of the solver. */
-export function unneeded(): Error {
-  return new Error('Not needed any more');
-}
+/** Reason for stopping work that nobody waits for any more: one for all, as it never reaches a caller of the solver. */
+export const UNNEEDED: Error = new Error('Not needed any more');

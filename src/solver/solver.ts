@@ -9,7 +9,7 @@ import { isNamed } from './keys.ts';
 import { KnownEdges } from './known-edge.ts';
 import { Namer } from './namer.ts';
 import { Reporter } from './reporter.ts';
-import { Scope, unneeded } from './scope.ts';
+import { Scope, UNNEEDED } from './scope.ts';
 import { Seeker } from './seeker.ts';
 import type { KnownEdge, SolveOptions, Solver, SolverEdge, SolverVertex, VertexAccount } from './types.ts';
 
@@ -111,7 +111,7 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
       throw error instanceof SolveError || !task.signal.aborted ? error : canceledError(task.signal.reason);
     } finally {
       task.signal.removeEventListener('abort', onAbort);
-      scope.abort(unneeded());
+      scope.abort(UNNEEDED);
       while (this.#leftovers.size > 0) await Promise.all(this.#leftovers);
       for (const vertex of vertices) if (vertex.state === 'loading') this.#reporter.canceled(vertex);
     }
@@ -169,7 +169,7 @@ class PromiseSolver<Op, R> implements Solver<Op, R> {
       throw task.signal.aborted ? canceledError(task.signal.reason) : error;
     } finally {
       task.signal.removeEventListener('abort', onAbort);
-      scope.abort(unneeded());
+      scope.abort(UNNEEDED);
     }
   }
 

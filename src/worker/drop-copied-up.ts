@@ -35,12 +35,14 @@ import {
  * @param upper the step's own, which was empty before
  * @param lowers bottom first
  * @param targets of mounts, absolute
+ * @param roots what was found out for earlier steps
  */
 export function dropCopiedUp(
   upper: string,
   lowers: readonly string[],
   targets: readonly string[],
   idShift: number,
+  roots: LayerRoots = new LayerRoots(),
 ): void {
   const fd = openat(AT_FDCWD, upper, O_RDONLY | O_DIRECTORY);
   let below: MergedDir = [];
@@ -48,7 +50,7 @@ export function dropCopiedUp(
     const parents = targets.map((target) => splitPath(toByteString(target)).slice(0, -1));
     const made = parents.filter(([name]) => name !== undefined && statatIfExists(fd, toFsPath(name)) !== undefined);
     if (made.length === 0) return;
-    below = openMergedRoot(withAny(lowers, new Set(made.flatMap(([name]) => name ?? []))));
+    below = openMergedRoot(roots.withAny(lowers, new Set(made.flatMap(([name]) => name ?? []))));
     for (const names of made) drop(fd, below, names, idShift);
   } finally {
     closeMerged(below);
@@ -56,12 +58,37 @@ export function dropCopiedUp(
   }
 }
 
-/** The stack without the layers on top that have none of these names in their root: there may be hundreds, and what is asked for in the lowest. */
-function withAny(lowers: readonly string[], names: ReadonlySet<ByteString>): readonly string[] {
-  const isThere = (dir: string, name: ByteString): boolean =>
-    statatIfExists(AT_FDCWD, toFsPath(`${toByteString(dir)}/${name}`)) !== undefined;
-  const has = (dir: string): boolean => isOpaque(dir) || [...names].some((name) => isThere(dir, name));
-  return lowers.slice(0, lowers.findLastIndex(has) + 1);
+/**
+ * What names the roots of layers have, for the life of a worker: complete layers stay as they are, and steps of a chain ask for the same
+ * names in all layers below.
+ */
+export class LayerRoots {
+  readonly #opaque = new Map<string, boolean>();
+  readonly #names = new Map<ByteString, Map<string, boolean>>();
+
+  /** The stack without the layers on top that show none of these names and hide nothing: there may be hundreds. */
+  withAny(lowers: readonly string[], names: ReadonlySet<ByteString>): readonly string[] {
+    const perName = [...names].map((name) => [name, this.#ofName(name)] as const);
+    const has = (dir: string): boolean =>
+      known(this.#opaque, dir, isOpaque) || perName.some(([name, dirs]) => known(dirs, dir, () => isThere(dir, name)));
+    return lowers.slice(0, lowers.findLastIndex(has) + 1);
+  }
+
+  #ofName(name: ByteString): Map<string, boolean> {
+    let dirs = this.#names.get(name);
+    if (dirs === undefined) this.#names.set(name, (dirs = new Map()));
+    return dirs;
+  }
+}
+
+function isThere(dir: string, name: ByteString): boolean {
+  return statatIfExists(AT_FDCWD, toFsPath(`${toByteString(dir)}/${name}`)) !== undefined;
+}
+
+function known(facts: Map<string, boolean>, dir: string, look: (dir: string) => boolean): boolean {
+  let fact = facts.get(dir);
+  if (fact === undefined) facts.set(dir, (fact = look(dir)));
+  return fact;
 }
 
 /** The innermost first: a directory may be empty when what was in it is gone. */

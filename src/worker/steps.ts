@@ -10,7 +10,7 @@ import {
 } from '../sandbox/index.ts';
 import { shownLayers } from '../tree/index.ts';
 import { withShallowStacks } from './deep-stack.ts';
-import { dropCopiedUp } from './drop-copied-up.ts';
+import { dropCopiedUp, LayerRoots } from './drop-copied-up.ts';
 import { encodeHere } from './encode-here.ts';
 import type { HandlerContext } from './handler-context.ts';
 import { withNetwork } from './step-network.ts';
@@ -22,6 +22,7 @@ import { Trees } from './trees.ts';
 let servers: StepServers | undefined;
 /** This process's copies of stacks. */
 let trees: Trees | undefined;
+const layerRoots = new LayerRoots();
 /** The last of the steps that run one at a time. */
 let last: Promise<unknown> = Promise.resolve();
 
@@ -44,7 +45,7 @@ async function runOverlaid(spec: StepSpec, context: HandlerContext): Promise<Exi
   const status = await runWith(withShallowStacks(spec, context.config), context, {});
   // The network has its files in /etc.
   const targets = ['/etc/hosts', ...(spec.mounts ?? []).map(({ target }) => target)];
-  if (status.kind === 'exited') dropCopiedUp(spec.upper, spec.lowers, targets, context.config.plan.idShift);
+  if (status.kind === 'exited') dropCopiedUp(spec.upper, spec.lowers, targets, context.config.plan.idShift, layerRoots);
   return status;
 }
 

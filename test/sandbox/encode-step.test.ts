@@ -101,6 +101,14 @@ describe('a step as the helper reads it', () => {
     );
   });
 
+  test('arrives whole however much it is', () => {
+    const lowers = Array.from({ length: 500 }, (_, at) => `/layers/${'x'.repeat(at)}`);
+    const env = [`LONG=${'€'.repeat(70_000)}`, 'LAST=1'];
+    const pairs = encoded({ lowers, env });
+    expect(of(pairs, 'lower')).toEqual(lowers);
+    expect(of(pairs, 'env').map((bytes) => Buffer.from(bytes, 'latin1').toString())).toEqual(env);
+  });
+
   test('has a filter and a set of capabilities, or neither when it may do everything', () => {
     const usual = encoded();
     expect([of(usual, 'insecure'), of(usual, 'seccomp'), of(usual, 'capabilities')]).toEqual([

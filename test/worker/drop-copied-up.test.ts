@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, utimes
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { dropCopiedUp } from '../../src/worker/drop-copied-up.ts';
+import { dropCopiedUp, LayerRoots } from '../../src/worker/drop-copied-up.ts';
 
 describe('what was copied up for mount points', () => {
   let dir = '';
@@ -53,6 +53,28 @@ describe('what was copied up for mount points', () => {
     writeFileSync(join(dir, 'empty/a'), '');
     drop('lower', 'empty');
     expect(isThere('a/b')).toBe(true);
+  });
+
+  test('is found the same for the next step of a chain, on more layers', () => {
+    const roots = new LayerRoots();
+    const drop = (...lowers: readonly string[]): void =>
+      dropCopiedUp(
+        join(dir, 'upper'),
+        lowers.map((name) => join(dir, name)),
+        ['/etc/hosts'],
+        0,
+        roots,
+      );
+    make('second');
+    drop('lower');
+    expect(isThere('etc')).toBe(false);
+    make('upper/etc');
+    drop('lower', 'second');
+    expect(isThere('etc')).toBe(false);
+    make('upper/etc', 'third/etc');
+    chmodSync(join(dir, 'third/etc'), 0o700);
+    drop('lower', 'second', 'third');
+    expect(isThere('etc')).toBe(true);
   });
 
   test('stays with what is in it', () => {
