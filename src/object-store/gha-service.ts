@@ -1,5 +1,5 @@
 import type { Task } from '../events/index.ts';
-import { isAcceptableRedirect } from '../registry/index.ts';
+import { isAcceptableRedirect, parseRetryAfter } from '../registry/index.ts';
 import { parseStrictJson, sha256, hexOf, messageOf, TsbuildError } from '../util/index.ts';
 import { uploadBlob } from './azure-upload.ts';
 import { download } from './download.ts';
@@ -46,8 +46,8 @@ export class GhaService implements EntryService {
       hint: hintFor,
       beforeTry: (task, doing, request) => windowOf(request.url.pathname).take(task, doing),
       onAnswer: (request, answer) => {
-        const seconds = Number(answer.header('retry-after') ?? 0);
-        if (answer.status === 429 && seconds > 0) windowOf(request.url.pathname).block(seconds * 1000);
+        const asked = parseRetryAfter(answer.header('retry-after'), now) ?? 0;
+        if (answer.status === 429 && asked > 0) windowOf(request.url.pathname).block(asked);
       },
     });
     this.#blobs = new Service(surroundings, { secrets: () => [token], hint: () => undefined });

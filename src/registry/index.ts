@@ -24,7 +24,7 @@ export {
 } from './registries-conf.ts';
 export { type BlobOutcome, RepositoryWriter, type UploadListener } from './repository-writer.ts';
 export { RepositoryWriters } from './repository-writers.ts';
-export { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
+export { isPassing, isPassingStatus, networkError, parseRetryAfter, waitForRetry } from './retry.ts';
 export { isAcceptableRedirect } from './realm.ts';
 export { listTags, searchRegistry, type SearchResult } from './search.ts';
 export { type LoginPlace, removeAllLogins, removeLogin, storeLogin } from './stored-logins.ts';

@@ -292,13 +292,16 @@ describe('what it allows', () => {
     expect(await text(job(), 'records/a')).toBe('x');
   });
 
-  test('one that wants to be left alone for longer than a build waits is left alone', async () => {
+  test.each([
+    ['in seconds', () => '600'],
+    ['by a date', () => new Date(Date.now() + 600_000).toUTCString()],
+  ])('one that wants to be left alone for longer than a build waits, said %s, is left alone', async (_how, said) => {
     server.interfere = (name, request, response) => {
       if (name !== 'CreateCacheEntry') return false;
       request
         .resume()
         .on('end', () =>
-          response.writeHead(429, { 'retry-after': '600' }).end('{"code":"resource_exhausted","msg":"slow down"}'),
+          response.writeHead(429, { 'retry-after': said() }).end('{"code":"resource_exhausted","msg":"slow down"}'),
         );
       return true;
     };
