@@ -26,7 +26,9 @@ export function addUnsupported(command: Command): Command {
   for (const [flags, hint] of UNSUPPORTED) {
     const option = new Option(flags).hideHelp();
     command.addOption(option);
-    command.on(`option:${option.name()}`, () => {
+    command.on(`option:${option.name()}`, (value: unknown) => {
+      // To have none made is what is done here.
+      if (option.name() === 'attest' && /(?:^|,)disabled=(?:true|1)(?:,|$)/i.test(String(value))) return;
       throw new TsbuildError('TSB_USAGE', `Cannot use ${option.long ?? flags}: it is not supported`, { hint });
     });
   }

@@ -9,6 +9,7 @@ import {
   listTargets,
 } from '../../frontend/index.ts';
 import { sanitize, TsbuildError } from '../../util/index.ts';
+import type { Call } from '../options/call-option.ts';
 import { type GraphOptions, parseBuildRequest } from '../options/build-request.ts';
 import { type CliContext, interruptible, print } from '../context.ts';
 import { reachOptions, sessionOptions } from '../session-options.ts';
@@ -18,10 +19,8 @@ export async function callCommand(
   context: CliContext,
   path: string,
   options: GraphOptions,
-  call: string,
+  { method, json, ignoresStatus }: Call,
 ): Promise<number> {
-  const [method = '', ...rest] = call.split(',');
-  const json = rest.includes('format=json');
   const request = await parseBuildRequest(context, path, options);
   using interrupt = interruptible();
   await using session = openSession({ ...sessionOptions(context, interrupt.signal), ...reachOptions(options) });
@@ -30,7 +29,7 @@ export async function callCommand(
   if (answer !== undefined) {
     // It is anybody's program, and this may be a terminal.
     await print(context, `${sanitize(answer.text).trimEnd()}\n`);
-    return answer.status;
+    return ignoresStatus ? 0 : answer.status;
   }
   if (method === 'subrequests.describe') {
     await print(context, json ? formatSubrequestsJson() : formatSubrequests());

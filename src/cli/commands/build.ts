@@ -3,6 +3,7 @@ import { Store } from '../../store/index.ts';
 import type { CliContext } from '../context.ts';
 import { recallKey } from '../building/recall-key.ts';
 import { TsbuildError } from '../../util/index.ts';
+import { type Call, parseCall } from '../options/call-option.ts';
 import { storeRoot } from '../store-root.ts';
 import { type BuildOptions, harmlessContext } from '../building/build-display.ts';
 import type { BuildMemory } from './full-build.ts';
@@ -16,9 +17,10 @@ export async function buildCommand(
 ): Promise<number> {
   const harmless = harmlessContext(caller, options);
   const call = calledMethod(options);
-  if (/^(check|lint)(,|$)/.test(call)) {
+  if (call.method === 'check') {
     const { checkCommand } = await import('./check.ts');
-    return checkCommand(harmless, paths, options, call.includes(',format=json'));
+    const code = await checkCommand(harmless, paths, options, call.json);
+    return call.ignoresStatus ? 0 : code;
   }
   if (options.fix || options.unsafeFixes)
     throw new TsbuildError('TSB_USAGE', `Cannot use ${options.fix ? '--fix' : '--unsafe-fixes'} without --check`, {
@@ -33,7 +35,7 @@ export async function buildCommand(
         hint: 'a build has one context; several arguments are for --check',
       },
     );
-  if (call !== 'build') {
+  if (call.method !== 'build') {
     const { callCommand } = await import('../building/call.ts');
     return callCommand(harmless, path, options, call);
   }
@@ -77,8 +79,9 @@ async function reportingContext(
 }
 
 /** `--check` goes well with a `--call=check` that says how to print it. */
-function calledMethod({ check, call = 'build' }: BuildOptions): string {
-  return check === true && !/^(check|lint)(,|$)/.test(call) ? 'check' : call;
+function calledMethod({ check, call = '' }: BuildOptions): Call {
+  const called = parseCall(call);
+  return check === true && called.method !== 'check' ? parseCall('check') : called;
 }
 
 /** The store's memory for what was typed; undefined for builds that are not remembered, and where the store cannot be opened. */

@@ -9,11 +9,15 @@ export const CONTEXT =
 /** Options that decide what the graph is; `build` and `llb` share them. */
 export function graphOptions(command: Command): Command {
   buildkitResourceOption(resourceOptions(command, 'a RUN step'));
+  command.option(
+    '-f, --file <path>',
+    'the Dockerfile (default: Dockerfile in the context); "-" reads it from standard input',
+  );
+  // As with docker, an empty one is none: a variable that is not set.
+  command.on('option:file', (path: string) => {
+    if (path === '') command.setOptionValue('file', undefined);
+  });
   return command
-    .option(
-      '-f, --file <path>',
-      'the Dockerfile (default: Dockerfile in the context); "-" reads it from standard input',
-    )
     .option('--target <stage>', 'the stage to build (default: the last)')
     .option('--platform <os/arch,…>', 'the platforms to build for (default: this machine)', collect)
     .option('--build-arg <NAME[=VALUE]>', 'value of an ARG; without a value it is taken from the environment', collect)

@@ -24,6 +24,11 @@ export async function parseContextArgument(
   file: string | undefined,
 ): Promise<Sources> {
   if (path === '-') return readContext(context, file);
+  // What an empty variable of a script makes of it is no build of whatever directory this is.
+  if (path === '')
+    throw new TsbuildError('TSB_USAGE', 'Cannot read build context "": it is empty', {
+      hint: 'the argument is the directory with the files that COPY and ADD read, often "."',
+    });
   if (isRemoteContext(context.cwd, path)) {
     const dockerfile = await findDockerfile(context, undefined, file);
     return { context: { kind: 'remote', url: path }, ...(dockerfile === undefined ? {} : { dockerfile }) };
