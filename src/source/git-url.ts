@@ -33,7 +33,13 @@ export function parseGitUrl(text: string): GitUrl {
     throw fail(`"${scheme}" is none of http, https, ssh and git`);
   if (!match || host === '' || host.startsWith(':') || host.startsWith('-') || (user ?? '').startsWith('-'))
     throw fail('its address is malformed');
-  if (scheme === 'ssh') return { url: text, host, ssh: true };
+  // A password is of no use there, and is not kept.
+  if (scheme === 'ssh')
+    return {
+      url: `ssh://${user === undefined ? '' : `${user.split(':', 1)[0] ?? ''}@`}${host}${path}`,
+      host,
+      ssh: true,
+    };
   const credentials = user === undefined || user === '' ? {} : { credentials: user.includes(':') ? user : `${user}:` };
   return { url: `${scheme}://${host}${path}`, host, ssh: false, ...(scheme === 'git' ? {} : credentials) };
 }

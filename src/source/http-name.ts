@@ -24,11 +24,27 @@ export function safeFileName(path: string): string {
 
 /** The `filename` parameter of a `Content-Disposition` header (RFC 6266); a name that ends in a slash counts as none. */
 function dispositionName(header: string): string | undefined {
-  const encoded = /;\s*filename\*\s*=\s*utf-8'[^']*'([^;\s]+)/i.exec(header)?.[1];
-  const match = /;\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s"]+))/i.exec(header);
-  const name = encoded === undefined ? (match?.[1]?.replace(/\\(.)/g, '$1') ?? match?.[2]) : decode(encoded);
+  const parameters = parametersOf(header);
+  const encoded = /^utf-8'[^']*'(.+)$/i.exec(parameters.get('filename*') ?? '')?.[1];
+  const name = encoded === undefined ? parameters.get('filename') : decode(encoded);
   return name === undefined || name.endsWith('/') ? undefined : name;
 }
+
+/** What is said behind the type, the first of each name. A text in quotes may have in it what would else begin the next. */
+function parametersOf(header: string): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  const start = header.indexOf(';');
+  if (start < 0) return found;
+  for (const match of header.slice(start).matchAll(PARAMETER)) {
+    const [, name = '', quoted, plain = ''] = match;
+    const key = name.toLowerCase();
+    if (!found.has(key)) found.set(key, quoted === undefined ? plain.trim() : quoted.replace(/\\(.)/g, '$1'));
+  }
+  return found;
+}
+
+/** One behind the other, so that nobody's text is read twice. */
+const PARAMETER = /;\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"\s*|([^;"]*))/gy;
 
 function decode(text: string): string {
   try {

@@ -344,6 +344,15 @@ describe('addresses', () => {
     ['http://h/b', undefined, "attachment; filename*=UTF-8''..%2F..%2Fetc%2Fpasswd", 'passwd'],
     ['http://h/b', undefined, 'attachment; filename=.', 'download'],
     ['http://h/b', 'given', 'attachment; filename=other', 'given'],
+    // What stands in quotes is nobody's name (RFC 6266, 4.1).
+    ['http://h/b', undefined, 'attachment; title="; filename=evil"; filename=good', 'good'],
+    ['http://h/b', undefined, 'attachment; title="a\\"; filename=evil;"; filename="good"', 'good'],
+    ['http://h/b', undefined, 'filename=evil', 'b'],
+    ['http://h/b', undefined, 'attachment;FileName = "a;b c"', 'a;b c'],
+    ['http://h/b', undefined, 'attachment; filename=one; filename=two', 'one'],
+    ['http://h/b', undefined, "attachment; filename*=iso-8859-1''%A3; filename=x", 'x'],
+    ['http://h/b', undefined, 'attachment; filename="never ends', 'b'],
+    ['http://h/b', undefined, ';', 'b'],
   ])('%s as %s, offered as %s, is stored as %s (CTX-07)', (url, wanted, disposition, name) => {
     expect(downloadName(url, wanted, disposition)).toBe(name);
   });
