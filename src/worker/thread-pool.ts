@@ -96,6 +96,14 @@ export class ThreadPool {
     this.#started++;
     const thread = new Worker(this.#config.entry, { ...this.#limits, workerData: this.#config });
     thread.unref();
+    // One that ends while it has nothing to do is given nothing any more: its job would never end.
+    thread.on('error', () => undefined);
+    thread.once('exit', () => {
+      const at = this.#idle.indexOf(thread);
+      if (at < 0) return;
+      this.#idle.splice(at, 1);
+      this.#started--;
+    });
     return thread;
   }
 }

@@ -14,7 +14,15 @@ parentPort?.on('message', ({ method, params, flag }: Job) => {
   post({ type: 'progress', data: method });
   if (method === 'echo') post({ type: 'result', value: params });
   else if (method === 'die') process.exit(3);
-  else if (method === 'fail')
+  else if (method === 'leave') {
+    post({ type: 'result', value: params });
+    setImmediate(() => process.exit(0));
+  } else if (method === 'throw later') {
+    post({ type: 'result', value: params });
+    setImmediate(() => {
+      throw new Error('too late');
+    });
+  } else if (method === 'fail')
     post({ type: 'error', error: toWire(new TsbuildError('TSB_ARCHIVE', 'Bad', { hint: 'h' })) });
   else {
     let rounds = 0;

@@ -40,3 +40,22 @@ test('a thread that dies fails its job only', async () => {
   await expect(died).rejects.toThrow(/ended unexpectedly/);
   expect(await next).toBe(2);
 });
+
+test.each(['leave', 'throw later'])(
+  'a thread that ends while it has nothing to do (%s) is given no job, which would never end',
+  async (how) => {
+    const pool = new ThreadPool(1, config);
+    const ended = new Promise<void>((resolve) => {
+      process.once('worker', (thread) => thread.once('exit', () => resolve()));
+    });
+    expect(await pool.run(how, 1, never, () => undefined)).toBe(1);
+    await ended;
+    const all = await Promise.all([3, 4, 5].map((value) => pool.run('echo', value, never, () => undefined)));
+    expect(all).toEqual([3, 4, 5]);
+  },
+);
+
+test('a job that was canceled before it began sees that', async () => {
+  const pool = new ThreadPool(1, config);
+  expect(await pool.run('spin', 0, AbortSignal.abort(), () => undefined)).toBe(false);
+});
