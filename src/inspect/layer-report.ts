@@ -171,8 +171,11 @@ function addEntry(
   const parent = parts.slice(0, -1).join('/');
   if (name === '.wh..wh..opq') counts.deleted += lose(tree.empty(parent, layer));
   else if (name.startsWith('.wh..wh.')) return;
-  else if (name.startsWith('.wh.')) counts.deleted += lose(tree.remove(`${parent}/${name.slice(4)}`, layer));
-  else if (entry.type === 'directory') {
+  else if (name.startsWith('.wh.')) {
+    const gone = name.slice(4);
+    // A mark that names nothing, or no name, does not mean the directory that it is in.
+    if (!['', '.', '..'].includes(gone)) counts.deleted += lose(tree.remove(`${parent}/${gone}`, layer));
+  } else if (entry.type === 'directory') {
     counts.directories++;
     counts.overwritten += lose(tree.put(parts.join('/'), undefined, layer));
   } else {

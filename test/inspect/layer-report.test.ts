@@ -86,6 +86,11 @@ describe('what layers add', () => {
       { wasted: 0, efficiency: 1 },
     ],
     [
+      'marks that name nothing',
+      [[file('d/e/a', 100)], [file('d/e/.wh.', 0), file('d/e/.wh..', 0), file('d/e/.wh...', 0), file('.wh.', 0)]],
+      { wasted: 0, efficiency: 1 },
+    ],
+    [
       'names that lead nowhere',
       [[file('../../a', 10), file('./b//c', 10), file('/', 0)], [file('a', 1)]],
       { wasted: 10 },
