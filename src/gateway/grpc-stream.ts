@@ -1,4 +1,5 @@
 import type { ServerHttp2Stream } from 'node:http2';
+import { roomAgain } from '../util/index.ts';
 import { type ByteBudget, encodeFrame, MessageReader } from './grpc-frame.ts';
 import { encodeStatusMessage, statusOfError } from './status.ts';
 
@@ -64,14 +65,7 @@ export class OpenStream implements StreamCall {
     const stream = this.#stream;
     if (this.#gone.signal.aborted || stream.writableEnded || stream.write(encodeFrame(message))) return;
     // One for all that wait: streams warn of many listeners.
-    await (this.#room ??= new Promise<void>((resolve) => {
-      const go = (): void => {
-        stream.off('drain', go).off('close', go);
-        this.#room = undefined;
-        resolve();
-      };
-      stream.on('drain', go).on('close', go);
-    }));
+    await (this.#room ??= roomAgain(stream).then(() => void (this.#room = undefined)));
   }
 
   /** Runs the handler, and tells the caller how that went. Never rejects. */

@@ -1,10 +1,9 @@
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Task } from '../events/index.ts';
 import { type HttpAnswer, networkError } from '../registry/index.ts';
 import { answerName, type RecordedAnswer } from '../pins/index.ts';
 import type { BlobDir, Lease } from '../store/index.ts';
-import { type Digest, isTsbuildError, TsbuildError } from '../util/index.ts';
+import { type Digest, isTsbuildError, roomAgain, TsbuildError } from '../util/index.ts';
 import { hasBody, isLasting, keptHeaders, recordOf } from './answer.ts';
 import type { Problems } from './problems.ts';
 import { type ProxyRequest, SAFE_METHODS } from './proxy-request.ts';
@@ -242,15 +241,5 @@ export class Exchange {
 /** Passes a piece on, as fast as the client takes it. One who has gone away is no reason not to write the answer down. */
 async function pass(response: ServerResponse | undefined, chunk: Uint8Array): Promise<void> {
   if (response === undefined || response.destroyed || response.write(chunk)) return;
-  const stop = new AbortController();
-  try {
-    await Promise.race([
-      once(response, 'drain', { signal: stop.signal }),
-      once(response, 'close', { signal: stop.signal }),
-    ]);
-  } catch {
-    // It went away.
-  } finally {
-    stop.abort();
-  }
+  await roomAgain(response);
 }

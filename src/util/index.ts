@@ -22,6 +22,7 @@ export { formatSourceExcerpt } from './excerpt.ts';
 export { exhausted } from './disk-space.ts';
 export { checkOwned, ownPackage, packageRoot } from './own-package.ts';
 export { redactUrls } from './redact.ts';
+export { onRoom, roomAgain } from './room-again.ts';
 export { sanitize, sanitizeLine } from './sanitize.ts';
 export { SharedWork } from './shared-work.ts';
 export { formatBytes, formatDuration, parseDuration, parseSize } from './size.ts';

@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import type { Connection, ConnectionEnd } from '../../containers/index.ts';
 import { findHelper, makeTerminalRaw } from '../../sandbox/index.ts';
+import { onRoom } from '../../util/index.ts';
 import type { CliContext } from '../context.ts';
 import { DetachWatch } from '../options/detach-keys.ts';
 
@@ -43,13 +44,10 @@ export function outputOf(
     if (to.write(data) || full.has(to)) return;
     full.add(to);
     if (full.size === 1) socket.pause();
-    const goOn = (): void => {
-      to.off('drain', goOn).off('close', goOn);
+    onRoom(to, () => {
       full.delete(to);
       if (full.size === 0) socket.resume();
-    };
-    // A reader that has gone away drains nothing.
-    to.on('drain', goOn).on('close', goOn);
+    });
   };
 }
 

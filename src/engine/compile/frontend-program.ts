@@ -1,7 +1,7 @@
 import { Connection, type ConnectionEnd, parseSignal } from '../../containers/index.ts';
 import type { ContainerProcess, OnOutput, ProcessEnd } from '../../gateway/index.ts';
 import type { ExitStatus } from '../../sandbox/index.ts';
-import { TsbuildError } from '../../util/index.ts';
+import { roomAgain, TsbuildError } from '../../util/index.ts';
 
 /** Of standard input in one piece: supervisors take no frames of 4 MiB. Bytes. */
 const PIECE = 1024 * 1024;
@@ -68,13 +68,7 @@ export class FrontendProgram implements ContainerProcess {
     for (let at = 0; at < data.length; at += PIECE) {
       const { socket } = this.connection;
       if (socket.destroyed || this.connection.send('i', data.subarray(at, at + PIECE))) continue;
-      await new Promise<void>((resolve) => {
-        const go = (): void => {
-          socket.off('drain', go).off('close', go);
-          resolve();
-        };
-        socket.on('drain', go).on('close', go);
-      });
+      await roomAgain(socket);
     }
   }
 
