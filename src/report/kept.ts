@@ -8,7 +8,8 @@ export function keepRecord(store: Store, record: BuildRecord): void {
   let left = KEPT_LOGS.total;
   const vertices = record.vertices.map(({ log, ...vertex }) => {
     if (log === undefined) return vertex;
-    const kept = shortened(log, Math.min(KEPT_LOGS.head, left), Math.min(KEPT_LOGS.tail, left));
+    const head = Math.min(KEPT_LOGS.head, left);
+    const kept = shortened(log, head, Math.min(KEPT_LOGS.tail, left - head));
     left = Math.max(0, left - sizeOf(kept.lines));
     return { ...vertex, log: kept };
   });
