@@ -1,4 +1,4 @@
-import { type NamespacePlan, resolvConfOfHost } from '../sandbox/index.ts';
+import { type NamespacePlan, nameservers, resolvConfOfHost } from '../sandbox/index.ts';
 import type { LoneNetwork } from './lone-network.ts';
 import { type PublishedPort, publishArguments, relayArguments } from './ports.ts';
 
@@ -90,7 +90,5 @@ export function memberResolvConf(machine: string): string {
 }
 
 function serversOf(resolvConf: string): readonly string[] {
-  return [...resolvConf.matchAll(/^\s*nameserver\s+(\S+)/gm)].flatMap(([, server = '']) =>
-    server === NAME_SERVER || server.includes('%') ? [] : [server],
-  );
+  return nameservers(resolvConf).filter((server) => server !== NAME_SERVER && !server.includes('%'));
 }

@@ -26,7 +26,7 @@ export {
   readPlanInputs,
   requirePlan,
 } from './namespace-plan.ts';
-export { hostsFile } from './network-files.ts';
+export { hostsFile, nameservers } from './network-files.ts';
 export { removeTrees } from './remove-trees.ts';
 export { readLines, runStep, type RunStepOptions } from './run-step.ts';
 export { LoneRemover, type RemoverOptions } from './lone-remover.ts';

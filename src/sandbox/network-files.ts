@@ -43,6 +43,7 @@ export function resolvConfFor(network: 'host' | 'private', machine: string, forw
   return `${kept.trimEnd()}${kept.trim() === '' ? '' : '\n'}${servers}`;
 }
 
-function nameservers(resolvConf: string): readonly string[] {
-  return [...resolvConf.matchAll(/^\s*nameserver\s+(\S+)/gm)].map((match) => match[1] ?? '');
+/** The servers that a resolv.conf names. A line without one says nothing, and what follows it is another line. */
+export function nameservers(resolvConf: string): readonly string[] {
+  return [...resolvConf.matchAll(/^[ \t]*nameserver[ \t]+(\S+)/gm)].map((match) => match[1] ?? '');
 }

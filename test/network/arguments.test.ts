@@ -62,6 +62,7 @@ describe('the resolver of a container in shared networks', () => {
     ['nameserver 192.0.2.1\nnameserver 2001:db8::1\n', ['192.0.2.1', '2001:db8::1']],
     ['  nameserver\t192.0.2.1 # mine', ['192.0.2.1']],
     ['#nameserver 192.0.2.1', []],
+    ['nameserver\nsearch corp.test\n', []],
     // It would ask itself, and addresses of one link mean nothing elsewhere.
     ['nameserver 127.0.0.11\nnameserver fe80::1%eth0\nnameserver 192.0.2.2', ['192.0.2.2']],
     ['', []],

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { type ContainerRecord, type HealthCheck, type RestartPolicy, parseSignal } from '../../containers/index.ts';
 import type { NewContainer } from '../../engine/index.ts';
 import type { ImageConfig } from '../../image/index.ts';
-import { currentUser, type MountSpec, parseCapability, resolvConfOfHost } from '../../sandbox/index.ts';
+import { currentUser, type MountSpec, nameservers, parseCapability, resolvConfOfHost } from '../../sandbox/index.ts';
 import { fromErrno, parseDuration, parseSize, TsbuildError } from '../../util/index.ts';
 import { parseNetwork } from './container-network.ts';
 import { parseAttach } from './attach-option.ts';
@@ -113,10 +113,7 @@ async function parseDns(options: ProcessOptions): Promise<{ readonly resolvConf?
   const odd = [...dnsSearch, ...dnsOption].find((word) => !/^[\w.:-]+$/.test(word));
   if (odd !== undefined)
     throw new TsbuildError('TSB_USAGE', `Cannot write ${JSON.stringify(odd)} into /etc/resolv.conf`);
-  const servers =
-    dns.length > 0
-      ? dns
-      : (resolvConfOfHost()?.match(/^nameserver\s+\S+/gm) ?? []).map((line) => line.split(/\s+/)[1] ?? '');
+  const servers = dns.length > 0 ? dns : nameservers(resolvConfOfHost() ?? '');
   return {
     resolvConf: [
       ...servers.map((address) => `nameserver ${address}`),
