@@ -321,11 +321,15 @@ static char *put_aside(const struct options *options) {
   return rename(options->directory, aside) == 0 ? aside : NULL;
 }
 
-/* One that another container has had (src/containers/volumes.ts, `share`) goes with none. */
-static void remove_volume(const char *path) {
+/* Takes a volume away at once, too. One that another container has had (src/containers/volumes.ts, `share`) goes with none. */
+static char *put_volume_aside(const struct options *options, char *path) {
   char *shared = format_text("%s/shared", path);
-  if (access(shared, F_OK) != 0) remove_tree(path);
+  bool goes = access(shared, F_OK) != 0;
   free(shared);
+  const char *name = strrchr(path, '/');
+  if (!goes || name == NULL) return NULL;
+  char *aside = format_text("%s/%s", options->garbage, name + 1);
+  return rename(path, aside) == 0 ? aside : path;
 }
 
 static void take_leave(struct supervisor *self) {
@@ -334,6 +338,9 @@ static void take_leave(struct supervisor *self) {
   self->listener = -1;
   bool own = unmount_shared(self->options.directory);
   char *aside = self->options.remove ? put_aside(&self->options) : NULL;
+  struct list *volumes = &self->options.volumes;
+  /* Who is told of the end finds neither the container nor its volumes. */
+  for (size_t at = 0; aside != NULL && at < volumes->count; at++) volumes->items[at] = put_volume_aside(&self->options, volumes->items[at]);
   if (aside != NULL) event(self, "destroy", NULL, NULL);
   send_end(self, self->state.exit_code);
   /* Who reads slowly, such as a pager, gets all of it; but nobody who wants the container waits for that. */
@@ -343,7 +350,8 @@ static void take_leave(struct supervisor *self) {
   if (aside == NULL) return;
   /* With what is another container's in it, it is left for a later command, which sees nothing of that. */
   if (own) remove_tree(aside);
-  for (size_t at = 0; at < self->options.volumes.count; at++) remove_volume(self->options.volumes.items[at]);
+  for (size_t at = 0; at < volumes->count; at++)
+    if (volumes->items[at] != NULL) remove_tree(volumes->items[at]);
 }
 
 static long long earliest(long long one, long long other) { return one < 0 ? other : other < 0 || one < other ? one : other; }

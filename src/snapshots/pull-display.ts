@@ -14,6 +14,8 @@ export interface Shown {
 interface Pull {
   running: number;
   timer: NodeJS.Timeout | undefined;
+  /** How the first that did not come to its end ended: so they all have. */
+  failure: readonly [VertexState, string] | undefined;
 }
 
 /**
@@ -34,7 +36,7 @@ export class PullDisplay {
       const event = { type: 'vertex', vertex, name, inputs: [], state, at: this.#now() } as const;
       task.events(error === undefined ? event : { ...event, error });
     };
-    const pull = this.#pulls.get(vertex) ?? { running: 0, timer: undefined };
+    const pull = this.#pulls.get(vertex) ?? { running: 0, timer: undefined, failure: undefined };
     this.#pulls.set(vertex, pull);
     if (pull.running++ === 0) {
       pull.timer = setTimeout(() => {
@@ -42,20 +44,20 @@ export class PullDisplay {
         emit('started');
       }, SETTLED);
     }
-    const end = (state: VertexState, error?: string): void => {
-      if (--pull.running > 0) return;
-      // What was over at once is shown by its parts only.
-      if (pull.timer === undefined) emit(state, error);
-      clearTimeout(pull.timer);
-      pull.timer = undefined;
-    };
     try {
-      const result = await work(vertex);
-      end('done');
-      return result;
+      return await work(vertex);
     } catch (error) {
-      end(task.signal.aborted ? 'canceled' : 'failed', messageOf(error));
+      pull.failure ??= [task.signal.aborted ? 'canceled' : 'failed', messageOf(error)];
       throw error;
+    } finally {
+      if (--pull.running === 0) {
+        // What was over at once is shown by its parts only.
+        const [state, reason] = pull.failure ?? (['done', undefined] as const);
+        if (pull.timer === undefined) emit(state, reason);
+        clearTimeout(pull.timer);
+        pull.timer = undefined;
+        pull.failure = undefined;
+      }
     }
   }
 }

@@ -234,6 +234,9 @@ describeAsEveryone('volumes and mounts', (who) => {
     for (const options of [['--rm'], [], ['--rm', '--name', 'with-volumes']])
       expect((await bench.ok(['run', ...options, 'volumes', ...mounted])).out).toBe('1000:50 750\n2\n');
     expect(await volumes()).toEqual(before);
+    // Whoever is told of the end finds none, however long it takes to delete what was in it.
+    await bench.ok(['run', '--rm', '--name', 'much', 'volumes', 'sh', '-c', 'cd /data && seq 20000 | xargs touch']);
+    expect(await volumes()).toEqual(before);
     // What is mounted there by the user comes first.
     const { out } = await bench.ok(['run', '--rm', '--tmpfs', '/data', '-v', 'own:/fresh', 'volumes', 'ls', '/data']);
     expect(out).toBe('');
