@@ -1,8 +1,9 @@
 import { hostname } from 'node:os';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { isAlive } from '../support/alive.ts';
 import { chainOf } from '../support/container-chain.ts';
-import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { describeAsEveryone, describeAsUser, useBench } from '../support/e2e.ts';
+import { useLonelyBench } from '../support/one-id.ts';
 import { expectFailure } from '../support/sound.ts';
 import { until } from '../support/until.ts';
 
@@ -219,5 +220,47 @@ describeAsEveryone('namespaces that containers share', (who) => {
       code: 125,
       says: ['conflicting options: hostname and the UTS mode'],
     });
+  });
+});
+
+describe('processes and memory that containers of one id share', () => {
+  const use = useLonelyBench();
+
+  test('they are those of the other container', async () => {
+    const { bench } = use;
+    const donor = 'echo shared > /dev/shm/f; exec sleep 1000';
+    await bench.ok(['run', '-d', '--name', 'donor', '--ipc', 'shareable', 'base:1', 'sh', '-c', donor]);
+    const see = 'until cat /dev/shm/f 2>/dev/null; do sleep 0.05; done; cat /proc/1/cmdline; kill -0 1 && id -u';
+    const both = ['--pid', 'container:donor', '--ipc', 'container:donor'];
+    const { out } = await bench.ok(['run', '-q', ...both, '-u', 'alice', 'base:1', 'sh', '-c', see]);
+    expect(out).toBe('shared\nsleep\x001000\x001000\n');
+    await bench.ok(['rm', '-f', 'donor']);
+    expect(await bench.leftovers()).toEqual([]);
+  });
+});
+
+describeAsUser('namespaces of others on rungs that lack what it takes', (who) => {
+  const use = useBench(who);
+  const run = (rung: string, ...options: readonly string[]) =>
+    use.bench.tsbuild(['run', '-q', ...options, 'base:1', 'sh', '-c', 'kill -0 $PARENT && echo seen'], {
+      env: { TSBUILD_ISOLATION: rung },
+    });
+
+  test('with the /proc around, processes of the other are there all the same', async () => {
+    await use.bench.ok(['run', '-d', '--name', 'other', 'base:1', 'sleep', '1000']);
+    expect(await run('userns-noproc', '-e', 'PARENT=1', '--pid', 'container:other')).toMatchObject({ out: 'seen\n' });
+    await use.bench.ok(['rm', '-f', 'other']);
+  });
+
+  test('with copies of layers there is no supervisor, and the error says so', async () => {
+    for (const options of [
+      ['--pid', 'host'],
+      ['--pid', 'container:other'],
+      ['--ipc', 'container:other'],
+    ])
+      expectFailure(await run('copy', ...options), {
+        code: 125,
+        says: ['Cannot share the namespaces of others', 'takes no overlays', 'tsbuild doctor'],
+      });
   });
 });

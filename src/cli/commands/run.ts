@@ -99,10 +99,17 @@ function isKept(options: RunOptions): boolean {
  * with its end all the same.
  */
 async function isShared(session: Session, options: RunOptions): Promise<boolean> {
+  if (sharesNetworks(options)) return true;
   const { processes, processesOf, ipcOf } = parseShares(options);
-  if (sharesNetworks(options) || processesOf !== undefined || ipcOf !== undefined) return true;
+  if (processes === undefined && processesOf === undefined && ipcOf === undefined) return false;
+  const { how, copies } = await session.plan();
+  if (how !== 'none' && !copies) return true;
   // Without namespaces it is among the processes of the machine in any case.
-  return processes !== undefined && (await session.plan()).how !== 'none';
+  if (how === 'none' && processesOf === undefined && ipcOf === undefined) return false;
+  const why = how === 'none' ? 'this machine allows no namespaces' : 'the file system of the store takes no overlays';
+  throw new TsbuildError('TSB_SANDBOX', `Cannot share the namespaces of others (--pid, --ipc): ${why}`, {
+    hint: '"tsbuild doctor" says what would lift the limit; without these options it runs',
+  });
 }
 
 /** Starts the helper of a container: it makes namespaces, for some 3 ms, while the image is looked for. */
