@@ -69,5 +69,5 @@ function readEscape(reader: RegexReader, items: Item[]): void {
   if (place !== undefined) items.push({ kind: 'place', place });
   else if (char === 'C') throw new BadPatternError();
   else if (char === 'Q') items.push(...reader.quoted().map((code): Item => ({ kind: 'set', set: single(code) })));
-  else if (char !== 'E') items.push({ kind: 'set', set: reader.classEscape(char) ?? single(reader.charEscape(char)) });
+  else items.push({ kind: 'set', set: reader.classEscape(char) ?? single(reader.charEscape(char)) });
 }
