@@ -3,7 +3,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ownPlan } from '../../src/engine/own-plan.ts';
-import { findHelper, measureTrees } from '../../src/sandbox/index.ts';
+import { findHelper, measureTrees, TreeMeasurer } from '../../src/sandbox/index.ts';
 import { sameStamp } from '../../src/store/index.ts';
 
 let work = '';
@@ -36,6 +36,23 @@ test('in a namespace of its own trees measure as in one that is there, and a cha
   const after = await measureTrees(options, trees());
   expect(after.map(({ stamp }, at) => sameStamp(stamp, alone[at]?.stamp ?? ''))).toEqual([false, true, true]);
   expect(await measureTrees(options, [])).toEqual([]);
+});
+
+test('one helper answers all who ask, each with his own trees, also after one has left', async () => {
+  using measurer = new TreeMeasurer({ helperPath: findHelper() });
+  const asked = trees().map((tree) => measurer.measure([tree, work], signal));
+  const left = AbortSignal.abort(new Error('enough'));
+  await expect(measurer.measure(trees(), left)).rejects.toMatchObject({ code: 'TSB_CANCELED' });
+  const answers = await Promise.all(asked);
+  expect(answers.map((usages) => usages.map(({ path, inodes }) => [path, inodes]))).toEqual(
+    trees().map((tree) => [
+      [tree, 3],
+      [work, 10],
+    ]),
+  );
+  expect(await measurer.measure(trees(), signal)).toEqual(
+    await measureTrees({ helperPath: findHelper(), signal }, trees()),
+  );
 });
 
 test('what ends it is told: a cancel, a helper that cannot be had', async () => {
