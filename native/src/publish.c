@@ -53,14 +53,45 @@ static int open_socket(int type, const char *host, uint16_t port, bool both) {
   return -1;
 }
 
-/* Makes descriptor `number` one that waits at the address, `*` for all of both families. It outlives the execution of the command. */
-static void publish(int number, int type, const char *host, const char *text) {
-  uint16_t port = (uint16_t)parse_number(text, 65535);
-  bool any = strcmp(host, "*") == 0;
-  int fd = open_socket(type, any ? "::" : host, port, any);
+/* A socket that waits at a port of the address, `*` for all of both families; -1 with errno. */
+static int listen_at(int type, const char *host, uint16_t port) {
+  if (strcmp(host, "*") != 0) return open_socket(type, host, port, false);
+  int fd = open_socket(type, "::", port, true);
   /* Without IPv6, or with it turned off. */
-  if (fd < 0 && any && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) fd = open_socket(type, "0.0.0.0", port, false);
-  if (fd < 0) fail("cannot listen at port %u of %s", port, any ? "all addresses" : host);
+  if (fd < 0 && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) fd = open_socket(type, "0.0.0.0", port, false);
+  return fd;
+}
+
+/* The same at the first port of a range that is free. A port that only root may have is none of the free ones. */
+static int listen_within(int type, const char *host, unsigned first, unsigned last) {
+  const char *at = strcmp(host, "*") == 0 ? "all addresses" : host;
+  for (unsigned port = first; port <= last; port++) {
+    int fd = listen_at(type, host, (uint16_t)port);
+    if (fd >= 0) return fd;
+    if (first == last || (errno != EADDRINUSE && errno != EACCES)) fail("cannot listen at port %u of %s", port, at);
+  }
+  fail("cannot listen at any port from %u to %u of %s", first, last, at);
+}
+
+/* How definitely a port is asked for. Those that can be no other come first, so that no range takes them away. */
+enum choice { EXACT, RANGE, ANY, CHOICES };
+
+static enum choice choice_of(const char *port) {
+  if (strchr(port, '-') != NULL) return RANGE;
+  return strcmp(port, "0") == 0 ? ANY : EXACT;
+}
+
+/* Makes descriptor `number` one that waits at the address. It outlives the execution of the command. `text`: a port, or a range. */
+static void publish(int number, int type, const char *host, const char *text) {
+  char first[16] = "";
+  const char *dash = strchr(text, '-');
+  size_t length_of_first = dash == NULL ? strlen(text) : (size_t)(dash - text);
+  if (length_of_first >= sizeof first) fail_with(0, "\"%.40s\" is no port", text);
+  memcpy(first, text, length_of_first);
+  unsigned from = (unsigned)parse_number(first, 65535);
+  unsigned to = dash == NULL ? from : (unsigned)parse_number(dash + 1, 65535);
+  if (to < from) fail_with(0, "\"%.40s\" is no range of ports", text);
+  int fd = listen_within(type, host, from, to);
   union address bound;
   socklen_t length = sizeof bound;
   if (getsockname(fd, &bound.any, &length) < 0) fail("cannot read the port of a socket");
@@ -71,18 +102,20 @@ static void publish(int number, int type, const char *host, const char *text) {
 }
 
 int command_publish(int argc, char **argv) {
-  int at = 0, number = FIRST_FD;
+  int at = 0;
   status_fd = STATUS_FD;
   stage = "publish";
   /* Whatever the caller left open would be taken for a socket. */
   if (sys_close_range(FIRST_FD, ~0u, 0) < 0) fail("cannot close inherited descriptors");
   for (; at + 2 < argc && strcmp(argv[at], "--") != 0; at += 3) {
-    int type = strcmp(argv[at], "--tcp") == 0 ? SOCK_STREAM : SOCK_DGRAM;
-    if (type == SOCK_DGRAM && strcmp(argv[at], "--udp") != 0) fail_with(0, "unknown option \"%s\"", argv[at]);
-    if (number - FIRST_FD == MOST) fail_with(0, "more than %d ports", MOST);
-    publish(number++, type, argv[at + 1], argv[at + 2]);
+    if (strcmp(argv[at], "--tcp") != 0 && strcmp(argv[at], "--udp") != 0) fail_with(0, "unknown option \"%s\"", argv[at]);
+    if (at / 3 == MOST) fail_with(0, "more than %d ports", MOST);
   }
   if (at + 1 >= argc || strcmp(argv[at], "--") != 0) fail_with(0, "incomplete arguments");
+  for (int choice = EXACT; choice < CHOICES; choice++)
+    for (int each = 0; each < at; each += 3)
+      if (choice_of(argv[each + 2]) == (enum choice)choice)
+        publish(FIRST_FD + each / 3, strcmp(argv[each], "--tcp") == 0 ? SOCK_STREAM : SOCK_DGRAM, argv[each + 1], argv[each + 2]);
   execv(argv[at + 1], argv + at + 1);
   fail("cannot execute \"%s\"", argv[at + 1]);
 }

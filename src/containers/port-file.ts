@@ -20,7 +20,8 @@ export class PortFile {
     const { record, directory } = this.#container;
     const asked = record.ports?.[index];
     if (asked === undefined) return undefined;
-    this.#got[index] = { ...asked, hostPort };
+    const { hostPortEnd: _range, ...port } = asked;
+    this.#got[index] = { ...port, hostPort };
     if (this.#got.filter(Boolean).length === record.ports?.length) {
       const path = join(directory, FILE);
       // Renamed, so that nobody reads half of it.

@@ -102,7 +102,8 @@ function joinHint(text: string): { readonly hint?: string } {
 const PUBLISH_HINTS: Readonly<Record<string, string>> = {
   EACCES:
     'ports below 1024 are for root: publish another, such as -p 8080:80, or type: sudo sysctl net.ipv4.ip_unprivileged_port_start=80',
-  EADDRINUSE: 'something else listens there: -p 0:CONTAINER takes a port that is free',
+  EADDRINUSE:
+    'something else listens there: -p 0:CONTAINER takes a port that is free, -p 8000-9000:CONTAINER one of these',
   EADDRNOTAVAIL: 'it is no address of this machine',
 };
 

@@ -6,6 +6,7 @@ import { containerRow, networkNames } from '../../src/cli/containers/container-r
 import { summarizeContainer } from '../../src/cli/containers/container-summary.ts';
 import { summarizeNetwork, summarizeSettings } from '../../src/cli/containers/network-summary.ts';
 import { type Container, type ContainerState, type Network, Networks } from '../../src/containers/index.ts';
+import { parsePublish } from '../../src/network/index.ts';
 import { Store } from '../../src/store/index.ts';
 
 let root = '';
@@ -53,6 +54,23 @@ type Summary = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 const summary = (one: Container, now: ContainerState = state()): Summary => summarizeContainer(one, now) as Summary;
 
 describe('inspect of a container', () => {
+  test('has the ports that were asked for among what it was made with, ranges too', () => {
+    const ports = [...parsePublish('8000-9000:80'), ...parsePublish('127.0.0.1:8080:80'), ...parsePublish('53/udp')];
+    expect(summary(container({ ports }))['HostConfig']).toMatchObject({
+      PortBindings: new Map([
+        [
+          '80/tcp',
+          [
+            { HostIp: '', HostPort: '8000-9000' },
+            { HostIp: '127.0.0.1', HostPort: '8080' },
+          ],
+        ],
+        ['53/udp', [{ HostIp: '', HostPort: '' }]],
+      ]),
+    });
+    expect(summary(container())['HostConfig']).toMatchObject({ PortBindings: new Map() });
+  });
+
   test('has docker’s words for what it is and does', () => {
     expect(summary(container())).toMatchObject({
       Id: ID,
@@ -169,6 +187,34 @@ describe('inspect of a network', () => {
     expect(summarizeNetwork(network({ subnets: [record.subnets[0]] }), [])).toMatchObject({ EnableIPv6: false });
   });
 
+  test('ports of the machine are those that a container has while it runs', async () => {
+    using store = Store.open(join(root, 'store'), { now: () => 0 });
+    const got = [
+      { protocol: 'tcp', hostPort: 8001, containerPort: 80 },
+      { protocol: 'tcp', hostIp: '127.0.0.1', hostPort: 8080, containerPort: 80 },
+      { protocol: 'udp', hostIp: '::1', hostPort: 5353, containerPort: 53 },
+    ];
+    fs.writeFileSync(join(root, 'ports.json'), JSON.stringify(got));
+    const ports = async (status: ContainerState['status']): Promise<unknown> =>
+      (await summarizeSettings(store, container(), state({ status })))['Ports'];
+    expect(await ports('running')).toEqual(
+      new Map([
+        [
+          '80/tcp',
+          [
+            { HostIp: '0.0.0.0', HostPort: '8001' },
+            { HostIp: '127.0.0.1', HostPort: '8080' },
+          ],
+        ],
+        ['53/udp', [{ HostIp: '::1', HostPort: '5353' }]],
+      ]),
+    );
+    expect(await ports('paused')).toEqual(await ports('running'));
+    // Docker's words for one that has stopped: "Ports": {}.
+    expect(await ports('exited')).toEqual(new Map());
+    expect(await ports('created')).toEqual(new Map());
+  });
+
   test('a container that does not run has networks, and addresses in none of them', async () => {
     using store = Store.open(join(root, 'store'), { now: () => 0 });
     const { record: made } = await new Networks(store).create('ci', {});
@@ -176,7 +222,7 @@ describe('inspect of a network', () => {
       { network: 'ci', aliases: ['cache'], ip: '10.89.9.9' },
       { network: 'gone', aliases: [] },
     ];
-    const settings = await summarizeSettings(store, container({ networks }));
+    const settings = await summarizeSettings(store, container({ networks }), state({ status: 'exited' }));
     expect([...(settings['Networks'] as Map<string, unknown>)]).toEqual([
       [
         'ci',

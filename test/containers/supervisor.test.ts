@@ -205,7 +205,7 @@ describe('what a supervisor is told', () => {
   test('which port of the machine a published one got is told on, and written when all are known', async () => {
     const ports = [
       { hostIp: '127.0.0.1', hostPort: 0, containerPort: 80, protocol: 'tcp' },
-      { hostIp: '127.0.0.1', hostPort: 0, containerPort: 53, protocol: 'udp' },
+      { hostIp: '127.0.0.1', hostPort: 40_050, hostPortEnd: 40_060, containerPort: 53, protocol: 'udp' },
     ];
     const of = container({ ports });
     const got: unknown[] = [];
@@ -221,7 +221,7 @@ describe('what a supervisor is told', () => {
     ]);
     expect(readPorts(of)).toEqual([
       { ...ports[0], hostPort: 40_080 },
-      { ...ports[1], hostPort: 40_054 },
+      { hostIp: '127.0.0.1', hostPort: 40_054, containerPort: 53, protocol: 'udp' },
     ]);
   });
 });

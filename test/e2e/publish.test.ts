@@ -3,6 +3,7 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { beforeAll, expect, test } from 'vitest';
 import type { Bench, Running } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
+import { freePorts } from '../support/free-port.ts';
 import { netProbe } from '../support/net-probe.ts';
 import { until } from '../support/until.ts';
 
@@ -152,6 +153,47 @@ describeAsEveryone('published ports', (who) => {
       await bench.ok(['rm', '-f', 'web']);
     }
     expect(await bench.leftovers()).toEqual([]);
+  });
+
+  test('are chosen from a range at each start, the first that is free', async () => {
+    const { bench } = use;
+    const first = await freePorts(2);
+    const busy = createServer().listen(first, '127.0.0.1');
+    await new Promise((resolve) => busy.once('listening', resolve));
+    const range = ['-p', `127.0.0.1:${first}-${first + 1}:80`];
+    const probe = ['-v', `${bench.path('tools')}:/tools:ro`, 'base:1'];
+    const serve = ['sh', '-c', 'while true; do /tools/probe serve 80 chosen; done'];
+    // As docker's own documentation asks for a port.
+    const asked = '{{(index (index .HostConfig.PortBindings "80/tcp") 0).HostPort}}';
+    const got = '{{(index (index .NetworkSettings.Ports "80/tcp") 0).HostPort}}';
+    try {
+      await bench.ok(['run', '-d', '--name=web', ...range, ...probe, ...serve]);
+      expect((await bench.ok(['port', 'web'])).out).toBe(`80/tcp -> 127.0.0.1:${first + 1}\n`);
+      expect((await bench.ok(['ps'])).out).toContain(` 127.0.0.1:${first + 1}->80/tcp `);
+      const shown = await bench.ok(['inspect', '-f', `${asked} ${got}`, 'web']);
+      expect(shown.out).toBe(`${first}-${first + 1} ${first + 1}\n`);
+      let said = '';
+      await until('it answers', async () => (said = await ask(first + 1).catch(() => '')) !== '');
+      expect(said).toBe('chosen');
+      const none = await bench.tsbuild(['run', ...range, 'base:1', 'echo', 'ran']);
+      expect([none.code, none.out]).toEqual([125, '']);
+      expect(none.err).toMatch(
+        new RegExp(
+          `Cannot publish a port: cannot listen at any port from ${first} to ${first + 1} of 127.0.0.1 \\(EADDRINUSE`,
+        ),
+      );
+      await new Promise((resolve) => busy.close(resolve));
+      const other = await bench.ok(['run', '--rm', ...range, 'base:1', 'echo', 'ran']);
+      expect(other.out).toBe('ran\n');
+      expect(other.err).toContain(`80/tcp is published at 127.0.0.1:${first}\n`);
+      await bench.ok(['restart', '-t', '0', 'web']);
+      expect((await bench.ok(['port', 'web', '80'])).out).toBe(`127.0.0.1:${first}\n`);
+      await bench.ok(['stop', '-t', '0', 'web']);
+      expect((await bench.ok(['inspect', '-f', '{{len .NetworkSettings.Ports}}', 'web'])).out).toBe('0\n');
+    } finally {
+      busy.close();
+      await bench.ok(['rm', '-f', 'web']);
+    }
   });
 
   test('belong to a network of the container’s own, where nothing of the machine listens', async () => {

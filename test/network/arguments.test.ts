@@ -100,6 +100,9 @@ describe('what the helper is told', () => {
   test('of ports: one descriptor each, in their order', () => {
     const ports = [...parsePublish('53:53/udp'), ...parsePublish('[::1]:0:443'), ...parsePublish('80-81')];
     expect(publishArguments(ports, ['x']).join(' ')).toBe('publish --udp * 53 --tcp ::1 0 --tcp * 0 --tcp * 0 -- x');
+    expect(publishArguments(parsePublish('127.0.0.1:8000-9000:80'), ['x']).join(' ')).toBe(
+      'publish --tcp 127.0.0.1 8000-9000 -- x',
+    );
     expect(relayArguments(ports).filter((word) => word !== '--relay')).toEqual([
       'udp:5:53',
       'tcp:6:443',

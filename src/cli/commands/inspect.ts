@@ -51,10 +51,11 @@ export async function inspectCommand(
     const container = findContainer(containers, name, options);
     if (container !== undefined) {
       const [size] = options.size ? await measureContainers(session, [container], interrupt.signal) : [];
+      const state = await containers.state(container);
       return take({
-        ...summarizeContainer(container, await containers.state(container)),
+        ...summarizeContainer(container, state),
         ...(size === undefined ? {} : { SizeRw: size.rw, SizeRootFs: size.rootFs }),
-        NetworkSettings: await summarizeSettings(session.store, container),
+        NetworkSettings: await summarizeSettings(session.store, container, state),
       });
     }
     if (type === 'network' || type === 'volume') return take(await summarizeOther(session, name, type));

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Container, ContainerState } from '../../containers/index.ts';
 import { CPU_PERIOD, type ResourceLimits } from '../../limits/index.ts';
 import { networkNames } from './container-rows.ts';
+import { askedPort, portName, type PublishedPort } from '../../network/index.ts';
 import { failureText } from '../failure-text.ts';
 
 const NO_TIME = '0001-01-01T00:00:00Z';
@@ -50,6 +51,7 @@ export function summarizeContainer(container: Container, state: ContainerState):
         ({ source, target, volume, readonly: isReadonly }) => `${volume ?? source}:${target}${isReadonly ? ':ro' : ''}`,
       ),
       LogConfig: { Type: 'k8s-file', Config: new Map() },
+      PortBindings: askedBindings(record.ports),
       NetworkMode: networkNames(container)[0] ?? step.network,
       PidMode:
         record.processesOf === undefined
@@ -123,6 +125,15 @@ export function summarizeContainer(container: Container, state: ContainerState):
           }),
     },
   };
+}
+
+/** Ports as they were asked for; where any will do, none is named. */
+function askedBindings(ports: readonly PublishedPort[] = []): ReadonlyMap<string, unknown> {
+  const asked = [...Map.groupBy(ports, portName)].map(([name, same]): [string, unknown] => [
+    name,
+    same.map((port) => ({ HostIp: port.hostIp ?? '', HostPort: port.hostPort === 0 ? '' : askedPort(port) })),
+  ]);
+  return new Map(asked);
 }
 
 /** What the checks have said. */

@@ -2,7 +2,9 @@ import {
   attachmentsOf,
   BridgeLink,
   type Container,
+  type ContainerState,
   DEFAULT_NETWORK,
+  isLive,
   mendNetworks,
   type Network,
   type NetworkMember,
@@ -68,23 +70,23 @@ export function summarizeNetwork(
   };
 }
 
-/** `NetworkSettings` of `docker inspect`. */
+/** `NetworkSettings` of `docker inspect`. One that does not run has no ports of the machine. */
 export async function summarizeSettings(
   store: Store,
   container: Container,
+  state: ContainerState,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const ports = new Map<string, { readonly HostIp: string; readonly HostPort: string }[]>();
-  for (const port of readPorts(container))
-    ports.set(portName(port), [
-      ...(ports.get(portName(port)) ?? []),
-      { HostIp: port.hostIp ?? '0.0.0.0', HostPort: String(port.hostPort) },
-    ]);
+  const got = isLive(state) ? readPorts(container) : [];
+  const ports = [...Map.groupBy(got, portName)].map(([name, same]): [string, unknown] => [
+    name,
+    same.map(({ hostIp, hostPort }) => ({ HostIp: hostIp ?? '0.0.0.0', HostPort: String(hostPort) })),
+  ]);
   const networks = await summarizeMembership(store, container);
   // Docker's older fields are those of the default network; the others tell their own.
   const { IPAddress, IPPrefixLen, Gateway, GlobalIPv6Address, GlobalIPv6PrefixLen, IPv6Gateway, MacAddress } =
     networks.get(DEFAULT_NETWORK) ?? NOWHERE;
   return {
-    Ports: ports,
+    Ports: new Map(ports),
     IPAddress,
     IPPrefixLen,
     Gateway,

@@ -1,5 +1,12 @@
 import { DEFAULT_NETWORK } from '../../containers/index.ts';
-import { exposedPorts, type NoUserNetwork, parsePublish, portName, type PublishedPort } from '../../network/index.ts';
+import {
+  exposedPorts,
+  isChosen,
+  type NoUserNetwork,
+  parsePublish,
+  portName,
+  type PublishedPort,
+} from '../../network/index.ts';
 import type { RunContainerOptions } from '../../runtime/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import type { CliContext } from '../context.ts';
@@ -79,7 +86,7 @@ export function networkReports(context: CliContext): Required<Pick<RunContainerO
   return {
     onPort: (port, hostPort) => {
       // The others are known to who typed them.
-      if (port.hostPort === 0)
+      if (isChosen(port))
         context.stderr.write(`${portName(port)} is published at ${hostAddress({ ...port, hostPort })}\n`);
     },
     onLeadsNowhere: ({ reason, fix }: NoUserNetwork) =>
@@ -120,10 +127,11 @@ export function withDefaultNetwork<T extends NetworkOptions>(options: T): T {
 /** The kernel would say the same of the second, without a word about the first. */
 function checkTwice(ports: readonly PublishedPort[]): void {
   const seen = new Set<string>();
-  for (const { protocol, hostIp = '*', hostPort } of ports) {
+  for (const port of ports) {
+    const { protocol, hostIp = '*', hostPort } = port;
+    if (isChosen(port)) continue;
     const key = `${hostIp}:${hostPort}/${protocol}`;
-    if (hostPort !== 0 && seen.has(key))
-      throw new TsbuildError('TSB_USAGE', `Cannot publish port ${hostPort}/${protocol} twice`);
+    if (seen.has(key)) throw new TsbuildError('TSB_USAGE', `Cannot publish port ${hostPort}/${protocol} twice`);
     seen.add(key);
   }
 }

@@ -104,7 +104,11 @@ export function processOptions(command: Command): Command {
     .option('-i, --interactive', 'pass standard input to the container')
     .option('-t, --tty', 'give the container a terminal')
     .option('--init', 'a small init process as PID 1, which passes signals on and reaps')
-    .option('-p, --publish <[[IP:]HOST:]CONTAINER[/udp]>', 'pass connections to a port of the machine on', collect)
+    .option(
+      '-p, --publish <[[IP:]HOST:]CONTAINER[/udp]>',
+      'pass connections to a port of the machine on; HOST may be a range, of which one is taken',
+      collect,
+    )
     .option('-a, --attach <stream>', 'be at this of its streams only: stdin, stdout or stderr', collect)
     .option('-P, --publish-all', 'publish what the image exposes, at ports that are free')
     .option('--expose <PORT[/udp]>', 'a port for -P, beside those of the image', collect)

@@ -213,7 +213,8 @@ function parseLog(values: readonly string[]): ContainerRecord['log'] {
   if (!/^[1-9]\d?$/.test(files))
     throw new TsbuildError('TSB_USAGE', `Cannot use --log-opt max-file=${files}: expected a number from 1 to 99`);
   const size = pairs.get('max-size');
-  const maxBytes = size === undefined ? LOG_BYTES : size === '-1' ? undefined : parseSize(size);
+  const maxBytes =
+    size === undefined ? LOG_BYTES : size === '-1' ? undefined : named('--log-opt max-size=', size, parseSize);
   if (maxBytes === 0)
     throw new TsbuildError('TSB_USAGE', `Cannot use --log-opt max-size=${size}: expected a size, or -1 for no limit`);
   return { maxBytes: maxBytes ?? 0, maxFiles: Number(files) };
@@ -229,13 +230,11 @@ const DEFAULTS = { interval: 30_000, timeout: 30_000, startPeriod: 0, startInter
 
 function parseHealth(options: LifeOptions): (config: ImageConfig['config']) => HealthCheck | undefined {
   const { healthCmd, healthcheck = true } = options;
-  const time = (text: string | undefined): number | undefined =>
-    text === undefined ? undefined : positive(parseDuration(text));
   const given = {
-    interval: time(options.healthInterval),
-    timeout: time(options.healthTimeout),
-    startPeriod: time(options.healthStartPeriod),
-    startInterval: time(options.healthStartInterval),
+    interval: healthTime('--health-interval', options.healthInterval),
+    timeout: healthTime('--health-timeout', options.healthTimeout),
+    startPeriod: healthTime('--health-start-period', options.healthStartPeriod),
+    startInterval: healthTime('--health-start-interval', options.healthStartInterval),
   };
   const retries = options.healthRetries;
   if (retries !== undefined && !/^\d{1,6}$/.test(retries))
@@ -260,6 +259,14 @@ function parseHealth(options: LifeOptions): (config: ImageConfig['config']) => H
       retries: Number(retries ?? 0) || Healthcheck?.Retries || DEFAULTS.retries,
     };
   };
+}
+
+/** A time of the check. @returns ms; undefined where none is given, and for 0, which stands for the image's or the default */
+function healthTime(flag: string, text: string | undefined): number | undefined {
+  const ms = text === '0' ? 0 : named(flag, text, parseDuration);
+  if (ms === 0 && /[1-9]/.test(text ?? ''))
+    throw new TsbuildError('TSB_USAGE', `Cannot use ${flag} ${JSON.stringify(text)}: it is less than 1ms`);
+  return ms || undefined;
 }
 
 /** At least a millisecond: what is shorter would be done all the time. */

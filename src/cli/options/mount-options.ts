@@ -179,9 +179,17 @@ function tmpfs(
   return {
     type: 'tmpfs',
     target,
-    ...(size === undefined ? {} : { size: parseSize(size) }),
+    ...(size === undefined ? {} : { size: sizeOf(size, bad) }),
     ...(mode === undefined ? {} : { mode: Number.parseInt(mode, 8) }),
   };
+}
+
+function sizeOf(text: string, bad: (why: string) => TsbuildError): number {
+  try {
+    return parseSize(text);
+  } catch {
+    throw bad(`${JSON.stringify(text)} is no size, for example 64m`);
+  }
 }
 
 /** Whether `--device` has the name of a device (`vendor/class=name`), and not its path. */

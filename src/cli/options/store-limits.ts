@@ -69,7 +69,7 @@ function policyOf(value: unknown): PrunePolicy {
   const { filter, untilMs } = parsePruneFilters(list, 'filter');
   const keep = rule['keep-duration'];
   if (keep !== undefined && typeof keep !== 'string') throw new Error('"keep-duration" is not a text such as "48h"');
-  const keepMs = keep === undefined ? untilMs : parseDuration(keep);
+  const keepMs = named('keep-duration', keep, parseDuration) ?? untilMs;
   const maxBytes = size(rule, 'max-size');
   const { all } = rule;
   if (all !== undefined && typeof all !== 'boolean') throw new Error('"all" is neither true nor false');
@@ -99,5 +99,5 @@ function size(from: Readonly<Record<string, unknown>>, key: string): number | un
   if (value === undefined) return undefined;
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
   if (typeof value !== 'string') throw new Error(`"${key}" is not a size such as "20GB"`);
-  return parseSize(value);
+  return named(key, value, parseSize);
 }

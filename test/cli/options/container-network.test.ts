@@ -9,13 +9,13 @@ import {
   warnOfPorts,
   withDefaultNetwork,
 } from '../../../src/cli/options/container-network.ts';
-import { portName } from '../../../src/network/index.ts';
+import { askedPort, portName } from '../../../src/network/index.ts';
 import { fakeContext } from '../../fakes/cli-context.ts';
 
 /** Ports as `HOST->CONTAINER`, with `?` for one that is free. */
 const shown = (options: NetworkOptions, exposed?: readonly string[]): readonly string[] =>
   publishedPorts(options, exposed && Object.fromEntries(exposed.map((port) => [port, {}]))).map(
-    (port) => `${port.hostPort === 0 ? '?' : hostAddress(port)}->${portName(port)}`,
+    (port) => `${port.hostPort === 0 ? '?' : hostAddress(port).replace(/\d+$/, askedPort(port))}->${portName(port)}`,
   );
 
 describe('published ports', () => {
@@ -25,6 +25,13 @@ describe('published ports', () => {
     [{ publish: ['8080:80'] }, ['80/tcp', '443/tcp'], ['0.0.0.0:8080->80/tcp']],
     [{ publish: ['[::1]:8080:80/udp'] }, [], ['[::1]:8080->80/udp']],
     [{ publish: ['8000-8001:80-81'] }, [], ['0.0.0.0:8000->80/tcp', '0.0.0.0:8001->81/tcp']],
+    [{ publish: ['8000-9000:80'] }, ['80/tcp'], ['0.0.0.0:8000-9000->80/tcp']],
+    // Several may choose from one range, and what is in it may be asked for by itself.
+    [
+      { publish: ['8000-8002:80', '8000-8002:81', '8001:82'] },
+      [],
+      ['0.0.0.0:8000-8002->80/tcp', '0.0.0.0:8000-8002->81/tcp', '0.0.0.0:8001->82/tcp'],
+    ],
     [{ publishAll: true }, ['80/tcp', '53/udp'], ['?->80/tcp', '?->53/udp']],
     [{ publishAll: true }, [], []],
     // Without -P nothing that is exposed is published.
@@ -54,6 +61,7 @@ describe('published ports', () => {
   test.each([
     [{ publish: ['80:80', '80:81'] }, 'Cannot publish port 80/tcp twice'],
     [{ publish: ['127.0.0.1:80:80', '127.0.0.1:80:81'] }, 'Cannot publish port 80/tcp twice'],
+    [{ publish: ['8000-8001:80', '80:80', '80:81'] }, 'Cannot publish port 80/tcp twice'],
     [{ publish: ['80-82:80-82', '82:90'] }, 'Cannot publish port 82/tcp twice'],
     [
       { network: ['container:db'], publish: ['80'] },
@@ -133,9 +141,10 @@ describe('what is said of it', () => {
     const { onPort, onLeadsNowhere } = networkReports(context);
     onPort({ protocol: 'tcp', hostPort: 8080, hostIp: undefined, containerPort: 80 }, 8080);
     onPort({ protocol: 'udp', hostPort: 0, hostIp: '::1', containerPort: 53 }, 40_000);
+    onPort({ protocol: 'tcp', hostPort: 8000, hostPortEnd: 8005, hostIp: undefined, containerPort: 90 }, 8003);
     onLeadsNowhere({ reason: 'there is no pasta', fix: 'install passt' });
     expect(context.err()).toBe(
-      "53/udp is published at [::1]:40000\nwarning: the container's network leads nowhere outside: there is no pasta (fix: install passt)\n",
+      "53/udp is published at [::1]:40000\n90/tcp is published at 0.0.0.0:8003\nwarning: the container's network leads nowhere outside: there is no pasta (fix: install passt)\n",
     );
   });
 });

@@ -87,7 +87,13 @@ describe('the life of a container', () => {
     [{ stopSignal: 'SIGNONE' }, 'SIGNONE'],
     [{ stopTimeout: 'soon' }, 'Cannot use --stop-timeout "soon": expected a number of seconds'],
     [{ healthRetries: 'x' }, 'Cannot use --health-retries "x": expected a number'],
-    [{ healthCmd: 'true', healthInterval: 'often' }, '"often"'],
+    [{ healthCmd: 'true', healthInterval: 'often' }, 'Cannot use --health-interval "often": expected for example 90s'],
+    [{ healthTimeout: '' }, 'Cannot use --health-timeout "": expected'],
+    [{ healthStartPeriod: '-1s' }, 'Cannot use --health-start-period "-1s": expected'],
+    [{ healthStartInterval: '5' }, 'Cannot use --health-start-interval "5": expected'],
+    [{ healthInterval: '0.4ms' }, 'Cannot use --health-interval "0.4ms": it is less than 1ms'],
+    [{ logOpt: ['max-size=big'] }, 'Cannot use --log-opt max-size=big: expected a number and a unit'],
+    [{ logOpt: ['max-size=0'] }, 'Cannot use --log-opt max-size=0: expected a size'],
     [{ healthcheck: false, healthCmd: 'true' }, 'Cannot use --no-healthcheck with other options'],
     [{ healthcheck: false, healthInterval: '1s' }, 'Cannot use --no-healthcheck with other options'],
   ])('%j is refused', async (options, message) => {
@@ -131,14 +137,14 @@ describe('the check of a container', () => {
     const options = {
       healthInterval: '1s',
       healthTimeout: '2s',
-      healthStartPeriod: '0s',
+      healthStartPeriod: '4s',
       healthStartInterval: '3s',
       healthRetries: '1',
     };
     expect(life(options, { Healthcheck: CHECK }).health).toMatchObject({
       interval: 1000,
       timeout: 2000,
-      startPeriod: 1,
+      startPeriod: 4000,
       startInterval: 3000,
       retries: 1,
     });
@@ -148,7 +154,10 @@ describe('the check of a container', () => {
       'test -e /up',
     ]);
     // 0 is for the default, as in images.
-    expect(life({ healthRetries: '0', healthCmd: 'x' }).health).toEqual({
+    // Docker: "0 means inherit".
+    const zeros = { healthInterval: '0', healthTimeout: '0s', healthStartPeriod: '0ms', healthStartInterval: '0h0m' };
+    expect(life(zeros, { Healthcheck: CHECK }).health).toEqual(life({}, { Healthcheck: CHECK }).health);
+    expect(life({ ...zeros, healthRetries: '0', healthCmd: 'x' }).health).toEqual({
       test: ['/bin/sh', '-c', 'x'],
       interval: 30_000,
       timeout: 30_000,

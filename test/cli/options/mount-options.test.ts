@@ -98,6 +98,8 @@ describe('what is mounted in a container', () => {
     [{ mount: ['type=bind,target=/x'] }, /the source is missing/],
     [{ mount: ['type=bind,source=nowhere,target=/x'] }, /nowhere" does not exist/],
     [{ mount: ['source=../x,target=/x'] }, /"..\/x" is no name of a volume/],
+    [{ mount: ['type=tmpfs,target=/x,tmpfs-size=big'] }, /Cannot use --mount ".*": "big" is no size/],
+    [{ tmpfs: ['/t:size=big'] }, /Cannot use --tmpfs "\/t:size=big": "big" is no size/],
     [{ tmpfs: ['t'] }, /the target is not an absolute path/],
     [{ tmpfs: ['/t:uid=1'] }, /there is no option "uid"/],
     [{ device: ['/dev/none-such'] }, /"\/dev\/none-such" does not exist/],

@@ -53,7 +53,8 @@ describe('settings that cannot be used say where', () => {
   test.each([
     ['max-size = "20g"', /the file has no "max-size"/],
     ['[store]\nmaxsize = "20g"', /\[store\] has no "maxsize", did you mean "max-size"\?/],
-    ['[store]\nmax-size = "lots"', /lots/],
+    ['[store]\nmax-size = "lots"', /max-size "lots": expected a number/],
+    ['[[store.policy]]\nkeep-duration = "long"', /keep-duration "long": expected/],
     ['[store]\nmax-size = true', /"max-size" is not a size/],
     ['[store]\npolicy = 1', /write \[\[store\.policy\]\]/],
     ['[[store.policy]]\nall = true', /needs "keep-duration", "max-size" or both/],
