@@ -7,6 +7,8 @@ import {
   type Chunk,
   type ChunkTree,
   MAX_ENTRIES,
+  MAX_PATH,
+  MAX_SECONDS,
   type Pack,
   travelingMode,
   type TreeEntry,
@@ -20,7 +22,6 @@ const MAX_TREE_TEXT = 128 << 20;
 const MAX_PACK_LENGTH: number = 128 << 20;
 const MAX_PACKS = 2000;
 const MAX_CHUNKS = 1_000_000;
-const MAX_PATH = 4095;
 const MAX_NAME = 255;
 const MAX_DEPTH = 500;
 const HASH_BYTES = 32;
@@ -223,6 +224,6 @@ function numberAt(guard: Guard, value: unknown, path: string, most: number): num
 }
 
 function secondsAt(guard: Guard, value: unknown, path: string): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && Math.abs(value) <= 2 ** 40) return value;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && Math.abs(value) <= MAX_SECONDS) return value;
   throw guard.fail(path, 'is not a time in seconds');
 }

@@ -18,7 +18,7 @@ import { errnoOf, formatBytes, sha256, TsbuildError } from '../util/index.ts';
 import { CHUNK_BYTES, cut } from './cut.ts';
 import { identityOf, type KnownChunk, type KnownFile, type Memory } from './memory.ts';
 import type { Print } from './prints.ts';
-import { travelingMode, type TreeEntry, type TreeLimits } from './tree.ts';
+import { MAX_SECONDS, travelingMode, type TreeEntry, type TreeLimits } from './tree.ts';
 import { walk, type Walked } from './walk.ts';
 
 /** How a directory is looked at. */
@@ -139,7 +139,8 @@ class Scanner {
       mode: travelingMode(type, stat.mode),
       uid: traveling(stat.uid),
       gid: traveling(stat.gid),
-      mtime: { sec: stat.mtimeSec, nsec: stat.mtimeNsec },
+      // Some file systems take any time that is asked for.
+      mtime: { sec: Math.min(Math.max(stat.mtimeSec, -MAX_SECONDS), MAX_SECONDS), nsec: stat.mtimeNsec },
     };
   }
 

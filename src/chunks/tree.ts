@@ -60,6 +60,12 @@ export interface TreeLimits {
 /** Names that a tree may have at most. */
 export const MAX_ENTRIES = 500_000;
 
+/** Bytes of the longest path that travels: Linux takes no longer one (PATH_MAX). */
+export const MAX_PATH = 4095;
+
+/** Seconds from the epoch, either way, of the latest and the earliest time that travels: some 35,000 years. */
+export const MAX_SECONDS: number = 2 ** 40;
+
 /** The modes that travel: who may do what, sticky and group-inheriting directories, but no file that runs as somebody else. */
 export function travelingMode(type: TreeEntry['type'], mode: number): number {
   if (type === 'symlink') return 0o777;

@@ -1,6 +1,7 @@
 import { close, type FileStat, statat } from '../sys/index.ts';
 import { type ByteString, compareBytes, isDir, joinPath, listDir, openDirAt, toFsPath } from '../tree/index.ts';
 import { errnoOf } from '../util/index.ts';
+import { MAX_PATH } from './tree.ts';
 
 /** Something in a tree that is being walked. */
 export interface Walked {
@@ -24,7 +25,7 @@ interface Level {
 
 /**
  * Everything in a directory, each directory before what is in it and names by their bytes. No symlink is followed. What goes away meanwhile
- * is not there: somebody may be at work in it.
+ * is not there: somebody may be at work in it. Neither is what no reader takes: what is too deep, or has too long a path.
  */
 export function* walk(rootFd: number): Generator<Walked, void, undefined> {
   yield { path: '', name: '', stat: statat(rootFd, ''), dirfd: rootFd };
@@ -38,6 +39,7 @@ export function* walk(rootFd: number): Generator<Walked, void, undefined> {
         continue;
       }
       const path = joinPath(level.path, name);
+      if (path.length > MAX_PATH) continue;
       const stat = unlessGone(() => statat(level.fd, toFsPath(name)));
       if (stat === undefined) continue;
       const fd = isDir(stat) && levels.length < MAX_DEPTH ? unlessGone(() => openDirAt(level.fd, name)) : undefined;

@@ -13,7 +13,7 @@ export type Difference =
   | {
       readonly kind: 'cache';
       readonly layer?: undefined;
-      /** The record's key, and what of it: `["sha256:…"].layers[0]`. */
+      /** The record's key, and what of it: `["sha256:…"].layers[0]`. `''` for all of it, where only one image has a cache. */
       readonly path: string;
       readonly image?: unknown;
       readonly rebuilt?: unknown;

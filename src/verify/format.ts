@@ -15,7 +15,7 @@ export function formatComparison({ platform, image, rebuilt, identical, differen
     lines.push(heading, ...group.slice(0, MAX_LINES).flatMap(linesOf));
     if (group.length > MAX_LINES) lines.push(`  and ${group.length - MAX_LINES} more`);
   }
-  if (differences.every(({ kind }) => kind === 'cache'))
+  if (differences.every((one) => one.kind === 'cache' && one.path !== ''))
     lines.push(
       'nothing else differs: a build whose store knew some of the steps before puts down fewer ways to them than one that begins with nothing',
     );
@@ -34,9 +34,13 @@ function linesOf(difference: Difference): readonly string[] {
     case 'manifest':
     case 'config':
     case 'cache': {
-      const { path, image, rebuilt } = difference;
-      if (path === '') return ['  ~ the same JSON in other bytes'];
-      return [`  ~ ${sanitizeLine(path, WIDTH)}: ${valueText(image)} -> ${valueText(rebuilt)}`];
+      const { kind, path, image, rebuilt } = difference;
+      if (kind === 'cache' && path === '' && (image === undefined || rebuilt === undefined))
+        return [image === undefined ? '  ~ only the rebuilt image has one' : '  ~ the rebuilt image has none'];
+      if (path === '' && kind === 'manifest') return ['  ~ the same JSON in other bytes'];
+      return [
+        `  ~ ${path === '' ? 'all of it' : sanitizeLine(path, WIDTH)}: ${valueText(image)} -> ${valueText(rebuilt)}`,
+      ];
     }
     case 'layer':
       return [`  ~ ${LAYERS[difference.what]}`];

@@ -48,11 +48,18 @@ export function packBlob({ digest, size }: Pick<MountBlob, 'digest' | 'size'>): 
   return { mediaType: PACK_TYPE, digest, size };
 }
 
-/** Its blobs are `layers`, as those of a step's record are: what looks after a place need not know the difference. */
+/**
+ * Its blobs are `layers`, as those of a step's record are: what looks after a place need not know the difference.
+ * @throws TsbuildError `TSB_EXPORT` for what no reader takes
+ */
 export function encodeMountRecord({ tree, packs, ...record }: MountRecord): Buffer {
+  if (record.mount.id.length > MAX_ID)
+    throw new TsbuildError('TSB_EXPORT', `its id has more than ${MAX_ID} characters`, {
+      hint: 'give it a shorter one: --mount=type=cache,id=NAME',
+    });
   const bytes = Buffer.from(JSON.stringify({ version: 1, ...record, layers: [tree, ...packs] }));
   if (bytes.length > MAX_RECORD_BYTES || packs.length >= MAX_BLOBS)
-    throw new TsbuildError('TSB_EXPORT', `its record is larger than readers take`);
+    throw new TsbuildError('TSB_EXPORT', 'its record is larger than readers take');
   return bytes;
 }
 

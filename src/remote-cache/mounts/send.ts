@@ -25,7 +25,7 @@ export class PackGone extends Error {
  * Sends what is not there of a mount, and then the record that names it, which takes the place of the one before.
  * @param again also what is there already: it is damaged
  * @returns bytes that were sent
- * @throws PackGone; what the place throws
+ * @throws PackGone; TsbuildError `TSB_EXPORT` for what no reader takes; what the place throws
  */
 export async function sendMount(
   task: Task,
@@ -34,6 +34,11 @@ export async function sendMount(
   { tree, made, kept, bytes, files }: PackedTree,
   again: boolean,
 ): Promise<number> {
+  const name = mountRecordName(mount);
+  const packs = [...kept, ...made].map(packBlob);
+  const common = { scope: place.scope, name, mount, writtenAt: Math.trunc(now()), author, bytes, files };
+  // Before anything is sent: what cannot be named is not kept.
+  const record = encodeMountRecord({ ...common, tree: treeBlob(tree), packs });
   let sent = 0;
   const put = async (inner: Task, layer: LayerToPut): Promise<void> => {
     if ((await place.putLayer(inner, layer, again)) === 'sent') sent += layer.size;
@@ -47,10 +52,6 @@ export async function sendMount(
     // Whoever sends has words of its own for what reading gave it.
     throw isGone ? new PackGone() : error;
   });
-  const name = mountRecordName(mount);
-  const packs = [...kept, ...made].map(packBlob);
-  const common = { scope: place.scope, name, mount, writtenAt: Math.trunc(now()), author, bytes, files };
-  const record = encodeMountRecord({ ...common, tree: treeBlob(tree), packs });
   await place.putRecord(task, name, seal(record, key, MOUNT_RECORD_TYPE), [treeBlob(tree), ...packs], true);
   await place.flush?.(task);
   return sent;

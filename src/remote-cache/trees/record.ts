@@ -22,11 +22,15 @@ export function treeRecordName(chain: Digest): string {
   return hexOf(canonicalDigest('tsbuild.tree-summary.v1', [chain]));
 }
 
-/** It has no layers: what looks after a place learns from that that it needs none. */
+/**
+ * It has no layers: what looks after a place learns from that that it needs none.
+ * @throws TsbuildError `TSB_EXPORT` when it is larger than readers take
+ */
 export function encodeTreeRecord({ summary, ...record }: TreeRecord): Buffer {
   const text = Buffer.from(summary).toString('base64');
   const bytes = Buffer.from(JSON.stringify({ version: 1, ...record, layers: [], summary: text }));
-  if (bytes.length > MAX_RECORD_BYTES) throw new TsbuildError('TSB_EXPORT', 'its record is larger than readers take');
+  if (bytes.length > MAX_RECORD_BYTES || summary.length > MAX_TREE_SUMMARY)
+    throw new TsbuildError('TSB_EXPORT', 'its record is larger than readers take');
   return bytes;
 }
 
