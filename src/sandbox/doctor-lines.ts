@@ -31,7 +31,7 @@ const LANDLOCK_WITH_SCOPES = 6;
 /** A warning only: steps run without, but share the machine's network, and with it the sockets that lie in no file system. */
 export function scopeLine(helper: string): DoctorLine {
   const said = spawnSync(helper, ['landlock'], { env: {}, encoding: 'utf8', timeout: 5000 });
-  const version = said.status === 0 ? Number(said.stdout) : 0;
+  const version = said.status === 0 ? Number(said.stdout) || 0 : 0;
   if (version >= LANDLOCK_WITH_SCOPES)
     return { name: 'abstract sockets', state: 'ok', text: `out of reach of steps (Landlock ${version})` };
   const what = version === 0 ? 'no Landlock' : `Landlock ${version}, which has no scopes`;
@@ -43,15 +43,21 @@ export function scopeLine(helper: string): DoctorLine {
   };
 }
 
-/** Switches of distributions that turn user namespaces off for ordinary programs. */
-export function userNamespaceLines(helper: string): readonly DoctorLine[] {
+/**
+ * Switches of distributions that turn user namespaces off for ordinary programs.
+ * @param read what a file says; undefined where there is none
+ */
+export function userNamespaceLines(
+  helper: string,
+  read: (path: string) => string | undefined = readText,
+): readonly DoctorLine[] {
   const switches = [
     { path: '/proc/sys/user/max_user_namespaces', bad: '0', fix: sysctl('user.max_user_namespaces=15000') },
     { path: '/proc/sys/kernel/unprivileged_userns_clone', bad: '0', fix: sysctl('kernel.unprivileged_userns_clone=1') },
     { path: '/proc/sys/kernel/apparmor_restrict_unprivileged_userns', bad: '1', fix: appArmorProfile(helper) },
   ];
   return switches
-    .filter(({ path, bad }) => readText(path) === bad)
+    .filter(({ path, bad }) => read(path)?.trim() === bad)
     .map(({ path, bad, fix }) => ({
       name: 'user namespaces',
       state: 'warning',
@@ -60,9 +66,9 @@ export function userNamespaceLines(helper: string): readonly DoctorLine[] {
     }));
 }
 
-/** For now and for the next start of the machine. */
+/** For now and for the next start of the machine. Of several, none takes the place of another. */
 function sysctl(setting: string): string {
-  return `sudo sysctl -w ${setting} && echo ${setting} | sudo tee /etc/sysctl.d/99-tsbuild.conf`;
+  return `sudo sysctl -w ${setting} && echo ${setting} | sudo tee -a /etc/sysctl.d/99-tsbuild.conf`;
 }
 
 /** Lets this one program make user namespaces, as Ubuntu's own profiles do (apparmor.d(5)). */
@@ -96,9 +102,9 @@ export function idLine(plan: NamespacePlan | PlanProblem): DoctorLine {
 /** Where a pod's files are, in every container that Kubernetes starts with a service account. */
 const IN_POD = '/var/run/secrets/kubernetes.io';
 
-/** How the surrounding container is started so that it may make user namespaces. */
-export function containerFix(): string {
-  if (!existsSync(IN_POD))
+/** How the surrounding container is started so that it may make user namespaces. @param isPod whether Kubernetes has started it */
+export function containerFix(isPod: boolean = existsSync(IN_POD)): string {
+  if (!isPod)
     return 'in a container: start it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined';
   return [
     'in the pod, whose root is then nobody on its node:',
@@ -142,7 +148,7 @@ export function problemLine(name: string, error: unknown): DoctorLine {
 
 function readText(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8').trim();
+    return readFileSync(path, 'utf8');
   } catch {
     return undefined;
   }

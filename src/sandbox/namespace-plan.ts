@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { OWNER_LIMIT } from '../sys/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { findProgram } from './find-program.ts';
-import { identityMap, isMapped, mappedFromZero, parseSubIds, rootlessMap } from './subids.ts';
+import { firstFreeSubId, identityMap, isMapped, mappedFromZero, parseSubIds, rootlessMap } from './subids.ts';
 import type { NamespacePlan } from './types.ts';
 
 /**
@@ -149,7 +149,9 @@ function planForUser(inputs: PlanInputs): NamespacePlan | PlanProblem {
   const user = { name: inputs.userName, uid: inputs.uid };
   const uids = rootlessMap(inputs.uid, parseSubIds(inputs.subuid, user));
   const gids = rootlessMap(inputs.gid, parseSubIds(inputs.subgid, user));
-  const fix = `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${inputs.userName}`;
+  const first = firstFreeSubId([inputs.subuid, inputs.subgid], IDS_PER_IMAGE);
+  const free = `${first}-${first + IDS_PER_IMAGE - 1}`;
+  const fix = `sudo usermod --add-subuids ${free} --add-subgids ${free} ${inputs.userName}`;
   if (inputs.newuidmap === undefined || inputs.newgidmap === undefined)
     return {
       problem: 'no-newuidmap',

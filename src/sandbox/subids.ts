@@ -17,16 +17,36 @@ export function parseSubIds(
   user: { readonly name: string; readonly uid: number },
 ): readonly SubIdRange[] {
   const ranges: SubIdRange[] = [];
-  for (const line of text.split('\n')) {
-    const match = /^([^:#]+):(\d{1,10}):(\d{1,10})\s*$/.exec(line);
-    if (!match || (match[1] !== user.name && match[1] !== String(user.uid))) continue;
-    const start = Number(match[2]);
-    const count = Math.min(Number(match[3]), MAX_ID - start + 1);
-    if (count <= 0 || start === 0) continue;
+  for (const { name, start, count } of readLines(text)) {
+    if (name !== user.name && name !== String(user.uid)) continue;
     const overlaps = ranges.some((range) => start < range.start + range.count && range.start < start + count);
     if (!overlaps) ranges.push({ start, count });
   }
   return ranges;
+}
+
+/** Lines that make sense. */
+function* readLines(text: string): Generator<SubIdRange & { readonly name: string }> {
+  for (const line of text.split('\n')) {
+    const [, name, first, most] = /^([^:#]+):(\d{1,10}):(\d{1,10})\s*$/.exec(line) ?? [];
+    const start = Number(first);
+    const count = Math.min(Number(most), MAX_ID - start + 1);
+    if (name !== undefined && count > 0 && start > 0) yield { name, start, count };
+  }
+}
+
+/** Where useradd(8) begins (SUB_UID_MIN of login.defs(5)). */
+const FIRST_SUB_ID = 100_000;
+
+/** The first of `count` ids in a row that nobody has in any of these files; two users with the same ids can read each other's files. */
+export function firstFreeSubId(texts: readonly string[], count: number): number {
+  const taken = texts.flatMap((text) => [...readLines(text)]).toSorted((a, b) => a.start - b.start);
+  let first = FIRST_SUB_ID;
+  for (const range of taken) {
+    if (range.start >= first + count) break;
+    first = Math.max(first, range.start + range.count);
+  }
+  return first;
 }
 
 /** The map of namespace A for an ordinary user: 0 is the user, 1 and on are the subordinate ids. */

@@ -56,6 +56,42 @@ describe('/etc/subuid', () => {
   });
 });
 
+describe('subordinate ids that are told to be added', () => {
+  const plan = (subuid: string, subgid = ''): string => {
+    const maps = { uidMap: '0 0 4294967295\n', gidMap: '0 0 4294967295\n' };
+    const programs = { newuidmap: '/usr/bin/newuidmap', newgidmap: '/usr/bin/newgidmap', noNewPrivileges: false };
+    const found = planNamespace({ ...maps, ...programs, uid: 1000, gid: 1000, userName: 'alice', subuid, subgid });
+    return isPlan(found) ? '' : found.fix;
+  };
+  const command = (range: string): string => `sudo usermod --add-subuids ${range} --add-subgids ${range} alice`;
+
+  // useradd(8): from SUB_UID_MIN on (100000), SUB_UID_COUNT of them (65536).
+  test.each([
+    ['nobody has any', '', '', '100000-165535'],
+    ['somebody has the first', 'bob:100000:65536\n', 'bob:100000:65536\n', '165536-231071'],
+    ['groups are given otherwise', 'bob:100000:65536\n', 'bob:231072:65536\n', '165536-231071'],
+    ['what is free in one file is taken in the other', '', 'bob:100000:1\n', '100001-165536'],
+    ['between two there is room', 'bob:100000:65536\ncarol:231072:65536\n', '', '165536-231071'],
+    ['between two there is too little', 'carol:200000:65536\nbob:100000:65536\n', '', '265536-331071'],
+    ['others begin below', 'bob:50000:65536\n', '', '115536-181071'],
+    ['lines say nothing', '# x\nbob:100000\nbob:a:b\n', '', '100000-165535'],
+  ])('are nobody else’s: %s', (_why, subuid, subgid, range) => expect(plan(subuid, subgid)).toBe(command(range)));
+
+  test('are nobody else’s, whatever the files have (property)', () => {
+    const line = fc.tuple(fc.integer({ min: 1, max: 2_000_000 }), fc.integer({ min: 1, max: 200_000 }));
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 12 }), fc.array(line, { maxLength: 12 }), (uids, gids) => {
+        const file = (lines: readonly (readonly [number, number])[]): string =>
+          lines.map(([start, count]) => `bob:${start}:${count}\n`).join('');
+        const [, first = '', last = ''] = /--add-subuids (\d+)-(\d+) /.exec(plan(file(uids), file(gids))) ?? [];
+        expect(Number(last) - Number(first)).toBe(65_535);
+        for (const [start, count] of [...uids, ...gids])
+          expect(start > Number(last) || start + count <= Number(first)).toBe(true);
+      }),
+    );
+  });
+});
+
 describe('id maps', () => {
   test('an ordinary user is root, and sub-ids follow without a gap', () => {
     const map = rootlessMap(1000, [
