@@ -105,13 +105,17 @@ export class ExecNode extends Node {
     return this.#spec.readonlyRoot ? this.#root.source : this.#outputOf(this.#root);
   }
 
-  /** What a writable mount of the step holds afterwards; the mount's own source when it was read-only. */
+  /**
+   * What a writable mount of the step holds afterwards; the mount's own source when it was read-only.
+   * @throws Error for a mount of which nothing is kept: a cache, a tmpfs, or one whose writes are thrown away
+   */
   mountOutput(mount: MountOptions): AnyOutput | undefined {
     return mount.readonly ? mount.source : this.#outputOf(mount);
   }
 
   #outputOf(mount: MountOptions): Output {
     const index = this.#mounts.filter(hasOutput).indexOf(mount);
+    if (index < 0) throw new Error(`Cannot build upon mount "${mount.dest}" of a step: nothing is kept of it`);
     return new Output(this, { index: () => index, platform: this.#platform });
   }
 

@@ -111,6 +111,7 @@ export class FileNode extends Node {
     return makeOp({ kind: 'file', actions }, inputs.list);
   }
 
+  /** There are names for options of actions, too: BuildKit's client looks for them before it has any action, and so finds none. */
   caps(): readonly string[] {
     return ['file.base'];
   }
