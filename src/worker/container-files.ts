@@ -8,6 +8,9 @@ import { type CopySource, findDestination, findSource } from './copy-places.ts';
 import type { HandlerContext } from './handler-context.ts';
 import { standardInput, writeStandardOutput } from './standard-streams.ts';
 
+/** See `CopiedFiles`. */
+const MAX_SKIPPED = 100;
+
 /** The root of the container that this worker was started for. */
 let container: FsTree | undefined;
 
@@ -37,10 +40,11 @@ export async function copyFiles(params: CopyFilesParams, context: HandlerContext
   const target = targetOf(params, context, destination.fd);
   const reader = new TarReader(to.kind === 'host' ? new ForHost(target, params.archive) : target);
   try {
-    const { bytes } = writeTar(source, path, (piece) => reader.push(piece));
+    // Sockets do not get into the archive, and devices not out of it.
+    const { bytes, skipped } = writeTar(source, path, (piece) => reader.push(piece));
     reader.finish();
     target.finish();
-    return { bytes, skipped: target.skipped.map(toText) };
+    return { bytes, skipped: [...skipped, ...target.skipped.map(toText)].slice(0, MAX_SKIPPED) };
   } finally {
     target.dispose();
   }
