@@ -34,7 +34,13 @@ export function volumesFrom(
 function parse(text: string): { readonly name: string; readonly isReadonly: boolean } {
   const [name = '', words, ...rest] = text.split(':');
   const modes = words?.split(',') ?? [];
-  if (name === '' || rest.length > 0 || !modes.every((mode) => ['ro', 'rw', 'z', 'Z'].includes(mode)))
+  // Of each kind one, as docker has it.
+  const kinds = [
+    modes.filter((mode) => ['ro', 'rw'].includes(mode)),
+    modes.filter((mode) => ['z', 'Z'].includes(mode)),
+  ];
+  const isKnown = kinds.every(({ length }) => length <= 1) && kinds.flat().length === modes.length;
+  if (name === '' || rest.length > 0 || !isKnown)
     throw new TsbuildError('TSB_USAGE', `Cannot use --volumes-from ${JSON.stringify(text)}`, {
       hint: 'expected CONTAINER or CONTAINER:ro',
     });
