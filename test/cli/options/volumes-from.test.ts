@@ -17,8 +17,13 @@ afterEach(() => {
   dir[Symbol.dispose]();
 });
 
-const bind = (source: string, target: string, more: object = {}): MountSpec =>
-  ({ type: 'bind', source, target, readonly: false, ...more }) as MountSpec;
+const bind = (source: string, target: string, more: object = {}): MountSpec => ({
+  type: 'bind',
+  source,
+  target,
+  readonly: false,
+  ...more,
+});
 function container(name: string, mounts: readonly MountSpec[] | undefined): void {
   const record = {
     format: 1,
@@ -34,7 +39,8 @@ function container(name: string, mounts: readonly MountSpec[] | undefined): void
 }
 const from = (wanted: readonly string[], own: readonly MountSpec[] = []): readonly string[] =>
   volumesFrom({ store }, wanted, own).map(
-    (mount) => `${'source' in mount ? mount.source : '?'} at ${mount.target}${mount.readonly ? ' ro' : ''}`,
+    (mount) =>
+      `${'source' in mount ? mount.source : '?'} at ${mount.target}${'readonly' in mount && mount.readonly ? ' ro' : ''}`,
   );
 
 // docs.docker.com/reference/cli/docker/container/run: "mounts all the defined volumes from the referenced containers", with :ro or
@@ -64,7 +70,7 @@ describe('--volumes-from', () => {
     expect(from(['one', 'two'])).toEqual(['/c at /data/', '/b at /config ro', '/d at /more']);
     expect(from(['two:ro', 'one'])).toEqual(['/a at /data', '/d at /more ro', '/b at /config ro']);
     expect(from(['one'], [bind('/mine', '/data/')])).toEqual(['/b at /config ro']);
-    expect(from(['one'], [{ type: 'tmpfs', target: '/config/../data' } as MountSpec])).toEqual(['/b at /config ro']);
+    expect(from(['one'], [{ type: 'tmpfs', target: '/config/../data' }])).toEqual(['/b at /config ro']);
   });
 
   test('finds a container by the beginning of its id', () => {
