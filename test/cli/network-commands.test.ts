@@ -180,8 +180,17 @@ describe('network ls', () => {
     expect(await names(...filters.flatMap((filter) => ['--filter', filter]))).toEqual(expected);
   });
 
+  // Docker: "The id filter matches on all or part of a network's ID."
+  test('--filter id finds a network by any part of its id', async () => {
+    const ids = (await ok('ls', '--no-trunc', '--format', '{{.ID}} {{.Name}}')).trimEnd().split('\n');
+    for (const [id = '', name] of ids.map((line) => line.split(' ')))
+      for (const part of [id, id.slice(0, 12), id.slice(20, 50)])
+        expect(await names('--filter', `id=${part}`)).toEqual([name]);
+    expect(await names('--filter', 'id=xyz')).toEqual([]);
+  });
+
   test('a filter that there is not is refused with those that there are', async () => {
-    for (const filter of ['color=red', 'dangling=perhaps', 'name']) {
+    for (const filter of ['color=red', 'dangling=perhaps', 'type=own', 'type=', 'name']) {
       const { code, err } = await run(['ls', '--filter', filter]);
       expect(code).not.toBe(0);
       expect(err).toContain(`error: Cannot use --filter ${JSON.stringify(filter)}: `);

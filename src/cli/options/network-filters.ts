@@ -17,13 +17,16 @@ export function parseNetworkFilters(values: readonly string[], now: number, isUs
       id:
         (value) =>
         ({ record }) =>
-          record.id.startsWith(value),
+          record.id.includes(value),
       driver: (value) => () => value === 'bridge',
       scope:
         (value) =>
         ({ record }) =>
           value === 'local' || record.scope === value,
-      type: (value) => (network) => (network.name === DEFAULT_NETWORK ? 'builtin' : 'custom') === value,
+      type: (value, bad) => {
+        if (value !== 'builtin' && value !== 'custom') throw bad('expected builtin or custom');
+        return ({ name }) => (name === DEFAULT_NETWORK ? 'builtin' : 'custom') === value;
+      },
       until: (value) => {
         const before = Date.parse(parseTime('--filter until', value, now));
         return ({ record }) => Date.parse(record.created) < before;
