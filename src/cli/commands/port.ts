@@ -14,7 +14,7 @@ export async function portCommand(context: CliContext, name: string, wanted: str
       await printForeign(context, ports.map((port) => `${portName(port)} -> ${hostAddress(port)}\n`).join(''));
       return 0;
     }
-    const asked = wanted.includes('/') ? wanted : `${wanted}/tcp`;
+    const asked = wanted.includes('/') ? wanted.toLowerCase() : `${wanted}/tcp`;
     const found = ports.filter((port) => portName(port) === asked);
     if (found.length === 0)
       throw new TsbuildError(

@@ -96,13 +96,15 @@ function rowOf(
   const span = before === undefined ? 0 : at - before.at;
   const cpu = before === undefined || span <= 0 ? 0 : Math.max(0, sum('cpu') - sum('cpu', before.processes)) / span;
   const memory = sum('memory');
+  // More than the machine has nobody gets.
+  const limit = Math.min(container.record.resources?.memory || Infinity, totalmem());
   return {
     Container: trunc ? container.id.slice(0, 12) : container.id,
     ID: container.id,
     Name: container.name,
     CPUPerc: `${(cpu * 100).toFixed(2)}%`,
-    MemUsage: `${formatBytes(memory)} / ${formatBytes(totalmem())}`,
-    MemPerc: `${((memory / totalmem()) * 100).toFixed(2)}%`,
+    MemUsage: `${formatBytes(memory)} / ${formatBytes(limit)}`,
+    MemPerc: `${((memory / limit) * 100).toFixed(2)}%`,
     NetIO: '--',
     BlockIO: `${formatBytes(sum('read'))} / ${formatBytes(sum('written'))}`,
     PIDs: String(sum('threads')),

@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runCli } from '../../../src/cli/program.ts';
 import { type ContainerRecord, Containers } from '../../../src/containers/index.ts';
 import { Store } from '../../../src/store/index.ts';
+import { formatBytes } from '../../../src/util/index.ts';
 import { fakeContext } from '../../fakes/cli-context.ts';
 import { commandIn } from '../../fakes/command.ts';
 import { TempDir } from '../../tree/support.ts';
@@ -176,6 +177,24 @@ describe('what only a container that runs has', () => {
     expect(await ok('stats', '--no-stream', '--format', '{{.Name}}')).toBe('');
     expect((await ok('stats', '--no-stream', '--all', '--format', '{{.Name}}')).split('\n')).toHaveLength(4);
     expect((await run('stats', '--no-stream', 'none')).code).toBe(1);
+  });
+
+  // Docker: "MEM USAGE / LIMIT: the total memory the container is using, and the total amount of memory it is allowed to use".
+  test('may use as much memory as it was given, and no more than there is', async () => {
+    const { MemTotal } = Object.fromEntries(
+      [...readFileSync('/proc/meminfo', 'utf8').matchAll(/^(\w+): +(\d+) kB$/gm)].map(([, name, kilobytes]) => [
+        name,
+        kilobytes,
+      ]),
+    ) as Record<string, string>;
+    const limit = async (name: string): Promise<string | undefined> =>
+      (await ok('stats', '--no-stream', '--format', '{{.MemUsage}}', name)).trimEnd().split(' / ')[1];
+    const all = formatBytes(Number(MemTotal) * 1024);
+    expect(await limit('db')).toBe(all);
+    await ok('update', '--memory', '64m', 'web');
+    expect(await limit('web')).toBe(formatBytes(64 * 2 ** 20));
+    await ok('update', '--memory', '4096g', '--memory-swap', '-1', 'web');
+    expect(await limit('web')).toBe(all);
   });
 });
 
