@@ -92,9 +92,8 @@ class Keeper implements FileTaker {
   }
 
   take(chunk: Buffer, offset: number): void {
-    if (offset + chunk.length > MAX_BYTES) return;
-    for (let done = 0; done < chunk.length;)
-      done += writeSync(this.#fd, chunk, done, chunk.length - done, offset + done);
+    const length = lookedAt(chunk, offset);
+    for (let done = 0; done < length;) done += writeSync(this.#fd, chunk, done, length - done, offset + done);
   }
 
   end(size: number): void {
@@ -107,7 +106,10 @@ class Keeper implements FileTaker {
 class Comparer implements FileTaker {
   readonly #fd: number;
   #size = 0;
-  #found: ContentDifference | undefined;
+  /** Where they part; undefined as long as they do not. */
+  #at: number | undefined;
+  /** What the rebuilt one has there, from one piece or several. */
+  #rebuilt: Buffer = Buffer.alloc(0);
 
   constructor(path: string) {
     this.#fd = openSync(path, 'r');
@@ -121,11 +123,12 @@ class Comparer implements FileTaker {
   end(size: number): ContentDifference | undefined {
     try {
       this.#skipTo(size);
-      if (this.#found || this.#size > MAX_BYTES) return this.#found;
-      // The rebuilt one ended first.
-      const rest = Buffer.alloc(SHOWN);
-      const count = readSync(this.#fd, rest, 0, SHOWN, this.#size);
-      return count === 0 ? undefined : { offset: this.#size, image: escaped(rest.subarray(0, count)), rebuilt: '' };
+      if (this.#at === undefined && this.#size >= MAX_BYTES) return undefined;
+      // Or the rebuilt one ended first.
+      const offset = this.#at ?? this.#size;
+      const image = this.#kept(offset, SHOWN);
+      if (this.#at === undefined && image.length === 0) return undefined;
+      return { offset, image: escaped(image), rebuilt: escaped(this.#rebuilt) };
     } finally {
       closeSync(this.#fd);
     }
@@ -133,25 +136,40 @@ class Comparer implements FileTaker {
 
   /** A hole is compared as the zeros that it is read as. */
   #skipTo(offset: number): void {
-    while (this.#size < offset && !this.#found && this.#size <= MAX_BYTES)
-      this.#compare(ZEROS.subarray(0, offset - this.#size));
+    while (this.#size < offset && !this.#isSettled()) this.#compare(ZEROS.subarray(0, offset - this.#size));
     this.#size = offset;
+  }
+
+  /** Whether nothing that is still to come matters. */
+  #isSettled(): boolean {
+    return this.#at === undefined ? this.#size >= MAX_BYTES : this.#rebuilt.length >= SHOWN;
   }
 
   #compare(chunk: Buffer): void {
     const offset = this.#size;
     this.#size += chunk.length;
-    if (this.#found || this.#size > MAX_BYTES) return;
-    const other = Buffer.alloc(chunk.length);
-    const count = readSync(this.#fd, other, 0, other.length, offset);
-    const at = firstDifference(chunk, other.subarray(0, count));
-    if (at === undefined) return;
-    this.#found = {
-      offset: offset + at,
-      image: escaped(other.subarray(at, Math.min(count, at + SHOWN))),
-      rebuilt: escaped(chunk.subarray(at, at + SHOWN)),
-    };
+    let rest = chunk;
+    if (this.#at === undefined) {
+      const looked = chunk.subarray(0, lookedAt(chunk, offset));
+      const at = firstDifference(looked, this.#kept(offset, looked.length));
+      if (at === undefined) return;
+      this.#at = offset + at;
+      rest = chunk.subarray(at);
+    }
+    if (this.#rebuilt.length < SHOWN)
+      this.#rebuilt = Buffer.concat([this.#rebuilt, rest.subarray(0, SHOWN - this.#rebuilt.length)]);
   }
+
+  /** What the image has there, as far as it goes. */
+  #kept(offset: number, length: number): Buffer {
+    const bytes = Buffer.alloc(length);
+    return bytes.subarray(0, readSync(this.#fd, bytes, 0, length, offset));
+  }
+}
+
+/** Bytes of a piece that are looked at. */
+function lookedAt(chunk: Buffer, offset: number): number {
+  return Math.max(0, Math.min(chunk.length, MAX_BYTES - offset));
 }
 
 function firstDifference(a: Buffer, b: Buffer): number | undefined {
