@@ -67,3 +67,53 @@ test('the places of cuts are part of the format', () => {
     ]
   `);
 });
+
+test('a cut follows from the content behind it alone, wherever that stands and whatever comes after (property)', () => {
+  const pool = randomBytes(2 << 20);
+  const { least, most } = CHUNK_BYTES;
+  fc.assert(
+    fc.property(fc.nat(1 << 20), fc.integer({ min: 1, max: 600_000 }), fc.nat(500_000), (from, size, before) => {
+      const content = pool.subarray(from, from + size);
+      const length = cut(content, 0, content.length);
+      // In the middle of a larger buffer.
+      const moved = Buffer.concat([pool.subarray(0, before), content]);
+      expect(cut(moved, before, moved.length) - before).toBe(length);
+      // Before something else: a chunk that did not end with the content ends where it did.
+      const followed = Buffer.concat([content, Buffer.alloc(most, 1)]);
+      if (length < content.length) expect(cut(followed, 0, followed.length)).toBe(length);
+      // With other bytes behind the cut, and in those that no cut looks at, the first ones.
+      const other = Buffer.from(content);
+      other.fill(0x55, length);
+      if (length < content.length || length === most) expect(cut(other, 0, other.length)).toBe(length);
+      if (length > least) {
+        other.fill(0x55, 0, least);
+        if (length < content.length) expect(cut(other, 0, other.length)).toBe(length);
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('what is no longer than the least chunk is one, and zeros are cut at the same length again and again', () => {
+  const { least, usual, most } = CHUNK_BYTES;
+  expect([least, usual, most]).toEqual([16_384, 65_536, 262_144]);
+  for (const size of [1, least - 1, least]) expect(cut(randomBytes(size), 0, size)).toBe(size);
+  const lengths = new Set(lengthsOf(Buffer.alloc(most * 5)).slice(0, -1));
+  expect(lengths.size).toBe(1);
+});
+
+test('two files that part somewhere have the same chunks before that, and soon again after it (property)', () => {
+  const pool = randomBytes(3 << 20);
+  fc.assert(
+    fc.property(fc.nat(1 << 20), fc.nat(5000), fc.nat(5000), (at, removed, added) => {
+      const changed = Buffer.concat([pool.subarray(0, at), randomBytes(added), pool.subarray(at + removed)]);
+      const [one, other] = [chunksOf(pool), chunksOf(changed)];
+      const lengths = lengthsOf(pool);
+      let end = 0;
+      // Chunks that end before the change.
+      for (let number = 0; (end += lengths[number] ?? 0) <= at; number++) expect(other[number]).toBe(one[number]);
+      expect(other.at(-1)).toBe(one.at(-1));
+    }),
+    { numRuns: 15 },
+  );
+});
