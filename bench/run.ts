@@ -88,11 +88,18 @@ function buildx(args: readonly string[]): readonly string[] {
   ];
 }
 
+/** The root file system of the base image, as an archive. */
+const baseTar = makeRootfs(work);
+
+/** Rows that empty stores leave none of it. */
+function importInto(program: Program): void {
+  program.run([program.bin, 'import', baseTar, '-t', 'localhost/bench-base:1']);
+}
+
 function importBase(): void {
-  const tar = makeRootfs(work);
-  for (const program of programs) program.run([program.bin, 'import', tar, '-t', 'localhost/bench-base:1']);
+  for (const program of programs) importInto(program);
   const folder = context(work, 'base', 'FROM scratch\nADD rootfs.tar /\n');
-  writeFileSync(join(folder, 'rootfs.tar'), readFileSync(tar));
+  writeFileSync(join(folder, 'rootfs.tar'), readFileSync(baseTar));
   if (buildah) measure(work, buildah.bud('-t', 'localhost/bench-base:1', folder));
   if (options.buildx) {
     const as = context(work, 'base-again', 'FROM localhost/bench-base:1\n');
@@ -161,7 +168,7 @@ function main(): void {
     ...pruneRows(work),
     ...pushRows(work, registry),
     ...pullRows(work, registry),
-    ...sharedRows(work, registry),
+    ...sharedRows(work, registry, importInto),
   ].filter(({ name }) => wanted.length === 0 || wanted.some((word) => name.includes(word)));
   const measured = new Map<string, Results>();
   const others = new Map<string, Measure>();

@@ -11,8 +11,11 @@ const STEPS = Array.from({ length: 20 }, (_, at) => (at % 5 === 4 ? `COPY f${at}
 /** Steps as long as people's are, which leave layers of 3 MB that nothing compresses. */
 const LONG_STEPS = STEPS.map((_, at) => `RUN head -c 3000000 /dev/urandom > /step-${at}; sleep 0.2`);
 
-/** Runners with empty stores that share a cache in a registry. */
-export function sharedRows(work: string, registry: BenchRegistry): Row[] {
+/**
+ * Runners with empty stores that share a cache in a registry.
+ * @param importBase gives a store the base image again, which rows before may have taken away
+ */
+export function sharedRows(work: string, registry: BenchRegistry, importBase: (program: Program) => void): Row[] {
   if (!has('docker-registry')) return [];
   const folders = {
     near: join(work, 'shared-near'),
@@ -34,9 +37,12 @@ export function sharedRows(work: string, registry: BenchRegistry): Row[] {
     if (isFilled) return;
     isFilled = true;
     registry.empty();
-    program?.run([program.bin, 'tag', 'localhost/bench-base:1', base(registry.host)]);
-    program?.run([program.bin, 'push', '-q', base(registry.host)]);
-    program?.run([program.bin, 'rmi', base(registry.host)]);
+    if (program) {
+      importBase(program);
+      program.run([program.bin, 'tag', 'localhost/bench-base:1', base(registry.host)]);
+      program.run([program.bin, 'push', '-q', base(registry.host)]);
+      program.run([program.bin, 'rmi', base(registry.host)]);
+    }
     make('near', registry.host);
     context(work, 'shared-long', [`FROM ${base(registry.host)}`, ...LONG_STEPS, ''].join('\n'));
   };
