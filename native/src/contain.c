@@ -212,7 +212,9 @@ void kill_container(struct supervisor *self, int number) {
     snprintf(text, sizeof text, "%d", number);
     event(self, "kill", "signal", text);
   }
-  if (signal_pidfd(self->container, number) || number != SIGKILL || self->step <= 0 || self->reaped) return;
+  /* One that has ended is being cleared away: what it leaves in the processes of another container is ended only then. */
+  if (signal_pidfd(self->container, number) || (self->container >= 0 && errno == ESRCH)) return;
+  if (number != SIGKILL || self->step <= 0 || self->reaped) return;
   self->killed = true;
   kill(self->step, SIGKILL);
 }
