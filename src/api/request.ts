@@ -6,7 +6,7 @@ import { parsePlatform } from '../image/index.ts';
 import { parseCacheFrom, parseCacheTo } from '../remote-cache/index.ts';
 import type { SecretSource } from '../secrets/index.ts';
 import { policyFiles, readSourcePolicies } from '../source-policy/index.ts';
-import { TsbuildError } from '../util/index.ts';
+import { parseEpoch, TsbuildError } from '../util/index.ts';
 import { resourcesOf } from './resources.ts';
 import type { BuildSource, Secret } from './source.ts';
 
@@ -22,7 +22,7 @@ const MAX_EPOCH = 99_999_999_999;
  */
 export function requestOf(source: BuildSource): BuildRequest {
   const { noCache = false, target, network, shmSize } = source;
-  const sourceDateEpoch = source.sourceDateEpoch ?? epochOfEnvironment();
+  const sourceDateEpoch = source.sourceDateEpoch ?? parseEpoch(process.env['SOURCE_DATE_EPOCH']);
   const places = placesOf(source);
   const lock = lockOf(source, places.contextDir);
   return {
@@ -126,15 +126,6 @@ function placeOf(value: string): string {
   const layout = /^oci-layout:\/\/(.*)$/.exec(value)?.[1];
   if (layout !== undefined) return `oci-layout://${resolve(layout)}`;
   return /^[a-z][a-z0-9+.-]*:\/\/|^git@/.test(value) ? value : resolve(value);
-}
-
-function epochOfEnvironment(): number | undefined {
-  const { SOURCE_DATE_EPOCH: text = '' } = process.env;
-  if (text === '') return undefined;
-  if (/^\d{1,11}$/.test(text)) return Number(text);
-  throw new TsbuildError('TSB_USAGE', `invalid SOURCE_DATE_EPOCH: ${text}`, {
-    hint: 'it is a time in seconds since 1970, for example $(git log -1 --format=%ct)',
-  });
 }
 
 function isReproducible(): boolean {

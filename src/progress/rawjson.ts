@@ -1,5 +1,5 @@
 import type { BuildEvent, StatusEvent, UsageEvent, VertexEvent } from '../events/index.ts';
-import type { Diagnostic, Digest } from '../util/index.ts';
+import { type Diagnostic, type Digest, HIDDEN } from '../util/index.ts';
 import { LogLimit } from './log-limit.ts';
 import type { Renderer } from './types.ts';
 import { warningLine } from './warnings.ts';
@@ -108,7 +108,7 @@ export class RawJsonRenderer implements Renderer {
 
   #say(status: object): void {
     const json = JSON.stringify(status).replaceAll(
-      /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+      HIDDEN,
       (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
     );
     this.#writer.write(`${json}\n`);

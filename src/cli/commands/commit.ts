@@ -1,6 +1,6 @@
 import { commitContainer } from '../../engine/index.ts';
 import { parseNames } from '../../exporter/index.ts';
-import { parseEpoch } from '../options/build-request.ts';
+import { parseEpoch } from '../../util/index.ts';
 import { type CliContext, print } from '../context.ts';
 import { withContainers } from '../containers/each-container.ts';
 
@@ -20,8 +20,7 @@ export async function commitCommand(
   { author, change = [], message, pause = true }: CommitOptions,
 ): Promise<number> {
   const names = image === undefined ? [] : parseNames([image]);
-  const time = context.env['SOURCE_DATE_EPOCH'];
-  const epoch = time ? parseEpoch(time) : undefined;
+  const epoch = parseEpoch(context.env['SOURCE_DATE_EPOCH']);
   return withContainers(context, async ({ session, containers, signal }) => {
     const task = { signal, events: () => undefined };
     const id = await commitContainer(session, task, containers.find(name), {

@@ -12,10 +12,9 @@ import {
   tagImage,
   untagImage,
 } from '../../exporter/index.ts';
-import { formatBytes, fromErrno, hexOf } from '../../util/index.ts';
+import { formatBytes, fromErrno, hexOf, parseEpoch } from '../../util/index.ts';
 import { familiarReference, hostPlatform, parseReference } from '../../image/index.ts';
 import type { Task } from '../../events/index.ts';
-import { parseEpoch } from '../options/build-request.ts';
 import { type CliContext, interruptible, print, printForeign } from '../context.ts';
 import { formatList } from '../lists/format-list.ts';
 import { parseImageFilters } from '../options/image-filters.ts';
@@ -128,13 +127,13 @@ export async function importCommand(
   const task = quietTask(interrupt.signal);
   const absolute = resolve(context.cwd, path);
   const names = parseNames([...(name === undefined ? [] : [name]), ...(options.tag ?? [])]);
-  const epoch = context.env['SOURCE_DATE_EPOCH'];
+  const epoch = parseEpoch(context.env['SOURCE_DATE_EPOCH']);
   const common = {
     store: session.store,
     lease: session.lease,
     platform: hostPlatform(),
     ...(names.length === 0 ? {} : { names }),
-    ...(epoch ? { epoch: parseEpoch(epoch) } : {}),
+    ...(epoch === undefined ? {} : { epoch }),
   };
   const imported =
     path === '-'

@@ -6,9 +6,9 @@ import { type ImageConfig, MAX_CONFIG_BYTES, parseImageConfig, parsePlatform } f
 import { MAX_DEFINITION_BYTES, readDefinition } from '../../llb/index.ts';
 import { parseCacheFrom, parseCacheTo } from '../../remote-cache/index.ts';
 import { policyFiles, readSourcePolicies } from '../../source-policy/index.ts';
-import { collect, fromErrno, TsbuildError } from '../../util/index.ts';
+import { collect, fromErrno, parseEpoch, TsbuildError } from '../../util/index.ts';
 import { parseAllow } from '../options/allow.ts';
-import { parseEpoch, parseJobs, parseTimeouts } from '../options/build-request.ts';
+import { parseJobs, parseTimeouts } from '../options/build-request.ts';
 import type { CliContext } from '../context.ts';
 import { parsePairs } from '../options/options.ts';
 import { parsePidsLimit, parseResources } from '../options/resource-options.ts';
@@ -39,7 +39,7 @@ export async function solveCommand(caller: CliContext, file: string, options: So
 async function parseSolveRequest(context: CliContext, file: string, options: SolveOptions): Promise<BuildRequest> {
   const { cwd, env } = context;
   const { entitlements, devices } = parseAllow(options.allow ?? []);
-  const epoch = options.sourceDateEpoch ?? env['SOURCE_DATE_EPOCH'];
+  const sourceDateEpoch = parseEpoch(options.sourceDateEpoch ?? env['SOURCE_DATE_EPOCH']);
   // Everything that was typed is looked at before standard input is waited for.
   const request: Omit<BuildRequest, 'definition'> = {
     ...emptyRequest,
@@ -52,7 +52,7 @@ async function parseSolveRequest(context: CliContext, file: string, options: Sol
     devices,
     secrets: parseSecrets(context, options.secret ?? []),
     ssh: parseSsh(context, options.ssh ?? []),
-    ...(epoch === undefined || epoch === '' ? {} : { sourceDateEpoch: parseEpoch(epoch) }),
+    ...(sourceDateEpoch === undefined ? {} : { sourceDateEpoch }),
     cacheFrom: parseCacheFrom(cwd, [...(options.cacheFrom ?? []), ...(options.importCache ?? [])], env),
     cacheTo: parseCacheTo(cwd, [...(options.cacheTo ?? []), ...(options.exportCache ?? [])], env),
     ...parseTimeouts(options),

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { BuildRequest } from '../../engine/index.ts';
 import { parsePlatform } from '../../image/index.ts';
 import { policyFiles, readSourcePolicies } from '../../source-policy/index.ts';
-import { parseDuration, parseSize, TsbuildError } from '../../util/index.ts';
+import { parseDuration, parseEpoch, parseSize, TsbuildError } from '../../util/index.ts';
 import { parseAllow } from './allow.ts';
 import { parseCacheFrom, parseCacheTo } from '../../remote-cache/index.ts';
 import type { CliContext } from '../context.ts';
@@ -62,7 +62,7 @@ export async function parseBuildRequest(
   const sources = await parseContextArgument(context, path, options.file);
   const target = options.target;
   const shmSize = named('--shm-size', options.shmSize, parseSize);
-  const epoch = options.sourceDateEpoch ?? env['SOURCE_DATE_EPOCH'];
+  const sourceDateEpoch = parseEpoch(options.sourceDateEpoch ?? env['SOURCE_DATE_EPOCH']);
   const network = parseNetwork(options.network);
   const allowed = parseAllow(options.allow ?? []);
   const lock = parseLockOptions(cwd, options, sources.contextDir);
@@ -90,7 +90,7 @@ export async function parseBuildRequest(
     devices: allowed.devices,
     secrets: parseSecrets(context, options.secret ?? []),
     ssh: parseSsh(context, options.ssh ?? []),
-    ...(epoch === undefined || epoch === '' ? {} : { sourceDateEpoch: parseEpoch(epoch) }),
+    ...(sourceDateEpoch === undefined ? {} : { sourceDateEpoch }),
     ...(isReproducible(env, options) ? { reproducible: true } : {}),
     ...(options.contextPerms === undefined ? {} : { contextPerms: parseContextPerms(options.contextPerms) }),
     cacheFrom: parseCacheFrom(cwd, options.cacheFrom ?? [], env),
@@ -146,15 +146,6 @@ function parseHostname(text: string): string {
     'TSB_USAGE',
     `Cannot use --hostname ${JSON.stringify(text)}: expected up to 64 letters, digits, "-" and "."`,
   );
-}
-
-/** @throws TsbuildError `TSB_USAGE` */
-export function parseEpoch(text: string): number {
-  if (!/^\d{1,11}$/.test(text))
-    throw new TsbuildError('TSB_USAGE', `invalid SOURCE_DATE_EPOCH: ${text}`, {
-      hint: 'it is a time in seconds since 1970, for example $(git log -1 --format=%ct)',
-    });
-  return Number(text);
 }
 
 /** `--timeout` and `--step-timeout`. @throws TsbuildError `TSB_USAGE` */

@@ -23,7 +23,7 @@ const outputs: OutputRequest = { specs: [], stdout: process.stdout };
 const outcome = (more: Partial<BuildOutcome> = {}): BuildOutcome =>
   ({ metadata: {}, results: [], layers: [], diagnostics: [], ...more }) as unknown as BuildOutcome;
 const recorded = (named: Partial<ConstructorParameters<typeof RecordedBuild>[0]> = {}): RecordedBuild =>
-  new RecordedBuild({ cwd: '/work/dir', context: '.', ...named }, { now: opened.store.now });
+  new RecordedBuild({ cwd: '/project/dir', context: '.', ...named }, { now: opened.store.now });
 const kept = () => keptBuilds(opened.store).map(({ record }) => record);
 
 describe('what is remembered of a build', () => {
