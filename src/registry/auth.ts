@@ -1,11 +1,11 @@
-import { parseStrictJson, TsbuildError } from '../util/index.ts';
+import { parseStrictJson, SharedWork, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { answerError, displayUrl, serverMessage, SMALL_BODY_LIMIT } from './answer.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
-import type { HttpAnswer, HttpClient, HttpRequest } from './http.ts';
+import { type HttpAnswer, type HttpClient, type HttpRequest, throwIfCanceled } from './http.ts';
 import { mayHaveCredentials, validateRealm } from './realm.ts';
-import { networkError } from './retry.ts';
-import type { Credential, Credentials } from './types.ts';
+import { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
+import type { Credential, Credentials, RegistryOptions } from './types.ts';
 
 /** For whom and what a request is authorised. Credentials belong to scheme, host and port (security rule 9). */
 export interface AuthScope {
@@ -27,12 +27,16 @@ export interface AuthScope {
 export class Authenticator {
   readonly #http: HttpClient;
   readonly #credentials: Credentials | undefined;
+  readonly #now: RegistryOptions['now'];
   readonly #headers = new Map<string, string>();
   readonly #asked = new Map<string, Promise<Credential | undefined>>();
+  /** Tokens that are being fetched: of many requests whose token expires at once, one fetches the next. */
+  readonly #fetching = new SharedWork<string, string>();
 
-  constructor(http: HttpClient, credentials: Credentials | undefined) {
+  constructor(http: HttpClient, { credentials, now }: Pick<RegistryOptions, 'credentials' | 'now'>) {
     this.#http = http;
     this.#credentials = credentials;
+    this.#now = now;
   }
 
   /** The header to send, if a challenge was met before. */
@@ -60,7 +64,8 @@ export class Authenticator {
     const challenges = parseChallenges(answer.header('www-authenticate') ?? '');
     const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
     let header: string | undefined;
-    if (bearer !== undefined) header = `Bearer ${await this.#token(task, scope, bearer, answer.url)}`;
+    if (bearer !== undefined)
+      header = `Bearer ${await this.#fetching.run(key, task.signal, () => this.#token(task, scope, bearer, answer.url))}`;
     else if (challenges.some(({ scheme }) => scheme === 'basic')) header = basic(await this.#credential(task, scope));
     if (header === undefined || header === refused) return undefined;
     this.#headers.set(key, header);
@@ -88,14 +93,7 @@ export class Authenticator {
     const credential = trusted ? known : undefined;
     const request = tokenRequest(realm, challenge.parameters.get('service'), scope, credential);
     const doing = `Cannot get a token for ${JSON.stringify(scope.host)}`;
-    let answer: HttpAnswer;
-    let body: Buffer;
-    try {
-      answer = await this.#http.send(task, request);
-      body = await answer.small(SMALL_BODY_LIMIT);
-    } catch (error) {
-      throw networkError(doing, realm.origin + realm.pathname, error);
-    }
+    const { answer, body } = await this.#ask(task, request, doing);
     if (answer.status !== 200) {
       if (known !== undefined && !trusted) throw withheld(doing, realm, registry, answer.status);
       if (known !== undefined && (answer.status === 401 || answer.status === 403))
@@ -103,6 +101,29 @@ export class Authenticator {
       throw answerError(doing, { method: request.method, url: realm, status: answer.status, sent: answer.sent, body });
     }
     return parseToken(body, doing);
+  }
+
+  /** Sends a request to a token server, again where the next answer may be another: all that a build needs of a registry waits for it. */
+  async #ask(
+    task: Task,
+    request: HttpRequest,
+    doing: string,
+  ): Promise<{ readonly answer: HttpAnswer; readonly body: Buffer }> {
+    const { limits } = this.#http;
+    for (let attempt = 1; ; attempt++) {
+      const isLast = attempt >= limits.attempts;
+      try {
+        const answer = await this.#http.send(task, request);
+        const body = await answer.small(SMALL_BODY_LIMIT);
+        if (isLast || !isPassingStatus(answer.status)) return { answer, body };
+        if (!(await waitForRetry(task, limits, attempt, answer.header('retry-after'), this.#now)))
+          return { answer, body };
+      } catch (error) {
+        throwIfCanceled(task);
+        if (isLast || !isPassing(error)) throw networkError(doing, displayUrl(request.url), error);
+        await waitForRetry(task, limits, attempt, undefined, this.#now);
+      }
+    }
   }
 }
 

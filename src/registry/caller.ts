@@ -54,7 +54,7 @@ export class Caller implements AsyncDisposable {
   constructor(options: RegistryOptions) {
     this.#options = options;
     this.#http = new HttpClient(options);
-    this.#auth = new Authenticator(this.#http, options.credentials);
+    this.#auth = new Authenticator(this.#http, options);
   }
 
   get limits(): Limits {

@@ -495,6 +495,55 @@ describe('tokens (REG-09, 13)', () => {
     expect(mayHaveCredentials(new URL(realm), new URL(registry), { insecure })).toBe(may);
   });
 
+  test.each<[string, Reply]>([
+    ['429', { status: 429, headers: { 'retry-after': '0' } }],
+    ['503', { status: 503 }],
+    ['a cut connection', (request) => request.socket.destroy()],
+    [
+      'a cut answer',
+      (request, response) =>
+        response.writeHead(200, { 'content-length': '99' }).write('{', () => request.socket.destroy()),
+    ],
+  ])('a token server that answers with %s is asked again', async (_, reply) => {
+    server.on('/v2/x/manifests/1', guarded);
+    other.on('/token', reply, { body: '{"token":"good"}' });
+    await manifest();
+    expect(other.requests).toHaveLength(2);
+  });
+
+  test.each<[string, Reply, number, RegExp]>([
+    ['503 for good', { status: 503 }, 3, /Cannot get a token for .* answered 503/],
+    ['401', { status: 401 }, 1, /Cannot get a token for .* answered 401/],
+    ['an absurd Retry-After', { status: 429, headers: { 'retry-after': '99999' } }, 1, /Cannot get a token for .*429/],
+  ])('a token server that answers with %s is given up', async (_, reply, times, error) => {
+    server.on('/v2/x/manifests/1', guarded);
+    other.on('/token', reply);
+    await expect(manifest()).rejects.toThrow(error);
+    expect(other.requests).toHaveLength(times);
+  });
+
+  test('a token that expired under many requests is fetched anew once', async () => {
+    let good = 'first';
+    const of =
+      (answer: string | Uint8Array): Reply =>
+      (request, response) => {
+        const isGood = request.headers.authorization === `Bearer ${good}`;
+        response.writeHead(isGood ? 200 : 401, {
+          'www-authenticate': `Bearer realm="http://${other.host}/token",service="svc"`,
+          ...OCI,
+        });
+        response.end(isGood ? answer : '');
+      };
+    const blobs = Array.from({ length: 8 }, (_, at) => Buffer.from(`blob ${at}`));
+    for (const bytes of blobs) server.on(`/v2/x/blobs/${sha256(bytes)}`, of(bytes));
+    other.on('/token', (_, response) => setTimeout(() => response.end(JSON.stringify({ token: good })), 50));
+    const all = () => Promise.all(blobs.map((bytes) => blob({ digest: sha256(bytes), size: bytes.length })));
+    expect(await all()).toEqual(blobs);
+    good = 'second';
+    expect(await all()).toEqual(blobs);
+    expect(other.requests).toHaveLength(2);
+  });
+
   test('a token server that redirects gets no second chance', async () => {
     client = clientWith({ credentials: { get: async () => ({ username: 'u', password: 'p' }) } });
     server.on('/v2/x/manifests/1', guardedByItself);
