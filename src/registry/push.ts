@@ -147,11 +147,8 @@ export class Pusher {
     if (stored !== undefined && stored !== digest)
       throw new TsbuildError('TSB_DIGEST', `${doing}: the registry stored it as another one than ${digest}`);
     const descriptor = { mediaType, digest, size: bytes.length };
-    await announceReferrer(task, this.#caller, endpoint, {
-      descriptor,
-      bytes,
-      isKnown: answer.header('oci-subject') !== undefined,
-    });
+    const isKnown = answer.header('oci-subject') !== undefined;
+    await announceReferrer(task, this.#caller, endpoint, { descriptor, bytes, isKnown }, this.#options.now);
     return descriptor;
   }
 

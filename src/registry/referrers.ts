@@ -12,9 +12,13 @@ import type { Call, Caller } from './caller.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { HttpAnswer } from './http.ts';
 import { nextLink } from './link.ts';
+import { waitForRetry } from './retry.ts';
 
 /** Pages of a list; more than this is nobody's list of signatures. */
 const MAX_PAGES = 20;
+
+/** Times that the list under the tag is written for one entry: eight who begin at the same moment take up to four. */
+const MAX_WRITES = 8;
 
 /** The tag that stands in for the list of referrers where a registry has no API for it (distribution-spec, "Referrers Tag Schema"). */
 function fallbackTag(digest: Digest): string {
@@ -35,7 +39,12 @@ export async function listReferrers(
   const found =
     (await byApi(task, caller, endpoint, digest, artifactType)) ?? (await byTag(task, caller, endpoint, digest));
   // Registries need not filter, and some say that they did and did not.
-  return artifactType === undefined ? found : found.filter((one) => one.artifactType === artifactType);
+  return onceEach(artifactType === undefined ? found : found.filter((one) => one.artifactType === artifactType));
+}
+
+/** Writers that do not look add what is there a second time. */
+function onceEach(found: readonly Descriptor[]): readonly Descriptor[] {
+  return [...new Map(found.map((one) => [one.digest, one])).values()];
 }
 
 /** @returns undefined where the registry has no such API */
@@ -109,43 +118,76 @@ async function byTag(task: Task, caller: Caller, endpoint: Endpoint, digest: Dig
   });
 }
 
+/** A manifest that was pushed. */
+export interface PushedManifest {
+  readonly descriptor: Descriptor;
+  readonly bytes: Uint8Array;
+  /** Whether the registry has taken notice of the subject. */
+  readonly isKnown: boolean;
+}
+
 /**
  * Makes a manifest that was pushed known to who asks for the referrers of its subject. A registry that knows of referrers does so by itself
- * and says so; for others the list under the tag is written anew. Two who do that at the same time may lose one another's entry: the
- * specification has no way around it.
- * @param pushed with `isKnown`: the registry has taken notice of the subject
+ * and says so; for others the list under the tag is written anew.
+ *
+ * The last of several who write the list at the same time wins, and registries have no condition for it. So it is read again a moment later,
+ * and written once more where the entry has gone: the moment is as long as one writer takes, doubled with every try, since by then
+ * whoever had read the list before has written it.
  * @throws TsbuildError `TSB_REGISTRY`, `TSB_NETWORK`
  */
 export async function announceReferrer(
   task: Task,
   caller: Caller,
   endpoint: Endpoint,
-  pushed: { readonly descriptor: Descriptor; readonly bytes: Uint8Array; readonly isKnown: boolean },
+  pushed: PushedManifest,
+  now: () => number,
 ): Promise<void> {
-  const { descriptor, bytes, isKnown } = pushed;
-  // Nearly all manifests are about nothing but themselves.
-  if (isKnown || !Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes('"subject"')) return;
+  const found = subjectOf(pushed);
+  if (found === undefined) return;
+  const { subject, entry } = found;
+  for (let attempt = 1; ; attempt++) {
+    const start = now();
+    const known = await byTag(task, caller, endpoint, subject);
+    if (known.some(({ digest }) => digest === entry.digest)) return;
+    const call: Call = {
+      doing: `Cannot write the list of what refers to ${subject} in "${endpoint.host}/${endpoint.path}"`,
+      endpoint,
+      method: 'PUT',
+      path: `manifests/${fallbackTag(subject)}`,
+      headers: { 'content-type': mediaTypes.ociIndex },
+      body: JSON.stringify({
+        schemaVersion: 2,
+        mediaType: mediaTypes.ociIndex,
+        manifests: [...onceEach(known), entry],
+      }),
+      scope: `repository:${endpoint.path}:pull,push`,
+    };
+    if (attempt > MAX_WRITES)
+      throw new TsbuildError('TSB_REGISTRY', `${call.doing}: others write it at the same time, or it is not kept`, {
+        hint: 'push again, one after the other',
+      });
+    const answer = await caller.call(task, call);
+    if (answer.status !== 201 && answer.status !== 200) throw await caller.failure(task, call, answer);
+    answer.discard();
+    await waitForRetry(task, { ...caller.limits, backoffMs: now() - start }, attempt, undefined, now);
+  }
+}
+
+/** What a manifest refers to, with the entry that lists have of it; nearly all are about nothing but themselves. */
+function subjectOf({
+  descriptor,
+  bytes,
+  isKnown,
+}: PushedManifest): { readonly subject: Digest; readonly entry: Descriptor } | undefined {
+  if (isKnown || !Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes('"subject"')) return undefined;
   const document = parseDocument(bytes, descriptor.mediaType, `manifest ${descriptor.digest}`);
   const { subject, artifactType, annotations } = document.kind === 'manifest' ? document.manifest : document.index;
-  if (subject === undefined) return;
-  const known = await byTag(task, caller, endpoint, subject.digest);
-  if (known.some(({ digest }) => digest === descriptor.digest)) return;
+  if (subject === undefined) return undefined;
   const type = artifactType ?? (document.kind === 'manifest' ? document.manifest.config.mediaType : undefined);
   const entry: Descriptor = {
     ...descriptor,
     ...(type === undefined ? {} : { artifactType: type }),
     ...(annotations === undefined ? {} : { annotations }),
   };
-  const call: Call = {
-    doing: `Cannot write the list of what refers to ${subject.digest} in "${endpoint.host}/${endpoint.path}"`,
-    endpoint,
-    method: 'PUT',
-    path: `manifests/${fallbackTag(subject.digest)}`,
-    headers: { 'content-type': mediaTypes.ociIndex },
-    body: JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [...known, entry] }),
-    scope: `repository:${endpoint.path}:pull,push`,
-  };
-  const answer = await caller.call(task, call);
-  if (answer.status !== 201 && answer.status !== 200) throw await caller.failure(task, call, answer);
-  answer.discard();
+  return { subject: subject.digest, entry };
 }

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { mediaTypes, parseReference } from '../../src/image/index.ts';
 import { createRegistry, type Registry } from '../../src/registry/index.ts';
 import { type Digest, sha256 } from '../../src/util/index.ts';
+import { startRegistry } from '../support/registry.ts';
 import { type ScriptedRegistry, startScriptedRegistry } from '../support/registry-script.ts';
 import { testTask } from '../support/task.ts';
 
@@ -77,6 +78,64 @@ describe('what refers to a manifest (distribution-spec, "Listing Referrers")', (
   test('is nothing where there is neither', async () => {
     expect(await ask()).toEqual([]);
     expect(asked()).toEqual([API, TAG]);
+  });
+});
+
+describe('the list under the tag, where two write it at the same time', () => {
+  const subjectOf = { mediaType: mediaTypes.ociManifest, digest: subject, size: 7 };
+  const artifact = (name: string): Buffer => {
+    const config = { mediaType: 'application/vnd.oci.empty.v1+json', digest: sha256('{}'), size: 2 };
+    const document = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, artifactType: name, config, layers: [] };
+    return Buffer.from(JSON.stringify({ ...document, subject: subjectOf }));
+  };
+  const push = (registry: Registry, host: string, name: string) =>
+    registry.pushManifest(testTask(), parseReference(`${host}/a/app`), mediaTypes.ociManifest, artifact(name));
+
+  test('has both: who was overwritten sees that, and adds itself again', async () => {
+    const bytes = artifact('mine');
+    server.on(`/v2/a/app/manifests/${sha256(bytes)}`, { status: 201 });
+    server.on(`PUT ${TAG}`, { status: 201 });
+    const mine = { mediaType: mediaTypes.ociManifest, digest: sha256(bytes), size: bytes.length };
+    server.on(
+      `GET ${TAG}`,
+      { status: 404 },
+      { headers: OCI, body: page('theirs') },
+      { headers: OCI, body: index(entry('theirs'), mine) },
+    );
+    await push(client, server.host, 'mine');
+    const lists = server.requests
+      .filter(({ method, url }) => method === 'PUT' && url === TAG)
+      .map(({ body }) =>
+        (JSON.parse(body) as { manifests: { digest: Digest }[] }).manifests.map(({ digest }) => digest),
+      );
+    expect(lists).toEqual([[mine.digest], [sha256('theirs'), mine.digest]]);
+  });
+
+  test('is given up when it never keeps what is written', async () => {
+    server.on(`/v2/a/app/manifests/${sha256(artifact('mine'))}`, { status: 201 });
+    server.on(`PUT ${TAG}`, { status: 201 });
+    server.on(`GET ${TAG}`, { headers: OCI, body: page('theirs') });
+    await expect(push(client, server.host, 'mine')).rejects.toThrow(/Cannot write the list .*others write it/);
+  });
+
+  test('has all of eight, in a real registry without the API', async () => {
+    await using registry = await startRegistry();
+    const names = Array.from({ length: 8 }, (_, at) => `application/x-${at}`);
+    const config = { digest: sha256('{}'), size: 2, open: () => [Buffer.from('{}')] };
+    await client.pushBlob(testTask(), parseReference(`${registry.host}/a/app`), config);
+    await Promise.all(
+      names.map(async (name) => {
+        await using own = createRegistry({ now: Date.now });
+        await push(own, registry.host, name);
+      }),
+    );
+    const all = await client.referrers(testTask(), parseReference(`${registry.host}/a/app`), subject);
+    expect(new Set(all.map(({ artifactType }) => artifactType))).toEqual(new Set(names));
+  });
+
+  test('names each once, whatever others wrote into it', async () => {
+    server.on(TAG, { headers: OCI, body: page('a', 'b', 'a') });
+    expect(await ask()).toEqual([sha256('a'), sha256('b')]);
   });
 });
 
