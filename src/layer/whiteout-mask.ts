@@ -1,4 +1,3 @@
-import { readdirSync } from 'node:fs';
 import {
   AT_FDCWD,
   fchmodat,
@@ -17,6 +16,8 @@ import {
   compareBytes,
   isOpaque,
   isWhiteout,
+  type LayerName,
+  listLayer,
   type MergedDir,
   openDirAt,
   openMergedRoot,
@@ -53,7 +54,7 @@ function maskDirectory(dirs: MergedDir, open: () => number): void {
     if (top === undefined) continue;
     if (!top.directory) {
       // What is no directory hides what is below by being there.
-      if (top.device && isWhiteout(statat(top.dirfd, toFsPath(name)), top.dirfd, name)) whiteout(open(), name);
+      if (top.mayHide && isWhiteout(statat(top.dirfd, toFsPath(name)), top.dirfd, name)) whiteout(open(), name);
       continue;
     }
     const { shown, ends } = showingThrough(holders, name);
@@ -81,19 +82,17 @@ function maskSubdirectory(shown: MergedDir, name: ByteString, openParent: () => 
   }
 }
 
-/** A layer that has something under a name. */
-interface Holder {
+/** What a layer has under a name, and the fd of the directory that it is in. */
+interface Holder extends LayerName {
   readonly dirfd: number;
-  readonly directory: boolean;
-  readonly device: boolean;
 }
 
 /** Per name, who has it, top first. One listing for each directory: asking each layer for each name would be quadratic. */
 function holdersOf(dirs: MergedDir): readonly (readonly [ByteString, readonly Holder[]])[] {
   const names = new Map<ByteString, Holder[]>();
   for (const dirfd of dirs) {
-    for (const entry of readdirSync(`/proc/self/fd/${dirfd}`, { encoding: 'latin1', withFileTypes: true })) {
-      const holder = { dirfd, directory: entry.isDirectory(), device: entry.isCharacterDevice() };
+    for (const entry of listLayer(dirfd)) {
+      const holder = { ...entry, dirfd };
       const known = names.get(entry.name);
       if (known) known.push(holder);
       else names.set(entry.name, [holder]);

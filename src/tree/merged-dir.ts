@@ -163,17 +163,33 @@ export function findMerged(parent: MergedDir, name: ByteString): MergedName | un
   return undefined;
 }
 
-/** Names in the merged view of a directory, unsorted. Each layer is listed once, and only devices are looked at, and files where they may be whiteouts. */
+/** What one layer has under a name, as far as a listing of its directory tells. */
+export interface LayerName {
+  readonly name: ByteString;
+  readonly directory: boolean;
+  /** It may be a whiteout: `isWhiteout` tells. For all others it need not be asked. */
+  readonly mayHide: boolean;
+}
+
+/** Names that one layer has in an open directory, whiteouts among them, unsorted. */
+export function* listLayer(fd: number): Generator<LayerName> {
+  const inFiles = getXattr(fd, WHITEOUTS_MARK) !== undefined;
+  for (const entry of readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1', withFileTypes: true }))
+    yield {
+      name: entry.name,
+      directory: entry.isDirectory(),
+      mayHide: entry.isCharacterDevice() || (inFiles && entry.isFile()),
+    };
+}
+
+/** Names in the merged view of a directory, unsorted. Each layer is listed once, and only what may be a whiteout is looked at. */
 export function listMerged(dir: MergedDir): ByteString[] {
   const names: ByteString[] = [];
   const seen = dir.length > 1 ? new Set<ByteString>() : undefined;
   for (const fd of dir) {
-    const inFiles = getXattr(fd, WHITEOUTS_MARK) !== undefined;
-    for (const entry of readdirSync(`/proc/self/fd/${fd}`, { encoding: 'latin1', withFileTypes: true })) {
-      const { name } = entry;
+    for (const { name, mayHide } of listLayer(fd)) {
       if (seen?.has(name)) continue;
       seen?.add(name);
-      const mayHide = entry.isCharacterDevice() || (inFiles && entry.isFile());
       if (!mayHide || !isWhiteout(statat(fd, toFsPath(name)), fd, name)) names.push(name);
     }
   }

@@ -19,6 +19,12 @@ const whiteout = (path: string): void => {
   dir.mkdir(join(path, '..'));
   mknodat(AT_FDCWD, at(path), S_IFCHR, 0, 0);
 };
+/** The form where nobody can make such a device, as on an overlay. */
+const whiteoutFile = (path: string): void => {
+  write(path);
+  setXattr(at(path), 'user.overlay.whiteout', 'y');
+  setXattr(at(join(path, '..')), 'user.overlay.whiteouts', 'y');
+};
 const opaque = (path: string): void => setXattr(dir.mkdir(path), 'user.overlay.opaque', 'y');
 
 /** Files with times that do not differ by when the test made them. */
@@ -235,6 +241,16 @@ describe('a mask of a stack', () => {
     whiteout('2/top');
     write('2/other/file');
     expect(mask('2')).toEqual(['d', '- d/gone', '- top']);
+  });
+
+  test('has them for whiteouts that are marked files as well', () => {
+    write('2/d/file');
+    write('2/d/empty');
+    whiteoutFile('2/d/gone');
+    whiteoutFile('2/top');
+    write('3/top2');
+    whiteoutFile('2/top2');
+    expect(mask('2', '3')).toEqual(['d', '- d/gone', '- top']);
   });
 
   test('has one for an opaque directory, and none for what is in it', () => {

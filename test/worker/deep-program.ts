@@ -10,8 +10,18 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { array, assert, constantFrom, property, record } from 'fast-check';
-import { MNT_DETACH, mountOverlay, umount } from '../../src/sys/index.ts';
-import { LayersTree, toText, walkTree } from '../../src/tree/index.ts';
+import {
+  AT_FDCWD,
+  close,
+  MNT_DETACH,
+  mountOverlay,
+  O_DIRECTORY,
+  O_RDONLY,
+  openat,
+  setXattr,
+  umount,
+} from '../../src/sys/index.ts';
+import { isOpaque, LayersTree, OPAQUE, toText, walkTree } from '../../src/tree/index.ts';
 import { shallowStack } from '../../src/worker/deep-stack.ts';
 
 const { privateDir, dir } = JSON.parse(process.argv[2] ?? '{}') as { privateDir: string; dir: string };
@@ -35,9 +45,30 @@ function makeLayers(own: string, stack: readonly (readonly Change[])[]): readonl
     if (layers.length > 0) mountOverlay(path, { lowers: layers, upper: layer, work });
     for (const one of changes) apply(layers.length > 0 ? path : layer, one, number);
     if (layers.length > 0) umount(path, MNT_DETACH);
+    if (number % 2 === 1) inFiles += whiteoutsToFiles(layer);
     layers.push(layer);
   }
   return layers;
+}
+
+/** The same layer as it is made where nobody can make the device that a whiteout is. @returns how many there were */
+function whiteoutsToFiles(layer: string): number {
+  const dirfd = openat(AT_FDCWD, layer, O_RDONLY | O_DIRECTORY);
+  const whiteouts: string[] = [];
+  let inside = 0;
+  for (const entry of readdirSync(layer, { withFileTypes: true })) {
+    if (entry.isCharacterDevice()) whiteouts.push(entry.name);
+    else if (entry.isDirectory()) inside += whiteoutsToFiles(`${layer}/${entry.name}`);
+  }
+  for (const one of whiteouts) {
+    rmSync(`${layer}/${one}`);
+    writeFileSync(`${layer}/${one}`, '');
+    setXattr(`${layer}/${one}`, 'user.overlay.whiteout', 'y');
+    setXattr(dirfd, 'user.overlay.whiteouts', 'y');
+    if (!isOpaque(dirfd)) setXattr(dirfd, OPAQUE, 'x');
+  }
+  close(dirfd);
+  return whiteouts.length + inside;
 }
 
 function apply(root: string, { path, kind }: Change, number: number): void {
@@ -96,6 +127,7 @@ function read(lowers: readonly string[]): Record<string, string> {
 const LIMITS = { most: 5, middle: 3 };
 
 let runs = 0;
+let inFiles = 0;
 let hidden = 0;
 assert(
   property(array(array(change, { maxLength: 5 }), { minLength: 8, maxLength: 10 }), (stack) => {
@@ -125,4 +157,4 @@ try {
 } catch (caught) {
   error = (caught as Error).message;
 }
-process.stdout.write(JSON.stringify({ runs, hidden, error }));
+process.stdout.write(JSON.stringify({ runs, hidden, inFiles, error }));

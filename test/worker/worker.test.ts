@@ -86,13 +86,13 @@ describe.each(everyone)('the worker (%s)', (who) => {
   });
 
   test('merges layers beyond a depth so that nothing hidden comes up again', async () => {
-    const { runs, hidden, error } = await runScenario<{ runs: number; hidden: number; error: string }>(
-      who,
-      'deepStacks',
-    );
+    const { runs, hidden, inFiles, error } = await runScenario<
+      Record<'runs' | 'hidden' | 'inFiles', number> & { error: string }
+    >(who, 'deepStacks');
     expect(runs).toBe(60);
     // Stacks whose middle hides nothing would prove nothing.
     expect(hidden).toBeGreaterThan(20);
+    expect(inFiles).toBeGreaterThan(20);
     expect(error).toBe('Cannot mount 21297 layers: they are too many');
   });
 
