@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { DamageError } from './damage.ts';
 import { join } from 'node:path';
 import { type Digest, errnoOf, Hasher, hexOf, parseDigest, sha256, TsbuildError } from '../util/index.ts';
-import { BlobWriter } from './blob-writer.ts';
+import { BlobWriter, type ContentHasher } from './blob-writer.ts';
 import { storeError, storeWriteError } from './write-error.ts';
 import { randomId, storeLayout } from './layout.ts';
 import type { BlobInfo } from './types.ts';
@@ -106,6 +106,10 @@ export class BlobDir {
 
   /** Starts a new blob. @throws TsbuildError `TSB_NO_SPACE`, `TSB_STORE` */
   ingest(): BlobWriter {
+    return this.#ingestHashed();
+  }
+
+  #ingestHashed(hasher?: ContentHasher): BlobWriter {
     const session = this.#session();
     const dir = session === undefined ? this.#ingest : join(this.#ingest, session);
     if (!this.#ingestReady) {
@@ -117,7 +121,8 @@ export class BlobDir {
       }
       this.#ingestReady = true;
     }
-    return new BlobWriter(join(dir, randomId()), this.#blobs, (digest, stat) => this.#written.set(digest, stat));
+    const onCommit = (digest: Digest, stat: fs.BigIntStats): unknown => this.#written.set(digest, stat);
+    return new BlobWriter(join(dir, randomId()), this.#blobs, onCommit, hasher);
   }
 
   /** Whether an open blob was written through this object and is untouched since, so that hashing it would tell nothing new. */
@@ -131,27 +136,25 @@ export class BlobDir {
   /** Stores bytes that are in memory. What is there already, and right, is not written again. */
   put(bytes: Uint8Array | string): BlobInfo {
     const data = typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
-    const there = this.#there(data);
-    if (there) return there;
-    using writer = this.ingest();
+    const info = { digest: sha256(data), size: data.length };
+    if (this.#isThere(info, data)) return info;
+    using writer = this.#ingestHashed(known(info));
     writer.write(data);
     return writer.commit();
   }
 
   /** The same beside other work: see `BlobWriter.commitBeside`. */
   async putBeside(data: Uint8Array): Promise<BlobInfo> {
-    const there = this.#there(data);
-    if (there) return there;
-    using writer = this.ingest();
+    const info = { digest: sha256(data), size: data.length };
+    if (this.#isThere(info, data)) return info;
+    using writer = this.#ingestHashed(known(info));
     writer.write(data);
     return await writer.commitBeside();
   }
 
-  /** The blob with these bytes, if it is there and right. */
-  #there(data: Uint8Array): BlobInfo | undefined {
-    const digest = sha256(data);
-    const isRight = (): boolean => (data.length > CHUNK ? this.verify(digest) : this.#equals(digest, data));
-    return this.has(digest, data.length) && isRight() ? { digest, size: data.length } : undefined;
+  /** Whether the blob of these bytes is there and right. */
+  #isThere({ digest, size }: BlobInfo, data: Uint8Array): boolean {
+    return this.has(digest, size) && (size > CHUNK ? this.verify(digest) : this.#equals(digest, data));
   }
 
   /** Whether the blob has these bytes. */
@@ -211,6 +214,11 @@ export class BlobDir {
       if (stat?.isFile()) yield { digest: `sha256:${name}`, size: stat.size, modifiedAt: stat.mtimeMs };
     }
   }
+}
+
+/** Bytes in memory were hashed to see whether they are there: not once more while they are written. */
+function known({ digest, size }: BlobInfo): ContentHasher {
+  return { size, update: () => undefined, digest: () => digest };
 }
 
 function notABlob(digest: Digest, cause?: unknown): TsbuildError {

@@ -5,6 +5,14 @@ import { fsync, syncDirectory, syncDirectoryBeside } from './layout.ts';
 import type { BlobInfo } from './types.ts';
 import { storeWriteError } from './write-error.ts';
 
+/** What finds out the digest of a blob while it is written: a `Hasher`, or who knows it already. */
+export interface ContentHasher {
+  /** Bytes so far. */
+  readonly size: number;
+  update(chunk: Uint8Array): unknown;
+  digest(): Digest;
+}
+
 /**
  * Writes one blob: into a temporary file on the same file system, hashed on the way, and under its digest only once it is
  * whole and on disk (security rule 12). Whoever makes one must `commit` or `abort` it; `using` aborts what was not committed.
@@ -13,7 +21,7 @@ export class BlobWriter {
   /** The temporary file. */
   readonly path: string;
   readonly #blobs: string;
-  readonly #hasher = new Hasher();
+  readonly #hasher: ContentHasher;
   readonly #behind: WriteBehind;
   readonly #onCommit: ((digest: Digest, stat: fs.BigIntStats) => void) | undefined;
   #fd: number;
@@ -21,9 +29,16 @@ export class BlobWriter {
   /**
    * @param blobs the directory that the blob ends in
    * @param onCommit told what the blob's file is once it is in place
+   * @param hasher tells the digest of all that was written
    */
-  constructor(path: string, blobs: string, onCommit?: (digest: Digest, stat: fs.BigIntStats) => void) {
+  constructor(
+    path: string,
+    blobs: string,
+    onCommit?: (digest: Digest, stat: fs.BigIntStats) => void,
+    hasher: ContentHasher = new Hasher(),
+  ) {
     this.#onCommit = onCommit;
+    this.#hasher = hasher;
     this.path = path;
     this.#blobs = blobs;
     try {
