@@ -399,6 +399,23 @@ describe('layers of an imported cache', () => {
     expect(kit.layers.available([kept])).toBe(true);
   });
 
+  test('TAR-26: are given up when they are bombs, long before their end', async () => {
+    using kit = setUp();
+    // 64 GiB in 65 MB: 65,536 members of a mebibyte of zeros.
+    const member = gzipSync(Buffer.alloc(1 << 20));
+    const bomb = Buffer.alloc(member.length << 16, member);
+    const from = origin(kit, () => {
+      kit.store.blobs.put(bomb);
+      return Promise.resolve();
+    });
+    const descriptor = { mediaType: mediaTypes.ociLayerGzip, digest: sha256(bomb), size: bomb.length };
+    const [id = ''] = kit.layers.adoptCached([cached({ descriptor })], from);
+    const error = await failure(kit.layers.fetch(testTask(), [id]));
+    expect(String(error)).toContain('looks like a decompression bomb');
+    expect(from.damage).toHaveLength(1);
+    expect(kit.layers.available([id])).toBe(false);
+  });
+
   test('are not given up because the build was canceled', async () => {
     using kit = setUp();
     const task = testTask();
