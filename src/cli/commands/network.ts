@@ -6,6 +6,7 @@ import { withContainers, type Work } from '../containers/each-container.ts';
 import { eachName } from '../each-name.ts';
 import { formatList } from '../lists/format-list.ts';
 import { labelFields } from '../lists/label-fields.ts';
+import { naturalOrder } from '../lists/natural-order.ts';
 import { inspectTemplate } from '../lists/inspect-format.ts';
 import { toJson } from '../go-template/index.ts';
 import { parseNetworkFilters } from '../options/network-filters.ts';
@@ -122,7 +123,8 @@ export async function networkLsCommand(context: CliContext, options: NetworkLsOp
         Internal: String(record.internal),
         CreatedAt: record.created,
         ...labelFields(record.labels),
-      }));
+      }))
+      .toSorted((a, b) => naturalOrder(a.Name, b.Name));
     const text = options.quiet
       ? rows.map(({ ID }) => `${ID}\n`).join('')
       : formatList(options.format, {

@@ -7,6 +7,7 @@ import { summarizeVolume } from '../containers/volume-summary.ts';
 import { eachName } from '../each-name.ts';
 import { formatList } from '../lists/format-list.ts';
 import { labelFields } from '../lists/label-fields.ts';
+import { naturalOrder } from '../lists/natural-order.ts';
 import { inspectTemplate } from '../lists/inspect-format.ts';
 import { toJson } from '../go-template/index.ts';
 import { booleanFilter, labelFilter, type ListFilter, parseListFilters } from '../options/list-filters.ts';
@@ -51,7 +52,8 @@ export async function volumeLsCommand(context: CliContext, options: VolumeLsOpti
         CreatedAt: created,
         Scope: 'local',
         ...labelFields(labels),
-      }));
+      }))
+      .toSorted((a, b) => naturalOrder(a.Name, b.Name));
     const text = options.quiet
       ? rows.map(({ Name }) => `${Name}\n`).join('')
       : formatList(options.format, {
