@@ -95,6 +95,13 @@ export function firstError(error: unknown): unknown {
   return first;
 }
 
+/** Why something failed, without what was being done ("Cannot read x: it is no number"): for whoever says that in other words. */
+export function reasonOf(error: unknown): string {
+  const message = messageOf(error);
+  const at = message.indexOf(': ');
+  return at < 0 ? message : message.slice(at + 2);
+}
+
 /** The text of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

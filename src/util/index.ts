@@ -15,6 +15,7 @@ export {
   fromErrno,
   isTsbuildError,
   messageOf,
+  reasonOf,
   messageWithHint,
   TsbuildError,
 } from './errors.ts';

@@ -1,8 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { fromErrno, TsbuildError } from '../../src/util/index.ts';
+import { fromErrno, reasonOf, TsbuildError } from '../../src/util/index.ts';
 import { storeError } from '../../src/store/index.ts';
 
 const system = (code: string): Error => Object.assign(new Error(`${code}: it failed`), { code });
+
+test.each([
+  ['Cannot use size "x": it is no number', 'it is no number'],
+  ['Cannot read "a": it is at b: c', 'it is at b: c'],
+  ['It is no number', 'It is no number'],
+])('why %j', (message, reason) => {
+  expect(reasonOf(new TsbuildError('TSB_USAGE', message))).toBe(reason);
+});
 
 describe('errors of the system', () => {
   test.each([

@@ -1,4 +1,4 @@
-import { isTsbuildError, TsbuildError } from '../../util/index.ts';
+import { isTsbuildError, reasonOf, TsbuildError } from '../../util/index.ts';
 
 /**
  * What cannot be parsed is told with the option that it was given to.
@@ -11,8 +11,7 @@ export function named<T>(flag: string, text: string | undefined, parse: (text: s
     return parse(text);
   } catch (error) {
     if (!isTsbuildError(error)) throw error;
-    const why = error.message.slice(error.message.indexOf(': ') + 2);
     const shown = flag.endsWith('=') ? flag + text : `${flag} ${JSON.stringify(text)}`;
-    throw new TsbuildError('TSB_USAGE', `Cannot use ${shown}: ${why}`);
+    throw new TsbuildError('TSB_USAGE', `Cannot use ${shown}: ${reasonOf(error)}`);
   }
 }

@@ -1,5 +1,5 @@
 import { parseCpus, parseMemory } from '../../limits/index.ts';
-import { isTsbuildError, parseDuration, type SourceRange, suggest } from '../../util/index.ts';
+import { isTsbuildError, parseDuration, reasonOf, type SourceRange, suggest } from '../../util/index.ts';
 import { dockerfileError } from '../dockerfile/failure.ts';
 
 /** What a comment above a RUN sets for it. */
@@ -61,9 +61,8 @@ function amountOf(key: string, text: string, parse: (text: string) => number, ra
     return parse(text);
   } catch (error) {
     if (!isTsbuildError(error)) throw error;
-    const why = error.message.slice(error.message.indexOf(': ') + 2);
     throw dockerfileError(
-      `${key}=${text} is no limit of a step: ${why}`,
+      `${key}=${text} is no limit of a step: ${reasonOf(error)}`,
       ranges,
       'for example memory=512m or cpus=1.5',
     );
