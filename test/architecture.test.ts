@@ -118,6 +118,14 @@ describe('the plan of the house', () => {
     expect([...folders].filter((folder) => floorOf(folder) < 0)).toEqual([]);
   });
 
+  test('is drawn in ARCHITECTURE.md, floor by floor', () => {
+    const [, drawing = ''] =
+      /^## The house$[\s\S]*?^```\n([\s\S]*?)^```/m.exec(readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8')) ?? [];
+    // Two spaces stand between folders, and more before what they are for.
+    const drawn = drawing.match(/^[a-z-]+(?: {2}[a-z-]+(?= {2}|$))*/gm) ?? [];
+    expect(drawn.map((row) => row.split('  ').toSorted())).toEqual(floors.map((floor) => floor.toSorted()));
+  });
+
   test('imports go downwards only, and enter a folder through its index.ts', () => {
     const wrong: string[] = [];
     for (const file of files) {
