@@ -29,14 +29,14 @@ async function run(
 const pipe = (tool: string, args: readonly string[], input: Buffer): Buffer =>
   execFileSync(tool, args, { input, maxBuffer: 1 << 28 });
 
-const text = Buffer.from(Array.from({ length: 60_000 }, (_, index) => `line ${index} of ${index % 97}\n`).join(''));
+// Enough for several blocks of bzip2 and chunks of xz, and no more: decoders of our own are slow where many tests run at a time.
+const text = Buffer.from(Array.from({ length: 12_000 }, (_, index) => `line ${index} of ${index % 97}\n`).join(''));
 const samples: readonly Buffer[] = [
   Buffer.alloc(0),
   Buffer.from('a'),
   text,
   randomBytes(300_000),
-  Buffer.alloc(1_500_000, 'x'),
-  Buffer.concat([text, randomBytes(100_000), Buffer.alloc(1_000_000), text]),
+  Buffer.concat([text, randomBytes(100_000), Buffer.alloc(2_200_000, 'x'), text]),
 ];
 
 const compressors: ReadonlyArray<readonly [ArchiveCompression, string, (data: Buffer) => Buffer]> = [
@@ -61,6 +61,7 @@ describe.each(compressors)('%s by %s', (kind, name, compress) => {
       const whole = await run(kind, packed);
       expect(typeof whole === 'string' ? whole : whole.equals(sample)).toBe(true);
       if (packed.length < 10_000) expect((await run(kind, packed, 7)).toString()).toBe(sample.toString());
+      if (sample.length > 500_000) continue;
       const twice = await run(kind, Buffer.concat([packed, packed]));
       expect(typeof twice === 'string' ? twice : twice.equals(Buffer.concat([sample, sample]))).toBe(true);
     }
@@ -100,7 +101,7 @@ test.each<[ArchiveCompression, string]>([
   ['bzip2', 'bzip2'],
   ['xz', 'xz'],
 ])('others run while %s is decoded', async (kind, tool) => {
-  const packed = pipe(tool, ['-c'], randomBytes(5_000_000));
+  const packed = pipe(tool, ['-c'], randomBytes(2_000_000));
   let turns = 0;
   const timer = setInterval(() => turns++, 1);
   try {
