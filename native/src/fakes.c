@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -245,29 +246,32 @@ static void open_proc(void) {
   if (supervisor.proc < 0) fail("cannot open /proc");
 }
 
-pid_t start_supervisor(int listener, unsigned id_count) {
+pid_t start_supervisor(unsigned id_count, int *give) {
   stage = "supervisor";
-  int self = sys_pidfd_open(getpid());
-  supervisor.listener = listener;
+  int self = sys_pidfd_open(getpid()), pair[2];
+  if (self < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) fail("cannot make descriptors");
   supervisor.id_count = id_count;
   open_proc();
-  /* Both wake up on one processor, for one waits for the other (6.6). */
-  (void)ioctl(listener, SET_FLAGS, (uint64_t)SYNC_WAKE_UP);
-  pid_t pid = self < 0 ? -1 : fork();
+  pid_t pid = fork();
   if (pid < 0) fail("cannot start the supervisor");
   if (pid > 0) {
-    close(listener);
     close(supervisor.proc);
     close(self);
+    close(pair[1]);
+    *give = pair[0];
     return pid;
   }
   die_with_parent(self);
   status_fd = -1;
   umask(0);
   /* Nobody's pipes stay open on its account. */
-  if (dup2(listener, 3) < 0 || dup2(supervisor.proc, 4) < 0 || sys_close_range(5, ~0u, 0) < 0 || sys_close_range(0, 2, 0) < 0) _exit(1);
-  supervisor.listener = 3;
+  if (dup2(pair[1], 3) < 0 || dup2(supervisor.proc, 4) < 0 || sys_close_range(5, ~0u, 0) < 0 || sys_close_range(0, 2, 0) < 0) _exit(1);
   supervisor.proc = 4;
+  supervisor.listener = receive_fd(3);
+  if (supervisor.listener < 0) _exit(0);
+  close(3);
+  /* Both wake up on one processor, for one waits for the other (6.6). */
+  (void)ioctl(supervisor.listener, SET_FLAGS, (uint64_t)SYNC_WAKE_UP);
   answer_all();
 }
 

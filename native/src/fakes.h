@@ -39,8 +39,11 @@ bool is_owner_time(const struct stat *info);
 
 /* Answers from now on what this process and its descendants ask. Gives the listener; -1 where nobody can listen, or without `asking`: then success is all they are told. */
 int install_fakes(bool asking);
-/* The process that answers; it ends with this one. */
-pid_t start_supervisor(int listener, unsigned id_count);
+/*
+ * The process that answers; it ends with this one. It is in the pid namespace that children of this process have now, and waits for the
+ * listener at the socket that is given.
+ */
+pid_t start_supervisor(unsigned id_count, int *give);
 void end_supervisor(pid_t pid);
 
 /* What a call gets as an answer. */

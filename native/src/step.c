@@ -274,6 +274,9 @@ int run_step(struct step_spec *spec, int connection) {
   /* Before the formats, which may be mounted upon the directory of the file. */
   if (spec->network != NULL) join_network(spec);
   if (spec->emulator.name != NULL) offer_emulator(&spec->emulator);
+  int to_supervisor = -1;
+  /* Before that: in the pid namespace of another container its processes could end the supervisor, whose id is theirs, too. */
+  pid_t supervisor_pid = spec->fakes ? start_supervisor(spec->id_count, &to_supervisor) : 0;
   share_namespaces(spec);
   stage = "start";
   int flags = CLONE_NEWNS, later = 0;
@@ -317,7 +320,11 @@ int run_step(struct step_spec *spec, int connection) {
   if (spec->tty && (terminal = receive_fd(plumbing.sync[0])) >= 0) make_raw(STDIN_FILENO);
   /* None when the step could not be set up, or nobody can listen. */
   int listener = spec->fakes ? receive_fd(plumbing.sync[0]) : -1;
-  pid_t supervisor_pid = listener < 0 ? 0 : start_supervisor(listener, spec->id_count);
+  if (listener >= 0) {
+    send_fd(to_supervisor, listener);
+    close(listener);
+  }
+  if (to_supervisor >= 0) close(to_supervisor);
   size_t count = start_pumps(spec, &plumbing, terminal, connection, pumps);
   struct rusage usage;
   int status = supervise_step(child, signals, pumps, count, terminal, &usage);

@@ -237,6 +237,18 @@ describe('processes and memory that containers of one id share', () => {
     await bench.ok(['rm', '-f', 'donor']);
     expect(await bench.leftovers()).toEqual([]);
   });
+
+  test('what answers for owners is nothing that the other could end', async () => {
+    const { bench } = use;
+    const seen = 'for p in /proc/[0-9]*; do tr "\\0" " " < $p/cmdline; echo; done';
+    await bench.ok(['run', '-d', '--name', 'donor', 'base:1', 'sleep', '1000']);
+    await bench.ok(['run', '-d', '--name', 'guest', '--pid', 'container:donor', 'base:1', 'sleep', '1001']);
+    const { out } = await bench.ok(['exec', 'donor', 'sh', '-c', seen]);
+    const foreign = out.split('\n').filter((line) => line !== '' && !/^(?:sleep|sh|tr) /.test(line));
+    expect(foreign).toEqual([]);
+    await bench.ok(['rm', '-f', 'guest', 'donor']);
+    expect(await bench.leftovers()).toEqual([]);
+  });
 });
 
 describeAsUser('namespaces of others on rungs that lack what it takes', (who) => {
