@@ -1,9 +1,11 @@
 import {
   compressionOf,
   type Descriptor,
+  dockerLayerTypes,
   formatPlatform,
   mediaTypes,
   normalizePlatform,
+  ociLayerTypes,
   toOciPlatform,
 } from '../image/index.ts';
 import { sha256, TsbuildError } from '../util/index.ts';
@@ -19,8 +21,6 @@ import type {
   PlatformImage,
 } from './types.ts';
 
-/** Not in Docker's list, but what containerd calls it. */
-const DOCKER_LAYER_ZSTD = 'application/vnd.docker.image.rootfs.diff.tar.zstd';
 /** Annotations for internal use between builder and exporter. */
 const INTERNAL = /^(?:containerd\.io\/uncompressed|buildkit\/createdat|containerd\.io\/distribution\.source\..*)$/;
 
@@ -106,19 +106,14 @@ function withAnnotations(
 }
 
 function layerDescriptor(descriptor: Descriptor, oci: boolean): Descriptor {
-  const compression =
-    compressionOf(descriptor.mediaType) ?? (descriptor.mediaType === DOCKER_LAYER_ZSTD ? 'zstd' : undefined);
+  const compression = compressionOf(descriptor.mediaType);
   if (compression === undefined) {
     throw new TsbuildError(
       'TSB_EXPORT',
       `Cannot put a layer of type ${JSON.stringify(descriptor.mediaType)} into an image`,
     );
   }
-  const mediaType = {
-    none: oci ? mediaTypes.ociLayer : mediaTypes.dockerLayer,
-    gzip: oci ? mediaTypes.ociLayerGzip : mediaTypes.dockerLayerGzip,
-    zstd: oci ? mediaTypes.ociLayerZstd : DOCKER_LAYER_ZSTD,
-  }[compression];
+  const mediaType = (oci ? ociLayerTypes : dockerLayerTypes)[compression];
   const kept = Object.entries(descriptor.annotations ?? {}).filter(([key]) => oci && !INTERNAL.test(key));
   return withAnnotations({ ...descriptor, mediaType }, Object.fromEntries(kept));
 }

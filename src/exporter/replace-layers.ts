@@ -1,4 +1,4 @@
-import { type Descriptor, isIndexType, mediaTypes } from '../image/index.ts';
+import { compressionOf, type Descriptor, dockerLayerTypes, isIndexType, mediaTypes } from '../image/index.ts';
 import { type Digest, parseStrictJson, sha256 } from '../util/index.ts';
 import { goJsonIndented } from './go-json.ts';
 import type { StoredImageContent, StoredPlatform } from './stored-image.ts';
@@ -67,15 +67,10 @@ function layersOf(document: Json, replaced: ReadonlyMap<Digest, Descriptor>, isD
     // Where else the old bytes are, or they themselves, and what is said of where in them a file is: none of it holds for the new ones.
     const { data: _data, urls: _urls, annotations = {}, ...kept } = layer;
     const notes = Object.entries(annotations as Json).filter(([key]) => !ABOUT_BYTES.test(key));
-    const type = isDocker ? dockerType(mediaType) : mediaType;
+    const compression = compressionOf(mediaType);
+    const type = isDocker && compression !== undefined ? dockerLayerTypes[compression] : mediaType;
     return { ...kept, mediaType: type, digest, size, ...(notes.length === 0 ? {} : { annotations: Object.fromEntries(notes) }) }; // prettier-ignore
   });
-}
-
-/** Docker has no name of its own for zstd. */
-function dockerType(mediaType: string): string {
-  if (mediaType === mediaTypes.ociLayer) return mediaTypes.dockerLayer;
-  return mediaType === mediaTypes.ociLayerGzip ? mediaTypes.dockerLayerGzip : mediaType;
 }
 
 function renameEntry(entry: Json, renamed: ReadonlyMap<Digest, Descriptor>): Json {

@@ -13,6 +13,8 @@ export const mediaTypes = {
   dockerConfig: 'application/vnd.docker.container.image.v1+json',
   dockerLayer: 'application/vnd.docker.image.rootfs.diff.tar',
   dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
+  /** Not in Docker's list, but what containerd, BuildKit and podman 5 call it; podman 4 refuses it. */
+  dockerLayerZstd: 'application/vnd.docker.image.rootfs.diff.tar.zstd',
 } as const;
 
 /** How a layer blob is compressed. */
@@ -34,6 +36,7 @@ export function compressionOf(mediaType: string): Compression | undefined {
     case mediaTypes.dockerLayerGzip:
       return 'gzip';
     case mediaTypes.ociLayerZstd:
+    case mediaTypes.dockerLayerZstd:
       return 'zstd';
     default:
       return undefined;
@@ -45,6 +48,13 @@ export const ociLayerTypes: Readonly<Record<Compression, string>> = {
   none: mediaTypes.ociLayer,
   gzip: mediaTypes.ociLayerGzip,
   zstd: mediaTypes.ociLayerZstd,
+};
+
+/** The same in an image of Docker's form. */
+export const dockerLayerTypes: Readonly<Record<Compression, string>> = {
+  none: mediaTypes.dockerLayer,
+  gzip: mediaTypes.dockerLayerGzip,
+  zstd: mediaTypes.dockerLayerZstd,
 };
 
 /** Layers that are not to be sent to registries, because their licence forbids it: they are fetched from elsewhere (Windows). */

@@ -13,6 +13,7 @@ export { type ContentProvider, readDocument, refuseSize, type SyncContentProvide
 export {
   type Compression,
   compressionOf,
+  dockerLayerTypes,
   type Descriptor,
   isIndexType,
   isManifestType,

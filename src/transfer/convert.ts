@@ -7,7 +7,7 @@ export type ManifestFormat = 'oci' | 'v2s2';
 
 type Json = Record<string, unknown>;
 
-/** What is the same in both forms, by its media types. Docker has none for zstd. */
+/** What is the same in both forms, by its media types. */
 const PAIRS: readonly (readonly [oci: string, v2s2: string])[] = [
   [mediaTypes.ociIndex, mediaTypes.dockerIndex],
   [mediaTypes.ociManifest, mediaTypes.dockerManifest],
@@ -29,6 +29,9 @@ const PAIRS: readonly (readonly [oci: string, v2s2: string])[] = [
 export function convertImage(image: ImagePlan, format: ManifestFormat, what: string): ImagePlan {
   const types = new Map(PAIRS.map(([oci, v2s2]) => (format === 'oci' ? [v2s2, oci] : [oci, v2s2])));
   const wanted = new Set(PAIRS.map(([oci, v2s2]) => (format === 'oci' ? oci : v2s2)));
+  // What has Docker's name for zstd is taken; it is not given to more, since not all who want Docker's form know it.
+  if (format === 'oci') types.set(mediaTypes.dockerLayerZstd, mediaTypes.ociLayerZstd);
+  else wanted.add(mediaTypes.dockerLayerZstd);
   const typeOf = (type: string): string => {
     const found = types.get(type) ?? (wanted.has(type) ? type : undefined);
     if (found !== undefined) return found;

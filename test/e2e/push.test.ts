@@ -322,6 +322,21 @@ describeAsUser('pushing', (who) => {
     ]);
   });
 
+  test('as zstd with Docker’s media types, which BuildKit writes as well, it can be used as a base', async () => {
+    const context = use.bench.context(DOCKERFILE, FILES);
+    const name = newName();
+    const form = 'oci-mediatypes=false,compression=zstd,force-compression=true';
+    await use.bench.ok(['build', '-o', `type=registry,name=${name}:1,${form}`, context]);
+    const { layers } = (await inspectRaw(`${name}:1`)) as { layers: { mediaType: string }[] };
+    expect(new Set(layers.map(({ mediaType }) => mediaType))).toEqual(
+      new Set(['application/vnd.docker.image.rootfs.diff.tar.zstd']),
+    );
+    const store = use.bench.path(`store-${count++}`);
+    const on = use.bench.context(`FROM ${name}:1\nRUN cat /one /two > /both\n`, {});
+    await use.bench.ok(['build', '-q', '-t', 'on:1', on], { store });
+    expect((await use.bench.ok(['run', '--network=none', 'on:1', 'cat', '/both'], { store })).out).toBe('one\ntwo\n');
+  });
+
   describe('tsbuild push', () => {
     beforeAll(async () => {
       const context = use.bench.context(DOCKERFILE, FILES);

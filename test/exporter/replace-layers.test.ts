@@ -86,7 +86,8 @@ describe('the descriptor of a layer whose bytes are others', () => {
   test.each([
     [mediaTypes.ociLayer, mediaTypes.dockerLayer],
     [mediaTypes.ociLayerGzip, mediaTypes.dockerLayerGzip],
-    [mediaTypes.ociLayerZstd, mediaTypes.ociLayerZstd],
+    // podman 5 refuses the OCI's name there, and knows this.
+    [mediaTypes.ociLayerZstd, mediaTypes.dockerLayerZstd],
   ])("of type %s is %s in a manifest of Docker's", (mediaType, docker) => {
     const image = imageOf([layerOf('a', { mediaType: mediaTypes.dockerLayerGzip })], mediaTypes.dockerManifest);
     const [changed] = replaced(image, ['a', { ...zstd, mediaType }])['layers'] as [Json];

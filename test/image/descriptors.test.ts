@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import {
   compressionOf,
   type Descriptor,
+  dockerLayerTypes,
   documentMediaType,
   isAttestation,
   isIndexType,
@@ -30,6 +31,8 @@ describe('media types', () => {
     ['application/vnd.oci.image.layer.v1.tar+zstd', 'zstd'],
     ['application/vnd.docker.image.rootfs.diff.tar', 'none'],
     ['application/vnd.docker.image.rootfs.diff.tar.gzip', 'gzip'],
+    // Not in Docker's list; containerd and BuildKit write and read it.
+    ['application/vnd.docker.image.rootfs.diff.tar.zstd', 'zstd'],
     ['application/vnd.oci.image.layer.v1.tar+bzip2', undefined],
     ['application/vnd.oci.image.layer.v1.tar+gzip+encrypted', undefined],
     ['application/vnd.oci.image.config.v1+json', undefined],
@@ -40,7 +43,8 @@ describe('media types', () => {
   });
 
   test('of layers that are written are those that are read', () => {
-    for (const [kind, type] of Object.entries(ociLayerTypes)) expect(compressionOf(type)).toBe(kind);
+    for (const types of [ociLayerTypes, dockerLayerTypes])
+      for (const [kind, type] of Object.entries(types)) expect(compressionOf(type)).toBe(kind);
   });
 
   test('of indexes, manifests and configs are three kinds', () => {

@@ -154,6 +154,27 @@ describe('another form of manifests', () => {
     expect(convertImage(docker, 'oci', 'it').root.digest).toBe(plan.root.digest);
   });
 
+  test("a layer of Docker's form in zstd, which BuildKit and containerd know, is one in the OCI's", async () => {
+    const zstd = { mediaType: 'application/vnd.docker.image.rootfs.diff.tar.zstd', digest: sha256('z'), size: 1 };
+    const empty = blobOf({ architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [sha256('d')] } });
+    const config = { mediaType: mediaTypes.dockerConfig, digest: empty.digest, size: empty.size };
+    const manifest = blobOf({ schemaVersion: 2, mediaType: mediaTypes.dockerManifest, config, layers: [zstd] });
+    const { digest, size } = manifest;
+    const plan = await planImage(
+      {
+        root: { mediaType: mediaTypes.dockerManifest, digest, size },
+        content: memoryContent(manifest, empty),
+        what: 'it',
+      },
+      { what: 'all' },
+    );
+    const [oci] = convertImage(plan, 'oci', 'it').documents;
+    expect(JSON.parse(Buffer.from(oci?.bytes ?? []).toString())).toMatchObject({
+      layers: [{ ...zstd, mediaType: mediaTypes.ociLayerZstd }],
+    });
+    expect(convertImage(plan, 'v2s2', 'it').root.digest).toBe(digest);
+  });
+
   test('an index names what its images became', async () => {
     const content = memoryContent(...amd64.blobs, ...arm64.blobs);
     const plain = blobOf({

@@ -17,7 +17,9 @@ import {
   type Reference,
   compressionOf,
   type Descriptor,
+  dockerLayerTypes,
   mediaTypes,
+  ociLayerTypes,
 } from '../../image/index.ts';
 import { objectStoreId } from '../../object-store/index.ts';
 import type { KnownEdge } from '../../solver/index.ts';
@@ -174,14 +176,9 @@ function assembleCache(
   return { mediaType, manifest, blobs: [...layerBlobs, { descriptor: config, bytes }] };
 }
 
-/** zstd has no media type of Docker's that others know. */
 function withMediaType(layer: CachedLayer, oci: boolean): CachedLayer {
-  const { none, gzip, zstd } = {
-    none: oci ? mediaTypes.ociLayer : mediaTypes.dockerLayer,
-    gzip: oci ? mediaTypes.ociLayerGzip : mediaTypes.dockerLayerGzip,
-    zstd: mediaTypes.ociLayerZstd,
-  };
-  const mediaType = { none, gzip, zstd }[compressionOf(layer.descriptor.mediaType) ?? 'gzip'];
+  const types = oci ? ociLayerTypes : dockerLayerTypes;
+  const mediaType = types[compressionOf(layer.descriptor.mediaType) ?? 'gzip'];
   return { ...layer, descriptor: { ...layer.descriptor, mediaType } };
 }
 
