@@ -107,22 +107,35 @@ export async function showThroughput(bench: ThroughputBench): Promise<void> {
   const other = has('pasta')
     ? spawn('pasta', [...words, '--', ...serve], { stdio: 'ignore', detached: true })
     : undefined;
-  // So that its end is noticed, should it have failed. One that was started by root may pass nothing on.
-  await sleep(500);
-  const takeOther = (): string =>
-    other?.exitCode === null
-      ? spawnSync(program, ['take', '127.0.0.1', String(PASTA_PORT)], { encoding: 'utf8', timeout: LIMIT }).stdout
-      : '';
-  let isComparable = true;
-  for (let round = 0; round < rounds; round++) {
-    published.push(Number(run([program, 'take', '127.0.0.1', port])));
-    const taken: string = isComparable ? takeOther().trim() : '';
-    // Where it may not open the device that it needs, or gives nothing, there is nothing to compare with.
-    isComparable = taken !== '';
-    if (isComparable) pasta.push(Number(taken));
+  try {
+    // So that its end is noticed, should it have failed. One that was started by root may pass nothing on.
+    await sleep(500);
+    const takeOther = (): string =>
+      other?.exitCode === null
+        ? spawnSync(program, ['take', '127.0.0.1', String(PASTA_PORT)], { encoding: 'utf8', timeout: LIMIT }).stdout
+        : '';
+    let isComparable = true;
+    for (let round = 0; round < rounds; round++) {
+      published.push(Number(run([program, 'take', '127.0.0.1', port])));
+      const taken: string = isComparable ? takeOther().trim() : '';
+      // Where it may not open the device that it needs, or gives nothing, there is nothing to compare with.
+      isComparable = taken !== '';
+      if (isComparable) pasta.push(Number(taken));
+    }
+  } finally {
+    if (other?.pid !== undefined) endGroup(other.pid);
   }
-  // All of its processes: it may be busy with itself, and deaf.
-  if (other?.pid !== undefined && other.exitCode === null) process.kill(-other.pid, 'SIGKILL');
   run([...ours, 'rm', '-f', 'serves']);
   show('through a published port', published, 'pasta', pasta);
+}
+
+/**
+ * Ends all processes of a group: the first may be busy with itself, and deaf. Where it has failed, it has left one behind that waits for it.
+ */
+function endGroup(leader: number): void {
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
