@@ -1,7 +1,7 @@
 import type { Digest } from '../util/index.ts';
 import { imageBlobs } from './image-graph.ts';
 import type { Store } from './store.ts';
-import type { StoredImage, UsageRecord, UsageReport } from './types.ts';
+import type { BlobInfo, CacheMount, Layer, StoredImage, UsageRecord, UsageReport } from './types.ts';
 
 /** Digests with sizes in bytes. */
 export type BlobSizes = ReadonlyMap<Digest, number>;
@@ -43,8 +43,11 @@ export function du(store: Store): UsageReport {
 export function survey(store: Store, namedImages: readonly StoredImage[] = store.images.list()): Survey {
   store.layers.flush();
   const files = new Map([...store.blobs.list()].map((info) => [info.digest, info]));
-  const images = namedImages.map((image) => ({ image, content: imageBlobs(store.blobs, image.descriptor) }));
-  const neededByImages = new Set(images.flatMap(({ content }) => [...content.blobs.keys()]));
+  const images = namedImages.map((image) => ({
+    image,
+    needs: [...imageBlobs(store.blobs, image.descriptor).blobs.keys()],
+  }));
+  const imageNeeds = new Set(images.flatMap(({ needs }) => needs));
   const leased = {
     layers: store.leases.names('layer'),
     blobs: store.leases.names('blob'),
@@ -57,110 +60,115 @@ export function survey(store: Store, namedImages: readonly StoredImage[] = store
   const named = new Map<Digest, number>();
   for (const { blobs } of layers)
     for (const { descriptor } of blobs) named.set(descriptor.digest, (named.get(descriptor.digest) ?? 0) + 1);
-
   // The worker cannot lease what it has just written: what is younger than a running session counts as in use.
   const oldestSession = store.sessions.oldestStart();
-
-  // Every blob is counted with the first record that names it.
-  const counted = new Set<Digest>();
-  const count = (digests: readonly Digest[]): number => {
-    let bytes = 0;
-    for (const digest of digests) {
-      if (!counted.has(digest)) bytes += files.get(digest)?.size ?? 0;
-      counted.add(digest);
-    }
-    return bytes;
-  };
-  const isThere = (digest: Digest): boolean => files.has(digest);
-  const entries: SurveyEntry[] = [];
-  for (const layer of layers) {
-    const blobs = layer.blobs.map(({ descriptor }) => descriptor.digest).filter(isThere);
-    entries.push({
-      kind: 'layer',
-      directoryBytes: layer.bytes,
-      blobs,
-      depth: depths(layer.beneath),
-      record: {
-        type: layer.type,
-        id: layer.id,
-        description: layer.description,
-        size: layer.bytes + count(blobs),
-        shared: blobs.some((digest) => neededByImages.has(digest) || (named.get(digest) ?? 0) > 1),
-        inUse: leased.layers.has(layer.id),
+  const tally = new Tally(files);
+  // In this order: a blob is counted with the first that names it.
+  const entries = [
+    ...layers.map((layer) =>
+      layerEntry(layer, tally, {
+        depth: depths(layer.beneath),
         parents: parentsOf(stacks.get(layer.beneath)),
-        createdAt: layer.createdAt,
-        usedAt: Math.max(layer.usedAt, uses.layers.get(layer.id) ?? 0),
-      },
-    });
-  }
-  for (const mount of store.mounts.list()) {
-    entries.push({
-      kind: 'mount',
-      directoryBytes: mount.bytes,
-      blobs: [],
-      depth: 0,
-      record: {
-        type: 'exec.cachemount',
-        id: mount.id,
-        description: mount.description,
-        size: mount.bytes,
-        shared: false,
-        inUse: leased.mounts.has(mount.id),
-        parents: [],
-        createdAt: mount.createdAt,
-        usedAt: mount.usedAt,
-      },
-    });
-  }
-  for (const { image, content } of images) {
-    const blobs = [...content.blobs.keys()].filter(isThere);
-    entries.push({
-      kind: 'image',
-      directoryBytes: 0,
-      blobs,
-      depth: 0,
-      record: {
-        type: 'image',
-        id: image.name,
-        description: image.descriptor.digest,
-        size: count(blobs),
-        shared: blobs.some((digest) => named.has(digest)),
-        inUse: false,
-        parents: [],
-        createdAt: image.createdAt,
-        usedAt: image.createdAt,
-      },
-    });
-  }
-  for (const { digest, size, modifiedAt } of files.values()) {
-    if (counted.has(digest)) continue;
-    const time = Math.floor(modifiedAt);
-    entries.push({
-      kind: 'blob',
-      directoryBytes: 0,
-      blobs: [digest],
-      depth: 0,
-      record: {
-        type: 'blob',
-        id: digest,
-        description: '',
-        size,
-        shared: false,
-        inUse: leased.blobs.has(digest) || modifiedAt >= oldestSession,
-        parents: [],
-        createdAt: time,
-        usedAt: Math.max(time, uses.blobs.get(digest) ?? 0),
-      },
-    });
-  }
-  for (const { id, step, bytes, failedAt } of store.logs.list())
-    entries.push(fileEntry('log', id, step, bytes, failedAt));
-  for (const { id, bytes, madeAt } of store.reports.list()) entries.push(fileEntry('report', id, '', bytes, madeAt));
+        inUse: leased.layers.has(layer.id),
+        usedAt: uses.layers.get(layer.id) ?? 0,
+        isShared: (digest) => imageNeeds.has(digest) || (named.get(digest) ?? 0) > 1,
+      }),
+    ),
+    ...store.mounts.list().map((mount) => mountEntry(mount, leased.mounts.has(mount.id))),
+    ...images.map(({ image, needs }) => imageEntry(image, tally.count(needs), (digest) => named.has(digest))),
+    ...tally
+      .rest()
+      .map((file) =>
+        blobEntry(
+          file,
+          leased.blobs.has(file.digest) || file.modifiedAt >= oldestSession,
+          uses.blobs.get(file.digest) ?? 0,
+        ),
+      ),
+    ...store.logs.list().map(({ id, step, bytes, failedAt }) => fileEntry('log', id, step, bytes, failedAt)),
+    ...store.reports.list().map(({ id, bytes, madeAt }) => fileEntry('report', id, '', bytes, madeAt)),
+  ];
   return {
     entries,
     blobs: new Map([...files].map(([digest, { size }]) => [digest, size])),
-    imageBlobs: neededByImages,
+    imageBlobs: imageNeeds,
   };
+}
+
+type BlobFile = BlobInfo & { readonly modifiedAt: number };
+
+/** What a record names of the blobs that are there. */
+interface Counted {
+  readonly blobs: readonly Digest[];
+  /** Bytes of those that no record before has named. */
+  readonly bytes: number;
+}
+
+/** Counts every blob with the first record that names it. */
+class Tally {
+  readonly #files: ReadonlyMap<Digest, BlobFile>;
+  readonly #counted = new Set<Digest>();
+
+  constructor(files: ReadonlyMap<Digest, BlobFile>) {
+    this.#files = files;
+  }
+
+  count(named: readonly Digest[]): Counted {
+    const blobs = named.filter((digest) => this.#files.has(digest));
+    let bytes = 0;
+    for (const digest of blobs) {
+      if (!this.#counted.has(digest)) bytes += this.#files.get(digest)?.size ?? 0;
+      this.#counted.add(digest);
+    }
+    return { blobs, bytes };
+  }
+
+  /** Blobs that nothing names. */
+  rest(): readonly BlobFile[] {
+    return [...this.#files.values()].filter(({ digest }) => !this.#counted.has(digest));
+  }
+}
+
+interface LayerPlace {
+  readonly depth: number;
+  readonly parents: readonly string[];
+  readonly inUse: boolean;
+  /** When a cache record last made use of it. */
+  readonly usedAt: number;
+  /** Whether a blob is needed without this layer, too. */
+  readonly isShared: (digest: Digest) => boolean;
+}
+
+function layerEntry(layer: Layer, tally: Tally, place: LayerPlace): SurveyEntry {
+  const { blobs, bytes } = tally.count(layer.blobs.map(({ descriptor }) => descriptor.digest));
+  const { type, id, description, createdAt } = layer;
+  const { depth, parents, inUse } = place;
+  const size = layer.bytes + bytes;
+  const usedAt = Math.max(layer.usedAt, place.usedAt);
+  const shared = blobs.some(place.isShared);
+  const record = { type, id, description, size, shared, inUse, parents, createdAt, usedAt };
+  return { kind: 'layer', directoryBytes: layer.bytes, blobs, depth, record };
+}
+
+function mountEntry({ id, description, bytes, createdAt, usedAt }: CacheMount, inUse: boolean): SurveyEntry {
+  const own = { type: 'exec.cachemount', id, description, size: bytes } as const;
+  const record = { ...own, shared: false, inUse, parents: [], createdAt, usedAt };
+  return { kind: 'mount', directoryBytes: bytes, blobs: [], depth: 0, record };
+}
+
+function imageEntry(image: StoredImage, { blobs, bytes }: Counted, isLayers: (digest: Digest) => boolean): SurveyEntry {
+  const { name, descriptor, createdAt } = image;
+  const own = { type: 'image', id: name, description: descriptor.digest, size: bytes } as const;
+  const record = { ...own, shared: blobs.some(isLayers), inUse: false, parents: [], createdAt, usedAt: createdAt };
+  return { kind: 'image', directoryBytes: 0, blobs, depth: 0, record };
+}
+
+/** A blob that nothing names. */
+function blobEntry({ digest, size, modifiedAt }: BlobFile, inUse: boolean, lastUse: number): SurveyEntry {
+  const time = Math.floor(modifiedAt);
+  const own = { type: 'blob', id: digest, description: '', size } as const;
+  const record = { ...own, shared: false, inUse, parents: [], createdAt: time, usedAt: Math.max(time, lastUse) };
+  return { kind: 'blob', directoryBytes: 0, blobs: [digest], depth: 0, record };
 }
 
 /** A file that nothing depends on. */
