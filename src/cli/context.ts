@@ -26,6 +26,7 @@ export interface BuildReport {
   failed(error: TsbuildError): void;
 }
 
+/** The context of a process, which has to wait for its output before it ends. */
 export interface ProcessContext extends CliContext {
   /** Resolves when all that was written so far is handed over. */
   written(): Promise<void>;

@@ -18,6 +18,7 @@ export interface NetworkRecord {
   readonly scope?: string;
 }
 
+/** Addresses of one family that a network gives. */
 export interface NetworkSubnet {
   /** `10.89.0.0/24` */
   readonly subnet: string;

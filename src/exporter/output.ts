@@ -69,6 +69,7 @@ export type OutputSpec =
   | { readonly type: 'tar'; readonly dest: Destination; readonly platformSplit?: boolean; readonly epoch?: number }
   | { readonly type: 'cacheonly' };
 
+/** What else decides what the text of `-o` means. */
 export interface ParseOutputOptions {
   /** Relative destinations are below it. */
   readonly cwd: string;

@@ -24,6 +24,7 @@ export type PbRefs =
   | ({ readonly kind: 'ref' } & PbRef)
   | { readonly kind: 'refs'; readonly refs: ReadonlyMap<string, PbRef> };
 
+/** What a frontend returns, or gets of another one: `pb.Result`. */
 export interface PbResult {
   readonly result?: PbRefs;
   readonly metadata: ReadonlyMap<string, Uint8Array>;
@@ -43,11 +44,13 @@ export interface PbStatus {
   readonly details: readonly PbAny[];
 }
 
+/** `Return`: the end of a frontend, with its result or why there is none. */
 export interface ReturnRequest {
   readonly result?: PbResult;
   readonly error?: PbStatus;
 }
 
+/** `Solve`: a graph, or the inputs of another frontend that makes one. */
 export interface SolveRequest {
   readonly definition: Uint8Array;
   readonly frontend: string;
@@ -61,6 +64,7 @@ export interface SolveRequest {
   readonly sourcePolicies: readonly Uint8Array[];
 }
 
+/** `ReadFile`: bytes of a file in a result. */
 export interface ReadFileRequest {
   readonly ref: string;
   readonly path: string;
@@ -69,6 +73,7 @@ export interface ReadFileRequest {
   readonly mountIndex: number;
 }
 
+/** `ReadDir`: what is in a directory of a result. */
 export interface ReadDirRequest {
   readonly ref: string;
   readonly path: string;
@@ -76,12 +81,14 @@ export interface ReadDirRequest {
   readonly mountIndex: number;
 }
 
+/** `StatFile`: what is at a path of a result. */
 export interface StatFileRequest {
   readonly ref: string;
   readonly path: string;
   readonly mountIndex: number;
 }
 
+/** `ResolveImageConfig`: digest and config of an image. */
 export interface ResolveImageRequest {
   readonly ref: string;
   readonly platform?: PbPlatform;
@@ -93,6 +100,7 @@ export interface ResolveImageRequest {
   readonly sourcePolicies: readonly Uint8Array[];
 }
 
+/** `ResolveSourceMeta`: what a source of any kind comes to, without fetching its content. */
 export interface ResolveSourceRequest {
   readonly source?: { readonly identifier: string; readonly attrs: ReadonlyMap<string, string> };
   readonly platform?: PbPlatform;
@@ -108,6 +116,7 @@ export interface ResolveSourceRequest {
   readonly sourcePolicies: readonly Uint8Array[];
 }
 
+/** `Warn`: a warning, with its place in a source file where it has one. */
 export interface WarnRequest {
   readonly short: Uint8Array;
   readonly info?: { readonly filename: string };

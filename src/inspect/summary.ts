@@ -15,6 +15,7 @@ export interface ImageNames {
  */
 export type ImageSummary = Readonly<Record<string, unknown>>;
 
+/** The summary of one image of those under a name. @param root the index, or the manifest where there is none */
 export function summarize(
   { image, platforms }: SelectedImage,
   root: { readonly digest: string },

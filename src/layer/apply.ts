@@ -12,6 +12,7 @@ export interface ExpectedContent {
   readonly size?: number;
 }
 
+/** A layer blob, and where its files go. */
 export interface ApplyOptions extends LayerTargetOptions {
   readonly blob: ArchiveSource;
   readonly compression: Compression;
@@ -23,6 +24,7 @@ export interface ApplyOptions extends LayerTargetOptions {
   readonly onProgress?: (bytes: number) => void;
 }
 
+/** What was extracted, and what the blob was found to be. */
 export interface ApplyResult extends ExtractedLayer, ContentRead {}
 
 /**

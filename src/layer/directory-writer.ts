@@ -9,6 +9,7 @@ import { LowerRoots } from './lower-roots.ts';
 import { OpenContent } from './open-content.ts';
 import { emptyDir } from './remove-tree.ts';
 
+/** Where a layer is written as a directory. */
 export interface DirectoryWriterOptions {
   /** An empty directory: becomes the layer in the form of an overlay upper directory. */
   readonly target: string;

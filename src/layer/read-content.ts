@@ -4,6 +4,7 @@ import { DEFAULT_LIMITS, decompress, type DecompressLimits, readChunks } from '.
 /** A file by path or fd, or its chunks (each valid until the next is asked for). */
 export type ArchiveSource = string | number | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
+/** An archive that is to be read, and within which limits. */
 export interface ReadContentOptions {
   readonly source: ArchiveSource;
   /** Found out from the first bytes when absent. */

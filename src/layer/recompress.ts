@@ -4,6 +4,7 @@ import { decompress, readChunks } from './decompress.ts';
 import { type EncodedLayer, LayerEncoder } from './layer-encoder.ts';
 import type { LayerCompression, LayerSink } from './sink.ts';
 
+/** A layer blob, what it must be, and what it becomes. */
 export interface RecompressOptions {
   /** Path of the blob, and what it is compressed with. */
   readonly blob: string;

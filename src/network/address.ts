@@ -64,6 +64,7 @@ export function parseSubnet(text: string): Subnet {
   return { ...address, value: firstOf({ ...address, prefix }), prefix };
 }
 
+/** A subnet as it is written: `10.89.7.0/24`. */
 export function formatSubnet(subnet: Subnet): string {
   return `${formatAddress(subnet)}/${subnet.prefix}`;
 }
@@ -78,6 +79,7 @@ function firstOf(subnet: Subnet): bigint {
   return subnet.value & ~(sizeOf(subnet) - 1n);
 }
 
+/** Whether an address is in a subnet. */
 export function contains(subnet: Subnet, address: Address): boolean {
   const offset = address.value - firstOf(subnet);
   return subnet.family === address.family && offset >= 0n && offset < sizeOf(subnet);

@@ -168,6 +168,7 @@ export interface PushBlob {
   readonly open: (start: number) => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
 
+/** What is known of a manifest that is pushed. */
 export interface PushManifestOptions {
   /**
    * Whether all that it names is known to be there. Then a refusal is none where the tag is what it is to become, as of tags that cannot be

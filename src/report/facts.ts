@@ -56,6 +56,7 @@ export interface StepLog {
   readonly lost?: { readonly bytes: number; readonly before: number };
 }
 
+/** A step as the page shows it. */
 export interface ReportStep {
   readonly digest: string;
   /** As the progress shows it: `[build 2/3] RUN make`. */
@@ -124,6 +125,7 @@ export interface SizedPath {
   readonly size: number;
 }
 
+/** A layer of a result. */
 export interface ReportLayer {
   readonly platform?: string;
   readonly digest?: string;

@@ -20,6 +20,7 @@ export interface LayerContents {
   readonly directories: readonly SizedPath[];
 }
 
+/** What is remembered where nobody has looked into the layers. */
 export const nothingLookedInto: LayerContents = { layers: new Map(), directories: [] };
 
 /**

@@ -29,6 +29,7 @@ export interface BuildSubject {
   readonly target?: string;
 }
 
+/** A vertex as the store remembers it. */
 export interface RecordedVertex {
   readonly digest: string;
   readonly name: string;
@@ -55,6 +56,7 @@ export interface RecordedPart {
   readonly unit?: 'bytes' | 'count';
 }
 
+/** A diagnostic as the store remembers it. */
 export interface RecordedWarning {
   readonly code: string;
   readonly message: string;

@@ -2,6 +2,7 @@ import { suggest, TsbuildError } from '../util/index.ts';
 
 /** Docker's default set: 14 capabilities, `CapBnd: 00000000a80425fb`. */
 const DOCKER_CAPABILITIES = 0xa8_04_25_fbn;
+/** As many as the kernel has bits for, also those that it will get. */
 export const ALL_CAPABILITIES = 0xffff_ffff_ffff_ffffn;
 
 /** By their numbers (linux/capability.h). */

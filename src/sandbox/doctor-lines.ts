@@ -14,6 +14,7 @@ export interface DoctorLine {
   readonly fix?: string;
 }
 
+/** Whether the kernel is new enough. */
 export function kernelLine(): DoctorLine {
   const [major = 0, minor = 0] = release().split('.').map(Number);
   if (major > 5 || (major === 5 && minor >= 12)) return { name: 'kernel', state: 'ok', text: release() };
@@ -84,6 +85,7 @@ export function appArmorProfile(helper: string): string {
   ].join('\n');
 }
 
+/** Which ids steps have. */
 export function idLine(plan: NamespacePlan | PlanProblem): DoctorLine {
   if (!isPlan(plan)) return { name: 'ids', state: 'warning', text: plan.message, fix: plan.fix };
   const unshifted = unshiftedRoot(plan);
@@ -141,6 +143,7 @@ export function explainTrial(error: unknown): readonly DoctorLine[] {
   return [];
 }
 
+/** Something that could not be found out, or fails. */
 export function problemLine(name: string, error: unknown): DoctorLine {
   const hint = isTsbuildError(error) ? error.hint : undefined;
   return { name, state: 'problem', text: messageOf(error), ...(hint === undefined ? {} : { fix: hint }) };

@@ -16,6 +16,7 @@ const MAX_CONNECTIONS = 1024;
 const GRACE_MS = 3000;
 const READS: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
 
+/** What is served, where, and to whom. */
 export interface ServeOptions {
   readonly store: Store;
   /** Host and port that are listened on; port 0 is any that is free. */

@@ -15,6 +15,7 @@ import { anyBlob, compressionOfForm, layerType, findPacked, type PackedLayer, ty
 import { PullDisplay, type Shown } from './pull-display.ts';
 import { Unpacks } from './unpacks.ts';
 
+/** What becomes of a directory that is made: its layer in the store. */
 export interface NewDirectory {
   readonly parents: readonly string[];
   readonly description: string;

@@ -17,6 +17,7 @@ export interface FactStore {
   put(kind: string, key: string, value: unknown): void;
 }
 
+/** What images are found and fetched with. */
 export interface ImageSourceOptions {
   readonly store: Store;
   /** Holds every blob that is found or fetched. */
@@ -38,6 +39,7 @@ export interface ImageSourceOptions {
   };
 }
 
+/** How a reference is resolved. */
 export interface ResolveOptions {
   /** Default `default`. */
   readonly mode?: ResolveMode;
@@ -77,6 +79,7 @@ export interface ResolvedImage {
   fetchLayer(task: Task, layer: Descriptor, vertex?: Digest, onGrowing?: (file: string) => void): Promise<void>;
 }
 
+/** Images by reference: of registries, of the store and of layouts. */
 export interface ImageSource {
   /**
    * Resolves a reference for a platform.

@@ -365,6 +365,7 @@ function linkTarget(dirfd: number, name: ByteString, { mode }: HostStat): ByteSt
   return nodeType(mode) === 'symlink' ? readlinkSync(toFsPath(`/proc/self/fd/${dirfd}/${name}`), 'latin1') : '';
 }
 
+/** A directory of which nothing has been read yet. */
 export function newDir(path: ByteString, node: ContextNode): ContextDir {
   return {
     path,

@@ -3,6 +3,7 @@ import type { HandlerContext } from './handler-context.ts';
 import type { ApplyLayerParams } from './layer-methods.ts';
 import type { UnpackedLayer } from './layer-unpacks.ts';
 
+/** The call of the same name: unpacks a layer. @throws TsbuildError `TSB_INTERNAL` in a thread, which must not wait for others */
 export async function applyLayer(
   params: ApplyLayerParams,
   context: HandlerContext,

@@ -26,6 +26,7 @@ export interface RingMemory {
   readonly slots: Uint8Array<SharedArrayBuffer>;
 }
 
+/** The memory of a ring with nothing in it. */
 export function ringMemory(): RingMemory {
   return {
     control: new Int32Array(new SharedArrayBuffer(4 * (LENGTHS + SLOTS))),

@@ -4,6 +4,7 @@ const LOOK = 50;
 /** What became of work that threads wait for, in shared memory; can be posted. */
 export type Completion = Int32Array<SharedArrayBuffer>;
 
+/** For work that has not ended. */
 export function completion(): Completion {
   return new Int32Array(new SharedArrayBuffer(4));
 }

@@ -12,6 +12,7 @@ export interface ExtractLayerParams {
   readonly windows: boolean;
 }
 
+/** What the files of a layer take on disk. */
 export interface ExtractedFiles {
   readonly bytes: number;
   readonly inodes: number;

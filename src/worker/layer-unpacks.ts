@@ -14,6 +14,7 @@ const AT_ONCE = 2;
 /** With the 24 MiB that this process's main thread has for them, each thread would take 30 MB more. */
 const YOUNG_MIB = 6;
 
+/** A layer that has been unpacked and verified. */
 export interface UnpackedLayer extends ExtractedFiles {
   readonly diffId: Digest;
 }

@@ -7,6 +7,7 @@ import { fromErrno, sanitizeLine, TsbuildError } from '../../util/index.ts';
 import { type CliContext, interruptible } from '../context.ts';
 import { storeRoot } from '../store-root.ts';
 
+/** Options of `serve`, as commander gives them. */
 export interface ServeCommandOptions {
   readonly addr: string;
   readonly readOnly?: boolean;

@@ -4,6 +4,7 @@
  */
 export type Struct = Readonly<Record<string, unknown>>;
 
+/** Whether a value is a struct: an object that is neither a list nor a map. */
 export function isStruct(value: unknown): value is Struct {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Map);
 }

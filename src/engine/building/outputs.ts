@@ -47,6 +47,7 @@ export interface OutputRequest {
   readonly onExported?: (built: ExportedBuild) => void | Promise<void>;
 }
 
+/** What the outputs of a build came to. */
 export interface ExportedBuild {
   /** Of the first output with an image. */
   readonly descriptor?: Descriptor;

@@ -40,10 +40,12 @@ export function mountRecordName({ id, base }: MountName): string {
   return hexOf(canonicalDigest('tsbuild.mount.v1', base === undefined ? [id] : [id, base]));
 }
 
+/** The blob of a mount that lists its files. */
 export function treeBlob({ digest, size }: Pick<MountBlob, 'digest' | 'size'>): MountBlob {
   return { mediaType: TREE_TYPE, digest, size };
 }
 
+/** A blob of a mount with chunks of its files. */
 export function packBlob({ digest, size }: Pick<MountBlob, 'digest' | 'size'>): MountBlob {
   return { mediaType: PACK_TYPE, digest, size };
 }

@@ -36,6 +36,7 @@ export function offset(ms: number): string {
   return (ms / 1000).toFixed(2);
 }
 
+/** A count with its word. @param many where the word is not only one with an s */
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
 }

@@ -13,6 +13,7 @@ export const GLYPHS: Readonly<Record<StepState, string>> = {
   skipped: '·',
 };
 
+/** What became of a step, in words. */
 export const WORDS: Readonly<Record<StepState, string>> = {
   ran: 'ran',
   cached: 'cached',
@@ -31,6 +32,7 @@ export function shortText({ text }: ReportStep): string {
   return text.replaceAll(/\s+/g, ' ');
 }
 
+/** Told which step is chosen, and whether it is to be read now. */
 export type Listener = (step: number | undefined, focus: boolean) => void;
 
 const listeners: Listener[] = [];
@@ -52,6 +54,7 @@ export function select(step: number | undefined, focus = false): void {
   if (step === undefined && opener?.isConnected) opener.focus();
 }
 
+/** The step that is chosen; undefined for none. */
 export function selectedStep(): number | undefined {
   return selected;
 }
