@@ -1,10 +1,10 @@
 import { parseStrictJson, SharedWork, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
-import { answerError, displayUrl, serverMessage, SMALL_BODY_LIMIT } from './answer.ts';
+import { answerError, displayUrl, serverMessage, SMALL_BODY_LIMIT } from './http/answer.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
-import { type HttpAnswer, type HttpClient, type HttpRequest, throwIfCanceled } from './http.ts';
-import { mayHaveCredentials, validateRealm } from './realm.ts';
-import { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
+import { type HttpAnswer, type HttpClient, type HttpRequest, throwIfCanceled } from './http/http.ts';
+import { mayHaveCredentials, validateRealm } from './http/realm.ts';
+import { isPassing, isPassingStatus, networkError, waitForRetry } from './http/retry.ts';
 import type { Credential, Credentials, RegistryOptions } from './types.ts';
 
 /** For whom and what a request is authorised. Credentials belong to scheme, host and port (security rule 9). */

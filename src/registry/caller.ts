@@ -1,11 +1,11 @@
 import type { Task } from '../events/index.ts';
 import { TsbuildError } from '../util/index.ts';
-import { answerError, SMALL_BODY_LIMIT } from './answer.ts';
+import { answerError, SMALL_BODY_LIMIT } from './http/answer.ts';
 import { Authenticator, type AuthScope } from './auth.ts';
-import { apiHost, type Endpoint, isLoopbackHost } from './endpoint.ts';
-import { type HttpAnswer, HttpClient, type HttpRequest, throwIfCanceled } from './http.ts';
-import type { Limits } from './limits.ts';
-import { isNotTls, isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
+import { apiHost, type Endpoint, isLoopbackHost } from './http/endpoint.ts';
+import { type HttpAnswer, HttpClient, type HttpRequest, throwIfCanceled } from './http/http.ts';
+import type { Limits } from './http/limits.ts';
+import { isNotTls, isPassing, isPassingStatus, networkError, waitForRetry } from './http/retry.ts';
 import type { RegistryOptions } from './types.ts';
 
 /** A request to one endpoint. */

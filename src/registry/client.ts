@@ -10,12 +10,12 @@ import {
 } from '../image/index.ts';
 import type { Task } from '../events/index.ts';
 import { type Call, Caller, type Tries } from './caller.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { Endpoint } from './http/endpoint.ts';
 import { Endpoints } from './endpoints.ts';
-import { type HttpAnswer, throwIfCanceled } from './http.ts';
-import { Pusher } from './push.ts';
+import { type HttpAnswer, throwIfCanceled } from './http/http.ts';
+import { Pusher } from './push/push.ts';
 import { listReferrers } from './referrers.ts';
-import { isPassing, isPassingStatus, networkError, waitForRetry } from './retry.ts';
+import { isPassing, isPassingStatus, networkError, waitForRetry } from './http/retry.ts';
 import type {
   FetchedManifest,
   PushBlob,

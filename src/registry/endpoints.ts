@@ -1,6 +1,6 @@
 import { isTsbuildError } from '../util/index.ts';
 import type { Reference } from '../image/index.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { Endpoint } from './http/endpoint.ts';
 import { emptyRegistriesConfig, endpointsFor, type RegistriesConfig } from './registries-conf.ts';
 
 /**

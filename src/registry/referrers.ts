@@ -9,10 +9,10 @@ import {
 import { type Digest, hexOf, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import type { Call, Caller } from './caller.ts';
-import type { Endpoint } from './endpoint.ts';
-import type { HttpAnswer } from './http.ts';
+import type { Endpoint } from './http/endpoint.ts';
+import type { HttpAnswer } from './http/http.ts';
 import { nextLink } from './link.ts';
-import { waitForRetry } from './retry.ts';
+import { waitForRetry } from './http/retry.ts';
 
 /** Pages of a list; more than this is nobody's list of signatures. */
 const MAX_PAGES = 20;

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, fromErrno, messageOf, TsbuildError } from '../util/index.ts';
-import { type Endpoint, isLoopbackHost } from './endpoint.ts';
+import { type Endpoint, isLoopbackHost } from './http/endpoint.ts';
 import { formatReference, isHost, parseReference, type Reference } from '../image/index.ts';
 
 /** A place to pull from instead of, and before, the registry itself. */

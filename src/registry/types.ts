@@ -2,7 +2,7 @@ import type { LookupFunction } from 'node:net';
 import type { Descriptor, Reference, Repository } from '../image/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
-import type { CertificateDir } from './certificates.ts';
+import type { CertificateDir } from './http/certificates.ts';
 import type { RegistriesConfig } from './registries-conf.ts';
 
 /** A name and a password, which may be a token that a registry gave out as one. */

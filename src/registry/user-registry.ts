@@ -1,7 +1,7 @@
-import { type CertificateDir, certificateDirs } from './certificates.ts';
+import { type CertificateDir, certificateDirs } from './http/certificates.ts';
 import { createRegistry } from './client.ts';
-import { type CredentialSources, userCredentials } from './credentials.ts';
-import { proxiesOf } from './proxies.ts';
+import { type CredentialSources, userCredentials } from './credentials/credentials.ts';
+import { proxiesOf } from './http/proxies.ts';
 import { emptyRegistriesConfig, loadRegistriesConf } from './registries-conf.ts';
 import type { Credential, Registry, RegistryOptions } from './types.ts';
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { array, assert, property, stringMatching } from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { changeAuthFile } from '../../src/registry/auth-file-change.ts';
-import { authKeysFor, normalizeAuthKey } from '../../src/registry/auth-key.ts';
+import { changeAuthFile } from '../../src/registry/credentials/auth-file-change.ts';
+import { authKeysFor, normalizeAuthKey } from '../../src/registry/credentials/auth-key.ts';
 import { authFilePaths, type Credential, userCredentials } from '../../src/registry/index.ts';
 import { testTask } from '../support/task.ts';
 

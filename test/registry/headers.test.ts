@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseChallenges } from '../../src/registry/challenge.ts';
-import type { HttpAnswer } from '../../src/registry/http.ts';
-import { receivedBytes, uploadLocation, withDigest } from '../../src/registry/upload-location.ts';
+import type { HttpAnswer } from '../../src/registry/http/http.ts';
+import { receivedBytes, uploadLocation, withDigest } from '../../src/registry/push/upload-location.ts';
 import { sha256 } from '../../src/util/index.ts';
 
 /** Challenges as plain values. */

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createRegistry, type RegistryOptions } from '../../src/registry/index.ts';
-import { readCertificates } from '../../src/registry/certificates.ts';
+import { readCertificates } from '../../src/registry/http/certificates.ts';
 import { parseReference } from '../../src/image/index.ts';
 import { makeCertificates, type TestCertificates } from '../support/certificate.ts';
 import { blobOf } from '../support/image.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isWithoutProxy } from '../../src/registry/no-proxy.ts';
+import { isWithoutProxy } from '../../src/registry/http/no-proxy.ts';
 
 test.each<[list: string, url: string, without: boolean]>([
   ['', 'https://r.example/', false],

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { addressKind, type AddressKind, plainAddress } from '../../src/registry/private-address.ts';
+import { addressKind, type AddressKind, plainAddress } from '../../src/registry/http/private-address.ts';
 
 /** By the host of a URL, which is how addresses come. */
 const kindOf = (host: string): AddressKind => addressKind(new URL(`https://${host}/`).hostname);

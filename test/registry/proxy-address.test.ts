@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { byWayOf, noteProxy, proxyFor } from '../../src/registry/proxy-address.ts';
-import { proxiesOf } from '../../src/registry/proxies.ts';
+import { byWayOf, noteProxy, proxyFor } from '../../src/registry/http/proxy-address.ts';
+import { proxiesOf } from '../../src/registry/http/proxies.ts';
 
 const to = (url: string, env: Readonly<Record<string, string>>): string | undefined =>
   proxyFor(new URL(url), proxiesOf(env))?.href;

@@ -2,7 +2,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { mediaTypes, parseReference } from '../../src/image/index.ts';
-import { HttpClient } from '../../src/registry/http.ts';
+import { HttpClient } from '../../src/registry/http/http.ts';
 import { createRegistry, type Registry } from '../../src/registry/index.ts';
 import { sha256 } from '../../src/util/index.ts';
 import { type Reply, type ScriptedRegistry, startScriptedRegistry } from '../support/registry-script.ts';

@@ -1,9 +1,9 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { errnoOf, fromErrno, parseStrictJson, TsbuildError } from '../util/index.ts';
-import { guardFor, type Json } from '../image/index.ts';
+import { errnoOf, fromErrno, parseStrictJson, TsbuildError } from '../../util/index.ts';
+import { guardFor, type Json } from '../../image/index.ts';
 import { normalizeAuthKey } from './auth-key.ts';
-import type { Credential } from './types.ts';
+import type { Credential } from '../types.ts';
 
 /** Larger files are no auth files. */
 export const MAX_AUTH_BYTES: number = 1 << 20;

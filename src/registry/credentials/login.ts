@@ -1,10 +1,10 @@
-import { isHost, parseReference } from '../image/index.ts';
-import type { Task } from '../events/index.ts';
-import { isTsbuildError, TsbuildError } from '../util/index.ts';
+import { isHost, parseReference } from '../../image/index.ts';
+import type { Task } from '../../events/index.ts';
+import { isTsbuildError, TsbuildError } from '../../util/index.ts';
 import { hostKey } from './auth-key.ts';
-import { Caller, type Call } from './caller.ts';
-import { endpointsFor, emptyRegistriesConfig } from './registries-conf.ts';
-import type { Credential, RegistryOptions } from './types.ts';
+import { Caller, type Call } from '../caller.ts';
+import { endpointsFor, emptyRegistriesConfig } from '../registries-conf.ts';
+import type { Credential, RegistryOptions } from '../types.ts';
 
 /** What a login is for: a registry, or a namespace or repository of it. */
 export interface LoginTarget {

@@ -1,6 +1,6 @@
 import { accessSync, constants, realpathSync, type Stats, statSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
-import { TsbuildError } from '../util/index.ts';
+import { TsbuildError } from '../../util/index.ts';
 
 /**
  * The program of a name in the directories of a search path, as a path without symbolic links. Only absolute directories are looked into: a

@@ -1,4 +1,4 @@
-import type { RegistryLimits } from './types.ts';
+import type { RegistryLimits } from '../types.ts';
 
 /** All limits, see `RegistryLimits`. */
 export type Limits = Required<RegistryLimits>;

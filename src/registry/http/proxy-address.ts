@@ -1,7 +1,7 @@
-import { TsbuildError } from '../util/index.ts';
+import { TsbuildError } from '../../util/index.ts';
 import { isLoopbackHost } from './endpoint.ts';
 import { isWithoutProxy } from './no-proxy.ts';
-import type { RegistryOptions } from './types.ts';
+import type { RegistryOptions } from '../types.ts';
 
 /** Of errors of requests that went by way of a proxy: which one. */
 const ways = new WeakMap<object, string>();

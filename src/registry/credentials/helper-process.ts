@@ -1,6 +1,6 @@
-import type { Task } from '../events/index.ts';
-import type { TsbuildError } from '../util/index.ts';
-import { throwIfCanceled } from './http.ts';
+import type { Task } from '../../events/index.ts';
+import type { TsbuildError } from '../../util/index.ts';
+import { throwIfCanceled } from '../http/http.ts';
 
 /** Answers are a few hundred bytes; a list of all servers a few thousand. */
 const OUTPUT_LIMIT = 1 << 20;

@@ -1,5 +1,5 @@
 import { apiHost } from './endpoint.ts';
-import { parseStrictJson, sanitizeLine, TsbuildError } from '../util/index.ts';
+import { parseStrictJson, sanitizeLine, TsbuildError } from '../../util/index.ts';
 
 /** What `tsbuild login` means without a name: where docker.io answers. */
 const DEFAULT_API_HOST = apiHost('docker.io');

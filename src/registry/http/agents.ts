@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici';
 import { defaultAuthorities, readCertificates } from './certificates.ts';
 import type { Limits } from './limits.ts';
 import { proxyFor } from './proxy-address.ts';
-import type { RegistryOptions } from './types.ts';
+import type { RegistryOptions } from '../types.ts';
 
 /**
  * The connections of a client: kept alive, a few for each host, through the proxies of the environment, with the certificates that the

@@ -1,4 +1,4 @@
-import type { RegistryOptions } from './types.ts';
+import type { RegistryOptions } from '../types.ts';
 
 /** The proxies that variables of the environment name. Names in lower case win, as in curl. */
 export function proxiesOf(env: Readonly<Record<string, string>>): NonNullable<RegistryOptions['proxy']> {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errnoOf, messageOf, TsbuildError } from '../util/index.ts';
-import type { Task } from '../events/index.ts';
+import { errnoOf, messageOf, TsbuildError } from '../../util/index.ts';
+import type { Task } from '../../events/index.ts';
 import { Stalled, throwIfCanceled } from './http.ts';
 import type { Limits } from './limits.ts';
 import { byWayOf } from './proxy-address.ts';

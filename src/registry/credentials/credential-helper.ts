@@ -1,8 +1,8 @@
-import type { Task } from '../events/index.ts';
-import { parseStrictJson, TsbuildError } from '../util/index.ts';
+import type { Task } from '../../events/index.ts';
+import { parseStrictJson, TsbuildError } from '../../util/index.ts';
 import { type HelperRun, runHelper } from './helper-process.ts';
 import { findTrusted } from './trusted-program.ts';
-import type { Credential, PasswordCredential } from './types.ts';
+import type { Credential, PasswordCredential } from '../types.ts';
 
 /** How credential helpers are found and run. */
 export interface HelperOptions {

@@ -1,11 +1,11 @@
-import type { Repository } from '../image/index.ts';
-import { isTsbuildError, TsbuildError } from '../util/index.ts';
-import type { Task } from '../events/index.ts';
-import type { Call, Caller } from './caller.ts';
-import type { Endpoint } from './endpoint.ts';
-import { type HttpAnswer, throwIfCanceled } from './http.ts';
-import { isPassing, isPassingStatus, waitForRetry } from './retry.ts';
-import type { PushBlob, PushOptions } from './types.ts';
+import type { Repository } from '../../image/index.ts';
+import { isTsbuildError, TsbuildError } from '../../util/index.ts';
+import type { Task } from '../../events/index.ts';
+import type { Call, Caller } from '../caller.ts';
+import type { Endpoint } from '../http/endpoint.ts';
+import { type HttpAnswer, throwIfCanceled } from '../http/http.ts';
+import { isPassing, isPassingStatus, waitForRetry } from '../http/retry.ts';
+import type { PushBlob, PushOptions } from '../types.ts';
 import { receivedBytes, uploadLocation, withDigest } from './upload-location.ts';
 
 /** Bytes that count as getting on: who got on by so much has all tries again. */

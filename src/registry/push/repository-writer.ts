@@ -1,9 +1,9 @@
 import pLimit from 'p-limit';
-import type { Descriptor, Repository } from '../image/index.ts';
-import { type Digest, isTsbuildError, SharedWork } from '../util/index.ts';
-import type { Task } from '../events/index.ts';
-import { throwIfCanceled } from './http.ts';
-import type { PushBlob, PushManifestOptions, Registry } from './types.ts';
+import type { Descriptor, Repository } from '../../image/index.ts';
+import { type Digest, isTsbuildError, SharedWork } from '../../util/index.ts';
+import type { Task } from '../../events/index.ts';
+import { throwIfCanceled } from '../http/http.ts';
+import type { PushBlob, PushManifestOptions, Registry } from '../types.ts';
 
 /** Uploads at a time. */
 const UPLOADS = 5;

@@ -1,7 +1,7 @@
-import { formatReference, type Repository } from '../image/index.ts';
-import type { Digest } from '../util/index.ts';
+import { formatReference, type Repository } from '../../image/index.ts';
+import type { Digest } from '../../util/index.ts';
 import { RepositoryWriter } from './repository-writer.ts';
-import type { Registry } from './types.ts';
+import type { Registry } from '../types.ts';
 
 /**
  * The writers of one build, one for each repository. What an image and a cache both need in a repository is asked for and sent once; and

@@ -1,7 +1,7 @@
-import { type Digest, sanitizeLine, TsbuildError } from '../util/index.ts';
-import { displayUrl } from './answer.ts';
-import type { HttpAnswer } from './http.ts';
-import { isAcceptableRedirect } from './realm.ts';
+import { type Digest, sanitizeLine, TsbuildError } from '../../util/index.ts';
+import { displayUrl } from '../http/answer.ts';
+import type { HttpAnswer } from '../http/http.ts';
+import { isAcceptableRedirect } from '../http/realm.ts';
 
 /**
  * Where a registry wants the bytes of an upload: on its own host, or on one that it may send us to (SSRF, as for redirects). A path is one

@@ -1,8 +1,8 @@
 import { realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { freeLeftovers, NewFile } from '../files/index.ts';
-import { fromErrno, makeDirectories, TsbuildError } from '../util/index.ts';
-import type { Json } from '../image/index.ts';
+import { freeLeftovers, NewFile } from '../../files/index.ts';
+import { fromErrno, makeDirectories, TsbuildError } from '../../util/index.ts';
+import type { Json } from '../../image/index.ts';
 import { authFileName, parseAuthDocument, readAuthBytes } from './auth-file.ts';
 
 /** How often a change is made anew because another program wrote the file meanwhile. */

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
+import { errnoOf, fromErrno, TsbuildError } from '../../util/index.ts';
 
 /** What TLS to one host needs beside what every host gets, as PEM. */
 export interface HostCertificates {

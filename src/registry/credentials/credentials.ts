@@ -1,10 +1,10 @@
-import type { Task } from '../events/index.ts';
-import { isTsbuildError } from '../util/index.ts';
+import type { Task } from '../../events/index.ts';
+import { isTsbuildError } from '../../util/index.ts';
 import { authFileName, type AuthFile, parseAuthFile, readAuthBytes } from './auth-file.ts';
 import { authKeysFor, helperServers, hostKey } from './auth-key.ts';
 import type { HelperOptions } from './credential-helper.ts';
-import { AUTH_FILES } from './registries-conf.ts';
-import type { Credential, Credentials } from './types.ts';
+import { AUTH_FILES } from '../registries-conf.ts';
+import type { Credential, Credentials } from '../types.ts';
 
 /** Where a user's credentials may be. */
 export interface CredentialSources {

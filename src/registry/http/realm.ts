@@ -1,4 +1,4 @@
-import { sanitizeLine, TsbuildError } from '../util/index.ts';
+import { sanitizeLine, TsbuildError } from '../../util/index.ts';
 import { addressKind } from './private-address.ts';
 
 /**

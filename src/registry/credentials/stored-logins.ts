@@ -1,14 +1,14 @@
-import { guardFor, type Json } from '../image/index.ts';
-import type { Task } from '../events/index.ts';
-import { TsbuildError } from '../util/index.ts';
+import { guardFor, type Json } from '../../image/index.ts';
+import type { Task } from '../../events/index.ts';
+import { TsbuildError } from '../../util/index.ts';
 import { changeAuthFile } from './auth-file-change.ts';
 import { authFileName, type AuthFile, parseAuthFile, readAuthBytes } from './auth-file.ts';
 import { helperServers, normalizeAuthKey, serverName } from './auth-key.ts';
 import { type CredentialHelper, findHelper, type HelperOptions } from './credential-helper.ts';
 import type { CredentialPlaces } from './credential-sources.ts';
 import type { LoginTarget } from './login.ts';
-import { AUTH_FILES } from './registries-conf.ts';
-import type { PasswordCredential } from './types.ts';
+import { AUTH_FILES } from '../registries-conf.ts';
+import type { PasswordCredential } from '../types.ts';
 
 /** Names the file that names helpers for all registries. */
 const CONF = 'registries.conf';

@@ -1,14 +1,14 @@
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { collect, messageOf, TsbuildError } from '../util/index.ts';
-import type { Task } from '../events/index.ts';
+import { collect, messageOf, TsbuildError } from '../../util/index.ts';
+import type { Task } from '../../events/index.ts';
 import { Agents } from './agents.ts';
 import { displayUrl, sentSecrets } from './answer.ts';
 import { isUnknownAuthority } from './certificates.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { noteProxy } from './proxy-address.ts';
 import { isAcceptableRedirect } from './realm.ts';
-import type { RegistryOptions } from './types.ts';
+import type { RegistryOptions } from '../types.ts';
 
 const MAX_REDIRECTS = 10;
 

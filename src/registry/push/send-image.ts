@@ -5,11 +5,11 @@ import {
   isNonDistributable,
   type Repository,
   walk,
-} from '../image/index.ts';
-import { type Digest, formatBytes, isTsbuildError } from '../util/index.ts';
-import { type Task, together } from '../events/index.ts';
+} from '../../image/index.ts';
+import { type Digest, formatBytes, isTsbuildError } from '../../util/index.ts';
+import { type Task, together } from '../../events/index.ts';
 import type { BlobOutcome, RepositoryWriter } from './repository-writer.ts';
-import type { PushBlob } from './types.ts';
+import type { PushBlob } from '../types.ts';
 
 /** What is sent. */
 export interface ImageToSend {

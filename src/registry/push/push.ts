@@ -1,13 +1,13 @@
-import { type Descriptor, formatReference, type Reference, type Repository } from '../image/index.ts';
-import { type Digest, isTsbuildError, sha256, TsbuildError } from '../util/index.ts';
-import type { Task } from '../events/index.ts';
-import type { Call, Caller, Tries } from './caller.ts';
-import type { Endpoint } from './endpoint.ts';
-import { throwIfCanceled } from './http.ts';
-import { waitForRetry } from './retry.ts';
-import { announceReferrer } from './referrers.ts';
-import { emptyRegistriesConfig, endpointsFor } from './registries-conf.ts';
-import type { PushBlob, PushManifestOptions, PushOptions, RegistryOptions } from './types.ts';
+import { type Descriptor, formatReference, type Reference, type Repository } from '../../image/index.ts';
+import { type Digest, isTsbuildError, sha256, TsbuildError } from '../../util/index.ts';
+import type { Task } from '../../events/index.ts';
+import type { Call, Caller, Tries } from '../caller.ts';
+import type { Endpoint } from '../http/endpoint.ts';
+import { throwIfCanceled } from '../http/http.ts';
+import { waitForRetry } from '../http/retry.ts';
+import { announceReferrer } from '../referrers.ts';
+import { emptyRegistriesConfig, endpointsFor } from '../registries-conf.ts';
+import type { PushBlob, PushManifestOptions, PushOptions, RegistryOptions } from '../types.ts';
 import { Upload } from './upload.ts';
 
 /** The words of the distribution-spec's code DIGEST_INVALID, as docker's distribution has them. */
