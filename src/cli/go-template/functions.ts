@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { floatOf } from './float.ts';
 import { printf } from './printf.ts';
 import { display, isStruct, isTrue, toJson } from './values.ts';
 
@@ -63,21 +64,26 @@ function slice(value: unknown, ...places: readonly unknown[]): unknown {
   return Buffer.isBuffer(part) ? part.toString() : part;
 }
 
+/** Kinds of values that Go compares with their own alone: whole numbers are no floats. */
+const kindOf = (value: unknown): string =>
+  floatOf(value) !== undefined ? 'float' : isStruct(value) ? 'struct' : typeof value;
+
 /** Go's `==`: of values of one kind, none of which is a list or a map. What is not there is like nothing that is. */
 function same(a: unknown, b: unknown): boolean {
   const isAbsent = (value: unknown): boolean => value === undefined || value === null;
   if (isAbsent(a) || isAbsent(b)) return isAbsent(a) && isAbsent(b);
-  if (typeof a !== typeof b || isStruct(a) !== isStruct(b))
-    throw new Error(`${display(a)} and ${display(b)} cannot be compared`);
-  if (typeof a === 'object' && !isStruct(a)) throw new Error(`${display(a)} cannot be compared`);
-  return isDeepStrictEqual(a, b);
+  if (kindOf(a) !== kindOf(b)) throw new Error(`${display(a)} and ${display(b)} cannot be compared`);
+  if (kindOf(a) === 'object') throw new Error(`${display(a)} cannot be compared`);
+  return isDeepStrictEqual(floatOf(a) ?? a, floatOf(b) ?? b);
 }
 
 /** Go wants both of a comparison to be of one kind. */
 function order(a: unknown, b: unknown): number {
-  if (typeof a !== typeof b || (typeof a !== 'number' && typeof a !== 'string'))
+  const kind = kindOf(a);
+  if (kind !== kindOf(b) || !['number', 'float', 'string'].includes(kind))
     throw new Error(`${display(a)} and ${display(b)} cannot be compared`);
-  return a === b ? 0 : a < (b as typeof a) ? -1 : 1;
+  const [one, other] = [floatOf(a) ?? a, floatOf(b) ?? b] as [number, number];
+  return one === other ? 0 : one < other ? -1 : 1;
 }
 
 /** What is printed of an argument: that there is none is told as Go does for functions. */

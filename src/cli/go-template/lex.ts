@@ -170,6 +170,8 @@ function plainNumber(template: string, at: number, text: string): string {
   const value = Number(isWhole && /^0\d/.test(plain) ? `0o${plain.slice(1)}` : plain);
   if ((!isWhole && !/^(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(plain)) || (!isWhole && /^0?\d+$/.test(plain)))
     throw templateError(template, at, `${text} is no number`);
-  if (isWhole && !Number.isSafeInteger(value)) throw templateError(template, at, `${text} is too large`);
-  return String(sign === '-' ? -value : value);
+  if (isWhole ? !Number.isSafeInteger(value) : !Number.isFinite(value))
+    throw templateError(template, at, `${text} is too large`);
+  // One that is not whole keeps its point or exponent, which tell Go what it is.
+  return isWhole ? String(sign === '-' ? -value : value) : sign + plain;
 }

@@ -1,4 +1,5 @@
 import type { Assignment, Expression, Node, Pipeline } from './ast.ts';
+import { Float } from './float.ts';
 import { lex, templateError, type Token } from './lex.ts';
 
 /** Templates that nest deeper are nobody's. */
@@ -191,7 +192,10 @@ class Parser {
       case 'string':
         return { kind: 'literal', value: token.text };
       case 'number':
-        return { kind: 'literal', value: Number(token.text) };
+        return {
+          kind: 'literal',
+          value: /^-?\d+$/.test(token.text) ? Number(token.text) : new Float(Number(token.text)),
+        };
       case 'word':
         if (token.text === 'nil') return { kind: 'literal', value: undefined };
         if (token.text === 'true' || token.text === 'false') return { kind: 'literal', value: token.text === 'true' };

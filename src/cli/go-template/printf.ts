@@ -1,3 +1,4 @@
+import { floatOf, longExponent, shortest } from './float.ts';
 import { quote, quoteChar } from './quote.ts';
 import { display, isStruct } from './values.ts';
 
@@ -42,7 +43,8 @@ function starred(value: unknown): number {
 }
 
 const TYPES: Readonly<Record<string, string>> = { string: 'string', boolean: 'bool', number: 'int' };
-const withType = (value: unknown): string => `${TYPES[typeof value] ?? 'interface {}'}=${display(value)}`;
+const withType = (value: unknown): string =>
+  `${floatOf(value) === undefined ? (TYPES[typeof value] ?? 'interface {}') : 'float64'}=${display(value)}`;
 
 /** A value with its width. A verb goes to each element of a list, a map and a struct, as in Go. */
 function print(directive: Directive, value: unknown): string {
@@ -67,19 +69,22 @@ function padded({ width, flags }: Directive, value: unknown, shown: string): str
   if (flags.includes('-')) return shown + ' '.repeat(missing);
   if (!flags.includes('0')) return ' '.repeat(missing) + shown;
   // Zeros stand behind the sign of a number.
-  const sign = typeof value === 'number' && /^[-+ ]/.test(shown) ? 1 : 0;
+  const sign = (typeof value === 'number' || floatOf(value) !== undefined) && /^[-+ ]/.test(shown) ? 1 : 0;
   return shown.slice(0, sign) + '0'.repeat(missing) + shown.slice(sign);
 }
 
 function formatOne(directive: Directive, value: unknown): string {
   const { verb, flags } = directive;
-  const isNumber = typeof value === 'number';
+  const float = floatOf(value);
+  const isNumber = typeof value === 'number' || float !== undefined;
   if (verb === 't' && typeof value === 'boolean') return String(value);
   if ('dobcU'.includes(verb) || (isNumber && 'xX'.includes(verb))) return whole(directive, value);
-  if (isNumber && 'eEfFgG'.includes(verb)) return signed(flags, value, decimal(directive, Math.abs(value)));
+  if (float !== undefined && 'eEfFgG'.includes(verb)) return signed(flags, float, decimal(directive, Math.abs(float)));
   if ('sv'.includes(verb) && !flags.includes('#')) return textOf(directive, value);
   if (verb === 'q' && !/[+#]/.test(flags))
-    return isNumber && Number.isInteger(value) ? quoteChar(value) : quote(cut(directive, shownText(value)));
+    return typeof value === 'number' && float === undefined
+      ? quoteChar(value)
+      : quote(cut(directive, shownText(value)));
   if ('xX'.includes(verb) && !flags.includes('#')) return hex(directive, cut(directive, shownText(value)));
   throw new Error(`printf has no %${/[+#]/.exec(flags)?.[0] ?? ''}${verb} for ${display(value)}`);
 }
@@ -110,14 +115,12 @@ function whole({ verb, flags, precision }: Directive, value: unknown): string {
 
 function decimal({ verb, precision }: Directive, value: number): string {
   const small = verb.toLowerCase();
-  // Exponents have two digits at least.
-  const exponent = (shown: string): string => shown.replace(/e([-+])(\d)$/, 'e$10$2');
   const shown =
     small === 'f'
       ? fixed(value, precision ?? 6)
       : small === 'e'
-        ? exponent(value.toExponential(precision ?? 6))
-        : exponent(shortest(value, precision));
+        ? longExponent(value.toExponential(precision ?? 6))
+        : shortest(value, precision);
   return verb === small ? shown : shown.toUpperCase();
 }
 
@@ -135,15 +138,6 @@ function fixed(value: number, digits: number): string {
   return isTie && '02468'.includes(kept.at(-1) ?? '') ? kept : rounded;
 }
 
-/** `%g`: as few digits as tell the number, with an exponent where it is large or small. */
-function shortest(value: number, precision: number | undefined): string {
-  const exact = precision === undefined ? value : Number(value.toPrecision(Math.max(1, precision)));
-  const power = exact === 0 ? 0 : Math.floor(Math.log10(exact));
-  return power < -4 || power >= (precision === undefined ? 21 : Math.max(1, precision))
-    ? exact.toExponential()
-    : String(exact);
-}
-
 function cut({ precision }: Directive, shown: string): string {
   return precision === undefined ? shown : Array.from(shown).slice(0, precision).join('');
 }
@@ -153,12 +147,11 @@ const shownText = (value: unknown): string => (value === undefined ? '<nil>' : d
 /** `%s` and `%v`. With +, `%v` has names of fields, and no more. */
 function textOf(directive: Directive, value: unknown): string {
   if (typeof value === 'string') return cut(directive, value);
-  if (typeof value !== 'number' || directive.verb !== 'v') return shownText(value);
+  const float = floatOf(value);
+  if ((typeof value !== 'number' && float === undefined) || directive.verb !== 'v') return shownText(value);
   const flags = directive.flags.replaceAll('+', '');
-  if (directive.precision === undefined) return signed(flags, value, display(Math.abs(value)));
-  return Number.isInteger(value)
-    ? whole({ ...directive, flags, verb: 'd' }, value)
-    : signed(flags, value, decimal({ ...directive, verb: 'g' }, Math.abs(value)));
+  if (float !== undefined) return signed(flags, float, decimal({ ...directive, verb: 'g' }, Math.abs(float)));
+  return whole({ ...directive, flags, verb: 'd' }, value);
 }
 
 function hex({ flags, verb }: Directive, shown: string): string {
