@@ -27,7 +27,7 @@ COPY --from=b /b /seen/
 COPY late /seen/late
 RUN chown alice /seen/b && ln -s late /seen/link && rm /seen/1
 ARG TAIL
-RUN find /bin /etc /seen | sort | while read f; do stat -c '%n %F %a %u %g' $f; test ! -f $f || sha256sum < $f; done > /said
+RUN find /bin /etc /seen | sort | xargs stat -c '%N %F %a %u %g' > /said && find /bin /etc /seen -type f | sort | xargs sha256sum >> /said
 `;
 
 /** A store that is built in, harmed, and built in again. */
