@@ -37,27 +37,42 @@ else afterAll(() => remove());
 export function programPath(): string {
   if (program !== undefined) return program;
   const dir = mkdtempSync(join(tmpdir(), 'tsbuild-program-'));
-  remove = () => rmSync(dir, { recursive: true, force: true });
   chmodSync(dir, 0o755);
   // What test files share (`shared-directory.ts`).
   const shared = process.env['TSBUILD_TEST_SHARED'];
-  if (shared === undefined) program = placeProgram(dir);
+  const used = shared === undefined ? undefined : usedProgram(shared);
+  remove = () => {
+    if (used !== undefined) copyCode(dir, used);
+    rmSync(dir, { recursive: true, force: true });
+  };
+  if (used === undefined) program = placeProgram(dir);
   else {
-    const used = usedProgram(shared);
     // Paths of its own: by them a test finds the processes that it started.
     program = placeProgram(dir, ['node_modules/']);
     symlinkSync(join(used, 'node_modules'), join(dir, 'node_modules'));
-    const code = join(used, 'dist/code');
-    const names = existsSync(code) ? readdirSync(code) : [];
-    if (names.length > 0) mkdirSync(join(dir, 'dist/code'), { mode: 0o755 });
-    for (const name of names) place(join(code, name), join(dir, 'dist/code', name));
+    copyCode(used, dir);
   }
   return program;
 }
 
+/** Gives an installation what compiled code another has and it has not. */
+function copyCode(from: string, to: string): void {
+  const [code, copies] = [join(from, 'dist/code'), join(to, 'dist/code')];
+  const names = existsSync(code) ? readdirSync(code) : [];
+  // What is being written has the number of its process behind its name.
+  for (const name of names.filter((one) => !/\.\d+$/.test(one))) {
+    mkdirSync(copies, { recursive: true, mode: 0o755 });
+    try {
+      linkSync(join(code, name), join(copies, name));
+    } catch {
+      // It is there, or came meanwhile. Without it the program starts, too.
+    }
+  }
+}
+
 /**
  * An installation in which the commands that tests start most have run once, with the compiled code they left: the program starts in half
- * the time, also for a user who could not write the code. Whole or not there at all.
+ * the time, also for a user who could not write the code. Whole or not there at all. What other commands leave, each test file adds.
  */
 function usedProgram(shared: string): string {
   const made = join(shared, 'program');
@@ -96,7 +111,8 @@ function usedProgram(shared: string): string {
  * @param without files to leave out, by how their paths in the checkout begin
  */
 export function placeProgram(dir: string, without: readonly string[] = []): string {
-  for (const file of programFiles()) {
+  // To look for the files of packages takes longer than all else.
+  for (const file of programFiles(!without.includes('node_modules/'))) {
     if (without.some((start) => file.startsWith(start))) continue;
     const target = join(dir, file);
     mkdirSync(dirname(target), { recursive: true });
@@ -106,7 +122,7 @@ export function placeProgram(dir: string, without: readonly string[] = []): stri
 }
 
 /** What runs when tsbuild runs: its own files, the packages that it needs, and the Node beside it. */
-function programFiles(): readonly string[] {
+function programFiles(withPackages: boolean): readonly string[] {
   if (!existsSync(join(projectRoot, 'dist/cli.cjs'))) throw new Error('The checkout is not built: run "npm run build"');
   const own = [
     'bin/**',
@@ -117,8 +133,8 @@ function programFiles(): readonly string[] {
     'native/seccomp/**',
     'package.json',
   ];
-  const packages = runtimePackages().flatMap((path) => [`${path}/**`, `${path}/.*`]);
-  const node = ['node_modules/node-linux-*/bin/node', 'node_modules/node-linux-*/package.json'];
+  const packages = withPackages ? runtimePackages().flatMap((path) => [`${path}/**`, `${path}/.*`]) : [];
+  const node = withPackages ? ['node_modules/node-linux-*/bin/node', 'node_modules/node-linux-*/package.json'] : [];
   return globSync([...own, ...packages, ...node], { cwd: projectRoot }).filter(
     (file) => !lstatSync(join(projectRoot, file)).isDirectory(),
   );
