@@ -1,3 +1,4 @@
+import { globSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
@@ -8,12 +9,31 @@ const fuzz = Number(process.env['TSBUILD_FUZZ'] ?? '1');
 /** Directories whose tests start the command, the worker or the helper again and again. */
 const LONG = /\/test\/(e2e|native|runtime|sandbox|security|suites|torture|worker)\//;
 
-/** Tests that take long begin first: in the end there are but short ones, so that nobody waits for the last long one of another. */
+/**
+ * Folders whose tests leave nothing behind in their process. Their files share processes: to start one for each and to load the same
+ * modules there takes as long as the tests themselves.
+ */
+const SHARING = [
+  'cdi', 'cli', 'engine', 'events', 'explain', 'exporter', 'frontend', 'image', 'limits', 'llb', 'object-store', 'ops', 'patterns', 'pins',
+  'progress', 'registry', 'remote-cache', 'secrets', 'solver', 'source-policy', 'util',
+]; // oxfmt-ignore
+
+/** Those in these folders that start tsbuild all the same, from an installation that each file has for itself. */
+const STARTING = ['help', 'run-flags', 'unknown-options', 'words'].map((name) => `test/cli/${name}.test.ts`);
+
+const files = globSync('test/**/*.test.ts', { cwd: import.meta.dirname });
+const isSharing = (file: string): boolean => SHARING.includes(file.split('/')[1] ?? '') && !STARTING.includes(file);
+
+/**
+ * Tests that take long begin first: in the end there are but short ones, so that nobody waits for the last long one of another. Those that
+ * share processes follow one another, for a process goes on with the next file only.
+ */
 class LongFirst extends BaseSequencer {
-  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const sorted = await super.sort(files);
-    const isShort = ({ moduleId }: TestSpecification): number => Number(!LONG.test(moduleId));
-    return sorted.toSorted((one, other) => isShort(one) - isShort(other));
+  override async sort(specifications: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(specifications);
+    const place = ({ moduleId, project }: TestSpecification): number =>
+      LONG.test(moduleId) ? 0 : project.config.isolate ? 1 : 2;
+    return sorted.toSorted((one, other) => place(one) - place(other));
   }
 }
 
@@ -27,7 +47,6 @@ export default defineConfig({
     },
   ],
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/shared-directory.ts'],
     testTimeout: 180_000 * Math.max(1, fuzz),
     hookTimeout: 240_000,
@@ -37,5 +56,13 @@ export default defineConfig({
     pool: 'forks',
     // Tests of the whole command mostly wait for other processes.
     maxWorkers: '100%',
+    projects: [
+      // Files by name, for what is excluded on the command line is not by a project that excludes some itself.
+      { extends: true, test: { name: 'alone', include: files.filter((file) => !isSharing(file)) } },
+      {
+        extends: true,
+        test: { name: 'sharing', include: files.filter(isSharing), isolate: false, env: { TSBUILD_TEST_SHARES: '1' } },
+      },
+    ],
   },
 });

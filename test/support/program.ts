@@ -36,6 +36,8 @@ else afterAll(() => remove());
  */
 export function programPath(): string {
   if (program !== undefined) return program;
+  if (process.env['TSBUILD_TEST_SHARES'] !== undefined)
+    throw new Error('Tests that start tsbuild need a process of their own: name the file in vitest.config.ts');
   const dir = mkdtempSync(join(tmpdir(), 'tsbuild-program-'));
   chmodSync(dir, 0o755);
   // What test files share (`shared-directory.ts`).
