@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { withoutShared } from '../support/debian-base.ts';
 import { useLonelyBench } from '../support/one-id.ts';
 import { expectSound } from '../support/sound.ts';
 import { readOciArchive } from '../support/tree.ts';
@@ -17,11 +18,9 @@ const PACKAGES = [
  * network, those that set owners and modes and make users while they are configured.
  */
 function packagesTar(path: string): Buffer {
-  const slim = ['doc', 'locale', 'info', 'i18n', 'zoneinfo'].map(
-    (name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`,
-  );
+  const slim = withoutShared('doc', 'locale', 'info', 'i18n', 'zoneinfo');
   const keep = '--skip=essential/unlink,download/empty,cleanup/apt/cache';
-  const args = ['--variant=extract', '--quiet', keep, ...slim, `--include=${PACKAGES.join(',')}`, 'bookworm', path];
+  const args = ['--variant=extract', '--quiet', keep, slim, `--include=${PACKAGES.join(',')}`, 'bookworm', path];
   try {
     execFileSync('mmdebstrap', args, { stdio: ['ignore', 'ignore', 'inherit'] });
     return readFileSync(path);

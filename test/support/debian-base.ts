@@ -10,6 +10,14 @@ const PACKAGES = [
 ]; // oxfmt-ignore
 
 /**
+ * An argument of `mmdebstrap --variant=extract` that leaves out folders of /usr/share. Its own way, `path-exclude`, filters each package
+ * by a program in Python, which takes longer than all else.
+ */
+export function withoutShared(...folders: readonly string[]): string {
+  return `--extract-hook=cd "$1/usr/share" && rm -rf ${folders.join(' ')}`;
+}
+
+/**
  * A root file system of Debian's packages with apt, curl, pip, and this machine's own Node and npm, as an archive. Unpacked and not
  * configured, which takes a tenth of the time.
  */
@@ -26,8 +34,8 @@ export function debianTar(): Buffer {
     writeFileSync(join(more, 'etc/ssl/certs/ca-certificates.crt'), 'the authorities of the image\n');
     const tar = join(dir, 'debian.tar');
     const include = `--include=${PACKAGES.join(',')}`;
-    const slim = ['doc', 'man', 'locale', 'info', 'i18n'].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
-    execFileSync('mmdebstrap', ['--variant=extract', '--quiet', ...slim, include, 'bookworm', tar], {
+    const slim = withoutShared('doc', 'man', 'locale', 'info', 'i18n');
+    execFileSync('mmdebstrap', ['--variant=extract', '--quiet', slim, include, 'bookworm', tar], {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
     const added = ['opt', 'usr/local/bin/node', 'etc/ssl/certs/ca-certificates.crt'];
