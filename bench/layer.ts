@@ -3,13 +3,8 @@
 import { closeSync, lstatSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  applyLayer,
-  type LayerCompression,
-  type LayerEntry,
-  type LayerSink,
-  writeLayerFromEntries,
-} from '../src/layer/index.ts';
+import { type LayerCompression, type LayerEntry, type LayerSink, writeLayerFromEntries } from '../src/layer/index.ts';
+import { applyLayer } from '../test/layer/support/apply-layer.ts';
 import { compareBytes, toByteString } from '../src/tree/index.ts';
 import { Hasher } from '../src/util/index.ts';
 

@@ -1,10 +1,9 @@
 /**
- * Layers: tar in and out, compression, layer blob -> overlay upper directory (`applyLayer`) and back (`diffLayer`), and
+ * Layers: tar in and out, compression, layer blob -> overlay upper directory (`LayerTarget`) and back (`diffLayer`), and
  * streams of entries into either (`writeEntries`). Needs src/sys for everything that touches trees;
  * the archive parts do not.
  */
 export { compressorName } from './compressor.ts';
-export { applyLayer, type ApplyOptions, type ApplyResult, verifyContent } from './apply.ts';
 export { decompress, type DecompressLimits, DEFAULT_LIMITS, readChunks } from './decompress.ts';
 export { DirectoryWriter, type DirectoryWriterOptions } from './directory-writer.ts';
 export { diffLayer, type DiffOptions } from './diff.ts';
@@ -24,4 +23,5 @@ export { type TarHandler, TarReader } from './tar-reader.ts';
 export { type TarEntryInput, type TarTarget, TarWriter } from './tar-writer.ts';
 export { writeLayerFromEntries, type WriteLayerOptions } from './write-layer.ts';
 export { type LayerToSummarize, summarizeLayer } from './summarize-layer.ts';
+export { verifyContent } from './verify-content.ts';
 export { writeWhiteoutMask } from './whiteout-mask.ts';

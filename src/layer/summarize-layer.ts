@@ -9,7 +9,7 @@ import {
 } from '../tree/index.ts';
 import type { Compression } from '../image/index.ts';
 import { type Digest, Hasher } from '../util/index.ts';
-import { verifyContent } from './apply.ts';
+import { verifyContent } from './verify-content.ts';
 import { cleanPath } from './byte-string.ts';
 import type { TarEntry } from './entry.ts';
 import { readContent } from './read-content.ts';

@@ -16,7 +16,8 @@ import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { testAsRoot } from '../support/real-root.ts';
-import { applyLayer, type ApplyOptions, diffLayer, emptyDir, extractArchive } from '../../src/layer/index.ts';
+import { diffLayer, emptyDir, extractArchive } from '../../src/layer/index.ts';
+import { applyLayer, type ApplyOptions } from './support/apply-layer.ts';
 import {
   AT_FDCWD,
   close,

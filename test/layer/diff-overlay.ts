@@ -3,7 +3,8 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { applyLayer, diffLayer } from '../../src/layer/index.ts';
+import { diffLayer } from '../../src/layer/index.ts';
+import { applyLayer } from './support/apply-layer.ts';
 import { MNT_DETACH, mountOverlay, umount } from '../../src/sys/index.ts';
 import { MemorySink } from './support/memory-sink.ts';
 import { readTar } from './support/read-tar.ts';

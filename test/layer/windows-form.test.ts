@@ -3,7 +3,8 @@ import { linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, uti
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { applyLayer, diffLayer, type LayerEntry, writeLayerFromEntries } from '../../src/layer/index.ts';
+import { diffLayer, type LayerEntry, writeLayerFromEntries } from '../../src/layer/index.ts';
+import { applyLayer } from './support/apply-layer.ts';
 import { setXattr } from '../../src/sys/index.ts';
 import { isTsbuildError } from '../../src/util/index.ts';
 import { MemorySink } from './support/memory-sink.ts';

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { applyLayer } from '../../src/layer/index.ts';
+import { applyLayer } from '../layer/support/apply-layer.ts';
 import { isTsbuildError, sha256 } from '../../src/util/index.ts';
 import type { WorkerConfig } from '../../src/worker/index.ts';
 import type { ApplyLayerParams } from '../../src/worker/layer-methods.ts';

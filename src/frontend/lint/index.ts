@@ -7,7 +7,7 @@
  * `lintUndefinedVariables` for each instruction, `lintCopySource`, and `lintBasePlatform`. At the end `linter.findings` and
  * `linter.error()`.
  */
-export { type CheckResult, checkStatus, formatCheck, formatCheckJson, formatFindingsSummary } from './call/check.ts';
+export { type CheckResult, checkStatus, formatCheck, formatCheckJson } from './call/check.ts';
 export {
   formatOutline,
   formatOutlineJson,

@@ -4,7 +4,6 @@ import {
   checkStatus,
   formatCheck,
   formatCheckJson,
-  formatFindingsSummary,
   formatOutline,
   formatOutlineJson,
   formatSubrequests,
@@ -55,7 +54,6 @@ Dockerfile:2
     expect(formatCheck(advised)).toMatch(
       /^Check complete, no warnings found\.\n\nADVICE: AptUpdateAlone - docs\/rules\/apt-update-alone\.md\n/,
     );
-    expect(formatFindingsSummary(advised.findings)).toBe('');
   });
 
   test('an error comes after the warnings', () => {
@@ -85,14 +83,6 @@ Dockerfile:2
       advice: [expect.objectContaining({ ruleName: 'AptUpdateAlone' })],
       buildError: { message: 'no', location: { ranges: [{ start: { line: 1 }, end: { line: 1 } }] } },
     });
-  });
-
-  test('the lines after a build', () => {
-    expect(formatFindingsSummary(findings(file.text))).toBe(`
- 2 warnings found (use --check to expand):
- - StageNameCasing: Stage name 'Base' should be lowercase (line 1)
- - MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label (line 2)
-`);
   });
 });
 

@@ -95,16 +95,3 @@ export function jsonFailure(error: TsbuildError, source = 0): object {
   const none = source === 0 ? { ranges: [] } : { sourceIndex: source, ranges: [] };
   return { message: error.message, location: jsonLocation(error.ranges, source) ?? none };
 }
-
-/** The lines below a finished build that tell of its warnings; empty when there are none. */
-export function formatFindingsSummary(findings: readonly Finding[]): string {
-  const warnings = findings.filter((finding) => !finding.advice);
-  if (warnings.length === 0) return '';
-  const lines = sorted(warnings).map((finding) => {
-    const line = finding.ranges[0]?.startLine ?? 0;
-    const place = line > 0 ? ` (line ${line})` : '';
-    return ` - ${finding.code}: ${sanitizeLine(finding.message)}${place}\n`;
-  });
-  const head = warnings.length === 1 ? '1 warning found' : `${warnings.length} warnings found`;
-  return `\n ${head} (use --check to expand):\n${lines.join('')}`;
-}
