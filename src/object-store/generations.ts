@@ -20,6 +20,14 @@ const MAX_TRIES = 12;
 const WAIT_MS = 500;
 const WAITS = 4;
 const DIGITS = 10;
+/** The longest pause between two tries, in ms. */
+const MAX_PAUSE_MS = 8000;
+
+/** How long to wait before another number is tried, in ms. */
+function backoff(tries: number): number {
+  // oxlint-disable-next-line no-restricted-properties -- jobs that were refused together must not come back together
+  return Math.random() * Math.min(MAX_PAUSE_MS, WAIT_MS * 2 ** (tries - 1));
+}
 
 interface Generation {
   readonly number: number;
@@ -58,18 +66,23 @@ export class Generations {
         this.#current = Promise.resolve({ number: next, catalog });
         return;
       }
-      const other = await this.#waitFor(task, next);
-      const { holes } = base.catalog;
-      base = {
-        number: next,
-        catalog:
-          other === undefined ? { ...base.catalog, holes: [...holes, next] } : mergeCatalogs(base.catalog, other),
-      };
+      // Those who were refused together would ask for each number together: of sixteen jobs four got none in twelve tries.
+      if (tries > 0) await pause(task, backoff(tries));
+      base = await this.#after(task, { number: next, catalog: base.catalog });
     }
     throw new TsbuildError(
       'TSB_REGISTRY',
       `Cannot write the catalog of ${this.#service.id}: others write it all the time`,
     );
+  }
+
+  /** What to go on from when somebody else has taken a number: the newest of all, which has taken up those before, or else that number. */
+  async #after(task: Task, { number, catalog }: Generation): Promise<Generation> {
+    const newest = await this.#newest(task);
+    if (newest.number >= number) return { number: newest.number, catalog: mergeCatalogs(catalog, newest.catalog) };
+    const other = await this.#waitFor(task, number);
+    if (other !== undefined) return { number, catalog: mergeCatalogs(catalog, other) };
+    return { number, catalog: { ...catalog, holes: [...catalog.holes, number] } };
   }
 
   /** Whoever asks at the same time waits for one answer; a failure is not kept. */

@@ -123,6 +123,14 @@ describe('two at a time', () => {
     await Promise.all([0, 5, 10, 15].map(lane));
   });
 
+  test('of sixteen that end at the same moment, as jobs of a matrix do, nothing is lost', async () => {
+    const jobs = Array.from({ length: 16 }, () => job());
+    await Promise.all(jobs.map((one, at) => put(one, `records/${at}`, String(at))));
+    await Promise.all(jobs.map((one) => one.flush(testTask())));
+    const reader = job();
+    for (const at of jobs.keys()) expect(await text(reader, `records/${at}`)).toBe(String(at));
+  });
+
   test('a writer that died with its number does not stop the others, and one that was slow is read in the end', async () => {
     const dead = new GhaService({ url: server.url, token: server.token(DEFAULT_BRANCH) }, s3Surroundings());
     open.push(dead);
