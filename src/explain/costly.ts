@@ -1,6 +1,6 @@
 import type { ExplainedStep, Explanation } from './account.ts';
 import { textOf } from './align.ts';
-import { shorten } from './text.ts';
+import { oneLine } from './text.ts';
 
 /** Steps that took less in all are not worth a change of the Dockerfile. Milliseconds. */
 const WORTH = 1000;
@@ -84,7 +84,7 @@ function count(steps: number): string {
 }
 
 function quote(step: ExplainedStep): string {
-  return `"${shorten(textOf(step), 50)}"`;
+  return `"${oneLine(textOf(step), 50)}"`;
 }
 
 function placeOf({ place }: ExplainedStep): string {

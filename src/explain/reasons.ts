@@ -3,7 +3,7 @@ import type { Account, Explanation, ExplainedStep, Step } from './account.ts';
 import { alignSteps, textOf } from './align.ts';
 import { compareListings, type LoadListing } from './compare-listings.ts';
 import { compareParts } from './compare-parts.ts';
-import { reasonText, shorten } from './text.ts';
+import { reasonText, oneLine } from './text.ts';
 
 /** Differences that are named; of the others there is the number. */
 const MAX_DIFFERENCES = 10;
@@ -131,7 +131,7 @@ function ownDifferences(
 /** What people call the stage that a step is of. */
 function stageOf(step: Step): string {
   const stage = /^\[(.*?) *\d+\/\d+\] /.exec(step.name)?.[1] ?? '';
-  return stage === '' ? shorten(textOf(step), 60) : `stage ${stage}`;
+  return stage === '' ? oneLine(textOf(step), 60) : `stage ${stage}`;
 }
 
 /** The step beneath that makes this one stand on something else. */

@@ -3,7 +3,7 @@ import { sanitizeLine } from '../util/index.ts';
 import type { ExplainedStep, Explanation } from './account.ts';
 import { textOf } from './align.ts';
 import { hintsOf, seconds } from './costly.ts';
-import { differenceText, shorten } from './text.ts';
+import { differenceText, oneLine } from './text.ts';
 
 /** Differences of one step that are listed beneath it. */
 const MAX_LISTED = 6;
@@ -48,7 +48,7 @@ function stepLines(step: ExplainedStep): readonly string[] {
   const took = step.ms === undefined || outcome === 'cached' ? '' : `, ${seconds(step.ms)}`;
   const place = step.place === undefined ? '' : ` [${step.place}${took}]`;
   return [
-    `  ${shorten(textOf(step), 80)} ${word(reason)}: ${reason.text}${place}`,
+    `  ${oneLine(textOf(step), 80)} ${word(reason)}: ${reason.text}${place}`,
     ...listed(reason),
     ...reason.asked.map(
       ({ cache, key }) => `      not in the cache ${cache}${key === '' ? '' : `, asked for ${key.slice(0, 16)}`}`,

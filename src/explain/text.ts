@@ -41,7 +41,7 @@ function causeText(cause: ExplainedStep | undefined): string {
   if (cause === undefined) return 'what it stands on has changed';
   const isChanged = cause.outcome === 'ran' || cause.outcome === 'failed';
   const place = cause.place === undefined ? '' : ` (${cause.place})`;
-  return `it stands on ${shorten(textOf(cause), 60)}${place}, which ${isChanged ? 'ran again' : 'is another one than before'}`;
+  return `it stands on ${oneLine(textOf(cause), 60)}${place}, which ${isChanged ? 'ran again' : 'is another one than before'}`;
 }
 
 /** The first difference, and how many more there are of which kind. */
@@ -95,8 +95,8 @@ function verb(change: Difference['change']): string {
   }
 }
 
-/** The beginning of a text that is too long for a line. */
-export function shorten(text: string, length: number): string {
+/** A text on one line, of at most so many characters. */
+export function oneLine(text: string, length: number): string {
   const line = text.replaceAll(/\s+/g, ' ').trim();
   return line.length <= length ? line : `${line.slice(0, length - 1)}…`;
 }

@@ -16,7 +16,7 @@ export function isAscii(bytes: ByteString): boolean {
  * A path of an archive without empty and `.` parts and with `..` taken lexically, which cannot leave the root: what
  * containerd makes of it.
  */
-export function cleanPath(path: ByteString): ByteString {
+export function memberPath(path: ByteString): ByteString {
   if (!/(?:^|\/)\.{0,2}(?:\/|$)/.test(path)) return path;
   const names: ByteString[] = [];
   for (const name of path.split('/')) {

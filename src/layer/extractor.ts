@@ -23,7 +23,7 @@ import {
 } from '../sys/index.ts';
 import { type ByteString, findMerged, isDir, isWhiteout, makeWhiteout, OPAQUE, toFsPath } from '../tree/index.ts';
 import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
-import { cleanPath, quote } from './byte-string.ts';
+import { memberPath, quote } from './byte-string.ts';
 import { copyDirAttributes, copyLowerFile, initRoot } from './copy-up.ts';
 import { DirHandles, DirNode } from './dir-node.ts';
 import type { TarEntry } from './entry.ts';
@@ -153,7 +153,7 @@ export class Extractor implements TarHandler {
   }
 
   #extract(entry: TarEntry): void {
-    const path = cleanPath(entry.path);
+    const path = memberPath(entry.path);
     const { layer } = this.#options;
     if (path === '') return this.#extractRoot(entry);
     const slash = path.lastIndexOf('/');
@@ -379,7 +379,7 @@ export class Extractor implements TarHandler {
   }
 
   #link(entry: TarEntry, parent: DirNode, name: ByteString): void {
-    const target = cleanPath(entry.linkPath);
+    const target = memberPath(entry.linkPath);
     const slash = target.lastIndexOf('/');
     const base = target.slice(slash + 1);
     const dir = target === '' ? undefined : this.#resolve(entry, slash === -1 ? '' : target.slice(0, slash), false);

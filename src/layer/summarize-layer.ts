@@ -10,7 +10,7 @@ import {
 import type { Compression } from '../image/index.ts';
 import { type Digest, Hasher } from '../util/index.ts';
 import { verifyContent } from './verify-content.ts';
-import { cleanPath } from './byte-string.ts';
+import { memberPath } from './byte-string.ts';
 import type { TarEntry } from './entry.ts';
 import { readContent } from './read-content.ts';
 import { type TarHandler, TarReader } from './tar-reader.ts';
@@ -79,7 +79,7 @@ class Target implements TarHandler {
   }
 
   entry(entry: TarEntry): void {
-    const path = cleanPath(entry.path);
+    const path = memberPath(entry.path);
     if (path === '') {
       if (entry.type !== 'directory') throw new Unusual();
       this.root.node = nodeOf(entry);
@@ -160,7 +160,7 @@ class Target implements TarHandler {
 
   /** The file that it is another name of: one of this layer, or copying it up would make another file of it. */
   #linked(entry: TarEntry): SummaryLeaf {
-    const path = cleanPath(entry.linkPath);
+    const path = memberPath(entry.linkPath);
     const slash = path.lastIndexOf('/');
     const name = path.slice(slash + 1);
     const dir = this.#own.has(path) ? this.#enter(path.slice(0, Math.max(slash, 0))) : undefined;

@@ -1,6 +1,6 @@
 import type { ByteString } from '../tree/index.ts';
 import type { TarEntry } from './entry.ts';
-import { cleanPath } from './byte-string.ts';
+import { memberPath } from './byte-string.ts';
 import type { TarHandler } from './tar-reader.ts';
 import type { TarEntryInput } from './tar-writer.ts';
 
@@ -68,11 +68,11 @@ export class WindowsFiles implements TarHandler {
   }
 
   entry(entry: TarEntry): void {
-    const path = belowFiles(cleanPath(entry.path));
+    const path = belowFiles(memberPath(entry.path));
     this.#entry = undefined;
     // The root's mode is of no use: Windows has none, and writes 0.
     if (path === undefined || path === '') return;
-    const link = entry.type === 'hardlink' ? cleanPath(entry.linkPath) : entry.linkPath;
+    const link = entry.type === 'hardlink' ? memberPath(entry.linkPath) : entry.linkPath;
     this.#entry = { ...entry, path, linkPath: belowFiles(link) ?? entry.linkPath };
     this.#inner.entry(this.#entry);
   }

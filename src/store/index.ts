@@ -22,7 +22,7 @@ export type { LogTable, StepLog } from './logs.ts';
 export type { ReportTable, StoredReport } from './reports.ts';
 export { copyOfMount, idOfMount, isPlainMount, mountId } from './mount-id.ts';
 export type { MountTable } from './mounts.ts';
-export { type MeasureTrees, overhead } from './overhead.ts';
+export { type MeasureBytes, overhead } from './overhead.ts';
 export { isLimited, keepWithin, type PrunePolicy, type StoreLimits } from './limits.ts';
 export { prune } from './prune.ts';
 export { makeRoom } from './reserve.ts';

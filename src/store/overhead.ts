@@ -4,13 +4,13 @@ import type { Store } from './store.ts';
 import type { UsageRecord } from './types.ts';
 
 /** Gives bytes on disk of trees whose files may belong to sub-ids; the worker does it. */
-export type MeasureTrees = (paths: readonly string[]) => Promise<readonly number[]>;
+export type MeasureBytes = (paths: readonly string[]) => Promise<readonly number[]>;
 
 /**
  * What takes space beside layers, mounts and images: the index, the stat caches and what the file system rounds up, and what killed
  * builds left. With them, `du` comes to what du(1) says of the store's directory.
  */
-export async function overhead(store: Store, measure: MeasureTrees): Promise<readonly UsageRecord[]> {
+export async function overhead(store: Store, measure: MeasureBytes): Promise<readonly UsageRecord[]> {
   const leftovers = findLeftovers(store);
   const left = leftovers.length === 0 ? 0 : (await measure(leftovers)).reduce((total, bytes) => total + bytes, 0);
   const now = store.now();

@@ -4,7 +4,7 @@ import { readContent, TarReader } from '../layer/index.ts';
 import type { ByteString } from '../tree/index.ts';
 import type { ContentDifference } from './difference.ts';
 import { ZEROS } from './file-hasher.ts';
-import { cleanPath } from './layer-entries.ts';
+import { withoutDots } from './layer-entries.ts';
 
 /** Of so many files the bytes are looked at; of the others it is said that they differ. */
 const MAX_FILES = 50;
@@ -70,7 +70,7 @@ async function readFiles(
   let taker: FileTaker | undefined;
   const reader = new TarReader({
     entry(entry) {
-      const path = cleanPath(entry.path);
+      const path = withoutDots(entry.path);
       taker = entry.type === 'file' && wanted.has(path) ? open(path) : undefined;
     },
     data: (chunk, offset) => taker?.take(chunk, offset),

@@ -35,7 +35,7 @@ export async function readLayerEntries(
     },
     data: (chunk, offset) => hasher?.take(chunk, offset),
     end(entry) {
-      const path = cleanPath(entry.path);
+      const path = withoutDots(entry.path);
       // The last one of a name wins when it is unpacked.
       entries.delete(path);
       entries.set(path, { entry, ...(hasher === undefined ? {} : { content: hasher.end(entry.size) }) });
@@ -49,7 +49,7 @@ export async function readLayerEntries(
 }
 
 /** A path of an archive without what says the same in other words. */
-export function cleanPath(path: ByteString): ByteString {
+export function withoutDots(path: ByteString): ByteString {
   return path
     .split('/')
     .filter((name) => name !== '' && name !== '.')

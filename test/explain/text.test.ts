@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Difference, StepReason } from '../../src/events/index.ts';
 import type { ExplainedStep } from '../../src/explain/index.ts';
-import { differenceText, reasonText, shorten } from '../../src/explain/text.ts';
+import { differenceText, reasonText, oneLine } from '../../src/explain/text.ts';
 import { step } from './steps.ts';
 
 const reason = (more: Partial<StepReason>): StepReason => ({
@@ -93,4 +93,4 @@ test.each([
   ['eleven char', 10, 'eleven ch…'],
   ['  two\n\tlines  ', 20, 'two lines'],
   ['', 5, ''],
-])('%j within %d is %j', (text, length, line) => expect(shorten(text, length)).toBe(line));
+])('%j within %d is %j', (text, length, line) => expect(oneLine(text, length)).toBe(line));

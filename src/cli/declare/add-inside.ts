@@ -3,8 +3,8 @@ import type { CliContext } from '../context.ts';
 import { collect } from '../options/options.ts';
 
 const CONTAINER = 'name or id';
-/** Of everything that has a terminal. */
-export const DETACH_KEYS = 'keys that leave the container alone (default: ctrl-p,ctrl-q)';
+/** What `--help` says of the option, of everything that has a terminal. */
+export const DETACH_KEYS_HELP = 'keys that leave the container alone (default: ctrl-p,ctrl-q)';
 
 /** Commands on what happens inside of a container that runs. */
 export const INSIDE_COMMANDS: readonly string[] = ['exec', 'attach', 'top', 'stats', 'events'];
@@ -25,7 +25,7 @@ export function addInside(program: Command, context: CliContext, done: (code: nu
     .option('-u, --user <name|uid[:group|gid]>', 'user to run as (default: that of the container)')
     .option('-w, --workdir <path>', 'working directory (default: that of the container)')
     .option('--privileged', 'all capabilities and no filter of system calls; never more than you may do yourself')
-    .option('--detach-keys <keys>', DETACH_KEYS)
+    .option('--detach-keys <keys>', DETACH_KEYS_HELP)
     .action(async (name: string, command: string[], options) => {
       const { execCommand } = await import('../commands/exec.ts');
       done(await execCommand(context, name, command, options));
@@ -37,7 +37,7 @@ export function addInside(program: Command, context: CliContext, done: (code: nu
     .option('--no-stdin', 'do not pass standard input on')
     .addOption(new Option('--sig-proxy').hideHelp())
     .option('--no-sig-proxy', 'keep signals to this command')
-    .option('--detach-keys <keys>', DETACH_KEYS)
+    .option('--detach-keys <keys>', DETACH_KEYS_HELP)
     .action(async (name: string, options) => {
       const { attachCommand } = await import('../commands/attach.ts');
       done(await attachCommand(context, name, options));

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { CliContext } from '../context.ts';
-import { addInside, DETACH_KEYS, INSIDE_COMMANDS } from './add-inside.ts';
+import { addInside, DETACH_KEYS_HELP, INSIDE_COMMANDS } from './add-inside.ts';
 import { collect } from '../options/options.ts';
 import { addUpdate } from './add-update.ts';
 
@@ -133,7 +133,7 @@ function addStart(program: Command, context: CliContext, done: Done): void {
     .argument('<container...>', CONTAINERS)
     .option('-a, --attach', 'show what it prints, pass signals on, and end with its exit code')
     .option('-i, --interactive', 'pass standard input on')
-    .option('--detach-keys <keys>', DETACH_KEYS)
+    .option('--detach-keys <keys>', DETACH_KEYS_HELP)
     .action(async (names: string[], options) => {
       const { startCommand } = await import('../commands/start.ts');
       done(await startCommand(context, names, options));

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { DETACH_KEYS } from './add-inside.ts';
+import { DETACH_KEYS_HELP } from './add-inside.ts';
 import { lifeOptions, processOptions } from '../options/container-options.ts';
 import type { CliContext } from '../context.ts';
 
@@ -19,7 +19,7 @@ export function addRun(program: Command, context: CliContext, done: (code: numbe
     .option('-d, --detach', 'run it in the background, and print its id')
     .option('--wait-healthy', 'with -d: wait until it is healthy')
     .option('--wait-timeout <duration>', 'no longer than this')
-    .option('--detach-keys <keys>', DETACH_KEYS)
+    .option('--detach-keys <keys>', DETACH_KEYS_HELP)
     .option('-q, --quiet', 'do not show how the image is prepared')
     .addOption(new Option('--sig-proxy').hideHelp())
     .option('--no-sig-proxy', 'keep signals to this command');
