@@ -44,7 +44,7 @@ static _Noreturn void run_container(struct supervisor *self, int connection, int
   fcntl(CONNECTION, F_SETFD, FD_CLOEXEC);
   status_fd = CONNECTION;
   status_framed = true;
-  _exit(run_step(&self->options.spec, CONNECTION));
+  _exit(run_step(&self->options.spec, CONNECTION, -1, NULL));
 }
 
 /* What an overlay leaves there when it is not unmounted in order would make the next mount fail. */

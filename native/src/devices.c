@@ -106,16 +106,23 @@ static int surrounding_proc(bool tell) {
   return copy;
 }
 
-static void mount_proc(struct step_spec *spec, int root, struct masks *masks) {
+/* A mount that is there by its name in the directory: only such a one can have others in it. */
+static void attach_to(int dir, const char *name, int mount) {
+  if (mkdirat(dir, name, 0755) < 0) fail("cannot make a directory for %s", name);
+  int target = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (target < 0 || sys_move_mount(mount, target) < 0) fail("cannot mount %s", name);
+  close(target);
+}
+
+static void make_proc(struct step_spec *spec, int staging, struct masks *masks) {
   stage = "proc";
   static const char *const no_options[] = {NULL};
-  int target = system_directory(root, "/proc");
   errno = EPERM;
   int proc = spec->proc == PROC_AROUND || spec->host_processes ? -1 : new_mount("proc", MOUNT_NOSUID_ | MOUNT_NODEV_ | MOUNT_NOEXEC_, no_options);
   /* Where a container hides parts of its /proc, the kernel lets nobody inside mount one that would show them (mount_too_revealing). */
   if (proc < 0 && errno == EPERM && (spec->proc != PROC_OWN || spec->host_processes)) proc = surrounding_proc(!spec->host_processes);
-  if (proc < 0 || sys_move_mount(proc, target) < 0) fail("cannot mount /proc");
-  close(target);
+  if (proc < 0) fail("cannot mount /proc");
+  attach_to(staging, "proc", proc);
   if (!spec->unmasked) {
     for (size_t at = 0; at < sizeof readonly_in_proc / sizeof *readonly_in_proc; at++) make_readonly(proc, readonly_in_proc[at]);
     for (size_t at = 0; at < sizeof masked_in_proc / sizeof *masked_in_proc; at++) mask(masks, proc, masked_in_proc[at]);
@@ -144,23 +151,20 @@ static void bind_device(int dev, const char *name, int source) {
 static void mount_in_dev(int dev, const char *name, const char *type, unsigned attributes, const char *const *options, bool optional) {
   int fd = new_mount(type, MOUNT_NOSUID_ | MOUNT_NOEXEC_ | attributes, options);
   if (fd < 0 && optional && errno == ENODEV) return;
-  if (fd < 0 || mkdirat(dev, name, 0755) < 0) fail("cannot make /dev/%s", name);
-  int target = openat(dev, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (target < 0 || sys_move_mount(fd, target) < 0) fail("cannot mount /dev/%s", name);
-  close(target);
+  if (fd < 0) fail("cannot make /dev/%s", name);
+  attach_to(dev, name, fd);
   close(fd);
 }
 
-static void mount_dev(struct step_spec *spec, int root) {
+static void make_dev(struct step_spec *spec, int staging) {
   stage = "dev";
   const char *const options[] = {"mode", "0755", "size", "65536k", NULL};
   const char *const pts[] = {"ptmxmode", "0666", "mode", "0620", spec->id_count > TTY_GROUP && !spec->fakes ? "gid" : NULL, "5", NULL};
   const char *const shm[] = {"mode", "1777", "size", spec->shm_size, NULL};
   const char *const none[] = {NULL};
-  int target = system_directory(root, "/dev");
   int dev = new_mount("tmpfs", MOUNT_NOSUID_, options);
-  if (dev < 0 || sys_move_mount(dev, target) < 0) fail("cannot mount /dev");
-  close(target);
+  if (dev < 0) fail("cannot mount /dev");
+  attach_to(staging, "dev", dev);
   for (size_t at = 0; at < sizeof nodes / sizeof *nodes; at++) {
     int source = open_device(at);
     bind_device(dev, nodes[at].path + strlen("/dev/"), source);
@@ -204,10 +208,9 @@ int make_sys(const struct step_spec *spec) {
   return new_mount("sysfs", sys_attributes(spec), none);
 }
 
-static void mount_sys(struct step_spec *spec, int root, struct masks *masks) {
+static void make_sys_here(struct step_spec *spec, int staging, struct masks *masks) {
   stage = "sys";
   unsigned attributes = sys_attributes(spec);
-  int target = system_directory(root, "/sys");
   bool cgroup2 = machine_has_only_cgroup2();
   /* A sysfs of its own belongs to the network namespace, so only a private one can have it; that of a shared one was made outside. */
   int sys = spec->private_network ? make_sys(spec) : spec->network != NULL ? spec->shared_sys : -1;
@@ -218,22 +221,33 @@ static void mount_sys(struct step_spec *spec, int root, struct masks *masks) {
     close(old);
     if (sys < 0 || sys_mount_setattr(sys, true, attributes) < 0) fail("cannot copy /sys");
   }
-  if (sys_move_mount(sys, target) < 0) fail("cannot mount /sys");
-  close(target);
+  attach_to(staging, "sys", sys);
   mount_cgroup(spec, sys, cgroup2, masks);
   for (size_t at = 0; !spec->unmasked && at < sizeof masked_in_sys / sizeof *masked_in_sys; at++) mask(masks, sys, masked_in_sys[at]);
   close(sys);
 }
 
-void mount_system(struct step_spec *spec, int root) {
+void make_system(struct step_spec *spec, int staging) {
   struct masks masks = {-1, -1};
   stage = "dev";
   masks.null = open_device(0);
-  mount_proc(spec, root, &masks);
-  mount_dev(spec, root);
-  mount_sys(spec, root, &masks);
+  make_proc(spec, staging, &masks);
+  make_dev(spec, staging);
+  make_sys_here(spec, staging, &masks);
   close(masks.null);
   if (masks.directory >= 0) close(masks.directory);
+}
+
+void attach_system(int staging, int root) {
+  static const char *const paths[] = {"/proc", "/dev", "/sys"};
+  for (size_t at = 0; at < sizeof paths / sizeof *paths; at++) {
+    stage = paths[at] + 1;
+    int target = system_directory(root, paths[at]), made = openat(staging, paths[at] + 1, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    /* A machine without /sys has none to give. */
+    if (made >= 0 && sys_move_mount(made, target) < 0) fail("cannot mount %s", paths[at]);
+    if (made >= 0) close(made);
+    close(target);
+  }
 }
 
 int open_terminal(int root, int *master) {

@@ -38,6 +38,11 @@ static int open_source(const struct mount_spec *mount) {
   return fd;
 }
 
+int open_place(const struct step_spec *spec) {
+  stage = "staging";
+  return open_directory(spec->place != NULL ? spec->place : spec->work);
+}
+
 void open_sources(struct step_spec *spec) {
   stage = "sources";
   open_layers(&spec->lowers, spec->lower_fds);
@@ -65,8 +70,7 @@ static int make_directory(int parent, const char *name) {
   return fd;
 }
 
-/* A private tmpfs, attached where nobody needs to look any more: on overlay's work directory. It goes with the old root. */
-static int mount_staging(int place) {
+int mount_staging(int place) {
   stage = "staging";
   int context = sys_fsopen("tmpfs");
   if (context < 0 || sys_fsconfig(context, "mode", "0700") < 0) fail("cannot make a tmpfs");
@@ -223,15 +227,14 @@ static void mount_file(const struct mount_spec *mount, size_t index, int staging
   close(fd);
 }
 
-struct built_root build_root(struct step_spec *spec, struct stubs *stubs) {
-  int staging = mount_staging(*spec->work_fd);
+struct built_root build_root(struct step_spec *spec, int staging, struct stubs *stubs) {
   if (spec->prepare_upper && spec->lowers.count > 0) copy_root_attributes(*spec->upper_fd, spec->lower_fds[spec->lowers.count - 1]);
   int root = spec->tree != NULL ? mount_tree(staging, *spec->tree_fd)
                                 : mount_stack(staging, "root", spec->lower_fds, spec->lowers.count, *spec->upper_fd, *spec->work_fd, true);
   /* Before anything is mounted in it: the image's own files decide. */
   struct built_root built = {root, find_identity(root, spec->user, spec->id_count)};
   add_groups(&built.identity, spec->groups, spec->group_count, spec->id_count);
-  mount_system(spec, root);
+  attach_system(staging, root);
   for (size_t at = 0; at < spec->mount_count; at++) {
     const struct mount_spec *mount = &spec->mounts[at];
     stage = "mounts";

@@ -142,18 +142,11 @@ void share_namespaces(struct step_spec *spec) {
   if (own.st_ino == other.st_ino) close(spec->user_fd), spec->user_fd = -1;
 }
 
-bool wait_for_shared_user(int sync, int pidfd) {
-  char byte;
-  struct pollfd waits[] = {{sync, POLLIN, 0}, {pidfd, POLLIN, 0}};
-  while (poll(waits, 2, -1) < 0 && errno == EINTR) continue;
-  return recv(sync, &byte, 1, MSG_DONTWAIT) == 1;
-}
-
 void enter_shared_user(const struct step_spec *spec, int flags, int sync) {
   stage = "join";
   if (spec->user_fd >= 0 && setns(spec->user_fd, CLONE_NEWUSER) < 0) fail("cannot enter the user namespace of the other container");
   if (unshare(flags) < 0) fail("cannot make the container's namespaces");
-  if (send(sync, "", 1, MSG_NOSIGNAL) != 1) _exit(EXIT_SETUP);
+  if (!send_number(sync, 0)) _exit(EXIT_SETUP);
 }
 
 /* ---- the processes of a container that shares its pid namespace ---- */

@@ -95,24 +95,11 @@ static bool take_mount_field(struct mount_spec *mount, const char *key, char *va
   return true;
 }
 
-static void take_field(struct step_spec *spec, const char *key, char *value) {
-  if (strcmp(key, "lower") == 0) append(&spec->lowers, value);
-  else if (strcmp(key, "arg") == 0) append(&spec->args, value);
-  else if (strcmp(key, "env") == 0) append(&spec->env, value);
-  else if (strcmp(key, "upper") == 0) spec->upper = value;
-  else if (strcmp(key, "work") == 0) spec->work = value;
-  else if (strcmp(key, "tree") == 0) spec->tree = value;
-  else if (strcmp(key, "tree-layer") == 0) append(&spec->tree_layers, value);
-  else if (strcmp(key, "aside") == 0) spec->aside = value;
-  else if (strcmp(key, "tree-state") == 0) spec->tree_state = value;
-  else if (strcmp(key, "bare") == 0) spec->bare = is_true(value);
-  else if (strcmp(key, "proc") == 0) spec->proc = strcmp(value, "own") == 0 ? PROC_OWN : PROC_AROUND;
-  else if (strcmp(key, "cwd") == 0) spec->cwd = value;
-  else if (strcmp(key, "user") == 0) spec->user = value;
+/* What the namespaces of a step, its /proc, /dev and /sys follow from: nothing else of the step may be needed to make them. */
+static bool take_surroundings(struct step_spec *spec, const char *key, char *value) {
+  if (strcmp(key, "proc") == 0) spec->proc = strcmp(value, "own") == 0 ? PROC_OWN : PROC_AROUND;
   else if (strcmp(key, "hostname") == 0) spec->hostname = value;
   else if (strcmp(key, "shm-size") == 0) spec->shm_size = value;
-  else if (strcmp(key, "prepare-upper") == 0) spec->prepare_upper = is_true(value);
-  else if (strcmp(key, "readonly-root") == 0) spec->readonly_root = is_true(value);
   else if (strcmp(key, "network") == 0) spec->network = value;
   else if (strcmp(key, "private-network") == 0) spec->private_network = is_true(value);
   else if (strcmp(key, "insecure") == 0) spec->insecure = is_true(value);
@@ -125,37 +112,62 @@ static void take_field(struct step_spec *spec, const char *key, char *value) {
   else if (strcmp(key, "host-uts") == 0) spec->host_uts = is_true(value);
   else if (strcmp(key, "unfiltered") == 0) spec->unfiltered = is_true(value);
   else if (strcmp(key, "unmasked") == 0) spec->unmasked = is_true(value);
-  else if (strcmp(key, "no-new-privileges") == 0) spec->no_new_privileges = is_true(value);
   else if (strcmp(key, "tty") == 0) spec->tty = is_true(value);
   else if (strcmp(key, "stdin") == 0) spec->stdin_open = is_true(value);
-  else if (strcmp(key, "init") == 0) spec->init = is_true(value);
   else if (strcmp(key, "keep-uid") == 0) spec->keep_uid = value;
   else if (strcmp(key, "keep-gid") == 0) spec->keep_gid = value;
-  else if (strcmp(key, "discard") == 0) spec->discard = is_true(value);
-  else if (strcmp(key, "hold") == 0) spec->hold = is_true(value);
   else if (strcmp(key, "nest") == 0) spec->nest = is_true(value);
   else if (strcmp(key, "fakes") == 0) spec->fakes = is_true(value);
-  else if (strcmp(key, "process-limit") == 0) spec->process_limit = parse_number(value, 1 << 30);
   else if (strcmp(key, "shift") == 0) spec->shift = (unsigned)parse_number(value, 4294967294);
   else if (strcmp(key, "id-count") == 0) spec->id_count = (unsigned)parse_number(value, 4294967295);
-  else if (strcmp(key, "capabilities") == 0) spec->capabilities = parse_number(value, ~0ull);
   else if (strcmp(key, "seccomp") == 0) read_filter(&spec->filter, value);
   else if (strcmp(key, "emulator") == 0) spec->emulator.name = value;
   else if (strcmp(key, "e.directory") == 0) spec->emulator.directory = value;
   else if (strcmp(key, "e.interpreter") == 0) spec->emulator.interpreter = value;
   else if (strcmp(key, "e.rule") == 0) spec->emulator.rule = value;
-  else if (strcmp(key, "group") == 0) add_group(spec, value);
   else if (strcmp(key, "cgroup") == 0) append(&spec->cgroups, value);
   else if (strcmp(key, "sysctl") == 0) append(&spec->sysctls, value);
+  else if (strcmp(key, "place") == 0) spec->place = value;
+  else return false;
+  return true;
+}
+
+static bool take_field(struct step_spec *spec, const char *key, char *value) {
+  if (strcmp(key, "lower") == 0) append(&spec->lowers, value);
+  else if (strcmp(key, "arg") == 0) append(&spec->args, value);
+  else if (strcmp(key, "env") == 0) append(&spec->env, value);
+  else if (strcmp(key, "upper") == 0) spec->upper = value;
+  else if (strcmp(key, "work") == 0) spec->work = value;
+  else if (strcmp(key, "tree") == 0) spec->tree = value;
+  else if (strcmp(key, "tree-layer") == 0) append(&spec->tree_layers, value);
+  else if (strcmp(key, "aside") == 0) spec->aside = value;
+  else if (strcmp(key, "tree-state") == 0) spec->tree_state = value;
+  else if (strcmp(key, "bare") == 0) spec->bare = is_true(value);
+  else if (strcmp(key, "cwd") == 0) spec->cwd = value;
+  else if (strcmp(key, "user") == 0) spec->user = value;
+  else if (strcmp(key, "prepare-upper") == 0) spec->prepare_upper = is_true(value);
+  else if (strcmp(key, "readonly-root") == 0) spec->readonly_root = is_true(value);
+  else if (strcmp(key, "no-new-privileges") == 0) spec->no_new_privileges = is_true(value);
+  else if (strcmp(key, "init") == 0) spec->init = is_true(value);
+  else if (strcmp(key, "discard") == 0) spec->discard = is_true(value);
+  else if (strcmp(key, "hold") == 0) spec->hold = is_true(value);
+  else if (strcmp(key, "process-limit") == 0) spec->process_limit = parse_number(value, 1 << 30);
+  else if (strcmp(key, "capabilities") == 0) spec->capabilities = parse_number(value, ~0ull);
+  else if (strcmp(key, "group") == 0) add_group(spec, value);
   else if (strcmp(key, "limit") == 0) add_limit(spec, value);
   else if (strcmp(key, "mount") == 0) add_mount(spec, value);
-  else fail_with(0, "unknown key \"%.40s\"", key);
+  else return false;
+  return true;
+}
+
+size_t field_length(const char *at) {
+  const unsigned char *bytes = (const unsigned char *)at;
+  return (size_t)bytes[0] | (size_t)bytes[1] << 8 | (size_t)bytes[2] << 16 | (size_t)bytes[3] << 24;
 }
 
 char *next_field(char *data, size_t total, size_t *at, size_t *length) {
   if (total - *at < 4) fail_with(0, "the description is cut off");
-  const unsigned char *bytes = (const unsigned char *)data + *at;
-  *length = (size_t)bytes[0] | (size_t)bytes[1] << 8 | (size_t)bytes[2] << 16 | (size_t)bytes[3] << 24;
+  *length = field_length(data + *at);
   *at += 4;
   if (*length > total - *at) fail_with(0, "the description is cut off");
   char *field = allocate(*length + 1);
@@ -164,13 +176,27 @@ char *next_field(char *data, size_t total, size_t *at, size_t *length) {
   return field;
 }
 
+size_t surroundings_length(const char *data, size_t total) {
+  static const char mark[] = "step";
+  for (size_t at = 0; total - at >= 4;) {
+    const char *key = data + at + 4;
+    size_t key_length = field_length(data + at);
+    if (key_length > total - at - 4) return 0;
+    at += 4 + key_length;
+    if (total - at < 4 || field_length(data + at) > total - at - 4) return 0;
+    at += 4 + field_length(data + at);
+    if (key_length == sizeof mark - 1 && memcmp(key, mark, key_length) == 0) return at;
+  }
+  return 0;
+}
+
 /* The process that opens the sources need not be the one that mounts them: both see these numbers. */
-static void share_descriptors(struct step_spec *spec) {
+static void share_descriptors(struct step_spec *spec, int *numbers) {
   size_t count = 3 + spec->lowers.count;
   for (size_t at = 0; at < spec->mount_count; at++) count += 3 + spec->mounts[at].lowers.count;
-  int *next = mmap(NULL, count * sizeof *next, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  int *next = numbers != NULL ? numbers : mmap(NULL, count * sizeof *next, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (next == MAP_FAILED) fail("cannot allocate shared memory");
-  memset(next, -1, count * sizeof *next);
+  if (numbers == NULL) memset(next, -1, count * sizeof *next);
   spec->upper_fd = next++;
   spec->work_fd = next++;
   spec->tree_fd = next++;
@@ -194,10 +220,29 @@ void parse_spec(struct step_spec *spec, int fd) {
   free(data);
 }
 
-void parse_description(struct step_spec *spec, char *data, size_t total) {
+static void complete_surroundings(struct step_spec *spec) {
+  if (spec->insecure) spec->unfiltered = spec->unmasked = true;
+  if (spec->hostname == NULL || spec->shm_size == NULL || spec->id_count == 0) fail_with(0, "the description is incomplete");
+  if ((spec->pid_namespace == NULL) != (spec->user_namespace == NULL)) fail_with(0, "a pid namespace without its user namespace");
+}
+
+size_t parse_surroundings(struct step_spec *spec, char *data, size_t total) {
   stage = "spec";
+  size_t at = 0, end = surroundings_length(data, total);
+  while (at < end) {
+    size_t key_length, length;
+    char *key = next_field(data, end, &at, &key_length), *value = next_field(data, end, &at, &length);
+    if (strlen(key) != key_length || strlen(value) != length) fail_with(0, "a NUL byte in \"%.40s\"", key);
+    if (at < end && !take_surroundings(spec, key, value)) fail_with(0, "unknown key \"%.40s\"", key);
+  }
+  if (end > 0) complete_surroundings(spec);
+  return end;
+}
+
+void parse_rest(struct step_spec *spec, char *data, size_t total, size_t at, int *numbers) {
+  stage = "spec";
+  bool all = at == 0;
   spec->fakes_socket = -1;
-  size_t at = 0;
   for (;;) {
     size_t key_length, length;
     char *key = next_field(data, total, &at, &key_length);
@@ -206,20 +251,23 @@ void parse_description(struct step_spec *spec, char *data, size_t total) {
     bool binary = strcmp(key, "m.data") == 0;
     if (strlen(key) != key_length || (!binary && strlen(value) != length)) fail_with(0, "a NUL byte in \"%.40s\"", key);
     if (spec->mount_count > 0 && take_mount_field(&spec->mounts[spec->mount_count - 1], key, value, length)) continue;
-    take_field(spec, key, value);
+    if (take_field(spec, key, value) || (all && take_surroundings(spec, key, value))) continue;
+    fail_with(0, "unknown key \"%.40s\"", key);
   }
-  if (spec->upper == NULL || spec->work == NULL || spec->args.count == 0 || spec->cwd == NULL || spec->user == NULL ||
-      spec->hostname == NULL || spec->shm_size == NULL || spec->id_count == 0)
+  complete_surroundings(spec);
+  if (spec->upper == NULL || spec->work == NULL || spec->args.count == 0 || spec->cwd == NULL || spec->user == NULL)
     fail_with(0, "the description is incomplete");
-  if (spec->insecure) spec->unfiltered = spec->unmasked = true;
   if (spec->filter.count == 0 && !spec->unfiltered) fail_with(0, "a step without a seccomp filter must be said to have none");
   for (size_t index = 0; index < spec->mount_count; index++)
     if (spec->mounts[index].target == NULL) fail_with(0, "a mount without a target");
-  if ((spec->pid_namespace == NULL) != (spec->user_namespace == NULL)) fail_with(0, "a pid namespace without its user namespace");
   if (spec->tree != NULL && spec->tree_state == NULL) fail_with(0, "a tree without a state");
   if (spec->bare && (spec->tree == NULL || spec->aside == NULL)) fail_with(0, "a step without namespaces must have a tree");
   for (size_t index = 0; index < spec->mount_count; index++)
     if ((spec->mounts[index].tree != NULL) != (spec->tree != NULL && spec->mounts[index].kind == MOUNT_LAYERS))
       fail_with(0, "trees for some stacks only");
-  share_descriptors(spec);
+  share_descriptors(spec, numbers);
+}
+
+void parse_description(struct step_spec *spec, char *data, size_t total) {
+  parse_rest(spec, data, total, parse_surroundings(spec, data, total), NULL);
 }

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -36,17 +37,25 @@ void report_end(int wait_status) {
 
 /* ---- inside ---- */
 
-/* Until the outer half has done what only it can. */
-static void wait_for_start(const struct plumbing *plumbing) {
-  char byte;
-  if (recv(plumbing->sync[1], &byte, 1, 0) != 1) _exit(EXIT_SETUP);
+bool send_number(int sync, int number) { return send(sync, &number, sizeof number, MSG_NOSIGNAL) == sizeof number; }
+
+/* Until the outer half has done what only it can. Gives the number that it sends. */
+static int wait_for_outer(const struct plumbing *plumbing) {
+  int number;
+  if (recv(plumbing->sync[1], &number, sizeof number, 0) != sizeof number) _exit(EXIT_SETUP);
+  return number;
 }
 
-static void enter_user_namespace(const struct step_spec *spec, const struct plumbing *plumbing) {
-  /* Root of namespace A is root here, too, as soon as it is mapped. */
+/* What the outer half has opened is there. */
+static void separate_descriptors(const struct step_spec *spec, const struct plumbing *plumbing) {
   if (spec->shift == 0) return;
   if (unshare(CLONE_FILES) < 0) fail("cannot separate the descriptors");
-  if (send(plumbing->sync[1], "", 1, MSG_NOSIGNAL) != 1) _exit(EXIT_SETUP);
+  if (!send_number(plumbing->sync[1], 0)) _exit(EXIT_SETUP);
+}
+
+static void become_root(const struct step_spec *spec, const struct plumbing *plumbing) {
+  /* Root of namespace A is root here, too, as soon as it is mapped. */
+  if (spec->shift == 0) return;
   if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) fail("cannot become root of the namespace");
   /* Owner of what is made in /proc for this process. */
   prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
@@ -85,7 +94,15 @@ static _Noreturn void hold_root(void) {
   _exit(0);
 }
 
-static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *plumbing, int later) {
+/* The rest of a step whose surroundings are made. */
+static void wait_for_rest(struct step_spec *spec, const struct plumbing *plumbing, const struct shared_description *coming) {
+  if (!send_number(plumbing->sync[1], 0)) _exit(EXIT_SETUP);
+  (void)wait_for_outer(plumbing);
+  parse_rest(spec, coming->data, coming->total, coming->surroundings, coming->numbers);
+  separate_descriptors(spec, plumbing);
+}
+
+static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *plumbing, int later, const struct shared_description *coming) {
   stage = "namespaces";
   if (status_framed) {
     status_fd = plumbing->status[1];
@@ -97,8 +114,10 @@ static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *
     die_with_parent(plumbing->outer);
     stage = "namespaces";
   }
-  if (spec->nest || spec->cgroups.count > 0) wait_for_start(plumbing);
-  if (spec->nest) enter_user_namespace(spec, plumbing);
+  int place = -1;
+  if (spec->nest || spec->cgroups.count > 0) place = wait_for_outer(plumbing);
+  if (spec->nest && coming == NULL) separate_descriptors(spec, plumbing);
+  if (spec->nest) become_root(spec, plumbing);
   hide_cgroups(spec);
   umask(0);
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) fail("cannot make mounts private");
@@ -109,8 +128,13 @@ static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *
     set_sysctls(spec, true);
   }
   set_sysctls(spec, false);
-  if (spec->shift == 0) open_sources(spec);
-  struct built_root built = build_root(spec, plumbing->stubs);
+  /* Where the place is the step's work directory, that is opened before something is mounted on it. */
+  if (spec->shift == 0 && coming == NULL) open_sources(spec);
+  int staging = mount_staging(spec->shift == 0 ? open_place(spec) : place);
+  make_system(spec, staging);
+  if (coming != NULL) wait_for_rest(spec, plumbing, coming);
+  if (spec->shift == 0 && coming != NULL) open_sources(spec);
+  struct built_root built = build_root(spec, staging, plumbing->stubs);
   int terminal = -1;
   if (spec->tty) {
     int master;
@@ -141,27 +165,54 @@ int number_in_proc(int pidfd) {
   return number;
 }
 
-static void prepare_user_namespace(struct step_spec *spec, const struct plumbing *plumbing, int pidfd) {
-  stage = "id-map";
-  int number = number_in_proc(pidfd);
-  char byte;
-  /* It has those of the other container, once it is there. */
-  if (spec->pid_namespace == NULL) map_step_ids(number, spec);
-  else if (!wait_for_shared_user(plumbing->sync[0], pidfd)) return;
-  if (spec->shift == 0) {
-    /* Nobody there: the child is gone. */
-    (void)!send(plumbing->sync[0], "", 1, MSG_NOSIGNAL);
-    return;
-  }
-  int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-  if (own < 0 || setns(pidfd, CLONE_NEWNS) < 0) fail("cannot enter the step's mount namespace");
-  open_sources(spec);
+/* Until a number comes there. False when the process has ended instead. */
+static bool wait_for_number(int from, int process) {
+  int number;
+  struct pollfd waits[] = {{from, POLLIN, 0}, {process, POLLIN, 0}};
+  while (poll(waits, 2, -1) < 0 && errno == EINTR) continue;
+  return recv(from, &number, sizeof number, MSG_DONTWAIT) == sizeof number;
+}
+
+static bool wait_for_inner(const struct plumbing *plumbing) { return wait_for_number(plumbing->sync[0], plumbing->inner); }
+
+/* Opens, with the rights of this process, what only they open, in the mount namespace of the step, where alone it can be mounted. Gives the place. */
+static int open_inside(struct step_spec *spec, const struct plumbing *plumbing, bool place, bool sources) {
+  int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), opened = -1;
+  stage = "namespaces";
+  if (own < 0 || setns(plumbing->inner, CLONE_NEWNS) < 0) fail("cannot enter the step's mount namespace");
+  if (place) opened = open_place(spec);
+  if (sources) open_sources(spec);
   stage = "namespaces";
   if (setns(own, CLONE_NEWNS) < 0) fail("cannot leave the step's mount namespace");
   close(own);
-  if (send(plumbing->sync[0], "", 1, MSG_NOSIGNAL) != 1) return;
-  /* Until the child has its own table, descriptors must not be closed here. */
-  if (recv(plumbing->sync[0], &byte, 1, 0) != 1) return;
+  return opened;
+}
+
+/* What the inner half cannot do itself before it makes its surroundings. */
+static void begin_inner(struct step_spec *spec, const struct plumbing *plumbing, bool coming) {
+  int place = -1;
+  if (spec->nest) {
+    stage = "id-map";
+    int number = number_in_proc(plumbing->inner);
+    /* It has those of the other container, once it is there. */
+    if (spec->pid_namespace == NULL) map_step_ids(number, spec);
+    else if (!wait_for_inner(plumbing)) return;
+    if (spec->shift > 0) place = open_inside(spec, plumbing, true, !coming);
+  }
+  /* Nobody there: the child is gone. Until it has its own table, descriptors must not be closed here. */
+  if ((spec->nest || spec->cgroups.count > 0) && send_number(plumbing->sync[0], place) && spec->shift > 0 && !coming) (void)wait_for_inner(plumbing);
+}
+
+/* Until it is known which step it is, and its surroundings are there. Without either, nobody is told: another process will try. */
+static void await_rest(struct step_spec *spec, const struct plumbing *plumbing, int starter, const struct shared_description *coming) {
+  if (!wait_for_inner(plumbing) || !send_number(starter, 0) || !wait_for_number(starter, plumbing->inner)) _exit(EXIT_SETUP);
+  status_kept = false;
+  parse_rest(spec, coming->data, coming->total, coming->surroundings, coming->numbers);
+}
+
+static void give_rest(struct step_spec *spec, const struct plumbing *plumbing) {
+  if (spec->shift > 0) (void)open_inside(spec, plumbing, false, true);
+  if (send_number(plumbing->sync[0], 0) && spec->shift > 0) (void)wait_for_inner(plumbing);
 }
 
 /* The step's namespaces are made in the network that it shares with others. Its /sys is made here: no step has a right to one of it. */
@@ -181,14 +232,13 @@ void make_pipe(int fds[2], int outer, unsigned shift) {
 }
 
 /*
- * Makes the table of descriptors as large as the layers will want it. Growing one that is shared, as it is with the child by then, waits each
- * time until all processors have let go of the old one.
+ * Makes the table of descriptors as large as the layers of most steps will want it. Growing one that is shared, as it is with the child by then,
+ * waits each time until all processors have let go of the old one.
  */
-static void make_room(const struct step_spec *spec) {
-  size_t wanted = spec->lowers.count;
-  for (size_t at = 0; at < spec->mount_count; at++) wanted += 3 + spec->mounts[at].lowers.count;
+static void make_room(void) {
+  enum { MOST_OPEN = 1000 };
   /* Where the limit is lower, the layers' own descriptors say so. */
-  int last = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, (int)wanted + 64);
+  int last = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, MOST_OPEN);
   if (last >= 0) close(last);
 }
 
@@ -249,18 +299,16 @@ int command_step(int argc, char **argv) {
   }
   parse_spec(&spec, SPEC_FD);
   close(SPEC_FD);
-  return run_step(&spec, -1);
+  return run_step(&spec, -1, -1, NULL);
 }
 
-int run_step(struct step_spec *spec, int connection) {
+int run_step(struct step_spec *spec, int connection, int starter, const struct shared_description *coming) {
   static struct pump pumps[MAX_PUMPS];
-  struct plumbing plumbing = {.in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}, .status = {-1, -1}};
-  if (spec->tree != NULL) prepare_trees(spec);
-  stage = "start";
+  struct plumbing plumbing = {.inner = -1, .in = {-1, -1}, .out = {-1, -1}, .err = {-1, -1}, .status = {-1, -1}};
+  if (coming == NULL && spec->tree != NULL) prepare_trees(spec);
   if (spec->bare) return run_bare_step(spec, connection);
-  int signals = catch_signals(), pidfd = -1;
-  int upper = open(spec->upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (upper < 0) fail("cannot open directory \"%s\"", spec->upper);
+  stage = "start";
+  int signals = catch_signals();
   plumbing.outer = sys_pidfd_open(getpid());
   plumbing.stubs = mmap(NULL, sizeof *plumbing.stubs, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (plumbing.outer < 0 || plumbing.stubs == MAP_FAILED || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, plumbing.sync) < 0)
@@ -293,25 +341,31 @@ int run_step(struct step_spec *spec, int connection) {
   }
   if (spec->shift > 0) flags |= CLONE_FILES;
   if (spec->shift > 0) spec->nest = true;
-  if (spec->shift > 0) make_room(spec);
+  if (spec->shift > 0) make_room();
   stage = "namespaces";
-  pid_t child = sys_fork_into(flags | (spec->nest && spec->pid_namespace == NULL ? CLONE_NEWUSER : 0), spec->nest ? &pidfd : NULL);
+  pid_t child = sys_fork_into(flags | (spec->nest && spec->pid_namespace == NULL ? CLONE_NEWUSER : 0), &plumbing.inner);
   if (child < 0 && spec->pid_namespace != NULL && errno == ENOMEM) fail_with(0, "the container whose processes it shares has ended");
-  if (child < 0 && spec->nest && spec->pid_namespace == NULL && spec->shift == 0 && spec->keep_uid == NULL && (errno == ENOSPC || errno == EUSERS || errno == EPERM)) {
+  bool refused = child < 0 && (errno == ENOSPC || errno == EUSERS || errno == EPERM);
+  /* One that is to come has nobody to tell that it goes without, and the next may be given one. */
+  if (refused && coming == NULL && spec->nest && spec->pid_namespace == NULL && spec->shift == 0 && spec->keep_uid == NULL) {
     /* No more of them, or no right to one: namespace A does. */
     spec->nest = false;
-    child = sys_fork_into(flags, NULL);
+    child = sys_fork_into(flags, &plumbing.inner);
   }
   if (child < 0) fail("cannot make the step's namespaces");
-  if (child == 0) run_inside(spec, &plumbing, later);
-  status_line("pid %d", child);
+  if (child == 0) run_inside(spec, &plumbing, later, coming);
   join_cgroups(spec, child);
-  if (spec->hold) status_line("held %d", number_in_proc(pidfd < 0 ? sys_pidfd_open(child) : pidfd));
-  if (spec->nest) prepare_user_namespace(spec, &plumbing, pidfd);
-  else if (spec->cgroups.count > 0) (void)!send(plumbing.sync[0], "", 1, MSG_NOSIGNAL);
-  int mounts = spec->cgroups.count == 0 ? -1 : hold_mounts(number_in_proc(pidfd < 0 ? sys_pidfd_open(child) : pidfd));
+  begin_inner(spec, &plumbing, coming != NULL);
+  if (coming != NULL) await_rest(spec, &plumbing, starter, coming);
+  status_line("pid %d", child);
+  if (spec->hold) status_line("held %d", number_in_proc(plumbing.inner));
+  if (coming != NULL && spec->tree != NULL) prepare_trees(spec);
+  if (coming != NULL) give_rest(spec, &plumbing);
+  int upper = open(spec->upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (upper < 0) fail("cannot open directory \"%s\"", spec->upper);
+  int mounts = spec->cgroups.count == 0 ? -1 : hold_mounts(number_in_proc(plumbing.inner));
   struct members members = {-1, -1};
-  if (shares_processes(spec)) members = members_of(spec, proc_number(-1, pidfd < 0 ? sys_pidfd_open(child) : pidfd));
+  if (shares_processes(spec)) members = members_of(spec, proc_number(-1, plumbing.inner));
   close(plumbing.sync[1]);
   if (plumbing.in[0] >= 0) close(plumbing.in[0]);
   if (plumbing.status[1] >= 0) close(plumbing.status[1]);

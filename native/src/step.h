@@ -55,6 +55,7 @@ struct step_spec {
   struct list sysctls; /* `net/core/somaxconn=1024`, of the step's own namespaces */
   struct list cgroups; /* directories of the groups that the step is put into */
   const char *upper, *work, *cwd, *user, *hostname, *shm_size;
+  const char *place; /* an empty directory, where the step's file systems are put together; NULL: `work` */
   const char *network; /* a file that a network namespace is bound to; NULL: this process's own, or a new one */
   bool unfiltered, unmasked; /* no filter of system calls; nothing of /proc and /sys hidden: both are so where insecure is */
   bool prepare_upper, readonly_root, private_network, insecure, no_new_privileges, tty, stdin_open, init, nest;
@@ -95,14 +96,35 @@ struct step_spec {
 enum { SPEC_LIMIT = 256 << 20 };
 void parse_spec(struct step_spec *spec, int fd);
 void parse_description(struct step_spec *spec, char *data, size_t total);
+/*
+ * A description may begin with the step's surroundings, which the key "step" ends: what its namespaces, /proc, /dev and /sys follow from, and
+ * nothing that differs from step to step or is secret. Gives how long they are; 0 where a description does not set them apart.
+ */
+size_t surroundings_length(const char *data, size_t total);
+size_t parse_surroundings(struct step_spec *spec, char *data, size_t total);
+/* What follows at `at`. `numbers`: shared memory for descriptors, set to -1, of as many bytes as the description and 12 more; NULL to make some. */
+void parse_rest(struct step_spec *spec, char *data, size_t total, size_t at, int *numbers);
+/* The length that a field begins with. */
+size_t field_length(const char *at);
 /* A copy of the next field, with a NUL behind it. */
 char *next_field(char *data, size_t total, size_t *at, size_t *length);
 
 /* step.c: the number of a child in the pid namespace that /proc shows, which need not be the one that this process lives in. */
 int number_in_proc(int pidfd);
 
-/* step.c: runs the step to its end and gives its exit code. `connection`: where its output goes as frames, -1 for descriptors 1 and 2. */
-int run_step(struct step_spec *spec, int connection);
+/* A description in memory that is shared with the processes of its step. */
+struct shared_description {
+  size_t room, total, surroundings;
+  int *numbers; /* as for parse_rest */
+  char *data;
+};
+
+/*
+ * step.c: runs the step to its end and gives its exit code. `connection`: where its output goes as frames, -1 for descriptors 1 and 2. `coming`:
+ * where the step's description will be, of which `spec` has the surroundings so far; NULL where it has all. `starter`: a socket that is told a
+ * number when they are made, and tells one when the description is there; -1 with no `coming`.
+ */
+int run_step(struct step_spec *spec, int connection, int starter, const struct shared_description *coming);
 
 /* resolve.c: paths beneath a root that others may have filled with traps. */
 
@@ -140,20 +162,25 @@ void add_groups(struct identity *identity, const unsigned *groups, size_t count,
 
 /* rootfs.c */
 
-/* Opens everything outside that the mounts need. Runs in the step's mount namespace, with namespace A's rights. */
+/* Where the step's file systems are put together. Runs in the step's mount namespace, with namespace A's rights, as open_sources does. */
+int open_place(const struct step_spec *spec);
+/* Opens everything outside that the mounts need. */
 void open_sources(struct step_spec *spec);
+/* A private tmpfs on what open_place gave: it goes with the old root. */
+int mount_staging(int place);
 /* fill.c: fills an empty volume. Gives a descriptor of its directory. */
 int fill_volume(const struct mount_spec *mount, int root);
 struct built_root {
   int root;
   struct identity identity;
 };
-/* Makes the new root, but does not enter it. */
-struct built_root build_root(struct step_spec *spec, struct stubs *stubs);
+/* Makes the new root, but does not enter it. `staging`: with what make_system has made there. */
+struct built_root build_root(struct step_spec *spec, int staging, struct stubs *stubs);
 void enter_root(int root);
 
-/* devices.c: /proc, /dev, /sys and what is hidden in them. */
-void mount_system(struct step_spec *spec, int root);
+/* devices.c: /proc, /dev, /sys and what is hidden in them, by their names in a directory; and moved from there to their places in the root. */
+void make_system(struct step_spec *spec, int staging);
+void attach_system(int staging, int root);
 /* A detached /sys of the network that this process is in; -1 where the kernel refuses one. */
 int make_sys(const struct step_spec *spec);
 void attach_console(int root, int terminal);
@@ -162,13 +189,16 @@ int open_terminal(int root, int *master);
 /* id_map.c: writes the maps of a step's user namespace. `number`: of its first process in /proc. */
 void map_step_ids(int number, const struct step_spec *spec);
 
+/* step.c: a number for the other half of a step. False when that is not there any more. */
+bool send_number(int sync, int number);
+
 /* step.c: the line `exit <code>` or `signal <number>`. */
 void report_end(int wait_status);
 
 /* Descriptors between the two halves of a step. */
 struct plumbing {
-  int sync[2];          /* outer, inner */
-  int outer;            /* pidfd of the outer half */
+  int sync[2];          /* outer, inner; what is sent there are single numbers */
+  int outer, inner;     /* pidfds of the halves; the second is the outer one's only */
   int in[2], out[2], err[2];
   int status[2];        /* what the inner half says where the outer frames it */
   struct stubs *stubs;
@@ -205,8 +235,6 @@ void share_namespaces(struct step_spec *spec);
 bool unmount_shared(const char *directory);
 /* In the step: its other namespaces belong to the user namespace of those whose processes it shares. */
 void enter_shared_user(const struct step_spec *spec, int flags, int sync);
-/* Outside, until it has. False when it has ended instead. */
-bool wait_for_shared_user(int sync, int pidfd);
 /* How the processes of such a step are known: descriptors of namespaces. */
 struct members {
   int mounts, user;

@@ -11,6 +11,11 @@ export interface EncodeOptions {
   readonly seccompPath: string;
   /** An empty directory that steps cannot see: where namespace A has the formats of emulators. Without it there are none. */
   readonly formatsDir?: string;
+  /**
+   * An empty directory that steps cannot see, where the helper puts the file systems of steps together. With it, the helper may make ready what
+   * the next step has in common with this one. Default: the step's work directory.
+   */
+  readonly place?: string;
   /** Where the step's files are, for plans with `copies`. */
   readonly tree?: StepTree;
 }
@@ -32,15 +37,15 @@ export const ULIMITS: readonly string[] = Object.keys(RESOURCES);
  */
 export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   const fields = new Fields();
-  const insecure = spec.security === 'insecure';
-  // What has the ids of namespace A as they are gets a user namespace of its own all the same.
-  fields.add('nest', true).add('shift', options.plan.idShift).add('id-count', options.plan.idCount);
-  if (options.plan.owners !== undefined) fields.add('fakes', true);
   const bare = options.plan.how === 'none';
+  addSurroundings(fields, spec, options);
+  // A group is the one step's, and so is what was registered for it.
+  const recurs =
+    options.place !== undefined && !bare && spec.emulator === undefined && (spec.cgroups ?? []).length === 0;
+  if (recurs) fields.add('step', true);
   const tree = options.plan.copies ? requireTree(options) : undefined;
   if (tree === undefined) for (const lower of spec.lowers) fields.add('lower', lower);
   else addTree(fields, tree, bare);
-  if (options.plan.proc !== undefined) fields.add('proc', options.plan.proc);
   fields.add('prepare-upper', spec.prepareUpper ?? false);
   if (spec.discard) fields.add('discard', true);
   fields
@@ -49,22 +54,47 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
     .add('readonly-root', spec.readonlyRoot ?? false);
   for (const arg of spec.args) fields.add('arg', arg);
   for (const variable of spec.env) fields.add('env', variable);
-  fields.add('cwd', spec.cwd).add('user', spec.user).add('hostname', spec.hostname);
+  fields.add('cwd', spec.cwd).add('user', spec.user);
   for (const group of spec.groups ?? []) fields.add('group', group);
-  fields.add('private-network', spec.network === 'none').add('insecure', insecure);
-  if (spec.network === 'isolated' || spec.network === 'proxied') fields.add('network', networkPathOf(spec));
-  fields.add('capabilities', insecure ? ALL_CAPABILITIES : capabilityMask(spec.capAdd ?? [], spec.capDrop ?? []));
-  if (!insecure && spec.unfiltered !== true) fields.add('seccomp', options.seccompPath);
-  fields.add('unfiltered', spec.unfiltered ?? false).add('unmasked', spec.unmasked ?? false);
-  fields.add('no-new-privileges', spec.noNewPrivileges ?? false);
+  const insecure = spec.security === 'insecure';
   fields
-    .add('tty', spec.tty ?? false)
-    .add('stdin', spec.stdin ?? false)
+    .add('capabilities', insecure ? ALL_CAPABILITIES : capabilityMask(spec.capAdd ?? [], spec.capDrop ?? []))
+    .add('no-new-privileges', spec.noNewPrivileges ?? false)
     .add('init', spec.init ?? false)
     .add('hold', spec.hold ?? false);
+  // Before the others: who sets nproc by name means it.
+  // Without a namespace it would count all that the user runs on the machine.
+  fields.add('process-limit', bare ? 0 : (spec.processLimit ?? 0));
+  for (const ulimit of spec.ulimits ?? []) fields.add('limit', encodeLimit(ulimit));
+  const mounts = orderMounts([...networkMounts(spec), ...memoryMounts(spec), ...(spec.mounts ?? [])]);
+  for (const [index, mount] of mounts.entries()) {
+    addMount(fields, mount);
+    if (tree !== undefined && mount.type === 'layers') fields.add('m.tree', `${tree.dir}/mount-${index}`);
+  }
+  return fields.end();
+}
+
+/** What the step's namespaces, its /proc, /dev and /sys follow from. Nothing secret may be in it: the helper keeps it for the next step. */
+function addSurroundings(
+  fields: Fields,
+  spec: StepSpec,
+  { plan, seccompPath, formatsDir, place }: EncodeOptions,
+): void {
+  const insecure = spec.security === 'insecure';
+  const { emulator } = spec;
+  // What has the ids of namespace A as they are gets a user namespace of its own all the same.
+  fields.add('nest', true).add('shift', plan.idShift).add('id-count', plan.idCount);
+  if (plan.owners !== undefined) fields.add('fakes', true);
+  if (plan.proc !== undefined) fields.add('proc', plan.proc);
+  if (place !== undefined) fields.add('place', place);
+  fields.add('hostname', spec.hostname).add('shm-size', spec.shmSize ?? 64 * 2 ** 20);
+  fields.add('private-network', spec.network === 'none').add('insecure', insecure);
+  if (spec.network === 'isolated' || spec.network === 'proxied') fields.add('network', networkPathOf(spec));
+  if (!insecure && spec.unfiltered !== true) fields.add('seccomp', seccompPath);
+  fields.add('unfiltered', spec.unfiltered ?? false).add('unmasked', spec.unmasked ?? false);
+  fields.add('tty', spec.tty ?? false).add('stdin', spec.stdin ?? false);
   addShared(fields, spec);
-  fields.add('shm-size', spec.shmSize ?? 64 * 2 ** 20);
-  if (spec.keepIds !== undefined && options.plan.owners !== undefined)
+  if (spec.keepIds !== undefined && plan.owners !== undefined)
     throw new TsbuildError(
       'TSB_SANDBOX',
       'Cannot keep your id: without subordinate ids there is one id for everybody',
@@ -73,30 +103,19 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
       },
     );
   if (spec.keepIds !== undefined) fields.add('keep-uid', spec.keepIds.uid).add('keep-gid', spec.keepIds.gid);
-  const { emulator } = spec;
-  if (emulator !== undefined && options.formatsDir !== undefined)
+  if (emulator !== undefined && formatsDir !== undefined)
     fields
       .add('emulator', emulator.name)
-      .add('e.directory', options.formatsDir)
+      .add('e.directory', formatsDir)
       .add('e.interpreter', emulator.interpreter)
       .add('e.rule', emulator.rule);
-  // Before the others: who sets nproc by name means it.
-  // Without a namespace it would count all that the user runs on the machine.
-  fields.add('process-limit', bare ? 0 : (spec.processLimit ?? 0));
   const sysctls = Object.entries(spec.sysctls ?? {});
-  if (bare && sysctls.length > 0)
+  if (plan.how === 'none' && sysctls.length > 0)
     throw new TsbuildError('TSB_SANDBOX', `Cannot set ${sysctls[0]?.[0]}: this machine allows no namespaces`, {
       hint: 'leave --sysctl out; "tsbuild doctor" says what would lift the limit',
     });
   for (const [name, value] of sysctls) fields.add('sysctl', `${name.replaceAll('.', '/')}=${value}`);
   for (const group of spec.cgroups ?? []) fields.add('cgroup', group);
-  for (const ulimit of spec.ulimits ?? []) fields.add('limit', encodeLimit(ulimit));
-  const mounts = orderMounts([...networkMounts(spec), ...memoryMounts(spec), ...(spec.mounts ?? [])]);
-  for (const [index, mount] of mounts.entries()) {
-    addMount(fields, mount);
-    if (tree !== undefined && mount.type === 'layers') fields.add('m.tree', `${tree.dir}/mount-${index}`);
-  }
-  return fields.end();
 }
 
 /** Namespaces that are not the step's own. */

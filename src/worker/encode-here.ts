@@ -10,5 +10,7 @@ export function encodeHere(
 ): Buffer {
   const formatsDir = `${privateDir}/formats`;
   if (spec.emulator !== undefined) mkdirSync(formatsDir, { recursive: true });
-  return encodeStep(spec, { plan, seccompPath: `${seccompDir}/${process.arch}.bpf`, formatsDir, ...more });
+  const place = `${privateDir}/place`;
+  mkdirSync(place, { recursive: true });
+  return encodeStep(spec, { plan, seccompPath: `${seccompDir}/${process.arch}.bpf`, formatsDir, place, ...more });
 }

@@ -166,6 +166,25 @@ describe('a step as the helper reads it', () => {
     expect(() => encoded({}, options({ copies: true }))).toThrow('no place for the copies');
   });
 
+  test('begins with its surroundings where the next step may have the same, and nothing secret is among them', () => {
+    const place = options({}, { place: '/place', formatsDir: '/formats' });
+    const surroundings = (more: Partial<StepSpec>, own: Options = place): readonly string[] => {
+      const keys = encoded(more, own).map(([key]) => key);
+      return keys.slice(0, Math.max(0, keys.indexOf('step')));
+    };
+    const usual = surroundings({ mounts: [{ type: 'file', target: '/s', data: Buffer.from('s') }], groups: [1] });
+    expect(usual).toEqual(
+      expect.arrayContaining(['shift', 'place', 'hostname', 'shm-size', 'private-network', 'seccomp']),
+    );
+    for (const key of ['lower', 'upper', 'work', 'arg', 'env', 'user', 'group', 'mount', 'm.data', 'limit'])
+      expect([key, usual.includes(key)]).toEqual([key, false]);
+    // What is this one step's alone has no process made before.
+    expect(surroundings({ cgroups: ['/sys/fs/cgroup/a'] })).toEqual([]);
+    expect(surroundings({ emulator: { name: 'e', interpreter: '/e', rule: ':e:' } })).toEqual([]);
+    expect(surroundings({}, options({ how: 'none' }, { place: '/place' }))).toEqual([]);
+    expect(surroundings({}, options())).toEqual([]);
+  });
+
   test('is emulated only where namespace A has a place for formats', () => {
     const emulator = { name: 'arm64', interpreter: '/qemu', rule: ':x:' };
     const keys = ['emulator', 'e.directory', 'e.interpreter', 'e.rule'];

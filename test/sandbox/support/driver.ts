@@ -3,9 +3,16 @@ import * as securityScenarios from '../../security/scenarios.ts';
 import * as workerScenarios from '../../worker/scenarios.ts';
 import * as executorScenarios from './executor-scenarios.ts';
 import * as sandboxScenarios from './scenarios.ts';
+import * as spareScenarios from './spare-scenarios.ts';
 
 const [, , name = '', argument = 'null'] = process.argv;
-const scenarios = { ...executorScenarios, ...sandboxScenarios, ...securityScenarios, ...workerScenarios };
+const scenarios = {
+  ...executorScenarios,
+  ...sandboxScenarios,
+  ...spareScenarios,
+  ...securityScenarios,
+  ...workerScenarios,
+};
 const scenario = (scenarios as unknown as Readonly<Record<string, (argument: never) => unknown>>)[name];
 if (!scenario) throw new Error(`there is no scenario ${name}`);
 try {
