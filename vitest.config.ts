@@ -18,11 +18,14 @@ const SHARING = [
   'progress', 'registry', 'remote-cache', 'secrets', 'solver', 'source-policy', 'util',
 ]; // oxfmt-ignore
 
-/** Those in these folders that start tsbuild all the same, from an installation that each file has for itself. */
-const STARTING = ['help', 'run-flags', 'unknown-options', 'words'].map((name) => `test/cli/${name}.test.ts`);
+/** Those in these folders that start tsbuild all the same, or measure what their process takes: memory that others left would count. */
+const ALONE = [
+  'cli/help', 'cli/run-flags', 'cli/unknown-options', 'cli/words', 'frontend/convert/effort', 'frontend/dockerfile/hostile',
+  'frontend/mutations',
+].map((name) => `test/${name}.test.ts`); // oxfmt-ignore
 
 const files = globSync('test/**/*.test.ts', { cwd: import.meta.dirname });
-const isSharing = (file: string): boolean => SHARING.includes(file.split('/')[1] ?? '') && !STARTING.includes(file);
+const isSharing = (file: string): boolean => SHARING.includes(file.split('/')[1] ?? '') && !ALONE.includes(file);
 
 /**
  * Tests that take long begin first: in the end there are but short ones, so that nobody waits for the last long one of another. Those that
