@@ -134,6 +134,8 @@ function hostDestination(place: NamedPlace): Found {
   try {
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat?.isDirectory()) return { ...open(path), name: undefined, there: 'directory' };
+    // What comes takes the place of a file. In that of /dev/null it would be the machine's, for all.
+    if (stat !== undefined && !stat.isFile()) throw refuseTo(place, 'what is there is neither a file nor a directory');
     // A link is followed, as `cp` does.
     const real = stat === undefined ? path : realpathSync(path);
     return {

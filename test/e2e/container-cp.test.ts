@@ -66,6 +66,27 @@ CMD ["sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done"]
       expect(readFileSync(local('as-dir/sub/deep'), 'utf8')).toBe('deep\n');
     });
 
+    test('a pipe or a device of the machine is not replaced by what comes', async () => {
+      const { bench } = use;
+      execFileSync('mkfifo', [local('pipe')]);
+      symlinkSync('pipe', local('to-pipe'));
+      const others = ['pipe', 'to-pipe'];
+      // Never one that others use: a failure of this test would take it from them.
+      if (who.uid === 0) {
+        execFileSync('mknod', ['-m', '666', local('null'), 'c', '1', '3']);
+        others.push('null');
+      }
+      for (const each of others)
+        for (const source of ['/srv/tree/sub/deep', '/srv/tree'])
+          expectFailure(await bench.tsbuild(['cp', `${name}:${source}`, local(each)]), {
+            code: 2,
+            says: ['what is there is neither a file nor a directory'],
+          });
+      expect(statSync(local('pipe')).isFIFO()).toBe(true);
+      expect(lstatSync(local('to-pipe')).isSymbolicLink()).toBe(true);
+      if (who.uid === 0) expect(statSync(local('null')).isCharacterDevice()).toBe(true);
+    });
+
     test('files go in, also into what is mounted there, and are root’s', async () => {
       const { bench } = use;
       await bench.ok(['cp', local('word'), `${name}:/empty`]);
