@@ -14,6 +14,7 @@ export function offlineRegistry(offline: Refusals): Registry {
     async *blob(_task, { host, path }, { digest }) {
       await refuse(`layer ${digest} of ${host}/${path}`);
     },
+    blobSize: (_task, { host, path }, digest) => refuse(`blob ${digest} of ${host}/${path}`),
     hasBlob: (_task, { host, path }) => refuse(`repository ${host}/${path}`),
     hasManifest: (_task, { host, path }) => refuse(`repository ${host}/${path}`),
     pushBlob: (_task, { host, path }) => refuse(`repository ${host}/${path}`),

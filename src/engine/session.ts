@@ -367,6 +367,7 @@ function lazyRegistry(open: () => Promise<Registry>): Registry {
     async *blob(task, repository, descriptor: { readonly digest: Digest; readonly size: number }, options) {
       yield* (await open()).blob(task, repository, descriptor, options);
     },
+    blobSize: async (task, repository, digest) => (await open()).blobSize(task, repository, digest),
     hasBlob: async (task, repository, blob) => (await open()).hasBlob(task, repository, blob),
     hasManifest: async (task, repository, manifest) => (await open()).hasManifest(task, repository, manifest),
     pushBlob: async (task, repository, blob, options) => (await open()).pushBlob(task, repository, blob, options),

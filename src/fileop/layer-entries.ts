@@ -1,6 +1,6 @@
 import type { ContentSource, EntryType, LayerEntry } from '../layer/index.ts';
 import type { Digest } from '../util/index.ts';
-import { type ByteString, type ComparedFile, isUnchanged, type Xattr } from '../tree/index.ts';
+import { type ByteString, type ComparedFile, isUnchanged, toTimespec, type Xattr } from '../tree/index.ts';
 import { mergeXattrs } from './overlay-leaf.ts';
 import type { OverlayEntry } from './overlay-tree.ts';
 
@@ -48,21 +48,12 @@ function plainEntry(
     uid,
     gid,
     size: entry.size,
-    mtime: entry.type === 'whiteout' ? NO_TIME : splitTime(mtimeNs),
+    mtime: entry.type === 'whiteout' ? NO_TIME : toTimespec(mtimeNs),
     linkPath: entry.linkname,
     content,
     xattrs: xattrs.length > 0 ? new Map(xattrs.map(({ name, value }) => [name, Buffer.from(value)])) : undefined,
   };
 }
-
-/** Whole seconds, rounded down, and the nanoseconds after them. */
-function splitTime(ns: bigint): { readonly sec: number; readonly nsec: number } {
-  const nsec = Number(ns % SECOND);
-  const sec = Number(ns / SECOND);
-  return nsec < 0 ? { sec: sec - 1, nsec: nsec + 1e9 } : { sec, nsec };
-}
-
-const SECOND = 1_000_000_000n;
 
 const EMPTY = new Uint8Array();
 

@@ -17,10 +17,11 @@ export const CONTAINER_CAPABILITIES: readonly string[] = [
  * What graphs can have, by the names of BuildKit's solver/pb/caps.go. Clients refuse to send a graph that wants more, and say what it is.
  */
 export const LLB_CAPABILITIES: readonly string[] = [
-  'source.image', 'source.image.resolvemode', 'source.local', 'source.local.unique', 'source.local.sessionid',
-  'source.local.includepatterns', 'source.local.followpaths', 'source.local.excludepatterns', 'source.local.sharedkeyhint',
-  'source.local.differ', 'source.git', 'source.git.keepgitdir', 'source.git.fullurl', 'source.git.httpauth', 'source.git.knownsshhosts',
-  'source.git.mountsshsock', 'source.git.subdir', 'source.git.checksum', 'source.git.skipsubmodules', 'source.git.mtime',
+  'source.image', 'source.image.resolvemode', 'source.image.checksum', 'source.image.layerlimit', 'source.imageblob', 'source.local',
+  'source.local.unique', 'source.local.sessionid', 'source.local.includepatterns', 'source.local.followpaths',
+  'source.local.excludepatterns', 'source.local.sharedkeyhint', 'source.local.differ', 'source.local.metadatatransfer',
+  'source.buildop.llbfilename', 'source.git', 'source.git.keepgitdir', 'source.git.fullurl', 'source.git.httpauth',
+  'source.git.knownsshhosts', 'source.git.mountsshsock', 'source.git.subdir', 'source.git.checksum', 'source.git.skipsubmodules', 'source.git.mtime',
   'source.git.fetchbycommit', 'source.http', 'source.http.auth', 'source.http.checksum', 'source.http.perm',
   // BuildKit's own slip of the pen.
   'soruce.http.uidgid',
@@ -30,5 +31,5 @@ export const LLB_CAPABILITIES: readonly string[] = [
   'exec.mount.cache.content', 'exec.mount.selector', 'exec.mount.tmpfs', 'exec.mount.tmpfs.size', 'exec.mount.secret', 'exec.mount.ssh',
   'exec.secretenv', 'exec.validexitcode', 'file.base', 'file.rm.wildcard', 'file.copy.includeexcludepatterns', 'file.copy.requiredpaths',
   'file.rm.nofollowsymlink', 'file.copy.alwaysreplaceexistingdestpaths', 'file.copy.modestring', 'file.symlink.create', 'constraints',
-  'platform', 'meta.ignorecache', 'meta.description', 'meta.exportcache', 'mergeop', 'diffop', 'source.policy',
+  'platform', 'meta.ignorecache', 'meta.description', 'meta.exportcache', 'mergeop', 'diffop', 'passthroughop', 'source.policy',
 ]; // oxfmt-ignore

@@ -29,3 +29,4 @@ export type {
 export { gatewayLimits } from './limits.ts';
 export { type SocketPair, socketPair } from './socket-pair.ts';
 export { imagesOf, metadataOf, type ResultImages } from './result.ts';
+export { encodeStat } from './stat.ts';

@@ -76,7 +76,8 @@ const readFileRequestSchema: MessageSchema = {
 const readFileResponseSchema: MessageSchema = { name: 'ReadFileResponse', fields: [bytes(1, 'data')] };
 
 /** `fsutil.types.Stat`. */
-const statSchema: MessageSchema = {
+/** `fsutil.types.Stat`, without the extended attributes that no image has. */
+export const statSchema: MessageSchema = {
   name: 'Stat',
   fields: [
     string(1, 'path'),

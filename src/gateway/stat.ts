@@ -1,4 +1,6 @@
+import { encodeMessage } from '../llb/index.ts';
 import type { TreeStat } from './file-tree.ts';
+import { statSchema } from './messages.ts';
 
 /** Bits of Go's `os.FileMode`, which is what messages have. */
 const GO_MODE = {
@@ -43,4 +45,9 @@ export function toPbStat({ name, type, mode, uid, gid, size, mtimeNs, link = '' 
     modTime: mtimeNs,
     linkname: link,
   };
+}
+
+/** The bytes of the message. */
+export function encodeStat(stat: TreeStat): Uint8Array {
+  return encodeMessage(statSchema, { ...toPbStat(stat) });
 }

@@ -43,6 +43,7 @@ import type { EntryType } from './entry.ts';
 import type { EncodedLayer } from './layer-encoder.ts';
 import { LowerRoots } from './lower-roots.ts';
 import type { LayerCompression, LayerSink } from './sink.ts';
+import { layerPath, WHITEOUT } from './whiteout.ts';
 import { LayerWriter } from './write-layer.ts';
 import { readLayerXattrs } from './xattrs.ts';
 
@@ -152,20 +153,11 @@ class DiffWalk {
   }
 
   async #item(dir: UpperDir, name: ByteString): Promise<void> {
-    const path = `${dir.prefix}${name}`;
     const stat = statat(dir.fd, toFsPath(name));
     const type = TYPES[stat.mode & S_IFMT];
     // Sockets mean nothing without their process.
     if (type === undefined || this.#isStub(dir, name, stat)) return;
-    if (name.startsWith(WHITEOUT)) {
-      throw new TsbuildError(
-        'TSB_EXPORT',
-        `Cannot store ${quote(path)} in a layer: names that start with ".wh." mark deletions`,
-        {
-          hint: 'Remove or rename the file in the step that makes it',
-        },
-      );
-    }
+    const path = layerPath(dir.prefix.slice(0, -1), name);
     if (type === 'directory') {
       if (this.#isUnchangedDir(dir, name, stat, path)) return;
     } else if (stat.nlink > 1) {
@@ -267,7 +259,6 @@ class DiffWalk {
   }
 }
 
-const WHITEOUT = '.wh.';
 const OPAQUE_MARKER = '.wh..opq';
 
 /**

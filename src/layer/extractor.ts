@@ -31,6 +31,7 @@ import { EntryAttributes } from './entry-attributes.ts';
 import type { LowerRoots } from './lower-roots.ts';
 import { removeAt } from './remove-tree.ts';
 import type { TarHandler } from './tar-reader.ts';
+import { WHITEOUT, WHITEOUT_META } from './whiteout.ts';
 
 /** Where entries go and what they are given. */
 export interface ExtractorOptions {
@@ -60,9 +61,6 @@ export interface ExtractorOptions {
 const MAX_SYMLINKS = 40;
 const MAX_DEPTH = 1000;
 const MAX_SKIPPED = 100;
-const WHITEOUT = '.wh.';
-/** Names of aufs's own bookkeeping start so. */
-const WHITEOUT_META = '.wh..wh.';
 const OPAQUE_MARKER = '.wh..wh..opq';
 
 /**

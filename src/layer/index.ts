@@ -24,4 +24,5 @@ export { type TarEntryInput, type TarTarget, TarWriter } from './tar-writer.ts';
 export { writeLayerFromEntries, type WriteLayerOptions } from './write-layer.ts';
 export { type LayerToSummarize, summarizeLayer } from './summarize-layer.ts';
 export { verifyContent } from './verify-content.ts';
+export { type ComparedTrees, treeDifference } from './tree-difference.ts';
 export { writeWhiteoutMask } from './whiteout-mask.ts';

@@ -14,6 +14,7 @@ import { memberPath } from './byte-string.ts';
 import type { TarEntry } from './entry.ts';
 import { readContent } from './read-content.ts';
 import { type TarHandler, TarReader } from './tar-reader.ts';
+import { WHITEOUT, WHITEOUT_META } from './whiteout.ts';
 
 /** A layer's blob. */
 export interface LayerToSummarize {
@@ -22,8 +23,6 @@ export interface LayerToSummarize {
   readonly diffId: Digest;
 }
 
-const WHITEOUT = '.wh.';
-const WHITEOUT_META = '.wh..wh.';
 const OPAQUE_MARKER = '.wh..wh..opq';
 
 /** The archive is none that can be followed without files. */

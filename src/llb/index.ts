@@ -84,7 +84,7 @@ export { formatDefinition, type LlbFormat } from './format.ts';
 export { basePath, joinPath } from './go-path.ts';
 export { readDefinition } from './read-definition.ts';
 export { definitionOfSource, rewriteSources } from './rewrite.ts';
-export { type Graph, type LlbEdge, type LlbVertex, loadGraph, loadGraphs } from './graph.ts';
+export { type Graph, type LlbEdge, type LlbVertex, loadGraph, loadGraphs, MAX_OPS } from './graph.ts';
 export type { Json } from './json.ts';
 export { marshal, type MarshalOptions } from './marshal.ts';
 export { type AnyOutput, LateOutput, type NodeLocation, type OpOptions } from './node.ts';

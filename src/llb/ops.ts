@@ -179,7 +179,7 @@ export interface SshOptions {
   readonly optional: boolean;
 }
 
-/** Brings something in: `docker-image://`, `local://`, `git://`, `https://`, `http://`, `oci-layout://`, `docker-image+blob://`. */
+/** Brings something in: `docker-image://`, `local://`, `git://`, `https://`, `http://`, `oci-layout://`, and blobs: `docker-image+blob://`, `oci-layout+blob://`. */
 export interface SourceOp {
   readonly kind: 'source';
   readonly identifier: string;
@@ -300,7 +300,7 @@ export type UserOption =
   | { readonly kind: 'byName'; readonly name: string; readonly input: number }
   | { readonly kind: 'byId'; readonly id: number };
 
-/** A build within the build; decoded and shown, never run. */
+/** A build within the build: of a definition that a file of an input holds. `builder` is -1, there never was another. */
 export interface BuildOp {
   readonly kind: 'build';
   readonly builder: number;
@@ -322,7 +322,7 @@ export interface DiffOp {
   readonly upper?: { readonly input: number };
 }
 
-/** Hands inputs on unchanged and ties further ones to them; decoded and shown, never run. */
+/** Hands inputs on unchanged and ties further ones to them. */
 export interface PassthroughOp {
   readonly kind: 'passthrough';
   readonly id: string;

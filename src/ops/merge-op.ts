@@ -1,7 +1,8 @@
 import type { DiffOp, MergeOp, PassthroughOp } from '../llb/index.ts';
 import { canonicalDigest, TsbuildError } from '../util/index.ts';
 import type { KindRunner } from './kind-runner.ts';
-import { type LayersResult, type OpResult, scratch, snapshot } from './result.ts';
+import type { OpPieces } from './pieces.ts';
+import { type OpResult, scratch, snapshot } from './result.ts';
 
 /** The layers of a result. @throws TsbuildError `TSB_LLB` for a local directory, which has none */
 export function layersOf(result: OpResult | undefined): readonly string[] {
@@ -32,22 +33,28 @@ export const passthroughRunner: KindRunner<PassthroughOp> = {
   run: (_task, _vertex, op, inputs) => op.outputs.map((input) => inputs[input] ?? scratch),
 };
 
-/** What `upper` has on top of `lower`, where `upper` was built on `lower`: its own layers. */
-export const diffRunner: KindRunner<DiffOp> = {
-  cacheMap: (_task, { inputs }, op) => ({
-    digest: canonicalDigest('tsbuild.diff.v1', [op.lower?.input ?? -1, op.upper?.input ?? -1]),
-    deps: inputs.map(() => ({})),
-  }),
-  run: (_task, _vertex, op, inputs) => [diffResults(op, inputs)],
-};
-
-/** Only the part that is lists of layers: BuildKit compares file trees where neither was built on the other. */
-function diffResults(op: DiffOp, inputs: readonly OpResult[]): LayersResult {
-  const lower = op.lower === undefined || op.lower.input < 0 ? [] : layersOf(inputs[op.lower.input]);
-  const upper = op.upper === undefined || op.upper.input < 0 ? [] : layersOf(inputs[op.upper.input]);
-  if (upper.length === 0) return scratch;
-  if (lower.every((id, index) => upper[index] === id)) return snapshot(upper.slice(lower.length));
-  throw new TsbuildError('TSB_LLB', 'Cannot compute a diff between snapshots of which one was not built on the other', {
-    hint: 'diff a snapshot with one that it was built on',
-  });
+/**
+ * What `upper` has on top of `lower`. Where it was built on `lower` that is its own layers, and nothing is read; else one layer, made by
+ * comparing files (BuildKit's docs/dev/merge-diff.md).
+ */
+export function diffRunner({ snapshots }: Pick<OpPieces, 'snapshots'>): KindRunner<DiffOp> {
+  return {
+    cacheMap: (_task, { inputs }, op) => ({
+      digest: canonicalDigest('tsbuild.diff.v2', [op.lower?.input ?? -1, op.upper?.input ?? -1]),
+      deps: inputs.map(() => ({})),
+    }),
+    async run(task, { name }, op, inputs) {
+      const of = (side: DiffOp['lower']): readonly string[] =>
+        side === undefined || side.input < 0 ? [] : layersOf(inputs[side.input]);
+      const [lower, upper] = [of(op.lower), of(op.upper)];
+      if (lower.every((id, index) => upper[index] === id)) return [snapshot(upper.slice(lower.length))];
+      const { layers, worker } = snapshots;
+      const directories = await layers.directories(task, upper);
+      const layer = await layers.create(task, { parents: lower, description: name }, async ({ lowers, dir }) => {
+        const params = { lower: lowers, upper: directories, dir };
+        await (await worker()).call('diffTrees', params, { signal: task.signal });
+      });
+      return [snapshot([layer])];
+    },
+  };
 }

@@ -1,4 +1,5 @@
 import type { Task } from '../events/index.ts';
+import type { SourceOp } from '../llb/index.ts';
 import type { BuildSecrets } from '../secrets/index.ts';
 import type { Emulation } from '../sandbox/index.ts';
 import type { LayerService, Shown } from '../snapshots/index.ts';
@@ -45,6 +46,8 @@ export interface Origins {
     attrs: ReadonlyMap<string, string>,
     shown: Shown,
   ) => Promise<ImageLayers>;
+  /** Brings the blob that a source op names into the store. @throws TsbuildError */
+  readonly blob: (task: Task, source: SourceOp, digest: Digest, vertex: Digest) => Promise<void>;
   /** Host directory named by a local source op. @throws TsbuildError `TSB_CONTEXT` */
   readonly local: (name: string, attrs: ReadonlyMap<string, string>) => LocalResult;
   /** Web servers and git repositories. */

@@ -25,7 +25,7 @@ export function createRunner(pieces: OpPieces, plan?: PackingPlan): OpRunner<Op,
     exec: execRunner(pieces, prepareNetwork),
     file: fileRunner(pieces, plan),
     merge: mergeRunner,
-    diff: diffRunner,
+    diff: diffRunner(pieces),
     passthrough: passthroughRunner,
   };
   const runnerOf = (vertex: OpVertex): { readonly body: Body; readonly runner: KindRunner<Body> } => {

@@ -198,6 +198,23 @@ class RegistryClient implements Registry {
     }
   }
 
+  async blobSize(task: Task, { host, path }: Repository, digest: Digest): Promise<number> {
+    const doing = `Cannot find blob ${digest} of ${JSON.stringify(`${host}/${path}`)}`;
+    return this.#tryEndpoints(task, { host, path, digest }, async (endpoint) => {
+      // Registries without HEAD, or that say that an answer without a body has no bytes, are asked for the blob itself.
+      for (const method of ['HEAD', 'GET'] as const) {
+        const call: Call = { doing, endpoint, method, path: `blobs/${digest}` };
+        const answer = await this.#caller.call(task, call);
+        const size = Number(answer.header('content-length') ?? Number.NaN);
+        const isSaid = answer.status === 200 && Number.isSafeInteger(size) && (size > 0 || method === 'GET');
+        if (answer.status !== 200 && method === 'GET') throw await this.#caller.failure(task, call, answer);
+        answer.discard();
+        if (isSaid) return size;
+      }
+      throw new TsbuildError('TSB_REGISTRY', `${doing}: ${endpoint.host} does not say how many bytes it has`);
+    });
+  }
+
   hasBlob(
     task: Task,
     repository: Repository,

@@ -105,6 +105,11 @@ export interface Registry extends AsyncDisposable {
     options?: { readonly verify?: boolean },
   ): AsyncGenerator<Uint8Array, void, undefined>;
   /**
+   * How many bytes a blob has, for one that no manifest tells of. The registry's word, until all of it was read.
+   * @throws TsbuildError `TSB_NOT_FOUND`, `TSB_REGISTRY`, `TSB_NETWORK`
+   */
+  blobSize(task: Task, repository: Repository, digest: Digest): Promise<number>;
+  /**
    * Whether a registry has a blob in a repository already. Mirrors are not asked: pushing goes to the registry itself.
    * @throws TsbuildError `TSB_REGISTRY`, `TSB_NETWORK`
    */

@@ -88,6 +88,13 @@ export interface ImageSource {
    * the platform; `TSB_IMAGE`, `TSB_DIGEST` when it is damaged or hostile; `TSB_NETWORK`, `TSB_REGISTRY`
    */
   resolve(task: Task, ref: string, platform: Platform, options?: ResolveOptions): Promise<ResolvedImage>;
+  /**
+   * Brings a single blob into the store, where nobody is asked for what is there.
+   * @param from a repository, or the directory of an OCI layout
+   * @param vertex what progress is reported under
+   * @throws TsbuildError as `ResolvedImage.fetchLayer`
+   */
+  fetchBlob(task: Task, from: Repository | { readonly layout: string }, digest: Digest, vertex: Digest): Promise<void>;
 }
 
 /** Where the documents and blobs of one image come from when the store does not have them, for the task that waits for them. */

@@ -92,6 +92,22 @@ class Images implements ImageSource {
     }
   }
 
+  async fetchBlob(
+    task: Task,
+    from: Repository | { readonly layout: string },
+    digest: Digest,
+    vertex: Digest,
+  ): Promise<void> {
+    const { store, lease, registry } = this.#options;
+    lease.hold({ blobs: [digest] });
+    if (store.blobs.has(digest)) return;
+    const [size, origin] =
+      'layout' in from
+        ? [sizeInLayout(from.layout, digest), layoutOrigin(from.layout)]
+        : [await registry.blobSize(task, from, digest), this.#registryOrigin(from)];
+    await this.#fetcher.fetch(task, origin, { mediaType: 'application/octet-stream', digest, size }, vertex);
+  }
+
   /** From the local image store, from what is known, or from the registry. */
   async #find(task: Task, reference: Reference, platform: Platform, mode: ResolveMode): Promise<ResolvedImage> {
     const { observe } = this.#options;
@@ -193,7 +209,7 @@ class Images implements ImageSource {
     }
   }
 
-  #registryOrigin({ host, path }: Reference): ImageOrigin {
+  #registryOrigin({ host, path }: Repository): ImageOrigin {
     return (task) => registryContent(this.#options.registry, task, { host, path });
   }
 
@@ -334,6 +350,14 @@ function requireLayers({ manifest, config }: ImageManifestNode, what: string): v
   const { length } = config.rootfs.diff_ids;
   if (length !== manifest.layers.length)
     throw fail(`its config has ${length} diff ids for the ${manifest.layers.length} layers of its manifest`);
+}
+
+/** Bytes of a blob of a layout. */
+function sizeInLayout(path: string, digest: Digest): number {
+  using layout = openOciLayout(path);
+  const size = layout.size(digest);
+  if (size !== undefined) return size;
+  throw new TsbuildError('TSB_NOT_FOUND', `Cannot find blob ${digest} of OCI layout ${JSON.stringify(path)}`);
 }
 
 function layoutRoot(ref: string): Root {

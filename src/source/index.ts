@@ -4,7 +4,7 @@ export { GitSource } from './git.ts';
 export type { GitAccess, GitCommit, GitLimits, GitRequest, GitSourceOptions, GitTree } from './git-types.ts';
 export { parseGitUrl } from './git-url.ts';
 export { HttpSource } from './http.ts';
-export { downloadName } from './http-name.ts';
+export { downloadName, safeFileName } from './http-name.ts';
 export { newestEntry } from './newest-entry.ts';
 export type { HttpContent, HttpFile, HttpResource, HttpSourceOptions } from './http-types.ts';
 export { BlobOrigins } from './blob-origins.ts';

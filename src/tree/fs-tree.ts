@@ -27,7 +27,6 @@ import {
   statat,
   statatIfExists,
   symlinkat,
-  type Timespec,
   unlinkat,
   utimensat,
 } from '../sys/index.ts';
@@ -36,6 +35,7 @@ import { type ByteString, compareBytes, joinPath, toFsPath, toText } from './byt
 import type { FileContent, NodeAttributes, TreeNode, WritableTree, Xattr } from './node.ts';
 import { splitPath } from './resolve.ts';
 import { statNode } from './stat-node.ts';
+import { toTimespec } from './timespec.ts';
 import { readXattrs, writeXattr } from './xattrs.ts';
 
 /** An open directory below the root. */
@@ -290,12 +290,6 @@ function checkName(name: ByteString): string | Buffer {
 function setTimes(fd: number, name: string | Buffer | null, ns: bigint): void {
   const time = toTimespec(ns);
   utimensat(fd, name, time, time);
-}
-
-function toTimespec(ns: bigint): Timespec {
-  const nsec = Number(BigInt.asIntN(64, ns) % 1_000_000_000n);
-  const sec = Number(ns / 1_000_000_000n);
-  return nsec < 0 ? { sec: sec - 1, nsec: nsec + 1_000_000_000 } : { sec, nsec };
 }
 
 /** Returns the extended attributes that come with the content. */

@@ -72,4 +72,5 @@ export {
   type Visit,
   walkTree,
 } from './select.ts';
+export { toTimespec } from './timespec.ts';
 export { CAPABILITY, isImageXattr, portableCapability, readXattrs, tiedCapability } from './xattrs.ts';

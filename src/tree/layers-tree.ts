@@ -1,4 +1,4 @@
-import { close, fdPath, fstat, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, openat } from '../sys/index.ts';
+import { close, fdPath, fstat, inodeKey, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, openat, statat } from '../sys/index.ts';
 import { type Digest, fromErrno } from '../util/index.ts';
 import { type ByteString, compareBytes, joinPath, toFsPath, toText } from './bytes.ts';
 import type { HashedTree } from './checksum.ts';
@@ -126,6 +126,18 @@ export class LayersTree implements HashedTree<LayersDir> {
     } finally {
       this.close(fd);
     }
+  }
+
+  /** What a directory is merged of: where it is the same in two trees, so is everything beneath it. */
+  identity(dir: LayersDir): string {
+    return this.#merged(dir)
+      .map((fd) => inodeKey(fstat(fd)))
+      .join(' ');
+  }
+
+  /** Which file of the disk shows under a name that is there: where it is the same in two trees, it need not be compared. */
+  inode(dir: LayersDir, name: ByteString): string {
+    return inodeKey(statat(this.#holder(dir, name), toFsPath(name)));
   }
 
   #find(dir: LayersDir, name: ByteString): Found | undefined {

@@ -1,11 +1,25 @@
 import { closeSync, openSync } from 'node:fs';
-import { diffLayer as diff, recompressLayer as recompress, Stubs } from '../layer/index.ts';
+import {
+  diffLayer as diff,
+  DirectoryWriter,
+  recompressLayer as recompress,
+  Stubs,
+  treeDifference,
+  writeEntries,
+} from '../layer/index.ts';
 import { syncfs } from '../sys/index.ts';
 import { checksumAndList, LayersTree, toByteString, type TreeListing } from '../tree/index.ts';
 import type { Digest } from '../util/index.ts';
 import type { HandlerContext } from './handler-context.ts';
-import type { ChecksumParams, DiffLayerParams, PackedBlob, RecompressLayerParams } from './layer-methods.ts';
+import type {
+  ChecksumParams,
+  DiffLayerParams,
+  DiffTreesParams,
+  PackedBlob,
+  RecompressLayerParams,
+} from './layer-methods.ts';
 import { layerSink } from './layer-sink.ts';
+import { prepareUpper } from './prepare-upper.ts';
 
 /** Makes the blob of a layer's directory. What is no change against the layers below is left out. */
 export async function diffLayer(params: DiffLayerParams, context: HandlerContext): Promise<PackedBlob> {
@@ -22,6 +36,14 @@ export async function diffLayer(params: DiffLayerParams, context: HandlerContext
     ...(params.clampAfter === undefined ? {} : { clampAfter: params.clampAfter }),
   });
   return { diffId, digest, size };
+}
+
+/** Writes the difference of two trees as an overlay upper directory on the lower one. Files are copied: neither tree is mounted. */
+export async function diffTrees({ lower, upper, dir }: DiffTreesParams, context: HandlerContext): Promise<void> {
+  const { idShift, idCount } = context.config.plan;
+  prepareUpper({ dir, lowers: [] }, context);
+  const writer = new DirectoryWriter({ target: `${dir}/fs`, lowers: lower, idShift, idCount });
+  await writeEntries(treeDifference({ lower, upper, idShift }), writer, { signal: context.signal });
 }
 
 /** Makes a blob with another compression of the same layer; the tar within stays, and so does the diff id. */

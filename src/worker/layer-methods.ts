@@ -17,6 +17,8 @@ export interface LayerMethods {
   recompressLayer(params: RecompressLayerParams): PackedBlob;
   /** Packs a layer directory to a blob in the store. */
   diffLayer(params: DiffLayerParams): PackedBlob;
+  /** Fills an empty layer directory with what has to be laid on one stack to get another. */
+  diffTrees(params: DiffTreesParams): void;
   /** Runs a file op; each layer that it makes fills one of the slots, in order. */
   fileOp(params: FileOpCall): FileOpOutcome;
   /** Runs a file op straight to a layer blob, without writing files; undefined when that is not possible. */
@@ -78,6 +80,13 @@ export interface DiffLayerParams {
   readonly windows: boolean;
   /** Paths that were made for mounts, without a leading slash. */
   readonly stubs?: readonly string[];
+}
+
+/** Two stacks of layer directories, bottom first, and the layer to fill: one on top of `lower`. */
+export interface DiffTreesParams {
+  readonly lower: readonly string[];
+  readonly upper: readonly string[];
+  readonly dir: string;
 }
 
 /** A layer blob in the store. */

@@ -217,16 +217,48 @@ describe('a file from the web', () => {
   });
 });
 
-test.each(['', 'ftp://a/b', 'no scheme', 'docker-image+blob://x@sha256:1', 'file:///etc/passwd'])(
-  'a source %j is refused',
-  async (identifier) => {
+describe('a blob', () => {
+  const digest = sha256('blob');
+  const name = `docker-image+blob://registry.test/a@${digest}`;
+
+  test('is its digest and how the file looks, wherever it comes from, and nobody is asked', async () => {
     const kit = await kitWith({});
-    await expect(keyOf(kit, source(identifier))).rejects.toMatchObject({
+    const key = await keyOf(kit, source(name));
+    expect(await keyOf(kit, source(`oci-layout+blob://b@${digest}`, { 'oci.store': 's' }))).toBe(key);
+    expect(await keyOf(kit, source(name, { 'http.filename': digest.slice(7) }))).toBe(key);
+    for (const [attribute, value] of [
+      ['http.filename', 'x'],
+      ['http.perm', '0644'],
+      ['http.uid', '1'],
+      ['http.gid', '1'],
+    ] as const)
+      expect(await keyOf(kit, source(name, { [attribute]: value }))).not.toBe(key);
+    expect(await keyOf(kit, source(name.replace(digest, sha256('other'))))).not.toBe(key);
+  });
+
+  test.each([
+    ['docker-image+blob://registry.test/a', {}, /checksum required/],
+    ['docker-image+blob://registry.test/a:1', {}, /checksum required/],
+    ['docker-image+blob://registry.test/a@sha256:1', {}, /checksum required/],
+    ['oci-layout+blob://a@sha512:00', {}, /checksum required/],
+    [name, { 'http.perm': '01777' }, /http.perm/],
+    [name, { 'http.uid': '-1' }, /http.uid/],
+  ])('called %j with %j is refused', async (identifier, attrs, why) => {
+    const kit = await kitWith({});
+    await expect(keyOf(kit, source(identifier, attrs))).rejects.toMatchObject({
       code: 'TSB_LLB',
-      message: `Cannot use source ${JSON.stringify(identifier)}: sources of this kind are not supported`,
+      message: expect.stringMatching(why) as string,
     });
-  },
-);
+  });
+});
+
+test.each(['', 'ftp://a/b', 'no scheme', 'file:///etc/passwd'])('a source %j is refused', async (identifier) => {
+  const kit = await kitWith({});
+  await expect(keyOf(kit, source(identifier))).rejects.toMatchObject({
+    code: 'TSB_LLB',
+    message: `Cannot use source ${JSON.stringify(identifier)}: sources of this kind are not supported`,
+  });
+});
 
 describe('snapshots', () => {
   const layers = (...ids: readonly string[]): OpResult => ({ kind: 'layers', layers: ids });
@@ -263,12 +295,32 @@ describe('snapshots', () => {
     expect(await made(diff(0, 1), [layers('a'), layers('a', 'b', 'c')])).toEqual(['b', 'c']);
     expect(await made(diff(-1, 0), [layers('a', 'b')])).toEqual(['a', 'b']);
     expect(await made(diff(0, 1), [layers('a'), layers('a')])).toEqual([]);
-    expect(await made(diff(0, -1), [layers('a')])).toEqual([]);
   });
 
-  test('of which none was built on the other, and directories of the machine, have none', async () => {
-    expect(await made(diff(0, 1), [layers('a'), layers('b')])).toMatch(/not built on the other/);
-    expect(await made(diff(0, 1), [layers('a', 'b'), layers('a')])).toMatch(/not built on the other/);
+  test('of which none was built on the other differ by one new layer on the lower one, which the worker makes', async () => {
+    const kit = await kitWith({});
+    const made = async (parents: readonly string[]): Promise<string> =>
+      kit.layers.create(testTask(), { parents, description: 'made' }, async () => undefined);
+    const base = await made([]);
+    const [one, two] = [await made([base]), await made([base])];
+    const pathOf = (id: string): string => kit.store.layers.paths(id).fs;
+    kit.worker.on.diffTrees = () => undefined;
+    const cases = [
+      [diff(0, 1), [layers(base, one), layers(base, two)], [base, one], [base, two]],
+      [diff(0, 1), [layers(base, one), layers(base)], [base, one], [base]],
+      [diff(0, -1), [layers(base)], [base], []],
+    ] as const;
+    for (const [op, inputs, lower, upper] of cases) {
+      const [result] = await kit.runner.exec(testTask(), vertexOf(op, inputs.length), inputs);
+      const [id = '', ...others] = result?.kind === 'layers' ? result.layers : [];
+      expect(others).toEqual([]);
+      expect(kit.store.layers.get(id)?.parents).toEqual(lower);
+      const call = kit.worker.calls.findLast(({ method }) => method === 'diffTrees');
+      expect(call?.params).toMatchObject({ lower: lower.map(pathOf), upper: upper.map(pathOf) });
+    }
+  });
+
+  test('that are directories of the machine are refused', async () => {
     expect(await made(merge(0), [local])).toMatch(/copy it first/);
     expect(await made(diff(0, 1), [layers(), local])).toMatch(/copy it first/);
   });

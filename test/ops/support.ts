@@ -61,7 +61,7 @@ export async function openKit(options: KitOptions = {}): Promise<Kit> {
   const build = testTask();
   const pieces: OpPieces = {
     snapshots: { store, lease, layers, worker: start },
-    origins: { image: none, local: none, remote: undefined as never, ...options.origins },
+    origins: { image: none, blob: none, local: none, remote: undefined as never, ...options.origins },
     credentials: {
       secrets: new BuildSecrets(new Map(Object.entries(options.secrets ?? {}))),
       ssh: await SshAgents.open(new Map(), { temporary: none, discard: none }),

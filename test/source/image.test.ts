@@ -120,6 +120,34 @@ describe('from a registry', () => {
     expect(server.requests.slice(before).map(({ method }) => method)).toEqual(['HEAD']);
   });
 
+  test('a single blob is asked for once and is what its digest says, whatever the registry says of its size', async () => {
+    const repository = { host: server.host, path: 'x' };
+    const [whole, short, wrong] = [
+      blobOf('all of it'),
+      blobOf('longer than it is said to be'),
+      blobOf('not what is sent'),
+    ];
+    server.on(`/v2/x/blobs/${whole.digest}`, { body: whole.bytes });
+    server.on(`/v2/x/blobs/${short.digest}`, { headers: { 'content-length': '3' }, body: short.bytes.subarray(0, 3) });
+    server.on(`/v2/x/blobs/${wrong.digest}`, { body: Buffer.from('another content') });
+    for (const build of [source, source, newSource()]) {
+      await build.fetchBlob(testTask(), repository, whole.digest, sha256('vertex'));
+      expect(store.blobs.read(whole.digest)).toEqual(whole.bytes);
+    }
+    for (const { digest } of [short, wrong]) {
+      await expect(source.fetchBlob(testTask(), repository, digest, sha256('vertex'))).rejects.toEqual(
+        code('TSB_DIGEST'),
+      );
+      expect(store.blobs.has(digest)).toBe(false);
+    }
+    const none = sha256('nobody has it');
+    await expect(source.fetchBlob(testTask(), repository, none, sha256('vertex'))).rejects.toEqual(
+      code('TSB_NOT_FOUND'),
+    );
+    const layout = { layout: join(folder, 'nowhere') };
+    await expect(source.fetchBlob(testTask(), layout, none, sha256('vertex'))).rejects.toEqual(code('TSB_NOT_FOUND'));
+  });
+
   test('a digest that is in the store needs no network', async () => {
     serveImage('1', image);
     await source.resolve(testTask(), ref(), amd64);

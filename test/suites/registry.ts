@@ -94,6 +94,9 @@ export function registrySuite(name: string, start: () => Promise<RegistryFixture
       await expect(client.resolve(testTask(), nowhere)).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
       await expect(client.manifest(testTask(), nowhere)).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
       await expect(read(nowhere, absent)).rejects.toMatchObject({ code: 'TSB_NOT_FOUND' });
+      await expect(client.blobSize(testTask(), nowhere, absent.digest)).rejects.toMatchObject({
+        code: 'TSB_NOT_FOUND',
+      });
       expect(await client.hasBlob(testTask(), nowhere, absent)).toBe(false);
       expect(await client.hasManifest(testTask(), nowhere, { ...absent, mediaType: mediaTypes.ociManifest })).toBe(
         false,
@@ -119,6 +122,7 @@ export function registrySuite(name: string, start: () => Promise<RegistryFixture
       expect(sent.at(-1) ?? 0).toBe(blob.size);
       expect(sent).toEqual(sent.toSorted((a, b) => a - b));
       expect(await client.hasBlob(testTask(), repository, blob)).toBe(true);
+      expect(await client.blobSize(testTask(), repository, blob.digest)).toBe(blob.size);
       // A blob is what its digest and its size say.
       expect(await client.hasBlob(testTask(), repository, { ...blob, size: blob.size + 1 })).toBe(false);
       // By their digests: `toEqual` goes through megabytes one number at a time.

@@ -8,13 +8,15 @@ import { CacheRace } from '../caches/cache-race.ts';
 import { importCaches, type UsedCache } from '../caches/cache-import.ts';
 import { Explainer, type Solved } from '../account/explain.ts';
 import { openDefinition } from '../compile/compile-definition.ts';
-import { compileRequest, type Surroundings } from '../compile/compile.ts';
+import { type CompiledRequest, compileRequest, type Surroundings } from '../compile/compile.ts';
 import type { CompiledGraphs } from '../compiled.ts';
 import { Deadline } from '../deadline.ts';
 import { locateFailure } from '../failure.ts';
 import { freeLeftovers } from '../leftovers.ts';
 import { wantsInlineCache, warnOfInlineRequest } from '../caches/inline-cache.ts';
+import { usageOf } from '../compile/foreign-graph.ts';
 import { copyLocalBases } from '../compile/local-bases.ts';
+import { hasNestedGraphs, withNestedGraphs } from '../compile/nested-graphs.ts';
 import { retireCacheMounts } from '../mounts/fresh-mounts.ts';
 import { type ExportedBuild, isImageOutput, type OutputRequest } from './outputs.ts';
 import { openMountRestores, sendUsedMounts } from '../mounts/mounts-of-build.ts';
@@ -37,6 +39,7 @@ import { reproducibleOutput, reproducibleRequest } from './reproducible.ts';
 import { closeLock, explainRefusals, type LockOutcome, openLock } from './lock-file.ts';
 import { BuildSecrets, maskDiagnostic, maskTask } from '../../secrets/index.ts';
 import type { Session } from '../session.ts';
+import { SourcePolicies } from '../../source-policy/index.ts';
 
 /** Steps and base images take the worker; copying files onto scratch mostly does not. Only speed depends on it. */
 const NEEDS_WORKER = /^\s*(?:RUN\s|ADD\s|FROM\s+(?!scratch\b))/im;
@@ -116,7 +119,8 @@ export async function runBuild(
     const result = request.definition
       ? await openDefinition(session, task, request, request.definition, surroundings)
       : await compileRequest(session, task, request, surroundings);
-    compiled = withVisitedSteps(withLayersAsBases(result.compiled), request.visitor);
+    const whole = await withGraphsOfFiles(session, task, request, result);
+    compiled = withVisitedSteps(withLayersAsBases(whole), request.visitor);
     for (const diagnostic of compiled.diagnostics) task.events({ type: 'diagnostic', diagnostic, at: session.now() });
     outputs.onCompiled?.(planOf(compiled, mask));
     checkCompiled(request, compiled);
@@ -206,6 +210,24 @@ function verticesOf({ platforms }: CompiledGraphs): readonly LlbVertex[] {
 /** A cache as who explains a build sees it. */
 function asked(cache: UsedCache): Solved['caches'][number] {
   return 'summaries' in cache ? { id: cache.id, summaries: () => cache.summaries() } : { id: cache.id };
+}
+
+/** The graphs with those that files of them hold, which are there only once these were built. */
+async function withGraphsOfFiles(
+  session: Session,
+  task: Task,
+  request: BuildRequest,
+  { compiled, solver }: Pick<CompiledRequest, 'compiled' | 'solver'>,
+): Promise<CompiledGraphs> {
+  const graphs = compiled.platforms.map(({ graph }) => graph);
+  if (!graphs.some(hasNestedGraphs)) return compiled;
+  // What is known to be refused is, before any of it runs.
+  checkCompiled(request, compiled);
+  await checkDevices(session, request, compiled);
+  const policies = new SourcePolicies(request.sourcePolicies);
+  const whole = await withNestedGraphs({ session, task, solver, policies }, graphs);
+  const platforms = compiled.platforms.map((platform, at) => ({ ...platform, graph: whole[at] ?? platform.graph }));
+  return { ...compiled, platforms, usage: usageOf(whole) };
 }
 
 /** The graphs as they are solved: nothing builds on a directory of the machine. */

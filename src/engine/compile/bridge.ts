@@ -133,13 +133,18 @@ export function layoutReference(
   request: { readonly ociLayout?: string; readonly reference: string },
 ): string | undefined {
   if (request.ociLayout === undefined) return undefined;
-  const dir = names.layouts.get(request.ociLayout);
-  if (dir === undefined)
-    throw new TsbuildError(
-      'TSB_USAGE',
-      `Cannot find OCI layout ${JSON.stringify(request.ociLayout)}: the build was not given one of that name`,
-    );
+  const dir = layoutOf(names, request.ociLayout);
   return `oci-layout://${dir}${request.reference.slice(request.reference.indexOf('@'))}`;
+}
+
+/** The directory of a layout. @throws TsbuildError `TSB_USAGE` for one that the build was not given */
+export function layoutOf(names: BridgeNames, layout: string): string {
+  const dir = names.layouts.get(layout);
+  if (dir !== undefined) return dir;
+  throw new TsbuildError(
+    'TSB_USAGE',
+    `Cannot find OCI layout ${JSON.stringify(layout)}: the build was not given one of that name`,
+  );
 }
 
 /** A file of a local directory; the build stands on it from here on, so the witness is told. */

@@ -1,23 +1,37 @@
 import { Usage } from '../../frontend/index.ts';
-import type { Definition, Graph, LlbVertex, SourceOp } from '../../llb/index.ts';
+import type { BuildOp, Definition, Graph, LlbVertex, SourceOp } from '../../llb/index.ts';
 import { type SourceFile, TsbuildError } from '../../util/index.ts';
 
 /**
- * Attributes of sources that ask for less or for more care than there is here: signatures that must be right, files without their content.
- * Passed over, they would give something else, or something that nobody has verified.
+ * Attributes of sources that ask for more care than there is here: signatures that must be right. Passed over, they would give something
+ * that nobody has verified.
  */
-const UNSUPPORTED_ATTRIBUTES = /^(?:git\.sig|http\.sig)\.|^local\.metadatatransfer/;
+const UNSUPPORTED_ATTRIBUTES = /^(?:git|http)\.sig\./;
 
-/** @throws TsbuildError `TSB_LLB` for a frontend in a graph, which is never run, and for a source that asks for what is not done */
+/** @throws TsbuildError `TSB_LLB` for what no graph can ask for here */
 export function checkSupported(vertex: LlbVertex): void {
   const { op, name, ranges } = vertex;
   const { body } = op;
   if (body?.kind === 'source') checkSource(body, vertex);
-  if (body?.kind === 'build')
-    throw new TsbuildError('TSB_LLB', `Cannot solve "${name}": a frontend within a graph is not run`, {
-      ranges,
-      hint: 'solve the graph that the frontend makes: of a Dockerfile it is what "tsbuild llb" writes',
-    });
+  if (body?.kind !== 'build') return;
+  const fail = (why: string): TsbuildError => new TsbuildError('TSB_LLB', `Cannot solve "${name}": ${why}`, { ranges });
+  // BuildKit's words: nothing but a definition was ever built within a graph.
+  if (body.builder !== LLB_BUILDER) throw fail('only LLB builder is currently allowed');
+  if (definitionInput(body) < 0) throw fail(`no llb definition input ${DEFINITION_INPUT} found`);
+}
+
+/** What a build within a graph has as builder when it builds a definition. */
+const LLB_BUILDER = -1;
+const DEFINITION_INPUT = 'buildkit.llb.definition';
+
+/** The input of an op that has the definition; -1 for none. */
+export function definitionInput({ inputs }: BuildOp): number {
+  return inputs.get(DEFINITION_INPUT)?.input ?? -1;
+}
+
+/** The file with the definition. */
+export function definitionFile({ attrs }: BuildOp): string {
+  return attrs.get('llbbuild.filename') ?? DEFINITION_INPUT;
 }
 
 /** @throws TsbuildError `TSB_LLB` for a source with an attribute that is not supported */

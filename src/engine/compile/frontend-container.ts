@@ -14,16 +14,13 @@ import { randomHex, TsbuildError } from '../../util/index.ts';
 import type { BuildRequest } from '../request.ts';
 import type { Session } from '../session.ts';
 import { FrontendProgram, ofEnded } from './frontend-program.ts';
-import type { RequestSolver } from './solve.ts';
+import type { GraphBuild } from './nested-graphs.ts';
 import { GraphTree } from './solved-tree.ts';
 import { StackTree } from './stack-tree.ts';
 
 /** What containers of frontends are made with. */
-export interface ContainerBuild {
-  readonly session: Session;
-  readonly task: Task;
+interface ContainerBuild extends GraphBuild {
   readonly request: Pick<BuildRequest, 'recordNetwork'>;
-  readonly solver: RequestSolver;
 }
 
 /** A program as the sandbox has it. */
@@ -39,10 +36,11 @@ export function canContain({ how, copies, steps }: NamespacePlan): boolean {
  * @throws TsbuildError what results fail of, and what a step would fail of before it runs
  */
 export async function createFrontendContainer(
-  { session, task, request, solver }: ContainerBuild,
+  build: ContainerBuild,
   { exec, inputs, platform }: ContainerRequest,
   signal: AbortSignal,
 ): Promise<GatewayContainer> {
+  const { session, task, request, solver } = build;
   if (request.recordNetwork !== undefined && exec.network !== 'none')
     throw new TsbuildError(
       'TSB_STEP',
@@ -52,9 +50,7 @@ export async function createFrontendContainer(
       },
     );
   const inner: Task = { ...task, signal: AbortSignal.any([task.signal, signal]) };
-  const results = await Promise.all(
-    inputs.map((definition) => new GraphTree(session, task, solver, definition).result(signal)),
-  );
+  const results = await Promise.all(inputs.map((definition) => new GraphTree(build, definition).result(signal)));
   await using held = new AsyncDisposableStack();
   const prepared = await solver.container(inner, held, { id: randomHex(16), exec, platform }, results);
   const directory = session.remote.temporary();

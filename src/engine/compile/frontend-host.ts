@@ -72,9 +72,9 @@ export class FrontendHost implements GatewayHost {
   }
 
   load(given: Definition, more: readonly SourcePolicy[]): LoadedDefinition {
-    const { session, task, solver, policies } = this.#build;
-    const definition = policed(given, policies.followedBy(more));
-    return { definition, tree: new GraphTree(session, task, solver, definition) };
+    const policies = this.#build.policies.followedBy(more);
+    const definition = policed(given, policies);
+    return { definition, tree: new GraphTree({ ...this.#build, policies }, definition) };
   }
 
   async frontend(request: NestedRequest, signal: AbortSignal): Promise<FrontendResult> {

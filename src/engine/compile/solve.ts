@@ -11,14 +11,12 @@ import {
   type VertexAccount,
 } from '../../solver/index.ts';
 import { MAX_DOCKERFILE_BYTES, TIMEOUT_KEY } from '../../frontend/index.ts';
-import { parseLayoutReference, trackedModes } from '../../source/index.ts';
+import { trackedModes } from '../../source/index.ts';
 import { ContextTree } from '../../tree/index.ts';
-import { type Digest, SharedWork, TsbuildError } from '../../util/index.ts';
-import { hostPlatform, parsePlatform } from '../../image/index.ts';
+import { type Digest, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
-import type { Shown } from '../../snapshots/index.ts';
 import { scratchDir } from '../scratch.ts';
-import { type BridgeNames, layoutReference } from './bridge.ts';
+import type { BridgeNames } from './bridge.ts';
 import {
   type BaseSummaries,
   type Credentials,
@@ -29,11 +27,9 @@ import {
   gitTime,
   httpFile,
   httpTime,
-  type ImageLayers,
   type LocalResult,
   type OpPieces,
   type OpResult,
-  type Origins,
   type PackingPlan,
   type PreparedContainer,
   prepareContainer,
@@ -43,8 +39,7 @@ import {
 import type { CompiledGraphs, PlatformGraph } from '../compiled.ts';
 import { followPaths } from './follow-paths.ts';
 import { hostIgnore } from './host-ignore.ts';
-import { checkImageDigest } from '../images/image-checksum.ts';
-import { withImageHint } from '../images/image-hint.ts';
+import { blobFetcher, imageResolver } from './image-origins.ts';
 import { Notes } from '../notes.ts';
 import type { BuildRequest } from '../request.ts';
 import type { Session } from '../session.ts';
@@ -292,6 +287,7 @@ function opPieces(
     snapshots: { store, lease, layers, worker: () => session.worker() },
     origins: {
       image: imageResolver(session, names, request),
+      blob: blobFetcher(session, names),
       local: (name, attrs) => locals.get(name, attrs),
       remote,
     },
@@ -390,45 +386,4 @@ function parsePatterns(json: string): readonly string[] {
     // Said below.
   }
   throw new TsbuildError('TSB_LLB', 'Cannot use a local source: its patterns are not a list of strings');
-}
-
-/** Resolves images once per build and registers their layers. */
-function imageResolver(session: Session, names: BridgeNames, request: BuildRequest): Origins['image'] {
-  const known = new SharedWork<string, ImageLayers>({ keep: true });
-  return (task, identifier, platform, attrs, shown) =>
-    known.run(`${platform} ${identifier} ${attrs.get('image.checksum') ?? ''}`, task.signal, () =>
-      findImage(session, task, names, { identifier, platform, attrs, shown }, request.pull),
-    );
-}
-
-/** The image of a source op, and what names its files in keys. */
-async function findImage(
-  session: Session,
-  task: Task,
-  names: BridgeNames,
-  source: {
-    readonly identifier: string;
-    readonly platform: string;
-    readonly attrs: ReadonlyMap<string, string>;
-    readonly shown: Shown;
-  },
-  pull: boolean,
-): Promise<ImageLayers> {
-  const { identifier, platform, attrs, shown } = source;
-  const text = identifier.slice(identifier.indexOf('://') + 3);
-  const store = attrs.get('oci.store');
-  const reference = identifier.startsWith('oci-layout://')
-    ? (layoutReference(names, { ociLayout: store ?? '', reference: text }) ??
-      `oci-layout://${parseLayoutReference(identifier).path}`)
-    : text;
-  const image = await session.images
-    .resolve(task, reference, platform === '' ? hostPlatform() : parsePlatform(platform), {
-      mode: pull ? 'pull' : 'default',
-    })
-    .catch((error: unknown) => {
-      throw withImageHint(error, session.store, reference);
-    });
-  checkImageDigest(attrs, image);
-  const layers = session.layers.adopt(image, shown);
-  return { manifestDigest: image.manifestDigest, chainId: layers.at(-1) ?? 'scratch', layers };
 }

@@ -1,34 +1,30 @@
 import type { FileTree, SolvedTree, TreeStat } from '../../gateway/index.ts';
-import { loadGraph, type Definition, type LlbEdge } from '../../llb/index.ts';
+import { type Definition, type Graph, type LlbEdge, loadGraph } from '../../llb/index.ts';
 import type { OpResult } from '../../ops/index.ts';
 import { type ContextTree, resolvePath, toByteString, toText, type TreeNode } from '../../tree/index.ts';
 import type { Task } from '../../events/index.ts';
 import { checkSupported } from './foreign-graph.ts';
 import { copyLocalBases } from './local-bases.ts';
 import { readLocalFile } from './local-files.ts';
-import type { Session } from '../session.ts';
-import type { RequestSolver } from './solve.ts';
+import { type GraphBuild, withNestedGraphs } from './nested-graphs.ts';
 import { MAX_NAMES, nameOf, StackTree } from './stack-tree.ts';
 
 /** What a definition of a frontend comes to: solved when it is first looked into, and then what it was. */
 export class GraphTree implements SolvedTree {
-  readonly #session: Session;
-  readonly #task: Task;
-  readonly #solver: RequestSolver;
-  readonly #edge: LlbEdge | undefined;
+  readonly #build: GraphBuild;
+  readonly #graph: Graph;
   readonly #isLocal: boolean;
 
-  /** @throws TsbuildError `TSB_LLB` for a definition that is malformed or wants what is not supported */
-  constructor(session: Session, task: Task, solver: RequestSolver, definition: Definition) {
-    this.#session = session;
-    this.#task = task;
-    this.#solver = solver;
-    const graph = loadGraph(definition);
-    for (const vertex of graph.vertices) checkSupported(vertex);
-    const body = graph.result?.vertex.op.body;
+  /**
+   * @param definition its sources as the policies want them
+   * @throws TsbuildError `TSB_LLB` for a definition that is malformed or wants what is not supported
+   */
+  constructor(build: GraphBuild, definition: Definition) {
+    this.#build = build;
+    this.#graph = loadGraph(definition);
+    for (const vertex of this.#graph.vertices) checkSupported(vertex);
+    const body = this.#graph.result?.vertex.op.body;
     this.#isLocal = body?.kind === 'source' && body.identifier.startsWith('local://');
-    // A directory of the machine is read in place; what builds on one is built as in the end.
-    this.#edge = this.#isLocal ? graph.result : copyLocalBases(graph).result;
   }
 
   async evaluate(signal: AbortSignal): Promise<void> {
@@ -54,18 +50,27 @@ export class GraphTree implements SolvedTree {
   }
 
   /** What it came to. The solver remembers what it has solved. */
-  result(signal: AbortSignal): Promise<OpResult> {
-    const edge = this.#edge;
-    if (edge === undefined) return Promise.resolve({ kind: 'layers', layers: [] });
-    return this.#solver.result(this.#taskOf(signal), edge);
+  async result(signal: AbortSignal): Promise<OpResult> {
+    const task = this.#taskOf(signal);
+    // A directory of the machine is read in place; what builds on one is built as in the end.
+    const edge = this.#isLocal ? this.#graph.result : await this.#built(task);
+    if (edge === undefined) return { kind: 'layers', layers: [] };
+    return this.#build.solver.result(task, edge);
+  }
+
+  async #built(task: Task): Promise<LlbEdge | undefined> {
+    const [graph = this.#graph] = await withNestedGraphs({ ...this.#build, task }, [this.#graph]);
+    return copyLocalBases(graph).result;
   }
 
   async #stack(layers: readonly string[], signal: AbortSignal): Promise<FileTree> {
-    return new StackTree(this.#session, await this.#session.layers.directories(this.#taskOf(signal), layers));
+    const { session } = this.#build;
+    return new StackTree(session, await session.layers.directories(this.#taskOf(signal), layers));
   }
 
   #taskOf(signal: AbortSignal): Task {
-    return { ...this.#task, signal: AbortSignal.any([this.#task.signal, signal]) };
+    const { task } = this.#build;
+    return { ...task, signal: AbortSignal.any([task.signal, signal]) };
   }
 }
 

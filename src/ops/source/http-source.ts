@@ -1,22 +1,16 @@
 import { dirname } from 'node:path';
-import { copyAll } from '../../fileop/index.ts';
 import type { SourceOp } from '../../llb/index.ts';
 import type { CacheMap } from '../../solver/index.ts';
 import { downloadName, type HttpContent, type HttpResource, newestEntry } from '../../source/index.ts';
-import { ContextTree } from '../../tree/index.ts';
 import { canonicalDigest, type Digest, isDigest, redactUrls, TsbuildError, version } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { SourcePieces } from './source-pieces.ts';
-import { fillDirectory } from '../file/fill-directory.ts';
 import type { OpResult } from '../result.ts';
+import { type FileAttributes, fileAttributes, layerOfFile } from './one-file.ts';
 
 /** The attributes of an HTTP source. */
-interface HttpAttributes {
+interface HttpAttributes extends FileAttributes {
   readonly checksum: Digest | undefined;
-  readonly filename: string | undefined;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
   readonly authSecret: string | undefined;
   /** Headers that decide about the content, sorted. */
   readonly headers: readonly (readonly [string, string])[];
@@ -69,23 +63,9 @@ export async function runHttp(pieces: SourcePieces, task: Task, vertex: Digest, 
   // What was keyed is what must come: the server could have another file by now.
   const expected = checksum ?? (await (await pieces.origins.remote.http()).content(task, vertex, resource)).digest;
   const file = await (await pieces.origins.remote.http()).file(task, vertex, resource, expected);
-  const copy = {
-    ...copyAll,
-    output: 0,
-    src: '/file',
-    dest: `/${nameOf(source, attributes, checksum === undefined ? file : undefined)}`,
-    dirCopyContents: false,
-    mode,
-    owner: { user: { kind: 'byId', id: uid }, group: { kind: 'byId', id: gid } },
-    timestamp: BigInt(file.lastModified ?? 0) * 1_000_000_000n,
-  } as const;
-  const tree = ContextTree.open(dirname(file.path), { xattrs: false });
-  const [made] = await fillDirectory(pieces, task, { kind: 'file', actions: [copy] }, [{ kind: 'local', tree }], {
-    description: `http url ${redactUrls(source.identifier)}`,
-    type: 'source.http',
-  });
-  if (!made) throw new TsbuildError('TSB_INTERNAL', 'A download made no layer');
-  return made;
+  const name = nameOf(source, attributes, checksum === undefined ? file : undefined);
+  const brought = { dir: dirname(file.path), name, mode, uid, gid, time: file.lastModified ?? 0 };
+  return layerOfFile(pieces, task, brought, `http url ${redactUrls(source.identifier)}`);
 }
 
 /** When the content of the URL was made, in seconds since the epoch: its Last-Modified date, else the newest file of an archive. */
@@ -179,26 +159,8 @@ function readAttributes(attrs: ReadonlyMap<string, string>): HttpAttributes {
   });
   return {
     checksum,
-    filename: attrs.get('http.filename') || undefined,
-    mode: numberOf(attrs, 'http.perm', 0o777) || 0o600,
-    uid: numberOf(attrs, 'http.uid', 0xffff_fffe),
-    gid: numberOf(attrs, 'http.gid', 0xffff_fffe),
+    ...fileAttributes(attrs),
     authSecret: attrs.get('http.authheadersecret') || undefined,
     headers: headers.sort(([a], [b]) => (a < b ? -1 : 1)),
   };
-}
-
-/** A number as Go's `strconv.ParseInt(text, 0, 64)` reads it: a leading zero means octal. */
-function numberOf(attrs: ReadonlyMap<string, string>, name: string, max: number): number {
-  const text = attrs.get(name) ?? '0';
-  const value = /^0[0-7]+$/.test(text)
-    ? Number.parseInt(text, 8)
-    : /^(0o[0-7]+|0x[0-9a-f]+|0b[01]+|0|[1-9]\d*)$/i.test(text)
-      ? Number(text)
-      : Number.NaN;
-  if (Number.isSafeInteger(value) && value <= max) return value;
-  throw new TsbuildError(
-    'TSB_LLB',
-    `Cannot use attribute "${name}" of a source: ${JSON.stringify(text.slice(0, 100))} is not a number that it can be`,
-  );
 }

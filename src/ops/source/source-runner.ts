@@ -4,12 +4,13 @@ import type { CacheMap } from '../../solver/index.ts';
 import { canonicalDigest, type Digest, redactUrls, TsbuildError } from '../../util/index.ts';
 import type { KindRunner, OpVertex } from '../kind-runner.ts';
 import { type OpResult, snapshot } from '../result.ts';
+import { blobMap, runBlob } from './blob-source.ts';
 import { gitMap, runGitSource } from './git-source.ts';
 import { httpMap, runHttp } from './http-source.ts';
 import { imageOf, platformOf } from '../image-source.ts';
 import type { SourcePieces } from './source-pieces.ts';
 
-/** Sources: images, local directories, downloads and git repositories, told apart by the scheme of their identifiers. */
+/** Sources: images and their blobs, local directories, downloads and git repositories, told apart by the scheme of their identifiers. */
 export function sourceRunner(pieces: SourcePieces): KindRunner<SourceOp> {
   return {
     cacheMap: (task, vertex, source) => sourceMap(pieces, task, vertex, source),
@@ -59,6 +60,9 @@ async function sourceMap(
     case 'http':
     case 'https':
       return httpMap(pieces, task, digest, source);
+    case 'docker-image+blob':
+    case 'oci-layout+blob':
+      return blobMap(pieces, digest, source);
     case 'git':
       return gitMap(pieces, task, digest, source);
     default:
@@ -79,13 +83,24 @@ async function runSource(pieces: SourcePieces, task: Task, vertex: OpVertex, sou
   const { digest } = vertex;
   switch (schemeOf(source.identifier)) {
     case 'local':
-      return pieces.origins.local(source.identifier.slice('local://'.length), source.attrs);
+      return localSource(pieces, task, source);
     case 'http':
     case 'https':
       return runHttp(pieces, task, digest, source);
+    case 'docker-image+blob':
+    case 'oci-layout+blob':
+      return runBlob(pieces, task, digest, source);
     case 'git':
       return runGitSource(pieces, task, digest, source);
     default:
       return snapshot((await imageOf(pieces.origins, task, vertex, source)).layers);
   }
+}
+
+/** A local directory, read in place; of files that are not wanted whole, a layer that tells of them. */
+async function localSource(pieces: SourcePieces, task: Task, source: SourceOp): Promise<OpResult> {
+  const local = pieces.origins.local(source.identifier.slice('local://'.length), source.attrs);
+  if (!source.attrs.has('local.metadatatransfer')) return local;
+  const { isMetadataOnly, layerOfMetadata } = await import('./metadata-source.ts');
+  return isMetadataOnly(source) ? layerOfMetadata(pieces, task, source, local) : local;
 }

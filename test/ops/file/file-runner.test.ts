@@ -50,6 +50,7 @@ class Rig {
       snapshots: { store, lease, layers, worker },
       origins: {
         image: async () => ({ manifestDigest: sha256('m'), chainId: BASE, layers: [BASE] }),
+        blob: undefined as never,
         local: () => this.local(),
         remote: undefined as never,
       },
