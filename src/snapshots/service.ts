@@ -9,6 +9,7 @@ import { type CacheOrigin, CachedLayers } from './imported.ts';
 import type { LayerFetcher, OnGrowing } from './incoming.ts';
 import { changedDirectory, DirectoryCheck, type MeasureTrees } from './directory-check.ts';
 import { Measurements } from './measurements.ts';
+import { MovedLayers } from './moved-layers.ts';
 import { removeEmpty } from './remove-empty.ts';
 import { RewrittenLayers } from './rewritten.ts';
 import { anyBlob, compressionOfForm, layerType, findPacked, type PackedLayer, type PackForm } from './packed-layer.ts';
@@ -56,6 +57,8 @@ export class LayerService {
   readonly #packing = new SharedWork<string, PackedLayer>();
   readonly #check: DirectoryCheck;
   readonly #measurements: Measurements;
+  /** For who mounts stacks. */
+  readonly moved: MovedLayers;
   readonly #rewritten: RewrittenLayers;
   /** Layers that came with Windows images. They are known in every build that they can matter to, by `adopt`. */
   readonly #windows = new Set<string>();
@@ -80,6 +83,7 @@ export class LayerService {
       (await options.worker()).call('usage', { paths }, { signal });
     this.#check = new DirectoryCheck(options.store, options.measure ?? measure, (id) => this.#unpacks.forget(id));
     this.#measurements = new Measurements(options.store, options.worker);
+    this.moved = new MovedLayers(options.store, options.worker);
     this.#unpacks = new Unpacks({
       store: options.store,
       worker: options.worker,

@@ -4,6 +4,7 @@ import type { StepSpec } from '../sandbox/index.ts';
 import { mountOverlay } from '../sys/index.ts';
 import { shownLayers } from '../tree/index.ts';
 import { errnoOf, fromErrno, sha256, hexOf, TsbuildError } from '../util/index.ts';
+import { masksOf } from './layer-masks.ts';
 import type { WorkerConfig } from './protocol.ts';
 
 /** How a stack is divided. `most` is what one overlay takes. */
@@ -95,8 +96,10 @@ export function linkLayers(own: string, layers: readonly string[]): string[] {
 /** The step with no more layers anywhere than one overlay takes. */
 export function withShallowStacks(spec: StepSpec, config: WorkerConfig): StepSpec {
   // Which layers of a stack show, the helper looks up again.
-  const shallow = (dirs: readonly string[]): readonly string[] =>
-    dirs.length <= MOST_LAYERS ? dirs : shallowStack(config, dirs);
+  const shallow = (dirs: readonly string[]): readonly string[] => {
+    const masked = [...masksOf(dirs), ...dirs];
+    return masked.length <= MOST_LAYERS ? masked : shallowStack(config, masked);
+  };
   return {
     ...spec,
     lowers: shallow(spec.lowers),

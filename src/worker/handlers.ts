@@ -32,6 +32,7 @@ export const methods: { readonly [M in MethodName]: Method<M> } = {
   recompressLayer: { place: 'thread', load: async () => (await import('./layer-jobs.ts')).recompressLayer },
   diffLayer: { place: 'either', load: async () => (await import('./layer-jobs.ts')).diffLayer },
   diffTrees: { place: 'either', load: async () => (await import('./layer-jobs.ts')).diffTrees },
+  maskLayers: { place: 'either', load: async () => (await import('./layer-masks.ts')).maskLayers },
   fileOp: { place: 'either', load: async () => (await import('./file-jobs.ts')).fileOp },
   packFileOp: { place: 'either', load: async () => (await import('./file-jobs.ts')).packFileOp },
   checksum: { place: 'either', load: async () => (await import('./layer-jobs.ts')).checksum },

@@ -19,6 +19,8 @@ export interface LayerMethods {
   diffLayer(params: DiffLayerParams): PackedBlob;
   /** Fills an empty layer directory with what has to be laid on one stack to get another. */
   diffTrees(params: DiffTreesParams): void;
+  /** Puts a mask beside each of these layers that takes something away, where there is none: see `masksOf`. */
+  maskLayers(params: { readonly dirs: readonly string[] }): void;
   /** Runs a file op; each layer that it makes fills one of the slots, in order. */
   fileOp(params: FileOpCall): FileOpOutcome;
   /** Runs a file op straight to a layer blob, without writing files; undefined when that is not possible. */

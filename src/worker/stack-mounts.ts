@@ -3,6 +3,7 @@ import { MNT_DETACH, mountOverlay, umount } from '../sys/index.ts';
 import { fromErrno } from '../util/index.ts';
 import { shownLayers } from '../tree/index.ts';
 import { copiedStack } from './copied-stack.ts';
+import { masksOf } from './layer-masks.ts';
 import type { MountedStack, Upper } from './mounted-stack.ts';
 import { linkLayers, shallowStack } from './deep-stack.ts';
 import type { WorkerConfig } from './protocol.ts';
@@ -17,7 +18,7 @@ const LINK_FROM = 20;
  */
 export function mountStack(config: WorkerConfig, all: readonly string[], upper?: Upper): MountedStack {
   if (config.plan.copies) return copiedStack(config, shownLayers(all), upper);
-  const layers = shallowStack(config, all);
+  const layers = shallowStack(config, [...masksOf(all), ...all]);
   const own = mkdtempSync(`${config.privateDir}/stack-`);
   const path = `${own}/root`;
   try {

@@ -112,6 +112,27 @@ describeAsEveryone('graphs of other programs', (who) => {
     expect((await use.bench.ok(args, { stdin, store })).err).toMatch(/merge .*\n#\d+ CACHED/);
   });
 
+  test('show nothing of what a difference takes away from a tree that does not have it', async () => {
+    const base = image('docker.io/library/base:1', AMD64);
+    const [lower, upper] = [step(`${LOWER}${DATES}`), step(`${UPPER}${DATES}`)];
+    // A step sees the tree through the kernel, and in a directory that only the difference has.
+    const list = 'find /t /w 2>&1 | sort > /list';
+    const listed = async (on: State): Promise<unknown> => (await filesOf(step(list, on)))['/list']?.content;
+    const made = 'mkdir -p /t/d/new /t/kind /w; : > /t/d/link; : > /t/d/other; : > /t/s';
+    const wanted = await listed(step(made));
+    expect(await listed(merge([step('mkdir /w'), diff(lower, upper)]))).toEqual(wanted);
+    // So it is with what a step took away, which is moved as it is.
+    const [full, less] = [
+      'mkdir -p /t/d/new /t/kind /w; : > /t/d/link; : > /t/d/other; : > /t/s; : > /t/d/no',
+      'rm /t/d/no; : > /t/d/other',
+    ];
+    const before = step(full);
+    const other = await listed(step('mkdir -p /t/d /w; : > /t/d/other'));
+    expect(
+      await listed(merge([step('mkdir /w', base), diff(before, before.run({ args: ['/bin/sh', '-euc', less] }))])),
+    ).toEqual(other);
+  });
+
   once('differ from scratch by all that is gone', async () => {
     const files = scratch().file([
       { kind: 'mkfile', path: '/a', mode: 0o644, data: new Uint8Array(), options: {} },

@@ -58,6 +58,7 @@ export class FakeWorker implements WorkerClient {
     usage: ({ paths }: { paths: readonly string[] }) =>
       paths.map((path) => ({ path, bytes: 4096, inodes: 1, stamp: stampOf(path) })),
     syncStore: () => undefined,
+    maskLayers: () => undefined,
     prepareUpper: ({ dir }: { dir: string }) => {
       for (const name of ['fs', 'work']) fs.mkdirSync(join(dir, name), { recursive: true });
     },

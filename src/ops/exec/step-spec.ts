@@ -43,6 +43,8 @@ export async function stepSpec(
     // Secrets and agents may be wanted at a path relative to the working directory: graphs leave that to who runs the step.
     if (spec) mounts.push({ ...spec, target: posix.resolve('/', meta.cwd, spec.target) });
   }
+  const { moved } = pieces.snapshots.layers;
+  for (const mount of exec.mounts) if (mount.type === 'bind') await moved.mask(task, baseOf(bases, mount));
   const network = networkOf(exec);
   // A step with the machine's network asks the machine's resolvers, and one without a network none. What an isolated one asks is known
   // when its network is.
