@@ -8,6 +8,7 @@ import {
   type TreeNode,
   type Xattr,
 } from '../tree/index.ts';
+import { TsbuildError } from '../util/index.ts';
 import type { EntryType } from './entry.ts';
 import type { LayerEntry } from './layer-entry.ts';
 import { layerPath, whiteoutPath } from './whiteout.ts';
@@ -24,7 +25,7 @@ export interface ComparedTrees {
  * directories that lead to it, and a whiteout for each name that `upper` does not have. A directory's time alone is no difference, as in
  * BuildKit. Of a file with several names all are given where one is, so that they are one file again. What both trees have of the same
  * layers is passed over without being read, and files are open only while their entry is the current one.
- * @throws TsbuildError `TSB_EXPORT` for a name that a layer cannot hold
+ * @throws TsbuildError `TSB_EXPORT` for a name that a layer cannot hold, and a tree that is deeper than layers are
  */
 export function* treeDifference({
   lower,
@@ -35,6 +36,9 @@ export function* treeDifference({
   using above = new LayersTree(upper, { idShift });
   yield* new Comparison(below, above).entries();
 }
+
+/** As deep as a layer may be that is unpacked. */
+const MAX_DEPTH = 1000;
 
 /** A file with several names in the upper tree, as far as they were seen. */
 interface Linked {
@@ -74,11 +78,14 @@ class Comparison {
   }
 
   /** Notes the files with several names. Whether any of them is more than looked at shows in the end only. */
-  #findLinks(lower: LayersDir | undefined, upper: LayersDir): void {
+  #findLinks(lower: LayersDir | undefined, upper: LayersDir, depth = 0): void {
     if (this.#isSame(lower, upper)) return;
+    if (depth > MAX_DEPTH)
+      throw new TsbuildError('TSB_EXPORT', `Cannot compare trees: one is more than ${MAX_DEPTH} directories deep`);
     for (const name of this.#upper.list(upper)) {
       const node = this.#upper.lookup(upper, name);
-      if (node?.type === 'directory') this.#findLinks(this.#below(lower, name), this.#upper.enter(upper, name));
+      if (node?.type === 'directory')
+        this.#findLinks(this.#below(lower, name), this.#upper.enter(upper, name), depth + 1);
       if (node?.hardlink === undefined) continue;
       let linked = this.#linked.get(node.hardlink);
       if (!linked)

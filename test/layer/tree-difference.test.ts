@@ -1,18 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import {
-  applyLayer,
-  diffLayer,
-  DirectoryWriter,
-  type LayerEntry,
-  treeDifference,
-  writeEntries,
-} from '../../src/layer/index.ts';
+import { diffLayer, DirectoryWriter, type LayerEntry, treeDifference, writeEntries } from '../../src/layer/index.ts';
 import { type LayersDir, LayersTree } from '../../src/tree/index.ts';
 import { isRealRoot } from '../support/real-root.ts';
+import { applyLayer } from './support/apply-layer.ts';
 import { MemorySink } from './support/memory-sink.ts';
 
 let folder = '';
@@ -253,4 +247,14 @@ test('refuses a name that a layer would take for a deletion', () => {
   writeFileSync(join(upper[0] ?? '', '.wh.x'), '');
   expect(() => pathsOf([], upper)).toThrow(/names that start with ".wh." mark deletions/);
   expect(() => pathsOf(upper, [])).toThrow(/names that start with ".wh." mark deletions/);
+});
+
+test('refuses a tree that is deeper than layers are, and takes a deep one', () => {
+  const deep = (depth: number): string => {
+    const root = mkdtempSync(join(folder, 'deep-'));
+    mkdirSync(join(root, ...Array.from({ length: depth }, () => 'd')), { recursive: true });
+    return root;
+  };
+  expect(pathsOf([], [deep(400)])).toHaveLength(400);
+  expect(() => pathsOf([], [deep(1100)])).toThrow(/more than 1000 directories deep/);
 });
