@@ -11,7 +11,6 @@ export {
   writeFileOpDirectory,
   writeFileOpLayer,
 } from './entries.ts';
-export { parseMode, type ModeChange } from './mode.ts';
 export type { OverlayEntry } from './overlay-tree.ts';
 export { runFileActions } from './run.ts';
 export type {

@@ -1,6 +1,6 @@
 import { dockerfileError } from '../../dockerfile/failure.ts';
 
-const SYMBOLIC = /^[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+(?:,[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+)*$/;
+const SYMBOLIC = /^[ugoa]*(?:[-+=][rwxXstugo]*)+(?:,[ugoa]*(?:[-+=][rwxXstugo]*)+)*$/;
 
 /**
  * Reads `--chmod`: octal digits become the permission bits, a symbolic mode stays text.
