@@ -5,6 +5,7 @@ import { fromErrno, makeDirectories, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import type { Progress } from './archive.ts';
 import type { OutputSpec } from './output.ts';
+import { rootOf } from './layout.ts';
 import { openSink, type StdoutStream } from './sink.ts';
 import type { AssembledImage } from './types.ts';
 import { writeImage } from './write-image.ts';
@@ -199,7 +200,7 @@ function exported(image: AssembledImage, names: readonly string[]): Exported {
     descriptor: root,
     metadata: {
       ...config,
-      'containerimage.descriptor': Buffer.from(JSON.stringify(root)).toString('base64'),
+      'containerimage.descriptor': Buffer.from(JSON.stringify(rootOf(image))).toString('base64'),
       'containerimage.digest': root.digest,
       ...(names.length === 0 ? {} : { 'image.name': names.join(',') }),
     },

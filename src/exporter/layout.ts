@@ -3,7 +3,9 @@ import {
   type Descriptor,
   IMAGE_NAME_ANNOTATION,
   mediaTypes,
+  normalizePlatform,
   REF_NAME_ANNOTATION,
+  toOciPlatform,
 } from '../image/index.ts';
 import { type Digest, hexOf, TsbuildError } from '../util/index.ts';
 import { goJson } from './go-json.ts';
@@ -53,7 +55,8 @@ export function layoutBlobs(images: readonly NamedImage[]): LayoutFile[] {
  * Annotations are containerd's, so that `ctr import` and skopeo find the names.
  */
 export function layoutEntries(images: readonly NamedImage[]): Descriptor[] {
-  return images.flatMap(({ image: { root, created }, names }) => {
+  return images.flatMap(({ image, names }) => {
+    const { root, created } = image;
     const entry = (own: Readonly<Record<string, string>>): Descriptor => {
       const annotations = {
         ...root.annotations,
@@ -61,12 +64,30 @@ export function layoutEntries(images: readonly NamedImage[]): Descriptor[] {
         ...(created === undefined ? {} : { [CREATED_ANNOTATION]: created.replace(/\.\d+/, '') }),
       };
       const sorted = Object.entries(annotations).sort(([a], [b]) => (a < b ? -1 : 1));
-      const { mediaType, digest, size } = root;
-      return { mediaType, digest, size, ...(sorted.length === 0 ? {} : { annotations: Object.fromEntries(sorted) }) };
+      return rootOf(image, Object.fromEntries(sorted));
     };
     if (names.length === 0) return [entry({})];
     return names.map((name) => entry({ [IMAGE_NAME_ANNOTATION]: name, [REF_NAME_ANNOTATION]: tagOf(name) }));
   });
+}
+
+/**
+ * The descriptor of an image: of its index, or of its only manifest with the platform, by which readers choose.
+ * Keys are in Go's order. @param annotations instead of its own
+ */
+export function rootOf(
+  image: AssembledImage,
+  annotations: Descriptor['annotations'] = image.root.annotations,
+): Descriptor {
+  const { mediaType, digest, size } = image.root;
+  const [only] = image.platforms;
+  return {
+    mediaType,
+    digest,
+    size,
+    ...(annotations === undefined || Object.keys(annotations).length === 0 ? {} : { annotations }),
+    ...(only?.manifest.digest === digest ? { platform: toOciPlatform(normalizePlatform(only.platform)) } : {}),
+  };
 }
 
 /** Content of `index.json`. */

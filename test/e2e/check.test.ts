@@ -40,6 +40,18 @@ describeAsUser('tsbuild build --check of many files', (who) => {
     expect(code).toBe(1);
   });
 
+  test('one file is called by its path from here, in the text alone', async () => {
+    const cwd = use.bench.write('one', { 'api/Dockerfile': CASING });
+    for (const words of [['api'], ['-f', 'api/Dockerfile', 'api'], ['api/Dockerfile']]) {
+      const { out } = await use.bench.tsbuild(['build', '--check', ...words], { cwd });
+      expect(out).toContain('\napi/Dockerfile:1\n');
+    }
+    const piped = await use.bench.tsbuild(['build', '--check', '-'], { cwd, stdin: CASING });
+    expect(piped.out).toContain('\nDockerfile:1\n');
+    const { out } = await use.bench.tsbuild(['build', '--call=check,format=json', 'api'], { cwd });
+    expect(JSON.parse(out)).toMatchObject({ sources: [{ filename: 'Dockerfile' }] });
+  });
+
   test('files without warnings are 0, and the one report says so', async () => {
     const cwd = use.bench.write('clean', { 'a/Dockerfile': CLEAN, 'b/Dockerfile': CLEAN });
     const { code, out } = await use.bench.tsbuild(['--check', '**/Dockerfile'], { cwd });

@@ -147,6 +147,25 @@ describe('OCI archives', () => {
     ]);
   });
 
+  test('index.json and the metadata say which platform the only image is for', async () => {
+    const image = assembleImage([platformImage({ os: 'linux', architecture: 'arm64', variant: 'v8' })]);
+    const spec = parseOutput('type=oci,dest=a.tar', { cwd: folder, names: [] });
+    const { platform } = image.platforms[0] ?? { platform: { os: '', architecture: '' } };
+    const exported = await exportResult(
+      testTask(),
+      spec,
+      { platforms: [platform], image, multiPlatform: false },
+      context(),
+    );
+    const entry = { ...image.root, platform: { architecture: 'arm64', os: 'linux' } };
+    const { manifests } = JSON.parse(run('tar', '-xOf', at('a.tar'), 'index.json')) as { manifests: unknown[] };
+    expect(manifests).toEqual([
+      { ...entry, annotations: { 'org.opencontainers.image.created': '1970-01-01T00:00:01Z' } },
+    ]);
+    const descriptor = exported?.metadata['containerimage.descriptor'] ?? '';
+    expect(JSON.parse(Buffer.from(descriptor, 'base64').toString())).toEqual(entry);
+  });
+
   test('the same image gives the same bytes, in a file and on standard output', async () => {
     await write('type=oci,dest=a.tar', assembleImage([platformImage()]));
     await write('type=oci,dest=b.tar', assembleImage([platformImage()]));

@@ -48,7 +48,7 @@ export async function checkCommand(
     const { result, shown, text } = await check(only);
     if (shown !== '') await out(`${shown}\n`);
     if (text !== undefined) await print(context, text);
-    await (json ? print(context, formatCheckJson(result)) : out(formatCheck(result)));
+    await (json ? print(context, formatCheckJson(result)) : out(formatCheck(named(result, only))));
     return checkStatus(result);
   }
   // Two names may lead to one file, which only one may change at a time.
@@ -59,6 +59,12 @@ export async function checkCommand(
   });
   await print(context, json ? formatCheckManyJson(results) : `\n${formatCheckTotal(results)}`);
   return checkStatusOfMany(results);
+}
+
+/** The result with its file under the path that was typed or found, which editors and terminals make a link of. */
+function named(result: CheckResult, { label }: CheckTarget): CheckResult {
+  const isPath = label !== '-' && !/^[a-z]+:\/\/|^git@/.test(label);
+  return isPath ? { ...result, file: { ...result.file, name: label } } : result;
 }
 
 interface CheckingMany {
