@@ -17,6 +17,7 @@ import {
   type WritableTree,
   type Xattr,
 } from '../tree/index.ts';
+import { hasWildcards } from '../patterns/index.ts';
 import { type Digest, TsbuildError } from '../util/index.ts';
 import { makeDirectories } from './directories.ts';
 import { type ModeChange, parseMode } from './mode.ts';
@@ -40,7 +41,21 @@ export function copyMatches<S>(source: ReadableTree<S>, action: CopyAction): Byt
   if (matches.length === 0 && !action.allowEmptyWildcard) {
     throw new TsbuildError('TSB_NOT_FOUND', `"/${cleanNames(path).map(toText).join('/')}" not found`);
   }
+  if (matches.length === 0) checkWildcardBase(source, path, action.followSymlink);
   return matches;
+}
+
+/** A wildcard may stand for nothing, but what is before it must exist (fsutil, `resolveWildcards`): else it is a name that was misspelt. */
+function checkWildcardBase<S>(source: ReadableTree<S>, path: ByteString, followLast: boolean): void {
+  const names = cleanNames(path);
+  const first = names.findIndex(hasWildcards);
+  const base = names.slice(0, first < 0 ? names.length : first).join('/');
+  const located = resolvePath(source, base, { followLast });
+  located.release();
+  if (located.node) return;
+  throw new TsbuildError('TSB_NOT_FOUND', `lstat /${toText(located.path)}: no such file or directory`, {
+    hint: missingPathHint(source, base),
+  });
 }
 
 /** A source of `COPY --parents` without wildcards is a pattern for the copier, but must exist. */

@@ -53,7 +53,13 @@ const rows: readonly Row[] = [
   {
     name: 'wildcards in order, nested, of directories; none found is fine (testCopyWildcards, testEmptyWildcard)',
     context: { a1: '1', a2: '2', d1: { f: 'x' }, d2: { f: 'y', g: 'z' }, other: '' },
-    copies: [copy('/a*', '/'), copy('/d*', '/m/'), copy('/d?/g', '/n/'), copy('/nomatch*', '/')],
+    copies: [
+      copy('/a*', '/'),
+      copy('/d*', '/m/'),
+      copy('/d?/g', '/n/'),
+      copy('/nomatch*', '/'),
+      copy('/d1/nomatch*', '/'),
+    ],
     gives: {
       a1: file('1'), a2: file('2'), m: made('755', '0:0', T), 'm/f': file('y'), 'm/g': file('z'), n: made(), 'n/g': file('z'),
     }, // oxfmt-ignore
@@ -231,6 +237,18 @@ const fails: readonly (Omit<Row, 'gives'> & { readonly message: string })[] = [
     context: {},
     copies: [copy('/no*', '/', { allowEmptyWildcard: false })],
     message: '"/no*" not found',
+  },
+  {
+    name: 'a wildcard in a directory that does not exist',
+    context: { dir: { f: '' } },
+    copies: [copy('/dri/*', '/x/')],
+    message: 'lstat /dri: no such file or directory',
+  },
+  {
+    name: 'a wildcard behind a link that leads nowhere',
+    context: { dir: { f: '' }, link: '->gone' },
+    copies: [copy('/link/n*/f', '/x/')],
+    message: 'lstat /gone: no such file or directory',
   },
 ];
 
