@@ -41,8 +41,6 @@ const FLAGS = {
 const MAX_OCTAL_7 = 0o7777777;
 const MAX_OCTAL_11 = 0o77777777777;
 
-const PAX_PATH = 'PaxHeader';
-
 /** Where a `TarWriter` puts its bytes. */
 export interface TarTarget {
   /** A place for `length` (at most one block) bytes, filled with whatever was there before. Valid until the next call. */
@@ -53,11 +51,13 @@ export interface TarTarget {
 /**
  * Writes tar headers in one dialect: ustar, preceded by a PAX header where something does not fit (long or non-ASCII
  * names, big numbers, times before 1970, xattrs), never GNU. Owners are numeric, times whole seconds, PAX records
- * sorted: the same entries give the same bytes. Content is up to the caller, followed by `pad`.
+ * sorted: the same entries give the same bytes, and the same as Go's `archive/tar` in `FormatPAX`, with which BuildKit
+ * writes layers. Content is up to the caller, followed by `pad`.
  */
 export class TarWriter {
   readonly #target: TarTarget;
   #common: CommonFields | undefined;
+  readonly #paxFields = new CommonFields(0x78, undefined);
 
   constructor(target: TarTarget) {
     this.#target = target;
@@ -70,12 +70,13 @@ export class TarWriter {
     const pax = paxRecords(entry, path, split === undefined);
     if (pax) {
       const data = formatPax(pax);
-      this.#block(PAX_PATH, '', 0x78, { mode: 0o644, size: data.length });
+      this.#block(this.#paxFields, [paxName(path)], { size: data.length });
       this.#target.write(data);
       this.pad(data.length);
     }
-    const [name, prefix] = split ?? [asciiTail(path), ''];
-    this.#block(name, prefix, FLAGS[entry.type], entry);
+    const flag = FLAGS[entry.type];
+    if (!this.#common?.suits(flag, entry)) this.#common = new CommonFields(flag, entry);
+    this.#block(this.#common, pax || !split ? [asciiHead(path)] : split, entry);
   }
 
   /** Zeros up to the block boundary after `size` bytes of content. */
@@ -94,17 +95,19 @@ export class TarWriter {
     }
   }
 
-  #block(name: ByteString, prefix: ByteString, flag: number, entry: Partial<TarEntryInput>): void {
+  #block(
+    { block, sum }: CommonFields,
+    [name, prefix = '']: readonly [ByteString, ByteString?],
+    entry: Partial<TarEntryInput>,
+  ): void {
     const { buffer, offset } = this.#target.reserve(BLOCK);
     const { size = 0, linkPath = '' } = entry;
     const seconds = entry.mtime?.sec ?? 0;
-    if (!this.#common?.suits(flag, entry)) this.#common = new CommonFields(flag, entry);
-    const { block, sum } = this.#common;
     block.copy(buffer, offset);
     let total = sum + text(buffer, offset, name);
     total += octal(buffer, offset + 124, 11, size > MAX_OCTAL_11 ? 0 : size);
     total += octal(buffer, offset + 136, 11, seconds < 0 || seconds > MAX_OCTAL_11 ? 0 : seconds);
-    if (linkPath !== '') total += text(buffer, offset + 157, fits(linkPath) ? linkPath : asciiTail(linkPath));
+    if (linkPath !== '') total += text(buffer, offset + 157, asciiHead(linkPath));
     if (prefix !== '') total += text(buffer, offset + 345, prefix);
     octal(buffer, offset + 148, 6, total);
   }
@@ -118,11 +121,12 @@ class CommonFields {
   readonly #flag: number;
   readonly #entry: Partial<TarEntryInput>;
 
-  constructor(flag: number, entry: Partial<TarEntryInput>) {
+  /** @param entry undefined for the header of a PAX header, which has no device numbers */
+  constructor(flag: number, entry: Partial<TarEntryInput> | undefined) {
     this.#flag = flag;
-    this.#entry = entry;
+    this.#entry = entry ?? {};
     const { block } = this;
-    const { mode = 0, uid = 0, gid = 0, devMajor = 0, devMinor = 0 } = entry;
+    const { mode = 0, uid = 0, gid = 0, devMajor = 0, devMinor = 0 } = this.#entry;
     block[156] = flag;
     // The checksum is six digits, a NUL and a space.
     block[155] = 0x20;
@@ -133,8 +137,7 @@ class CommonFields {
       octal(block, 108, 7, uid > MAX_OCTAL_7 ? 0 : uid) +
       octal(block, 116, 7, gid > MAX_OCTAL_7 ? 0 : gid) +
       text(block, 257, 'ustar\u000000') +
-      octal(block, 329, 7, devMajor) +
-      octal(block, 337, 7, devMinor);
+      (entry ? octal(block, 329, 7, devMajor) + octal(block, 337, 7, devMinor) : 0);
   }
 
   suits(flag: number, { mode, uid, gid, devMajor, devMinor }: Partial<TarEntryInput>): boolean {
@@ -185,9 +188,9 @@ function fits(name: ByteString): boolean {
   return name.length <= 100 && isAscii(name);
 }
 
-/** Name and prefix fields for a path, or undefined when it needs a PAX record. */
-function splitPath(path: ByteString): readonly [ByteString, ByteString] | undefined {
-  if (fits(path)) return [path, ''];
+/** Name and prefix fields for a path, or undefined when it needs a PAX record (Go, `splitUSTARPath`). */
+function splitPath(path: ByteString): readonly [ByteString, ByteString?] | undefined {
+  if (fits(path)) return [path];
   if (path.length > 256 || !isAscii(path)) return undefined;
   // The slash that divides them is in neither field; a directory's own last slash is not it.
   const slash = path.lastIndexOf('/', Math.min(155, path.length - 2));
@@ -195,9 +198,25 @@ function splitPath(path: ByteString): readonly [ByteString, ByteString] | undefi
   return [path.slice(slash + 1), path.slice(0, slash)];
 }
 
-/** What a reader without PAX sees of a name: its last 100 bytes, ASCII only. */
-function asciiTail(name: ByteString): ByteString {
-  return name.slice(-100).replaceAll(/[^\u0020-\u007e]/g, '_');
+/** What a reader without PAX sees of a name: the ASCII of it, cut to the field and not as a directory (Go, `templateV7Plus`). */
+function asciiHead(name: ByteString): ByteString {
+  if (fits(name)) return name;
+  const ascii = asciiOf(name);
+  return ascii.length <= 100 ? ascii : withoutSlashes(ascii.slice(0, 100));
+}
+
+/** The name of the PAX header before an entry (Go, `writePAXHeader`). */
+function paxName(path: ByteString): ByteString {
+  const slash = path.lastIndexOf('/') + 1;
+  return withoutSlashes(asciiOf(`${path.slice(0, slash)}PaxHeaders.0/${path.slice(slash)}`).slice(0, 100));
+}
+
+function asciiOf(name: ByteString): ByteString {
+  return name.replaceAll(/[^\u0001-\u007f]/g, '');
+}
+
+function withoutSlashes(name: ByteString): ByteString {
+  return name.replace(/\/+$/, '');
 }
 
 function paxRecords(
@@ -211,12 +230,14 @@ function paxRecords(
   if (small && seconds >= 0 && seconds <= MAX_OCTAL_11 && !longPath && linkPath === '' && !xattrs && !pax)
     return undefined;
   const records = new Map<ByteString, Buffer | ByteString>(pax);
-  if (longPath) records.set('path', path);
   if (!fits(linkPath)) records.set('linkpath', linkPath);
   if (uid > MAX_OCTAL_7) records.set('uid', String(uid));
   if (gid > MAX_OCTAL_7) records.set('gid', String(gid));
   if (size > MAX_OCTAL_11) records.set('size', String(size));
   if (seconds < 0 || seconds > MAX_OCTAL_11) records.set('mtime', String(seconds));
   if (xattrs) for (const [name, value] of xattrs) records.set(`SCHILY.xattr.${name}`, value);
-  return records.size > 0 ? records : undefined;
+  if (records.size === 0 && !longPath) return undefined;
+  // The prefix field is not used with a PAX header.
+  if (!fits(path)) records.set('path', path);
+  return records;
 }

@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto';
 import {
   chmodSync,
   linkSync,
+  lutimesSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -25,9 +27,9 @@ import { readOciArchive, readTar } from '../support/tree.ts';
 
 /** Of a build without steps, by compression. Whoever changes these gives every image that is built with an epoch another digest. */
 const NO_STEPS: Readonly<Record<string, string>> = {
-  uncompressed: 'sha256:59cc46a3535c892db1fe0991064378af530e0092c5d509aa180f7794172cf6fa',
-  gzip: 'sha256:9b44e928a9d6e790536252862eb22b0dabf98fd2bee64563580a113ae59b5539',
-  zstd: 'sha256:fe11c0b39e0298ddf3726cc455fc861c03dc173ee0f08e2af3f10ca8a3ac1a20',
+  uncompressed: 'sha256:578e8b9419db677295d6ef5817057071932f49d8334038492d6eccdbd9b3b83e',
+  gzip: 'sha256:37b79371c7af691baea52e497179c895c9f499f877ac1e4ef70d6205977073a1',
+  zstd: 'sha256:aaf4f8867afbb3043363cf18f962c2a8fcb5f6fe11aea11903f1a929b7947baf',
 };
 
 /** Everything that makes layers: copies, steps that change, remove and link, directories, archives, other stages. What steps take is left to chance. */
@@ -192,6 +194,28 @@ describe('on other machines', () => {
       const { stdout } = await bench.ok(['build', '-q', '--platform=linux/amd64', ...WITH_EPOCH, '-o', output, context]);
       expect([compression, (await readOciArchive(stdout)).digest]).toEqual([compression, digest]);
     }
+  });
+
+  test('names and times that a plain header has no room for are written as BuildKit writes them', async () => {
+    const { bench } = held;
+    const long = 'd'.repeat(90);
+    const times: Readonly<Record<string, number>> = { old: -5, 'long-ago': -2_000_000_000, future: 8_600_000_000 };
+    const names = ['short', 'n'.repeat(100), 'm'.repeat(101), `${long}/9chars__z`, `${long}/deep/x`, `${long}/deep/${'e'.repeat(60)}/y`,
+      'ünï/名前', `é${'x'.repeat(99)}`, ...Object.keys(times)]; // oxfmt-ignore
+    const dir = settle(bench.write('room', Object.fromEntries(names.map((name) => [`in/${name}`, name]))));
+    const at = (name: string): string => join(dir, 'in', name);
+    for (const name of names) utimesSync(at(name), times[name] ?? 100, times[name] ?? 100);
+    for (const [name, target] of [['ln', 't'.repeat(120)], ['lu', 'ziel-ü']] as const) {
+      symlinkSync(target, at(name));
+      lutimesSync(at(name), 7, 7);
+    }
+    linkSync(at('m'.repeat(101)), at('zhard'));
+    for (const name of [`${long}/deep/${'e'.repeat(60)}`, `${long}/deep`, long, 'ünï', '']) utimesSync(at(name), 50, 50);
+    writeFileSync(join(dir, 'Dockerfile'), 'FROM scratch\nCOPY in /in/\n');
+    const args = ['build', '-q', '--source-date-epoch=1000000000', '--rewrite-timestamp', '-o', 'type=oci,dest=-', dir];
+    const { config } = await readOciArchive((await bench.ok(args)).stdout);
+    // What BuildKit 0.25 of dockerd 28.5 made of the same directory.
+    expect(config.rootfs.diff_ids).toEqual(['sha256:94e856a3dd26dc5dde2c3976db15c54c94ab3f71abe5f62ae5965409b41929ad']);
   });
 
   test('a build that was pushed is built again elsewhere under the same digest (REP-15)', async () => {
