@@ -6,7 +6,6 @@ import { describe, expect, test } from 'vitest';
 import {
   type DirectInput,
   fileOpEntries,
-  parseMode,
   runFileActions,
   writeFileOpDirectory,
   writeFileOpLayer,
@@ -262,45 +261,6 @@ test('a canceled run discards its layers', async () => {
   const params = { actions: chain([copy('/', '/d')]), inputs: [layers(), context(dir)], idShift: 0, now: NOW };
   await expect(runFileActions(params, host, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
   expect(discarded).toBe(1);
-});
-
-describe('symbolic modes are those of chmod(1)', () => {
-  const clause = fc.tuple(
-    fc.constantFrom('', 'u', 'g', 'o', 'a', 'ug', 'go', 'uo'),
-    fc.array(
-      fc.tuple(
-        fc.constantFrom('+', '-', '='),
-        fc.oneof(
-          fc.constantFrom('u', 'g', 'o', ''),
-          fc.subarray(['r', 'w', 'x', 'X', 's', 't']).map((l) => l.join('')),
-        ),
-      ),
-      { minLength: 1, maxLength: 2 },
-    ),
-  );
-  const symbolic = fc
-    .array(clause, { minLength: 1, maxLength: 3 })
-    .map((clauses) => clauses.map(([who, ops]) => who + ops.map((op) => op.join('')).join('')).join(','));
-
-  test('for files and directories', () => {
-    using scratch = new Scratch();
-    const path = scratch.tree({ f: '', d: null });
-    const cases = fc.sample(fc.tuple(symbolic, fc.integer({ min: 0, max: 0o7777 }), fc.constantFrom('f', 'd')), 300);
-    // Only five digits make chmod clear the setuid and setgid bits of a directory.
-    const script = cases.map(
-      ([mode, start, name]) =>
-        `chmod ${start.toString(8).padStart(5, '0')} ${name}; chmod -- '${mode}' ${name}; stat -c %a ${name}`,
-    );
-    const { stdout } = spawnSync('sh', ['-c', `umask 0\n${script.join('\n')}`], { cwd: path, encoding: 'utf8' });
-    const got = cases.map(
-      ([mode, start, name]) => `${mode} ${start} ${name} ${parseMode(mode)(start, name === 'd').toString(8)}`,
-    );
-    const wanted = stdout
-      .trim()
-      .split('\n')
-      .map((line, i) => `${cases[i]?.slice(0, 3).join(' ')} ${line}`);
-    expect(got).toEqual(wanted);
-  });
 });
 
 const names = fc.constantFrom('a', 'b', 'c', 'a-b', 'é');
