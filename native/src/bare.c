@@ -36,7 +36,7 @@ static void named_pipe(int root, const char *path, int fds[2]) {
   close(dev);
 }
 
-static int open_outer_terminal(int *master) {
+int open_outer_terminal(int *master) {
   stage = "terminal";
   int unlock = 0;
   *master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -44,6 +44,12 @@ static int open_outer_terminal(int *master) {
   int terminal = ioctl(*master, 0x5441 /* TIOCGPTPEER */, O_RDWR | O_NOCTTY | O_CLOEXEC);
   if (terminal < 0) fail("cannot open the terminal");
   return terminal;
+}
+
+void enter_tree(const struct step_spec *spec, int root) {
+  stage = "pivot";
+  if (fchdir(root) < 0 || chroot(".") < 0) fail("cannot change the root");
+  if (spec->private_network) deny_network();
 }
 
 static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *plumbing, const struct identity *identity, int root, int cwd, int terminal) {
@@ -55,9 +61,7 @@ static _Noreturn void run_inside(struct step_spec *spec, const struct plumbing *
   }
   die_with_parent(plumbing->outer);
   join_cgroups(spec, getpid());
-  stage = "pivot";
-  if (fchdir(root) < 0 || chroot(".") < 0) fail("cannot change the root");
-  if (spec->private_network) deny_network();
+  enter_tree(spec, root);
   take_streams(spec, plumbing, identity, terminal);
   umask(022);
   drop_and_execute(spec, identity, cwd, plumbing->outer, status_fd);

@@ -88,6 +88,7 @@ static void take_window(struct supervisor *self, const char *text) {
 
 static void pause_or_not(struct supervisor *self, struct client *client, bool pause) {
   if (self->container < 0 || !self->ran) refuse(client, "the container is not running");
+  else if (self->options.spec.bare) refuse(client, "without a namespace for processes nothing can be paused");
   else if (self->paused == pause) refuse(client, pause ? "the container is paused already" : "the container is not paused");
   else pause_container(self, pause), reply(client);
 }

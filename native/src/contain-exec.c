@@ -4,10 +4,12 @@
  * and says how the program ended.
  */
 #include "contain.h"
+#include "copies.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,9 +50,15 @@ static void enter_namespaces(int container) {
   if (setns(container, flags) < 0) fail("cannot enter the container");
 }
 
-static void give_terminal(const struct exec_streams *streams, int root, int *slave) {
+/* Without namespaces: only while the container is there does anybody look for programs to end. */
+static void stay_with(int container) {
+  stage = "start";
+  if (poll(&(struct pollfd){container, POLLIN, 0}, 1, 0) != 0) fail_with(0, "the container has ended");
+}
+
+static void give_terminal(const struct step_spec *spec, const struct exec_streams *streams, int root, int *slave) {
   int master;
-  *slave = open_terminal(root, &master);
+  *slave = spec->bare ? open_outer_terminal(&master) : open_terminal(root, &master);
   send_fd(streams->terminal, master);
   close(master);
   char byte;
@@ -63,7 +71,7 @@ static void give(int fd, const struct identity *identity) {
   if (fstat(fd, &info) == 0 && S_ISFIFO(info.st_mode) && fchown(fd, identity->uid, identity->gid) < 0) fail("cannot give a stream away");
 }
 
-static _Noreturn void become_program(struct step_spec *spec, const struct exec_streams *streams, int parent) {
+static _Noreturn void become_program(struct step_spec *spec, int container, const struct exec_streams *streams, int parent) {
   stage = "start";
   die_with_parent(parent);
   if (spec->shift > 0 && spec->nest && (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
@@ -71,7 +79,7 @@ static _Noreturn void become_program(struct step_spec *spec, const struct exec_s
   prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
   die_with_parent(parent);
   umask(022);
-  int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int root = open(spec->bare ? spec->tree : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root < 0) fail("cannot open the container's root");
   struct identity identity = find_identity(root, spec->user, spec->id_count);
   add_groups(&identity, spec->groups, spec->group_count, spec->id_count);
@@ -81,9 +89,10 @@ static _Noreturn void become_program(struct step_spec *spec, const struct exec_s
   stage = "streams";
   int in = streams->in, out = streams->out, err = streams->err;
   if (setsid() < 0) fail("cannot start a session");
+  if (spec->bare) stay_with(container);
   if (spec->tty) {
     int terminal;
-    give_terminal(streams, root, &terminal);
+    give_terminal(spec, streams, root, &terminal);
     if (ioctl(terminal, TIOCSCTTY, 0) < 0) fail("cannot take the terminal");
     if (fchown(terminal, identity.uid, (gid_t)-1) < 0) fail("cannot give the terminal away");
     in = out = err = terminal;
@@ -94,6 +103,7 @@ static _Noreturn void become_program(struct step_spec *spec, const struct exec_s
     give(err, &identity);
   }
   if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) fail("cannot set the standard streams");
+  if (spec->bare) enter_tree(spec, root);
   spec->init = false;
   drop_and_execute(spec, &identity, cwd, parent, streams->status);
   _exit(EXIT_SETUP);
@@ -112,10 +122,10 @@ pid_t start_in_container(struct step_spec *spec, int container, const struct exe
   /* What is executed in a container counts as the container's. */
   join_cgroups(spec, 0);
   stage = "start";
-  enter_namespaces(container);
+  if (!spec->bare) enter_namespaces(container);
   pid_t child = fork();
   if (child < 0) fail("cannot fork");
-  if (child == 0) become_program(spec, streams, self);
+  if (child == 0) become_program(spec, container, streams, self);
   status_line("pid %d", child);
   /* A copy of the status descriptor would hide that the program was executed. */
   sys_close_range(3, ~0u, 0);

@@ -5,6 +5,7 @@
  */
 #include "contain.h"
 #include "contain-clients.h"
+#include "copies.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,13 +15,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SPEC_FD = 3, NOTIFY_FD = 4, CONNECTION = 3, LAST_WORDS = 3000 /* ms that slow clients have at the end, whoever waits */, LAST_LOOK = 200, WAIT_FOR_LOCK = 20000 /* ms */, CLIENT_WAIT = 30000 /* ms, for the first one */ };
+enum { SPEC_FD = 3, NOTIFY_FD = 4, CONNECTION = 3, LAST_WORDS = 3000 /* ms that slow clients have at the end, whoever waits */, LAST_LOOK = 200, KILL_AGAIN = 20 /* ms */, WAIT_FOR_LOCK = 20000 /* ms */, CLIENT_WAIT = 30000 /* ms, for the first one */ };
 
 /* Whoever started the supervisor hears what becomes of the first start. */
 static void notify(struct supervisor *self, const char *line) {
@@ -166,6 +168,8 @@ static void tell_end_event(struct supervisor *self) {
 
 /* The process that held the container is gone, and the container with it. */
 static void take_end(struct supervisor *self) {
+  /* Of what was started by exec there is no other end, without a namespace for processes. */
+  if (self->options.spec.bare) end_programs();
   while (!self->reaped && waitpid(self->step, &self->step_status, 0) < 0 && errno == EINTR) continue;
   close(self->connection);
   if (self->input >= 0) close(self->input);
@@ -215,6 +219,11 @@ void kill_container(struct supervisor *self, int number) {
   /* One that has ended is being cleared away: what it leaves in the processes of another container is ended only then. */
   if (signal_pidfd(self->container, number) || (self->container >= 0 && errno == ESRCH)) return;
   if (number != SIGKILL || self->step <= 0 || self->reaped) return;
+  /* That one has things to put back, and ends what is left by itself: who is still to be started is killed then. */
+  if (self->options.spec.bare) {
+    self->kill_at = clock_ms() + KILL_AGAIN;
+    return;
+  }
   self->killed = true;
   kill(self->step, SIGKILL);
 }
@@ -271,7 +280,11 @@ static void take_signals(struct supervisor *self) {
     if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT || info.ssi_signo == SIGHUP) stop_container(self, SIGTERM, 10000);
     if (info.ssi_signo != SIGCHLD) continue;
     int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    siginfo_t ended = {0};
+    for (pid_t pid; waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && (pid = ended.si_pid) > 0; ended.si_pid = 0) {
+      /* What programs have left comes here where there is no namespace for processes, and is nobody's child. */
+      bool own = getsid(pid) == getsid(0);
+      if (waitpid(pid, &status, 0) != pid || !own) continue;
       /* Its socket has the rest of what it has said, and ends after that. */
       if (pid == self->step) self->reaped = true, self->step_status = status;
       else if (take_health(self, pid, status)) continue;
@@ -305,7 +318,7 @@ static void enter_scope(struct supervisor *self) {
   spec->scoped = true;
   /* Who shares the processes of others is to signal and, with the capability, trace them; abstract sockets of his own network are his. */
   bool shares = shares_processes(spec);
-  if (!shares || (spec->network == NULL && !spec->private_network)) restrict_scope(false, !shares);
+  if (!shares || (spec->network == NULL && !spec->private_network)) restrict_scope(spec->bare, !shares);
 }
 
 /* Takes the directory away at once, so that nobody finds the container from here on; deleting it may take a while. */
@@ -412,6 +425,7 @@ int command_contain(int argc, char **argv) {
   window_size = mmap(NULL, sizeof *window_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   self->self = sys_pidfd_open(getpid());
   if (self->self < 0 || window_size == MAP_FAILED) fail("cannot make descriptors");
+  if (self->options.spec.bare && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) fail("cannot become a subreaper");
   umask(077);
   listen_for_clients(self);
   enter_scope(self);

@@ -89,5 +89,11 @@ void deny_network(void);
 /* Ends all processes that descend from this one, which must be their subreaper, but guards of secrets: those end by themselves when what they
    wait for has, and are waited for if `guards`. */
 void end_descendants(bool guards);
+/* Ends those of them that are in other sessions than this process: programs, each of which began one, and what they have left. */
+void end_programs(void);
+/* Makes the tree of a step the root of this process, and takes its network away where it is to have none. */
+void enter_tree(const struct step_spec *spec, int root);
+/* A terminal of the machine's, for there is no other. Gives its other end as `master`. */
+int open_outer_terminal(int *master);
 
 #endif

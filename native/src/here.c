@@ -21,6 +21,7 @@ enum { PATIENCE_MS = 10000 };
 
 struct process {
   pid_t pid, parent, group, session;
+  char state;
   bool ours;
 };
 
@@ -36,7 +37,7 @@ static bool read_process(int proc, const char *name, struct process *process) {
   text[got] = 0;
   /* The name of the program, in brackets, may have any characters. */
   const char *end = strrchr(text, ')');
-  if (end == NULL || sscanf(end + 1, " %*c %d %d %d", &process->parent, &process->group, &process->session) != 3) return false;
+  if (end == NULL || sscanf(end + 1, " %c %d %d %d", &process->state, &process->parent, &process->group, &process->session) != 4) return false;
   process->pid = atoi(name);
   process->ours = process->parent == getpid();
   return true;
@@ -65,8 +66,13 @@ static size_t list_processes(struct process **found) {
   return count;
 }
 
-/* Gives how many there were. */
-static size_t kill_descendants(void) {
+/* One that has ended already is none. */
+static bool is_program(const struct process *process) { return process->session != getsid(0) && process->state != 'Z'; }
+
+static bool is_no_guard(const struct process *process) { return !is_guard(process); }
+
+/* Those that it asks for. Gives how many there were. */
+static size_t kill_descendants(bool (*wanted)(const struct process *process)) {
   struct process *all;
   size_t killed = 0, count = list_processes(&all);
   for (bool more = true; more;) {
@@ -76,7 +82,7 @@ static size_t kill_descendants(void) {
         if (all[other].ours && all[other].pid == all[at].parent) more = all[at].ours = true;
   }
   for (size_t at = 0; at < count; at++)
-    if (all[at].ours && !is_guard(&all[at]) && kill(all[at].pid, SIGKILL) == 0) killed++;
+    if (all[at].ours && wanted(&all[at]) && kill(all[at].pid, SIGKILL) == 0) killed++;
   free(all);
   return killed;
 }
@@ -87,9 +93,13 @@ void end_descendants(bool guards) {
     pid_t ended;
     while ((ended = waitpid(-1, NULL, WNOHANG)) > 0) continue;
     if (ended < 0 && errno == ECHILD) return;
-    if (kill_descendants() == 0 && !guards) return;
+    if (kill_descendants(is_no_guard) == 0 && !guards) return;
     poll(NULL, 0, 1);
   }
+}
+
+void end_programs(void) {
+  for (int waited = 0; waited < PATIENCE_MS && kill_descendants(is_program) > 0; waited++) poll(NULL, 0, 1);
 }
 
 /* Waits until the command or the parent has ended; passes signals on. Gives the command's wait status. */

@@ -142,6 +142,7 @@ static bool take_field(struct step_spec *spec, const char *key, char *value) {
   else if (strcmp(key, "tree-layer") == 0) append(&spec->tree_layers, value);
   else if (strcmp(key, "aside") == 0) spec->aside = value;
   else if (strcmp(key, "tree-state") == 0) spec->tree_state = value;
+  else if (strcmp(key, "keep-trees") == 0) spec->keep_trees = is_true(value);
   else if (strcmp(key, "bare") == 0) spec->bare = is_true(value);
   else if (strcmp(key, "cwd") == 0) spec->cwd = value;
   else if (strcmp(key, "user") == 0) spec->user = value;

@@ -87,6 +87,7 @@ struct step_spec {
   struct list tree_layers;
   int *tree_fd;
   struct remembered *before;
+  bool keep_trees; /* others look into them, and remove them: they are left as the step leaves them */
   bool bare; /* no namespaces, no mounts: bare.c */
   enum { PROC_EITHER, PROC_OWN, PROC_AROUND } proc;
   int shared_sys; /* with `network`: a detached mount of its /sys, -1 where the kernel refuses one */

@@ -51,15 +51,14 @@ void prepare_trees(struct step_spec *spec) {
   struct rlimit limit = raise_descriptor_limit();
   int root = make_tree(spec->tree, spec->shift);
   apply_layers(&spec->tree_layers, root);
-  spec->before = known_state(spec);
-  if (spec->before == NULL) spec->before = remember_tree(root);
+  if (!spec->keep_trees && (spec->before = known_state(spec)) == NULL) spec->before = remember_tree(root);
   close(root);
   for (size_t at = 0; at < spec->mount_count; at++) {
     struct mount_spec *mount = &spec->mounts[at];
     if (mount->tree == NULL) continue;
     int tree = make_tree(mount->tree, spec->shift);
     apply_layers(&mount->lowers, tree);
-    if (mount->upper != NULL) mount->before = remember_tree(tree);
+    if (!spec->keep_trees && mount->upper != NULL) mount->before = remember_tree(tree);
     close(tree);
   }
   setrlimit(RLIMIT_NOFILE, &limit);
@@ -78,6 +77,7 @@ void finish_trees(struct step_spec *spec, struct stubs *stubs) {
   int root = open_path(spec->tree);
   remove_stubs(root, stubs);
   close(root);
+  if (spec->keep_trees) return;
   stage = "capture";
   const struct remembered *now = capture(spec->before, spec->tree, spec->upper);
   if (now != NULL) keep_state(spec, now);

@@ -8,6 +8,7 @@ import type { Digest } from '../util/index.ts';
 import type { WorkerClient } from '../worker/index.ts';
 import type { StepDevices } from './exec/devices.ts';
 import type { SshAgents } from './exec/ssh-agents.ts';
+import type { MovedMounts } from './exec/moved-mounts.ts';
 import type { MountTravel } from './exec/mount-travel.ts';
 import type { RecordedSteps } from './exec/recorded-steps.ts';
 import type { StepLimits } from './exec/step-limits.ts';
@@ -24,6 +25,8 @@ export interface Snapshots {
   readonly layers: LayerService;
   /** Started when it is first asked for. */
   readonly worker: () => Promise<WorkerClient>;
+  /** Where a cache mount can be in one place at a time: those that are in containers. Undefined elsewhere. */
+  readonly movedMounts?: () => Promise<MovedMounts | undefined>;
 }
 
 /** An image that was found, with the ids of its layers. */

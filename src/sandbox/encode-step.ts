@@ -67,9 +67,10 @@ export function encodeStep(spec: StepSpec, options: EncodeOptions): Buffer {
   fields.add('process-limit', bare ? 0 : (spec.processLimit ?? 0));
   for (const ulimit of spec.ulimits ?? []) fields.add('limit', encodeLimit(ulimit));
   const mounts = orderMounts([...networkMounts(spec), ...memoryMounts(spec), ...(spec.mounts ?? [])]);
-  for (const [index, mount] of mounts.entries()) {
+  for (const mount of mounts) {
     addMount(fields, mount);
-    if (tree !== undefined && mount.type === 'layers') fields.add('m.tree', `${tree.dir}/mount-${index}`);
+    if (tree !== undefined && mount.type === 'layers')
+      fields.add('m.tree', mountTree(tree, spec.mounts?.indexOf(mount) ?? -1));
   }
   return fields.end();
 }
@@ -145,12 +146,23 @@ function requireTree({ tree }: EncodeOptions): StepTree {
   return tree;
 }
 
+/** Where the files of a step's root are. */
+export function rootTree({ dir }: Pick<StepTree, 'dir'>): string {
+  return `${dir}/root`;
+}
+
+/** Where the files of a stack are. @param index among the mounts of the step */
+export function mountTree({ dir }: Pick<StepTree, 'dir'>, index: number): string {
+  return `${dir}/mount-${index}`;
+}
+
 function addTree(fields: Fields, tree: StepTree, bare: boolean): void {
   fields
-    .add('tree', `${tree.dir}/root`)
+    .add('tree', rootTree(tree))
     .add('tree-state', `${tree.dir}/state`)
     .add('aside', `${tree.dir}/aside`)
     .add('bare', bare);
+  if (tree.stays) fields.add('keep-trees', true);
   for (const layer of tree.apply) fields.add('tree-layer', layer);
 }
 

@@ -9,7 +9,7 @@ export { type Isolation, parseIsolation } from './isolation-name.ts';
 export { chooseIsolation, hasOneId, isolationNotice, refuseSteps } from './isolation.ts';
 export { parseCapability } from './capabilities.ts';
 export { currentUser } from './current-user.ts';
-export { encodeFields, type EncodeOptions, encodeStep, ULIMITS } from './encode-step.ts';
+export { encodeFields, type EncodeOptions, encodeStep, mountTree, rootTree, ULIMITS } from './encode-step.ts';
 export { encodeProcess, type ProcessSpec } from './encode-process.ts';
 export { enterArguments, type EnterOptions } from './enter.ts';
 export { findHelper, findSeccompFilter } from './helper-path.ts';

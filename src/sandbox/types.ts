@@ -119,6 +119,8 @@ export interface StepTree {
   readonly dir: string;
   /** Layers that are still to be copied into it, bottom first. */
   readonly apply: readonly string[];
+  /** All of it stays as the step leaves it, and what has changed is written nowhere: somebody looks into it. */
+  readonly stays?: boolean;
 }
 
 /** One process in a sandbox of its own. Paths of layers are absolute and belong to the store. */

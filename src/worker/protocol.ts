@@ -3,7 +3,7 @@ import type { LayerMethods } from './layer-methods.ts';
 import type { MountMethods } from './mount-methods.ts';
 import type { StepUsage } from '../events/index.ts';
 import type { NoUserNetwork } from '../network/index.ts';
-import type { ExitStatus, NamespacePlan, StepSpec, TreeUsage } from '../sandbox/index.ts';
+import type { ExitStatus, NamespacePlan, StepSpec, StepTree, TreeUsage } from '../sandbox/index.ts';
 
 /**
  * What the worker can do. Every method is a function of plain data to plain data (structured clone), so that it can cross
@@ -48,6 +48,8 @@ export interface RunStepParams extends StepSpec {
 /** A container whose programs are started through a socket in `directory`, as an empty one. */
 export interface SuperviseParams extends RunStepParams {
   readonly directory: string;
+  /** For plans with copies: where its files are. Whoever asks removes it. */
+  readonly tree?: StepTree;
 }
 
 /** What a step used, told before its end. */

@@ -2,18 +2,17 @@ import {
   type EncodeOptions,
   type ExitStatus,
   giveSockets,
-  type MountSpec,
   refuseSteps,
   runStep,
   type StepSpec,
   StepServers,
 } from '../sandbox/index.ts';
-import { shownLayers } from '../tree/index.ts';
 import { withShallowStacks } from './deep-stack.ts';
 import { dropCopiedUp, LayerRoots } from './drop-copied-up.ts';
 import { encodeHere } from './encode-here.ts';
 import type { HandlerContext } from './handler-context.ts';
 import { withNetwork } from './step-network.ts';
+import { withoutCopies } from './bound-stacks.ts';
 import { prepareUpper } from './prepare-upper.ts';
 import type { RunStepParams, StepProgress } from './protocol.ts';
 import { Trees } from './trees.ts';
@@ -47,17 +46,6 @@ async function runOverlaid(spec: StepSpec, context: HandlerContext): Promise<Exi
   const targets = ['/etc/hosts', ...(spec.mounts ?? []).map(({ target }) => target)];
   if (status.kind === 'exited') dropCopiedUp(spec.upper, spec.lowers, targets, context.config.plan.idShift, layerRoots);
   return status;
-}
-
-/** The step with stacks of one layer, as a build context is, bound as they are where they are only read. */
-function withoutCopies(spec: StepSpec): StepSpec {
-  const mounts = (spec.mounts ?? []).map((mount): MountSpec => {
-    const [source, ...more] = mount.type === 'layers' ? shownLayers(mount.lowers) : [];
-    if (mount.type !== 'layers' || source === undefined || more.length > 0 || !mount.readonly) return mount;
-    const { target, subpath } = mount;
-    return { type: 'bind', source, target, readonly: true, ...(subpath === undefined ? {} : { subpath }) };
-  });
-  return { ...spec, mounts };
 }
 
 /** Runs a step in copies of its layers. */

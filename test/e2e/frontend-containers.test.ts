@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto';
-import { beforeAll, expect, test } from 'vitest';
+import { type AddressInfo, createServer } from 'node:net';
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { Isolation } from '../../src/sandbox/index.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
 import { buildFrontendImage } from '../support/frontend-image.ts';
 import type { Ended } from '../support/gateway-client.ts';
+import type { Identity } from '../support/identity.ts';
+import { isRealRoot } from '../support/real-root.ts';
 import { expectNoDebris } from '../support/sound.ts';
 import type { Containing, Program } from './programs/containing.ts';
 
@@ -20,8 +24,17 @@ interface Seen {
 }
 
 describeAsEveryone('containers of frontends', (who) => {
+  const others: readonly Isolation[] =
+    who.uid === 0 ? ['copy', ...(isRealRoot ? (['chroot'] as const) : [])] : ['copy', 'single-id'];
+  for (const rung of ['userns', ...others] as const) describe(`on ${rung}`, () => containersOn(rung, who));
+});
+
+function containersOn(rung: Isolation, who: Identity): void {
   const use = useBench(who);
   beforeAll(() => buildFrontendImage(use.bench, IMAGE));
+  const env = rung === 'userns' ? {} : { TSBUILD_ISOLATION: rung };
+  // Without namespaces: there are the machine's processes, its name, and no loopback (docs/isolation.md).
+  const isBare = rung === 'chroot';
 
   const build = (contain: Containing, args: readonly string[] = []): readonly string[] => [
     'build',
@@ -34,7 +47,7 @@ describeAsEveryone('containers of frontends', (who) => {
     }),
   ];
   const run = async (contain: Containing, args: readonly string[] = []): Promise<Seen> => {
-    const { err } = await use.bench.tsbuild(build(contain, args));
+    const { err } = await use.bench.tsbuild(build(contain, args), { env });
     const line = /error: (?:failed to solve: )?(\{.*\})$/m.exec(err)?.[1];
     if (line === undefined) throw new Error(`The frontend has told nothing: ${err}`);
     return JSON.parse(line) as Seen;
@@ -44,7 +57,7 @@ describeAsEveryone('containers of frontends', (who) => {
     const seen = await run({
       mounts: [ROOT],
       programs: [
-        sh(`echo first is $$; cat > /fed; echo fed; ${FOREVER}`, {
+        sh(`echo first is $$; echo $$ > /first; cat > /fed; echo fed; ${FOREVER}`, {
           until: 'first',
           stdin: 'through the gateway',
           goesOn: true,
@@ -67,7 +80,7 @@ describeAsEveryone('containers of frontends', (who) => {
     });
     const [first, second, third, fourth] = seen.programs;
     expect(first).toMatchObject({
-      out: expect.stringMatching(/^first is 1\nfed\n/) as string,
+      out: expect.stringMatching(isBare ? /^first is \d+\nfed\n/ : /^first is 1\nfed\n/) as string,
       kinds: ['Started', 'File', 'File', 'Exit', 'File', 'File', 'Done'],
       exit: { Code: 255, Error: { code: 1, message: 'The container was released' } },
     });
@@ -87,12 +100,28 @@ describeAsEveryone('containers of frontends', (who) => {
     await expectNoDebris(use.bench);
   });
 
+  test('are of a frontend that has no network itself', async () => {
+    const listener = createServer((socket) => socket.destroy());
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = listener.address() as AddressInfo;
+      const recipe = use.bench.context(`# syntax=${IMAGE}\n${JSON.stringify({ reach: port })}\n`);
+      const { err } = await use.bench.tsbuild(['build', '--progress=plain', '--allow', 'frontend', recipe], { env });
+      expect(err).toMatch(isBare ? /"reached":"EAFNOSUPPORT"/ : /"reached":"ECONNREFUSED"/);
+    } finally {
+      listener.close();
+    }
+  });
+
   test('have terminals and take signals', async () => {
     const { programs } = await run({
       mounts: [ROOT],
       wait: true,
       programs: [
-        sh(`trap "echo caught; exit 3" TERM; echo ready; ${FOREVER}`, { until: 'ready', goesOn: true }),
+        sh(`trap "echo caught; exit 3" TERM; echo $$ > /first; echo ready; ${FOREVER}`, {
+          until: 'ready',
+          goesOn: true,
+        }),
         sh('tty; echo $TERM; echo begun; read line; stty size; exit 4', {
           init: { Tty: true },
           until: 'begun',
@@ -107,10 +136,15 @@ describeAsEveryone('containers of frontends', (who) => {
           times: 1_000_000,
         }),
         // To the first one, by another.
-        sh('kill -TERM 1'),
+        sh('kill -TERM $(cat /first)'),
       ],
     });
-    expect(programs[1]?.out).toMatch(/^\/dev\/\S*\r\nxterm\r\nbegun\r\n(?:go\r\n)?30 90\r\n/);
+    // A chroot has no names of terminals.
+    expect(programs[1]?.out).toMatch(
+      isBare
+        ? /^not a tty\r\nxterm\r\nbegun\r\n(?:go\r\n)?30 90\r\n/
+        : /^\/dev\/\S*\r\nxterm\r\nbegun\r\n(?:go\r\n)?30 90\r\n/,
+    );
     expect(programs[1]?.exit).toMatchObject({ Code: 4 });
     expect(programs[2]?.exit).toMatchObject({ Code: 137 });
     const digest = createHash('md5').update('input '.repeat(1_000_000)).digest('hex');
@@ -133,8 +167,9 @@ describeAsEveryone('containers of frontends', (who) => {
       more: { Network: 'NONE', hostname: 'of-frontend', extraHosts: [{ Host: 'elsewhere', IP: '192.0.2.7' }] },
       programs: [
         sh(
-          'ls /bins/sh; touch /bins/x 2>/dev/null || echo kept; cat /cache/*; echo more >> /cache/f; echo s > /scratch/f; ' +
-            'echo m > /mem/f; cat /secret; ls /absent 2>/dev/null; hostname; grep elsewhere /etc/hosts; ls /sys/class/net; ' +
+          `ls /bins/sh; ${isBare ? 'echo kept' : 'touch /bins/x 2>/dev/null || echo kept'}; cat /cache/*; echo more >> /cache/f; echo s > /scratch/f; ` +
+            'echo m > /mem/f; cat /secret; ls /absent 2>/dev/null; grep elsewhere /etc/hosts; ' +
+            (isBare ? 'nc -w 1 127.0.0.1 9 2>&1 | grep -o "not supported"; ' : 'hostname; ls /sys/class/net; ') +
             `echo end; ${FOREVER}`,
           { until: '\nend\n', goesOn: true },
         ),
@@ -148,7 +183,9 @@ describeAsEveryone('containers of frontends', (who) => {
     const args = ['--secret', `id=s,src=${use.bench.path('secrets/s')}`];
     const [first, second] = [await run(contain, args), await run(contain, args)];
     const text = (cached: string): RegExp =>
-      new RegExp(`^/bins/sh\nkept\n${cached}\\*+of-frontend\n192\\.0\\.2\\.7\\s+elsewhere\nlo\nend\n$`);
+      new RegExp(
+        `^/bins/sh\nkept\n${cached}\\*+192\\.0\\.2\\.7\\s+elsewhere\n${isBare ? '.*not supported' : 'of-frontend\nlo'}\nend\n$`,
+      );
     // What is shown of it is masked.
     expect(first.programs[0]?.out).toMatch(text(''));
     expect(second.programs[0]?.out).toMatch(text('more\n'));
@@ -158,19 +195,13 @@ describeAsEveryone('containers of frontends', (who) => {
       [{ extraHosts: [{ Host: 'a\n1.2.3.4 b', IP: '::1' }] }, /extra host/],
       [{ platform: { OS: 'linux', Architecture: 'amd64' }, Mounts: [] }, /exactly one root mount/],
     ] as const)
-      expect((await use.bench.tsbuild(build({ ...contain, more }, args))).err).toMatch(said);
+      expect((await use.bench.tsbuild(build({ ...contain, more }, args), { env })).err).toMatch(said);
     const insecure = await run({ mounts: [ROOT], programs: [sh('true', { init: { Security: 'INSECURE' } })] });
     expect(insecure.programs[0]?.exit).toMatchObject({
       Code: 255,
       Error: { message: 'entitlement security.insecure is not allowed' },
     });
   }, 120_000);
-
-  test('are not to be had where steps run in copies', async () => {
-    const command = build({ mounts: [ROOT], programs: [sh('true')] });
-    const { err } = await use.bench.tsbuild(command, { env: { TSBUILD_ISOLATION: 'copy' } });
-    expect(err).toMatch(/\(gateway\.exec\) cannot be had here: .*doctor/);
-  });
 
   test('have as long as a step has', async () => {
     const { programs } = await run(
@@ -194,7 +225,7 @@ describeAsEveryone('containers of frontends', (who) => {
       stay: true,
     };
     for (const signal of ['SIGINT', 'SIGKILL'] as const) {
-      const running = use.bench.tsbuildStart([...build(stays)]);
+      const running = use.bench.tsbuildStart([...build(stays)], { env });
       await running.prints(/it stays/);
       running.child.kill(signal);
       await running.ended;
@@ -203,4 +234,4 @@ describeAsEveryone('containers of frontends', (who) => {
       await expectNoDebris(use.bench);
     }
   }, 120_000);
-});
+}

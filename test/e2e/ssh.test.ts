@@ -1,24 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { baseMembers } from '../support/base-image.ts';
+import { baseWith } from '../support/base-image.ts';
 import type { Bench } from '../support/bench.ts';
 import { describeAsEveryone, useBench } from '../support/e2e.ts';
-import { tar, type TarMember } from '../support/image.ts';
 import { expectFailure } from '../support/sound.ts';
-import { run } from '../support/tools.ts';
 import { readOciArchive } from '../support/tree.ts';
-
-/** The base image with a program of this machine and the libraries that it wants. */
-function baseWith(program: string): Buffer {
-  const libraries = run('ldd', program).match(/\/\S+/g) ?? [];
-  const files = [program, ...libraries].map((path): TarMember => ({
-    name: path.slice(1),
-    content: readFileSync(path),
-    mode: 0o755,
-  }));
-  return tar([...baseMembers(), ...files]);
-}
 
 /** Makes a key that the bench's identity owns, and gives its fingerprint as `ssh-add -l` prints it. */
 async function makeKey(bench: Bench, name: string, ...options: readonly string[]): Promise<string> {

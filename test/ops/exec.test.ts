@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest';
 import type { Mount } from '../../src/llb/index.ts';
 import type { StepSpec } from '../../src/sandbox/index.ts';
 import type { SecretSource } from '../../src/secrets/index.ts';
+import { MovedMounts } from '../../src/ops/index.ts';
+import { mountId } from '../../src/store/index.ts';
 import { TsbuildError } from '../../src/util/index.ts';
 import { testTask } from '../support/task.ts';
 import { execOf, type KitOptions, mountOf, openKit, vertexOf } from './support.ts';
@@ -275,16 +277,18 @@ describe('cache mounts', () => {
   async function directories(
     sharing: 'shared' | 'private' | 'locked',
     at: number,
+    moved?: MovedMounts,
   ): Promise<readonly (string | undefined)[]> {
-    using kit = await openKit();
+    using kit = await openKit(moved === undefined ? {} : { moved });
     const begun: (string | undefined)[] = [];
     let running = 0;
     let most = 0;
+    const isOneByOne = sharing === 'locked' || moved !== undefined;
     kit.worker.on.runStep = async ({ mounts = [] }: StepSpec) => {
       most = Math.max(most, ++running);
       begun.push(mounts[0]?.type === 'bind' ? mounts[0].source : undefined);
       // Until all that may are at work, however long it takes them to begin.
-      const together = sharing === 'locked' ? 1 : at;
+      const together = isOneByOne ? 1 : at;
       for (let waited = 0; waited < 20 || (begun.length < together && waited < 5000); waited += 20)
         await new Promise((resolve) => setTimeout(resolve, 20));
       running--;
@@ -292,7 +296,7 @@ describe('cache mounts', () => {
     };
     const exec = execOf({ mounts: [mountOf(), cache({ cache: { id: 'c', sharing } })] });
     await Promise.all(Array.from({ length: at }, () => kit.runner.exec(testTask(), vertexOf(exec), [])));
-    expect(most).toBe(sharing === 'locked' ? 1 : at);
+    expect(most).toBe(isOneByOne ? 1 : at);
     return begun;
   }
 
@@ -302,6 +306,36 @@ describe('cache mounts', () => {
 
   test('locked: one after the other', async () => {
     expect(new Set(await directories('locked', 3)).size).toBe(1);
+  });
+
+  test('shared: one after the other, where a directory can be in one place at a time', async () => {
+    expect(new Set(await directories('shared', 3, new MovedMounts())).size).toBe(1);
+  });
+
+  test('where it can be in one place, nobody waits for a container of a frontend, which may be waiting for him', async () => {
+    const moved = new MovedMounts();
+    using kit = await openKit({ moved });
+    const run = (): Promise<unknown> =>
+      kit.runner.exec(testTask(), vertexOf(execOf({ mounts: [mountOf(), cache()] })), []);
+    const gate = Promise.withResolvers<undefined>();
+    kit.worker.on.runStep = async () => {
+      await gate.promise;
+      return { kind: 'exited', code: 0 };
+    };
+    const [first, waiting] = [run(), run()];
+    const refused = {
+      code: 'TSB_STEP',
+      message: expect.stringMatching(/"c": a container of the frontend has it/) as string,
+    };
+    const told = expect(waiting).rejects.toMatchObject(refused);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const taken = moved.take(mountId('c'));
+    await told;
+    gate.resolve(undefined);
+    await first;
+    await expect(run()).rejects.toMatchObject(refused);
+    taken[Symbol.dispose]();
+    await run();
   });
 
   test('private: each its own', async () => {

@@ -2,6 +2,7 @@ import type { DeviceCatalog } from '../../src/cdi/index.ts';
 import type { ExecMeta, ExecOp, Mount, Op, OpBody } from '../../src/llb/index.ts';
 import {
   createRunner,
+  type MovedMounts,
   noDevices,
   type OpPieces,
   type OpResult,
@@ -27,6 +28,7 @@ export interface KitOptions {
   readonly limits?: OpPieces['limits'];
   readonly beforeNetwork?: OpPieces['beforeNetwork'];
   readonly origins?: Partial<OpPieces['origins']>;
+  readonly moved?: MovedMounts;
 }
 
 export interface Kit extends TestStore {
@@ -60,7 +62,7 @@ export async function openKit(options: KitOptions = {}): Promise<Kit> {
   const layers = new LayerService({ store, lease, worker: start, onWarning: (message) => void warnings.push(message) });
   const build = testTask();
   const pieces: OpPieces = {
-    snapshots: { store, lease, layers, worker: start },
+    snapshots: { store, lease, layers, worker: start, movedMounts: () => Promise.resolve(options.moved) },
     origins: { image: none, blob: none, local: none, remote: undefined as never, ...options.origins },
     credentials: {
       secrets: new BuildSecrets(new Map(Object.entries(options.secrets ?? {}))),

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { tar, type TarMember } from './image.ts';
+import { run } from './tools.ts';
 
 let base: Buffer | undefined;
 
@@ -28,4 +29,15 @@ export function baseMembers(): TarMember[] {
     },
     { name: 'etc/group', content: 'root:x:0:\nstaff:x:50:alice,bob\nalice:x:1000:\nwheel:x:10:root,alice\n' },
   ];
+}
+
+/** The base image with a program of this machine and the libraries that it wants. */
+export function baseWith(program: string): Buffer {
+  const libraries = run('ldd', program).match(/\/\S+/g) ?? [];
+  const files = [program, ...libraries].map((path): TarMember => ({
+    name: path.slice(1),
+    content: readFileSync(path),
+    mode: 0o755,
+  }));
+  return tar([...baseMembers(), ...files]);
 }

@@ -13,6 +13,7 @@ import { encodeProcess, findSeccompFilter, type NamespacePlan } from '../../sand
 import { randomHex, TsbuildError } from '../../util/index.ts';
 import type { BuildRequest } from '../request.ts';
 import type { Session } from '../session.ts';
+import { ContainerTrees } from './container-trees.ts';
 import { FrontendProgram, ofEnded } from './frontend-program.ts';
 import type { GraphBuild } from './nested-graphs.ts';
 import { GraphTree } from './solved-tree.ts';
@@ -26,9 +27,9 @@ interface ContainerBuild extends GraphBuild {
 /** A program as the sandbox has it. */
 type Program = Pick<ProcessRequest, 'stdin'> & Awaited<ReturnType<PreparedContainer['program']>>;
 
-/** Whether containers of frontends can be had: each needs a pid namespace, so that it ends as a whole, and overlays. */
-export function canContain({ how, copies, steps }: NamespacePlan): boolean {
-  return how !== 'none' && copies !== true && steps !== false;
+/** Whether containers of frontends can be had. */
+export function canContain({ steps }: NamespacePlan): boolean {
+  return steps !== false;
 }
 
 /**
@@ -55,7 +56,9 @@ export async function createFrontendContainer(
   const prepared = await solver.container(inner, held, { id: randomHex(16), exec, platform }, results);
   const directory = session.remote.temporary();
   held.defer(() => session.remote.discard(directory));
-  return new FrontendContainer(session, prepared, directory, held.move());
+  const plan = await session.plan();
+  const trees = plan.copies ? held.use(new ContainerTrees(session, plan, prepared.spec)) : undefined;
+  return new FrontendContainer(session, prepared, { directory, trees }, held.move());
 }
 
 /**
@@ -67,6 +70,7 @@ class FrontendContainer implements GatewayContainer {
   readonly #prepared: PreparedContainer;
   readonly #held: AsyncDisposableStack;
   readonly #directory: string;
+  readonly #trees: ContainerTrees | undefined;
   /** Ends the supervisor, where asking it does not. */
   readonly #kill = new AbortController();
   readonly #processes = new Set<FrontendProgram>();
@@ -77,14 +81,20 @@ class FrontendContainer implements GatewayContainer {
   #reason: TsbuildError | undefined;
 
   /**
-   * @param directory an empty one, for the supervisor
+   * @param place an empty directory for the supervisor, and one for copies where the container is made of such
    * @param held is disposed when nothing runs any more
    */
-  constructor(session: Session, prepared: PreparedContainer, directory: string, held: AsyncDisposableStack) {
+  constructor(
+    session: Session,
+    prepared: PreparedContainer,
+    place: { readonly directory: string; readonly trees: ContainerTrees | undefined },
+    held: AsyncDisposableStack,
+  ) {
     this.#session = session;
     this.#prepared = prepared;
     this.#held = held;
-    this.#directory = directory;
+    this.#directory = place.directory;
+    this.#trees = place.trees;
   }
 
   async start({ exec, tty, stdin }: ProcessRequest, onOutput: OnOutput): Promise<ContainerProcess> {
@@ -104,8 +114,10 @@ class FrontendContainer implements GatewayContainer {
   }
 
   files(mount: number): FileTree {
-    const layers = this.#prepared.views[mount];
-    if (layers !== undefined) return new StackTree(this.#session, layers);
+    const view = this.#prepared.views[mount];
+    // Copies are made when the first program starts.
+    const trees = this.#supervised?.hasRun() ? this.#trees : undefined;
+    if (view !== undefined) return new StackTree(this.#session, trees?.directories(view) ?? view.layers);
     throw new TsbuildError('TSB_STEP', `Cannot read files of mount ${mount} of the container: it lies in memory`);
   }
 
@@ -117,7 +129,13 @@ class FrontendContainer implements GatewayContainer {
     const ended = this.#session.worker().then((worker) =>
       worker.call(
         'supervise',
-        { ...spec, ...program, uppers, directory: this.#directory },
+        {
+          ...spec,
+          ...program,
+          uppers,
+          directory: this.#directory,
+          ...(this.#trees === undefined ? {} : { tree: this.#trees.tree }),
+        },
         {
           signal: this.#kill.signal,
           onProgress: (what) => (what === 'ran' ? ran : listening).resolve(),
@@ -130,12 +148,13 @@ class FrontendContainer implements GatewayContainer {
     };
     ended.then(() => over(ofEnded()), over);
     for (const promise of [listening.promise, ran.promise]) promise.catch(() => undefined);
-    let listens = false;
-    void listening.promise.then(
-      () => (listens = true),
-      () => undefined,
-    );
-    return { listening: listening.promise, listens: () => listens, ran: ran.promise, ended };
+    return {
+      listening: listening.promise,
+      listens: resolved(listening.promise),
+      ran: ran.promise,
+      hasRun: resolved(ran.promise),
+      ended,
+    };
   }
 
   /** A further program. */
@@ -201,8 +220,19 @@ interface Supervised {
   readonly listens: () => boolean;
   /** Resolves when the first program runs. @throws TsbuildError when it has not */
   readonly ran: Promise<void>;
+  readonly hasRun: () => boolean;
   /** Resolves when nothing is left of the container. */
   readonly ended: Promise<void>;
+}
+
+/** Whether a promise has resolved by then. */
+function resolved(promise: Promise<void>): () => boolean {
+  let is = false;
+  void promise.then(
+    () => (is = true),
+    () => undefined,
+  );
+  return () => is;
 }
 
 function released(): TsbuildError {

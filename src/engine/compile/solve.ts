@@ -28,6 +28,7 @@ import {
   httpFile,
   httpTime,
   type LocalResult,
+  MovedMounts,
   type OpPieces,
   type OpResult,
   type PackingPlan,
@@ -283,8 +284,15 @@ function opPieces(
       diagnostic: { code: 'Build', severity: 'warning', message, ranges: [] },
       at: now(),
     });
+  const moved = new MovedMounts();
   return {
-    snapshots: { store, lease, layers, worker: () => session.worker() },
+    snapshots: {
+      store,
+      lease,
+      layers,
+      worker: () => session.worker(),
+      movedMounts: async () => ((await session.plan()).how === 'none' ? moved : undefined),
+    },
     origins: {
       image: imageResolver(session, names, request),
       blob: blobFetcher(session, names),

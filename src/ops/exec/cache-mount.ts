@@ -1,6 +1,6 @@
 import type { CacheOptions, Mount } from '../../llb/index.ts';
 import type { MountSpec } from '../../sandbox/index.ts';
-import { copyOfMount, mountId, type Store } from '../../store/index.ts';
+import { copyOfMount, mountId } from '../../store/index.ts';
 import { type Digest, hexOf, isTsbuildError, sha256, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { Snapshots } from '../pieces.ts';
@@ -41,6 +41,7 @@ export class CacheMounts {
    * Takes all that the step mounts before any is prepared: each directory once, or the step would wait for itself, and in the order of
    * their names, or two steps could wait for each other.
    * @param baseOf layers whose files a new directory starts with
+   * @param stays for a container, which ends when somebody says so
    */
   static async claim(
     snapshots: Snapshots,
@@ -48,6 +49,7 @@ export class CacheMounts {
     held: AsyncDisposableStack,
     mounts: readonly Mount[],
     baseOf: (mount: Mount) => readonly string[],
+    stays: boolean,
   ): Promise<CacheMounts> {
     const wanted = new Map<string, CacheOptions['sharing']>();
     for (const mount of mounts) {
@@ -59,7 +61,7 @@ export class CacheMounts {
     }
     const ids = new Map<string, string>();
     for (const [name, sharing] of [...wanted].toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      ids.set(name, await claimOne(snapshots.store, task, held, name, sharing));
+      ids.set(name, await claimOne(snapshots, task, held, { id: name, sharing, stays }));
     return new CacheMounts(snapshots, held, ids);
   }
 
@@ -96,14 +98,30 @@ function nameOf({ cache }: Mount, base: readonly string[]): string {
   return mountId(cache.id, base.length === 0 ? undefined : hexOf(sha256(base.join(' '))).slice(0, 16));
 }
 
-/** The id of a directory that this step may use now. It waits for `locked`; for `private` it takes the first that is free. */
+/** A directory that is wanted. */
+interface Claim {
+  readonly id: string;
+  readonly sharing: CacheOptions['sharing'];
+  readonly stays: boolean;
+}
+
+/**
+ * The id of a directory that this step may use now. It waits for `locked`, and for `shared` where the directory can be in one place only; for
+ * `private` it takes the first that is free.
+ */
 async function claimOne(
-  store: Store,
+  { store, movedMounts }: Snapshots,
   task: Task,
   held: AsyncDisposableStack,
-  id: string,
-  sharing: CacheOptions['sharing'],
+  { id, sharing, stays }: Claim,
 ): Promise<string> {
+  const moved = sharing === 'private' ? undefined : await movedMounts?.();
+  if (moved !== undefined) {
+    const signal = AbortSignal.any([task.signal, moved.taken(id)]);
+    held.use(await lockShown(store, { ...task, signal }, `mount-${id}`));
+    if (stays) held.use(moved.take(id));
+    return id;
+  }
   if (sharing === 'shared') return id;
   if (sharing === 'locked') {
     held.use(await lockShown(store, task, `mount-${id}`));

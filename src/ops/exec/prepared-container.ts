@@ -21,15 +21,20 @@ export interface PreparedContainer {
   /** The first program is still to be put in: of another one than `program` gives, nothing is known. */
   readonly spec: StepSpec;
   readonly uppers: readonly PrepareUpperParams[];
-  /**
-   * Layer directories of what is at each mount of the op, bottom first; undefined for what lies in memory.
-   * What is written to the topmost one shows at once.
-   */
-  readonly views: readonly (readonly string[] | undefined)[];
+  /** What is at each mount of the op; undefined for what lies in memory. */
+  readonly views: readonly (MountView | undefined)[];
   /** Milliseconds that it may exist from its first program on, and what it fails of then. */
   readonly deadline: { readonly ms: number; readonly error: (command: string) => TsbuildError } | undefined;
   /** What a program gets, from the op with its command. @throws TsbuildError `TSB_STEP` */
   program(exec: ExecOp, tty: boolean): Promise<Pick<StepSpec, 'args' | 'env' | 'cwd' | 'user' | 'security' | 'tty'>>;
+}
+
+/** The files at a mount, for who looks at them from outside. */
+export interface MountView {
+  /** Directories, bottom first. What is written to the topmost one shows at once, unless it is written to a copy. */
+  readonly layers: readonly string[];
+  /** Where programs can write to it: `root`, or its place among the mounts of the spec. */
+  readonly written?: 'root' | number;
 }
 
 /**
@@ -56,7 +61,7 @@ export async function prepareContainer(
   for (const mount of exec.mounts)
     if (mount.type === 'bind' && (mount.dest === '/' || !mount.readonly || mount.input < 0))
       slots.set(mount, await scratchSlot(own, task, held, mount, bases, uppers));
-  const step = { exec, arrive: arrivals(undefined, sha256(id)) };
+  const step = { exec, arrive: arrivals(undefined, sha256(id)), stays: true };
   const made = withEmulator(await stepSpec(own, task, held, step, bases, slots, uppers), pieces.emulation, platform);
   const limited = held.use(new HeldStep(pieces.limits, sha256(`tsbuild.container:${id}`), made));
   const ms = pieces.timeLimit(sha256(id));
@@ -64,12 +69,13 @@ export async function prepareContainer(
     spec: limited.within(made),
     uppers,
     views: await Promise.all(
-      exec.mounts.map(async (mount): Promise<readonly string[] | undefined> => {
-        if (mount.type === 'cache') return cacheOf(made, mount);
+      exec.mounts.map(async (mount): Promise<MountView | undefined> => {
+        const written = placeOf(made, mount);
+        if (mount.type === 'cache') return cacheView(made, written);
         if (mount.type !== 'bind') return undefined;
         const slot = slots.get(mount);
-        if (slot !== undefined) return [...slot.lowers, slot.fs];
-        return pieces.snapshots.layers.directories(task, baseOf(bases, mount));
+        if (slot !== undefined) return { layers: [...slot.lowers, slot.fs], written };
+        return { layers: await pieces.snapshots.layers.directories(task, baseOf(bases, mount)) };
       }),
     ),
     deadline: ms === undefined ? undefined : { ms, error: (command) => ranTooLong(command, ms) },
@@ -83,8 +89,14 @@ export async function prepareContainer(
   };
 }
 
+function placeOf({ mounts = [] }: StepSpec, { dest }: Mount): 'root' | number {
+  if (dest === '/') return 'root';
+  const target = posix.resolve('/', dest);
+  return mounts.findIndex((mount) => mount.target === target);
+}
+
 /** The directory of a cache mount. */
-function cacheOf({ mounts = [] }: StepSpec, { dest }: Mount): readonly string[] | undefined {
-  const found = mounts.find((mount) => mount.type === 'bind' && mount.target === posix.resolve('/', dest));
-  return found?.type === 'bind' ? [found.source] : undefined;
+function cacheView({ mounts = [] }: StepSpec, written: 'root' | number): MountView | undefined {
+  const mount = written === 'root' ? undefined : mounts[written];
+  return mount?.type === 'bind' ? { layers: [mount.source], written } : undefined;
 }

@@ -19,7 +19,7 @@ export async function stepSpec(
   pieces: ExecPieces,
   task: Task,
   held: AsyncDisposableStack,
-  { exec, arrive }: { readonly exec: ExecOp; readonly arrive: Arrive },
+  { exec, arrive, stays = false }: { readonly exec: ExecOp; readonly arrive: Arrive; readonly stays?: boolean },
   bases: readonly (readonly string[])[],
   slots: ReadonlyMap<Mount, LayerSlot>,
   uppers: PrepareUpperParams[],
@@ -29,7 +29,14 @@ export async function stepSpec(
   if (!root) throw new TsbuildError('TSB_LLB', 'Cannot run a step without a root mount');
   // The root's own layer, or one that is thrown away: overlay wants a place for changes in any case.
   const rootSlot = slots.get(root) ?? (await scratchSlot(pieces, task, held, root, bases, uppers));
-  const caches = await CacheMounts.claim(pieces.snapshots, task, held, exec.mounts, (mount) => baseOf(bases, mount));
+  const caches = await CacheMounts.claim(
+    pieces.snapshots,
+    task,
+    held,
+    exec.mounts,
+    (mount) => baseOf(bases, mount),
+    stays,
+  );
   const mounts: MountSpec[] = [];
   let shmSize: number | undefined;
   for (const mount of exec.mounts) {

@@ -3,7 +3,7 @@
  * its standard input and output. Bundled with all that it needs, it is the only file of its image beside Node.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import {
   encodeDefinition,
@@ -37,6 +37,8 @@ interface Recipe {
   readonly platforms?: readonly string[];
   readonly dockerfile?: string;
   readonly tell?: boolean;
+  /** A port of the machine's loopback interface to connect to. */
+  readonly reach?: number;
   readonly attest?: boolean;
   /** A container to run programs in. */
   readonly contain?: Containing;
@@ -58,6 +60,14 @@ const listener = createServer((socket) => {
   process.stdin.pipe(socket);
   socket.on('error', () => undefined);
 });
+
+/** `yes`, or why not. */
+function reach(port: number): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => resolve('yes'));
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+  });
+}
 
 async function main(): Promise<void> {
   await new Promise<void>((resolve) => listener.listen(SOCKET, resolve));
@@ -178,6 +188,11 @@ async function main(): Promise<void> {
       first: readFileSync('/proc/1/cmdline', 'utf8').split('\0')[0],
     };
     await call('Return', { error: { code: 2, message: JSON.stringify(seen) } });
+    return;
+  }
+  if (what.reach !== undefined) {
+    const reached = await reach(what.reach);
+    await call('Return', { error: { code: 2, message: JSON.stringify({ reached }) } });
     return;
   }
   if (what.contain !== undefined) {
