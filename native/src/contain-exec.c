@@ -94,13 +94,12 @@ static _Noreturn void become_program(struct step_spec *spec, int container, cons
     int terminal;
     give_terminal(spec, streams, root, &terminal);
     if (ioctl(terminal, TIOCSCTTY, 0) < 0) fail("cannot take the terminal");
-    if (fchown(terminal, identity.uid, (gid_t)-1) < 0) fail("cannot give the terminal away");
+    if (!spec->fakes && fchown(terminal, identity.uid, (gid_t)-1) < 0) fail("cannot give the terminal away");
     in = out = err = terminal;
   } else {
     if (in < 0) in = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    give(in, &identity);
-    give(out, &identity);
-    give(err, &identity);
+    /* With one id there is nobody else to give them to. */
+    for (size_t at = 0; !spec->fakes && at < 3; at++) give((int[]){in, out, err}[at], &identity);
   }
   if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) fail("cannot set the standard streams");
   if (spec->bare) enter_tree(spec, root);
