@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { checkSupported, sourceOf, usageOf } from '../../../src/engine/compile/foreign-graph.ts';
 import {
+  type BuildOp,
   type Graph,
   image,
   type LlbVertex,
@@ -38,16 +39,19 @@ describe('graphs of other programs', () => {
     for (const part of [usage.entitlements, usage.secrets, usage.ssh, usage.caches]) expect(part.size).toBe(0);
   });
 
-  test('a frontend in a graph, which is never run, is refused by its name', () => {
-    const body = { kind: 'build' };
-    const vertex = { name: 'the odd one', ranges: [], op: { inputs: [], body } } as unknown as LlbVertex;
-    expect(() => checkSupported(vertex)).toThrow(
-      expect.objectContaining({
-        code: 'TSB_LLB',
-        message: 'Cannot solve "the odd one": a frontend within a graph is not run',
-        hint: expect.stringContaining('tsbuild llb') as string,
-      }),
-    );
+  test('what a graph has built is a definition in an input of its own, and nothing else', () => {
+    const check = (body: Partial<BuildOp>): void =>
+      checkSupported({
+        name: 'the odd one',
+        ranges: [],
+        op: { inputs: [], body: { kind: 'build', builder: -1, inputs: new Map(), attrs: new Map(), ...body } },
+      } as unknown as LlbVertex);
+    const fails = (why: string): unknown =>
+      expect.objectContaining({ code: 'TSB_LLB', message: `Cannot solve "the odd one": ${why}` });
+    const inputs = new Map([['buildkit.llb.definition', { input: 0 }]]);
+    expect(() => check({ builder: 0, inputs })).toThrow(fails('only LLB builder is currently allowed'));
+    expect(() => check({})).toThrow(fails('no llb definition input buildkit.llb.definition found'));
+    check({ inputs });
   });
 
   test('all others are taken', () => {
