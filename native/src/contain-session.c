@@ -28,23 +28,31 @@ struct session {
   size_t used;
 };
 
-static void tell(struct session *session, enum frame_kind kind, const void *data, size_t length) {
-  if (session->connection < 0 || write_frame(session->connection, kind, data, length)) return;
-  close(session->connection);
-  session->connection = -1;
-}
-
-static void set_window(struct session *session) {
-  struct winsize size = {.ws_row = session->rows, .ws_col = session->columns};
-  if (session->terminal >= 0 && session->rows > 0) ioctl(session->terminal, TIOCSWINSZ, &size);
-}
-
 static void end_input(struct session *session) {
   session->input_ended = true;
   if (session->in >= 0 && queue_length(&session->to_program) == 0) {
     close(session->in);
     session->in = -1;
   }
+}
+
+/* One that goes away takes its terminal along, as if a line had been cut. */
+static void lose_client(struct session *session) {
+  close(session->connection);
+  session->connection = -1;
+  if (session->detached) return;
+  end_input(session);
+  signal_pidfd(session->program, SIGHUP);
+}
+
+/* That the client is gone may be noticed here first: a program that prints all the time would go on for ever. */
+static void tell(struct session *session, enum frame_kind kind, const void *data, size_t length) {
+  if (session->connection >= 0 && !write_frame(session->connection, kind, data, length)) lose_client(session);
+}
+
+static void set_window(struct session *session) {
+  struct winsize size = {.ws_row = session->rows, .ws_col = session->columns};
+  if (session->terminal >= 0 && session->rows > 0) ioctl(session->terminal, TIOCSWINSZ, &size);
 }
 
 static void take_request(struct session *session, const struct frame *frame) {
@@ -72,17 +80,12 @@ static void take_request(struct session *session, const struct frame *frame) {
   }
 }
 
-/* What comes from the client. One that goes away takes its terminal along, as if a line had been cut. */
+/* What comes from the client. */
 static void read_client(struct session *session) {
   bool broken = false, open = queue_fill(&session->from_client, session->connection);
   struct frame frame;
   while (queue_take_frame(&session->from_client, &frame, &broken)) take_request(session, &frame);
-  if (open && !broken) return;
-  close(session->connection);
-  session->connection = -1;
-  if (session->detached) return;
-  end_input(session);
-  signal_pidfd(session->program, SIGHUP);
+  if (!open || broken) lose_client(session);
 }
 
 /* Lines of the status descriptor go to the client as they are; that it ends without an error means that the program runs. */
@@ -223,7 +226,7 @@ _Noreturn void serve_exec(struct step_spec *spec, int container, int connection,
     if (poll(waits, sizeof waits / sizeof *waits, -1) < 0 && errno != EINTR) fail("cannot wait");
     if (waits[3].revents != 0) take_terminal(&session);
     if (waits[2].revents != 0) read_status(&session);
-    if (waits[1].revents != 0) read_client(&session);
+    if (waits[1].revents != 0 && session.connection >= 0) read_client(&session);
     if (waits[4].revents != 0) pass_output(&session, &session.out, FRAME_OUTPUT);
     if (waits[5].revents != 0) pass_output(&session, &session.err, FRAME_ERRORS);
     if (waits[6].revents != 0) pass_output(&session, &session.terminal, FRAME_OUTPUT);

@@ -83,7 +83,7 @@ export async function handOver(
   return new Promise<boolean>((resolve, reject) => {
     stream.write(text, (error) => {
       if (!error) resolve(true);
-      else if (READER_GONE.has(errnoOf(error) ?? '')) resolve(false);
+      else if (isReaderGone(error)) resolve(false);
       else reject(fromErrno(error, doing, 'TSB_EXPORT'));
     });
   });
@@ -91,6 +91,9 @@ export async function handOver(
 
 /** The first write that nobody reads, and those after it. */
 const READER_GONE: ReadonlySet<string> = new Set(['EPIPE', 'ERR_STREAM_DESTROYED']);
+
+/** Whether a write failed because nobody reads any more, such as head(1). */
+export const isReaderGone = (error: unknown): boolean => READER_GONE.has(errnoOf(error) ?? '');
 
 /**
  * Writes all of `text` to stdout; resolves when it is handed over, also when the reader has gone away.

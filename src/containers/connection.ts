@@ -28,6 +28,7 @@ export class Connection implements Disposable {
   readonly #report: StepReport = {};
   #code: number | undefined;
   #attached: (() => void) | undefined;
+  #givenUp: ConnectionEnd | undefined;
 
   private constructor(socket: Socket, listener: Listener) {
     this.socket = socket;
@@ -68,6 +69,12 @@ export class Connection implements Disposable {
     await attached;
   }
 
+  /** Ends the connection from here, for `ended` to give this. What the supervisor has to say after it is not heard. */
+  giveUp(end: ConnectionEnd): void {
+    this.#givenUp ??= end;
+    this.socket.destroy();
+  }
+
   #take(kind: string, data: Buffer): void {
     switch (kind) {
       case 'o':
@@ -92,6 +99,7 @@ export class Connection implements Disposable {
   }
 
   #conclude(): ConnectionEnd | undefined {
+    if (this.#givenUp !== undefined) return this.#givenUp;
     const { error } = this.#report;
     if (error === undefined) return this.#code === undefined ? undefined : { exitCode: this.#code };
     if (error.stage === 'control')

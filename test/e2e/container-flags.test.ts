@@ -107,4 +107,29 @@ describeAsEveryone('flags of docker’s containers', (who) => {
     expect(await lines()).toContain('a80425fb');
     await bench.ok(['rm', '-f', 'plain']);
   });
+
+  test('who stops reading ends the client, as SIGPIPE does docker’s', async () => {
+    const { bench } = use;
+    await bench.ok(['run', '-d', '--name', 'talks', 'base:1', 'sleep', '1000']);
+    const piped = (...args: string[]) =>
+      bench
+        .command(args)
+        .map((word) => `'${word}'`)
+        .join(' ');
+    const head = (...args: string[]) =>
+      bench.start(['bash', '-c', `${piped(...args)} | head -n 1; echo "\${PIPESTATUS[0]}"`]).ended;
+    expect(await head('exec', 'talks', 'yes')).toMatchObject({ out: 'y\n141\n', err: '' });
+    // Its program is not left behind: it gets SIGHUP.
+    await expect.poll(async () => (await bench.ok(['top', 'talks'])).out).not.toContain('yes');
+    // A container with a name goes on; one without ends with the command.
+    expect(
+      await head('run', '--name', 'goes-on', 'base:1', 'sh', '-c', 'while :; do echo y; sleep .01; done'),
+    ).toMatchObject({ out: 'y\n141\n' });
+    expect((await bench.ok(['ps', '--format', '{{.Names}}'])).out.trim().split('\n').toSorted()).toEqual([
+      'goes-on',
+      'talks',
+    ]);
+    expect(await head('attach', 'goes-on')).toMatchObject({ out: 'y\n141\n' });
+    await bench.ok(['rm', '-f', 'goes-on', 'talks']);
+  });
 });

@@ -1,8 +1,8 @@
 import { constants } from 'node:os';
 import type { Connection, ConnectionEnd } from '../../containers/index.ts';
 import { findHelper, makeTerminalRaw } from '../../sandbox/index.ts';
-import { onRoom } from '../../util/index.ts';
-import type { CliContext } from '../context.ts';
+import { fromErrno, onRoom } from '../../util/index.ts';
+import { type CliContext, isReaderGone } from '../context.ts';
 import { DetachWatch } from '../options/detach-keys.ts';
 
 /** How a command takes part in what happens at the other end of a connection. */
@@ -28,8 +28,12 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2
 /** Docker's client gives up at the third: PID 1 ignores signals that it has no handler for. */
 const LAST_INTERRUPT = 3;
 
+/** As of a program that SIGPIPE has ended, which docker's client is. */
+const READER_GONE_CODE = 128 + constants.signals.SIGPIPE;
+
 /**
- * Writes what comes, and holds up who sends it while nobody reads. For `Connection.open`, and one connection.
+ * Writes what comes, and holds up who sends it while nobody reads. When the reader has gone away, such as head(1), or it cannot be written, the
+ * connection is given up: to wait for room that never comes would be for ever. For `Connection.open`, and one connection.
  * @param attached the streams that somebody is at; others are in the log
  */
 export function outputOf(
@@ -38,15 +42,20 @@ export function outputOf(
 ): (stream: 1 | 2, data: Buffer, connection: Connection) => void {
   // A piece of the socket has many writes: what is waited for once is not waited for by each of them.
   const full = new Set<CliContext['stdout']>();
-  return (stream, data, { socket }) => {
+  return (stream, data, connection) => {
     if (!attached.includes(stream === 1 ? 'stdout' : 'stderr')) return;
     const to = stream === 1 ? context.stdout : context.stderr;
-    if (to.write(data) || full.has(to)) return;
+    const written = to.write(data, (error) => {
+      if (!error) return;
+      if (isReaderGone(error)) connection.giveUp({ exitCode: READER_GONE_CODE });
+      else connection.giveUp({ exitCode: 1, error: fromErrno(error, 'Cannot write what comes', 'TSB_EXPORT') });
+    });
+    if (written || full.has(to)) return;
     full.add(to);
-    if (full.size === 1) socket.pause();
+    if (full.size === 1) connection.socket.pause();
     onRoom(to, () => {
       full.delete(to);
-      if (full.size === 0) socket.resume();
+      if (full.size === 0) connection.socket.resume();
     });
   };
 }
