@@ -37,7 +37,8 @@ async function openssh(
   let out = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => (out += text));
-  child.stdin.end(input);
+  // Programs that read nothing may have ended before.
+  child.stdin.on('error', () => undefined).end(input);
   const [code] = (await once(child, 'close')) as [number];
   return { code, out };
 }
