@@ -22,7 +22,6 @@ export {
 export { type CheckedDockerfile, checkDockerfile } from './convert/check.ts';
 export { isArchive, loadMainContext, type MainContext, MAX_DOCKERFILE_BYTES } from './convert/main-context.ts';
 export { checkFrontendName, kindOfFrontend, parseSyntax, type SyntaxRequest } from './convert/frontend-name.ts';
-export { goBool } from './convert/go-format.ts';
 export { emptyImage } from './convert/image-config.ts';
 export { type GitRef, parseGitRef } from './convert/git-ref.ts';
 export type { CompileOptions, ContextSpec } from './convert/options.ts';

@@ -75,7 +75,6 @@ const readFileRequestSchema: MessageSchema = {
 
 const readFileResponseSchema: MessageSchema = { name: 'ReadFileResponse', fields: [bytes(1, 'data')] };
 
-/** `fsutil.types.Stat`. */
 /** `fsutil.types.Stat`, without the extended attributes that no image has. */
 export const statSchema: MessageSchema = {
   name: 'Stat',

@@ -48,7 +48,9 @@ export async function checkCommand(
     const { result, shown, text } = await check(only);
     if (shown !== '') await out(`${shown}\n`);
     if (text !== undefined) await print(context, text);
-    await (json ? print(context, formatCheckJson(result)) : out(formatCheck(named(result, only))));
+    await (json
+      ? print(context, formatCheckJson(result))
+      : out(formatCheck(isPath(only) ? named(result, only) : result)));
     return checkStatus(result);
   }
   // Two names may lead to one file, which only one may change at a time.
@@ -61,10 +63,14 @@ export async function checkCommand(
   return checkStatusOfMany(results);
 }
 
-/** The result with its file under the path that was typed or found, which editors and terminals make a link of. */
+/** Whether what was typed or found is a path, which editors and terminals make a link of. */
+function isPath({ label }: CheckTarget): boolean {
+  return label !== '-' && !/^[a-z]+:\/\/|^git@/.test(label);
+}
+
+/** The result with its file under the name that was typed or found. */
 function named(result: CheckResult, { label }: CheckTarget): CheckResult {
-  const isPath = label !== '-' && !/^[a-z]+:\/\/|^git@/.test(label);
-  return isPath ? { ...result, file: { ...result.file, name: label } } : result;
+  return { ...result, file: { ...result.file, name: label } };
 }
 
 interface CheckingMany {
@@ -87,7 +93,7 @@ async function checkAll(
     const { label } = target;
     try {
       const { result, shown } = await limit(check, target);
-      return { result: { ...result, file: { ...result.file, name: label } }, shown };
+      return { result: named(result, target), shown };
     } catch (error) {
       // Wrong words are wrong for all files, and an interrupt or a fault of ours is no result of a check.
       if (signal.aborted || !isTsbuildError(error) || /^TSB_(USAGE|INTERNAL)$/.test(error.code)) throw error;

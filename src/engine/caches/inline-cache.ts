@@ -1,10 +1,9 @@
-import { goBool } from '../../frontend/index.ts';
 import type { Task } from '../../events/index.ts';
 import type { OpResult } from '../../ops/index.ts';
 import { type CachedLayer, collectCache, encodeInlineCache, MAX_INLINE_CACHE_BYTES } from '../../remote-cache/index.ts';
 import type { PackedLayer } from '../../snapshots/index.ts';
 import type { KnownEdge } from '../../solver/index.ts';
-import { formatBytes } from '../../util/index.ts';
+import { formatBytes, goBool } from '../../util/index.ts';
 import { edgesOf } from './cache-export.ts';
 import type { PlatformGraph } from '../compiled.ts';
 import type { BuildRequest } from '../request.ts';

@@ -1,7 +1,7 @@
-import { type CompileOptions, goBool } from '../../frontend/index.ts';
+import type { CompileOptions } from '../../frontend/index.ts';
 import { hostPlatform, parsePlatform } from '../../image/index.ts';
 import type { LinuxResources } from '../../llb/index.ts';
-import { TsbuildError } from '../../util/index.ts';
+import { goBool, TsbuildError } from '../../util/index.ts';
 
 /** Options that say nothing to a frontend here, or are looked at elsewhere. */
 const WITHOUT_MEANING =

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { type Definition, type Graph, loadGraphs, type SourceInfo, type State } from '../../llb/index.ts';
 import { parseReference, type ImageConfig, normalizePlatform, type Platform } from '../../image/index.ts';
-import { type SourceFile, TsbuildError } from '../../util/index.ts';
+import { goBool, type SourceFile, TsbuildError } from '../../util/index.ts';
 import type { Bridge } from '../bridge.ts';
 import type { Dockerfile } from '../dockerfile/types.ts';
 import { parseDockerfile } from '../dockerfile/instructions/stages.ts';
@@ -12,7 +12,6 @@ import { lintFile } from '../lint/file-rules.ts';
 import type { Outline } from '../lint/call/outline.ts';
 import { resolveEpoch } from './epoch.ts';
 import { kindOfFrontend, parseSyntax } from './frontend-name.ts';
-import { goBool } from './go-format.ts';
 import { lowerTarget, marshalTarget, scanTargets } from './lower.ts';
 import { Lowering } from './lowering.ts';
 import { loadMainContext, type MainContext } from './main-context.ts';

@@ -2,7 +2,7 @@ import type { GitRemote } from '../../llb/index.ts';
 import { cleanPath } from '../../patterns/index.ts';
 import { dockerfileError } from '../dockerfile/failure.ts';
 import { goQuote } from '../dockerfile/text.ts';
-import { goBool } from './go-format.ts';
+import { goBool } from '../../util/index.ts';
 
 /** A git repository as build contexts and ADD name it. */
 export interface GitRef {

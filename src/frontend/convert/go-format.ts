@@ -38,10 +38,3 @@ function decimal(value: number, digits: number): string {
 export function goTime(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replace(/\.000Z$/, 'Z');
 }
-
-/** Go's `strconv.ParseBool`. */
-export function goBool(text: string): boolean | undefined {
-  if (/^(1|t|T|true|TRUE|True)$/.test(text)) return true;
-  if (/^(0|f|F|false|FALSE|False)$/.test(text)) return false;
-  return undefined;
-}

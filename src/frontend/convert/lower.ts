@@ -7,13 +7,13 @@ import { applyUser, applyWorkdir } from './commands/workdir.ts';
 import { neededPaths } from './context-paths.ts';
 import { linkStages } from './dependencies.ts';
 import { dispatch } from './dispatch.ts';
-import { goBool } from './go-format.ts';
 import { defaultPath, splitEnv } from './image-config.ts';
 import type { Lowering } from './lowering.ts';
 import { contextState, type MainContext } from './main-context.ts';
 import { isAbsolute } from './paths.ts';
 import { resolveStages } from './resolve.ts';
 import { reachableFrom, type StageState } from './stage-state.ts';
+import { goBool } from '../../util/index.ts';
 
 /** A target lowered for one platform. */
 export interface LoweredTarget {

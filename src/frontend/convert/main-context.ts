@@ -1,10 +1,9 @@
 import { basePath, http, joinPath, local, marshal, scratch, type State, stateOf } from '../../llb/index.ts';
 import { PatternMatcher } from '../../patterns/index.ts';
-import { redactUrls, type SourceFile, TsbuildError, sniffCompression } from '../../util/index.ts';
+import { goBool, redactUrls, type SourceFile, TsbuildError, sniffCompression } from '../../util/index.ts';
 import type { Bridge, FileOrigin } from '../bridge.ts';
 import { parseIgnoreFile } from '../ignore/ignore-file.ts';
 import { gitContext } from './git-context.ts';
-import { goBool } from './go-format.ts';
 import type { CompileOptions } from './options.ts';
 
 const DEFAULT_FILENAME = 'Dockerfile';

@@ -2,7 +2,7 @@ import { copyAll } from '../../fileop/index.ts';
 import { encodeStat } from '../../gateway/index.ts';
 import type { FileAction, SourceOp } from '../../llb/index.ts';
 import { type ContextDir, type ContextTree, joinPath, toText } from '../../tree/index.ts';
-import { sanitizeLine, TsbuildError } from '../../util/index.ts';
+import { goBool, sanitizeLine, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
 import { fillDirectory } from '../file/fill-directory.ts';
 import type { LocalResult, OpResult } from '../result.ts';
@@ -17,9 +17,8 @@ const METADATA = '.fsutil-metadata';
  */
 export function isMetadataOnly({ attrs }: SourceOp): boolean {
   const text = attrs.get('local.metadatatransfer') ?? '0';
-  // What Go's strconv.ParseBool takes.
-  if (/^(?:1|t|T|true|TRUE|True)$/.test(text)) return true;
-  if (/^(?:0|f|F|false|FALSE|False)$/.test(text)) return false;
+  const value = goBool(text);
+  if (value !== undefined) return value;
   throw new TsbuildError(
     'TSB_LLB',
     `invalid value for local.metadatatransfer ${JSON.stringify(sanitizeLine(text, 100))}: it is neither true nor false`,

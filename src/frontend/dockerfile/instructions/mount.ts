@@ -2,7 +2,8 @@ import { dockerfileError } from '../failure.ts';
 import { didYouMean } from '../suggestion.ts';
 import { goQuote } from '../text.ts';
 import type { Mount, MountType, SharingMode } from '../types.ts';
-import { csvFields, parseBool, parseBytes, parseUint32 } from './values.ts';
+import { csvFields, parseBytes, parseUint32 } from './values.ts';
+import { goBool } from '../../../util/index.ts';
 
 /** Expands the variables of one word. */
 export type WordExpander = (word: string) => string;
@@ -174,7 +175,7 @@ function oneOf<T extends string>(allowed: readonly T[], value: string, what: str
 }
 
 function booleanOf(key: string, value: string): boolean {
-  return parseBool(value) ?? invalidValue(key, value);
+  return goBool(value) ?? invalidValue(key, value);
 }
 
 function invalidValue(key: string, value: string): never {

@@ -4,7 +4,8 @@ import { goQuote } from '../text.ts';
 import { parseMount } from './mount.ts';
 import { commandWords, type Request } from './request.ts';
 import type { CommandLine, Device, NetworkMode, RunCommand, SecurityMode } from '../types.ts';
-import { csvFields, parseBool } from './values.ts';
+import { csvFields } from './values.ts';
+import { goBool } from '../../../util/index.ts';
 
 /** RUN with its mounts, devices, network and security. */
 export function parseRun(request: Request): RunCommand {
@@ -52,7 +53,7 @@ export function parseDevice(value: string): Device {
     const key = (equals < 0 ? field : field.slice(0, equals)).toLowerCase();
     const text = field.slice(equals + 1);
     if (key === 'required') {
-      const given = equals < 0 ? true : parseBool(text);
+      const given = equals < 0 ? true : goBool(text);
       if (given === undefined) throw dockerfileError(`invalid value for ${key}: ${text}`);
       required = given;
     } else if (equals >= 0 && key === 'name') {

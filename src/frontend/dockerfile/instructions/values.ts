@@ -3,15 +3,6 @@ import { goQuote } from '../text.ts';
 
 /** Readers of small values, with the results and error texts of the Go functions that BuildKit reads them with. */
 
-const TRUE = new Set(['1', 't', 'T', 'TRUE', 'true', 'True']);
-const FALSE = new Set(['0', 'f', 'F', 'FALSE', 'false', 'False']);
-
-/** strconv.ParseBool; undefined for anything else. */
-export function parseBool(text: string): boolean | undefined {
-  if (TRUE.has(text)) return true;
-  return FALSE.has(text) ? false : undefined;
-}
-
 /** strconv.ParseUint of 32 bits; undefined for anything else. */
 export function parseUint32(text: string, base: 8 | 10): number | undefined {
   if (!(base === 8 ? /^[0-7]+$/ : /^[0-9]+$/).test(text)) return undefined;
