@@ -4,12 +4,16 @@ import { writeWhiteoutMask } from '../layer/index.ts';
 import { storeError } from '../store/index.ts';
 import { errnoOf } from '../util/index.ts';
 
+/** Which layers have a mask, as far as this process has looked. One that comes later is wanted where `maskLayers` was asked for it. */
+const known = new Map<string, boolean>();
+
 /**
  * Writes beside each layer which names it takes away, in the directories that they are in. It has its name when it is whole, and one that
  * would be empty is left so: that it is there tells that the layer was looked at.
  */
 export function maskLayers({ dirs }: { readonly dirs: readonly string[] }): void {
   for (const dir of dirs) {
+    known.delete(dir);
     if (existsSync(`${dir}/mask`)) continue;
     try {
       const own = mkdtempSync(`${dir}/mask-`);
@@ -33,6 +37,14 @@ export function maskLayers({ dirs }: { readonly dirs: readonly string[] }): void
  */
 export function masksOf(layers: readonly string[]): readonly string[] {
   return layers
-    .map((layer) => `${dirname(layer)}/mask`)
-    .filter((mask) => existsSync(mask) && readdirSync(mask).length > 0);
+    .map((layer) => dirname(layer))
+    .filter(hasMask)
+    .map((dir) => `${dir}/mask`);
+}
+
+/** A layer is looked at once, not by each of the many steps that stand on it. */
+function hasMask(dir: string): boolean {
+  let has = known.get(dir);
+  if (has === undefined) known.set(dir, (has = existsSync(`${dir}/mask`) && readdirSync(`${dir}/mask`).length > 0));
+  return has;
 }
