@@ -15,6 +15,7 @@ import {
   type State,
 } from '../../src/llb/index.ts';
 import { sha256 } from '../../src/util/index.ts';
+import { execOf, mountOf } from '../ops/support.ts';
 import { describeAsEveryone, onceAsUser, useBench } from '../support/e2e.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import { readOciArchive, readTar, readTreeTar, type Tree } from '../support/tree.ts';
@@ -303,35 +304,9 @@ describeAsEveryone('graphs of other programs', (who) => {
 
 /** A step on the first input that shows what is in a file. */
 function reading(path: string): OpBody {
-  return {
-    kind: 'exec',
-    meta: {
-      args: ['/bin/sh', '-c', `cat ${path} > /seen`],
-      env: ['PATH=/bin'],
-      cwd: '/',
-      user: '',
-      extraHosts: [],
-      hostname: '',
-      ulimits: [],
-      cgroupParent: '',
-      removeMountStubsRecursive: false,
-      validExitCodes: [],
-    },
-    mounts: [
-      {
-        type: 'bind',
-        input: 0,
-        selector: '',
-        dest: '/',
-        output: 0,
-        readonly: false,
-        resultId: '',
-        contentCache: 'default',
-      },
-    ],
+  return execOf({
+    meta: { args: ['/bin/sh', '-c', `cat ${path} > /seen`] },
+    mounts: [mountOf({ input: 0 })],
     network: 'none',
-    security: 'sandbox',
-    secretEnv: [],
-    cdiDevices: [],
-  };
+  });
 }

@@ -2,31 +2,13 @@ import { describe, expect, test } from 'vitest';
 import { accountOf, type AccountSources } from '../../../src/engine/account/account-of-build.ts';
 import { Notes } from '../../../src/engine/notes.ts';
 import { emptyRequest } from '../../../src/engine/request.ts';
-import type { ExecOp, LlbVertex } from '../../../src/llb/index.ts';
+import type { LlbVertex } from '../../../src/llb/index.ts';
 import { hiddenForms, Mask } from '../../../src/secrets/index.ts';
+import { execOf } from '../../ops/support.ts';
 
 /** A RUN with these variables. */
 function run(command: string, env: readonly string[]): LlbVertex {
-  const body: ExecOp = {
-    kind: 'exec',
-    meta: {
-      args: ['/bin/sh', '-c', command],
-      env,
-      cwd: '/',
-      user: '',
-      extraHosts: [],
-      hostname: '',
-      ulimits: [],
-      cgroupParent: '',
-      removeMountStubsRecursive: false,
-      validExitCodes: [],
-    },
-    mounts: [],
-    network: 'sandbox',
-    security: 'sandbox',
-    secretEnv: [],
-    cdiDevices: [],
-  };
+  const body = execOf({ meta: { args: ['/bin/sh', '-c', command], env }, mounts: [] });
   return {
     digest: 'sha256:aa',
     name: `[1/1] RUN ${command}`,
