@@ -203,14 +203,8 @@ static struct owner owner_here(const struct ids *ids) {
 }
 
 static mode_t asker_umask(void) {
-  char path[32], text[512];
-  snprintf(path, sizeof path, "%d/status", asker_number());
-  int fd = openat(supervisor.proc, path, O_RDONLY | O_CLOEXEC);
-  ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-  if (fd >= 0) close(fd);
-  text[got < 0 ? 0 : got] = 0;
-  const char *line = strstr(text, "Umask:\t");
-  return line == NULL ? 022 : (mode_t)strtoul(line + 7, NULL, 8) & 0777;
+  const char *mask = process_field(asker_number(), "Umask");
+  return mask == NULL ? 022 : (mode_t)strtoul(mask, NULL, 8) & 0777;
 }
 
 static int remember(const char *path, const struct owner *owner) {

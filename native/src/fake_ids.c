@@ -27,14 +27,17 @@ static struct ids sets[MOST_SETS];
 /* The first is root without further groups, which every step starts as. */
 static uint32_t set_count = 1;
 
-static long change_limit(const struct limits *new, struct limits *old) {
-  return syscall(SYS_prlimit64, supervisor.asked.pid, RLIMIT_LOCKS, new, old);
+static long change_limit(pid_t pid, const struct limits *new, struct limits *old) { return syscall(SYS_prlimit64, pid, RLIMIT_LOCKS, new, old); }
+
+const struct ids *ids_of(pid_t pid) {
+  struct limits limits;
+  if (change_limit(pid, NULL, &limits) < 0 || limits.soft >> 32 != MARK || (uint32_t)limits.soft >= set_count) return NULL;
+  return &sets[(uint32_t)limits.soft];
 }
 
 const struct ids *asker_ids(void) {
-  struct limits limits;
-  if (change_limit(NULL, &limits) < 0 || limits.soft >> 32 != MARK || (uint32_t)limits.soft >= set_count) return &sets[0];
-  return &sets[(uint32_t)limits.soft];
+  const struct ids *ids = ids_of((pid_t)supervisor.asked.pid);
+  return ids == NULL ? &sets[0] : ids;
 }
 
 static bool same_ids(const struct ids *a, const struct ids *b) {
@@ -56,10 +59,11 @@ static struct reply become(const struct ids *ids) {
     set_count++;
   }
   struct limits limits;
-  if (change_limit(NULL, &limits) < 0) return reply_error(EAGAIN);
+  pid_t pid = (pid_t)supervisor.asked.pid;
+  if (change_limit(pid, NULL, &limits) < 0) return reply_error(EAGAIN);
   limits.soft = MARK << 32 | number;
   /* Where the limit is lower, the process has become what it asked for and will be told that it is root. */
-  if (limits.soft <= limits.hard) (void)change_limit(&limits, NULL);
+  if (limits.soft <= limits.hard) (void)change_limit(pid, &limits, NULL);
   return reply_value(0);
 }
 

@@ -49,16 +49,23 @@ struct added {
 };
 #define RECEIVE _IOWR('!', 0, struct question)
 #define SEND _IOWR('!', 1, struct answer)
+#define IS_VALID _IOW('!', 2, uint64_t)
 #define ADD_DESCRIPTOR _IOW('!', 3, struct added)
 #define SET_FLAGS _IOW('!', 4, uint64_t)
 
-/* A call that is answered; with a test, only when the argument passes it. */
+/* What an argument has to be. */
+struct condition {
+  enum { ANYTHING, ANY_BIT, EQUAL, EITHER } test;
+  int argument;
+  uint32_t value, other;
+};
+enum { CONDITIONS = 2 };
+
+/* A call that is answered when its arguments are so. */
 struct fake {
   int number;
   struct reply (*answer)(const struct call *);
-  int argument;
-  enum { NO_TEST, ANY_BIT, EQUAL } test;
-  uint32_t value;
+  struct condition conditions[CONDITIONS];
   bool changes; /* told to have succeeded where nobody listens */
 };
 
@@ -84,26 +91,27 @@ static const struct fake fakes[] = {
     {.number = SYS_fstat, .answer = fake_stat},
     {.number = SYS_newfstatat, .answer = fake_stat},
     {.number = SYS_statx, .answer = fake_stat},
-    {.number = SYS_openat, .answer = fake_create, .argument = 2, .test = ANY_BIT, .value = O_CREAT},
+    {.number = SYS_openat, .answer = fake_create, .conditions = {{ANY_BIT, 2, O_CREAT, 0}}},
     {.number = SYS_openat2, .answer = fake_create},
     {.number = SYS_mkdirat, .answer = fake_create},
     {.number = SYS_mknodat, .answer = fake_create},
     {.number = SYS_symlinkat, .answer = fake_create},
-    {.number = SYS_prctl, .answer = fake_keep, .argument = 0, .test = EQUAL, .value = PR_SET_KEEPCAPS},
-    {.number = SYS_utimensat, .answer = fake_times, .argument = 3, .test = ANY_BIT, .value = AT_SYMLINK_NOFOLLOW},
+    {.number = SYS_prctl, .answer = fake_keep, .conditions = {{EQUAL, 0, PR_SET_KEEPCAPS, 0}}},
+    {.number = SYS_utimensat, .answer = fake_times, .conditions = {{ANY_BIT, 3, AT_SYMLINK_NOFOLLOW, 0}}},
+    {.number = SYS_getsockopt, .answer = fake_peer, .conditions = {{EQUAL, 1, SOL_SOCKET, 0}, {EITHER, 2, SO_PEERCRED, SO_PEERGROUPS_}}},
 #ifdef SYS_chown
     {.number = SYS_chown, .answer = fake_chown, .changes = true},
     {.number = SYS_lchown, .answer = fake_chown, .changes = true},
     {.number = SYS_stat, .answer = fake_stat},
     {.number = SYS_lstat, .answer = fake_stat},
-    {.number = SYS_open, .answer = fake_create, .argument = 1, .test = ANY_BIT, .value = O_CREAT},
+    {.number = SYS_open, .answer = fake_create, .conditions = {{ANY_BIT, 1, O_CREAT, 0}}},
     {.number = SYS_creat, .answer = fake_create},
     {.number = SYS_mkdir, .answer = fake_create},
     {.number = SYS_mknod, .answer = fake_create},
     {.number = SYS_symlink, .answer = fake_create},
 #endif
 };
-enum { FAKES = sizeof fakes / sizeof *fakes };
+enum { FAKES = sizeof fakes / sizeof *fakes, MOST_INSTRUCTIONS = (3 + 3 * CONDITIONS) * FAKES + 32 };
 
 /* ---- the filter ---- */
 
@@ -128,20 +136,33 @@ struct program {
 
 static void put_one(struct program *program, struct instruction instruction) { program->instructions[program->length++] = instruction; }
 
+static unsigned length_of(const struct condition *condition) { return condition->test == ANYTHING ? 0 : condition->test == EITHER ? 3 : 2; }
+
+/* Goes on behind it, or as many instructions later as `otherwise` says. */
+static void put_condition(struct program *program, const struct condition *condition, uint8_t otherwise) {
+  if (condition->test == ANYTHING) return;
+  put_one(program, (struct instruction)ARGUMENT(condition->argument));
+  if (condition->test == EITHER) put_one(program, (struct instruction)IF_EQUAL(condition->other, 1, 0));
+  put_one(program, condition->test == ANY_BIT ? (struct instruction)IF_ANY_BIT(condition->value, 0, otherwise) : (struct instruction)IF_EQUAL(condition->value, 0, otherwise));
+}
+
 /* Each call has its instructions to itself, so that no jump is long. */
 static void make_filter(struct program *program, bool asking) {
   PUT(program, LOAD(arch), IF_EQUAL(OWN_ARCH, 1, 0), RETURN_ALLOW, LOAD(number));
   for (size_t at = 0; at < FAKES; at++) {
     const struct fake *fake = &fakes[at];
     if (!asking && !fake->changes) continue;
-    put_one(program, (struct instruction)IF_EQUAL((uint32_t)fake->number, 0, fake->test == NO_TEST ? 1 : 4));
-    if (fake->test != NO_TEST) {
-      put_one(program, (struct instruction)ARGUMENT(fake->argument));
-      put_one(program, fake->test == EQUAL ? (struct instruction)IF_EQUAL(fake->value, 0, 1) : (struct instruction)IF_ANY_BIT(fake->value, 0, 1));
+    unsigned rest = 0;
+    for (int which = 0; which < CONDITIONS; which++) rest += length_of(&fake->conditions[which]);
+    put_one(program, (struct instruction)IF_EQUAL((uint32_t)fake->number, 0, (uint8_t)(rest == 0 ? 1 : rest + 2)));
+    bool conditional = rest > 0;
+    for (int which = 0; which < CONDITIONS; which++) {
+      rest -= length_of(&fake->conditions[which]);
+      put_condition(program, &fake->conditions[which], (uint8_t)(rest + 1));
     }
     if (asking) PUT(program, RETURN_ASK);
     else PUT(program, RETURN_SUCCESS);
-    if (fake->test != NO_TEST) PUT(program, RETURN_ALLOW);
+    if (conditional) PUT(program, RETURN_ALLOW);
   }
   /* Where who a process believes to be is kept (fake_ids.c): nobody else sets it. */
   PUT(program, IF_EQUAL(SYS_prlimit64, 0, 6), ARGUMENT(1), IF_EQUAL(RLIMIT_LOCKS, 0, 2), ARGUMENT(2), IF_EQUAL(0, 0, 1), RETURN_ALLOW, RETURN_SUCCESS);
@@ -157,7 +178,7 @@ static int load_unheard(const struct program *program) {
 }
 
 int install_fakes(bool asking) {
-  struct instruction instructions[5 * FAKES + 32];
+  struct instruction instructions[MOST_INSTRUCTIONS];
   struct program program = {0, instructions};
   make_filter(&program, asking);
   if (!asking) return load_unheard(&program);
@@ -186,16 +207,39 @@ bool write_memory(uint64_t address, const void *data, size_t length) {
   return process_vm_writev((pid_t)supervisor.asked.pid, &here, 1, &there, 1, 0) == (ssize_t)length;
 }
 
-int asker_number(void) {
-  pid_t pid = (pid_t)supervisor.asked.pid;
-  if (supervisor.own_proc) return pid;
+bool still_asks(void) { return ioctl(supervisor.listener, IS_VALID, &supervisor.asked.id) == 0; }
+
+int open_process(pid_t pid) {
   /* One thread of several cannot be opened before 6.9: PIDFD_THREAD. */
   int pidfd = (int)syscall(434 /* pidfd_open */, pid, O_EXCL);
-  if (pidfd < 0) pidfd = sys_pidfd_open(pid);
+  return pidfd < 0 ? sys_pidfd_open(pid) : pidfd;
+}
+
+int number_of(pid_t pid) {
+  if (supervisor.own_proc) return pid;
+  int pidfd = open_process(pid);
   if (pidfd < 0) return 0;
   int number = proc_number(supervisor.proc, pidfd);
   close(pidfd);
   return number;
+}
+
+int asker_number(void) { return number_of((pid_t)supervisor.asked.pid); }
+
+const char *process_field(int number, const char *name) {
+  static char text[4096];
+  char path[32];
+  snprintf(path, sizeof path, "%d/status", number);
+  int fd = openat(supervisor.proc, path, O_RDONLY | O_CLOEXEC);
+  ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+  if (fd >= 0) close(fd);
+  text[got < 0 ? 0 : got] = 0;
+  size_t length = strlen(name);
+  for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+    *end = 0;
+    if (strncmp(line, name, length) == 0 && line[length] == ':') return line + length + 1;
+  }
+  return NULL;
 }
 
 struct reply send_descriptor(int fd, bool close_on_exec) {

@@ -73,8 +73,15 @@ extern struct supervisor supervisor;
 /* Memory of the process that asks. False when it has no such memory. */
 bool read_memory(uint64_t address, void *data, size_t length);
 bool write_memory(uint64_t address, const void *data, size_t length);
-/* Its number in `supervisor.proc`; 0 when it is gone. */
+/* False when it was killed meanwhile: its number may be another process's. */
+bool still_asks(void);
+/* A pidfd of a process or, where the kernel can, of a thread, by the number that this process sees. -1 when it is gone. */
+int open_process(pid_t pid);
+/* The number in `supervisor.proc` of what this process sees under another; 0 when it is gone. */
+int number_of(pid_t pid);
 int asker_number(void);
+/* A line of its `status` there, without its name. Good until the next call; NULL when there is none. */
+const char *process_field(int number, const char *name);
 /* Puts a descriptor into the process that asks, as the answer. */
 struct reply send_descriptor(int fd, bool close_on_exec);
 
@@ -89,6 +96,8 @@ struct ids {
   const gid_t *groups;
 };
 const struct ids *asker_ids(void);
+/* The same of any process by the number that this one sees; NULL when it is gone, or was never told who it is. */
+const struct ids *ids_of(pid_t pid);
 /* Whether it has root's rights. */
 static inline bool is_privileged(const struct ids *ids) { return ids->euid == 0 || ids->kept; }
 bool in_group(const struct ids *ids, gid_t gid);
@@ -96,6 +105,11 @@ struct reply fake_get_id(const struct call *call);
 struct reply fake_set_id(const struct call *call);
 struct reply fake_groups(const struct call *call);
 struct reply fake_keep(const struct call *call);
+
+/* ---- fake_peers.c: who is at the other end of a socket ---- */
+
+#define SO_PEERGROUPS_ 59 /* of Linux 4.13; on all processors that there is a filter for */
+struct reply fake_peer(const struct call *call);
 
 /* ---- fake_files.c and fake_stat.c ---- */
 
