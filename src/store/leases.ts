@@ -4,7 +4,7 @@ import type { Sessions } from './sessions.ts';
 import type { LeaseNames } from './types.ts';
 
 /** What a lease can hold. */
-export type LeaseKind = 'layer' | 'blob' | 'mount';
+export type LeaseKind = 'layer' | 'blob' | 'mount' | 'turn';
 
 /** What one build needs: garbage collection leaves it alone until the lease is released or its process is dead. */
 export class Lease {
@@ -23,6 +23,16 @@ export class Lease {
    */
   hold(names: LeaseNames): { readonly missingLayers: readonly string[] } {
     return this.#leases.hold(this.id, names);
+  }
+
+  /** Holds a name unless another living command has it. @returns whether it is held now */
+  take(kind: LeaseKind, name: string): boolean {
+    return this.#leases.take(this.id, kind, name);
+  }
+
+  /** Holds a name no more. Never fails: where the index cannot be written, it is held until this command ends. */
+  giveBack(kind: LeaseKind, name: string): void {
+    this.#leases.giveBack(this.id, kind, name);
   }
 
   /** Whether a living command other than this process needs it too. */
@@ -50,12 +60,14 @@ export class Leases {
   /** Names held by this process, to enter them again in a new index, and to skip what is held already. */
   readonly #open = new Map<string, Set<string>>();
   readonly #insert: Statement;
+  readonly #delete: Statement;
   readonly #layerExists: Statement;
 
   constructor(db: Database, sessions: Sessions) {
     this.#db = db;
     this.#sessions = sessions;
     this.#insert = db.prepare('INSERT OR IGNORE INTO lease_names (lease, kind, name) VALUES (?, ?, ?)');
+    this.#delete = db.prepare('DELETE FROM lease_names WHERE lease = ? AND kind = ? AND name = ?');
     this.#layerExists = db.prepare('SELECT 1 AS found FROM layers WHERE id = ?');
     db.onRebuild(() => this.#enterAgain());
   }
@@ -71,8 +83,7 @@ export class Leases {
 
   /** Enters names that are not held yet. Most are asked for many times over, so what is held is remembered here. */
   hold(id: string, names: LeaseNames): { readonly missingLayers: readonly string[] } {
-    const held = this.#open.get(id);
-    if (!held) throw new Error(`lease ${id} was released`);
+    const held = this.#namesOf(id);
     const layers = [...(names.layers ?? [])];
     const wanted: (readonly [LeaseKind, string])[] = [
       ...layers.map((name) => ['layer', name] as const),
@@ -87,6 +98,34 @@ export class Leases {
       for (const [kind, name] of added) held.add(`${kind} ${name}`);
     }
     return { missingLayers: layers.filter((name) => !this.#layerExists.get(name)) };
+  }
+
+  /** See `Lease.take`. */
+  take(id: string, kind: LeaseKind, name: string): boolean {
+    const held = this.#namesOf(id);
+    const taken = this.#db.transaction(() => {
+      if (this.sessionsHolding(kind, name).length > 0) return false;
+      this.#insert.run(id, kind, name);
+      return true;
+    });
+    if (taken) held.add(`${kind} ${name}`);
+    return taken;
+  }
+
+  /** See `Lease.giveBack`. */
+  giveBack(id: string, kind: LeaseKind, name: string): void {
+    this.#open.get(id)?.delete(`${kind} ${name}`);
+    try {
+      this.#delete.run(id, kind, name);
+    } catch {
+      // It goes with the session.
+    }
+  }
+
+  #namesOf(id: string): Set<string> {
+    const held = this.#open.get(id);
+    if (!held) throw new Error(`lease ${id} was released`);
+    return held;
   }
 
   release(id: string): void {

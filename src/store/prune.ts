@@ -248,7 +248,7 @@ function directoryOf(store: Store, kind: SurveyEntry['kind'], id: string): strin
   return undefined;
 }
 
-function leasedNames(store: Store): Readonly<Record<LeaseKind, ReadonlySet<string>>> {
+function leasedNames(store: Store): Readonly<Record<Exclude<LeaseKind, 'turn'>, ReadonlySet<string>>> {
   return {
     layer: store.leases.names('layer'),
     mount: store.leases.names('mount'),

@@ -5,7 +5,7 @@
 export const SCHEMA_VERSION = 5;
 
 /**
- * Times are ms since the epoch. What a lease names is a row of (kind, name), kind being `layer`, `blob` or `mount`. A list of
+ * Times are ms since the epoch. What a lease names is a row of (kind, name), kind being `layer`, `blob`, `mount` or `turn`. A list of
  * layers is a row of `stacks`, which names its topmost layer and the list beneath it ('' for none): `layers.parents`, what
  * a layer stood on when it was made, and `records.stack` are such.
  *

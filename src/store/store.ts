@@ -21,6 +21,7 @@ import { RecordTable } from './records.ts';
 import { keepReserve, makeRoom } from './reserve.ts';
 import { containerOf, Sessions } from './sessions.ts';
 import { StackTable } from './stacks.ts';
+import { Turns } from './turns.ts';
 import type { Lock, LockOptions, StoreOptions, StoreWarning } from './types.ts';
 
 /**
@@ -49,6 +50,7 @@ export class Store {
   /** What containers need. */
   readonly containers: ContainerHolds;
   readonly locks: Locks;
+  readonly turns: Turns;
   readonly layout: StoreLayout;
   readonly now: () => number;
   readonly #db: Database;
@@ -94,6 +96,7 @@ export class Store {
     this.logs = new LogTable(this.layout, options.now, () => this.session());
     this.reports = new ReportTable(this.layout, options.now);
     this.locks = new Locks(this.layout.locks);
+    this.turns = new Turns(this.leases, this.layout.sessions);
     this.#db.onRebuild(() => this.#findImageLayers());
   }
 

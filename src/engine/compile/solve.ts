@@ -111,7 +111,7 @@ export class RequestSolver {
       concurrency: this.#request.jobs,
       onResult: (edge) => this.onResult?.(edge),
       now: this.#session.now,
-      exclusive: (inner, key) => lockShown(this.#session.store, inner, `vertex-${key}`),
+      exclusive: (inner, key) => lockShown(this.#session.store, inner, key, 'turns'),
     });
   }
 

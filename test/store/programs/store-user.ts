@@ -90,11 +90,11 @@ switch (what) {
     break;
   }
   case 'count': {
-    // Adds one to a number in a file, which goes wrong unless the lock keeps the others out.
+    // Adds one to a number in a file, which goes wrong unless the lock, or the turn, keeps the others out.
     using store = open();
-    const [file = '', times = '1'] = rest;
+    const [file = '', times = '1', kind] = rest;
     for (let round = 0; round < Number(times); round++) {
-      await using _lock = await store.lock('counter');
+      await using _lock = await store[kind === 'turns' ? 'turns' : 'locks'].acquire('counter');
       const number = Number(fs.readFileSync(file, 'utf8'));
       await delay(1);
       fs.writeFileSync(file, String(number + 1));
@@ -105,6 +105,7 @@ switch (what) {
     // Holds a lock, a lease and a half-written blob until it is killed.
     const store = open();
     await store.lock('held');
+    await store.turns.acquire('held');
     const lease = store.leases.create();
     lease.hold({ layers: rest });
     const writer = store.blobs.ingest();
