@@ -18,10 +18,10 @@ import {
   boundProcText,
   currentUser,
   findHelper,
-  hasOneId,
   type Isolation,
   measureTrees,
   type NamespacePlan,
+  ownerForm,
   readPlanInputs,
   type TreeUsage,
 } from '../sandbox/index.ts';
@@ -103,7 +103,9 @@ export class Session implements AsyncDisposable {
         ...(options.leavesIndex ? { leavesIndex: true } : {}),
       });
     const { isolation = 'auto' } = options;
-    this.store.layers.useForm(once(() => (hasOneId(isolation, this.#planInputs()) ? 'recorded' : 'mapped')));
+    this.store.useForm(
+      once(() => ownerForm({ isolation, inputs: this.#planInputs(), helperPath: findHelper(options.helper) })),
+    );
     sweepDeadGroups(kernelFiles, ledgerOf(this.store.root));
   }
 

@@ -40,11 +40,7 @@ export async function chooseIsolation(options: IsolationOptions): Promise<Namesp
     const copies = await needsCopies(options, plan);
     return { ...plan, ...(isolation === 'none' ? { steps: false } : {}), ...(copies ? { copies } : {}) };
   }
-  const mayBeBare = isolation === 'auto' || isolation === 'none';
-  const plan =
-    mayBeBare && isConfinedRoot(inputs.uid) && namespaceRefusal(helperPath) !== 0
-      ? planBare(inputs)
-      : requirePlan(inputs);
+  const plan = mustBeBare(options) ? planBare(inputs) : requirePlan(inputs);
   if (isolation === 'none')
     return { ...plan, steps: false, ...((await needsCopies(options, plan)) ? { copies: true } : {}) };
   if (isolation === 'copy') return { ...plan, copies: true };
@@ -59,6 +55,16 @@ export async function chooseIsolation(options: IsolationOptions): Promise<Namesp
 export function hasOneId(isolation: Isolation, inputs: PlanInputs): boolean {
   if (isolation === 'single-id') return true;
   return (isolation === 'auto' || isolation === 'none') && !isPlan(planNamespace(inputs));
+}
+
+/** Whether there are no namespaces for a root who may do without, where nothing else is asked for. */
+export function mustBeBare({
+  isolation,
+  inputs,
+  helperPath,
+}: Pick<IsolationOptions, 'isolation' | 'inputs' | 'helperPath'>): boolean {
+  const mayBeBare = isolation === 'auto' || isolation === 'none';
+  return mayBeBare && isConfinedRoot(inputs.uid) && namespaceRefusal(helperPath) !== 0;
 }
 
 /** Whether somebody can answer what steps ask the kernel for (native/src/probe.c). */

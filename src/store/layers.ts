@@ -5,19 +5,23 @@ import { type Digest, errnoOf, makeDirectory, TsbuildError } from '../util/index
 import type { BlobDir } from './blob-dir.ts';
 import { storeWriteError } from './write-error.ts';
 import type { Database, Row, Statement } from './database.ts';
+import { isSound, isSoundBlob, layerSum } from './layer-rows.ts';
 import { plain, rowSum } from './row-sum.ts';
 import { randomId, type StoreLayout } from './layout.ts';
 import type { Lease } from './leases.ts';
 import type { Sessions } from './sessions.ts';
 import { measurerOf, unmeasured } from './stamp.ts';
 import type { StackTable } from './stacks.ts';
-import type { DirectoryUsage, Layer, LayerBlob, LayerPaths, NewLayer, RecordType } from './types.ts';
-
-/** How directories hold owners: as ids on disk, or remembered by files that all belong to one id. */
-export type DirectoryForm = 'mapped' | 'recorded';
-
-/** What `fs` is of a layer with a complete directory; 0 of one without. */
-const FORMS: Readonly<Record<DirectoryForm, number>> = { mapped: 1, recorded: 2 };
+import {
+  ANY_FORM,
+  type DirectoryForm,
+  type DirectoryUsage,
+  type Layer,
+  type LayerBlob,
+  type LayerPaths,
+  type NewLayer,
+  type RecordType,
+} from './types.ts';
 
 const BLOB_ORDER = 'ORDER BY compression, digest';
 
@@ -63,10 +67,7 @@ export class LayerTable {
     );
   }
 
-  /**
-   * Says how this process reads and makes directories: those of the other form are not there for it, and made again when they are wanted.
-   * Who never says it takes them as they are. Asked when there is a directory to judge.
-   */
+  /** See `Store.useForm`. */
   useForm(form: () => DirectoryForm): void {
     this.#form = form;
   }
@@ -152,7 +153,8 @@ export class LayerTable {
 
   /**
    * Empty `fs` and `work` directories for a layer that has none. Call it with the lock `layer-<id>` held, and look at
-   * `get(id).fs` under that lock first. What a killed process left there is put aside for garbage collection.
+   * `get(id).fs` under that lock first. What a killed process left there is put aside for garbage collection; a directory of another
+   * form stays with who uses it.
    * @throws TsbuildError `TSB_INTERNAL` when the layer has a directory; `TSB_NO_SPACE`, `TSB_STORE`
    */
   prepareDirectory(id: string): LayerPaths {
@@ -161,6 +163,7 @@ export class LayerTable {
     if (row && this.#hasDirectory(row))
       throw new TsbuildError('TSB_INTERNAL', `Cannot fill layer "${id}": it is complete`);
     try {
+      if (row && row['fs'] !== 0 && this.staleness(row) === undefined) this.#giveToHolders(id);
       makeAnew(this.#layout, paths.dir);
       makeDirectory(paths.fs, 0o755);
       fs.mkdirSync(paths.work, { mode: 0o700 });
@@ -171,13 +174,30 @@ export class LayerTable {
     return paths;
   }
 
+  /** Gives a directory the name of a layer that nobody asks for, held by others who hold its own: what is mounted must not be collected. */
+  #giveToHolders(id: string): void {
+    this.#db.transaction(() => {
+      const { dir } = this.paths(id);
+      const other = randomId();
+      const held = this.#db
+        .prepare(
+          `INSERT INTO lease_names (lease, kind, name)
+           SELECT lease, kind, ? FROM lease_names JOIN leases ON leases.id = lease
+           WHERE kind = 'layer' AND name = ? AND session <> ?`,
+        )
+        .run(other, id, this.#sessions.own());
+      // The transaction may run twice.
+      if (held > 0 && fs.existsSync(dir)) fs.renameSync(dir, this.paths(other).dir);
+    });
+  }
+
   /** Says that the directory is complete. Without a stamp it counts as long as this process lives: `setStamps` is to follow. */
   setFs(id: string, usage: DirectoryUsage): void {
     const { bytes, inodes, stamp = unmeasured(this.#sessions.own()), synced = false } = usage;
     this.#db.transaction(() => {
       const row = this.#row(id);
       if (!row) throw new TsbuildError('TSB_STORE', `Cannot finish layer "${id}": it is not in the store any more`);
-      const form = FORMS[this.#form?.() ?? 'mapped'];
+      const form = this.#form?.() ?? ANY_FORM;
       this.#change(row, { fs: form, synced: synced ? 1 : 0, boot_id: this.#bootId, stamp, bytes, inodes });
     });
   }
@@ -350,7 +370,7 @@ export class LayerTable {
   /** Whether there is a complete directory that this process can use. */
   #hasDirectory(row: Row): boolean {
     if (row['fs'] === 0 || this.staleness(row) !== undefined) return false;
-    return this.#form === undefined || row['fs'] === FORMS[this.#form()];
+    return this.#form === undefined || row['fs'] === this.#form();
   }
 
   #layer(row: Row, blobs: readonly Row[] = this.#selectBlobs.all(String(row['id']))): Layer {
@@ -385,24 +405,6 @@ export class LayerTable {
       usedAt: Math.max(Number(row['used_at']), this.#touched.get(id) ?? 0),
     };
   }
-}
-
-/** What a row of `layers` says, but for sizes and the time of last use. */
-function layerSum(row: Readonly<Row>): number {
-  const { id, parents, diff_id, fs: directory, synced, boot_id, stamp, type, description, created_at } = row;
-  return rowSum(
-    'layers',
-    ...[id, parents, diff_id, directory, synced, boot_id, stamp, type, description, created_at].map(plain),
-  );
-}
-
-function isSound(row: Row): boolean {
-  return row['sum'] === layerSum(row);
-}
-
-function isSoundBlob(row: Row): boolean {
-  const { layer, digest, compression, media_type, size } = row;
-  return row['sum'] === rowSum('layer_blobs', ...[layer, digest, compression, media_type, size].map(plain));
 }
 
 /** Ids become directory names: 128 to 256 random or hashed bits in hex. */

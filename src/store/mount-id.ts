@@ -19,6 +19,11 @@ export function copyOfMount(mount: string, number: number): string {
   return `${mount}#${number}`;
 }
 
+/** The one of those whose files have owners in another form. @param form see `DirectoryForm` */
+export function mountOfForm(mount: string, form: number): string {
+  return `${mount}#owners-${form}`;
+}
+
 /** One that was taken out of use. @param random keeps it apart from others */
 export function retiredMount(mount: string, random: string): string {
   return `${mount}#${RETIRED}${random}`;

@@ -6,18 +6,21 @@ import type { Database, Row } from './database.ts';
 import { discard } from './layers.ts';
 import { randomId, type StoreLayout } from './layout.ts';
 import type { Lease } from './leases.ts';
-import { idOfMount, isRetired, mountId, retiredMount } from './mount-id.ts';
-import type { CacheMount } from './types.ts';
+import { idOfMount, isRetired, mountId, mountOfForm, retiredMount } from './mount-id.ts';
+import type { CacheMount, DirectoryForm } from './types.ts';
 
 /** Beside the files of a mount: what is remembered of them, and what it is known by on other machines. */
 const MEMORY = 'memory';
 const ELSEWHERE = 'elsewhere';
+/** And how its files have owners. */
+const OWNERS = 'owners';
 
 /** The directories of `RUN --mount=type=cache`. `mounts/<sha256 of the id>/fs` holds the files, `id` beside it the id. */
 export class MountTable {
   readonly #layout: StoreLayout;
   readonly #db: Database;
   readonly #now: () => number;
+  #form: (() => DirectoryForm) | undefined;
 
   constructor(layout: StoreLayout, db: Database, now: () => number) {
     this.#layout = layout;
@@ -26,17 +29,43 @@ export class MountTable {
     db.onRebuild(() => this.#findAgain());
   }
 
+  /** See `Store.useForm`. */
+  useForm(form: () => DirectoryForm): void {
+    this.#form = form;
+  }
+
+  /** The id of the mount that this process can use: another one where the files of this one have owners in another form. */
+  usable(id: string): string {
+    return this.hasOtherOwners(id) ? mountOfForm(id, this.#form?.() ?? 0) : id;
+  }
+
+  /** Whether files of a mount have their owners in another form than this process. */
+  hasOtherOwners(id: string): boolean {
+    if (this.#form === undefined) return false;
+    try {
+      return fs.readFileSync(join(this.#dir(id), OWNERS), 'utf8') !== String(this.#form());
+    } catch {
+      // A mount that is not there, or of an earlier version, which did not tell them apart.
+      return false;
+    }
+  }
+
   /**
    * The directory of a cache mount, made if need be; the lease holds it.
-   * @param id whatever keeps projects apart is part of it
-   * @returns the path, and whether it is new: then the caller sets owner and mode
+   * @param wanted whatever keeps projects apart is part of it
+   * @returns its id (see `usable`), the path, and whether it is new: then the caller sets owner and mode
    */
-  ensure(id: string, lease: Lease, description = ''): { readonly path: string; readonly created: boolean } {
+  ensure(
+    wanted: string,
+    lease: Lease,
+    description = '',
+  ): { readonly id: string; readonly path: string; readonly created: boolean } {
     const now = Math.floor(this.#now());
-    const dir = this.#dir(id);
-    const path = join(dir, 'fs');
-    lease.hold({ mounts: [id] });
     return this.#db.transaction(() => {
+      const id = this.usable(wanted);
+      const dir = this.#dir(id);
+      const path = join(dir, 'fs');
+      lease.hold({ mounts: [id] });
       this.#db
         .prepare(
           `INSERT INTO mounts (id, description, created_at, used_at) VALUES (?, ?, ?, ?)
@@ -44,15 +73,16 @@ export class MountTable {
         )
         .run(id, description, now, now);
       try {
-        if (fs.existsSync(path)) return { path, created: false };
+        if (fs.existsSync(path)) return { id, path, created: false };
         fs.mkdirSync(dir, { recursive: true, mode: 0o755 });
         fs.chmodSync(dir, 0o755);
         fs.writeFileSync(join(dir, 'id'), id);
+        this.#writeOwners(dir);
         makeDirectory(path, 0o755);
       } catch (error) {
         throw storeWriteError(error, path);
       }
-      return { path, created: true };
+      return { id, path, created: true };
     });
   }
 
@@ -95,12 +125,17 @@ export class MountTable {
       this.#db.prepare('DELETE FROM mounts WHERE id = ?').run(id);
       if (fs.existsSync(this.#dir(id))) discard(this.#layout, this.#dir(id));
       fs.writeFileSync(join(dir, 'id'), id);
+      this.#writeOwners(dir);
       fs.renameSync(dir, this.#dir(id));
       this.#db
         .prepare('INSERT INTO mounts (id, description, created_at, used_at) VALUES (?, ?, ?, ?)')
         .run(id, description, now, now);
       return true;
     });
+  }
+
+  #writeOwners(dir: string): void {
+    if (this.#form !== undefined) fs.writeFileSync(join(dir, OWNERS), String(this.#form()));
   }
 
   /** The files of a mount, and the file beside them for what is remembered of them. */

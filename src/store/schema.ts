@@ -11,7 +11,7 @@ export const SCHEMA_VERSION = 5;
  *
  * What builds say of themselves (`accounts`) has a row for each step, and names lists of what steps read by ids that are hashes.
  *
- * `layers.fs` is 0 without a directory, 1 with one, 2 with one whose files remember their owners (`DirectoryForm`).
+ * `layers.fs` is 0 without a directory, else how its files have owners (`DirectoryForm`).
  *
  * `sum` is a check sum over what a row says (`rowSum`), but for what is of account only: sizes and times of last use. A row that does
  * not have the sum it should have is not there. The value of a fact may be long and is last, as SQLite reads through it to what is behind.

@@ -22,7 +22,7 @@ import { keepReserve, makeRoom } from './reserve.ts';
 import { containerOf, Sessions } from './sessions.ts';
 import { StackTable } from './stacks.ts';
 import { Turns } from './turns.ts';
-import type { Lock, LockOptions, StoreOptions, StoreWarning } from './types.ts';
+import type { DirectoryForm, Lock, LockOptions, StoreOptions, StoreWarning } from './types.ts';
 
 /**
  * The directory where everything that outlives a command is: blobs, layers, images, cache records. Any number of processes
@@ -98,6 +98,15 @@ export class Store {
     this.locks = new Locks(this.layout.locks);
     this.turns = new Turns(this.leases, this.layout.sessions);
     this.#db.onRebuild(() => this.#findImageLayers());
+  }
+
+  /**
+   * Says how this process reads and makes owners on disk. What has them otherwise is not there for it: layers are made again when they are
+   * wanted, cache mounts are others. Who never says it takes all as it is. Asked when there is a directory to judge.
+   */
+  useForm(form: () => DirectoryForm): void {
+    this.layers.useForm(form);
+    this.mounts.useForm(form);
   }
 
   /** Names this process; temporary files of the worker carry it too: `new BlobDir(root, store.session())`. */

@@ -39,6 +39,15 @@ export interface StoreOptions {
   readonly leavesIndex?: boolean;
 }
 
+/**
+ * How files of directories have owners: as this or that id on disk, or remembered by files that all belong to one. What is the same number
+ * is the same; 0 is no form.
+ */
+export type DirectoryForm = number;
+
+/** What a process makes that never said what its form is. */
+export const ANY_FORM: DirectoryForm = 1;
+
 /** Bytes of a blob that are in place. */
 export interface BlobInfo {
   readonly digest: Digest;

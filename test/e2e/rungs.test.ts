@@ -93,19 +93,37 @@ describeAsEveryone('the same image on every rung', (who) => {
     for (const rung of more) expect(await build(rung), rung).toBe(wanted);
   });
 
-  test.runIf(who.uid !== 0)('directories that have owners in another way are made again', async () => {
+  const [other] = others(who);
+  test.runIf(other)('what has its owners on disk in another way is not used, in one store', async () => {
     const { bench } = use;
     const store = await bench.otherStore();
-    const context = bench.context('FROM base:1\nRUN touch /x && chown 5:6 /x\nRUN stat -c %u:%g /x\n');
-    for (const rung of ['single-id', 'userns', 'single-id']) {
-      const built = await bench.ok(['build', '--progress=plain', `--isolation=${rung}`, context], { store });
-      expect(built.err, rung).toMatch(/ 5:6\n|CACHED/);
-      const ran = await bench.ok(['build', '--no-cache', '--progress=plain', `--isolation=${rung}`, context], {
-        store,
-      });
-      expect(ran.err, rung).toMatch(/ 5:6\n/);
+    const context = bench.context(`FROM base:1
+RUN touch /x && chown 5:6 /x
+ARG RUNG
+RUN --mount=type=cache,target=/c echo y >> /c/n && stat -c %u:%g /x /etc/passwd /c/n && wc -l < /c/n
+COPY --from=base:1 /etc/passwd /copied
+`);
+    const said: (readonly [string, ...string[]])[] = [];
+    const owners: string[] = [];
+    for (const [round, rung] of [other ?? '', 'userns', other ?? '', 'userns'].entries()) {
+      const args = ['--progress=plain', `--isolation=${rung}`, `--build-arg=RUNG=${round}`, '-o', 'type=oci,dest=-'];
+      const built = await bench.ok(['build', ...args, context], { store, env: ENV });
+      said.push([rung, ...[...built.err.matchAll(/^#\d+ \d+\.\d+ (.*)$/gm)].map(([, line]) => line ?? '')]);
+      const { tree } = await readOciArchive(built.stdout);
+      const files = ['/x', '/copied', '/etc/passwd', '/home/alice', '/usr', '/bin/sh'];
+      owners.push(files.map((path) => `${path} ${tree[path]?.uid}:${tree[path]?.gid}`).join(', '));
       expect(await bench.damage(store)).toEqual([]);
     }
+    // Each has a mount of its own, and finds it again.
+    const lines = (count: string): readonly string[] => ['5:6', '0:0', '0:0', count];
+    expect(said).toEqual([
+      [other, ...lines('1')],
+      ['userns', ...lines('1')],
+      [other, ...lines('2')],
+      ['userns', ...lines('2')],
+    ]);
+    expect(new Set(owners).size, owners.join('\n')).toBe(1);
+    expect(owners[0]).toMatch(/^\/x 5:6, \/copied 0:0/);
   });
 
   test('copies leave nothing beside what the store has, and a failed step can be looked into', async () => {

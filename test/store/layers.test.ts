@@ -213,7 +213,7 @@ describe('images and cache mounts', () => {
     fs.writeFileSync(`${first.path}/file`, 'x');
     mounts.setUsage('project/../npm', { bytes: 1, inodes: 2 });
     opened.advance(10);
-    expect(mounts.ensure('project/../npm', lease)).toEqual({ path: first.path, created: false });
+    expect(mounts.ensure('project/../npm', lease)).toEqual({ id: first.id, path: first.path, created: false });
     expect(mounts.list()).toMatchObject([
       { id: 'project/../npm', description: 'npm cache', bytes: 1, usedAt: 1_700_000_000_010 },
     ]);

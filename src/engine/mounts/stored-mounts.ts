@@ -23,6 +23,8 @@ export async function exportStoredMount(
   const name = nameElsewhere(session, id);
   if (name === undefined) return 'it is only known on this machine; a build with mounts=true that uses it sends it';
   session.lease.hold({ mounts: [id] });
+  if (session.store.mounts.hasOtherOwners(id))
+    return 'its files have the owners of another isolation; the --isolation or TSBUILD_ISOLATION that made it sends it';
   const { sent, packed } = await exportMount(session, task, destination, { id, name });
   return describeSent(sent, packed);
 }

@@ -73,11 +73,11 @@ export class CacheMounts {
   async spec(task: Task, mount: Mount, base: readonly string[], arrive: Arrive): Promise<MountSpec> {
     const { store, lease, layers } = this.#snapshots;
     const name = nameOf(mount, base);
-    const id = this.#ids.get(name) ?? name;
-    // Copies of a private one are this machine's.
-    if (id === name) await arrive(task, mount, id);
+    const claimed = this.#ids.get(name) ?? name;
+    // Copies of a private one are this machine's, as is one for other owners than those of its files.
+    if (store.mounts.usable(claimed) === name) await arrive(task, mount, name);
     const lowers = await layers.directories(task, base);
-    const { path: dir } = store.mounts.ensure(id, lease, mount.cache?.id);
+    const { id, path: dir } = store.mounts.ensure(claimed, lease, mount.cache?.id);
     // Two steps that share a new directory must not both fill it.
     await using _lock = await store.lock(`prepare-mount-${id}`, { signal: task.signal });
     const worker = await this.#snapshots.worker();
