@@ -61,10 +61,20 @@ export class SourcePolicies {
   /**
    * The source as the policies want it: the same object where they leave it as it is. The first conversion that changes something is made,
    * and then all rules are asked again; of allowing and denying rules of one policy the last one that is meant holds, and each policy can
-   * deny.
+   * deny. A git repository that comes as a bundle is two sources: the blob of the bundle is asked about, too.
    * @throws TsbuildError `TSB_POLICY` for a source that is denied, or that is converted in circles
    */
   apply(source: SourceOp): SourceOp {
+    const applied = this.#applyToOne(source);
+    const bundle = applied.attrs.get('git.bundle') ?? '';
+    if (bundle === '' || this.isEmpty) return applied;
+    const { identifier } = this.#applyToOne({ kind: 'source', identifier: bundle, attrs: new Map() });
+    return identifier === bundle
+      ? applied
+      : { ...applied, attrs: new Map([...applied.attrs, ['git.bundle', identifier]]) };
+  }
+
+  #applyToOne(source: SourceOp): SourceOp {
     let current = source;
     for (let round = 0; ; round++) {
       if (round > MAX_CONVERSIONS)

@@ -44,6 +44,8 @@ export interface GitEnvironment {
   readonly sshSocket: string | undefined;
   /** Settings with secrets, which must not be seen among the arguments of a process. */
   readonly secretConfig: readonly (readonly [string, string])[];
+  /** What it may fetch by, separated by colons. Default: http, https, ssh and git. */
+  readonly protocols?: string;
 }
 
 /** git on one repository. */
@@ -148,7 +150,13 @@ export async function runGit(task: Task, run: GitRun, args: readonly string[]): 
 }
 
 /** Nothing of the user's configuration: no hooks, no helpers, no rewritten URLs. */
-function environmentOf({ proxies, sshCommand, sshSocket, secretConfig }: GitEnvironment): Record<string, string> {
+function environmentOf({
+  proxies,
+  sshCommand,
+  sshSocket,
+  secretConfig,
+  protocols,
+}: GitEnvironment): Record<string, string> {
   const secrets = secretConfig.flatMap(([key, value], index) => [
     [`GIT_CONFIG_KEY_${index}`, key],
     [`GIT_CONFIG_VALUE_${index}`, value],
@@ -164,7 +172,7 @@ function environmentOf({ proxies, sshCommand, sshSocket, secretConfig }: GitEnvi
     GIT_CONFIG_GLOBAL: '/dev/null',
     GIT_ATTR_NOSYSTEM: '1',
     GIT_TERMINAL_PROMPT: '0',
-    GIT_ALLOW_PROTOCOL: 'http:https:ssh:git',
+    GIT_ALLOW_PROTOCOL: protocols ?? 'http:https:ssh:git',
     GIT_SSH_COMMAND: sshCommand,
     GIT_SSH_VARIANT: 'ssh',
     ...(sshSocket === undefined ? {} : { SSH_AUTH_SOCK: sshSocket }),

@@ -1,4 +1,5 @@
 import type { Pins, Refusals } from '../pins/index.ts';
+import type { Digest } from '../util/index.ts';
 
 /** A commit of a git repository and how to get it. */
 export interface GitRequest {
@@ -15,6 +16,17 @@ export interface GitRequest {
   readonly keepGitDir: boolean;
   readonly submodules: boolean;
   readonly access: GitAccess;
+  /** Stands in for the repository, but for its submodules. */
+  readonly bundle?: GitBundle;
+  /** Instead of the files, a bundle of the commit with its history. */
+  readonly checkoutBundle?: boolean;
+}
+
+/** A file that `git bundle` made. */
+export interface GitBundle {
+  readonly digest: Digest;
+  /** Brings it to this machine, where it is not there already, and gives its path. */
+  readonly bring: () => Promise<string>;
 }
 
 /** What a request may use to get in. */

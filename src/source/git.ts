@@ -2,8 +2,11 @@ import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { redactUrls, sanitizeLine, TsbuildError } from '../util/index.ts';
 import type { Task } from '../events/index.ts';
 import { gitEnvironment } from './git-access.ts';
+import { commitInBundle, fetchFromBundle, missing, stageBundle } from './git-bundle.ts';
 import { GitFailure, type GitRun, runGit } from './git-command.ts';
-import type { GitCommit, GitLimits, GitRequest, GitSourceOptions, GitTree } from './git-types.ts';
+import { explainFailure } from './git-failure.ts';
+import { fetchCommit, type FetchOptions, runDeepIfNeedBe } from './git-fetch.ts';
+import type { GitBundle, GitCommit, GitLimits, GitRequest, GitSourceOptions, GitTree } from './git-types.ts';
 import { type GitUrl, isCommitHash, parseGitUrl } from './git-url.ts';
 import { isRefName } from '../pins/index.ts';
 
@@ -48,6 +51,7 @@ export class GitSource {
     if (isCommitHash(ref)) return checkHash(request, { sha: ref });
     if (ref !== '' && !isRefName(ref))
       throw new TsbuildError('TSB_CONTEXT', `invalid git ref ${JSON.stringify(sanitizeLine(ref, 200))}`);
+    if (request.bundle) return checkHash(request, await this.#resolveInBundle(task, request, url, request.bundle));
     if (request.fetchByCommit) {
       if (checksum === '')
         throw new TsbuildError('TSB_CONTEXT', 'fetch-by-commit requires a checksum or a commit SHA ref');
@@ -65,6 +69,28 @@ export class GitSource {
       this.#commits.set(key, commit);
     }
     return checkHash(request, commit);
+  }
+
+  /** What a bundle has under a name. It is what it is, so that neither a lock file nor a server has a say. */
+  async #resolveInBundle(task: Task, request: GitRequest, url: GitUrl, bundle: GitBundle): Promise<GitCommit> {
+    const { ref, checksum } = request;
+    if (ref === '' && isCommitHash(checksum)) return { sha: checksum };
+    const key = JSON.stringify([bundle.digest, ref, ref === '' ? checksum : '']);
+    const known = this.#commits.get(key);
+    if (known) return known;
+    const temporary = this.#options.temporary();
+    try {
+      const staged = await stageBundle(task, this.#run(request, url, temporary, undefined), bundle);
+      const found = ref === '' ? { sha: await commitInBundle(task, staged, checksum) } : chooseRef(staged.refs, ref);
+      if (!found) throw missing(bundle, `ref ${ref}`);
+      // Bundles list tag objects without the commits that they stand for.
+      const sha = found.ref?.startsWith('refs/tags/') ? await commitInBundle(task, staged, found.sha) : found.sha;
+      const commit = sha === found.sha ? found : { ...found, commit: sha };
+      this.#commits.set(key, commit);
+      return commit;
+    } finally {
+      rmSync(temporary, { recursive: true, force: true });
+    }
   }
 
   /** What a lock file has for a reference, or else what it stands for now. */
@@ -125,11 +151,14 @@ export class GitSource {
    * @throws TsbuildError as `resolve`
    */
   async checkout(task: Task, request: GitRequest, commit: GitCommit, onMessage?: OnMessage): Promise<GitTree> {
-    return this.#inRepository(task, request, commit, onMessage, [], async (run, temporary) => {
+    if (request.checkoutBundle) return this.#makeBundle(task, request, commit, onMessage);
+    return this.#inRepository(task, request, commit, onMessage, {}, async (run, temporary) => {
       await this.#checkSize(task, run, commit);
       await runGit(task, run, ['checkout', '--quiet', '--force', '--detach', commit.sha]);
       const submodules = request.submodules && existsSync(`${run.dir}/.gitmodules`);
       if (submodules) {
+        const { offline } = this.#options;
+        if (offline) throw offline.refuse(`submodules of git repository ${parseGitUrl(request.url).url}`);
         await runDeepIfNeedBe(task, run, ['submodule', 'update', '--progress', '--init', '--recursive', '--depth=1']);
         await this.#checkSize(task, run, commit, ['submodule', 'foreach', '--quiet', '--recursive', LIST_HEAD]);
       }
@@ -143,15 +172,37 @@ export class GitSource {
     });
   }
 
+  /** A directory with nothing but `bundle`, which holds the commit under the name that it was asked for by, as BuildKit has it. */
+  async #makeBundle(task: Task, request: GitRequest, commit: GitCommit, onMessage?: OnMessage): Promise<GitTree> {
+    return this.#inRepository(task, request, commit, onMessage, { history: true }, async (run, temporary) => {
+      const { ref, target } = bundledRef(request, commit);
+      await runGit(task, run, ['update-ref', ref, target]);
+      const dir = `${temporary}/out`;
+      mkdirSync(dir, { mode: 0o755 });
+      // One thread, so that the same objects make the same bundle.
+      await runGit(task, run, ['-c', 'pack.threads=1', 'bundle', 'create', '--quiet', `${dir}/bundle`, ref]);
+      const commitTime = await commitTimeOf(task, run, commit);
+      rmSync(run.dir, { recursive: true, force: true });
+      return { dir, temporary, submodules: false, commitTime };
+    });
+  }
+
   /** When a commit was made, in seconds since the epoch; its files are not fetched where the server can leave them out. */
   async commitTime(task: Task, request: GitRequest, commit: GitCommit): Promise<number> {
-    return this.#inRepository(task, request, commit, undefined, ['--filter=blob:none'], async (run, temporary) => {
-      try {
-        return await commitTimeOf(task, run, commit);
-      } finally {
-        rmSync(temporary, { recursive: true, force: true });
-      }
-    });
+    return this.#inRepository(
+      task,
+      request,
+      commit,
+      undefined,
+      { filter: ['--filter=blob:none'] },
+      async (run, temporary) => {
+        try {
+          return await commitTimeOf(task, run, commit);
+        } finally {
+          rmSync(temporary, { recursive: true, force: true });
+        }
+      },
+    );
   }
 
   /** A bare repository for one fetch, gone afterwards: nothing that a remote sent lies around as a repository. */
@@ -160,12 +211,13 @@ export class GitSource {
     request: GitRequest,
     commit: GitCommit,
     onMessage: OnMessage | undefined,
-    filter: readonly string[],
+    options: FetchOptions,
     work: (run: GitRun, temporary: string) => Promise<T>,
   ): Promise<T> {
     const url = parseGitUrl(request.url);
     const { offline } = this.#options;
-    if (offline) throw offline.refuse(`commit ${commit.sha} of git repository ${url.url}`);
+    const { bundle } = request;
+    if (offline && !bundle) throw offline.refuse(`commit ${commit.sha} of git repository ${url.url}`);
     const temporary = this.#options.temporary();
     try {
       const run = this.#run(request, url, temporary, onMessage);
@@ -178,7 +230,8 @@ export class GitSource {
           ...(commit.sha.length === 64 ? ['--object-format=sha256'] : []),
         ]);
         await runGit(task, run, ['remote', 'add', '--', 'origin', url.url]);
-        await fetchCommit(task, run, commit, filter);
+        if (bundle) await fetchFromBundle(task, run, await stageBundle(task, run, bundle), commit, options);
+        else await fetchCommit(task, run, commit, options);
         return work(run, temporary);
       });
     } catch (error) {
@@ -226,7 +279,7 @@ export class GitSource {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof GitFailure) throw explain(url, error);
+      if (error instanceof GitFailure) throw explainFailure(url, error);
       throw error;
     }
   }
@@ -237,6 +290,16 @@ function checkHash({ checksum }: GitRequest, commit: GitCommit): GitCommit {
   if (checksum === '' || commit.sha.startsWith(checksum) || commit.commit?.startsWith(checksum)) return commit;
   const got = commit.commit === undefined ? commit.sha : `${commit.sha} or ${commit.commit}`;
   throw new TsbuildError('TSB_DIGEST', `expected checksum to match ${checksum}, got ${got}`);
+}
+
+/**
+ * The name that a bundle is made with, and what it points at. BuildKit's: a bare name is a branch, and a commit that nobody named is
+ * `refs/heads/main`.
+ */
+export function bundledRef({ ref }: GitRequest, commit: GitCommit): { readonly ref: string; readonly target: string } {
+  if (ref.startsWith('refs/tags/')) return { ref, target: commit.sha };
+  const name = ref === '' || isCommitHash(ref) ? 'main' : ref.replace(/^refs\//, '').replace(/^heads\//, '');
+  return { ref: `refs/heads/${name}`, target: commit.commit ?? `${commit.sha}^{commit}` };
 }
 
 /** Picks the line of `git ls-remote` that `git checkout` would: a full name, else a branch, else a tag. */
@@ -269,64 +332,6 @@ export function chooseRef(output: string, wanted: string): GitCommit | undefined
   return undefined;
 }
 
-/**
- * Brings a commit into the repository: by its name, by its hash where the name has moved on or there is none, and else with
- * everything that the server has.
- */
-async function fetchCommit(task: Task, run: GitRun, { ref, sha }: GitCommit, filter: readonly string[]): Promise<void> {
-  const shallow = ['--depth=1', '--no-tags', ...filter];
-  const attempts: (readonly string[])[] = [];
-  if (ref !== undefined) attempts.push([...shallow, '--force', '--', 'origin', `${ref}:${ref}`]);
-  attempts.push(
-    [...shallow, '--', 'origin', sha],
-    ['--tags', '--force', '--', 'origin', '+refs/heads/*:refs/remotes/origin/*'],
-  );
-  let failure: GitFailure | undefined;
-  for (const attempt of attempts) {
-    try {
-      await fetchDeepIfNeedBe(task, run, attempt);
-    } catch (error) {
-      if (!(error instanceof GitFailure) || isHopeless(error)) throw error;
-      failure ??= error;
-      continue;
-    }
-    if (await hasCommit(task, run, sha)) return;
-  }
-  if (failure && !/not our ref|unadvertised object|couldn't find remote ref/.test(failure.said)) throw failure;
-  throw new TsbuildError(
-    'TSB_NOT_FOUND',
-    `Cannot load commit ${sha}: the repository does not have it${ref === undefined ? '' : `, and ${JSON.stringify(ref)} is another one now`}`,
-  );
-}
-
-function fetchDeepIfNeedBe(task: Task, run: GitRun, args: readonly string[]): Promise<unknown> {
-  return runDeepIfNeedBe(task, run, ['fetch', '--progress', '--update-head-ok', ...args]);
-}
-
-/** Servers that only hand out files ("dumb" HTTP) cannot leave history out: then all of it is asked for. */
-async function runDeepIfNeedBe(task: Task, run: GitRun, args: readonly string[]): Promise<void> {
-  try {
-    await runGit(task, run, args);
-  } catch (error) {
-    if (!(error instanceof GitFailure) || !/shallow|--depth/.test(error.said)) throw error;
-    await runGit(
-      task,
-      run,
-      args.filter((arg) => arg !== '--depth=1' && !arg.startsWith('--filter=')),
-    );
-  }
-}
-
-async function hasCommit(task: Task, run: GitRun, sha: string): Promise<boolean> {
-  try {
-    await runGit(task, run, ['cat-file', '-e', `${sha}^{commit}`]);
-    return true;
-  } catch (error) {
-    if (error instanceof GitFailure) return false;
-    throw error;
-  }
-}
-
 /** When the commit was made, in seconds since the epoch. */
 async function commitTimeOf(task: Task, run: GitRun, { sha }: GitCommit): Promise<number> {
   const text = (await runGit(task, run, ['log', '-1', '--no-show-signature', '--format=%ct', `${sha}^{commit}`, '--']))
@@ -355,44 +360,4 @@ function directoryBeneath(root: string, names: readonly string[]): string {
     }
   }
   return dir;
-}
-
-/** Whether trying in another way is pointless: the server cannot be reached, or does not let us in. */
-function isHopeless({ said }: GitFailure): boolean {
-  return /Could not resolve host|unable to (look up|connect)|Connection (refused|timed out|closed)|Failed to connect|Authentication failed|could not read (Username|Password)|Permission denied|Host key verification failed|transport '.*' not allowed/i.test(
-    said,
-  );
-}
-
-/** Git's own words, without what it repeats of URLs and credentials. */
-function explain(url: GitUrl, failure: GitFailure): TsbuildError {
-  const { said } = failure;
-  const hint = hintFor(url, said);
-  const missing = /repository .*not (found|exported)|does not exist|not appear to be a git repository/i.test(said);
-  return new TsbuildError(
-    missing ? 'TSB_NOT_FOUND' : 'TSB_NETWORK',
-    `Cannot load git repository ${JSON.stringify(url.url)}: git: ${failure.message}`,
-    {
-      cause: failure,
-      ...(hint === undefined ? {} : { hint }),
-    },
-  );
-}
-
-/** What to do about what git said. */
-function hintFor(url: GitUrl, said: string): string | undefined {
-  if (/Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED/i.test(said)) {
-    return `the host's key is not known: add it to ~/.ssh/known_hosts with "ssh-keyscan ${url.host}" once you have checked it`;
-  }
-  if (/Permission denied/i.test(said) && url.ssh)
-    return 'add the key to an agent with ssh-add and build with --ssh default, or name its file: --ssh default=FILE';
-  if (/could not read (Username|Password)|Authentication failed|returned error: 40[13]/i.test(said)) {
-    return 'if it is private: --secret id=GIT_AUTH_TOKEN,env=NAME';
-  }
-  if (/returned error: 30[12378]|redirect/i.test(said)) {
-    return 'it redirects; credentials are sent to the address that was named only, so name the one that it leads to';
-  }
-  if (/transport '(.*)' not allowed/.test(said)) return 'submodules may be fetched by http, https, ssh and git only';
-  if (/resolve host|look up|connect/i.test(said)) return 'is the machine online, and the address right?';
-  return undefined;
 }

@@ -17,6 +17,7 @@ import {
 import { sha256 } from '../../src/util/index.ts';
 import { execOf, mountOf } from '../ops/support.ts';
 import { describeAsEveryone, onceAsUser, useBench } from '../support/e2e.ts';
+import { hasGit, Repositories } from '../support/git-server.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
 import { readOciArchive, readTar, readTreeTar, type Tree } from '../support/tree.ts';
 
@@ -299,6 +300,33 @@ describeAsEveryone('graphs of other programs', (who) => {
     expect(
       await refused(source('local://tree', { 'local.metadatatransfer': 'maybe' }), ['--local', `tree=${dir}`]),
     ).toContain('invalid value for local.metadatatransfer');
+  });
+
+  test.runIf(hasGit)('make bundles of commits, and take commits from bundles', async () => {
+    using repositories = new Repositories();
+    repositories.create('app', { file: 'one\n', 'dir/inner': 'inner\n' });
+    const commit = repositories.commit('app', { file: 'two\n' });
+    await using server = await repositories.serve();
+    const of = (attrs: Readonly<Record<string, string>>, name = `${server.url.slice('http://'.length)}/app`) =>
+      source(`git://${name}`, { 'git.fullurl': `http://${name.replace(/#.*/, '')}`, 'git.checksum': commit, ...attrs });
+    const out = use.bench.path('made-of-git');
+    const made = of({ 'git.checkoutbundle': 'true' }, `${server.url.slice('http://'.length)}/app#main`);
+    expect(await solve(made, ['-o', `type=local,dest=${out}`])).toMatchObject({ code: 0 });
+    expect(readdirSync(out)).toEqual(['bundle']);
+    const bytes = readFileSync(join(out, 'bundle'));
+    // Neither the repository nor its history is needed any more.
+    const layout = use.bench.write('bundles', {
+      'oci-layout': '{"imageLayoutVersion":"1.0.0"}',
+      'index.json': '{"schemaVersion":2,"manifests":[]}',
+      [`blobs/sha256/${sha256(bytes).slice(7)}`]: bytes,
+    });
+    const bundle = { 'git.bundle': `oci-layout+blob://bundles@${sha256(bytes)}` };
+    for (const name of ['git.invalid/app#main', 'git.invalid/app']) {
+      const tree = await filesOf(of(bundle, name), ['--offline', '--oci-layout', `bundles=${layout}`]);
+      expect(Object.keys(tree).toSorted()).toEqual(['/dir', '/dir/inner', '/file']);
+    }
+    const err = await refused(of(bundle, 'git.invalid/app#other'), ['--oci-layout', `bundles=${layout}`]);
+    expect(err).toContain(`Cannot load ref other: git bundle ${sha256(bytes)} does not have it`);
   });
 });
 

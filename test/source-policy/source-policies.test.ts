@@ -42,6 +42,20 @@ describe('rules that allow and deny', () => {
     expect(new SourcePolicies().apply(asked)).toBe(asked);
   });
 
+  test('are asked about the blob that a git repository comes as, too', () => {
+    const locator = 'docker-image+blob://registry.test/a@sha256:1';
+    const attrs = { 'git.bundle': locator };
+    const repository = 'git://git.test/a.git';
+    expect(() => apply([rule('DENY', 'docker-image+blob://*')], repository, attrs)).toThrow(
+      `source "${locator}" denied by policy`,
+    );
+    const mirror = { identifier: 'docker-image+blob://mirror.test/$1' };
+    const changed = apply([rule('CONVERT', 'docker-image+blob://registry.test/*', mirror)], repository, attrs);
+    expect(changed.attrs.get('git.bundle')).toBe('docker-image+blob://mirror.test/a@sha256:1');
+    const asked = source(repository, attrs);
+    expect(policies([rule('ALLOW', '*')]).apply(asked)).toBe(asked);
+  });
+
   test('the error says which rule of which file, and what the source was called before', () => {
     const rules = [rule('CONVERT', BUSYBOX, { identifier: ALPINE }), rule('DENY', '*/alpine:*')];
     const error = (): unknown => {

@@ -234,7 +234,7 @@ export class RequestSolver {
   /** What a git or web source stands for now. @throws TsbuildError */
   async sourceNow(task: Task, vertex: Digest, source: SourceOp): Promise<SourceNow> {
     if (source.identifier.startsWith('git://'))
-      return { kind: 'git', commit: await gitCommit(this.#pieces, task, source) };
+      return { kind: 'git', commit: await gitCommit(this.#pieces, task, vertex, source) };
     return { kind: 'http', ...(await httpFile(this.#pieces, task, vertex, source)) };
   }
 
@@ -248,7 +248,7 @@ export class RequestSolver {
   }
 
   async #timeOf(task: Task, vertex: Digest, source: SourceOp): Promise<number | undefined> {
-    if (source.identifier.startsWith('git://')) return gitTime(this.#pieces, task, source);
+    if (source.identifier.startsWith('git://')) return gitTime(this.#pieces, task, vertex, source);
     return httpTime(this.#pieces, task, vertex, source);
   }
 }

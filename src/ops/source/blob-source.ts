@@ -32,19 +32,26 @@ export function blobMap(pieces: SourcePieces, vertex: Digest, source: SourceOp):
 
 /** Brings a blob into the store and makes it the only file of a layer, of the time 0, as BuildKit has it. */
 export async function runBlob(pieces: SourcePieces, task: Task, vertex: Digest, source: SourceOp): Promise<OpResult> {
-  const digest = digestOf(source);
+  const { origins } = pieces;
   const { filename, mode, uid, gid } = fileAttributes(source.attrs);
-  const { snapshots, origins } = pieces;
-  await origins.blob(task, source, digest, vertex);
-  await checkBlob(pieces, task, digest);
+  const digest = digestOf(source);
+  const path = await bringBlob(pieces, task, vertex, source);
   const dir = origins.remote.temporary();
   try {
-    linkSync(snapshots.store.blobs.path(digest), `${dir}/file`);
+    linkSync(path, `${dir}/file`);
     const file = { dir, name: filename ?? hexOf(digest), mode, uid, gid, time: 0 };
     return await layerOfFile(pieces, task, file, `blob ${redactUrls(source.identifier)}`);
   } finally {
     origins.remote.discard(dir);
   }
+}
+
+/** Brings a blob into the store, and gives its file there, which was read from end to end and has the digest. @throws TsbuildError */
+export async function bringBlob(pieces: SourcePieces, task: Task, vertex: Digest, source: SourceOp): Promise<string> {
+  const digest = digestOf(source);
+  await pieces.origins.blob(task, source, digest, vertex);
+  await checkBlob(pieces, task, digest);
+  return pieces.snapshots.store.blobs.path(digest);
 }
 
 /** A blob of an earlier command is read before it becomes a file: a damaged one is fetched again. @throws DamageError */
@@ -57,8 +64,8 @@ async function checkBlob({ snapshots: { store } }: SourcePieces, { signal }: Tas
   }
 }
 
-/** @throws TsbuildError `TSB_LLB` for one that is not named by its digest */
-function digestOf({ identifier }: SourceOp): Digest {
+/** The digest in a blob's name. @throws TsbuildError `TSB_LLB` for one that is not named by its digest */
+export function digestOf({ identifier }: SourceOp): Digest {
   const digest = identifier.slice(identifier.lastIndexOf('@') + 1);
   if (identifier.includes('@') && isDigest(digest)) return digest;
   throw new TsbuildError(

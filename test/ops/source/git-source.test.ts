@@ -5,6 +5,7 @@ import { offlineRefusals, Pins } from '../../../src/pins/index.ts';
 import type { SecretSource } from '../../../src/secrets/index.ts';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { sha256 } from '../../../src/util/index.ts';
 import { openStore } from '../../store/support.ts';
 import { hasGit, Repositories } from '../../support/git-server.ts';
 import { testTask } from '../../support/task.ts';
@@ -130,8 +131,50 @@ describe.runIf(hasGit)('what identifies a checkout', () => {
     expect(seen).toEqual([]);
   });
 
-  test.each(['git.bundle', 'git.checkoutbundle'])('is none for %s, which is not known here', async (name) => {
-    await expect(keyOf(git('main', { [name]: 'x' }))).rejects.toMatchObject({ code: 'TSB_LLB' });
+  test('is that of a commit, whether a bundle has it or the repository, and is known without the bundle', async () => {
+    const bundle = { 'git.bundle': `docker-image+blob://registry.test/a@${sha256('x')}`, 'git.checksum': second };
+    expect(await keyOf(git('', bundle))).toBe(await keyOf(git(second)));
+  });
+
+  test('is another one for a bundle of it, which holds how it was called', async () => {
+    const kit = await kitWith();
+    const asBundle = { 'git.checkoutbundle': 'true' };
+    const keys = ['main', 'refs/tags/v1-annotated', 'v1', 'v1-annotated', first].map((ref) =>
+      keyOf(git(ref, asBundle), kit),
+    );
+    expect(new Set([await keyOf(git('v1'), kit), ...(await Promise.all(keys))]).size).toBe(6);
+    expect(await keyOf(git('refs/heads/main', asBundle), kit)).toBe(await keyOf(git('main', asBundle), kit));
+  });
+
+  const locator = `oci-layout+blob://a@${sha256('x')}`;
+  test.each<[Readonly<Record<string, string>>, string]>([
+    [
+      { 'git.bundle': 'https://a.test/b@sha256:1' },
+      'it begins with none of docker-image+blob:// and oci-layout+blob://',
+    ],
+    [{ 'git.bundle': 'x' }, 'it begins with none of'],
+    [{ 'git.bundle': 'docker-image+blob://a.test/b', 'git.checksum': 'a' }, 'it does not name a blob by its digest'],
+    [{ 'git.bundle': `docker-image+blob://@${sha256('x')}` }, 'it does not name a blob'],
+    [{ 'git.bundle': 'oci-layout+blob://a@sha512:12' }, 'it does not name a blob'],
+    [{ 'git.bundle': locator }, 'git.bundle requires git.checksum to be set'],
+    [{ 'git.bundle': locator, 'git.checksum': 'x' }, 'invalid checksum x for Git URL'],
+    [
+      { 'git.checkoutbundle': 'true', 'git.keepgitdir': 'true' },
+      'git.checkoutbundle is incompatible with git.keepgitdir',
+    ],
+  ])('is none for %j', async (attrs, message) => {
+    await expect(keyOf(git('main', attrs))).rejects.toMatchObject({
+      message: expect.stringContaining(message) as string,
+    });
+    expect(seen).toEqual([]);
+  });
+
+  test('is none for a bundle of a directory, or of a commit that it is held against another one', async () => {
+    const wrong = { 'git.bundle': locator, 'git.checksum': second };
+    await expect(keyOf(git(first, wrong))).rejects.toMatchObject({ code: 'TSB_DIGEST' });
+    await expect(keyOf(git('main:sub', { 'git.checkoutbundle': 'true' }))).rejects.toThrow(
+      'git.checkoutbundle is incompatible with git.subdir',
+    );
   });
 
   test('is asked for by nothing but the protocols of git', async () => {
