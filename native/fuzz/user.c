@@ -16,8 +16,8 @@ struct question {
 static void find(void *argument) {
   const struct question *question = argument;
   struct identity identity = find_identity(question->root, question->user, ID_COUNT);
-  unsigned more[] = {0, 7};
-  add_groups(&identity, more, 2, ID_COUNT);
+  struct list more = {.items = (char *[]){"0", "7"}, .count = 2};
+  add_groups(&identity, question->root, &more, ID_COUNT);
   must(identity.uid < ID_COUNT && identity.gid < ID_COUNT, "ids are mapped");
   must(identity.home[0] == '/' && strlen(identity.home) < 1u << 20, "the home directory is absolute");
   bool primary = false;

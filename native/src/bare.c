@@ -88,7 +88,7 @@ int run_bare_step(struct step_spec *spec, int connection) {
   int root = open(spec->tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC), aside = open_aside(spec->aside);
   if (root < 0) fail("cannot open directory \"%s\"", spec->tree);
   struct identity identity = find_identity(root, spec->user, spec->id_count);
-  add_groups(&identity, spec->groups, spec->group_count, spec->id_count);
+  add_groups(&identity, root, &spec->groups, spec->id_count);
   placed = new_places(root, aside, stubs);
   before_exit = undo;
   place_system(placed);

@@ -82,7 +82,7 @@ static _Noreturn void become_program(struct step_spec *spec, int container, cons
   int root = open(spec->bare ? spec->tree : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root < 0) fail("cannot open the container's root");
   struct identity identity = find_identity(root, spec->user, spec->id_count);
-  add_groups(&identity, spec->groups, spec->group_count, spec->id_count);
+  add_groups(&identity, root, &spec->groups, spec->id_count);
   stage = "cwd";
   int cwd = open_in_root(root, spec->cwd, O_PATH | O_DIRECTORY);
   if (cwd < 0) fail("cannot enter \"%s\"", spec->cwd);

@@ -233,7 +233,7 @@ struct built_root build_root(struct step_spec *spec, int staging, struct stubs *
                                 : mount_stack(staging, "root", spec->lower_fds, spec->lowers.count, *spec->upper_fd, *spec->work_fd, true);
   /* Before anything is mounted in it: the image's own files decide. */
   struct built_root built = {root, find_identity(root, spec->user, spec->id_count)};
-  add_groups(&built.identity, spec->groups, spec->group_count, spec->id_count);
+  add_groups(&built.identity, root, &spec->groups, spec->id_count);
   attach_system(staging, root);
   for (size_t at = 0; at < spec->mount_count; at++) {
     const struct mount_spec *mount = &spec->mounts[at];

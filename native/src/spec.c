@@ -64,11 +64,6 @@ static void add_mount(struct step_spec *spec, const char *kind) {
   else fail_with(0, "unknown kind of mount \"%.40s\"", kind);
 }
 
-static void add_group(struct step_spec *spec, const char *value) {
-  spec->groups = grow(spec->groups, spec->group_count, sizeof *spec->groups);
-  spec->groups[spec->group_count++] = (unsigned)parse_number(value, 4294967294);
-}
-
 static bool is_true(const char *value) {
   if (strcmp(value, "1") == 0) return true;
   if (strcmp(value, "0") == 0) return false;
@@ -154,7 +149,7 @@ static bool take_field(struct step_spec *spec, const char *key, char *value) {
   else if (strcmp(key, "hold") == 0) spec->hold = is_true(value);
   else if (strcmp(key, "process-limit") == 0) spec->process_limit = parse_number(value, 1 << 30);
   else if (strcmp(key, "capabilities") == 0) spec->capabilities = parse_number(value, ~0ull);
-  else if (strcmp(key, "group") == 0) add_group(spec, value);
+  else if (strcmp(key, "group") == 0) append(&spec->groups, value);
   else if (strcmp(key, "limit") == 0) add_limit(spec, value);
   else if (strcmp(key, "mount") == 0) add_mount(spec, value);
   else return false;

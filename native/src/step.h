@@ -77,8 +77,7 @@ struct step_spec {
   size_t limit_count;
   struct mount_spec *mounts;
   size_t mount_count;
-  unsigned *groups;
-  size_t group_count;
+  struct list groups; /* further ones of the user: ids, or names of the image's /etc/group */
   int *upper_fd, *work_fd, *lower_fds;
   struct emulator emulator;
   /* Where no overlay can be mounted: the directory that is the root, the layers that it lacks, a directory for what is out of the way, and
@@ -158,8 +157,8 @@ struct identity {
 };
 /* Resolves `name[:group]` by the passwd and group files of the root file system, as runc does. */
 struct identity find_identity(int root, const char *user, unsigned id_count);
-/* Adds groups that the image does not know of. */
-void add_groups(struct identity *identity, const unsigned *groups, size_t count, unsigned id_count);
+/* Adds further groups: ids, which the image need not know of, and names of its /etc/group. */
+void add_groups(struct identity *identity, int root, const struct list *groups, unsigned id_count);
 
 /* rootfs.c */
 

@@ -168,9 +168,19 @@ struct identity find_identity(int root, const char *user, unsigned id_count) {
   return identity;
 }
 
-void add_groups(struct identity *identity, const unsigned *groups, size_t count, unsigned id_count) {
-  for (size_t at = 0; at < count; at++) {
-    if (groups[at] >= id_count) fail_with(0, "additional group %u: only ids up to %u are mapped", groups[at], id_count - 1);
-    add_group(identity, groups[at]);
+void add_groups(struct identity *identity, int root, const struct list *groups, unsigned id_count) {
+  stage = "user";
+  for (size_t at = 0; at < groups->count; at++) {
+    const char *name = groups->items[at], *reason;
+    unsigned gid;
+    if (!parse_id(name, &gid)) {
+      /* Read anew for each: its lines are cut up where they are. */
+      char *group = read_user_file(root, "etc/group", &reason);
+      if (looks_numeric(name)) fail_with(0, "additional group %.100s is not an id from 0 to %u", name, MAX_ID);
+      if (reason != NULL) fail_with(0, "additional group \"%.100s\" cannot be looked up in the image's /etc/group: %s", name, reason);
+      if (!find_group(group, name, &gid)) fail_with(0, "additional group \"%.100s\" is not in the image's /etc/group", name);
+    }
+    check_range("additional group", name, gid, id_count);
+    add_group(identity, gid);
   }
 }

@@ -98,8 +98,8 @@ export interface RunContainerOptions {
   readonly processes?: 'host';
   readonly ipc?: 'host' | 'none' | 'shareable';
   readonly uts?: 'host';
-  /** Ids of further groups. */
-  readonly groups?: readonly number[];
+  /** Further groups: ids, or names of the image's /etc/group. */
+  readonly groups?: readonly (number | string)[];
   /** Content of /etc/resolv.conf instead of the machine's. */
   readonly resolvConf?: string;
   /** Gets `fs` and `work` for what the container writes; both are gone afterwards. On the file system of the layers. */

@@ -146,8 +146,8 @@ export interface StepSpec {
   readonly cwd: string;
   /** `name`, `uid`, `name:group`, `uid:gid`; empty is root. Names are looked up in the image's own files. */
   readonly user: string;
-  /** Ids of further groups that the user is in, as they are inside the step. */
-  readonly groups?: readonly number[];
+  /** Further groups that the user is in: ids, as they are inside the step, or names of its /etc/group. */
+  readonly groups?: readonly (number | string)[];
   readonly hostname: string;
   readonly network: NetworkMode;
   /** With `isolated` and `proxied`: the file that the namespace to join is bound to, in namespace A. */

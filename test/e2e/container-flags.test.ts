@@ -132,4 +132,21 @@ describeAsEveryone('flags of docker’s containers', (who) => {
     expect(await head('attach', 'goes-on')).toMatchObject({ out: 'y\n141\n' });
     await bench.ok(['rm', '-f', 'goes-on', 'talks']);
   });
+
+  test('names of groups', async () => {
+    const { bench } = use;
+    const run = async (...args: string[]) => (await bench.ok(['run', '--rm', '-q', ...args])).out;
+    const groups = await run('-u', 'alice', '--group-add', 'wheel', '--group-add', '99', 'base:1', 'id', '-G');
+    expect(
+      groups
+        .trim()
+        .split(' ')
+        .map(Number)
+        .toSorted((a, b) => a - b),
+    ).toEqual([10, 50, 99, 1000]);
+    expectFailure(await bench.tsbuild(['run', '--group-add', 'nobody-knows', 'base:1', 'true']), {
+      code: 125,
+      says: ['additional group "nobody-knows" is not in the image\'s /etc/group'],
+    });
+  });
 });

@@ -163,7 +163,7 @@ RUN ls -d /dev/zeros /opt /usr/lib > /tmp/after 2>&1 || echo $ZEROS >> /tmp/afte
       expect(optional.err).toContain('it is optional and left out');
     }
     for (const [name, says] of [
-      ['group', 'additional group 4000000000: only ids up to'],
+      ['group', 'additional group 4000000000 is not an id from 0 to'],
       ['root', 'the root directory cannot be a mount target'],
     ] as const)
       await fails(

@@ -137,7 +137,7 @@ export function processOptions(command: Command): Command {
     .option('--cap-add <name>', 'a capability beside the default ones, or ALL', collect)
     .option('--cap-drop <name>', 'a capability that it is not to have, or ALL', collect)
     .option('--privileged', 'all capabilities and no filter of system calls; never more than you may do yourself')
-    .option('--group-add <gid>', 'a further group of the user', collect)
+    .option('--group-add <gid|name>', 'a further group of the user', collect)
     .option(
       '--userns <mode>',
       'keep-id: you have your own id in the container, and are its user unless -u says otherwise',

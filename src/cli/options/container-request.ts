@@ -97,9 +97,14 @@ function parseUserns(text: string | undefined): Pick<NewContainer['process'], 'k
   return { keepIds: { uid, gid } };
 }
 
-function parseGroup(text: string): number {
+/** An id, or a name of the image's /etc/group, which is looked up at the start. */
+function parseGroup(text: string): number | string {
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new TsbuildError('TSB_USAGE', `Cannot use --group-add ${JSON.stringify(text)}: expected the id of a group`);
+  if (/^[^\d\s:,][^\s:,]*$/.test(text)) return text;
+  throw new TsbuildError(
+    'TSB_USAGE',
+    `Cannot use --group-add ${JSON.stringify(text)}: expected the id of a group, or a name of the image's /etc/group`,
+  );
 }
 
 /** `--dns` and its like, as a file. */
