@@ -158,9 +158,9 @@ static void mount_in_dev(int dev, const char *name, const char *type, unsigned a
 
 static void make_dev(struct step_spec *spec, int staging) {
   stage = "dev";
-  const char *const options[] = {"mode", "0755", "size", "65536k", NULL};
+  const char *const options[] = {"source", "tmpfs", "mode", "0755", "size", "65536k", NULL};
   const char *const pts[] = {"ptmxmode", "0666", "mode", "0620", spec->id_count > TTY_GROUP && !spec->fakes ? "gid" : NULL, "5", NULL};
-  const char *const shm[] = {"mode", "1777", "size", spec->shm_size, NULL};
+  const char *const shm[] = {"source", "shm", "mode", "1777", "size", spec->shm_size, NULL};
   const char *const none[] = {NULL};
   int dev = new_mount("tmpfs", MOUNT_NOSUID_, options);
   if (dev < 0) fail("cannot mount /dev");

@@ -201,13 +201,22 @@ static void mount_layers(const struct mount_spec *mount, size_t index, int stagi
   attach_copy(mount, source, 0, root, stubs);
 }
 
+/* Of a tmpfs: the owner of its root directory, an id of the step's. */
+static void set_owner(int context, const char *key, unsigned id) {
+  char text[16];
+  snprintf(text, sizeof text, "%u", id);
+  if (id != 0 && sys_fsconfig(context, key, text) < 0) fail("cannot make a tmpfs that belongs to %s %u", key, id);
+}
+
 static void mount_tmpfs(const struct mount_spec *mount, int root, struct stubs *stubs) {
   char mode[16];
   snprintf(mode, sizeof mode, "%o", mount->mode);
   int context = sys_fsopen("tmpfs");
-  if (context < 0 || sys_fsconfig(context, "mode", mode) < 0) fail("cannot make a tmpfs");
+  if (context < 0 || sys_fsconfig(context, "source", "tmpfs") < 0 || sys_fsconfig(context, "mode", mode) < 0) fail("cannot make a tmpfs");
+  set_owner(context, "uid", mount->uid);
+  set_owner(context, "gid", mount->gid);
   if (mount->size != NULL && sys_fsconfig(context, "size", mount->size) < 0) fail("cannot make a tmpfs of size %s", mount->size);
-  int fd = sys_fsmount(context, MOUNT_NOSUID_ | MOUNT_NODEV_ | (mount->readonly ? MOUNT_RDONLY_ : 0));
+  int fd = sys_fsmount(context, MOUNT_NOSUID_ | MOUNT_NODEV_ | (mount->readonly ? MOUNT_RDONLY_ : 0) | (mount->noexec ? MOUNT_NOEXEC_ : 0));
   if (fd < 0) fail("cannot make a tmpfs for \"%s\"", mount->target);
   attach(fd, root, mount->target, true, stubs);
   close(fd);

@@ -84,6 +84,7 @@ static bool take_mount_field(struct mount_spec *mount, const char *key, char *va
   else if (strcmp(key, "m.uid") == 0) mount->uid = (unsigned)parse_number(value, 4294967294);
   else if (strcmp(key, "m.gid") == 0) mount->gid = (unsigned)parse_number(value, 4294967294);
   else if (strcmp(key, "m.fill") == 0) mount->fill = is_true(value);
+  else if (strcmp(key, "m.noexec") == 0) mount->noexec = is_true(value);
   else if (strcmp(key, "m.readonly") == 0) mount->readonly = is_true(value);
   else if (strcmp(key, "m.data") == 0) mount->data = value, mount->data_length = length;
   else return false;

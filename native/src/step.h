@@ -21,7 +21,7 @@ struct mount_spec {
   const char *data;
   size_t data_length;
   unsigned mode, uid, gid;
-  bool readonly;
+  bool readonly, noexec;
   /* Where the stack is copied to, where none can be mounted; what it looked like then. */
   const char *tree;
   struct remembered *before;

@@ -217,6 +217,10 @@ function addMount(fields: Fields, mount: MountSpec): void {
     case 'tmpfs':
       fields.add('m.mode', mount.mode ?? 0o1777);
       if (mount.size !== undefined) fields.add('m.size', mount.size);
+      if (mount.uid !== undefined) fields.add('m.uid', mount.uid);
+      if (mount.gid !== undefined) fields.add('m.gid', mount.gid);
+      if (mount.noexec) fields.add('m.noexec', true);
+      if (mount.readonly) fields.add('m.readonly', true);
       break;
     case 'socket':
       fields.add('m.source', mount.source);

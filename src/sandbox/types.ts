@@ -47,6 +47,12 @@ export interface TmpfsMount {
   readonly size?: number;
   /** Permission bits of its root directory, default 0o1777. */
   readonly mode?: number;
+  /** Owner of that inside the step, default 0. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Programs in it cannot be executed. */
+  readonly noexec?: boolean;
+  readonly readonly?: boolean;
 }
 
 /** A file that exists only in memory and only for the step: secrets, /etc/hosts, /etc/resolv.conf. */

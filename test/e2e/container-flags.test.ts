@@ -1,3 +1,4 @@
+import { readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import type { Bench } from '../support/bench.ts';
@@ -148,5 +149,53 @@ describeAsEveryone('flags of docker’s containers', (who) => {
       code: 125,
       says: ['additional group "nobody-knows" is not in the image\'s /etc/group'],
     });
+  });
+
+  test('owners of tmpfs, directories that -v makes, and parts of volumes', async () => {
+    const { bench } = use;
+    const run = async (...args: string[]) => (await bench.ok(['run', '--rm', '-q', ...args])).out;
+    const look =
+      'stat -c "%u:%g %a" /t; grep " /t " /proc/mounts | cut -d" " -f1-3; cp /bin/busybox /t/echo && /t/echo ran';
+    const denied = await bench.tsbuild([
+      'run',
+      '--rm',
+      '--tmpfs',
+      '/t:uid=1000,gid=50,mode=750',
+      'base:1',
+      'sh',
+      '-c',
+      look,
+    ]);
+    expect(denied).toMatchObject({ code: 126, out: '1000:50 750\ntmpfs /t tmpfs\n' });
+    expect((await bench.tsbuild(['run', '--rm', '--tmpfs', '/t:ro', 'base:1', 'touch', '/t/x'])).code).toBe(1);
+    expect(await run('--tmpfs', '/t:exec', 'base:1', 'sh', '-c', look)).toBe('0:0 1777\ntmpfs /t tmpfs\nran\n');
+    // Docker's tutorials name directories that are not there yet.
+    const cwd = bench.write('project', { kept: '' });
+    symlinkSync('nowhere', join(cwd, 'dangling'));
+    expectFailure(await bench.tsbuild(['run', '-v', './dangling:/x', 'base:1', 'true'], { cwd }), {
+      code: 125,
+      says: ['dangling', 'cannot be made'],
+    });
+    await bench.ok(['run', '--rm', '-q', '-v', './data/db:/db', 'base:1', 'touch', '/db/file'], { cwd });
+    expect(readdirSync(join(cwd, 'data/db'))).toEqual(['file']);
+    await run('-v', 'parts:/p', 'base:1', 'mkdir', '-p', '/p/one/two');
+    const part = (path: string) => [
+      'run',
+      '--rm',
+      '-q',
+      '--mount',
+      `src=parts,dst=/s,volume-subpath=${path}`,
+      'base:1',
+      'sh',
+      '-c',
+      'ls /s; touch /s/in',
+    ];
+    expect((await bench.ok(part('one'))).out).toBe('two\n');
+    expect(await run('-v', 'parts:/p', 'base:1', 'ls', '/p/one')).toBe('in\ntwo\n');
+    expectFailure(await bench.tsbuild(part('none')), { code: 125, says: ['cannot open "none"'] });
+    await run('-v', 'parts:/p', 'base:1', 'ln', '-s', '/', '/p/out');
+    // A link in a volume leads nowhere but into it.
+    expect((await bench.ok(part('out'))).out).toBe('one\nout\n');
+    await bench.ok(['volume', 'rm', 'parts']);
   });
 });

@@ -137,7 +137,6 @@ CMD ["default"]
     );
     expect(out).toBe('mineread-only\n');
     expect(readFileSync(`${dir}/new`, 'utf8')).toBe('new\n');
-    expectFailure(await bench.tsbuild(sh('true', '-v', './none:/v')), { code: 125, says: ['none', 'does not exist'] });
   });
 
   test('-i passes standard input on; without it there is none', async () => {

@@ -105,7 +105,7 @@ describe('volumes', () => {
     ['/tmp:/../', /root directory/],
     ['name:/x', /named volumes/],
     ['/tmp:/x:rshare', /no option/],
-    ['/does-not-exist:/x', /does not exist/],
+    ['/proc/does-not-exist:/x', /does not exist, and cannot be made/],
   ])('%s is refused', (text, why) => {
     expect(() => parseVolume(text, '/')).toThrow(why);
   });

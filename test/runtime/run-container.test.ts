@@ -70,7 +70,7 @@ describe.each(everyone)('a container (%s)', (who) => {
       [{ command: ['true'], user: 'nobody-here' }, 125],
       [{ command: ['true'], workdir: 'relative' }, 125],
       [{ command: ['true'], workdir: '/etc/passwd' }, 125],
-      [{ command: ['true'], volumes: ['/does/not/exist:/x'] }, 125],
+      [{ command: ['true'], volumes: ['/proc/does/not/exist:/x'] }, 125],
       [{ imageConfig: { Cmd: [] } }, 125],
     ];
     for (const [options, code] of cases) {

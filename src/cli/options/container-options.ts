@@ -83,8 +83,8 @@ export function processOptions(command: Command): Command {
       'mount a host directory or file; NAME:CONTAINER: a volume, which is made if need be',
       collect,
     )
-    .option('--mount <fields>', 'type=bind|volume|tmpfs,source=…,target=…[,readonly]', collect)
-    .option('--tmpfs <CONTAINER[:options]>', 'a directory in memory: size=…, mode=…', collect)
+    .option('--mount <fields>', 'type=bind|volume|tmpfs,source=…,target=…[,readonly][,volume-subpath=…]', collect)
+    .option('--tmpfs <CONTAINER[:options]>', 'a directory in memory: size=…, mode=…, uid=…, gid=…, exec', collect)
     .option('--volumes-from <CONTAINER[:ro]>', 'the volumes and directories that another container has', collect)
     .option(
       '--device <HOST[:CONTAINER]>',

@@ -4,7 +4,7 @@ import { isVolumeName, Volumes } from '../../containers/index.ts';
 import type { Session } from '../../engine/index.ts';
 import type { ImageConfig } from '../../image/index.ts';
 import { parseVolume } from '../../runtime/index.ts';
-import type { MountSpec } from '../../sandbox/index.ts';
+import type { BindMount, MountSpec, TmpfsMount } from '../../sandbox/index.ts';
 import { parseSize, TsbuildError } from '../../util/index.ts';
 
 /** Options that say what is mounted in a container. */
@@ -29,13 +29,14 @@ export async function parseMounts(session: Session, cwd: string, options: MountO
     target: string,
     isReadonly: boolean,
     fill: boolean,
-  ): Promise<MountSpec> => {
+  ): Promise<BindMount> => {
     const { idShift } = await session.plan();
     const volume = volumes.ensure(name, idShift);
     return { type: 'bind', source: volume.directory, target, readonly: isReadonly, volume: volume.name, fill };
   };
   const mounts: MountSpec[] = [];
-  for (const text of options.volume ?? []) mounts.push(await volumeOf(text, cwd, makeVolume));
+  // The same words twice say it once, as with docker.
+  for (const text of new Set(options.volume)) mounts.push(await volumeOf(text, cwd, makeVolume, session));
   for (const text of options.mount ?? []) mounts.push(await mountOf(text, cwd, makeVolume));
   for (const text of options.tmpfs ?? []) mounts.push(tmpfsOf(text));
   for (const text of options.device ?? []) if (!namesDevice(text)) mounts.push(deviceOf(text));
@@ -85,10 +86,10 @@ function isSystems(target: string): boolean {
   return target === '/' || ['/proc', '/sys', '/dev'].some((dir) => `${target}/`.startsWith(`${dir}/`));
 }
 
-type MakeVolume = (name: string | undefined, target: string, isReadonly: boolean, fill: boolean) => Promise<MountSpec>;
+type MakeVolume = (name: string | undefined, target: string, isReadonly: boolean, fill: boolean) => Promise<BindMount>;
 
 /** `-v NAME:/path[:ro]`, `-v /path`, or a path of the machine. */
-async function volumeOf(text: string, cwd: string, makeVolume: MakeVolume): Promise<MountSpec> {
+async function volumeOf(text: string, cwd: string, makeVolume: MakeVolume, session: Session): Promise<MountSpec> {
   const [first = '', target, options = '', ...rest] = text.split(':');
   const bad = (why: string): TsbuildError =>
     new TsbuildError('TSB_USAGE', `Cannot use volume ${JSON.stringify(text)}: ${why}`);
@@ -96,7 +97,10 @@ async function volumeOf(text: string, cwd: string, makeVolume: MakeVolume): Prom
     if (!isAbsolute(first)) throw bad('expected NAME:/path, /machine/path:/path or /path');
     return makeVolume(undefined, checkTarget(first, bad), false, true);
   }
-  if (isAbsolute(first) || first.startsWith('.') || rest.length > 0 || first === '') return parseVolume(text, cwd);
+  if (isAbsolute(first) || first.startsWith('.') || rest.length > 0 || first === '') {
+    // Nobody has said whose a new one is, and the container's root, who is none of this machine's, is to write there.
+    return parseVolume(text, cwd, (await session.plan()).idShift);
+  }
   if (!isVolumeName(first)) throw bad(`${JSON.stringify(first)} is neither the name of a volume nor a path`);
   const words = options.split(',').filter(Boolean);
   const unknown = words.find((word) => !['ro', 'rw', 'z', 'Z', 'nocopy'].includes(word));
@@ -118,8 +122,8 @@ const KEYS: ReadonlyMap<string, string> = new Map([
 /** What each type of mount takes besides its target. */
 const FIELDS: ReadonlyMap<string, readonly string[]> = new Map([
   ['bind', ['source', 'readonly', 'bind-propagation', 'consistency', 'bind-nonrecursive', 'relabel']],
-  ['volume', ['source', 'readonly', 'volume-nocopy', 'consistency']],
-  ['tmpfs', ['size', 'mode']],
+  ['volume', ['source', 'readonly', 'volume-nocopy', 'volume-subpath', 'consistency']],
+  ['tmpfs', ['size', 'mode', 'readonly']],
 ]);
 
 /** `--mount type=bind|volume|tmpfs,source=…,target=…` */
@@ -140,10 +144,16 @@ async function mountOf(text: string, cwd: string, makeVolume: MakeVolume): Promi
   const target = checkTarget(fields.get('target') ?? '', bad);
   const isReadonly = !['false', '0', undefined].includes(fields.get('readonly'));
   const source = fields.get('source');
-  if (type === 'tmpfs') return tmpfs(target, fields.get('size'), fields.get('mode'), bad);
+  if (type === 'tmpfs') return tmpfs(target, isReadonly ? new Map([...fields, ['ro', '']]) : fields, bad);
   if (type === 'volume') {
     if (source !== undefined && !isVolumeName(source)) throw bad(`${JSON.stringify(source)} is no name of a volume`);
-    return makeVolume(source, target, isReadonly, fields.get('volume-nocopy') !== 'true');
+    const subpath = fields.get('volume-subpath');
+    // As with docker, an empty one is all of it.
+    if (!subpath) return makeVolume(source, target, isReadonly, fields.get('volume-nocopy') !== 'true');
+    if (isAbsolute(subpath) || subpath.split('/').includes('..'))
+      throw bad(`volume-subpath ${JSON.stringify(subpath)} is no path within the volume`);
+    // It has to be there: what the image has belongs at the top of the volume.
+    return { ...(await makeVolume(source, target, isReadonly, false)), subpath };
   }
   if (source === undefined) throw bad('the source is missing');
   const path = resolve(cwd, source);
@@ -151,34 +161,56 @@ async function mountOf(text: string, cwd: string, makeVolume: MakeVolume): Promi
   return { type: 'bind', source: path, target, readonly: isReadonly };
 }
 
-/** `--tmpfs /path[:size=…,mode=…]` */
+/** Words of mount(8) that change a tmpfs, besides those with a value. */
+const TMPFS_WORDS: ReadonlyMap<string, Pick<TmpfsMount, 'noexec' | 'readonly'>> = new Map([
+  ['noexec', { noexec: true }],
+  ['exec', { noexec: false }],
+  ['ro', { readonly: true }],
+  ['rw', { readonly: false }],
+]);
+
+/** Those that say what is always so, or nothing here. */
+const SILENT_WORDS: ReadonlySet<string> = new Set([
+  'defaults', 'nosuid', 'nodev', 'noatime', 'relatime', 'strictatime', 'nodiratime', 'async', 'private', 'rprivate',
+]); // oxfmt-ignore
+
+/** `--tmpfs /path[:size=…,mode=…,uid=…,gid=…,exec]` */
 function tmpfsOf(text: string): MountSpec {
   const bad = (why: string): TsbuildError =>
     new TsbuildError('TSB_USAGE', `Cannot use --tmpfs ${JSON.stringify(text)}: ${why}`);
   const [target = '', options = ''] = text.split(':', 2);
-  const fields = new Map(
-    options
-      .split(',')
-      .filter(Boolean)
-      .map((word) => [word.split('=')[0] ?? '', word.split('=')[1] ?? '']),
-  );
-  // What is always so, or says nothing here.
-  const silent = new Set(['rw', 'nosuid', 'nodev', 'noexec', 'exec', 'noatime', 'relatime']);
-  const unknown = [...fields.keys()].find((key) => key !== 'size' && key !== 'mode' && !silent.has(key));
+  const fields = new Map<string, string>();
+  for (const word of options.split(',').filter(Boolean)) {
+    const [key = '', value = ''] = word.split('=');
+    // The last of two that contradict each other counts.
+    fields.delete(key);
+    fields.set(key, value);
+  }
+  const known = new Set(['size', 'mode', 'uid', 'gid']);
+  const unknown = [...fields.keys()].find((key) => !known.has(key) && !TMPFS_WORDS.has(key) && !SILENT_WORDS.has(key));
   if (unknown !== undefined) throw bad(`there is no option ${JSON.stringify(unknown)}`);
-  return tmpfs(checkTarget(target, bad), fields.get('size'), fields.get('mode'), bad);
+  return tmpfs(checkTarget(target, bad), fields, bad);
 }
 
-function tmpfs(
-  target: string,
-  size: string | undefined,
-  mode: string | undefined,
-  bad: (why: string) => TsbuildError,
-): MountSpec {
+function tmpfs(target: string, fields: ReadonlyMap<string, string>, bad: (why: string) => TsbuildError): TmpfsMount {
+  const [size, mode] = [fields.get('size'), fields.get('mode')];
   if (mode !== undefined && !/^[0-7]{1,4}$/.test(mode)) throw bad(`mode ${JSON.stringify(mode)} is no octal number`);
+  const id = (key: 'uid' | 'gid'): { readonly uid?: number; readonly gid?: number } => {
+    const text = fields.get(key);
+    if (text === undefined) return {};
+    if (!/^\d{1,9}$/.test(text)) throw bad(`${key} ${JSON.stringify(text)} is no id`);
+    return { [key]: Number(text) };
+  };
+  const words: Pick<TmpfsMount, 'noexec' | 'readonly'> = {};
+  for (const word of fields.keys()) Object.assign(words, TMPFS_WORDS.get(word));
   return {
     type: 'tmpfs',
     target,
+    // As with docker, programs in it cannot be executed unless it says so.
+    noexec: true,
+    ...words,
+    ...id('uid'),
+    ...id('gid'),
     ...(size === undefined ? {} : { size: sizeOf(size, bad) }),
     ...(mode === undefined ? {} : { mode: Number.parseInt(mode, 8) }),
   };

@@ -54,7 +54,10 @@ describe('what is mounted in a container', () => {
     ['type=volume,source=vol,target=/v,volume-nocopy', { volume: 'vol', fill: false }],
     ['source=vol,target=/v,ro=true', { volume: 'vol', fill: true, readonly: true }],
     ['type=tmpfs,target=/t', { type: 'tmpfs', target: '/t' }],
+    ['type=tmpfs,target=/t,readonly', { type: 'tmpfs', readonly: true }],
     ['type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=1777', { size: 1_048_576, mode: 0o1777 }],
+    ['source=vol,target=/v,volume-subpath=', { volume: 'vol', fill: true }],
+    ['source=vol,target=/v,volume-subpath=a/b', { volume: 'vol', subpath: 'a/b', fill: false }],
   ])('--mount %s', async (text, wanted) => {
     expect(await mounts({ mount: [text] })).toEqual([expect.objectContaining(wanted)]);
   });
@@ -62,9 +65,29 @@ describe('what is mounted in a container', () => {
   test.each<[string, Partial<MountSpec> & Record<string, unknown>]>([
     ['/t', { type: 'tmpfs', target: '/t' }],
     ['/t:size=64k,mode=700', { size: 65_536, mode: 0o700 }],
-    ['/t:rw,nosuid,nodev,noexec', { target: '/t' }],
+    ['/t:rw,nosuid,nodev,noexec', { target: '/t', noexec: true }],
+    // Docker's own word for the opposite of its default.
+    ['/t', { noexec: true }],
+    ['/t:exec', { noexec: false }],
+    ['/t:exec,noexec', { noexec: true }],
+    ['/t:exec,noexec,exec', { noexec: false }],
+    ['/t:ro', { readonly: true }],
+    ['/t:uid=7,gid=8', { uid: 7, gid: 8 }],
   ])('--tmpfs %s', async (text, wanted) => {
     expect(await mounts({ tmpfs: [text] })).toEqual([expect.objectContaining(wanted)]);
+  });
+
+  test('-v: what is said twice is mounted once, and a directory that is not there is made', async () => {
+    const made = join(dir, 'made/new');
+    expect(await mounts({ volume: ['./made/new:/n', './made/new:/n'] })).toEqual([
+      { type: 'bind', source: made, target: '/n', readonly: false },
+    ]);
+    expect(fs.statSync(made).isDirectory()).toBe(true);
+    // A mistake leaves nothing.
+    for (const text of ['./wrong:/n:rq', './wrong:n', './wrong:/'])
+      await expect(mounts({ volume: [text] })).rejects.toThrow('Cannot use volume');
+    expect(fs.existsSync(join(dir, 'wrong'))).toBe(false);
+    await expect(mounts({ volume: ['/proc/none/here:/n'] })).rejects.toThrow(/cannot be made/);
   });
 
   test('--device, under its own or another name', async () => {
@@ -101,7 +124,11 @@ describe('what is mounted in a container', () => {
     [{ mount: ['type=tmpfs,target=/x,tmpfs-size=big'] }, /Cannot use --mount ".*": "big" is no size/],
     [{ tmpfs: ['/t:size=big'] }, /Cannot use --tmpfs "\/t:size=big": "big" is no size/],
     [{ tmpfs: ['t'] }, /the target is not an absolute path/],
-    [{ tmpfs: ['/t:uid=1'] }, /there is no option "uid"/],
+    [{ tmpfs: ['/t:uid=me'] }, /uid "me" is no id/],
+    [{ tmpfs: ['/t:nr_inodes=1'] }, /there is no option "nr_inodes"/],
+    [{ mount: ['source=vol,target=/x,volume-subpath=../y'] }, /volume-subpath "..\/y" is no path within the volume/],
+    [{ mount: ['source=vol,target=/x,volume-subpath=/y'] }, /is no path within the volume/],
+    [{ volume: ['db:/x', 'other:/x'] }, /Cannot mount two things at "\/x"/],
     [{ device: ['/dev/none-such'] }, /"\/dev\/none-such" does not exist/],
     [{ device: ['/dev/null:null'] }, /the target is not an absolute path/],
     [{ device: ['/dev/null:/dev/x:rx'] }, /expected \/dev\/x\[:\/dev\/y\]\[:rwm\]/],
