@@ -109,7 +109,7 @@ const HINTS: Readonly<Record<string, readonly (readonly [hint: string, names: re
     [
       BOX,
       words(
-        '--pidfile --runtime* --hooks-dir --device-cgroup-rule --isolation --init-path --init-ctr --shm-size-systemd --umask --uidmap --gidmap --sub* --seccomp* --passwd* --unsetenv* --domainname --hostuser --personality --rdt-class --env-host --env-merge',
+        '--pidfile --runtime* --hooks-dir --device-cgroup-rule --isolation --init-path --init-ctr --shm-size-systemd --umask --uidmap --gidmap --sub* --seccomp* --passwd* --unsetenv* --hostuser --personality --rdt-class --env-host --env-merge',
       ),
     ],
     [MANIFEST, words('--os --arch --variant')],

@@ -242,6 +242,7 @@ export function containerSpec(
     cwd: workdir,
     user: options.user ?? (keepIds === undefined ? (config.User ?? '') : `${keepIds.uid}:${keepIds.gid}`),
     hostname: options.hostname,
+    ownsNames: true,
     network,
     security: options.privileged ? 'insecure' : 'sandbox',
     tty,

@@ -186,10 +186,12 @@ function orderMounts(mounts: readonly MountSpec[]): readonly MountSpec[] {
 }
 
 function networkMounts(spec: StepSpec): readonly FileMount[] {
+  const readonly = spec.ownsNames !== true || spec.readonlyRoot === true;
   const taken = new Set(spec.mounts?.map((mount) => mount.target.replace(/(?<!\/)\/+$/, '')));
   const file = (target: string, text: string): readonly FileMount[] =>
-    taken.has(target) ? [] : [{ type: 'file', target, data: Buffer.from(text), mode: 0o644 }];
+    taken.has(target) ? [] : [{ type: 'file', target, data: Buffer.from(text), mode: 0o644, readonly }];
   return [
+    ...(spec.ownsNames ? file('/etc/hostname', `${spec.hostname}\n`) : []),
     ...file('/etc/hosts', spec.hosts ?? hostsFile(spec.hostname, spec.extraHosts ?? [])),
     ...(spec.resolvConf === undefined ? [] : file('/etc/resolv.conf', spec.resolvConf)),
   ];

@@ -172,6 +172,8 @@ export interface StepSpec {
   readonly extraHosts?: readonly ExtraHost[];
   /** Content for /etc/resolv.conf; absent: the image's own file stays. */
   readonly resolvConf?: string;
+  /** As containers have it, unlike steps: there is /etc/hostname, and who may write to the root may write to that, to hosts and resolv.conf. */
+  readonly ownsNames?: boolean;
   /** Content for /etc/hosts; absent: made from `hostname` and `extraHosts`. */
   readonly hosts?: string;
   readonly ulimits?: readonly Ulimit[];

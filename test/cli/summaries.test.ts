@@ -79,7 +79,7 @@ describe('inspect of a container', () => {
       Args: ['-c', 'sleep 1000; echo very long'],
       Image: 'sha256:1',
       State: { Status: 'running', Running: true, Paused: false, Pid: 5, StartedAt: 'then', FinishedAt: '0001-01-01T00:00:00Z' },
-      Config: { Image: 'app:1', Env: ['A=1'], WorkingDir: '/w', User: '7', Entrypoint: null },
+      Config: { Image: 'app:1', Domainname: '', Env: ['A=1'], WorkingDir: '/w', User: '7', Entrypoint: null },
       HostConfig: { NetworkMode: 'isolated', Privileged: false, ShmSize: 67_108_864, PidsLimit: 0, Memory: 0, NanoCpus: 0 },
     }); // oxfmt-ignore
     expect(summary(container())['State']).not.toHaveProperty('Health');

@@ -198,4 +198,42 @@ describeAsEveryone('flags of docker’s containers', (who) => {
     expect((await bench.ok(part('out'))).out).toBe('one\nout\n');
     await bench.ok(['volume', 'rm', 'parts']);
   });
+
+  test('a container has its names in files that it may write to', async () => {
+    const { bench } = use;
+    const { out } = await bench.ok([
+      'run',
+      '--rm',
+      '-q',
+      '-h',
+      'web.test',
+      '--domainname',
+      'example.org',
+      'base:1',
+      'sh',
+      '-c',
+      'cat /etc/hostname /proc/sys/kernel/domainname; echo 192.0.2.9 added >> /etc/hosts; grep added /etc/hosts',
+    ]);
+    expect(out).toBe('web.test\nexample.org\n192.0.2.9 added\n');
+    // Docker's name of --dns-option.
+    const dns = ['run', '--rm', '-q', '--dns', '192.0.2.1', '--dns-opt', 'ndots:2', '--dns-opt', 'rotate'];
+    const lookup = (await bench.ok([...dns, 'base:1', 'cat', '/etc/resolv.conf'])).out;
+    expect(lookup).toContain('nameserver 192.0.2.1');
+    expect(lookup).toMatch(/^options ndots:2 rotate$/m);
+    const { code } = await bench.tsbuild([
+      'run',
+      '--rm',
+      '-q',
+      '--read-only',
+      'base:1',
+      'sh',
+      '-c',
+      'echo x >> /etc/hosts',
+    ]);
+    expect(code).not.toBe(0);
+    await bench.ok(['run', '-d', '--name', 'own', '--network', 'none', '-h', 'first', 'base:1', 'sleep', '1000']);
+    // Who shares a network has its name, too: programs look that up.
+    expect((await bench.ok(['run', '--rm', '--network', 'container:own', 'base:1', 'hostname'])).out).toBe('first\n');
+    await bench.ok(['rm', '-f', 'own']);
+  });
 });

@@ -43,7 +43,7 @@ export async function makeContainer(
   const mounts = [...(await parseMounts(session, context.cwd, options))];
   await using volumes = anonymousVolumes(context, session, mounts);
   const process = await withDevices(session, await parseProcess(context, command, options, mounts), options);
-  const { host, ...networks } = await findNetworks(session, withDefaultNetwork(options));
+  const { host, hostname, ...networks } = await findNetworks(session, withDefaultNetwork(options));
   const shares = findShares(session, options);
   const ready = await createContainer(session, task, image, {
     platform: platformOf(options),
@@ -59,6 +59,7 @@ export async function makeContainer(
       ...process,
       ...shares.process,
       ...(host ? { network: 'host' } : {}),
+      ...(hostname === undefined ? {} : { hostname }),
       ...(options.detach ? { detached: true } : {}),
     },
     life: (config) => {

@@ -97,6 +97,7 @@ export function summarizeContainer(container: Container, state: ContainerState):
     })),
     Config: {
       Hostname: step.hostname,
+      Domainname: step.sysctls?.['kernel.domainname'] ?? '',
       User: step.user,
       AttachStdin: attached.includes('stdin'),
       AttachStdout: attached.includes('stdout'),

@@ -33,6 +33,9 @@ export interface ProcessOptions extends ResourceOptions, MountOptions, NetworkOp
   readonly dns?: readonly string[];
   readonly dnsSearch?: readonly string[];
   readonly dnsOption?: readonly string[];
+  /** Docker's older name of that. */
+  readonly dnsOpt?: readonly string[];
+  readonly domainname?: string;
 }
 
 /** How a container lives: options of `run` and `create`. */
@@ -101,6 +104,7 @@ export function processOptions(command: Command): Command {
     .option('--entrypoint <program>', "program to run instead of the image's entrypoint")
     .option('--read-only', 'mount the root file system read-only; /run, /tmp and /var/tmp are in memory')
     .option('-h, --hostname <name>', 'host name of the container')
+    .option('--domainname <name>', 'NIS domain name of the container')
     .option('-i, --interactive', 'pass standard input to the container')
     .option('-t, --tty', 'give the container a terminal')
     .option('--init', 'a small init process as PID 1, which passes signals on and reaps')
@@ -145,6 +149,7 @@ export function processOptions(command: Command): Command {
     .option('--dns <address>', 'name server, instead of those of the machine', collect)
     .option('--dns-search <domain>', 'domain in which names are looked up', collect)
     .option('--dns-option <option>', 'option for /etc/resolv.conf', collect)
+    .addOption(new Option('--dns-opt <option>').argParser(collect).hideHelp())
     .option('--platform <os/arch>', 'which platform of the image to run')
     .addOption(isolationOption());
 }

@@ -52,7 +52,7 @@ export async function parseProcess(
     ...(options.ulimit === undefined ? {} : { ulimits: options.ulimit.map(parseUlimit) }),
     // As with docker, 0 is for the default.
     ...(shmSize === undefined || shmSize === 0 ? {} : { shmSize }),
-    ...(options.sysctl === undefined ? {} : { sysctls: parseSysctls(options.sysctl) }),
+    ...parameters(options),
     ...parseSecurity(options.securityOpt ?? []),
     ...(options.capAdd === undefined ? {} : { capAdd: options.capAdd.map(parseCapability) }),
     ...(options.capDrop === undefined ? {} : { capDrop: options.capDrop.map(parseCapability) }),
@@ -68,6 +68,21 @@ export async function parseProcess(
     ...(options.tty ? { tty: true } : {}),
     ...(options.init ? { init: true } : {}),
     ...(options.addHost === undefined ? {} : { extraHosts: await parseHosts(options.addHost) }),
+  };
+}
+
+/** `--sysctl`, and `--domainname`, which is one of them. */
+function parameters({ sysctl, domainname }: ProcessOptions): Pick<NewContainer['process'], 'sysctls'> {
+  if (domainname !== undefined && (!/^[\w.-]+$/.test(domainname) || domainname.length > 64))
+    throw new TsbuildError('TSB_USAGE', `Cannot use --domainname ${JSON.stringify(domainname)}`, {
+      hint: 'a domain name has at most 64 letters, digits, "-" and "."',
+    });
+  if (sysctl === undefined && domainname === undefined) return {};
+  return {
+    sysctls: {
+      ...parseSysctls(sysctl ?? []),
+      ...(domainname === undefined ? {} : { 'kernel.domainname': domainname }),
+    },
   };
 }
 
@@ -109,7 +124,8 @@ function parseGroup(text: string): number | string {
 
 /** `--dns` and its like, as a file. */
 async function parseDns(options: ProcessOptions): Promise<{ readonly resolvConf?: string }> {
-  const { dns = [], dnsSearch = [], dnsOption = [] } = options;
+  const { dns = [], dnsSearch = [] } = options;
+  const dnsOption = [...(options.dnsOption ?? []), ...(options.dnsOpt ?? [])];
   if (dns.length + dnsSearch.length + dnsOption.length === 0) return {};
   const { isIP } = await import('node:net');
   const wrong = dns.find((address) => isIP(address) === 0);

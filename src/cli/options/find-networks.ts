@@ -28,6 +28,8 @@ export function checkAddresses({ name, record }: Network, { ip, ip6 }: Attachmen
 export type RecordedNetworks = Pick<ContainerRecord, 'networks' | 'networkOf' | 'mac'> & {
   /** Its network is the machine's, as that of the other container is. */
   readonly host?: true;
+  /** That of the other container, whose network it uses. */
+  readonly hostname?: string;
 };
 
 /**
@@ -48,7 +50,7 @@ export async function findNetworks(
         'TSB_USAGE',
         'Cannot use --hostname: the network, and its names, are those of another container',
       );
-    return record.step.network === 'host' ? { host: true } : { networkOf: id };
+    return record.step.network === 'host' ? { host: true } : { networkOf: id, hostname: record.step.hostname };
   }
   if (choice.kind === 'private' && choice.mac !== undefined) return { mac: choice.mac };
   if (choice.kind !== 'shared') return {};
