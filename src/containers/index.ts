@@ -21,7 +21,13 @@ export { ContainerLookup } from './lookup.ts';
 export { readPorts } from './port-file.ts';
 export { parseSignal, stopSignalOf } from './signals.ts';
 export { isLive, isSupervised, readState } from './state.ts';
-export { type StartedSupervisor, startSupervisor, stepToHold, type SupervisorOptions } from './supervisor.ts';
+export {
+  LOG_LIMITS,
+  type StartedSupervisor,
+  startSupervisor,
+  stepToHold,
+  type SupervisorOptions,
+} from './supervisor.ts';
 export { Containers } from './table.ts';
 export { type ContainerUpdate, updateRunning } from './update.ts';
 export { isVolumeName, usersOf, type Volume, Volumes } from './volumes.ts';

@@ -23,7 +23,7 @@ import type { JoinedNetworks } from './join-networks.ts';
 import { eventFacts, eventFile } from './events.ts';
 import { PortFile } from './port-file.ts';
 import { restartWord, writeGroups } from './update.ts';
-import type { Container } from './types.ts';
+import type { Container, ContainerRecord } from './types.ts';
 
 /** What a container is started with. */
 export interface SupervisorOptions {
@@ -69,6 +69,9 @@ export interface StartedSupervisor {
 
 /** What errors of the supervisor go to, within the container's directory. */
 const OWN_LOG = 'supervisor.log';
+
+/** What a log may be where nothing else was asked for. */
+export const LOG_LIMITS: NonNullable<ContainerRecord['log']> = { maxBytes: 64 * 2 ** 20, maxFiles: 2 };
 
 /**
  * Starts a container: a supervisor of its own, which lives on when this process ends. It is the helper in namespace A, as for a step; see
@@ -221,7 +224,7 @@ function ownNetwork({ container, plan, onLeadsNowhere }: SupervisorOptions): Lon
 function encodeSupervisor(options: SupervisorOptions, supervisor: number, network: LoneNetwork | undefined): Buffer {
   const { container, plan, seccompPath } = options;
   const { record, directory } = container;
-  const { health, restart } = record;
+  const { health, restart, log = LOG_LIMITS } = record;
   const fields: (readonly [string, string | number | boolean])[] = [
     ['directory', directory],
     ['garbage', options.garbage],
@@ -230,8 +233,8 @@ function encodeSupervisor(options: SupervisorOptions, supervisor: number, networ
     ['event-facts', eventFacts(container)],
     ['remove', record.autoRemove],
     ['wait-for-client', options.waitForClient ?? false],
-    ['log-limit', record.log.maxBytes],
-    ['log-files', record.log.maxFiles],
+    ['log-limit', log.maxBytes],
+    ['log-files', log.maxFiles],
     ['restart', restartWord(restart)],
     ['restart-most', restart.most],
   ];

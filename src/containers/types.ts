@@ -56,7 +56,8 @@ export interface ContainerRecord {
   readonly stopTimeout: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly health?: HealthCheck;
-  readonly log: { readonly maxBytes: number; readonly maxFiles: number };
+  /** What it may be at most; no file, no log. Absent, as in records that others may have written: `LOG_LIMITS`. */
+  readonly log?: { readonly maxBytes: number; readonly maxFiles: number };
   /** Published ports, as they were asked for. */
   readonly ports?: readonly PublishedPort[];
   /** Hardware address in a network of its own alone. */

@@ -236,4 +236,29 @@ describeAsEveryone('flags of docker’s containers', (who) => {
     expect((await bench.ok(['run', '--rm', '--network', 'container:own', 'base:1', 'hostname'])).out).toBe('first\n');
     await bench.ok(['rm', '-f', 'own']);
   });
+
+  test('--log-driver none keeps nothing; options of docker’s files are taken', async () => {
+    const { bench } = use;
+    await bench.ok(['run', '-q', '--name', 'mute', '--log-driver', 'none', 'base:1', 'echo', 'said']);
+    expectFailure(await bench.tsbuild(['logs', 'mute']), { says: ['keeps none (--log-driver none)'] });
+    expect((await bench.ok(['inspect', '-f', '{{.HostConfig.LogConfig.Type}}', 'mute'])).out).toBe('none\n');
+    await bench.ok([
+      'run',
+      '-q',
+      '--name',
+      'tagged',
+      '--log-opt',
+      'tag=x',
+      '--log-opt',
+      'labels=y',
+      '--log-opt',
+      'max-size=1m',
+      'base:1',
+      'echo',
+      'said',
+    ]);
+    expect((await bench.ok(['logs', '--details', 'tagged'])).out).toBe(' said\n');
+    expectFailure(await bench.tsbuild(['run', '--log-opt', 'tga=x', 'base:1', 'true']), { code: 125, says: ['tga'] });
+    await bench.ok(['rm', 'mute', 'tagged']);
+  });
 });

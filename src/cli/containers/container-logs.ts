@@ -19,6 +19,7 @@ export interface ContainerLogOptions {
   readonly timestamps?: boolean;
   readonly since?: string;
   readonly until?: string;
+  readonly details?: boolean;
 }
 
 /** ms; what the notice of the kernel may have missed is seen by then. */
@@ -34,6 +35,8 @@ export async function containerLogs(
   }: { readonly container: Container; readonly containers: Containers; readonly signal: AbortSignal },
   options: ContainerLogOptions,
 ): Promise<number> {
+  if (container.record.log?.maxFiles === 0)
+    throw new TsbuildError('TSB_STEP', `Cannot show the log of ${container.name}: it keeps none (--log-driver none)`);
   const now = context.now();
   const range = {
     ...(options.since === undefined ? {} : { since: parseTime('--since', options.since, now) }),
@@ -85,7 +88,7 @@ async function show(
   context: CliContext,
   entries: readonly LogEntry[],
   lines: OpenLines,
-  { timestamps }: ContainerLogOptions,
+  { timestamps, details }: ContainerLogOptions,
 ): Promise<boolean> {
   let piece: Uint8Array[] = [];
   let bytes = 0;
@@ -104,6 +107,8 @@ async function show(
     const text = isTerminal ? Buffer.from(sanitize(lines.text(entry), { colors: true })) : data;
     const begins = lines.begins(entry);
     if (timestamps && begins) piece.push(Buffer.from(`${time} `));
+    // Docker's place for what --log-opt labels and env add, of which there is nothing.
+    if (details && begins) piece.push(Buffer.from(' '));
     piece.push(text);
     bytes += text.length;
   }

@@ -50,7 +50,7 @@ export function summarizeContainer(container: Container, state: ContainerState):
       Binds: binds.map(
         ({ source, target, volume, readonly: isReadonly }) => `${volume ?? source}:${target}${isReadonly ? ':ro' : ''}`,
       ),
-      LogConfig: { Type: 'k8s-file', Config: new Map() },
+      LogConfig: { Type: record.log?.maxFiles === 0 ? 'none' : 'k8s-file', Config: new Map() },
       PortBindings: askedBindings(record.ports),
       NetworkMode: networkNames(container)[0] ?? step.network,
       PidMode:

@@ -57,6 +57,7 @@ export interface LifeOptions {
   readonly healthStartInterval?: string;
   /** `--no-healthcheck` */
   readonly healthcheck?: boolean;
+  readonly logDriver?: string;
   readonly logOpt?: readonly string[];
   readonly attach?: readonly string[];
   readonly interactive?: boolean;
@@ -178,10 +179,11 @@ export function lifeOptions(command: Command): Command {
     .option('--health-start-interval <duration>', 'time between two checks until it is over (default: 5s)')
     .option('--no-healthcheck', "leave out the image's HEALTHCHECK")
     .addOption(
-      new Option('--log-driver <driver>', 'each of them is the same log: a file of the store').choices([
+      new Option('--log-driver <driver>', 'none, or a file of the store, for which the others stand').choices([
         'k8s-file',
         'json-file',
         'local',
+        'none',
       ]),
     )
     .option('--log-opt <NAME=VALUE>', 'max-size=SIZE (default: 64m), max-file=N (default: 2)', collect)

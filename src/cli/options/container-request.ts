@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { type ContainerRecord, type HealthCheck, type RestartPolicy, parseSignal } from '../../containers/index.ts';
+import {
+  type ContainerRecord,
+  type HealthCheck,
+  LOG_LIMITS,
+  parseSignal,
+  type RestartPolicy,
+} from '../../containers/index.ts';
 import type { NewContainer } from '../../engine/index.ts';
 import type { ImageConfig } from '../../image/index.ts';
 import { currentUser, type MountSpec, nameservers, parseCapability, resolvConfOfHost } from '../../sandbox/index.ts';
@@ -20,8 +26,6 @@ import { parsePidsLimit, parseResources, parseUlimit } from './resource-options.
 
 /** Docker's, in seconds. */
 const STOP_TIMEOUT = 10;
-const LOG_BYTES = 64 * 2 ** 20;
-const LOG_FILES = 2;
 
 /**
  * What the options say of the process in a container.
@@ -183,7 +187,7 @@ export function parseLife(
   const restart = parseRestart(options.restart ?? 'no');
   if (options.rm && restart.name !== 'no')
     throw new TsbuildError('TSB_USAGE', 'Cannot use --rm with --restart: it would be removed when it ends');
-  const log = parseLog(options.logOpt ?? []);
+  const log = parseLog(options.logOpt ?? [], options.logDriver);
   const files = (options.labelFile ?? []).flatMap((file) => readLabelFile(context, file));
   const given = Object.fromEntries(parsePairs('--label', [...files, ...(options.label ?? [])], () => ''));
   if (options.stopSignal !== undefined) parseSignal(options.stopSignal);
@@ -225,19 +229,28 @@ export function parseRestart(text: string): RestartPolicy {
   return { name: policy, most: Number(most ?? 0) };
 }
 
-function parseLog(values: readonly string[]): ContainerRecord['log'] {
+/** Docker's options of its files that change nothing in what can be read here. */
+const SILENT_LOG_OPTIONS = ['labels', 'labels-regex', 'env', 'env-regex', 'tag', 'compress', 'mode', 'max-buffer-size'];
+
+function parseLog(values: readonly string[], driver: string | undefined): NonNullable<ContainerRecord['log']> {
   const pairs = parsePairs('--log-opt', values);
-  const files = pairs.get('max-file') ?? String(LOG_FILES);
+  const files = pairs.get('max-file') ?? String(LOG_LIMITS.maxFiles);
   for (const name of pairs.keys())
-    if (name !== 'max-size' && name !== 'max-file')
+    if (name !== 'max-size' && name !== 'max-file' && !SILENT_LOG_OPTIONS.includes(name))
       throw new TsbuildError('TSB_USAGE', `Cannot use --log-opt ${name}: there are max-size and max-file`);
   if (!/^[1-9]\d?$/.test(files))
     throw new TsbuildError('TSB_USAGE', `Cannot use --log-opt max-file=${files}: expected a number from 1 to 99`);
   const size = pairs.get('max-size');
   const maxBytes =
-    size === undefined ? LOG_BYTES : size === '-1' ? undefined : named('--log-opt max-size=', size, parseSize);
+    size === undefined
+      ? LOG_LIMITS.maxBytes
+      : size === '-1'
+        ? undefined
+        : named('--log-opt max-size=', size, parseSize);
   if (maxBytes === 0)
     throw new TsbuildError('TSB_USAGE', `Cannot use --log-opt max-size=${size}: expected a size, or -1 for no limit`);
+  // No file at all.
+  if (driver === 'none') return { maxBytes: 0, maxFiles: 0 };
   return { maxBytes: maxBytes ?? 0, maxFiles: Number(files) };
 }
 

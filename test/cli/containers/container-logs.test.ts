@@ -30,8 +30,9 @@ interface Shown {
 async function logs(
   options: ContainerLogOptions = {},
   context: FakeContext = fakeContext({ now: () => NOW }),
+  record: object = {},
 ): Promise<Shown> {
-  const container = { directory: dir, name: 'web' } as unknown as Container;
+  const container = { directory: dir, name: 'web', record } as unknown as Container;
   const state: ContainerState = { status: 'running', pid: 1, exitCode: 0, restarts: 0, started: '', finished: '' };
   const containers = {
     state: () => Promise.resolve(live ? state : { ...state, status: 'exited' as const }),
@@ -50,6 +51,20 @@ describe('logs of a container', () => {
   test('have both streams apart, byte for byte', async () => {
     write(line(1, 'one'), line(2, 'two', 'stderr'), line(3, '\u001b[31mred\u0000'));
     expect(await logs()).toEqual({ code: 0, out: 'one\n\u001b[31mred\u0000\n', err: 'two\n' });
+  });
+
+  test('of one that keeps none are refused, with the reason', async () => {
+    const none = logs({}, fakeContext(), { log: { maxBytes: 0, maxFiles: 0 } });
+    await expect(none).rejects.toMatchObject({
+      code: 'TSB_STEP',
+      message: 'Cannot show the log of web: it keeps none (--log-driver none)',
+    });
+  });
+
+  test('--details has room before each line for what docker has there', async () => {
+    write(line(1, 'one'), line(2, 'two'));
+    expect((await logs({ details: true })).out).toBe(' one\n two\n');
+    expect((await logs({ details: true, timestamps: true, tail: '1' })).out).toBe(`${at(2)}  two\n`);
   });
 
   test('of a program that printed nothing, or whose log is gone, are empty', async () => {

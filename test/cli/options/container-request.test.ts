@@ -79,7 +79,7 @@ describe('the life of a container', () => {
     [{ restart: 'on-failure:x' }, 'Cannot use --restart "on-failure:x"'],
     [{ restart: 'on-failure:1:2' }, 'Cannot use --restart "on-failure:1:2"'],
     [{ rm: true, restart: 'always' }, 'Cannot use --rm with --restart'],
-    [{ logOpt: ['tag=x'] }, 'Cannot use --log-opt tag: there are max-size and max-file'],
+    [{ logOpt: ['tga=x'] }, 'Cannot use --log-opt tga: there are max-size and max-file'],
     [{ logOpt: ['max-file=0'] }, 'Cannot use --log-opt max-file=0: expected a number from 1 to 99'],
     [{ logOpt: ['max-file'] }, 'Cannot use --log-opt "max-file": the value is missing'],
     [{ label: ['=x'] }, 'Cannot use --label "=x": the name is missing'],
