@@ -101,6 +101,7 @@ describe('ps', () => {
       Names: 'db',
       Labels: 'tier=back',
       Mounts: 'data,/host/dir',
+      LocalVolumes: '1',
       Networks: 'host',
       Size: '0B',
     });

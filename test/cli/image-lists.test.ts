@@ -151,8 +151,10 @@ describe('inspect', () => {
     expect(formatted).toMatchObject({ code: 1, out: `${app.config.digest}\n` });
   });
 
-  test('of none that is there prints nothing', async () => {
-    expect(await run('inspect', 'none:1')).toMatchObject({ code: 1, out: '' });
+  test('of none that is there prints the empty list that programs expect, and nothing for a template', async () => {
+    expect(await run('inspect', 'none:1')).toMatchObject({ code: 1, out: '[]\n' });
+    expect(await run('inspect', '--type', 'image', 'none:1')).toMatchObject({ code: 1, out: '[]\n' });
+    expect(await run('inspect', '-f', '{{.Id}}', 'none:1')).toMatchObject({ code: 1, out: '' });
   });
 
   test('stops at a mistake in what was typed', async () => {

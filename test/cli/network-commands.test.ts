@@ -209,7 +209,8 @@ describe('network inspect', () => {
     const { code, out, err } = await run(['inspect', 'other', 'ci']);
     expect(code).toBe(1);
     expect(JSON.parse(out)).toMatchObject([{ Name: 'ci' }]);
-    expect(await run(['inspect', 'other'])).toMatchObject({ code: 1, out: '' });
+    expect(await run(['inspect', 'other'])).toMatchObject({ code: 1, out: '[]\n' });
+    expect(await run(['inspect', '-f', '{{.Name}}', 'other'])).toMatchObject({ code: 1, out: '' });
     expect(err).toContain('error: No such network: other\nhint: make it ("tsbuild network create other")');
   });
 });

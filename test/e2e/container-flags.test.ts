@@ -261,4 +261,35 @@ describeAsEveryone('flags of docker’s containers', (who) => {
     expectFailure(await bench.tsbuild(['run', '--log-opt', 'tga=x', 'base:1', 'true']), { code: 125, says: ['tga'] });
     await bench.ok(['rm', 'mute', 'tagged']);
   });
+
+  test('top with options of ps, and empty lists for what is not there', async () => {
+    const { bench } = use;
+    await bench.ok([
+      'run',
+      '-d',
+      '--name',
+      'busy',
+      '-v',
+      'one:/one',
+      'base:1',
+      'sh',
+      '-c',
+      'sleep 1000 & exec sleep 2000',
+    ]);
+    const { out } = await bench.ok(['top', 'busy', '-eo', 'pid,args']);
+    const [header, ...lines] = out
+      .trim()
+      .split('\n')
+      .map((line) => line.trim().replace(/^(\S+) +/, '$1 '));
+    expect(header).toBe('PID COMMAND');
+    expect(lines.map((line) => line.replace(/^\d+ /, '')).toSorted()).toEqual(['sleep 1000', 'sleep 2000']);
+    expect((await bench.ok(['top', 'busy', 'aux'])).out).toMatch(/^USER +PID /);
+    expectFailure(await bench.tsbuild(['top', 'busy', '-eo', 'args']), { code: 2, says: ['no column PID'] });
+    expectFailure(await bench.tsbuild(['top', 'busy', '--no-such']), { code: 2, says: ['options --no-such of ps'] });
+    expect((await bench.ok(['ps', '--format', '{{.LocalVolumes}}'])).out).toBe('1\n');
+    await bench.ok(['rm', '-f', 'busy']);
+    await bench.ok(['volume', 'rm', 'one']);
+    for (const command of [['inspect'], ['container', 'inspect'], ['volume', 'inspect'], ['network', 'inspect']])
+      expect(await bench.tsbuild([...command, 'none-such'])).toMatchObject({ code: 1, out: '[]\n' });
+  });
 });

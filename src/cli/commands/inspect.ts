@@ -79,7 +79,9 @@ export async function inspectCommand(
       else await printForeign(context, options.format === 'json' ? `${toJson(report, 2)}\n` : layersText(report));
     } else await take({ ...summarize(selected, root, found) });
   });
-  if (summaries.length > 0) await printForeign(context, `${toJson(summaries, 4)}\n`);
+  // As with docker, what is not there is an empty list, for programs that read it.
+  const lists = !template && !options.raw && !options.config && !options.layers;
+  if (summaries.length > 0 || (lists && code !== 0)) await printForeign(context, `${toJson(summaries, 4)}\n`);
   return code;
 }
 

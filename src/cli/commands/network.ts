@@ -153,8 +153,7 @@ export async function networkInspectCommand(
     const networks = new Networks(work.session.store);
     const wanted: Network[] = [];
     const code = await eachName(context, names, async (name) => void wanted.push(networks.find(name)));
-    if (wanted.length === 0) return code;
-    const facts = await describeNetworks(work.session, wanted);
+    const facts = wanted.length === 0 ? [] : await describeNetworks(work.session, wanted);
     if (template) for (const each of facts) await printForeign(context, `${template(each)}\n`);
     else await printForeign(context, `${toJson(facts, 4)}\n`);
     return code;

@@ -102,7 +102,7 @@ export async function volumeInspectCommand(
       facts.push(summarizeVolume(volumes.find(name)));
     });
     if (template) for (const each of facts) await printForeign(context, `${template(each)}\n`);
-    else if (facts.length > 0) await printForeign(context, `${toJson(facts, 4)}\n`);
+    else await printForeign(context, `${toJson(facts, 4)}\n`);
     return code;
   });
 }

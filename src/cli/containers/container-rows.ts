@@ -21,6 +21,8 @@ export interface ContainerRow extends Readonly<Record<string, unknown>> {
   readonly Labels: string;
   readonly Label: RowLabels['Label'];
   readonly Mounts: string;
+  /** How many of its mounts are volumes. */
+  readonly LocalVolumes: string;
   readonly Networks: string;
   /** Docker's `0B` where nobody has asked for it. */
   readonly Size: string;
@@ -52,6 +54,7 @@ export function containerRow(
     Names: name,
     ...labelFields(record.labels),
     Mounts: mounts.join(','),
+    LocalVolumes: String((step.mounts ?? []).filter((mount) => mount.type === 'bind' && mount.volume).length),
     Networks: networkNames(container).join(','),
     Size: size === undefined ? '0B' : `${formatBytes(size.rw)} (virtual ${formatBytes(size.rootFs)})`,
   };

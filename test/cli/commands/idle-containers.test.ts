@@ -156,7 +156,7 @@ describe('what only a container that runs has', () => {
     [['attach', 'web'], 'Cannot attach to container web: it is not running\nhint: start it: tsbuild start -a web'],
     [['port', 'web', '80'], 'Cannot tell where 80/tcp of web is: it is not published'],
     [['port', 'web', '53/udp'], 'Cannot tell where 53/udp of web is: it is not published'],
-    [['top', 'web', 'aux'], 'ps itself, where the image has it: tsbuild exec web ps aux'],
+    [['top', 'web', 'aux'], 'Container web is not running'],
     [['start', '-a', 'web', 'db'], 'Cannot attach to several containers'],
   ])('%j', async (words, why) => {
     const { code, out, err } = await run(...words);
