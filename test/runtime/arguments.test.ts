@@ -55,7 +55,7 @@ describe('the environment', () => {
 });
 
 describe('env files', () => {
-  const parse = (text: string): readonly string[] => parseEnvFile('f', text, request.callerEnv);
+  const parse = (text: string): readonly string[] => parseEnvFile('f', Buffer.from(text), request.callerEnv);
   test('values are taken as they are', () => {
     expect(parse('# comment\n\n  A=1\nB="quoted" # not a comment\n C= spaces \nCALLER\nMISSING\nEMPTY\nD=\n')).toEqual([
       'A=1', 'B="quoted" # not a comment', 'C= spaces ', 'CALLER=c', 'EMPTY=', 'D=',

@@ -11,6 +11,7 @@ import {
 import type { NewContainer } from '../../engine/index.ts';
 import type { ImageConfig } from '../../image/index.ts';
 import { currentUser, type MountSpec, nameservers, parseCapability, resolvConfOfHost } from '../../sandbox/index.ts';
+import { parseEnvFile } from '../../runtime/index.ts';
 import { fromErrno, parseDuration, parseSize, TsbuildError } from '../../util/index.ts';
 import { parseNetwork } from './container-network.ts';
 import { parseAttach } from './attach-option.ts';
@@ -310,8 +311,8 @@ function positive(ms: number): number {
 
 function readLabelFile(context: CliContext, file: string): readonly string[] {
   try {
-    const lines = readFileSync(resolve(context.cwd, file), 'utf8').split(/\r?\n/);
-    return lines.map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
+    // In docker's form of env files, where a name alone has the empty value.
+    return parseEnvFile(file, readFileSync(resolve(context.cwd, file)), undefined);
   } catch (error) {
     throw fromErrno(error, `Cannot read label file ${JSON.stringify(file)}`, 'TSB_USAGE');
   }

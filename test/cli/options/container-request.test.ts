@@ -48,7 +48,8 @@ describe('the life of a container', () => {
       { labelFile: ['labels'], label: ['b=option', 'd', 'e=x=y'] },
       { Labels: { a: 'image', z: 'image' } },
     );
-    expect(labels).toEqual({ a: 'file', b: 'option', c: '', d: '', e: 'x=y', z: 'image' });
+    // As with docker, spaces at the end belong to the value.
+    expect(labels).toEqual({ a: 'file ', b: 'option', c: '', d: '', e: 'x=y', z: 'image' });
   });
 
   test.each([
