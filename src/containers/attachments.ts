@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
-import { TsbuildError } from '../util/index.ts';
+import { errnoOf, fromErrno, TsbuildError } from '../util/index.ts';
 import { connectIn } from './frame-socket.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 import type { Attachment, Network } from './network-types.ts';
@@ -22,11 +22,17 @@ export function attachmentsOf({ directory, record }: Pick<Container, 'directory'
   }
 }
 
-/** Remembers what networks a container is in. The caller has its lock. */
-export function writeAttachments({ directory }: Container, attachments: readonly Attachment[]): void {
+/** Remembers what networks a container is in. The caller has its lock. @throws TsbuildError `TSB_NOT_FOUND`, `TSB_STORE` */
+export function writeAttachments({ directory, name }: Container, attachments: readonly Attachment[]): void {
   const path = join(directory, FILE);
-  fs.writeFileSync(`${path}.new`, JSON.stringify(attachments), { mode: 0o600 });
-  fs.renameSync(`${path}.new`, path);
+  try {
+    fs.writeFileSync(`${path}.new`, JSON.stringify(attachments), { mode: 0o600 });
+    fs.renameSync(`${path}.new`, path);
+  } catch (error) {
+    // Removed while its lock was waited for.
+    if (errnoOf(error) === 'ENOENT') throw new TsbuildError('TSB_NOT_FOUND', `No such container: ${name}`);
+    throw fromErrno(error, `Cannot remember the networks of ${name}`, 'TSB_STORE');
+  }
 }
 
 /** What a container says when it joins a network. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Container, Containers, readState, request, stepToHold } from '../../containers/index.ts';
 import type { Task } from '../../events/index.ts';
 import { encodeStep, findHelper, findSeccompFilter, type NamespacePlan, runAlone } from '../../sandbox/index.ts';
@@ -14,6 +15,9 @@ export interface OpenContainer extends AsyncDisposable {
 
 /** How often a container may end while it is opened: one that is started again and again is opened between two ends. */
 const TRIES = 5;
+
+/** ms; within these a supervisor has noticed the end of its container. */
+const END_MS = 100;
 
 /**
  * Opens the files of a container, with all that is mounted in it. Of one that runs, through its first process; of another one the root is
@@ -49,7 +53,9 @@ async function openRunning(
   pid: number,
   streams: NonNullable<StartWorkerOptions['streams']>,
 ): Promise<OpenContainer | undefined> {
-  const worker = await workerFor(session, pid, streams).catch((error: unknown) => {
+  const worker = await workerFor(session, pid, streams).catch(async (error: unknown) => {
+    // One that ends can be opened no more, a moment before its supervisor writes that down.
+    await sleep(END_MS);
     if (readState(container.directory).pid !== pid) return undefined;
     throw error;
   });
