@@ -75,6 +75,11 @@ export class Connection implements Disposable {
     this.socket.destroy();
   }
 
+  /** Whether it was ended from here, while the container may run on. */
+  get isGivenUp(): boolean {
+    return this.#givenUp !== undefined;
+  }
+
   #take(kind: string, data: Buffer): void {
     switch (kind) {
       case 'o':

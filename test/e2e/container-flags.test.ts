@@ -123,9 +123,10 @@ describeAsEveryone('flags of docker’s containers', (who) => {
     // Its program is not left behind: it gets SIGHUP.
     await expect.poll(async () => (await bench.ok(['top', 'talks'])).out).not.toContain('yes');
     // A container with a name goes on; one without ends with the command.
-    expect(
-      await head('run', '--name', 'goes-on', 'base:1', 'sh', '-c', 'while :; do echo y; sleep .01; done'),
-    ).toMatchObject({ out: 'y\n141\n' });
+    const endless = ['base:1', 'sh', '-c', 'while :; do echo y; sleep .01; done'];
+    expect(await head('run', '--pid', 'host', ...endless)).toMatchObject({ out: 'y\n141\n' });
+    expect(await head('run', '--pid', 'container:talks', ...endless)).toMatchObject({ out: 'y\n141\n' });
+    expect(await head('run', '--name', 'goes-on', ...endless)).toMatchObject({ out: 'y\n141\n' });
     expect((await bench.ok(['ps', '--format', '{{.Names}}'])).out.trim().split('\n').toSorted()).toEqual([
       'goes-on',
       'talks',

@@ -1,6 +1,7 @@
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { constants } from 'node:os';
 import { resolve } from 'node:path';
-import { Connection, Containers, type StartedSupervisor } from '../../containers/index.ts';
+import { Connection, Containers, type StartedSupervisor, stopContainer } from '../../containers/index.ts';
 import { createContainer, type ReadyContainer, type Session, startContainer } from '../../engine/index.ts';
 import type { Task } from '../../events/index.ts';
 import { endOf } from '../../runtime/index.ts';
@@ -19,14 +20,19 @@ import { findShares } from '../options/find-shares.ts';
 import { imageVolumes, parseMounts } from '../options/mount-options.ts';
 import { reportError } from '../report.ts';
 
-/** Runs a container that others may ask for: it was made with `makeContainer`, and has a supervisor. */
+/**
+ * Runs a container that has a supervisor: it was made with `makeContainer`.
+ * @param isKept whether others may ask for it; one that nobody knows of does not outlive the command
+ */
 export function runKept(
   context: CliContext,
   session: Session,
   ready: ReadyContainer,
   options: RunOptions,
+  isKept: boolean,
 ): Promise<number> {
-  return options.detach ? runDetached(context, session, ready, options) : runAttached(context, session, ready, options);
+  if (options.detach) return runDetached(context, session, ready, options);
+  return runAttached(context, session, ready, options, isKept);
 }
 
 /** Makes a container of an image, and starts nothing. @throws TsbuildError */
@@ -139,12 +145,13 @@ async function runDetached(
   return 0;
 }
 
-/** A container that others may ask for, in the foreground. */
+/** In the foreground. */
 async function runAttached(
   context: CliContext,
   session: Session,
   ready: ReadyContainer,
   options: RunOptions,
+  isKept: boolean,
 ): Promise<number> {
   const detachKeys = parseDetachKeys(options.detachKeys);
   const { container } = ready;
@@ -162,6 +169,9 @@ async function runAttached(
   if (tty) sendWindow(context, connection);
   const how = { attach: true, tty, input: stdin, signals: options.sigProxy !== false, detachKeys };
   const outcome = await converse(context, connection, how);
+  // What is printed can be written no more, and nothing could end it afterwards.
+  if (connection.isGivenUp && !isKept)
+    await stopContainer(container, { seconds: 0, number: constants.signals.SIGKILL });
   if (outcome.detached) return 0;
   return await codeOf(context, outcome.end);
 }

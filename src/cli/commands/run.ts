@@ -57,7 +57,8 @@ export async function runCommand(
   try {
     const platform = platformOf(options);
     if (options.pull === 'always') await pulled(session, task, image, platform);
-    if (!isKept(options) && !(await isShared(session, options))) {
+    const kept = isKept(options);
+    if (!kept && !(await isShared(session, options))) {
       using ahead = await startHelper(session, options);
       await using opened = await openImage(session, task, image, platform, context.cwd);
       requirePlatform(image, options, opened.runtime.config);
@@ -72,10 +73,10 @@ export async function runCommand(
       task,
       image,
       command,
-      isKept(options) ? options : { ...options, rm: true },
+      kept ? options : { ...options, rm: true },
     );
     await progress.close();
-    return await runKept(context, session, ready, options);
+    return await runKept(context, session, ready, options, kept);
   } finally {
     await progress.close();
   }
