@@ -14,7 +14,7 @@ const floors: readonly (readonly string[])[] = [
   ['remote-cache'],
   ['recall', 'transfer', 'report', 'containers'],
   ['frontend', 'solver', 'exporter', 'runtime', 'progress', 'verify', 'inspect', 'serve', 'explain'],
-  ['source', 'cache', 'object-store', 'recording'],
+  ['source', 'cache', 'object-store', 'recording', 'signatures'],
   ['registry', 'worker', 'ssh', 'cdi'],
   ['network'],
   ['sandbox', 'fileop', 'rootfs', 'chunks'],

@@ -1,5 +1,6 @@
 import type { Pins, Refusals } from '../pins/index.ts';
 import type { Digest } from '../util/index.ts';
+import type { FactStore } from './image-types.ts';
 
 /** A commit of a git repository and how to get it. */
 export interface GitRequest {
@@ -49,6 +50,19 @@ export interface GitCommit {
   readonly commit?: string;
 }
 
+/** A commit or a tag as git keeps it. */
+export interface GitRawObject {
+  readonly kind: 'commit' | 'tag';
+  readonly sha: string;
+  readonly raw: Buffer;
+}
+
+/** What a reference stands for: a commit, and the tag object that led to it. */
+export interface GitObjects {
+  readonly commit: GitRawObject;
+  readonly tag?: GitRawObject;
+}
+
 /** A checked-out commit. */
 export interface GitTree {
   /** The directory with the files: the repository's root, or the subdirectory that was asked for. */
@@ -76,6 +90,8 @@ export interface GitSourceOptions {
   readonly pins?: Pins;
   /** Set: no server is asked. */
   readonly offline?: Refusals;
+  /** Remembers commits and tags, so that signatures can be verified without asking for them again. */
+  readonly facts?: FactStore;
 }
 
 /** How much a repository may ask of us. */

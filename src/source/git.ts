@@ -6,7 +6,16 @@ import { commitInBundle, fetchFromBundle, missing, stageBundle } from './git-bun
 import { GitFailure, type GitRun, runGit } from './git-command.ts';
 import { explainFailure } from './git-failure.ts';
 import { fetchCommit, type FetchOptions, runDeepIfNeedBe } from './git-fetch.ts';
-import type { GitBundle, GitCommit, GitLimits, GitRequest, GitSourceOptions, GitTree } from './git-types.ts';
+import { peel, readObjects, recallObjects, rememberObjects } from './git-objects.ts';
+import type {
+  GitBundle,
+  GitCommit,
+  GitLimits,
+  GitObjects,
+  GitRequest,
+  GitSourceOptions,
+  GitTree,
+} from './git-types.ts';
 import { type GitUrl, isCommitHash, parseGitUrl } from './git-url.ts';
 import { isRefName } from '../pins/index.ts';
 
@@ -205,6 +214,23 @@ export class GitSource {
     );
   }
 
+  /** The commit itself, and the tag object where it was asked for by one: what signatures are in. Of its files none is fetched. */
+  async objects(task: Task, request: GitRequest, commit: GitCommit): Promise<GitObjects> {
+    const { facts } = this.#options;
+    const known = facts && recallObjects(facts, commit.sha);
+    if (known) {
+      checkPeeled(commit, known.commit.sha);
+      return known;
+    }
+    const options = { filter: ['--filter=tree:0'] };
+    return this.#inRepository(task, request, commit, undefined, options, async (run, temporary) => {
+      const objects = await readObjects(task, run, commit.sha);
+      if (facts) rememberObjects(facts, commit.sha, objects);
+      rmSync(temporary, { recursive: true, force: true });
+      return objects;
+    });
+  }
+
   /** A bare repository for one fetch, gone afterwards: nothing that a remote sent lies around as a repository. */
   async #inRepository<T>(
     task: Task,
@@ -232,6 +258,7 @@ export class GitSource {
         await runGit(task, run, ['remote', 'add', '--', 'origin', url.url]);
         if (bundle) await fetchFromBundle(task, run, await stageBundle(task, run, bundle), commit, options);
         else await fetchCommit(task, run, commit, options);
+        if (commit.commit !== undefined) checkPeeled(commit, await peel(task, run, commit.sha));
         return work(run, temporary);
       });
     } catch (error) {
@@ -290,6 +317,15 @@ function checkHash({ checksum }: GitRequest, commit: GitCommit): GitCommit {
   if (checksum === '' || commit.sha.startsWith(checksum) || commit.commit?.startsWith(checksum)) return commit;
   const got = commit.commit === undefined ? commit.sha : `${commit.sha} or ${commit.commit}`;
   throw new TsbuildError('TSB_DIGEST', `expected checksum to match ${checksum}, got ${got}`);
+}
+
+/**
+ * What a server lists beside a tag is its word alone, and what is kept of the files is kept by it.
+ * @throws TsbuildError `TSB_DIGEST`
+ */
+function checkPeeled({ sha, commit }: GitCommit, peeled: string): void {
+  if (commit === undefined || commit === peeled) return;
+  throw new TsbuildError('TSB_DIGEST', `Cannot load tag ${sha}: it was listed as commit ${commit}, and is ${peeled}`);
 }
 
 /**

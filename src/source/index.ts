@@ -1,7 +1,16 @@
 /** Where bytes come from: images of registries, OCI layouts and the local image store; web servers; git repositories. */
 export { commitTimeOf } from './commit-time.ts';
 export { bundledRef, GitSource } from './git.ts';
-export type { GitAccess, GitBundle, GitCommit, GitLimits, GitRequest, GitSourceOptions, GitTree } from './git-types.ts';
+export type {
+  GitAccess,
+  GitBundle,
+  GitCommit,
+  GitLimits,
+  GitObjects,
+  GitRequest,
+  GitSourceOptions,
+  GitTree,
+} from './git-types.ts';
 export { parseGitUrl } from './git-url.ts';
 export { HttpSource } from './http.ts';
 export { downloadName, safeFileName } from './http-name.ts';

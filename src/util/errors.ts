@@ -27,6 +27,7 @@ export type ErrorCode =
   | 'TSB_LINT' // a lint rule was violated and errors are on
   | 'TSB_LOCK' // a lock file does not name what the build needs, or it cannot be had as it says
   | 'TSB_POLICY' // a source policy denies a source, or cannot be applied to it
+  | 'TSB_SIGNATURE' // a source has not the signature that it must have
   | 'TSB_TIMEOUT' // a build or a step took longer than it may
   | 'TSB_CANCELED' // interrupted
   | 'TSB_INTERNAL'; // a fault of tsbuild itself

@@ -25,6 +25,7 @@ export { checkOwned, ownPackage, packageRoot } from './own-package.ts';
 export { redactUrls } from './redact.ts';
 export { onRoom, roomAgain } from './room-again.ts';
 export { parseEpoch } from './epoch.ts';
+export { InvalidSignatureError } from './invalid-signature.ts';
 export { goBool } from './go-bool.ts';
 export { HIDDEN, sanitize, sanitizeLine } from './sanitize.ts';
 export { SharedWork } from './shared-work.ts';

@@ -6,6 +6,7 @@ import { describeAsUser, useBench } from '../support/e2e.ts';
 import { hasGit, Repositories } from '../support/git-server.ts';
 import { buildFrontendImage } from '../support/frontend-image.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
+import { signing, sshKey } from '../support/signed-repository.ts';
 import { readOciArchive } from '../support/tree.ts';
 import { sha256 } from '../../src/util/index.ts';
 import { WebServer } from '../support/web-server.ts';
@@ -158,6 +159,23 @@ describeAsUser('source policies', (who) => {
     const err = await failed(['--source-policy', policy(convert(url, url, { 'http.sig.pubkey': 'key' })), context]);
     expect(err).toMatch(/its attribute "http\.sig\.pubkey" is not supported/);
     expect(err).toMatch(/>>> ADD/);
+  });
+
+  test.skipIf(!hasGit)('demand that commits are signed, also of what is built already', async () => {
+    const [alice, bob] = [sshKey(repositories, 'alice'), sshKey(repositories, 'bob')];
+    repositories.create('signed.git', { file: 'signed\n' });
+    signing(repositories, 'alice', 'signed.git', 'commit', '-q', '-S', '--allow-empty', '-m', 'signed');
+    const name = `git://${git.url.slice('http://'.length)}/signed.git`;
+    const demand = (key: string): string => policy(convert(`${name}*`, '', { 'git.sig.pubkey': key }));
+    const context = use.bench.context(`FROM scratch\nADD ${git.url}/signed.git#main /r\n`);
+    const files = { '/r/file': 'signed\n' };
+    expect(await built([context])).toEqual(files);
+    for (const args of [[], ['--cache-from', `${registry.host}/none`]]) {
+      const err = await failed(['--source-policy', demand(bob), ...args, context]);
+      expect(err).toMatch(/Cannot verify the signature of commit \w{40}: it was made with SSH key SHA256:\S+, and/);
+    }
+    expect(await built(['--source-policy', demand(alice), context])).toEqual(files);
+    expect(await failed(['--source-policy', demand(bob), context])).toContain('Cannot verify the signature');
   });
 
   test.skipIf(!hasGit)('put one repository in the place of another', async () => {

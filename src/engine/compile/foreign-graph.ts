@@ -6,7 +6,8 @@ import { type SourceFile, TsbuildError } from '../../util/index.ts';
  * Attributes of sources that ask for more care than there is here: signatures that must be right. Passed over, they would give something
  * that nobody has verified.
  */
-const UNSUPPORTED_ATTRIBUTES = /^(?:git|http)\.sig\./;
+const UNSUPPORTED_ATTRIBUTES =
+  /^(?:git\.sig\.(?!(?:pubkey|rejectexpired|requiresignedtag|ignoresignedtag)$)|http\.sig\.)/;
 
 /** @throws TsbuildError `TSB_LLB` for what no graph can ask for here */
 export function checkSupported(vertex: LlbVertex): void {

@@ -5,6 +5,7 @@ import { bundledRef, type GitCommit, type GitRequest, parseGitUrl } from '../../
 import { ContextTree } from '../../tree/index.ts';
 import { canonicalDigest, type Digest, redactUrls, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
+import { demandsOf, holdToDemands } from './git-demands.ts';
 import { gitRequest } from './git-request.ts';
 import type { SourcePieces } from './source-pieces.ts';
 import { fillDirectory } from '../file/fill-directory.ts';
@@ -90,7 +91,7 @@ export async function gitCommit(
   return (await find(pieces, task, vertex, source, held)).commit;
 }
 
-/** What a source op wants, and the commit that this is now. An agent that git may use listens until `held` is disposed. */
+/** What a source op wants, and the commit that this is now, signed as the op demands. An agent that git may use listens until `held` is disposed. */
 async function find(
   pieces: SourcePieces,
   task: Task,
@@ -98,8 +99,12 @@ async function find(
   source: SourceOp,
   held: AsyncDisposableStack,
 ): Promise<{ readonly request: GitRequest; readonly commit: GitCommit }> {
+  const demands = demandsOf(source.attrs);
   const request = await gitRequest(pieces, task, vertex, source, held);
-  return { request, commit: await (await pieces.origins.remote.git()).resolve(task, request) };
+  const git = await pieces.origins.remote.git();
+  const commit = await git.resolve(task, request);
+  if (demands) await holdToDemands(task, git, request, commit, demands);
+  return { request, commit };
 }
 
 function commitTimes(source: SourceOp): boolean {

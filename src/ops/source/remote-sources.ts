@@ -63,7 +63,7 @@ export class RemoteSources implements AsyncDisposable {
   }
 
   async #openGit(): Promise<GitSource> {
-    const { home, proxies, now, pins, offline } = this.#options;
+    const { store, home, proxies, now, pins, offline } = this.#options;
     const { GitSource: Git } = await import('../../source/index.ts');
     return new Git({
       temporary: () => this.temporary(),
@@ -71,6 +71,7 @@ export class RemoteSources implements AsyncDisposable {
       proxies,
       now,
       pins,
+      facts: store.facts,
       ...(offline ? { offline } : {}),
     });
   }

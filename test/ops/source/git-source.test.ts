@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { sha256 } from '../../../src/util/index.ts';
 import { openStore } from '../../store/support.ts';
 import { hasGit, Repositories } from '../../support/git-server.ts';
+import { signing, sshKey } from '../../support/signed-repository.ts';
 import { testTask } from '../../support/task.ts';
 import type { WebServer } from '../../support/web-server.ts';
 import { type Kit, openKit, vertexOf } from '../support.ts';
@@ -236,5 +237,59 @@ describe.runIf(hasGit)('secrets for a repository', () => {
     expect(await keyOf(git('main', names), await kitWith({ GIT_AUTH_TOKEN: value('one') }))).toBe(key);
     const withPassword = { 'git.fullurl': url().replace('http://', 'http://user:password@') };
     expect(await keyOf(git('main', withPassword))).toBe(key);
+  });
+});
+
+describe.runIf(hasGit)('a commit that must be signed', () => {
+  let [alice, bob, signed] = ['', '', ''];
+  beforeAll(() => {
+    [alice, bob] = [sshKey(repositories, 'alice'), sshKey(repositories, 'bob')];
+    repositories.create('signed', { file: 'unsigned' });
+    repositories.git('signed', 'tag', 'unsigned');
+    signing(repositories, 'alice', 'signed', 'commit', '-q', '-S', '--allow-empty', '-m', 'signed');
+    signed = repositories.git('signed', 'rev-parse', 'HEAD');
+    signing(repositories, 'bob', 'signed', 'tag', '-s', '-m', 'by bob', 'v1');
+  });
+  const op = (ref: string, attrs: Readonly<Record<string, string>> = {}): SourceOp => git(ref, attrs, 'signed');
+  const key = (publicKey: string): Readonly<Record<string, string>> => ({ 'git.sig.pubkey': publicKey });
+
+  test('has the key of every other: only whether it may be used is another question', async () => {
+    const kit = await kitWith();
+    const plain = await keyOf(op('main'), kit);
+    expect(await keyOf(op('main', key(alice)), kit)).toBe(plain);
+    expect(await keyOf(op('v1', key(bob)), kit)).toBe(plain);
+    expect(await keyOf(op(signed, key(alice)), kit)).toBe(plain);
+  });
+
+  test('has none when it is not, though its files are there already', async () => {
+    const kit = await kitWith();
+    await keyOf(op('main'), kit);
+    for (const refused of [op('main', key(bob)), op('unsigned', key(alice)), op(signed, key(bob))])
+      await expect(keyOf(refused, kit)).rejects.toMatchObject({ code: 'TSB_SIGNATURE' });
+    // None is checked out, either: not by whoever passed over the key.
+    await expect(kit.runner.exec(testTask(), vertexOf(op('main', key(bob))), [])).rejects.toMatchObject({
+      code: 'TSB_SIGNATURE',
+    });
+  });
+
+  test.each([
+    ['git.sig.requiresignedtag', 'true'],
+    ['git.sig.rejectexpired', 'false'],
+    ['git.sig.pubkey', ''],
+  ])('is refused for %s=%j without a key, before anybody is asked', async (name, given) => {
+    await expect(keyOf(op('main', { [name]: given }))).rejects.toMatchObject({
+      code: 'TSB_LLB',
+      message: `Cannot verify the signature of a git source: it has ${name} and no key`,
+    });
+    expect(seen).toEqual([]);
+  });
+
+  test('counts by its tag or not, as is demanded', async () => {
+    const kit = await kitWith();
+    const demand = (name: string, publicKey: string) => op('v1', { ...key(publicKey), [`git.sig.${name}`]: 'true' });
+    await keyOf(demand('requiresignedtag', bob), kit);
+    await keyOf(demand('ignoresignedtag', alice), kit);
+    for (const refused of [demand('requiresignedtag', alice), demand('ignoresignedtag', bob)])
+      await expect(keyOf(refused, kit)).rejects.toMatchObject({ code: 'TSB_SIGNATURE' });
   });
 });
