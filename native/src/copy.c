@@ -111,10 +111,11 @@ uint64_t hash_attributes(int fd) {
   return sum;
 }
 
-static void copy_status(int to, const struct stat *info) {
+/* All but the content. The owner first: setuid bits and capabilities go when that is set, also to whom it was. */
+static void copy_metadata(int from, int to, const struct stat *info, enum copy_direction direction) {
   struct timespec times[2] = {info->st_atim, info->st_mtim};
-  /* Owner first: the kernel takes setuid bits away when that changes. */
   if (fchown(to, info->st_uid, info->st_gid) < 0) fail("cannot set the owner %u:%u", info->st_uid, info->st_gid);
+  copy_attributes(from, to, direction);
   if (fchmod(to, info->st_mode & 07777) < 0 || futimens(to, times) < 0) fail("cannot set mode and times");
 }
 
@@ -122,8 +123,7 @@ void copy_directory_attributes(int from, int to, enum copy_direction direction) 
   struct stat info;
   if (fstat(from, &info) < 0) fail("cannot stat a directory");
   remove_attributes(to);
-  copy_attributes(from, to, direction);
-  copy_status(to, &info);
+  copy_metadata(from, to, &info, direction);
 }
 
 /* ---- files ---- */
@@ -181,9 +181,7 @@ static void copy_file(int from_dir, const char *from, int to_dir, const char *to
   int out = openat(to_dir, to, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (out < 0) fail("cannot make \"%s\"", to);
   copy_content(in, out, info->st_size);
-  if (fchown(out, info->st_uid, info->st_gid) < 0) fail("cannot set the owner of \"%s\"", to);
-  copy_attributes(in, out, direction);
-  copy_status(out, info);
+  copy_metadata(in, out, info, direction);
   close(in);
   close(out);
 }

@@ -8,6 +8,7 @@ import { canEmulateArm64 } from '../support/emulation.ts';
 import type { Identity } from '../support/identity.ts';
 import { isRealRoot } from '../support/real-root.ts';
 import { expectNoDebris, expectSound } from '../support/sound.ts';
+import { staticProgram } from '../support/static-program.ts';
 import { onTerminal } from '../support/terminal.ts';
 import { readOciArchive } from '../support/tree.ts';
 
@@ -75,6 +76,26 @@ function promisesOn(rung: string, who: Identity): void {
     expect(text('/tmp/read')).toBe('read\n');
     expect(Object.keys(tree).filter((path) => /^\/(agent|mnt|context|run|etc\/given)/.test(path))).toEqual([]);
     await expectSound(bench);
+  });
+
+  test('capabilities of files stay, whoever changes other things about those', async () => {
+    const { bench } = use;
+    const context = bench.context(
+      `FROM base:1
+COPY --chmod=0755 set-capability /
+RUN touch /set /changed && /set-capability /set /changed && touch /lost && /set-capability /lost && chown 7 /lost
+RUN chmod 0700 /changed && mkdir /other
+`,
+      { 'set-capability': staticProgram('set-capability') },
+    );
+    const { stdout } = await bench.ok([...build, '-o', 'type=oci,dest=-', context], { env });
+    const { tree } = await readOciArchive(stdout);
+    // CAP_NET_RAW, permitted and effective (capabilities(7)).
+    const capability = `0100000200200000${'00'.repeat(12)}`;
+    expect(tree['/set']).toMatchObject({ mode: 0o644, capability });
+    expect(tree['/changed']).toMatchObject({ mode: 0o700, capability });
+    expect(tree['/lost']).toMatchObject({ uid: 7 });
+    expect(tree['/lost']?.capability).toBeUndefined();
   });
 
   test('a cache is the same one for steps at a time, of one build and of two', async () => {

@@ -11,6 +11,8 @@ export interface TreeEntry {
   readonly gid: number;
   /** The content of a file (its hash when it is larger than 4 KiB), target of a link, numbers of a device. */
   readonly content: string;
+  /** The attribute `security.capability`, in hexadecimal. */
+  readonly capability?: string;
 }
 
 /** Files by absolute path. */
@@ -141,6 +143,7 @@ function applyMembers(tree: Map<string, TreeEntry>, members: readonly Member[]):
         uid: header.uid ?? 0,
         gid: header.gid ?? 0,
         content: contentOf(header, body),
+        ...capabilityOf(header),
       });
     }
   }
@@ -159,6 +162,11 @@ function contentOf(header: Header, body: Buffer): string {
     default:
       return '';
   }
+}
+
+function capabilityOf({ pax }: Header): { readonly capability?: string } {
+  const value = (pax as Readonly<Record<string, string>> | null | undefined)?.['SCHILY.xattr.security.capability'];
+  return value === undefined ? {} : { capability: Buffer.from(value).toString('hex') };
 }
 
 function decompress(bytes: Buffer, mediaType: string): Buffer {
