@@ -192,7 +192,7 @@ const RUNGS: Readonly<Record<Rung, string>> = {
   3: 'namespaces, and copies of layers in place of overlays',
   4: 'namespaces with one id, owners remembered',
   5: 'no user namespaces, but chroot for root',
-  6: 'user namespaces are blocked',
+  6: 'nothing that steps could run in',
 };
 
 function workingLine(): DoctorLine {

@@ -2,7 +2,15 @@ import { readFileSync } from 'node:fs';
 import { OWNER_LIMIT } from '../sys/index.ts';
 import { TsbuildError } from '../util/index.ts';
 import { findProgram } from './find-program.ts';
-import { firstFreeSubId, identityMap, isMapped, mappedFromZero, parseSubIds, rootlessMap } from './subids.ts';
+import {
+  firstFreeSubId,
+  identityMap,
+  isMapped,
+  mappedFromZero,
+  parseSubIds,
+  partsMapped,
+  rootlessMap,
+} from './subids.ts';
 import type { NamespacePlan } from './types.ts';
 
 /**
@@ -15,6 +23,10 @@ const ROOT_IDS = 2 ** 31 - ROOT_SHIFT;
 const MOST_IDS = 2 ** 31;
 /** The usual size of containers. */
 const IDS_PER_IMAGE = 65_536;
+
+/** How a container gets the ids from 0 up to this one. */
+const withIds = (end: number): string =>
+  `start the container with more ids, for example: podman run --uidmap 0:100000:${end} --gidmap 0:100000:${end}`;
 
 /** What a plan is made from; everything is read from the machine when absent. */
 export interface PlanInputs {
@@ -147,22 +159,33 @@ export function planWithoutSteps(inputs: PlanInputs): NamespacePlan {
 /** A user is root in its own namespace, with its sub-ids for everybody else of an image. */
 function planForUser(inputs: PlanInputs): NamespacePlan | PlanProblem {
   const user = { name: inputs.userName, uid: inputs.uid };
-  const uids = rootlessMap(inputs.uid, parseSubIds(inputs.subuid, user));
-  const gids = rootlessMap(inputs.gid, parseSubIds(inputs.subgid, user));
+  const [ownUids, ownGids] = [identityMap(inputs.uidMap), identityMap(inputs.gidMap)];
+  const subuids = parseSubIds(inputs.subuid, user);
+  const subgids = parseSubIds(inputs.subgid, user);
+  // In a container, /etc/subuid may speak of ids that it has not got, which nobody can map.
+  const uids = rootlessMap(inputs.uid, partsMapped(subuids, ownUids));
+  const gids = rootlessMap(inputs.gid, partsMapped(subgids, ownGids));
   const first = firstFreeSubId([inputs.subuid, inputs.subgid], IDS_PER_IMAGE);
   const free = `${first}-${first + IDS_PER_IMAGE - 1}`;
-  const fix = `sudo usermod --add-subuids ${free} --add-subgids ${free} ${inputs.userName}`;
+  const areThere = [ownUids, ownGids].every((own) => own.length === 0 || isMapped(own, first, IDS_PER_IMAGE));
+  const fix = `${areThere ? '' : `${withIds(first + IDS_PER_IMAGE)}; then: `}sudo usermod --add-subuids ${free} --add-subgids ${free} ${inputs.userName}`;
   if (inputs.newuidmap === undefined || inputs.newgidmap === undefined)
     return {
       problem: 'no-newuidmap',
       message: 'the programs newuidmap and newgidmap are not installed',
       fix: 'sudo apt-get install uidmap',
     };
-  if (uids.length === 1 || gids.length === 1)
+  if (subuids.length === 0 || subgids.length === 0)
     return {
       problem: 'no-subids',
-      message: `/etc/${uids.length === 1 ? 'subuid' : 'subgid'} gives user "${inputs.userName}" no subordinate ids`,
+      message: `/etc/${subuids.length === 0 ? 'subuid' : 'subgid'} gives user "${inputs.userName}" no subordinate ids`,
       fix,
+    };
+  if (uids.length === 1 || gids.length === 1)
+    return {
+      problem: 'no-ids',
+      message: `the subordinate ids that /etc/subuid and /etc/subgid give user "${inputs.userName}" are not there in this container`,
+      fix: withIds(Math.max(...[...subuids, ...subgids].map(({ start, count }) => start + count))),
     };
   if (inputs.noNewPrivileges)
     return {

@@ -73,6 +73,18 @@ export function identityMap(own: string): readonly IdRange[] {
   return map;
 }
 
+/** What there is of ranges in a namespace. @param own its map; one that could not be read stands for all ids */
+export function partsMapped(ranges: readonly SubIdRange[], own: readonly IdRange[]): readonly SubIdRange[] {
+  if (own.length === 0) return ranges;
+  return ranges.flatMap(({ start, count }) =>
+    own.flatMap(({ inside, count: mapped }) => {
+      const first = Math.max(start, inside);
+      const end = Math.min(start + count, inside + mapped);
+      return end > first ? [{ start: first, count: end - first }] : [];
+    }),
+  );
+}
+
 /** How many ids from 0 upwards a map covers without a gap. */
 export function mappedFromZero(map: readonly IdRange[]): number {
   let next = 0;

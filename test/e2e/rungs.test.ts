@@ -463,3 +463,28 @@ describe('with no_new_privs', () => {
     );
   });
 });
+
+test('an ordinary user whose subordinate ids are not there has one id', async () => {
+  const who = (await identities()).at(-1);
+  if (!who) throw new Error('Nobody runs the tests');
+  await using bench = new Bench(who);
+  await bench.makeStore();
+  // As in a container that has fewer ids than its image's /etc/subuid speaks of.
+  const within = (args: readonly string[]): Promise<Outcome> =>
+    bench.start(['unshare', '--user', '--map-current-user', ...bench.command(args)]).ended;
+  const { code, out } = await within(['doctor']);
+  expect(code, out).toBe(0);
+  expect(out).toMatch(
+    /ids: the subordinate ids [^\n]* are not there[^]*fix: start the container with more ids[^]*RUN steps work here \(rung 4: /,
+  );
+  const store = bench.path('other');
+  await bench.importBase('base:1', { store });
+  const built = await within([
+    'build',
+    '-q',
+    '-o',
+    'type=oci,dest=/dev/null',
+    bench.context('FROM base:1\nRUN chown alice /etc\n'),
+  ]);
+  expect(built.code, built.err).toBe(0);
+});

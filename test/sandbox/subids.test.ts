@@ -182,6 +182,31 @@ describe('the plan for namespace A', () => {
     expect(isolationNotice(plan)).toBeUndefined();
   });
 
+  test('an ordinary user of a container has those of its sub-ids that are there', () => {
+    const within = (count: number, more: Partial<PlanInputs> = {}): ReturnType<typeof planNamespace> =>
+      planNamespace({ ...inputs, uidMap: `0 100000 ${count}\n`, gidMap: `0 100000 ${count}\n`, ...more });
+    // As podman's own image has them: what stands beyond the container's ids cannot be mapped (user_namespaces(7)).
+    const podman = 'alice:1:999\nalice:1001:64535\n';
+    expect(within(65_536, { subuid: podman, subgid: podman })).toMatchObject({ how: 'newidmap', idCount: 65_535 });
+    expect(within(165_536)).toMatchObject({ how: 'newidmap', idCount: 65_537 });
+    expect(within(150_000)).toMatchObject({ how: 'newidmap', idCount: 50_001 });
+    expect(within(65_536)).toEqual({
+      problem: 'no-ids',
+      message: 'the subordinate ids that /etc/subuid and /etc/subgid give user "alice" are not there in this container',
+      fix: 'start the container with more ids, for example: podman run --uidmap 0:100000:165536 --gidmap 0:100000:165536',
+    });
+    // Adding ids that are not there would not help.
+    expect(within(65_536, { subuid: '', subgid: '' })).toMatchObject({
+      problem: 'no-subids',
+      fix: expect.stringMatching(
+        /^start the container with more ids, .* 0:100000:165536; then: sudo usermod --add-subuids 100000-165535 /,
+      ) as string,
+    });
+    expect(within(165_536, { subuid: '', subgid: '' })).toMatchObject({
+      fix: expect.stringMatching(/^sudo usermod/) as string,
+    });
+  });
+
   test.each([
     ['no-newuidmap', { newuidmap: undefined }, 'apt-get install uidmap'],
     ['no-subids', { subuid: '' }, 'usermod --add-subuids'],
