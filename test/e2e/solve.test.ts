@@ -15,6 +15,35 @@ import { readOciArchive, readTar } from '../support/tree.ts';
 
 const AMD64: MarshalOptions = { platform: { os: 'linux', architecture: 'amd64' } };
 
+/** A Dockerfile with every kind of op. */
+const MANY_KINDS = `FROM base:1 AS made
+ARG WHO=world
+ENV A=b
+WORKDIR /work
+COPY --chmod=750 --chown=5:6 dir/ /work/dir/
+RUN --mount=type=bind,target=/ctx,ro --mount=type=cache,target=/cache --mount=type=tmpfs,target=/t cat /ctx/one > seen \\
+  && echo $WHO > who && mkdir -p a/b && ln who a/hard && ln -s ../who a/soft && rm -r /work/dir/two
+RUN <<SH
+echo heredoc > doc
+SH
+FROM scratch AS inline
+COPY <<one <<two /files/
+1
+one
+2
+two
+FROM base:1
+LABEL x=y
+COPY --link --from=made /work /work
+COPY --from=inline /files/o* /o/
+ADD --link one /linked/
+COPY --from=inline / /all/
+COPY --exclude=one . /ctx/
+USER 5:6
+EXPOSE 80
+CMD ["id"]
+`;
+
 describeAsEveryone('tsbuild solve', (who) => {
   const use = useBench(who);
 
@@ -36,6 +65,30 @@ describeAsEveryone('tsbuild solve', (who) => {
       const [a, b] = [await readOciArchive(built), await readOciArchive(solved)];
       expect(b.manifest.layers).toEqual(a.manifest.layers);
     }
+  });
+
+  test('makes of a Dockerfile’s graph and its config the image that a build makes, by digest, in another store', async () => {
+    const context = use.bench.context(MANY_KINDS, {
+      one: '1',
+      'dir/two': '2',
+      'dir/three': { text: '3', mode: 0o755 },
+    });
+    const [built, solved] = [use.bench.path('there.tar'), use.bench.path('here.tar')];
+    const env = { SOURCE_DATE_EPOCH: '1700000000' };
+    const output = (dest: string): string => `type=oci,dest=${dest},rewrite-timestamp=true`;
+    await use.bench.ok(['build', '-o', output(built), context], { env });
+    const { config, digest } = await readOciArchive(built);
+    use.bench.write('config', { 'built.json': JSON.stringify(config) });
+    const { stdout } = await use.bench.ok(['llb', context], { env });
+    const args = ['--local', `context=${context}`, '--image-config', use.bench.path('config/built.json')];
+    const store = await use.bench.otherStore();
+    const { err } = await use.bench.ok(['solve', '--progress=plain', ...args, '-o', output(solved)], {
+      env,
+      store,
+      stdin: stdout,
+    });
+    expect(err).not.toMatch(/RUN.*\n#\d+ CACHED/);
+    expect((await readOciArchive(solved)).digest).toBe(digest);
   });
 
   test('gives the image the config that it is told, and runs', async () => {

@@ -1,23 +1,13 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { gunzipSync } from 'node:zlib';
 import { expect, describe, test } from 'vitest';
 import { decodeOp, encodeOp, opFromJson, opToJson } from '../../src/llb/index.ts';
 import { type Digest, sha256 } from '../../src/util/index.ts';
+import { hasCorpus, recordedGraphs } from '../support/conformance-cases.ts';
 
-const FILE = new URL('../../../shared/conformance/llb.jsonl.gz', import.meta.url);
-
-interface RecordedOp {
-  readonly op: Record<string, unknown>;
-  readonly digest?: Digest;
-}
-
-describe.skipIf(!existsSync(FILE))('ops that BuildKit made', () => {
+describe.skipIf(!hasCorpus)('ops that BuildKit made', () => {
   test('marshal to the same digests and come back unchanged', () => {
-    const cases = gunzipSync(readFileSync(FILE)).toString().trim().split('\n');
     let compared = 0;
     const wrong: string[] = [];
-    for (const line of cases) {
-      const { case: name, ops } = JSON.parse(line) as { case: string; ops: RecordedOp[] };
+    for (const [name, ops] of recordedGraphs()) {
       const digests: Digest[] = [];
       const known: boolean[] = [];
       for (const [index, recorded] of ops.entries()) {

@@ -67,8 +67,20 @@ export async function readTar(bytes: Uint8Array): Promise<readonly Member[]> {
   return members;
 }
 
-/** Reads the one image of an OCI archive and checks every digest, size and diff id on the way. */
-export async function readOciArchive(archive: string | Uint8Array): Promise<ArchivedImage> {
+/** A layer as it was read, and the diff id that it has. */
+interface ReadLayer {
+  readonly diffId: string;
+  readonly members: readonly Member[];
+}
+
+/**
+ * Reads the one image of an OCI archive and checks every digest, size and diff id on the way.
+ * @param known layers of images that were read before, by digest
+ */
+export async function readOciArchive(
+  archive: string | Uint8Array,
+  known: Map<string, ReadLayer> = new Map(),
+): Promise<ArchivedImage> {
   const members = await readTar(typeof archive === 'string' ? readFileSync(archive) : archive);
   const files = new Map(members.map(({ header, body }) => [header.name, body]));
   const read = (name: string): Buffer => {
@@ -92,9 +104,10 @@ export async function readOciArchive(archive: string | Uint8Array): Promise<Arch
   const layers: string[][] = [];
   const tree = new Map<string, TreeEntry>();
   for (const [at, descriptor] of manifest.layers.entries()) {
-    const tar = decompress(blob(descriptor), descriptor.mediaType);
-    if (sha256(tar) !== config.rootfs.diff_ids[at]) throw new Error(`Layer ${at} has not the diff id of the config`);
-    const contents = await readTar(tar);
+    const { diffId, members: contents } =
+      known.get(descriptor.digest) ?? (await readLayer(blob(descriptor), descriptor));
+    known.set(descriptor.digest, { diffId, members: contents });
+    if (diffId !== config.rootfs.diff_ids[at]) throw new Error(`Layer ${at} has not the diff id of the config`);
     layers.push(contents.map(({ header }) => header.name));
     applyMembers(tree, contents);
   }
@@ -106,6 +119,11 @@ export async function readOciArchive(archive: string | Uint8Array): Promise<Arch
     layers,
     tree: Object.fromEntries([...tree].toSorted(([a], [b]) => (a < b ? -1 : 1))),
   };
+}
+
+async function readLayer(bytes: Buffer, { mediaType }: Descriptor): Promise<ReadLayer> {
+  const tar = decompress(bytes, mediaType);
+  return { diffId: sha256(tar), members: await readTar(tar) };
 }
 
 /** The files of a tar that is a root file system. */

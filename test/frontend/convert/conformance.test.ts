@@ -1,31 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import type { CompileOptions, CompileResult } from '../../../src/frontend/index.ts';
 import { type LlbVertex, opToJson } from '../../../src/llb/index.ts';
 import type { Digest } from '../../../src/util/index.ts';
 import type { ImageConfig } from '../../../src/image/index.ts';
-import { type Case, Corpus, hasCorpus } from './corpus.ts';
-
-interface RecordedOp {
-  readonly op: Record<string, unknown>;
-  readonly name?: string;
-  readonly ignoreCache?: boolean;
-  readonly digest?: Digest;
-}
-
-const LLB = new URL('../../../../shared/conformance/llb.jsonl.gz', import.meta.url);
-
-function recordedCases(): Map<string, readonly RecordedOp[]> {
-  const lines = gunzipSync(readFileSync(LLB)).toString().trim().split('\n');
-  return new Map(
-    lines.map((line) => {
-      const { case: name, ops } = JSON.parse(line) as { case: string; ops: RecordedOp[] };
-      return [name, ops];
-    }),
-  );
-}
+import { type Case, hasCorpus, type RecordedOp, recordedGraphs } from '../../support/conformance-cases.ts';
+import { Corpus } from './corpus.ts';
 
 /** Digests of images as the recorded graphs name them: `docker.io/library/alpine:latest` -> `sha256:…`. */
 function imageDigests(ops: readonly RecordedOp[]): Map<string, Digest> {
@@ -114,7 +95,7 @@ describe.skipIf(!hasCorpus)('what BuildKit made of the same Dockerfiles', () => 
 
   test('graphs are the same, op for op, digest for digest and name for name', async () => {
     const wrong: string[] = [];
-    const recorded = recordedCases();
+    const recorded = recordedGraphs();
     for (const [id, theirs] of recorded) {
       const compiled = await corpus?.compile(corpus.case(id), imageDigests(theirs), asRecorded).catch(String);
       if (typeof compiled === 'string') wrong.push(`${id}: ${compiled}`);
