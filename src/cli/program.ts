@@ -25,6 +25,7 @@ import { addInspect, addLogin, addSearch, addTag } from './declare/registry-comm
 import { reportError } from './report.ts';
 import { withoutValues } from './switches.ts';
 import { addUnsupported } from './unsupported.ts';
+import { ownsH, withoutVainHelp } from './vain-help.ts';
 import { firstWord } from './words.ts';
 
 /**
@@ -42,11 +43,12 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
   try {
     const words = await firstWord(args, COMMANDS);
     command = words[0] ?? '';
-    const program = createProgram(context, setCode, commandOf(words), (text) => said.push(text));
+    const make = (): Command => createProgram(context, setCode, commandOf(words), (text) => said.push(text));
+    const program = make();
     checkCommand(words, context.cwd);
     const own = program.commands.find((each) => each.name() === command);
     const plain = own === undefined ? words : withoutValues(words, own, PASS_THROUGH.has(command));
-    await program.parseAsync([...plain], { from: 'user' });
+    await program.parseAsync([...withoutVainHelp(plain, make)], { from: 'user' });
     return code;
   } catch (thrown) {
     let error = thrown;
@@ -152,13 +154,15 @@ function createProgram(
       writeErr,
     });
   for (const [names, add] of groups) if (only === undefined || names.includes(only)) add(program, context, done);
-  for (const command of program.commands)
+  for (const command of program.commands) {
     command
+      .copyInheritedSettings(program)
       // Options of the program go before the command; this one is also understood behind it.
       .addOption(new Option('-D, --debug', 'show stack traces of failures, and what warnings mean').hideHelp())
       .exitOverride()
-      .showHelpAfterError(`Run "tsbuild ${command.name()} --help" for what is possible.`)
-      .copyInheritedSettings(program);
+      .showHelpAfterError(`Run "tsbuild ${command.name()} --help" for what is possible.`);
+    if (ownsH(command)) command.helpOption('--help', 'show help');
+  }
   return program;
 }
 

@@ -123,6 +123,17 @@ describe('a command line that cannot be meant ends with 2, or 125 for run, and s
     ['search --limit x a', /--limit/],
     ['search --filter x a', /filter/i],
     ['solve --local x none', /--local/],
+    // Help is no answer to what is wrong.
+    ['run --nosuch -h', /unknown option '--nosuch'[^]*tsbuild run --help/],
+    ['run --nosuch --help', /unknown option '--nosuch'/],
+    ['run --help --nosuch', /unknown option '--nosuch'/],
+    ['run --help -it --pod x base:1', /Cannot use --pod: it is not supported/],
+    ['run --nosuch base:1 sh -h', /unknown option '--nosuch'/],
+    ['build --nosuch=x --help', /unknown option '--nosuch/],
+    ['ps -h --nosuch', /unknown option '--nosuch'/],
+    ['network create --subnett x --help', /Did you mean --subnet/],
+    ['network --nosuch -h', /unknown option '--nosuch'/],
+    ['run -h', /argument missing/],
   ])('tsbuild %s', async (line, why) => {
     const { code, out, err } = await run(line);
     expect([code, out], err).toEqual([line.startsWith('run') ? 125 : 2, '']);
@@ -153,6 +164,15 @@ describe('a command line that cannot be meant ends with 2, or 125 for run, and s
     expect(err).toMatch(why);
     expect(err).not.toContain('fault of tsbuild');
   });
+
+  test.each([
+    'run --help', 'run -it --help', 'run -e --nosuch --help', 'run --help -it base:1 sh --nosuch', 'ps -h', 'network create --help',
+    'network -h', '--help', '-h', 'help run',
+  ])('and help is for who asks: tsbuild %s', async (line) => {
+    const { code, out, err } = await run(line);
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toMatch(/^Usage: tsbuild/);
+  }); // oxfmt-ignore
 
   test('and words that could control a terminal are shown without that', async () => {
     for (const line of [

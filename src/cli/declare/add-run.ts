@@ -14,8 +14,6 @@ export function addRun(program: Command, context: CliContext, done: (code: numbe
     .argument('<image>', IMAGE)
     .argument('[command...]', COMMAND)
     .passThroughOptions()
-    // As with docker, -h is for the host name.
-    .helpOption('--help', 'show help')
     .option('-d, --detach', 'run it in the background, and print its id')
     .option('--wait-healthy', 'with -d: wait until it is healthy')
     .option('--wait-timeout <duration>', 'no longer than this')
@@ -37,7 +35,6 @@ export function addCreate(program: Command, context: CliContext, done: (code: nu
     .argument('<image>', IMAGE)
     .argument('[command...]', COMMAND)
     .passThroughOptions()
-    .helpOption('--help', 'show help')
     .option('-q, --quiet', 'do not show how the image is prepared');
   lifeOptions(processOptions(create)).action(async (image: string, command: string[], options) => {
     const { createCommand } = await import('../commands/create.ts');
