@@ -37,6 +37,7 @@ if [ "$purpose" = test ]; then
   need /usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
   need xz xz-utils
   need git git
+  need gpg gnupg
   need ssh-keygen openssh-client
   need /usr/sbin/sshd openssh-server
   need strace strace

@@ -15,7 +15,7 @@ const floors: readonly (readonly string[])[] = [
   ['recall', 'transfer', 'report', 'containers'],
   ['frontend', 'solver', 'exporter', 'runtime', 'progress', 'verify', 'inspect', 'serve', 'explain'],
   ['source', 'cache', 'object-store', 'recording', 'signatures'],
-  ['registry', 'worker', 'ssh', 'cdi'],
+  ['registry', 'worker', 'ssh', 'cdi', 'openpgp'],
   ['network'],
   ['sandbox', 'fileop', 'rootfs', 'chunks'],
   ['layer'],

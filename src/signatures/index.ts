@@ -1,2 +1,3 @@
-/** Signatures that sources must have: of commits and tags of git. */
+/** Signatures that sources must have: commits and tags of git, and files from the web. */
 export { type CommitDemands, type CommitObjects, verifyCommit } from './verify-commit.ts';
+export { type FileDemands, verifyFile } from './verify-file.ts';

@@ -1,4 +1,5 @@
 import { isSshSignature, verifySshSignature } from '../ssh/index.ts';
+import { DetachedSignature, isOpenpgpSignature } from '../openpgp/index.ts';
 import { InvalidSignatureError, TsbuildError } from '../util/index.ts';
 import { type GitObject, signedObject } from './git-object.ts';
 
@@ -23,13 +24,14 @@ export interface CommitObjects {
 /**
  * Holds a commit to what a source demands of its signatures. As in BuildKit: a signed tag speaks for its commit, and where the tag is not
  * signed by the right key the commit may still be.
+ * @param now milliseconds since the epoch
  * @throws TsbuildError `TSB_SIGNATURE`
  */
-export function verifyCommit({ commit, tag }: CommitObjects, demands: CommitDemands): void {
+export function verifyCommit({ commit, tag }: CommitObjects, demands: CommitDemands, now: number): void {
   const { requireSignedTag, ignoreSignedTag } = demands;
   let wrongTag: TsbuildError | undefined;
   if (tag && !ignoreSignedTag) {
-    wrongTag = problemOf(tag, demands);
+    wrongTag = problemOf(tag, demands, now);
     if (!wrongTag) return;
   }
   if (requireSignedTag)
@@ -41,7 +43,7 @@ export function verifyCommit({ commit, tag }: CommitObjects, demands: CommitDema
         { hint: 'name the tag after "#", or leave the attribute out so that the signature of the commit counts' },
       )
     );
-  const wrong = problemOf(commit, demands);
+  const wrong = problemOf(commit, demands, now);
   if (!wrong) return;
   if (!wrongTag) throw wrong;
   const ofTag = wrongTag.message.replace(/^.*?: /, '');
@@ -53,12 +55,12 @@ export function verifyCommit({ commit, tag }: CommitObjects, demands: CommitDema
 }
 
 /** Why the signature of an object does not hold; undefined when it does. */
-function problemOf(object: GitObject, demands: CommitDemands): TsbuildError | undefined {
+function problemOf(object: GitObject, demands: CommitDemands, now: number): TsbuildError | undefined {
   try {
     const { data, signature } = signedObject(object);
     if (signature === undefined)
       throw new InvalidSignatureError('it is not signed', 'sign it: "git commit -S", "git tag -s"');
-    verify(data, signature, demands);
+    verify(data, signature, demands, now);
     return undefined;
   } catch (error) {
     if (!(error instanceof InvalidSignatureError)) throw error;
@@ -70,10 +72,11 @@ function problemOf(object: GitObject, demands: CommitDemands): TsbuildError | un
 }
 
 /** @throws InvalidSignatureError */
-function verify(data: Buffer, signature: string, { publicKey }: CommitDemands): void {
+function verify(data: Buffer, signature: string, { publicKey, rejectExpired }: CommitDemands, now: number): void {
   if (isSshSignature(signature)) return verifySshSignature(signature, data, publicKey, 'git');
-  throw new InvalidSignatureError(
-    'OpenPGP signatures cannot be verified yet',
-    'sign with an SSH key: git config gpg.format ssh',
-  );
+  if (!isOpenpgpSignature(signature))
+    throw new InvalidSignatureError('its signature is of a kind that is not known; SSH and OpenPGP are');
+  const detached = new DetachedSignature(signature, publicKey, { rejectExpired, now: now / 1000 });
+  detached.update(data);
+  detached.finish();
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RunOptions } from '../support/bench.ts';
 import { describeAsUser, useBench } from '../support/e2e.ts';
+import { Gnupg } from '../support/gnupg.ts';
 import { hasGit, Repositories } from '../support/git-server.ts';
 import { buildFrontendImage } from '../support/frontend-image.ts';
 import { startRegistry, type TestRegistry } from '../support/registry.ts';
@@ -153,12 +154,24 @@ describeAsUser('source policies', (who) => {
     expect(err).toMatch(/image digest sha256:\w+ for .*one:1.* does not match expected checksum sha256:/);
   });
 
-  test('that ask for a signature fail: nobody would look at it', async () => {
+  test('demand that files from the web are signed', async () => {
+    using gnupg = new Gnupg();
+    for (const name of ['alice', 'bob']) gnupg.make(name, 'ed25519');
     const url = `${web.url}/f`;
     const context = use.bench.context(`FROM scratch\nADD ${url} /f\n`);
-    const err = await failed(['--source-policy', policy(convert(url, url, { 'http.sig.pubkey': 'key' })), context]);
-    expect(err).toMatch(/its attribute "http\.sig\.pubkey" is not supported/);
+    const demand = (attrs: Readonly<Record<string, string>>): string => policy(convert(url, url, attrs));
+    const signature = gnupg.sign('alice', 'page /f\n');
+    const [alice, bob] = ['alice', 'bob'].map((name) => ({
+      'http.sig.pubkey': gnupg.export(name),
+      'http.sig.signature': signature,
+    }));
+    expect(await built(['--source-policy', demand(alice!), context])).toEqual({ '/f': 'page /f\n' });
+    const err = await failed(['--source-policy', demand(bob!), context]);
+    expect(err).toMatch(/Cannot verify the signature of ".*\/f": it was made with OpenPGP key \w{16}, and the public/);
     expect(err).toMatch(/>>> ADD/);
+    expect(await failed(['--source-policy', demand({ 'http.sig.level': '9' }), context])).toMatch(
+      /its attribute "http\.sig\.level" is not supported/,
+    );
   });
 
   test.skipIf(!hasGit)('demand that commits are signed, also of what is built already', async () => {

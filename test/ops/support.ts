@@ -21,6 +21,8 @@ import { openStore, type TestStore } from '../store/support.ts';
 import { testTask } from '../support/task.ts';
 
 export interface KitOptions {
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
   readonly secrets?: Readonly<Record<string, SecretSource>>;
   readonly entitlements?: readonly string[];
   readonly plan?: PackingPlan;
@@ -81,7 +83,7 @@ export async function openKit(options: KitOptions = {}): Promise<Kit> {
     report: {
       build,
       notes: { source: () => undefined, read: () => undefined },
-      now: () => 1,
+      now: options.now ?? (() => 1),
       warn: (message) => void warnings.push(message),
     },
   };

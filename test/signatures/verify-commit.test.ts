@@ -6,6 +6,7 @@ import { type GitObject, signedObject } from '../../src/signatures/git-object.ts
 import { type CommitDemands, verifyCommit } from '../../src/signatures/index.ts';
 import { InvalidSignatureError, isTsbuildError } from '../../src/util/index.ts';
 import { hasGit, Repositories } from '../support/git-server.ts';
+import { Gnupg } from '../support/gnupg.ts';
 import { objectOf, signing, sshKey } from '../support/signed-repository.ts';
 
 describe.runIf(hasGit).each(['sha1', 'sha256'])('commits and tags of git, %s', (format) => {
@@ -48,13 +49,17 @@ describe.runIf(hasGit).each(['sha1', 'sha256'])('commits and tags of git, %s', (
   ): string {
     try {
       const objects = { commit: get(commit), ...(tag === undefined ? {} : { tag: get(tag) }) };
-      verifyCommit(objects, {
-        publicKey,
-        rejectExpired: false,
-        requireSignedTag: false,
-        ignoreSignedTag: false,
-        ...more,
-      });
+      verifyCommit(
+        objects,
+        {
+          publicKey,
+          rejectExpired: false,
+          requireSignedTag: false,
+          ignoreSignedTag: false,
+          ...more,
+        },
+        Date.now(),
+      );
       return 'ok';
     } catch (error) {
       if (!isTsbuildError(error, 'TSB_SIGNATURE')) throw error;
@@ -137,5 +142,49 @@ describe.runIf(hasGit).each(['sha1', 'sha256'])('commits and tags of git, %s', (
         }
       }),
     );
+  });
+});
+
+const none: GitObject = { kind: 'commit', sha: '', raw: Buffer.alloc(0) };
+
+describe.runIf(hasGit)('commits and tags that are signed with OpenPGP', () => {
+  const repositories = new Repositories();
+  const gnupg = new Gnupg();
+  let [alice, carol] = ['', ''];
+  let [commit, tag] = [none, none];
+  beforeAll(() => {
+    gnupg.make('alice', 'rsa2048');
+    gnupg.make('carol', 'ed25519');
+    [alice, carol] = [gnupg.export('alice'), gnupg.export('carol')];
+    repositories.create('app', { file: 'one' });
+    const sign = (...args: readonly string[]): string =>
+      repositories.git('app', '-c', `gpg.program=${gnupg.program()}`, '-c', 'user.signingkey=alice', ...args);
+    sign('commit', '-q', '-S', '--allow-empty', '-m', 'by alice ü\n\nand more\n');
+    sign('tag', '-s', '-m', 'by alice', 'v1');
+    [commit, tag] = [objectOf(repositories, 'app', 'main'), objectOf(repositories, 'app', 'v1')];
+  });
+  afterAll(() => {
+    gnupg[Symbol.dispose]();
+    repositories[Symbol.dispose]();
+  });
+  const demands = { rejectExpired: true, requireSignedTag: false, ignoreSignedTag: false };
+
+  test('hold, each by itself', () => {
+    verifyCommit({ commit }, { ...demands, publicKey: alice }, Date.now());
+    verifyCommit({ commit, tag }, { ...demands, publicKey: carol + alice, requireSignedTag: true }, Date.now());
+  });
+
+  test('do not hold for others, or for keys of another kind', () => {
+    const why = (publicKey: string): string => {
+      try {
+        verifyCommit({ commit }, { ...demands, publicKey }, Date.now());
+        return 'ok';
+      } catch (error) {
+        if (!isTsbuildError(error, 'TSB_SIGNATURE')) throw error;
+        return error.message;
+      }
+    };
+    expect(why(carol)).toMatch(/^Cannot verify the signature of commit \w{40}: it was made with OpenPGP key [0-9A-F]{16}, and the public key that is named is [0-9A-F]{40}$/); // oxfmt-ignore
+    expect(why('ssh-ed25519 AAAA')).toMatch(/: the OpenPGP public key cannot be used: it holds no key in an armour$/);
   });
 });

@@ -3,11 +3,11 @@ import type { BuildOp, Definition, Graph, LlbVertex, SourceOp } from '../../llb/
 import { type SourceFile, TsbuildError } from '../../util/index.ts';
 
 /**
- * Attributes of sources that ask for more care than there is here: signatures that must be right. Passed over, they would give something
- * that nobody has verified.
+ * Attributes of sources that ask for more care than there is here: what signatures must be besides what is known of them. Passed over, they
+ * would give something that nobody has verified.
  */
 const UNSUPPORTED_ATTRIBUTES =
-  /^(?:git\.sig\.(?!(?:pubkey|rejectexpired|requiresignedtag|ignoresignedtag)$)|http\.sig\.)/;
+  /^(?:git\.sig\.(?!(?:pubkey|rejectexpired|requiresignedtag|ignoresignedtag)$)|http\.sig\.(?!(?:pubkey|signature)$))/;
 
 /** @throws TsbuildError `TSB_LLB` for what no graph can ask for here */
 export function checkSupported(vertex: LlbVertex): void {

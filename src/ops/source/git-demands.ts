@@ -34,6 +34,7 @@ export function demandsOf(attrs: ReadonlyMap<string, string>): CommitDemands | u
 /**
  * Holds the commit of a request to what its source demands. This comes before its key, and so before anything that the cache has of it:
  * the key says nothing of signatures, as in BuildKit.
+ * @param now milliseconds since the epoch
  * @throws TsbuildError `TSB_SIGNATURE`, and what fetching the commit throws
  */
 export async function holdToDemands(
@@ -42,10 +43,11 @@ export async function holdToDemands(
   request: GitRequest,
   commit: GitCommit,
   demands: CommitDemands,
+  now: number,
 ): Promise<void> {
   const [{ verifyCommit }, objects] = await Promise.all([
     import('../../signatures/index.ts'),
     git.objects(task, request, commit),
   ]);
-  verifyCommit(objects, demands);
+  verifyCommit(objects, demands, now);
 }

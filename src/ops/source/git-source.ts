@@ -103,7 +103,7 @@ async function find(
   const request = await gitRequest(pieces, task, vertex, source, held);
   const git = await pieces.origins.remote.git();
   const commit = await git.resolve(task, request);
-  if (demands) await holdToDemands(task, git, request, commit, demands);
+  if (demands) await holdToDemands(task, git, request, commit, demands, pieces.report.now());
   return { request, commit };
 }
 

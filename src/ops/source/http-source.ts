@@ -4,6 +4,8 @@ import type { CacheMap } from '../../solver/index.ts';
 import { downloadName, type HttpContent, type HttpResource, newestEntry } from '../../source/index.ts';
 import { canonicalDigest, type Digest, isDigest, redactUrls, TsbuildError, version } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
+import type { FileDemands } from '../../signatures/index.ts';
+import { fileDemandsOf, holdToSignature } from './http-demands.ts';
 import type { SourcePieces } from './source-pieces.ts';
 import type { OpResult } from '../result.ts';
 import { type FileAttributes, fileAttributes, layerOfFile } from './one-file.ts';
@@ -11,6 +13,7 @@ import { type FileAttributes, fileAttributes, layerOfFile } from './one-file.ts'
 /** The attributes of an HTTP source. */
 interface HttpAttributes extends FileAttributes {
   readonly checksum: Digest | undefined;
+  readonly demands: FileDemands | undefined;
   readonly authSecret: string | undefined;
   /** Headers that decide about the content, sorted. */
   readonly headers: readonly (readonly [string, string])[];
@@ -30,17 +33,14 @@ export async function httpMap(
   source: SourceOp,
 ): Promise<CacheMap<OpResult>> {
   const attributes = readAttributes(source.attrs);
-  const content =
-    attributes.checksum === undefined ? await contentOf(pieces, task, vertex, source, attributes) : undefined;
-  const digest = content?.digest ?? attributes.checksum;
+  const { digest, content } = await given(pieces, task, vertex, source, attributes);
   // A file of the same content that is newer makes another layer.
   const time = content?.lastModified === undefined ? '' : ` of ${new Date(content.lastModified * 1000).toUTCString()}`;
-  if (digest !== undefined)
-    pieces.report.notes.source(vertex, {
-      what: 'source',
-      name: redactUrls(source.identifier),
-      value: `${digest}${time}`,
-    });
+  pieces.report.notes.source(vertex, {
+    what: 'source',
+    name: redactUrls(source.identifier),
+    value: `${digest}${time}`,
+  });
   return {
     digest: canonicalDigest('tsbuild.http.v1', {
       name: nameOf(source, attributes, content),
@@ -61,7 +61,7 @@ export async function runHttp(pieces: SourcePieces, task: Task, vertex: Digest, 
   const { checksum, mode, uid, gid } = attributes;
   const resource = await resourceOf(pieces, source, attributes);
   // What was keyed is what must come: the server could have another file by now.
-  const expected = checksum ?? (await (await pieces.origins.remote.http()).content(task, vertex, resource)).digest;
+  const { digest: expected } = await given(pieces, task, vertex, source, attributes);
   const file = await (await pieces.origins.remote.http()).file(task, vertex, resource, expected);
   const name = nameOf(source, attributes, checksum === undefined ? file : undefined);
   const brought = { dir: dirname(file.path), name, mode, uid, gid, time: file.lastModified ?? 0 };
@@ -77,7 +77,7 @@ export async function httpTime(
 ): Promise<number | undefined> {
   const attributes = readAttributes(source.attrs);
   const resource = await resourceOf(pieces, source, attributes);
-  const content = await (await pieces.origins.remote.http()).content(task, vertex, resource);
+  const content = await contentOf(pieces, task, vertex, source, attributes);
   if (content.lastModified !== undefined) return content.lastModified;
   const { path } = await (await pieces.origins.remote.http()).file(task, vertex, resource, content.digest);
   return newestEntry(path);
@@ -95,7 +95,25 @@ export async function httpFile(
   return { content, filename: nameOf(source, attributes, content) };
 }
 
-/** What the server has now, by digest. */
+/** What a download gives, signed as the op demands. Where the op has a checksum no server is asked for the rest. */
+async function given(
+  pieces: SourcePieces,
+  task: Task,
+  vertex: Digest,
+  source: SourceOp,
+  attributes: HttpAttributes,
+): Promise<{ readonly digest: Digest; readonly content?: HttpContent }> {
+  const { checksum, demands } = attributes;
+  if (checksum === undefined) {
+    const content = await contentOf(pieces, task, vertex, source, attributes);
+    return { digest: content.digest, content };
+  }
+  if (demands)
+    await holdToSignature(pieces, task, vertex, await resourceOf(pieces, source, attributes), checksum, demands);
+  return { digest: checksum };
+}
+
+/** What the server has now, by digest, signed as the op demands. */
 async function contentOf(
   pieces: SourcePieces,
   task: Task,
@@ -103,7 +121,11 @@ async function contentOf(
   source: SourceOp,
   attributes: HttpAttributes,
 ): Promise<HttpContent> {
-  return (await pieces.origins.remote.http()).content(task, vertex, await resourceOf(pieces, source, attributes));
+  const resource = await resourceOf(pieces, source, attributes);
+  const content = await (await pieces.origins.remote.http()).content(task, vertex, resource);
+  const { demands } = attributes;
+  if (demands) await holdToSignature(pieces, task, vertex, resource, content.digest, demands);
+  return content;
 }
 
 /** The name of the file: as asked for, as the server calls it, or the last part of the URL. */
@@ -159,6 +181,7 @@ function readAttributes(attrs: ReadonlyMap<string, string>): HttpAttributes {
   });
   return {
     checksum,
+    demands: fileDemandsOf(attrs),
     ...fileAttributes(attrs),
     authSecret: attrs.get('http.authheadersecret') || undefined,
     headers: headers.sort(([a], [b]) => (a < b ? -1 : 1)),
