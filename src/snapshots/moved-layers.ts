@@ -18,6 +18,11 @@ export class MovedLayers {
     this.#worker = worker;
   }
 
+  /** What a layer was just made on: there is no need to ask the index. */
+  know(id: string, parents: readonly string[]): void {
+    this.#parents.set(id, parents);
+  }
+
   /** Makes the masks of a stack whose directories are complete. Once for each layer. */
   async mask(task: Task, ids: readonly string[]): Promise<void> {
     const moved = this.#in(ids).filter((id) => !this.#masked.has(id));

@@ -341,6 +341,8 @@ export class LayerService {
       this.#refuse(await looked);
       this.#store.layers.setFs(id, { bytes: 0, inodes: 0 });
       this.#trust(id);
+      this.#unpacks.know(id);
+      this.moved.know(id, layer.parents);
       return id;
     } catch (error) {
       await this.discard(id);

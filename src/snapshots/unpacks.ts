@@ -52,6 +52,11 @@ export class Unpacks {
     return ids.map((id) => this.#path(id));
   }
 
+  /** The directory was just made here: there is no need to ask the index. */
+  know(id: string): void {
+    this.#unpacked.add(id);
+  }
+
   /** The directory turned out not to be there any more. */
   forget(id: string): void {
     this.#unpacked.delete(id);

@@ -123,7 +123,8 @@ export class LayerTable {
     const now = Math.floor(this.#now());
     const { type = 'regular', description = '', createdAt = now, diffId: diff_id = null } = layer;
     this.#db.transaction(() => {
-      if (this.#row(id)) return;
+      // An id that was just thrown is nobody's.
+      if (layer.id !== undefined && this.#row(id)) return;
       const parents = this.#stacks.intern(layer.parents);
       const sum = layerSum({ id, parents, diff_id, fs: 0, synced: 0, type, description, created_at: createdAt });
       this.#db

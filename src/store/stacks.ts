@@ -18,7 +18,8 @@ interface Node {
  */
 export class StackTable {
   readonly #db: Database;
-  readonly #ids = new Map<string, string>();
+  /** By the stack beneath and the layer. */
+  readonly #ids = new Map<string, Map<string, string>>();
   readonly #nodes = new Map<string, Node>();
   readonly #whole = new Set<string>();
   readonly #lists = new Map<string, readonly string[]>([[EMPTY_STACK, []]]);
@@ -115,11 +116,12 @@ export class StackTable {
   }
 
   #idOf(parent: string, layer: string): string {
-    const key = `${parent} ${layer}`;
-    let id = this.#ids.get(key);
+    let above = this.#ids.get(parent);
+    if (above === undefined) this.#ids.set(parent, (above = new Map()));
+    let id = above.get(layer);
     if (id === undefined) {
       id = stackId(parent, layer);
-      this.#ids.set(key, id);
+      above.set(layer, id);
       this.#nodes.set(id, { parent, layer });
     }
     return id;
