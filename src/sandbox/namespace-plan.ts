@@ -46,7 +46,7 @@ export interface PlanInputs {
 
 /** Why no namespace with a full range of ids can be made. */
 export interface PlanProblem {
-  readonly problem: 'no-newuidmap' | 'no-new-privileges' | 'no-subids' | 'few-subids' | 'no-ids';
+  readonly problem: 'no-newuidmap' | 'no-name' | 'no-new-privileges' | 'no-subids' | 'few-subids' | 'no-ids';
   readonly message: string;
   /** A command or action for the user. */
   readonly fix: string;
@@ -168,13 +168,24 @@ function planForUser(inputs: PlanInputs): NamespacePlan | PlanProblem {
   const first = firstFreeSubId([inputs.subuid, inputs.subgid], IDS_PER_IMAGE);
   const free = `${first}-${first + IDS_PER_IMAGE - 1}`;
   const areThere = [ownUids, ownGids].every((own) => own.length === 0 || isMapped(own, first, IDS_PER_IMAGE));
-  const fix = `${areThere ? '' : `${withIds(first + IDS_PER_IMAGE)}; then: `}sudo usermod --add-subuids ${free} --add-subgids ${free} ${inputs.userName}`;
+  const before = areThere ? '' : `${withIds(first + IDS_PER_IMAGE)}; then: `;
+  const fix = `${before}sudo usermod --add-subuids ${free} --add-subgids ${free} ${inputs.userName}`;
   if (inputs.newuidmap === undefined || inputs.newgidmap === undefined)
     return {
       problem: 'no-newuidmap',
       message: 'the programs newuidmap and newgidmap are not installed',
       fix: 'sudo apt-get install uidmap',
     };
+  if (inputs.userName === String(inputs.uid)) {
+    const name = `user${inputs.uid}`;
+    const passwd = `echo ${name}:x:${inputs.uid}:${inputs.gid}::/tmp:/bin/sh | sudo tee -a /etc/passwd`;
+    const ranges = `echo ${name}:${first}:${IDS_PER_IMAGE} | sudo tee -a /etc/subuid /etc/subgid`;
+    return {
+      problem: 'no-name',
+      message: `user ${inputs.uid} has no name in /etc/passwd, and newuidmap gives ids to users with names alone`,
+      fix: `${before}${passwd} && ${ranges}`,
+    };
+  }
   if (subuids.length === 0 || subgids.length === 0)
     return {
       problem: 'no-subids',

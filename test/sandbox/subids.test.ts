@@ -207,6 +207,21 @@ describe('the plan for namespace A', () => {
     });
   });
 
+  test('a user without a name gets one first: newuidmap looks it up', () => {
+    const plan = planNamespace({
+      ...inputs,
+      uid: 1_000_680_000,
+      gid: 0,
+      userName: '1000680000',
+      subuid: '1000680000:1:65536\n',
+    });
+    expect(plan).toEqual({
+      problem: 'no-name',
+      message: 'user 1000680000 has no name in /etc/passwd, and newuidmap gives ids to users with names alone',
+      fix: 'echo user1000680000:x:1000680000:0::/tmp:/bin/sh | sudo tee -a /etc/passwd && echo user1000680000:165536:65536 | sudo tee -a /etc/subuid /etc/subgid',
+    });
+  });
+
   test.each([
     ['no-newuidmap', { newuidmap: undefined }, 'apt-get install uidmap'],
     ['no-subids', { subuid: '' }, 'usermod --add-subuids'],
