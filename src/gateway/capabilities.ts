@@ -22,7 +22,8 @@ export const LLB_CAPABILITIES: readonly string[] = [
   'source.local.excludepatterns', 'source.local.sharedkeyhint', 'source.local.differ', 'source.local.metadatatransfer',
   'source.buildop.llbfilename', 'source.git', 'source.git.keepgitdir', 'source.git.fullurl', 'source.git.httpauth',
   'source.git.knownsshhosts', 'source.git.mountsshsock', 'source.git.subdir', 'source.git.checksum', 'source.git.skipsubmodules', 'source.git.mtime',
-  'source.git.fetchbycommit', 'source.http', 'source.http.auth', 'source.http.checksum', 'source.http.perm',
+  'source.git.fetchbycommit', 'source.git.bundle', 'source.git.checkoutbundle', 'source.git.signatureverify', 'source.http', 'source.http.auth',
+  'source.http.checksum', 'source.http.perm', 'source.http.signatureverify',
   // BuildKit's own slip of the pen.
   'soruce.http.uidgid',
   'source.http.header', 'source.ocilayout', 'exec.meta.base', 'exec.meta.network', 'exec.meta.proxyenv',
