@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { chownSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { describeAsRoot, useBench } from '../support/e2e.ts';
@@ -30,6 +30,36 @@ describeAsRoot('what is tested as an ordinary user', (who) => {
     expect(tree['/made']?.mode).toBe(0o4750);
     return { ...stepsOf(outcome), digest };
   }
+
+  test('a container that may not write to a directory of root’s says so when it fails', async () => {
+    const { bench } = use;
+    const dir = bench.write('of-root', { file: 'x' });
+    const at = (...options: string[]) => [
+      'run',
+      '--rm',
+      '-q',
+      ...options,
+      'base:1',
+      'sh',
+      '-c',
+      'cat /x/file; touch /x/new',
+    ];
+    const hint = /^hint: the container may not write to .*\/of-root: it belongs to id 0, .*"chown \d+ .*\/of-root"/m;
+    for (const options of [
+      ['-v', `${dir}:/x`],
+      ['--name', 'kept', '-v', `${dir}:/x`],
+    ]) {
+      const { code, out, err } = await bench.tsbuild(at(...options));
+      expect([code, out]).toEqual([1, 'x']);
+      expect(err).toMatch(hint);
+    }
+    expect((await bench.tsbuild(at('-v', `${dir}:/x:ro`))).err).not.toContain('hint:');
+    expect((await bench.tsbuild(['run', '--rm', '-q', '-v', `${dir}:/x`, 'base:1', 'cat', '/x/file'])).err).toBe('');
+    // What the hint says helps.
+    const [, id = ''] = /chown (\d+) /.exec((await bench.tsbuild(at('-v', `${dir}:/x`))).err) ?? [];
+    chownSync(dir, Number(id), Number(id));
+    expect((await bench.ok(at('-v', `${dir}:/x`))).out).toBe('x');
+  });
 
   test('a cache in a registry, a directory and the image itself gives another store all steps', async () => {
     const { bench } = use;

@@ -9,6 +9,7 @@ import { fromErrno, TsbuildError } from '../../util/index.ts';
 import { anonymousVolumes } from '../containers/anonymous-volumes.ts';
 import { codeOf } from '../containers/container-end.ts';
 import { converse, outputOf, sendWindow } from '../containers/converse.ts';
+import { hintOfForeignMounts } from '../containers/foreign-mounts.ts';
 import { platformOf, requirePlatform, type RunOptions, withDevices } from '../containers/run-session.ts';
 import { type CliContext, print } from '../context.ts';
 import { networkReports, publishedPorts, withDefaultNetwork } from '../options/container-network.ts';
@@ -173,5 +174,7 @@ async function runAttached(
   if (connection.isGivenUp && !isKept)
     await stopContainer(container, { seconds: 0, number: constants.signals.SIGKILL });
   if (outcome.detached) return 0;
-  return await codeOf(context, outcome.end);
+  const code = await codeOf(context, outcome.end);
+  hintOfForeignMounts(context, await session.plan(), container.record.step.mounts, code);
+  return code;
 }

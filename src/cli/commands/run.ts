@@ -4,6 +4,7 @@ import { findHelper, type HelperAhead, startAhead } from '../../sandbox/index.ts
 import { randomHostId, TsbuildError } from '../../util/index.ts';
 import { lateProgress } from '../building/late-progress.ts';
 import { anonymousVolumes } from '../containers/anonymous-volumes.ts';
+import { hintOfForeignMounts } from '../containers/foreign-mounts.ts';
 import {
   openRunSession,
   platformOf,
@@ -161,5 +162,6 @@ async function runOnce(
     ...(ahead === undefined ? {} : { ahead }),
   });
   if (end.error) await reportError(context, end.error);
+  hintOfForeignMounts(context, await session.plan(), mounts, end.exitCode);
   return end.exitCode;
 }
