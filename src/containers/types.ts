@@ -60,6 +60,8 @@ export interface ContainerRecord {
   readonly log?: { readonly maxBytes: number; readonly maxFiles: number };
   /** Published ports, as they were asked for. */
   readonly ports?: readonly PublishedPort[];
+  /** `--expose`, as `80/tcp`. */
+  readonly exposed?: readonly string[];
   /** Hardware address in a network of its own alone. */
   readonly mac?: string;
   /** Networks that it is in, as it was made: see `attachmentsOf`. Absent: its network is what the step says. */

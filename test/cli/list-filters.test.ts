@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseEventFilters } from '../../src/cli/options/event-filters.ts';
 import { parseContainerFilters, namesStates } from '../../src/cli/containers/container-filters.ts';
@@ -109,6 +112,34 @@ describe('filters of containers', () => {
     expect(takes(filter)).toBe(wanted);
   });
 
+  test('of what is mounted in it, and of its ports while it runs', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'tsbuild-filters-'));
+    const port = { protocol: 'tcp', hostPort: 8080, containerPort: 81 };
+    writeFileSync(join(directory, 'ports.json'), JSON.stringify([port]));
+    const mounts = [
+      { type: 'bind', source: '/s/volumes/db/data', target: '/db', volume: 'db' },
+      { type: 'tmpfs', target: '/t' },
+    ];
+    const imageConfig = { config: { ExposedPorts: { '53/udp': {} } } };
+    const record = { step: { mounts, network: 'isolated' }, imageConfig, exposed: ['90/tcp'], ports: [port] };
+    const one = { ...make('one', record), directory };
+    const found = (filter: string, now = state({})): boolean => takes(filter, one, now);
+    expect(['db', '/db', '/s/volumes/db/data', '/d', '/t'].map((name) => found(`volume=${name}`))).toEqual([
+      true, true, true, false, false,
+    ]); // oxfmt-ignore
+    expect(['8080', '8080/tcp', '8000-8090', '8080/udp', '81'].map((name) => found(`publish=${name}`))).toEqual([
+      true, true, true, false, false,
+    ]); // oxfmt-ignore
+    expect(['81', '90', '53/udp', '53', '80-100/tcp', '8080'].map((name) => found(`expose=${name}`))).toEqual([
+      true, true, true, false, true, false,
+    ]); // oxfmt-ignore
+    for (const filter of ['publish=8080', 'expose=81']) expect(found(filter, state({ status: 'exited' }))).toBe(false);
+    expect([found('is-task=false'), found('is-task=true')]).toEqual([true, false]);
+    for (const filter of ['publish=x', 'publish=', 'expose=70000', 'publish=1:2', 'is-task=x'])
+      expect(() => found(filter)).toThrow('Cannot use --filter');
+    rmSync(directory, { recursive: true });
+  });
+
   test('of what a container did and how it is', () => {
     expect(takes('exited=3', old, state({ status: 'exited', exitCode: 3 }))).toBe(true);
     // Zero is the code of those that still run, too.
@@ -123,7 +154,7 @@ describe('filters of containers', () => {
     ['status=up', 'there is no status "up"'],
     ['exited=-1', 'expected an exit code'],
     ['health=sick', 'expected starting, healthy, unhealthy or none'],
-    ['volume=x', 'there is no filter "volume"'],
+    ['volumes=x', 'there is no filter "volumes"'],
   ])('%s is none: %s', (filter, why) => {
     expect(() => takes(filter)).toThrow(`Cannot use --filter ${JSON.stringify(filter)}: ${why}`);
   });

@@ -112,7 +112,37 @@ describe('inspect of a container', () => {
     expect(Mounts).toMatchObject([
       { Type: 'volume', Name: 'db', Destination: '/db', RW: true, Mode: '' },
       { Type: 'bind', Source: '/host', Destination: '/in', RW: false, Mode: 'ro' },
+      { Type: 'tmpfs', Destination: '/t', RW: true },
     ]);
+  });
+
+  test('memory, devices, capabilities and ports in docker’s words', () => {
+    const mounts = [
+      { type: 'tmpfs', target: '/t', size: 65_536, mode: 0o700, uid: 7, noexec: true },
+      { type: 'tmpfs', target: '/x', readonly: true },
+      { type: 'device', source: '/dev/null', target: '/dev/nothing' },
+    ];
+    const record = {
+      imageConfig: { os: 'linux', config: { ExposedPorts: { '80/tcp': {} } } },
+      exposed: ['91/udp'],
+      ports: parsePublish('8080:81'),
+    };
+    const one = summary(container(record, { mounts, capAdd: ['NET_ADMIN'], capDrop: ['ALL'] }));
+    expect(one['HostConfig']).toMatchObject({
+      CapAdd: ['CAP_NET_ADMIN'],
+      CapDrop: ['ALL'],
+      Tmpfs: new Map([
+        ['/t', 'size=65536,mode=700,uid=7'],
+        ['/x', 'ro,exec'],
+      ]),
+      Devices: [{ PathOnHost: '/dev/null', PathInContainer: '/dev/nothing', CgroupPermissions: 'rwm' }],
+    });
+    expect(one['Mounts']).toEqual([
+      { Type: 'tmpfs', Source: '', Destination: '/t', Mode: '', RW: true, Propagation: '' },
+      { Type: 'tmpfs', Source: '', Destination: '/x', Mode: '', RW: false, Propagation: '' },
+    ]);
+    const ports = ['80/tcp', '81/tcp', '91/udp'].map((port): [string, object] => [port, {}]);
+    expect(one['Config']).toMatchObject({ ExposedPorts: new Map(ports) });
   });
 
   test('its check, with what that said; nothing where its file is not there or damaged', () => {

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { Connection, Containers, type StartedSupervisor, stopContainer } from '../../containers/index.ts';
 import { createContainer, type ReadyContainer, type Session, startContainer } from '../../engine/index.ts';
 import type { Task } from '../../events/index.ts';
+import { portName } from '../../network/index.ts';
 import { endOf } from '../../runtime/index.ts';
 import { fromErrno, TsbuildError } from '../../util/index.ts';
 import { anonymousVolumes } from '../containers/anonymous-volumes.ts';
@@ -12,7 +13,7 @@ import { converse, outputOf, sendWindow } from '../containers/converse.ts';
 import { hintOfForeignMounts } from '../containers/foreign-mounts.ts';
 import { platformOf, requirePlatform, type RunOptions, withDevices } from '../containers/run-session.ts';
 import { type CliContext, print } from '../context.ts';
-import { networkReports, publishedPorts, withDefaultNetwork } from '../options/container-network.ts';
+import { networkReports, parseExpose, publishedPorts, withDefaultNetwork } from '../options/container-network.ts';
 import { parseAttach } from '../options/attach-option.ts';
 import { parseLife, parseProcess } from '../options/container-request.ts';
 import { parseDetachKeys } from '../options/detach-keys.ts';
@@ -71,7 +72,14 @@ export async function makeContainer(
     },
     life: (config) => {
       const ports = publishedPorts(options, config.config.ExposedPorts);
-      return { ...life(config), ...networks, ...shares.record, ...(ports.length === 0 ? {} : { ports }) };
+      const exposed = parseExpose(options.expose).map(portName);
+      return {
+        ...life(config),
+        ...networks,
+        ...shares.record,
+        ...(ports.length === 0 ? {} : { ports }),
+        ...(exposed.length === 0 ? {} : { exposed }),
+      };
     },
     ...(options.name === undefined ? {} : { name: options.name }),
   });

@@ -1,5 +1,14 @@
-import type { Container, ContainerState } from '../../containers/index.ts';
-import { type FilterKind, labelFilter, type ListFilter, parseListFilters } from '../options/list-filters.ts';
+import { type Container, type ContainerState, isLive, readPorts } from '../../containers/index.ts';
+import { exposedPorts, portName } from '../../network/index.ts';
+import type { TsbuildError } from '../../util/index.ts';
+import {
+  booleanFilter,
+  type FilterKind,
+  labelFilter,
+  type ListFilter,
+  parseListFilters,
+} from '../options/list-filters.ts';
+import { exposedBy } from './container-ports.ts';
 import { networkNames } from './container-rows.ts';
 
 type Args = readonly [container: Container, state: ContainerState];
@@ -47,6 +56,26 @@ const KINDS: Readonly<Record<string, FilterKind<Args>>> = {
     if (!/^\d{1,3}$/.test(value)) throw bad('expected an exit code');
     return (_container, state) => state.status === 'exited' && state.exitCode === Number(value);
   },
+  volume: (value) => (container) =>
+    (container.record.step.mounts ?? []).some(
+      (mount) => mount.type === 'bind' && [mount.volume, mount.source, mount.target].includes(value),
+    ),
+  publish: (value, bad) => {
+    const wanted = ports(value, bad);
+    return (container, state) =>
+      isLive(state) &&
+      readPorts(container).some((port) => wanted.has(portName({ ...port, containerPort: port.hostPort })));
+  },
+  // As with docker, one that does not run listens at nothing.
+  expose: (value, bad) => {
+    const wanted = ports(value, bad);
+    return ({ record }, state) => isLive(state) && exposedBy(record).some((port) => wanted.has(port));
+  },
+  // Those of a swarm, of which there is none.
+  'is-task': (value, bad) => {
+    const isTask = booleanFilter(value, bad);
+    return () => !isTask;
+  },
   network: (value) => (container) => networkNames(container).includes(value),
   health: (value, bad) => {
     if (!HEALTH.has(value)) throw bad('expected starting, healthy, unhealthy or none');
@@ -67,6 +96,13 @@ const KINDS: Readonly<Record<string, FilterKind<Args>>> = {
     ({ record }) =>
       record.scope === value,
 };
+
+/** `80`, `53/udp` or `8000-8010`. */
+function ports(value: string, bad: (why: string) => TsbuildError): ReadonlySet<string> {
+  const found = exposedPorts({ [value.toLowerCase()]: {} });
+  if (found.length === 0) throw bad('expected a port, such as 80, 53/udp or 8000-8010');
+  return new Set(found.map(portName));
+}
 
 /** Docker takes a name for an expression that may be found anywhere in it. */
 function matches(pattern: string, name: string): boolean {

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Container, ContainerState } from '../../containers/index.ts';
 import { CPU_PERIOD, type ResourceLimits } from '../../limits/index.ts';
+import type { TmpfsMount } from '../../sandbox/index.ts';
+import { exposedBy } from './container-ports.ts';
 import { networkNames } from './container-rows.ts';
 import { askedPort, portName, type PublishedPort } from '../../network/index.ts';
 import { failureText } from '../failure-text.ts';
@@ -17,6 +19,7 @@ export function summarizeContainer(container: Container, state: ContainerState):
   const { step, image, restart, health } = record;
   const [path = '', ...args] = step.args;
   const binds = (step.mounts ?? []).flatMap((mount) => (mount.type === 'bind' ? [mount] : []));
+  const memories = (step.mounts ?? []).flatMap((mount) => (mount.type === 'tmpfs' ? [mount] : []));
   const attached = record.attach ?? (record.detached ? [] : [...(step.stdin ? ['stdin'] : []), 'stdout', 'stderr']);
   const running = state.status === 'running' || state.status === 'paused' || state.status === 'restarting';
   return {
@@ -70,8 +73,14 @@ export function summarizeContainer(container: Container, state: ContainerState):
       RestartPolicy: { Name: restart.name, MaximumRetryCount: restart.most },
       Init: step.init ?? false,
       Privileged: step.security === 'insecure',
-      CapAdd: step.capAdd ?? [],
-      CapDrop: step.capDrop ?? [],
+      CapAdd: (step.capAdd ?? []).map(capabilityName),
+      CapDrop: (step.capDrop ?? []).map(capabilityName),
+      Devices: (step.mounts ?? []).flatMap((mount) =>
+        mount.type === 'device'
+          ? [{ PathOnHost: mount.source, PathInContainer: mount.target, CgroupPermissions: 'rwm' }]
+          : [],
+      ),
+      Tmpfs: new Map(memories.map((mount) => [mount.target, tmpfsText(mount)])),
       GroupAdd: (step.groups ?? []).map(String),
       ReadonlyRootfs: step.readonlyRoot ?? false,
       PidsLimit: step.processLimit ?? 0,
@@ -86,15 +95,20 @@ export function summarizeContainer(container: Container, state: ContainerState):
       Sysctls: new Map(Object.entries(step.sysctls ?? {})),
       Ulimits: (step.ulimits ?? []).map(({ name: limit, soft, hard }) => ({ Name: limit, Soft: soft, Hard: hard })),
     },
-    Mounts: binds.map(({ source, target, volume, readonly: isReadonly }) => ({
-      Type: volume === undefined ? 'bind' : 'volume',
-      ...(volume === undefined ? {} : { Name: volume, Driver: 'local' }),
-      Source: source,
-      Destination: target,
-      Mode: isReadonly ? 'ro' : '',
-      RW: !isReadonly,
-      Propagation: 'rprivate',
-    })),
+    Mounts: [
+      ...binds.map(({ source, target, volume, readonly: isReadonly }) => ({
+        Type: volume === undefined ? 'bind' : 'volume',
+        ...(volume === undefined ? {} : { Name: volume, Driver: 'local' }),
+        Source: source,
+        Destination: target,
+        Mode: isReadonly ? 'ro' : '',
+        RW: !isReadonly,
+        Propagation: 'rprivate',
+      })),
+      ...memories.map(({ target, readonly: isReadonly = false }) => ({
+      Type: 'tmpfs', Source: '', Destination: target, Mode: '', RW: !isReadonly, Propagation: '',
+    })), // oxfmt-ignore
+    ],
     Config: {
       Hostname: step.hostname,
       Domainname: step.sysctls?.['kernel.domainname'] ?? '',
@@ -102,6 +116,7 @@ export function summarizeContainer(container: Container, state: ContainerState):
       AttachStdin: attached.includes('stdin'),
       AttachStdout: attached.includes('stdout'),
       AttachStderr: attached.includes('stderr'),
+      ExposedPorts: new Map(exposedBy(record).map((port) => [port, {}])),
       Tty: step.tty ?? false,
       OpenStdin: step.stdin ?? false,
       Env: step.env,
@@ -126,6 +141,22 @@ export function summarizeContainer(container: Container, state: ContainerState):
           }),
     },
   };
+}
+
+/** In docker's form. */
+const capabilityName = (name: string): string => (name === 'ALL' ? name : `CAP_${name}`);
+
+/** What was said of a tmpfs, in words of `--tmpfs`. */
+function tmpfsText({ size, mode, uid, gid, noexec, readonly: isReadonly }: TmpfsMount): string {
+  return [
+    ...(isReadonly ? ['ro'] : []),
+    // `noexec` is docker's default, of which nothing is said.
+    ...(noexec ? [] : ['exec']),
+    ...(size === undefined ? [] : [`size=${size}`]),
+    ...(mode === undefined ? [] : [`mode=${mode.toString(8)}`]),
+    ...(uid === undefined ? [] : [`uid=${uid}`]),
+    ...(gid === undefined ? [] : [`gid=${gid}`]),
+  ].join(',');
 }
 
 /** Ports as they were asked for; where any will do, none is named. */

@@ -117,7 +117,7 @@ function addPs(program: Command, context: CliContext, done: Done): void {
     .option('--format <format>', 'table, json, a Go template, or table and a template')
     .option(
       '-f, --filter <filter>',
-      'id=, name=, label=NAME[=VALUE], status=, exited=CODE, health=, ancestor=IMAGE, before=, since=, scope=, network=',
+      'id=, name=, label=NAME[=VALUE], status=, exited=CODE, health=, ancestor=IMAGE, before=, since=, scope=, network=, volume=, publish=PORT, expose=PORT',
       collect,
     )
     .action(async (options) => {

@@ -66,7 +66,7 @@ export function publishedPorts(
 }
 
 /** `--expose 80`, `--expose 53/udp` and `--expose 8000-8010`, as images have them. @throws TsbuildError `TSB_USAGE` */
-function parseExpose(texts: readonly string[] = []): readonly PublishedPort[] {
+export function parseExpose(texts: readonly string[] = []): readonly PublishedPort[] {
   return texts.flatMap((text) => {
     const ports = exposedPorts({ [text.toLowerCase()]: {} });
     if (ports.length > 0) return ports;

@@ -49,6 +49,7 @@ export interface NewContainer {
     | 'log'
     | 'scope'
     | 'ports'
+    | 'exposed'
     | 'networks'
     | 'networkOf'
     | 'processesOf'
