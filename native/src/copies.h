@@ -32,6 +32,8 @@ void remove_entry(int dir, const char *name);
 int open_subdirectory(int parent, const char *name);
 /* Puts a layer on top of what a tree has. */
 void apply_layer(int layer, int tree);
+/* Copies all of a directory into an empty one, where files keep their further names: nobody has to tell there what has changed since. */
+void copy_tree(int from, int to);
 /* Descriptors are needed for each level of a tree: gives this process as many as it may have, and returns what it had. */
 struct rlimit raise_descriptor_limit(void);
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,7 +224,60 @@ static int directory_for(int tree, const char *name, int layer) {
   return open_subdirectory(tree, name);
 }
 
-static void apply_directory(int layer, int tree) {
+/* What has several names in a layer, by the first of them in the tree. */
+struct linked {
+  dev_t device;
+  ino_t inode;
+  char *path;
+};
+
+struct links {
+  int tree;
+  /* tsearch(3)'s. */
+  void *known;
+  /* Of the directory that is copied, with a slash at the end. */
+  char path[PATH_MAX];
+  size_t length;
+};
+
+static int compare_linked(const void *left, const void *right) {
+  const struct linked *a = left, *b = right;
+  if (a->device != b->device) return a->device < b->device ? -1 : 1;
+  return a->inode == b->inode ? 0 : a->inode < b->inode ? -1 : 1;
+}
+
+static void free_linked(void *entry) {
+  free(((struct linked *)entry)->path);
+  free(entry);
+}
+
+/* Gives something its further name. False for the first one, and where it cannot have so many: it is copied. */
+static bool link_again(struct links *links, int to_dir, const char *to, const struct stat *info) {
+  if (links == NULL || info->st_nlink < 2 || links->length + strlen(to) >= sizeof links->path) return false;
+  struct linked *wanted = malloc(sizeof *wanted);
+  if (wanted == NULL) fail("cannot allocate memory");
+  *wanted = (struct linked){info->st_dev, info->st_ino, NULL};
+  struct linked **found = tsearch(wanted, &links->known, compare_linked);
+  if (found == NULL) fail("cannot allocate memory");
+  if (*found == wanted) {
+    wanted->path = format_text("%.*s%s", (int)links->length, links->path, to);
+    return false;
+  }
+  free(wanted);
+  return linkat(links->tree, (*found)->path, to_dir, to, 0) == 0;
+}
+
+/* Whether the path has room for one more directory: what is deeper is copied once for each name. `before` is what the path's length was */
+static bool enter_path(struct links *links, const char *name, size_t *before) {
+  if (links == NULL) return false;
+  *before = links->length;
+  int length = snprintf(links->path + links->length, sizeof links->path - links->length, "%s/", name);
+  if ((size_t)length >= sizeof links->path - links->length) return false;
+  links->length += (size_t)length;
+  return true;
+}
+
+static void apply_directory(int layer, int tree, struct links *links) {
   int copy = openat(layer, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *stream = copy < 0 ? NULL : fdopendir(copy);
   if (stream == NULL) fail("cannot read a directory of a layer");
@@ -235,14 +289,17 @@ static void apply_directory(int layer, int tree) {
     if (S_ISDIR(info.st_mode)) {
       int from = open_subdirectory(layer, name);
       int to = directory_for(tree, name, from);
-      apply_directory(from, to);
+      size_t before = 0;
+      bool entered = enter_path(links, name, &before);
+      apply_directory(from, to, entered ? links : NULL);
+      if (entered) links->length = before;
       close(from);
       close(to);
       continue;
     }
     remove_entry(tree, name);
     if (is_whiteout(layer, name, &info)) continue;
-    copy_entry(layer, name, tree, name, &info, LAYER_TO_TREE);
+    if (!link_again(links, tree, name, &info)) copy_entry(layer, name, tree, name, &info, LAYER_TO_TREE);
   }
   closedir(stream);
   /* Last: what was made in it has changed its times. */
@@ -251,5 +308,11 @@ static void apply_directory(int layer, int tree) {
 
 void apply_layer(int layer, int tree) {
   if (is_opaque(layer)) remove_contents(tree);
-  apply_directory(layer, tree);
+  apply_directory(layer, tree, NULL);
+}
+
+void copy_tree(int from, int to) {
+  struct links links = {.tree = to};
+  apply_directory(from, to, &links);
+  tdestroy(links.known, free_linked);
 }

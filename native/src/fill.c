@@ -39,7 +39,7 @@ int fill_volume(const struct mount_spec *mount, int root) {
     remove_entry(parent, FILLING);
     if (mkdirat(parent, FILLING, 0755) < 0) fail("cannot fill the volume at \"%s\"", mount->target);
     int filling = open_subdirectory(parent, FILLING);
-    apply_layer(from, filling);
+    copy_tree(from, filling);
     copy_directory_attributes(from, filling, COPY_AS_IS);
     if (renameat(parent, FILLING, parent, DATA) < 0) fail("cannot fill the volume at \"%s\"", mount->target);
     setrlimit(RLIMIT_NOFILE, &before);

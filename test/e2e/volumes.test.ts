@@ -59,6 +59,18 @@ describeAsEveryone('volumes and mounts', (who) => {
     expectFailure(await bench.tsbuild(['volume', 'rm', 'kept']), { code: 1, says: ['No such volume: kept'] });
   });
 
+  test('what has several names in the image has them in a volume, too', async () => {
+    const { bench } = use;
+    const linked =
+      'FROM filled\nRUN mkdir -p /data/a/b && cd /data && echo x > one && ln one a/two && ln one a/b/three && ln one /outside && ln -s one l && ln l a/l\n';
+    await bench.ok(['build', '-q', '-t', 'linked', bench.context(linked)]);
+    const look = ['sh', '-c', 'cd /data && stat -c "%h %i" one a/two a/b/three && cat a/b/three && readlink a/l'];
+    const { out } = await bench.ok(['run', '--rm', '-v', 'links:/data', 'linked', ...look]);
+    // The fourth name is not in the volume.
+    expect(out).toMatch(/^3 (\d+)\n3 \1\n3 \1\nx\none\n$/);
+    await bench.ok(['volume', 'rm', 'links']);
+  });
+
   test('one that is to be filled by two at once is filled once', async () => {
     const { bench } = use;
     const ends = await Promise.all(
