@@ -18,6 +18,8 @@ export interface StepReport {
   error?: { readonly errno: number; readonly stage: string; readonly text: string };
   /** Number of the process that holds a root, as /proc of this machine has it. */
   held?: number;
+  /** The root is made. */
+  isReady?: boolean;
   /** Told when a root is held. @param held see there */
   readonly onReady?: (held: number) => void;
   /** Told when the step gets the /proc around it, because the kernel refuses it a new one (rung 2). */
@@ -36,8 +38,11 @@ export function readStatusLine(report: StepReport, line: string): void {
       break;
     case 'held':
       report.held = value;
+      if (report.isReady) report.onReady?.(value);
       break;
     case 'ready':
+      // The holder says so itself, and may be faster than the one that tells its number.
+      report.isReady = true;
       if (report.held !== undefined) report.onReady?.(report.held);
       break;
     case 'proc':

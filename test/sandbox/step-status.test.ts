@@ -22,6 +22,18 @@ describe('what the helper reports', () => {
     expect(concludeStep(report(...lines), 0)).toEqual(status);
   });
 
+  test.each([[['held 7', 'ready']], [['ready', 'held 7']]])(
+    'a root that is held, in whichever order two say so: %j',
+    (lines) => {
+      const told: number[] = [];
+      const held: StepReport = { onReady: (number) => told.push(number) };
+      readStatusLine(held, lines[0] ?? '');
+      expect(told).toEqual([]);
+      readStatusLine(held, lines[1] ?? '');
+      expect(told).toEqual([7]);
+    },
+  );
+
   test('what the step used', () => {
     const { usage, status } = report('pid 12', 'usage 1500000 250000 1048576 512 1024', 'exit 0');
     expect(usage).toEqual({ userMs: 1500, systemMs: 250, peakMemory: 1048576, readBytes: 512, writtenBytes: 1024 });
