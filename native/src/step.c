@@ -342,6 +342,8 @@ int run_step(struct step_spec *spec, int connection, int starter, const struct s
   if (spec->shift > 0) flags |= CLONE_FILES;
   if (spec->shift > 0) spec->nest = true;
   if (spec->shift > 0) make_room();
+  /* It has been here before, and may have been killed; whoever holds it has the container's lock. */
+  if (spec->hold) clean_work(spec);
   stage = "namespaces";
   pid_t child = sys_fork_into(flags | (spec->nest && spec->pid_namespace == NULL ? CLONE_NEWUSER : 0), &plumbing.inner);
   if (child < 0 && spec->pid_namespace != NULL && errno == ENOMEM) fail_with(0, "the container whose processes it shares has ended");

@@ -179,6 +179,14 @@ CMD ["sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done"]
     });
   });
 
+  test('one that was killed is in nobody’s way', async () => {
+    const { bench } = use;
+    // It waits for an archive that never comes.
+    const waits = bench.tsbuildStart(['cp', '-', 'made:/empty'], { stdio: ['pipe', 'pipe', 'pipe'], timeoutMs: 3000 });
+    expect((await waits.ended).code).toBe(137);
+    await bench.ok(['cp', 'made:/etc/passwd', './passwd']);
+  });
+
   test('what cannot be done says why', async () => {
     const { bench } = use;
     const here = bench.write('here', { file: 'x', dir: null });
