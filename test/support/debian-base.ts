@@ -25,11 +25,8 @@ export function debianTar(): Buffer {
   const dir = mkdtempSync(join(tmpdir(), 'tsbuild-debian-'));
   try {
     const more = join(dir, 'more');
-    const npm = dirname(dirname(realpathSync(execFileSync('which', ['npm'], { encoding: 'utf8' }).trim())));
-    mkdirSync(join(more, 'opt/npm'), { recursive: true });
-    cpSync(npm, join(more, 'opt/npm'), { recursive: true, dereference: true });
-    mkdirSync(join(more, 'usr/local/bin'), { recursive: true });
-    cpSync(process.execPath, join(more, 'usr/local/bin/node'));
+    mkdirSync(more);
+    copyNode(more, 'usr/local/bin/node', 'opt/npm');
     mkdirSync(join(more, 'etc/ssl/certs'), { recursive: true });
     writeFileSync(join(more, 'etc/ssl/certs/ca-certificates.crt'), 'the authorities of the image\n');
     const tar = join(dir, 'debian.tar');
@@ -41,6 +38,25 @@ export function debianTar(): Buffer {
     const added = ['opt', 'usr/local/bin/node', 'etc/ssl/certs/ca-certificates.crt'];
     execFileSync('tar', ['-rf', tar, '--owner=0', '--group=0', '-C', more, ...added]);
     return readFileSync(tar);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** This machine's own Node and npm, at these paths of a directory. */
+function copyNode(dir: string, node: string, npm: string): void {
+  const own = dirname(dirname(realpathSync(execFileSync('which', ['npm'], { encoding: 'utf8' }).trim())));
+  cpSync(own, join(dir, npm), { recursive: true, dereference: true });
+  mkdirSync(dirname(join(dir, node)), { recursive: true });
+  cpSync(process.execPath, join(dir, node));
+}
+
+/** An archive with nothing but `node` and `npm`. */
+export function nodeTar(): Buffer {
+  const dir = mkdtempSync(join(tmpdir(), 'tsbuild-node-'));
+  try {
+    copyNode(dir, 'node', 'npm');
+    return execFileSync('tar', ['-c', '--owner=0', '--group=0', '-C', dir, 'node', 'npm'], { maxBuffer: 1 << 30 });
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }

@@ -38,6 +38,8 @@ export interface ArchivedImage {
   };
   /** The names of each layer's members, in order. */
   readonly layers: readonly (readonly string[])[];
+  /** What each layer says of its members but for content and times, in order: type, mode, owner, name, target and capabilities. */
+  readonly listings: readonly (readonly string[])[];
   readonly tree: Tree;
 }
 
@@ -102,6 +104,7 @@ export async function readOciArchive(
   const manifest = json(blob(root)) as ArchivedImage['manifest'];
   const config = json(blob(manifest.config)) as ArchivedImage['config'];
   const layers: string[][] = [];
+  const listings: string[][] = [];
   const tree = new Map<string, TreeEntry>();
   for (const [at, descriptor] of manifest.layers.entries()) {
     const { diffId, members: contents } =
@@ -109,6 +112,7 @@ export async function readOciArchive(
     known.set(descriptor.digest, { diffId, members: contents });
     if (diffId !== config.rootfs.diff_ids[at]) throw new Error(`Layer ${at} has not the diff id of the config`);
     layers.push(contents.map(({ header }) => header.name));
+    listings.push(contents.map(({ header }) => lineOf(header)));
     applyMembers(tree, contents);
   }
   return {
@@ -117,6 +121,7 @@ export async function readOciArchive(
     manifest,
     config,
     layers,
+    listings,
     tree: Object.fromEntries([...tree].toSorted(([a], [b]) => (a < b ? -1 : 1))),
   };
 }
@@ -180,6 +185,13 @@ function contentOf(header: Header, body: Buffer): string {
     default:
       return '';
   }
+}
+
+function lineOf(header: Header): string {
+  const { type, mode, uid, gid, name, linkname, devmajor, devminor } = header;
+  const device = type?.endsWith('-device') ? ` ${devmajor}:${devminor}` : '';
+  const { capability } = capabilityOf(header);
+  return `${type} ${mode.toString(8)} ${uid}:${gid} ${name}${linkname ? ` -> ${linkname}` : ''}${device}${capability ? ` ${capability}` : ''}`;
 }
 
 function capabilityOf({ pax }: Header): { readonly capability?: string } {
