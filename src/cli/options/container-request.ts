@@ -157,6 +157,7 @@ const SECURITY: Readonly<Record<string, Pick<NewContainer['process'], 'noNewPriv
     'no-new-privileges=true': { noNewPrivileges: true },
     'no-new-privileges=false': { noNewPrivileges: false },
     'seccomp=unconfined': { unfiltered: true },
+    'seccomp=builtin': { unfiltered: false },
     'systempaths=unconfined': { unmasked: true },
     'unmask=all': { unmasked: true },
     'apparmor=unconfined': {},
@@ -169,7 +170,7 @@ function parseSecurity(values: readonly string[]): (typeof SECURITY)[string] {
     const word = text.replace(':', '=').replace(/^unmask=ALL$/, 'unmask=all');
     if (Object.hasOwn(SECURITY, word)) return SECURITY[word];
     throw new TsbuildError('TSB_USAGE', `Cannot use --security-opt ${JSON.stringify(text)}: it is not supported`, {
-      hint: 'no-new-privileges is, seccomp=unconfined (no filter of system calls) and systempaths=unconfined (nothing of /proc hidden)',
+      hint: 'no-new-privileges is, seccomp=unconfined (no filter of system calls; one of a file is not taken) and systempaths=unconfined (nothing of /proc hidden)',
     });
   });
   const { noNewPrivileges, ...others } = Object.assign({}, ...found) as (typeof SECURITY)[string];

@@ -254,6 +254,8 @@ describe('the process of a container', () => {
 
   test('what is to be less confined says so as for docker or podman; of AppArmor and SELinux there is nothing to lift', async () => {
     expect(await process({ securityOpt: ['seccomp=unconfined'] })).toMatchObject({ unfiltered: true });
+    // Docker's name of its own filter, which is the default.
+    expect(await process({ securityOpt: ['seccomp=builtin'] })).toMatchObject({ unfiltered: false });
     for (const text of ['systempaths=unconfined', 'unmask=ALL'])
       expect(await process({ securityOpt: [text] })).toMatchObject({ unmasked: true });
     const both = await process({ securityOpt: ['seccomp:unconfined', 'no-new-privileges', 'unmask=all'] });
