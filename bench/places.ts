@@ -7,7 +7,8 @@
  * Places build examples/web; rungs also install thirty packages of Debian. Nothing is cached, the packages are in the base image, and
  * each build is followed or preceded by the same on rung 1, so that both have the same disk. Shown are medians, and the medians of the ratios
  * within the pairs: of the time, and of the time of processors, which other work on the machine and its disk change less. TMPDIR should be on
- * a disk with a journal: without one, ext4 makes files the slower the more were deleted in the last minutes, as between builds here. FILE is an archive
+ * a disk with a journal: without one, ext4 makes files the slower the more were deleted in the last minutes, as between builds here. Containers have
+ * the file system of / alone, so that for them TMPDIR has to be on that. FILE is an archive
  * of the base image, which is made where it is not there; making it needs Debian's mirror.
  */
 import { chmodSync, chownSync, existsSync } from 'node:fs';
