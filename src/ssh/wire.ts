@@ -1,32 +1,10 @@
+import { ByteReader } from '../util/index.ts';
 import { MalformedError } from './errors.ts';
 
 /** Reads values in the encoding of RFC 4251, section 5. Every method throws MalformedError where the bytes do not hold what it reads. */
-export class WireReader {
-  readonly #bytes: Buffer;
-  #at = 0;
-
+export class WireReader extends ByteReader {
   constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-  }
-
-  /** Bytes that are left. */
-  get left(): number {
-    return this.#bytes.length - this.#at;
-  }
-
-  /** The next `length` bytes: a view, not a copy. */
-  take(length: number): Buffer {
-    if (length > this.left) throw new MalformedError('it ends too early');
-    this.#at += length;
-    return this.#bytes.subarray(this.#at - length, this.#at);
-  }
-
-  byte(): number {
-    return this.take(1).readUInt8();
-  }
-
-  uint32(): number {
-    return this.take(4).readUInt32BE();
+    super(bytes, MalformedError);
   }
 
   /** Bytes with their length before them. */
@@ -41,10 +19,6 @@ export class WireReader {
     const start = bytes.findIndex((byte) => byte !== 0);
     if (start < 0) throw new MalformedError('a number is zero');
     return bytes.subarray(start);
-  }
-
-  end(): void {
-    if (this.left > 0) throw new MalformedError('there is more than belongs there');
   }
 }
 

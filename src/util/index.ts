@@ -1,3 +1,4 @@
+export { ByteReader } from './byte-reader.ts';
 export { leafKey } from './cache-key.ts';
 export { type Canonical, canonicalDigest } from './canonical.ts';
 export { collect } from './collect.ts';

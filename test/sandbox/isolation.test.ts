@@ -15,6 +15,7 @@ import {
 } from '../../src/sandbox/isolation.ts';
 import type { Isolation, NamespacePlan } from '../../src/sandbox/index.ts';
 import type { PlanInputs } from '../../src/sandbox/namespace-plan.ts';
+import { alice } from './plan-inputs.ts';
 import type { TrialProgram } from '../../src/sandbox/trial-step.ts';
 import { TempDir } from '../tree/support.ts';
 
@@ -22,19 +23,6 @@ let dir: TempDir;
 beforeEach(() => void (dir = new TempDir()));
 afterEach(() => dir[Symbol.dispose]());
 
-const WHOLE = '0 0 4294967295\n';
-const alice: PlanInputs = {
-  uid: 1000,
-  gid: 1000,
-  userName: 'alice',
-  subuid: 'alice:100000:65536\n',
-  subgid: 'alice:100000:65536\n',
-  uidMap: WHOLE,
-  gidMap: WHOLE,
-  newuidmap: '/usr/bin/newuidmap',
-  newgidmap: '/usr/bin/newgidmap',
-  noNewPrivileges: false,
-};
 const withoutIds: PlanInputs = { ...alice, subuid: '', subgid: '' };
 const root: PlanInputs = { ...alice, uid: 0, gid: 0, userName: 'root' };
 

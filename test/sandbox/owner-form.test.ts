@@ -1,19 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { type Isolation, ownerForm } from '../../src/sandbox/index.ts';
 import type { PlanInputs } from '../../src/sandbox/namespace-plan.ts';
+import { alice } from './plan-inputs.ts';
 
-const alice: PlanInputs = {
-  uid: 1000,
-  gid: 1000,
-  userName: 'alice',
-  subuid: 'alice:100000:65536\n',
-  subgid: 'alice:100000:65536\n',
-  uidMap: '0 0 4294967295\n',
-  gidMap: '0 0 4294967295\n',
-  newuidmap: '/usr/bin/newuidmap',
-  newgidmap: '/usr/bin/newgidmap',
-  noNewPrivileges: false,
-};
 const root: PlanInputs = { ...alice, uid: 0, gid: 0, userName: 'root' };
 const few = (count: number): Partial<PlanInputs> => ({ uidMap: `0 0 ${count}\n`, gidMap: `0 0 ${count}\n` });
 

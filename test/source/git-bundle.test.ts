@@ -8,6 +8,7 @@ import { offlineRefusals } from '../../src/pins/index.ts';
 import { type GitRequest, GitSource } from '../../src/source/index.ts';
 import { isTsbuildError, sha256 } from '../../src/util/index.ts';
 import { hasGit, Repositories } from '../support/git-server.ts';
+import { plainRequest } from './plain-request.ts';
 import { testTask } from '../support/task.ts';
 import type { WebServer } from '../support/web-server.ts';
 
@@ -49,17 +50,7 @@ describe.skipIf(!hasGit)('a git bundle', () => {
     repositories.git(name, 'bundle', 'create', '-q', path, ...args);
     return bundleOf(path);
   }
-  const requestOf = (more: Partial<GitRequest>): GitRequest => ({
-    url: NOWHERE,
-    ref: '',
-    checksum: '',
-    fetchByCommit: false,
-    subdir: '',
-    keepGitDir: false,
-    submodules: true,
-    access: {},
-    ...more,
-  });
+  const requestOf = (more: Partial<GitRequest>): GitRequest => ({ ...plainRequest, url: NOWHERE, ...more });
   async function checkout(more: Partial<GitRequest>, from: GitSource = source()) {
     const request = requestOf(more);
     const commit = await from.resolve(testTask(), request);

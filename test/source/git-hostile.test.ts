@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type GitRequest, GitSource } from '../../src/source/index.ts';
 import { hasGit } from '../support/git-server.ts';
 import { packet, startGitTalk } from '../support/git-talk.ts';
+import { plainRequest } from './plain-request.ts';
 import { testTask } from '../support/task.ts';
 
 const HASH = 'a'.repeat(40);
@@ -28,8 +29,10 @@ describe.skipIf(!hasGit)('servers of the git protocol that mean harm', () => {
   });
 
   const request = (url: string, ref: string): GitRequest => ({
-    url, ref, checksum: '', fetchByCommit: false, subdir: '', keepGitDir: false, submodules: true, access: {},
-  }); // oxfmt-ignore
+    ...plainRequest,
+    url,
+    ref,
+  });
 
   test('an error with control characters (GIT-08)', async () => {
     await using server = await startGitTalk((socket) => {

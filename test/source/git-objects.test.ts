@@ -6,6 +6,7 @@ import { offlineRefusals } from '../../src/pins/index.ts';
 import { type GitCommit, type GitRequest, GitSource } from '../../src/source/index.ts';
 import { hasGit, Repositories } from '../support/git-server.ts';
 import { objectOf } from '../support/signed-repository.ts';
+import { plainRequest } from './plain-request.ts';
 import { testTask } from '../support/task.ts';
 import type { WebServer } from '../support/web-server.ts';
 
@@ -40,9 +41,7 @@ describe.runIf(hasGit)('commits and tags as git keeps them', () => {
       },
       ...(offline ? { offline: offlineRefusals() } : {}),
     });
-  const requestOf = (ref: string): GitRequest => ({
-    url: `${web.url}/app`, ref, checksum: '', fetchByCommit: false, subdir: '', keepGitDir: false, submodules: true, access: {},
-  }); // oxfmt-ignore
+  const requestOf = (ref: string): GitRequest => ({ ...plainRequest, url: `${web.url}/app`, ref });
   const objects = (commit: GitCommit, from = source()) => from.objects(testTask(), requestOf(commit.sha), commit);
 
   test('come with the tag that they were asked for by, are asked for once, and leave nothing', async () => {

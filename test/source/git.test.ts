@@ -18,19 +18,9 @@ import { isRefName } from '../../src/pins/index.ts';
 import { type GitLimits, type GitRequest, GitSource, parseGitUrl } from '../../src/source/index.ts';
 import { chooseRef } from '../../src/source/git.ts';
 import { hasGit, Repositories } from '../support/git-server.ts';
+import { plainRequest as defaults } from './plain-request.ts';
 import { testTask } from '../support/task.ts';
 import type { WebServer } from '../support/web-server.ts';
-
-const defaults: GitRequest = {
-  url: '',
-  ref: '',
-  checksum: '',
-  fetchByCommit: false,
-  subdir: '',
-  keepGitDir: false,
-  submodules: true,
-  access: {},
-};
 
 describe('addresses (GIT-01)', () => {
   test.each([
