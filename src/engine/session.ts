@@ -103,9 +103,7 @@ export class Session implements AsyncDisposable {
         ...(options.leavesIndex ? { leavesIndex: true } : {}),
       });
     const { isolation = 'auto' } = options;
-    this.store.useForm(
-      once(() => ownerForm({ isolation, inputs: this.#planInputs(), helperPath: findHelper(options.helper) })),
-    );
+    this.store.useForm(once(() => ownerForm(isolation, this.#planInputs(), () => findHelper(options.helper))));
     sweepDeadGroups(kernelFiles, ledgerOf(this.store.root));
   }
 

@@ -40,7 +40,7 @@ export async function chooseIsolation(options: IsolationOptions): Promise<Namesp
     const copies = await needsCopies(options, plan);
     return { ...plan, ...(isolation === 'none' ? { steps: false } : {}), ...(copies ? { copies } : {}) };
   }
-  const plan = mustBeBare(options) ? planBare(inputs) : requirePlan(inputs);
+  const plan = mustBeBare(isolation, inputs, () => helperPath) ? planBare(inputs) : requirePlan(inputs);
   if (isolation === 'none')
     return { ...plan, steps: false, ...((await needsCopies(options, plan)) ? { copies: true } : {}) };
   if (isolation === 'copy') return { ...plan, copies: true };
@@ -57,14 +57,10 @@ export function hasOneId(isolation: Isolation, inputs: PlanInputs): boolean {
   return (isolation === 'auto' || isolation === 'none') && !isPlan(planNamespace(inputs));
 }
 
-/** Whether there are no namespaces for a root who may do without, where nothing else is asked for. */
-export function mustBeBare({
-  isolation,
-  inputs,
-  helperPath,
-}: Pick<IsolationOptions, 'isolation' | 'inputs' | 'helperPath'>): boolean {
+/** Whether there are no namespaces for a root who may do without, where nothing else is asked for. The helper is needed for nobody else. */
+export function mustBeBare(isolation: Isolation, inputs: PlanInputs, findHelper: () => string): boolean {
   const mayBeBare = isolation === 'auto' || isolation === 'none';
-  return mayBeBare && isConfinedRoot(inputs.uid) && namespaceRefusal(helperPath) !== 0;
+  return mayBeBare && isConfinedRoot(inputs.uid) && namespaceRefusal(findHelper()) !== 0;
 }
 
 /** Whether somebody can answer what steps ask the kernel for (native/src/probe.c). */

@@ -1,6 +1,7 @@
 import { hexOf, sha256 } from '../util/index.ts';
-import { hasOneId, type IsolationOptions, mustBeBare } from './isolation.ts';
-import { isPlan, planBare, planNamespace } from './namespace-plan.ts';
+import type { Isolation } from './isolation-name.ts';
+import { hasOneId, mustBeBare } from './isolation.ts';
+import { isPlan, planBare, planNamespace, type PlanInputs } from './namespace-plan.ts';
 import type { IdRange, NamespacePlan } from './types.ts';
 
 /** The form of directories whose files all belong to one id, and remember their owners. */
@@ -9,16 +10,18 @@ const REMEMBERED = 2;
 /**
  * How the plan of `chooseIsolation` has images' owners on disk, as a number: directories with the same one have them alike. What two rungs
  * make of one store is not alike: namespaces shift root's ids, chroot does not; and another range in /etc/subuid gives other ids.
- * It needs no more of the machine than the plan itself, and where nothing is unusual it runs nothing.
+ * It needs no more of the machine than the plan itself; of the helper only where root lacks capabilities.
+ * @param findHelper gives the path of the helper, or throws
  */
-export function ownerForm(options: Pick<IsolationOptions, 'isolation' | 'inputs' | 'helperPath'>): number {
-  const { isolation, inputs } = options;
+export function ownerForm(isolation: Isolation, inputs: PlanInputs, findHelper: () => string): number {
   if (isolation === 'chroot' && inputs.uid === 0) return formOf(planBare(inputs));
   if (hasOneId(isolation, inputs)) return REMEMBERED;
   const usual = planNamespace(inputs);
   // What there is no plan for makes nothing: whoever asks for the plan is told why.
   const ids = isPlan(usual) ? formOf(usual) : REMEMBERED;
-  return inputs.uid === 0 && ids !== formOf(planBare(inputs)) && mustBeBare(options) ? formOf(planBare(inputs)) : ids;
+  if (inputs.uid !== 0) return ids;
+  const bare = formOf(planBare(inputs));
+  return ids !== bare && mustBeBare(isolation, inputs, findHelper) ? bare : ids;
 }
 
 function formOf({ uids, gids, idShift }: Pick<NamespacePlan, 'uids' | 'gids' | 'idShift'>): number {

@@ -22,7 +22,7 @@ const ROWS: readonly (readonly [code: number, options: readonly string[], comman
   [125, ['-w', '/etc/passwd'], ['true']],
   [125, ['-u', 'nobody-knows'], ['true']],
   [125, ['--ulimit', 'nofile=99999999999'], ['true']],
-  [125, ['-v', '/no/such/directory:/x'], ['true']],
+  [125, ['-v', '/proc/no/such/directory:/x'], ['true']],
   [2, [], ['sh', '-c', 'exit 2']],
   [125, ['--no-such-option'], ['true']],
   [125, ['--memory', 'much'], ['true']],

@@ -8,7 +8,9 @@ const few = (count: number): Partial<PlanInputs> => ({ uidMap: `0 0 ${count}\n`,
 
 /** Nobody asks the kernel here: this is a root with all of its capabilities, or a user. */
 const form = (isolation: Isolation, inputs: PlanInputs): number =>
-  ownerForm({ isolation, inputs, helperPath: '/nonexistent' });
+  ownerForm(isolation, inputs, () => {
+    throw new Error('the helper is not needed');
+  });
 
 describe('files have the same owners on disk', () => {
   const usual = form('auto', alice);
