@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll } from 'vitest';
+import { afterAll, onTestFinished } from 'vitest';
 import { type RemoveTrees, Store, type StoreWarning } from '../../src/store/index.ts';
 import { type Descriptor, mediaTypes } from '../../src/image/index.ts';
 import { sha256 } from '../../src/util/index.ts';
@@ -15,10 +15,15 @@ afterAll(() => {
   for (const root of roots) fs.rmSync(root, { recursive: true, force: true });
 });
 
-/** A path for a new store; deleted after the tests of the file. */
+/** A path for a new store; deleted after the test, or the tests of the file where none runs yet. */
 export function tempRoot(): string {
   const dir = fs.mkdtempSync(join(tmpdir(), 'tsbuild-store-test-'));
-  roots.push(dir);
+  // Files of tests share processes, so that `afterAll` here is after those of the first file alone.
+  try {
+    onTestFinished(() => fs.rmSync(dir, { recursive: true, force: true }));
+  } catch {
+    roots.push(dir);
+  }
   return join(dir, 'store');
 }
 
