@@ -16,4 +16,5 @@ export type { BaseSummaries } from './file/base-summaries.ts';
 export { createRunner } from './runner.ts';
 export { gitCommit, gitTime } from './source/git-source.ts';
 export { httpFile, httpTime } from './source/http-source.ts';
+export { isUnknownDemand } from './source/signature-attributes.ts';
 export { RemoteSources } from './source/remote-sources.ts';

@@ -1,13 +1,7 @@
 import { Usage } from '../../frontend/index.ts';
 import type { BuildOp, Definition, Graph, LlbVertex, SourceOp } from '../../llb/index.ts';
+import { isUnknownDemand } from '../../ops/index.ts';
 import { type SourceFile, TsbuildError } from '../../util/index.ts';
-
-/**
- * Attributes of sources that ask for more care than there is here: what signatures must be besides what is known of them. Passed over, they
- * would give something that nobody has verified.
- */
-const UNSUPPORTED_ATTRIBUTES =
-  /^(?:git\.sig\.(?!(?:pubkey|rejectexpired|requiresignedtag|ignoresignedtag)$)|http\.sig\.(?!(?:pubkey|signature)$))/;
 
 /** @throws TsbuildError `TSB_LLB` for what no graph can ask for here */
 export function checkSupported(vertex: LlbVertex): void {
@@ -37,7 +31,7 @@ export function definitionFile({ attrs }: BuildOp): string {
 
 /** @throws TsbuildError `TSB_LLB` for a source with an attribute that is not supported */
 export function checkSource({ attrs }: SourceOp, { name, ranges }: Pick<LlbVertex, 'name' | 'ranges'>): void {
-  const attribute = [...attrs].find(([key, value]) => value !== '' && UNSUPPORTED_ATTRIBUTES.test(key))?.[0];
+  const attribute = [...attrs].find(([key, value]) => value !== '' && isUnknownDemand(key))?.[0];
   if (attribute !== undefined)
     throw new TsbuildError('TSB_LLB', `Cannot use source "${name}": its attribute "${attribute}" is not supported`, {
       ranges,

@@ -2,32 +2,26 @@ import type { CommitDemands } from '../../signatures/index.ts';
 import type { GitCommit, GitRequest, GitSource } from '../../source/index.ts';
 import { TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
-
-const NAMES = {
-  publicKey: 'git.sig.pubkey',
-  rejectExpired: 'git.sig.rejectexpired',
-  requireSignedTag: 'git.sig.requiresignedtag',
-  ignoreSignedTag: 'git.sig.ignoresignedtag',
-} as const;
+import { GIT_SIGNATURE } from './signature-attributes.ts';
 
 /**
  * What a source demands of signatures: as in BuildKit, any of the attributes makes it demand one.
  * @throws TsbuildError `TSB_LLB` without a key
  */
 export function demandsOf(attrs: ReadonlyMap<string, string>): CommitDemands | undefined {
-  const given = Object.values(NAMES).filter((name) => attrs.has(name));
+  const given = Object.values(GIT_SIGNATURE).filter((name) => attrs.has(name));
   if (given.length === 0) return undefined;
-  const publicKey = attrs.get(NAMES.publicKey) ?? '';
+  const publicKey = attrs.get(GIT_SIGNATURE.publicKey) ?? '';
   if (publicKey === '')
     throw new TsbuildError('TSB_LLB', `Cannot verify the signature of a git source: it has ${given[0]} and no key`, {
-      hint: `put an SSH public key, or OpenPGP keys in their armour, into ${NAMES.publicKey}`,
+      hint: `put an SSH public key, or OpenPGP keys in their armour, into ${GIT_SIGNATURE.publicKey}`,
     });
   const isSet = (name: string): boolean => attrs.get(name) === 'true';
   return {
     publicKey,
-    rejectExpired: isSet(NAMES.rejectExpired),
-    requireSignedTag: isSet(NAMES.requireSignedTag),
-    ignoreSignedTag: isSet(NAMES.ignoreSignedTag),
+    rejectExpired: isSet(GIT_SIGNATURE.rejectExpired),
+    requireSignedTag: isSet(GIT_SIGNATURE.requireSignedTag),
+    ignoreSignedTag: isSet(GIT_SIGNATURE.ignoreSignedTag),
   };
 }
 

@@ -3,6 +3,7 @@ import type { FileDemands } from '../../signatures/index.ts';
 import type { HttpResource } from '../../source/index.ts';
 import { canonicalDigest, type Digest, redactUrls, TsbuildError } from '../../util/index.ts';
 import type { Task } from '../../events/index.ts';
+import { HTTP_SIGNATURE } from './signature-attributes.ts';
 import type { SourcePieces } from './source-pieces.ts';
 
 const FACT_KIND = 'http.signed';
@@ -14,7 +15,7 @@ const CHUNK = 1 << 20;
  * @throws TsbuildError `TSB_LLB` for a signature without a key, or a key without a signature
  */
 export function fileDemandsOf(attrs: ReadonlyMap<string, string>): FileDemands | undefined {
-  const [publicKey, signature] = [attrs.get('http.sig.pubkey'), attrs.get('http.sig.signature')];
+  const [publicKey, signature] = [attrs.get(HTTP_SIGNATURE.publicKey), attrs.get(HTTP_SIGNATURE.signature)];
   if (publicKey === undefined && signature === undefined) return undefined;
   if (publicKey && signature) return { publicKey, signature };
   throw new TsbuildError('TSB_LLB', 'http signature verification requires both pubkey and signature', {
