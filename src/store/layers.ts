@@ -8,7 +8,7 @@ import type { Database, Row, Statement } from './database.ts';
 import { isSound, isSoundBlob, layerSum } from './layer-rows.ts';
 import { plain, rowSum } from './row-sum.ts';
 import { randomId, type StoreLayout } from './layout.ts';
-import type { Lease } from './leases.ts';
+import { holdAlso, type Lease } from './leases.ts';
 import type { Sessions } from './sessions.ts';
 import { measurerOf, unmeasured } from './stamp.ts';
 import type { StackTable } from './stacks.ts';
@@ -180,13 +180,7 @@ export class LayerTable {
     this.#db.transaction(() => {
       const { dir } = this.paths(id);
       const other = randomId();
-      const held = this.#db
-        .prepare(
-          `INSERT INTO lease_names (lease, kind, name)
-           SELECT lease, kind, ? FROM lease_names JOIN leases ON leases.id = lease
-           WHERE kind = 'layer' AND name = ? AND session <> ?`,
-        )
-        .run(other, id, this.#sessions.own());
+      const held = holdAlso(this.#db, 'layer', id, other, this.#sessions.own());
       // The transaction may run twice.
       if (held > 0 && fs.existsSync(dir)) fs.renameSync(dir, this.paths(other).dir);
     });

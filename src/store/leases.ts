@@ -183,3 +183,18 @@ export class Leases {
     }
   }
 }
+
+/**
+ * Has leases that hold a name hold another one, too, for what goes on under that.
+ * @param except a session whose leases do not
+ * @returns how many leases do
+ */
+export function holdAlso(db: Database, kind: LeaseKind, name: string, also: string, except = ''): number {
+  return db
+    .prepare(
+      `INSERT OR IGNORE INTO lease_names (lease, kind, name)
+       SELECT lease, kind, ? FROM lease_names JOIN leases ON leases.id = lease
+       WHERE kind = ? AND name = ? AND session <> ?`,
+    )
+    .run(also, kind, name, except);
+}

@@ -5,7 +5,7 @@ import { storeWriteError } from './write-error.ts';
 import type { Database, Row } from './database.ts';
 import { discard } from './layers.ts';
 import { randomId, type StoreLayout } from './layout.ts';
-import type { Lease } from './leases.ts';
+import { holdAlso, type Lease } from './leases.ts';
 import { idOfMount, isRetired, mountId, mountOfForm, retiredMount } from './mount-id.ts';
 import type { CacheMount, DirectoryForm } from './types.ts';
 
@@ -184,12 +184,7 @@ export class MountTable {
     fs.writeFileSync(join(dir, 'id'), retired);
     fs.renameSync(dir, this.#dir(retired));
     this.#db.prepare('UPDATE mounts SET id = ?, description = ? WHERE id = ?').run(retired, '', id);
-    this.#db
-      .prepare(
-        `INSERT OR IGNORE INTO lease_names (lease, kind, name)
-         SELECT lease, kind, ? FROM lease_names WHERE kind = 'mount' AND name = ?`,
-      )
-      .run(retired, id);
+    holdAlso(this.#db, 'mount', id, retired);
   }
 
   /** Notes how much is in it. */
