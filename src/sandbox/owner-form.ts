@@ -1,6 +1,6 @@
 import { hexOf, sha256 } from '../util/index.ts';
 import type { Isolation } from './isolation-name.ts';
-import { hasOneId, mustBeBare } from './isolation.ts';
+import { mustBeBare } from './isolation.ts';
 import { isPlan, planBare, planNamespace, type PlanInputs } from './namespace-plan.ts';
 import type { IdRange, NamespacePlan } from './types.ts';
 
@@ -15,10 +15,10 @@ const REMEMBERED = 2;
  */
 export function ownerForm(isolation: Isolation, inputs: PlanInputs, findHelper: () => string): number {
   if (isolation === 'chroot' && inputs.uid === 0) return formOf(planBare(inputs));
-  if (hasOneId(isolation, inputs)) return REMEMBERED;
   const usual = planNamespace(inputs);
-  // What there is no plan for makes nothing: whoever asks for the plan is told why.
-  const ids = isPlan(usual) ? formOf(usual) : REMEMBERED;
+  // Without a plan there is one id, or nothing is made: whoever asks for the plan is told why.
+  if (isolation === 'single-id' || !isPlan(usual)) return REMEMBERED;
+  const ids = formOf(usual);
   if (inputs.uid !== 0) return ids;
   const bare = formOf(planBare(inputs));
   return ids !== bare && mustBeBare(isolation, inputs, findHelper) ? bare : ids;
