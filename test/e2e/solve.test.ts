@@ -19,10 +19,10 @@ const AMD64: MarshalOptions = { platform: { os: 'linux', architecture: 'amd64' }
 const MANY_KINDS = `FROM base:1 AS made
 ARG WHO=world
 ENV A=b
-WORKDIR /work
-COPY --chmod=750 --chown=5:6 dir/ /work/dir/
+WORKDIR /made
+COPY --chmod=750 --chown=5:6 dir/ /made/dir/
 RUN --mount=type=bind,target=/ctx,ro --mount=type=cache,target=/cache --mount=type=tmpfs,target=/t cat /ctx/one > seen \\
-  && echo $WHO > who && mkdir -p a/b && ln who a/hard && ln -s ../who a/soft && rm -r /work/dir/two
+  && echo $WHO > who && mkdir -p a/b && ln who a/hard && ln -s ../who a/soft && rm -r /made/dir/two
 RUN <<SH
 echo heredoc > doc
 SH
@@ -34,7 +34,7 @@ one
 two
 FROM base:1
 LABEL x=y
-COPY --link --from=made /work /work
+COPY --link --from=made /made /made
 COPY --from=inline /files/o* /o/
 ADD --link one /linked/
 COPY --from=inline / /all/

@@ -106,8 +106,13 @@ export function summarizeContainer(container: Container, state: ContainerState):
         Propagation: 'rprivate',
       })),
       ...memories.map(({ target, readonly: isReadonly = false }) => ({
-      Type: 'tmpfs', Source: '', Destination: target, Mode: '', RW: !isReadonly, Propagation: '',
-    })), // oxfmt-ignore
+        Type: 'tmpfs',
+        Source: '',
+        Destination: target,
+        Mode: '',
+        RW: !isReadonly,
+        Propagation: '',
+      })),
     ],
     Config: {
       Hostname: step.hostname,
